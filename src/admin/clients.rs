@@ -1,0 +1,228 @@
+//! Operations on clients.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{ATTEMPTS, Admin, AdminError};
+use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
+use crate::store::{Page, Update};
+
+/// A client to be registered.
+#[derive(Clone, Debug, Default)]
+pub struct NewClient {
+    /// What people call it.
+    pub name: String,
+    /// Whether it can keep a secret, and so gets one.
+    pub confidential: bool,
+    /// The grants it may use; empty for all that its kind may have.
+    pub grants: BTreeSet<Grant>,
+    /// All that it may be granted, beside the default scopes.
+    pub scopes: Scope,
+    /// What it is granted when it does not ask.
+    pub default_scopes: Scope,
+    /// See [`Client::access_token_ttl`].
+    pub access_token_ttl: Option<Duration>,
+    /// See [`Client::refresh_idle_ttl`].
+    pub refresh_idle_ttl: Option<Duration>,
+    /// See [`Client::session_ttl`].
+    pub session_ttl: Option<Duration>,
+    /// Whether it may introspect.
+    pub introspection: bool,
+}
+
+/// What is to become different; `None` leaves a thing as it is.
+#[derive(Clone, Debug, Default)]
+pub struct ClientChange {
+    /// See [`Client::name`].
+    pub name: Option<String>,
+    /// See [`Client::grants`].
+    pub grants: Option<BTreeSet<Grant>>,
+    /// See [`Client::scopes`].
+    pub scopes: Option<Scope>,
+    /// See [`Client::default_scopes`].
+    pub default_scopes: Option<Scope>,
+    /// `Some(None)` goes back to the server's lifetime.
+    pub access_token_ttl: Option<Option<Duration>>,
+    /// `Some(None)` goes back to the server's lifetime.
+    pub refresh_idle_ttl: Option<Option<Duration>>,
+    /// `Some(None)` goes back to the server's lifetime.
+    pub session_ttl: Option<Option<Duration>>,
+    /// See [`Client::introspection`].
+    pub introspection: Option<bool>,
+    /// See [`Client::enabled`]; disabling ends the client's sessions.
+    pub enabled: Option<bool>,
+    /// The digest of a new secret comes with it, for confidential clients.
+    secret: Option<ClientKind>,
+}
+
+impl Admin {
+    /// Registers a client. The secret, for a confidential one, is told here and never again.
+    ///
+    /// # Errors
+    /// [`AdminError::Invalid`] for a public client with what only a confidential one may have, or
+    /// when the store fails.
+    pub async fn add_client(
+        &self,
+        new: NewClient,
+    ) -> Result<(Client, Option<ClientSecret>), AdminError> {
+        let secret = new.confidential.then(ClientSecret::generate);
+        let kind = secret
+            .as_ref()
+            .map_or(ClientKind::Public, |secret| ClientKind::Confidential(secret.digest()));
+        let now = self.clock.now();
+        let client = Client {
+            id: ClientId::generate(),
+            name: new.name,
+            kind,
+            grants: if new.grants.is_empty() { usual_grants(new.confidential) } else { new.grants },
+            scopes: new.scopes.union(&new.default_scopes),
+            default_scopes: new.default_scopes,
+            access_token_ttl: new.access_token_ttl,
+            refresh_idle_ttl: new.refresh_idle_ttl,
+            session_ttl: new.session_ttl,
+            introspection: new.introspection,
+            enabled: true,
+            generation: 0,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        check(&client)?;
+        if !self.stores.clients.insert(&client).await? {
+            return Err(AdminError::Contended);
+        }
+        tracing::info!(target: "audit", event = "client_added", client = %client.id);
+        Ok((client, secret))
+    }
+
+    /// Clients in the order of their ids.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn clients(&self, page: &Page) -> Result<Vec<Client>, AdminError> {
+        Ok(self.stores.clients.list(page).await?)
+    }
+
+    /// The client with this id.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], or when the store fails.
+    pub async fn client(&self, id: &str) -> Result<Client, AdminError> {
+        let found = match id.parse() {
+            Ok(id) => self.stores.clients.find(&id).await?,
+            Err(_) => None,
+        };
+        found.ok_or_else(|| not_found(id))
+    }
+
+    /// Changes a client.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], [`AdminError::Invalid`], or when the store fails.
+    pub async fn edit_client(
+        &self,
+        id: &ClientId,
+        change: &ClientChange,
+    ) -> Result<Client, AdminError> {
+        for _ in 0..ATTEMPTS {
+            let client = self.client(id.as_str()).await?;
+            let next = self.changed_client(client, change);
+            check(&next)?;
+            if self.stores.clients.update(&next).await? == Update::Done {
+                tracing::info!(
+                    target: "audit", event = "client_changed", client = %id, enabled = next.enabled,
+                    secret_changed = change.secret.is_some(),
+                );
+                return Ok(next);
+            }
+        }
+        Err(AdminError::Contended)
+    }
+
+    /// Gives a confidential client a new secret; the old one is worth nothing from now on. Sessions
+    /// go on: refreshing them takes the new secret.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], [`AdminError::Invalid`] for a public client, or when the store fails.
+    pub async fn rotate_secret(&self, id: &ClientId) -> Result<ClientSecret, AdminError> {
+        if !self.client(id.as_str()).await?.is_confidential() {
+            return Err(AdminError::Invalid("a public client has no secret"));
+        }
+        let secret = ClientSecret::generate();
+        let kind = ClientKind::Confidential(secret.digest());
+        let change = ClientChange { secret: Some(kind), ..ClientChange::default() };
+        self.edit_client(id, &change).await?;
+        Ok(secret)
+    }
+
+    /// Removes a client and its sessions.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], or when the store fails.
+    pub async fn delete_client(&self, id: &ClientId) -> Result<(), AdminError> {
+        if self.stores.clients.delete(id).await? {
+            tracing::info!(target: "audit", event = "client_deleted", client = %id);
+            return Ok(());
+        }
+        Err(not_found(id.as_str()))
+    }
+
+    fn changed_client(&self, client: Client, change: &ClientChange) -> Client {
+        fn or<T: Clone>(new: &Option<T>, old: T) -> T {
+            new.clone().unwrap_or(old)
+        }
+        let enabled = change.enabled.unwrap_or(client.enabled);
+        let default_scopes = or(&change.default_scopes, client.default_scopes);
+        let scopes = or(&change.scopes, client.scopes);
+        // A default scope is an allowed scope. Taking a scope away takes it from the defaults, unless
+        // the same change sets those.
+        let (scopes, default_scopes) = match (&change.scopes, &change.default_scopes) {
+            (Some(_), None) => {
+                let kept = default_scopes.intersection(&scopes);
+                (scopes, kept)
+            }
+            _ => (scopes.union(&default_scopes), default_scopes),
+        };
+        Client {
+            name: or(&change.name, client.name),
+            kind: or(&change.secret, client.kind),
+            grants: or(&change.grants, client.grants),
+            scopes,
+            default_scopes,
+            access_token_ttl: or(&change.access_token_ttl, client.access_token_ttl),
+            refresh_idle_ttl: or(&change.refresh_idle_ttl, client.refresh_idle_ttl),
+            session_ttl: or(&change.session_ttl, client.session_ttl),
+            introspection: or(&change.introspection, client.introspection),
+            enabled,
+            generation: client.generation + u64::from(client.enabled && !enabled),
+            version: client.version + 1,
+            updated_at: self.clock.now(),
+            ..client
+        }
+    }
+}
+
+/// What a client may do when nobody says: log users in and keep them logged in, and, if it can prove
+/// itself, act for itself.
+fn usual_grants(confidential: bool) -> BTreeSet<Grant> {
+    let own = confidential.then_some(Grant::ClientCredentials);
+    [Grant::Password, Grant::RefreshToken].into_iter().chain(own).collect()
+}
+
+fn check(client: &Client) -> Result<(), AdminError> {
+    if client.is_confidential() {
+        return Ok(());
+    }
+    // RFC 6749 §4.4: "The client credentials grant type MUST only be used by confidential clients."
+    if client.grants.contains(&Grant::ClientCredentials) {
+        return Err(AdminError::Invalid("client_credentials is for confidential clients"));
+    }
+    if client.introspection {
+        return Err(AdminError::Invalid("introspection is for confidential clients"));
+    }
+    Ok(())
+}
+
+fn not_found(id: &str) -> AdminError {
+    AdminError::NotFound { what: "client", name: id.to_owned() }
+}

@@ -1,0 +1,96 @@
+//! What an operator does: users, clients and their sessions. The command line, the page and the API
+//! are faces of this module. It hashes nothing: it takes hashes.
+
+mod clients;
+mod users;
+
+use std::sync::Arc;
+
+pub use clients::{ClientChange, NewClient};
+pub use users::{NewUser, UserChange};
+
+use crate::domain::{Clock, InvalidUsername, Session, SessionId};
+use crate::store::{Page, SessionFilter, StoreError, Stores};
+
+/// How often a change is tried again because somebody else changed the same record.
+const ATTEMPTS: usize = 20;
+
+/// An operation was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// Another user has this name.
+    #[error("there is already a user called {0:?}")]
+    NameTaken(String),
+    /// The name cannot be one.
+    #[error(transparent)]
+    InvalidUsername(#[from] InvalidUsername),
+    /// There is no such thing.
+    #[error("there is no {what} {name:?}")]
+    NotFound {
+        /// User, client or session.
+        what: &'static str,
+        /// As it was asked for.
+        name: String,
+    },
+    /// What is asked for makes no sense for this client.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Others kept changing the same record.
+    #[error("others keep changing the same record")]
+    Contended,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An operator's hands.
+#[derive(Clone)]
+pub struct Admin {
+    stores: Stores,
+    clock: Arc<dyn Clock>,
+}
+
+impl Admin {
+    /// On these stores.
+    pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
+        Self { stores, clock }
+    }
+
+    /// Sessions in the order of their ids.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sessions(
+        &self,
+        filter: &SessionFilter,
+        page: &Page,
+    ) -> Result<Vec<Session>, AdminError> {
+        Ok(self.stores.sessions.list(filter, page).await?)
+    }
+
+    /// Ends one session.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] when there is none, or when the store fails.
+    pub async fn end_session(&self, id: SessionId) -> Result<(), AdminError> {
+        if self.stores.sessions.end(id).await? {
+            tracing::info!(target: "audit", event = "session_ended", session = %id);
+            return Ok(());
+        }
+        Err(AdminError::NotFound { what: "session", name: id.to_string() })
+    }
+
+    /// Ends all sessions that the filter lets through; how many there were.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn end_sessions(&self, filter: &SessionFilter) -> Result<u64, AdminError> {
+        let ended = self.stores.sessions.end_all(filter).await?;
+        tracing::info!(
+            target: "audit", event = "sessions_ended", ended,
+            user = filter.user.map(|id| id.to_string()),
+            client = filter.client.as_ref().map(ToString::to_string),
+        );
+        Ok(ended)
+    }
+}

@@ -1,0 +1,148 @@
+//! Operations on users.
+
+use super::{ATTEMPTS, Admin, AdminError};
+use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
+use crate::store::{Page, Update};
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Unique.
+    pub username: String,
+    /// The hash of the password.
+    pub password: PasswordHash,
+    /// See [`User::scopes`].
+    pub scopes: Option<Scope>,
+    /// Whether the user may log in.
+    pub enabled: bool,
+}
+
+/// What is to become different; `None` leaves a thing as it is.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// A new name; the id stays.
+    pub username: Option<String>,
+    /// A new password: ends the user's sessions.
+    pub password: Option<PasswordHash>,
+    /// New limits; `Some(None)` takes them away.
+    pub scopes: Option<Option<Scope>>,
+    /// Whether the user may log in; disabling ends the user's sessions.
+    pub enabled: Option<bool>,
+}
+
+impl Admin {
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// [`AdminError::NameTaken`], [`AdminError::InvalidUsername`], or when the store fails.
+    pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
+        check_username(&new.username)?;
+        let now = self.clock.now();
+        let user = User {
+            id: UserId::generate(&*self.clock),
+            username: new.username,
+            password: new.password,
+            scopes: new.scopes,
+            enabled: new.enabled,
+            generation: 0,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        if !self.stores.users.insert(&user).await? {
+            return Err(AdminError::NameTaken(user.username));
+        }
+        tracing::info!(target: "audit", event = "user_added", user = %user.id, username = user.username);
+        Ok(user)
+    }
+
+    /// Users in the order of their names.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn users(&self, page: &Page) -> Result<Vec<User>, AdminError> {
+        Ok(self.stores.users.list(page).await?)
+    }
+
+    /// The user with this name, or else with this id.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], or when the store fails.
+    pub async fn user(&self, name: &str) -> Result<User, AdminError> {
+        if let Some(user) = self.stores.users.find_by_name(name).await? {
+            return Ok(user);
+        }
+        let by_id = match name.parse::<UserId>() {
+            Ok(id) => self.stores.users.find(id).await?,
+            Err(_) => None,
+        };
+        by_id.ok_or_else(|| not_found(name))
+    }
+
+    /// Changes a user.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], [`AdminError::NameTaken`], [`AdminError::InvalidUsername`], or when
+    /// the store fails.
+    pub async fn edit_user(&self, id: UserId, change: &UserChange) -> Result<User, AdminError> {
+        if let Some(username) = &change.username {
+            check_username(username)?;
+        }
+        for _ in 0..ATTEMPTS {
+            let user = self.stores.users.find(id).await?;
+            let user = user.ok_or_else(|| not_found(&id.to_string()))?;
+            let next = self.changed(&user, change);
+            match self.stores.users.update(&next).await? {
+                Update::Done => {
+                    tracing::info!(
+                        target: "audit", event = "user_changed", user = %id,
+                        username = next.username, enabled = next.enabled,
+                        password_changed = change.password.is_some(),
+                    );
+                    return Ok(next);
+                }
+                Update::NameTaken => return Err(AdminError::NameTaken(next.username)),
+                Update::Stale => {}
+            }
+        }
+        Err(AdminError::Contended)
+    }
+
+    /// Removes a user and the user's sessions.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], or when the store fails.
+    pub async fn delete_user(&self, id: UserId) -> Result<(), AdminError> {
+        if self.stores.users.delete(id).await? {
+            tracing::info!(target: "audit", event = "user_deleted", user = %id);
+            return Ok(());
+        }
+        Err(not_found(&id.to_string()))
+    }
+
+    fn changed(&self, user: &User, change: &UserChange) -> User {
+        let mut next = user.clone();
+        if let Some(username) = &change.username {
+            next.username.clone_from(username);
+        }
+        if let Some(scopes) = &change.scopes {
+            next.scopes.clone_from(scopes);
+        }
+        if let Some(enabled) = change.enabled {
+            next.enabled = enabled;
+        }
+        if let Some(password) = &change.password {
+            next.password = password.clone();
+        }
+        // A new generation ends the sessions of the old one.
+        let disabled = user.enabled && !next.enabled;
+        next.generation += u64::from(disabled || change.password.is_some());
+        next.version += 1;
+        next.updated_at = self.clock.now();
+        next
+    }
+}
+
+fn not_found(name: &str) -> AdminError {
+    AdminError::NotFound { what: "user", name: name.to_owned() }
+}

@@ -1,0 +1,21 @@
+//! `sentinel completions`.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::failure::Failure;
+use super::{Cli, output};
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// For which shell
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "sentinel", &mut script);
+        output::line(String::from_utf8_lossy(&script).trim_end())
+    }
+}

@@ -1,0 +1,180 @@
+//! `sentinel serve --dev`: tokens on a laptop in a minute.
+//!
+//! An empty store gets a demo client, a resource server and a user. Their credentials are made up
+//! once and kept beside the store in a file that only its owner may read, so that the lines that are
+//! printed still work after a restart.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::failure::Failure;
+use super::output;
+use crate::admin::{Admin, NewClient, NewUser};
+use crate::app::{Application, data_folder, password_policy};
+use crate::domain::ClientSecret;
+use crate::password::Hasher;
+use crate::settings::{Settings, TlsMode};
+use crate::store::Page;
+use crate::web::tls;
+
+/// What `--dev` sets where the settings say nothing.
+pub(super) const DEFAULTS: [(&str, &str); 2] =
+    [("tls.mode", "self-signed"), ("server.public_url", "https://localhost:5000")];
+
+const USERNAME: &str = "demo";
+
+/// The demo credentials, as they are kept.
+#[derive(Serialize, Deserialize)]
+struct Demo {
+    username: String,
+    password: String,
+    client_id: String,
+    resource_server_id: String,
+    resource_server_secret: String,
+}
+
+/// Fills an empty store and says what can be done with it.
+pub(super) async fn welcome(settings: &Settings, application: &Application) -> Result<(), Failure> {
+    let file = data_folder(settings).join("dev-credentials.json");
+    let admin = application.admin();
+    let demo = match load(&file)? {
+        Some(demo) if is_there(admin, &demo).await? => Some(demo),
+        _ if is_empty(admin).await? => {
+            let demo = make(settings, admin).await?;
+            save(&file, &demo)?;
+            Some(demo)
+        }
+        _ => None,
+    };
+    let base = base_url(settings, application);
+    let certificate = match settings.tls.mode {
+        TlsMode::SelfSigned => Some(absolute(&tls::self_signed_path(data_folder(settings)))),
+        _ => None,
+    };
+    output::line(match demo {
+        Some(demo) => lines(settings, &base, certificate.as_deref(), &demo),
+        None => format!(
+            "\nSentinel for development at {base}\n\
+             The store {} holds users or clients of yours, so no demo ones were made.\n",
+            settings.store.path.display()
+        ),
+    })
+}
+
+/// The file that is kept; a damaged one is as good as none, but is not overwritten unnoticed.
+fn load(file: &Path) -> Result<Option<Demo>, Failure> {
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Failure::io(format!("cannot read {}: {error}", file.display())));
+        }
+    };
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| Failure::config(format!("{} is damaged: {error}", file.display())))
+}
+
+fn save(file: &Path, demo: &Demo) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(demo).map_err(Failure::io)?;
+    tls::write_private(file, &text)
+        .map_err(|error| Failure::io(format!("cannot write {}: {error}", file.display())))
+}
+
+async fn is_there(admin: &Admin, demo: &Demo) -> Result<bool, Failure> {
+    Ok(admin.user(&demo.username).await.is_ok() && admin.client(&demo.client_id).await.is_ok())
+}
+
+async fn is_empty(admin: &Admin) -> Result<bool, Failure> {
+    let page = Page::first(1);
+    Ok(admin.users(&page).await?.is_empty() && admin.clients(&page).await?.is_empty())
+}
+
+async fn make(settings: &Settings, admin: &Admin) -> Result<Demo, Failure> {
+    let scopes = "read write".parse().map_err(Failure::config)?;
+    let (client, _) = admin
+        .add_client(NewClient {
+            name: "Demo app".to_owned(),
+            default_scopes: scopes,
+            ..NewClient::default()
+        })
+        .await?;
+    let (server, secret) = admin
+        .add_client(NewClient {
+            name: "Demo resource server".to_owned(),
+            confidential: true,
+            introspection: true,
+            ..NewClient::default()
+        })
+        .await?;
+    let password = ClientSecret::generate();
+    let password = password.expose_secret().trim_start_matches("sns_").chars().take(16);
+    let password = SecretString::from(password.collect::<String>());
+    let mut hasher = Hasher::new(password_policy(&settings.password)).map_err(Failure::config)?;
+    admin
+        .add_user(NewUser {
+            username: USERNAME.to_owned(),
+            password: hasher.hash(&password).map_err(Failure::unavailable)?,
+            scopes: None,
+            enabled: true,
+        })
+        .await?;
+    Ok(Demo {
+        username: USERNAME.to_owned(),
+        password: password.expose_secret().to_owned(),
+        client_id: client.id.to_string(),
+        resource_server_id: server.id.to_string(),
+        resource_server_secret: secret
+            .map(|secret| secret.expose_secret().to_owned())
+            .unwrap_or_default(),
+    })
+}
+
+/// Where the server is found: by the name in its certificate, on the port that it really has.
+fn base_url(settings: &Settings, application: &Application) -> String {
+    let scheme = if settings.tls.mode == TlsMode::Off { "http" } else { "https" };
+    let port = application.addresses().first().map_or(5000, std::net::SocketAddr::port);
+    format!("{scheme}://localhost:{port}")
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What to paste. The shell keeps the tokens in variables, so every line can be pasted as it is.
+fn lines(settings: &Settings, base: &str, certificate: Option<&Path>, demo: &Demo) -> String {
+    let oauth = &settings.oauth;
+    let mut text = format!("\nSentinel for development at {base}\n");
+    let mut curl = "curl -sS".to_owned();
+    if let Some(path) = certificate {
+        let _ = write!(curl, " --cacert '{}'", path.display());
+        let _ = writeln!(text, "Its certificate, to be trusted once: {}", path.display());
+    }
+    let (Some(token), Some(introspect), Some(verify)) =
+        (oauth.token_path(), oauth.introspection_path(), oauth.verify_path())
+    else {
+        return text + "An endpoint is switched off, so there is nothing to paste.\n";
+    };
+    let Demo { username, password, client_id, .. } = demo;
+    let (server, secret) = (&demo.resource_server_id, &demo.resource_server_secret);
+    let _ = write!(
+        text,
+        r#"
+# Log in as the demo user, and keep the tokens:
+TOKENS=$({curl} {base}{token} -d grant_type=password -d client_id={client_id} -d username={username} -d password={password}); echo "$TOKENS"
+ACCESS=$(echo "$TOKENS" | sed 's/.*"access_token":"\([^"]*\)".*/\1/'); REFRESH=$(echo "$TOKENS" | sed 's/.*"refresh_token":"\([^"]*\)".*/\1/')
+
+# Whose is it? As a resource server asks, and as nginx does:
+{curl} {base}{introspect} -u {server}:{secret} -d token=$ACCESS; echo
+{curl} -i {base}{verify} -H "Authorization: Bearer $ACCESS"
+
+# Refresh it:
+{curl} {base}{token} -d grant_type=refresh_token -d client_id={client_id} -d refresh_token=$REFRESH; echo
+"#
+    );
+    text
+}

@@ -1,0 +1,104 @@
+//! How a command fails: one line on standard error, and an exit code of `sysexits.h`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::admin::AdminError;
+use crate::app::StartError;
+use crate::settings;
+use crate::store::StoreError;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// 64: the command line makes no sense.
+    pub(super) fn usage(message: impl ToString) -> Self {
+        Self { code: 64, message: message.to_string() }
+    }
+
+    /// 65: what was asked for is refused: a taken name, a bad value, nothing of that name.
+    pub(super) fn refused(message: impl ToString) -> Self {
+        Self { code: 65, message: message.to_string() }
+    }
+
+    /// 69: something that is needed does not answer or cannot be had.
+    pub(super) fn unavailable(message: impl ToString) -> Self {
+        Self { code: 69, message: message.to_string() }
+    }
+
+    /// 74: reading or writing failed.
+    pub(super) fn io(message: impl ToString) -> Self {
+        Self { code: 74, message: message.to_string() }
+    }
+
+    /// 78: the settings are wrong.
+    pub(super) fn config(message: impl ToString) -> Self {
+        Self { code: 78, message: message.to_string() }
+    }
+
+    /// Says what is wrong.
+    pub(super) fn report(&self) -> ExitCode {
+        // With standard error closed there is nobody left to tell; the code still tells it.
+        let _ = writeln!(std::io::stderr(), "sentinel: {}", self.message);
+        ExitCode::from(self.code)
+    }
+}
+
+/// Prints what clap says: help and versions are no failures; the rest is a wrong usage.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS }
+}
+
+/// An error with its causes, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl From<settings::Error> for Failure {
+    fn from(error: settings::Error) -> Self {
+        Self::config(chain(&error))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::unavailable(chain(&error))
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Store(error) => error.into(),
+            AdminError::Contended => Self::unavailable(error),
+            other => Self::refused(other),
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => error.into(),
+            StartError::Listen { .. } => Self::unavailable(chain(&error)),
+            StartError::Tls(_) | StartError::Passwords(_) | StartError::Unsupported(_) => {
+                Self::config(chain(&error))
+            }
+        }
+    }
+}

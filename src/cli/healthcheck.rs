@@ -1,0 +1,95 @@
+//! `sentinel healthcheck`: one request to `/readyz` of the server on this machine.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use super::failure::Failure;
+use super::{Global, output};
+use crate::settings::{Bind, Settings, TlsMode};
+use crate::web::tls::AnyCertificate;
+
+#[derive(Debug, Args)]
+pub(super) struct Healthcheck {
+    /// How long to wait for the answer, in seconds
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    timeout: u64,
+}
+
+impl Healthcheck {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        let settings = global.settings()?;
+        let bind = settings.server.bind.first();
+        let bind = bind.ok_or_else(|| Failure::config("server.bind is empty"))?;
+        let status = ask(&settings, bind, Duration::from_secs(self.timeout))
+            .map_err(|error| Failure::unavailable(format!("{bind} does not answer: {error}")))?;
+        if status != 200 {
+            return Err(Failure::unavailable(format!("{bind} is not ready: status {status}")));
+        }
+        if global.json {
+            return output::json(&serde_json::json!({ "ready": true }));
+        }
+        output::line("ready")
+    }
+}
+
+/// The status of `/readyz`.
+fn ask(settings: &Settings, bind: &Bind, timeout: Duration) -> std::io::Result<u16> {
+    match bind {
+        Bind::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(timeout))?;
+            exchange(stream)
+        }
+        Bind::Tcp(address) => {
+            let stream = TcpStream::connect_timeout(&reachable(address)?, timeout)?;
+            stream.set_read_timeout(Some(timeout))?;
+            if settings.tls.mode == TlsMode::Off {
+                return exchange(stream);
+            }
+            exchange(StreamOwned::new(tls_client()?, stream))
+        }
+    }
+}
+
+fn exchange(mut stream: impl Read + Write) -> std::io::Result<u16> {
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut head = [0u8; 12];
+    stream.read_exact(&mut head)?;
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let status = head.rsplit(' ').next().and_then(|status| status.parse().ok());
+    status.ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
+}
+
+/// A server that listens on every address is asked over loopback.
+fn reachable(address: &str) -> std::io::Result<SocketAddr> {
+    let mut resolved = address.to_socket_addrs()?;
+    let mut address = resolved.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(address)
+}
+
+/// A TLS client that takes any certificate: it asks this machine whether it is well, tells it
+/// nothing, and the certificate is made out to another name than `localhost`.
+fn tls_client() -> std::io::Result<ClientConnection> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(std::io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").map_err(std::io::Error::other)?;
+    ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)
+}

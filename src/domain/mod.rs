@@ -1,0 +1,34 @@
+//! What Sentinel is about, with no input or output: tokens, sessions, users, clients, scopes, time.
+//!
+//! The rules of refreshing (rotation, retry, replay) are in [`session`], as pure functions from a
+//! session and a moment to a new session, so that they can be tested without a store and hold on
+//! every store alike. Randomness is drawn here and nowhere else; time is an argument, and comes from
+//! a [`Clock`]. Not here: protocols (`oauth`), records and queries (`store`), hashing (`password`).
+
+mod base62;
+mod client;
+mod clock;
+mod digest;
+mod grant;
+mod id;
+mod password_hash;
+mod scope;
+mod secret;
+mod session;
+mod token;
+mod user;
+
+pub use client::{Client, ClientKind, Lifetimes};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use digest::Digest;
+pub use grant::Grant;
+pub use id::{ClientId, InvalidId, SessionId, UserId};
+pub use password_hash::PasswordHash;
+pub use scope::{InvalidScope, Scope};
+pub use secret::ClientSecret;
+pub use session::{
+    AccessToken, IssuedTokens, MAX_ACCESS_TOKENS, NewSession, RefreshChain, RefreshOutcome,
+    Session, SessionUser, UsedRefresh,
+};
+pub use token::{Selector, Token, TokenKind, Verifier};
+pub use user::{InvalidUsername, MAX_USERNAME_BYTES, User, check_username};

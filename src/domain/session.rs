@@ -1,0 +1,294 @@
+//! Sessions: what one login started, and the rules by which its tokens live and die.
+//!
+//! A session is one record, and every change to it is one write: these functions take a session and
+//! a moment and answer with the session that should replace it. The store replaces it only if nobody
+//! else has meanwhile ([`Session::version`]), and whoever loses that race reads again and decides
+//! again. So fifty parallel refreshes of one token rotate once, and forty-nine find it rotated.
+
+use std::time::Duration;
+
+use super::{
+    ClientId, Digest, Lifetimes, Scope, Selector, SessionId, Timestamp, Token, TokenKind, UserId,
+    Verifier,
+};
+
+/// How many live access tokens a session may have; the oldest gives way to the next.
+pub const MAX_ACCESS_TOKENS: usize = 16;
+
+/// The user of a session, as it was when the session started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionUser {
+    /// Who.
+    pub id: UserId,
+    /// By which name; kept here so that introspection needs no second look-up.
+    pub username: String,
+    /// `User::generation` at the login.
+    pub generation: u64,
+}
+
+/// A live access token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessToken {
+    /// SHA-256 of the verifier.
+    pub digest: Digest,
+    /// The scope of this token where it was narrowed; else it is the session's.
+    pub scope: Option<Scope>,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// The refresh tokens of a session: one that is current, and perhaps the one used to get it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefreshChain {
+    /// SHA-256 of the current token's verifier.
+    pub current: Digest,
+    /// When the current token was issued.
+    pub issued_at: Timestamp,
+    /// When it ends unless it is used.
+    pub idle_ends_at: Timestamp,
+    /// The token used last, until its successor is used.
+    pub used: Option<UsedRefresh>,
+}
+
+/// A refresh token that was used, and what it takes to answer it the same way once more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UsedRefresh {
+    /// SHA-256 of its verifier.
+    pub digest: Digest,
+    /// What its successor was derived with; see [`Verifier::successor`].
+    pub salt: [u8; 32],
+    /// When it was used.
+    pub at: Timestamp,
+}
+
+/// What one login started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// Derived from the selector in its tokens.
+    pub id: SessionId,
+    /// Counts the writes; a store replaces version *n* by *n + 1* and nothing else.
+    pub version: u64,
+    /// Whose it is; `None` for a client that acts for itself (RFC 6749 §4.4).
+    pub user: Option<SessionUser>,
+    /// Through which client.
+    pub client_id: ClientId,
+    /// `Client::generation` at the login.
+    pub client_generation: u64,
+    /// What was granted; no token of the session can do more.
+    pub scope: Scope,
+    /// When it started.
+    pub created_at: Timestamp,
+    /// When it ends, however much it is used.
+    pub ends_at: Timestamp,
+    /// Its access tokens, oldest first.
+    pub access: Vec<AccessToken>,
+    /// Its refresh tokens, if the client may refresh.
+    pub refresh: Option<RefreshChain>,
+}
+
+/// What a session is started with.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// See [`Session::user`].
+    pub user: Option<SessionUser>,
+    /// See [`Session::client_id`].
+    pub client_id: ClientId,
+    /// See [`Session::client_generation`].
+    pub client_generation: u64,
+    /// See [`Session::scope`].
+    pub scope: Scope,
+    /// Whether to issue a refresh token.
+    pub refreshable: bool,
+}
+
+/// Tokens on their way to the client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IssuedTokens {
+    /// The access token.
+    pub access: Token,
+    /// How long it still lasts.
+    pub expires_in: Duration,
+    /// What it may do.
+    pub scope: Scope,
+    /// The refresh token, if there is one.
+    pub refresh: Option<Token>,
+}
+
+/// What became of a refresh token that was presented.
+#[derive(Clone, Debug)]
+pub enum RefreshOutcome {
+    /// It was current: replace the session by this one, then answer the tokens.
+    Rotated(Box<Session>, Box<IssuedTokens>),
+    /// It was used before, its answer may have been lost: answer the same tokens, write nothing.
+    Repeated(Box<IssuedTokens>),
+    /// It was used up: somebody has a token that is not theirs. End the session.
+    Replayed,
+    /// The session, or the token by idleness, is over.
+    Expired,
+}
+
+impl Session {
+    /// Starts a session and issues its first tokens.
+    pub fn start(new: NewSession, lifetimes: &Lifetimes, now: Timestamp) -> (Self, IssuedTokens) {
+        let selector = Selector::generate();
+        let ends_at = now.plus(lifetimes.session);
+        let mut session = Self {
+            id: SessionId::of(&selector),
+            version: 0,
+            user: new.user,
+            client_id: new.client_id,
+            client_generation: new.client_generation,
+            scope: new.scope,
+            created_at: now,
+            ends_at,
+            access: Vec::new(),
+            refresh: None,
+        };
+        let access = token(TokenKind::Access, &selector, Verifier::generate());
+        let expires_at = session.add_access(access.verifier.digest(), None, lifetimes, now);
+        let refresh = new.refreshable.then(|| {
+            let refresh = token(TokenKind::Refresh, &selector, Verifier::generate());
+            session.set_refresh(refresh.verifier.digest(), None, lifetimes, now);
+            refresh
+        });
+        let scope = session.scope.clone();
+        let expires_in = expires_at.remaining(now);
+        (session, IssuedTokens { access, expires_in, scope, refresh })
+    }
+
+    /// The access token with this digest, if it is alive.
+    pub fn live_access(&self, digest: &Digest, now: Timestamp) -> Option<&AccessToken> {
+        self.access.iter().find(|token| token.digest == *digest && now < token.expires_at)
+    }
+
+    /// The refresh chain, if this is the digest of its current token and that is alive.
+    pub fn live_refresh(&self, digest: &Digest, now: Timestamp) -> Option<&RefreshChain> {
+        self.refresh.as_ref().filter(|chain| chain.current == *digest && now < chain.idle_ends_at)
+    }
+
+    /// What an access token of this session may do.
+    pub fn scope_of<'a>(&'a self, token: &'a AccessToken) -> &'a Scope {
+        token.scope.as_ref().unwrap_or(&self.scope)
+    }
+
+    /// When the last token of the session is over, and the record can be removed.
+    pub fn expires_at(&self) -> Timestamp {
+        let access = self.access.iter().map(|token| token.expires_at);
+        let refresh = self.refresh.iter().map(|chain| chain.idle_ends_at);
+        access.chain(refresh).max().unwrap_or(self.created_at)
+    }
+
+    /// Decides about a refresh token of this session (RFC 6749 §6, RFC 9700 §4.14.2).
+    ///
+    /// `scope` is what the new access token may do; it is ignored when the token was used before,
+    /// since then the answer has to be the one that was given.
+    pub fn refresh(
+        &self,
+        presented: &Token,
+        scope: Scope,
+        lifetimes: &Lifetimes,
+        now: Timestamp,
+    ) -> RefreshOutcome {
+        let Some(chain) = &self.refresh else {
+            // A session without refresh tokens: this one was never issued.
+            return RefreshOutcome::Expired;
+        };
+        if now >= chain.idle_ends_at {
+            return RefreshOutcome::Expired;
+        }
+        let digest = presented.verifier.digest();
+        if chain.current == digest {
+            return self.rotate(presented, digest, scope, lifetimes, now);
+        }
+        match &chain.used {
+            Some(used) if used.digest == digest && now < used.at.plus(lifetimes.refresh_grace) => {
+                RefreshOutcome::Repeated(Box::new(self.repeat(presented, &used.salt, now)))
+            }
+            // The selector is right, so it is, or pretends to be, a former token of this session.
+            _ => RefreshOutcome::Replayed,
+        }
+    }
+
+    /// The session without this access token; `None` when it has no such token.
+    pub fn without_access(&self, digest: &Digest) -> Option<Self> {
+        let mut next = self.next();
+        next.access.retain(|token| token.digest != *digest);
+        (next.access.len() < self.access.len()).then_some(next)
+    }
+
+    fn rotate(
+        &self,
+        presented: &Token,
+        digest: Digest,
+        scope: Scope,
+        lifetimes: &Lifetimes,
+        now: Timestamp,
+    ) -> RefreshOutcome {
+        let salt: [u8; 32] = rand::random();
+        let (access, refresh) = successors(presented, &salt);
+        let mut next = self.next();
+        let narrowed = (scope != self.scope).then(|| scope.clone());
+        let expires_at = next.add_access(access.verifier.digest(), narrowed, lifetimes, now);
+        let used = UsedRefresh { digest, salt, at: now };
+        next.set_refresh(refresh.verifier.digest(), Some(used), lifetimes, now);
+        let expires_in = expires_at.remaining(now);
+        let issued = IssuedTokens { access, expires_in, scope, refresh: Some(refresh) };
+        RefreshOutcome::Rotated(Box::new(next), Box::new(issued))
+    }
+
+    fn repeat(&self, presented: &Token, salt: &[u8; 32], now: Timestamp) -> IssuedTokens {
+        let (access, refresh) = successors(presented, salt);
+        let digest = access.verifier.digest();
+        let kept = self.access.iter().find(|token| token.digest == digest);
+        IssuedTokens {
+            access,
+            // Revoked since: it is answered all the same, as one that is over.
+            expires_in: kept.map_or(Duration::ZERO, |token| token.expires_at.remaining(now)),
+            scope: kept.map_or(&self.scope, |token| self.scope_of(token)).clone(),
+            refresh: Some(refresh),
+        }
+    }
+
+    fn next(&self) -> Self {
+        Self { version: self.version + 1, ..self.clone() }
+    }
+
+    fn add_access(
+        &mut self,
+        digest: Digest,
+        scope: Option<Scope>,
+        lifetimes: &Lifetimes,
+        now: Timestamp,
+    ) -> Timestamp {
+        self.access.retain(|token| now < token.expires_at);
+        while self.access.len() >= MAX_ACCESS_TOKENS {
+            self.access.remove(0);
+        }
+        let expires_at = now.plus(lifetimes.access_token).min(self.ends_at);
+        self.access.push(AccessToken { digest, scope, issued_at: now, expires_at });
+        expires_at
+    }
+
+    fn set_refresh(
+        &mut self,
+        current: Digest,
+        used: Option<UsedRefresh>,
+        lifetimes: &Lifetimes,
+        now: Timestamp,
+    ) {
+        let idle_ends_at = now.plus(lifetimes.refresh_idle).min(self.ends_at);
+        self.refresh = Some(RefreshChain { current, issued_at: now, idle_ends_at, used });
+    }
+}
+
+fn token(kind: TokenKind, selector: &Selector, verifier: Verifier) -> Token {
+    Token { kind, selector: selector.clone(), verifier }
+}
+
+/// The pair that follows a refresh token, given the salt.
+fn successors(presented: &Token, salt: &[u8; 32]) -> (Token, Token) {
+    let derive = |kind| token(kind, &presented.selector, presented.verifier.successor(salt, kind));
+    (derive(TokenKind::Access), derive(TokenKind::Refresh))
+}

@@ -1,0 +1,216 @@
+//! Bearer tokens: `sna_…` gives access, `snr_…` refreshes.
+//!
+//! A token is 75 characters: a kind prefix, a 128-bit *selector* that names the session (22 base62
+//! digits), a 256-bit *verifier* that proves the token (43 digits), and the CRC-32 of all that (6
+//! digits). The checksum is no protection. It lets a garbled token, or one of another system, be
+//! refused without a look-up, and lets secret scanners tell a leaked token from noise.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{Digest, SessionId, base62};
+
+const PREFIX_LENGTH: usize = 4;
+const SELECTOR_DIGITS: usize = base62::width(16);
+const VERIFIER_DIGITS: usize = base62::width(32);
+const CHECKSUM_DIGITS: usize = base62::width(4);
+
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// Opens resources (RFC 6749 §1.4).
+    Access,
+    /// Gets new access tokens (RFC 6749 §1.5).
+    Refresh,
+}
+
+impl TokenKind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Access => "sna_",
+            Self::Refresh => "snr_",
+        }
+    }
+
+    fn of(prefix: &[u8]) -> Option<Self> {
+        [Self::Access, Self::Refresh].into_iter().find(|kind| kind.prefix().as_bytes() == prefix)
+    }
+}
+
+/// The 128 random bits by which all tokens of a session find it.
+#[derive(Clone)]
+pub struct Selector([u8; 16]);
+
+impl Selector {
+    /// A new one.
+    pub fn generate() -> Self {
+        Self(rand::random())
+    }
+
+    pub(super) const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Selector(…)")
+    }
+}
+
+/// The 256 bits that prove a token; a store only ever sees their digest.
+#[derive(Clone)]
+pub struct Verifier(Zeroizing<[u8; 32]>);
+
+impl Verifier {
+    /// A new, random one.
+    pub fn generate() -> Self {
+        Self(Zeroizing::new(rand::random()))
+    }
+
+    /// What the store keeps of it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&*self.0)
+    }
+
+    /// The verifier that follows this one: HMAC-SHA256, keyed by this verifier, of `salt` and the
+    /// kind of the token to be made.
+    ///
+    /// Whoever presents this verifier again within the grace window is given the very same
+    /// successor, although only digests were kept. Nobody else can compute it: the salt alone, which
+    /// is what a store holds, says nothing without the verifier.
+    #[must_use]
+    pub fn successor(&self, salt: &[u8; 32], kind: TokenKind) -> Self {
+        let mut derived = [0u8; 32];
+        // HMAC takes a key of any length, so the error cannot occur.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.0) {
+            mac.update(salt);
+            mac.update(kind.prefix().as_bytes());
+            derived = mac.finalize().into_bytes().into();
+        }
+        Self(Zeroizing::new(derived))
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verifier(…)")
+    }
+}
+
+/// A token in plain text, as a client holds it.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// What it is for.
+    pub kind: TokenKind,
+    /// Which session it belongs to.
+    pub selector: Selector,
+    /// What proves it.
+    pub verifier: Verifier,
+}
+
+impl Token {
+    /// Reads a token; `None` for anything that Sentinel cannot have issued.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if bytes.len() != PREFIX_LENGTH + SELECTOR_DIGITS + VERIFIER_DIGITS + CHECKSUM_DIGITS {
+            return None;
+        }
+        let (body, checksum) = bytes.split_at_checked(bytes.len() - CHECKSUM_DIGITS)?;
+        let (prefix, rest) = body.split_at_checked(PREFIX_LENGTH)?;
+        let kind = TokenKind::of(prefix)?;
+        if base62::decode::<4>(checksum)? != crc32fast::hash(body).to_be_bytes() {
+            return None;
+        }
+        let (selector, verifier) = rest.split_at_checked(SELECTOR_DIGITS)?;
+        Some(Self {
+            kind,
+            selector: Selector(base62::decode(selector)?),
+            verifier: Verifier(Zeroizing::new(base62::decode(verifier)?)),
+        })
+    }
+
+    /// The session that the token belongs to, if it exists.
+    pub fn session_id(&self) -> SessionId {
+        SessionId::of(&self.selector)
+    }
+
+    /// The text that goes to the client.
+    pub fn to_secret(&self) -> SecretString {
+        let mut text = String::with_capacity(80);
+        text.push_str(self.kind.prefix());
+        base62::encode(&self.selector.0, &mut text);
+        base62::encode(&*self.verifier.0, &mut text);
+        let checksum = crc32fast::hash(text.as_bytes());
+        base62::encode(&checksum.to_be_bytes(), &mut text);
+        SecretString::from(text)
+    }
+}
+
+/// Two tokens are the same when they would be written the same.
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_secret().expose_secret() == other.to_secret().expose_secret()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample(kind: TokenKind) -> Token {
+        Token { kind, selector: Selector::generate(), verifier: Verifier::generate() }
+    }
+
+    #[test]
+    fn a_token_comes_back_from_its_text() {
+        for kind in [TokenKind::Access, TokenKind::Refresh] {
+            let token = sample(kind);
+            let text = token.to_secret();
+            assert_eq!(text.expose_secret().len(), 75);
+            assert_eq!(Token::parse(text.expose_secret()), Some(token));
+        }
+    }
+
+    #[test]
+    fn any_one_changed_character_is_noticed() {
+        let text = sample(TokenKind::Access).to_secret();
+        let text = text.expose_secret();
+        for position in 0..text.len() {
+            let mut bytes = text.as_bytes().to_vec();
+            bytes[position] = if bytes[position] == b'x' { b'y' } else { b'x' };
+            let changed = String::from_utf8(bytes).unwrap();
+            assert_eq!(Token::parse(&changed), None, "at {position}");
+        }
+    }
+
+    #[test]
+    fn successors_differ_by_kind_and_salt_and_repeat_otherwise() {
+        let verifier = Verifier::generate();
+        let access = verifier.successor(&[1; 32], TokenKind::Access);
+        assert_eq!(access.digest(), verifier.successor(&[1; 32], TokenKind::Access).digest());
+        assert_ne!(access.digest(), verifier.successor(&[2; 32], TokenKind::Access).digest());
+        assert_ne!(access.digest(), verifier.successor(&[1; 32], TokenKind::Refresh).digest());
+        assert_ne!(access.digest(), verifier.digest());
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let token = sample(TokenKind::Refresh);
+        let text = token.to_secret();
+        let shown = format!("{token:?} {text:?}");
+        assert!(!shown.contains(&text.expose_secret()[4..26]), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_the_parser_panic(text in ".{0,120}") {
+            let _ = Token::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Users: who owns the resources.
+
+use super::{PasswordHash, Scope, Timestamp, UserId};
+
+/// The longest user name, in bytes of UTF-8.
+pub const MAX_USERNAME_BYTES: usize = 255;
+
+/// Somebody who can log in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    /// Names the user for good.
+    pub id: UserId,
+    /// Unique, compared byte by byte.
+    pub username: String,
+    /// The hash of the password.
+    pub password: PasswordHash,
+    /// What the user may be granted; `None` puts no limit beside the client's.
+    pub scopes: Option<Scope>,
+    /// A disabled user cannot log in and has no session.
+    pub enabled: bool,
+    /// Grows with every event that ends all of the user's sessions: a new password, being disabled.
+    /// A session is worth nothing under another generation than the one it was started in.
+    pub generation: u64,
+    /// Grows with every change of the record; guards against lost updates.
+    pub version: u64,
+    /// When the user was made.
+    pub created_at: Timestamp,
+    /// When the record last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The text cannot be a user name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected a user name of 1 to {MAX_USERNAME_BYTES} bytes without control characters or space at either end"
+)]
+pub struct InvalidUsername;
+
+/// Whether a new user may be called `name`.
+///
+/// # Errors
+/// [`InvalidUsername`] for what would be mistaken for another name, or could not be typed.
+pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
+    let fits = !name.is_empty() && name.len() <= MAX_USERNAME_BYTES;
+    let clean = !name.chars().any(char::is_control) && name.trim() == name;
+    if fits && clean { Ok(()) } else { Err(InvalidUsername) }
+}

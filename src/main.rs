@@ -1,0 +1,7 @@
+//! The `sentinel` binary; see [`sentinel::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sentinel::cli::main()
+}

@@ -1,0 +1,62 @@
+//! Audit events: who did what to whose tokens. A log target of their own, `audit`.
+//!
+//! An event names users, clients and sessions by what is safe to show; never a token or a password.
+
+use std::net::IpAddr;
+
+use crate::domain::{Client, Session, SessionId};
+
+/// The log target of all audit events.
+const TARGET: &str = "audit";
+
+fn shown(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "local".to_owned(), |address| address.to_string())
+}
+
+pub(super) fn login(session: &Session, address: Option<IpAddr>) {
+    let user = session.user.as_ref();
+    tracing::info!(
+        target: TARGET, event = "login", outcome = "ok", session = %session.id,
+        client = %session.client_id, user = user.map(|user| user.id.to_string()),
+        username = user.map(|user| user.username.as_str()), address = shown(address),
+    );
+}
+
+pub(super) fn login_failed(client: &Client, username: &str, why: &str, address: Option<IpAddr>) {
+    // A name that nobody has may be a password typed into the wrong field: it is not written down.
+    let username = (why != "unknown user").then_some(username);
+    tracing::warn!(
+        target: TARGET, event = "login", outcome = "failed", why, client = %client.id, username,
+        address = shown(address),
+    );
+}
+
+pub(super) fn client_refused(id: &str, why: &str, address: Option<IpAddr>) {
+    let client = (why != "unknown client").then_some(id);
+    tracing::warn!(
+        target: TARGET, event = "client_authentication", outcome = "failed", why, client,
+        address = shown(address),
+    );
+}
+
+pub(super) fn refreshed(session: &Session, address: Option<IpAddr>) {
+    tracing::info!(
+        target: TARGET, event = "refresh", outcome = "ok", session = %session.id,
+        client = %session.client_id, address = shown(address),
+    );
+}
+
+pub(super) fn replayed(session: &Session, address: Option<IpAddr>) {
+    tracing::warn!(
+        target: TARGET, event = "replay", session = %session.id, client = %session.client_id,
+        user = session.user.as_ref().map(|user| user.id.to_string()), address = shown(address),
+        "a used refresh token was presented again: the session is ended",
+    );
+}
+
+pub(super) fn revoked(session: SessionId, client: &Client, what: &str, address: Option<IpAddr>) {
+    tracing::info!(
+        target: TARGET, event = "revoke", what, session = %session, client = %client.id,
+        address = shown(address),
+    );
+}

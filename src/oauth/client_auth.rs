@@ -1,0 +1,123 @@
+//! Who the client is, and whether it proves it (RFC 6749 §2.3, §3.2.1).
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{ClientFailure, Error, Provider, Request, audit, params};
+use crate::domain::{Client, ClientId, ClientKind, Digest};
+
+/// The user and password of an `Authorization: Basic` header, as they were sent.
+#[derive(Clone, Debug)]
+pub struct BasicCredentials {
+    /// The part before the first colon.
+    pub user: String,
+    /// The part after it.
+    pub password: SecretString,
+}
+
+/// What a client says of itself.
+struct Claim {
+    /// Possible readings of the id, the likeliest first.
+    ids: Vec<String>,
+    /// Possible readings of the secret.
+    secrets: Vec<SecretString>,
+}
+
+impl Provider {
+    /// The client that sends this request: a public one that names itself, or a confidential one
+    /// that proves itself.
+    pub(super) async fn authenticate(&self, request: &Request<'_>) -> Result<Client, Error> {
+        let claim = match request.basic {
+            Some(basic) => from_header(basic, request)?,
+            None => from_body(request)?,
+        };
+        let named = claim.ids.first().map_or("", String::as_str);
+        self.check(&claim).await?.map_err(|failure| {
+            audit::client_refused(named, &failure.to_string(), request.address);
+            Error::InvalidClient(failure)
+        })
+    }
+
+    /// The same for endpoints that only confidential clients may call.
+    pub(super) async fn authenticate_confidential(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Client, Error> {
+        let client = self.authenticate(request).await?;
+        if client.is_confidential() {
+            Ok(client)
+        } else {
+            Err(Error::InvalidClient(ClientFailure::Public))
+        }
+    }
+
+    async fn check(&self, claim: &Claim) -> Result<Result<Client, ClientFailure>, Error> {
+        let mut found = None;
+        for id in &claim.ids {
+            let Ok(id) = id.parse::<ClientId>() else { continue };
+            found = self.stores.clients.find(&id).await?;
+            if found.is_some() {
+                break;
+            }
+        }
+        let expected = match found.as_ref().map(|client| &client.kind) {
+            Some(ClientKind::Confidential(digest)) => *digest,
+            // A digest that nothing has, so that an unknown client costs what a wrong secret costs.
+            _ => Digest::from_bytes([0; 32]),
+        };
+        // Every reading is compared, so that time does not tell which one was right.
+        let proven = claim.secrets.iter().fold(false, |proven, secret| {
+            (Digest::of(secret.expose_secret().as_bytes()) == expected) | proven
+        });
+        let client = match found {
+            None => return Ok(Err(ClientFailure::Unknown)),
+            Some(client) => client,
+        };
+        let in_order = if client.is_confidential() {
+            proven
+        } else {
+            // RFC 6749 §2.3.1: "The client MAY omit the parameter if the client secret is an empty
+            // string", and libraries send `id:` for a public client.
+            claim.secrets.iter().all(|secret| secret.expose_secret().is_empty())
+        };
+        Ok(match (in_order, client.enabled) {
+            (false, _) => Err(ClientFailure::WrongSecret),
+            (true, false) => Err(ClientFailure::Disabled),
+            (true, true) => Ok(client),
+        })
+    }
+}
+
+/// RFC 6749 §2.3.1: "The client identifier is encoded using the "application/x-www-form-urlencoded"
+/// encoding algorithm […], and the encoded value is used as the username; the client password is
+/// encoded using the same algorithm and used as the password."
+///
+/// Many clients do not encode, so the raw value is taken where the decoded one does not fit.
+fn from_header(basic: &BasicCredentials, request: &Request<'_>) -> Result<Claim, Error> {
+    // RFC 6749 §2.3: "The client MUST NOT use more than one authentication method in each request."
+    if request.params.get("client_secret").is_some() {
+        return Err(Error::InvalidRequest("more than one client authentication method is used"));
+    }
+    let ids = readings(&basic.user);
+    if let Some(named) = request.params.get("client_id")
+        && !ids.iter().any(|id| id == named)
+    {
+        return Err(Error::InvalidRequest("client_id is not the client that authenticates"));
+    }
+    let secrets = readings(basic.password.expose_secret());
+    Ok(Claim { ids, secrets: secrets.into_iter().map(SecretString::from).collect() })
+}
+
+fn from_body(request: &Request<'_>) -> Result<Claim, Error> {
+    let Some(id) = request.params.get("client_id") else {
+        audit::client_refused("", &ClientFailure::Missing.to_string(), request.address);
+        return Err(Error::InvalidClient(ClientFailure::Missing));
+    };
+    let secret = request.params.get("client_secret").map(SecretString::from);
+    Ok(Claim { ids: vec![id.to_owned()], secrets: secret.into_iter().collect() })
+}
+
+/// The form-decoded text, and the text as it is where that differs.
+fn readings(raw: &str) -> Vec<String> {
+    let decoded = params::decode(raw.as_bytes()).ok().filter(|decoded| decoded != raw);
+    decoded.into_iter().map(|text| text.into_owned()).chain([raw.to_owned()]).collect()
+}

@@ -1,0 +1,67 @@
+//! What the server says of itself (RFC 8414 §2).
+
+use serde::Serialize;
+
+use super::Provider;
+
+/// The absolute URLs of the endpoints that are switched on.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    /// RFC 6749 §3.2.
+    pub token: Option<String>,
+    /// RFC 7662 §2.
+    pub introspection: Option<String>,
+    /// RFC 7009 §2.
+    pub revocation: Option<String>,
+}
+
+/// Authorization server metadata, as JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct Metadata {
+    issuer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_endpoint_auth_methods_supported: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection_endpoint_auth_methods_supported: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_endpoint_auth_methods_supported: Option<Vec<&'static str>>,
+    grant_types_supported: Vec<&'static str>,
+    /// "REQUIRED": empty, since there is no authorization endpoint.
+    response_types_supported: Vec<&'static str>,
+}
+
+const ANY_CLIENT: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
+const CONFIDENTIAL: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+
+impl Provider {
+    /// The metadata document; `None` without a public URL.
+    pub fn metadata(&self, endpoints: Endpoints) -> Option<Metadata> {
+        let methods =
+            |url: &Option<String>, methods: &[&'static str]| url.as_ref().map(|_| methods.to_vec());
+        Some(Metadata {
+            issuer: self.policy.issuer.clone()?,
+            token_endpoint_auth_methods_supported: methods(&endpoints.token, &ANY_CLIENT),
+            token_endpoint: endpoints.token,
+            introspection_endpoint_auth_methods_supported: methods(
+                &endpoints.introspection,
+                &CONFIDENTIAL,
+            ),
+            introspection_endpoint: endpoints.introspection,
+            revocation_endpoint_auth_methods_supported: methods(&endpoints.revocation, &ANY_CLIENT),
+            revocation_endpoint: endpoints.revocation,
+            grant_types_supported: self.policy.grants.iter().map(|grant| grant.as_str()).collect(),
+            response_types_supported: Vec::new(),
+        })
+    }
+
+    /// The issuer, for the `iss` of an introspection.
+    pub fn issuer(&self) -> Option<&str> {
+        self.policy.issuer.as_deref()
+    }
+}

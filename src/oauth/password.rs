@@ -1,0 +1,66 @@
+//! The password grant (RFC 6749 §4.3).
+
+use secrecy::SecretString;
+
+use super::{Error, GrantFailure, Provider, Request, audit, scope};
+use crate::domain::{Client, IssuedTokens, PasswordHash, SessionUser, User};
+use crate::password::Verdict;
+
+pub(super) async fn grant(
+    provider: &Provider,
+    client: &Client,
+    request: &Request<'_>,
+) -> Result<IssuedTokens, Error> {
+    let username = text(request, "username", "username is missing or malformed")?;
+    let password = text(request, "password", "password is missing or malformed")?;
+    let requested = scope::requested(request.params)?;
+    scope::check_client(requested.as_ref(), client)?;
+
+    let refuse = |failure: GrantFailure| {
+        audit::login_failed(client, username, &failure.to_string(), request.address);
+        Error::InvalidGrant(failure)
+    };
+    let user = provider.stores.users.find_by_name(username).await?;
+    // RFC 6749 §4.3.2: "validate the resource owner password credentials using its existing password
+    // validation algorithm". It runs for unknown and for disabled users too: the time that an answer
+    // takes must not tell which names exist.
+    let hash = user.as_ref().map(|user| user.password.clone());
+    let verdict = provider.passwords.verify(SecretString::from(password), hash).await?;
+    let user = user.ok_or_else(|| refuse(GrantFailure::UnknownUser))?;
+    let upgrade = match verdict {
+        Verdict::Wrong => return Err(refuse(GrantFailure::WrongPassword)),
+        Verdict::Right { upgrade } => upgrade,
+    };
+    if !user.enabled {
+        return Err(refuse(GrantFailure::DisabledUser));
+    }
+    let scope = scope::granted(requested, client, user.scopes.as_ref())?;
+    if let Some(stronger) = upgrade {
+        provider.upgrade_password(&user, &stronger).await;
+    }
+    let session_user =
+        SessionUser { id: user.id, username: user.username, generation: user.generation };
+    let tokens = provider.start_session(client, Some(session_user), scope, request).await?;
+    tokens.ok_or_else(|| refuse(GrantFailure::Changed))
+}
+
+impl Provider {
+    /// Keeps the stronger hash. The login goes on without it: the next one tries again.
+    async fn upgrade_password(&self, user: &User, stronger: &PasswordHash) {
+        match self.stores.users.upgrade_password(user.id, &user.password, stronger).await {
+            Ok(_) => tracing::debug!(user = %user.id, "a password hash was upgraded"),
+            Err(error) => tracing::warn!(user = %user.id, %error, "a hash could not be upgraded"),
+        }
+    }
+}
+
+/// A parameter made of `UNICODECHARNOCRLF` (RFC 6749 Appendix A).
+fn text<'a>(
+    request: &'a Request<'_>,
+    name: &str,
+    otherwise: &'static str,
+) -> Result<&'a str, Error> {
+    let value = request.params.require(name, otherwise)?;
+    let allowed = |c: char| c == '\t' || !(c.is_ascii_control());
+    if value.chars().all(allowed) { Ok(value) } else { Err(Error::InvalidRequest(otherwise)) }
+}

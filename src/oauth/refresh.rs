@@ -1,0 +1,102 @@
+//! Refreshing (RFC 6749 §6) with rotation (RFC 9700 §4.14.2).
+
+use super::{Error, GrantFailure, Provider, Request, Unavailable, audit, scope};
+use crate::domain::{Client, IssuedTokens, RefreshOutcome, Scope, Session, Token, TokenKind};
+
+/// How often a decision is made anew because somebody else changed the session. Every change is one
+/// that succeeded for somebody, so this is never reached by clients that behave.
+const ATTEMPTS: usize = 100;
+
+pub(super) async fn grant(
+    provider: &Provider,
+    client: &Client,
+    request: &Request<'_>,
+) -> Result<IssuedTokens, Error> {
+    let text = request.params.require("refresh_token", "refresh_token is missing")?;
+    let requested = scope::requested(request.params)?;
+    let token = Token::parse(text).filter(|token| token.kind == TokenKind::Refresh);
+    let token = token.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
+    for _ in 0..ATTEMPTS {
+        if let Some(tokens) = provider.try_refresh(client, &token, &requested, request).await? {
+            return Ok(tokens);
+        }
+    }
+    Err(Error::Unavailable(Unavailable::Contended))
+}
+
+impl Provider {
+    /// One attempt: reads, decides, and writes if nobody else has; `None` when somebody has.
+    async fn try_refresh(
+        &self,
+        client: &Client,
+        token: &Token,
+        requested: &Option<Scope>,
+        request: &Request<'_>,
+    ) -> Result<Option<IssuedTokens>, Error> {
+        let session = self.stores.sessions.find(token.session_id()).await?;
+        let session = session.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
+        // RFC 6749 §6: "The authorization server MUST […] ensure that the refresh token was issued to
+        // the authenticated client". A token in wrong hands ends nothing: it does nothing at all.
+        if session.client_id != client.id {
+            return Err(Error::InvalidGrant(GrantFailure::OtherClient));
+        }
+        let scope = self.scope_of_refresh(client, &session, requested).await?;
+        let lifetimes = client.lifetimes(&self.policy.lifetimes);
+        let wanted = scope.as_ref().map_or_else(|_| Scope::empty(), Clone::clone);
+        match session.refresh(token, wanted, &lifetimes, self.now()) {
+            RefreshOutcome::Rotated(next, tokens) => {
+                scope?;
+                let written = self.stores.sessions.replace(&next).await?;
+                if written {
+                    audit::refreshed(&next, request.address);
+                }
+                Ok(written.then_some(*tokens))
+            }
+            RefreshOutcome::Repeated(tokens) => scope.map(|_| Some(*tokens)),
+            RefreshOutcome::Expired => Err(Error::InvalidGrant(GrantFailure::Expired)),
+            // RFC 9700 §4.14.2: "If a refresh token is compromised and subsequently used by both the
+            // attacker and the legitimate client, one of them will present an invalidated refresh
+            // token, which will inform the authorization server of the breach. The authorization
+            // server cannot determine which party submitted the invalid refresh token, but it will
+            // revoke the active refresh token."
+            RefreshOutcome::Replayed => {
+                self.stores.sessions.end(session.id).await?;
+                audit::replayed(&session, request.address);
+                Err(Error::InvalidGrant(GrantFailure::Replayed))
+            }
+        }
+    }
+
+    /// What the new access token may do. The inner error is one that a replay takes precedence over.
+    ///
+    /// RFC 6749 §6: "The requested scope MUST NOT include any scope not originally granted by the
+    /// resource owner, and if omitted is treated as equal to the scope originally granted". What the
+    /// client or the user has lost since is not granted again.
+    async fn scope_of_refresh(
+        &self,
+        client: &Client,
+        session: &Session,
+        requested: &Option<Scope>,
+    ) -> Result<Result<Scope, Error>, Error> {
+        let changed = Error::InvalidGrant(GrantFailure::Changed);
+        if session.client_generation != client.generation {
+            return Err(changed);
+        }
+        let user = match &session.user {
+            None => None,
+            Some(of_session) => match self.stores.users.find(of_session.id).await? {
+                Some(user) if user.enabled && user.generation == of_session.generation => {
+                    Some(user)
+                }
+                _ => return Err(changed),
+            },
+        };
+        let user_scopes = user.as_ref().and_then(|user| user.scopes.as_ref());
+        let left = scope::limit(&session.scope.intersection(&client.scopes), user_scopes);
+        Ok(match requested {
+            None => Ok(left),
+            Some(scope) if scope.is_subset(&left) => Ok(scope.clone()),
+            Some(_) => Err(Error::InvalidScope),
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! Revocation (RFC 7009).
+
+use super::{Error, GrantFailure, Provider, Request, Unavailable, audit};
+use crate::domain::{Client, Token, TokenKind};
+
+/// As in `refresh`.
+const ATTEMPTS: usize = 100;
+
+impl Provider {
+    /// Ends a token. A refresh token takes its whole session with it, access tokens included; RFC
+    /// 7009 §2.1: "If the particular token is a refresh token and the authorization server supports
+    /// the revocation of access tokens, then the authorization server SHOULD also invalidate all
+    /// access tokens based on the same authorization grant".
+    ///
+    /// `token_type_hint` is not looked at: the token says what it is.
+    ///
+    /// # Errors
+    /// As RFC 7009 §2.2.1 says. A token that is not alive is no error (§2.2): "invalid tokens do not
+    /// cause an error response since the client cannot handle such an error in a reasonable way."
+    pub async fn revoke(&self, request: &Request<'_>) -> Result<(), Error> {
+        let client = self.authenticate(request).await?;
+        let text = request.params.require("token", "token is missing")?;
+        let Some(token) = Token::parse(text) else { return Ok(()) };
+        for _ in 0..ATTEMPTS {
+            if self.try_revoke(&client, &token, request).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::Unavailable(Unavailable::Contended))
+    }
+
+    /// One attempt; `false` when somebody else changed the session meanwhile.
+    async fn try_revoke(
+        &self,
+        client: &Client,
+        token: &Token,
+        request: &Request<'_>,
+    ) -> Result<bool, Error> {
+        let Some(session) = self.stores.sessions.find(token.session_id()).await? else {
+            return Ok(true);
+        };
+        // RFC 7009 §2.1: the server "verifies whether the token was issued to the client making the
+        // revocation request. If this verification fails, the request is refused".
+        if session.client_id != client.id {
+            return Err(Error::InvalidGrant(GrantFailure::OtherClient));
+        }
+        let done = match token.kind {
+            // Any token of the chain ends the session, a used one too: its holder wants it over.
+            TokenKind::Refresh => {
+                self.stores.sessions.end(session.id).await?;
+                audit::revoked(session.id, client, "session", request.address);
+                true
+            }
+            TokenKind::Access => match session.without_access(&token.verifier.digest()) {
+                None => true,
+                Some(next) => {
+                    let written = self.stores.sessions.replace(&next).await?;
+                    if written {
+                        audit::revoked(session.id, client, "access token", request.address);
+                    }
+                    written
+                }
+            },
+        };
+        Ok(done)
+    }
+}

@@ -1,0 +1,65 @@
+//! The token endpoint (RFC 6749 §3.2): who asks, and by which grant.
+
+use super::{Error, Provider, Request, audit, client_credentials, password, refresh};
+use crate::domain::{
+    Client, Grant, IssuedTokens, NewSession, Scope, Session, SessionUser, Timestamp,
+};
+
+impl Provider {
+    /// Answers a token request.
+    ///
+    /// # Errors
+    /// As RFC 6749 §5.2 says; nothing is used up by a refusal.
+    pub async fn token(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
+        let grant_type = request.params.require("grant_type", "grant_type is missing")?;
+        // RFC 6749 §3.2.1: "Confidential clients […] MUST authenticate with the authorization server."
+        let client = self.authenticate(request).await?;
+        let grant: Grant = grant_type.parse().map_err(|_| Error::UnsupportedGrantType)?;
+        if !self.policy.grants.contains(&grant) {
+            return Err(Error::UnsupportedGrantType);
+        }
+        if !client.grants.contains(&grant) {
+            return Err(Error::UnauthorizedClient);
+        }
+        match grant {
+            Grant::Password => password::grant(self, &client, request).await,
+            Grant::RefreshToken => refresh::grant(self, &client, request).await,
+            Grant::ClientCredentials => client_credentials::grant(self, &client, request).await,
+        }
+    }
+
+    /// Starts a session in the store; `None` when the user or the client has changed meanwhile.
+    pub(super) async fn start_session(
+        &self,
+        client: &Client,
+        user: Option<SessionUser>,
+        scope: Scope,
+        request: &Request<'_>,
+    ) -> Result<Option<IssuedTokens>, Error> {
+        // RFC 6749 §4.4.3: "A refresh token SHOULD NOT be included" for client credentials.
+        let refreshable = user.is_some() && self.may_refresh(client);
+        let new = NewSession {
+            user,
+            client_id: client.id.clone(),
+            client_generation: client.generation,
+            scope,
+            refreshable,
+        };
+        let lifetimes = client.lifetimes(&self.policy.lifetimes);
+        let (session, tokens) = Session::start(new, &lifetimes, self.now());
+        let started = self.stores.sessions.insert(&session).await?;
+        if started {
+            audit::login(&session, request.address);
+        }
+        Ok(started.then_some(tokens))
+    }
+
+    fn may_refresh(&self, client: &Client) -> bool {
+        let grant = Grant::RefreshToken;
+        client.grants.contains(&grant) && self.policy.grants.contains(&grant)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

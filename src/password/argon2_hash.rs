@@ -1,0 +1,181 @@
+//! argon2 (RFC 9106) and its PHC string, `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<result>`, base64 without padding.
+//!
+//! The string is read by hand: it is six fields, our limits have to be checked between reading and computing anyway,
+//! and the crate's `password-hash` feature would bring a second set of types and errors for it. What is refused: the
+//! `keyid` and `data` parameters, which the RFC dropped, and parameters in any order but the standard's.
+
+use super::error::HashError;
+use super::memory::Memory;
+use super::policy::{self, Policy};
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use std::fmt;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// The length of our own salts, as RFC 9106 §3.1 recommends.
+pub(super) const SALT_LEN: usize = 16;
+
+/// The length of our own results.
+pub(super) const OUTPUT_LEN: usize = 32;
+
+/// What a stored salt or result may measure. The lower bound of the result keeps a cut-off one from being matched by
+/// chance; the upper ones are far above what anybody uses.
+const STORED_SALT: std::ops::RangeInclusive<usize> = argon2::MIN_SALT_LEN..=128;
+const STORED_OUTPUT: std::ops::RangeInclusive<usize> = 12..=128;
+
+/// An argon2 hash: the function with its parameters, the salt, the result.
+pub(super) struct Argon2Hash {
+    algorithm: Algorithm,
+    version: Version,
+    memory_kib: u32,
+    iterations: u32,
+    parallelism: u32,
+    salt: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Argon2Hash {
+    /// A hash with the policy's parameters from its parts.
+    pub(super) fn new(policy: &Policy, salt: [u8; SALT_LEN], output: [u8; OUTPUT_LEN]) -> Self {
+        Self {
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+            memory_kib: policy.memory_kib,
+            iterations: policy.iterations,
+            parallelism: policy.parallelism,
+            salt: salt.to_vec(),
+            output: output.to_vec(),
+        }
+    }
+
+    /// Hashes a password as the policy says.
+    pub(super) fn compute(
+        password: &[u8],
+        policy: &Policy,
+        salt: [u8; SALT_LEN],
+        memory: &mut Memory,
+    ) -> Result<Self, HashError> {
+        let mut hash = Self::new(policy, salt, [0; OUTPUT_LEN]);
+        hash.output = hash.derive(password, memory)?.to_vec();
+        Ok(hash)
+    }
+
+    /// Whether the password is the one that this hash was made of.
+    pub(super) fn matches(&self, password: &[u8], memory: &mut Memory) -> Result<bool, HashError> {
+        let derived = self.derive(password, memory)?;
+        Ok(derived.as_slice().ct_eq(self.output.as_slice()).into())
+    }
+
+    /// Computes the result for a password with this hash's own parameters, salt and length.
+    fn derive(
+        &self,
+        password: &[u8],
+        memory: &mut Memory,
+    ) -> Result<Zeroizing<Vec<u8>>, HashError> {
+        let params = Params::new(self.memory_kib, self.iterations, self.parallelism, None)
+            .map_err(HashError::Argon2)?;
+        let blocks = params.block_count();
+        let argon2 = Argon2::new(self.algorithm, self.version, params);
+        let mut output = Zeroizing::new(vec![0; self.output.len()]);
+        memory
+            .lend(blocks, |blocks| {
+                argon2.hash_password_into_with_memory(password, &self.salt, &mut output, blocks)
+            })?
+            .map_err(HashError::Argon2)?;
+        Ok(output)
+    }
+
+    /// Reads a PHC string.
+    pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
+        let mut fields = encoded.split('$').skip(1);
+        let mut next = || fields.next().ok_or(HashError::Malformed("six PHC fields"));
+
+        let algorithm = match next()? {
+            "argon2id" => Algorithm::Argon2id,
+            "argon2i" => Algorithm::Argon2i,
+            "argon2d" => Algorithm::Argon2d,
+            _ => return Err(HashError::Malformed("argon2id, argon2i or argon2d")),
+        };
+        let (version, params) = match next()? {
+            "v=19" => (Version::V0x13, next()?),
+            "v=16" => (Version::V0x10, next()?),
+            // Hashes of before version 1.3 have no version field.
+            params if params.starts_with("m=") => (Version::V0x10, params),
+            _ => return Err(HashError::Malformed("v=19 or v=16")),
+        };
+        let (memory_kib, iterations, parallelism) = params_of(params)?;
+        let salt = decode(next()?, STORED_SALT)?;
+        let output = decode(next()?, STORED_OUTPUT)?;
+        if fields.next().is_some() {
+            return Err(HashError::Malformed("six PHC fields"));
+        }
+        Ok(Self { algorithm, version, memory_kib, iterations, parallelism, salt, output })
+    }
+
+    /// Whether the function itself is the one that new hashes are made with.
+    pub(super) fn is_current_argon2id(&self) -> bool {
+        self.algorithm == Algorithm::Argon2id && self.version == Version::V0x13
+    }
+
+    pub(super) fn memory_kib(&self) -> u32 {
+        self.memory_kib
+    }
+
+    pub(super) fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
+    pub(super) fn parallelism(&self) -> u32 {
+        self.parallelism
+    }
+}
+
+/// The PHC string.
+impl fmt::Display for Argon2Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "${}$v={}$m={},t={},p={}${}${}",
+            self.algorithm.as_str(),
+            u32::from(self.version),
+            self.memory_kib,
+            self.iterations,
+            self.parallelism,
+            STANDARD_NO_PAD.encode(&self.salt),
+            STANDARD_NO_PAD.encode(&self.output),
+        )
+    }
+}
+
+/// Reads `m=…,t=…,p=…`: numbers that argon2 can work with and that our limits allow.
+fn params_of(field: &str) -> Result<(u32, u32, u32), HashError> {
+    const EXPECTED: HashError = HashError::Malformed("m=…,t=…,p=…");
+    let mut parts = field.split(',');
+    let mut number = |name: &str| {
+        parts
+            .next()
+            .and_then(|part| part.strip_prefix(name))
+            // `parse` alone would take a leading plus sign.
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .ok_or(EXPECTED)
+    };
+    let (memory_kib, iterations, parallelism) = (number("m=")?, number("t=")?, number("p=")?);
+    if parts.next().is_some() {
+        return Err(EXPECTED);
+    }
+    policy::check_stored_argon2(memory_kib, iterations, parallelism)?;
+    Params::new(memory_kib, iterations, parallelism, None)
+        .map_err(|_| HashError::Malformed("m of at least 8 times p, and t and p of at least 1"))?;
+    Ok((memory_kib, iterations, parallelism))
+}
+
+fn decode(field: &str, len: std::ops::RangeInclusive<usize>) -> Result<Vec<u8>, HashError> {
+    STANDARD_NO_PAD
+        .decode(field)
+        .ok()
+        .filter(|bytes| len.contains(&bytes.len()))
+        .ok_or(HashError::Malformed("a salt of 8 to 128 and a result of 12 to 128 bytes in base64"))
+}

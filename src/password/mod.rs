@@ -1,0 +1,28 @@
+//! Hashing and verifying passwords, without ever doing it on an I/O thread.
+//!
+//! - [`Policy`]: how new hashes are made, and which stored ones are too weak to stay ([`needs_upgrade`]);
+//! - [`Hasher`]: the work itself, synchronous, for one thread; the CLI uses it directly;
+//! - [`PasswordPool`]: the bounded workers that the server uses, which also keep an unknown user from answering faster
+//!   than a wrong password does.
+//!
+//! Schemes are argon2id (RFC 9106, as PHC strings that any other tool can verify) and bcrypt; argon2i and argon2d are
+//! verified and replaced. Not here: who the user is, how often one may guess (the throttles), where hashes are kept
+//! (the stores), and client secrets, which are random and need no slow hash.
+
+mod argon2_hash;
+mod bcrypt_hash;
+mod error;
+mod hasher;
+mod memory;
+mod policy;
+mod pool;
+mod random;
+mod stored;
+mod verdict;
+mod worker;
+
+pub use error::{HashError, PolicyError, PoolError, StartError};
+pub use hasher::Hasher;
+pub use policy::{Policy, Scheme, needs_upgrade};
+pub use pool::PasswordPool;
+pub use verdict::Verdict;

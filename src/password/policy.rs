@@ -1,0 +1,142 @@
+//! How new hashes are made, which stored ones are too weak to stay, and the limits that hold for both.
+//!
+//! The settings have a table of their own for this; the application converts it.
+
+use super::error::{HashError, PolicyError};
+use super::stored::Stored;
+use crate::domain::PasswordHash;
+
+/// The most memory that one hash may take, in KiB: 1 GiB. A stored hash is data, and must not be able to make the
+/// server allocate at will.
+const MAX_MEMORY_KIB: u32 = 1 << 20;
+
+/// The most that one argon2 hash may write in all, memory times iterations, in KiB: 4 GiB, some seconds of one core.
+/// A limit on the product rather than on the iterations lets a small hash iterate often, as some do.
+const MAX_WORK_KIB: u64 = 1 << 22;
+
+/// The most lanes. More memory is what makes a hash strong; nobody runs 255 lanes for one login.
+const MAX_PARALLELISM: u32 = 255;
+
+/// The least bcrypt cost that bcrypt itself defines.
+pub(super) const MIN_BCRYPT_COST: u32 = 4;
+
+/// The highest bcrypt cost. Each step doubles the time: 16 is some four seconds, and 31, which the format allows, days.
+const MAX_BCRYPT_COST: u32 = 16;
+
+/// Which function new hashes are made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// argon2id, RFC 9106.
+    Argon2id,
+    /// bcrypt, written as `$2b$`.
+    Bcrypt,
+}
+
+/// How new hashes are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Which function is used. The parameters of the other one are ignored.
+    pub scheme: Scheme,
+    /// argon2id's memory, in KiB, per hash.
+    pub memory_kib: u32,
+    /// argon2id's passes over that memory.
+    pub iterations: u32,
+    /// argon2id's lanes. They are computed one after the other: many logins at once keep the cores busy already.
+    pub parallelism: u32,
+    /// bcrypt's cost, the logarithm of its rounds.
+    pub bcrypt_cost: u32,
+}
+
+impl Policy {
+    /// Checks that hashes can be made with this policy, and that our own limits would let us verify them.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        match self.scheme {
+            Scheme::Argon2id => self.check_argon2(),
+            Scheme::Bcrypt => self.check_bcrypt(),
+        }
+    }
+
+    fn check_argon2(&self) -> Result<(), PolicyError> {
+        let (memory, lanes) = (self.memory_kib, self.parallelism);
+        if !(1..=MAX_PARALLELISM).contains(&lanes) {
+            return Err(PolicyError::Parallelism { max: MAX_PARALLELISM, got: lanes });
+        }
+        let least_memory = argon2::Params::MIN_M_COST * lanes;
+        if !(least_memory..=MAX_MEMORY_KIB).contains(&memory) {
+            return Err(PolicyError::Memory {
+                min: least_memory,
+                max: MAX_MEMORY_KIB,
+                got: memory,
+            });
+        }
+        if self.iterations == 0 || work(memory, self.iterations) > MAX_WORK_KIB {
+            let max = MAX_WORK_KIB / u64::from(memory);
+            return Err(PolicyError::Iterations {
+                max: u32::try_from(max).unwrap_or(u32::MAX),
+                got: self.iterations,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_bcrypt(&self) -> Result<(), PolicyError> {
+        if (MIN_BCRYPT_COST..=MAX_BCRYPT_COST).contains(&self.bcrypt_cost) {
+            return Ok(());
+        }
+        Err(PolicyError::BcryptCost {
+            min: MIN_BCRYPT_COST,
+            max: MAX_BCRYPT_COST,
+            got: self.bcrypt_cost,
+        })
+    }
+}
+
+/// Whether a hash whose password was just proven right should be replaced by one that follows the policy.
+///
+/// So it is if it was made by another function, or with less memory, iterations, lanes or cost than the policy asks
+/// for. What is stronger stays. An imported bcrypt hash goes even if strong, since it may stand for the first 72 bytes
+/// of the password only. A malformed hash follows no policy.
+pub fn needs_upgrade(hash: &PasswordHash, policy: &Policy) -> bool {
+    match (Stored::parse(hash.encoded()), policy.scheme) {
+        (Ok(Stored::Argon2(stored)), Scheme::Argon2id) => {
+            !stored.is_current_argon2id()
+                || stored.memory_kib() < policy.memory_kib
+                || stored.iterations() < policy.iterations
+                || stored.parallelism() < policy.parallelism
+        }
+        (Ok(Stored::Bcrypt(stored)), Scheme::Bcrypt) => {
+            hash.is_imported() || stored.cost() < policy.bcrypt_cost
+        }
+        (Ok(_) | Err(_), _) => true,
+    }
+}
+
+/// Refuses the parameters of a stored argon2 hash that nobody would have chosen for a login.
+pub(super) fn check_stored_argon2(
+    memory_kib: u32,
+    iterations: u32,
+    parallelism: u32,
+) -> Result<(), HashError> {
+    if memory_kib > MAX_MEMORY_KIB {
+        return Err(HashError::TooCostly("m of at most 1 GiB"));
+    }
+    if work(memory_kib, iterations) > MAX_WORK_KIB {
+        return Err(HashError::TooCostly("m times t of at most 4 GiB"));
+    }
+    if parallelism > MAX_PARALLELISM {
+        return Err(HashError::TooCostly("p of at most 255"));
+    }
+    Ok(())
+}
+
+/// The same for bcrypt.
+pub(super) fn check_stored_bcrypt(cost: u32) -> Result<(), HashError> {
+    if cost > MAX_BCRYPT_COST {
+        return Err(HashError::TooCostly("a bcrypt cost of at most 16"));
+    }
+    Ok(())
+}
+
+fn work(memory_kib: u32, iterations: u32) -> u64 {
+    u64::from(memory_kib) * u64::from(iterations)
+}

@@ -1,0 +1,122 @@
+//! The server's workers: a bounded queue in front of a few threads that hash.
+//!
+//! The queue is what protects the server. A hash takes some 13 ms of a core, so whatever waits beyond the queue is told
+//! to come back ([`PoolError::Busy`]) at once. A caller that hangs up keeps its place until its job was run: if it were
+//! freed early, connecting and hanging up would be a way to queue without end.
+
+use super::error::{HashError, PoolError, StartError};
+use super::hasher::Hasher;
+use super::policy::Policy;
+use super::stored;
+use super::verdict::{self, Verdict};
+use super::worker::{self, Job};
+use crate::domain::PasswordHash;
+use secrecy::SecretString;
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a worker without jobs keeps its memory.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// A handle on the workers, cheap to clone. They end when the last one is dropped.
+#[derive(Clone)]
+pub struct PasswordPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    jobs: flume::Sender<Job>,
+    capacity: usize,
+    dummy: PasswordHash,
+}
+
+impl PasswordPool {
+    /// Starts the threads; 0 workers means one for each core. At most `queue` jobs wait (but one may always) beside
+    /// those being run. Takes no memory to hash in, and hashes nothing, until the first job.
+    pub fn start(policy: Policy, workers: usize, queue: usize) -> Result<Self, StartError> {
+        Self::start_with(policy, workers, queue, IDLE)
+    }
+
+    fn start_with(
+        policy: Policy,
+        workers: usize,
+        queue: usize,
+        idle: Duration,
+    ) -> Result<Self, StartError> {
+        policy.check()?;
+        let dummy = stored::dummy(&policy)?;
+        let workers = match workers {
+            // Where the number of cores cannot be told, one worker is slow but sure.
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            some => some,
+        };
+        let capacity = queue.max(1);
+        let (sender, receiver) = flume::bounded(capacity);
+        for index in 0..workers {
+            let hasher = Hasher::new(policy)?;
+            worker::spawn(index, hasher, receiver.clone(), idle).map_err(StartError::Thread)?;
+        }
+        Ok(Self { inner: Arc::new(Inner { jobs: sender, capacity, dummy }) })
+    }
+
+    /// Hashes a new password.
+    pub async fn hash(&self, password: SecretString) -> Result<PasswordHash, PoolError> {
+        self.run(move |hasher| hasher.hash(&password)).await
+    }
+
+    /// Verifies a login's password against the user's hash; `None` says that there is no such user, and is answered
+    /// [`Verdict::Wrong`] after the same work. A stored hash that cannot be used is logged, and answered likewise.
+    pub async fn verify(
+        &self,
+        password: SecretString,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verdict, PoolError> {
+        let dummy = self.inner.dummy.clone();
+        let judgement = self
+            .run(move |hasher| verdict::judge(hasher, &password, stored.as_ref(), &dummy))
+            .await?;
+        Ok(judgement.log())
+    }
+
+    /// How many jobs are waiting for a worker now.
+    pub fn depth(&self) -> usize {
+        self.inner.jobs.len()
+    }
+
+    /// How many jobs may wait.
+    pub fn capacity(&self) -> usize {
+        self.inner.capacity
+    }
+
+    /// Queues some work and waits for its result.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Hasher) -> Result<T, HashError> + Send + 'static,
+    ) -> Result<T, PoolError> {
+        let (reply, result) = oneshot::channel();
+        let job: Job = Box::new(move |hasher| {
+            // Nobody is there to read the result if the caller has hung up.
+            let _ = reply.send(work(hasher));
+        });
+        self.inner.jobs.try_send(job).map_err(|error| match error {
+            flume::TrySendError::Full(_) => PoolError::Busy,
+            flume::TrySendError::Disconnected(_) => PoolError::Lost,
+        })?;
+        Ok(result.await.map_err(|_| PoolError::Lost)??)
+    }
+}
+
+impl fmt::Debug for PasswordPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordPool")
+            .field("depth", &self.depth())
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

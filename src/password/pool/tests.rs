@@ -1,0 +1,96 @@
+//! What cannot be seen from outside: jobs that panic, memory given back, threads that end.
+
+use super::*;
+use crate::password::Scheme;
+use std::cell::RefCell;
+use std::sync::mpsc;
+
+const SMALL: Policy = Policy {
+    scheme: Scheme::Argon2id,
+    memory_kib: 64,
+    iterations: 1,
+    parallelism: 1,
+    bcrypt_cost: 4,
+};
+
+#[tokio::test]
+#[allow(clippy::panic, reason = "the worker has to survive one")]
+async fn a_panic_in_a_job_is_reported_and_the_worker_goes_on() -> Result<(), StartError> {
+    let pool = PasswordPool::start(SMALL, 1, 4)?;
+    let lost: Result<(), _> = pool.run(|_| panic!("on purpose")).await;
+    assert!(matches!(lost, Err(PoolError::Lost)));
+    assert!(pool.hash("correct horse".into()).await.is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_takes_memory_when_needed_and_gives_it_back_when_idle() -> Result<(), StartError> {
+    let pool = PasswordPool::start_with(SMALL, 1, 4, Duration::from_millis(300))?;
+    let kept = async || pool.run(|hasher| Ok(hasher.kept_kib())).await.ok();
+    assert_eq!(kept().await, Some(0));
+    assert!(pool.hash("correct horse".into()).await.is_ok());
+    assert_eq!(kept().await, Some(64));
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(kept().await, Some(0));
+    assert!(pool.hash("correct horse".into()).await.is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_whose_caller_has_gone_is_run_all_the_same() -> Result<(), StartError> {
+    let pool = PasswordPool::start(SMALL, 1, 4)?;
+    let (open, gate) = mpsc::channel::<()>();
+    let (done, was_done) = mpsc::channel::<()>();
+    let blocker = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.run(move |_| Ok(gate.recv().is_ok())).await }
+    });
+    let impatient = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.run(move |_| Ok(done.send(()).is_ok())).await }
+    });
+    tokio::task::yield_now().await;
+    impatient.abort();
+    assert!(impatient.await.is_err_and(|error| error.is_cancelled()));
+    assert!(open.send(()).is_ok());
+    assert!(blocker.await.is_ok());
+    assert!(was_done.recv_timeout(Duration::from_secs(10)).is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_threads_end_when_the_last_handle_is_dropped() -> Result<(), StartError> {
+    thread_local! {
+        // Dropped, and so heard of at the other end, when the worker's thread ends.
+        static ALIVE: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
+    }
+    let pool = PasswordPool::start(SMALL, 1, 4)?;
+    let clone = pool.clone();
+    let (alive, ended) = mpsc::channel();
+    let set = pool
+        .run(move |_| {
+            ALIVE.set(Some(alive));
+            Ok(())
+        })
+        .await;
+    assert!(set.is_ok());
+    drop(pool);
+    let still = ended.recv_timeout(Duration::from_millis(100));
+    assert_eq!(still, Err(mpsc::RecvTimeoutError::Timeout));
+    drop(clone);
+    let gone = ended.recv_timeout(Duration::from_secs(10));
+    assert_eq!(gone, Err(mpsc::RecvTimeoutError::Disconnected));
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn only_the_worker_threads_have_a_lower_priority() -> Result<(), StartError> {
+    let niceness = || rustix::process::getpriority_process(None).ok();
+    let before = niceness();
+    let pool = PasswordPool::start(SMALL, 1, 4)?;
+    let worker = pool.run(move |_| Ok(niceness())).await.ok().flatten();
+    assert_eq!(niceness(), before);
+    assert_eq!(worker, before.map(|nice| (nice + 10).min(19)));
+    Ok(())
+}

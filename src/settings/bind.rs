@@ -1,0 +1,48 @@
+//! [`Bind`], an address to listen on.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::parse;
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// `host:port`, the host an address (IPv6 in brackets) or a name. Port 0 takes a free one.
+    Tcp(String),
+    /// A unix socket, written `unix:/run/sentinel.sock`.
+    Unix(PathBuf),
+}
+
+/// What a mistyped address should have been.
+pub(super) const EXPECTED: &str =
+    "host:port such as \"127.0.0.1:5000\" or \"[::1]:5000\", or \"unix:/path\"";
+
+impl Bind {
+    /// Reads the written form; none if it is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("unix:") {
+            Some(path) => (!path.is_empty()).then(|| Self::Unix(path.into())),
+            None => parse::host_port(text).map(|_| Self::Tcp(text.to_owned())),
+        }
+    }
+
+    /// Whether nobody outside this machine can reach it. Of names, only `localhost` counts.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => {
+                parse::host_port(address).is_some_and(|(host, _)| parse::is_loopback(host))
+            }
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! [`GrantName`], the grants that can be switched on.
+
+use std::fmt;
+
+use super::choice::Choice;
+
+/// A value of `grant_type` (RFC 6749).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GrantName {
+    /// RFC 6749 §4.3.
+    Password,
+    /// RFC 6749 §6.
+    RefreshToken,
+    /// RFC 6749 §4.4.
+    ClientCredentials,
+}
+
+impl GrantName {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+}
+
+impl fmt::Display for GrantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Choice for GrantName {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        (Self::Password.as_str(), Self::Password),
+        (Self::RefreshToken.as_str(), Self::RefreshToken),
+        (Self::ClientCredentials.as_str(), Self::ClientCredentials),
+    ];
+}

@@ -1,0 +1,34 @@
+//! The items of a list, in each form that a list takes.
+
+use config::ValueKind;
+
+/// The items of an array, or of one text: with commas between them, or as a TOML or JSON array.
+pub(super) fn items(kind: &ValueKind) -> Option<Vec<String>> {
+    match kind {
+        ValueKind::Array(values) => values
+            .iter()
+            .map(|value| match &value.kind {
+                ValueKind::String(item) => Some(item.trim().to_owned()),
+                _ => None,
+            })
+            .collect(),
+        ValueKind::String(text) => Some(array(text).unwrap_or_else(|| {
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect()
+        })),
+        _ => None,
+    }
+}
+
+/// The items of a TOML array. `[::1]:5000` begins like one and is none, so what does not parse is
+/// not an array.
+fn array(text: &str) -> Option<Vec<String>> {
+    let text = text.trim();
+    text.starts_with('[').then_some(())?;
+    let table = format!("items = {text}").parse::<toml::Table>().ok()?;
+    let items = table.get("items")?.as_array()?;
+    items.iter().map(|item| item.as_str().map(|item| item.trim().to_owned())).collect()
+}

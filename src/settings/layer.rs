@@ -1,0 +1,153 @@
+//! One layer of settings: what a file, the environment or the flags say, as known keys with their
+//! origin.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use config::{Map, Source, Value, ValueKind};
+
+use super::error::{Error, Problem};
+use super::{environment, keys};
+
+/// Values by `table.name`. Each remembers where it was written, as the words that end an error
+/// message.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer(BTreeMap<String, Value>);
+
+impl Layer {
+    /// The built-in defaults.
+    pub(super) fn builtin() -> Result<Self, Error> {
+        Self::toml(keys::DEFAULTS, "config/default.toml", &mut Vec::new())
+    }
+
+    /// A settings file.
+    pub(super) fn file(path: &Path, problems: &mut Vec<Problem>) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::Unreadable { path: path.to_path_buf(), source })?;
+        Self::toml(&text, &path.display().to_string(), problems)
+    }
+
+    fn toml(text: &str, place: &str, problems: &mut Vec<Problem>) -> Result<Self, Error> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
+            Error::Syntax { place: place.to_owned(), line, message: error.message().to_owned() }
+        })?;
+        let mut leaves = Vec::new();
+        flatten("", table, &mut leaves);
+
+        let known = keys::all();
+        let mut layer = Self::default();
+        let mut legacy = Self::default();
+        for (name, value) in leaves {
+            if known.contains(&name) {
+                layer.set(&name, value, &format!(" in {place}"));
+            } else if let Some(key) = keys::legacy(&name) {
+                legacy.set(key, value, &format!(" ({name} in {place})"));
+            } else {
+                let old = keys::LEGACY.iter().map(|(old, _)| (*old).to_owned());
+                problems.push(Problem::Unknown {
+                    what: "setting",
+                    nearest: keys::nearest(&name, known.iter().cloned().chain(old)),
+                    name,
+                    place: format!(" in {place}"),
+                });
+            }
+        }
+        layer.fill(legacy);
+        Ok(layer)
+    }
+
+    /// The environment.
+    pub(super) fn environment(
+        variables: &[(std::ffi::OsString, std::ffi::OsString)],
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let (named, legacy) = environment::read(variables, problems);
+        let mut layer = Self::default();
+        let mut old = Self::default();
+        for (target, found) in [(&mut layer, named), (&mut old, legacy)] {
+            for (key, (name, text)) in found {
+                target.set(&key, text.into(), &format!(" from {name}"));
+            }
+        }
+        layer.fill(old);
+        layer
+    }
+
+    /// The flags.
+    pub(super) fn overrides(flags: &[(String, String)], problems: &mut Vec<Problem>) -> Self {
+        let known = keys::all();
+        let mut layer = Self::default();
+        for (key, text) in flags {
+            if known.contains(key) {
+                layer.set(key, text.as_str().into(), " on the command line");
+            } else {
+                problems.push(Problem::Unknown {
+                    what: "setting",
+                    name: key.clone(),
+                    place: " on the command line".to_owned(),
+                    nearest: keys::nearest(key, known.iter().cloned()),
+                });
+            }
+        }
+        layer
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    fn set(&mut self, key: &str, value: toml::Value, origin: &str) {
+        self.0.insert(key.to_owned(), Value::new(Some(&origin.to_owned()), kind(value)));
+    }
+
+    /// Takes from `legacy` what this layer does not say itself: a new name wins over an old one
+    /// beside it.
+    fn fill(&mut self, legacy: Self) {
+        for (key, value) in legacy.0 {
+            self.0.entry(key).or_insert(value);
+        }
+    }
+}
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}
+
+/// Spells nested tables as dotted names. An empty table is a name of its own unless it is one of
+/// ours, so that a mistyped header is noticed even with nothing below it.
+fn flatten(prefix: &str, table: toml::Table, leaves: &mut Vec<(String, toml::Value)>) {
+    for (name, value) in table {
+        let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        match value {
+            toml::Value::Table(inner) if inner.is_empty() && is_table(&name) => {}
+            toml::Value::Table(inner) if !inner.is_empty() => flatten(&name, inner, leaves),
+            value => leaves.push((name, value)),
+        }
+    }
+}
+
+fn is_table(name: &str) -> bool {
+    keys::all().iter().any(|key| key.split_once('.').is_some_and(|(table, _)| table == name))
+}
+
+fn kind(value: toml::Value) -> ValueKind {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(flag) => flag.into(),
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(kind).collect::<Vec<_>>().into(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(name, value)| (name, kind(value))).collect::<Map<_, _>>().into()
+        }
+    }
+}

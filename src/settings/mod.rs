@@ -1,0 +1,213 @@
+//! Settings: what an operator may say about the server, read from layers, checked, and handed on as
+//! plain data.
+//!
+//! `config/default.toml` names every setting and its default. Over it go a settings file, the
+//! environment and the flags, as [`Sources`] hands them in; [`Settings::load`] merges them, and
+//! reports everything that is wrong with them at once. One file here is one table of settings. The
+//! rest: `keys` knows the names, `layer` and `environment` find values, `reader` gives them types,
+//! `secret` follows `*_file`, `show` prints.
+//!
+//! Not here: reading certificates and templates, opening stores, and parsing flags.
+
+mod bind;
+mod choice;
+mod compat;
+mod cors;
+mod environment;
+mod error;
+mod grant;
+mod items;
+mod keys;
+mod layer;
+mod log;
+mod management;
+mod metrics;
+mod mongo;
+mod oauth;
+mod parse;
+mod password;
+mod reader;
+mod redis;
+mod secret;
+mod server;
+mod show;
+mod sources;
+mod store;
+mod templates;
+mod throttle;
+mod tls;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use bind::Bind;
+pub use compat::Compat;
+pub use cors::Cors;
+pub use error::{Error, Problem};
+pub use grant::GrantName;
+pub use log::{Log, LogFormat};
+pub use management::Management;
+pub use metrics::Metrics;
+pub use mongo::{Mongo, ReadPreference};
+pub use oauth::{ErrorUri, OAuth};
+pub use password::{Password, Scheme};
+pub use redis::Redis;
+pub use server::Server;
+pub use sources::Sources;
+pub use store::{Backend, Store};
+pub use templates::Templates;
+pub use throttle::Throttle;
+pub use tls::{Tls, TlsMode};
+
+use layer::Layer;
+use reader::Reader;
+
+/// Every setting, checked. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen, and what is taken from whom.
+    pub server: Server,
+    /// TLS on the listeners.
+    pub tls: Tls,
+    /// The protocol: endpoints, grants, lifetimes.
+    pub oauth: OAuth,
+    /// Which store holds the truth.
+    pub store: Store,
+    /// How to reach MongoDB.
+    pub mongo: Mongo,
+    /// Redis, if there is one.
+    pub redis: Redis,
+    /// Password hashing.
+    pub password: Password,
+    /// How guessing is slowed.
+    pub throttle: Throttle,
+    /// The operator's page and API.
+    pub management: Management,
+    /// Cross-origin calls.
+    pub cors: Cors,
+    /// The listener for Prometheus.
+    pub metrics: Metrics,
+    /// The log.
+    pub log: Log,
+    /// The operator's own pages.
+    pub templates: Templates,
+    /// Deviations for flask-sentinel's callers.
+    pub compat: Compat,
+    shown: BTreeMap<String, toml::Value>,
+    given: BTreeSet<String>,
+}
+
+impl Settings {
+    /// Merges `sources` over the defaults and checks the result.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] lists everything that is wrong with values and names; a file that cannot
+    /// be read, or is not TOML, is reported alone.
+    pub fn load(sources: &Sources) -> Result<Self, Error> {
+        let mut problems = Vec::new();
+        let mut layers = vec![Layer::builtin()?];
+        layers.push(match sources.path() {
+            Some(path) => Layer::file(&path, &mut problems)?,
+            None => Layer::default(),
+        });
+        layers.push(Layer::environment(&sources.env, &mut problems));
+        layers.push(Layer::overrides(&sources.overrides, &mut problems));
+        Self::read(Reader::new(&layers, problems)?)
+    }
+
+    /// The defaults alone.
+    ///
+    /// # Errors
+    /// None with the defaults as they are; a test holds that.
+    pub fn builtin() -> Result<Self, Error> {
+        Self::load(&Sources::default())
+    }
+
+    /// Whether the user set `key` (as `table.name`) anywhere, even to its default.
+    pub fn is_given(&self, key: &str) -> bool {
+        self.given.contains(key)
+    }
+
+    /// The settings as loaded, as TOML in the order of `config/default.toml`, with no secret in it.
+    pub fn describe(&self) -> String {
+        show::text(&self.shown)
+    }
+
+    /// What [`describe`](Self::describe) says, as nested tables.
+    pub fn to_table(&self) -> toml::Table {
+        show::table(&self.shown)
+    }
+
+    fn read(mut reader: Reader) -> Result<Self, Error> {
+        let r = &mut reader;
+        let mut settings = Self {
+            server: Server::read(r),
+            tls: Tls::read(r),
+            oauth: OAuth::read(r),
+            store: Store::read(r),
+            mongo: Mongo::read(r),
+            redis: Redis::read(r),
+            password: Password::read(r),
+            throttle: Throttle::read(r),
+            management: Management::read(r),
+            cors: Cors::read(r),
+            metrics: Metrics::read(r),
+            log: Log::read(r),
+            templates: Templates::read(r),
+            compat: Compat::read(r),
+            shown: BTreeMap::new(),
+            given: r.given(),
+        };
+        settings.check_plain_http(r);
+        settings.check_paths(r);
+        if !reader.problems.is_empty() {
+            return Err(Error::Invalid(reader.problems));
+        }
+        settings.shown = reader.shown;
+        Ok(settings)
+    }
+
+    /// RFC 6749 §3.2: the server "MUST require the use of TLS … when sending requests to the token
+    /// endpoint".
+    fn check_plain_http(&self, reader: &mut Reader) {
+        let server = &self.server;
+        if self.tls.mode != TlsMode::Off
+            || server.allow_plain_http
+            || !server.trusted_proxies.is_empty()
+        {
+            return;
+        }
+        for bind in server.bind.iter().filter(|bind| !bind.is_local()) {
+            reader.refuse(format!(
+                "server.bind = \"{bind}\" would take passwords over plain HTTP from other \
+                 machines: set tls.mode, or name the proxies that add TLS in \
+                 server.trusted_proxies, or set server.allow_plain_http = true"
+            ));
+        }
+    }
+
+    /// Two endpoints at one path would leave the second unreachable, without a word.
+    fn check_paths(&self, reader: &mut Reader) {
+        let oauth = &self.oauth;
+        let error_path = match &oauth.error_uri {
+            Some(ErrorUri::Path(path)) => Some(path.clone()),
+            Some(ErrorUri::Url(_)) | None => None,
+        };
+        let mut taken = BTreeMap::new();
+        for (key, path) in [
+            ("oauth.token_url", oauth.token_path()),
+            ("oauth.introspection_url", oauth.introspection_path()),
+            ("oauth.revocation_url", oauth.revocation_path()),
+            ("oauth.verify_url", oauth.verify_path()),
+            ("oauth.metadata_url", oauth.metadata_url.clone()),
+            ("oauth.error_uri", error_path),
+            ("management.url", self.management.path(oauth)),
+        ] {
+            let Some(path) = path else { continue };
+            if let Some(other) = taken.insert(path.clone(), key) {
+                reader.refuse(format!(
+                    "{other} and {key} are both {path}; give each a path of its own"
+                ));
+            }
+        }
+    }
+}

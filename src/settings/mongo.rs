@@ -1,0 +1,137 @@
+//! `[mongo]`: how to reach MongoDB.
+
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::choice::Choice;
+use super::reader::Reader;
+use super::{parse, secret, show};
+
+/// How to reach MongoDB. What is none is as `uri` says, or else the driver's choice.
+#[derive(Clone, Debug)]
+pub struct Mongo {
+    /// The connection string; made of `host` and `port` where those replace it.
+    pub uri: SecretString,
+    /// The database.
+    pub dbname: String,
+    /// The server's name or address, already part of `uri` where it counts.
+    pub host: Option<String>,
+    /// Its port, already part of `uri` where it counts.
+    pub port: Option<u16>,
+    /// Who to log in as.
+    pub username: Option<String>,
+    /// The password of `username`.
+    pub password: Option<SecretString>,
+    /// The database that knows `username`.
+    pub auth_source: Option<String>,
+    /// The name of the replica set.
+    pub replica_set: Option<String>,
+    /// Connections that one process keeps open at most.
+    pub max_pool_size: Option<u32>,
+    /// Which members may be read from.
+    pub read_preference: Option<ReadPreference>,
+    /// Until a call is given up.
+    pub socket_timeout: Option<Duration>,
+    /// Until a connection attempt is given up.
+    pub connect_timeout: Option<Duration>,
+    /// Until the search for a usable server is given up.
+    pub server_selection_timeout: Option<Duration>,
+}
+
+/// Which members of a replica set may be read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadPreference {
+    /// The primary only.
+    Primary,
+    /// The primary, or a secondary while there is none.
+    PrimaryPreferred,
+    /// Secondaries only.
+    Secondary,
+    /// A secondary, or the primary if there is none.
+    SecondaryPreferred,
+    /// Whichever answers fastest.
+    Nearest,
+}
+
+impl Choice for ReadPreference {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("primary", Self::Primary),
+        ("primaryPreferred", Self::PrimaryPreferred),
+        ("secondary", Self::Secondary),
+        ("secondaryPreferred", Self::SecondaryPreferred),
+        ("nearest", Self::Nearest),
+    ];
+}
+
+const HOST: &str = "a host name or address with no port; a whole URL goes into mongo.uri";
+
+fn is_host(text: &str) -> bool {
+    text.parse::<Ipv6Addr>().is_ok() || !text.contains([':', '/', '@', ',', '?'])
+}
+
+impl Mongo {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let is_uri = |text: &str| parse::has_scheme(text, &["mongodb", "mongodb+srv"]);
+        let mut mongo = Self {
+            uri: secret::read(
+                reader,
+                "mongo.uri",
+                "a URL that starts with mongodb:// or mongodb+srv://",
+                is_uri,
+            ),
+            dbname: reader.text("mongo.dbname", "the name of a database", |name| !name.is_empty()),
+            host: Some(reader.text("mongo.host", HOST, is_host)).filter(|host| !host.is_empty()),
+            port: reader.optional_integer("mongo.port", 0..=u16::MAX),
+            username: reader.optional_text("mongo.username"),
+            password: secret::optional(reader, "mongo.password"),
+            auth_source: reader.optional_text("mongo.auth_source"),
+            replica_set: reader.optional_text("mongo.replica_set"),
+            max_pool_size: reader.optional_integer("mongo.max_pool_size", 0..=u32::MAX),
+            read_preference: reader.optional_choice("mongo.read_preference"),
+            socket_timeout: milliseconds(reader, "mongo.socket_timeout_ms"),
+            connect_timeout: milliseconds(reader, "mongo.connect_timeout_ms"),
+            server_selection_timeout: milliseconds(reader, "mongo.server_selection_timeout_ms"),
+        };
+        mongo.settle(reader);
+        if mongo.password.is_some() && mongo.username.is_none() {
+            reader.refuse("mongo.password is set and mongo.username is not; set both or neither");
+        }
+        mongo
+    }
+
+    /// Makes one connection string and one database name of the settings that can each say them.
+    fn settle(&mut self, reader: &mut Reader) {
+        let uri_rank = reader.rank("mongo.uri").max(reader.rank("mongo.uri_file"));
+        let part_rank = reader.rank("mongo.host").max(reader.rank("mongo.port"));
+        if part_rank > uri_rank && (self.host.is_some() || self.port.is_some()) {
+            let host = self.host.as_deref().unwrap_or("localhost");
+            let host = if host.parse::<Ipv6Addr>().is_ok() {
+                format!("[{host}]")
+            } else {
+                host.to_owned()
+            };
+            let uri = format!("mongodb://{host}:{}", self.port.unwrap_or(27017));
+            reader.show("mongo.uri", show::secret("mongo.uri", &uri));
+            self.uri = uri.into();
+        } else if reader.rank("mongo.dbname") == 0
+            && let Some(name) = database(self.uri.expose_secret())
+        {
+            reader.show("mongo.dbname", name);
+            self.dbname = name.to_owned();
+        }
+    }
+}
+
+/// The database that a connection string names. `admin` is where users log in, not where anyone
+/// means to keep tokens.
+fn database(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let (_, path) = rest.split('?').next()?.rsplit_once('/')?;
+    (!path.is_empty() && path != "admin" && !path.contains(['@', '%', '.', ','])).then_some(path)
+}
+
+fn milliseconds(reader: &mut Reader, key: &str) -> Option<Duration> {
+    reader.optional_integer(key, 0..=u32::MAX).map(|number| Duration::from_millis(number.into()))
+}

@@ -1,0 +1,133 @@
+//! The forms that values take: durations, sizes, paths, URLs, networks. None means that the text is
+//! not one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use ipnet::{IpNet, Ipv4Net};
+
+/// No setting needs a longer time, and sums with a time of day stay far from overflowing.
+const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 3600);
+
+/// `3600` (seconds), `15m`, `1h30m`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let duration = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => humantime::parse_duration(text).ok()?,
+    };
+    (duration <= LONGEST).then_some(duration)
+}
+
+/// The shortest exact form that [`duration`] reads: humantime's own would call 180 days five months
+/// and some.
+pub(super) fn show_duration(duration: Duration) -> String {
+    const UNITS: [(u64, &str); 3] = [(24 * 3600, "d"), (3600, "h"), (60, "m")];
+    let seconds = duration.as_secs();
+    if duration.subsec_nanos() > 0 {
+        return humantime::format_duration(duration).to_string();
+    }
+    UNITS.iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length)).map_or_else(
+        || format!("{seconds}s"),
+        |(length, unit)| format!("{}{unit}", seconds / length),
+    )
+}
+
+/// `16384` or `16KiB`, in bytes.
+pub(super) fn size(text: &str) -> Option<u64> {
+    text.trim().parse::<ByteSize>().ok().map(|size| size.as_u64())
+}
+
+/// The shortest exact form that [`size`] reads.
+pub(super) fn show_size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    UNITS
+        .iter()
+        .find(|(length, _)| bytes > 0 && bytes.is_multiple_of(*length))
+        .map_or_else(|| format!("{bytes}B"), |(length, unit)| format!("{}{unit}", bytes / length))
+}
+
+/// `10.0.0.0/8`, or an address alone, which is a network of one.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()?;
+    // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d, and whoever copies that from a log
+    // means the IPv4 one.
+    match net {
+        IpNet::V6(v6) if v6.prefix_len() >= 96 => Some(
+            v6.addr()
+                .to_ipv4_mapped()
+                .and_then(|address| Ipv4Net::new(address, v6.prefix_len() - 96).ok())
+                .map_or(net, IpNet::V4),
+        ),
+        other => Some(other),
+    }
+}
+
+/// An absolute path as it stands in a URL: from `/`, with nothing that a router or a browser takes
+/// for something else.
+pub(super) fn url_path(text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#{}\\\"<>".contains(&byte);
+    (text.starts_with('/') && !text.contains("//") && text.bytes().all(plain))
+        .then(|| text.to_owned())
+}
+
+/// An absolute http or https URL with no credentials, query or fragment; a trailing slash is
+/// dropped.
+pub(super) fn http_url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    is_authority(authority).then_some(())?;
+    (path.is_empty() || url_path(path).is_some()).then(|| text.trim_end_matches('/').to_owned())
+}
+
+/// `*`, or scheme, host and port as a browser's `Origin` has them (RFC 6454 §6.2), which is in
+/// lower case.
+pub(super) fn web_origin(text: &str) -> Option<String> {
+    if text == "*" {
+        return Some(text.to_owned());
+    }
+    let text = text.to_ascii_lowercase();
+    let (scheme, authority) = text.split_once("://")?;
+    let named = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    (named
+        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && is_authority(authority))
+    .then_some(text)
+}
+
+/// A URL that stands for a server, by its scheme; the rest is left to the driver that will use it.
+pub(super) fn has_scheme(text: &str, schemes: &[&str]) -> bool {
+    text.split_once("://")
+        .is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.is_empty())
+}
+
+/// `host:port`, with the port.
+pub(super) fn host_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    (digits && is_host(host)).then(|| port.parse().ok().map(|port| (host, port)))?
+}
+
+/// Whether only this machine can reach a listener on `host`. A name other than localhost may be any
+/// address tomorrow.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+fn is_authority(text: &str) -> bool {
+    is_host(text) || host_port(text).is_some()
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[') {
+        return inner.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let named = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    !host.is_empty() && if numeric { host.parse::<Ipv4Addr>().is_ok() } else { named }
+}

@@ -1,0 +1,62 @@
+//! `[password]`: what new hashes are made with, and the workers that make them.
+
+use super::choice::Choice;
+use super::reader::Reader;
+
+/// Password hashing. The parameters are those of new hashes; old ones carry their own.
+#[derive(Clone, Debug)]
+pub struct Password {
+    /// What new hashes are made with.
+    pub scheme: Scheme,
+    /// argon2id: memory in KiB, at least 8 for each lane (RFC 9106 §3.1).
+    pub memory_kib: u32,
+    /// argon2id: passes; at least 1.
+    pub iterations: u32,
+    /// argon2id: lanes; at least 1.
+    pub parallelism: u32,
+    /// bcrypt: the base-2 logarithm of the rounds, 4 to 31.
+    pub bcrypt_cost: u32,
+    /// Threads that hash; 0 is one for each core.
+    pub workers: usize,
+    /// Logins that may wait for such a thread; at least 1.
+    pub queue: usize,
+}
+
+/// What new hashes are made with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// RFC 9106.
+    #[default]
+    Argon2id,
+    /// bcrypt, `$2b$`.
+    Bcrypt,
+}
+
+impl Choice for Scheme {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("argon2id", Self::Argon2id), ("bcrypt", Self::Bcrypt)];
+}
+
+impl Password {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let password = Self {
+            scheme: reader.choice("password.scheme"),
+            memory_kib: reader.integer("password.memory_kib", 8..=u32::MAX),
+            iterations: reader.integer("password.iterations", 1..=u32::MAX),
+            // RFC 9106 §3.1: p is an integer "from 1 to 2^(24)-1".
+            parallelism: reader.integer("password.parallelism", 1..=(1 << 24) - 1),
+            bcrypt_cost: reader.integer("password.bcrypt_cost", 4..=31),
+            workers: reader.integer("password.workers", 0..=1024),
+            queue: reader.integer("password.queue", 1..=1_000_000),
+        };
+        let least = 8 * password.parallelism;
+        if password.memory_kib > 0 && password.memory_kib < least {
+            reader.refuse(format!(
+                "password.memory_kib is {}, and argon2id needs at least {least}: 8 for each of \
+                 password.parallelism",
+                password.memory_kib
+            ));
+        }
+        password
+    }
+}

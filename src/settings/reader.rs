@@ -1,0 +1,247 @@
+//! Typed reading of the merged layers. It goes on after a mistake, so that one start reports them
+//! all, and keeps what it read in the form that `config show` prints.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::{Value, ValueKind};
+use secrecy::SecretString;
+
+use super::choice::Choice;
+use super::error::{Error, Problem};
+use super::items::items;
+use super::layer::Layer;
+use super::{keys, parse, show};
+
+/// The merged layers, and what has come of reading them so far.
+pub(super) struct Reader {
+    values: BTreeMap<String, Value>,
+    ranks: BTreeMap<String, usize>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) shown: BTreeMap<String, toml::Value>,
+}
+
+/// What a reading comes to: the value, and how to show it.
+type Read<T> = Option<(T, toml::Value)>;
+
+impl Reader {
+    /// Merges `layers`, the later over the earlier.
+    pub(super) fn new(layers: &[Layer], problems: Vec<Problem>) -> Result<Self, Error> {
+        let merged = layers
+            .iter()
+            .fold(config::Config::builder(), |builder, layer| builder.add_source(layer.clone()))
+            .build()?;
+        let (mut values, mut ranks) = (BTreeMap::new(), BTreeMap::new());
+        for (table, inner) in merged.cache.into_table()? {
+            for (name, value) in inner.into_table()? {
+                let key = format!("{table}.{name}");
+                ranks.insert(
+                    key.clone(),
+                    layers.iter().rposition(|layer| layer.has(&key)).unwrap_or(0),
+                );
+                values.insert(key, value);
+            }
+        }
+        Ok(Self { values, ranks, problems, shown: BTreeMap::new() })
+    }
+
+    /// The layer that `key` comes from; 0 is the built-in one.
+    pub(super) fn rank(&self, key: &str) -> usize {
+        self.ranks.get(key).copied().unwrap_or(0)
+    }
+
+    /// The keys that a user set.
+    pub(super) fn given(&self) -> BTreeSet<String> {
+        self.ranks.iter().filter(|(_, rank)| **rank > 0).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Reports settings that do not go together.
+    pub(super) fn refuse(&mut self, message: impl Into<String>) {
+        self.problems.push(Problem::Combination(message.into()));
+    }
+
+    /// Replaces what `config show` says of `key`.
+    pub(super) fn show(&mut self, key: &str, value: impl Into<toml::Value>) {
+        self.shown.insert(key.to_owned(), value.into());
+    }
+
+    fn read<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&ValueKind) -> Read<T>,
+    ) -> Option<T> {
+        let value = self.values.get(key).cloned().unwrap_or_default();
+        if let Some((read, shown)) = parse(&value.kind) {
+            self.show(key, shown);
+            return Some(read);
+        }
+        self.problems.push(Problem::Value {
+            key: key.to_owned(),
+            value: (!keys::SECRETS.contains(&key)).then(|| show::value(&value.kind)),
+            expected: expected.to_owned(),
+            place: value.origin().unwrap_or_default().to_owned(),
+        });
+        None
+    }
+
+    /// A setting that is written as text; numbers and flags are read as their text where `parse`
+    /// wants them.
+    fn scalar<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Read<T>,
+    ) -> Option<T> {
+        self.read(key, expected, |kind| match kind {
+            ValueKind::String(text) => parse(text),
+            ValueKind::I64(number) => parse(&number.to_string()),
+            ValueKind::Boolean(flag) => parse(&flag.to_string()),
+            _ => None,
+        })
+    }
+
+    pub(super) fn text(
+        &mut self,
+        key: &str,
+        expected: &str,
+        valid: impl FnOnce(&str) -> bool,
+    ) -> String {
+        self.read(key, expected, |kind| match kind {
+            ValueKind::String(text) if valid(text) => Some((text.clone(), text.as_str().into())),
+            _ => None,
+        })
+        .unwrap_or_default()
+    }
+
+    pub(super) fn optional_text(&mut self, key: &str) -> Option<String> {
+        Some(self.text(key, "text", |_| true)).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.optional_text(key).map(PathBuf::from)
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        self.scalar(key, "true or false", |text| {
+            let flag = text.trim().to_ascii_lowercase().parse::<bool>().ok()?;
+            Some((flag, flag.into()))
+        })
+        .unwrap_or_default()
+    }
+
+    pub(super) fn integer<T>(&mut self, key: &str, range: RangeInclusive<T>) -> T
+    where
+        T: Copy + Default + Display + PartialOrd + TryFrom<i64>,
+    {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.scalar(key, &expected, |text| {
+            // Unset numbers are 0, and an empty variable is how a compose file spells "unset".
+            let text = if text.trim().is_empty() { "0" } else { text.trim() };
+            let written = text.parse::<i64>().ok()?;
+            let number = T::try_from(written).ok().filter(|number| range.contains(number))?;
+            Some((number, written.into()))
+        })
+        .unwrap_or_default()
+    }
+
+    /// A number of which 0 means that it is not set.
+    pub(super) fn optional_integer<T>(&mut self, key: &str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: Copy + Default + Display + PartialOrd + TryFrom<i64>,
+    {
+        Some(self.integer(key, range)).filter(|number| *number != T::default())
+    }
+
+    pub(super) fn duration(&mut self, key: &str, least: Duration) -> Duration {
+        let bound = match least {
+            Duration::ZERO => String::new(),
+            least => format!(" of at least {}", parse::show_duration(least)),
+        };
+        let expected = format!("a duration{bound}, such as 3600 (seconds), \"15m\" or \"30d\"");
+        self.scalar(key, &expected, |text| {
+            let duration = parse::duration(text).filter(|duration| *duration >= least)?;
+            Some((duration, parse::show_duration(duration).into()))
+        })
+        .unwrap_or_default()
+    }
+
+    pub(super) fn size(&mut self, key: &str) -> u64 {
+        self.scalar(key, "a size of at least one byte, such as 16384 or \"16KiB\"", |text| {
+            let bytes = parse::size(text).filter(|bytes| *bytes > 0)?;
+            Some((bytes, parse::show_size(bytes).into()))
+        })
+        .unwrap_or_default()
+    }
+
+    pub(super) fn choice<T: Choice + Default>(&mut self, key: &str) -> T {
+        self.scalar(key, &T::expected(), |text| {
+            T::from_word(text).map(|(word, choice)| (choice, word.into()))
+        })
+        .unwrap_or_default()
+    }
+
+    /// A choice that may be left open as "".
+    pub(super) fn optional_choice<T: Choice>(&mut self, key: &str) -> Option<T> {
+        self.scalar(key, &T::expected(), |text| match text {
+            "" => Some((None, "".into())),
+            text => T::from_word(text).map(|(word, choice)| (Some(choice), word.into())),
+        })
+        .flatten()
+    }
+
+    /// A value that may be switched off, by false as in flask-sentinel or by "".
+    pub(super) fn switchable<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        self.scalar(key, &format!("{expected}, or false"), |text| match text.trim() {
+            "" => Some((None, false.into())),
+            off if off.eq_ignore_ascii_case("false") => Some((None, false.into())),
+            text => parse(text).map(|value| (Some(value), text.into())),
+        })
+        .flatten()
+    }
+
+    pub(super) fn url_path(&mut self, key: &str) -> Option<String> {
+        self.switchable(key, "a path that starts with \"/\"", parse::url_path)
+    }
+
+    /// A list, or its items in one text: with commas between them, or as a TOML or JSON array.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        at_least_one: bool,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        self.read(key, &format!("a list, each item {expected}"), |kind| {
+            let items = items(kind)?;
+            let parsed: Vec<T> = items.iter().map(|item| parse(item)).collect::<Option<_>>()?;
+            (!at_least_one || !parsed.is_empty()).then(|| (parsed, items.into()))
+        })
+        .unwrap_or_default()
+    }
+
+    /// The text of a secret, before its twin file is looked at. Only [`secret`](super::secret)
+    /// calls this.
+    pub(super) fn hidden(
+        &mut self,
+        key: &str,
+        expected: &str,
+        valid: impl FnOnce(&str) -> bool,
+    ) -> SecretString {
+        self.read(key, expected, |kind| match kind {
+            ValueKind::String(text) if valid(text) => {
+                Some((text.as_str().into(), show::secret(key, text).into()))
+            }
+            _ => None,
+        })
+        .unwrap_or_default()
+    }
+}

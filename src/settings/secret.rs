@@ -1,0 +1,58 @@
+//! Secrets, each written as a setting or kept in a file that its `*_file` twin names.
+
+use std::path::Path;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::Problem;
+use super::reader::Reader;
+use super::show;
+
+/// A secret that may be any text; "" is none.
+pub(super) fn optional(reader: &mut Reader, key: &str) -> Option<SecretString> {
+    let secret = read(reader, key, "text", |_| true);
+    (!secret.expose_secret().is_empty()).then_some(secret)
+}
+
+/// The secret `key`, from where the user put it; else its default. `expected` says what `valid`
+/// holds true of.
+pub(super) fn read(
+    reader: &mut Reader,
+    key: &str,
+    expected: &str,
+    valid: impl Fn(&str) -> bool,
+) -> SecretString {
+    let secret = reader.hidden(key, expected, &valid);
+    let twin = format!("{key}_file");
+    let Some(path) = reader.path(&twin) else {
+        return secret;
+    };
+    if reader.rank(key) > 0 && !secret.expose_secret().is_empty() {
+        reader.refuse(format!("{key} and {twin} are both set; set one of them"));
+        return secret;
+    }
+    let found = from_file(&path)
+        .and_then(|text| if valid(&text) { Ok(text) } else { Err(format!("expected {expected}")) });
+    match found {
+        Ok(text) => {
+            reader.show(key, show::secret(key, &text));
+            text.into()
+        }
+        Err(reason) => {
+            reader.problems.push(Problem::SecretFile { key: twin, path, reason });
+            SecretString::default()
+        }
+    }
+}
+
+fn from_file(path: &Path) -> Result<String, String> {
+    let mut text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    // One newline is the editor's or echo's; any more could be part of the secret.
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
+}

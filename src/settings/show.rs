@@ -1,0 +1,114 @@
+//! How settings are shown: in the order of `config/default.toml`, with no secret in sight.
+
+use std::collections::BTreeMap;
+
+use config::ValueKind;
+
+use super::keys;
+
+/// What stands for a secret that is set.
+const HIDDEN: &str = "(hidden)";
+
+/// A value as it was written, for an error message. A URL may hold a password wherever it was put.
+pub(super) fn value(kind: &ValueKind) -> String {
+    if let ValueKind::String(text) = kind
+        && text.contains("://")
+    {
+        return toml::Value::from(url(text)).to_string();
+    }
+    toml_value(kind).map_or_else(|| "nothing".to_owned(), |value| value.to_string())
+}
+
+fn toml_value(kind: &ValueKind) -> Option<toml::Value> {
+    Some(match kind {
+        ValueKind::Boolean(flag) => (*flag).into(),
+        ValueKind::I64(number) => (*number).into(),
+        ValueKind::Float(number) => (*number).into(),
+        ValueKind::String(text) => text.as_str().into(),
+        ValueKind::Array(items) => {
+            toml::Value::Array(items.iter().filter_map(|item| toml_value(&item.kind)).collect())
+        }
+        ValueKind::Table(table) => toml::Value::Table(
+            table
+                .iter()
+                .filter_map(|(name, item)| Some((name.clone(), toml_value(&item.kind)?)))
+                .collect(),
+        ),
+        _ => return None,
+    })
+}
+
+/// A secret as it may be shown: a URL without its password, anything else not at all.
+pub(super) fn secret(key: &str, text: &str) -> String {
+    match key {
+        _ if text.is_empty() => String::new(),
+        "mongo.uri" | "redis.url" => url(text),
+        _ => HIDDEN.to_owned(),
+    }
+}
+
+/// `text` with the password of its credentials, and those in its query, replaced.
+///
+/// The credentials are taken to reach to the last `@` of all: a password with a raw `/` or `@` is a
+/// mistake, but hiding too much of a URL is better than showing the rest of it.
+fn url(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return HIDDEN.to_owned();
+    };
+    let rest = match rest
+        .rsplit_once('@')
+        .and_then(|(login, host)| Some((login.split_once(':')?.0, host)))
+    {
+        Some((user, host)) => format!("{user}:***@{host}"),
+        None => rest.to_owned(),
+    };
+    let (path, query) = rest.split_once('?').unwrap_or((&rest, ""));
+    let parameters: Vec<_> = query.split('&').map(parameter).collect();
+    let mark = if rest.contains('?') { "?" } else { "" };
+    format!("{scheme}://{path}{mark}{}", parameters.join("&"))
+}
+
+fn parameter(text: &str) -> String {
+    // `pass` of Redis's unix sockets; MongoDB's tlsCertificateKeyFilePassword, proxyPassword and
+    // session tokens.
+    const SECRET: [&str; 2] = ["pass", "authmechanismproperties"];
+    match text.split_once('=') {
+        Some((name, _)) if SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word)) => {
+            format!("{name}=***")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// `shown` as TOML.
+pub(super) fn text(shown: &BTreeMap<String, toml::Value>) -> String {
+    let mut out = String::new();
+    let mut current = String::new();
+    for key in keys::all() {
+        let (Some(value), Some((table, name))) = (shown.get(&key), key.split_once('.')) else {
+            continue;
+        };
+        if table != current {
+            let gap = if current.is_empty() { "" } else { "\n" };
+            out.push_str(&format!("{gap}[{table}]\n"));
+            table.clone_into(&mut current);
+        }
+        out.push_str(&format!("{name} = {value}\n"));
+    }
+    out
+}
+
+/// `shown` as nested tables.
+pub(super) fn table(shown: &BTreeMap<String, toml::Value>) -> toml::Table {
+    let mut out = toml::Table::new();
+    for (key, value) in shown {
+        let Some((table, name)) = key.split_once('.') else {
+            continue;
+        };
+        let inner = out.entry(table).or_insert_with(|| toml::Table::new().into());
+        if let Some(inner) = inner.as_table_mut() {
+            inner.insert(name.to_owned(), value.clone());
+        }
+    }
+    out
+}

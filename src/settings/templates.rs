@@ -1,0 +1,18 @@
+//! `[templates]`: the operator's own pages.
+
+use std::path::PathBuf;
+
+use super::reader::Reader;
+
+/// Templates that replace the built-in ones.
+#[derive(Clone, Debug)]
+pub struct Templates {
+    /// The folder that holds them; none: the built-in ones only.
+    pub dir: Option<PathBuf>,
+}
+
+impl Templates {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        Self { dir: reader.path("templates.dir") }
+    }
+}

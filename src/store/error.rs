@@ -1,0 +1,38 @@
+//! What can go wrong with a store.
+
+use std::error::Error;
+
+/// A store did not do what it was asked. None of these says anything about a token or a password.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached, or failed; it may work again later.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// More writes are waiting than the store takes on.
+    #[error("the store is too busy")]
+    Busy,
+    /// A record is there and cannot be understood.
+    #[error("the store holds a damaged {what}")]
+    Damaged {
+        /// Of what kind the record is.
+        what: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The store cannot be opened as it is.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl StoreError {
+    /// The store failed for this reason.
+    pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable(source.into())
+    }
+
+    /// A record of kind `what` is damaged for this reason.
+    pub fn damaged(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Damaged { what, source: source.into() }
+    }
+}

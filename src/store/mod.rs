@@ -1,0 +1,155 @@
+//! Where clients, users and sessions are kept: three narrow traits, and the backends behind them.
+//!
+//! The traits say what must be atomic by making it one method. Time is an argument; tokens and
+//! secrets come as digests. Every backend is held to the same suite, `tests/it/store_contract.rs`.
+//! Not here: what a refresh or a revocation means (`domain::Session`, `oauth`).
+
+pub mod connect;
+mod error;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use error::StoreError;
+
+use crate::domain::{Client, ClientId, PasswordHash, Session, SessionId, Timestamp, User, UserId};
+
+/// What a look-up or a write answers.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The part of a list that is asked for.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Start behind the entry with this key: a user name, a client id, a session id.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Page {
+    /// The first entries.
+    pub const fn first(limit: u32) -> Self {
+        Self { after: None, limit }
+    }
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default)]
+pub struct SessionFilter {
+    /// Only this user's.
+    pub user: Option<UserId>,
+    /// Only this client's.
+    pub client: Option<ClientId>,
+}
+
+/// Keeps users.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Adds a user; `false` when the name is taken.
+    async fn insert(&self, user: &User) -> Result<bool>;
+
+    /// The user with this id.
+    async fn find(&self, id: UserId) -> Result<Option<User>>;
+
+    /// The user with exactly this name.
+    async fn find_by_name(&self, username: &str) -> Result<Option<User>>;
+
+    /// Users in the order of their names.
+    async fn list(&self, page: &Page) -> Result<Vec<User>>;
+
+    /// Replaces version `user.version - 1` of the user, and ends the sessions that were started
+    /// under another generation: none is left, or can still be started, when this returns.
+    async fn update(&self, user: &User) -> Result<Update>;
+
+    /// Puts a stronger hash of the same password in the place of `old`, and ends no session.
+    /// `false` when the password is another one by now.
+    async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool>;
+
+    /// Removes a user and ends the user's sessions; `false` when there was none.
+    async fn delete(&self, id: UserId) -> Result<bool>;
+}
+
+/// Keeps clients.
+#[async_trait]
+pub trait ClientStore: Send + Sync {
+    /// Adds a client; `false` when the id is taken.
+    async fn insert(&self, client: &Client) -> Result<bool>;
+
+    /// The client with this id.
+    async fn find(&self, id: &ClientId) -> Result<Option<Client>>;
+
+    /// Clients in the order of their ids.
+    async fn list(&self, page: &Page) -> Result<Vec<Client>>;
+
+    /// Replaces version `client.version - 1` of the client, and ends the sessions that were started
+    /// under another generation, as [`UserStore::update`] does.
+    async fn update(&self, client: &Client) -> Result<Update>;
+
+    /// Removes a client and ends its sessions; `false` when there was none.
+    async fn delete(&self, id: &ClientId) -> Result<bool>;
+}
+
+/// Keeps sessions.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Adds a session if its user and its client still are what they were at the login: enabled, and
+    /// of the same generation. `false`, and nothing is added, when they are not.
+    async fn insert(&self, session: &Session) -> Result<bool>;
+
+    /// The session with this id. One read by primary key; it waits for no writer.
+    async fn find(&self, id: SessionId) -> Result<Option<Session>>;
+
+    /// Replaces version `session.version - 1`; `false`, and nothing is written, when the session has
+    /// another version by now or has ended.
+    async fn replace(&self, session: &Session) -> Result<bool>;
+
+    /// Ends a session; `false` when there was none.
+    async fn end(&self, id: SessionId) -> Result<bool>;
+
+    /// Ends all sessions that the filter lets through; how many there were.
+    async fn end_all(&self, filter: &SessionFilter) -> Result<u64>;
+
+    /// Sessions in the order of their ids.
+    async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;
+
+    /// Removes up to `limit` sessions whose last token was over before `now`; how many there were.
+    async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64>;
+}
+
+/// What became of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// It was written.
+    Done,
+    /// There is no such record, or it has another version: read again.
+    Stale,
+    /// The new name is taken.
+    NameTaken,
+}
+
+/// The stores that one server works on.
+#[derive(Clone)]
+pub struct Stores {
+    /// Users.
+    pub users: Arc<dyn UserStore>,
+    /// Clients.
+    pub clients: Arc<dyn ClientStore>,
+    /// Sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Whether the server behind them answers.
+    pub health: Arc<dyn Health>,
+}
+
+/// Tells whether a store can be reached.
+#[async_trait]
+pub trait Health: Send + Sync {
+    /// One small round trip.
+    async fn check(&self) -> Result<()>;
+}

@@ -1,0 +1,145 @@
+//! Clients in SQLite.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, Row, params};
+
+use super::{SqliteStore, column, counter, parsed, to_integer};
+use crate::domain::{Client, ClientId, ClientKind, Digest, Grant, Timestamp};
+use crate::store::{ClientStore, Page, Result, StoreError, Update};
+
+const WHAT: &str = "client";
+
+const INSERT: &str = "INSERT INTO clients (name, secret_digest, grants, scopes, default_scopes,
+    access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
+    version, created_at, updated_at, id)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+const UPDATE: &str = "UPDATE clients SET name = ?1, secret_digest = ?2, grants = ?3, scopes = ?4,
+    default_scopes = ?5, access_token_ttl_ms = ?6, refresh_idle_ttl_ms = ?7, session_ttl_ms = ?8,
+    introspection = ?9, enabled = ?10, generation = ?11, version = ?12, created_at = ?13,
+    updated_at = ?14 WHERE id = ?15 AND version = ?12 - 1";
+
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT id, name, secret_digest, grants, scopes, default_scopes, access_token_ttl_ms,",
+            " refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation, version,",
+            " created_at, updated_at FROM clients ",
+            $tail
+        )
+    };
+}
+
+#[async_trait]
+impl ClientStore for SqliteStore {
+    async fn insert(&self, client: &Client) -> Result<bool> {
+        let client = client.clone();
+        self.write(move |connection| match write(connection, INSERT, &client) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Ok(false)
+            }
+            other => other.map(|rows| rows == 1),
+        })
+        .await
+    }
+
+    async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
+        self.find_row(select!("WHERE id = ?1"), id.as_str(), read)
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<Client>> {
+        let after = page.after.as_deref().unwrap_or("");
+        let sql = select!("WHERE id > ?1 ORDER BY id LIMIT ?2");
+        self.list_rows(sql, params![after, page.limit], read)
+    }
+
+    async fn update(&self, client: &Client) -> Result<Update> {
+        let client = client.clone();
+        self.write(move |connection| {
+            if write(connection, UPDATE, &client)? == 0 {
+                return Ok(Update::Stale);
+            }
+            connection
+                .prepare_cached(
+                    "DELETE FROM sessions WHERE client_id = ?1 AND client_generation <> ?2",
+                )?
+                .execute(params![client.id.as_str(), to_integer(client.generation)])?;
+            Ok(Update::Done)
+        })
+        .await
+    }
+
+    async fn delete(&self, id: &ClientId) -> Result<bool> {
+        let id = id.clone();
+        self.write(move |connection| {
+            connection
+                .prepare_cached("DELETE FROM sessions WHERE client_id = ?1")?
+                .execute([id.as_str()])?;
+            connection
+                .prepare_cached("DELETE FROM clients WHERE id = ?1")?
+                .execute([id.as_str()])
+                .map(|rows| rows == 1)
+        })
+        .await
+    }
+}
+
+fn write(connection: &Connection, sql: &str, client: &Client) -> rusqlite::Result<usize> {
+    let secret = match &client.kind {
+        ClientKind::Public => None,
+        ClientKind::Confidential(digest) => Some(digest.as_bytes()),
+    };
+    let grants: Vec<_> = client.grants.iter().map(|grant| grant.as_str()).collect();
+    connection.prepare_cached(sql)?.execute(params![
+        client.name,
+        secret,
+        grants.join(" "),
+        client.scopes.to_string(),
+        client.default_scopes.to_string(),
+        client.access_token_ttl.map(to_millis),
+        client.refresh_idle_ttl.map(to_millis),
+        client.session_ttl.map(to_millis),
+        client.introspection,
+        client.enabled,
+        to_integer(client.generation),
+        to_integer(client.version),
+        client.created_at.as_millis(),
+        client.updated_at.as_millis(),
+        client.id.as_str(),
+    ])
+}
+
+fn to_millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn read(row: &Row<'_>) -> Result<Client> {
+    let secret: Option<[u8; 32]> = column(row, 2, WHAT)?;
+    let grants: String = column(row, 3, WHAT)?;
+    let grants: Result<BTreeSet<Grant>, _> = grants.split_whitespace().map(str::parse).collect();
+    let ttl = |index| -> Result<Option<Duration>> {
+        let millis: Option<i64> = column(row, index, WHAT)?;
+        Ok(millis.map(|millis| Duration::from_millis(millis.unsigned_abs())))
+    };
+    Ok(Client {
+        id: parsed(row, 0, WHAT)?,
+        name: column(row, 1, WHAT)?,
+        kind: secret.map_or(ClientKind::Public, |bytes| {
+            ClientKind::Confidential(Digest::from_bytes(bytes))
+        }),
+        grants: grants.map_err(|error| StoreError::damaged(WHAT, error))?,
+        scopes: parsed(row, 4, WHAT)?,
+        default_scopes: parsed(row, 5, WHAT)?,
+        access_token_ttl: ttl(6)?,
+        refresh_idle_ttl: ttl(7)?,
+        session_ttl: ttl(8)?,
+        introspection: column(row, 9, WHAT)?,
+        enabled: column(row, 10, WHAT)?,
+        generation: counter(row, 11, WHAT)?,
+        version: counter(row, 12, WHAT)?,
+        created_at: Timestamp::from_millis(column(row, 13, WHAT)?),
+        updated_at: Timestamp::from_millis(column(row, 14, WHAT)?),
+    })
+}

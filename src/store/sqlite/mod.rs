@@ -1,0 +1,176 @@
+//! The embedded store: one SQLite file in WAL mode, durable, nothing to install.
+//!
+//! Writes go through one thread that commits whole batches ([`writer`]). Reads take the connection
+//! of the thread they are on ([`readers`]), see the last commit, and wait for nobody: a look-up by
+//! primary key takes a few microseconds, less than handing it to another thread would. Other
+//! processes (the command line) may open the same file at the same time.
+
+mod clients;
+mod readers;
+mod schema;
+mod sessions;
+mod users;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags, Row};
+
+use super::{Health, Result, StoreError, Stores};
+use readers::Readers;
+use writer::Writer;
+
+/// How long a writer waits for another process to finish its transaction.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a reader waits; it only ever has to while the file is opened or recovered, and it holds
+/// up an I/O thread meanwhile.
+const READ_PATIENCE: Duration = Duration::from_millis(250);
+
+/// The embedded store. Clones share everything.
+#[derive(Clone)]
+pub struct SqliteStore {
+    writer: Arc<Writer>,
+    readers: Arc<Readers>,
+}
+
+impl SqliteStore {
+    /// Opens the file, and makes it and its folder if they are not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] with a sentence for the operator when the file cannot be opened, is
+    /// not Sentinel's, or was written by a newer version.
+    pub fn open(path: &Path) -> Result<Self> {
+        create_private(path).map_err(|error| {
+            StoreError::Unusable(format!("cannot open the store {}: {error}", path.display()))
+        })?;
+        let mut connection =
+            connect(path, WRITE_PATIENCE).map_err(|error| unusable(path, &error))?;
+        schema::prepare(&mut connection, path)?;
+        let writer = Writer::start(connection)?;
+        Ok(Self { writer: Arc::new(writer), readers: Arc::new(Readers::new(path)) })
+    }
+
+    /// This store as all three, for the server.
+    pub fn into_stores(self) -> Stores {
+        let store = Arc::new(self);
+        Stores {
+            users: Arc::<Self>::clone(&store),
+            clients: Arc::<Self>::clone(&store),
+            sessions: Arc::<Self>::clone(&store),
+            health: store,
+        }
+    }
+
+    /// Runs `work` in a batch of the writer; when this returns, it is on disk.
+    async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.writer.run(work).await
+    }
+
+    /// The one row that `sql` finds by `key`, if any.
+    fn find_row<T>(
+        &self,
+        sql: &str,
+        key: impl rusqlite::ToSql,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.readers.with(|connection| {
+            let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+            let mut rows = statement.query([key]).map_err(failed)?;
+            rows.next().map_err(failed)?.map(read).transpose()
+        })
+    }
+
+    /// All rows that `sql` finds.
+    fn list_rows<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl Fn(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        self.readers.with(|connection| {
+            let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+            let mut rows = statement.query(params).map_err(failed)?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next().map_err(failed)? {
+                found.push(read(row)?);
+            }
+            Ok(found)
+        })
+    }
+}
+
+#[async_trait]
+impl Health for SqliteStore {
+    async fn check(&self) -> Result<()> {
+        self.find_row("SELECT ?1", 1, |_| Ok(())).map(|_| ())
+    }
+}
+
+/// Hashes of passwords are in the file: it belongs to its owner alone. SQLite gives the files beside
+/// it (`-wal`, `-shm`) the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    let mut file = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        folder.recursive(true).create(parent)?;
+    }
+    file.read(true).append(true).create(true).open(path).map(|_| ())
+}
+
+fn connect(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(patience)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
+    StoreError::Unusable(format!("cannot open the store {}: {error}", path.display()))
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    StoreError::unavailable(error)
+}
+
+/// SQLite has signed integers only; what does not fit was never written by us.
+fn to_integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Reads column `index` of a record of kind `what`.
+fn column<T: rusqlite::types::FromSql>(
+    row: &Row<'_>,
+    index: usize,
+    what: &'static str,
+) -> Result<T> {
+    row.get(index).map_err(|error| StoreError::damaged(what, error))
+}
+
+/// Reads column `index` as a count.
+fn counter(row: &Row<'_>, index: usize, what: &'static str) -> Result<u64> {
+    let number: i64 = column(row, index, what)?;
+    u64::try_from(number).map_err(|error| StoreError::damaged(what, error))
+}
+
+/// Reads column `index` as text that stands for a `T`.
+fn parsed<T>(row: &Row<'_>, index: usize, what: &'static str) -> Result<T>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let text = row.get_ref(index).and_then(|value| Ok(value.as_str()?));
+    let text = text.map_err(|error| StoreError::damaged(what, error))?;
+    text.parse().map_err(|error| StoreError::damaged(what, error))
+}

@@ -1,0 +1,34 @@
+//! Read connections: one a thread, opened when the thread first needs it.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use thread_local::ThreadLocal;
+
+use super::{READ_PATIENCE, connect, failed};
+use crate::store::Result;
+
+/// The read connections of a store.
+pub(super) struct Readers {
+    path: PathBuf,
+    connections: ThreadLocal<RefCell<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), connections: ThreadLocal::new() }
+    }
+
+    /// Runs `read` on this thread's connection. It must be short: it holds up an I/O thread.
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let connection = self.connections.get_or_try(|| self.open().map(RefCell::new))?;
+        read(&connection.borrow())
+    }
+
+    fn open(&self) -> Result<Connection> {
+        let connection = connect(&self.path, READ_PATIENCE).map_err(failed)?;
+        connection.pragma_update(None, "query_only", true).map_err(failed)?;
+        Ok(connection)
+    }
+}

@@ -1,0 +1,236 @@
+//! Sessions in SQLite: one row each, its tokens packed into one column.
+
+use async_trait::async_trait;
+use rusqlite::types::Value;
+use rusqlite::{Row, params, params_from_iter};
+use serde::{Deserialize, Serialize};
+
+use super::{SqliteStore, column, counter, parsed, to_integer};
+use crate::domain::{
+    AccessToken, Digest, RefreshChain, Session, SessionId, SessionUser, Timestamp, UsedRefresh,
+    UserId,
+};
+use crate::store::{Page, Result, SessionFilter, SessionStore, StoreError};
+
+const WHAT: &str = "session";
+
+/// Adds the row only while its user and its client are enabled and of the generation in which the
+/// login saw them: a login that races with a disabling comes before it and is ended by it, or comes
+/// after it and adds nothing.
+const INSERT: &str = "INSERT INTO sessions (id, version, user_id, username, user_generation,
+        client_id, client_generation, scope, created_at, ends_at, expires_at, tokens)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+    WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND generation = ?7 AND enabled)
+      AND (?3 IS NULL
+           OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND generation = ?5 AND enabled))";
+
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT id, version, user_id, username, user_generation, client_id, client_generation,",
+            " scope, created_at, ends_at, tokens FROM sessions ",
+            $tail
+        )
+    };
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn insert(&self, session: &Session) -> Result<bool> {
+        let tokens = pack(session)?;
+        let session = session.clone();
+        self.write(move |connection| {
+            let user = session.user.as_ref();
+            let rows = connection.prepare_cached(INSERT)?.execute(params![
+                session.id.as_bytes(),
+                to_integer(session.version),
+                user.map(|user| user.id.as_bytes().to_owned()),
+                user.map(|user| &user.username),
+                user.map(|user| to_integer(user.generation)),
+                session.client_id.as_str(),
+                to_integer(session.client_generation),
+                session.scope.to_string(),
+                session.created_at.as_millis(),
+                session.ends_at.as_millis(),
+                session.expires_at().as_millis(),
+                tokens,
+            ])?;
+            Ok(rows == 1)
+        })
+        .await
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<Session>> {
+        self.find_row(select!("WHERE id = ?1"), id.as_bytes(), read)
+    }
+
+    async fn replace(&self, session: &Session) -> Result<bool> {
+        let tokens = pack(session)?;
+        let (id, version) = (session.id, to_integer(session.version));
+        let expires_at = session.expires_at().as_millis();
+        self.write(move |connection| {
+            // Only the tokens of a session ever change.
+            let mut statement = connection.prepare_cached(
+                "UPDATE sessions SET version = ?2, expires_at = ?3, tokens = ?4
+                 WHERE id = ?1 AND version = ?2 - 1",
+            )?;
+            let rows = statement.execute(params![id.as_bytes(), version, expires_at, tokens])?;
+            Ok(rows == 1)
+        })
+        .await
+    }
+
+    async fn end(&self, id: SessionId) -> Result<bool> {
+        self.write(move |connection| {
+            let mut statement = connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?;
+            statement.execute([id.as_bytes()]).map(|rows| rows == 1)
+        })
+        .await
+    }
+
+    async fn end_all(&self, filter: &SessionFilter) -> Result<u64> {
+        let (condition, values) = condition(filter);
+        let sql = format!("DELETE FROM sessions WHERE {condition}");
+        self.write(move |connection| {
+            let rows = connection.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+            Ok(rows as u64)
+        })
+        .await
+    }
+
+    async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
+        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let (condition, mut values) = condition(filter);
+        let sql = format!("{} {condition} AND id > ? ORDER BY id LIMIT ?", select!("WHERE"));
+        values.push(Value::Blob(after.map_or_else(Vec::new, |id| id.as_bytes().to_vec())));
+        values.push(Value::Integer(page.limit.into()));
+        self.list_rows(&sql, params_from_iter(values), read)
+    }
+
+    async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        self.write(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
+                 WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+            )?;
+            statement.execute(params![now.as_millis(), limit]).map(|rows| rows as u64)
+        })
+        .await
+    }
+}
+
+fn condition(filter: &SessionFilter) -> (&'static str, Vec<Value>) {
+    let user = filter.user.map(|id| Value::Blob(id.as_bytes().to_vec()));
+    let client = filter.client.as_ref().map(|id| Value::Text(id.to_string()));
+    let condition = match (&user, &client) {
+        (Some(_), Some(_)) => "user_id = ? AND client_id = ?",
+        (Some(_), None) => "user_id = ?",
+        (None, Some(_)) => "client_id = ?",
+        (None, None) => "TRUE",
+    };
+    (condition, user.into_iter().chain(client).collect())
+}
+
+fn read(row: &Row<'_>) -> Result<Session> {
+    let user: Option<[u8; 12]> = column(row, 2, WHAT)?;
+    let user = user.map(|id| -> Result<SessionUser> {
+        Ok(SessionUser {
+            id: UserId::from_bytes(id),
+            username: parsed(row, 3, WHAT)?,
+            generation: counter(row, 4, WHAT)?,
+        })
+    });
+    let packed = row.get_ref(10).and_then(|value| Ok(value.as_blob()?));
+    let packed = packed.map_err(|error| StoreError::damaged(WHAT, error))?;
+    let tokens: Tokens =
+        postcard::from_bytes(packed).map_err(|error| StoreError::damaged(WHAT, error))?;
+    let (access, refresh) = tokens.unpack()?;
+    Ok(Session {
+        id: SessionId::from_bytes(column(row, 0, WHAT)?),
+        version: counter(row, 1, WHAT)?,
+        user: user.transpose()?,
+        client_id: parsed(row, 5, WHAT)?,
+        client_generation: counter(row, 6, WHAT)?,
+        scope: parsed(row, 7, WHAT)?,
+        created_at: Timestamp::from_millis(column(row, 8, WHAT)?),
+        ends_at: Timestamp::from_millis(column(row, 9, WHAT)?),
+        access,
+        refresh,
+    })
+}
+
+/// The column `tokens`: what changes with every refresh, as postcard. New fields need a migration.
+#[derive(Serialize, Deserialize)]
+struct Tokens {
+    access: Vec<Access>,
+    refresh: Option<Refresh>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Access {
+    digest: [u8; 32],
+    scope: Option<String>,
+    issued_at: i64,
+    expires_at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Refresh {
+    current: [u8; 32],
+    issued_at: i64,
+    idle_ends_at: i64,
+    used: Option<Used>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Used {
+    digest: [u8; 32],
+    salt: [u8; 32],
+    at: i64,
+}
+
+fn pack(session: &Session) -> Result<Vec<u8>> {
+    let access = session.access.iter().map(|token| Access {
+        digest: *token.digest.as_bytes(),
+        scope: token.scope.as_ref().map(ToString::to_string),
+        issued_at: token.issued_at.as_millis(),
+        expires_at: token.expires_at.as_millis(),
+    });
+    let refresh = session.refresh.as_ref().map(|chain| Refresh {
+        current: *chain.current.as_bytes(),
+        issued_at: chain.issued_at.as_millis(),
+        idle_ends_at: chain.idle_ends_at.as_millis(),
+        used: chain.used.as_ref().map(|used| Used {
+            digest: *used.digest.as_bytes(),
+            salt: used.salt,
+            at: used.at.as_millis(),
+        }),
+    });
+    postcard::to_allocvec(&Tokens { access: access.collect(), refresh })
+        .map_err(|error| StoreError::damaged(WHAT, error))
+}
+
+impl Tokens {
+    fn unpack(self) -> Result<(Vec<AccessToken>, Option<RefreshChain>)> {
+        let access = self.access.into_iter().map(|token| {
+            let scope = token.scope.map(|text| text.parse()).transpose();
+            Ok(AccessToken {
+                digest: Digest::from_bytes(token.digest),
+                scope: scope.map_err(|error| StoreError::damaged(WHAT, error))?,
+                issued_at: Timestamp::from_millis(token.issued_at),
+                expires_at: Timestamp::from_millis(token.expires_at),
+            })
+        });
+        let refresh = self.refresh.map(|chain| RefreshChain {
+            current: Digest::from_bytes(chain.current),
+            issued_at: Timestamp::from_millis(chain.issued_at),
+            idle_ends_at: Timestamp::from_millis(chain.idle_ends_at),
+            used: chain.used.map(|used| UsedRefresh {
+                digest: Digest::from_bytes(used.digest),
+                salt: used.salt,
+                at: Timestamp::from_millis(used.at),
+            }),
+        });
+        Ok((access.collect::<Result<_>>()?, refresh))
+    }
+}

@@ -1,0 +1,143 @@
+//! Users in SQLite.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, Row, params};
+
+use super::{SqliteStore, column, counter, parsed, to_integer};
+use crate::domain::{PasswordHash, Timestamp, User, UserId};
+use crate::store::{Page, Result, StoreError, Update, UserStore};
+
+const WHAT: &str = "user";
+
+const INSERT: &str = "INSERT INTO users (username, password_hash, password_imported, scopes, enabled,
+    generation, version, created_at, updated_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const UPDATE: &str = "UPDATE users SET username = ?1, password_hash = ?2, password_imported = ?3,
+    scopes = ?4, enabled = ?5, generation = ?6, version = ?7, created_at = ?8, updated_at = ?9
+    WHERE id = ?10 AND version = ?7 - 1";
+
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT id, username, password_hash, password_imported, scopes, enabled, generation,",
+            " version, created_at, updated_at FROM users ",
+            $tail
+        )
+    };
+}
+
+#[async_trait]
+impl UserStore for SqliteStore {
+    async fn insert(&self, user: &User) -> Result<bool> {
+        let user = user.clone();
+        self.write(move |connection| write(connection, INSERT, &user).map(|done| done == Some(1)))
+            .await
+    }
+
+    async fn find(&self, id: UserId) -> Result<Option<User>> {
+        self.find_row(select!("WHERE id = ?1"), id.as_bytes(), read)
+    }
+
+    async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
+        self.find_row(select!("WHERE username = ?1"), username, read)
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<User>> {
+        let after = page.after.as_deref().unwrap_or("");
+        let sql = select!("WHERE username > ?1 ORDER BY username LIMIT ?2");
+        self.list_rows(sql, params![after, page.limit], read)
+    }
+
+    async fn update(&self, user: &User) -> Result<Update> {
+        let user = user.clone();
+        self.write(move |connection| {
+            match write(connection, UPDATE, &user)? {
+                None => return Ok(Update::NameTaken),
+                Some(0) => return Ok(Update::Stale),
+                Some(_) => {}
+            }
+            connection
+                .prepare_cached(
+                    "DELETE FROM sessions WHERE user_id = ?1 AND user_generation <> ?2",
+                )?
+                .execute(params![user.id.as_bytes(), to_integer(user.generation)])?;
+            // A new version, so that a refresh in progress does not write the old name back.
+            connection
+                .prepare_cached(
+                    "UPDATE sessions SET username = ?2, version = version + 1
+                     WHERE user_id = ?1 AND username <> ?2",
+                )?
+                .execute(params![user.id.as_bytes(), user.username])?;
+            Ok(Update::Done)
+        })
+        .await
+    }
+
+    async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool> {
+        let (old, new) = (old.clone(), new.clone());
+        self.write(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "UPDATE users SET password_hash = ?1, password_imported = ?2, version = version + 1
+                 WHERE id = ?3 AND password_hash = ?4",
+            )?;
+            let values = params![new.encoded(), new.is_imported(), id.as_bytes(), old.encoded()];
+            statement.execute(values).map(|rows| rows == 1)
+        })
+        .await
+    }
+
+    async fn delete(&self, id: UserId) -> Result<bool> {
+        self.write(move |connection| {
+            connection
+                .prepare_cached("DELETE FROM sessions WHERE user_id = ?1")?
+                .execute([id.as_bytes()])?;
+            connection
+                .prepare_cached("DELETE FROM users WHERE id = ?1")?
+                .execute([id.as_bytes()])
+                .map(|rows| rows == 1)
+        })
+        .await
+    }
+}
+
+/// Runs `INSERT` or `UPDATE`; how many rows it wrote, or `None` when the name is taken.
+fn write(connection: &Connection, sql: &str, user: &User) -> rusqlite::Result<Option<usize>> {
+    let done = connection.prepare_cached(sql)?.execute(params![
+        user.username,
+        user.password.encoded(),
+        user.password.is_imported(),
+        user.scopes.as_ref().map(ToString::to_string),
+        user.enabled,
+        to_integer(user.generation),
+        to_integer(user.version),
+        user.created_at.as_millis(),
+        user.updated_at.as_millis(),
+        user.id.as_bytes(),
+    ]);
+    match done {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<User> {
+    let hash: String = column(row, 2, WHAT)?;
+    let imported: bool = column(row, 3, WHAT)?;
+    let scopes: Option<String> = column(row, 4, WHAT)?;
+    let scopes = scopes.map(|text| text.parse()).transpose();
+    Ok(User {
+        id: UserId::from_bytes(column(row, 0, WHAT)?),
+        username: parsed(row, 1, WHAT)?,
+        password: if imported { PasswordHash::imported(hash) } else { PasswordHash::own(hash) },
+        scopes: scopes.map_err(|error| StoreError::damaged(WHAT, error))?,
+        enabled: column(row, 5, WHAT)?,
+        generation: counter(row, 6, WHAT)?,
+        version: counter(row, 7, WHAT)?,
+        created_at: Timestamp::from_millis(column(row, 8, WHAT)?),
+        updated_at: Timestamp::from_millis(column(row, 9, WHAT)?),
+    })
+}

@@ -1,0 +1,153 @@
+//! The one thread that writes, many jobs to a commit.
+//!
+//! A durable commit costs a wait for the disk, whether it holds one change or a hundred. So the
+//! thread takes what has queued up while the last commit was on its way to disk, runs it all in one
+//! transaction, commits, and only then answers. A single caller waits no longer than for a commit of
+//! its own; under load, commits are shared. A job that fails is undone alone, by a savepoint.
+
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::failed;
+use crate::store::{Result, StoreError};
+
+/// Jobs that may wait; beyond that, callers are told to come back.
+const QUEUE: usize = 8192;
+/// Jobs to a commit at most, so that the first of them does not wait for too long.
+const BATCH: usize = 256;
+
+/// A job on its way through a batch.
+trait Job: Send {
+    /// Does the work, inside the batch's transaction.
+    fn execute(&mut self, connection: &Connection);
+    /// Answers, once the batch is on disk or has failed.
+    fn settle(self: Box<Self>, committed: bool);
+}
+
+/// The writer's end of the queue. The thread ends with it, after all that was queued.
+pub(super) struct Writer {
+    queue: flume::Sender<Box<dyn Job>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> Result<Self> {
+        let (queue, jobs) = flume::bounded(QUEUE);
+        thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || work(&connection, &jobs))
+            .map_err(StoreError::unavailable)?;
+        Ok(Self { queue })
+    }
+
+    /// Queues `work` and waits until it is on disk. A caller that stops waiting stops nothing.
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Task { work: Some(work), result: None, reply });
+        self.queue.try_send(job).map_err(|error| match error {
+            flume::TrySendError::Full(_) => StoreError::Busy,
+            flume::TrySendError::Disconnected(_) => stopped(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::unavailable("the writer has stopped")
+}
+
+struct Task<T, F> {
+    work: Option<F>,
+    result: Option<rusqlite::Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Job for Task<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+{
+    fn execute(&mut self, connection: &Connection) {
+        self.result = self.work.take().map(|work| in_savepoint(connection, work));
+    }
+
+    fn settle(self: Box<Self>, committed: bool) {
+        let answer = match self.result {
+            Some(Ok(value)) if committed => Ok(value),
+            Some(Err(error)) => Err(failed(error)),
+            _ => Err(StoreError::unavailable("the write could not be committed")),
+        };
+        // Nobody may be waiting any more; what is written stays written.
+        let _ = self.reply.send(answer);
+    }
+}
+
+fn in_savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    run(connection, "SAVEPOINT job")?;
+    let result = work(connection);
+    // After some failures (disk full) SQLite has undone the whole transaction, savepoint and all.
+    if result.is_err() && !connection.is_autocommit() {
+        run(connection, "ROLLBACK TO job")?;
+    }
+    if !connection.is_autocommit() {
+        run(connection, "RELEASE job")?;
+    }
+    result
+}
+
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+fn work(connection: &Connection, jobs: &flume::Receiver<Box<dyn Job>>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Ok(first) = jobs.recv() {
+        batch.push(first);
+        let committed = match commit_batch(connection, jobs, &mut batch) {
+            Ok(committed) => committed,
+            Err(error) => {
+                tracing::error!(%error, jobs = batch.len(), "a commit failed");
+                if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
+                    tracing::error!("a failed transaction could not be rolled back");
+                }
+                false
+            }
+        };
+        for job in batch.drain(..) {
+            job.settle(committed);
+        }
+    }
+}
+
+/// Runs the first job and all that are waiting, and commits.
+fn commit_batch(
+    connection: &Connection,
+    jobs: &flume::Receiver<Box<dyn Job>>,
+    batch: &mut Vec<Box<dyn Job>>,
+) -> rusqlite::Result<bool> {
+    run(connection, "BEGIN IMMEDIATE")?;
+    let mut done = 0;
+    while let Some(job) = batch.get_mut(done) {
+        job.execute(connection);
+        if connection.is_autocommit() {
+            // The transaction is gone, and the work of the jobs before this one with it.
+            return Ok(false);
+        }
+        done += 1;
+        if done < BATCH
+            && let Ok(next) = jobs.try_recv()
+        {
+            batch.push(next);
+        }
+    }
+    run(connection, "COMMIT")?;
+    Ok(true)
+}

@@ -1,0 +1,52 @@
+//! The `Authorization` header.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
+use actix_web_httpauth::headers::authorization::{Basic, Scheme};
+use secrecy::SecretString;
+
+use super::error::Refusal;
+use crate::oauth::{BasicCredentials, ClientFailure, Error};
+
+/// The credentials of a Basic header (RFC 7617); `None` when there is no header at all.
+///
+/// # Errors
+/// `invalid_client` for anything else: a client that tries to authenticate by a header and cannot is
+/// told how (RFC 6749 §5.2).
+pub(super) fn basic(request: &HttpRequest) -> Result<Option<BasicCredentials>, Refusal> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let Some(header) = headers.next() else { return Ok(None) };
+    if headers.next().is_some() {
+        return Err(Error::InvalidRequest("the Authorization header is repeated").into());
+    }
+    let unreadable = || Refusal::from(Error::InvalidClient(ClientFailure::Unreadable));
+    let header = canonical(header, "Basic").ok_or_else(unreadable)?;
+    let basic = Basic::parse(&header).map_err(|_| unreadable())?;
+    Ok(Some(BasicCredentials {
+        user: basic.user_id().to_owned(),
+        password: SecretString::from(basic.password().unwrap_or_default()),
+    }))
+}
+
+/// The token of a Bearer header (RFC 6750 §2.1); `None` when there is none, and the empty text, which
+/// is no token, when what is there cannot be read.
+pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let header = headers.next()?;
+    let Ok(header) = header.to_str() else { return Some("") };
+    let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        return None;
+    }
+    Some(if headers.next().is_some() { "" } else { token.trim_matches(' ') })
+}
+
+/// The header with its scheme written as the parser wants it: schemes are case-insensitive (RFC 9110
+/// §11.1), and may be followed by more than one space.
+fn canonical(header: &HeaderValue, scheme: &str) -> Option<HeaderValue> {
+    let (given, credentials) = header.to_str().ok()?.split_once(' ')?;
+    if !given.eq_ignore_ascii_case(scheme) {
+        return None;
+    }
+    HeaderValue::from_str(&format!("{scheme} {}", credentials.trim_matches(' '))).ok()
+}

@@ -1,0 +1,159 @@
+//! What a refusal looks like: RFC 6749 §5.2 JSON, whatever went wrong.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder, web};
+use serde::Serialize;
+
+use super::Web;
+use crate::oauth::{Error, ErrorCode, Unavailable};
+use crate::password::PoolError;
+use crate::store::StoreError;
+
+/// The challenge to a client that did not authenticate (RFC 7617 §2).
+const BASIC_CHALLENGE: &str = "Basic realm=\"sentinel\", charset=\"UTF-8\"";
+
+/// Why a request gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// What the protocol says.
+    #[error(transparent)]
+    Protocol(#[from] Error),
+    /// 413.
+    #[error("the request body is too large")]
+    TooLarge,
+    /// 408.
+    #[error("the request body did not arrive in time")]
+    Slow,
+    /// 400: the connection broke, or its framing is wrong.
+    #[error("the request body could not be read")]
+    Broken,
+    /// 400.
+    #[error("the body has to be application/x-www-form-urlencoded")]
+    MediaType,
+}
+
+impl Refusal {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Protocol(error) => match error {
+                Error::InvalidClient(_) => StatusCode::UNAUTHORIZED,
+                Error::IntrospectionForbidden => StatusCode::FORBIDDEN,
+                Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::BAD_REQUEST,
+            },
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken | Self::MediaType => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Protocol(error) => error.code(),
+            _ => ErrorCode::InvalidRequest,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    error_description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_uri: Option<&'a str>,
+}
+
+impl Web {
+    /// The answer to a refused request.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> HttpResponse {
+        let code = refusal.code();
+        let status = self.old_status(refusal).unwrap_or_else(|| refusal.status());
+        let mut response = json(status);
+        // RFC 6749 §5.2: the server "MUST respond with an HTTP 401 (Unauthorized) status code and
+        // include the "WWW-Authenticate" response header field matching the authentication scheme
+        // used by the client"; every 401 has to have one anyway (RFC 9110 §15.5.2).
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, BASIC_CHALLENGE));
+        }
+        if let Refusal::Protocol(error @ Error::Unavailable(cause)) = refusal {
+            log_unavailable(cause);
+            response.insert_header((RETRY_AFTER, error.retry_after().as_secs()));
+        }
+        if matches!(refusal, Refusal::TooLarge | Refusal::Slow | Refusal::Broken) {
+            // The rest of the body is not worth reading.
+            response.force_close();
+        }
+        response.json(Body {
+            error: code.as_str(),
+            error_description: &refusal.to_string(),
+            error_uri: self.policy.error_uri.as_deref(),
+        })
+    }
+
+    /// What flask-sentinel answered, for clients that still look for it.
+    fn old_status(&self, refusal: &Refusal) -> Option<StatusCode> {
+        use ErrorCode::{InvalidGrant, InvalidScope, UnauthorizedClient};
+        let old = matches!(refusal.code(), InvalidGrant | InvalidScope | UnauthorizedClient);
+        (self.policy.flask_sentinel_status && old).then_some(StatusCode::UNAUTHORIZED)
+    }
+}
+
+/// A JSON answer that nobody may keep. RFC 6749 §5.1: "The authorization server MUST include the HTTP
+/// "Cache-Control" response header field with a value of "no-store" in any response containing
+/// tokens, credentials, or other sensitive information, as well as the "Pragma" response header field
+/// with a value of "no-cache"."
+pub(super) fn json(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    response.insert_header((PRAGMA, "no-cache"));
+    response
+}
+
+/// The endpoint takes POST only (RFC 6749 §3.2: "The client MUST use the HTTP "POST" method").
+pub(super) async fn only_post(web: web::Data<Web>) -> HttpResponse {
+    wrong_method(&web, "POST")
+}
+
+/// The endpoint takes GET only.
+pub(super) async fn only_get(web: web::Data<Web>) -> HttpResponse {
+    wrong_method(&web, "GET")
+}
+
+fn wrong_method(web: &Web, allowed: &str) -> HttpResponse {
+    json(StatusCode::METHOD_NOT_ALLOWED).insert_header((ALLOW, allowed)).json(Body {
+        error: ErrorCode::InvalidRequest.as_str(),
+        error_description: &format!("this endpoint takes {allowed} only"),
+        error_uri: web.policy.error_uri.as_deref(),
+    })
+}
+
+/// There is no such endpoint.
+pub(super) async fn not_found(web: web::Data<Web>) -> HttpResponse {
+    json(StatusCode::NOT_FOUND).json(Body {
+        error: ErrorCode::InvalidRequest.as_str(),
+        error_description: "there is no such endpoint",
+        error_uri: web.policy.error_uri.as_deref(),
+    })
+}
+
+/// Logs, once, why the server could not answer. Being busy is no fault and is not an error.
+pub(super) fn log_unavailable(cause: &Unavailable) {
+    match cause {
+        Unavailable::Passwords(PoolError::Busy) | Unavailable::Store(StoreError::Busy) => {
+            tracing::warn!("too busy: {cause}");
+        }
+        _ => {
+            let mut text = cause.to_string();
+            let mut source = cause.source();
+            while let Some(error) = source {
+                let _ = write!(text, ": {error}");
+                source = error.source();
+            }
+            tracing::error!("cannot answer: {text}");
+        }
+    }
+}

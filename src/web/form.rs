@@ -1,0 +1,125 @@
+//! Reads form bodies ourselves, since every way in which one can be wrong has to be answered in JSON.
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use futures_util::StreamExt;
+use std::net::IpAddr;
+
+use super::error::Refusal;
+use super::{Web, authorization, client_address};
+use crate::oauth::{BasicCredentials, Params, Request};
+
+/// A request with a form body, taken apart.
+pub(super) struct Form {
+    basic: Option<BasicCredentials>,
+    body: Bytes,
+    address: Option<IpAddr>,
+}
+
+impl Form {
+    /// Reads the body and the credentials. Parameters in the URL are never looked at (RFC 6749
+    /// §2.3.1: they "can only be transmitted in the request-body and MUST NOT be included in the
+    /// request URI").
+    pub(super) async fn read(
+        web: &Web,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> Result<Self, Refusal> {
+        // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded" format
+        // […] with a character encoding of UTF-8".
+        if !is_form(request) {
+            return Err(Refusal::MediaType);
+        }
+        let policy = &web.policy;
+        let reading = read_body(request, payload, policy.max_body);
+        let body = tokio::time::timeout(policy.body_timeout, reading).await;
+        let body = body.map_err(|_| Refusal::Slow)??;
+        Ok(Self {
+            basic: authorization::basic(request)?,
+            body,
+            address: client_address::of(request, &policy.trusted_proxies),
+        })
+    }
+
+    /// Hands the request to `call`, which answers it.
+    pub(super) async fn handle<T>(
+        &self,
+        call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
+    ) -> Result<T, Refusal> {
+        let params = Params::parse(&self.body)?;
+        let request =
+            Request { basic: self.basic.as_ref(), params: &params, address: self.address };
+        Ok(call(request).await?)
+    }
+}
+
+/// Reads the form, calls, and answers what `reply` makes of the result, or the refusal.
+pub(super) async fn answer<T>(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    payload: Payload,
+    call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
+    reply: impl FnOnce(T) -> HttpResponse,
+) -> HttpResponse {
+    let result = match Form::read(&web, &request, payload).await {
+        Ok(form) => form.handle(call).await,
+        Err(refusal) => Err(refusal),
+    };
+    result.map_or_else(|refusal| web.refuse(&refusal), reply)
+}
+
+/// An answer of 200 in JSON.
+pub(super) fn ok(body: impl serde::Serialize) -> HttpResponse {
+    super::error::json(StatusCode::OK).json(body)
+}
+
+fn is_form(request: &HttpRequest) -> bool {
+    let mut types = request.headers().get_all(CONTENT_TYPE);
+    let (Some(header), None) = (types.next(), types.next()) else { return false };
+    let Ok(text) = header.to_str() else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let utf8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    let plain = request
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") && utf8 && plain
+}
+
+async fn read_body(
+    request: &HttpRequest,
+    mut payload: Payload,
+    limit: usize,
+) -> Result<Bytes, Refusal> {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|n| n > limit as u64) {
+        return Err(Refusal::TooLarge);
+    }
+    let mut first = Bytes::new();
+    let mut more: Option<BytesMut> = None;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Refusal::Broken)?;
+        let have = more.as_ref().map_or(first.len(), BytesMut::len);
+        if have + chunk.len() > limit {
+            return Err(Refusal::TooLarge);
+        }
+        // Nearly every body is one chunk, and needs no copy.
+        match &mut more {
+            Some(buffer) => buffer.extend_from_slice(&chunk),
+            None if first.is_empty() => first = chunk,
+            None => {
+                let mut buffer = BytesMut::from(first.as_ref());
+                buffer.extend_from_slice(&chunk);
+                more = Some(buffer);
+            }
+        }
+    }
+    Ok(more.map_or(first, BytesMut::freeze))
+}

@@ -1,0 +1,24 @@
+//! Probes: `/healthz` says that the process answers, `/readyz` that the store does.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+
+use super::error::{Refusal, json};
+use super::{Web, form};
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+}
+
+pub(super) async fn alive() -> HttpResponse {
+    json(StatusCode::OK).json(Status { status: "ok" })
+}
+
+pub(super) async fn ready(web: web::Data<Web>) -> HttpResponse {
+    match web.provider.ready().await {
+        Ok(()) => form::ok(Status { status: "ok" }),
+        Err(error) => web.refuse(&Refusal::from(error)),
+    }
+}

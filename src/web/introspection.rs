@@ -1,0 +1,65 @@
+//! `POST /oauth/introspect` (RFC 7662).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use super::{Web, form};
+use crate::domain::{TokenKind, UserId};
+use crate::oauth::{ActiveToken, Introspection, Request};
+
+/// RFC 7662 §2.2. Anything not active has no other member.
+#[derive(Serialize)]
+struct Inactive {
+    active: bool,
+}
+
+#[derive(Serialize)]
+struct Active<'a> {
+    active: bool,
+    scope: String,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    sub: &'a str,
+    token_type: &'static str,
+    exp: i64,
+    iat: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+}
+
+pub(super) async fn answer(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    let provider = web.provider.clone();
+    let issuer = provider.issuer();
+    let call = async |request: Request<'_>| provider.introspect(&request).await;
+    form::answer(web, request, payload, call, |result| match result {
+        Introspection::Inactive => form::ok(Inactive { active: false }),
+        Introspection::Active(token) => reply(&token, issuer),
+    })
+    .await
+}
+
+fn reply(token: &ActiveToken, issuer: Option<&str>) -> HttpResponse {
+    let user: Option<&UserId> = token.user.as_ref().map(|user| &user.id);
+    // A client that acts for itself is its own subject, as in RFC 9068 §2.2.
+    let subject = user.map_or_else(|| token.client_id.to_string(), ToString::to_string);
+    form::ok(Active {
+        active: true,
+        scope: token.scope.to_string(),
+        client_id: token.client_id.as_str(),
+        username: token.user.as_ref().map(|user| user.username.as_str()),
+        sub: &subject,
+        // A refresh token opens no resource: a resource server that looks can tell.
+        token_type: match token.kind {
+            TokenKind::Access => "Bearer",
+            TokenKind::Refresh => "refresh_token",
+        },
+        exp: token.expires_at.as_seconds(),
+        iat: token.issued_at.as_seconds(),
+        iss: issuer,
+    })
+}

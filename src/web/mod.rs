@@ -1,0 +1,116 @@
+//! HTTP: takes requests apart, calls the provider, writes answers.
+//!
+//! [`Web::configure`] lists every route. One file per endpoint; what goes wrong becomes JSON in
+//! [`error`]. Not here: what the protocol says (`oauth`), sockets and their life (`app`).
+
+mod authorization;
+pub mod client_address;
+mod error;
+mod form;
+mod health;
+mod introspection;
+mod metadata;
+mod revocation;
+pub mod tls;
+mod token;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::{self, ServiceConfig};
+use ipnet::IpNet;
+
+use crate::oauth::{Endpoints, Provider};
+
+/// The paths of the endpoints; `None` where one is switched off.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// RFC 6749 §3.2.
+    pub token: Option<String>,
+    /// RFC 7662 §2.
+    pub introspection: Option<String>,
+    /// RFC 7009 §2.
+    pub revocation: Option<String>,
+    /// For `auth_request`.
+    pub verify: Option<String>,
+    /// RFC 8414 §3.
+    pub metadata: Option<String>,
+}
+
+/// What the handlers need beside the provider.
+#[derive(Clone, Debug)]
+pub struct WebPolicy {
+    /// The paths that are served.
+    pub routes: Routes,
+    /// The `error_uri` of error answers (RFC 6749 §5.2).
+    pub error_uri: Option<String>,
+    /// The largest body that is read, in bytes.
+    pub max_body: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Answer 401 where flask-sentinel did.
+    pub flask_sentinel_status: bool,
+}
+
+/// The HTTP face of a provider. Clones share everything.
+#[derive(Clone)]
+pub struct Web {
+    provider: Arc<Provider>,
+    policy: Arc<WebPolicy>,
+}
+
+impl Web {
+    /// A web face for `provider`.
+    pub fn new(provider: Provider, policy: WebPolicy) -> Self {
+        Self { provider: Arc::new(provider), policy: Arc::new(policy) }
+    }
+
+    /// Every route, on one screen.
+    pub fn configure(&self, config: &mut ServiceConfig) {
+        let routes = &self.policy.routes;
+        let mut post = |path: &Option<String>, route: actix_web::Route| {
+            if let Some(path) = path {
+                let other = web::to(error::only_post);
+                config.service(web::resource(path.as_str()).route(route).default_service(other));
+            }
+        };
+        post(&routes.token, web::post().to(token::answer));
+        post(&routes.introspection, web::post().to(introspection::answer));
+        post(&routes.revocation, web::post().to(revocation::answer));
+
+        let mut get = |path: &str, route: actix_web::Route| {
+            let other = web::to(error::only_get);
+            config.service(web::resource(path).route(route).default_service(other));
+        };
+        if let Some(path) = &routes.verify {
+            get(path, web::get().to(verify::answer));
+        }
+        if let (Some(path), Some(issuer)) = (&routes.metadata, self.provider.issuer()) {
+            // RFC 8414 §3: the path of the issuer comes behind the well-known one; many clients look
+            // for it without.
+            for path in metadata::paths(path, issuer) {
+                get(&path, web::get().to(metadata::answer));
+            }
+        }
+        get("/healthz", web::get().to(health::alive));
+        get("/readyz", web::get().to(health::ready));
+
+        config.app_data(web::Data::new(self.clone()));
+        config.default_service(web::to(error::not_found));
+    }
+
+    /// The absolute URLs of the endpoints, under the issuer.
+    fn endpoints(&self) -> Endpoints {
+        let base = self.provider.issuer().unwrap_or_default();
+        let url = |path: &Option<String>| path.as_ref().map(|path| format!("{base}{path}"));
+        let routes = &self.policy.routes;
+        Endpoints {
+            token: url(&routes.token),
+            introspection: url(&routes.introspection),
+            revocation: url(&routes.revocation),
+        }
+    }
+}

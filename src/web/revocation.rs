@@ -1,0 +1,22 @@
+//! `POST /oauth/revoke` (RFC 7009).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use super::{Web, form};
+use crate::oauth::Request;
+
+/// RFC 7009 §2.2: "The content of the response body is ignored by the client as all necessary
+/// information is conveyed in the response code." It is JSON, like all answers here.
+#[derive(Serialize)]
+struct Done {}
+
+pub(super) async fn answer(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    let provider = web.provider.clone();
+    let call = async |request: Request<'_>| provider.revoke(&request).await;
+    form::answer(web, request, payload, call, |()| form::ok(Done {})).await
+}

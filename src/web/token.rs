@@ -1,0 +1,40 @@
+//! `POST /oauth/token` (RFC 6749 §3.2).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use super::{Web, form};
+use crate::domain::IssuedTokens;
+
+/// A successful answer (RFC 6749 §5.1).
+#[derive(Serialize)]
+struct Answer<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    scope: &'a str,
+}
+
+pub(super) async fn answer(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    let provider = web.provider.clone();
+    let call = async |request: crate::oauth::Request<'_>| provider.token(&request).await;
+    form::answer(web, request, payload, call, |tokens| reply(&tokens)).await
+}
+
+fn reply(tokens: &IssuedTokens) -> HttpResponse {
+    let refresh: Option<SecretString> = tokens.refresh.as_ref().map(|token| token.to_secret());
+    form::ok(Answer {
+        access_token: tokens.access.to_secret().expose_secret(),
+        token_type: "Bearer",
+        expires_in: tokens.expires_in.as_secs(),
+        refresh_token: refresh.as_ref().map(|token| token.expose_secret()),
+        scope: &tokens.scope.to_string(),
+    })
+}

@@ -1,0 +1,232 @@
+//! The workers: queueing, verdicts, and that time does not tell who exists.
+
+use secrecy::SecretString;
+use sentinel::domain::PasswordHash;
+use sentinel::password::{Hasher, PasswordPool, Policy, PoolError, Scheme, StartError, Verdict};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const SMALL: Policy = Policy {
+    scheme: Scheme::Argon2id,
+    memory_kib: 64,
+    iterations: 2,
+    parallelism: 1,
+    bcrypt_cost: 5,
+};
+
+/// Some tenths of a second for each hash, so that a worker stays busy while a test looks at its queue.
+const SLOW: Policy = Policy {
+    memory_kib: 65_536,
+    iterations: 5,
+    ..SMALL
+};
+
+const IMPORTED: &str = "$2y$05$fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra";
+const RIGHT: Verdict = Verdict::Right { upgrade: None };
+
+fn password() -> SecretString {
+    "correct horse".into()
+}
+
+fn stored(policy: Policy) -> PasswordHash {
+    Hasher::new(policy).unwrap().hash(&password()).unwrap()
+}
+
+#[tokio::test]
+async fn a_hash_from_the_pool_tells_right_from_wrong() {
+    let pool = PasswordPool::start(SMALL, 0, 16).unwrap();
+    let hash = pool.hash(password()).await.unwrap();
+    let right = pool.verify(password(), Some(hash.clone())).await.unwrap();
+    assert_eq!(right, RIGHT);
+    let wrong = pool.verify("wrong".into(), Some(hash)).await.unwrap();
+    assert_eq!(wrong, Verdict::Wrong);
+    let unknown = pool.verify(password(), None).await.unwrap();
+    assert_eq!(unknown, Verdict::Wrong);
+}
+
+#[tokio::test]
+async fn a_right_password_upgrades_an_older_hash_and_a_wrong_one_does_not() {
+    let pool = PasswordPool::start(SMALL, 1, 16).unwrap();
+    let weak = stored(Policy {
+        iterations: 1,
+        ..SMALL
+    });
+    for old in [weak, PasswordHash::imported(IMPORTED.to_owned())] {
+        let wrong = pool
+            .verify("wrong".into(), Some(old.clone()))
+            .await
+            .unwrap();
+        assert_eq!(wrong, Verdict::Wrong);
+        let right = pool.verify(password(), Some(old)).await.unwrap();
+        let Verdict::Right { upgrade: Some(new) } = right else {
+            panic!("expected an upgrade, got {right:?}");
+        };
+        assert!(new.encoded().starts_with("$argon2id$v=19$m=64,t=2,p=1$"));
+        assert!(!new.is_imported());
+        assert_eq!(pool.verify(password(), Some(new)).await.unwrap(), RIGHT);
+    }
+}
+
+#[tokio::test]
+async fn a_password_too_long_to_upgrade_to_bcrypt_still_gets_in() {
+    let policy = Policy {
+        scheme: Scheme::Bcrypt,
+        ..SMALL
+    };
+    let pool = PasswordPool::start(policy, 1, 16).unwrap();
+    // Of 36 letters of two bytes, just as many as bcrypt read of the longer password.
+    let encoded = "$2b$05$FwD5Nr2QuxvNDYpeNfWYS.P6ywCZl52VV5ekX3v0.p/hVnNN4anuG";
+    let old = PasswordHash::imported(encoded.to_owned());
+    let long = pool.verify("é".repeat(40).into(), Some(old.clone())).await;
+    assert_eq!(long.unwrap(), RIGHT);
+    let fitting = pool.verify("é".repeat(36).into(), Some(old)).await.unwrap();
+    assert!(matches!(fitting, Verdict::Right { upgrade: Some(new) } if !new.is_imported()));
+    let refused = pool.hash("é".repeat(40).into()).await;
+    assert!(matches!(refused, Err(PoolError::Hash(error)) if error.is_about_the_password()));
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy_and_a_caller_that_hangs_up_keeps_its_place() {
+    let pool = PasswordPool::start(SLOW, 1, 2).unwrap();
+    let ask = || {
+        let pool = pool.clone();
+        tokio::spawn(async move { pool.hash(password()).await })
+    };
+    let running = ask();
+    tokio::task::yield_now().await;
+    wait_until_depth_is(&pool, 0).await;
+
+    let (impatient, patient) = (ask(), ask());
+    tokio::task::yield_now().await;
+    assert_eq!((pool.depth(), pool.capacity()), (2, 2));
+    assert!(matches!(pool.hash(password()).await, Err(PoolError::Busy)));
+    assert!(matches!(
+        pool.verify(password(), None).await,
+        Err(PoolError::Busy)
+    ));
+
+    impatient.abort();
+    assert!(impatient.await.unwrap_err().is_cancelled());
+    assert_eq!(pool.depth(), 2);
+    assert!(matches!(pool.hash(password()).await, Err(PoolError::Busy)));
+
+    assert!(running.await.unwrap().is_ok());
+    assert!(patient.await.unwrap().is_ok());
+    assert_eq!(pool.depth(), 0);
+    assert!(pool.hash(password()).await.is_ok());
+}
+
+async fn wait_until_depth_is(pool: &PasswordPool, depth: usize) {
+    while pool.depth() != depth {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_user_and_a_broken_hash_take_as_long_as_a_wrong_password() {
+    for scheme in [Scheme::Argon2id, Scheme::Bcrypt] {
+        let policy = Policy {
+            scheme,
+            memory_kib: 4096,
+            ..SMALL
+        };
+        let pool = PasswordPool::start(policy, 1, 4).unwrap();
+        let cases = [
+            Some(stored(policy)),
+            None,
+            Some(PasswordHash::own("$argon2id$broken".to_owned())),
+        ];
+        // The machine may be busy with other things, so a few attempts are allowed.
+        let alike = async || {
+            let [wrong, unknown, broken] = medians(&pool, &cases).await;
+            let near = |time: f64| (0.75..1.25).contains(&(time / wrong));
+            near(unknown) && near(broken)
+        };
+        assert!(alike().await || alike().await || alike().await || alike().await);
+    }
+}
+
+/// The median time of a wrong password for each stored hash, taken in turns.
+async fn medians(pool: &PasswordPool, cases: &[Option<PasswordHash>; 3]) -> [f64; 3] {
+    let mut times: [Vec<f64>; 3] = Default::default();
+    for _ in 0..41 {
+        for (stored, times) in cases.iter().zip(&mut times) {
+            let start = Instant::now();
+            // As long as bcrypt cannot take, which must not be a shortcut either.
+            let verdict = pool.verify("x".repeat(80).into(), stored.clone()).await;
+            times.push(start.elapsed().as_secs_f64());
+            assert_eq!(verdict.unwrap(), Verdict::Wrong);
+        }
+    }
+    times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    })
+}
+
+#[tokio::test]
+async fn the_pool_starts_in_no_time_whatever_a_hash_costs() {
+    let policy = Policy {
+        memory_kib: 1 << 20,
+        iterations: 4,
+        ..SMALL
+    };
+    let start = Instant::now();
+    let pool = PasswordPool::start(policy, 4, 16).unwrap();
+    assert!(start.elapsed() < Duration::from_millis(100));
+    assert_eq!(pool.capacity(), 16);
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_met_stops_the_start() {
+    let policy = Policy {
+        iterations: 0,
+        ..SMALL
+    };
+    let refused = PasswordPool::start(policy, 1, 16);
+    assert!(matches!(refused, Err(StartError::Policy(_))));
+}
+
+/// Where a test's log goes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_broken_hash_is_logged_within_the_request_and_nothing_of_it_is_shown() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let pool = PasswordPool::start(SMALL, 1, 4).unwrap();
+            let span = tracing::info_span!("request", id = "r-17");
+            let broken = Some(PasswordHash::own("$argon2id$hunter2".to_owned()));
+            let verdict = tracing::Instrument::instrument(pool.verify(password(), broken), span);
+            assert_eq!(verdict.await.unwrap(), Verdict::Wrong);
+        });
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        text.contains("r-17") && text.contains("cannot be used"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("hunter2") && !text.contains("correct horse"),
+        "{text}"
+    );
+}
