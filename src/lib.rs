@@ -7,7 +7,7 @@
 //! - [`password`]: hashing on bounded workers;
 //! - [`store`]: where all is kept: traits, and the backends behind them;
 //! - [`oauth`]: the protocol, without HTTP; beside it [`admin`], what an operator does;
-//! - [`web`]: HTTP;
+//! - [`web`]: requests and answers, over HTTP;
 //! - [`app`]: puts it together; [`telemetry`]: the log;
 //! - [`cli`]: the command line.
 

@@ -51,8 +51,8 @@ pub struct ClientChange {
     pub introspection: Option<bool>,
     /// See [`Client::enabled`]; disabling ends the client's sessions.
     pub enabled: Option<bool>,
-    /// The digest of a new secret comes with it, for confidential clients.
-    secret: Option<ClientKind>,
+    /// See [`Client::kind`]: a new secret.
+    pub kind: Option<ClientKind>,
 }
 
 impl Admin {
@@ -131,7 +131,7 @@ impl Admin {
             if self.stores.clients.update(&next).await? == Update::Done {
                 tracing::info!(
                     target: "audit", event = "client_changed", client = %id, enabled = next.enabled,
-                    secret_changed = change.secret.is_some(),
+                    secret_changed = change.kind.is_some(),
                 );
                 return Ok(next);
             }
@@ -150,7 +150,7 @@ impl Admin {
         }
         let secret = ClientSecret::generate();
         let kind = ClientKind::Confidential(secret.digest());
-        let change = ClientChange { secret: Some(kind), ..ClientChange::default() };
+        let change = ClientChange { kind: Some(kind), ..ClientChange::default() };
         self.edit_client(id, &change).await?;
         Ok(secret)
     }
@@ -185,7 +185,7 @@ impl Admin {
         };
         Client {
             name: or(&change.name, client.name),
-            kind: or(&change.secret, client.kind),
+            kind: or(&change.kind, client.kind),
             grants: or(&change.grants, client.grants),
             scopes,
             default_scopes,

@@ -1,10 +1,10 @@
 //! `sentinel completions`.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
 use super::failure::Failure;
-use super::{Cli, output};
+use super::{command, output};
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
@@ -15,7 +15,7 @@ pub(super) struct Completions {
 impl Completions {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "sentinel", &mut script);
+        clap_complete::generate(self.shell, &mut command(), "sentinel", &mut script);
         output::line(String::from_utf8_lossy(&script).trim_end())
     }
 }

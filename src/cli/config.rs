@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::failure::Failure;
 use super::{Global, output};
+use crate::app::password_policy;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
@@ -16,6 +17,9 @@ pub(super) enum Config {
 impl Config {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
+        if matches!(self, Self::Check) {
+            password_policy(&settings.password).check().map_err(Failure::config)?;
+        }
         match (self, global.json) {
             (Self::Check, false) => output::line("the settings are in order"),
             (Self::Check, true) => output::json(&serde_json::json!({ "ok": true })),

@@ -17,13 +17,23 @@ use crate::admin::{Admin, NewClient, NewUser};
 use crate::app::{Application, data_folder, password_policy};
 use crate::domain::ClientSecret;
 use crate::password::Hasher;
-use crate::settings::{Settings, TlsMode};
+use crate::settings::{Bind, Settings, TlsMode};
 use crate::store::Page;
 use crate::web::tls;
 
 /// What `--dev` sets where the settings say nothing.
-pub(super) const DEFAULTS: [(&str, &str); 2] =
-    [("tls.mode", "self-signed"), ("server.public_url", "https://localhost:5000")];
+pub(super) fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut defaults = vec![("tls.mode", "self-signed".to_owned())];
+    let port = settings.server.bind.iter().find_map(|bind| match bind {
+        Bind::Tcp(address) => address.rsplit_once(':').map(|(_, port)| port),
+        Bind::Unix(_) => None,
+    });
+    // A port that the system will choose is not known yet, and so neither is the URL.
+    if let Some(port) = port.filter(|port| *port != "0") {
+        defaults.push(("server.public_url", format!("https://localhost:{port}")));
+    }
+    defaults
+}
 
 const USERNAME: &str = "demo";
 

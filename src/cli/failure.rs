@@ -15,6 +15,8 @@ pub(super) struct Failure {
     message: String,
 }
 
+// By value, so that they can be given to `map_err` as they are.
+#[allow(clippy::needless_pass_by_value)]
 impl Failure {
     /// 64: the command line makes no sense.
     pub(super) fn usage(message: impl ToString) -> Self {
@@ -77,7 +79,10 @@ impl From<settings::Error> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::unavailable(chain(&error))
+        match error {
+            StoreError::Unsupported(_) => Self::config(error),
+            other => Self::unavailable(chain(&other)),
+        }
     }
 }
 
@@ -95,7 +100,7 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error.into(),
-            StartError::Listen { .. } => Self::unavailable(chain(&error)),
+            StartError::Listen { .. } | StartError::Signals(_) => Self::unavailable(chain(&error)),
             StartError::Tls(_) | StartError::Passwords(_) | StartError::Unsupported(_) => {
                 Self::config(chain(&error))
             }

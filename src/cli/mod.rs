@@ -4,22 +4,34 @@
 //! for people. What goes wrong is one line on standard error and an exit code of `sysexits.h`
 //! ([`failure`]). Passwords never come from arguments, which everybody on the machine can read.
 
+mod client;
 mod completions;
 mod config;
 mod dev;
 mod failure;
 mod healthcheck;
 mod output;
+mod password_input;
 mod serve;
+mod session;
+mod user;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::admin::Admin;
+use crate::app::open_stores;
+use crate::domain::SystemClock;
 use crate::settings::{Settings, Sources};
+use crate::telemetry;
 use failure::Failure;
+
+/// Over the options of every command, in the help.
+const HEADING: &str = "Options of every command";
 
 /// A standalone OAuth 2.0 token server.
 #[derive(Debug, Parser)]
@@ -33,12 +45,13 @@ struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = HEADING)]
 struct Global {
-    /// The settings file (TOML); see `sentinel config show` for all settings
-    #[arg(long, global = true, value_name = "FILE", env = "SENTINEL_CONFIG")]
+    /// The settings file (TOML), else the one that SENTINEL_CONFIG names; `sentinel config show` lists all settings
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Sets one setting, over file and environment, e.g. --set oauth.access_token_ttl=15m
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = parse_override)]
+    /// What `--set` says; see [`with_set`].
+    #[arg(skip)]
     overrides: Vec<(String, String)>,
     /// Prints JSON instead of text for people
     #[arg(long, global = true)]
@@ -49,6 +62,15 @@ struct Global {
 enum Command {
     /// Starts the server
     Serve(serve::Serve),
+    /// Adds, shows and changes users
+    #[command(subcommand)]
+    User(user::User),
+    /// Adds, shows and changes clients
+    #[command(subcommand)]
+    Client(client::Client),
+    /// Lists and ends sessions
+    #[command(subcommand)]
+    Session(session::Session),
     /// Checks or shows the settings
     #[command(subcommand)]
     Config(config::Config),
@@ -68,11 +90,69 @@ impl Global {
     fn settings(&self) -> Result<Settings, Failure> {
         Ok(Settings::load(&self.sources())?)
     }
+
+    /// Does `work` on the configured store, beside a running server if there is one.
+    fn on_store<T>(
+        &self,
+        work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        on_store(&self.settings()?, work)
+    }
+}
+
+fn on_store<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unavailable(format!("cannot start: {error}")))?;
+    // Changes are audited wherever they are made; whatever else is said is for the server's log.
+    let mut log = settings.log.clone();
+    "warn,audit=info".clone_into(&mut log.level);
+    telemetry::start(&log)
+        .map_err(|error| Failure::config(format!("cannot start the log: {error}")))?;
+    let admin = Admin::new(open_stores(settings)?, Arc::new(SystemClock));
+    runtime.block_on(work(&admin))
+}
+
+/// The whole command line.
+fn command() -> clap::Command {
+    with_set(Cli::command())
+}
+
+/// Gives a command, and all below it, the option `--set`. Were it one of clap's global options, those
+/// behind a sub-command would replace those before it, and `sentinel --set store.path=a user add
+/// --set …` would write to another store.
+fn with_set(command: clap::Command) -> clap::Command {
+    let set = Arg::new("set")
+        .long("set")
+        .value_name("KEY=VALUE")
+        .action(ArgAction::Append)
+        .value_parser(parse_override)
+        .help_heading(HEADING)
+        .help("Sets one setting, over file and environment, e.g. --set oauth.access_token_ttl=15m");
+    command.arg(set).mut_subcommands(with_set)
+}
+
+/// What `--set` says before and behind each sub-command, in this order.
+fn overrides(matches: &ArgMatches) -> Vec<(String, String)> {
+    let here = matches.get_many("set").into_iter().flatten().cloned();
+    let below = matches.subcommand().map(|(_, matches)| overrides(matches));
+    here.chain(below.into_iter().flatten()).collect()
 }
 
 fn parse_override(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    cli.global.overrides = overrides(&matches);
+    Ok(cli)
 }
 
 /// Runs the command of this process.
@@ -81,13 +161,16 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),
     };
     let global = cli.global;
     let done = match cli.command {
         Command::Serve(command) => command.run(&global),
+        Command::User(command) => command.run(&global),
+        Command::Client(command) => command.run(&global),
+        Command::Session(command) => command.run(&global),
         Command::Config(command) => command.run(&global),
         Command::Healthcheck(command) => command.run(&global),
         Command::Completions(command) => command.run(),

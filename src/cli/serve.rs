@@ -43,9 +43,9 @@ impl Serve {
             return Ok(settings);
         }
         // What `--dev` is for gives way to what was set on purpose.
-        for (key, value) in dev::DEFAULTS {
+        for (key, value) in dev::defaults(&settings) {
             if !settings.is_given(key) {
-                sources.overrides.push((key.to_owned(), value.to_owned()));
+                sources.overrides.push((key.to_owned(), value));
             }
         }
         Ok(Settings::load(&sources)?)

@@ -31,4 +31,4 @@ pub use session::{
     Session, SessionUser, UsedRefresh,
 };
 pub use token::{Selector, Token, TokenKind, Verifier};
-pub use user::{InvalidUsername, MAX_USERNAME_BYTES, User, check_username};
+pub use user::{InvalidUsername, MAX_USERNAME_BYTES, User, check_username, is_login_text};

@@ -45,3 +45,9 @@ pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
     let clean = !name.chars().any(char::is_control) && name.trim() == name;
     if fits && clean { Ok(()) } else { Err(InvalidUsername) }
 }
+
+/// Whether a user name or a password is made of characters that a login can carry:
+/// `UNICODECHARNOCRLF` (RFC 6749 Appendix A).
+pub fn is_login_text(text: &str) -> bool {
+    text.chars().all(|c| c == '\t' || !c.is_ascii_control())
+}

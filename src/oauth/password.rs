@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::{Error, GrantFailure, Provider, Request, audit, scope};
-use crate::domain::{Client, IssuedTokens, PasswordHash, SessionUser, User};
+use crate::domain::{Client, IssuedTokens, PasswordHash, SessionUser, User, is_login_text};
 use crate::password::Verdict;
 
 pub(super) async fn grant(
@@ -54,13 +54,12 @@ impl Provider {
     }
 }
 
-/// A parameter made of `UNICODECHARNOCRLF` (RFC 6749 Appendix A).
+/// A parameter that holds what RFC 6749 Appendix A allows.
 fn text<'a>(
     request: &'a Request<'_>,
     name: &str,
     otherwise: &'static str,
 ) -> Result<&'a str, Error> {
     let value = request.params.require(name, otherwise)?;
-    let allowed = |c: char| c == '\t' || !(c.is_ascii_control());
-    if value.chars().all(allowed) { Ok(value) } else { Err(Error::InvalidRequest(otherwise)) }
+    if is_login_text(value) { Ok(value) } else { Err(Error::InvalidRequest(otherwise)) }
 }

@@ -24,7 +24,7 @@ mod management;
 mod metrics;
 mod mongo;
 mod oauth;
-mod parse;
+pub(crate) mod parse;
 mod password;
 mod reader;
 mod redis;

@@ -1,5 +1,5 @@
 //! The forms that values take: durations, sizes, paths, URLs, networks. None means that the text is
-//! not one.
+//! not one. The command line reads durations in the same form.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net};
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 3600);
 
 /// `3600` (seconds), `15m`, `1h30m`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let duration = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -22,7 +22,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 
 /// The shortest exact form that [`duration`] reads: humantime's own would call 180 days five months
 /// and some.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     const UNITS: [(u64, &str); 3] = [(24 * 3600, "d"), (3600, "h"), (60, "m")];
     let seconds = duration.as_secs();
     if duration.subsec_nanos() > 0 {

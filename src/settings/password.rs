@@ -41,11 +41,11 @@ impl Password {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let password = Self {
             scheme: reader.choice("password.scheme"),
-            memory_kib: reader.integer("password.memory_kib", 8..=u32::MAX),
+            memory_kib: reader.integer("password.memory_kib", 8..=1_048_576),
             iterations: reader.integer("password.iterations", 1..=u32::MAX),
             // RFC 9106 §3.1: p is an integer "from 1 to 2^(24)-1".
             parallelism: reader.integer("password.parallelism", 1..=(1 << 24) - 1),
-            bcrypt_cost: reader.integer("password.bcrypt_cost", 4..=31),
+            bcrypt_cost: reader.integer("password.bcrypt_cost", 4..=16),
             workers: reader.integer("password.workers", 0..=1024),
             queue: reader.integer("password.queue", 1..=1_000_000),
         };

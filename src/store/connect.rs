@@ -7,12 +7,12 @@ use crate::settings::{Backend, Settings};
 /// Opens the stores that the settings name.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] when there are none such.
+/// [`StoreError`] with a sentence for the operator.
 pub fn connect(settings: &Settings) -> Result<Stores> {
     match settings.store.backend {
         Backend::Embedded => Ok(SqliteStore::open(&settings.store.path)?.into_stores()),
-        Backend::Mongodb => Err(StoreError::Unusable(
-            "store.backend = \"mongodb\" is not in this version yet; \"embedded\" is".to_owned(),
+        Backend::Mongodb => Err(StoreError::Unsupported(
+            "store.backend = \"mongodb\" is not in this version yet; \"embedded\" is",
         )),
     }
 }

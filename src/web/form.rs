@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut, Payload};
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use futures_util::StreamExt;
 use std::net::IpAddr;
 
@@ -56,13 +56,13 @@ impl Form {
 
 /// Reads the form, calls, and answers what `reply` makes of the result, or the refusal.
 pub(super) async fn answer<T>(
-    web: web::Data<Web>,
+    web: &Web,
     request: HttpRequest,
     payload: Payload,
     call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
     reply: impl FnOnce(T) -> HttpResponse,
 ) -> HttpResponse {
-    let result = match Form::read(&web, &request, payload).await {
+    let result = match Form::read(web, &request, payload).await {
         Ok(form) => form.handle(call).await,
         Err(refusal) => Err(refusal),
     };

@@ -33,10 +33,9 @@ pub(super) async fn answer(
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    let provider = web.provider.clone();
-    let issuer = provider.issuer();
-    let call = async |request: Request<'_>| provider.introspect(&request).await;
-    form::answer(web, request, payload, call, |result| match result {
+    let issuer = web.provider.issuer();
+    let call = async |request: Request<'_>| web.provider.introspect(&request).await;
+    form::answer(&web, request, payload, call, |result| match result {
         Introspection::Inactive => form::ok(Inactive { active: false }),
         Introspection::Active(token) => reply(&token, issuer),
     })

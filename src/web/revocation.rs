@@ -16,7 +16,6 @@ pub(super) async fn answer(
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    let provider = web.provider.clone();
-    let call = async |request: Request<'_>| provider.revoke(&request).await;
-    form::answer(web, request, payload, call, |()| form::ok(Done {})).await
+    let call = async |request: Request<'_>| web.provider.revoke(&request).await;
+    form::answer(&web, request, payload, call, |()| form::ok(Done {})).await
 }

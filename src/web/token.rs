@@ -23,9 +23,8 @@ pub(super) async fn answer(
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    let provider = web.provider.clone();
-    let call = async |request: crate::oauth::Request<'_>| provider.token(&request).await;
-    form::answer(web, request, payload, call, |tokens| reply(&tokens)).await
+    let call = async |request: crate::oauth::Request<'_>| web.provider.token(&request).await;
+    form::answer(&web, request, payload, call, |tokens| reply(&tokens)).await
 }
 
 fn reply(tokens: &IssuedTokens) -> HttpResponse {

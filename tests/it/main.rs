@@ -1,1 +1,26 @@
+//! Everything that is tested from outside, in one binary.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::indexing_slicing, clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
+
+mod cli;
+mod clients;
+mod crash;
+mod helpers;
+mod housekeeping;
+mod introspection;
+mod password;
+mod password_policy;
+mod password_pool;
+mod quick_start;
+mod refresh;
+mod revocation;
+mod secrets_in_log;
+mod session_model;
+mod settings;
+mod sqlite;
+mod store_contract;
+mod tidy;
+mod tls;
+mod token;
+mod verify;

@@ -16,10 +16,10 @@ const WHAT: &str = "session";
 
 /// Adds the row only while its user and its client are enabled and of the generation in which the
 /// login saw them: a login that races with a disabling comes before it and is ended by it, or comes
-/// after it and adds nothing.
+/// after it and adds nothing. The name is the one that the user has now.
 const INSERT: &str = "INSERT INTO sessions (id, version, user_id, username, user_generation,
         client_id, client_generation, scope, created_at, ends_at, expires_at, tokens)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+    SELECT ?1, ?2, ?3, coalesce((SELECT username FROM users WHERE id = ?3), ?4), ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
     WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND generation = ?7 AND enabled)
       AND (?3 IS NULL
            OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND generation = ?5 AND enabled))";

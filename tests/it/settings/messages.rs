@@ -155,7 +155,7 @@ fn a_wrong_value_is_reported_with_key_value_source_and_what_was_expected() {
     let message = refused(&sources);
     let path = sources.file.unwrap().display().to_string();
     assert!(message.contains(&format!(
-        "password.bcrypt_cost = 3 in {path}: expected a whole number from 4 to 31"
+        "password.bcrypt_cost = 3 in {path}: expected a whole number from 4 to 16"
     )));
     assert!(
         refused(&env(&[("OAUTH2_PROVIDER_TOKEN_EXPIRES_IN", "x")]))

@@ -1,0 +1,32 @@
+# What can be done here; `make` alone lists it.
+
+CARGO ?= cargo
+# More arguments for `make run`, such as ARGS='--bind 127.0.0.1:5443'.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## Build, and start a server for development on https://localhost:5000
+	$(CARGO) run --locked -- serve --dev $(ARGS)
+
+build: ## Build target/release/sentinel
+	$(CARGO) build --release --locked
+
+test: ## Install what the tests need, and run all of them
+	tests/setup.sh
+	if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then $(CARGO) nextest run --locked; \
+	else $(CARGO) test --locked; \
+	fi
+
+lint: ## Check formatting, lints and, with cargo-deny installed, dependencies
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	if $(CARGO) deny --version >/dev/null 2>&1; \
+	then $(CARGO) deny --locked check; \
+	else echo 'lint: cargo-deny is not installed; the check of the dependencies was left out'; \
+	fi

@@ -1,0 +1,147 @@
+//! Sockets: bound, dressed in TLS where it is asked for, and given to the HTTP server.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::http::header;
+use actix_web::middleware::Condition;
+use actix_web::{App, HttpServer};
+use rustls::ServerConfig;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::StartError;
+use crate::settings::{Bind, Settings, TlsMode};
+use crate::web::client_address::UnixPeer;
+use crate::web::{Web, tls};
+
+/// How long calls in flight may take to finish when the server stops.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How long an idle connection is kept: longer than nginx keeps its own (60 s), so that it is the
+/// proxy that closes, and no request meets a closing connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Binds all sockets and makes the server that will serve them.
+pub(super) fn listen(
+    settings: &Settings,
+    web: Web,
+) -> Result<(Server, Vec<SocketAddr>), StartError> {
+    let origins = settings.cors.allowed_origins.clone();
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .configure(|config| web.configure(config))
+    })
+    .on_connect(|connection, extensions| {
+        if connection.is::<tokio::net::UnixStream>() {
+            extensions.insert(UnixPeer);
+        }
+    })
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(settings.server.request_timeout)
+    .shutdown_timeout(DRAIN.as_secs())
+    .shutdown_signal(stop_signal().map_err(StartError::Signals)?);
+    if settings.server.workers > 0 {
+        server = server.workers(settings.server.workers);
+    }
+    let tls = tls_config(settings)?;
+    let mut addresses = Vec::new();
+    for bind in &settings.server.bind {
+        let failed = |source| StartError::Listen { address: bind.to_string(), source };
+        server = match bind {
+            Bind::Unix(path) => {
+                remove_stale_socket(path).map_err(failed)?;
+                server.bind_uds(path).map_err(failed)?
+            }
+            Bind::Tcp(address) => {
+                for address in address.to_socket_addrs().map_err(failed)? {
+                    let listener = TcpListener::bind(address).map_err(failed)?;
+                    addresses.push(listener.local_addr().map_err(failed)?);
+                    server = match &tls {
+                        Some(tls) => server.listen_rustls_0_23(listener, tls.clone()),
+                        None => server.listen(listener),
+                    }
+                    .map_err(failed)?;
+                }
+                server
+            }
+        };
+    }
+    Ok((server.run(), addresses))
+}
+
+fn tls_config(settings: &Settings) -> Result<Option<ServerConfig>, StartError> {
+    let files = (&settings.tls.cert, &settings.tls.key);
+    Ok(match (settings.tls.mode, files) {
+        (TlsMode::Off, _) => None,
+        (TlsMode::SelfSigned, _) => {
+            Some(tls::self_signed(data_folder(settings), &self_signed_names(settings))?)
+        }
+        (TlsMode::Files, (Some(cert), Some(key))) => Some(tls::from_files(cert, key)?),
+        (TlsMode::Files, _) => {
+            return Err(StartError::Unsupported("tls.mode = \"files\" needs tls.cert and tls.key"));
+        }
+    })
+}
+
+/// The folder of the embedded store, where a self-signed certificate is kept too.
+pub fn data_folder(settings: &Settings) -> &Path {
+    let parent = settings.store.path.parent();
+    parent.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn self_signed_names(settings: &Settings) -> Vec<String> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let url = settings
+        .server
+        .public_url
+        .as_deref()
+        .and_then(|url| url.parse::<actix_web::http::Uri>().ok());
+    if let Some(host) = url.as_ref().and_then(|url| url.host())
+        && !names.iter().any(|name| name == host)
+    {
+        names.push(host.to_owned());
+    }
+    names
+}
+
+/// A socket file stays behind when a server is killed; one that still answers is left alone.
+fn remove_stale_socket(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::FileTypeExt;
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    if !is_socket {
+        return Ok(());
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server answers there"));
+    }
+    std::fs::remove_file(path)
+}
+
+/// What scripts on pages of other origins may do: get tokens, and ask for their own.
+fn cors(origins: &[String]) -> Cors {
+    let base = Cors::default()
+        .allowed_methods(["GET", "POST"])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .max_age(3600);
+    origins.iter().fold(base, |cors, origin| match origin.as_str() {
+        "*" => cors.allow_any_origin().send_wildcard(),
+        origin => cors.allowed_origin(origin),
+    })
+}
+
+/// Resolves when the process is told to stop. The handlers are in place when this returns, so that a
+/// signal that comes while the server starts stops it as calmly as a later one.
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: finishing the calls in flight"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: finishing the calls in flight"),
+        }
+    })
+}

@@ -1,0 +1,63 @@
+//! From settings to the policies of the layers, which know no settings.
+
+use crate::domain::{Grant, Lifetimes};
+use crate::oauth::Policy;
+use crate::password;
+use crate::settings::{self, Settings};
+use crate::web::{Routes, WebPolicy};
+
+/// The hashing policy that the settings ask for.
+pub const fn password_policy(settings: &settings::Password) -> password::Policy {
+    password::Policy {
+        scheme: match settings.scheme {
+            settings::Scheme::Argon2id => password::Scheme::Argon2id,
+            settings::Scheme::Bcrypt => password::Scheme::Bcrypt,
+        },
+        memory_kib: settings.memory_kib,
+        iterations: settings.iterations,
+        parallelism: settings.parallelism,
+        bcrypt_cost: settings.bcrypt_cost,
+    }
+}
+
+pub(super) fn oauth_policy(settings: &Settings) -> Policy {
+    let oauth = &settings.oauth;
+    let grant = |name: &settings::GrantName| match name {
+        settings::GrantName::Password => Grant::Password,
+        settings::GrantName::RefreshToken => Grant::RefreshToken,
+        settings::GrantName::ClientCredentials => Grant::ClientCredentials,
+    };
+    Policy {
+        grants: oauth.grants.iter().map(grant).collect(),
+        lifetimes: Lifetimes {
+            access_token: oauth.access_token_ttl,
+            refresh_idle: oauth.refresh_idle_ttl,
+            session: oauth.session_ttl,
+            refresh_grace: oauth.refresh_grace,
+        },
+        issuer: settings.server.public_url.clone(),
+    }
+}
+
+pub(super) fn web_policy(settings: &Settings) -> WebPolicy {
+    let (oauth, server) = (&settings.oauth, &settings.server);
+    let error_uri = match (&oauth.error_uri, &server.public_url) {
+        (Some(settings::ErrorUri::Url(url)), _) => Some(url.clone()),
+        (Some(settings::ErrorUri::Path(path)), Some(base)) => Some(format!("{base}{path}")),
+        _ => None,
+    };
+    WebPolicy {
+        routes: Routes {
+            token: oauth.token_path(),
+            introspection: oauth.introspection_path(),
+            revocation: oauth.revocation_path(),
+            verify: oauth.verify_path(),
+            metadata: oauth.metadata_url.clone(),
+        },
+        error_uri,
+        max_body: usize::try_from(server.max_body).unwrap_or(usize::MAX),
+        body_timeout: server.request_timeout,
+        trusted_proxies: server.trusted_proxies.clone(),
+        flask_sentinel_status: settings.compat.flask_sentinel_status,
+    }
+}

@@ -1,0 +1,226 @@
+//! `sentinel client`: the programs that may ask for tokens. What is printed of them is in [`view`].
+
+mod view;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::Global;
+use super::failure::Failure;
+use super::output::Limit;
+use super::user::union;
+use crate::admin::{Admin, ClientChange, NewClient};
+use crate::domain::{self, Grant, Scope};
+use crate::settings::parse;
+use crate::store::Page;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Client {
+    /// Registers a client; the secret of a confidential one is shown here and never again
+    Add(Add),
+    /// Lists clients, in the order of their ids
+    List(List),
+    /// Shows a client
+    Show(Named),
+    /// Changes a client
+    Edit(Edit),
+    /// Gives a confidential client a new secret, shown once; the old one is worth nothing then
+    RotateSecret(Named),
+    /// Refuses a client everywhere, and ends its sessions
+    Disable(Named),
+    /// Takes a disabled client back
+    Enable(Named),
+    /// Removes a client, and ends its sessions
+    Delete(Named),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    #[command(flatten)]
+    options: Options,
+    /// The client can keep a secret, and gets one
+    #[arg(long)]
+    confidential: bool,
+}
+
+/// What `add` sets and `edit` changes.
+#[derive(Debug, Args)]
+struct Options {
+    /// What people call the client
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// A grant that it may use: password, refresh_token or client_credentials; may be repeated.
+    /// Without any, a new client may use all that its kind may
+    #[arg(long, value_name = "GRANT")]
+    grant: Vec<Grant>,
+    /// What it may be granted, beside the default scopes; may be repeated, or hold several with
+    /// spaces between them
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<Vec<Scope>>,
+    /// What it is granted when it asks for nothing; may be repeated
+    #[arg(long, value_name = "SCOPE")]
+    default_scope: Option<Vec<Scope>>,
+    /// It may ask whose a token is (confidential clients only)
+    #[arg(long)]
+    introspection: bool,
+    /// How long its access tokens live (3600, 15m, 30d), or "default" for as long as the server says
+    #[arg(long, value_name = "TIME")]
+    access_token_ttl: Option<Ttl>,
+    /// How long its refresh tokens live that nobody uses, or "default"
+    #[arg(long, value_name = "TIME")]
+    refresh_idle_ttl: Option<Ttl>,
+    /// How long its sessions live at most, or "default"
+    #[arg(long, value_name = "TIME")]
+    session_ttl: Option<Ttl>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    limit: Limit,
+    /// Starts behind this client
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The client's id
+    id: String,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true).args([
+    "name", "grant", "scope", "default_scope", "introspection", "no_introspection",
+    "access_token_ttl", "refresh_idle_ttl", "session_ttl",
+]))]
+pub(super) struct Edit {
+    #[command(flatten)]
+    client: Named,
+    #[command(flatten)]
+    options: Options,
+    /// It may no longer ask whose a token is
+    #[arg(long, conflicts_with = "introspection")]
+    no_introspection: bool,
+}
+
+/// A lifetime of the client's own, or the server's.
+#[derive(Clone, Copy, Debug)]
+struct Ttl(Option<Duration>);
+
+impl FromStr for Ttl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "default" {
+            return Ok(Self(None));
+        }
+        // The least that the server's own lifetimes may be.
+        let least = Duration::from_secs(1);
+        match parse::duration(text).filter(|ttl| *ttl >= least) {
+            Some(ttl) => Ok(Self(Some(ttl))),
+            None => Err("expected a duration of at least 1s, such as 3600, 15m or 30d, or default"),
+        }
+    }
+}
+
+impl Client {
+    pub(super) fn run(self, global: &Global) -> Result<(), Failure> {
+        match self {
+            Self::Add(add) => add.run(global),
+            Self::List(list) => list.run(global),
+            Self::Show(client) => show(global, &client),
+            Self::Edit(edit) => edit.run(global),
+            Self::RotateSecret(client) => rotate_secret(global, &client),
+            Self::Disable(client) => set_enabled(global, &client, false),
+            Self::Enable(client) => set_enabled(global, &client, true),
+            Self::Delete(client) => delete(global, &client),
+        }
+    }
+}
+
+impl Add {
+    fn run(self, global: &Global) -> Result<(), Failure> {
+        let Options { name, grant, scope, default_scope, introspection, .. } = self.options;
+        let new = NewClient {
+            name: name.unwrap_or_default(),
+            confidential: self.confidential,
+            grants: grant.into_iter().collect(),
+            scopes: union(&scope.unwrap_or_default()),
+            default_scopes: union(&default_scope.unwrap_or_default()),
+            access_token_ttl: self.options.access_token_ttl.and_then(|ttl| ttl.0),
+            refresh_idle_ttl: self.options.refresh_idle_ttl.and_then(|ttl| ttl.0),
+            session_ttl: self.options.session_ttl.and_then(|ttl| ttl.0),
+            introspection,
+        };
+        let (client, secret) = global.on_store(async |admin| Ok(admin.add_client(new).await?))?;
+        view::credentials(global, &client, secret.as_ref())
+    }
+}
+
+impl List {
+    fn run(self, global: &Global) -> Result<(), Failure> {
+        let page = Page { after: self.after, limit: self.limit.to_ask_for() };
+        let mut clients = global.on_store(async |admin| Ok(admin.clients(&page).await?))?;
+        self.limit.cut(&mut clients, |client| client.id.to_string());
+        view::list(global, &clients)
+    }
+}
+
+impl Edit {
+    fn run(self, global: &Global) -> Result<(), Failure> {
+        let Options { name, grant, scope, default_scope, introspection, .. } = self.options;
+        let change = ClientChange {
+            name,
+            grants: (!grant.is_empty()).then(|| grant.into_iter().collect()),
+            scopes: scope.as_deref().map(union),
+            default_scopes: default_scope.as_deref().map(union),
+            access_token_ttl: self.options.access_token_ttl.map(|ttl| ttl.0),
+            refresh_idle_ttl: self.options.refresh_idle_ttl.map(|ttl| ttl.0),
+            session_ttl: self.options.session_ttl.map(|ttl| ttl.0),
+            introspection: (introspection || self.no_introspection).then_some(introspection),
+            ..ClientChange::default()
+        };
+        let client = global.on_store(async |admin| edit(admin, &self.client, &change).await)?;
+        view::done(global, &client, "changed", "")
+    }
+}
+
+fn show(global: &Global, client: &Named) -> Result<(), Failure> {
+    let client = global.on_store(async |admin| Ok(admin.client(&client.id).await?))?;
+    view::show(global, &client)
+}
+
+fn rotate_secret(global: &Global, client: &Named) -> Result<(), Failure> {
+    let (client, secret) = global.on_store(async |admin| {
+        let client = admin.client(&client.id).await?;
+        let secret = admin.rotate_secret(&client.id).await?;
+        Ok((client, secret))
+    })?;
+    view::credentials(global, &client, Some(&secret))
+}
+
+fn set_enabled(global: &Global, client: &Named, enabled: bool) -> Result<(), Failure> {
+    let change = ClientChange { enabled: Some(enabled), ..ClientChange::default() };
+    let client = global.on_store(async |admin| edit(admin, client, &change).await)?;
+    if enabled {
+        return view::done(global, &client, "enabled", "");
+    }
+    view::done(global, &client, "disabled", " and ended its sessions")
+}
+
+fn delete(global: &Global, client: &Named) -> Result<(), Failure> {
+    let client = global.on_store(async |admin| {
+        let client = admin.client(&client.id).await?;
+        admin.delete_client(&client.id).await?;
+        Ok(client)
+    })?;
+    view::deleted(global, &client)
+}
+
+async fn edit(admin: &Admin, client: &Named, to: &ClientChange) -> Result<domain::Client, Failure> {
+    let id = admin.client(&client.id).await?.id;
+    Ok(admin.edit_client(&id, to).await?)
+}

@@ -1,0 +1,106 @@
+//! Where a command takes a password from: standard input, or somebody at the terminal. Never from
+//! its arguments, which everybody on the machine can read.
+
+use std::io::{IsTerminal, Read};
+
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::output::plain;
+use crate::app::password_policy;
+use crate::domain::{PasswordHash, is_login_text};
+use crate::password::Hasher;
+use crate::settings;
+
+/// Nobody types more, and a pipe that never ends must not fill the memory.
+const MAX_BYTES: usize = 64 << 10;
+
+/// How to get the password.
+#[derive(Debug, Args)]
+pub(super) struct PasswordInput {
+    /// Reads the password from standard input (one newline at its end does not count) instead of
+    /// asking for it
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl PasswordInput {
+    /// Whether there is anywhere to get a password from; asked before anything else is done.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.password_stdin || std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "there is no terminal to ask for the password at; use --password-stdin and pipe it in",
+        ))
+    }
+
+    /// Gets the password of `username` and hashes it.
+    pub(super) fn hash(
+        &self,
+        username: &str,
+        settings: &settings::Password,
+    ) -> Result<PasswordHash, Failure> {
+        let mut hasher = Hasher::new(password_policy(settings)).map_err(Failure::config)?;
+        let password = if self.password_stdin { from_stdin()? } else { ask(username)? };
+        check(password.expose_secret())?;
+        hasher.hash(&password).map_err(|error| {
+            if error.is_about_the_password() {
+                Failure::refused(error)
+            } else {
+                Failure::unavailable(error)
+            }
+        })
+    }
+}
+
+/// Refuses a password that the token endpoint would not take.
+fn check(password: &str) -> Result<(), Failure> {
+    // RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if they were omitted".
+    if password.is_empty() {
+        return Err(Failure::refused("the password is empty"));
+    }
+    if !is_login_text(password) {
+        return Err(Failure::refused(
+            "the password holds a line break or another control character, with which nobody \
+             could log in",
+        ));
+    }
+    Ok(())
+}
+
+fn from_stdin() -> Result<SecretString, Failure> {
+    // All the room at once: a buffer that grows leaves copies of what it held.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
+    let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
+    std::io::stdin()
+        .lock()
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::io(format!("cannot read the password: {error}")))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(Failure::refused(format!("the password is longer than {MAX_BYTES} bytes")));
+    }
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Failure::refused("the password is not valid UTF-8"))?;
+    // One newline is echo's or the editor's; more are somebody's mistake, and are told.
+    let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(SecretString::from(text))
+}
+
+fn ask(username: &str) -> Result<SecretString, Failure> {
+    let once = prompt(&format!("Password for {}: ", plain(username)))?;
+    let again = prompt("The same again: ")?;
+    if once.expose_secret() == again.expose_secret() {
+        return Ok(once);
+    }
+    Err(Failure::refused("the two passwords differ"))
+}
+
+fn prompt(text: &str) -> Result<SecretString, Failure> {
+    rpassword::prompt_password(text)
+        .map(SecretString::from)
+        .map_err(|error| Failure::io(format!("cannot read the password: {error}")))
+}

@@ -1,0 +1,183 @@
+//! `sentinel session`: who is logged in, through what.
+
+use clap::{ArgGroup, Args, Subcommand};
+use serde::Serialize;
+
+use super::Global;
+use super::failure::Failure;
+use super::output::{self, Limit, plain};
+use crate::admin::{Admin, AdminError};
+use crate::domain::{self, Clock, SessionId, SystemClock, Timestamp};
+use crate::store::{Page, SessionFilter};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Session {
+    /// Lists sessions, in the order of their ids
+    List(List),
+    /// Ends one session, or all of a user or a client
+    End(End),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only those of this user, by name or id
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Only those of this client
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+    #[command(flatten)]
+    limit: Limit,
+    /// Starts behind this session
+    #[arg(long, value_name = "ID")]
+    after: Option<SessionId>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["id", "user", "client"]))]
+pub(super) struct End {
+    /// This session
+    id: Option<String>,
+    /// All sessions of this user, by name or id
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// All sessions of this client
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+}
+
+impl Session {
+    pub(super) fn run(self, global: &Global) -> Result<(), Failure> {
+        match self {
+            Self::List(list) => list.run(global),
+            Self::End(end) => end.run(global),
+        }
+    }
+}
+
+impl List {
+    fn run(self, global: &Global) -> Result<(), Failure> {
+        let now = SystemClock.now();
+        let mut sessions = global.on_store(async |admin| {
+            let filter = filter(admin, self.user.as_deref(), self.client.as_deref()).await?;
+            let after = self.after.map(|id| id.to_string());
+            let page = Page { after, limit: self.limit.to_ask_for() };
+            live(admin, &filter, page, now).await
+        })?;
+        self.limit.cut(&mut sessions, |session| session.id.to_string());
+        if global.json {
+            return output::json(&sessions.iter().map(|s| View::of(s, now)).collect::<Vec<_>>());
+        }
+        let rows = sessions.iter().map(|session| {
+            let view = View::of(session, now);
+            let user = view.username.unwrap_or("(the client itself)").to_owned();
+            let client = view.client_id.to_owned();
+            [view.id, user, client, view.scope, view.created_at, view.expires_at]
+        });
+        output::table(["ID", "USER", "CLIENT", "SCOPE", "CREATED", "EXPIRES"], rows)
+    }
+}
+
+impl End {
+    fn run(&self, global: &Global) -> Result<(), Failure> {
+        let ended = global.on_store(async |admin| match &self.id {
+            Some(id) => end_one(admin, id).await,
+            None => {
+                let filter = filter(admin, self.user.as_deref(), self.client.as_deref()).await?;
+                Ok(admin.end_sessions(&filter).await?)
+            }
+        })?;
+        if global.json {
+            return output::json(&serde_json::json!({ "ended": ended }));
+        }
+        let sessions = if ended == 1 { "session" } else { "sessions" };
+        let whose = match (&self.user, &self.client) {
+            (Some(user), _) => format!(" of user {}", plain(user)),
+            (_, Some(client)) => format!(" of client {}", plain(client)),
+            _ => String::new(),
+        };
+        output::line(format!("ended {ended} {sessions}{whose}"))
+    }
+}
+
+async fn end_one(admin: &Admin, id: &str) -> Result<u64, Failure> {
+    let parsed = id.parse().map_err(|_| AdminError::NotFound { what: "session", name: id.into() });
+    admin.end_session(parsed?).await?;
+    Ok(1)
+}
+
+/// What the options ask for. A user or client that is not there is a mistake in a name, not one
+/// without sessions.
+async fn filter(
+    admin: &Admin,
+    user: Option<&str>,
+    client: Option<&str>,
+) -> Result<SessionFilter, Failure> {
+    let mut filter = SessionFilter::default();
+    if let Some(name) = user {
+        filter.user = Some(admin.user(name).await?.id);
+    }
+    if let Some(id) = client {
+        filter.client = Some(admin.client(id).await?.id);
+    }
+    Ok(filter)
+}
+
+/// A page of the sessions that have a live token. The store keeps the others for a while, until they
+/// are purged; nobody is logged in by them.
+async fn live(
+    admin: &Admin,
+    filter: &SessionFilter,
+    mut page: Page,
+    now: Timestamp,
+) -> Result<Vec<domain::Session>, Failure> {
+    let wanted = page.limit as usize;
+    let mut found = Vec::new();
+    loop {
+        let sessions = admin.sessions(filter, &page).await?;
+        let is_last = sessions.len() < wanted;
+        page.after = sessions.last().map(|session| session.id.to_string());
+        found.extend(sessions.into_iter().filter(|session| now < session.expires_at()));
+        if is_last || found.len() >= wanted {
+            found.truncate(wanted);
+            return Ok(found);
+        }
+    }
+}
+
+/// What is shown of a session: no digest of a token.
+#[derive(Serialize)]
+struct View<'a> {
+    id: String,
+    /// Null, as the name is, for a client that acts for itself.
+    user_id: Option<String>,
+    username: Option<&'a str>,
+    client_id: &'a str,
+    scope: String,
+    created_at: String,
+    /// When it is over, however much it is used.
+    ends_at: String,
+    /// When it is over unless it is used: with its last token.
+    expires_at: String,
+    /// How many of them are alive.
+    access_tokens: usize,
+    refreshable: bool,
+}
+
+impl<'a> View<'a> {
+    fn of(session: &'a domain::Session, now: Timestamp) -> Self {
+        let user = session.user.as_ref();
+        Self {
+            id: session.id.to_string(),
+            user_id: user.map(|user| user.id.to_string()),
+            username: user.map(|user| user.username.as_str()),
+            client_id: session.client_id.as_str(),
+            scope: session.scope.to_string(),
+            created_at: session.created_at.to_string(),
+            ends_at: session.ends_at.to_string(),
+            expires_at: session.expires_at().to_string(),
+            access_tokens: session.access.iter().filter(|token| now < token.expires_at).count(),
+            refreshable: session.refresh.as_ref().is_some_and(|chain| now < chain.idle_ends_at),
+        }
+    }
+}

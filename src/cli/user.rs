@@ -1,0 +1,281 @@
+//! `sentinel user`: who can log in.
+
+use clap::{ArgGroup, Args, Subcommand};
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::output::{self, Limit, plain};
+use super::password_input::PasswordInput;
+use super::{Global, on_store};
+use crate::admin::{Admin, AdminError, NewUser, UserChange};
+use crate::domain::{self, Scope, check_username};
+use crate::store::Page;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum User {
+    /// Adds a user
+    Add(Add),
+    /// Lists users, in the order of their names
+    List(List),
+    /// Shows a user
+    Show(Named),
+    /// Renames a user, or changes what the user may be granted
+    Edit(Edit),
+    /// Sets a new password, and ends the user's sessions
+    Passwd(Passwd),
+    /// Lets a user log in no more, and ends the user's sessions
+    Disable(Named),
+    /// Lets a disabled user log in again
+    Enable(Named),
+    /// Removes a user, and ends the user's sessions
+    Delete(Named),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// What the user will log in as
+    #[arg(value_name = "NAME")]
+    username: String,
+    #[command(flatten)]
+    password: PasswordInput,
+    /// What the user may be granted, of what the client may; without it, all of that. May be
+    /// repeated, or hold several with spaces between them
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<Vec<Scope>>,
+    /// Does not let the user log in yet
+    #[arg(long)]
+    disabled: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    limit: Limit,
+    /// Starts behind this name
+    #[arg(long, value_name = "NAME")]
+    after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The user's name or id
+    #[arg(value_name = "NAME")]
+    username: String,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true)
+    .args(["rename", "scope", "any_scope"]))]
+pub(super) struct Edit {
+    #[command(flatten)]
+    user: Named,
+    /// A new name; the user's id and sessions stay
+    #[arg(long, value_name = "NEW")]
+    rename: Option<String>,
+    /// What the user may be granted from now on; may be repeated, and is "" for nothing
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<Vec<Scope>>,
+    /// Lets the user be granted all that the client may
+    #[arg(long, conflicts_with = "scope")]
+    any_scope: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Passwd {
+    #[command(flatten)]
+    user: Named,
+    #[command(flatten)]
+    password: PasswordInput,
+}
+
+impl User {
+    pub(super) fn run(self, global: &Global) -> Result<(), Failure> {
+        match self {
+            Self::Add(add) => add.run(global),
+            Self::List(list) => list.run(global),
+            Self::Show(user) => show(global, &user),
+            Self::Edit(edit) => edit.run(global),
+            Self::Passwd(passwd) => passwd.run(global),
+            Self::Disable(user) => set_enabled(global, &user, false),
+            Self::Enable(user) => set_enabled(global, &user, true),
+            Self::Delete(user) => delete(global, &user),
+        }
+    }
+}
+
+impl Add {
+    fn run(self, global: &Global) -> Result<(), Failure> {
+        self.password.check()?;
+        let settings = global.settings()?;
+        let user = on_store(&settings, async |admin| {
+            // The store has the last word on the name; this spares typing a password in vain.
+            check_username(&self.username).map_err(AdminError::from)?;
+            match admin.user(&self.username).await {
+                Ok(user) if user.username == self.username => {
+                    return Err(AdminError::NameTaken(user.username).into());
+                }
+                Ok(_) | Err(AdminError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let password = self.password.hash(&self.username, &settings.password)?;
+            let new = NewUser {
+                username: self.username,
+                password,
+                scopes: self.scope.as_deref().map(union),
+                enabled: !self.disabled,
+            };
+            Ok(admin.add_user(new).await?)
+        })?;
+        if global.json {
+            return output::json(&Added { id: user.id.to_string(), username: &user.username });
+        }
+        output::line(format!("added user {}, id {}", plain(&user.username), user.id))
+    }
+}
+
+impl List {
+    fn run(self, global: &Global) -> Result<(), Failure> {
+        let page = Page { after: self.after, limit: self.limit.to_ask_for() };
+        let mut users = global.on_store(async |admin| Ok(admin.users(&page).await?))?;
+        self.limit.cut(&mut users, |user| user.username.clone());
+        if global.json {
+            return output::json(&users.iter().map(View::of).collect::<Vec<_>>());
+        }
+        let rows = users.iter().map(|user| {
+            let (id, since) = (user.id.to_string(), user.created_at.to_string());
+            [user.username.clone(), id, state(user), since, scopes(user)]
+        });
+        output::table(["NAME", "ID", "STATE", "CREATED", "SCOPES"], rows)
+    }
+}
+
+impl Edit {
+    fn run(self, global: &Global) -> Result<(), Failure> {
+        let scopes = match (&self.scope, self.any_scope) {
+            (Some(scopes), _) => Some(Some(union(scopes))),
+            (None, any) => any.then_some(None),
+        };
+        let change = UserChange { username: self.rename, scopes, ..UserChange::default() };
+        let user = global.on_store(async |admin| edit(admin, &self.user, &change).await)?;
+        done(global, &user, "changed user", "")
+    }
+}
+
+impl Passwd {
+    fn run(&self, global: &Global) -> Result<(), Failure> {
+        self.password.check()?;
+        let settings = global.settings()?;
+        let user = on_store(&settings, async |admin| {
+            let user = admin.user(&self.user.username).await?;
+            let password = Some(self.password.hash(&user.username, &settings.password)?);
+            let change = UserChange { password, ..UserChange::default() };
+            Ok(admin.edit_user(user.id, &change).await?)
+        })?;
+        done(global, &user, "set the password of user", " and ended their sessions")
+    }
+}
+
+fn show(global: &Global, user: &Named) -> Result<(), Failure> {
+    let user = global.on_store(async |admin| Ok(admin.user(&user.username).await?))?;
+    if global.json {
+        return output::json(&View::of(&user));
+    }
+    output::properties(&[
+        ("name", user.username.clone()),
+        ("id", user.id.to_string()),
+        ("state", state(&user)),
+        ("scopes", scopes(&user)),
+        ("created", user.created_at.to_string()),
+        ("changed", user.updated_at.to_string()),
+    ])
+}
+
+fn set_enabled(global: &Global, user: &Named, enabled: bool) -> Result<(), Failure> {
+    let change = UserChange { enabled: Some(enabled), ..UserChange::default() };
+    let user = global.on_store(async |admin| edit(admin, user, &change).await)?;
+    if enabled {
+        return done(global, &user, "enabled user", "");
+    }
+    done(global, &user, "disabled user", " and ended their sessions")
+}
+
+fn delete(global: &Global, user: &Named) -> Result<(), Failure> {
+    let user = global.on_store(async |admin| {
+        let user = admin.user(&user.username).await?;
+        admin.delete_user(user.id).await?;
+        Ok(user)
+    })?;
+    if global.json {
+        let id = user.id.to_string();
+        return output::json(&Deleted { id, username: &user.username, deleted: true });
+    }
+    output::line(format!("deleted user {} and ended their sessions", plain(&user.username)))
+}
+
+async fn edit(admin: &Admin, user: &Named, to: &UserChange) -> Result<domain::User, Failure> {
+    let id = admin.user(&user.username).await?.id;
+    Ok(admin.edit_user(id, to).await?)
+}
+
+/// Says what was done to a user; in JSON, what the user has become.
+fn done(global: &Global, user: &domain::User, what: &str, and: &str) -> Result<(), Failure> {
+    if global.json {
+        return output::json(&View::of(user));
+    }
+    output::line(format!("{what} {}{and}", plain(&user.username)))
+}
+
+fn state(user: &domain::User) -> String {
+    if user.enabled { "enabled" } else { "disabled" }.to_owned()
+}
+
+fn scopes(user: &domain::User) -> String {
+    match &user.scopes {
+        None => "(any)".to_owned(),
+        Some(scopes) if scopes.is_empty() => "(none)".to_owned(),
+        Some(scopes) => scopes.to_string(),
+    }
+}
+
+/// The scope of an option that may be repeated.
+pub(super) fn union(scopes: &[Scope]) -> Scope {
+    scopes.iter().fold(Scope::empty(), |all, scope| all.union(scope))
+}
+
+#[derive(Serialize)]
+struct Added<'a> {
+    id: String,
+    username: &'a str,
+}
+
+#[derive(Serialize)]
+struct Deleted<'a> {
+    id: String,
+    username: &'a str,
+    deleted: bool,
+}
+
+/// What is shown of a user: not the hash.
+#[derive(Serialize)]
+struct View<'a> {
+    id: String,
+    username: &'a str,
+    /// Null puts no limit beside the client's.
+    scopes: Option<Vec<&'a str>>,
+    enabled: bool,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> View<'a> {
+    fn of(user: &'a domain::User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: &user.username,
+            scopes: user.scopes.as_ref().map(|scopes| scopes.iter().collect()),
+            enabled: user.enabled,
+            created_at: user.created_at.to_string(),
+            updated_at: user.updated_at.to_string(),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! How commands fail: one clear line, and a code that scripts can tell apart.
+
+use std::net::TcpListener;
+
+use rusqlite::Connection;
+
+use super::{Cli, Done, finish};
+use crate::helpers::sentinel;
+
+/// Commands that open the store: one that reads, one that writes, and the server.
+const COMMANDS: [&[&str]; 4] = [
+    &["user", "list"],
+    &["client", "add"],
+    &["session", "list"],
+    &["serve", "--bind", "127.0.0.1:0", "--set", "log.level=off"],
+];
+
+/// A store that cannot be opened, whatever is to be done on it.
+#[track_caller]
+fn refuses_store(cli: &Cli, path: &str, what: &str) {
+    for arguments in COMMANDS {
+        let mut command = sentinel(cli.folder.path());
+        command.arg("--set").arg(format!("store.path={path}")).args(arguments);
+        let done = finish(&mut command, b"");
+        done.fails(69, what);
+        assert!(done.stderr.contains(path), "{done:?}");
+    }
+}
+
+#[test]
+fn a_store_that_is_a_folder_is_refused() {
+    let cli = Cli::new();
+    std::fs::create_dir(cli.path("folder")).unwrap();
+    refuses_store(&cli, &cli.path("folder"), "cannot open the store");
+}
+
+#[test]
+fn a_store_below_a_file_is_refused() {
+    let cli = Cli::new();
+    cli.write("file", "");
+    refuses_store(&cli, &cli.path("file/sentinel.db"), "cannot open the store");
+}
+
+#[test]
+fn a_store_that_is_a_text_file_is_refused_and_left_as_it_is() {
+    let cli = Cli::new();
+    let text = "not a database, but my novel\n".repeat(100);
+    let path = cli.write("novel.txt", &text);
+    refuses_store(&cli, &path, "not a database");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+}
+
+#[test]
+fn a_sqlite_file_of_another_program_is_refused_and_left_as_it_is() {
+    let cli = Cli::new();
+    let path = cli.path("other.db");
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
+    drop(other);
+    let before = std::fs::read(&path).unwrap();
+    refuses_store(&cli, &path, "not one of Sentinel's");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_refused() {
+    let cli = Cli::new();
+    cli.run(&["user", "list"]).ok();
+    let store = Connection::open(cli.path("sentinel.db")).unwrap();
+    store.pragma_update(None, "user_version", 4711).unwrap();
+    drop(store);
+    refuses_store(&cli, &cli.path("sentinel.db"), "written by a newer Sentinel");
+}
+
+#[test]
+fn a_mistyped_setting_is_named_with_the_nearest() {
+    let cli = Cli::new();
+    for arguments in COMMANDS.into_iter().chain([&["config", "check"][..], &["healthcheck"]]) {
+        let wrong = ["--set", "oauth.acces_token_ttl=15m"];
+        cli.run(&[arguments, &wrong].concat()).fails(78, "oauth.access_token_ttl");
+    }
+    let mut command = cli.command();
+    let done = finish(command.args(["user", "list"]).env("SENTINEL_STORE__PAHT", "x"), b"");
+    done.fails(78, "SENTINEL_STORE__PATH");
+    let file = cli.write("sentinel.toml", "[stor]\npath = \"x\"\n");
+    cli.run(&["user", "list", "--config", &file]).fails(78, "store");
+}
+
+#[test]
+fn a_settings_file_that_cannot_be_read_is_named() {
+    let cli = Cli::new();
+    let missing = cli.path("missing.toml");
+    let folder = cli.folder.path().to_str().unwrap().to_owned();
+    let binary = cli.write("binary.toml", [0xff, 0xfe, 0x00]);
+    let broken = cli.write("broken.toml", "[store\n");
+    for path in [&missing, &folder, &binary, &broken] {
+        cli.run(&["user", "list", "--config", path]).fails(78, path);
+        let mut command = cli.command();
+        finish(command.args(["user", "list"]).env("SENTINEL_CONFIG", path), b"").fails(78, path);
+    }
+}
+
+#[test]
+fn a_value_that_makes_no_sense_is_named() {
+    let cli = Cli::new();
+    let done = cli.run(&["user", "list", "--set", "password.parallelism=x"]);
+    done.fails(78, "password.parallelism");
+    cli.run(&["user", "list", "--set", "nonsense"]).is_misused("expected KEY=VALUE");
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_a_wrong_usage() {
+    let cli = Cli::new();
+    let cases: [&[&str]; 7] = [
+        &[],
+        &["frobnicate"],
+        &["user"],
+        &["user", "frobnicate"],
+        &["user", "show"],
+        &["user", "list", "--frobnicate"],
+        &["client", "show", "a", "b"],
+    ];
+    for arguments in cases {
+        cli.run(arguments).is_misused("Usage: sentinel");
+    }
+    cli.run(&["completions", "command.com"]).is_misused("possible values: bash");
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let cli = Cli::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let done = cli.run(&["serve", "--bind", &address]);
+    done.fails(69, &format!("cannot listen on {address}"));
+}
+
+#[test]
+fn a_bad_certificate_is_named() {
+    let cli = Cli::new();
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let good = cli.write("good.pem", key.cert.pem());
+    let good_key = cli.write("good.key", key.signing_key.serialize_pem());
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other_key = cli.write("other.key", other.signing_key.serialize_pem());
+    let bad = cli.write("bad.pem", "no certificate");
+    let missing = cli.path("missing.pem");
+    let serve = |cert: &str, key: &str| -> Done {
+        let (cert, key) = (format!("tls.cert={cert}"), format!("tls.key={key}"));
+        let tls = ["--set", "tls.mode=files", "--set", &cert, "--set", &key];
+        cli.run(&[&["serve", "--bind", "127.0.0.1:0"], &tls[..]].concat())
+    };
+    serve(&bad, &good_key).fails(78, &bad);
+    serve(&missing, &good_key).fails(78, &missing);
+    serve(&good, &bad).fails(78, &bad);
+    serve(&good, &other_key).fails(78, "");
+}

@@ -1,0 +1,301 @@
+//! `sentinel user`.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use super::{Cli, assert_moment, members};
+
+const PASSWORD: &str = "correct horse battery staple";
+
+#[test]
+fn adding_a_user_answers_its_id_and_name_and_nothing_else() {
+    let cli = Cli::new();
+    let done = cli.pipe(PASSWORD, &["user", "add", "alice", "--password-stdin", "--json"]);
+    let user = done.json();
+    let id = user["id"].as_str().unwrap();
+    assert!(id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    assert_eq!(done.stdout, format!("{{\"id\":\"{id}\",\"username\":\"alice\"}}\n"));
+}
+
+#[test]
+fn a_user_is_shown_by_name_or_id_without_the_hash() {
+    let cli = Cli::new();
+    let id = cli.add_user("alice", PASSWORD);
+    let user = cli.json(&["user", "show", "alice"]);
+    assert_moment(&user["created_at"]);
+    let expected = json!({
+        "id": id, "username": "alice", "scopes": null, "enabled": true,
+        "created_at": user["created_at"], "updated_at": user["created_at"],
+    });
+    assert_eq!(user, expected);
+    assert_eq!(cli.json(&["user", "show", &id]), expected);
+    let text = cli.run(&["user", "show", &id]);
+    assert!(text.ok().contains("alice") && !text.stdout.contains("$argon2"), "{text:?}");
+}
+
+#[test]
+fn users_are_listed_by_name_in_pages() {
+    let cli = Cli::new();
+    for name in ["carol", "alice", "bob"] {
+        cli.add_user(name, PASSWORD);
+    }
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let done = cli.run(&[&["user", "list", "--json"], arguments].concat());
+        assert_eq!(done.code, 0, "{done:?}");
+        let users: Vec<serde_json::Value> = serde_json::from_str(&done.stdout).unwrap();
+        users.iter().map(|user| user["username"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&[]), ["alice", "bob", "carol"]);
+    assert_eq!(names(&["--limit", "2"]), ["alice", "bob"]);
+    assert_eq!(names(&["--limit", "2", "--after", "bob"]), ["carol"]);
+    cli.run(&["user", "list", "--limit", "0"]).is_misused("--limit");
+}
+
+#[test]
+fn a_list_that_is_cut_short_says_so_beside_the_output() {
+    let cli = Cli::new();
+    cli.add_user("alice", PASSWORD);
+    cli.add_user("bob", PASSWORD);
+    let done = cli.run(&["user", "list", "--limit", "1"]);
+    assert_eq!(done.stderr, "sentinel: there are more, with --after 'alice'\n");
+    assert_eq!(done.stdout.lines().count(), 2, "{done:?}");
+    cli.run(&["user", "list", "--limit", "2"]).ok();
+}
+
+#[test]
+fn an_empty_store_lists_nothing() {
+    let cli = Cli::new();
+    for family in ["user", "client", "session"] {
+        assert_eq!(cli.json(&[family, "list"]), json!([]));
+    }
+}
+
+#[test]
+fn a_user_is_renamed_and_limited_to_scopes_and_freed_of_them() {
+    let cli = Cli::new();
+    let id = cli.add_user("alice", PASSWORD);
+    let edited = cli.json(&[
+        "user",
+        "edit",
+        "alice",
+        "--rename",
+        "alicia",
+        "--scope",
+        "write read",
+        "--scope",
+        "admin",
+    ]);
+    assert_eq!((&edited["id"], &edited["username"]), (&json!(id), &json!("alicia")));
+    assert_eq!(edited["scopes"], json!(["admin", "read", "write"]));
+    assert_eq!(cli.json(&["user", "show", "alicia"]), edited);
+    cli.run(&["user", "show", "alice"]).fails(65, "no user \"alice\"");
+    let nothing = cli.json(&["user", "edit", "alicia", "--scope", ""]);
+    assert_eq!(nothing["scopes"], json!([]));
+    let any = cli.json(&["user", "edit", "alicia", "--any-scope"]);
+    assert_eq!(any["scopes"], json!(null));
+}
+
+#[test]
+fn an_edit_without_a_change_is_a_wrong_usage() {
+    let cli = Cli::new();
+    cli.add_user("alice", PASSWORD);
+    cli.run(&["user", "edit", "alice"]).is_misused("--rename");
+    cli.run(&["user", "edit", "alice", "--any-scope", "--scope", "a"]).is_misused("--any-scope");
+}
+
+#[test]
+fn a_user_is_added_disabled_and_with_scopes() {
+    let cli = Cli::new();
+    let options = ["--disabled", "--scope", "read write", "--scope", "admin"];
+    let add = ["user", "add", "alice", "--password-stdin"];
+    cli.pipe(PASSWORD, &[&add[..], &options].concat()).ok();
+    let user = cli.json(&["user", "show", "alice"]);
+    assert_eq!(user["enabled"], json!(false));
+    assert_eq!(user["scopes"], json!(["admin", "read", "write"]));
+}
+
+#[test]
+fn each_change_says_what_was_done() {
+    let cli = Cli::new();
+    cli.add_user("alice", PASSWORD);
+    let say = |command: &str| cli.run(&["user", command, "alice"]).ok().to_owned();
+    assert_eq!(say("disable"), "disabled user alice and ended their sessions");
+    assert_eq!(cli.json(&["user", "show", "alice"])["enabled"], json!(false));
+    assert_eq!(say("enable"), "enabled user alice");
+    assert_eq!(cli.json(&["user", "show", "alice"])["enabled"], json!(true));
+    let passwd = cli.pipe("new one\n", &["user", "passwd", "alice", "--password-stdin"]);
+    assert_eq!(passwd.ok(), "set the password of user alice and ended their sessions");
+    assert_eq!(say("delete"), "deleted user alice and ended their sessions");
+    assert_eq!(cli.json(&["user", "list"]), json!([]));
+}
+
+#[test]
+fn each_change_answers_json_on_demand() {
+    let cli = Cli::new();
+    let id = cli.add_user("alice", PASSWORD);
+    assert_eq!(cli.json(&["user", "disable", &id])["enabled"], json!(false));
+    assert_eq!(cli.json(&["user", "enable", &id])["enabled"], json!(true));
+    let passwd = cli.pipe("new one\n", &["user", "passwd", &id, "--password-stdin", "--json"]);
+    assert_eq!(passwd.json()["id"], json!(id));
+    let deleted = cli.json(&["user", "delete", &id]);
+    assert_eq!(deleted, json!({ "id": id, "username": "alice", "deleted": true }));
+}
+
+#[test]
+fn a_name_is_given_to_one_user_only() {
+    let cli = Cli::new();
+    cli.add_user("alice", PASSWORD);
+    cli.add_user("bob", PASSWORD);
+    let again = cli.pipe(PASSWORD, &["user", "add", "alice", "--password-stdin", "--json"]);
+    again.fails(65, "already a user called \"alice\"");
+    let renamed = cli.run(&["user", "edit", "bob", "--rename", "alice"]);
+    renamed.fails(65, "already a user called \"alice\"");
+    assert_eq!(cli.json(&["user", "list"]).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_name_that_cannot_be_one_is_refused() {
+    let cli = Cli::new();
+    for name in ["", " alice", "alice\n", &"a".repeat(256)] {
+        let done = cli.pipe(PASSWORD, &["user", "add", name, "--password-stdin"]);
+        done.fails(65, "expected a user name");
+    }
+}
+
+#[test]
+fn what_is_done_to_a_user_who_is_not_there_fails() {
+    let cli = Cli::new();
+    for command in ["show", "disable", "enable", "delete"] {
+        cli.run(&["user", command, "nobody"]).fails(65, "there is no user \"nobody\"");
+    }
+    cli.run(&["user", "edit", "nobody", "--any-scope"]).fails(65, "there is no user");
+    let passwd = cli.pipe(PASSWORD, &["user", "passwd", "nobody", "--password-stdin"]);
+    passwd.fails(65, "there is no user");
+    let no_id = cli.run(&["user", "show", "0123456789abcdef01234567"]);
+    no_id.fails(65, "there is no user");
+}
+
+#[test]
+fn a_password_that_nobody_could_log_in_with_is_refused() {
+    let cli = Cli::new();
+    let cases: [(&[u8], &str); 8] = [
+        (b"", "empty"),
+        (b"\n", "empty"),
+        (b"\r\n", "empty"),
+        (b"\xff\xfe", "UTF-8"),
+        // The token endpoint would not take these (RFC 6749 Appendix A.16).
+        (b"two\n\n", "line break"),
+        (b"a\nb", "line break"),
+        (b"nul\0", "control character"),
+        (&[b'a'; (64 << 10) + 1], "longer than"),
+    ];
+    for (password, what) in cases {
+        let done = cli.pipe(password, &["user", "add", "alice", "--password-stdin"]);
+        done.fails(65, what);
+    }
+    assert_eq!(cli.json(&["user", "list"]), json!([]));
+}
+
+#[test]
+fn a_password_that_bcrypt_cannot_take_is_refused() {
+    let cli = Cli::new();
+    let bcrypt = ["--set", "password.scheme=bcrypt", "--set", "password.bcrypt_cost=4"];
+    let add = ["user", "add", "alice", "--password-stdin"];
+    let done = cli.pipe("a".repeat(73), &[&add[..], &bcrypt].concat());
+    done.fails(65, "at most 72 bytes");
+    cli.pipe("a".repeat(72), &[&add[..], &bcrypt].concat()).ok();
+}
+
+#[test]
+fn without_a_terminal_the_password_has_to_be_piped_in_on_purpose() {
+    let cli = Cli::new();
+    cli.add_user("alice", PASSWORD);
+    cli.pipe(PASSWORD, &["user", "add", "bob"]).fails(64, "--password-stdin");
+    cli.pipe(PASSWORD, &["user", "passwd", "alice"]).fails(64, "--password-stdin");
+}
+
+#[test]
+fn a_password_is_never_taken_from_the_arguments() {
+    let cli = Cli::new();
+    cli.run(&["user", "add", "alice", PASSWORD]).is_misused("unexpected argument");
+    cli.run(&["user", "add", "alice", "--password", PASSWORD]).is_misused("unexpected argument");
+    let given = cli.run(&["user", "add", "alice", &format!("--password-stdin={PASSWORD}")]);
+    given.is_misused("unexpected value");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_password_is_seen_neither_in_the_process_list_nor_in_the_output() {
+    let cli = Cli::new();
+    let mut command = cli.command();
+    command.args(["user", "add", "alice", "--password-stdin"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(PASSWORD.as_bytes()).unwrap();
+    // It waits for the end of its input.
+    for file in ["cmdline", "environ", "comm"] {
+        let seen = std::fs::read(format!("/proc/{}/{file}", child.id())).unwrap();
+        assert!(!String::from_utf8_lossy(&seen).contains(PASSWORD));
+    }
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    for shown in [output.stdout, output.stderr] {
+        assert!(!String::from_utf8_lossy(&shown).contains(PASSWORD));
+    }
+}
+
+#[test]
+fn a_name_cannot_forge_what_a_terminal_shows() {
+    let cli = Cli::new();
+    let name = "al\u{202e}ice\u{200b} \\ 'quoted' zoë";
+    let done = cli.pipe(PASSWORD, &["user", "add", name, "--password-stdin"]);
+    let shown = r"al\u{202e}ice\u{200b} \\ 'quoted' zoë";
+    assert!(done.ok().starts_with(&format!("added user {shown}, id ")), "{done:?}");
+    for arguments in [&["user", "list"][..], &["user", "show", name]] {
+        let text = cli.run(arguments);
+        assert!(text.ok().contains(shown) && !text.stdout.contains('\u{202e}'), "{text:?}");
+    }
+    let missing = cli.run(&["user", "show", "a\u{1b}[31m\u{202e}"]);
+    missing.fails(65, r#"no user "a\u{1b}[31m\u{202e}""#);
+    // In JSON, a name is what it is.
+    assert_eq!(cli.json(&["user", "show", name])["username"], json!(name));
+}
+
+#[test]
+fn tables_are_aligned() {
+    let cli = Cli::new();
+    cli.add_user("al", PASSWORD);
+    cli.add_user("somebody with a long name", PASSWORD);
+    let done = cli.run(&["user", "list"]);
+    assert_eq!(done.ok().lines().count(), 3);
+    assert!(done.stdout.lines().all(|line| line == line.trim_end()), "{done:?}");
+    let column = done.stdout.lines().next().unwrap().find("STATE");
+    assert!(done.stdout.lines().skip(1).all(|line| line.find("enabled") == column), "{done:?}");
+}
+
+#[test]
+fn a_change_is_audited_without_the_password() {
+    let cli = Cli::new();
+    let id = cli.add_user("alice", PASSWORD);
+    let passwd = cli.pipe(PASSWORD, &["user", "passwd", "alice", "--password-stdin"]);
+    let event: serde_json::Value = serde_json::from_str(&passwd.stderr).unwrap();
+    assert_eq!((&event["event"], &event["user"]), (&json!("user_changed"), &json!(id)));
+    assert_eq!(event["password_changed"], json!(true));
+    assert!(!passwd.stderr.contains(PASSWORD) && !passwd.stderr.contains("argon2"), "{passwd:?}");
+    assert_eq!(cli.run(&["user", "show", "alice"]).stderr, "");
+}
+
+#[test]
+fn no_command_prints_a_hash() {
+    let cli = Cli::new();
+    cli.add_user("alice", PASSWORD);
+    let user = cli.json(&["user", "show", "alice"]);
+    // serde_json sorts what it reads.
+    let known = ["created_at", "enabled", "id", "scopes", "updated_at", "username"];
+    assert_eq!(members(&user), known);
+    assert_eq!(members(&cli.json(&["user", "list"])[0]), known);
+}

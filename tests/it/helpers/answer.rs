@@ -1,0 +1,66 @@
+//! An answer, read to its end.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+/// Status, headers and body of an answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub async fn read(response: reqwest::Response) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("{error}: {} {:?}", self.status, self.text))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The member of a JSON body, as text.
+    pub fn text_of(&self, member: &str) -> String {
+        let json = self.json();
+        json[member].as_str().unwrap_or_else(|| panic!("no {member} in {json}")).to_owned()
+    }
+
+    pub fn access_token(&self) -> String {
+        self.text_of("access_token")
+    }
+
+    pub fn refresh_token(&self) -> String {
+        self.text_of("refresh_token")
+    }
+
+    /// Asserts an RFC 6749 §5.2 error, with everything that every one of them has.
+    #[track_caller]
+    pub fn assert_error(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.json()["error"].as_str()), (status, Some(code)), "{self:?}");
+        self.assert_json_for_nobody_to_keep();
+        let description = self.text_of("error_description");
+        // RFC 6749 §5.2: "MUST NOT include characters outside the set %x20-21 / %x23-5B / %x5D-7E."
+        let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        assert!(description.bytes().all(allowed), "{description}");
+        assert_eq!(status == 401, self.header("www-authenticate").is_some(), "{self:?}");
+        assert_eq!(status == 405, self.header("allow").is_some(), "{self:?}");
+        assert_eq!(status == 503, self.header("retry-after").is_some(), "{self:?}");
+    }
+
+    #[track_caller]
+    pub fn assert_json_for_nobody_to_keep(&self) {
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        assert_eq!(self.header("pragma"), Some("no-cache"));
+    }
+}

@@ -1,0 +1,22 @@
+//! The real application on a port of its own, a clock that stands still, and clients for it.
+
+mod answer;
+mod app;
+mod operator;
+mod process;
+
+pub use answer::Answer;
+pub use app::{App, AppBuilder, PASSWORD, START, raw_exchange, send, spawn_app};
+pub use process::{Process, sentinel};
+
+/// Many calls at once; their answers in the order of the calls.
+pub async fn all<T: Send + 'static>(
+    calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let tasks: Vec<_> = calls.into_iter().map(tokio::spawn).collect();
+    let mut answers = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
+}

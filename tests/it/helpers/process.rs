@@ -1,0 +1,96 @@
+//! The real binary.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// A command of the binary, in a folder, with nothing of the tester's environment.
+pub fn sentinel(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
+    command.current_dir(folder).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// A server in a process of its own; killed when it is dropped.
+pub struct Process {
+    child: Child,
+    /// `127.0.0.1:PORT`.
+    pub address: String,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    /// Starts `sentinel serve --bind 127.0.0.1:0` with more arguments, and waits until it listens.
+    pub fn serve(folder: &Path, arguments: &[&str]) -> Self {
+        Self::serve_with(folder, arguments, Stdio::null())
+    }
+
+    /// The same, with its standard output elsewhere.
+    pub fn serve_with(folder: &Path, arguments: &[&str], stdout: Stdio) -> Self {
+        let mut command = sentinel(folder);
+        command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]);
+        let mut child =
+            command.args(arguments).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut process = Self { child, address: String::new(), lines };
+        let listening = process.wait_for("\"message\":\"listening\"");
+        let line: serde_json::Value = serde_json::from_str(&listening).unwrap();
+        process.address = line["address"].as_str().unwrap().to_owned();
+        process
+    }
+
+    /// The next line of the log that contains `text`.
+    pub fn wait_for(&self, text: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(20));
+            let line = line.unwrap_or_else(|_| panic!("the server never said {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits until a password is being hashed: until a hashing thread is using a processor.
+    pub fn wait_until_hashing(&self) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !self.is_hashing() {
+            assert!(std::time::Instant::now() < deadline, "nothing was ever hashed");
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_hashing(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        tasks.flatten().any(|task| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.contains("(hash-") && stat.contains(") R ")
+        })
+    }
+
+    /// Sends SIGTERM and waits for the end; the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").arg(&id).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+
+    /// Kills the process where it stands.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

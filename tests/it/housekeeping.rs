@@ -1,0 +1,54 @@
+//! What the server does by itself: it cleans up, and it stops calmly.
+
+use std::time::Duration;
+
+use sentinel::store::{Page, SessionFilter};
+
+use crate::helpers::{App, AppBuilder, Process, all, spawn_app};
+
+#[tokio::test]
+async fn expired_sessions_are_removed_in_the_background() {
+    let app = spawn_app().await;
+    // More than one batch.
+    let mut stored = 0;
+    while stored <= 500 {
+        let answers = all((0..40).map(|_| app.login_with(&[]))).await;
+        stored += answers.iter().filter(|answer| answer.status == 200).count();
+    }
+    let sessions = async |app: &App| {
+        app.admin.sessions(&SessionFilter::default(), &Page::first(1000)).await.unwrap().len()
+    };
+    assert_eq!(sessions(&app).await, stored);
+    let month = 30 * 86_400;
+    let early = AppBuilder::default().on(&app.folder).later(month - 1).spawn().await;
+    let kept = early.login().await;
+    let late = AppBuilder::default().on(&app.folder).later(month).spawn().await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while sessions(&late).await > 1 {
+        assert!(std::time::Instant::now() < deadline, "expired sessions are still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(late.is_active(&kept.access_token()).await);
+}
+
+#[test]
+fn a_call_in_flight_is_answered_before_the_server_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    // One hash takes long enough for the signal to come in between.
+    let slow = ["--dev", "--set", "password.iterations=60", "--set", "tls.mode=off"];
+    let printed = folder.path().join("printed");
+    let out = std::fs::File::create(&printed).unwrap();
+    let mut process = Process::serve_with(folder.path(), &slow, out.into());
+    let printed = std::fs::read_to_string(printed).unwrap();
+    let start = printed.find("TOKENS=").unwrap();
+    let line = printed[start..].lines().next().unwrap();
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-c", line]);
+    let answer = std::thread::spawn(move || shell.output().unwrap());
+    // The hashing thread wakes up when the login has arrived.
+    process.wait_until_hashing();
+    let stopped = process.terminate();
+    let output = answer.join().unwrap();
+    assert_eq!(stopped, Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("access_token"), "{output:?}");
+}

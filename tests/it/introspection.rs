@@ -1,0 +1,129 @@
+//! Introspection (RFC 7662).
+
+use crate::helpers::{AppBuilder, send, spawn_app};
+
+#[tokio::test]
+async fn an_active_access_token_is_told_about_in_full() {
+    let app = AppBuilder::default().set("server.public_url", "https://id.example").spawn().await;
+    let tokens = app.login().await;
+    let told = app.introspect(&tokens.access_token()).await;
+    told.assert_json_for_nobody_to_keep();
+    let expected = serde_json::json!({
+        "active": true,
+        "scope": "read write",
+        "client_id": app.client.id.as_str(),
+        "username": "alice",
+        "sub": app.user.id.to_string(),
+        "token_type": "Bearer",
+        "iat": 1_767_225_600,
+        "exp": 1_767_225_600 + 3600,
+        "iss": "https://id.example",
+    });
+    assert_eq!(told.json(), expected);
+    let told = app.introspect(&tokens.refresh_token()).await.json();
+    assert_eq!(told["token_type"], "refresh_token");
+    assert_eq!(told["exp"], 1_767_225_600 + 30 * 86_400);
+}
+
+#[tokio::test]
+async fn what_is_not_active_is_exactly_that() {
+    let app = spawn_app().await;
+    let expired = app.login().await;
+    app.advance(3600);
+    let revoked = app.login().await;
+    app.revoke(&revoked.access_token()).await;
+    let rotated = app.login().await;
+    app.refresh(&rotated.refresh_token()).await;
+    let other_kind = rotated.access_token().replacen("sna_", "snr_", 1);
+    let garbled = format!("{}x", &rotated.access_token()[..74]);
+    let inactive = [
+        expired.access_token(),
+        revoked.access_token(),
+        rotated.refresh_token(),
+        other_kind,
+        garbled,
+        "x".to_owned(),
+        "\u{1f511}".to_owned(),
+        "x".repeat(9000),
+    ];
+    for token in &inactive {
+        let answer = app.introspect(token).await;
+        assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"active":false}"#), "{token}");
+        answer.assert_json_for_nobody_to_keep();
+    }
+}
+
+#[tokio::test]
+async fn hints_change_nothing() {
+    let app = spawn_app().await;
+    let tokens = app.login().await;
+    for token in [tokens.access_token(), tokens.refresh_token()] {
+        for hint in ["access_token", "refresh_token", "id_token", "\u{1f511}"] {
+            let form = [("token", token.as_str()), ("token_type_hint", hint)];
+            let told = app.post_as_backend("/oauth/introspect", &form).await;
+            assert_eq!(told.json()["active"], true, "{hint}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_a_confidential_client_with_the_permission_is_answered() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    let as_public = [("client_id", app.client.id.as_str()), ("token", token.as_str())];
+    app.post("/oauth/introspect", &as_public).await.assert_error(401, "invalid_client");
+    app.post("/oauth/introspect", &[("token", &token)]).await.assert_error(401, "invalid_client");
+    let bearer = app.request("POST", "/oauth/introspect").bearer_auth(&token);
+    let bearer = send(bearer.form(&[("token", &token)])).await;
+    bearer.assert_error(401, "invalid_client");
+    app.set_introspection(false).await;
+    app.introspect(&token).await.assert_error(403, "unauthorized_client");
+}
+
+#[tokio::test]
+async fn the_caller_is_authenticated_before_anything_else_is_looked_at() {
+    let app = spawn_app().await;
+    let alive = app.login().await.access_token();
+    for token in [alive.as_str(), "nonsense", ""] {
+        let form = [("client_id", "nobody"), ("client_secret", "x"), ("token", token)];
+        app.post("/oauth/introspect", &form).await.assert_error(401, "invalid_client");
+    }
+    let missing = app.post_as_backend("/oauth/introspect", &[]).await;
+    missing.assert_error(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn metadata_names_what_is_there_also_behind_a_path() {
+    let app =
+        AppBuilder::default().set("server.public_url", "https://id.example/team").spawn().await;
+    let well_known = "/.well-known/oauth-authorization-server";
+    for path in [well_known.to_owned(), format!("{well_known}/team")] {
+        let answer = send(app.request("GET", &path)).await;
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        let any = ["none", "client_secret_basic", "client_secret_post"];
+        let base = "https://id.example/team";
+        let expected = serde_json::json!({
+            "issuer": base,
+            "token_endpoint": format!("{base}/oauth/token"),
+            "token_endpoint_auth_methods_supported": any,
+            "introspection_endpoint": format!("{base}/oauth/introspect"),
+            "introspection_endpoint_auth_methods_supported": any[1..],
+            "revocation_endpoint": format!("{base}/oauth/revoke"),
+            "revocation_endpoint_auth_methods_supported": any,
+            "grant_types_supported": ["password", "refresh_token", "client_credentials"],
+            "response_types_supported": [],
+        });
+        assert_eq!(answer.json(), expected);
+    }
+    let app = spawn_app().await;
+    assert_eq!(send(app.request("GET", well_known)).await.status, 404);
+}
+
+#[tokio::test]
+async fn probes_answer() {
+    let app = spawn_app().await;
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(send(app.request("GET", path)).await.status, 200);
+        assert_eq!(send(app.request("POST", path)).await.header("allow"), Some("GET"));
+    }
+}

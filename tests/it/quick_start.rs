@@ -1,0 +1,63 @@
+//! The quick start, as a newcomer does it: start the real binary, paste what it prints.
+
+use std::process::{Command, Stdio};
+
+use crate::helpers::{Process, sentinel};
+
+/// Runs shell lines in a folder; what they print.
+fn paste(folder: &std::path::Path, lines: &str) -> String {
+    let mut shell = Command::new("bash");
+    let output = shell.args(["-ceu", lines]).current_dir(folder).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}\n{lines}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Starts `serve --dev`, and gives back what is printed for pasting.
+fn start(folder: &std::path::Path) -> (Process, String) {
+    let printed = folder.join("printed");
+    let file = std::fs::File::create(&printed).unwrap();
+    let process = Process::serve_with(folder, &["--dev"], Stdio::from(file));
+    (process, std::fs::read_to_string(printed).unwrap())
+}
+
+#[test]
+fn the_printed_lines_log_in_and_tell_whose_the_token_is_and_refresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut process, printed) = start(folder.path());
+    let output = paste(folder.path(), &printed_lines(&printed));
+    for expected in [
+        "\"token_type\":\"Bearer\"",
+        "\"active\":true",
+        "\"username\":\"demo\"",
+        "HTTP/2 204",
+        "x-auth-username: demo",
+    ] {
+        assert!(output.contains(expected), "no {expected} in {output}");
+    }
+    assert_eq!(output.matches("\"access_token\"").count(), 2, "{output}");
+    assert_eq!(process.terminate(), Some(0));
+
+    // The next day: the same certificate, client and user.
+    let (_process, again) = start(folder.path());
+    let credentials = |text: &str| text.split("client_id=").nth(1).unwrap()[..90].to_owned();
+    assert_eq!(credentials(&again), credentials(&printed));
+    let output = paste(folder.path(), &printed_lines(&again));
+    assert!(output.contains("\"active\":true"), "{output}");
+}
+
+/// What follows the first comment, which is what a person would paste.
+fn printed_lines(printed: &str) -> String {
+    printed[printed.find("\n#").unwrap()..].to_owned()
+}
+
+#[test]
+fn a_store_with_users_of_its_own_gets_no_demo_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let add = ["client", "add", "--json"];
+    let output = sentinel(folder.path()).args(add).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let (_process, printed) = start(folder.path());
+    assert!(printed.contains("no demo ones were made"), "{printed}");
+    assert!(!folder.path().join("data/dev-credentials.json").exists());
+}

@@ -1,0 +1,28 @@
+//! Lifetimes in an unusual order, which the model leaves out.
+
+use std::time::Duration;
+
+use sentinel::domain::Client;
+
+use super::world::World;
+
+/// DESIGN §2: "any replay after it, or of an older token, revokes the whole session". The access
+/// token of this client outlives its refresh token.
+pub(super) async fn a_replay_after_the_idle_lifetime_ends_the_access_that_is_left(world: &World) {
+    let app = Client {
+        access_token_ttl: Some(Duration::from_secs(100)),
+        refresh_idle_ttl: Some(Duration::from_secs(10)),
+        version: 1,
+        ..world.clients[0].clone()
+    };
+    world.backend.stores.clients.update(&app).await.unwrap();
+    let first = world.login().await;
+    let second = world.process(0).refresh(&app, &first.refresh, None).await.unwrap();
+    world.clock.advance(Duration::from_secs(11));
+    // The current token is merely too old.
+    assert!(world.process(0).refresh(&app, &second.refresh, None).await.is_err());
+    assert!(world.is_active(&first.access).await && world.is_active(&second.access).await);
+    // The one before it was used, by somebody.
+    assert!(world.process(0).refresh(&app, &first.refresh, None).await.is_err());
+    assert!(!world.is_active(&first.access).await && !world.is_active(&second.access).await);
+}

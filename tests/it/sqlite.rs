@@ -1,0 +1,79 @@
+//! What the embedded store promises beyond the contract: the file, other processes on it, and
+//! commits that are shared.
+
+mod commits;
+mod files;
+
+use std::path::PathBuf;
+
+use sentinel::domain::{
+    Client, ClientId, ClientKind, Grant, Lifetimes, NewSession, Scope, Session,
+};
+use sentinel::store::Stores;
+use sentinel::store::sqlite::SqliteStore;
+use tempfile::TempDir;
+
+use crate::helpers::START;
+
+/// A store in a folder of its own, with a client.
+struct Embedded {
+    stores: Stores,
+    path: PathBuf,
+    client: Client,
+    _folder: TempDir,
+}
+
+impl Embedded {
+    async fn fresh() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sentinel.db");
+        let stores = open(&path);
+        let client = Client {
+            id: ClientId::generate(),
+            name: String::new(),
+            kind: ClientKind::Public,
+            grants: Grant::ALL.into(),
+            scopes: Scope::empty(),
+            default_scopes: Scope::empty(),
+            access_token_ttl: None,
+            refresh_idle_ttl: None,
+            session_ttl: None,
+            introspection: false,
+            enabled: true,
+            generation: 0,
+            version: 0,
+            created_at: START,
+            updated_at: START,
+        };
+        assert!(stores.clients.insert(&client).await.unwrap());
+        Self { stores, path, client, _folder: folder }
+    }
+
+    /// A session to be inserted.
+    fn session(&self) -> Session {
+        let lifetime = std::time::Duration::from_secs(3600);
+        let lifetimes = Lifetimes {
+            access_token: lifetime,
+            refresh_idle: lifetime,
+            session: lifetime,
+            refresh_grace: lifetime,
+        };
+        let new = NewSession {
+            user: None,
+            client_id: self.client.id.clone(),
+            client_generation: 0,
+            scope: Scope::empty(),
+            refreshable: true,
+        };
+        Session::start(new, &lifetimes, START).0
+    }
+
+    /// SQLite itself, on the same file.
+    fn raw(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(&self.path).unwrap()
+    }
+}
+
+fn open(path: &std::path::Path) -> Stores {
+    SqliteStore::open(path).unwrap().into_stores()
+}

@@ -1,0 +1,224 @@
+//! How writes share commits, within a process and between two.
+
+use std::fs;
+use std::path::Path;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use sentinel::domain::{PasswordHash, User, UserId};
+use sentinel::store::{Page, SessionFilter, StoreError};
+
+use super::{Embedded, open};
+use crate::helpers::{START, all};
+
+/// The commits in a write-ahead log: frames that say how large the database is after them
+/// (<https://sqlite.org/fileformat2.html#the_write_ahead_log>). The log must not have been started
+/// anew in between; a reader that stays at its beginning ([`Pin`]) sees to that.
+fn commits(path: &Path) -> usize {
+    const HEADER: usize = 32;
+    const FRAME_HEADER: usize = 24;
+    let log = fs::read(format!("{}-wal", path.display())).unwrap();
+    let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
+    let (page_size, salt) = (number(8) as usize, &log[16..24]);
+    let frames = log[HEADER..].chunks_exact(FRAME_HEADER + page_size);
+    let frames = frames.take_while(|frame| frame[8..16] == *salt);
+    frames.filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+/// Keeps the log from being started anew.
+struct Pin(rusqlite::Connection);
+
+impl Pin {
+    fn on(store: &Embedded) -> Self {
+        let pin = Self(store.raw());
+        pin.0.execute_batch("BEGIN; SELECT count(*) FROM sessions").unwrap();
+        pin
+    }
+}
+
+fn user(name: &str) -> User {
+    User {
+        id: UserId::from_bytes(rand::random()),
+        username: name.to_owned(),
+        password: PasswordHash::own("x".to_owned()),
+        scopes: None,
+        enabled: true,
+        generation: 0,
+        version: 0,
+        created_at: START,
+        updated_at: START,
+    }
+}
+
+/// Polls everything once, which queues its write, then calls `release`, then waits for all.
+async fn queue_then<T>(calls: Vec<impl Future<Output = T>>, release: impl FnOnce()) -> Vec<T> {
+    let mut calls: Vec<_> = calls.into_iter().map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        for call in &mut calls {
+            assert!(call.as_mut().poll(context).is_pending());
+        }
+        Poll::Ready(())
+    })
+    .await;
+    release();
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn what_waits_for_another_process_is_then_committed_at_once() {
+    let store = Embedded::fresh().await;
+    let _pin = Pin::on(&store);
+    let other = store.raw();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let before = commits(&store.path);
+    let sessions: Vec<_> = (0..200).map(|_| store.session()).collect();
+    let calls = sessions.iter().map(|session| store.stores.sessions.insert(session)).collect();
+    let answers = queue_then(calls, || other.execute_batch("COMMIT").unwrap()).await;
+    assert!(answers.into_iter().all(|answer| answer.unwrap()));
+    assert_eq!(commits(&store.path) - before, 1);
+    let list = store.stores.sessions.list(&SessionFilter::default(), &Page::first(1000)).await;
+    assert_eq!(list.unwrap().len(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_writers_take_far_fewer_commits_than_writes() {
+    let store = Embedded::fresh().await;
+    let _pin = Pin::on(&store);
+    let before = commits(&store.path);
+    let tasks = (0..64).map(|_| {
+        let sessions: Vec<_> = (0..32).map(|_| store.session()).collect();
+        let stores = store.stores.clone();
+        async move {
+            for session in &sessions {
+                assert!(stores.sessions.insert(session).await.unwrap());
+            }
+        }
+    });
+    all(tasks).await;
+    let commits = commits(&store.path) - before;
+    println!("2048 writes in {commits} commits");
+    assert!((1..=1024).contains(&commits), "2048 writes took {commits} commits");
+}
+
+#[tokio::test]
+async fn a_write_that_fails_does_not_undo_its_neighbours() {
+    let store = Embedded::fresh().await;
+    let _pin = Pin::on(&store);
+    let other = store.raw();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let before = commits(&store.path);
+    let sessions: Vec<_> = (0..3).map(|_| store.session()).collect();
+    // The same session twice is an error; the same name twice is an answer.
+    let order = [0, 0, 1, 1, 1, 2];
+    let inserts = order.map(|index| {
+        let (stores, session) = (store.stores.clone(), sessions[index].clone());
+        Box::pin(async move { stores.sessions.insert(&session).await })
+            as std::pin::Pin<Box<dyn Future<Output = _>>>
+    });
+    let users = ["alice", "alice", "bob"].map(|name| {
+        let (stores, user) = (store.stores.clone(), user(name));
+        Box::pin(async move { stores.users.insert(&user).await })
+            as std::pin::Pin<Box<dyn Future<Output = _>>>
+    });
+    let calls = inserts.into_iter().chain(users).collect();
+    let answers = queue_then(calls, || other.execute_batch("COMMIT").unwrap()).await;
+    assert_eq!(commits(&store.path) - before, 1, "they were not in one batch");
+    let failed =
+        |answer: &Result<bool, StoreError>| matches!(answer, Err(StoreError::Unavailable(_)));
+    for (position, fine) in [true, false, true, false, false, true].into_iter().enumerate() {
+        let answer = &answers[position];
+        assert!(if fine { matches!(answer, Ok(true)) } else { failed(answer) }, "{position}");
+    }
+    let names: Vec<_> = answers[6..].iter().map(|answer| *answer.as_ref().unwrap()).collect();
+    assert_eq!(names, [true, false, true]);
+    for session in &sessions {
+        let found = store.stores.sessions.find(session.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(session));
+    }
+    assert_eq!(store.stores.users.list(&Page::first(10)).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_stops_neither_its_write_nor_those_of_others() {
+    let store = Embedded::fresh().await;
+    let other = store.raw();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (dropped, kept) = (store.session(), store.session());
+    {
+        let mut call = Box::pin(store.stores.sessions.insert(&dropped));
+        let polled = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context)));
+        assert!(polled.await.is_pending());
+    }
+    let calls = vec![store.stores.sessions.insert(&kept)];
+    let answers = queue_then(calls, || other.execute_batch("COMMIT").unwrap()).await;
+    assert!(answers.into_iter().all(|answer| answer.unwrap()));
+    assert!(store.stores.sessions.find(dropped.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_look_up_waits_for_no_writer() {
+    let store = Embedded::fresh().await;
+    let session = store.session();
+    assert!(store.stores.sessions.insert(&session).await.unwrap());
+    let other = store.raw();
+    other.execute_batch("BEGIN IMMEDIATE; DELETE FROM sessions").unwrap();
+    assert_eq!(store.stores.sessions.find(session.id).await.unwrap().as_ref(), Some(&session));
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(store.stores.sessions.find(session.id).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_write_at_once_and_lose_nothing() {
+    let store = Embedded::fresh().await;
+    let processes = [store.stores.clone(), open(&store.path)];
+    let tasks = (0..32).map(|task| {
+        let stores = processes[task % 2].clone();
+        let sessions: Vec<_> = (0..25).map(|_| store.session()).collect();
+        async move {
+            for session in &sessions {
+                assert!(stores.sessions.insert(session).await.unwrap());
+            }
+        }
+    });
+    all(tasks).await;
+    for stores in processes {
+        let list = stores.sessions.list(&SessionFilter::default(), &Page::first(10_000)).await;
+        assert_eq!(list.unwrap().len(), 32 * 25);
+    }
+}
+
+/// An operator's command must get through while the server writes without pause.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_process_that_writes_without_pause_lets_another_have_its_turn() {
+    let store = Embedded::fresh().await;
+    let cli = open(&store.path);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let busy: Vec<_> = (0..64)
+        .map(|_| {
+            let (stores, stopped) = (store.stores.clone(), stopped.clone());
+            let mut session = store.session();
+            tokio::spawn(async move {
+                assert!(stores.sessions.insert(&session).await.unwrap());
+                while !*stopped.borrow() {
+                    session.version += 1;
+                    assert!(stores.sessions.replace(&session).await.unwrap());
+                }
+            })
+        })
+        .collect();
+    let mut longest = Duration::ZERO;
+    for turn in 0..20 {
+        let before = Instant::now();
+        assert!(cli.users.insert(&user(&format!("user-{turn}"))).await.unwrap());
+        longest = longest.max(before.elapsed());
+    }
+    stop.send(true).unwrap();
+    for task in busy {
+        task.await.unwrap();
+    }
+    println!("the longest wait was {longest:?}");
+}

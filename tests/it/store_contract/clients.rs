@@ -1,0 +1,141 @@
+//! `ClientStore`.
+
+use std::time::Duration;
+
+use sentinel::domain::{Client, ClientKind, Digest, Grant, Timestamp};
+use sentinel::store::{Page, Update};
+
+use super::Backend;
+use super::samples::{Next, client, is_alive, scope, stored_client, stored_session, stored_user};
+
+fn other_in_everything(client: &Client) -> Client {
+    Client {
+        name: "\u{1f511}\0 app".to_owned(),
+        kind: ClientKind::Public,
+        grants: [Grant::RefreshToken].into(),
+        scopes: scope("a b c"),
+        default_scopes: scope(""),
+        access_token_ttl: Some(Duration::from_millis(1)),
+        refresh_idle_ttl: Some(Duration::from_secs(86_400)),
+        session_ttl: Some(Duration::ZERO),
+        introspection: true,
+        enabled: false,
+        generation: 5,
+        updated_at: Timestamp::from_millis(7),
+        ..client.next()
+    }
+}
+
+pub(super) async fn a_client_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
+    let clients = [
+        client(),
+        other_in_everything(&client()),
+        Client { name: String::new(), grants: [].into(), scopes: scope(""), ..client() },
+        Client { kind: ClientKind::Confidential(Digest::from_bytes([0; 32])), ..client() },
+        Client { id: "a b!\"'%~".parse().unwrap(), ..client() },
+        Client { id: "x".repeat(255).parse().unwrap(), ..client() },
+    ];
+    for client in &clients {
+        assert!(stores.clients.insert(client).await.unwrap());
+    }
+    for client in &clients {
+        assert_eq!(stores.clients.find(&client.id).await.unwrap().as_ref(), Some(client));
+    }
+    assert_eq!(stores.clients.find(&client().id).await.unwrap(), None);
+}
+
+pub(super) async fn an_id_belongs_to_one_client_and_its_case_counts(
+    Backend { stores, .. }: &Backend,
+) {
+    let ids = ["app", "App", "APP", "app ", "1", "01"];
+    for id in ids {
+        let client = Client { id: id.parse().unwrap(), name: id.to_owned(), ..client() };
+        assert!(stores.clients.insert(&client).await.unwrap(), "{id:?}");
+        let thief = Client { name: "thief".to_owned(), ..client.clone() };
+        assert!(!stores.clients.insert(&thief).await.unwrap(), "{id:?}");
+    }
+    for id in ids {
+        let found = stores.clients.find(&id.parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!(found.name, id);
+    }
+    assert_eq!(stores.clients.find(&"aPP".parse().unwrap()).await.unwrap(), None);
+}
+
+pub(super) async fn clients_are_listed_by_id_page_by_page(Backend { stores, .. }: &Backend) {
+    assert_eq!(stores.clients.list(&Page::first(10)).await.unwrap(), []);
+    let mut ids = ["b", "a", "A", "z", "aa", "~", " ", "0", "10", "9"];
+    for id in ids {
+        let client = Client { id: id.parse().unwrap(), ..client() };
+        assert!(stores.clients.insert(&client).await.unwrap());
+    }
+    ids.sort_unstable();
+    for limit in [1, 3, 10, 11, u32::MAX] {
+        let mut seen = Vec::new();
+        let mut page = Page::first(limit);
+        loop {
+            let clients = stores.clients.list(&page).await.unwrap();
+            assert!(clients.len() <= limit as usize);
+            let Some(last) = clients.last() else { break };
+            page.after = Some(last.id.to_string());
+            seen.extend(clients.into_iter().map(|client| client.id.to_string()));
+        }
+        assert_eq!(seen, ids, "by {limit}");
+    }
+    assert_eq!(stores.clients.list(&Page::first(0)).await.unwrap(), []);
+}
+
+pub(super) async fn an_update_replaces_exactly_the_version_before_it(
+    Backend { stores, .. }: &Backend,
+) {
+    let first = stored_client(stores).await;
+    let untouched = stored_client(stores).await;
+    let second = other_in_everything(&first);
+    assert_eq!(stores.clients.update(&second).await.unwrap(), Update::Done);
+    assert_eq!(stores.clients.find(&first.id).await.unwrap(), Some(second.clone()));
+    for version in [0, 1, 3, 100] {
+        let wrong = Client { name: "wrong".to_owned(), version, ..second.clone() };
+        assert_eq!(stores.clients.update(&wrong).await.unwrap(), Update::Stale, "{version}");
+    }
+    assert_eq!(stores.clients.find(&first.id).await.unwrap(), Some(second));
+    assert_eq!(stores.clients.find(&untouched.id).await.unwrap(), Some(untouched));
+    assert_eq!(stores.clients.update(&client().next()).await.unwrap(), Update::Stale);
+}
+
+pub(super) async fn a_new_generation_ends_the_sessions_of_that_client_alone(
+    Backend { stores, .. }: &Backend,
+) {
+    let alice = stored_user(stores, "alice").await;
+    let (app, other) = (stored_client(stores).await, stored_client(stores).await);
+    let of_app = stored_session(stores, Some(&alice), &app).await;
+    let own = stored_session(stores, None, &app).await;
+    let of_other = stored_session(stores, Some(&alice), &other).await;
+
+    let app = Client { name: "renamed".to_owned(), ..app.next() };
+    assert_eq!(stores.clients.update(&app).await.unwrap(), Update::Done);
+    assert!(is_alive(stores, &of_app).await && is_alive(stores, &own).await);
+    let stale = Client { generation: 9, ..app.clone() };
+    assert_eq!(stores.clients.update(&stale).await.unwrap(), Update::Stale);
+    assert!(is_alive(stores, &of_app).await && is_alive(stores, &own).await);
+
+    let app = Client { generation: 1, ..app.next() };
+    assert_eq!(stores.clients.update(&app).await.unwrap(), Update::Done);
+    assert!(!is_alive(stores, &of_app).await && !is_alive(stores, &own).await);
+    assert!(is_alive(stores, &of_other).await);
+    assert!(!stores.sessions.insert(&of_app).await.unwrap());
+    stored_session(stores, Some(&alice), &app).await;
+}
+
+pub(super) async fn a_deleted_client_is_gone_with_all_sessions(Backend { stores, .. }: &Backend) {
+    let alice = stored_user(stores, "alice").await;
+    let (app, other) = (stored_client(stores).await, stored_client(stores).await);
+    let of_app = stored_session(stores, Some(&alice), &app).await;
+    let own = stored_session(stores, None, &app).await;
+    let of_other = stored_session(stores, Some(&alice), &other).await;
+    assert!(stores.clients.delete(&app.id).await.unwrap());
+    assert!(!stores.clients.delete(&app.id).await.unwrap());
+    assert_eq!(stores.clients.find(&app.id).await.unwrap(), None);
+    assert!(!is_alive(stores, &of_app).await && !is_alive(stores, &own).await);
+    assert!(is_alive(stores, &of_other).await);
+    assert!(!stores.sessions.insert(&own).await.unwrap());
+    assert_eq!(stores.clients.update(&app.next()).await.unwrap(), Update::Stale);
+}

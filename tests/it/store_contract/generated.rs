@@ -1,0 +1,209 @@
+//! Records of any shape come back as they were put in.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use sentinel::domain::{
+    AccessToken, Client, ClientId, ClientKind, Digest, Grant, MAX_ACCESS_TOKENS, PasswordHash,
+    RefreshChain, Scope, Session, SessionId, SessionUser, Timestamp, UsedRefresh, User, UserId,
+};
+use sentinel::store::{SessionFilter, Stores, Update};
+
+use super::Backend;
+use super::samples::{Next, user};
+
+const CASES: u32 = 200;
+
+fn text(longest: usize) -> impl Strategy<Value = String> {
+    vec(any::<char>(), 1..=longest).prop_map(String::from_iter)
+}
+
+fn scope() -> impl Strategy<Value = Scope> {
+    vec("[!#-\\[\\]-~]{1,12}", 0..6).prop_map(|tokens| tokens.join(" ").parse().unwrap())
+}
+
+fn moment() -> impl Strategy<Value = Timestamp> {
+    (0i64..253_402_300_800_000).prop_map(Timestamp::from_millis)
+}
+
+fn counter() -> impl Strategy<Value = u64> {
+    prop_oneof![0u64..3, 0u64..(1 << 53)]
+}
+
+fn ttl() -> impl Strategy<Value = Option<Duration>> {
+    option::of((0u64..(1 << 50)).prop_map(Duration::from_millis))
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    any::<[u8; 32]>().prop_map(Digest::from_bytes)
+}
+
+prop_compose! {
+    fn any_user()(
+        (id, username) in (any::<[u8; 12]>(), text(60)),
+        (imported, hash) in (any::<bool>(), text(120)),
+        (scopes, enabled) in (option::of(scope()), any::<bool>()),
+        (generation, version) in (counter(), counter()),
+        (created_at, updated_at) in (moment(), moment()),
+    ) -> User {
+        let password =
+            if imported { PasswordHash::imported(hash) } else { PasswordHash::own(hash) };
+        let id = UserId::from_bytes(id);
+        User { id, username, password, scopes, enabled, generation, version, created_at, updated_at }
+    }
+}
+
+prop_compose! {
+    fn any_client()(
+        (id, name) in ("[ -~]{1,255}", text(60)),
+        kind in option::of(digest()),
+        grants in btree_set(proptest::sample::select(&Grant::ALL[..]), 0..=3),
+        (scopes, default_scopes) in (scope(), scope()),
+        (access_token_ttl, refresh_idle_ttl, session_ttl) in (ttl(), ttl(), ttl()),
+        (introspection, enabled) in any::<(bool, bool)>(),
+        (generation, version) in (counter(), counter()),
+        (created_at, updated_at) in (moment(), moment()),
+    ) -> Client {
+        let id: ClientId = id.parse().unwrap();
+        let kind = kind.map_or(ClientKind::Public, ClientKind::Confidential);
+        let grants: BTreeSet<Grant> = grants;
+        Client {
+            id, name, kind, grants, scopes, default_scopes, access_token_ttl, refresh_idle_ttl,
+            session_ttl, introspection, enabled, generation, version, created_at, updated_at,
+        }
+    }
+}
+
+prop_compose! {
+    fn access_token()(
+        digest in digest(), scope in option::of(scope()), issued_at in moment(),
+        expires_at in moment(),
+    ) -> AccessToken {
+        AccessToken { digest, scope, issued_at, expires_at }
+    }
+}
+
+prop_compose! {
+    fn used()(digest in digest(), salt in any::<[u8; 32]>(), at in moment()) -> UsedRefresh {
+        UsedRefresh { digest, salt, at }
+    }
+}
+
+prop_compose! {
+    fn chain()(
+        current in digest(), issued_at in moment(), idle_ends_at in moment(),
+        used in option::of(used()),
+    ) -> RefreshChain {
+        RefreshChain { current, issued_at, idle_ends_at, used }
+    }
+}
+
+prop_compose! {
+    /// Its user, if any, has the name of [`seed`] and its client the generation of it.
+    fn any_session()(
+        (id, version, of_client_alone) in (any::<[u8; 12]>(), counter(), any::<bool>()),
+        (user, client) in (any_user(), any_client()),
+        (scope, created_at, ends_at) in (scope(), moment(), moment()),
+        access in vec(access_token(), 0..=MAX_ACCESS_TOKENS),
+        refresh in option::of(chain()),
+    ) -> (User, Client, Session) {
+        let user = User { enabled: true, ..user };
+        let client = Client { enabled: true, ..client };
+        let of_session = SessionUser {
+            id: user.id, username: user.username.clone(), generation: user.generation,
+        };
+        let session = Session {
+            id: SessionId::from_bytes(id),
+            version,
+            user: (!of_client_alone).then_some(of_session),
+            client_id: client.id.clone(),
+            client_generation: client.generation,
+            scope, created_at, ends_at, access, refresh,
+        };
+        (user, client, session)
+    }
+}
+
+/// Runs `check` on generated values, on the runtime of the test.
+fn for_any<T: std::fmt::Debug, F: Future<Output = ()>>(
+    values: impl Strategy<Value = T>,
+    check: impl Fn(T) -> F,
+) {
+    let config =
+        ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::block_in_place(|| {
+        TestRunner::new(config)
+            .run(&values, |value| {
+                runtime.block_on(check(value));
+                Ok(())
+            })
+            .unwrap();
+    });
+}
+
+pub(super) async fn any_user_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
+    for_any((any_user(), any_user()), |(first, second)| async move {
+        stores.users.delete(first.id).await.unwrap();
+        assert!(stores.users.insert(&first).await.unwrap());
+        assert_eq!(stores.users.find(first.id).await.unwrap().as_ref(), Some(&first));
+        let second = User { id: first.id, version: first.version + 1, ..second };
+        assert_eq!(stores.users.update(&second).await.unwrap(), Update::Done);
+        let found = stores.users.find_by_name(&second.username).await.unwrap();
+        assert_eq!(found, Some(second));
+        assert!(stores.users.delete(first.id).await.unwrap());
+    });
+}
+
+pub(super) async fn any_client_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
+    for_any((any_client(), any_client()), |(first, second)| async move {
+        assert!(stores.clients.insert(&first).await.unwrap());
+        assert_eq!(stores.clients.find(&first.id).await.unwrap().as_ref(), Some(&first));
+        let second = Client { id: first.id.clone(), version: first.version + 1, ..second };
+        assert_eq!(stores.clients.update(&second).await.unwrap(), Update::Done);
+        assert_eq!(stores.clients.find(&first.id).await.unwrap(), Some(second));
+        assert!(stores.clients.delete(&first.id).await.unwrap());
+    });
+}
+
+async fn put_in(stores: &Stores, user: &User, client: &Client, session: &Session) {
+    assert!(stores.users.insert(user).await.unwrap());
+    assert!(stores.clients.insert(client).await.unwrap());
+    assert!(stores.sessions.insert(session).await.unwrap());
+}
+
+async fn take_out(stores: &Stores, user: &User, client: &Client) {
+    assert!(stores.users.delete(user.id).await.unwrap());
+    assert!(stores.clients.delete(&client.id).await.unwrap());
+    assert_eq!(stores.sessions.end_all(&SessionFilter::default()).await.unwrap(), 0);
+}
+
+pub(super) async fn any_session_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
+    for_any(any_session(), |(user, client, session)| async move {
+        put_in(stores, &user, &client, &session).await;
+        assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
+        take_out(stores, &user, &client).await;
+    });
+}
+
+pub(super) async fn any_session_comes_back_as_it_was_replaced(Backend { stores, .. }: &Backend) {
+    let values = (any_session(), vec(access_token(), 0..=MAX_ACCESS_TOKENS), option::of(chain()));
+    for_any(values, |((user, client, session), access, refresh)| async move {
+        put_in(stores, &user, &client, &session).await;
+        let next = Session { access, refresh, ..session.next() };
+        assert!(stores.sessions.replace(&next).await.unwrap());
+        assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(next.clone()));
+        // It lives until the last of its new tokens is over, and no longer.
+        let end = next.expires_at();
+        let before = Timestamp::from_millis(end.as_millis() - 1);
+        assert_eq!(stores.sessions.purge(before, 10).await.unwrap(), 0);
+        let after = Timestamp::from_millis(end.as_millis() + 1);
+        assert_eq!(stores.sessions.purge(after, 10).await.unwrap(), 1);
+        take_out(stores, &user, &client).await;
+    });
+    assert_eq!(stores.users.find(user("nobody").id).await.unwrap(), None);
+}

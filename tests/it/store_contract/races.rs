@@ -1,0 +1,233 @@
+//! What holds when many do it at once, from two processes, on real threads.
+
+use std::sync::Arc;
+
+use sentinel::domain::{Client, Session, User};
+use sentinel::store::{Page, SessionFilter, Stores, Update};
+use tokio::sync::Notify;
+
+use super::Backend;
+use super::samples::{Next, session, stored_client, stored_session, stored_user, user};
+use crate::helpers::all;
+
+/// One of the two processes, in turn.
+fn process(Backend { stores, other, .. }: &Backend, turn: usize) -> Stores {
+    if turn.is_multiple_of(2) { stores.clone() } else { other.clone() }
+}
+
+pub(super) async fn of_many_replacements_of_one_version_exactly_one_is_written(backend: &Backend) {
+    let app = stored_client(&backend.stores).await;
+    let mut current = stored_session(&backend.stores, None, &app).await;
+    for _ in 0..5 {
+        let calls = (0..200).map(|turn| {
+            let stores = process(backend, turn);
+            let scope = format!("number-{turn}").parse().unwrap();
+            let mut next = current.next();
+            next.access[0].scope = Some(scope);
+            async move { stores.sessions.replace(&next).await.unwrap().then_some(next) }
+        });
+        let mut winners: Vec<Session> = all(calls).await.into_iter().flatten().collect();
+        assert_eq!(winners.len(), 1);
+        current = winners.remove(0);
+        let found = backend.stores.sessions.find(current.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&current));
+    }
+}
+
+pub(super) async fn of_many_updates_of_one_version_exactly_one_is_written(backend: &Backend) {
+    let alice = stored_user(&backend.stores, "alice").await;
+    let app = stored_client(&backend.stores).await;
+    let calls = (0..50).map(|turn| {
+        let stores = process(backend, turn);
+        let alice = User { username: format!("alice-{turn}"), ..alice.next() };
+        let app = Client { name: format!("app-{turn}"), ..app.next() };
+        async move {
+            let user = stores.users.update(&alice).await.unwrap();
+            (user, stores.clients.update(&app).await.unwrap(), alice.username, app.name)
+        }
+    });
+    let answers = all(calls).await;
+    let users: Vec<_> = answers.iter().filter(|answer| answer.0 == Update::Done).collect();
+    let clients: Vec<_> = answers.iter().filter(|answer| answer.1 == Update::Done).collect();
+    assert_eq!((users.len(), clients.len()), (1, 1));
+    let stale = |answer: &&(Update, Update, _, _)| answer.0 == Update::Stale;
+    assert_eq!(answers.iter().filter(stale).count(), 49);
+    let found = backend.stores.users.find(alice.id).await.unwrap().unwrap();
+    assert_eq!(found.username, users[0].2);
+    let found = backend.stores.clients.find(&app.id).await.unwrap().unwrap();
+    assert_eq!(found.name, clients[0].3);
+}
+
+pub(super) async fn of_many_users_of_one_name_exactly_one_is_added(backend: &Backend) {
+    for round in 0..5 {
+        let name = format!("alice-{round}");
+        let calls = (0..50).map(|turn| {
+            let (stores, user) = (process(backend, turn), user(&name));
+            async move { stores.users.insert(&user).await.unwrap().then_some(user) }
+        });
+        let winners: Vec<User> = all(calls).await.into_iter().flatten().collect();
+        assert_eq!(winners.len(), 1);
+        let found = backend.stores.users.find_by_name(&name).await.unwrap();
+        assert_eq!(found.as_ref(), winners.first());
+    }
+    assert_eq!(backend.stores.users.list(&Page::first(100)).await.unwrap().len(), 5);
+}
+
+/// Logins go on in both processes until they are refused; in their midst `end` does what ends them.
+/// Right after it, and for good, there is no session.
+async fn race<F: Future<Output = ()>>(
+    backend: &Backend,
+    user: Option<&User>,
+    client: &Client,
+    end: impl FnOnce() -> F,
+) {
+    let going = Arc::new(Notify::new());
+    let logins: Vec<_> = (0..6)
+        .map(|turn| {
+            let (stores, going) = (process(backend, turn), Arc::clone(&going));
+            let (user, client) = (user.cloned(), client.clone());
+            tokio::spawn(async move {
+                let mut count = 0;
+                while stores.sessions.insert(&session(user.as_ref(), &client)).await.unwrap() {
+                    count += 1;
+                    going.notify_one();
+                }
+                count
+            })
+        })
+        .collect();
+    going.notified().await;
+    end().await;
+    let filter = SessionFilter { user: user.map(|user| user.id), client: Some(client.id.clone()) };
+    let left = |stores: Stores| {
+        let filter = filter.clone();
+        async move { stores.sessions.list(&filter, &Page::first(1)).await.unwrap() }
+    };
+    assert_eq!(left(backend.stores.clone()).await, []);
+    assert_eq!(left(backend.other.clone()).await, []);
+    let mut count = 0;
+    for login in logins {
+        count += login.await.unwrap();
+    }
+    assert!(count > 0, "the race was none");
+    assert_eq!(left(backend.stores.clone()).await, []);
+    assert!(!backend.stores.sessions.insert(&session(user, client)).await.unwrap());
+}
+
+const ROUNDS: usize = 25;
+
+pub(super) async fn no_login_survives_a_new_generation_of_its_user(backend: &Backend) {
+    let app = stored_client(&backend.stores).await;
+    let mut alice = stored_user(&backend.stores, "alice").await;
+    for round in 0..ROUNDS {
+        // A new password in the even rounds, a disabling in the odd ones.
+        let next =
+            User { generation: alice.generation + 1, enabled: round % 2 == 0, ..alice.next() };
+        race(backend, Some(&alice), &app, || async {
+            let updated = process(backend, round / 2).users.update(&next).await.unwrap();
+            assert_eq!(updated, Update::Done);
+        })
+        .await;
+        alice = next;
+        if !alice.enabled {
+            alice = User { enabled: true, ..alice.next() };
+            assert_eq!(backend.stores.users.update(&alice).await.unwrap(), Update::Done);
+        }
+    }
+}
+
+pub(super) async fn no_login_survives_the_disabling_of_its_client(backend: &Backend) {
+    let mut app = stored_client(&backend.stores).await;
+    let alice = stored_user(&backend.stores, "alice").await;
+    for round in 0..ROUNDS {
+        let next = Client { generation: app.generation + 1, enabled: false, ..app.next() };
+        let user = (round % 2 == 0).then_some(&alice);
+        race(backend, user, &app, || async {
+            let updated = process(backend, round).clients.update(&next).await.unwrap();
+            assert_eq!(updated, Update::Done);
+        })
+        .await;
+        app = Client { enabled: true, ..next.next() };
+        assert_eq!(backend.stores.clients.update(&app).await.unwrap(), Update::Done);
+    }
+}
+
+pub(super) async fn no_login_survives_the_deletion_of_its_user(backend: &Backend) {
+    let app = stored_client(&backend.stores).await;
+    for round in 0..ROUNDS {
+        let alice = stored_user(&backend.stores, "alice").await;
+        race(backend, Some(&alice), &app, || async {
+            assert!(process(backend, round).users.delete(alice.id).await.unwrap());
+        })
+        .await;
+    }
+}
+
+pub(super) async fn no_login_survives_the_deletion_of_its_client(backend: &Backend) {
+    let alice = stored_user(&backend.stores, "alice").await;
+    for round in 0..ROUNDS {
+        let app = stored_client(&backend.stores).await;
+        let user = (round % 2 == 0).then_some(&alice);
+        race(backend, user, &app, || async {
+            assert!(process(backend, round).clients.delete(&app.id).await.unwrap());
+        })
+        .await;
+    }
+}
+
+pub(super) async fn a_refresh_in_progress_does_not_write_an_old_name_back(backend: &Backend) {
+    let app = stored_client(&backend.stores).await;
+    let mut alice = stored_user(&backend.stores, "alice").await;
+    let started = stored_session(&backend.stores, Some(&alice), &app).await;
+    for round in 0..ROUNDS {
+        let refreshes: Vec<_> = (0..4)
+            .map(|turn| {
+                let (stores, id) = (process(backend, turn), started.id);
+                tokio::spawn(async move {
+                    let read = stores.sessions.find(id).await.unwrap().unwrap();
+                    stores.sessions.replace(&read.next()).await.unwrap();
+                })
+            })
+            .collect();
+        alice = User { username: format!("alice-{round}"), ..alice.next() };
+        let updated = process(backend, round).users.update(&alice).await.unwrap();
+        assert_eq!(updated, Update::Done);
+        let name = |session: Option<Session>| session.unwrap().user.unwrap().username;
+        let found = backend.stores.sessions.find(started.id).await.unwrap();
+        assert_eq!(name(found), alice.username);
+        for refresh in refreshes {
+            refresh.await.unwrap();
+        }
+        let found = backend.other.sessions.find(started.id).await.unwrap();
+        assert_eq!(name(found), alice.username);
+    }
+}
+
+pub(super) async fn a_session_that_ended_is_not_written_back_by_a_replacement_in_progress(
+    backend: &Backend,
+) {
+    let app = stored_client(&backend.stores).await;
+    for round in 0..ROUNDS {
+        let started = stored_session(&backend.stores, None, &app).await;
+        let going = Arc::new(Notify::new());
+        let refreshes: Vec<_> = (0..4)
+            .map(|turn| {
+                let (stores, going) = (process(backend, turn), Arc::clone(&going));
+                let id = started.id;
+                tokio::spawn(async move {
+                    while let Some(read) = stores.sessions.find(id).await.unwrap() {
+                        if stores.sessions.replace(&read.next()).await.unwrap() {
+                            going.notify_one();
+                        }
+                    }
+                })
+            })
+            .collect();
+        going.notified().await;
+        assert!(process(backend, round).sessions.end(started.id).await.unwrap());
+        for refresh in refreshes {
+            refresh.await.unwrap();
+        }
+        assert_eq!(backend.stores.sessions.find(started.id).await.unwrap(), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! Users, clients and sessions to put into a store.
+
+use std::time::Duration;
+
+use sentinel::domain::{
+    Client, ClientId, ClientKind, Digest, Grant, Lifetimes, NewSession, PasswordHash, Scope,
+    Session, SessionUser, User, UserId,
+};
+use sentinel::store::{Page, SessionFilter, Stores};
+
+use crate::helpers::START;
+
+pub(super) const LIFETIMES: Lifetimes = Lifetimes {
+    access_token: Duration::from_secs(3600),
+    refresh_idle: Duration::from_secs(30 * 86_400),
+    session: Duration::from_secs(180 * 86_400),
+    refresh_grace: Duration::from_secs(30),
+};
+
+pub(super) fn user(name: &str) -> User {
+    User {
+        id: UserId::from_bytes(rand::random()),
+        username: name.to_owned(),
+        password: PasswordHash::own("$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaA".to_owned()),
+        scopes: None,
+        enabled: true,
+        generation: 0,
+        version: 0,
+        created_at: START,
+        updated_at: START,
+    }
+}
+
+pub(super) fn client() -> Client {
+    Client {
+        id: ClientId::generate(),
+        name: "an app".to_owned(),
+        kind: ClientKind::Confidential(Digest::of(b"secret")),
+        grants: Grant::ALL.into(),
+        scopes: scope("read write"),
+        default_scopes: scope("read"),
+        access_token_ttl: None,
+        refresh_idle_ttl: None,
+        session_ttl: None,
+        introspection: false,
+        enabled: true,
+        generation: 0,
+        version: 0,
+        created_at: START,
+        updated_at: START,
+    }
+}
+
+/// A login that saw these; not yet in a store.
+pub(super) fn session(user: Option<&User>, client: &Client) -> Session {
+    let new = NewSession {
+        user: user.map(|user| SessionUser {
+            id: user.id,
+            username: user.username.clone(),
+            generation: user.generation,
+        }),
+        client_id: client.id.clone(),
+        client_generation: client.generation,
+        scope: client.default_scopes.clone(),
+        refreshable: user.is_some(),
+    };
+    Session::start(new, &LIFETIMES, START).0
+}
+
+pub(super) fn scope(text: &str) -> Scope {
+    text.parse().unwrap()
+}
+
+/// The record's next version, otherwise unchanged.
+pub(super) trait Next {
+    fn next(&self) -> Self;
+}
+
+macro_rules! next {
+    ($($kind:ty),*) => {
+        $(impl Next for $kind {
+            fn next(&self) -> Self {
+                Self { version: self.version + 1, ..self.clone() }
+            }
+        })*
+    };
+}
+
+next!(User, Client, Session);
+
+pub(super) async fn stored_user(stores: &Stores, name: &str) -> User {
+    let user = user(name);
+    assert!(stores.users.insert(&user).await.unwrap());
+    user
+}
+
+pub(super) async fn stored_client(stores: &Stores) -> Client {
+    let client = client();
+    assert!(stores.clients.insert(&client).await.unwrap());
+    client
+}
+
+pub(super) async fn stored_session(
+    stores: &Stores,
+    user: Option<&User>,
+    client: &Client,
+) -> Session {
+    let session = session(user, client);
+    assert!(stores.sessions.insert(&session).await.unwrap());
+    session
+}
+
+/// How many sessions there are of a user.
+pub(super) async fn count_of(stores: &Stores, user: &User) -> usize {
+    let filter = SessionFilter { user: Some(user.id), client: None };
+    stores.sessions.list(&filter, &Page::first(10_000)).await.unwrap().len()
+}
+
+pub(super) async fn is_alive(stores: &Stores, session: &Session) -> bool {
+    stores.sessions.find(session.id).await.unwrap().is_some()
+}

@@ -1,0 +1,228 @@
+//! `SessionStore`.
+
+use std::time::Duration;
+
+use sentinel::domain::{Client, Session, SessionId, SessionUser, Timestamp, User};
+use sentinel::store::{Page, SessionFilter, Stores, Update};
+
+use super::Backend;
+use super::samples::{
+    LIFETIMES, Next, client, is_alive, session, stored_client, stored_session, stored_user, user,
+};
+use crate::helpers::START;
+
+pub(super) async fn a_session_starts_while_its_user_and_its_client_are_as_they_were(
+    Backend { stores, .. }: &Backend,
+) {
+    let alice = User { generation: 4, ..user("alice") };
+    let disabled_user = User { enabled: false, ..user("bob") };
+    let app = Client { generation: 6, ..client() };
+    let disabled_client = Client { enabled: false, ..client() };
+    for user in [&alice, &disabled_user] {
+        assert!(stores.users.insert(user).await.unwrap());
+    }
+    for client in [&app, &disabled_client] {
+        assert!(stores.clients.insert(client).await.unwrap());
+    }
+    let of = |user: &User, client: &Client| session(Some(user), client);
+    let refused = [
+        ("unknown user", of(&user("nobody"), &app)),
+        ("disabled user", of(&disabled_user, &app)),
+        ("user before a change", of(&User { generation: 3, ..alice.clone() }, &app)),
+        ("user after a change", of(&User { generation: 5, ..alice.clone() }, &app)),
+        ("unknown client", of(&alice, &client())),
+        ("disabled client", of(&alice, &disabled_client)),
+        ("client before a change", of(&alice, &Client { generation: 5, ..app.clone() })),
+        ("client after a change", of(&alice, &Client { generation: 7, ..app.clone() })),
+        ("unknown client by itself", session(None, &client())),
+        ("disabled client by itself", session(None, &disabled_client)),
+        ("changed client by itself", session(None, &Client { generation: 5, ..app.clone() })),
+    ];
+    for (why, session) in refused {
+        assert!(!stores.sessions.insert(&session).await.unwrap(), "{why}");
+        assert!(!is_alive(stores, &session).await, "{why}");
+    }
+    let fine = stored_session(stores, Some(&alice), &app).await;
+    assert_eq!(stores.sessions.find(fine.id).await.unwrap(), Some(fine));
+}
+
+pub(super) async fn a_client_may_have_a_session_without_a_user(Backend { stores, .. }: &Backend) {
+    let app = stored_client(stores).await;
+    let session = stored_session(stores, None, &app).await;
+    assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
+}
+
+pub(super) async fn a_replacement_needs_the_version_before_it(Backend { stores, .. }: &Backend) {
+    let app = stored_client(stores).await;
+    let first = stored_session(stores, None, &app).await;
+    let untouched = stored_session(stores, None, &app).await;
+    let second = Session { access: Vec::new(), ..first.next() };
+    assert!(stores.sessions.replace(&second).await.unwrap());
+    assert_eq!(stores.sessions.find(first.id).await.unwrap(), Some(second.clone()));
+    for version in [0, 1, 3, 100] {
+        let wrong = Session { version, ..first.clone() };
+        assert!(!stores.sessions.replace(&wrong).await.unwrap(), "{version}");
+    }
+    assert_eq!(stores.sessions.find(first.id).await.unwrap(), Some(second));
+    assert_eq!(stores.sessions.find(untouched.id).await.unwrap(), Some(untouched));
+}
+
+pub(super) async fn a_session_that_has_ended_stays_so(Backend { stores, .. }: &Backend) {
+    let app = stored_client(stores).await;
+    let ended = stored_session(stores, None, &app).await;
+    let other = stored_session(stores, None, &app).await;
+    assert!(stores.sessions.end(ended.id).await.unwrap());
+    assert!(!is_alive(stores, &ended).await);
+    assert!(!stores.sessions.replace(&ended.next()).await.unwrap());
+    assert!(!is_alive(stores, &ended).await);
+    assert!(!stores.sessions.end(ended.id).await.unwrap());
+    assert!(is_alive(stores, &other).await);
+}
+
+/// Two users, two clients: a session of each pair, and one of each client alone.
+async fn six(stores: &Stores) -> (Vec<User>, Vec<Client>, Vec<Session>) {
+    let users = vec![stored_user(stores, "alice").await, stored_user(stores, "bob").await];
+    let clients = vec![stored_client(stores).await, stored_client(stores).await];
+    let mut sessions = Vec::new();
+    for client in &clients {
+        sessions.push(stored_session(stores, None, client).await);
+        for user in &users {
+            sessions.push(stored_session(stores, Some(user), client).await);
+        }
+    }
+    sessions.sort_unstable_by_key(|session| session.id);
+    (users, clients, sessions)
+}
+
+fn fits(filter: &SessionFilter, session: &Session) -> bool {
+    let user = session.user.as_ref().map(|user: &SessionUser| user.id);
+    filter.user.is_none_or(|wanted| user == Some(wanted))
+        && filter.client.as_ref().is_none_or(|wanted| session.client_id == *wanted)
+}
+
+fn filters(users: &[User], clients: &[Client]) -> [(SessionFilter, usize); 5] {
+    let (user, client) = (Some(users[0].id), Some(clients[1].id.clone()));
+    [
+        (SessionFilter { user, client: client.clone() }, 1),
+        (SessionFilter { user, client: None }, 2),
+        (SessionFilter { user: None, client }, 3),
+        (SessionFilter { user: Some(user_of_nobody()), client: None }, 0),
+        (SessionFilter::default(), 6),
+    ]
+}
+
+fn user_of_nobody() -> sentinel::domain::UserId {
+    user("nobody").id
+}
+
+pub(super) async fn sessions_end_by_user_by_client_by_both_and_all(
+    Backend { stores, .. }: &Backend,
+) {
+    for turn in 0..5 {
+        let (users, clients, sessions) = six(stores).await;
+        let (filter, count) = filters(&users, &clients)[turn].clone();
+        assert_eq!(stores.sessions.end_all(&filter).await.unwrap(), count as u64, "{filter:?}");
+        for session in &sessions {
+            assert_eq!(is_alive(stores, session).await, !fits(&filter, session), "{filter:?}");
+        }
+        assert_eq!(stores.sessions.end_all(&filter).await.unwrap(), 0, "{filter:?}");
+        for user in users {
+            assert!(stores.users.delete(user.id).await.unwrap());
+        }
+        for client in clients {
+            assert!(stores.clients.delete(&client.id).await.unwrap());
+        }
+    }
+}
+
+pub(super) async fn sessions_are_listed_by_id_page_by_page_through_filters(
+    Backend { stores, .. }: &Backend,
+) {
+    let (users, clients, sessions) = six(stores).await;
+    for (filter, count) in filters(&users, &clients) {
+        let wanted: Vec<_> = sessions.iter().filter(|session| fits(&filter, session)).collect();
+        assert_eq!(wanted.len(), count);
+        for limit in [1, 2, 6, 100] {
+            let mut seen: Vec<Session> = Vec::new();
+            let mut page = Page::first(limit);
+            loop {
+                let sessions = stores.sessions.list(&filter, &page).await.unwrap();
+                assert!(sessions.len() <= limit as usize);
+                let Some(last) = sessions.last() else { break };
+                page.after = Some(last.id.to_string());
+                seen.extend(sessions);
+            }
+            assert_eq!(seen.iter().collect::<Vec<_>>(), wanted, "{filter:?} by {limit}");
+        }
+        assert_eq!(stores.sessions.list(&filter, &Page::first(0)).await.unwrap(), []);
+    }
+    // The page before may end with a session that is over by now.
+    let gone = SessionId::from_bytes([0; 12]);
+    let page = Page { after: Some(gone.to_string()), limit: 100 };
+    let all = stores.sessions.list(&SessionFilter::default(), &page).await.unwrap();
+    assert_eq!(all, sessions);
+}
+
+pub(super) async fn a_purge_removes_what_is_over_and_nothing_else(
+    Backend { stores, .. }: &Backend,
+) {
+    let app = stored_client(stores).await;
+    let alice = stored_user(stores, "alice").await;
+    let second = Duration::from_secs(1);
+    // Without a refresh token it lasts as long as its access token, else as long as that.
+    let short = stored_session(stores, None, &app).await;
+    let long = stored_session(stores, Some(&alice), &app).await;
+    assert_eq!(stores.sessions.purge(START, 100).await.unwrap(), 0);
+    let end = START.plus(LIFETIMES.access_token);
+    let before_end = Timestamp::from_millis(end.as_millis() - 1);
+    assert_eq!(stores.sessions.purge(before_end, 100).await.unwrap(), 0);
+    assert!(is_alive(stores, &short).await);
+    assert_eq!(stores.sessions.purge(end.plus(second), 100).await.unwrap(), 1);
+    assert!(!is_alive(stores, &short).await && is_alive(stores, &long).await);
+
+    // A refresh makes it last longer, and what was thought before no longer counts.
+    let end = START.plus(LIFETIMES.refresh_idle);
+    let mut later = long.next();
+    later.refresh.as_mut().unwrap().idle_ends_at = end.plus(second * 10);
+    assert!(stores.sessions.replace(&later).await.unwrap());
+    assert_eq!(stores.sessions.purge(end.plus(second), 100).await.unwrap(), 0);
+    assert_eq!(stores.sessions.purge(end.plus(second * 11), 100).await.unwrap(), 1);
+    assert!(!is_alive(stores, &long).await);
+    assert!(!stores.sessions.replace(&later.next()).await.unwrap());
+    assert!(stores.users.find(alice.id).await.unwrap().is_some());
+}
+
+pub(super) async fn a_purge_removes_no_more_than_its_limit(Backend { stores, .. }: &Backend) {
+    let app = stored_client(stores).await;
+    for _ in 0..7 {
+        stored_session(stores, None, &app).await;
+    }
+    let over = START.plus(LIFETIMES.session * 2);
+    for (limit, removed) in [(0, 0), (3, 3), (3, 3), (3, 1), (3, 0)] {
+        assert_eq!(stores.sessions.purge(over, limit).await.unwrap(), removed);
+    }
+}
+
+pub(super) async fn another_process_sees_every_write_at_once(
+    Backend { stores, other, .. }: &Backend,
+) {
+    for (here, there) in [(stores, other), (other, stores)] {
+        let alice = stored_user(here, "alice").await;
+        let app = stored_client(here).await;
+        for round in 0..20 {
+            let session = stored_session(here, Some(&alice), &app).await;
+            assert_eq!(there.sessions.find(session.id).await.unwrap().as_ref(), Some(&session));
+            let next = Session { access: Vec::new(), ..session.next() };
+            assert!(there.sessions.replace(&next).await.unwrap(), "round {round}");
+            assert_eq!(here.sessions.find(session.id).await.unwrap(), Some(next));
+            assert!(here.sessions.end(session.id).await.unwrap());
+            assert!(!is_alive(there, &session).await);
+        }
+        let session = stored_session(here, Some(&alice), &app).await;
+        let alice = User { generation: 1, ..alice.next() };
+        assert_eq!(there.users.update(&alice).await.unwrap(), Update::Done);
+        assert!(!is_alive(here, &session).await);
+        assert!(!here.sessions.insert(&session).await.unwrap());
+        assert!(here.users.delete(alice.id).await.unwrap());
+    }
+}

@@ -1,0 +1,263 @@
+//! `UserStore`.
+
+use sentinel::domain::{PasswordHash, Timestamp, User};
+use sentinel::store::{Page, Update};
+
+use super::Backend;
+use super::samples::{
+    Next, count_of, is_alive, scope, session, stored_client, stored_session, stored_user, user,
+};
+
+pub(super) async fn a_user_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
+    let users = [
+        user("alice"),
+        User {
+            password: PasswordHash::imported("$2y$05$abcdefghijklmnopqrstuv".to_owned()),
+            scopes: Some(scope("write read")),
+            enabled: false,
+            generation: 7,
+            version: 9,
+            created_at: Timestamp::from_millis(-1),
+            updated_at: Timestamp::from_millis(1_767_225_600_123),
+            ..user("bob")
+        },
+        User { scopes: Some(scope("")), ..user("carol") },
+    ];
+    for user in &users {
+        assert!(stores.users.insert(user).await.unwrap());
+    }
+    for user in &users {
+        assert_eq!(stores.users.find(user.id).await.unwrap().as_ref(), Some(user));
+        let by_name = stores.users.find_by_name(&user.username).await.unwrap();
+        assert_eq!(by_name.as_ref(), Some(user));
+    }
+    assert_eq!(stores.users.find(user("x").id).await.unwrap(), None);
+    assert_eq!(stores.users.find_by_name("nobody").await.unwrap(), None);
+}
+
+pub(super) async fn names_are_compared_byte_by_byte(Backend { stores, .. }: &Backend) {
+    let long = "\u{1f511}x".repeat(2000);
+    let longer = format!("{long}y");
+    // The same letter, composed and decomposed; the same digits, as a number would be read.
+    let names = [
+        "alice", "Alice", "ALICE", "alice ", " alice", "\u{e4}", "a\u{308}", "\u{c4}", "a\0b",
+        "a\0c", "a\0", "a", "1", "1.0", "01", "%", "_", "'", "\"", "$where", "x'00'", &long,
+        &longer,
+    ];
+    for name in names {
+        assert!(stores.users.insert(&user(name)).await.unwrap(), "{name:?}");
+    }
+    for name in names {
+        let found = stores.users.find_by_name(name).await.unwrap().unwrap();
+        assert_eq!(found.username, name);
+        assert!(!stores.users.insert(&user(name)).await.unwrap(), "{name:?} twice");
+    }
+    for name in ["aLICE", "A", "a\0B", "a\0b\0", "alice  ", "al%", "", &long[..10]] {
+        assert_eq!(stores.users.find_by_name(name).await.unwrap(), None, "{name:?}");
+    }
+    assert_eq!(stores.users.list(&Page::first(100)).await.unwrap().len(), names.len());
+}
+
+pub(super) async fn a_name_belongs_to_one_user(Backend { stores, .. }: &Backend) {
+    let first = stored_user(stores, "alice").await;
+    let second = user("alice");
+    assert!(!stores.users.insert(&second).await.unwrap());
+    assert_eq!(stores.users.find(second.id).await.unwrap(), None);
+    assert_eq!(stores.users.find_by_name("alice").await.unwrap(), Some(first.clone()));
+    // A name that was given up can be had again.
+    let renamed = User { username: "alicia".to_owned(), ..first.next() };
+    assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
+    assert!(stores.users.insert(&second).await.unwrap());
+    assert!(stores.users.delete(second.id).await.unwrap());
+    stored_user(stores, "alice").await;
+}
+
+pub(super) async fn users_are_listed_by_name_page_by_page(Backend { stores, .. }: &Backend) {
+    assert_eq!(stores.users.list(&Page::first(10)).await.unwrap(), []);
+    let mut names = ["b", "a", "A", "\u{e9}", "z", "a\0", "\u{1f511}", "\u{ffff}", "aa", "B"];
+    for name in names {
+        stored_user(stores, name).await;
+    }
+    names.sort_unstable_by_key(|name| name.as_bytes());
+    for limit in [1, 2, 3, 9, 10, 11, u32::MAX] {
+        let mut seen = Vec::new();
+        let mut page = Page::first(limit);
+        loop {
+            let users = stores.users.list(&page).await.unwrap();
+            assert!(users.len() <= limit as usize);
+            let Some(last) = users.last() else { break };
+            page.after = Some(last.username.clone());
+            seen.extend(users.into_iter().map(|user| user.username));
+        }
+        assert_eq!(seen, names, "by {limit}");
+    }
+    assert_eq!(stores.users.list(&Page::first(0)).await.unwrap(), []);
+    // The page before may end with somebody who is gone by now.
+    let behind = Page { after: Some("aaa".to_owned()), limit: 2 };
+    let users = stores.users.list(&behind).await.unwrap();
+    assert_eq!(users.iter().map(|user| &user.username).collect::<Vec<_>>(), ["b", "z"]);
+}
+
+pub(super) async fn an_update_replaces_exactly_the_version_before_it(
+    Backend { stores, .. }: &Backend,
+) {
+    let first = stored_user(stores, "alice").await;
+    let second = User {
+        username: "alicia".to_owned(),
+        password: PasswordHash::imported("$2b$05$other".to_owned()),
+        scopes: Some(scope("read")),
+        enabled: false,
+        generation: 3,
+        updated_at: Timestamp::from_millis(5),
+        ..first.next()
+    };
+    assert_eq!(stores.users.update(&second).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.find(first.id).await.unwrap(), Some(second.clone()));
+    for version in [0, 1, 3, 4, 100] {
+        let wrong = User { username: "eve".to_owned(), version, ..second.clone() };
+        assert_eq!(stores.users.update(&wrong).await.unwrap(), Update::Stale, "{version}");
+    }
+    assert_eq!(stores.users.find(first.id).await.unwrap(), Some(second));
+    assert_eq!(stores.users.update(&user("nobody").next()).await.unwrap(), Update::Stale);
+}
+
+pub(super) async fn an_update_to_a_taken_name_changes_nothing(Backend { stores, .. }: &Backend) {
+    let client = stored_client(stores).await;
+    let alice = stored_user(stores, "alice").await;
+    let bob = stored_user(stores, "bob").await;
+    let session = stored_session(stores, Some(&bob), &client).await;
+    let greedy = User { username: "alice".to_owned(), generation: 1, ..bob.next() };
+    assert_eq!(stores.users.update(&greedy).await.unwrap(), Update::NameTaken);
+    assert_eq!(stores.users.find(bob.id).await.unwrap(), Some(bob.clone()));
+    assert_eq!(stores.users.find_by_name("alice").await.unwrap(), Some(alice));
+    assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
+    // One's own name is not taken, nor is it in another case.
+    let other_case = User { username: "Alice".to_owned(), ..bob.next() };
+    assert_eq!(stores.users.update(&bob.next()).await.unwrap(), Update::Done);
+    let other_case = User { version: 2, ..other_case };
+    assert_eq!(stores.users.update(&other_case).await.unwrap(), Update::Done);
+}
+
+pub(super) async fn a_new_name_reaches_the_sessions_of_that_user_alone(
+    Backend { stores, .. }: &Backend,
+) {
+    let client = stored_client(stores).await;
+    let alice = stored_user(stores, "alice").await;
+    let bob = stored_user(stores, "bob").await;
+    let mut of_alice = Vec::new();
+    for _ in 0..3 {
+        of_alice.push(stored_session(stores, Some(&alice), &client).await);
+    }
+    let of_bob = stored_session(stores, Some(&bob), &client).await;
+    let of_client = stored_session(stores, None, &client).await;
+    let renamed = User { username: "alicia\0\u{1f511}".to_owned(), ..alice.next() };
+    assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
+    for before in of_alice {
+        let after = stores.sessions.find(before.id).await.unwrap().unwrap();
+        assert!(after.version > before.version);
+        assert_eq!(after.user.as_ref().unwrap().username, renamed.username);
+        // What was decided before the renaming is decided again.
+        assert!(!stores.sessions.replace(&before.next()).await.unwrap());
+        assert!(stores.sessions.replace(&after.next()).await.unwrap());
+    }
+    for session in [of_bob, of_client] {
+        assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
+    }
+}
+
+/// The login read the user before the renaming, and comes to the store after it.
+pub(super) async fn a_login_in_progress_does_not_bring_an_old_name_back(
+    Backend { stores, .. }: &Backend,
+) {
+    let client = stored_client(stores).await;
+    let alice = stored_user(stores, "alice").await;
+    let started = session(Some(&alice), &client);
+    let renamed = User { username: "alicia".to_owned(), ..alice.next() };
+    assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
+    // It may be refused, too.
+    if stores.sessions.insert(&started).await.unwrap() {
+        let found = stores.sessions.find(started.id).await.unwrap().unwrap();
+        assert_eq!(found.user.unwrap().username, "alicia");
+    }
+}
+
+pub(super) async fn a_new_generation_ends_the_sessions_of_that_user_alone(
+    Backend { stores, .. }: &Backend,
+) {
+    let client = stored_client(stores).await;
+    let alice = stored_user(stores, "alice").await;
+    let bob = stored_user(stores, "bob").await;
+    let old = stored_session(stores, Some(&alice), &client).await;
+    let of_bob = stored_session(stores, Some(&bob), &client).await;
+    let of_client = stored_session(stores, None, &client).await;
+    let alice = User { generation: 1, ..alice.next() };
+    assert_eq!(stores.users.update(&alice).await.unwrap(), Update::Done);
+    assert!(!is_alive(stores, &old).await);
+    assert!(is_alive(stores, &of_bob).await && is_alive(stores, &of_client).await);
+    assert!(!stores.sessions.insert(&old).await.unwrap());
+    let new = stored_session(stores, Some(&alice), &client).await;
+    assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Done);
+    assert!(is_alive(stores, &new).await);
+}
+
+pub(super) async fn an_update_without_a_new_generation_ends_no_session(
+    Backend { stores, .. }: &Backend,
+) {
+    let client = stored_client(stores).await;
+    let alice = stored_user(stores, "alice").await;
+    let session = stored_session(stores, Some(&alice), &client).await;
+    let limited = User { scopes: Some(scope("read")), ..alice.next() };
+    assert_eq!(stores.users.update(&limited).await.unwrap(), Update::Done);
+    assert!(is_alive(stores, &session).await);
+    // A stale one ends none either, whatever it says.
+    let stale = User { generation: 9, ..alice.next() };
+    assert_eq!(stores.users.update(&stale).await.unwrap(), Update::Stale);
+    assert!(is_alive(stores, &session).await);
+}
+
+pub(super) async fn a_stronger_hash_replaces_only_the_hash_it_was_made_from(
+    Backend { stores, .. }: &Backend,
+) {
+    let client = stored_client(stores).await;
+    let weak = PasswordHash::imported("$2b$05$weak".to_owned());
+    let strong = PasswordHash::own("$argon2id$strong".to_owned());
+    let other = PasswordHash::own("$argon2id$other".to_owned());
+    let alice = User { password: weak.clone(), ..user("alice") };
+    let bob = User { password: weak.clone(), ..user("bob") };
+    assert!(stores.users.insert(&alice).await.unwrap());
+    assert!(stores.users.insert(&bob).await.unwrap());
+    let session = stored_session(stores, Some(&alice), &client).await;
+
+    assert!(!stores.users.upgrade_password(alice.id, &other, &strong).await.unwrap());
+    assert!(!stores.users.upgrade_password(user("x").id, &weak, &strong).await.unwrap());
+    assert_eq!(stores.users.find(alice.id).await.unwrap(), Some(alice.clone()));
+
+    assert!(stores.users.upgrade_password(alice.id, &weak, &strong).await.unwrap());
+    let upgraded = stores.users.find(alice.id).await.unwrap().unwrap();
+    assert_eq!(upgraded.password, strong);
+    assert_eq!(upgraded.generation, alice.generation);
+    assert_eq!(stores.users.find(bob.id).await.unwrap(), Some(bob));
+    assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
+    assert!(!stores.users.upgrade_password(alice.id, &weak, &other).await.unwrap());
+    // An edit that was begun before would put the weak hash back.
+    assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Stale);
+}
+
+pub(super) async fn a_deleted_user_is_gone_with_all_sessions(Backend { stores, .. }: &Backend) {
+    let client = stored_client(stores).await;
+    let alice = stored_user(stores, "alice").await;
+    let bob = stored_user(stores, "bob").await;
+    let of_bob = stored_session(stores, Some(&bob), &client).await;
+    let of_client = stored_session(stores, None, &client).await;
+    for _ in 0..3 {
+        stored_session(stores, Some(&alice), &client).await;
+    }
+    assert!(stores.users.delete(alice.id).await.unwrap());
+    assert!(!stores.users.delete(alice.id).await.unwrap());
+    assert_eq!(stores.users.find(alice.id).await.unwrap(), None);
+    assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
+    assert_eq!(count_of(stores, &alice).await, 0);
+    assert!(is_alive(stores, &of_bob).await && is_alive(stores, &of_client).await);
+    assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Stale);
+}

@@ -1,0 +1,125 @@
+//! Rules about the source itself: which layer may import which, and that documents name real files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The layers, inner ones first; each may import those before it. `settings` is plain data that the
+/// ones from `store` on may read.
+const LAYERS: [&[&str]; 7] = [
+    &["settings", "domain"],
+    &["password"],
+    &["store"],
+    &["oauth", "admin"],
+    &["web"],
+    &["app", "telemetry"],
+    &["cli"],
+];
+
+/// Modules that may not know the settings, since those are turned into their own policies in `app`.
+const WITHOUT_SETTINGS: [&str; 5] = ["domain", "password", "oauth", "admin", "web"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The top-level module that a file belongs to.
+fn module_of(path: &Path) -> String {
+    let relative = path.strip_prefix(root().join("src")).unwrap();
+    relative.components().next().unwrap().as_os_str().to_str().unwrap().replace(".rs", "")
+}
+
+fn layer_of(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// The modules that a text imports: every `crate::NAME`, braces included.
+fn imports(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        let rest = &text[at + "crate::".len()..];
+        let names = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap(),
+            None => rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap(),
+        };
+        found.extend(names.split(',').map(|name| {
+            name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned()
+        }));
+    }
+    found.retain(|name| !name.is_empty());
+    found
+}
+
+#[test]
+fn imports_go_one_way() {
+    let mut checked = 0;
+    for path in sources(&root().join("src")) {
+        let module = module_of(&path);
+        if ["lib", "main"].contains(&module.as_str()) {
+            continue;
+        }
+        let own = layer_of(&module).unwrap_or_else(|| panic!("{module} is in no layer"));
+        for import in imports(&fs::read_to_string(&path).unwrap()) {
+            let other = layer_of(&import).unwrap_or_else(|| panic!("{import} is in no layer"));
+            let fine = other < own || import == module;
+            assert!(fine, "{} imports {import}", path.display());
+            let plain = import != "settings" || !WITHOUT_SETTINGS.contains(&module.as_str());
+            assert!(plain || import == module, "{} imports settings", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "only {checked} imports were found");
+}
+
+#[test]
+fn imports_in_braces_are_seen() {
+    assert_eq!(imports("use crate::{web, app::x};use crate::cli::y;"), ["web", "app", "cli"]);
+}
+
+#[test]
+fn protocols_know_no_http_framework_and_domains_no_runtime() {
+    for (module, forbidden) in [
+        ("domain", &["tokio", "actix", "rusqlite", "std::fs", "std::net"][..]),
+        ("password", &["actix", "rusqlite"]),
+        ("store", &["actix"]),
+        ("oauth", &["actix", "rusqlite"]),
+        ("admin", &["actix", "rusqlite"]),
+        ("web", &["rusqlite"]),
+    ] {
+        for path in sources(&root().join("src").join(module)) {
+            let text = fs::read_to_string(&path).unwrap();
+            let code: Vec<_> = text.lines().filter(|line| !line.trim().starts_with("//")).collect();
+            for name in forbidden {
+                assert!(!code.join("\n").contains(name), "{} uses {name}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_paths_that_architecture_names_exist() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut checked = 0;
+    for name in text.split('`').skip(1).step_by(2) {
+        let is_path = name.contains('/') || name.ends_with(".rs") || name.ends_with(".md");
+        let is_file = is_path && !name.starts_with('/') && !name.contains([' ', '*', '{', ':']);
+        if is_file {
+            assert!(root().join(name).exists(), "ARCHITECTURE.md names {name}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "only {checked} paths were found");
+    assert!(text.lines().count() <= 120);
+}

@@ -1,0 +1,122 @@
+//! TLS, as `curl` and `openssl` see it.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::helpers::{Process, sentinel};
+
+fn run(folder: &Path, program: &str, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(program).args(arguments).current_dir(folder).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Asks `/healthz` over TLS, trusting only `cert`; the protocol and the status.
+fn ask(folder: &Path, process: &Process, cert: &str, more: &[&str]) -> (bool, String) {
+    let port = process.address.rsplit(':').next().unwrap();
+    let url = format!("https://localhost:{port}/healthz");
+    let mut arguments =
+        vec!["-sS", "--cacert", cert, "-o", "/dev/null", "-w", "%{http_version} %{http_code}"];
+    arguments.extend_from_slice(more);
+    arguments.push(&url);
+    run(folder, "curl", &arguments)
+}
+
+fn generate(folder: &Path, name: &str, algorithm: &[&str], convert: Option<&[&str]>) {
+    let (key, cert) = (format!("{name}-key.pem"), format!("{name}-cert.pem"));
+    let mut arguments = vec!["req", "-x509", "-nodes", "-subj", "/CN=test", "-days", "30"];
+    arguments.extend(["-addext", "subjectAltName=DNS:localhost", "-keyout", &key, "-out", &cert]);
+    arguments.extend_from_slice(algorithm);
+    let (good, text) = run(folder, "openssl", &arguments);
+    assert!(good, "{text}");
+    if let Some(convert) = convert {
+        let mut arguments = convert.to_vec();
+        arguments.extend(["-in", &key, "-out", &key]);
+        let (good, text) = run(folder, "openssl", &arguments);
+        assert!(good, "{text}");
+    }
+}
+
+fn serve(folder: &Path, name: &str) -> Process {
+    let cert = format!("tls.cert={name}-cert.pem");
+    let key = format!("tls.key={name}-key.pem");
+    Process::serve(folder, &["--set", "tls.mode=files", "--set", &cert, "--set", &key])
+}
+
+#[test]
+fn rsa_and_ec_keys_in_every_pem_form_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let rsa = ["-newkey", "rsa:2048"];
+    let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+    generate(folder, "rsa-pkcs8", &rsa, None);
+    generate(folder, "rsa-pkcs1", &rsa, Some(&["rsa", "-traditional"]));
+    generate(folder, "ec-pkcs8", &ec, None);
+    generate(folder, "ec-sec1", &ec, Some(&["ec"]));
+    for (name, marker) in [
+        ("rsa-pkcs8", "BEGIN PRIVATE KEY"),
+        ("rsa-pkcs1", "BEGIN RSA PRIVATE KEY"),
+        ("ec-pkcs8", "BEGIN PRIVATE KEY"),
+        ("ec-sec1", "BEGIN EC PRIVATE KEY"),
+    ] {
+        let key = std::fs::read_to_string(folder.join(format!("{name}-key.pem"))).unwrap();
+        assert!(key.contains(marker), "{name} is not what it should be");
+        let process = serve(folder, name);
+        let cert = format!("{name}-cert.pem");
+        assert_eq!(ask(folder, &process, &cert, &[]), (true, "2 200".to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn only_tls_1_2_and_1_3_and_http_1_1_and_2_are_spoken() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let process = Process::serve(folder, &["--set", "tls.mode=self-signed"]);
+    let cert = "data/self-signed-cert.pem";
+    for (option, expected) in [
+        (&["--http1.1"][..], "1.1 200"),
+        (&["--http2"], "2 200"),
+        (&["--tls-max", "1.2"], "2 200"),
+        (&["--tlsv1.3"], "2 200"),
+    ] {
+        assert_eq!(ask(folder, &process, cert, option), (true, expected.to_owned()), "{option:?}");
+    }
+    let old = ["--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0"];
+    assert!(!ask(folder, &process, cert, &old).0);
+}
+
+#[test]
+fn a_self_signed_certificate_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = || std::fs::read(folder.path().join("data/self-signed-cert.pem")).unwrap();
+    let mut process = Process::serve(folder.path(), &["--set", "tls.mode=self-signed"]);
+    assert_eq!(process.terminate(), Some(0));
+    let first = read();
+    let _process = Process::serve(folder.path(), &["--set", "tls.mode=self-signed"]);
+    assert_eq!(read(), first);
+}
+
+#[test]
+fn a_bad_certificate_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    generate(folder, "one", &["-newkey", "rsa:2048"], None);
+    generate(folder, "two", &["-newkey", "rsa:2048"], None);
+    std::fs::write(folder.join("empty.pem"), "").unwrap();
+    for (cert, key, named) in [
+        ("missing.pem", "one-key.pem", "missing.pem"),
+        ("empty.pem", "one-key.pem", "empty.pem"),
+        ("one-cert.pem", "missing.pem", "missing.pem"),
+        ("one-cert.pem", "empty.pem", "empty.pem"),
+        ("one-cert.pem", "one-cert.pem", "one-cert.pem"),
+        ("one-cert.pem", "two-key.pem", "two-key.pem"),
+    ] {
+        let (cert, key) = (format!("tls.cert={cert}"), format!("tls.key={key}"));
+        let mut command = sentinel(folder);
+        command.args(["serve", "--bind", "127.0.0.1:0", "--set", "tls.mode=files"]);
+        let output = command.args(["--set", &cert, "--set", &key]).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{text}");
+        assert!(text.lines().count() == 1 && text.contains(named), "{text}");
+    }
+}
