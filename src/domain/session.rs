@@ -195,15 +195,21 @@ impl Session {
             // A session without refresh tokens: this one was never issued.
             return RefreshOutcome::Expired;
         };
-        if now >= chain.idle_ends_at {
-            return RefreshOutcome::Expired;
-        }
+        let over = now >= chain.idle_ends_at;
         let digest = presented.verifier.digest();
         if chain.current == digest {
-            return self.rotate(presented, digest, scope, lifetimes, now);
+            return if over {
+                RefreshOutcome::Expired
+            } else {
+                self.rotate(presented, digest, scope, lifetimes, now)
+            };
         }
         match &chain.used {
-            Some(used) if used.digest == digest && now < used.at.plus(lifetimes.refresh_grace) => {
+            Some(used)
+                if used.digest == digest
+                    && !over
+                    && now < used.at.plus(lifetimes.refresh_grace) =>
+            {
                 RefreshOutcome::Repeated(Box::new(self.repeat(presented, &used.salt, now)))
             }
             // The selector is right, so it is, or pretends to be, a former token of this session.

@@ -22,7 +22,9 @@ async fn a_secret_is_taken_from_the_header_or_from_the_body() {
     let app = spawn_app().await;
     let (id, secret) = (app.backend.id.as_str(), app.backend_secret.as_str());
     let both_right = basic(id, secret);
-    for header in [&both_right, &both_right.replace("Basic", "bAsIc"), &both_right.replace(' ', "  ")] {
+    for header in
+        [&both_right, &both_right.replace("Basic", "bAsIc"), &both_right.replace(' ', "  ")]
+    {
         assert_eq!(with_header(&app, header, &[]).await.status, 200, "{header}");
     }
     assert_eq!(with_header(&app, &both_right, &[("client_id", id)]).await.status, 200);
@@ -93,11 +95,8 @@ async fn two_ways_to_authenticate_in_one_request_are_refused() {
 #[tokio::test]
 async fn a_public_client_may_name_itself_with_an_empty_secret() {
     let app = spawn_app().await;
-    let form = [
-        ("grant_type", "password"),
-        ("username", "alice"),
-        ("password", crate::helpers::PASSWORD),
-    ];
+    let form =
+        [("grant_type", "password"), ("username", "alice"), ("password", crate::helpers::PASSWORD)];
     let request = app.request("POST", "/oauth/token").form(&form);
     let answer = send(request.basic_auth(app.client.id.as_str(), Some(""))).await;
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -15,19 +15,14 @@ const SMALL: Policy = Policy {
     bcrypt_cost: 5,
 };
 
-const SMALL_BCRYPT: Policy = Policy {
-    scheme: Scheme::Bcrypt,
-    ..SMALL
-};
+const SMALL_BCRYPT: Policy = Policy { scheme: Scheme::Bcrypt, ..SMALL };
 
 const OWN_DEFAULT: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
 const BCRYPT_2B: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
 
 fn verify(password: &str, encoded: &str) -> Result<bool, HashError> {
     let stored = PasswordHash::own(encoded.to_owned());
-    Hasher::new(SMALL)
-        .unwrap()
-        .verify(&password.into(), &stored)
+    Hasher::new(SMALL).unwrap().verify(&password.into(), &stored)
 }
 
 fn verify_imported(password: &str, encoded: &str) -> bool {
@@ -56,10 +51,7 @@ fn argon2_hashes_of_other_tools_verify() {
             "nul\0inside",
             "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$g4uxe/IwTMtKF8QuFFtzNdtGuKL+xGeO",
         ),
-        (
-            "correct horse",
-            "$argon2i$v=19$m=128,t=2,p=2$c2FsdHNhbHQ$fwEloPNoiNo2lBPR3agnSg",
-        ),
+        ("correct horse", "$argon2i$v=19$m=128,t=2,p=2$c2FsdHNhbHQ$fwEloPNoiNo2lBPR3agnSg"),
         (
             "correct horse",
             "$argon2d$v=19$m=128,t=2,p=2$c2FsdHNhbHQ$le2k2f7PoUXVONUXXMd0CIk2GEdWuRlJqXhybzEmNBFlMUpnm7e/6RcSsVWNqpSt6aMyKM38JuBAbSt16R4Nlg",
@@ -81,31 +73,13 @@ fn argon2_hashes_of_other_tools_verify() {
 #[test]
 fn bcrypt_hashes_of_other_tools_verify() {
     for (password, encoded) in [
-        (
-            "correct horse",
-            "$2a$05$JK9Py0DkWidk4DhGdfkBSetARc6Zb.VS6qUMPqSWs1ev1y4xiA/Xa",
-        ),
+        ("correct horse", "$2a$05$JK9Py0DkWidk4DhGdfkBSetARc6Zb.VS6qUMPqSWs1ev1y4xiA/Xa"),
         ("correct horse", BCRYPT_2B),
-        (
-            "correct horse",
-            "$2y$05$fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra",
-        ),
-        (
-            "pässwörd ✓",
-            "$2b$05$SHAs6KZP5RCoJoOu8DlCVeIViyjKNYtWD.eWG0o0MoY9NEjkqVWNK",
-        ),
-        (
-            "",
-            "$2b$05$V2jl4T9zbxU3DOkCB2Z.IuUFzD5UYlyehqZINMF0IN8FAtmess0MW",
-        ),
-        (
-            &"x".repeat(72),
-            "$2b$05$fzhplImLXSFla7PIdR4.xe.ND.BrGy5FZKG/ygs3B3UWuya73fVqS",
-        ),
-        (
-            &"x".repeat(71),
-            "$2a$05$w4F/1RL2qcvdGcshiHKPAOcB7vDOx3SxO9eZVOLg8snM6eBkkYSbS",
-        ),
+        ("correct horse", "$2y$05$fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra"),
+        ("pässwörd ✓", "$2b$05$SHAs6KZP5RCoJoOu8DlCVeIViyjKNYtWD.eWG0o0MoY9NEjkqVWNK"),
+        ("", "$2b$05$V2jl4T9zbxU3DOkCB2Z.IuUFzD5UYlyehqZINMF0IN8FAtmess0MW"),
+        (&"x".repeat(72), "$2b$05$fzhplImLXSFla7PIdR4.xe.ND.BrGy5FZKG/ygs3B3UWuya73fVqS"),
+        (&"x".repeat(71), "$2a$05$w4F/1RL2qcvdGcshiHKPAOcB7vDOx3SxO9eZVOLg8snM6eBkkYSbS"),
     ] {
         assert!(verify(password, encoded).unwrap(), "{encoded}");
         assert!(verify_imported(password, encoded), "{encoded}");
@@ -126,10 +100,7 @@ fn our_own_hashes_are_standard_strings_with_the_parameters_of_the_policy() {
     let argon2 = hash(SMALL, "correct horse").unwrap();
     let fields: Vec<_> = argon2.encoded().split('$').collect();
     assert_eq!(&fields[..4], ["", "argon2id", "v=19", "m=64,t=2,p=1"]);
-    assert_eq!(
-        (fields[4].len(), fields[5].len(), fields.len()),
-        (22, 43, 6)
-    );
+    assert_eq!((fields[4].len(), fields[5].len(), fields.len()), (22, 43, 6));
 
     let bcrypt = hash(SMALL_BCRYPT, "correct horse").unwrap();
     assert!(bcrypt.encoded().starts_with("$2b$05$"));
@@ -153,10 +124,7 @@ fn imported_bcrypt_is_cut_at_72_bytes_even_inside_a_character() {
     assert!(!verify_imported(&"é".repeat(35), encoded));
 
     let cut_inside = hash(SMALL_BCRYPT, &format!("x{}", "é".repeat(35))).unwrap();
-    assert!(!verify_imported(
-        &format!("x{}", "é".repeat(36)),
-        cut_inside.encoded()
-    ));
+    assert!(!verify_imported(&format!("x{}", "é".repeat(36)), cut_inside.encoded()));
 }
 
 #[test]
@@ -210,10 +178,7 @@ fn malformed_hashes_are_an_error_and_not_a_wrong_password() {
         "$2b$05$9TyagXFmUEREA9CweyhUjéH147b7pcb3FjmfJOcg62a87CuRwkjWu",
     ] {
         let result = verify("hunter2", encoded);
-        assert!(
-            matches!(result, Err(HashError::Malformed(_))),
-            "{encoded}: {result:?}"
-        );
+        assert!(matches!(result, Err(HashError::Malformed(_))), "{encoded}: {result:?}");
     }
 }
 
@@ -236,15 +201,9 @@ fn memory_taken_for_a_bigger_hash_is_given_back() {
 #[test]
 fn debug_output_names_the_scheme_and_shows_nothing_of_the_hash() {
     let shown = format!("{:?}", PasswordHash::imported(BCRYPT_2B.to_owned()));
-    assert_eq!(
-        shown,
-        r#"PasswordHash { scheme: "2b", imported: true, .. }"#
-    );
+    assert_eq!(shown, r#"PasswordHash { scheme: "2b", imported: true, .. }"#);
     let shown = format!("{:?}", PasswordHash::own("a$hunter2$b".to_owned()));
-    assert_eq!(
-        shown,
-        r#"PasswordHash { scheme: "unknown", imported: false, .. }"#
-    );
+    assert_eq!(shown, r#"PasswordHash { scheme: "unknown", imported: false, .. }"#);
 }
 
 proptest! {

@@ -11,23 +11,14 @@ const SMALL: Policy = Policy {
     bcrypt_cost: 5,
 };
 
-const SMALL_BCRYPT: Policy = Policy {
-    scheme: Scheme::Bcrypt,
-    ..SMALL
-};
+const SMALL_BCRYPT: Policy = Policy { scheme: Scheme::Bcrypt, ..SMALL };
 
 const BCRYPT_2B: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
 
 #[test]
 fn weaker_or_foreign_hashes_are_upgraded_and_stronger_ones_stay() {
-    let policy = Policy {
-        memory_kib: 19456,
-        ..SMALL
-    };
-    let bcrypt_policy = Policy {
-        scheme: Scheme::Bcrypt,
-        ..policy
-    };
+    let policy = Policy { memory_kib: 19456, ..SMALL };
+    let bcrypt_policy = Policy { scheme: Scheme::Bcrypt, ..policy };
     let argon2 = |function: &str, params: &str| {
         let tail = "c2FsdHNhbHRzYWx0c2FsdA$ZYtxhQxeyNZlcvkwg8dwJk9qNxma2cHSPQx/9UORRWA";
         PasswordHash::own(format!("${function}${params}${tail}"))
@@ -45,74 +36,38 @@ fn weaker_or_foreign_hashes_are_upgraded_and_stronger_ones_stay() {
         assert_eq!(needs_upgrade(&hash, &policy), !stays, "{}", hash.encoded());
         assert!(needs_upgrade(&hash, &bcrypt_policy) || hash.encoded() == BCRYPT_2B);
     }
-    let two_lanes = Policy {
-        parallelism: 2,
-        ..policy
-    };
-    assert!(needs_upgrade(
-        &argon2("argon2id", "v=19$m=65536,t=3,p=1"),
-        &two_lanes
-    ));
+    let two_lanes = Policy { parallelism: 2, ..policy };
+    assert!(needs_upgrade(&argon2("argon2id", "v=19$m=65536,t=3,p=1"), &two_lanes));
 
-    let costlier = Policy {
-        bcrypt_cost: 6,
-        ..bcrypt_policy
-    };
+    let costlier = Policy { bcrypt_cost: 6, ..bcrypt_policy };
     let own = PasswordHash::own(BCRYPT_2B.to_owned());
     let imported = PasswordHash::imported(BCRYPT_2B.to_owned());
     assert!(!needs_upgrade(&own, &bcrypt_policy));
     assert!(needs_upgrade(&own, &costlier));
     assert!(needs_upgrade(&imported, &bcrypt_policy));
-    assert!(needs_upgrade(
-        &PasswordHash::own("hunter2".to_owned()),
-        &policy
-    ));
+    assert!(needs_upgrade(&PasswordHash::own("hunter2".to_owned()), &policy));
 }
 
 #[test]
 fn a_policy_that_cannot_be_met_is_refused() {
     let check = |policy: Policy| Hasher::new(policy).unwrap_err();
-    let error = check(Policy {
-        parallelism: 0,
-        ..SMALL
-    });
+    let error = check(Policy { parallelism: 0, ..SMALL });
     assert!(matches!(error, PolicyError::Parallelism { got: 0, .. }));
-    let error = check(Policy {
-        parallelism: 9,
-        ..SMALL
-    });
+    let error = check(Policy { parallelism: 9, ..SMALL });
     assert_eq!(
         error.to_string(),
         "password memory_kib: expected 72 (8 for each lane) to 1048576, got 64"
     );
-    let error = check(Policy {
-        memory_kib: 2_000_000,
-        ..SMALL
-    });
+    let error = check(Policy { memory_kib: 2_000_000, ..SMALL });
     assert!(matches!(error, PolicyError::Memory { got: 2_000_000, .. }));
-    let error = check(Policy {
-        iterations: 0,
-        ..SMALL
-    });
+    let error = check(Policy { iterations: 0, ..SMALL });
     assert!(matches!(error, PolicyError::Iterations { got: 0, .. }));
-    let error = check(Policy {
-        iterations: 70_000,
-        ..SMALL
-    });
+    let error = check(Policy { iterations: 70_000, ..SMALL });
     assert!(matches!(error, PolicyError::Iterations { max: 65_536, .. }));
-    let error = check(Policy {
-        bcrypt_cost: 17,
-        ..SMALL_BCRYPT
-    });
+    let error = check(Policy { bcrypt_cost: 17, ..SMALL_BCRYPT });
     assert!(matches!(error, PolicyError::BcryptCost { max: 16, .. }));
     // The parameters of the scheme that is not used may be anything.
-    assert!(
-        Hasher::new(Policy {
-            bcrypt_cost: 99,
-            ..SMALL
-        })
-        .is_ok()
-    );
+    assert!(Hasher::new(Policy { bcrypt_cost: 99, ..SMALL }).is_ok());
 }
 
 #[test]
@@ -125,12 +80,7 @@ fn absurd_parameters_are_refused_before_anything_is_allocated() {
         "$2b$31$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu",
     ] {
         let stored = PasswordHash::own(encoded.to_owned());
-        let result = Hasher::new(SMALL)
-            .unwrap()
-            .verify(&"hunter2".into(), &stored);
-        assert!(
-            matches!(result, Err(HashError::TooCostly(_))),
-            "{encoded}: {result:?}"
-        );
+        let result = Hasher::new(SMALL).unwrap().verify(&"hunter2".into(), &stored);
+        assert!(matches!(result, Err(HashError::TooCostly(_))), "{encoded}: {result:?}");
     }
 }

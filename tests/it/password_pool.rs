@@ -16,11 +16,7 @@ const SMALL: Policy = Policy {
 };
 
 /// Some tenths of a second for each hash, so that a worker stays busy while a test looks at its queue.
-const SLOW: Policy = Policy {
-    memory_kib: 65_536,
-    iterations: 5,
-    ..SMALL
-};
+const SLOW: Policy = Policy { memory_kib: 65_536, iterations: 5, ..SMALL };
 
 const IMPORTED: &str = "$2y$05$fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra";
 const RIGHT: Verdict = Verdict::Right { upgrade: None };
@@ -48,15 +44,9 @@ async fn a_hash_from_the_pool_tells_right_from_wrong() {
 #[tokio::test]
 async fn a_right_password_upgrades_an_older_hash_and_a_wrong_one_does_not() {
     let pool = PasswordPool::start(SMALL, 1, 16).unwrap();
-    let weak = stored(Policy {
-        iterations: 1,
-        ..SMALL
-    });
+    let weak = stored(Policy { iterations: 1, ..SMALL });
     for old in [weak, PasswordHash::imported(IMPORTED.to_owned())] {
-        let wrong = pool
-            .verify("wrong".into(), Some(old.clone()))
-            .await
-            .unwrap();
+        let wrong = pool.verify("wrong".into(), Some(old.clone())).await.unwrap();
         assert_eq!(wrong, Verdict::Wrong);
         let right = pool.verify(password(), Some(old)).await.unwrap();
         let Verdict::Right { upgrade: Some(new) } = right else {
@@ -70,10 +60,7 @@ async fn a_right_password_upgrades_an_older_hash_and_a_wrong_one_does_not() {
 
 #[tokio::test]
 async fn a_password_too_long_to_upgrade_to_bcrypt_still_gets_in() {
-    let policy = Policy {
-        scheme: Scheme::Bcrypt,
-        ..SMALL
-    };
+    let policy = Policy { scheme: Scheme::Bcrypt, ..SMALL };
     let pool = PasswordPool::start(policy, 1, 16).unwrap();
     // Of 36 letters of two bytes, just as many as bcrypt read of the longer password.
     let encoded = "$2b$05$FwD5Nr2QuxvNDYpeNfWYS.P6ywCZl52VV5ekX3v0.p/hVnNN4anuG";
@@ -101,10 +88,7 @@ async fn a_full_queue_is_busy_and_a_caller_that_hangs_up_keeps_its_place() {
     tokio::task::yield_now().await;
     assert_eq!((pool.depth(), pool.capacity()), (2, 2));
     assert!(matches!(pool.hash(password()).await, Err(PoolError::Busy)));
-    assert!(matches!(
-        pool.verify(password(), None).await,
-        Err(PoolError::Busy)
-    ));
+    assert!(matches!(pool.verify(password(), None).await, Err(PoolError::Busy)));
 
     impatient.abort();
     assert!(impatient.await.unwrap_err().is_cancelled());
@@ -126,17 +110,10 @@ async fn wait_until_depth_is(pool: &PasswordPool, depth: usize) {
 #[tokio::test]
 async fn an_unknown_user_and_a_broken_hash_take_as_long_as_a_wrong_password() {
     for scheme in [Scheme::Argon2id, Scheme::Bcrypt] {
-        let policy = Policy {
-            scheme,
-            memory_kib: 4096,
-            ..SMALL
-        };
+        let policy = Policy { scheme, memory_kib: 4096, ..SMALL };
         let pool = PasswordPool::start(policy, 1, 4).unwrap();
-        let cases = [
-            Some(stored(policy)),
-            None,
-            Some(PasswordHash::own("$argon2id$broken".to_owned())),
-        ];
+        let cases =
+            [Some(stored(policy)), None, Some(PasswordHash::own("$argon2id$broken".to_owned()))];
         // The machine may be busy with other things, so a few attempts are allowed.
         let alike = async || {
             let [wrong, unknown, broken] = medians(&pool, &cases).await;
@@ -167,11 +144,7 @@ async fn medians(pool: &PasswordPool, cases: &[Option<PasswordHash>; 3]) -> [f64
 
 #[tokio::test]
 async fn the_pool_starts_in_no_time_whatever_a_hash_costs() {
-    let policy = Policy {
-        memory_kib: 1 << 20,
-        iterations: 4,
-        ..SMALL
-    };
+    let policy = Policy { memory_kib: 1 << 20, iterations: 4, ..SMALL };
     let start = Instant::now();
     let pool = PasswordPool::start(policy, 4, 16).unwrap();
     assert!(start.elapsed() < Duration::from_millis(100));
@@ -180,10 +153,7 @@ async fn the_pool_starts_in_no_time_whatever_a_hash_costs() {
 
 #[tokio::test]
 async fn a_policy_that_cannot_be_met_stops_the_start() {
-    let policy = Policy {
-        iterations: 0,
-        ..SMALL
-    };
+    let policy = Policy { iterations: 0, ..SMALL };
     let refused = PasswordPool::start(policy, 1, 16);
     assert!(matches!(refused, Err(StartError::Policy(_))));
 }
@@ -206,10 +176,8 @@ impl Write for Log {
 fn a_broken_hash_is_logged_within_the_request_and_nothing_of_it_is_shown() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
@@ -221,12 +189,6 @@ fn a_broken_hash_is_logged_within_the_request_and_nothing_of_it_is_shown() {
         });
     });
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        text.contains("r-17") && text.contains("cannot be used"),
-        "{text}"
-    );
-    assert!(
-        !text.contains("hunter2") && !text.contains("correct horse"),
-        "{text}"
-    );
+    assert!(text.contains("r-17") && text.contains("cannot be used"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("correct horse"), "{text}");
 }

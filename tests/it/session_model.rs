@@ -19,7 +19,6 @@ macro_rules! hold {
             }
 
             hold! { $backend: lifetimes:
-                #[ignore = "found by this test: the replay is taken for an expired token"]
                 a_replay_after_the_idle_lifetime_ends_the_access_that_is_left,
             }
 

@@ -20,38 +20,21 @@ mod values;
 const DEFAULTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config/default.toml"));
 
 fn env(variables: &[(&str, &str)]) -> Sources {
-    let env = variables
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect();
-    Sources {
-        env,
-        ..Sources::default()
-    }
+    let env = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    Sources { env, ..Sources::default() }
 }
 
 fn flags(flags: &[(&str, &str)]) -> Sources {
-    let overrides = flags
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
-    Sources {
-        overrides,
-        ..Sources::default()
-    }
+    let overrides =
+        flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Sources { overrides, ..Sources::default() }
 }
 
 /// A settings file in a folder that goes away with the first of the two.
 fn file(text: &str) -> (TempDir, Sources) {
     let dir = TempDir::new().unwrap();
     let path = write(&dir, "sentinel.toml", text);
-    (
-        dir,
-        Sources {
-            file: Some(path),
-            ..Sources::default()
-        },
-    )
+    (dir, Sources { file: Some(path), ..Sources::default() })
 }
 
 fn write(dir: &TempDir, name: &str, text: &str) -> PathBuf {
@@ -85,9 +68,7 @@ fn default_keys() -> Vec<(String, String)> {
     let table: toml::Table = DEFAULTS.parse().unwrap();
     let keys = |(table, inner): (&String, &toml::Value)| {
         let names = inner.as_table().unwrap().keys();
-        names
-            .map(|name| (table.clone(), name.clone()))
-            .collect::<Vec<_>>()
+        names.map(|name| (table.clone(), name.clone())).collect::<Vec<_>>()
     };
     table.iter().flat_map(keys).collect()
 }
@@ -95,50 +76,28 @@ fn default_keys() -> Vec<(String, String)> {
 #[test]
 fn every_key_of_the_design_has_its_default() {
     let s = Settings::builtin().unwrap();
-    let (minute, hour, day) = (
-        Duration::from_secs(60),
-        Duration::from_secs(3600),
-        Duration::from_secs(86400),
-    );
+    let (minute, hour, day) =
+        (Duration::from_secs(60), Duration::from_secs(3600), Duration::from_secs(86400));
     assert_eq!(s.server.bind, [Bind::Tcp("127.0.0.1:5000".into())]);
     assert_eq!(s.server.public_url, None);
     assert!(s.server.trusted_proxies.is_empty());
     assert_eq!((s.server.workers, s.server.max_body), (0, 16 * 1024));
     assert_eq!(s.server.request_timeout, Duration::from_secs(10));
     assert!(!s.server.allow_plain_http);
-    assert_eq!(
-        (s.tls.mode, s.tls.cert, s.tls.key),
-        (TlsMode::Off, None, None)
-    );
+    assert_eq!((s.tls.mode, s.tls.cert, s.tls.key), (TlsMode::Off, None, None));
     assert_eq!(s.oauth.route_prefix, "/oauth");
     assert_eq!(s.oauth.token_url.as_deref(), Some("/token"));
     assert_eq!(s.oauth.introspection_url.as_deref(), Some("/introspect"));
     assert_eq!(s.oauth.revocation_url.as_deref(), Some("/revoke"));
     assert_eq!(s.oauth.verify_url.as_deref(), Some("/verify"));
-    assert_eq!(
-        s.oauth.metadata_url.as_deref(),
-        Some("/.well-known/oauth-authorization-server")
-    );
-    assert_eq!(
-        s.oauth.error_uri,
-        Some(ErrorUri::Path("/oauth/errors".into()))
-    );
+    assert_eq!(s.oauth.metadata_url.as_deref(), Some("/.well-known/oauth-authorization-server"));
+    assert_eq!(s.oauth.error_uri, Some(ErrorUri::Path("/oauth/errors".into())));
     assert_eq!(
         s.oauth.grants,
-        [
-            GrantName::Password,
-            GrantName::RefreshToken,
-            GrantName::ClientCredentials
-        ]
+        [GrantName::Password, GrantName::RefreshToken, GrantName::ClientCredentials]
     );
-    assert_eq!(
-        (s.oauth.access_token_ttl, s.oauth.refresh_idle_ttl),
-        (hour, 30 * day)
-    );
-    assert_eq!(
-        (s.oauth.session_ttl, s.oauth.refresh_grace),
-        (180 * day, minute / 2)
-    );
+    assert_eq!((s.oauth.access_token_ttl, s.oauth.refresh_idle_ttl), (hour, 30 * day));
+    assert_eq!((s.oauth.session_ttl, s.oauth.refresh_grace), (180 * day, minute / 2));
     assert_eq!(
         (s.store.backend, s.store.path),
         (Backend::Embedded, PathBuf::from("data/sentinel.db"))
@@ -157,35 +116,19 @@ fn every_key_of_the_design_has_its_default() {
     assert!(s.redis.url.is_none() && s.redis.publish_tokens);
     assert_eq!(s.password.scheme, Scheme::Argon2id);
     assert_eq!(
-        (
-            s.password.memory_kib,
-            s.password.iterations,
-            s.password.parallelism
-        ),
+        (s.password.memory_kib, s.password.iterations, s.password.parallelism),
         (19456, 2, 1)
     );
-    assert_eq!(
-        (s.password.bcrypt_cost, s.password.workers, s.password.queue),
-        (12, 0, 256)
-    );
+    assert_eq!((s.password.bcrypt_cost, s.password.workers, s.password.queue), (12, 0, 256));
     assert!(s.throttle.enabled);
-    assert_eq!(
-        (
-            s.throttle.failures_per_address,
-            s.throttle.failures_per_user
-        ),
-        (20, 10)
-    );
+    assert_eq!((s.throttle.failures_per_address, s.throttle.failures_per_user), (20, 10));
     assert_eq!(s.throttle.window, 5 * minute);
     assert_eq!(s.management.url.as_deref(), Some("/management"));
     assert!(s.management.credentials().is_none());
     assert!(
         s.cors.allowed_origins.is_empty() && s.metrics.bind.is_none() && s.templates.dir.is_none()
     );
-    assert_eq!(
-        (s.log.format, s.log.level.as_str()),
-        (LogFormat::Auto, "info")
-    );
+    assert_eq!((s.log.format, s.log.level.as_str()), (LogFormat::Auto, "info"));
     assert!(!s.compat.flask_sentinel_status);
 }
 
@@ -193,9 +136,7 @@ fn every_key_of_the_design_has_its_default() {
 fn every_default_key_is_described_with_its_default_and_in_order() {
     let described = Settings::builtin().unwrap().describe();
     let lines = |text: &str| -> Vec<String> {
-        let names = text
-            .lines()
-            .filter(|line| !line.starts_with('#') && !line.is_empty());
+        let names = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
         names.map(str::to_owned).collect()
     };
     assert_eq!(lines(&described), lines(DEFAULTS));
@@ -207,14 +148,8 @@ fn the_description_parses_as_the_table_that_to_table_gives() {
         ("oauth.token_url", "false"),
         ("cors.allowed_origins", "https://a.b,https://c.d"),
     ]);
-    assert_eq!(
-        settings.describe().parse::<toml::Table>().unwrap(),
-        settings.to_table()
-    );
-    assert_eq!(
-        settings.to_table()["oauth"]["token_url"],
-        toml::Value::Boolean(false)
-    );
+    assert_eq!(settings.describe().parse::<toml::Table>().unwrap(), settings.to_table());
+    assert_eq!(settings.to_table()["oauth"]["token_url"], toml::Value::Boolean(false));
 }
 
 #[test]
@@ -266,10 +201,8 @@ fn the_file_may_be_named_by_the_environment_and_an_explicit_one_wins() {
     let dir = TempDir::new().unwrap();
     let one = write(&dir, "one.toml", "[mongo]\ndbname = \"one\"\n");
     let two = write(&dir, "two.toml", "[mongo]\ndbname = \"two\"\n");
-    let mut sources = Sources {
-        env: vec![("SENTINEL_CONFIG".into(), one.into())],
-        ..Sources::default()
-    };
+    let mut sources =
+        Sources { env: vec![("SENTINEL_CONFIG".into(), one.into())], ..Sources::default() };
     assert_eq!(Settings::load(&sources).unwrap().mongo.dbname, "one");
     sources.file = Some(two);
     assert_eq!(Settings::load(&sources).unwrap().mongo.dbname, "two");
@@ -278,14 +211,8 @@ fn the_file_may_be_named_by_the_environment_and_an_explicit_one_wins() {
 
 #[test]
 fn the_path_in_a_variable_may_be_in_any_case() {
-    assert_eq!(
-        from_env(&[("SENTINEL_mongo__DbName", "x")]).mongo.dbname,
-        "x"
-    );
-    let twice = env(&[
-        ("SENTINEL_mongo__dbname", "x"),
-        ("SENTINEL_MONGO__DBNAME", "y"),
-    ]);
+    assert_eq!(from_env(&[("SENTINEL_mongo__DbName", "x")]).mongo.dbname, "x");
+    let twice = env(&[("SENTINEL_mongo__dbname", "x"), ("SENTINEL_MONGO__DBNAME", "y")]);
     assert_eq!(
         refused(&twice),
         "the environment variables SENTINEL_mongo__dbname and SENTINEL_MONGO__DBNAME are the same setting"
@@ -296,50 +223,27 @@ fn the_path_in_a_variable_may_be_in_any_case() {
 fn every_key_can_be_set_by_a_variable() {
     for (table, name) in default_keys() {
         let variable = format!("SENTINEL_{}__{}", table.to_uppercase(), name.to_uppercase());
-        let message = Settings::load(&env(&[(&variable, "\u{1}")]))
-            .err()
-            .map(|error| error.to_string());
-        assert!(
-            !message.unwrap_or_default().contains("unknown"),
-            "{variable}"
-        );
+        let message =
+            Settings::load(&env(&[(&variable, "\u{1}")])).err().map(|error| error.to_string());
+        assert!(!message.unwrap_or_default().contains("unknown"), "{variable}");
     }
 }
 
 #[test]
 fn lists_are_comma_separated_or_toml_or_json_arrays() {
-    let two = [
-        Bind::Tcp("[::1]:5000".into()),
-        Bind::Unix("/run/s.sock".into()),
-    ];
+    let two = [Bind::Tcp("[::1]:5000".into()), Bind::Unix("/run/s.sock".into())];
     for text in [
         "[::1]:5000,unix:/run/s.sock",
         " [::1]:5000 , unix:/run/s.sock ,",
         r#"["[::1]:5000", "unix:/run/s.sock"]"#,
         "['[::1]:5000','unix:/run/s.sock']",
     ] {
-        assert_eq!(
-            from_env(&[("SENTINEL_SERVER__BIND", text)]).server.bind,
-            two,
-            "{text}"
-        );
-        assert_eq!(
-            from_flags(&[("server.bind", text)]).server.bind,
-            two,
-            "{text}"
-        );
+        assert_eq!(from_env(&[("SENTINEL_SERVER__BIND", text)]).server.bind, two, "{text}");
+        assert_eq!(from_flags(&[("server.bind", text)]).server.bind, two, "{text}");
     }
-    assert!(
-        from_env(&[("SENTINEL_CORS__ALLOWED_ORIGINS", "")])
-            .cors
-            .allowed_origins
-            .is_empty()
-    );
+    assert!(from_env(&[("SENTINEL_CORS__ALLOWED_ORIGINS", "")]).cors.allowed_origins.is_empty());
     assert_eq!(
-        load_file("[oauth]\ngrants = \"password\"")
-            .unwrap()
-            .oauth
-            .grants,
+        load_file("[oauth]\ngrants = \"password\"").unwrap().oauth.grants,
         [GrantName::Password]
     );
 }
@@ -373,67 +277,40 @@ fn names_of_flask_sentinel_work_in_the_environment() {
     assert_eq!(s.management.path(&s.oauth), None);
     assert_eq!(s.redis.url.unwrap().expose_secret(), "redis://r:6379/1");
     assert_eq!(s.mongo.uri.expose_secret(), "mongodb://m:1/");
-    assert_eq!(
-        (s.mongo.dbname.as_str(), s.mongo.username.as_deref()),
-        ("db", Some("mu"))
-    );
+    assert_eq!((s.mongo.dbname.as_str(), s.mongo.username.as_deref()), ("db", Some("mu")));
     assert_eq!(s.mongo.password.unwrap().expose_secret(), "mp");
     assert_eq!(
-        (
-            s.mongo.auth_source.as_deref(),
-            s.mongo.replica_set.as_deref()
-        ),
+        (s.mongo.auth_source.as_deref(), s.mongo.replica_set.as_deref()),
         (Some("admin"), Some("rs0"))
     );
     assert_eq!(s.mongo.max_pool_size, Some(7));
-    assert_eq!(
-        s.mongo.read_preference,
-        Some(ReadPreference::PrimaryPreferred)
-    );
-    let millis = [
-        s.mongo.socket_timeout,
-        s.mongo.connect_timeout,
-        s.mongo.server_selection_timeout,
-    ];
+    assert_eq!(s.mongo.read_preference, Some(ReadPreference::PrimaryPreferred));
+    let millis =
+        [s.mongo.socket_timeout, s.mongo.connect_timeout, s.mongo.server_selection_timeout];
     assert_eq!(millis.map(|time| time.unwrap().as_millis()), [11, 12, 13]);
     let (name, password) = s.management.credentials().unwrap();
     assert_eq!((name, password.expose_secret()), ("op", "pw"));
     assert_eq!(s.oauth.access_token_ttl.as_secs(), 77);
-    assert_eq!(
-        s.oauth.error_uri,
-        Some(ErrorUri::Url("https://e.org/errors".into()))
-    );
+    assert_eq!(s.oauth.error_uri, Some(ErrorUri::Url("https://e.org/errors".into())));
 }
 
 #[test]
 fn names_of_flask_sentinel_work_at_the_top_of_a_file() {
     let text = "SENTINEL_TOKEN_URL = false\nOAUTH2_PROVIDER_TOKEN_EXPIRES_IN = 60\nSENTINEL_MONGO_PORT = 9\n";
     let s = load_file(text).unwrap();
-    assert_eq!(
-        (s.oauth.token_path(), s.oauth.access_token_ttl.as_secs()),
-        (None, 60)
-    );
+    assert_eq!((s.oauth.token_path(), s.oauth.access_token_ttl.as_secs()), (None, 60));
     assert_eq!(s.mongo.uri.expose_secret(), "mongodb://localhost:9");
 }
 
 #[test]
 fn a_new_name_wins_over_the_old_one_in_its_layer_and_loses_to_a_later_layer() {
-    let both = [
-        ("SENTINEL_OAUTH__TOKEN_URL", "/new"),
-        ("SENTINEL_TOKEN_URL", "/old"),
-    ];
+    let both = [("SENTINEL_OAUTH__TOKEN_URL", "/new"), ("SENTINEL_TOKEN_URL", "/old")];
     assert_eq!(from_env(&both).oauth.token_url.as_deref(), Some("/new"));
     let (_dir, mut sources) =
         file("SENTINEL_TOKEN_URL = \"/old\"\n[oauth]\ntoken_url = \"/new\"\n");
-    assert_eq!(
-        Settings::load(&sources).unwrap().oauth.token_url.as_deref(),
-        Some("/new")
-    );
+    assert_eq!(Settings::load(&sources).unwrap().oauth.token_url.as_deref(), Some("/new"));
     sources.env = env(&[("SENTINEL_TOKEN_URL", "/later")]).env;
-    assert_eq!(
-        Settings::load(&sources).unwrap().oauth.token_url.as_deref(),
-        Some("/later")
-    );
+    assert_eq!(Settings::load(&sources).unwrap().oauth.token_url.as_deref(), Some("/later"));
 }
 
 #[test]

@@ -233,9 +233,12 @@ async fn a_confidential_client_acts_for_itself() {
 async fn scopes_are_those_asked_for_within_what_client_and_user_may_have() {
     let app = spawn_app().await;
     assert_eq!(app.login().await.text_of("scope"), "read write");
-    for (asked, granted) in
-        [("read", "read"), ("admin read", "admin read"), (" read  write ", "read write"), ("", "read write")]
-    {
+    for (asked, granted) in [
+        ("read", "read"),
+        ("admin read", "admin read"),
+        (" read  write ", "read write"),
+        ("", "read write"),
+    ] {
         let answer = app.login_with(&[("scope", asked)]).await;
         assert_eq!(answer.text_of("scope"), granted, "asked for {asked:?}");
     }

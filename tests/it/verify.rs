@@ -74,7 +74,8 @@ async fn a_token_that_is_no_good_is_invalid() {
     let twice = app.request("GET", "/oauth/verify").bearer_auth(tokens.access_token());
     let twice = send(twice.bearer_auth("x")).await;
     assert_bearer_challenge(&twice, 401, Some("invalid_token"));
-    let raw = app.request("GET", "/oauth/verify").header("authorization", b"Bearer \xff".as_slice());
+    let raw =
+        app.request("GET", "/oauth/verify").header("authorization", b"Bearer \xff".as_slice());
     assert_bearer_challenge(&send(raw).await, 401, Some("invalid_token"));
     app.advance(3600);
     let expired = app.verify(&tokens.access_token(), "").await;

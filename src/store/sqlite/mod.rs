@@ -23,8 +23,11 @@ use super::{Health, Result, StoreError, Stores};
 use readers::Readers;
 use writer::Writer;
 
-/// How long a writer waits for another process to finish its transaction.
-const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+/// How often a writer looks whether another process has finished its transaction, and how many times.
+/// SQLite's own way of waiting looks ever less often, and so hardly gets its turn beside a server that
+/// writes without a pause.
+const WRITE_POLL: Duration = Duration::from_millis(2);
+const WRITE_POLLS: i32 = 2500;
 /// How long a reader waits; it only ever has to while the file is opened or recovered, and it holds
 /// up an I/O thread meanwhile.
 const READ_PATIENCE: Duration = Duration::from_millis(250);
@@ -46,8 +49,8 @@ impl SqliteStore {
         create_private(path).map_err(|error| {
             StoreError::Unusable(format!("cannot open the store {}: {error}", path.display()))
         })?;
-        let mut connection =
-            connect(path, WRITE_PATIENCE).map_err(|error| unusable(path, &error))?;
+        let mut connection = connect(path).map_err(|error| unusable(path, &error))?;
+        connection.busy_handler(Some(wait_to_write)).map_err(|error| unusable(path, &error))?;
         schema::prepare(&mut connection, path)?;
         let writer = Writer::start(connection)?;
         Ok(Self { writer: Arc::new(writer), readers: Arc::new(Readers::new(path)) })
@@ -127,13 +130,23 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         folder.recursive(true).create(parent)?;
     }
-    file.read(true).append(true).create(true).open(path).map(|_| ())
+    // Never opens a file that is there: closing it again would give up the locks that SQLite has on
+    // it in this process (https://sqlite.org/howtocorrupt.html, 2.2).
+    match file.write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(|_| ()),
+    }
 }
 
-fn connect(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
+/// Called with the number of looks so far; `false` gives up.
+fn wait_to_write(looks: i32) -> bool {
+    std::thread::park_timeout(WRITE_POLL);
+    looks < WRITE_POLLS
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(patience)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

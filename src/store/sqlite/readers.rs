@@ -27,7 +27,8 @@ impl Readers {
     }
 
     fn open(&self) -> Result<Connection> {
-        let connection = connect(&self.path, READ_PATIENCE).map_err(failed)?;
+        let connection = connect(&self.path).map_err(failed)?;
+        connection.busy_timeout(READ_PATIENCE).map_err(failed)?;
         connection.pragma_update(None, "query_only", true).map_err(failed)?;
         Ok(connection)
     }

@@ -4,14 +4,18 @@
 //! its own with the count. A file of a later version is refused: what it means is not known here.
 
 use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::{failed, unusable};
 use crate::store::{Result, StoreError};
 
 /// "SNTL": tells our files from other SQLite files.
 const APPLICATION_ID: i64 = 0x534e_544c;
+
+/// How often, 10 ms apart.
+const WAL_ATTEMPTS: u32 = 100;
 
 /// Migration *n* leads from version *n* to *n + 1*. Never change one that was released.
 const MIGRATIONS: [&str; 1] = [
@@ -67,15 +71,32 @@ const MIGRATIONS: [&str; 1] = [
 
 /// Brings an opened file up to date.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
-    recognise(connection, path)?;
+    // One look: another process may be making the tables at this moment.
+    let snapshot = connection.transaction().map_err(|error| unusable(path, &error))?;
+    recognise(&snapshot, path)?;
+    drop(snapshot);
     let unusable = |error: rusqlite::Error| unusable(path, &error);
     // WAL: readers wait for no writer. FULL: a commit is on disk when it returns, so a token that
     // was answered outlives a power cut.
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(unusable)?;
+    switch_to_wal(connection).map_err(unusable)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(unusable)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(unusable)?;
     while migrate_once(connection, path)? {}
     Ok(())
+}
+
+/// SQLite does not wait for others to let go of the file here, since they might be waiting for it.
+/// Whoever starts on a fresh file at the same moment is through in a few milliseconds.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    for _ in 0..WAL_ATTEMPTS {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")
 }
 
 /// Refuses what is not a Sentinel file, and what a later Sentinel wrote.

@@ -8,29 +8,15 @@ use super::{env, file, flag_refused, flags, load_file, refused};
 
 #[test]
 fn a_file_that_is_missing_or_not_toml_is_named_and_its_text_is_not_repeated() {
-    let missing = Sources {
-        file: Some("/nowhere/sentinel.toml".into()),
-        ..Sources::default()
-    };
-    assert_eq!(
-        refused(&missing),
-        "cannot read the settings file /nowhere/sentinel.toml"
-    );
+    let missing = Sources { file: Some("/nowhere/sentinel.toml".into()), ..Sources::default() };
+    assert_eq!(refused(&missing), "cannot read the settings file /nowhere/sentinel.toml");
     let (_dir, broken) = file("[management]\nusername = \"op\"\npassword = \"hunter2\n");
     let error = Settings::load(&broken).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("sentinel.toml is not valid TOML at line 3"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("sentinel.toml is not valid TOML at line 3"), "{error}");
     assert!(!format!("{error} {error:?}").contains("hunter2"));
     let (_dir, broken) = file("[management]\npassword = hunter2\n");
     let error = Settings::load(&broken).unwrap_err();
-    assert!(
-        !format!("{error} {error:?}").contains("hunter2"),
-        "{error:?}"
-    );
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
 }
 
 #[test]
@@ -49,57 +35,19 @@ fn an_unknown_key_in_a_file_is_named_with_the_file_and_the_nearest_keys() {
 #[test]
 fn unknown_tables_and_names_at_the_top_of_a_file_are_refused_with_suggestions() {
     for (text, unknown, meant) in [
-        (
-            "[oath]\ntoken_url = \"/t\"",
-            "oath.token_url",
-            "oauth.token_url",
-        ),
-        (
-            "access_token_ttl = 5",
-            "access_token_ttl",
-            "oauth.access_token_ttl",
-        ),
-        (
-            "[server]\naccess_token_ttl = 5",
-            "server.access_token_ttl",
-            "oauth.access_token_ttl",
-        ),
-        (
-            "SENTINEL_TOKEN_URI = \"/t\"",
-            "SENTINEL_TOKEN_URI",
-            "SENTINEL_TOKEN_URL",
-        ),
-        (
-            "[oauth.token_url]\nx = 1",
-            "oauth.token_url.x",
-            "oauth.token_url",
-        ),
-        (
-            "[Oauth]\ntoken_url = 1",
-            "Oauth.token_url",
-            "oauth.token_url",
-        ),
+        ("[oath]\ntoken_url = \"/t\"", "oath.token_url", "oauth.token_url"),
+        ("access_token_ttl = 5", "access_token_ttl", "oauth.access_token_ttl"),
+        ("[server]\naccess_token_ttl = 5", "server.access_token_ttl", "oauth.access_token_ttl"),
+        ("SENTINEL_TOKEN_URI = \"/t\"", "SENTINEL_TOKEN_URI", "SENTINEL_TOKEN_URL"),
+        ("[oauth.token_url]\nx = 1", "oauth.token_url.x", "oauth.token_url"),
+        ("[Oauth]\ntoken_url = 1", "Oauth.token_url", "oauth.token_url"),
     ] {
         let message = load_file(text).unwrap_err().to_string();
-        assert!(
-            message.contains(&format!("unknown setting {unknown} in ")),
-            "{message}"
-        );
+        assert!(message.contains(&format!("unknown setting {unknown} in ")), "{message}");
         assert!(message.contains(meant), "{message}");
     }
-    for text in [
-        "oauth = 3",
-        "[oath]",
-        "[[server]]\nbind = []",
-        "[qqqqqq]\nzzzzzz = 1",
-    ] {
-        assert!(
-            load_file(text)
-                .unwrap_err()
-                .to_string()
-                .contains("unknown setting"),
-            "{text}"
-        );
+    for text in ["oauth = 3", "[oath]", "[[server]]\nbind = []", "[qqqqqq]\nzzzzzz = 1"] {
+        assert!(load_file(text).unwrap_err().to_string().contains("unknown setting"), "{text}");
     }
 }
 
@@ -110,18 +58,11 @@ fn an_unknown_variable_is_named_as_written_with_the_nearest_variables() {
         "unknown environment variable SENTINEL_OAUTH__Acess_token_ttl; did you mean SENTINEL_OAUTH__ACCESS_TOKEN_TTL?"
     );
     for (name, meant) in [
-        (
-            "SENTINEL_OAUTH_ACCESS_TOKEN_TTL",
-            "SENTINEL_OAUTH__ACCESS_TOKEN_TTL",
-        ),
+        ("SENTINEL_OAUTH_ACCESS_TOKEN_TTL", "SENTINEL_OAUTH__ACCESS_TOKEN_TTL"),
         ("SENTINEL_TOKEN_URI", "SENTINEL_TOKEN_URL"),
         ("SENTINEL_LOG_LEVEL", "SENTINEL_LOG__LEVEL"),
     ] {
-        assert!(
-            refused(&env(&[(name, "x")])).contains(meant),
-            "{}",
-            refused(&env(&[(name, "x")]))
-        );
+        assert!(refused(&env(&[(name, "x")])).contains(meant), "{}", refused(&env(&[(name, "x")])));
     }
 }
 
@@ -134,9 +75,7 @@ fn an_unknown_flag_is_named_with_the_nearest_keys_and_at_most_three() {
     let Err(Error::Invalid(problems)) = Settings::load(&flags(&[("x.url", "y")])) else {
         unreachable!()
     };
-    let [Problem::Unknown { nearest, .. }] = &problems[..] else {
-        unreachable!()
-    };
+    let [Problem::Unknown { nearest, .. }] = &problems[..] else { unreachable!() };
     assert!((1..=3).contains(&nearest.len()), "{nearest:?}");
     assert_eq!(
         flag_refused("zzzzzzzz", "x"),
@@ -183,17 +122,11 @@ fn a_wrong_value_is_reported_with_key_value_source_and_what_was_expected() {
 #[test]
 fn all_that_is_wrong_is_reported_at_once() {
     let (_dir, mut sources) = file("[oauth]\ntoken_ulr = \"/t\"\nsession_ttl = 0\n");
-    sources.env = env(&[
-        ("SENTINEL_SEVER__BIND", "x"),
-        ("SENTINEL_PASSWORD__BCRYPT_COST", "40"),
-    ])
-    .env;
+    sources.env =
+        env(&[("SENTINEL_SEVER__BIND", "x"), ("SENTINEL_PASSWORD__BCRYPT_COST", "40")]).env;
     sources.overrides = flags(&[("log.format", "xml")]).overrides;
     let message = refused(&sources);
-    assert!(
-        message.starts_with("5 settings are wrong:\n  - "),
-        "{message}"
-    );
+    assert!(message.starts_with("5 settings are wrong:\n  - "), "{message}");
     for part in [
         "oauth.token_ulr",
         "oauth.session_ttl",
@@ -210,10 +143,7 @@ fn all_that_is_wrong_is_reported_at_once() {
 fn a_variable_of_ours_that_is_not_utf8_is_an_error_and_one_of_others_is_not() {
     use std::os::unix::ffi::OsStringExt;
     let bad = || OsString::from_vec(vec![0x66, 0xff]);
-    let sources = |name: &str| Sources {
-        env: vec![(name.into(), bad())],
-        ..Sources::default()
-    };
+    let sources = |name: &str| Sources { env: vec![(name.into(), bad())], ..Sources::default() };
     assert_eq!(
         refused(&sources("SENTINEL_STORE__PATH")),
         "the environment variable SENTINEL_STORE__PATH is not valid UTF-8"

@@ -11,23 +11,15 @@ fn no_message_holds_the_value_of_a_secret() {
     for key in ["mongo.uri", "redis.url"] {
         let error = Settings::load(&flags(&[(key, "http://u:hunter2@h")])).unwrap_err();
         assert!(
-            error
-                .to_string()
-                .starts_with(&format!("{key} on the command line: expected a URL")),
+            error.to_string().starts_with(&format!("{key} on the command line: expected a URL")),
             "{error}"
         );
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
     let error = load_file("[management]\nusername = \"op\"\npassword = 74911").unwrap_err();
-    assert!(
-        error.to_string().contains("management.password in "),
-        "{error}"
-    );
+    assert!(error.to_string().contains("management.password in "), "{error}");
     assert!(!format!("{error} {error:?}").contains("74911"));
-    let sources = env(&[
-        ("SENTINEL_MANAGEMENT_PASSWORD", "hunter2"),
-        ("AWS_SECRET", "hunter2"),
-    ]);
+    let sources = env(&[("SENTINEL_MANAGEMENT_PASSWORD", "hunter2"), ("AWS_SECRET", "hunter2")]);
     assert!(!format!("{sources:?}").contains("hunter2"));
 }
 
@@ -39,34 +31,19 @@ fn secrets_are_read_from_files_less_one_trailing_newline() {
     let redis = write(&dir, "redis", "redis://:p@h");
     let s = from_env(&[
         ("SENTINEL_MANAGEMENT_USERNAME", "op"),
-        (
-            "SENTINEL_MANAGEMENT__PASSWORD_FILE",
-            password.to_str().unwrap(),
-        ),
+        ("SENTINEL_MANAGEMENT__PASSWORD_FILE", password.to_str().unwrap()),
         ("SENTINEL_MONGO__URI_FILE", mongo.to_str().unwrap()),
         ("SENTINEL_MONGO__USERNAME", "op"),
         ("SENTINEL_MONGO__PASSWORD_FILE", password.to_str().unwrap()),
         ("SENTINEL_REDIS__URL_FILE", redis.to_str().unwrap()),
     ]);
-    assert_eq!(
-        s.management.credentials().unwrap().1.expose_secret(),
-        "pass word\n"
-    );
+    assert_eq!(s.management.credentials().unwrap().1.expose_secret(), "pass word\n");
     assert_eq!(s.mongo.uri.expose_secret(), "mongodb://u:p@h/");
-    assert_eq!(
-        s.mongo.password.as_ref().unwrap().expose_secret(),
-        "pass word\n"
-    );
-    assert_eq!(
-        s.redis.url.as_ref().unwrap().expose_secret(),
-        "redis://:p@h"
-    );
+    assert_eq!(s.mongo.password.as_ref().unwrap().expose_secret(), "pass word\n");
+    assert_eq!(s.redis.url.as_ref().unwrap().expose_secret(), "redis://:p@h");
     let shown = s.to_table();
     assert_eq!(shown["management"]["password"].as_str(), Some("(hidden)"));
-    assert_eq!(
-        shown["management"]["password_file"].as_str(),
-        password.to_str()
-    );
+    assert_eq!(shown["management"]["password_file"].as_str(), password.to_str());
     assert_eq!(shown["redis"]["url"].as_str(), Some("redis://:***@h"));
 }
 
@@ -86,10 +63,7 @@ fn a_secret_file_that_is_missing_or_empty_or_wrong_is_an_error_that_names_key_an
         "{message}"
     );
     let message = flag_refused("redis.url_file", wrong.to_str().unwrap());
-    assert!(
-        message.contains("expected a URL") && !message.contains("hunter2"),
-        "{message}"
-    );
+    assert!(message.contains("expected a URL") && !message.contains("hunter2"), "{message}");
     let lone = flag_refused("management.password_file", "/nowhere/pw");
     assert!(!lone.contains("set both or neither"), "{lone}");
 }
@@ -98,18 +72,9 @@ fn a_secret_file_that_is_missing_or_empty_or_wrong_is_an_error_that_names_key_an
 fn a_secret_and_its_file_together_are_an_error_and_an_empty_one_does_not_count() {
     let dir = TempDir::new().unwrap();
     let path = write(&dir, "url", "redis://h");
-    let both = flags(&[
-        ("redis.url", "redis://x"),
-        ("redis.url_file", path.to_str().unwrap()),
-    ]);
-    assert_eq!(
-        refused(&both),
-        "redis.url and redis.url_file are both set; set one of them"
-    );
-    let s = from_flags(&[
-        ("redis.url", ""),
-        ("redis.url_file", path.to_str().unwrap()),
-    ]);
+    let both = flags(&[("redis.url", "redis://x"), ("redis.url_file", path.to_str().unwrap())]);
+    assert_eq!(refused(&both), "redis.url and redis.url_file are both set; set one of them");
+    let s = from_flags(&[("redis.url", ""), ("redis.url_file", path.to_str().unwrap())]);
     assert_eq!(s.redis.url.unwrap().expose_secret(), "redis://h");
 }
 
@@ -135,10 +100,7 @@ fn debug_and_describe_show_no_secret() {
         Some("mongodb://user:***@h1,h2/db?authSource=admin&tlsCertificateKeyFilePassword=***")
     );
     assert_eq!(shown["mongo"]["password"].as_str(), Some("(hidden)"));
-    assert_eq!(
-        shown["redis"]["url"].as_str(),
-        Some("unix:///run/redis.sock?db=1&pass=***")
-    );
+    assert_eq!(shown["redis"]["url"].as_str(), Some("unix:///run/redis.sock?db=1&pass=***"));
 }
 
 #[test]

@@ -8,38 +8,17 @@ use super::{flag_refused, from_flags, load_file};
 
 #[test]
 fn durations_are_seconds_or_have_units() {
-    for (text, seconds) in [
-        ("3600", 3600),
-        ("15m", 900),
-        ("30d", 2_592_000),
-        ("1h30m", 5400),
-        ("1h 30m", 5400),
-    ] {
+    for (text, seconds) in
+        [("3600", 3600), ("15m", 900), ("30d", 2_592_000), ("1h30m", 5400), ("1h 30m", 5400)]
+    {
         assert_eq!(
-            from_flags(&[("oauth.session_ttl", text)])
-                .oauth
-                .session_ttl
-                .as_secs(),
+            from_flags(&[("oauth.session_ttl", text)]).oauth.session_ttl.as_secs(),
             seconds,
             "{text}"
         );
     }
-    assert_eq!(
-        load_file("[oauth]\nsession_ttl = 90")
-            .unwrap()
-            .oauth
-            .session_ttl
-            .as_secs(),
-        90
-    );
-    assert_eq!(
-        load_file("[oauth]\nsession_ttl = \"90\"")
-            .unwrap()
-            .oauth
-            .session_ttl
-            .as_secs(),
-        90
-    );
+    assert_eq!(load_file("[oauth]\nsession_ttl = 90").unwrap().oauth.session_ttl.as_secs(), 90);
+    assert_eq!(load_file("[oauth]\nsession_ttl = \"90\"").unwrap().oauth.session_ttl.as_secs(), 90);
     for text in [
         "-5",
         "-5m",
@@ -52,10 +31,7 @@ fn durations_are_seconds_or_have_units() {
         "18446744073709551615",
         "200y",
     ] {
-        assert!(
-            flag_refused("oauth.session_ttl", text).contains("expected a duration"),
-            "{text}"
-        );
+        assert!(flag_refused("oauth.session_ttl", text).contains("expected a duration"), "{text}");
     }
     assert!(load_file("[oauth]\nsession_ttl = -1").is_err());
     assert!(load_file("[oauth]\nsession_ttl = 1.5").is_err());
@@ -63,12 +39,7 @@ fn durations_are_seconds_or_have_units() {
 
 #[test]
 fn a_duration_of_zero_is_refused_except_for_the_grace() {
-    assert_eq!(
-        from_flags(&[("oauth.refresh_grace", "0")])
-            .oauth
-            .refresh_grace,
-        Duration::ZERO
-    );
+    assert_eq!(from_flags(&[("oauth.refresh_grace", "0")]).oauth.refresh_grace, Duration::ZERO);
     for key in [
         "oauth.access_token_ttl",
         "oauth.refresh_idle_ttl",
@@ -82,24 +53,11 @@ fn a_duration_of_zero_is_refused_except_for_the_grace() {
 
 #[test]
 fn sizes_are_bytes_or_have_units() {
-    for (text, bytes) in [
-        ("512", 512),
-        ("16KiB", 16384),
-        ("1MB", 1_000_000),
-        ("2 MiB", 2_097_152),
-    ] {
-        assert_eq!(
-            from_flags(&[("server.max_body", text)]).server.max_body,
-            bytes
-        );
+    for (text, bytes) in [("512", 512), ("16KiB", 16384), ("1MB", 1_000_000), ("2 MiB", 2_097_152)]
+    {
+        assert_eq!(from_flags(&[("server.max_body", text)]).server.max_body, bytes);
     }
-    assert_eq!(
-        load_file("[server]\nmax_body = 99")
-            .unwrap()
-            .server
-            .max_body,
-        99
-    );
+    assert_eq!(load_file("[server]\nmax_body = 99").unwrap().server.max_body, 99);
     for text in ["0", "-1", "big"] {
         assert!(flag_refused("server.max_body", text).contains("expected a size"));
     }
@@ -107,12 +65,7 @@ fn sizes_are_bytes_or_have_units() {
 
 #[test]
 fn binds_are_host_and_port_or_a_unix_socket() {
-    for good in [
-        "127.0.0.1:0",
-        "localhost:80",
-        "[::1]:5000",
-        "unix:/run/s.sock",
-    ] {
+    for good in ["127.0.0.1:0", "localhost:80", "[::1]:5000", "unix:/run/s.sock"] {
         let bind = &from_flags(&[("server.bind", good)]).server.bind[0];
         assert_eq!(bind.to_string(), good);
         assert!(bind.is_local());
@@ -129,10 +82,7 @@ fn binds_are_host_and_port_or_a_unix_socket() {
         "a b:1",
         "h:+1",
     ] {
-        assert!(
-            flag_refused("server.bind", bad).contains("server.bind"),
-            "{bad}"
-        );
+        assert!(flag_refused("server.bind", bad).contains("server.bind"), "{bad}");
     }
     assert_eq!(
         from_flags(&[("metrics.bind", "0.0.0.0:9")]).metrics.bind,
@@ -144,20 +94,11 @@ fn binds_are_host_and_port_or_a_unix_socket() {
 #[test]
 fn trusted_proxies_are_networks_or_single_addresses_and_mapped_ones_are_ipv4() {
     let text = "10.0.0.0/8,192.0.2.1,::1,2001:db8::/32,::ffff:10.1.0.0/112,::ffff:10.2.0.1";
-    let nets = from_flags(&[("server.trusted_proxies", text)])
-        .server
-        .trusted_proxies;
+    let nets = from_flags(&[("server.trusted_proxies", text)]).server.trusted_proxies;
     let shown: Vec<_> = nets.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
-        [
-            "10.0.0.0/8",
-            "192.0.2.1/32",
-            "::1/128",
-            "2001:db8::/32",
-            "10.1.0.0/16",
-            "10.2.0.1/32"
-        ]
+        ["10.0.0.0/8", "192.0.2.1/32", "::1/128", "2001:db8::/32", "10.1.0.0/16", "10.2.0.1/32"]
     );
     for bad in ["10.0.0.0/33", "proxy", "10.0.0"] {
         assert!(flag_refused("server.trusted_proxies", bad).contains("CIDR"));
@@ -173,10 +114,7 @@ fn the_public_url_is_an_absolute_http_url_and_loses_its_trailing_slash() {
         ("https://[::1]:8443", "https://[::1]:8443"),
     ] {
         assert_eq!(
-            from_flags(&[("server.public_url", text)])
-                .server
-                .public_url
-                .as_deref(),
+            from_flags(&[("server.public_url", text)]).server.public_url.as_deref(),
             Some(url)
         );
     }
@@ -202,29 +140,17 @@ fn the_public_url_is_an_absolute_http_url_and_loses_its_trailing_slash() {
 fn endpoint_paths_have_the_prefix_and_can_be_switched_off() {
     let oauth = Settings::builtin().unwrap().oauth;
     assert_eq!(oauth.token_path().as_deref(), Some("/oauth/token"));
-    assert_eq!(
-        oauth.introspection_path().as_deref(),
-        Some("/oauth/introspect")
-    );
+    assert_eq!(oauth.introspection_path().as_deref(), Some("/oauth/introspect"));
     assert_eq!(oauth.revocation_path().as_deref(), Some("/oauth/revoke"));
     assert_eq!(oauth.verify_path().as_deref(), Some("/oauth/verify"));
     let s = Settings::builtin().unwrap();
-    assert_eq!(
-        s.management.path(&s.oauth).as_deref(),
-        Some("/oauth/management")
-    );
-    for (prefix, token) in [
-        ("", "/token"),
-        ("/", "/token"),
-        ("/x", "/x/token"),
-        ("/x/y/", "/x/y/token"),
-    ] {
+    assert_eq!(s.management.path(&s.oauth).as_deref(), Some("/oauth/management"));
+    for (prefix, token) in
+        [("", "/token"), ("/", "/token"), ("/x", "/x/token"), ("/x/y/", "/x/y/token")]
+    {
         let oauth = from_flags(&[("oauth.route_prefix", prefix)]).oauth;
         assert_eq!(oauth.token_path().as_deref(), Some(token));
-        assert_eq!(
-            oauth.metadata_url.as_deref(),
-            Some("/.well-known/oauth-authorization-server")
-        );
+        assert_eq!(oauth.metadata_url.as_deref(), Some("/.well-known/oauth-authorization-server"));
     }
     for off in ["false", "False", "FALSE", ""] {
         let s = from_flags(&[
@@ -233,44 +159,30 @@ fn endpoint_paths_have_the_prefix_and_can_be_switched_off() {
             ("oauth.metadata_url", off),
         ]);
         assert_eq!(
-            (
-                s.oauth.verify_path(),
-                s.oauth.error_uri,
-                s.oauth.metadata_url
-            ),
+            (s.oauth.verify_path(), s.oauth.error_uri, s.oauth.metadata_url),
             (None, None, None)
         );
     }
     for off in ["false", "\"False\"", "\"\""] {
         assert_eq!(
-            load_file(&format!("[oauth]\ntoken_url = {off}"))
-                .unwrap()
-                .oauth
-                .token_path(),
+            load_file(&format!("[oauth]\ntoken_url = {off}")).unwrap().oauth.token_path(),
             None
         );
     }
     for bad in ["token", "/a b", "/t?x", "/t#x", "//t", "/{t}"] {
-        assert!(
-            flag_refused("oauth.token_url", bad).contains("starts with \"/\""),
-            "{bad}"
-        );
+        assert!(flag_refused("oauth.token_url", bad).contains("starts with \"/\""), "{bad}");
     }
     assert!(flag_refused("oauth.error_uri", "errors").contains("absolute URL"));
 }
 
 #[test]
 fn grants_are_known_names_and_at_least_one() {
-    let grants = from_flags(&[("oauth.grants", "refresh_token,password,refresh_token")])
-        .oauth
-        .grants;
+    let grants =
+        from_flags(&[("oauth.grants", "refresh_token,password,refresh_token")]).oauth.grants;
     assert_eq!(grants, [GrantName::RefreshToken, GrantName::Password]);
     assert!(flag_refused("oauth.grants", "implicit").contains("\"client_credentials\""));
     assert!(flag_refused("oauth.grants", "").contains("oauth.grants"));
-    assert_eq!(
-        GrantName::ClientCredentials.to_string(),
-        "client_credentials"
-    );
+    assert_eq!(GrantName::ClientCredentials.to_string(), "client_credentials");
 }
 
 #[test]
@@ -279,34 +191,17 @@ fn allowed_origins_are_a_star_or_scheme_host_and_port() {
         .cors
         .allowed_origins;
     assert_eq!(origins, ["*", "https://a.example.org:8443"]);
-    for bad in [
-        "a.example.org",
-        "https://a.b/",
-        "https://",
-        "https://a.b/x",
-        "https://*.b",
-    ] {
-        assert!(
-            flag_refused("cors.allowed_origins", bad).contains("scheme://host"),
-            "{bad}"
-        );
+    for bad in ["a.example.org", "https://a.b/", "https://", "https://a.b/x", "https://*.b"] {
+        assert!(flag_refused("cors.allowed_origins", bad).contains("scheme://host"), "{bad}");
     }
 }
 
 #[test]
 fn log_levels_are_levels_or_directives() {
-    for good in [
-        "debug",
-        "WARN",
-        "info,sentinel::store=debug",
-        "sentinel=trace",
-    ] {
+    for good in ["debug", "WARN", "info,sentinel::store=debug", "sentinel=trace"] {
         assert_eq!(from_flags(&[("log.level", good)]).log.level, good);
     }
     for bad in ["", "inof", "info,sentinel", "x=loud"] {
-        assert!(
-            flag_refused("log.level", bad).contains("log.level"),
-            "{bad}"
-        );
+        assert!(flag_refused("log.level", bad).contains("log.level"), "{bad}");
     }
 }

@@ -91,7 +91,6 @@ fn a_file_of_a_newer_sentinel_is_refused_and_left_alone() {
 }
 
 #[test]
-#[ignore = "found by this test: some are refused, or find the database locked"]
 fn a_fresh_file_can_be_opened_by_many_at_once() {
     const PROCESSES: usize = 8;
     for round in 0..20 {
