@@ -40,6 +40,9 @@ pub enum StartError {
     /// Something is asked for that this version has not.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// A template cannot be rendered.
+    #[error("a template is wrong: {0}")]
+    Template(#[from] tera::Error),
     /// The system gives no signals.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
@@ -79,7 +82,7 @@ impl Application {
             PasswordPool::start(password_policy(passwords), passwords.workers, passwords.queue)?;
         let provider =
             Provider::new(stores.clone(), pool, Arc::clone(&clock), policy::oauth_policy(settings));
-        let web = Web::new(provider, policy::web_policy(settings));
+        let web = Web::new(provider, policy::web_policy(settings))?;
         let (server, addresses) = listener::listen(settings, web)?;
         let purge = Purge::start(Arc::clone(&stores.sessions), Arc::clone(&clock));
         Ok(Self { server, addresses, admin: Admin::new(stores, clock), purge })

@@ -53,6 +53,10 @@ pub(super) fn web_policy(settings: &Settings) -> WebPolicy {
             revocation: oauth.revocation_path(),
             verify: oauth.verify_path(),
             metadata: oauth.metadata_url.clone(),
+            errors: match &oauth.error_uri {
+                Some(settings::ErrorUri::Path(path)) => Some(path.clone()),
+                _ => None,
+            },
         },
         error_uri,
         max_body: usize::try_from(server.max_body).unwrap_or(usize::MAX),

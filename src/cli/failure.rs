@@ -101,9 +101,10 @@ impl From<StartError> for Failure {
         match error {
             StartError::Store(error) => error.into(),
             StartError::Listen { .. } | StartError::Signals(_) => Self::unavailable(chain(&error)),
-            StartError::Tls(_) | StartError::Passwords(_) | StartError::Unsupported(_) => {
-                Self::config(chain(&error))
-            }
+            StartError::Tls(_)
+            | StartError::Passwords(_)
+            | StartError::Template(_)
+            | StartError::Unsupported(_) => Self::config(chain(&error)),
         }
     }
 }

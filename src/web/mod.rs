@@ -6,6 +6,7 @@
 mod authorization;
 pub mod client_address;
 mod error;
+mod errors_page;
 mod form;
 mod health;
 mod introspection;
@@ -22,6 +23,7 @@ use actix_web::web::{self, ServiceConfig};
 use ipnet::IpNet;
 
 use crate::oauth::{Endpoints, Provider};
+use errors_page::ErrorsPage;
 
 /// The paths of the endpoints; `None` where one is switched off.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,8 @@ pub struct Routes {
     pub verify: Option<String>,
     /// RFC 8414 §3.
     pub metadata: Option<String>,
+    /// The page that explains error codes.
+    pub errors: Option<String>,
 }
 
 /// What the handlers need beside the provider.
@@ -60,12 +64,20 @@ pub struct WebPolicy {
 pub struct Web {
     provider: Arc<Provider>,
     policy: Arc<WebPolicy>,
+    errors_page: Arc<ErrorsPage>,
 }
 
 impl Web {
     /// A web face for `provider`.
-    pub fn new(provider: Provider, policy: WebPolicy) -> Self {
-        Self { provider: Arc::new(provider), policy: Arc::new(policy) }
+    ///
+    /// # Errors
+    /// When a template cannot be rendered.
+    pub fn new(provider: Provider, policy: WebPolicy) -> tera::TeraResult<Self> {
+        Ok(Self {
+            provider: Arc::new(provider),
+            policy: Arc::new(policy),
+            errors_page: Arc::new(ErrorsPage::render()?),
+        })
     }
 
     /// Every route, on one screen.
@@ -94,6 +106,9 @@ impl Web {
             for path in metadata::paths(path, issuer) {
                 get(&path, web::get().to(metadata::answer));
             }
+        }
+        if let Some(path) = &routes.errors {
+            get(path, web::get().to(errors_page::answer));
         }
         get("/healthz", web::get().to(health::alive));
         get("/readyz", web::get().to(health::ready));

@@ -120,6 +120,24 @@ async fn metadata_names_what_is_there_also_behind_a_path() {
 }
 
 #[tokio::test]
+async fn every_error_code_is_explained_on_a_page() {
+    let app = spawn_app().await;
+    let page = send(app.request("GET", "/oauth/errors")).await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(!policy.contains("unsafe") && policy.contains("default-src 'none'"), "{policy}");
+    let codes = sentinel::oauth::ErrorCode::ALL.map(sentinel::oauth::ErrorCode::as_str);
+    for code in codes.into_iter().chain(["invalid_token", "insufficient_scope"]) {
+        assert!(page.text.contains(&format!("<section id=\"{code}\">")), "{code}");
+    }
+    let elsewhere = AppBuilder::default().set("oauth.error_uri", "https://docs.example/e").spawn();
+    let elsewhere = elsewhere.await;
+    assert_eq!(send(elsewhere.request("GET", "/oauth/errors")).await.status, 404);
+    let answer = elsewhere.post("/oauth/token", &[]).await;
+    assert_eq!(answer.text_of("error_uri"), "https://docs.example/e");
+}
+
+#[tokio::test]
 async fn probes_answer() {
     let app = spawn_app().await;
     for path in ["/healthz", "/readyz"] {
