@@ -13,6 +13,7 @@ mod password;
 mod password_policy;
 mod password_pool;
 mod quick_start;
+mod readme;
 mod refresh;
 mod revocation;
 mod secrets_in_log;
