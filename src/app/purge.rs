@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::Clock;
-use crate::store::SessionStore;
+use crate::store::{Page, SessionFilter, SessionStore, StoreError};
 
 /// How often expired sessions are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How many are removed in one write, so that others get their turn in between.
 const PURGE_BATCH: u32 = 500;
+/// Expired access tokens of sessions that go on are removed every so many rounds: all sessions have to
+/// be read for it, and what is left of such a token is a digest.
+const SWEEP_EVERY: u32 = 60;
+/// Sessions read at a time by that.
+const SWEEP_BATCH: u32 = 100;
 /// Removes expired sessions in the background for as long as it is kept.
 pub(super) struct Purge(tokio::task::JoinHandle<()>);
 
@@ -17,9 +22,16 @@ impl Purge {
     pub(super) fn start(sessions: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) -> Self {
         Self(tokio::spawn(async move {
             let mut ticks = tokio::time::interval(PURGE_EVERY);
+            let mut round = 0u32;
             loop {
                 ticks.tick().await;
                 purge(&*sessions, &*clock).await;
+                if round.is_multiple_of(SWEEP_EVERY)
+                    && let Err(error) = sweep(&*sessions, &*clock).await
+                {
+                    tracing::warn!(%error, "expired access tokens could not be removed");
+                }
+                round = round.wrapping_add(1);
             }
         }))
     }
@@ -41,5 +53,20 @@ async fn purge(sessions: &dyn SessionStore, clock: &dyn Clock) {
                 return;
             }
         }
+    }
+}
+
+/// Removes expired access tokens from sessions that go on. Who changes a session meanwhile wins: a
+/// refresh removes them too.
+async fn sweep(sessions: &dyn SessionStore, clock: &dyn Clock) -> Result<(), StoreError> {
+    let mut page = Page::first(SWEEP_BATCH);
+    loop {
+        let batch = sessions.list(&SessionFilter::default(), &page).await?;
+        let Some(last) = batch.last() else { return Ok(()) };
+        page.after = Some(last.id.to_string());
+        for next in batch.iter().filter_map(|session| session.without_expired(clock.now())) {
+            sessions.replace(&next).await?;
+        }
+        tokio::task::yield_now().await;
     }
 }

@@ -224,6 +224,13 @@ impl Session {
         (next.access.len() < self.access.len()).then_some(next)
     }
 
+    /// The session without the access tokens that are over; `None` when there are none such.
+    pub fn without_expired(&self, now: Timestamp) -> Option<Self> {
+        let mut next = self.next();
+        next.access.retain(|token| now < token.expires_at);
+        (next.access.len() < self.access.len()).then_some(next)
+    }
+
     fn rotate(
         &self,
         presented: &Token,

@@ -31,6 +31,24 @@ async fn expired_sessions_are_removed_in_the_background() {
     assert!(late.is_active(&kept.access_token()).await);
 }
 
+#[tokio::test]
+async fn expired_access_tokens_are_removed_from_sessions_that_go_on() {
+    let app = spawn_app().await;
+    let tokens = app.login().await;
+    let access_tokens = async |app: &App| {
+        let all = SessionFilter::default();
+        app.admin.sessions(&all, &Page::first(10)).await.unwrap()[0].access.len()
+    };
+    assert_eq!(access_tokens(&app).await, 1);
+    let late = AppBuilder::default().on(&app.folder).later(3600).spawn().await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while access_tokens(&late).await > 0 {
+        assert!(std::time::Instant::now() < deadline, "the expired token is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(app.refresh(&tokens.refresh_token()).await.status, 200);
+}
+
 #[test]
 fn a_call_in_flight_is_answered_before_the_server_stops() {
     let folder = tempfile::tempdir().unwrap();
