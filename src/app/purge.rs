@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use crate::domain::Clock;
 use crate::store::{Page, SessionFilter, SessionStore, StoreError};
 
@@ -64,9 +66,10 @@ async fn sweep(sessions: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Sto
         let batch = sessions.list(&SessionFilter::default(), &page).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         page.after = Some(last.id.to_string());
-        for next in batch.iter().filter_map(|session| session.without_expired(clock.now())) {
-            sessions.replace(&next).await?;
-        }
+        let lighter: Vec<_> =
+            batch.iter().filter_map(|session| session.without_expired(clock.now())).collect();
+        // All at once, so that they share a commit.
+        try_join_all(lighter.iter().map(|session| sessions.replace(session))).await?;
         tokio::task::yield_now().await;
     }
 }

@@ -48,12 +48,19 @@ fn ask(settings: &Settings, bind: &Bind, timeout: Duration) -> std::io::Result<u
             exchange(stream)
         }
         Bind::Tcp(address) => {
-            let stream = TcpStream::connect_timeout(&reachable(address)?, timeout)?;
-            stream.set_read_timeout(Some(timeout))?;
-            if settings.tls.mode == TlsMode::Off {
-                return exchange(stream);
-            }
-            exchange(StreamOwned::new(tls_client()?, stream))
+            let connect = || {
+                let stream = TcpStream::connect_timeout(&reachable(address)?, timeout)?;
+                stream.set_read_timeout(Some(timeout))?;
+                Ok::<_, std::io::Error>(stream)
+            };
+            let plain = match settings.tls.mode {
+                TlsMode::Off => exchange(connect()?),
+                _ => return exchange(StreamOwned::new(tls_client()?, connect()?)),
+            };
+            // `serve --dev` speaks TLS where the settings say nothing.
+            plain.or_else(|error| {
+                exchange(StreamOwned::new(tls_client()?, connect()?)).map_err(|_| error)
+            })
         }
     }
 }

@@ -79,7 +79,6 @@ fn warn_of_missing_parts(settings: &Settings) {
     let missing = [
         ("management.username", "the management page"),
         ("metrics.bind", "metrics"),
-        ("throttle.enabled", "throttling of password guessing"),
         ("templates.dir", "templates"),
     ];
     for (key, what) in missing {
@@ -87,6 +86,7 @@ fn warn_of_missing_parts(settings: &Settings) {
             tracing::warn!("{key} is set, but {what} is not in this version yet");
         }
     }
+    tracing::warn!("guessing of passwords is not slowed in this version; have the proxy limit it");
     if settings.is_given("mongo.uri") {
         tracing::warn!("mongo.uri is set, but store.backend is \"embedded\"");
     }

@@ -32,7 +32,7 @@ pub struct User {
 /// The text cannot be a user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected a user name of 1 to {MAX_USERNAME_BYTES} bytes without control characters or space at either end"
+    "expected a user name of 1 to {MAX_USERNAME_BYTES} bytes without control characters or space at either end, and not 24 hexadecimal digits, which is an id"
 )]
 pub struct InvalidUsername;
 
@@ -43,7 +43,9 @@ pub struct InvalidUsername;
 pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
     let fits = !name.is_empty() && name.len() <= MAX_USERNAME_BYTES;
     let clean = !name.chars().any(char::is_control) && name.trim() == name;
-    if fits && clean { Ok(()) } else { Err(InvalidUsername) }
+    // The command line takes either, and must not mistake one user for another.
+    let like_an_id = name.parse::<UserId>().is_ok();
+    if fits && clean && !like_an_id { Ok(()) } else { Err(InvalidUsername) }
 }
 
 /// Whether a user name or a password is made of characters that a login can carry:

@@ -14,6 +14,17 @@ pub struct BasicCredentials {
     pub password: SecretString,
 }
 
+/// What an `Authorization` header holds.
+#[derive(Clone, Debug)]
+pub enum Presented {
+    /// There is none.
+    Nothing,
+    /// Basic credentials (RFC 7617).
+    Basic(BasicCredentials),
+    /// Something else, or something that cannot be read.
+    Unreadable,
+}
+
 /// What a client says of itself.
 struct Claim {
     /// Possible readings of the id, the likeliest first.
@@ -26,15 +37,14 @@ impl Provider {
     /// The client that sends this request: a public one that names itself, or a confidential one
     /// that proves itself.
     pub(super) async fn authenticate(&self, request: &Request<'_>) -> Result<Client, Error> {
-        let claim = match request.basic {
-            Some(basic) => from_header(basic, request)?,
-            None => from_body(request)?,
+        let claim = match request.presented {
+            Presented::Basic(basic) => from_header(basic, request)?,
+            Presented::Nothing => from_body(request)?,
+            // A client that tries to authenticate by a header and cannot is told how (RFC 6749 §5.2).
+            Presented::Unreadable => return Err(refuse("", ClientFailure::Unreadable, request)),
         };
         let named = claim.ids.first().map_or("", String::as_str);
-        self.check(&claim).await?.map_err(|failure| {
-            audit::client_refused(named, &failure.to_string(), request.address);
-            Error::InvalidClient(failure)
-        })
+        self.check(&claim).await?.map_err(|failure| refuse(named, failure, request))
     }
 
     /// The same for endpoints that only confidential clients may call.
@@ -46,7 +56,7 @@ impl Provider {
         if client.is_confidential() {
             Ok(client)
         } else {
-            Err(Error::InvalidClient(ClientFailure::Public))
+            Err(refuse(client.id.as_str(), ClientFailure::Public, request))
         }
     }
 
@@ -87,6 +97,12 @@ impl Provider {
     }
 }
 
+/// The refusal, once it is in the audit log.
+fn refuse(named: &str, failure: ClientFailure, request: &Request<'_>) -> Error {
+    audit::client_refused(named, &failure.to_string(), request.address);
+    Error::InvalidClient(failure)
+}
+
 /// RFC 6749 §2.3.1: "The client identifier is encoded using the "application/x-www-form-urlencoded"
 /// encoding algorithm […], and the encoded value is used as the username; the client password is
 /// encoded using the same algorithm and used as the password."
@@ -109,8 +125,7 @@ fn from_header(basic: &BasicCredentials, request: &Request<'_>) -> Result<Claim,
 
 fn from_body(request: &Request<'_>) -> Result<Claim, Error> {
     let Some(id) = request.params.get("client_id") else {
-        audit::client_refused("", &ClientFailure::Missing.to_string(), request.address);
-        return Err(Error::InvalidClient(ClientFailure::Missing));
+        return Err(refuse("", ClientFailure::Missing, request));
     };
     let secret = request.params.get("client_secret").map(SecretString::from);
     Ok(Claim { ids: vec![id.to_owned()], secrets: secret.into_iter().collect() })

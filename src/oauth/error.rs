@@ -91,6 +91,9 @@ pub enum GrantFailure {
     /// The user or the client was disabled, or the password changed, while the login went on.
     #[error("changed during the login")]
     Changed,
+    /// The user or the client was disabled, or the password changed, after the login.
+    #[error("changed since the login")]
+    Superseded,
     /// Not a refresh token of ours, or one whose session has ended.
     #[error("unknown refresh token")]
     UnknownToken,

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use client_auth::BasicCredentials;
+pub use client_auth::{BasicCredentials, Presented};
 pub use error::{ClientFailure, Error, ErrorCode, GrantFailure, Unavailable};
 pub use introspection::{ActiveToken, Introspection};
 pub use metadata::{Endpoints, Metadata};
@@ -47,8 +47,8 @@ pub struct Policy {
 /// A request to one of the endpoints that authenticate clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The user and password of an `Authorization: Basic` header.
-    pub basic: Option<&'a BasicCredentials>,
+    /// What its `Authorization` header holds.
+    pub presented: &'a Presented,
     /// The parameters of the body.
     pub params: &'a Params<'a>,
     /// Where it came from, for the audit log.

@@ -78,7 +78,7 @@ impl Provider {
         session: &Session,
         requested: &Option<Scope>,
     ) -> Result<Result<Scope, Error>, Error> {
-        let changed = Error::InvalidGrant(GrantFailure::Changed);
+        let changed = Error::InvalidGrant(GrantFailure::Superseded);
         if session.client_generation != client.generation {
             return Err(changed);
         }

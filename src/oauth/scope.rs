@@ -5,7 +5,9 @@ use crate::domain::{Client, Scope};
 
 /// The `scope` parameter, if it was sent.
 pub(super) fn requested(params: &Params<'_>) -> Result<Option<Scope>, Error> {
-    params.get("scope").map(|text| text.parse().map_err(|_| Error::InvalidScope)).transpose()
+    let scope: Result<Option<Scope>, _> = params.get("scope").map(str::parse).transpose();
+    // Nothing but spaces names no scope, and so asks for none.
+    scope.map(|scope| scope.filter(|scope| !scope.is_empty())).map_err(|_| Error::InvalidScope)
 }
 
 /// Checks what was asked against the client alone, which needs no secret to be known.

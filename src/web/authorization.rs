@@ -6,25 +6,24 @@ use actix_web_httpauth::headers::authorization::{Basic, Scheme};
 use secrecy::SecretString;
 
 use super::error::Refusal;
-use crate::oauth::{BasicCredentials, ClientFailure, Error};
+use crate::oauth::{BasicCredentials, Error, Presented};
 
-/// The credentials of a Basic header (RFC 7617); `None` when there is no header at all.
+/// What the header holds, for the endpoints that authenticate clients.
 ///
 /// # Errors
-/// `invalid_client` for anything else: a client that tries to authenticate by a header and cannot is
-/// told how (RFC 6749 §5.2).
-pub(super) fn basic(request: &HttpRequest) -> Result<Option<BasicCredentials>, Refusal> {
+/// `invalid_request` for a repeated header.
+pub(super) fn presented(request: &HttpRequest) -> Result<Presented, Refusal> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
-    let Some(header) = headers.next() else { return Ok(None) };
+    let Some(header) = headers.next() else { return Ok(Presented::Nothing) };
     if headers.next().is_some() {
         return Err(Error::InvalidRequest("the Authorization header is repeated").into());
     }
-    let unreadable = || Refusal::from(Error::InvalidClient(ClientFailure::Unreadable));
-    let header = canonical(header, "Basic").ok_or_else(unreadable)?;
-    let basic = Basic::parse(&header).map_err(|_| unreadable())?;
-    Ok(Some(BasicCredentials {
-        user: basic.user_id().to_owned(),
-        password: SecretString::from(basic.password().unwrap_or_default()),
+    let basic = canonical(header, "Basic").and_then(|header| Basic::parse(&header).ok());
+    Ok(basic.map_or(Presented::Unreadable, |basic| {
+        Presented::Basic(BasicCredentials {
+            user: basic.user_id().to_owned(),
+            password: SecretString::from(basic.password().unwrap_or_default()),
+        })
     }))
 }
 

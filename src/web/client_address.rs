@@ -21,14 +21,14 @@ pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     // Who can reach a Unix socket was let in by its file mode: it is a proxy on this machine.
     let local = request.conn_data::<UnixPeer>().is_some();
     let headers = request.headers().get_all(FORWARDED_FOR);
-    let values: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
+    let values: Vec<&[u8]> = headers.map(|value| value.as_bytes()).collect();
     resolve(peer, local, &values, trusted)
 }
 
 fn resolve(
     peer: Option<IpAddr>,
     local: bool,
-    forwarded: &[&str],
+    forwarded: &[&[u8]],
     trusted: &[IpNet],
 ) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
@@ -36,8 +36,9 @@ fn resolve(
         return peer;
     }
     let mut nearest = peer;
-    for hop in forwarded.iter().rev().flat_map(|value| value.rsplit(',')) {
-        // Something that is no address ends what the proxies vouch for.
+    for hop in forwarded.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b',')) {
+        // Something that is no address, or not even text, ends what the proxies vouch for.
+        let hop = std::str::from_utf8(hop).unwrap_or_default();
         let Some(address) = parse(hop.trim()) else { break };
         nearest = Some(address);
         if !is_trusted(address) {
@@ -63,7 +64,8 @@ mod tests {
 
     fn resolved(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
-        let address = resolve(Some(peer.parse().unwrap()), false, forwarded, &trusted);
+        let forwarded: Vec<_> = forwarded.iter().map(|value| value.as_bytes()).collect();
+        let address = resolve(Some(peer.parse().unwrap()), false, &forwarded, &trusted);
         address.unwrap().to_string()
     }
 
@@ -84,8 +86,18 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_hide_nothing() {
+        let (peer, trusted) = ("127.0.0.1".parse().unwrap(), ["127.0.0.0/8".parse().unwrap()]);
+        let values: [&[u8]; 2] = [b"6.6.6.6", b"\xff, 203.0.113.9"];
+        let address = resolve(Some(peer), false, &values, &trusted);
+        assert_eq!(address, Some("203.0.113.9".parse().unwrap()));
+        let values: [&[u8]; 2] = [b"6.6.6.6", b"203.0.113.9, \xff"];
+        assert_eq!(resolve(Some(peer), false, &values, &trusted), Some(peer));
+    }
+
+    #[test]
     fn a_unix_socket_is_a_proxy_on_this_machine() {
-        let address = resolve(None, true, &["192.0.2.1"], &[]);
+        let address = resolve(None, true, &[b"192.0.2.1"], &[]);
         assert_eq!(address, Some("192.0.2.1".parse().unwrap()));
         assert_eq!(resolve(None, true, &[], &[]), None);
     }

@@ -70,8 +70,16 @@ struct Body<'a> {
 impl Web {
     /// The answer to a refused request.
     pub(super) fn refuse(&self, refusal: &Refusal) -> HttpResponse {
+        self.refuse_with(refusal, refusal.status())
+    }
+
+    /// The same for the token endpoint, the one that flask-sentinel had.
+    pub(super) fn refuse_token(&self, refusal: &Refusal) -> HttpResponse {
+        self.refuse_with(refusal, self.old_status(refusal).unwrap_or_else(|| refusal.status()))
+    }
+
+    fn refuse_with(&self, refusal: &Refusal, status: StatusCode) -> HttpResponse {
         let code = refusal.code();
-        let status = self.old_status(refusal).unwrap_or_else(|| refusal.status());
         let mut response = json(status);
         // RFC 6749 §5.2: the server "MUST respond with an HTTP 401 (Unauthorized) status code and
         // include the "WWW-Authenticate" response header field matching the authentication scheme
@@ -120,13 +128,13 @@ pub(super) async fn only_post(web: web::Data<Web>) -> HttpResponse {
 
 /// The endpoint takes GET only.
 pub(super) async fn only_get(web: web::Data<Web>) -> HttpResponse {
-    wrong_method(&web, "GET")
+    wrong_method(&web, "GET, HEAD")
 }
 
 fn wrong_method(web: &Web, allowed: &str) -> HttpResponse {
     json(StatusCode::METHOD_NOT_ALLOWED).insert_header((ALLOW, allowed)).json(Body {
         error: ErrorCode::InvalidRequest.as_str(),
-        error_description: &format!("this endpoint takes {allowed} only"),
+        error_description: &format!("this endpoint takes {} only", allowed.replace(", ", " and ")),
         error_uri: web.policy.error_uri.as_deref(),
     })
 }

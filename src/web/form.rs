@@ -8,11 +8,11 @@ use std::net::IpAddr;
 
 use super::error::Refusal;
 use super::{Web, authorization, client_address};
-use crate::oauth::{BasicCredentials, Params, Request};
+use crate::oauth::{Params, Presented, Request};
 
 /// A request with a form body, taken apart.
 pub(super) struct Form {
-    basic: Option<BasicCredentials>,
+    presented: Presented,
     body: Bytes,
     address: Option<IpAddr>,
 }
@@ -36,7 +36,7 @@ impl Form {
         let body = tokio::time::timeout(policy.body_timeout, reading).await;
         let body = body.map_err(|_| Refusal::Slow)??;
         Ok(Self {
-            basic: authorization::basic(request)?,
+            presented: authorization::presented(request)?,
             body,
             address: client_address::of(request, &policy.trusted_proxies),
         })
@@ -49,24 +49,21 @@ impl Form {
     ) -> Result<T, Refusal> {
         let params = Params::parse(&self.body)?;
         let request =
-            Request { basic: self.basic.as_ref(), params: &params, address: self.address };
+            Request { presented: &self.presented, params: &params, address: self.address };
         Ok(call(request).await?)
     }
 }
 
-/// Reads the form, calls, and answers what `reply` makes of the result, or the refusal.
+/// Reads the form, calls, and answers what `reply` makes of the result.
 pub(super) async fn answer<T>(
     web: &Web,
     request: HttpRequest,
     payload: Payload,
     call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
     reply: impl FnOnce(T) -> HttpResponse,
-) -> HttpResponse {
-    let result = match Form::read(web, &request, payload).await {
-        Ok(form) => form.handle(call).await,
-        Err(refusal) => Err(refusal),
-    };
-    result.map_or_else(|refusal| web.refuse(&refusal), reply)
+) -> Result<HttpResponse, Refusal> {
+    let form = Form::read(web, &request, payload).await?;
+    form.handle(call).await.map(reply)
 }
 
 /// An answer of 200 in JSON.

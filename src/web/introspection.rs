@@ -40,6 +40,7 @@ pub(super) async fn answer(
         Introspection::Active(token) => reply(&token, issuer),
     })
     .await
+    .unwrap_or_else(|refusal| web.refuse(&refusal))
 }
 
 fn reply(token: &ActiveToken, issuer: Option<&str>) -> HttpResponse {

@@ -19,6 +19,7 @@ mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::guard;
 use actix_web::web::{self, ServiceConfig};
 use ipnet::IpNet;
 
@@ -40,6 +41,11 @@ pub struct Routes {
     pub metadata: Option<String>,
     /// The page that explains error codes.
     pub errors: Option<String>,
+}
+
+/// RFC 9110 §9.1: "All general-purpose servers MUST support the methods GET and HEAD."
+fn get_or_head() -> actix_web::Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// What the handlers need beside the provider.
@@ -98,20 +104,20 @@ impl Web {
             config.service(web::resource(path).route(route).default_service(other));
         };
         if let Some(path) = &routes.verify {
-            get(path, web::get().to(verify::answer));
+            get(path, get_or_head().to(verify::answer));
         }
         if let (Some(path), Some(issuer)) = (&routes.metadata, self.provider.issuer()) {
             // RFC 8414 §3: the path of the issuer comes behind the well-known one; many clients look
             // for it without.
             for path in metadata::paths(path, issuer) {
-                get(&path, web::get().to(metadata::answer));
+                get(&path, get_or_head().to(metadata::answer));
             }
         }
         if let Some(path) = &routes.errors {
-            get(path, web::get().to(errors_page::answer));
+            get(path, get_or_head().to(errors_page::answer));
         }
-        get("/healthz", web::get().to(health::alive));
-        get("/readyz", web::get().to(health::ready));
+        get("/healthz", get_or_head().to(health::alive));
+        get("/readyz", get_or_head().to(health::ready));
 
         config.app_data(web::Data::new(self.clone()));
         config.default_service(web::to(error::not_found));

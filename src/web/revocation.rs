@@ -17,5 +17,7 @@ pub(super) async fn answer(
     payload: web::Payload,
 ) -> HttpResponse {
     let call = async |request: Request<'_>| web.provider.revoke(&request).await;
-    form::answer(&web, request, payload, call, |()| form::ok(Done {})).await
+    form::answer(&web, request, payload, call, |()| form::ok(Done {}))
+        .await
+        .unwrap_or_else(|refusal| web.refuse(&refusal))
 }

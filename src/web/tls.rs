@@ -107,16 +107,21 @@ fn make(cert: &Path, key: &Path, names: &[String]) -> Result<(), String> {
     fs::write(cert, public.pem()).map_err(|error| text(&error))
 }
 
-/// Writes a file that only its owner may read.
+/// Writes a file that only its owner may read, all of it or nothing. It takes the place of one that is
+/// there, whose mode would otherwise stay as it is.
 ///
 /// # Errors
 /// What the system says.
 pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let draft = path.with_extension(format!("draft-{}", std::process::id()));
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
+    let mut file = options.open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)
 }
 
 /// Takes any certificate, for a client that asks its own machine and tells it nothing.

@@ -24,7 +24,9 @@ pub(super) async fn answer(
     payload: web::Payload,
 ) -> HttpResponse {
     let call = async |request: crate::oauth::Request<'_>| web.provider.token(&request).await;
-    form::answer(&web, request, payload, call, |tokens| reply(&tokens)).await
+    form::answer(&web, request, payload, call, |tokens| reply(&tokens))
+        .await
+        .unwrap_or_else(|refusal| web.refuse_token(&refusal))
 }
 
 fn reply(tokens: &IssuedTokens) -> HttpResponse {

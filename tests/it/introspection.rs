@@ -142,6 +142,7 @@ async fn probes_answer() {
     let app = spawn_app().await;
     for path in ["/healthz", "/readyz"] {
         assert_eq!(send(app.request("GET", path)).await.status, 200);
-        assert_eq!(send(app.request("POST", path)).await.header("allow"), Some("GET"));
+        assert_eq!(send(app.request("POST", path)).await.header("allow"), Some("GET, HEAD"));
+        assert_eq!(send(app.request("HEAD", path)).await.status, 200);
     }
 }

@@ -238,6 +238,7 @@ async fn scopes_are_those_asked_for_within_what_client_and_user_may_have() {
         ("admin read", "admin read"),
         (" read  write ", "read write"),
         ("", "read write"),
+        (" ", "read write"),
     ] {
         let answer = app.login_with(&[("scope", asked)]).await;
         assert_eq!(answer.text_of("scope"), granted, "asked for {asked:?}");

@@ -113,5 +113,5 @@ async fn a_scope_can_be_asked_for() {
 async fn other_methods_are_refused() {
     let app = spawn_app().await;
     let answer = send(app.request("POST", "/oauth/verify")).await;
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")));
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
 }

@@ -112,8 +112,19 @@ impl SqliteStore {
 #[async_trait]
 impl Health for SqliteStore {
     async fn check(&self) -> Result<()> {
-        // Takes a look at the file, which need not exist any more.
-        self.find_row("SELECT 1 FROM sessions WHERE id = ?1", [0u8; 12], |_| Ok(())).map(|_| ())
+        self.find_row("SELECT 1 FROM sessions WHERE id = ?1", [0u8; 12], |_| Ok(()))?;
+        // An empty transaction shows that the writer is alive and gets the lock. After a failure only
+        // a real write shows that it is over: the version is written as it is.
+        let failed = self.writer.has_failed();
+        self.write(move |connection| {
+            if failed {
+                let version: i64 =
+                    connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+                connection.pragma_update(None, "user_version", version)?;
+            }
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -5,6 +5,9 @@
 //! transaction, commits, and only then answers. A single caller waits no longer than for a commit of
 //! its own; under load, commits are shared. A job that fails is undone alone, by a savepoint.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rusqlite::Connection;
@@ -20,8 +23,9 @@ const BATCH: usize = 256;
 
 /// A job on its way through a batch.
 trait Job: Send {
-    /// Does the work, inside the batch's transaction.
-    fn execute(&mut self, connection: &Connection);
+    /// Does the work, inside the batch's transaction. An error means that the work could not be undone
+    /// by itself, so the batch must not be committed.
+    fn execute(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     /// Answers, once the batch is on disk or has failed.
     fn settle(self: Box<Self>, committed: bool);
 }
@@ -29,16 +33,24 @@ trait Job: Send {
 /// The writer's end of the queue. The thread ends with it, after all that was queued.
 pub(super) struct Writer {
     queue: flume::Sender<Box<dyn Job>>,
+    failed: Arc<AtomicBool>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self> {
         let (queue, jobs) = flume::bounded(QUEUE);
+        let failed = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&failed);
         thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || work(&connection, &jobs))
+            .spawn(move || work(&connection, &jobs, &flag))
             .map_err(StoreError::unavailable)?;
-        Ok(Self { queue })
+        Ok(Self { queue, failed })
+    }
+
+    /// Whether the last batch could not be committed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Queues `work` and waits until it is on disk. A caller that stops waiting stops nothing.
@@ -72,8 +84,11 @@ where
     T: Send,
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
 {
-    fn execute(&mut self, connection: &Connection) {
-        self.result = self.work.take().map(|work| in_savepoint(connection, work));
+    fn execute(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if let Some(work) = self.work.take() {
+            self.result = Some(in_savepoint(connection, work)?);
+        }
+        Ok(())
     }
 
     fn settle(self: Box<Self>, committed: bool) {
@@ -87,10 +102,11 @@ where
     }
 }
 
+/// Runs `work` so that it is undone alone if it fails. The outer error: it could not be.
 fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
+) -> rusqlite::Result<rusqlite::Result<T>> {
     run(connection, "SAVEPOINT job")?;
     let result = work(connection);
     // After some failures (disk full) SQLite has undone the whole transaction, savepoint and all.
@@ -100,27 +116,38 @@ fn in_savepoint<T>(
     if !connection.is_autocommit() {
         run(connection, "RELEASE job")?;
     }
-    result
+    Ok(result)
 }
 
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-fn work(connection: &Connection, jobs: &flume::Receiver<Box<dyn Job>>) {
+fn work(connection: &Connection, jobs: &flume::Receiver<Box<dyn Job>>, failed: &AtomicBool) {
     let mut batch = Vec::with_capacity(BATCH);
     while let Ok(first) = jobs.recv() {
         batch.push(first);
-        let committed = match commit_batch(connection, jobs, &mut batch) {
-            Ok(committed) => committed,
-            Err(error) => {
-                tracing::error!(%error, jobs = batch.len(), "a commit failed");
-                if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
-                    tracing::error!("a failed transaction could not be rolled back");
-                }
+        // A panic would end the thread, and with it all writing, for good.
+        let attempt = AssertUnwindSafe(|| commit_batch(connection, jobs, &mut batch));
+        let committed = match catch_unwind(attempt) {
+            Ok(Ok(committed)) => committed,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a commit failed");
+                false
+            }
+            Err(_) => {
+                tracing::error!("a write panicked");
                 false
             }
         };
+        failed.store(!committed, Ordering::Relaxed);
+        if !committed {
+            if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
+                tracing::error!("a failed transaction could not be rolled back");
+            }
+            // What has been waiting meanwhile would wait as long again, one after the other.
+            batch.extend(jobs.try_iter());
+        }
         for job in batch.drain(..) {
             job.settle(committed);
         }
@@ -136,7 +163,7 @@ fn commit_batch(
     run(connection, "BEGIN IMMEDIATE")?;
     let mut done = 0;
     while let Some(job) = batch.get_mut(done) {
-        job.execute(connection);
+        job.execute(connection)?;
         if connection.is_autocommit() {
             // The transaction is gone, and the work of the jobs before this one with it.
             return Ok(false);

@@ -9,7 +9,9 @@ use sentinel::admin::{Admin, ClientChange, NewClient, NewUser, UserChange};
 use sentinel::domain::{
     Client, Clock, Grant, IssuedTokens, Lifetimes, ManualClock, Session, Token, UserId,
 };
-use sentinel::oauth::{self, ActiveToken, Error, Introspection, Params, Provider, Request};
+use sentinel::oauth::{
+    self, ActiveToken, Error, Introspection, Params, Presented, Provider, Request,
+};
 use sentinel::password::{self, PasswordPool, Scheme};
 use sentinel::store::Stores;
 
@@ -103,7 +105,7 @@ impl World {
         let (id, secret) = (self.judge.id.as_str(), self.judge_secret.as_str());
         let body = form(&[("client_id", id), ("client_secret", secret), ("token", token)]);
         let params = Params::parse(body.as_bytes()).unwrap();
-        let request = Request { basic: None, params: &params, address: None };
+        let request = Request { presented: &Presented::Nothing, params: &params, address: None };
         match self.providers[turn % 2].introspect(&request).await.unwrap() {
             Introspection::Active(active) => Some(*active),
             Introspection::Inactive => None,
@@ -172,7 +174,9 @@ impl Process {
     pub(super) async fn revoke(&self, client: &Client, token: &str) -> Result<(), Error> {
         let body = form(&[("client_id", client.id.as_str()), ("token", token)]);
         let params = Params::parse(body.as_bytes()).unwrap();
-        self.0.revoke(&Request { basic: None, params: &params, address: None }).await
+        self.0
+            .revoke(&Request { presented: &Presented::Nothing, params: &params, address: None })
+            .await
     }
 
     async fn token(
@@ -187,7 +191,7 @@ impl Process {
         fields.extend(scope.map(|scope| ("scope", scope)));
         let body = form(&fields);
         let params = Params::parse(body.as_bytes()).unwrap();
-        let request = Request { basic: None, params: &params, address: None };
+        let request = Request { presented: &Presented::Nothing, params: &params, address: None };
         self.0.token(&request).await.map(|tokens| pair(&tokens))
     }
 }
