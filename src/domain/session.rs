@@ -42,6 +42,8 @@ pub struct AccessToken {
 /// The refresh tokens of a session: one that is current, and perhaps the one used to get it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshChain {
+    /// What all refresh tokens of the session are sealed with; see [`Verifier::sealed`].
+    pub key: [u8; 16],
     /// SHA-256 of the current token's verifier.
     pub current: Digest,
     /// When the current token was issued.
@@ -127,6 +129,8 @@ pub enum RefreshOutcome {
     Replayed,
     /// The session, or the token by idleness, is over.
     Expired,
+    /// It never was a refresh token of this session: nothing is to be done.
+    Unknown,
 }
 
 impl Session {
@@ -149,8 +153,10 @@ impl Session {
         let access = token(TokenKind::Access, &selector, Verifier::generate());
         let expires_at = session.add_access(access.verifier.digest(), None, lifetimes, now);
         let refresh = new.refreshable.then(|| {
-            let refresh = token(TokenKind::Refresh, &selector, Verifier::generate());
-            session.set_refresh(refresh.verifier.digest(), None, lifetimes, now);
+            let key: [u8; 16] = rand::random();
+            let verifier = Verifier::generate().sealed(&key);
+            let refresh = token(TokenKind::Refresh, &selector, verifier);
+            session.set_refresh(key, refresh.verifier.digest(), None, lifetimes, now);
             refresh
         });
         let scope = session.scope.clone();
@@ -192,8 +198,7 @@ impl Session {
         now: Timestamp,
     ) -> RefreshOutcome {
         let Some(chain) = &self.refresh else {
-            // A session without refresh tokens: this one was never issued.
-            return RefreshOutcome::Expired;
+            return RefreshOutcome::Unknown;
         };
         let over = now >= chain.idle_ends_at;
         let digest = presented.verifier.digest();
@@ -201,7 +206,7 @@ impl Session {
             return if over {
                 RefreshOutcome::Expired
             } else {
-                self.rotate(presented, digest, scope, lifetimes, now)
+                self.rotate(presented, &chain.key, scope, lifetimes, now)
             };
         }
         match &chain.used {
@@ -210,11 +215,19 @@ impl Session {
                     && !over
                     && now < used.at.plus(lifetimes.refresh_grace) =>
             {
-                RefreshOutcome::Repeated(Box::new(self.repeat(presented, &used.salt, now)))
+                let tokens = self.repeat(presented, &chain.key, &used.salt, now);
+                RefreshOutcome::Repeated(Box::new(tokens))
             }
-            // The selector is right, so it is, or pretends to be, a former token of this session.
-            _ => RefreshOutcome::Replayed,
+            // Nothing is kept of former tokens: the seal tells them from made-up ones.
+            _ if presented.verifier.is_sealed_by(&chain.key) => RefreshOutcome::Replayed,
+            _ => RefreshOutcome::Unknown,
         }
+    }
+
+    /// Whether this is a refresh token of the session, current or former.
+    pub fn has_issued_refresh(&self, token: &Token) -> bool {
+        let chain = self.refresh.as_ref();
+        chain.is_some_and(|chain| token.verifier.is_sealed_by(&chain.key))
     }
 
     /// The session without this access token; `None` when it has no such token.
@@ -234,25 +247,31 @@ impl Session {
     fn rotate(
         &self,
         presented: &Token,
-        digest: Digest,
+        key: &[u8; 16],
         scope: Scope,
         lifetimes: &Lifetimes,
         now: Timestamp,
     ) -> RefreshOutcome {
         let salt: [u8; 32] = rand::random();
-        let (access, refresh) = successors(presented, &salt);
+        let (access, refresh) = successors(presented, key, &salt);
         let mut next = self.next();
         let narrowed = (scope != self.scope).then(|| scope.clone());
         let expires_at = next.add_access(access.verifier.digest(), narrowed, lifetimes, now);
-        let used = UsedRefresh { digest, salt, at: now };
-        next.set_refresh(refresh.verifier.digest(), Some(used), lifetimes, now);
+        let used = UsedRefresh { digest: presented.verifier.digest(), salt, at: now };
+        next.set_refresh(*key, refresh.verifier.digest(), Some(used), lifetimes, now);
         let expires_in = expires_at.remaining(now);
         let issued = IssuedTokens { access, expires_in, scope, refresh: Some(refresh) };
         RefreshOutcome::Rotated(Box::new(next), Box::new(issued))
     }
 
-    fn repeat(&self, presented: &Token, salt: &[u8; 32], now: Timestamp) -> IssuedTokens {
-        let (access, refresh) = successors(presented, salt);
+    fn repeat(
+        &self,
+        presented: &Token,
+        key: &[u8; 16],
+        salt: &[u8; 32],
+        now: Timestamp,
+    ) -> IssuedTokens {
+        let (access, refresh) = successors(presented, key, salt);
         let digest = access.verifier.digest();
         let kept = self.access.iter().find(|token| token.digest == digest);
         IssuedTokens {
@@ -286,13 +305,14 @@ impl Session {
 
     fn set_refresh(
         &mut self,
+        key: [u8; 16],
         current: Digest,
         used: Option<UsedRefresh>,
         lifetimes: &Lifetimes,
         now: Timestamp,
     ) {
         let idle_ends_at = now.plus(lifetimes.refresh_idle).min(self.ends_at);
-        self.refresh = Some(RefreshChain { current, issued_at: now, idle_ends_at, used });
+        self.refresh = Some(RefreshChain { key, current, issued_at: now, idle_ends_at, used });
     }
 }
 
@@ -300,8 +320,12 @@ fn token(kind: TokenKind, selector: &Selector, verifier: Verifier) -> Token {
     Token { kind, selector: selector.clone(), verifier }
 }
 
-/// The pair that follows a refresh token, given the salt.
-fn successors(presented: &Token, salt: &[u8; 32]) -> (Token, Token) {
-    let derive = |kind| token(kind, &presented.selector, presented.verifier.successor(salt, kind));
-    (derive(TokenKind::Access), derive(TokenKind::Refresh))
+/// The pair that follows a refresh token, given the key of the session and the salt.
+fn successors(presented: &Token, key: &[u8; 16], salt: &[u8; 32]) -> (Token, Token) {
+    let derive = |kind| presented.verifier.successor(salt, kind);
+    let refresh = derive(TokenKind::Refresh).sealed(key);
+    (
+        token(TokenKind::Access, &presented.selector, derive(TokenKind::Access)),
+        token(TokenKind::Refresh, &presented.selector, refresh),
+    )
 }

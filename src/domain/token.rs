@@ -10,10 +10,13 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{Digest, SessionId, base62};
 
+/// The bytes of a verifier that its seal covers.
+const SEALED_BYTES: usize = 24;
 const PREFIX_LENGTH: usize = 4;
 const SELECTOR_DIGITS: usize = base62::width(16);
 const VERIFIER_DIGITS: usize = base62::width(32);
@@ -75,6 +78,37 @@ impl Verifier {
     /// What the store keeps of it.
     pub fn digest(&self) -> Digest {
         Digest::of(&*self.0)
+    }
+
+    /// This verifier with its last 64 bits made a seal of the others, under the key of a session.
+    ///
+    /// Refresh tokens are sealed, so that a former one of the session is told from one that was made
+    /// up around its selector, which every holder of an access token knows. 192 random bits are left.
+    #[must_use]
+    pub fn sealed(mut self, key: &[u8; 16]) -> Self {
+        let seal = self.seal(key);
+        for (to, from) in self.0.iter_mut().skip(SEALED_BYTES).zip(seal) {
+            *to = from;
+        }
+        self
+    }
+
+    /// Whether it was sealed under this key; takes constant time.
+    pub fn is_sealed_by(&self, key: &[u8; 16]) -> bool {
+        let seal = self.0.get(SEALED_BYTES..).unwrap_or_default();
+        seal.ct_eq(&self.seal(key)).into()
+    }
+
+    fn seal(&self, key: &[u8; 16]) -> [u8; 8] {
+        let mut seal = [0u8; 8];
+        // HMAC takes a key of any length, so the error cannot occur.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) {
+            mac.update(self.0.get(..SEALED_BYTES).unwrap_or_default());
+            for (to, from) in seal.iter_mut().zip(mac.finalize().into_bytes()) {
+                *to = from;
+            }
+        }
+        seal
     }
 
     /// The verifier that follows this one: HMAC-SHA256, keyed by this verifier, of `salt` and the
@@ -197,6 +231,15 @@ mod tests {
         assert_ne!(access.digest(), verifier.successor(&[2; 32], TokenKind::Access).digest());
         assert_ne!(access.digest(), verifier.successor(&[1; 32], TokenKind::Refresh).digest());
         assert_ne!(access.digest(), verifier.digest());
+    }
+
+    #[test]
+    fn a_seal_holds_for_one_key_and_one_verifier() {
+        let sealed = Verifier::generate().sealed(&[1; 16]);
+        assert!(sealed.is_sealed_by(&[1; 16]));
+        assert!(!sealed.is_sealed_by(&[2; 16]));
+        assert!(!Verifier::generate().is_sealed_by(&[1; 16]));
+        assert_eq!(sealed.digest(), sealed.clone().sealed(&[1; 16]).digest());
     }
 
     #[test]

@@ -53,6 +53,7 @@ impl Provider {
                 Ok(written.then_some(*tokens))
             }
             RefreshOutcome::Repeated(tokens) => scope.map(|_| Some(*tokens)),
+            RefreshOutcome::Unknown => Err(Error::InvalidGrant(GrantFailure::UnknownToken)),
             RefreshOutcome::Expired => Err(Error::InvalidGrant(GrantFailure::Expired)),
             // RFC 9700 §4.14.2: "If a refresh token is compromised and subsequently used by both the
             // attacker and the legitimate client, one of them will present an invalidated refresh

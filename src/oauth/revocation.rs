@@ -46,6 +46,7 @@ impl Provider {
         }
         let done = match token.kind {
             // Any token of the chain ends the session, a used one too: its holder wants it over.
+            TokenKind::Refresh if !session.has_issued_refresh(token) => true,
             TokenKind::Refresh => {
                 self.stores.sessions.end(session.id).await?;
                 audit::revoked(session.id, client, "session", request.address);

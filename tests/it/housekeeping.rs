@@ -70,3 +70,22 @@ fn a_call_in_flight_is_answered_before_the_server_stops() {
     assert_eq!(stopped, Some(0));
     assert!(String::from_utf8_lossy(&output.stdout).contains("access_token"), "{output:?}");
 }
+
+#[tokio::test]
+async fn writes_that_wait_for_a_lock_fail_together_and_the_server_recovers() {
+    let app = spawn_app().await;
+    let path = app.folder.path().join("sentinel.db");
+    let other = rusqlite::Connection::open(path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let started = std::time::Instant::now();
+    let answers = all((0..6).map(|_| app.login_with(&[]))).await;
+    for answer in &answers {
+        answer.assert_error(503, "temporarily_unavailable");
+    }
+    // One wait for the lock takes five seconds and a little; six would take half a minute.
+    assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
+    other.execute_batch("ROLLBACK").unwrap();
+    let ready = crate::helpers::send(app.request("GET", "/readyz")).await;
+    assert_eq!(ready.status, 200);
+    app.login().await;
+}

@@ -236,3 +236,26 @@ async fn a_new_password_a_disabled_and_a_deleted_user_end_the_sessions() {
         }
     }
 }
+
+/// A refresh token made up by somebody who has an access token of the session, and no more.
+fn made_up(access_token: &str) -> String {
+    use sentinel::domain::{Token, TokenKind, Verifier};
+    let access = Token::parse(access_token).unwrap();
+    let verifier = Verifier::generate();
+    let forged = Token { kind: TokenKind::Refresh, selector: access.selector, verifier };
+    secrecy::ExposeSecret::expose_secret(&forged.to_secret()).to_owned()
+}
+
+#[tokio::test]
+async fn who_has_an_access_token_cannot_end_the_session_by_a_made_up_refresh_token() {
+    let app = spawn_app().await;
+    let first = app.login().await;
+    let forged = made_up(&first.access_token());
+    app.refresh(&forged).await.assert_error(400, "invalid_grant");
+    assert_eq!(app.revoke(&forged).await.status, 200);
+    assert!(app.is_active(&first.refresh_token()).await);
+    let second = app.refresh(&first.refresh_token()).await;
+    assert_eq!(second.status, 200);
+    app.refresh(&made_up(&second.access_token())).await.assert_error(400, "invalid_grant");
+    assert_eq!(app.refresh(&second.refresh_token()).await.status, 200);
+}

@@ -120,3 +120,15 @@ fn a_bad_certificate_is_one_clear_line() {
         assert!(text.lines().count() == 1 && text.contains(named), "{text}");
     }
 }
+
+#[test]
+fn a_private_key_is_for_its_owner_alone_whatever_was_there_before() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("data/self-signed-key.pem");
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(&key, "").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let _process = Process::serve(folder.path(), &["--set", "tls.mode=self-signed"]);
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -176,6 +176,7 @@ struct Access {
 
 #[derive(Serialize, Deserialize)]
 struct Refresh {
+    key: [u8; 16],
     current: [u8; 32],
     issued_at: i64,
     idle_ends_at: i64,
@@ -197,6 +198,7 @@ fn pack(session: &Session) -> Result<Vec<u8>> {
         expires_at: token.expires_at.as_millis(),
     });
     let refresh = session.refresh.as_ref().map(|chain| Refresh {
+        key: chain.key,
         current: *chain.current.as_bytes(),
         issued_at: chain.issued_at.as_millis(),
         idle_ends_at: chain.idle_ends_at.as_millis(),
@@ -222,6 +224,7 @@ impl Tokens {
             })
         });
         let refresh = self.refresh.map(|chain| RefreshChain {
+            key: chain.key,
             current: Digest::from_bytes(chain.current),
             issued_at: Timestamp::from_millis(chain.issued_at),
             idle_ends_at: Timestamp::from_millis(chain.idle_ends_at),

@@ -299,3 +299,11 @@ fn no_command_prints_a_hash() {
     assert_eq!(members(&user), known);
     assert_eq!(members(&cli.json(&["user", "list"])[0]), known);
 }
+
+#[test]
+fn a_name_that_looks_like_an_id_is_refused() {
+    let cli = Cli::new();
+    let mut command = crate::helpers::sentinel(cli.folder.path());
+    command.args(["user", "add", "6b04dc9a3d2a187cd61526c4", "--password-stdin"]);
+    super::finish(&mut command, b"a password").fails(65, "which is an id");
+}

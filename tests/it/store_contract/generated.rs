@@ -95,10 +95,11 @@ prop_compose! {
 
 prop_compose! {
     fn chain()(
-        current in digest(), issued_at in moment(), idle_ends_at in moment(),
+        key in any::<[u8; 16]>(), current in digest(), issued_at in moment(),
+        idle_ends_at in moment(),
         used in option::of(used()),
     ) -> RefreshChain {
-        RefreshChain { current, issued_at, idle_ends_at, used }
+        RefreshChain { key, current, issued_at, idle_ends_at, used }
     }
 }
 
