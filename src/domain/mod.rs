@@ -1,6 +1,6 @@
 //! What Sentinel is about, with no input or output: tokens, sessions, users, clients, scopes, time.
 //!
-//! The rules of refreshing (rotation, retry, replay) are in [`session`], as pure functions from a
+//! The rules of refreshing (rotation, retry, replay) are in [`refreshing`], as pure functions from a
 //! session and a moment to a new session, so that they can be tested without a store and hold on
 //! every store alike. Randomness is drawn here and nowhere else; time is an argument, and comes from
 //! a [`Clock`]. Not here: protocols (`oauth`), records and queries (`store`), hashing (`password`).
@@ -12,6 +12,7 @@ mod digest;
 mod grant;
 mod id;
 mod password_hash;
+mod refreshing;
 mod scope;
 mod secret;
 mod session;
@@ -24,11 +25,12 @@ pub use digest::Digest;
 pub use grant::Grant;
 pub use id::{ClientId, InvalidId, SessionId, UserId};
 pub use password_hash::PasswordHash;
+pub use refreshing::RefreshOutcome;
 pub use scope::{InvalidScope, Scope};
 pub use secret::ClientSecret;
 pub use session::{
-    AccessToken, IssuedTokens, MAX_ACCESS_TOKENS, NewSession, RefreshChain, RefreshOutcome,
-    Session, SessionUser, UsedRefresh,
+    AccessToken, IssuedTokens, MAX_ACCESS_TOKENS, NewSession, RefreshChain, Session, SessionUser,
+    UsedRefresh,
 };
 pub use token::{Selector, Token, TokenKind, Verifier};
 pub use user::{InvalidUsername, MAX_USERNAME_BYTES, User, check_username, is_login_text};

@@ -118,21 +118,6 @@ pub struct IssuedTokens {
     pub refresh: Option<Token>,
 }
 
-/// What became of a refresh token that was presented.
-#[derive(Clone, Debug)]
-pub enum RefreshOutcome {
-    /// It was current: replace the session by this one, then answer the tokens.
-    Rotated(Box<Session>, Box<IssuedTokens>),
-    /// It was used before, its answer may have been lost: answer the same tokens, write nothing.
-    Repeated(Box<IssuedTokens>),
-    /// It was used up: somebody has a token that is not theirs. End the session.
-    Replayed,
-    /// The session, or the token by idleness, is over.
-    Expired,
-    /// It never was a refresh token of this session: nothing is to be done.
-    Unknown,
-}
-
 impl Session {
     /// Starts a session and issues its first tokens.
     pub fn start(new: NewSession, lifetimes: &Lifetimes, now: Timestamp) -> (Self, IssuedTokens) {
@@ -186,108 +171,31 @@ impl Session {
         access.chain(refresh).max().unwrap_or(self.created_at)
     }
 
-    /// Decides about a refresh token of this session (RFC 6749 §6, RFC 9700 §4.14.2).
-    ///
-    /// `scope` is what the new access token may do; it is ignored when the token was used before,
-    /// since then the answer has to be the one that was given.
-    pub fn refresh(
-        &self,
-        presented: &Token,
-        scope: Scope,
-        lifetimes: &Lifetimes,
-        now: Timestamp,
-    ) -> RefreshOutcome {
-        let Some(chain) = &self.refresh else {
-            return RefreshOutcome::Unknown;
-        };
-        let over = now >= chain.idle_ends_at;
-        let digest = presented.verifier.digest();
-        if chain.current == digest {
-            return if over {
-                RefreshOutcome::Expired
-            } else {
-                self.rotate(presented, &chain.key, scope, lifetimes, now)
-            };
-        }
-        match &chain.used {
-            Some(used)
-                if used.digest == digest
-                    && !over
-                    && now < used.at.plus(lifetimes.refresh_grace) =>
-            {
-                let tokens = self.repeat(presented, &chain.key, &used.salt, now);
-                RefreshOutcome::Repeated(Box::new(tokens))
-            }
-            // Nothing is kept of former tokens: the seal tells them from made-up ones.
-            _ if presented.verifier.is_sealed_by(&chain.key) => RefreshOutcome::Replayed,
-            _ => RefreshOutcome::Unknown,
-        }
-    }
-
-    /// Whether this is a refresh token of the session, current or former.
-    pub fn has_issued_refresh(&self, token: &Token) -> bool {
-        let chain = self.refresh.as_ref();
-        chain.is_some_and(|chain| token.verifier.is_sealed_by(&chain.key))
-    }
-
     /// The session without this access token; `None` when it has no such token.
     pub fn without_access(&self, digest: &Digest) -> Option<Self> {
-        let mut next = self.next();
-        next.access.retain(|token| token.digest != *digest);
-        (next.access.len() < self.access.len()).then_some(next)
+        self.keeping(|token| token.digest != *digest)
     }
 
     /// The session without the access tokens that are over; `None` when there are none such.
     pub fn without_expired(&self, now: Timestamp) -> Option<Self> {
-        let mut next = self.next();
-        next.access.retain(|token| now < token.expires_at);
-        (next.access.len() < self.access.len()).then_some(next)
+        self.keeping(|token| now < token.expires_at)
     }
 
-    fn rotate(
-        &self,
-        presented: &Token,
-        key: &[u8; 16],
-        scope: Scope,
-        lifetimes: &Lifetimes,
-        now: Timestamp,
-    ) -> RefreshOutcome {
-        let salt: [u8; 32] = rand::random();
-        let (access, refresh) = successors(presented, key, &salt);
-        let mut next = self.next();
-        let narrowed = (scope != self.scope).then(|| scope.clone());
-        let expires_at = next.add_access(access.verifier.digest(), narrowed, lifetimes, now);
-        let used = UsedRefresh { digest: presented.verifier.digest(), salt, at: now };
-        next.set_refresh(*key, refresh.verifier.digest(), Some(used), lifetimes, now);
-        let expires_in = expires_at.remaining(now);
-        let issued = IssuedTokens { access, expires_in, scope, refresh: Some(refresh) };
-        RefreshOutcome::Rotated(Box::new(next), Box::new(issued))
-    }
-
-    fn repeat(
-        &self,
-        presented: &Token,
-        key: &[u8; 16],
-        salt: &[u8; 32],
-        now: Timestamp,
-    ) -> IssuedTokens {
-        let (access, refresh) = successors(presented, key, salt);
-        let digest = access.verifier.digest();
-        let kept = self.access.iter().find(|token| token.digest == digest);
-        IssuedTokens {
-            access,
-            // Revoked since: it is answered all the same, as one that is over.
-            expires_in: kept.map_or(Duration::ZERO, |token| token.expires_at.remaining(now)),
-            scope: kept.map_or(&self.scope, |token| self.scope_of(token)).clone(),
-            refresh: Some(refresh),
+    /// The session with only some of its access tokens; `None` when that is all of them.
+    fn keeping(&self, keep: impl Fn(&AccessToken) -> bool) -> Option<Self> {
+        if self.access.iter().all(&keep) {
+            return None;
         }
+        let mut next = self.next();
+        next.access.retain(keep);
+        Some(next)
     }
 
-    fn next(&self) -> Self {
+    pub(super) fn next(&self) -> Self {
         Self { version: self.version + 1, ..self.clone() }
     }
 
-    fn add_access(
+    pub(super) fn add_access(
         &mut self,
         digest: Digest,
         scope: Option<Scope>,
@@ -303,7 +211,7 @@ impl Session {
         expires_at
     }
 
-    fn set_refresh(
+    pub(super) fn set_refresh(
         &mut self,
         key: [u8; 16],
         current: Digest,
@@ -316,16 +224,6 @@ impl Session {
     }
 }
 
-fn token(kind: TokenKind, selector: &Selector, verifier: Verifier) -> Token {
+pub(super) fn token(kind: TokenKind, selector: &Selector, verifier: Verifier) -> Token {
     Token { kind, selector: selector.clone(), verifier }
-}
-
-/// The pair that follows a refresh token, given the key of the session and the salt.
-fn successors(presented: &Token, key: &[u8; 16], salt: &[u8; 32]) -> (Token, Token) {
-    let derive = |kind| presented.verifier.successor(salt, kind);
-    let refresh = derive(TokenKind::Refresh).sealed(key);
-    (
-        token(TokenKind::Access, &presented.selector, derive(TokenKind::Access)),
-        token(TokenKind::Refresh, &presented.selector, refresh),
-    )
 }

@@ -36,6 +36,10 @@ fn the_printed_lines_log_in_and_tell_whose_the_token_is_and_refresh() {
         assert!(output.contains(expected), "no {expected} in {output}");
     }
     assert_eq!(output.matches("\"access_token\"").count(), 2, "{output}");
+    // The settings say nothing of the TLS that `--dev` speaks.
+    let bind = format!("server.bind={}", process.address);
+    let health = sentinel(folder.path()).args(["healthcheck", "--set", &bind]).output().unwrap();
+    assert!(health.status.success(), "{health:?}");
     assert_eq!(process.terminate(), Some(0));
 
     // The next day: the same certificate, client and user.

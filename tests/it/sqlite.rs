@@ -6,14 +6,13 @@ mod files;
 
 use std::path::PathBuf;
 
-use sentinel::domain::{
-    Client, ClientId, ClientKind, Grant, Lifetimes, NewSession, Scope, Session,
-};
+use sentinel::domain::{Client, Lifetimes, NewSession, Scope, Session};
 use sentinel::store::Stores;
 use sentinel::store::sqlite::SqliteStore;
 use tempfile::TempDir;
 
 use crate::helpers::START;
+use crate::store_contract::samples;
 
 /// A store in a folder of its own, with a client.
 struct Embedded {
@@ -28,23 +27,7 @@ impl Embedded {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sentinel.db");
         let stores = open(&path);
-        let client = Client {
-            id: ClientId::generate(),
-            name: String::new(),
-            kind: ClientKind::Public,
-            grants: Grant::ALL.into(),
-            scopes: Scope::empty(),
-            default_scopes: Scope::empty(),
-            access_token_ttl: None,
-            refresh_idle_ttl: None,
-            session_ttl: None,
-            introspection: false,
-            enabled: true,
-            generation: 0,
-            version: 0,
-            created_at: START,
-            updated_at: START,
-        };
+        let client = samples::client();
         assert!(stores.clients.insert(&client).await.unwrap());
         Self { stores, path, client, _folder: folder }
     }

@@ -7,7 +7,7 @@ mod backends;
 mod clients;
 mod generated;
 mod races;
-mod samples;
+pub(crate) mod samples;
 mod sessions;
 mod users;
 

@@ -297,6 +297,9 @@ async fn the_old_status_codes_are_answered_on_request() {
     let form = [("grant_type", "client_credentials"), ("client_id", app.client.id.as_str())];
     app.post("/oauth/token", &form).await.assert_error(401, "unauthorized_client");
     app.login_with(&[("scope", "a"), ("scope", "b")]).await.assert_error(400, "invalid_request");
+    // flask-sentinel had no other endpoint.
+    app.set_introspection(false).await;
+    app.introspect("x").await.assert_error(403, "unauthorized_client");
 }
 
 #[tokio::test]

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use sentinel::domain::{PasswordHash, User, UserId};
 use sentinel::store::{Page, SessionFilter, StoreError};
 
 use super::{Embedded, open};
-use crate::helpers::{START, all};
+use crate::helpers::all;
+use crate::store_contract::samples::user;
 
 /// The commits in a write-ahead log: frames that say how large the database is after them
 /// (<https://sqlite.org/fileformat2.html#the_write_ahead_log>). The log must not have been started
@@ -33,20 +33,6 @@ impl Pin {
         let pin = Self(store.raw());
         pin.0.execute_batch("BEGIN; SELECT count(*) FROM sessions").unwrap();
         pin
-    }
-}
-
-fn user(name: &str) -> User {
-    User {
-        id: UserId::from_bytes(rand::random()),
-        username: name.to_owned(),
-        password: PasswordHash::own("x".to_owned()),
-        scopes: None,
-        enabled: true,
-        generation: 0,
-        version: 0,
-        created_at: START,
-        updated_at: START,
     }
 }
 

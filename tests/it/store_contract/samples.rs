@@ -17,7 +17,7 @@ pub(super) const LIFETIMES: Lifetimes = Lifetimes {
     refresh_grace: Duration::from_secs(30),
 };
 
-pub(super) fn user(name: &str) -> User {
+pub(crate) fn user(name: &str) -> User {
     User {
         id: UserId::from_bytes(rand::random()),
         username: name.to_owned(),
@@ -31,7 +31,7 @@ pub(super) fn user(name: &str) -> User {
     }
 }
 
-pub(super) fn client() -> Client {
+pub(crate) fn client() -> Client {
     Client {
         id: ClientId::generate(),
         name: "an app".to_owned(),
