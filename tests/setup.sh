@@ -1,28 +1,77 @@
 #!/bin/sh
-# Installs the commands that the tests need where that is possible; else says what is missing.
+# Installs what the tests need: commands where that is possible (else it says what is missing), and
+# the clients that other people wrote, as pinned by their hashes in tests/clients/.
 set -eu
 
-# command:package, by Debian's names.
-NEEDED='cc:gcc cc:libc6-dev curl:curl'
+root=$(cd "$(dirname "$0")/.." && pwd)
+clients=$root/tests/clients
 
-missing=''
-packages=''
-for pair in $NEEDED; do
-    command=${pair%%:*}
-    if ! command -v "$command" >/dev/null 2>&1; then
-        packages="$packages ${pair#*:}"
-        case " $missing " in
-            *" $command "*) ;;
-            *) missing="$missing $command" ;;
-        esac
-    fi
-done
-[ -n "$missing" ] || exit 0
+# Debian has nginx where only root's PATH looks.
+PATH=$PATH:/usr/sbin:/sbin
 
-if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "tests/setup.sh: the tests need these commands, which are not installed:$missing" >&2
+fail() {
+    echo "tests/setup.sh: $1" >&2
     exit 1
-fi
-apt-get update
-# shellcheck disable=SC2086 # the packages are several words
-DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
+}
+
+has() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# What is not there, as Debian packages.
+missing() {
+    for command in curl nginx npm; do
+        has "$command" || echo "$command"
+    done
+    has cc || echo 'gcc libc6-dev'
+    has node || echo nodejs
+    # Debian's python3 comes without what `python3 -m venv` needs.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo 'python3 python3-venv'
+}
+
+install_commands() {
+    packages=$(missing | tr '\n' ' ')
+    [ -n "$packages" ] || return 0
+    if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
+        fail "the tests need what Debian calls: $packages"
+    fi
+    apt-get update
+    # shellcheck disable=SC2086 # the packages are several words
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
+}
+
+check_node() {
+    version=$(node --version)
+    major=${version#v}
+    [ "${major%%.*}" -ge 20 ] || fail "the tests need Node.js 20 or newer, and this is $version"
+}
+
+# made_from FOLDER FILE: the folder was made from this very file.
+made_from() {
+    [ -f "$1/made-from" ] && cmp -s "$1/made-from" "$2"
+}
+
+install_python() {
+    folder=$root/.cache/python
+    lock=$clients/requirements.txt
+    made_from "$folder" "$lock" && return 0
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --only-binary :all: --require-hashes -r "$lock"
+    cp "$lock" "$folder/made-from"
+}
+
+# Node.js looks for packages beside the script and above it only.
+install_node() {
+    folder=$clients/node_modules
+    lock=$clients/package-lock.json
+    made_from "$folder" "$lock" && return 0
+    npm ci --prefix "$clients" --ignore-scripts --no-audit --no-fund --loglevel=error
+    cp "$lock" "$folder/made-from"
+}
+
+install_commands
+check_node
+install_python
+install_node
