@@ -1,0 +1,100 @@
+//! What Sentinel takes: time to start, memory, room on disk.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::closed_loop::{self, Script};
+use crate::logins::token_request;
+use crate::report::{Row, Target};
+use crate::server::{self, Server, Store, command};
+use crate::{Plan, cores};
+
+const MIB: f64 = 1024.0 * 1024.0;
+const TOKENS: usize = 100_000;
+
+/// From the start of the process to an answer to a token request.
+pub fn start(plan: Plan) -> Result<Row> {
+    let store = Store::new()?;
+    let mut times = Vec::new();
+    for _ in 0..plan.rounds.max(5) {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = std::process::Command::new(server::BINARY);
+        command.current_dir(store.folder.path()).env_clear();
+        command.args(["serve", "--bind", &port.to_string()]);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let begin = Instant::now();
+        let mut child = cores::on_server(|| Ok(command.spawn()?))?;
+        let time = first_answer(port, begin);
+        child.kill()?;
+        child.wait()?;
+        times.push(time?.as_secs_f64() * 1000.0);
+    }
+    Ok(Row::plain("start to first answer", Target::AtMost(100.0), times, "ms"))
+}
+
+fn first_answer(address: SocketAddr, begin: Instant) -> Result<Duration> {
+    use std::io::{Read as _, Write as _};
+    loop {
+        ensure!(begin.elapsed() < Duration::from_secs(20), "no answer");
+        let Ok(mut stream) = TcpStream::connect(address) else {
+            std::thread::park_timeout(Duration::from_micros(200));
+            continue;
+        };
+        stream.write_all(token_request("grant_type=password").as_bytes())?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer)?;
+        ensure!(&answer == b"HTTP/1.1 401", "{}", String::from_utf8_lossy(&answer));
+        return Ok(begin.elapsed());
+    }
+}
+
+pub fn idle(_: Plan) -> Result<Row> {
+    let store = Store::new()?;
+    let server = Server::sentinel(store.folder.path())?;
+    std::thread::park_timeout(Duration::from_millis(500));
+    let memory = server.resident()? as f64 / MIB;
+    Ok(Row::plain("resident memory, idle", Target::AtMost(20.0), vec![memory], "MB"))
+}
+
+pub fn after_tokens(_: Plan) -> Result<Row> {
+    let store = Store::new()?;
+    let worker = ["client", "add", "--confidential", "--grant", "client_credentials", "--json"];
+    let worker = command(store.folder.path(), &worker, "")?;
+    let text = |name: &str| worker[name].as_str().map(str::to_owned).context("not a text");
+    let (id, secret) = (text("client_id")?, text("client_secret")?);
+    let server = Server::sentinel(store.folder.path())?;
+    let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+    let mut made = 0;
+    while made < TOKENS {
+        let request = token_request(&body);
+        let scripts = (0..64).map(|_| Tokens { request: request.clone(), made: 0 });
+        let (_, scripts) = closed_loop::run(server.address, scripts, Duration::from_secs(1))?;
+        made += scripts.iter().map(|script| script.made).sum::<usize>();
+    }
+    let memory = server.resident()? as f64 / MIB;
+    Ok(Row::plain("resident memory after 100,000 tokens", Target::AtMost(60.0), vec![memory], "MB"))
+}
+
+struct Tokens {
+    request: String,
+    made: usize,
+}
+
+impl Script for Tokens {
+    fn ask(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.request.as_bytes());
+    }
+
+    fn hear(&mut self, status: u16, _: &[u8]) -> Result<()> {
+        ensure!(status == 200, "{status}: no token");
+        self.made += 1;
+        Ok(())
+    }
+}
+
+pub fn binary(_: Plan) -> Result<Row> {
+    let size = std::fs::metadata(server::BINARY)?.len() as f64 / MIB;
+    Ok(Row::plain("the release binary, stripped", Target::AtMost(20.0), vec![size], "MB"))
+}

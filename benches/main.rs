@@ -1,0 +1,115 @@
+//! `make bench`: what Sentinel does in a second, beside what the machine could do without it.
+//!
+//! Every number is taken beside its baseline in the same run, in alternating rounds, and given as the
+//! median of the rounds' ratios: the machine's own speed, and what else goes on there, cancel out.
+//! The servers run on one processor core, and the load comes from another one, so that neither takes
+//! time from the other. `--write` puts the table into `docs/benchmarks.md`.
+
+#![allow(missing_docs, unreachable_pub, clippy::print_stdout, clippy::print_stderr)]
+
+mod baseline;
+mod closed_loop;
+mod cores;
+mod footprint;
+mod growth;
+mod logins;
+mod lookups;
+mod paced;
+mod refreshes;
+mod report;
+mod server;
+mod storm;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use report::{Report, Row};
+
+#[derive(Parser)]
+#[command(about = "Measures Sentinel beside baselines, in one run on one machine.")]
+struct Arguments {
+    #[command(subcommand)]
+    part: Option<Part>,
+    /// Only the rows whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Rounds of each measurement.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// Seconds of each round.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Sessions in the large store.
+    #[arg(long, default_value_t = 5_000_000)]
+    sessions: usize,
+    /// Also write the table to this file.
+    #[arg(long)]
+    write: Option<PathBuf>,
+    /// What `cargo bench` passes on.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// A server that parses the same request and answers the same bytes.
+    #[command(hide = true)]
+    Baseline {
+        kind: baseline::Kind,
+        /// Its answers' body.
+        #[arg(default_value = "")]
+        body: String,
+    },
+}
+
+/// How long, and how often.
+#[derive(Clone, Copy)]
+struct Plan {
+    rounds: usize,
+    time: Duration,
+    sessions: usize,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Part::Baseline { kind, body }) = arguments.part {
+        return baseline::serve(kind, body);
+    }
+    let plan = Plan {
+        rounds: arguments.rounds,
+        time: Duration::from_secs_f64(arguments.seconds),
+        sessions: arguments.sessions,
+    };
+    cores::to_load()?;
+    type Measure = fn(Plan) -> Result<Row>;
+    let all: [(&str, Measure); 10] = [
+        ("introspection", lookups::introspection),
+        ("verify", lookups::verify),
+        ("logins", logins::measure),
+        ("refresh", refreshes::measure),
+        ("storm", storm::measure),
+        ("growth", growth::measure),
+        ("start", footprint::start),
+        ("idle", footprint::idle),
+        ("memory", footprint::after_tokens),
+        ("binary", footprint::binary),
+    ];
+    let mut report = Report::default();
+    for (name, measure) in all {
+        if arguments.only.as_deref().is_none_or(|only| name.contains(only)) {
+            eprintln!("{name} …");
+            let row = measure(plan)?;
+            eprintln!("{}", row.line());
+            report.add(row);
+        }
+    }
+    let text = report.render(&plan);
+    println!("\n{text}");
+    if let Some(path) = arguments.write {
+        std::fs::write(path, text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! The servers under load, in processes of their own on the server's core.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::{baseline, cores};
+
+pub const PASSWORD: &str = "correct horse battery staple";
+pub const BINARY: &str = env!("CARGO_BIN_EXE_sentinel");
+
+/// A process that is killed when it is dropped.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// `sentinel serve` on the store in `folder`, with one I/O thread and one hashing thread.
+    pub fn sentinel(folder: &Path) -> Result<Self> {
+        Self::sentinel_with(folder, &[])
+    }
+
+    pub fn sentinel_with(folder: &Path, more: &[&str]) -> Result<Self> {
+        let mut command = sentinel(folder);
+        command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]);
+        command.args(["--set", "server.workers=1", "--set", "throttle.enabled=false"]).args(more);
+        let mut child = cores::on_server(|| {
+            Ok(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?)
+        })?;
+        let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
+        let address = loop {
+            let line = lines.next().context("the server did not start")??;
+            if line.contains("\"message\":\"listening\"") {
+                let line: Value = serde_json::from_str(&line)?;
+                break line["address"].as_str().context("no address")?.parse()?;
+            }
+        };
+        // What it logs later has to go somewhere, or it would wait for a reader.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Ok(Self { child, address })
+    }
+
+    /// The server without Sentinel; see [`baseline`].
+    pub fn baseline(kind: baseline::Kind, body: &str) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["baseline", kind.name(), body]).stdout(Stdio::piped());
+        let mut child = cores::on_server(|| Ok(command.spawn()?))?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
+        Ok(Self { child, address: line.trim().parse()? })
+    }
+
+    /// The processor time that it has used.
+    pub fn used(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
+        // USER_HZ is 100 on every Linux that this is likely to meet.
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// The resident memory, in bytes.
+    pub fn resident(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next());
+        Ok(kib.context("no VmRSS")?.parse::<u64>()? * 1024)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn sentinel(folder: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command.current_dir(folder).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// A command of the binary on the store in `folder`; what it printed, as JSON.
+pub fn command(folder: &Path, arguments: &[&str], input: &str) -> Result<Value> {
+    use std::io::Write as _;
+    let mut command = sentinel(folder);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    child.stdin.take().context("no stdin")?.write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "sentinel {arguments:?} failed");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// A store with a user, an app and a resource server.
+pub struct Store {
+    pub folder: tempfile::TempDir,
+    pub app: String,
+    /// Its `Authorization` header's value.
+    pub api_basic: String,
+}
+
+impl Store {
+    pub fn new() -> Result<Self> {
+        // Beside the build, since a temporary folder may be in memory, where nothing is durable.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let path = folder.path();
+        command(path, &["user", "add", "ada", "--password-stdin", "--json"], PASSWORD)?;
+        let app =
+            ["client", "add", "--name", "app", "--scope", "read", "--scope", "write", "--json"];
+        let app = command(path, &app, "")?;
+        let api =
+            ["client", "add", "--confidential", "--introspection", "--scope", "read", "--json"];
+        let api = command(path, &api, "")?;
+        let text = |value: &Value| value.as_str().map(str::to_owned).context("not a text");
+        let (app, id) = (text(&app["client_id"])?, text(&api["client_id"])?);
+        let secret = text(&api["client_secret"])?;
+        let encoded = base64::prelude::BASE64_STANDARD.encode(format!("{id}:{secret}"));
+        Ok(Self { folder, app, api_basic: format!("Basic {encoded}") })
+    }
+}
