@@ -1,11 +1,12 @@
 # What can be done here; `make` alone lists it.
 
 CARGO ?= cargo
-# More arguments for `make run`, such as ARGS='--bind 127.0.0.1:5443'.
+# More arguments for `make run`, such as ARGS='--bind 127.0.0.1:5443', or for `make bench`, such as
+# ARGS='--only introspection'.
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint
+.PHONY: help run build test lint bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,3 +31,6 @@ lint: ## Check formatting, lints and, with cargo-deny installed, dependencies
 	then $(CARGO) deny --locked check; \
 	else echo 'lint: cargo-deny is not installed; the check of the dependencies was left out'; \
 	fi
+
+bench: ## Measure beside baselines: needs two processor cores and ten minutes
+	$(CARGO) bench --locked --bench bench -- $(ARGS)

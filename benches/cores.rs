@@ -11,7 +11,7 @@ fn available() -> Result<(usize, usize)> {
         let set = sched_getaffinity(None).ok()?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core));
         let first = cores.next()?;
-        Some((first, cores.last()?))
+        Some((first, cores.next_back()?))
     });
     found.context("the measurements need two processor cores")
 }

@@ -3,12 +3,12 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::closed_loop::{self, Script};
 use crate::logins::token_request;
 use crate::report::{Row, Target};
-use crate::server::{self, Server, Store, command};
+use crate::server::{self, Server, Store, command, text};
 use crate::{Plan, cores};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -62,8 +62,7 @@ pub fn after_tokens(_: Plan) -> Result<Row> {
     let store = Store::new()?;
     let worker = ["client", "add", "--confidential", "--grant", "client_credentials", "--json"];
     let worker = command(store.folder.path(), &worker, "")?;
-    let text = |name: &str| worker[name].as_str().map(str::to_owned).context("not a text");
-    let (id, secret) = (text("client_id")?, text("client_secret")?);
+    let (id, secret) = (text(&worker, "client_id")?, text(&worker, "client_secret")?);
     let server = Server::sentinel(store.folder.path())?;
     let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let mut made = 0;

@@ -31,7 +31,7 @@ pub fn measure(plan: Plan) -> Result<Row> {
         (&servers.1, || Introspect::of(&small, &few)),
     )?;
     let what = format!("introspection at {} live sessions vs. at 1,000", plan.sessions);
-    Ok(Row::speed(&what, Target::AtLeast(0.9), ours, baseline))
+    Ok(Row::speed(&what, Target::AtLeast(0.9), &ours, &baseline))
 }
 
 /// Puts `count` live sessions into the store; access tokens of up to [`ASKED`] of them.

@@ -26,8 +26,8 @@ pub fn measure(plan: Plan) -> Result<Row> {
     Ok(Row::speed(
         "logins vs. the bare hash rate with kept memory",
         Target::AtLeast(0.95),
-        ours,
-        baseline,
+        &ours,
+        &baseline,
     ))
 }
 

@@ -24,7 +24,7 @@ pub fn introspection(plan: Plan) -> Result<Row> {
     let baseline = Server::baseline(Kind::Introspection, &body)?;
     let (ours, theirs) = compare(plan, (&server, script), (&baseline, script))?;
     let what = "introspection vs. a bare handler that answers the same bytes";
-    Ok(Row::speed(what, Target::AtLeast(0.65), ours, theirs))
+    Ok(Row::speed(what, Target::AtLeast(0.65), &ours, &theirs))
 }
 
 pub fn verify(plan: Plan) -> Result<Row> {
@@ -36,7 +36,7 @@ pub fn verify(plan: Plan) -> Result<Row> {
     let baseline = Server::baseline(Kind::Verify, &headers)?;
     let (ours, theirs) = compare(plan, (&server, script), (&baseline, script))?;
     let what = "verify vs. a bare handler with the same answer";
-    Ok(Row::speed(what, Target::AtLeast(0.65), ours, theirs))
+    Ok(Row::speed(what, Target::AtLeast(0.65), &ours, &theirs))
 }
 
 /// Alternating rounds of the same load on two servers; the rounds of each.

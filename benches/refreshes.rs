@@ -31,8 +31,8 @@ pub fn measure(plan: Plan) -> Result<Row> {
     Ok(Row::speed(
         "refreshes of 64 clients, durable, vs. the same writes with one commit each",
         Target::AtLeast(3.0),
-        ours,
-        baseline,
+        &ours,
+        &baseline,
     ))
 }
 

@@ -43,23 +43,23 @@ pub struct Row {
 
 impl Row {
     /// The ratio of requests per second.
-    pub fn speed(what: &str, target: Target, ours: Vec<Measured>, baseline: Vec<Measured>) -> Self {
+    pub fn speed(what: &str, target: Target, ours: &[Measured], baseline: &[Measured]) -> Self {
         Self::ratio(what, target, ours, baseline, |one| one.per_second)
     }
 
     /// The ratio of the 99th percentiles.
-    pub fn p99(what: &str, target: Target, ours: Vec<Measured>, baseline: Vec<Measured>) -> Self {
+    pub fn p99(what: &str, target: Target, ours: &[Measured], baseline: &[Measured]) -> Self {
         Self::ratio(what, target, ours, baseline, |one| one.p99.as_secs_f64())
     }
 
     fn ratio(
         what: &str,
         target: Target,
-        ours: Vec<Measured>,
-        baseline: Vec<Measured>,
+        ours: &[Measured],
+        baseline: &[Measured],
         number: impl Fn(&Measured) -> f64,
     ) -> Self {
-        let ratios = ours.iter().zip(&baseline).map(|(a, b)| number(a) / number(b));
+        let ratios = ours.iter().zip(baseline).map(|(a, b)| number(a) / number(b));
         let mut ratios: Vec<f64> = ratios.collect();
         Self {
             what: what.to_owned(),
@@ -67,8 +67,8 @@ impl Row {
             value: quantile(&mut ratios, 0.5),
             spread: Some((quantile(&mut ratios, 0.25), quantile(&mut ratios, 0.75))),
             unit: "×",
-            ours: describe(&ours),
-            baseline: describe(&baseline),
+            ours: describe(ours),
+            baseline: describe(baseline),
         }
     }
 

@@ -39,7 +39,7 @@ impl Server {
             let line = lines.next().context("the server did not start")??;
             if line.contains("\"message\":\"listening\"") {
                 let line: Value = serde_json::from_str(&line)?;
-                break line["address"].as_str().context("no address")?.parse()?;
+                break text(&line, "address")?.parse()?;
             }
         };
         // What it logs later has to go somewhere, or it would wait for a reader.
@@ -105,6 +105,15 @@ pub fn command(folder: &Path, arguments: &[&str], input: &str) -> Result<Value> 
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
+/// A member of a JSON object.
+pub fn text(object: &Value, name: &str) -> Result<String> {
+    object
+        .get(name)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .with_context(|| format!("no {name}"))
+}
+
 /// A store with a user, an app and a resource server.
 pub struct Store {
     pub folder: tempfile::TempDir,
@@ -125,9 +134,8 @@ impl Store {
         let api =
             ["client", "add", "--confidential", "--introspection", "--scope", "read", "--json"];
         let api = command(path, &api, "")?;
-        let text = |value: &Value| value.as_str().map(str::to_owned).context("not a text");
-        let (app, id) = (text(&app["client_id"])?, text(&api["client_id"])?);
-        let secret = text(&api["client_secret"])?;
+        let (app, id) = (text(&app, "client_id")?, text(&api, "client_id")?);
+        let secret = text(&api, "client_secret")?;
         let encoded = base64::prelude::BASE64_STANDARD.encode(format!("{id}:{secret}"));
         Ok(Self { folder, app, api_basic: format!("Basic {encoded}") })
     }

@@ -32,7 +32,7 @@ pub fn measure(plan: Plan) -> Result<Row> {
         ensure!(logins > 10.0, "hardly any logins: no storm");
     }
     let what = "p99 of introspection during a storm of logins vs. without";
-    Ok(Row::p99(what, Target::AtMost(3.0), storm, idle))
+    Ok(Row::p99(what, Target::AtMost(3.0), &storm, &idle))
 }
 
 fn storm_of_logins(
