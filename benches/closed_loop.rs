@@ -42,9 +42,17 @@ pub fn run<S: Script>(
     scripts: impl IntoIterator<Item = S>,
     time: Duration,
 ) -> Result<(Measured, Vec<S>)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().event_interval(8).build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
+        // Never sleeps: a server would otherwise have to wake this core up for its answers, which on a
+        // virtual machine takes longer than the answers do.
+        let awake = tokio::task::spawn_local(async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        });
         let begin = Instant::now() + time / 10;
         let end = begin + time;
         let tasks: Vec<_> = scripts
@@ -57,6 +65,7 @@ pub fn run<S: Script>(
             times.extend(some);
             scripts.push(script);
         }
+        awake.abort();
         Ok((Measured::of(times, time), scripts))
     })
 }

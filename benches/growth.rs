@@ -1,7 +1,7 @@
 //! Stores with many live sessions, and whether introspection is as fast on them as on small ones.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rusqlite::{Connection, params};
@@ -101,7 +101,12 @@ fn copy(path: &Path, template: &Session, rows: &[Copy]) -> Result<()> {
     let mut connection = Connection::open(path)?;
     // A crash would only cost this copy of the data.
     connection.pragma_update(None, "synchronous", "OFF")?;
-    connection.pragma_update(None, "journal_mode", "MEMORY")?;
+    // The store's own threads may still be letting go of the file.
+    let begin = Instant::now();
+    while let Err(error) = connection.pragma_update(None, "journal_mode", "MEMORY") {
+        ensure!(begin.elapsed() < Duration::from_secs(10), error);
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
     let original = Copy::of(template)?;
     let tokens: Vec<u8> = connection.query_row(
         "SELECT tokens FROM sessions WHERE id = ?1",
