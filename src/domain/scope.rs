@@ -1,12 +1,13 @@
 //! Scopes (RFC 6749 §3.3).
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 /// A set of scope tokens; their order and repetition carry no meaning.
+// One text, in order and without repetition: every look-up of a session reads one, and a text is one
+// allocation where a set would be one for each token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Scope(BTreeSet<String>);
+pub struct Scope(String);
 
 /// The text is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,46 +19,59 @@ pub struct InvalidScope;
 impl Scope {
     /// No scope at all.
     pub const fn empty() -> Self {
-        Self(BTreeSet::new())
+        Self(String::new())
     }
 
     /// Whether it holds no token.
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether every token of `self` is in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.0.is_subset(&other.0)
+        self.iter().all(|token| other.contains(token))
     }
 
     /// What is in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.intersection(&other.0).cloned().collect())
+        self.iter().filter(|token| other.contains(token)).collect()
     }
 
     /// What is in either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).cloned().collect())
+        self.iter().chain(other.iter()).collect()
     }
 
     /// The tokens, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.0.split(' ').filter(|token| !token.is_empty())
+    }
+
+    /// The tokens, in order, with single spaces between them.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn contains(&self, token: &str) -> bool {
+        self.iter().any(|own| own == token)
+    }
+}
+
+/// Takes tokens that are known to be ones.
+impl<'a> FromIterator<&'a str> for Scope {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(tokens: I) -> Self {
+        let mut tokens: Vec<&str> = tokens.into_iter().collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        Self(tokens.join(" "))
     }
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, token) in self.0.iter().enumerate() {
-            if position > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(token)?;
-        }
-        Ok(())
+        f.pad(&self.0)
     }
 }
 
@@ -72,10 +86,55 @@ impl FromStr for Scope {
     /// Reads `scope-token *( SP scope-token )`. The empty text is the empty scope, and spaces beyond
     /// the one between two tokens are forgiven, since clients send them and they can mean only this.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split(' ')
-            .filter(|token| !token.is_empty())
-            .map(|token| is_token(token).then(|| token.to_owned()).ok_or(InvalidScope))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        if is_in_order(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let tokens = || text.split(' ').filter(|token| !token.is_empty());
+        if tokens().all(is_token) { Ok(tokens().collect()) } else { Err(InvalidScope) }
+    }
+}
+
+/// Whether the text is already what a scope would be written as; what a store holds always is.
+fn is_in_order(text: &str) -> bool {
+    let mut last = "";
+    text.split(' ').all(|token| {
+        let next = last < token && is_token(token);
+        last = token;
+        next
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn order_and_repetition_and_spaces_carry_no_meaning() {
+        let scope: Scope = " write  read write ".parse().unwrap();
+        assert_eq!(scope.as_str(), "read write");
+        assert_eq!("".parse(), Ok(Scope::empty()));
+        assert_eq!("a\"b".parse::<Scope>(), Err(InvalidScope));
+        assert_eq!("a\tb".parse::<Scope>(), Err(InvalidScope));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_set_of_its_tokens(a in "[a-c ]{0,12}", b in "[a-c ]{0,12}") {
+            let set = |text: &str| -> BTreeSet<String> {
+                text.split(' ').filter(|t| !t.is_empty()).map(str::to_owned).collect()
+            };
+            let texts = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(" ");
+            let (one, two): (Scope, Scope) = (a.parse().unwrap(), b.parse().unwrap());
+            let (one_set, two_set) = (set(&a), set(&b));
+            prop_assert_eq!(one.is_subset(&two), one_set.is_subset(&two_set));
+            prop_assert_eq!(one.as_str(), texts(one_set.clone()));
+            let both: BTreeSet<_> = one_set.intersection(&two_set).cloned().collect();
+            let either: BTreeSet<_> = one_set.union(&two_set).cloned().collect();
+            let (intersection, union) = (one.intersection(&two), one.union(&two));
+            prop_assert_eq!(intersection.as_str(), texts(both));
+            prop_assert_eq!(union.as_str(), texts(either));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Who the client is, and whether it proves it (RFC 6749 §2.3, §3.2.1).
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{ClientFailure, Error, Provider, Request, audit, params};
@@ -37,12 +39,7 @@ impl Provider {
     /// The client that sends this request: a public one that names itself, or a confidential one
     /// that proves itself.
     pub(super) async fn authenticate(&self, request: &Request<'_>) -> Result<Client, Error> {
-        let claim = match request.presented {
-            Presented::Basic(basic) => from_header(basic, request)?,
-            Presented::Nothing => from_body(request)?,
-            // A client that tries to authenticate by a header and cannot is told how (RFC 6749 §5.2).
-            Presented::Unreadable => return Err(refuse("", ClientFailure::Unreadable, request)),
-        };
+        let claim = claim(request)?;
         let named = claim.ids.first().map_or("", String::as_str);
         self.check(&claim).await?.map_err(|failure| refuse(named, failure, request))
     }
@@ -60,6 +57,24 @@ impl Provider {
         }
     }
 
+    /// A confidential client that proves itself, as it was when it was last found. Nothing is read:
+    /// it may have changed since. `None` leaves it to [`Self::authenticate_confidential`].
+    pub(super) fn recall_confidential(&self, request: &Request<'_>) -> Option<Arc<Client>> {
+        let names_itself = match request.presented {
+            Presented::Basic(_) => true,
+            Presented::Nothing => request.params.get("client_id").is_some(),
+            Presented::Unreadable => false,
+        };
+        // What is refused for good is refused, and put into the audit log, in one place.
+        if !names_itself {
+            return None;
+        }
+        let claim = claim(request).ok()?;
+        let id = claim.ids.first()?.parse().ok()?;
+        let client = self.stores.clients.recall(&id)?;
+        (client.is_confidential() && judge(&claim, Some(&client)).is_ok()).then_some(client)
+    }
+
     async fn check(&self, claim: &Claim) -> Result<Result<Client, ClientFailure>, Error> {
         let mut found = None;
         for id in &claim.ids {
@@ -69,31 +84,43 @@ impl Provider {
                 break;
             }
         }
-        let expected = match found.as_ref().map(|client| &client.kind) {
-            Some(ClientKind::Confidential(digest)) => *digest,
-            // A digest that nothing has, so that an unknown client costs what a wrong secret costs.
-            _ => Digest::from_bytes([0; 32]),
-        };
-        // Every reading is compared, so that time does not tell which one was right.
-        let proven = claim.secrets.iter().fold(false, |proven, secret| {
-            (Digest::of(secret.expose_secret().as_bytes()) == expected) | proven
-        });
-        let client = match found {
-            None => return Ok(Err(ClientFailure::Unknown)),
-            Some(client) => client,
-        };
-        let in_order = if client.is_confidential() {
-            proven
-        } else {
-            // RFC 6749 §2.3.1: "The client MAY omit the parameter if the client secret is an empty
-            // string", and libraries send `id:` for a public client.
-            claim.secrets.iter().all(|secret| secret.expose_secret().is_empty())
-        };
-        Ok(match (in_order, client.enabled) {
-            (false, _) => Err(ClientFailure::WrongSecret),
-            (true, false) => Err(ClientFailure::Disabled),
-            (true, true) => Ok(client),
-        })
+        Ok(judge(claim, found.as_ref()).and_then(|()| found.ok_or(ClientFailure::Unknown)))
+    }
+}
+
+/// Whether the claim is the client's, and the client may be served.
+fn judge(claim: &Claim, client: Option<&Client>) -> Result<(), ClientFailure> {
+    let expected = match client.map(|client| &client.kind) {
+        Some(ClientKind::Confidential(digest)) => *digest,
+        // A digest that nothing has, so that an unknown client costs what a wrong secret costs.
+        _ => Digest::from_bytes([0; 32]),
+    };
+    // Every reading is compared, so that time does not tell which one was right.
+    let proven = claim.secrets.iter().fold(false, |proven, secret| {
+        (Digest::of(secret.expose_secret().as_bytes()) == expected) | proven
+    });
+    let client = client.ok_or(ClientFailure::Unknown)?;
+    let in_order = if client.is_confidential() {
+        proven
+    } else {
+        // RFC 6749 §2.3.1: "The client MAY omit the parameter if the client secret is an empty
+        // string", and libraries send `id:` for a public client.
+        claim.secrets.iter().all(|secret| secret.expose_secret().is_empty())
+    };
+    match (in_order, client.enabled) {
+        (false, _) => Err(ClientFailure::WrongSecret),
+        (true, false) => Err(ClientFailure::Disabled),
+        (true, true) => Ok(()),
+    }
+}
+
+/// What the request says of its client.
+fn claim(request: &Request<'_>) -> Result<Claim, Error> {
+    match request.presented {
+        Presented::Basic(basic) => from_header(basic, request),
+        Presented::Nothing => from_body(request),
+        // A client that tries to authenticate by a header and cannot is told how (RFC 6749 §5.2).
+        Presented::Unreadable => Err(refuse("", ClientFailure::Unreadable, request)),
     }
 }
 

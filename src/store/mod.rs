@@ -85,6 +85,10 @@ pub trait ClientStore: Send + Sync {
     /// The client with this id.
     async fn find(&self, id: &ClientId) -> Result<Option<Client>>;
 
+    /// The client with this id as it was when it was last found, if that is remembered. It may be
+    /// another one by now: only [`SessionStore::find_for`] tells. Reads nothing.
+    fn recall(&self, id: &ClientId) -> Option<Arc<Client>>;
+
     /// Clients in the order of their ids.
     async fn list(&self, page: &Page) -> Result<Vec<Client>>;
 
@@ -106,6 +110,10 @@ pub trait SessionStore: Send + Sync {
     /// The session with this id. One read by primary key; it waits for no writer.
     async fn find(&self, id: SessionId) -> Result<Option<Session>>;
 
+    /// The same for a caller that was recalled: one read sees the session, and whether `caller` is
+    /// still that client in all it holds.
+    async fn find_for(&self, id: SessionId, caller: &Client) -> Result<Seen>;
+
     /// Replaces version `session.version - 1`; `false`, and nothing is written, when the session has
     /// another version by now or has ended.
     async fn replace(&self, session: &Session) -> Result<bool>;
@@ -121,6 +129,15 @@ pub trait SessionStore: Send + Sync {
 
     /// Removes up to `limit` sessions whose last token was over before `now`; how many there were.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64>;
+}
+
+/// What a look-up for a recalled caller has seen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// The caller is as it was recalled, and this is the session, if there is one.
+    Session(Option<Box<Session>>),
+    /// The caller has changed, or is gone: find it again.
+    OtherCaller,
 }
 
 /// What became of an update.

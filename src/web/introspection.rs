@@ -16,7 +16,7 @@ struct Inactive {
 #[derive(Serialize)]
 struct Active<'a> {
     active: bool,
-    scope: String,
+    scope: &'a str,
     client_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<&'a str>,
@@ -49,7 +49,7 @@ fn reply(token: &ActiveToken, issuer: Option<&str>) -> HttpResponse {
     let subject = user.map_or_else(|| token.client_id.to_string(), ToString::to_string);
     form::ok(Active {
         active: true,
-        scope: token.scope.to_string(),
+        scope: token.scope.as_str(),
         client_id: token.client_id.as_str(),
         username: token.user.as_ref().map(|user| user.username.as_str()),
         sub: &subject,

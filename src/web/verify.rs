@@ -54,7 +54,7 @@ fn pass(verified: &Verified) -> HttpResponse {
         response.insert_header(("X-Auth-Username", name));
     }
     response.insert_header(("X-Auth-Client-Id", verified.client_id.as_str()));
-    response.insert_header(("X-Auth-Scope", verified.scope.to_string()));
+    response.insert_header(("X-Auth-Scope", verified.scope.as_str()));
     response.finish()
 }
 

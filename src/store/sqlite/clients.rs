@@ -1,6 +1,7 @@
 //! Clients in SQLite.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,6 +33,36 @@ macro_rules! select {
     };
 }
 
+/// So many clients are remembered at most; a server has fewer that call it all the time.
+const REMEMBERED: usize = 1024;
+
+/// Clients as they were last found.
+#[derive(Default)]
+pub(super) struct Remembered(RwLock<HashMap<ClientId, Arc<Client>>>);
+
+impl Remembered {
+    fn get(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn note(&self, id: &ClientId, found: Option<&Client>) {
+        // Most calls find what is remembered already, and should not wait for each other.
+        if self.get(id).as_deref() == found {
+            return;
+        }
+        let mut clients = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            None => drop(clients.remove(id)),
+            Some(client) => {
+                if clients.len() >= REMEMBERED {
+                    clients.clear();
+                }
+                clients.insert(id.clone(), Arc::new(client.clone()));
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl ClientStore for SqliteStore {
     async fn insert(&self, client: &Client) -> Result<bool> {
@@ -46,7 +77,13 @@ impl ClientStore for SqliteStore {
     }
 
     async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
-        self.find_row(select!("WHERE id = ?1"), id.as_str(), read)
+        let found = self.find_row(select!("WHERE id = ?1"), [id.as_str()], read)?;
+        self.remembered.note(id, found.as_ref());
+        Ok(found)
+    }
+
+    fn recall(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.remembered.get(id)
     }
 
     async fn list(&self, page: &Page) -> Result<Vec<Client>> {

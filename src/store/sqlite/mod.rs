@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::{Health, Result, StoreError, Stores};
+use clients::Remembered;
 use readers::Readers;
 use writer::Writer;
 
@@ -37,6 +38,7 @@ const READ_PATIENCE: Duration = Duration::from_millis(250);
 pub struct SqliteStore {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
+    remembered: Arc<Remembered>,
 }
 
 impl SqliteStore {
@@ -53,7 +55,11 @@ impl SqliteStore {
         connection.busy_handler(Some(wait_to_write)).map_err(|error| unusable(path, &error))?;
         schema::prepare(&mut connection, path)?;
         let writer = Writer::start(connection)?;
-        Ok(Self { writer: Arc::new(writer), readers: Arc::new(Readers::new(path)) })
+        Ok(Self {
+            writer: Arc::new(writer),
+            readers: Arc::new(Readers::new(path)),
+            remembered: Arc::default(),
+        })
     }
 
     /// This store as all three, for the server.
@@ -80,12 +86,12 @@ impl SqliteStore {
     fn find_row<T>(
         &self,
         sql: &str,
-        key: impl rusqlite::ToSql,
+        key: impl rusqlite::Params,
         read: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         self.readers.with(|connection| {
             let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-            let mut rows = statement.query([key]).map_err(failed)?;
+            let mut rows = statement.query(key).map_err(failed)?;
             rows.next().map_err(failed)?.map(read).transpose()
         })
     }
@@ -112,7 +118,7 @@ impl SqliteStore {
 #[async_trait]
 impl Health for SqliteStore {
     async fn check(&self) -> Result<()> {
-        self.find_row("SELECT 1 FROM sessions WHERE id = ?1", [0u8; 12], |_| Ok(()))?;
+        self.find_row("SELECT 1 FROM sessions WHERE id = ?1", [[0u8; 12]], |_| Ok(()))?;
         // An empty transaction shows that the writer is alive and gets the lock. After a failure only
         // a real write shows that it is over: the version is written as it is.
         let failed = self.writer.has_failed();

@@ -1,16 +1,16 @@
 //! Sessions in SQLite: one row each, its tokens packed into one column.
 
 use async_trait::async_trait;
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Row, params, params_from_iter};
 use serde::{Deserialize, Serialize};
 
 use super::{SqliteStore, column, counter, parsed, to_integer};
 use crate::domain::{
-    AccessToken, Digest, RefreshChain, Session, SessionId, SessionUser, Timestamp, UsedRefresh,
-    UserId,
+    AccessToken, Client, Digest, RefreshChain, Session, SessionId, SessionUser, Timestamp,
+    UsedRefresh, UserId,
 };
-use crate::store::{Page, Result, SessionFilter, SessionStore, StoreError};
+use crate::store::{Page, Result, Seen, SessionFilter, SessionStore, StoreError};
 
 const WHAT: &str = "session";
 
@@ -23,6 +23,13 @@ const INSERT: &str = "INSERT INTO sessions (id, version, user_id, username, user
     WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND generation = ?7 AND enabled)
       AND (?3 IS NULL
            OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND generation = ?5 AND enabled))";
+
+/// One statement is one snapshot of the file: the session, and the caller's version at that moment.
+/// Every change of a client raises its version; one that was removed and made again has another time.
+const FIND_FOR: &str = "SELECT s.id, s.version, s.user_id, s.username, s.user_generation, s.client_id,
+        s.client_generation, s.scope, s.created_at, s.ends_at, s.tokens, c.version
+    FROM clients AS c LEFT JOIN sessions AS s ON s.id = ?1
+    WHERE c.id = ?2 AND c.created_at = ?3";
 
 macro_rules! select {
     ($tail:literal) => {
@@ -49,7 +56,7 @@ impl SessionStore for SqliteStore {
                 user.map(|user| to_integer(user.generation)),
                 session.client_id.as_str(),
                 to_integer(session.client_generation),
-                session.scope.to_string(),
+                session.scope.as_str(),
                 session.created_at.as_millis(),
                 session.ends_at.as_millis(),
                 session.expires_at().as_millis(),
@@ -61,7 +68,22 @@ impl SessionStore for SqliteStore {
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<Session>> {
-        self.find_row(select!("WHERE id = ?1"), id.as_bytes(), read)
+        self.find_row(select!("WHERE id = ?1"), [id.as_bytes()], read)
+    }
+
+    async fn find_for(&self, id: SessionId, caller: &Client) -> Result<Seen> {
+        let version = to_integer(caller.version);
+        let key = params![id.as_bytes(), caller.id.as_str(), caller.created_at.as_millis()];
+        let seen = self.find_row(FIND_FOR, key, |row| {
+            let current: Option<i64> = column(row, 11, WHAT)?;
+            if current != Some(version) {
+                return Ok(Seen::OtherCaller);
+            }
+            let is_there = !matches!(row.get_ref(0), Ok(ValueRef::Null));
+            let session = is_there.then(|| read(row)).transpose()?;
+            Ok(Seen::Session(session.map(Box::new)))
+        })?;
+        Ok(seen.unwrap_or(Seen::OtherCaller))
     }
 
     async fn replace(&self, session: &Session) -> Result<bool> {

@@ -34,11 +34,11 @@ impl UserStore for SqliteStore {
     }
 
     async fn find(&self, id: UserId) -> Result<Option<User>> {
-        self.find_row(select!("WHERE id = ?1"), id.as_bytes(), read)
+        self.find_row(select!("WHERE id = ?1"), [id.as_bytes()], read)
     }
 
     async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
-        self.find_row(select!("WHERE username = ?1"), username, read)
+        self.find_row(select!("WHERE username = ?1"), [username], read)
     }
 
     async fn list(&self, page: &Page) -> Result<Vec<User>> {
