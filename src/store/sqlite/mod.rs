@@ -55,10 +55,11 @@ impl SqliteStore {
         let mut connection = connect(path).map_err(|error| unusable(path, &error))?;
         connection.busy_handler(Some(wait_to_write)).map_err(|error| unusable(path, &error))?;
         schema::prepare(&mut connection, path)?;
-        let writer = Writer::start(connection)?;
+        let readers = Readers::new(path);
+        let writer = Writer::start(connection, readers.open()?)?;
         Ok(Self {
             writer: Arc::new(writer),
-            readers: Arc::new(Readers::new(path)),
+            readers: Arc::new(readers),
             remembered: Arc::default(),
         })
     }

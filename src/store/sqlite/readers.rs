@@ -26,7 +26,8 @@ impl Readers {
         read(&connection.borrow())
     }
 
-    fn open(&self) -> Result<Connection> {
+    /// A connection that reads only.
+    pub(super) fn open(&self) -> Result<Connection> {
         let connection = connect(&self.path).map_err(failed)?;
         connection.busy_timeout(READ_PATIENCE).map_err(failed)?;
         connection.pragma_update(None, "query_only", true).map_err(failed)?;

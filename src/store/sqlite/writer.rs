@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -20,6 +21,8 @@ use crate::store::{Result, StoreError};
 const QUEUE: usize = 8192;
 /// Jobs to a commit at most, so that the first of them does not wait for too long.
 const BATCH: usize = 256;
+/// How long a [`Pin`] stays where it is, so that what other processes write can be checkpointed.
+const PIN: Duration = Duration::from_secs(1);
 
 /// A job on its way through a batch.
 trait Job: Send {
@@ -37,13 +40,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self> {
+    /// Starts the thread; `reader` is another connection to the same file, for its [`Pin`].
+    pub(super) fn start(connection: Connection, reader: Connection) -> Result<Self> {
         let (queue, jobs) = flume::bounded(QUEUE);
         let failed = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&failed);
         thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || work(&connection, &jobs, &flag))
+            .spawn(move || work(&connection, &Pin(reader), &jobs, &flag))
             .map_err(StoreError::unavailable)?;
         Ok(Self { queue, failed })
     }
@@ -123,10 +127,47 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-fn work(connection: &Connection, jobs: &flume::Receiver<Box<dyn Job>>, failed: &AtomicBool) {
+/// Reads at the last commit, and does not stop reading. SQLite asks the system for the lock of a
+/// snapshot only for the first connection of a process that reads there: while this one does, the
+/// readers begin and end without a system call. It lets go before every write, since a log that is
+/// being read from cannot be started over.
+struct Pin(Connection);
+
+impl Pin {
+    /// Without it reading is slower, and nothing else.
+    fn hold(&self) {
+        let begun = run(&self.0, "BEGIN")
+            .and_then(|()| self.0.prepare_cached("SELECT 1 FROM sqlite_schema")?.exists([]));
+        if let Err(error) = begun {
+            tracing::debug!(%error, "the last commit could not be pinned");
+        }
+    }
+
+    fn release(&self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = run(&self.0, "COMMIT")
+        {
+            tracing::debug!(%error, "a pin could not be released");
+        }
+    }
+}
+
+fn work(
+    connection: &Connection,
+    pin: &Pin,
+    jobs: &flume::Receiver<Box<dyn Job>>,
+    failed: &AtomicBool,
+) {
     let mut batch = Vec::with_capacity(BATCH);
-    while let Ok(first) = jobs.recv() {
-        batch.push(first);
+    loop {
+        pin.hold();
+        let first = jobs.recv_timeout(PIN);
+        pin.release();
+        match first {
+            Ok(first) => batch.push(first),
+            Err(flume::RecvTimeoutError::Timeout) => continue,
+            Err(flume::RecvTimeoutError::Disconnected) => return,
+        }
         // A panic would end the thread, and with it all writing, for good.
         let attempt = AssertUnwindSafe(|| commit_batch(connection, jobs, &mut batch));
         let committed = match catch_unwind(attempt) {
