@@ -14,6 +14,7 @@ mod password_policy;
 mod password_pool;
 mod quick_start;
 mod readme;
+mod real_clients;
 mod refresh;
 mod revocation;
 mod secrets_in_log;
