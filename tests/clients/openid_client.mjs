@@ -37,7 +37,7 @@ for (const [id, proof] of [
 ]) {
   const config = await discover(id, proof);
   const first = await client.genericGrantRequest(config, 'password', login);
-  assert.equal(first.expiresIn(), 3600);
+  assert.equal(first.expires_in, 3600);
   const told = await client.tokenIntrospection(backend, first.access_token);
   assert.deepEqual([told.active, told.username, told.scope, told.client_id, told.sub],
     [true, target.username, 'read write', id, target.user_id]);
