@@ -3,9 +3,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::indexing_slicing, clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 
+mod caller_changes;
 mod cli;
 mod clients;
 mod crash;
+mod endings;
 mod helpers;
 mod housekeeping;
 mod inactive;
