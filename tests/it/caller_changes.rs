@@ -2,6 +2,7 @@
 //! connection and thread it arrives, however often the client was served before.
 
 use std::path::Path;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use sentinel::domain::{Client, ClientKind, ClientSecret};
@@ -134,12 +135,15 @@ fn open(folder: &Path) -> Stores {
     SqliteStore::open(&folder.join("sentinel.db")).unwrap().into_stores()
 }
 
-/// Commands draw a new id for each client, but a store can be given one, as a restored backup does;
-/// and all of its counters start anew.
+/// Commands draw a new id for each client, but a store can be given one, as an import does. All of its
+/// counters start anew; only the moment at which it was made is another, by as little as there is.
 async fn make_again(caller: &Caller, change: impl FnOnce(&mut Client)) {
     let stores = open(caller.app.folder.path());
     let mut client = stores.clients.find(&caller.app.backend.id).await.unwrap().unwrap();
     caller.app.run(&["client", "delete", caller.id()]).await;
+    client.version = 0;
+    client.generation = 0;
+    client.created_at = client.created_at.plus(Duration::from_millis(1));
     change(&mut client);
     assert!(stores.clients.insert(&client).await.unwrap());
 }
