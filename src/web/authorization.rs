@@ -28,16 +28,13 @@ pub(super) fn presented(request: &HttpRequest) -> Result<Presented, Refusal> {
 }
 
 /// The token of a Bearer header (RFC 6750 §2.1); `None` when there is none, and the empty text, which
-/// is no token, when what is there cannot be read.
+/// is no token, when what is there cannot be read, or comes beside another header, of any scheme.
 pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let header = headers.next()?;
-    let Ok(header) = header.to_str() else { return Some("") };
+    let (Ok(header), None) = (header.to_str(), headers.next()) else { return Some("") };
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
-    if !scheme.eq_ignore_ascii_case("Bearer") {
-        return None;
-    }
-    Some(if headers.next().is_some() { "" } else { token.trim_matches(' ') })
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_matches(' '))
 }
 
 /// The header with its scheme written as the parser wants it: schemes are case-insensitive (RFC 9110

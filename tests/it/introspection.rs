@@ -1,6 +1,9 @@
-//! Introspection (RFC 7662).
+//! Introspection (RFC 7662), and what the server says of itself: metadata (RFC 8414), the page of
+//! errors, probes.
 
-use crate::helpers::{AppBuilder, send, spawn_app};
+use std::collections::BTreeSet;
+
+use crate::helpers::{Answer, App, AppBuilder, send, spawn_app};
 
 #[tokio::test]
 async fn an_active_access_token_is_told_about_in_full() {
@@ -23,47 +26,6 @@ async fn an_active_access_token_is_told_about_in_full() {
     let told = app.introspect(&tokens.refresh_token()).await.json();
     assert_eq!(told["token_type"], "refresh_token");
     assert_eq!(told["exp"], 1_767_225_600 + 30 * 86_400);
-}
-
-#[tokio::test]
-async fn what_is_not_active_is_exactly_that() {
-    let app = spawn_app().await;
-    let expired = app.login().await;
-    app.advance(3600);
-    let revoked = app.login().await;
-    app.revoke(&revoked.access_token()).await;
-    let rotated = app.login().await;
-    app.refresh(&rotated.refresh_token()).await;
-    let other_kind = rotated.access_token().replacen("sna_", "snr_", 1);
-    let garbled = format!("{}x", &rotated.access_token()[..74]);
-    let inactive = [
-        expired.access_token(),
-        revoked.access_token(),
-        rotated.refresh_token(),
-        other_kind,
-        garbled,
-        "x".to_owned(),
-        "\u{1f511}".to_owned(),
-        "x".repeat(9000),
-    ];
-    for token in &inactive {
-        let answer = app.introspect(token).await;
-        assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"active":false}"#), "{token}");
-        answer.assert_json_for_nobody_to_keep();
-    }
-}
-
-#[tokio::test]
-async fn hints_change_nothing() {
-    let app = spawn_app().await;
-    let tokens = app.login().await;
-    for token in [tokens.access_token(), tokens.refresh_token()] {
-        for hint in ["access_token", "refresh_token", "id_token", "\u{1f511}"] {
-            let form = [("token", token.as_str()), ("token_type_hint", hint)];
-            let told = app.post_as_backend("/oauth/introspect", &form).await;
-            assert_eq!(told.json()["active"], true, "{hint}");
-        }
-    }
 }
 
 #[tokio::test]
@@ -135,6 +97,110 @@ async fn every_error_code_is_explained_on_a_page() {
     assert_eq!(send(elsewhere.request("GET", "/oauth/errors")).await.status, 404);
     let answer = elsewhere.post("/oauth/token", &[]).await;
     assert_eq!(answer.text_of("error_uri"), "https://docs.example/e");
+}
+
+/// One request for each code that is answered in JSON; `temporarily_unavailable` apart, which takes a
+/// store that fails.
+async fn one_of_each(app: &App) -> Vec<Answer> {
+    let id = app.client.id.as_str();
+    let (grant, password) = (("grant_type", "password"), ("password", crate::helpers::PASSWORD));
+    let login = [("client_id", id), ("username", "alice"), grant, password];
+    let other = app.login().await.access_token();
+    vec![
+        app.post("/oauth/token", &[]).await,
+        app.post("/oauth/token", &[grant]).await,
+        app.login_with_password("alice", "wrong").await,
+        app.post_as_backend("/oauth/revoke", &[("token", &other)]).await,
+        app.post("/oauth/token", &[("grant_type", "client_credentials"), login[0]]).await,
+        app.post("/oauth/token", &[("grant_type", "implicit"), login[0]]).await,
+        app.login_with(&[("scope", "other")]).await,
+        send(app.request("GET", "/oauth/token")).await,
+        send(app.request("POST", "/oauth/verify")).await,
+        send(app.request("GET", "/oauth/nothing")).await,
+    ]
+}
+
+#[tokio::test]
+async fn an_error_is_found_on_the_page_that_it_names() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let app = AppBuilder::default()
+        .set("server.bind", &free.to_string())
+        .set("server.public_url", &format!("http://{free}"))
+        .spawn()
+        .await;
+    let mut codes = BTreeSet::new();
+    for answer in one_of_each(&app).await {
+        let (code, uri) = (answer.text_of("error"), answer.text_of("error_uri"));
+        let page = send(app.http.get(&uri)).await;
+        assert_eq!(page.status, 200, "{uri}");
+        assert_eq!(page.text.matches(&format!(" id=\"{code}\"")).count(), 1, "{code}");
+        codes.insert(code);
+    }
+    for verified in ["/oauth/verify", "/oauth/verify?scope=admin"] {
+        let token =
+            if verified.contains("scope") { app.login().await.access_token() } else { "x".into() };
+        let answer = send(app.request("GET", verified).bearer_auth(token)).await;
+        let challenge = answer.header("www-authenticate").unwrap();
+        codes.insert(challenge.split('"').nth(3).unwrap().to_owned());
+    }
+    codes.insert("temporarily_unavailable".to_owned());
+    let page = send(app.request("GET", "/oauth/errors")).await;
+    let anchors = page.text.split("<section id=\"").skip(1);
+    let anchors: BTreeSet<_> =
+        anchors.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+    assert_eq!(anchors, codes, "the page explains what is answered, and that alone");
+}
+
+#[tokio::test]
+async fn the_page_of_errors_runs_and_loads_nothing() {
+    let app = spawn_app().await;
+    let page = send(app.request("GET", "/oauth/errors")).await;
+    let text = page.text.to_lowercase();
+    for active in ["<script", "javascript:", " on", "<img", "<link", "<iframe", "src=", "url("] {
+        // A handler is an attribute: it is in a tag.
+        let tags =
+            text.split('<').skip(1).map(|rest| format!("<{}", rest.split('>').next().unwrap()));
+        assert!(!tags.into_iter().any(|tag| tag.contains(active)), "{active}");
+    }
+    assert!(!text.contains("@import") && !text.contains("http:") && !text.contains("https:"));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    let head = send(app.request("HEAD", "/oauth/errors")).await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+    let post = send(app.request("POST", "/oauth/errors")).await;
+    post.assert_error(405, "invalid_request");
+    assert_eq!(post.header("allow"), Some("GET, HEAD"));
+}
+
+#[tokio::test]
+async fn metadata_names_no_endpoint_that_is_switched_off() {
+    let app = AppBuilder::default()
+        .set("server.public_url", "https://id.example")
+        .set("oauth.introspection_url", "false")
+        .set("oauth.revocation_url", "false")
+        .set("oauth.grants", "password")
+        .spawn()
+        .await;
+    let path = "/.well-known/oauth-authorization-server";
+    let told = send(app.request("GET", path)).await.json();
+    let names: Vec<_> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "grant_types_supported",
+            "issuer",
+            "response_types_supported",
+            "token_endpoint",
+            "token_endpoint_auth_methods_supported"
+        ]
+    );
+    assert_eq!(told["grant_types_supported"], serde_json::json!(["password"]));
+    assert_eq!(send(app.request("HEAD", path)).await.status, 200);
+    let post = send(app.request("POST", path)).await;
+    post.assert_error(405, "invalid_request");
+    // An issuer without a path has its document in one place.
+    for elsewhere in [format!("{path}/"), format!("{path}/other"), format!("/team{path}")] {
+        assert_eq!(send(app.request("GET", &elsewhere)).await.status, 404, "{elsewhere}");
+    }
 }
 
 #[tokio::test]

@@ -3,17 +3,23 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::indexing_slicing, clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 
+mod caller_changes;
 mod cli;
 mod clients;
 mod crash;
+mod endings;
 mod helpers;
 mod housekeeping;
+mod inactive;
 mod introspection;
+mod introspection_callers;
 mod password;
 mod password_policy;
 mod password_pool;
 mod quick_start;
+mod read_only;
 mod readme;
+mod real_clients;
 mod refresh;
 mod revocation;
 mod secrets_in_log;

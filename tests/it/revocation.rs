@@ -86,3 +86,136 @@ async fn a_revocation_that_races_with_refreshes_leaves_nothing_alive() {
         assert!(!app.is_active(&first.access_token()).await);
     }
 }
+
+#[tokio::test]
+async fn the_very_next_calls_see_a_revocation_on_whichever_connection() {
+    let app = spawn_app().await;
+    for round in 0..20 {
+        let tokens = app.login().await;
+        let (access, refresh) = (tokens.access_token(), tokens.refresh_token());
+        // Whatever is kept of a token that is asked about often.
+        let warm = (0..16).map(|_| app.verify(&access, ""));
+        assert!(all(warm).await.iter().all(|answer| answer.status == 204));
+        assert!(app.is_active(&refresh).await);
+        let revoked = if round % 2 == 0 { &access } else { &refresh };
+        assert_eq!(app.revoke(revoked).await.status, 200);
+        let asked = all((0..8).map(|_| app.introspect(&access)));
+        let verified = all((0..8).map(|_| app.verify(&access, "")));
+        let (asked, verified) = tokio::join!(asked, verified);
+        assert!(asked.iter().all(|answer| answer.text == r#"{"active":false}"#));
+        assert!(verified.iter().all(|answer| answer.status == 401));
+        assert_eq!(app.is_active(&refresh).await, round % 2 == 0);
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_races_with_a_chain_of_refreshes_leaves_nothing_alive() {
+    let app = spawn_app().await;
+    let (mut overtaken, mut refreshes) = (0, 0);
+    for round in 0..40 {
+        let first = app.login().await;
+        let mut chains = Vec::new();
+        for _ in 0..3 {
+            let id = app.client.id.to_string();
+            let (http, url) = (app.http.clone(), format!("{}/oauth/token", app.url));
+            let mut last = first.clone();
+            // Each refreshes what it was handed out last, until there is nothing to refresh.
+            chains.push(async move {
+                let mut found = Vec::new();
+                loop {
+                    let token = last.refresh_token();
+                    let form = [
+                        ("grant_type", "refresh_token"),
+                        ("client_id", &id),
+                        ("refresh_token", &token),
+                    ];
+                    last = crate::helpers::send(http.post(&url).form(&form)).await;
+                    if last.status != 200 {
+                        last.assert_error(400, "invalid_grant");
+                        return found;
+                    }
+                    found.extend([last.access_token(), last.refresh_token()]);
+                }
+            });
+        }
+        // Alone, a chain would never end; three of them may end each other by a replay.
+        chains.truncate(1 + round % 3);
+        let chains = tokio::spawn(all(chains));
+        for _ in 0..round % 4 {
+            tokio::task::yield_now().await;
+            assert!(app.verify("x", "").await.status == 401);
+        }
+        assert_eq!(app.revoke(&first.refresh_token()).await.status, 200);
+        let found: Vec<_> = chains.await.unwrap().into_iter().flatten().collect();
+        refreshes += found.len();
+        overtaken += usize::from(found.is_empty());
+        let earlier = [first.access_token(), first.refresh_token()];
+        for answer in all(found.iter().chain(&earlier).map(|token| app.introspect(token))).await {
+            assert_eq!(answer.text, r#"{"active":false}"#);
+        }
+        for answer in all(found.iter().map(|token| app.refresh(token))).await {
+            answer.assert_error(400, "invalid_grant");
+        }
+    }
+    assert!(refreshes > 0 && overtaken < 40, "{refreshes} {overtaken}");
+}
+
+#[tokio::test]
+async fn an_access_token_that_is_revoked_during_refreshes_is_the_only_one_to_end() {
+    let app = spawn_app().await;
+    for _ in 0..20 {
+        let first = app.login().await;
+        let token = first.refresh_token();
+        let refreshes = all((0..4).map(|_| app.refresh(&token)));
+        let revocations = all((0..2).map(|_| app.revoke(&first.access_token())));
+        let (refreshed, revoked) = tokio::join!(refreshes, revocations);
+        assert!(revoked.iter().all(|answer| answer.status == 200), "{revoked:?}");
+        assert!(!app.is_active(&first.access_token()).await);
+        for answer in &refreshed {
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.access_token(), refreshed[0].access_token());
+        }
+        assert!(app.is_active(&refreshed[0].access_token()).await);
+        assert_eq!(app.refresh(&refreshed[0].refresh_token()).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_of_a_refresh_does_not_bring_a_revoked_token_back() {
+    let app = spawn_app().await;
+    let first = app.login().await;
+    let second = app.refresh(&first.refresh_token()).await;
+    assert_eq!(app.revoke(&second.access_token()).await.status, 200);
+    // Within the grace time it is answered once more, and is as revoked as before.
+    let again = app.refresh(&first.refresh_token()).await;
+    assert_eq!(again.access_token(), second.access_token());
+    assert!(!app.is_active(&second.access_token()).await);
+    let third = app.refresh(&second.refresh_token()).await;
+    assert!(app.is_active(&third.access_token()).await);
+    assert!(!app.is_active(&second.access_token()).await);
+}
+
+#[tokio::test]
+async fn a_client_revokes_its_own_token_only_after_it_has_proved_itself() {
+    let app = crate::helpers::AppBuilder::default().set("throttle.enabled", "false").spawn().await;
+    let form = [("grant_type", "client_credentials")];
+    let token = app.post_as_backend("/oauth/token", &form).await.access_token();
+    let (id, secret) = (app.backend.id.as_str(), app.backend_secret.as_str());
+    for credentials in [
+        vec![],
+        vec![("client_id", id)],
+        vec![("client_id", id), ("client_secret", "wrong")],
+        vec![("client_secret", secret)],
+    ] {
+        let form = [&[("token", token.as_str())], &credentials[..]].concat();
+        app.post("/oauth/revoke", &form).await.assert_error(401, "invalid_client");
+        let dead = [&[("token", "x")], &credentials[..]].concat();
+        app.post("/oauth/revoke", &dead).await.assert_error(401, "invalid_client");
+    }
+    app.revoke(&token).await.assert_error(400, "invalid_grant");
+    assert!(app.is_active(&token).await);
+    let proof = [("token", token.as_str()), ("client_id", id), ("client_secret", secret)];
+    let answer = app.post("/oauth/revoke", &proof).await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, "{}"));
+    assert!(!app.is_active(&token).await);
+}

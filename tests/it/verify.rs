@@ -109,9 +109,158 @@ async fn a_scope_can_be_asked_for() {
     }
 }
 
+/// What nginx passes on, letter by letter.
+const NONE: &str = "Bearer realm=\"sentinel\"";
+const INVALID: &str = "Bearer realm=\"sentinel\", error=\"invalid_token\", \
+                       error_description=\"the access token is invalid, expired or revoked\"";
+const INSUFFICIENT: &str = "Bearer realm=\"sentinel\", error=\"insufficient_scope\", \
+                            error_description=\"the access token has not the required scope\"";
+
+/// Asserts all there is of a refusal.
+#[track_caller]
+fn assert_refusal(answer: &Answer, status: u16, challenge: &str) {
+    assert_eq!((answer.status, answer.text.as_str()), (status, ""), "{answer:?}");
+    let names = answer.headers.keys().map(|name| name.as_str());
+    // Where the request had a body, which nobody reads, the connection ends.
+    let mut names: Vec<_> = names.filter(|name| *name != "connection").collect();
+    names.sort_unstable();
+    assert_eq!(names, ["cache-control", "content-length", "date", "www-authenticate"]);
+    assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.headers.get_all("www-authenticate").iter().count(), 1);
+}
+
 #[tokio::test]
-async fn other_methods_are_refused() {
+async fn a_refusal_says_why_in_one_header_and_nothing_else() {
     let app = spawn_app().await;
-    let answer = send(app.request("POST", "/oauth/verify")).await;
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+    let token = app.login().await.access_token();
+    for method in ["GET", "HEAD"] {
+        let none = send(app.request(method, "/oauth/verify")).await;
+        assert_refusal(&none, 401, NONE);
+        let invalid = app.request(method, "/oauth/verify").bearer_auth("x");
+        assert_refusal(&send(invalid).await, 401, INVALID);
+        let insufficient = app.request(method, "/oauth/verify?scope=admin").bearer_auth(&token);
+        assert_refusal(&send(insufficient).await, 403, INSUFFICIENT);
+        let good = send(app.request(method, "/oauth/verify").bearer_auth(&token)).await;
+        assert_eq!((good.status, good.text.as_str()), (204, ""), "{method}");
+        assert_eq!(good.header("x-auth-username"), Some("alice"), "{method}");
+        assert_eq!(good.header("www-authenticate"), None, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn the_scheme_is_written_in_any_case() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    let with =
+        |header: String| send(app.request("GET", "/oauth/verify").header("authorization", header));
+    for scheme in ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer ", "bearer   "] {
+        assert_eq!(with(format!("{scheme} {token}")).await.status, 204, "{scheme:?}");
+    }
+    // Another scheme brings no bearer token, whatever follows it.
+    for other in ["Basic", "Bear", "Bearers", "Token", "DPoP"] {
+        assert_refusal(&with(format!("{other} {token}")).await, 401, NONE);
+    }
+    assert_refusal(&with(token.clone()).await, 401, NONE);
+    for bad in [
+        "Bearer".to_owned(),
+        format!("Bearer {token},"),
+        format!("Bearer {token} {token}"),
+        format!("Bearer \"{token}\""),
+        format!("Bearer token={token}"),
+        format!("Bearer Bearer {token}"),
+    ] {
+        assert_refusal(&with(bad).await, 401, INVALID);
+    }
+}
+
+#[tokio::test]
+async fn several_headers_are_none_that_can_be_believed() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    let good = format!("Bearer {token}");
+    let pairs = [
+        [good.as_str(), &good],
+        [&good, "Bearer x"],
+        ["Bearer x", &good],
+        [&good, "Basic YTpi"],
+        ["Basic YTpi", &good],
+        ["", &good],
+    ];
+    for [first, second] in pairs {
+        let request = app.request("GET", "/oauth/verify").header("authorization", first);
+        let answer = send(request.header("authorization", second)).await;
+        assert_refusal(&answer, 401, INVALID);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_read_from_the_header_and_from_nowhere_else() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    // RFC 6750 §2.2 and §2.3 have other ways, which are not for here.
+    let body = app.request("GET", "/oauth/verify").form(&[("access_token", &token)]);
+    assert_refusal(&send(body).await, 401, NONE);
+    let cookie = app.request("GET", "/oauth/verify").header("cookie", format!("token={token}"));
+    assert_refusal(&send(cookie).await, 401, NONE);
+    // Beside a header they change nothing.
+    let path = format!("/oauth/verify?access_token={token}");
+    let bad = app.request("GET", &path).form(&[("access_token", &token)]).bearer_auth("x");
+    assert_refusal(&send(bad).await, 401, INVALID);
+    let good = app.request("GET", "/oauth/verify?access_token=x").form(&[("access_token", "x")]);
+    assert_eq!(send(good.bearer_auth(&token)).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_scope_may_be_written_in_every_way_a_query_has() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    for query in [
+        "?",
+        "?scope",
+        "?scope=+",
+        "?scope=%20",
+        "?scope=read+write",
+        "?scope=write%20read",
+        "?scope=read++write+",
+        "?scope=read+read",
+        "?scope=%72%65%61%64",
+        "?a=b&scope=read&c=d",
+    ] {
+        assert_eq!(app.verify(&token, query).await.status, 204, "{query}");
+    }
+    for query in [
+        "?scope=READ",
+        "?scope=rea",
+        "?scope=read,write",
+        "?scope=read%2Bwrite",
+        "?scope=read%00",
+        "?scope=read%0Awrite",
+        "?scope=%ff",
+        "?scope=%zz",
+        "?scope=read&scope=read",
+        "?scope=l%C3%A4sen",
+    ] {
+        assert_refusal(&app.verify(&token, query).await, 403, INSUFFICIENT);
+    }
+    // The empty scope is within any, and no scope but it is within the empty one.
+    app.limit_user("").await;
+    let nothing = app.login().await;
+    assert_eq!(nothing.text_of("scope"), "");
+    let answer = app.verify(&nothing.access_token(), "").await;
+    assert_eq!((answer.status, answer.header("x-auth-scope")), (204, Some("")));
+    let answer = app.verify(&nothing.access_token(), "?scope=read").await;
+    assert_refusal(&answer, 403, INSUFFICIENT);
+}
+
+#[tokio::test]
+async fn every_other_method_is_refused_in_json() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let answer = send(app.request(method, "/oauth/verify").bearer_auth(&token)).await;
+        answer.assert_error(405, "invalid_request");
+        assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{method}");
+        assert_eq!(answer.header("x-auth-username"), None, "{method}");
+    }
 }

@@ -25,10 +25,10 @@ const INSERT: &str = "INSERT INTO sessions (id, version, user_id, username, user
            OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND generation = ?5 AND enabled))";
 
 /// One statement is one snapshot of the file: the session, and the caller's version at that moment.
-/// Every change of a client raises its version; one that was removed and made again has another time.
+/// Every change of a client raises its version; one removed and made again has another time.
 const FIND_FOR: &str =
     "SELECT s.id, s.version, s.user_id, s.username, s.user_generation, s.client_id,
-        s.client_generation, s.scope, s.created_at, s.ends_at, s.tokens, c.version, c.created_at
+        s.client_generation, s.scope, s.created_at, s.ends_at, s.tokens, c.version, c.created_at, c.updated_at
     FROM clients AS c LEFT JOIN sessions AS s ON s.id = ?1 WHERE c.id = ?2";
 
 macro_rules! select {
@@ -74,8 +74,12 @@ impl SessionStore for SqliteStore {
     async fn find_for(&self, id: SessionId, caller: &Client) -> Result<Seen> {
         let key = params![id.as_bytes(), caller.id.as_str()];
         let seen = self.find_row(FIND_FOR, key, |row| {
-            let (version, created_at): (_, i64) = (counter(row, 11, WHAT)?, column(row, 12, WHAT)?);
-            if (version, created_at) != (caller.version, caller.created_at.as_millis()) {
+            let current = (
+                counter(row, 11, WHAT)?,
+                Timestamp::from_millis(column(row, 12, WHAT)?),
+                Timestamp::from_millis(column(row, 13, WHAT)?),
+            );
+            if current != (caller.version, caller.created_at, caller.updated_at) {
                 return Ok(Seen::OtherCaller);
             }
             let is_there = !matches!(row.get_ref(0), Ok(ValueRef::Null));

@@ -4,10 +4,12 @@ mod answer;
 mod app;
 mod operator;
 mod process;
+mod script;
 
 pub use answer::Answer;
 pub use app::{App, AppBuilder, PASSWORD, START, raw_exchange, send, spawn_app};
 pub use process::{Process, sentinel};
+pub use script::Script;
 
 /// Many calls at once; their answers in the order of the calls.
 pub async fn all<T: Send + 'static>(

@@ -1,12 +1,38 @@
 //! What the operator of a test server does.
 
+use std::process::Stdio;
+
 use sentinel::admin::{ClientChange, UserChange};
 use sentinel::app::password_policy;
 use sentinel::password::Hasher;
 
-use super::App;
+use super::{App, sentinel};
 
 impl App {
+    /// Runs a command that works, in a process of its own on the store of this server; what it
+    /// prints, without the newline at its end.
+    pub async fn run(&self, arguments: &[&str]) -> String {
+        self.run_with("", arguments).await
+    }
+
+    /// The same, with this on its standard input.
+    pub async fn run_with(&self, input: &str, arguments: &[&str]) -> String {
+        use tokio::io::AsyncWriteExt;
+        let folder = self.folder.path();
+        let mut command = tokio::process::Command::from(sentinel(folder));
+        command.arg("--set").arg(format!("store.path={}", folder.join("sentinel.db").display()));
+        command.args(["--set", "password.memory_kib=64", "--set", "password.iterations=1"]);
+        command.args(arguments).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+        let waiting = child.wait_with_output();
+        let output = tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await;
+        let output = output.expect("the command ends by itself").unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
     async fn edit_user(&self, change: UserChange) {
         self.admin.edit_user(self.user.id, &change).await.unwrap();
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinel::domain::{Client, Session, SessionId, SessionUser, Timestamp, User};
-use sentinel::store::{Page, SessionFilter, Stores, Update};
+use sentinel::store::{Page, Seen, SessionFilter, Stores, Update};
 
 use super::Backend;
 use super::samples::{
@@ -77,6 +77,40 @@ pub(super) async fn a_session_that_has_ended_stays_so(Backend { stores, .. }: &B
     assert!(!is_alive(stores, &ended).await);
     assert!(!stores.sessions.end(ended.id).await.unwrap());
     assert!(is_alive(stores, &other).await);
+}
+
+pub(super) async fn a_look_up_for_a_caller_tells_whether_the_caller_has_changed(
+    Backend { stores, other, .. }: &Backend,
+) {
+    let app = stored_client(stores).await;
+    let caller = stored_client(stores).await;
+    let there = stored_session(stores, None, &app).await;
+    let missing = session(None, &app);
+    let look = async |id, caller: &Client| stores.sessions.find_for(id, caller).await.unwrap();
+    let found = Seen::Session(Some(Box::new(there.clone())));
+    assert_eq!(look(there.id, &caller).await, found);
+    assert_eq!(look(missing.id, &caller).await, Seen::Session(None));
+    assert_eq!(look(there.id, &client()).await, Seen::OtherCaller);
+
+    // What is remembered is what was found, and no word of what another process has done since.
+    assert_eq!(stores.clients.find(&caller.id).await.unwrap().as_ref(), Some(&caller));
+    let changed = Client { enabled: false, ..caller.next() };
+    assert_eq!(other.clients.update(&changed).await.unwrap(), Update::Done);
+    for recalled in stores.clients.recall(&caller.id) {
+        assert_eq!(*recalled, caller);
+        assert_eq!(look(there.id, &recalled).await, Seen::OtherCaller);
+    }
+    assert_eq!(look(missing.id, &caller).await, Seen::OtherCaller);
+    assert_eq!(look(there.id, &changed).await, found);
+
+    // Made again: the id and the version are the same, and nothing else.
+    assert!(other.clients.delete(&caller.id).await.unwrap());
+    assert_eq!(look(there.id, &changed).await, Seen::OtherCaller);
+    let later = changed.updated_at.plus(Duration::from_millis(1));
+    let again = Client { created_at: later, updated_at: later, ..changed.clone() };
+    assert!(other.clients.insert(&again).await.unwrap());
+    assert_eq!(look(there.id, &changed).await, Seen::OtherCaller);
+    assert_eq!(look(there.id, &again).await, found);
 }
 
 /// Two users, two clients: a session of each pair, and one of each client alone.

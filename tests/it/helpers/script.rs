@@ -1,0 +1,69 @@
+//! Scripts in `tests/clients/`: clients that other people wrote, in other languages.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::{App, PASSWORD};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// How long a script may take: it runs for a second or two.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A script with an interpreter and packages of its own.
+#[derive(Clone, Copy)]
+pub enum Script {
+    Python(&'static str),
+    Node(&'static str),
+}
+
+impl Script {
+    /// Runs the script against a server. It is told in one JSON argument whom to ask and as whom,
+    /// and ends with 0 if all was as it should be.
+    pub async fn run(self, app: &App) {
+        let (program, name) = match self {
+            Self::Python(name) => (installed(".cache/python", "bin/python"), name),
+            Self::Node(name) => {
+                installed("tests/clients/node_modules", "");
+                (PathBuf::from("node"), name)
+            }
+        };
+        let target = serde_json::json!({
+            "issuer": app.settings.server.public_url,
+            "client_id": app.client.id.as_str(),
+            "backend_id": app.backend.id.as_str(),
+            "backend_secret": app.backend_secret,
+            "user_id": app.user.id.to_string(),
+            "username": "alice",
+            "password": PASSWORD,
+        });
+        let mut command = Command::new(&program);
+        command.arg(Path::new(ROOT).join("tests/clients").join(name)).arg(target.to_string());
+        // Nothing of the tester's environment, such as a proxy, but where programs are.
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.kill_on_drop(true).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{}: {error}; {SETUP}", program.display()));
+        let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
+        let output = output.unwrap_or_else(|_| panic!("{name} did not end in {LIMIT:?}")).unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {}\n{printed}\n{errors}", output.status);
+        // A script that ends early has checked nothing.
+        assert_eq!(printed.lines().last(), Some("done"), "{name}\n{printed}\n{errors}");
+    }
+}
+
+const SETUP: &str = "run tests/setup.sh, as `make test` does";
+
+/// A path in a folder that `tests/setup.sh` has made to its end.
+fn installed(folder: &str, path: &str) -> PathBuf {
+    let folder = Path::new(ROOT).join(folder);
+    // The mark is the last thing that is written.
+    assert!(folder.join("made-from").exists(), "{} is not there: {SETUP}", folder.display());
+    folder.join(path)
+}

@@ -1,0 +1,190 @@
+//! Every token that is not alive looks the same, whatever the hint (RFC 7662 §2.2).
+
+use secrecy::ExposeSecret;
+use sentinel::domain::{Selector, Token, TokenKind, Verifier};
+
+use crate::helpers::{Answer, App, AppBuilder, all, spawn_app};
+
+const KINDS: [TokenKind; 2] = [TokenKind::Access, TokenKind::Refresh];
+
+/// Hints as RFC 7662 §2.1 has them, and as nobody should send them.
+const HINTS: [Option<&str>; 6] = [
+    None,
+    Some("access_token"),
+    Some("refresh_token"),
+    Some(""),
+    Some("id_token"),
+    Some("\u{1f511} &=+%"),
+];
+
+fn ask(app: &App, token: &str, hint: Option<&str>) -> impl Future<Output = Answer> + use<> {
+    let hint = hint.map(|hint| ("token_type_hint", hint));
+    let form: Vec<_> = [("token", token)].into_iter().chain(hint).collect();
+    app.post_as_backend("/oauth/introspect", &form)
+}
+
+/// A token in the right form that was never issued, of this session or of none.
+fn made_up(kind: TokenKind, of: Option<&str>) -> String {
+    let selector = of.map_or_else(Selector::generate, |text| Token::parse(text).unwrap().selector);
+    let token = Token { kind, selector, verifier: Verifier::generate() };
+    token.to_secret().expose_secret().to_owned()
+}
+
+/// The same token, said to be of the other kind, under a checksum that fits.
+fn of_other_kind(text: &str) -> String {
+    let Token { kind, selector, verifier } = Token::parse(text).unwrap();
+    let kind = if kind == TokenKind::Access { TokenKind::Refresh } else { TokenKind::Access };
+    Token { kind, selector, verifier }.to_secret().expose_secret().to_owned()
+}
+
+async fn assert_inactive(app: &App, what: &str, token: &str) {
+    for hint in HINTS {
+        let answer = ask(app, token, hint).await;
+        let (status, body) = (answer.status, answer.text.as_str());
+        assert_eq!((status, body), (200, r#"{"active":false}"#), "{what}, hint {hint:?}");
+        assert_eq!(answer.header("content-length"), Some("16"), "{what}, hint {hint:?}");
+        answer.assert_json_for_nobody_to_keep();
+    }
+    // Who asks by the token itself is told no more.
+    let verified = app.verify(token, "").await;
+    assert_eq!((verified.status, verified.text.as_str()), (401, ""), "{what}");
+}
+
+async fn assert_active(app: &App, token: &str) {
+    let told = ask(app, token, None).await;
+    assert_eq!(told.json()["active"], true);
+    for hint in HINTS {
+        assert_eq!(ask(app, token, hint).await.text, told.text, "hint {hint:?}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_not_alive_is_inactive_and_nothing_more() {
+    let app = spawn_app().await;
+    let expired = app.login().await;
+    app.advance(3600);
+    let (alive, ended) = (app.login().await, app.login().await);
+    app.revoke(&ended.refresh_token()).await;
+    let (revoked, rotated) = (app.login().await, app.login().await);
+    app.revoke(&revoked.access_token()).await;
+    let next = app.refresh(&rotated.refresh_token()).await;
+    let replayed = app.login().await;
+    let of_replayed = app.refresh(&replayed.refresh_token()).await;
+    app.refresh(&of_replayed.refresh_token()).await;
+    app.refresh(&replayed.refresh_token()).await.assert_error(400, "invalid_grant");
+    let crowded = app.login().await;
+    let mut newest = crowded.clone();
+    for _ in 0..16 {
+        newest = app.refresh(&newest.refresh_token()).await;
+    }
+    let own = app.post_as_backend("/oauth/token", &[("grant_type", "client_credentials")]).await;
+
+    for (what, token) in [
+        ("expired", expired.access_token()),
+        ("revoked", revoked.access_token()),
+        ("of a revoked session", ended.access_token()),
+        ("revoked, for refreshing", ended.refresh_token()),
+        ("used", rotated.refresh_token()),
+        ("replayed", replayed.refresh_token()),
+        ("access of a replayed session", of_replayed.access_token()),
+        ("successor of a replayed one", of_replayed.refresh_token()),
+        ("one of too many", crowded.access_token()),
+    ] {
+        assert_inactive(&app, what, &token).await;
+    }
+    for token in [alive.access_token(), alive.refresh_token(), own.access_token()] {
+        assert_inactive(&app, "of the other kind", &of_other_kind(&token)).await;
+        for kind in KINDS {
+            assert_inactive(&app, "made up", &made_up(kind, Some(&token))).await;
+        }
+    }
+    for kind in KINDS {
+        assert_inactive(&app, "of no session", &made_up(kind, None)).await;
+    }
+    // What was not touched is alive, and so is what only looks like the dead.
+    for tokens in [&alive, &next, &newest] {
+        assert_active(&app, &tokens.access_token()).await;
+        assert_active(&app, &tokens.refresh_token()).await;
+    }
+    for token in [
+        expired.refresh_token(),
+        revoked.refresh_token(),
+        rotated.access_token(),
+        own.access_token(),
+    ] {
+        assert_active(&app, &token).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_inactive_and_nothing_more() {
+    let app = spawn_app().await;
+    let alive = app.login().await.access_token();
+    let broken = [
+        // One character too few, too many, or another; other case; another prefix.
+        alive[..alive.len() - 1].to_owned(),
+        format!("{alive}0"),
+        format!("{} {}", &alive[..40], &alive[40..]),
+        alive.replacen("sna_", "SNA_", 1),
+        alive.replacen("sna_", "sns_", 1),
+        alive.replacen("sna_", "", 1),
+        format!("Bearer {alive}"),
+        format!(" {alive}"),
+        format!("{alive}\n"),
+        format!("{alive}\0"),
+        // What a token of flask-sentinel and one of others look like.
+        "0Ab9".repeat(8)[..30].to_owned(),
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.".to_owned(),
+        app.backend_secret.clone(),
+        app.backend.id.to_string(),
+        app.user.id.to_string(),
+        "sna_".to_owned(),
+        "snr_".to_owned(),
+        "null".to_owned(),
+        "\u{1f511}".repeat(40),
+        "z".repeat(75),
+        "x".repeat(15_000),
+    ];
+    for token in &broken {
+        for hint in HINTS {
+            let answer = ask(&app, token, hint).await;
+            let (status, body) = (answer.status, answer.text.as_str());
+            assert_eq!((status, body), (200, r#"{"active":false}"#), "{token:?}, hint {hint:?}");
+        }
+    }
+    // Every single character counts.
+    let changed = (0..alive.len()).map(|at| {
+        let other = if alive.as_bytes()[at] == b'a' { "b" } else { "a" };
+        app.introspect(&format!("{}{other}{}", &alive[..at], &alive[at + 1..]))
+    });
+    for answer in all(changed.collect::<Vec<_>>()).await {
+        assert_eq!(answer.text, r#"{"active":false}"#);
+    }
+    assert_active(&app, &alive).await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_leaves_inactive_tokens() {
+    let app = AppBuilder::default()
+        .set("oauth.access_token_ttl", "20s")
+        .set("oauth.refresh_idle_ttl", "100s")
+        .set("oauth.session_ttl", "150s")
+        .spawn()
+        .await;
+    let idle = app.login().await;
+    let used = app.login().await;
+    app.advance(99);
+    assert_active(&app, &idle.refresh_token()).await;
+    let last = app.refresh(&used.refresh_token()).await;
+    app.advance(1);
+    assert_inactive(&app, "idle", &idle.refresh_token()).await;
+    assert_inactive(&app, "idle", &idle.access_token()).await;
+    app.advance(49);
+    assert_active(&app, &last.refresh_token()).await;
+    let newest = app.refresh(&last.refresh_token()).await;
+    assert_active(&app, &newest.access_token()).await;
+    app.advance(1);
+    for token in [newest.access_token(), newest.refresh_token(), used.refresh_token()] {
+        assert_inactive(&app, "of an old session", &token).await;
+    }
+}
