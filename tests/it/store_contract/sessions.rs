@@ -96,7 +96,7 @@ pub(super) async fn a_look_up_for_a_caller_tells_whether_the_caller_has_changed(
     assert_eq!(stores.clients.find(&caller.id).await.unwrap().as_ref(), Some(&caller));
     let changed = Client { enabled: false, ..caller.next() };
     assert_eq!(other.clients.update(&changed).await.unwrap(), Update::Done);
-    for recalled in stores.clients.recall(&caller.id) {
+    if let Some(recalled) = stores.clients.recall(&caller.id) {
         assert_eq!(*recalled, caller);
         assert_eq!(look(there.id, &recalled).await, Seen::OtherCaller);
     }
