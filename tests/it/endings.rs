@@ -84,29 +84,31 @@ enum Load {
 }
 
 /// Runs a command while tokens are handed out, until there are no more to be had: then none of them
-/// is alive.
-async fn nothing_survives(
-    app: &Arc<App>,
-    load: Load,
-    number: usize,
-    command: [&str; 2],
-    input: &str,
-) {
-    let round = Arc::new(Round::start(app, number).await);
+/// is alive. Four rounds, each with a user and a client of its own.
+async fn nothing_survives(load: Load, command: [&str; 2], input: &str) {
+    let app = spawn().await;
+    for number in 0..4 {
+        let round = Arc::new(Round::start(&app, number).await);
+        nothing_survives_in(&round, load, command, input).await;
+    }
+}
+
+async fn nothing_survives_in(round: &Arc<Round>, load: Load, command: [&str; 2], input: &str) {
+    let app = &round.app;
     let mut found = Vec::new();
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..TASKS {
         let earlier = round.login(PASSWORD).await;
         assert_eq!(earlier.status, 200, "{earlier:?}");
         found.extend(tokens(&earlier));
-        let in_round = Arc::clone(&round);
+        let in_round = Arc::clone(round);
         calls.spawn(until_refused(move |_| in_round.login(PASSWORD)));
-        let in_round = Arc::clone(&round);
+        let in_round = Arc::clone(round);
         calls.spawn(until_refused(move |last| {
             in_round.refresh(&last.as_ref().unwrap_or(&earlier).refresh_token())
         }));
         if load == Load::Client {
-            let in_round = Arc::clone(&round);
+            let in_round = Arc::clone(round);
             let form = [("grant_type", "client_credentials")];
             calls.spawn(until_refused(move |_| in_round.token(&form)));
         }
@@ -142,42 +144,27 @@ async fn spawn() -> Arc<App> {
 
 #[tokio::test]
 async fn a_disabled_user_has_no_session_not_even_one_that_was_being_started() {
-    let app = spawn().await;
-    for number in 0..4 {
-        nothing_survives(&app, Load::User, number, ["user", "disable"], "").await;
-    }
+    nothing_survives(Load::User, ["user", "disable"], "").await;
 }
 
 #[tokio::test]
 async fn a_deleted_user_has_no_session_not_even_one_that_was_being_started() {
-    let app = spawn().await;
-    for number in 0..4 {
-        nothing_survives(&app, Load::User, number, ["user", "delete"], "").await;
-    }
+    nothing_survives(Load::User, ["user", "delete"], "").await;
 }
 
 #[tokio::test]
 async fn an_old_password_has_no_session_not_even_one_that_was_being_started() {
-    let app = spawn().await;
-    for number in 0..4 {
-        nothing_survives(&app, Load::User, number, ["user", "passwd"], "another one\n").await;
-    }
+    nothing_survives(Load::User, ["user", "passwd"], "another one\n").await;
 }
 
 #[tokio::test]
 async fn a_disabled_client_has_no_session_not_even_one_that_was_being_started() {
-    let app = spawn().await;
-    for number in 0..4 {
-        nothing_survives(&app, Load::Client, number, ["client", "disable"], "").await;
-    }
+    nothing_survives(Load::Client, ["client", "disable"], "").await;
 }
 
 #[tokio::test]
 async fn a_deleted_client_has_no_session_not_even_one_that_was_being_started() {
-    let app = spawn().await;
-    for number in 0..4 {
-        nothing_survives(&app, Load::Client, number, ["client", "delete"], "").await;
-    }
+    nothing_survives(Load::Client, ["client", "delete"], "").await;
 }
 
 fn slow_hash() -> PasswordHash {

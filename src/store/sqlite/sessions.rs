@@ -24,22 +24,25 @@ const INSERT: &str = "INSERT INTO sessions (id, version, user_id, username, user
       AND (?3 IS NULL
            OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND generation = ?5 AND enabled))";
 
-/// One statement is one snapshot of the file: the session, and the caller's version at that moment.
-/// Every change of a client raises its version; one removed and made again has another time.
-const FIND_FOR: &str =
-    "SELECT s.id, s.version, s.user_id, s.username, s.user_generation, s.client_id,
-        s.client_generation, s.scope, s.created_at, s.ends_at, s.tokens, c.version, c.created_at, c.updated_at
-    FROM clients AS c LEFT JOIN sessions AS s ON s.id = ?1 WHERE c.id = ?2";
-
+/// What [`read`] reads, and `$more` behind it.
 macro_rules! select {
-    ($tail:literal) => {
+    ($($more:literal)*) => {
         concat!(
-            "SELECT id, version, user_id, username, user_generation, client_id, client_generation,",
-            " scope, created_at, ends_at, tokens FROM sessions ",
-            $tail
+            "SELECT sessions.id, sessions.version, user_id, username, user_generation, client_id,",
+            " client_generation, scope, sessions.created_at, ends_at, tokens"
+            $(, $more)*
         )
     };
 }
+
+const FIND: &str = select!(" FROM sessions WHERE id = ?1");
+
+/// One statement is one snapshot of the file: the session, and the caller's version at that moment.
+/// Every change of a client raises its version; one removed and made again has another time.
+const FIND_FOR: &str = select!(
+    ", clients.version, clients.created_at, clients.updated_at"
+    " FROM clients LEFT JOIN sessions ON sessions.id = ?1 WHERE clients.id = ?2"
+);
 
 #[async_trait]
 impl SessionStore for SqliteStore {
@@ -68,7 +71,7 @@ impl SessionStore for SqliteStore {
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<Session>> {
-        self.find_row(select!("WHERE id = ?1"), [id.as_bytes()], read)
+        self.find_row(FIND, [id.as_bytes()], read)
     }
 
     async fn find_for(&self, id: SessionId, caller: &Client) -> Result<Seen> {
@@ -126,7 +129,10 @@ impl SessionStore for SqliteStore {
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
         let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
         let (condition, mut values) = condition(filter);
-        let sql = format!("{} {condition} AND id > ? ORDER BY id LIMIT ?", select!("WHERE"));
+        let sql = format!(
+            "{} {condition} AND id > ? ORDER BY id LIMIT ?",
+            select!(" FROM sessions WHERE")
+        );
         values.push(Value::Blob(after.map_or_else(Vec::new, |id| id.as_bytes().to_vec())));
         values.push(Value::Integer(page.limit.into()));
         self.list_rows(&sql, params_from_iter(values), read)

@@ -208,3 +208,34 @@ async fn a_process_that_writes_without_pause_lets_another_have_its_turn() {
     }
     println!("the longest wait was {longest:?}");
 }
+
+#[tokio::test]
+async fn the_snapshot_that_readers_share_lets_the_log_start_over() {
+    let store = Embedded::fresh().await;
+    let log = format!("{}-wal", store.path.display());
+    // Twenty thousand pages and more, of which SQLite writes a thousand before it starts over.
+    for _ in 0..40 {
+        let sessions: Vec<_> = (0..256).map(|_| store.session()).collect();
+        let last = sessions[0].id;
+        let inserts = sessions.into_iter().map(|session| {
+            let stores = store.stores.clone();
+            async move { stores.sessions.insert(&session).await.unwrap() }
+        });
+        assert!(all(inserts).await.into_iter().all(|inserted| inserted));
+        assert!(store.stores.sessions.find(last).await.unwrap().is_some());
+    }
+    let written = fs::metadata(&log).unwrap().len();
+    assert!(written < 32 << 20, "the log has grown to {written} bytes");
+}
+
+#[tokio::test]
+async fn a_client_that_was_found_is_remembered_until_it_is_not_there() {
+    let store = Embedded::fresh().await;
+    let id = &store.client.id;
+    assert_eq!(store.stores.clients.recall(id), None);
+    store.stores.clients.find(id).await.unwrap();
+    assert_eq!(store.stores.clients.recall(id).as_deref(), Some(&store.client));
+    assert!(open(&store.path).clients.delete(id).await.unwrap());
+    assert_eq!(store.stores.clients.find(id).await.unwrap(), None);
+    assert_eq!(store.stores.clients.recall(id), None);
+}
