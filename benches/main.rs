@@ -37,10 +37,10 @@ struct Arguments {
     #[arg(long)]
     only: Option<String>,
     /// Rounds of each measurement.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 21)]
     rounds: usize,
     /// Seconds of each round.
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// Sessions in the large store.
     #[arg(long, default_value_t = 5_000_000)]

@@ -1,5 +1,7 @@
 //! The `Authorization` header.
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use actix_web_httpauth::headers::authorization::{Basic, Scheme};
@@ -39,10 +41,14 @@ pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
 
 /// The header with its scheme written as the parser wants it: schemes are case-insensitive (RFC 9110
 /// §11.1), and may be followed by more than one space.
-fn canonical(header: &HeaderValue, scheme: &str) -> Option<HeaderValue> {
+fn canonical<'a>(header: &'a HeaderValue, scheme: &str) -> Option<Cow<'a, HeaderValue>> {
     let (given, credentials) = header.to_str().ok()?.split_once(' ')?;
+    if given == scheme && credentials.trim_matches(' ') == credentials {
+        return Some(Cow::Borrowed(header));
+    }
     if !given.eq_ignore_ascii_case(scheme) {
         return None;
     }
-    HeaderValue::from_str(&format!("{scheme} {}", credentials.trim_matches(' '))).ok()
+    let canonical = format!("{scheme} {}", credentials.trim_matches(' '));
+    HeaderValue::from_str(&canonical).ok().map(Cow::Owned)
 }

@@ -124,14 +124,11 @@ impl Health for SqliteStore {
         // An empty transaction shows that the writer is alive and gets the lock. After a failure only
         // a real write shows that it is over: the version is written as it is.
         let failed = self.writer.has_failed();
-        self.write(move |connection| {
-            if failed {
-                let version: i64 =
-                    connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-                connection.pragma_update(None, "user_version", version)?;
-            }
-            Ok(())
-        })
+        self.write(
+            move |connection| {
+                if failed { writer::write_version(connection) } else { Ok(()) }
+            },
+        )
         .await
     }
 }

@@ -19,8 +19,8 @@ const WAL_ATTEMPTS: u32 = 100;
 
 /// Migration *n* leads from version *n* to *n + 1*. Never change one that was released.
 const MIGRATIONS: [&str; 1] = [
-    // Sessions are found by primary key, which is random: without a rowid that is one tree descent
-    // instead of two. `expires_at` is when the last of its tokens is over.
+    // Sessions and clients are found by primary key, which is random: without a rowid that is one tree
+    // descent instead of two. `expires_at` is when the last of its tokens is over.
     "CREATE TABLE users (
         id BLOB NOT NULL PRIMARY KEY,
         username TEXT NOT NULL UNIQUE,
@@ -49,7 +49,7 @@ const MIGRATIONS: [&str; 1] = [
         version INTEGER NOT NULL,
         created_at INTEGER NOT NULL,
         updated_at INTEGER NOT NULL
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE sessions (
         id BLOB NOT NULL PRIMARY KEY,
         version INTEGER NOT NULL,

@@ -77,6 +77,12 @@ fn stopped() -> StoreError {
     StoreError::unavailable("the writer has stopped")
 }
 
+/// Writes the version as it is: the smallest write that there is.
+pub(super) fn write_version(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", version)
+}
+
 struct Task<T, F> {
     work: Option<F>,
     result: Option<rusqlite::Result<T>>,
@@ -159,13 +165,20 @@ fn work(
     failed: &AtomicBool,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut written = false;
     loop {
         pin.hold();
         let first = jobs.recv_timeout(PIN);
         pin.release();
         match first {
             Ok(first) => batch.push(first),
-            Err(flume::RecvTimeoutError::Timeout) => continue,
+            Err(flume::RecvTimeoutError::Timeout) => {
+                // Beside an empty log SQLite asks the system for the size of the file at every read.
+                if !written {
+                    written = write_version(connection).is_ok();
+                }
+                continue;
+            }
             Err(flume::RecvTimeoutError::Disconnected) => return,
         }
         // A panic would end the thread, and with it all writing, for good.
@@ -182,6 +195,7 @@ fn work(
             }
         };
         failed.store(!committed, Ordering::Relaxed);
+        written |= committed;
         if !committed {
             if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
                 tracing::error!("a failed transaction could not be rolled back");
