@@ -37,19 +37,38 @@ impl Measured {
 }
 
 /// Runs each script on a connection of its own for `time`, after a tenth of it to warm up.
+///
+/// Never sleeps: a server would otherwise have to wake this core up for its answers, which on a virtual
+/// machine takes longer than the answers do.
 pub fn run<S: Script>(
     address: SocketAddr,
     scripts: impl IntoIterator<Item = S>,
     time: Duration,
 ) -> Result<(Measured, Vec<S>)> {
+    run_with(address, scripts, time, true)
+}
+
+/// The same, sleeping while there is nothing to do: for load that comes beside what is measured.
+pub fn run_beside<S: Script>(
+    address: SocketAddr,
+    scripts: impl IntoIterator<Item = S>,
+    time: Duration,
+) -> Result<(Measured, Vec<S>)> {
+    run_with(address, scripts, time, false)
+}
+
+fn run_with<S: Script>(
+    address: SocketAddr,
+    scripts: impl IntoIterator<Item = S>,
+    time: Duration,
+    awake: bool,
+) -> Result<(Measured, Vec<S>)> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().event_interval(8).build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        // Never sleeps: a server would otherwise have to wake this core up for its answers, which on a
-        // virtual machine takes longer than the answers do.
-        let awake = tokio::task::spawn_local(async {
-            loop {
+        let spinning = tokio::task::spawn_local(async move {
+            while awake {
                 tokio::task::yield_now().await;
             }
         });
@@ -65,7 +84,7 @@ pub fn run<S: Script>(
             times.extend(some);
             scripts.push(script);
         }
-        awake.abort();
+        spinning.abort();
         Ok((Measured::of(times, time), scripts))
     })
 }

@@ -44,6 +44,6 @@ fn storm_of_logins(
     let address = server.address;
     std::thread::spawn(move || {
         cores::to_load()?;
-        Ok(closed_loop::run(address, scripts, time)?.0.per_second)
+        Ok(closed_loop::run_beside(address, scripts, time)?.0.per_second)
     })
 }

@@ -12,36 +12,41 @@ use crate::store::{Page, SessionFilter, SessionStore, StoreError};
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How many are removed in one write, so that others get their turn in between.
 const PURGE_BATCH: u32 = 500;
-/// Expired access tokens of sessions that go on are removed every so many rounds: all sessions have to
-/// be read for it, and what is left of such a token is a digest.
-const SWEEP_EVERY: u32 = 60;
+/// How often expired access tokens of sessions that go on are removed: all sessions have to be read for
+/// it, and what is left of such a token is a digest.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Sessions read at a time by that.
 const SWEEP_BATCH: u32 = 100;
+/// Between two such batches, so that reading millions takes a hundredth of a core.
+const SWEEP_PAUSE: Duration = Duration::from_millis(50);
+
 /// Removes expired sessions in the background for as long as it is kept.
-pub(super) struct Purge(tokio::task::JoinHandle<()>);
+pub(super) struct Purge {
+    /// Aborted when they are dropped.
+    _tasks: tokio::task::JoinSet<()>,
+}
 
 impl Purge {
     pub(super) fn start(sessions: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) -> Self {
-        Self(tokio::spawn(async move {
+        let mut tasks = tokio::task::JoinSet::new();
+        let (store, time) = (Arc::clone(&sessions), Arc::clone(&clock));
+        tasks.spawn(async move {
             let mut ticks = tokio::time::interval(PURGE_EVERY);
-            let mut round = 0u32;
             loop {
                 ticks.tick().await;
-                purge(&*sessions, &*clock).await;
-                if round.is_multiple_of(SWEEP_EVERY)
-                    && let Err(error) = sweep(&*sessions, &*clock).await
-                {
+                purge(&*store, &*time).await;
+            }
+        });
+        tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(SWEEP_EVERY);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = sweep(&*sessions, &*clock).await {
                     tracing::warn!(%error, "expired access tokens could not be removed");
                 }
-                round = round.wrapping_add(1);
             }
-        }))
-    }
-}
-
-impl Drop for Purge {
-    fn drop(&mut self) {
-        self.0.abort();
+        });
+        Self { _tasks: tasks }
     }
 }
 
@@ -65,11 +70,15 @@ async fn sweep(sessions: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Sto
     loop {
         let batch = sessions.list(&SessionFilter::default(), &page).await?;
         let Some(last) = batch.last() else { return Ok(()) };
+        let is_last = batch.len() < SWEEP_BATCH as usize;
         page.after = Some(last.id.to_string());
         let lighter: Vec<_> =
             batch.iter().filter_map(|session| session.without_expired(clock.now())).collect();
         // All at once, so that they share a commit.
         try_join_all(lighter.iter().map(|session| sessions.replace(session))).await?;
-        tokio::task::yield_now().await;
+        if is_last {
+            return Ok(());
+        }
+        tokio::time::sleep(SWEEP_PAUSE).await;
     }
 }

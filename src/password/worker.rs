@@ -9,8 +9,7 @@ use std::time::Duration;
 /// What a worker does: anything that needs a hasher. It sends its result itself.
 pub(super) type Job = Box<dyn FnOnce(&mut Hasher) + Send>;
 
-/// How far below the I/O threads a worker is, in steps of `nice`. Ten leaves it a tenth of a contended core, so logins
-/// go slowly under a flood of introspections, but they go.
+/// How far below the I/O threads a worker is, in steps of `nice`, where the system refuses the better way.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
@@ -53,11 +52,22 @@ fn next(hasher: &mut Hasher, jobs: &flume::Receiver<Job>, idle: Duration) -> Opt
     }
 }
 
-/// Puts the calling thread behind the I/O threads, where the system allows it for one thread alone. On Linux `nice`
-/// does just that, though POSIX has it for the process.
+/// Puts the calling thread behind the I/O threads, where the system allows it for one thread alone.
+///
+/// `SCHED_IDLE` (sched(7)): a thread that wakes up takes the core from such a one at once. With `nice` alone it waits
+/// until a slice of some milliseconds is over, twenty times as long as an introspection. The price: under a flood of
+/// introspections that leaves no core idle, hardly anybody logs in.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::warn!(%error, "a hashing thread keeps the priority of the I/O threads");
+    {
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let thread = thread_priority::thread_native_id();
+        if thread_priority::set_thread_priority_and_policy(thread, ThreadPriority::Min, idle)
+            .is_err()
+            && let Err(error) = rustix::process::nice(NICENESS)
+        {
+            tracing::warn!(%error, "a hashing thread keeps the priority of the I/O threads");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod cli;
 mod clients;
 mod crash;
 mod endings;
+mod examples;
 mod helpers;
 mod housekeeping;
 mod inactive;

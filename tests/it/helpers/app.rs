@@ -137,6 +137,11 @@ impl Drop for App {
 }
 
 impl App {
+    /// Stops the server, and waits until it has.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+    }
+
     /// Posts a form.
     pub fn post(
         &self,

@@ -2,14 +2,16 @@
 
 mod answer;
 mod app;
+mod external;
 mod operator;
 mod process;
 mod script;
 
 pub use answer::Answer;
 pub use app::{App, AppBuilder, PASSWORD, START, raw_exchange, send, spawn_app};
+pub use external::{External, Silent, free_port};
 pub use process::{Process, sentinel};
-pub use script::Script;
+pub use script::{Script, installed};
 
 /// Many calls at once; their answers in the order of the calls.
 pub async fn all<T: Send + 'static>(

@@ -61,7 +61,7 @@ impl Script {
 const SETUP: &str = "run tests/setup.sh, as `make test` does";
 
 /// A path in a folder that `tests/setup.sh` has made to its end.
-fn installed(folder: &str, path: &str) -> PathBuf {
+pub fn installed(folder: &str, path: &str) -> PathBuf {
     let folder = Path::new(ROOT).join(folder);
     // The mark is the last thing that is written.
     assert!(folder.join("made-from").exists(), "{} is not there: {SETUP}", folder.display());

@@ -1,0 +1,6 @@
+//! The examples, as they are, with the programs that they are for.
+
+mod flask;
+mod nginx;
+mod node;
+mod resource_server;

@@ -1,0 +1,346 @@
+//! `examples/nginx`, with both of its settings files.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::{App as Service, HttpRequest, HttpResponse, HttpServer, web};
+use tempfile::TempDir;
+
+use super::resource_server::{command, example};
+use crate::helpers::{Answer, App, AppBuilder, External, Silent, free_port, send, spawn_app};
+
+/// An API behind nginx: answers with what it was sent, and counts.
+struct Api {
+    port: u16,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Api {
+    fn start() -> Self {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = web::Data::from(Arc::clone(&calls));
+        let server = HttpServer::new(move || {
+            Service::new().app_data(counter.clone()).default_service(web::to(echo))
+        });
+        let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let port = server.addrs()[0].port();
+        tokio::spawn(server.run());
+        Self { port, calls }
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+async fn echo(
+    request: HttpRequest,
+    body: web::Bytes,
+    calls: web::Data<AtomicUsize>,
+) -> HttpResponse {
+    calls.fetch_add(1, Ordering::SeqCst);
+    if let Some(status) = request.path().strip_prefix("/api/status/") {
+        let status = status.parse::<u16>().unwrap().try_into().unwrap();
+        return HttpResponse::build(status).body("the API's own");
+    }
+    let headers: Vec<_> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or("?")))
+        .collect();
+    HttpResponse::Ok().json(serde_json::json!({
+        "method": request.method().as_str(),
+        "uri": request.uri().to_string(),
+        "headers": headers,
+        "body": String::from_utf8_lossy(&body),
+    }))
+}
+
+/// nginx between clients, Sentinel and an API.
+struct Front {
+    nginx: External,
+    api: Api,
+    http: reqwest::Client,
+    _folder: TempDir,
+}
+
+const FILES: [&str; 6] = [
+    "guard.conf",
+    "nginx-cached.conf",
+    "nginx.conf",
+    "server.conf",
+    "to-sentinel.conf",
+    "verify.conf",
+];
+
+impl Front {
+    fn start(file: &str, sentinel: &str) -> Self {
+        let api = Api::start();
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let ports = [("8080", port.to_string()), ("8081", api.port.to_string())];
+        for name in FILES {
+            let mut text = std::fs::read_to_string(example("nginx").join(name)).unwrap();
+            for (old, new) in &ports {
+                text = text.replace(&format!("127.0.0.1:{old}"), &format!("127.0.0.1:{new}"));
+            }
+            text = text.replace("127.0.0.1:5000", sentinel.trim_start_matches("http://"));
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        // The API of this test stands in its place.
+        std::fs::write(folder.path().join("sample-api.conf"), "").unwrap();
+        let nginx =
+            External::start(nginx(folder.path(), &folder.path().join(file)), port, folder.path());
+        Self { nginx, api, http: reqwest::Client::new(), _folder: folder }
+    }
+
+    fn of(file: &str, app: &App) -> Self {
+        Self::start(file, &app.url)
+    }
+
+    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), format!("{}{path}", self.nginx.url))
+    }
+
+    async fn get(&self, path: &str, token: &str) -> Answer {
+        send(self.request("GET", path).bearer_auth(token)).await
+    }
+
+    /// The API was not called, and the caller is told to come back.
+    async fn assert_unavailable(&self, token: &str) {
+        let before = self.api.calls();
+        let answer = self.get("/api/x", token).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")), "{answer:?}");
+        assert_eq!(answer.text_of("error"), "temporarily_unavailable");
+        assert_eq!(self.api.calls(), before);
+    }
+}
+
+fn nginx(prefix: &Path, file: &Path) -> std::process::Command {
+    let mut nginx = command("nginx");
+    let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+    // Root's nginx would serve as somebody who may not enter the folder.
+    let root = rustix::process::geteuid().is_root();
+    let global = if root { "daemon off; user root;" } else { "daemon off;" };
+    nginx.env("PATH", path).arg("-p").arg(prefix).arg("-c").arg(file).args(["-g", global]);
+    nginx
+}
+
+/// The values of a header that the API was sent.
+fn received(answer: &Answer, name: &str) -> Vec<String> {
+    let json = answer.json();
+    let headers = json["headers"].as_array().unwrap().iter();
+    let values = headers.filter(|header| header[0] == name);
+    values.map(|header| header[1].as_str().unwrap().to_owned()).collect()
+}
+
+fn challenge(answer: &Answer) -> (u16, &str) {
+    (answer.status, answer.header("www-authenticate").unwrap_or_default())
+}
+
+const BOTH: [&str; 2] = ["nginx.conf", "nginx-cached.conf"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_is_told_whose_the_token_is_and_nothing_that_a_client_made_up() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    for file in BOTH {
+        let front = Front::of(file, &app);
+        let body = "a=1&b=\u{fc}\n".repeat(20_000);
+        for _ in 0..2 {
+            let request = front.request("POST", "/api/x?y=1&scope=none").bearer_auth(&token);
+            let request = request
+                .header("x-auth-user-id", "000000000000000000000000")
+                .header("X-AUTH-USERNAME", "root")
+                .header("x_auth_username", "root")
+                .header("x-auth-client-id", "mine")
+                .header("x-auth-scope", "admin")
+                .header("x-forwarded-for", "203.0.113.9");
+            let answer = send(request.body(body.clone())).await;
+            assert_eq!(answer.status, 200, "{answer:?} {}", front.nginx.output());
+            assert_eq!(received(&answer, "x-auth-user-id"), [app.user.id.to_string()]);
+            assert_eq!(received(&answer, "x-auth-username"), ["alice"]);
+            assert_eq!(received(&answer, "x-auth-client-id"), [app.client.id.as_str()]);
+            assert_eq!(received(&answer, "x-auth-scope"), ["read write"]);
+            assert_eq!(received(&answer, "x-forwarded-for"), ["127.0.0.1"]);
+            for name in ["x_auth_username", "authorization"] {
+                assert!(received(&answer, name).is_empty(), "{name}");
+            }
+            let json = answer.json();
+            assert_eq!(
+                (&json["method"], &json["uri"]),
+                (&"POST".into(), &"/api/x?y=1&scope=none".into())
+            );
+            assert_eq!(json["body"], body);
+        }
+        // A client that acts for itself has no user, and cannot say that it had one.
+        let own =
+            app.post_as_backend("/oauth/token", &[("grant_type", "client_credentials")]).await;
+        let request = front.request("GET", "/api/x").bearer_auth(own.access_token());
+        let answer =
+            send(request.header("x-auth-user-id", "0").header("x-auth-username", "root")).await;
+        assert!(received(&answer, "x-auth-user-id").is_empty(), "{answer:?}");
+        assert!(received(&answer, "x-auth-username").is_empty(), "{answer:?}");
+        assert_eq!(received(&answer, "x-auth-client-id"), [app.backend.id.as_str()]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_reach_the_client_and_not_the_api() {
+    let app = spawn_app().await;
+    let tokens = app.login().await;
+    for file in BOTH {
+        let front = Front::of(file, &app);
+        let answer = send(front.request("GET", "/api/x")).await;
+        assert_eq!(answer.status, 401);
+        let none = answer.header("www-authenticate").unwrap();
+        assert!(none.starts_with("Bearer") && !none.contains("error"), "{none}");
+        for bad in ["x", "", tokens.refresh_token().as_str()] {
+            let answer = front.get("/api/x", bad).await;
+            let (status, challenge) = challenge(&answer);
+            assert!(status == 401 && challenge.contains("error=\"invalid_token\""), "{answer:?}");
+        }
+        // Let through where it is enough, and so in the cache: that opens nothing else.
+        assert_eq!(front.get("/api/x", &tokens.access_token()).await.status, 200);
+        let before = front.api.calls();
+        let answer = front.get("/api/admin/x", &tokens.access_token()).await;
+        let (status, challenge) = challenge(&answer);
+        assert!(status == 403 && challenge.contains("error=\"insufficient_scope\""), "{answer:?}");
+        assert_eq!(front.api.calls(), before);
+
+        let admin = app.login_with(&[("scope", "read admin")]).await.access_token();
+        assert_eq!(front.get("/api/admin/x", &admin).await.status, 200);
+        let other = front.get("/api/admin/x", &tokens.access_token()).await;
+        assert_eq!(other.status, 403);
+        // What the API itself refuses is its own business.
+        for status in [401, 403, 404, 500, 503] {
+            let answer = front.get(&format!("/api/status/{status}"), &admin).await;
+            assert_eq!((answer.status, answer.text.as_str()), (status, "the API's own"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_token_is_refused_by_the_next_request() {
+    let app = spawn_app().await;
+    let front = Front::of("nginx.conf", &app);
+    let token = app.login().await.access_token();
+    assert_eq!(front.get("/api/x", &token).await.status, 200);
+    app.revoke(&token).await;
+    assert_eq!(front.get("/api/x", &token).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_cache_a_revoked_token_is_refused_soon_and_nobody_else_is_let_in() {
+    let app = spawn_app().await;
+    let front = Front::of("nginx-cached.conf", &app);
+    let (token, other) = (app.login().await.access_token(), app.login().await.access_token());
+    // The cache keeps what was said: else what follows would show nothing.
+    let mut kept = false;
+    for _ in 0..20 {
+        let token = app.login().await.access_token();
+        assert_eq!(front.get("/api/x", &token).await.status, 200);
+        app.revoke(&token).await;
+        kept |= front.get("/api/x", &token).await.status == 200;
+    }
+    assert!(kept, "nothing is ever kept");
+
+    assert_eq!(front.get("/api/x", &token).await.status, 200);
+    app.revoke(&token).await;
+    app.revoke(&other).await;
+    assert_eq!(front.get("/api/x", &other).await.status, 401);
+    let revoked = Instant::now();
+    while front.get("/api/x", &token).await.status != 401 {
+        assert!(revoked.elapsed() < Duration::from_secs(3), "it is let through for too long");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_let_in_while_sentinel_cannot_be_asked() {
+    for file in BOTH {
+        let app = spawn_app().await;
+        let token = app.login().await.access_token();
+        let front = Front::of(file, &app);
+        let bind = app.url.trim_start_matches("http://").to_owned();
+        let folder = Arc::clone(&app.folder);
+        app.stop().await;
+        front.assert_unavailable(&token).await;
+        let form = [("grant_type", "password")];
+        let answer = send(front.request("POST", "/oauth/token").form(&form)).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")));
+        let _app = AppBuilder::default().set("server.bind", &bind).on(&folder).spawn().await;
+        let deadline = Instant::now() + Duration::from_secs(15);
+        while front.get("/api/x", &token).await.status != 200 {
+            assert!(Instant::now() < deadline, "it does not come back");
+        }
+
+        let silent = Silent::start();
+        let front = Front::start(file, &format!("http://127.0.0.1:{}", silent.port()));
+        let begin = Instant::now();
+        front.assert_unavailable(&token).await;
+        assert!(begin.elapsed() < Duration::from_secs(8));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn apps_log_in_refresh_and_log_out_through_nginx_and_reach_nothing_else() {
+    let app = spawn_app().await;
+    let front = Front::of("nginx.conf", &app);
+    let id = app.client.id.as_str();
+    let post = async |path: &str, form: &[(&str, &str)]| {
+        send(front.request("POST", path).form(&form)).await
+    };
+    let login = [
+        ("grant_type", "password"),
+        ("client_id", id),
+        ("username", "alice"),
+        ("password", crate::helpers::PASSWORD),
+    ];
+    let tokens = post("/oauth/token", &login).await;
+    assert_eq!(tokens.status, 200, "{tokens:?}");
+    tokens.assert_json_for_nobody_to_keep();
+    let refresh = tokens.refresh_token();
+    let form = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", &refresh)];
+    let tokens = post("/oauth/token", &form).await;
+    let access = tokens.access_token();
+    assert_eq!(front.get("/api/x", &access).await.status, 200);
+    let form = [("client_id", id), ("token", &tokens.refresh_token())];
+    assert_eq!(post("/oauth/revoke", &form).await.status, 200);
+    assert_eq!(front.get("/api/x", &access).await.status, 401);
+    // Sentinel's own refusals come through as they are.
+    post("/oauth/token", &[]).await.assert_error(400, "invalid_request");
+    assert_eq!(send(front.request("GET", "/oauth/errors")).await.status, 200);
+
+    for path in
+        ["/", "/_verify", "/oauth/verify", "/oauth/introspect", "/oauth/management", "/readyz"]
+    {
+        for method in ["GET", "POST"] {
+            let request = front.request(method, path);
+            let request = request.basic_auth(app.backend.id.as_str(), Some(&app.backend_secret));
+            let answer = send(request).await;
+            assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sample_api_tells_what_it_was_told() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    let (folder, port, api) = (tempfile::tempdir().unwrap(), free_port(), free_port());
+    for name in FILES.iter().chain(&["sample-api.conf"]) {
+        let text = std::fs::read_to_string(example("nginx").join(name)).unwrap();
+        let text = text
+            .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
+            .replace("127.0.0.1:8081", &format!("127.0.0.1:{api}"))
+            .replace("127.0.0.1:5000", app.url.trim_start_matches("http://"));
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let file = folder.path().join("nginx.conf");
+    let server = External::start(nginx(folder.path(), &file), port, folder.path());
+    let request = app.http.get(format!("{}/api/x", server.url)).bearer_auth(&token);
+    let told = format!("GET /api/x as alice ({}), scope read write\n", app.user.id);
+    assert_eq!(send(request).await.text, told, "{}", server.output());
+}

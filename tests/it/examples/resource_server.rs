@@ -1,0 +1,159 @@
+//! What a resource server has to do with tokens, whatever it is written in (RFC 6750, RFC 7662).
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::helpers::{Answer, App, AppBuilder, External, Silent, free_port, send, spawn_app};
+
+/// An example that runs.
+struct Running {
+    server: External,
+    http: reqwest::Client,
+    _folder: TempDir,
+}
+
+/// How an example is started on a port.
+pub type Program = fn(u16) -> Command;
+
+impl Running {
+    /// The example, asking at `url` with the credentials of `app`'s confidential client.
+    fn start(program: Program, app: &App, url: &str, secret: &str) -> Self {
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let mut command = program(port);
+        command.env("INTROSPECTION_URL", format!("{url}/oauth/introspect"));
+        command.env("CLIENT_ID", app.backend.id.as_str()).env("CLIENT_SECRET", secret);
+        let server = External::start(command, port, folder.path());
+        Self { server, http: app.http.clone(), _folder: folder }
+    }
+
+    fn of(program: Program, app: &App) -> Self {
+        Self::start(program, app, &app.url, &app.backend_secret)
+    }
+
+    async fn me(&self, authorization: Option<&str>) -> Answer {
+        let request = self.http.get(format!("{}/me", self.server.url));
+        send(match authorization {
+            Some(value) => request.header("authorization", value),
+            None => request,
+        })
+        .await
+    }
+
+    async fn with(&self, token: &str) -> Answer {
+        self.me(Some(&format!("Bearer {token}"))).await
+    }
+
+    async fn add_note(&self, token: &str, note: &str) -> Answer {
+        let request = self.http.post(format!("{}/notes", self.server.url));
+        send(request.bearer_auth(token).body(note.to_owned())).await
+    }
+}
+
+fn challenge(answer: &Answer) -> (u16, &str) {
+    (answer.status, answer.header("www-authenticate").unwrap_or_default())
+}
+
+const NO_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\"");
+const BAD_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\", error=\"invalid_token\"");
+
+pub async fn knows_whose_a_token_is(program: Program) {
+    let app = spawn_app().await;
+    let api = Running::of(program, &app);
+    let token = app.login().await.access_token();
+    let (id, client) = (app.user.id.to_string(), app.client.id.as_str());
+    let me = serde_json::json!({"id": id, "username": "alice", "client": client});
+    for authorization in [format!("Bearer {token}"), format!("bEARER  {token}")] {
+        let answer = api.me(Some(&authorization)).await;
+        assert_eq!((answer.status, answer.json()), (200, me.clone()), "{}", api.server.output());
+    }
+    let note = "note \u{fc} & more=\n".repeat(500);
+    let answer = api.add_note(&token, &note).await;
+    assert_eq!(answer.status, 201, "{}", api.server.output());
+    assert_eq!(answer.json(), serde_json::json!({"by": id, "note": note}));
+
+    let own = app.post_as_backend("/oauth/token", &[("grant_type", "client_credentials")]).await;
+    let answer = api.with(&own.access_token()).await;
+    let backend = app.backend.id.as_str();
+    let itself = serde_json::json!({"id": backend, "username": null, "client": backend});
+    assert_eq!((answer.status, answer.json()), (200, itself));
+}
+
+pub async fn refuses_what_is_no_live_access_token(program: Program) {
+    let app = spawn_app().await;
+    let api = Running::of(program, &app);
+    let tokens = app.login().await;
+    for authorization in [None, Some("Basic YTpi"), Some("")] {
+        assert_eq!(challenge(&api.me(authorization).await), NO_TOKEN, "{authorization:?}");
+    }
+    let refresh = tokens.refresh_token();
+    let doubled = format!("{0}, Bearer {0}", tokens.access_token());
+    for token in ["", "x", "a&token=b", "\u{fc}", refresh.as_str(), doubled.as_str()] {
+        assert_eq!(challenge(&api.with(token).await), BAD_TOKEN, "{token:?}");
+    }
+    // Only the header counts.
+    let url = format!("{}/me?access_token={}", api.server.url, tokens.access_token());
+    assert_eq!(challenge(&send(app.http.get(url)).await), NO_TOKEN);
+
+    assert_eq!(api.with(&tokens.access_token()).await.status, 200);
+    app.revoke(&tokens.access_token()).await;
+    assert_eq!(challenge(&api.with(&tokens.access_token()).await), BAD_TOKEN);
+}
+
+pub async fn wants_the_scope(program: Program) {
+    let app = spawn_app().await;
+    let api = Running::of(program, &app);
+    let narrow = app.login_with(&[("scope", "read")]).await.access_token();
+    assert_eq!(api.with(&narrow).await.status, 200);
+    let answer = api.add_note(&narrow, "x").await;
+    let wanted = "Bearer realm=\"notes\", error=\"insufficient_scope\", scope=\"read write\"";
+    assert_eq!(challenge(&answer), (403, wanted));
+}
+
+/// Whoever cannot ask lets nobody in, and blames nobody's token.
+pub async fn lets_nobody_in_when_it_cannot_ask(program: Program) {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    let unavailable = |answer: &Answer| {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")), "{answer:?}");
+        assert_eq!(answer.header("www-authenticate"), None);
+    };
+    let misconfigured = Running::start(program, &app, &app.url, "wrong");
+    unavailable(&misconfigured.with(&token).await);
+
+    let nobody = Running::start(program, &app, &format!("http://127.0.0.1:{}", free_port()), "x");
+    unavailable(&nobody.with(&token).await);
+    assert_eq!(challenge(&nobody.me(None).await), NO_TOKEN);
+
+    let silent = Silent::start();
+    let url = format!("http://127.0.0.1:{}", silent.port());
+    let hanging = Running::start(program, &app, &url, "x");
+    let begin = Instant::now();
+    unavailable(&hanging.with(&token).await);
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+
+    // Sentinel goes away while the example holds a connection to it, and comes back.
+    let port = free_port().to_string();
+    let bind = format!("127.0.0.1:{port}");
+    let first = AppBuilder::default().set("server.bind", &bind).on(&app.folder).spawn().await;
+    let api = Running::of(program, &first);
+    assert_eq!(api.with(&token).await.status, 200);
+    first.stop().await;
+    unavailable(&api.with(&token).await);
+    let _second = AppBuilder::default().set("server.bind", &bind).on(&app.folder).spawn().await;
+    assert_eq!(api.with(&token).await.status, 200, "{}", api.server.output());
+}
+
+/// A path in the examples.
+pub fn example(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
+}
+
+/// A command with nothing of the tester's environment but where programs are.
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}

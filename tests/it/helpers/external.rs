@@ -1,0 +1,74 @@
+//! Programs that are not ours, in the examples: started, waited for, killed.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A program that serves on a port; killed when it is dropped.
+pub struct External {
+    child: Child,
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    log: PathBuf,
+}
+
+impl External {
+    /// Starts the program, and waits until something answers on the port. What it prints goes into a
+    /// file in `folder`.
+    pub fn start(mut command: Command, port: u16, folder: &Path) -> Self {
+        let program = command.get_program().to_owned();
+        let log = folder.join("output");
+        let output = std::fs::File::create(&log).unwrap();
+        command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
+        let child = command.spawn().unwrap_or_else(|error| {
+            panic!("{}: {error}; run tests/setup.sh, as `make test` does", program.display())
+        });
+        let mut external = Self { child, url: format!("http://127.0.0.1:{port}"), log };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = external.child.try_wait().unwrap();
+            let late = Instant::now() > deadline;
+            assert!(ended.is_none() && !late, "{program:?} does not listen\n{}", external.output());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        external
+    }
+
+    /// What it has printed.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for External {
+    fn drop(&mut self) {
+        // SIGTERM first: nginx takes its worker with it then.
+        let id = self.child.id().to_string();
+        let _ = Command::new("kill").arg(&id).status();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A server that takes connections and says nothing.
+pub struct Silent(TcpListener);
+
+impl Silent {
+    pub fn start() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    pub fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+}
