@@ -68,8 +68,10 @@ fn run_with<S: Script>(
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let spinning = tokio::task::spawn_local(async move {
-            while awake {
-                tokio::task::yield_now().await;
+            if awake {
+                loop {
+                    tokio::task::yield_now().await;
+                }
             }
         });
         let begin = Instant::now() + time / 10;

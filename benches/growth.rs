@@ -76,6 +76,12 @@ impl Copy {
             key: refresh.key,
         })
     }
+
+    /// The primary key: the first eight bytes of the id, in their order.
+    fn key(&self) -> Result<i64> {
+        let first = self.id.first_chunk().context("no id")?;
+        Ok((u64::from_be_bytes(*first) ^ (1 << 63)).cast_signed())
+    }
 }
 
 async fn template(path: &Path, client: &str) -> Result<(Session, String)> {
@@ -128,6 +134,7 @@ fn copy(path: &Path, template: &Session, rows: &[Copy]) -> Result<()> {
     let values: Vec<_> = columns
         .iter()
         .map(|name| match name.as_str() {
+            "key" => "?4",
             "id" => "?1",
             "tokens" => "?2",
             other => other,
@@ -149,7 +156,7 @@ fn copy(path: &Path, template: &Session, rows: &[Copy]) -> Result<()> {
             put(&mut tokens, places.0, &row.access)?;
             put(&mut tokens, places.1, &row.refresh)?;
             put(&mut tokens, places.2, &row.key)?;
-            insert.execute(params![row.id, tokens, original.id])?;
+            insert.execute(params![row.id, tokens, original.id, row.key()?])?;
         }
     }
     for (_, sql) in &indexes {

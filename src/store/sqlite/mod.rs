@@ -120,7 +120,7 @@ impl SqliteStore {
 #[async_trait]
 impl Health for SqliteStore {
     async fn check(&self) -> Result<()> {
-        self.find_row("SELECT 1 FROM sessions WHERE id = ?1", [[0u8; 12]], |_| Ok(()))?;
+        self.find_row("SELECT 1 FROM sessions WHERE key = 0", [], |_| Ok(()))?;
         // An empty transaction shows that the writer is alive and gets the lock. After a failure only
         // a real write shows that it is over: the version is written as it is.
         let failed = self.writer.has_failed();

@@ -9,6 +9,10 @@ use thread_local::ThreadLocal;
 use super::{READ_PATIENCE, connect, failed};
 use crate::store::Result;
 
+/// What a connection keeps of the file at most. It holds the inner pages of the tree of five million
+/// sessions, so that a look-up reads one page.
+const CACHE_KIB: i64 = 8192;
+
 /// The read connections of a store.
 pub(super) struct Readers {
     path: PathBuf,
@@ -31,6 +35,7 @@ impl Readers {
         let connection = connect(&self.path).map_err(failed)?;
         connection.busy_timeout(READ_PATIENCE).map_err(failed)?;
         connection.pragma_update(None, "query_only", true).map_err(failed)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
         Ok(connection)
     }
 }

@@ -17,9 +17,9 @@ const WHAT: &str = "session";
 /// Adds the row only while its user and its client are enabled and of the generation in which the
 /// login saw them: a login that races with a disabling comes before it and is ended by it, or comes
 /// after it and adds nothing. The name is the one that the user has now.
-const INSERT: &str = "INSERT INTO sessions (id, version, user_id, username, user_generation,
+const INSERT: &str = "INSERT INTO sessions (key, id, version, user_id, username, user_generation,
         client_id, client_generation, scope, created_at, ends_at, expires_at, tokens)
-    SELECT ?1, ?2, ?3, coalesce((SELECT username FROM users WHERE id = ?3), ?4), ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+    SELECT ?13, ?1, ?2, ?3, coalesce((SELECT username FROM users WHERE id = ?3), ?4), ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
     WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND generation = ?7 AND enabled)
       AND (?3 IS NULL
            OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND generation = ?5 AND enabled))";
@@ -35,13 +35,13 @@ macro_rules! select {
     };
 }
 
-const FIND: &str = select!(" FROM sessions WHERE id = ?1");
+const FIND: &str = select!(" FROM sessions WHERE key = ?1 AND sessions.id = ?2");
 
 /// One statement is one snapshot of the file: the session, and the caller's version at that moment.
 /// Every change of a client raises its version; one removed and made again has another time.
 const FIND_FOR: &str = select!(
     ", clients.version, clients.created_at, clients.updated_at"
-    " FROM clients LEFT JOIN sessions ON sessions.id = ?1 WHERE clients.id = ?2"
+    " FROM clients LEFT JOIN sessions ON key = ?1 AND sessions.id = ?2 WHERE clients.id = ?3"
 );
 
 #[async_trait]
@@ -64,6 +64,7 @@ impl SessionStore for SqliteStore {
                 session.ends_at.as_millis(),
                 session.expires_at().as_millis(),
                 tokens,
+                key(session.id),
             ])?;
             Ok(rows == 1)
         })
@@ -71,12 +72,12 @@ impl SessionStore for SqliteStore {
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<Session>> {
-        self.find_row(FIND, [id.as_bytes()], read)
+        self.find_row(FIND, params![key(id), id.as_bytes()], read)
     }
 
     async fn find_for(&self, id: SessionId, caller: &Client) -> Result<Seen> {
-        let key = params![id.as_bytes(), caller.id.as_str()];
-        let seen = self.find_row(FIND_FOR, key, |row| {
+        let wanted = params![key(id), id.as_bytes(), caller.id.as_str()];
+        let seen = self.find_row(FIND_FOR, wanted, |row| {
             let current = (
                 counter(row, 11, WHAT)?,
                 Timestamp::from_millis(column(row, 12, WHAT)?),
@@ -100,9 +101,10 @@ impl SessionStore for SqliteStore {
             // Only the tokens of a session ever change.
             let mut statement = connection.prepare_cached(
                 "UPDATE sessions SET version = ?2, expires_at = ?3, tokens = ?4
-                 WHERE id = ?1 AND version = ?2 - 1",
+                 WHERE key = ?5 AND id = ?1 AND version = ?2 - 1",
             )?;
-            let rows = statement.execute(params![id.as_bytes(), version, expires_at, tokens])?;
+            let values = params![id.as_bytes(), version, expires_at, tokens, key(id)];
+            let rows = statement.execute(values)?;
             Ok(rows == 1)
         })
         .await
@@ -110,8 +112,9 @@ impl SessionStore for SqliteStore {
 
     async fn end(&self, id: SessionId) -> Result<bool> {
         self.write(move |connection| {
-            let mut statement = connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?;
-            statement.execute([id.as_bytes()]).map(|rows| rows == 1)
+            let mut statement =
+                connection.prepare_cached("DELETE FROM sessions WHERE key = ?1 AND id = ?2")?;
+            statement.execute(params![key(id), id.as_bytes()]).map(|rows| rows == 1)
         })
         .await
     }
@@ -129,11 +132,12 @@ impl SessionStore for SqliteStore {
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
         let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
         let (condition, mut values) = condition(filter);
+        let behind = if after.is_some() { "AND key > ?" } else { "" };
         let sql = format!(
-            "{} {condition} AND id > ? ORDER BY id LIMIT ?",
+            "{} {condition} {behind} ORDER BY key LIMIT ?",
             select!(" FROM sessions WHERE")
         );
-        values.push(Value::Blob(after.map_or_else(Vec::new, |id| id.as_bytes().to_vec())));
+        values.extend(after.map(|id| Value::Integer(key(id))));
         values.push(Value::Integer(page.limit.into()));
         self.list_rows(&sql, params_from_iter(values), read)
     }
@@ -141,13 +145,20 @@ impl SessionStore for SqliteStore {
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.write(move |connection| {
             let mut statement = connection.prepare_cached(
-                "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
+                "DELETE FROM sessions WHERE key IN (SELECT key FROM sessions
                  WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
             )?;
             statement.execute(params![now.as_millis(), limit]).map(|rows| rows as u64)
         })
         .await
     }
+}
+
+/// The first eight bytes of the id, as a number in the order of the ids. Two ids that share them are as
+/// good as impossible (ids are hashes of random bytes); the second would not be added.
+fn key(id: SessionId) -> i64 {
+    let first = id.as_bytes().first_chunk().copied().unwrap_or_default();
+    (u64::from_be_bytes(first) ^ (1 << 63)).cast_signed()
 }
 
 fn condition(filter: &SessionFilter) -> (&'static str, Vec<Value>) {

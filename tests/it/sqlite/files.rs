@@ -90,6 +90,26 @@ fn a_file_of_a_newer_sentinel_is_refused_and_left_alone() {
     assert!(message.contains("1000") && message.contains("newer"), "{message}");
 }
 
+#[tokio::test]
+async fn a_file_of_an_older_version_is_brought_up_to_date() {
+    let store = Embedded::fresh().await;
+    assert!(store.stores.sessions.insert(&store.session()).await.unwrap());
+    // As version 1 had it, as far as that matters.
+    store
+        .raw()
+        .execute_batch(
+            "BEGIN; DROP TABLE sessions; PRAGMA user_version = 1;
+             CREATE TABLE sessions (id BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
+             CREATE INDEX sessions_by_client ON sessions (id); COMMIT",
+        )
+        .unwrap();
+    let again = open(&store.path);
+    assert_eq!(again.clients.find(&store.client.id).await.unwrap().as_ref(), Some(&store.client));
+    let session = store.session();
+    assert!(again.sessions.insert(&session).await.unwrap());
+    assert_eq!(again.sessions.find(session.id).await.unwrap(), Some(session));
+}
+
 #[test]
 fn a_fresh_file_can_be_opened_by_many_at_once() {
     const PROCESSES: usize = 8;
