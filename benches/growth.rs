@@ -63,7 +63,7 @@ struct Copy {
     id: [u8; 12],
     access: [u8; 32],
     refresh: [u8; 32],
-    key: [u8; 16],
+    seal: [u8; 16],
 }
 
 impl Copy {
@@ -73,7 +73,7 @@ impl Copy {
             id: *session.id.as_bytes(),
             access: *session.access.first().context("no access token")?.digest.as_bytes(),
             refresh: *refresh.current.as_bytes(),
-            key: refresh.key,
+            seal: refresh.key,
         })
     }
 
@@ -115,14 +115,14 @@ fn copy(path: &Path, template: &Session, rows: &[Copy]) -> Result<()> {
     }
     let original = Copy::of(template)?;
     let tokens: Vec<u8> = connection.query_row(
-        "SELECT tokens FROM sessions WHERE id = ?1",
-        [original.id],
+        "SELECT tokens FROM sessions WHERE key = ?1",
+        [original.key()?],
         |row| row.get(0),
     )?;
     let find = |part: &[u8]| {
         tokens.windows(part.len()).position(|window| window == part).context("not in the row")
     };
-    let places = (find(&original.access)?, find(&original.refresh)?, find(&original.key)?);
+    let places = (find(&original.access)?, find(&original.refresh)?, find(&original.seal)?);
     let indexes: Vec<(String, String)> = connection
         .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -141,7 +141,7 @@ fn copy(path: &Path, template: &Session, rows: &[Copy]) -> Result<()> {
         })
         .collect();
     let insert = format!(
-        "INSERT INTO sessions ({}) SELECT {} FROM sessions WHERE id = ?3",
+        "INSERT INTO sessions ({}) SELECT {} FROM sessions WHERE key = ?3",
         columns.join(", "),
         values.join(", ")
     );
@@ -155,8 +155,8 @@ fn copy(path: &Path, template: &Session, rows: &[Copy]) -> Result<()> {
             let mut tokens = tokens.clone();
             put(&mut tokens, places.0, &row.access)?;
             put(&mut tokens, places.1, &row.refresh)?;
-            put(&mut tokens, places.2, &row.key)?;
-            insert.execute(params![row.id, tokens, original.id, row.key()?])?;
+            put(&mut tokens, places.2, &row.seal)?;
+            insert.execute(params![row.id, tokens, original.key()?, row.key()?])?;
         }
     }
     for (_, sql) in &indexes {
