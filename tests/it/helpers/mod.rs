@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+pub mod mongod;
 mod operator;
 mod process;
 mod script;
