@@ -12,6 +12,7 @@ use sentinel::settings::{Settings, Sources};
 use tempfile::TempDir;
 
 use super::Answer;
+use super::mongod::Target;
 
 /// When the clock of a test starts: 2100-01-01T00:00:00Z. MongoDB removes by its own clock what is
 /// over, and should not find anything.
@@ -59,6 +60,12 @@ impl AppBuilder {
     /// On the store of another server.
     pub fn on(mut self, folder: &Arc<TempDir>) -> Self {
         self.folder = Some(Arc::clone(folder));
+        self
+    }
+
+    /// On a database of MongoDB.
+    pub fn mongodb(mut self, target: &Target) -> Self {
+        self.overrides.extend(target.overrides());
         self
     }
 
