@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mongodb::bson::{Bson, doc};
 
-use super::documents::{ClientDocument, client as read, to_integer};
+use super::documents::{ClientDocument, client as read, read as read_as, to_integer};
+use super::sessions::standing;
 use super::{MongoStore, to_raw};
 use crate::domain::{Client, ClientId};
 use crate::store::{ClientStore, Page, Result, Update};
@@ -49,11 +50,9 @@ impl ClientStore for MongoStore {
         let document = to_raw(&ClientDocument::of(client, Some(version)), WHAT)?;
         let before =
             doc! { "_id": client.id.as_str(), "version": version - 1, "deleting": Bson::Null };
-        let done = self.bounded(self.clients.replace_one(before, &document)).await?;
-        if done.matched_count == 0 {
-            return Ok(Update::Stale);
-        }
-        self.end_sessions_of_client(client).await?;
+        let replace = self.clients.find_one_and_replace(before, &document).projection(standing());
+        let Some(raw) = self.bounded(replace).await? else { return Ok(Update::Stale) };
+        self.end_sessions_of_client(client, &read_as(&raw, WHAT)?).await?;
         Ok(Update::Done)
     }
 

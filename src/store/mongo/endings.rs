@@ -77,23 +77,32 @@ impl MongoStore {
         Ok(Batch { found, ended: done.deleted_count })
     }
 
-    /// Ends the sessions of earlier generations, and carries the name to those that stay.
-    pub(super) async fn end_sessions_of_user(&self, user: &User) -> Result<()> {
-        let now = Standing {
-            enabled: user.enabled,
-            deleting: false,
-            generation: to_integer(user.generation),
-            version: to_integer(user.version),
-            username: user.username.clone(),
-            ending: Some(to_integer(user.version)),
-        };
-        self.finish_user(users::key(user.id), &now).await
+    /// Ends the sessions of earlier generations, and carries the name to those that stay, after an
+    /// update of the record that was as `before`.
+    pub(super) async fn end_sessions_of_user(&self, user: &User, before: &Standing) -> Result<()> {
+        let (id, generation) = (users::key(user.id), to_integer(user.generation));
+        if before.ending.is_some() || before.generation != generation {
+            self.end_earlier_of_user(id, generation).await?;
+        }
+        let version = to_integer(user.version);
+        if before.ending.is_some() || before.username != user.username {
+            self.carry_name(id, &user.username, version).await?;
+        }
+        self.unmark(&self.users, id.into(), Some(version)).await
     }
 
-    /// Ends the sessions of earlier generations.
-    pub(super) async fn end_sessions_of_client(&self, client: &Client) -> Result<()> {
-        let version = to_integer(client.version);
-        self.finish_client(client.id.as_str(), to_integer(client.generation), Some(version)).await
+    /// Ends the sessions of earlier generations, after an update of the record that was as `before`.
+    pub(super) async fn end_sessions_of_client(
+        &self,
+        client: &Client,
+        before: &Standing,
+    ) -> Result<()> {
+        let (id, generation) = (client.id.as_str(), to_integer(client.generation));
+        // To look for sessions that are not there would be to look at all that the client has.
+        if before.ending.is_some() || before.generation != generation {
+            self.end_earlier_of_client(id, generation).await?;
+        }
+        self.unmark(&self.clients, id.into(), Some(to_integer(client.version))).await
     }
 
     /// Deletes a user that is marked so; `false` when there is none such.
@@ -126,7 +135,9 @@ impl MongoStore {
             if now.deleting {
                 self.finish_deleting_user(id).await?;
             } else {
-                self.finish_user(id, &now).await?;
+                self.end_earlier_of_user(id, now.generation).await?;
+                self.carry_name(id, &now.username, now.version).await?;
+                self.unmark(&self.users, id.into(), now.ending).await?;
             }
         }
         for raw in self.unfinished(&self.clients).await? {
@@ -135,7 +146,8 @@ impl MongoStore {
             if now.deleting {
                 self.finish_deleting_client(id).await?;
             } else {
-                self.finish_client(id, now.generation, now.ending).await?;
+                self.end_earlier_of_client(id, now.generation).await?;
+                self.unmark(&self.clients, id.into(), now.ending).await?;
             }
         }
         Ok(())
@@ -155,26 +167,27 @@ impl MongoStore {
         self.bounded(async { find.await?.try_collect().await }).await
     }
 
-    async fn finish_user(&self, id: ObjectId, now: &Standing) -> Result<()> {
-        let earlier = doc! { "user_id": id, "user_generation": { "$lt": now.generation } };
-        self.end_sessions(earlier).await?;
-        let older = doc! { "user_id": id, "name_version": { "$lt": now.version } };
-        let name = doc! { "$literal": &now.username };
+    async fn end_earlier_of_user(&self, id: ObjectId, generation: i64) -> Result<()> {
+        let earlier = doc! { "user_id": id, "user_generation": { "$lt": generation } };
+        self.end_sessions(earlier).await.map(drop)
+    }
+
+    async fn end_earlier_of_client(&self, id: &str, generation: i64) -> Result<()> {
+        let earlier = doc! { "client_id": id, "client_generation": { "$lt": generation } };
+        self.end_sessions(earlier).await.map(drop)
+    }
+
+    async fn carry_name(&self, id: ObjectId, username: &str, of_version: i64) -> Result<()> {
+        let older = doc! { "user_id": id, "name_version": { "$lt": of_version } };
+        let name = doc! { "$literal": username };
         // A new version where the name is another one, so that a refresh in progress decides again.
         let version = doc! { "$cond": [
             { "$eq": ["$username", name.clone()] }, "$version", { "$add": ["$version", 1_i64] },
         ] };
         let carry = doc! { "$set": {
-            "username": name, "name_version": now.version, "version": version,
+            "username": name, "name_version": of_version, "version": version,
         } };
-        self.bounded(self.sessions.update_many(older, vec![carry])).await?;
-        self.unmark(&self.users, id.into(), now.ending).await
-    }
-
-    async fn finish_client(&self, id: &str, generation: i64, ending: Option<i64>) -> Result<()> {
-        let earlier = doc! { "client_id": id, "client_generation": { "$lt": generation } };
-        self.end_sessions(earlier).await?;
-        self.unmark(&self.clients, id.into(), ending).await
+        self.bounded(self.sessions.update_many(older, vec![carry])).await.map(drop)
     }
 
     /// Takes the mark away, unless a later update has put its own.

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::{Error, ErrorKind};
-use mongodb::options::{Hint, IndexOptions};
+use mongodb::options::{Acknowledgment, Hint, IndexOptions, WriteConcern};
 use mongodb::{Collection, IndexModel};
 
-use super::{MongoStore, sentence};
+use super::{DUPLICATE_KEY, MongoStore, sentence};
 use crate::store::{Result, StoreError};
 
 /// How long building an index over data that is there may take.
 const BUILDING: Duration = Duration::from_secs(600);
 
-const DUPLICATE_KEY: i32 = 11000;
 /// An index of this name, or on these fields, is there with other options.
 const CONFLICTS: [i32; 2] = [85, 86];
 
@@ -51,7 +50,10 @@ async fn create_on(
     records: &Collection<RawDocumentBuf>,
     indexes: impl IntoIterator<Item = IndexModel>,
 ) -> Result<()> {
-    match tokio::time::timeout(BUILDING, records.create_indexes(indexes)).await {
+    // Over much data the other members need their time, too.
+    let all = WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(BUILDING).build();
+    let creating = records.create_indexes(indexes).write_concern(all);
+    match tokio::time::timeout(BUILDING, creating).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(unusable(records.name(), &error)),
         Err(_) => Err(StoreError::Unusable(format!(

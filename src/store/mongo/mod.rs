@@ -162,10 +162,13 @@ fn to_raw(document: &impl Serialize, what: &'static str) -> Result<RawDocumentBu
     serialize_to_raw_document_buf(document).map_err(|error| StoreError::damaged(what, error))
 }
 
+const DUPLICATE_KEY: i32 = 11000;
+
 fn is_duplicate(error: &Error) -> bool {
-    const DUPLICATE_KEY: i32 = 11000;
     match &*error.kind {
         ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
+        // As findAndModify says it.
+        ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
         _ => false,
     }
 }

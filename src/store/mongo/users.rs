@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use mongodb::bson::{Bson, doc, oid::ObjectId};
 
-use super::documents::{UserDocument, to_integer, user as read};
+use super::documents::{Standing, UserDocument, read as read_as, to_integer, user as read};
+use super::sessions::standing;
 use super::{MongoStore, to_raw};
 use crate::domain::{PasswordHash, User, UserId};
 use crate::store::{Page, Result, Update, UserStore};
@@ -49,12 +50,13 @@ impl UserStore for MongoStore {
         let version = to_integer(user.version);
         let document = to_raw(&UserDocument::of(user, Some(version)), WHAT)?;
         let before = doc! { "_id": key(user.id), "version": version - 1, "deleting": Bson::Null };
-        match self.unless_taken(self.users.replace_one(before, &document)).await? {
+        let replace = self.users.find_one_and_replace(before, &document).projection(standing());
+        let before: Standing = match self.unless_taken(replace).await? {
             None => return Ok(Update::NameTaken),
-            Some(done) if done.matched_count == 0 => return Ok(Update::Stale),
-            Some(_) => {}
-        }
-        self.end_sessions_of_user(user).await?;
+            Some(None) => return Ok(Update::Stale),
+            Some(Some(raw)) => read_as(&raw, WHAT)?,
+        };
+        self.end_sessions_of_user(user, &before).await?;
         Ok(Update::Done)
     }
 

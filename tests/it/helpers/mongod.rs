@@ -123,11 +123,6 @@ impl Mongod {
         self.watcher = run(self.port, &self.folder, arguments);
     }
 
-    /// Where it keeps its data.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     fn tell(&mut self, word: &str) {
         if let Some(mut stdin) = self.watcher.stdin.take() {
             let _ = writeln!(stdin, "{word}");

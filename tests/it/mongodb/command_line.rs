@@ -1,6 +1,6 @@
 //! The binary on MongoDB.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use crate::helpers::mongod::{self, Target};
@@ -28,7 +28,8 @@ fn arguments(target: &Target) -> Vec<String> {
 async fn commands_and_a_server_share_a_database() {
     let target = mongod::replica_set().await;
     let folder = tempfile::tempdir().unwrap();
-    let run = |arguments: &[&str]| text(&on(&target, folder.path()).args(arguments).output().unwrap());
+    let run =
+        |arguments: &[&str]| text(&on(&target, folder.path()).args(arguments).output().unwrap());
     let client = run(&["client", "add", "--default-scope", "read", "--json"]);
     let client: serde_json::Value = serde_json::from_str(&client).unwrap();
     let mut add = on(&target, folder.path());
@@ -80,11 +81,14 @@ fn a_server_that_is_not_there_is_named_without_the_password() {
     let folder = tempfile::tempdir().unwrap();
     let port = mongod::free_port();
     let uri = format!("mongo.uri=mongodb://op:hunter2@127.0.0.1:{port}/oauth?authSource=admin");
-    for arguments in [&["user", "list"][..], &["serve", "--bind", "127.0.0.1:0"]] {
-        let started = Instant::now();
+    let started = Instant::now();
+    let run = |arguments: &[&str]| {
         let mut command = sentinel(folder.path());
         command.args(["--set", "store.backend=mongodb", "--set", &uri]).args(arguments);
-        let output = command.output().unwrap();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for run in [run(&["user", "list"]), run(&["serve", "--bind", "127.0.0.1:0"])] {
+        let output = run.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(69), "{said}");
         assert!(said.contains(&format!("cannot reach MongoDB at 127.0.0.1:{port}")), "{said}");

@@ -75,7 +75,8 @@ async fn fifty_parallel_refreshes_over_two_servers_get_one_pair() {
     let (one, other) = two().await;
     let first = one.login().await;
     let token = first.refresh_token();
-    let calls = (0..50).map(|turn| if turn % 2 == 0 { one.refresh(&token) } else { other.refresh(&token) });
+    let calls =
+        (0..50).map(|turn| if turn % 2 == 0 { one.refresh(&token) } else { other.refresh(&token) });
     let answers = all(calls).await;
     let pair = |answer: &Answer| (answer.access_token(), answer.refresh_token());
     for answer in &answers {
