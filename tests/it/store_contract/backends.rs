@@ -14,6 +14,8 @@ pub(crate) struct Backend {
     pub(crate) stores: Stores,
     /// As another process sees it.
     pub(crate) other: Stores,
+    /// How often what is left to chance is tried.
+    pub(crate) rounds: u32,
     _keep: Box<dyn Any + Send + Sync>,
 }
 
@@ -21,7 +23,7 @@ pub(crate) struct Backend {
 pub(crate) async fn embedded() -> Backend {
     let folder = tempfile::tempdir().unwrap();
     let open = || SqliteStore::open(&folder.path().join("sentinel.db")).unwrap().into_stores();
-    Backend { stores: open(), other: open(), _keep: Box::new(folder) }
+    Backend { stores: open(), other: open(), rounds: 200, _keep: Box::new(folder) }
 }
 
 /// A database on a replica set.
@@ -36,5 +38,6 @@ pub(crate) async fn mongodb_standalone() -> Backend {
 
 async fn on_mongodb(target: Target) -> Backend {
     let open = async || MongoStore::open(&target.settings().mongo).await.unwrap().into_stores();
-    Backend { stores: open().await, other: open().await, _keep: Box::new(()) }
+    // Each call takes a round trip.
+    Backend { stores: open().await, other: open().await, rounds: 40, _keep: Box::new(()) }
 }
