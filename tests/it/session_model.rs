@@ -46,4 +46,4 @@ macro_rules! hold {
 
 // With a server behind it, a history takes a second.
 hold!(embedded: 64);
-hold!(mongodb: 8);
+hold!(mongodb: 5);
