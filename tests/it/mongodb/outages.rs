@@ -161,3 +161,57 @@ async fn a_write_that_no_majority_has_is_not_taken_for_sure() {
         assert!(Instant::now() < deadline, "the write is never sure");
     }
 }
+
+/// A chain of refreshes goes on while the primary is killed and another one takes its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_is_killed_takes_no_answered_token_with_it() {
+    let mut servers: Vec<Mongod> = (0..3).map(|_| Mongod::start(&SET)).collect();
+    let member = |(id, mongod): (usize, &Mongod)| {
+        doc! { "_id": i32::try_from(id).unwrap(), "host": format!("127.0.0.1:{}", mongod.port) }
+    };
+    let members: Vec<Document> = servers.iter().enumerate().map(member).collect();
+    let set = doc! { "_id": "rs0", "members": members, "settings": {
+        "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200,
+    } };
+    admin(&servers[0].uri).await.run_command(doc! { "replSetInitiate": set }).await.unwrap();
+    let hosts: Vec<String> = servers.iter().map(|m| format!("127.0.0.1:{}", m.port)).collect();
+    let target = Target::on(&format!("mongodb://{}/?replicaSet=rs0", hosts.join(",")));
+    // Waits for the new set to have a primary, and the members to have what it has.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let app = AppBuilder::default().mongodb(&target).spawn().await;
+    let other = app.login().await;
+    assert_eq!(app.revoke(&other.access_token()).await.status, 200);
+
+    let hello: Document = Client::with_uri_str(&target.uri)
+        .await
+        .unwrap()
+        .database("admin")
+        .run_command(doc! { "hello": 1 })
+        .await
+        .unwrap();
+    let primary = hello.get_str("me").unwrap();
+    let primary = hosts.iter().position(|host| host == primary).unwrap();
+
+    let mut current = app.login().await;
+    let mut failures = 0;
+    for round in 0..60 {
+        if round == 10 {
+            servers[primary].kill();
+        }
+        // Whoever got no answer tries again with the token it has.
+        current = loop {
+            let answer = app.refresh(&current.refresh_token()).await;
+            if answer.status == 200 {
+                break answer;
+            }
+            answer.assert_error(503, "temporarily_unavailable");
+            failures += 1;
+            assert!(failures < 200, "the server does not recover");
+        };
+        let seen = app.introspect(&current.access_token()).await;
+        assert!(seen.status == 503 || seen.json()["active"] == true, "{seen:?}");
+    }
+    assert!(app.is_active(&current.access_token()).await);
+    assert!(!app.is_active(&other.access_token()).await, "a revocation was lost");
+    println!("{failures} refreshes were answered 503");
+}
