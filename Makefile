@@ -19,10 +19,7 @@ build: ## Build target/release/sentinel
 
 test: ## Install what the tests need, and run all of them
 	tests/setup.sh
-	if $(CARGO) nextest --version >/dev/null 2>&1; \
-	then $(CARGO) nextest run --locked; \
-	else $(CARGO) test --locked; \
-	fi
+	CARGO='$(CARGO)' tests/run.sh
 
 lint: ## Check formatting, lints and, with cargo-deny installed, dependencies
 	$(CARGO) fmt --check

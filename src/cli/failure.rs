@@ -79,10 +79,7 @@ impl From<settings::Error> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unsupported(_) => Self::config(error),
-            other => Self::unavailable(chain(&other)),
-        }
+        Self::unavailable(chain(&error))
     }
 }
 

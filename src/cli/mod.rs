@@ -113,8 +113,10 @@ fn on_store<T>(
     "warn,audit=info".clone_into(&mut log.level);
     telemetry::start(&log)
         .map_err(|error| Failure::config(format!("cannot start the log: {error}")))?;
-    let admin = Admin::new(open_stores(settings)?, Arc::new(SystemClock));
-    runtime.block_on(work(&admin))
+    runtime.block_on(async {
+        let admin = Admin::new(open_stores(settings).await?, Arc::new(SystemClock));
+        work(&admin).await
+    })
 }
 
 /// The whole command line.

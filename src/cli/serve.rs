@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::{Global, dev};
 use crate::app::Application;
 use crate::domain::SystemClock;
-use crate::settings::{Bind, Settings, TlsMode};
+use crate::settings::{Backend, Bind, Settings, TlsMode};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ impl Serve {
 }
 
 async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
-    let application = Application::build(settings, Arc::new(SystemClock))?;
+    let application = Application::build(settings, Arc::new(SystemClock)).await?;
     warn_of_missing_parts(settings);
     if dev {
         dev::welcome(settings, &application).await?;
@@ -87,7 +87,7 @@ fn warn_of_missing_parts(settings: &Settings) {
         }
     }
     tracing::warn!("guessing of passwords is not slowed in this version; have the proxy limit it");
-    if settings.is_given("mongo.uri") {
+    if settings.is_given("mongo.uri") && settings.store.backend == Backend::Embedded {
         tracing::warn!("mongo.uri is set, but store.backend is \"embedded\"");
     }
 }

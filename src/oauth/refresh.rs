@@ -52,7 +52,12 @@ impl Provider {
                 }
                 Ok(written.then_some(*tokens))
             }
-            RefreshOutcome::Repeated(tokens) => scope.map(|_| Some(*tokens)),
+            RefreshOutcome::Repeated(tokens) => {
+                scope?;
+                // Nothing is written here, and the write that is repeated may be in progress still.
+                let lasts = self.stores.sessions.settle(session.id, session.version).await?;
+                Ok(lasts.then_some(*tokens))
+            }
             RefreshOutcome::Unknown => Err(Error::InvalidGrant(GrantFailure::UnknownToken)),
             RefreshOutcome::Expired => Err(Error::InvalidGrant(GrantFailure::Expired)),
             // RFC 9700 §4.14.2: "If a refresh token is compromised and subsequently used by both the

@@ -20,9 +20,6 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The settings ask for a store that this version has not.
-    #[error("{0}")]
-    Unsupported(&'static str),
     /// The store cannot be opened as it is.
     #[error("{0}")]
     Unusable(String),

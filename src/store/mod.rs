@@ -6,6 +6,8 @@
 
 pub mod connect;
 mod error;
+pub mod mongo;
+mod remembered;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -60,7 +62,8 @@ pub trait UserStore: Send + Sync {
     async fn list(&self, page: &Page) -> Result<Vec<User>>;
 
     /// Replaces version `user.version - 1` of the user, and ends the sessions that were started
-    /// under another generation: none is left, or can still be started, when this returns.
+    /// under another generation: none that was added is left, or can still be added, when this
+    /// returns.
     async fn update(&self, user: &User) -> Result<Update>;
 
     /// Puts a stronger hash of the same password in the place of `old`, and ends no session.
@@ -104,7 +107,8 @@ pub trait ClientStore: Send + Sync {
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Adds a session if its user and its client still are what they were at the login: enabled, and
-    /// of the same generation. `false`, and nothing is added, when they are not.
+    /// of the same generation. `false`, and nothing is added, when they are not. Until this returns,
+    /// a session that will not be added may be seen.
     async fn insert(&self, session: &Session) -> Result<bool>;
 
     /// The session with this id. One read by primary key; it waits for no writer.
@@ -117,6 +121,11 @@ pub trait SessionStore: Send + Sync {
     /// Replaces version `session.version - 1`; `false`, and nothing is written, when the session has
     /// another version by now or has ended.
     async fn replace(&self, session: &Session) -> Result<bool>;
+
+    /// Whether this version of the session is the current one and sure to last. What a look-up sees
+    /// may be the write of another process that is not answered yet, and can still be lost with the
+    /// server that took it; whoever answers by it, and writes nothing, has to ask.
+    async fn settle(&self, id: SessionId, version: u64) -> Result<bool>;
 
     /// Ends a session; `false` when there was none.
     async fn end(&self, id: SessionId) -> Result<bool>;

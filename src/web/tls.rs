@@ -107,12 +107,18 @@ fn make(cert: &Path, key: &Path, names: &[String]) -> Result<(), String> {
     fs::write(cert, public.pem()).map_err(|error| text(&error))
 }
 
-/// Writes a file that only its owner may read, all of it or nothing. It takes the place of one that is
-/// there, whose mode would otherwise stay as it is.
+/// Writes a file that only its owner may read, all of it or nothing, and its folder if there is none.
+/// It takes the place of one that is there, whose mode would otherwise stay as it is.
 ///
 /// # Errors
 /// What the system says.
 pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        folder.recursive(true).create(parent)?;
+    }
     let draft = path.with_extension(format!("draft-{}", std::process::id()));
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);

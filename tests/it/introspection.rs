@@ -18,14 +18,14 @@ async fn an_active_access_token_is_told_about_in_full() {
         "username": "alice",
         "sub": app.user.id.to_string(),
         "token_type": "Bearer",
-        "iat": 1_767_225_600,
-        "exp": 1_767_225_600 + 3600,
+        "iat": 4_102_444_800_i64,
+        "exp": 4_102_444_800_i64 + 3600,
         "iss": "https://id.example",
     });
     assert_eq!(told.json(), expected);
     let told = app.introspect(&tokens.refresh_token()).await.json();
     assert_eq!(told["token_type"], "refresh_token");
-    assert_eq!(told["exp"], 1_767_225_600 + 30 * 86_400);
+    assert_eq!(told["exp"], 4_102_444_800_i64 + 30 * 86_400);
 }
 
 #[tokio::test]

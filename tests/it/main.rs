@@ -14,6 +14,7 @@ mod housekeeping;
 mod inactive;
 mod introspection;
 mod introspection_callers;
+mod mongodb;
 mod password;
 mod password_policy;
 mod password_pool;

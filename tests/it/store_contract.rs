@@ -11,7 +11,7 @@ pub(crate) mod samples;
 mod sessions;
 mod users;
 
-pub(crate) use backends::{Backend, embedded};
+pub(crate) use backends::{Backend, embedded, mongodb, mongodb_standalone};
 
 /// Makes a test of every case, for one backend.
 macro_rules! hold {
@@ -45,6 +45,7 @@ macro_rules! hold {
                     a_client_may_have_a_session_without_a_user,
                     a_replacement_needs_the_version_before_it,
                     a_session_that_has_ended_stays_so,
+                    only_the_current_version_is_sure_to_last,
                     a_look_up_for_a_caller_tells_whether_the_caller_has_changed,
                     sessions_end_by_user_by_client_by_both_and_all,
                     sessions_are_listed_by_id_page_by_page_through_filters,
@@ -85,3 +86,5 @@ macro_rules! hold {
 }
 
 hold!(embedded);
+hold!(mongodb);
+hold!(mongodb_standalone);

@@ -20,8 +20,8 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 
+use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
-use clients::Remembered;
 use readers::Readers;
 use writer::Writer;
 

@@ -110,6 +110,11 @@ impl SessionStore for SqliteStore {
         .await
     }
 
+    /// Readers see what is on disk, and nothing else.
+    async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
+        Ok(self.find(id).await?.is_some_and(|session| session.version == version))
+    }
+
     async fn end(&self, id: SessionId) -> Result<bool> {
         self.write(move |connection| {
             let mut statement =

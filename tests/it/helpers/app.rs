@@ -12,9 +12,11 @@ use sentinel::settings::{Settings, Sources};
 use tempfile::TempDir;
 
 use super::Answer;
+use super::mongod::Target;
 
-/// When the clock of a test starts: 2026-01-01T00:00:00Z.
-pub const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+/// When the clock of a test starts: 2100-01-01T00:00:00Z. MongoDB removes by its own clock what is
+/// over, and should not find anything.
+pub const START: Timestamp = Timestamp::from_millis(4_102_444_800_000);
 
 /// The password of `App::user`.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -61,6 +63,12 @@ impl AppBuilder {
         self
     }
 
+    /// On a database of MongoDB.
+    pub fn mongodb(mut self, target: &Target) -> Self {
+        self.overrides.extend(target.overrides());
+        self
+    }
+
     /// With a clock that starts later.
     pub fn later(mut self, seconds: u64) -> Self {
         self.later = Duration::from_secs(seconds);
@@ -84,7 +92,7 @@ impl AppBuilder {
         let settings = Settings::load(&sources).unwrap();
         let clock = Arc::new(ManualClock::new(START.plus(self.later)));
         let application =
-            Application::build(&settings, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+            Application::build(&settings, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
         let url = application
             .addresses()
             .first()

@@ -3,6 +3,7 @@
 mod answer;
 mod app;
 mod external;
+pub mod mongod;
 mod operator;
 mod process;
 mod script;

@@ -2,9 +2,11 @@
 
 use std::process::Stdio;
 
+use secrecy::ExposeSecret;
 use sentinel::admin::{ClientChange, UserChange};
 use sentinel::app::password_policy;
 use sentinel::password::Hasher;
+use sentinel::settings::Backend;
 
 use super::{App, sentinel};
 
@@ -21,6 +23,12 @@ impl App {
         let folder = self.folder.path();
         let mut command = tokio::process::Command::from(sentinel(folder));
         command.arg("--set").arg(format!("store.path={}", folder.join("sentinel.db").display()));
+        if self.settings.store.backend == Backend::Mongodb {
+            let mongo = &self.settings.mongo;
+            command.args(["--set", "store.backend=mongodb", "--set"]);
+            command.arg(format!("mongo.uri={}", mongo.uri.expose_secret()));
+            command.arg("--set").arg(format!("mongo.dbname={}", mongo.dbname));
+        }
         command.args(["--set", "password.memory_kib=64", "--set", "password.iterations=1"]);
         command.args(arguments).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -8,7 +8,9 @@ use sentinel::oauth::Error;
 use super::world::{Pair, World};
 use crate::helpers::all;
 
-const ROUNDS: usize = 100;
+fn rounds(world: &World) -> usize {
+    world.backend.rounds as usize / 2
+}
 
 /// A refresh on a thread of its own; `None` when it is refused.
 fn refresh(
@@ -79,7 +81,7 @@ pub(super) async fn fifty_parallel_refreshes_rotate_once_and_answer_one_pair(wor
 
 pub(super) async fn a_revocation_that_races_with_refreshes_leaves_nothing_alive(world: &World) {
     let mut refreshed = 0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds(world) {
         let first = world.login().await;
         let second = refresh(world, round, &first.refresh).await.unwrap();
         // Any refresh token of the chain ends it.
@@ -99,7 +101,7 @@ pub(super) async fn a_revocation_that_races_with_refreshes_leaves_nothing_alive(
 }
 
 pub(super) async fn the_revocation_of_an_access_token_is_not_undone_by_a_refresh(world: &World) {
-    for round in 0..ROUNDS {
+    for round in 0..rounds(world) {
         let first = world.login().await;
         let refreshing = refresh(world, round, &first.refresh);
         let revoking = revoke(world, round + 1, &first.access);
@@ -113,7 +115,7 @@ pub(super) async fn the_revocation_of_an_access_token_is_not_undone_by_a_refresh
 pub(super) async fn a_replay_that_races_with_the_legitimate_refresh_leaves_nothing_alive(
     world: &World,
 ) {
-    for round in 0..ROUNDS {
+    for round in 0..rounds(world) {
         let first = world.login().await;
         let second = refresh(world, 0, &first.refresh).await.unwrap();
         let third = refresh(world, 0, &second.refresh).await.unwrap();
@@ -126,7 +128,7 @@ pub(super) async fn a_replay_that_races_with_the_legitimate_refresh_leaves_nothi
 }
 
 pub(super) async fn a_retry_that_races_with_the_next_refresh_never_forks(world: &World) {
-    for round in 0..ROUNDS {
+    for round in 0..rounds(world) {
         let first = world.login().await;
         let second = refresh(world, 0, &first.refresh).await.unwrap();
         let next = refresh(world, round, &second.refresh);
@@ -149,7 +151,7 @@ pub(super) async fn a_retry_that_races_with_the_next_refresh_never_forks(world: 
 /// A thief and the rightful holder start from the same token and refresh what they are answered,
 /// until one is refused: they can hold one and the same chain, and never two.
 pub(super) async fn a_chain_refreshed_by_two_holders_at_once_never_forks(world: &World) {
-    for round in 0..ROUNDS / 4 {
+    for round in 0..rounds(world) / 4 {
         let first = world.login().await;
         let holder = |turn: usize| {
             let (process, client) = (world.process(turn), app(world));

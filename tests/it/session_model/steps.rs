@@ -103,10 +103,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 pub(super) fn any_history_agrees_with_the_model<F: Future<Output = Backend>>(
+    cases: u32,
     backend: impl Fn() -> F,
 ) {
-    let config =
-        ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let total = RefCell::new(Tally::default());
     TestRunner::new(config)
@@ -120,6 +120,10 @@ pub(super) fn any_history_agrees_with_the_model<F: Future<Output = Backend>>(
         .unwrap();
     let total = total.into_inner();
     println!("{total:?}");
+    if cases < 64 {
+        assert!(total.rotated > 10 && total.alive > 50 && total.dead > 50, "{total:?}");
+        return;
+    }
     assert!(total.rotated > 200 && total.alive > 1000 && total.dead > 1000, "{total:?}");
     assert!(total.repeated > 5 && total.replayed > 5 && total.too_wide > 5, "{total:?}");
     assert!(total.dropped > 5, "{total:?}");

@@ -16,8 +16,6 @@ use sentinel::store::{SessionFilter, Stores, Update};
 use super::Backend;
 use super::samples::{Next, user};
 
-const CASES: u32 = 200;
-
 fn text(longest: usize) -> impl Strategy<Value = String> {
     vec(any::<char>(), 1..=longest).prop_map(String::from_iter)
 }
@@ -26,8 +24,9 @@ fn scope() -> impl Strategy<Value = Scope> {
     vec("[!#-\\[\\]-~]{1,12}", 0..6).prop_map(|tokens| tokens.join(" ").parse().unwrap())
 }
 
+/// From 2100 on, as [`crate::helpers::START`] says.
 fn moment() -> impl Strategy<Value = Timestamp> {
-    (0i64..253_402_300_800_000).prop_map(Timestamp::from_millis)
+    (4_102_444_800_000i64..253_402_300_800_000).prop_map(Timestamp::from_millis)
 }
 
 fn counter() -> impl Strategy<Value = u64> {
@@ -131,11 +130,11 @@ prop_compose! {
 
 /// Runs `check` on generated values, on the runtime of the test.
 fn for_any<T: std::fmt::Debug, F: Future<Output = ()>>(
+    cases: u32,
     values: impl Strategy<Value = T>,
     check: impl Fn(T) -> F,
 ) {
-    let config =
-        ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Handle::current();
     tokio::task::block_in_place(|| {
         TestRunner::new(config)
@@ -147,8 +146,8 @@ fn for_any<T: std::fmt::Debug, F: Future<Output = ()>>(
     });
 }
 
-pub(super) async fn any_user_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
-    for_any((any_user(), any_user()), |(first, second)| async move {
+pub(super) async fn any_user_comes_back_as_it_was_put_in(Backend { stores, rounds, .. }: &Backend) {
+    for_any(*rounds, (any_user(), any_user()), |(first, second)| async move {
         stores.users.delete(first.id).await.unwrap();
         assert!(stores.users.insert(&first).await.unwrap());
         assert_eq!(stores.users.find(first.id).await.unwrap().as_ref(), Some(&first));
@@ -160,8 +159,10 @@ pub(super) async fn any_user_comes_back_as_it_was_put_in(Backend { stores, .. }:
     });
 }
 
-pub(super) async fn any_client_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
-    for_any((any_client(), any_client()), |(first, second)| async move {
+pub(super) async fn any_client_comes_back_as_it_was_put_in(
+    Backend { stores, rounds, .. }: &Backend,
+) {
+    for_any(*rounds, (any_client(), any_client()), |(first, second)| async move {
         assert!(stores.clients.insert(&first).await.unwrap());
         assert_eq!(stores.clients.find(&first.id).await.unwrap().as_ref(), Some(&first));
         let second = Client { id: first.id.clone(), version: first.version + 1, ..second };
@@ -183,17 +184,21 @@ async fn take_out(stores: &Stores, user: &User, client: &Client) {
     assert_eq!(stores.sessions.end_all(&SessionFilter::default()).await.unwrap(), 0);
 }
 
-pub(super) async fn any_session_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
-    for_any(any_session(), |(user, client, session)| async move {
+pub(super) async fn any_session_comes_back_as_it_was_put_in(
+    Backend { stores, rounds, .. }: &Backend,
+) {
+    for_any(*rounds, any_session(), |(user, client, session)| async move {
         put_in(stores, &user, &client, &session).await;
         assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
         take_out(stores, &user, &client).await;
     });
 }
 
-pub(super) async fn any_session_comes_back_as_it_was_replaced(Backend { stores, .. }: &Backend) {
+pub(super) async fn any_session_comes_back_as_it_was_replaced(
+    Backend { stores, rounds, .. }: &Backend,
+) {
     let values = (any_session(), vec(access_token(), 0..=MAX_ACCESS_TOKENS), option::of(chain()));
-    for_any(values, |((user, client, session), access, refresh)| async move {
+    for_any(*rounds, values, |((user, client, session), access, refresh)| async move {
         put_in(stores, &user, &client, &session).await;
         let next = Session { access, refresh, ..session.next() };
         assert!(stores.sessions.replace(&next).await.unwrap());

@@ -10,7 +10,7 @@ use sentinel::store::{Page, SessionFilter, Stores};
 
 use crate::helpers::START;
 
-pub(super) const LIFETIMES: Lifetimes = Lifetimes {
+pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
     access_token: Duration::from_secs(3600),
     refresh_idle: Duration::from_secs(30 * 86_400),
     session: Duration::from_secs(180 * 86_400),
@@ -52,7 +52,7 @@ pub(crate) fn client() -> Client {
 }
 
 /// A login that saw these; not yet in a store.
-pub(super) fn session(user: Option<&User>, client: &Client) -> Session {
+pub(crate) fn session(user: Option<&User>, client: &Client) -> Session {
     let new = NewSession {
         user: user.map(|user| SessionUser {
             id: user.id,
@@ -67,12 +67,12 @@ pub(super) fn session(user: Option<&User>, client: &Client) -> Session {
     Session::start(new, &LIFETIMES, START).0
 }
 
-pub(super) fn scope(text: &str) -> Scope {
+pub(crate) fn scope(text: &str) -> Scope {
     text.parse().unwrap()
 }
 
 /// The record's next version, otherwise unchanged.
-pub(super) trait Next {
+pub(crate) trait Next {
     fn next(&self) -> Self;
 }
 
@@ -88,19 +88,19 @@ macro_rules! next {
 
 next!(User, Client, Session);
 
-pub(super) async fn stored_user(stores: &Stores, name: &str) -> User {
+pub(crate) async fn stored_user(stores: &Stores, name: &str) -> User {
     let user = user(name);
     assert!(stores.users.insert(&user).await.unwrap());
     user
 }
 
-pub(super) async fn stored_client(stores: &Stores) -> Client {
+pub(crate) async fn stored_client(stores: &Stores) -> Client {
     let client = client();
     assert!(stores.clients.insert(&client).await.unwrap());
     client
 }
 
-pub(super) async fn stored_session(
+pub(crate) async fn stored_session(
     stores: &Stores,
     user: Option<&User>,
     client: &Client,
@@ -111,11 +111,11 @@ pub(super) async fn stored_session(
 }
 
 /// How many sessions there are of a user.
-pub(super) async fn count_of(stores: &Stores, user: &User) -> usize {
+pub(crate) async fn count_of(stores: &Stores, user: &User) -> usize {
     let filter = SessionFilter { user: Some(user.id), client: None };
     stores.sessions.list(&filter, &Page::first(10_000)).await.unwrap().len()
 }
 
-pub(super) async fn is_alive(stores: &Stores, session: &Session) -> bool {
+pub(crate) async fn is_alive(stores: &Stores, session: &Session) -> bool {
     stores.sessions.find(session.id).await.unwrap().is_some()
 }

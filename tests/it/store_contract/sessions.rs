@@ -79,6 +79,22 @@ pub(super) async fn a_session_that_has_ended_stays_so(Backend { stores, .. }: &B
     assert!(is_alive(stores, &other).await);
 }
 
+pub(super) async fn only_the_current_version_is_sure_to_last(
+    Backend { stores, other, .. }: &Backend,
+) {
+    let app = stored_client(stores).await;
+    let first = stored_session(stores, None, &app).await;
+    assert!(other.sessions.settle(first.id, first.version).await.unwrap());
+    assert!(!other.sessions.settle(first.id, first.version + 1).await.unwrap());
+    let second = first.next();
+    assert!(stores.sessions.replace(&second).await.unwrap());
+    assert!(!other.sessions.settle(first.id, first.version).await.unwrap());
+    assert!(other.sessions.settle(second.id, second.version).await.unwrap());
+    assert_eq!(stores.sessions.find(second.id).await.unwrap(), Some(second.clone()));
+    assert!(stores.sessions.end(second.id).await.unwrap());
+    assert!(!other.sessions.settle(second.id, second.version).await.unwrap());
+}
+
 pub(super) async fn a_look_up_for_a_caller_tells_whether_the_caller_has_changed(
     Backend { stores, other, .. }: &Backend,
 ) {

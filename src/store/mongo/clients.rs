@@ -1,0 +1,69 @@
+//! Clients in MongoDB.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mongodb::bson::{Bson, doc};
+
+use super::documents::{ClientDocument, client as read, read as read_as, to_integer};
+use super::sessions::standing;
+use super::{MongoStore, to_raw};
+use crate::domain::{Client, ClientId};
+use crate::store::{ClientStore, Page, Result, Update};
+
+const WHAT: &str = "client";
+
+#[async_trait]
+impl ClientStore for MongoStore {
+    async fn insert(&self, client: &Client) -> Result<bool> {
+        let document = to_raw(&ClientDocument::of(client, None), WHAT)?;
+        if self.unless_taken(self.clients.insert_one(&document)).await?.is_some() {
+            return Ok(true);
+        }
+        // The id may be that of a client whose deletion was interrupted.
+        if !self.finish_deleting_client(client.id.as_str()).await? {
+            return Ok(false);
+        }
+        Ok(self.unless_taken(self.clients.insert_one(&document)).await?.is_some())
+    }
+
+    async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
+        let found = self.bounded(self.clients.find_one(doc! { "_id": id.as_str() })).await?;
+        let found = found.map(|raw| read(&raw)).transpose()?.flatten();
+        self.remembered.note(id, found.as_ref());
+        Ok(found)
+    }
+
+    fn recall(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.remembered.get(id)
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<Client>> {
+        let after = page.after.as_deref().unwrap_or("");
+        let filter = doc! { "_id": { "$gt": after }, "deleting": Bson::Null };
+        let found = self.list_page(&self.clients, filter, doc! { "_id": 1 }, page.limit);
+        found.await?.iter().filter_map(|raw| read(raw).transpose()).collect()
+    }
+
+    async fn update(&self, client: &Client) -> Result<Update> {
+        let version = to_integer(client.version);
+        let document = to_raw(&ClientDocument::of(client, Some(version)), WHAT)?;
+        let before =
+            doc! { "_id": client.id.as_str(), "version": version - 1, "deleting": Bson::Null };
+        let replace = self.clients.find_one_and_replace(before, &document).projection(standing());
+        let Some(raw) = self.bounded(replace).await? else { return Ok(Update::Stale) };
+        self.end_sessions_of_client(client, &read_as(&raw, WHAT)?).await?;
+        Ok(Update::Done)
+    }
+
+    async fn delete(&self, id: &ClientId) -> Result<bool> {
+        let change = doc! {
+            "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
+            "$inc": { "version": 1_i64, "generation": 1_i64 },
+        };
+        let before = doc! { "_id": id.as_str(), "deleting": Bson::Null };
+        let done = self.bounded(self.clients.update_one(before, change)).await?;
+        self.finish_deleting_client(id.as_str()).await?;
+        Ok(done.matched_count == 1)
+    }
+}

@@ -1,0 +1,226 @@
+//! What the documents look like: BSON forms of users, clients and sessions, and back.
+//!
+//! Moments are BSON dates, which are milliseconds too; counters are 64-bit integers; digests are
+//! binary. Beside the record a document may have `ending` and `deleting` (`super::endings`).
+
+use std::error::Error;
+use std::time::Duration;
+
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, DateTime, RawDocument, deserialize_from_slice, oid::ObjectId};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Client, ClientKind, Digest, PasswordHash, Timestamp, User, UserId};
+use crate::store::{Result, StoreError};
+
+const USER: &str = "user";
+const CLIENT: &str = "client";
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct UserDocument {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    username: String,
+    password: String,
+    password_imported: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<String>,
+    enabled: bool,
+    generation: i64,
+    version: i64,
+    created_at: DateTime,
+    updated_at: DateTime,
+    /// Of the update whose sessions have not all been ended yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending: Option<i64>,
+}
+
+impl UserDocument {
+    /// `ending` marks it; see `super::endings`.
+    pub(super) fn of(user: &User, ending: Option<i64>) -> Self {
+        Self {
+            id: ObjectId::from_bytes(*user.id.as_bytes()),
+            username: user.username.clone(),
+            password: user.password.encoded().to_owned(),
+            password_imported: user.password.is_imported(),
+            scopes: user.scopes.as_ref().map(ToString::to_string),
+            enabled: user.enabled,
+            generation: to_integer(user.generation),
+            version: to_integer(user.version),
+            created_at: to_date(user.created_at),
+            updated_at: to_date(user.updated_at),
+            ending,
+        }
+    }
+}
+
+/// The user in a document; `None` when it is being deleted.
+pub(super) fn user(raw: &RawDocument) -> Result<Option<User>> {
+    if is_deleting(raw) {
+        return Ok(None);
+    }
+    let document: UserDocument = read(raw, USER)?;
+    let hash = document.password;
+    Ok(Some(User {
+        id: UserId::from_bytes(document.id.bytes()),
+        username: document.username,
+        password: if document.password_imported {
+            PasswordHash::imported(hash)
+        } else {
+            PasswordHash::own(hash)
+        },
+        scopes: document.scopes.map(|text| parsed(&text, USER)).transpose()?,
+        enabled: document.enabled,
+        generation: counter(document.generation, USER)?,
+        version: counter(document.version, USER)?,
+        created_at: to_moment(document.created_at),
+        updated_at: to_moment(document.updated_at),
+    }))
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClientDocument {
+    #[serde(rename = "_id")]
+    id: String,
+    name: String,
+    /// None: a public client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_digest: Option<Binary>,
+    grants: Vec<String>,
+    scopes: String,
+    default_scopes: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token_ttl_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_idle_ttl_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_ttl_ms: Option<i64>,
+    introspection: bool,
+    enabled: bool,
+    generation: i64,
+    version: i64,
+    created_at: DateTime,
+    updated_at: DateTime,
+    /// See [`UserDocument::ending`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending: Option<i64>,
+}
+
+impl ClientDocument {
+    /// `ending` marks it; see `super::endings`.
+    pub(super) fn of(client: &Client, ending: Option<i64>) -> Self {
+        let millis = |ttl: Duration| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+        Self {
+            id: client.id.to_string(),
+            name: client.name.clone(),
+            secret_digest: match &client.kind {
+                ClientKind::Public => None,
+                ClientKind::Confidential(digest) => Some(to_binary(digest.as_bytes())),
+            },
+            grants: client.grants.iter().map(|grant| grant.as_str().to_owned()).collect(),
+            scopes: client.scopes.to_string(),
+            default_scopes: client.default_scopes.to_string(),
+            access_token_ttl_ms: client.access_token_ttl.map(millis),
+            refresh_idle_ttl_ms: client.refresh_idle_ttl.map(millis),
+            session_ttl_ms: client.session_ttl.map(millis),
+            introspection: client.introspection,
+            enabled: client.enabled,
+            generation: to_integer(client.generation),
+            version: to_integer(client.version),
+            created_at: to_date(client.created_at),
+            updated_at: to_date(client.updated_at),
+            ending,
+        }
+    }
+}
+
+/// The client in a document; `None` when it is being deleted.
+pub(super) fn client(raw: &RawDocument) -> Result<Option<Client>> {
+    if is_deleting(raw) {
+        return Ok(None);
+    }
+    let document: ClientDocument = read(raw, CLIENT)?;
+    let digest = document.secret_digest.map(|bytes| digest(bytes, CLIENT)).transpose()?;
+    let ttl = |millis: Option<i64>| millis.map(|ttl| Duration::from_millis(ttl.unsigned_abs()));
+    let grants = document.grants.iter().map(|grant| parsed(grant, CLIENT));
+    Ok(Some(Client {
+        id: parsed(&document.id, CLIENT)?,
+        name: document.name,
+        kind: digest.map_or(ClientKind::Public, ClientKind::Confidential),
+        grants: grants.collect::<Result<_>>()?,
+        scopes: parsed(&document.scopes, CLIENT)?,
+        default_scopes: parsed(&document.default_scopes, CLIENT)?,
+        access_token_ttl: ttl(document.access_token_ttl_ms),
+        refresh_idle_ttl: ttl(document.refresh_idle_ttl_ms),
+        session_ttl: ttl(document.session_ttl_ms),
+        introspection: document.introspection,
+        enabled: document.enabled,
+        generation: counter(document.generation, CLIENT)?,
+        version: counter(document.version, CLIENT)?,
+        created_at: to_moment(document.created_at),
+        updated_at: to_moment(document.updated_at),
+    }))
+}
+
+/// What a session depends on: how its user or its client stands right now.
+#[derive(Deserialize)]
+pub(super) struct Standing {
+    #[serde(default)]
+    pub(super) enabled: bool,
+    #[serde(default)]
+    pub(super) deleting: bool,
+    pub(super) generation: i64,
+    pub(super) version: i64,
+    /// Of a user.
+    #[serde(default)]
+    pub(super) username: String,
+    pub(super) ending: Option<i64>,
+}
+
+/// Whether somebody has begun to delete this.
+fn is_deleting(raw: &RawDocument) -> bool {
+    raw.get_bool("deleting").unwrap_or(false)
+}
+
+pub(super) fn read<'a, T: Deserialize<'a>>(raw: &'a RawDocument, what: &'static str) -> Result<T> {
+    deserialize_from_slice(raw.as_bytes()).map_err(|error| StoreError::damaged(what, error))
+}
+
+pub(super) fn parsed<T>(text: &str, what: &'static str) -> Result<T>
+where
+    T: std::str::FromStr<Err: Error + Send + Sync + 'static>,
+{
+    text.parse().map_err(|error| StoreError::damaged(what, error))
+}
+
+/// BSON has signed integers only; what does not fit was never written by us.
+pub(super) fn to_integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn counter(number: i64, what: &'static str) -> Result<u64> {
+    u64::try_from(number).map_err(|error| StoreError::damaged(what, error))
+}
+
+pub(super) const fn to_date(moment: Timestamp) -> DateTime {
+    DateTime::from_millis(moment.as_millis())
+}
+
+pub(super) const fn to_moment(date: DateTime) -> Timestamp {
+    Timestamp::from_millis(date.timestamp_millis())
+}
+
+pub(super) fn to_binary(bytes: &[u8]) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
+}
+
+pub(super) fn digest(binary: Binary, what: &'static str) -> Result<Digest> {
+    bytes(binary, what).map(Digest::from_bytes)
+}
+
+pub(super) fn bytes<const N: usize>(binary: Binary, what: &'static str) -> Result<[u8; N]> {
+    let length = binary.bytes.len();
+    binary.bytes.try_into().map_err(|_| {
+        StoreError::damaged(what, format!("expected {N} bytes, and there are {length}"))
+    })
+}

@@ -1,0 +1,86 @@
+//! The indexes: made at every start, also over data that is there already.
+
+use std::time::Duration;
+
+use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::{Acknowledgment, Hint, IndexOptions, WriteConcern};
+use mongodb::{Collection, IndexModel};
+
+use super::{DUPLICATE_KEY, MongoStore, sentence};
+use crate::store::{Result, StoreError};
+
+/// How long building an index over data that is there may take.
+const BUILDING: Duration = Duration::from_secs(600);
+
+/// An index of this name, or on these fields, is there with other options.
+const CONFLICTS: [i32; 2] = [85, 86];
+
+fn index(name: &str, keys: Document) -> IndexModel {
+    options(keys, IndexOptions::builder().name(name.to_owned()).build())
+}
+
+fn options(keys: Document, options: IndexOptions) -> IndexModel {
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// Of records whose sessions have not all been ended; empty nearly always.
+fn ending() -> IndexModel {
+    let sparse = IndexOptions::builder().name("ending".to_owned()).sparse(true).build();
+    options(doc! { "ending": 1 }, sparse)
+}
+
+/// Makes all indexes. Those that are there stay as they are.
+pub(super) async fn create(store: &MongoStore) -> Result<()> {
+    // A user that is being deleted has no name, and leaves it to others.
+    let name = IndexOptions::builder().name("username".to_owned()).unique(true).sparse(true);
+    let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
+    let of_users = [options(doc! { "username": 1 }, name.build()), ending()];
+    let of_sessions = [
+        index("user", doc! { "user_id": 1, "_id": 1 }),
+        index("client", doc! { "client_id": 1, "_id": 1 }),
+        options(doc! { "expires_at": 1 }, over.build()),
+    ];
+    create_on(&store.users, of_users).await?;
+    create_on(&store.clients, [ending()]).await?;
+    create_on(&store.sessions, of_sessions).await
+}
+
+async fn create_on(
+    records: &Collection<RawDocumentBuf>,
+    indexes: impl IntoIterator<Item = IndexModel>,
+) -> Result<()> {
+    // Over much data the other members need their time, too.
+    let all = WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(BUILDING).build();
+    let creating = records.create_indexes(indexes).write_concern(all);
+    match tokio::time::timeout(BUILDING, creating).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(unusable(records.name(), &error)),
+        Err(_) => Err(StoreError::Unusable(format!(
+            "the indexes of the collection {} were not ready within {} minutes",
+            records.name(),
+            BUILDING.as_secs() / 60
+        ))),
+    }
+}
+
+fn unusable(collection: &str, error: &Error) -> StoreError {
+    let said = sentence(error);
+    StoreError::Unusable(match &*error.kind {
+        ErrorKind::Command(command) if command.code == DUPLICATE_KEY => format!(
+            "two documents of the collection {collection} have the same user name, which has to be \
+             unique; rename or remove one of them: {said}"
+        ),
+        ErrorKind::Command(command) if CONFLICTS.contains(&command.code) => format!(
+            "the collection {collection} has an index that is like one of Sentinel's and differs \
+             from it; drop it, and the next start makes it anew: {said}"
+        ),
+        _ => format!("cannot make the indexes of the collection {collection}: {said}"),
+    })
+}
+
+/// The index for a condition on sessions where two would do: a user has few sessions, a client many.
+pub(super) fn of_sessions(condition: &Document) -> Option<Hint> {
+    let both = condition.contains_key("user_id") && condition.contains_key("client_id");
+    both.then(|| Hint::Name("user".to_owned()))
+}

@@ -1,0 +1,182 @@
+//! The document of a session: all that there is of it, so that every change is one write.
+
+use mongodb::bson::{Binary, DateTime, Document, RawDocument, oid::ObjectId};
+use serde::{Deserialize, Serialize};
+
+use super::documents::{
+    bytes, counter, digest, parsed, read, to_binary, to_date, to_integer, to_moment,
+};
+use crate::domain::{
+    AccessToken, RefreshChain, Session, SessionId, SessionUser, UsedRefresh, UserId,
+};
+use crate::store::{Result, StoreError};
+
+const WHAT: &str = "session";
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SessionDocument {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<ObjectId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_generation: Option<i64>,
+    /// The version of the user's record that `username` was taken from: a name is only ever replaced
+    /// by that of a later version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_version: Option<i64>,
+    client_id: String,
+    client_generation: i64,
+    scope: String,
+    created_at: DateTime,
+    ends_at: DateTime,
+    #[serde(flatten)]
+    tokens: Tokens,
+}
+
+/// What changes with every refresh.
+#[derive(Serialize, Deserialize)]
+struct Tokens {
+    version: i64,
+    /// When the last of them is over; what the TTL index goes by.
+    expires_at: DateTime,
+    access: Vec<Access>,
+    refresh: Option<Refresh>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Access {
+    digest: Binary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    issued_at: DateTime,
+    expires_at: DateTime,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Refresh {
+    key: Binary,
+    current: Binary,
+    issued_at: DateTime,
+    idle_ends_at: DateTime,
+    used: Option<Used>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Used {
+    digest: Binary,
+    salt: Binary,
+    at: DateTime,
+}
+
+impl SessionDocument {
+    /// `name_version` goes with the name in `session`.
+    pub(super) fn of(session: &Session, name_version: Option<i64>) -> Self {
+        let user = session.user.as_ref();
+        Self {
+            id: ObjectId::from_bytes(*session.id.as_bytes()),
+            user_id: user.map(|user| ObjectId::from_bytes(*user.id.as_bytes())),
+            username: user.map(|user| user.username.clone()),
+            user_generation: user.map(|user| to_integer(user.generation)),
+            name_version,
+            client_id: session.client_id.to_string(),
+            client_generation: to_integer(session.client_generation),
+            scope: session.scope.to_string(),
+            created_at: to_date(session.created_at),
+            ends_at: to_date(session.ends_at),
+            tokens: Tokens::of(session),
+        }
+    }
+}
+
+/// The fields of a session that a replacement writes. Only its tokens ever change.
+pub(super) fn tokens(session: &Session) -> Result<Document> {
+    mongodb::bson::serialize_to_document(&Tokens::of(session))
+        .map_err(|error| StoreError::damaged(WHAT, error))
+}
+
+pub(super) fn session(raw: &RawDocument) -> Result<Session> {
+    let document: SessionDocument = read(raw, WHAT)?;
+    let user = match (document.user_id, document.username, document.user_generation) {
+        (None, ..) => None,
+        (Some(id), Some(username), Some(generation)) => Some(SessionUser {
+            id: UserId::from_bytes(id.bytes()),
+            username,
+            generation: counter(generation, WHAT)?,
+        }),
+        _ => return Err(StoreError::damaged(WHAT, "it has a user without name or generation")),
+    };
+    let tokens = document.tokens;
+    Ok(Session {
+        id: SessionId::from_bytes(document.id.bytes()),
+        version: counter(tokens.version, WHAT)?,
+        user,
+        client_id: parsed(&document.client_id, WHAT)?,
+        client_generation: counter(document.client_generation, WHAT)?,
+        scope: parsed(&document.scope, WHAT)?,
+        created_at: to_moment(document.created_at),
+        ends_at: to_moment(document.ends_at),
+        access: tokens.access.into_iter().map(Access::read).collect::<Result<_>>()?,
+        refresh: tokens.refresh.map(Refresh::read).transpose()?,
+    })
+}
+
+impl Tokens {
+    fn of(session: &Session) -> Self {
+        let access = session.access.iter().map(|token| Access {
+            digest: to_binary(token.digest.as_bytes()),
+            scope: token.scope.as_ref().map(ToString::to_string),
+            issued_at: to_date(token.issued_at),
+            expires_at: to_date(token.expires_at),
+        });
+        let refresh = session.refresh.as_ref().map(|chain| Refresh {
+            key: to_binary(&chain.key),
+            current: to_binary(chain.current.as_bytes()),
+            issued_at: to_date(chain.issued_at),
+            idle_ends_at: to_date(chain.idle_ends_at),
+            used: chain.used.as_ref().map(|used| Used {
+                digest: to_binary(used.digest.as_bytes()),
+                salt: to_binary(&used.salt),
+                at: to_date(used.at),
+            }),
+        });
+        Self {
+            version: to_integer(session.version),
+            expires_at: to_date(session.expires_at()),
+            access: access.collect(),
+            refresh,
+        }
+    }
+}
+
+impl Access {
+    fn read(self) -> Result<AccessToken> {
+        Ok(AccessToken {
+            digest: digest(self.digest, WHAT)?,
+            scope: self.scope.map(|text| parsed(&text, WHAT)).transpose()?,
+            issued_at: to_moment(self.issued_at),
+            expires_at: to_moment(self.expires_at),
+        })
+    }
+}
+
+impl Refresh {
+    fn read(self) -> Result<RefreshChain> {
+        let used = self.used.map(|used| -> Result<UsedRefresh> {
+            Ok(UsedRefresh {
+                digest: digest(used.digest, WHAT)?,
+                salt: bytes(used.salt, WHAT)?,
+                at: to_moment(used.at),
+            })
+        });
+        Ok(RefreshChain {
+            key: bytes(self.key, WHAT)?,
+            current: digest(self.current, WHAT)?,
+            issued_at: to_moment(self.issued_at),
+            idle_ends_at: to_moment(self.idle_ends_at),
+            used: used.transpose()?,
+        })
+    }
+}

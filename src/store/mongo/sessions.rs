@@ -1,0 +1,194 @@
+//! Sessions in MongoDB: one document each.
+//!
+//! A login is let in without a transaction. Whoever disables a user writes the user first and deletes
+//! sessions after; a login adds its session first and looks at the user after. So either the deletion
+//! finds the session, or the look finds the user changed; and no token is answered before it.
+
+use async_trait::async_trait;
+use mongodb::ClientSession;
+use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use mongodb::options::ReadConcern;
+
+use super::documents::{Standing, read as read_as, to_date, to_integer};
+use super::session_document::{SessionDocument, session as read, tokens};
+use super::{MongoStore, to_raw, users};
+use crate::domain::{Client, Session, SessionId, SessionUser, Timestamp};
+use crate::store::{Page, Result, Seen, SessionFilter, SessionStore};
+
+const WHAT: &str = "session";
+
+fn key(id: SessionId) -> ObjectId {
+    ObjectId::from_bytes(*id.as_bytes())
+}
+
+#[async_trait]
+impl SessionStore for MongoStore {
+    async fn insert(&self, session: &Session) -> Result<bool> {
+        let mut session = session.clone();
+        let mut name_version = None;
+        if let Some(user) = &mut session.user {
+            let Some(now) = self.standing_of_user(user, None).await? else { return Ok(false) };
+            name_version = Some(now.version);
+            user.username = now.username;
+        }
+        let document = to_raw(&SessionDocument::of(&session, name_version), WHAT)?;
+        // What is read in it is at least as late as what was written in it.
+        let mut causal = self.causal_session().await?;
+        let added = self.sessions.insert_one(&document).session(&mut causal);
+        let allowed = match self.bounded(added).await {
+            Ok(_) => self.is_still_allowed(&session, name_version, &mut causal).await,
+            Err(error) => Err(error),
+        };
+        match allowed {
+            Ok(true) => {}
+            Ok(false) => drop(self.end(session.id).await?),
+            // Its tokens are not answered; it is only in the way. The answer does not wait for it.
+            Err(_) => {
+                let (store, id) = (self.clone(), session.id);
+                tokio::spawn(async move { store.end(id).await });
+            }
+        }
+        allowed
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<Session>> {
+        let found = self.bounded(self.sessions.find_one(doc! { "_id": key(id) })).await?;
+        found.map(|raw| read(&raw)).transpose()
+    }
+
+    async fn find_for(&self, id: SessionId, caller: &Client) -> Result<Seen> {
+        // Two reads at once, both of them begun after the call: the session is not older than the
+        // call, nor is what is known of the caller.
+        let current = self
+            .clients
+            .find_one(doc! { "_id": caller.id.as_str() })
+            .projection(doc! { "version": 1, "created_at": 1, "updated_at": 1, "deleting": 1 });
+        let (session, current) = tokio::try_join!(self.find(id), self.bounded(current))?;
+        let is_caller = current.is_some_and(|raw| {
+            let is_at =
+                |field, moment| raw.get_datetime(field).is_ok_and(|at| at == to_date(moment));
+            raw.get_i64("version").is_ok_and(|version| version == to_integer(caller.version))
+                && is_at("created_at", caller.created_at)
+                && is_at("updated_at", caller.updated_at)
+                && raw.get_bool("deleting").is_err()
+        });
+        Ok(if is_caller { Seen::Session(session.map(Box::new)) } else { Seen::OtherCaller })
+    }
+
+    async fn replace(&self, session: &Session) -> Result<bool> {
+        let version = to_integer(session.version);
+        let before = doc! { "_id": key(session.id), "version": version - 1 };
+        let change = doc! { "$set": tokens(session)? };
+        let done = self.bounded(self.sessions.update_one(before, change)).await?;
+        Ok(done.matched_count == 1)
+    }
+
+    /// A write that changes nothing is acknowledged when a majority has all that was written before.
+    async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
+        let version = to_integer(version);
+        let same = doc! { "$set": { "version": version } };
+        let write = self.sessions.update_one(doc! { "_id": key(id), "version": version }, same);
+        Ok(self.bounded(write).await?.matched_count == 1)
+    }
+
+    async fn end(&self, id: SessionId) -> Result<bool> {
+        let done = self.bounded(self.sessions.delete_one(doc! { "_id": key(id) })).await?;
+        Ok(done.deleted_count == 1)
+    }
+
+    async fn end_all(&self, filter: &SessionFilter) -> Result<u64> {
+        self.end_sessions(condition(filter)).await
+    }
+
+    async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
+        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let mut condition = condition(filter);
+        if let Some(after) = after {
+            condition.insert("_id", doc! { "$gt": key(after) });
+        }
+        let found = self.list_page(&self.sessions, condition, doc! { "_id": 1 }, page.limit);
+        found.await?.iter().map(|raw| read(raw)).collect()
+    }
+
+    /// The TTL index removes them too; this goes by the time of this server. What other processes
+    /// have left unfinished is finished by the way.
+    async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        self.finish_endings().await?;
+        let over = doc! { "expires_at": { "$lte": to_date(now) } };
+        Ok(self.end_batch(&over, Some(doc! { "expires_at": 1 }), limit).await?.ended)
+    }
+}
+
+impl MongoStore {
+    /// Whether user and client are what they were at the login, as the majority has them after the
+    /// session was added. A new name is put into the session.
+    async fn is_still_allowed(
+        &self,
+        session: &Session,
+        name_version: Option<i64>,
+        causal: &mut ClientSession,
+    ) -> Result<bool> {
+        let id = session.client_id.as_str();
+        let client = self
+            .clients
+            .find_one(doc! { "_id": id })
+            .projection(standing())
+            .read_concern(ReadConcern::majority())
+            .session(&mut *causal);
+        let client = self.bounded(client).await?;
+        let client: Option<Standing> = client.map(|raw| read_as(&raw, "client")).transpose()?;
+        if !client.is_some_and(|now| fits(&now, session.client_generation)) {
+            return Ok(false);
+        }
+        let Some(user) = &session.user else { return Ok(true) };
+        let Some(now) = self.standing_of_user(user, Some(causal)).await? else {
+            return Ok(false);
+        };
+        if now.username != user.username {
+            let before = doc! { "_id": key(session.id), "name_version": name_version };
+            let change = doc! {
+                "$set": { "username": now.username, "name_version": now.version },
+                "$inc": { "version": 1_i64 },
+            };
+            self.bounded(self.sessions.update_one(before, change)).await?;
+        }
+        Ok(true)
+    }
+
+    /// The user, if it is enabled and of the generation of the login.
+    async fn standing_of_user(
+        &self,
+        user: &SessionUser,
+        causal: Option<&mut ClientSession>,
+    ) -> Result<Option<Standing>> {
+        let mut find =
+            self.users.find_one(doc! { "_id": users::key(user.id) }).projection(standing());
+        if let Some(causal) = causal {
+            find = find.read_concern(ReadConcern::majority()).session(causal);
+        }
+        let found = self.bounded(find).await?;
+        let now: Option<Standing> = found.map(|raw| read_as(&raw, "user")).transpose()?;
+        Ok(now.filter(|now| fits(now, user.generation)))
+    }
+}
+
+/// What [`Standing`] reads.
+pub(super) fn standing() -> Document {
+    let fields = ["enabled", "deleting", "generation", "version", "username", "ending"];
+    fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()
+}
+
+fn fits(now: &Standing, generation: u64) -> bool {
+    now.enabled && !now.deleting && now.generation == to_integer(generation)
+}
+
+fn condition(filter: &SessionFilter) -> Document {
+    let mut condition = Document::new();
+    if let Some(user) = filter.user {
+        condition.insert("user_id", users::key(user));
+    }
+    if let Some(client) = &filter.client {
+        condition.insert("client_id", client.as_str());
+    }
+    condition
+}

@@ -1,0 +1,90 @@
+//! Users in MongoDB.
+
+use async_trait::async_trait;
+use mongodb::bson::{Bson, doc, oid::ObjectId};
+
+use super::documents::{Standing, UserDocument, read as read_as, to_integer, user as read};
+use super::sessions::standing;
+use super::{MongoStore, to_raw};
+use crate::domain::{PasswordHash, User, UserId};
+use crate::store::{Page, Result, Update, UserStore};
+
+const WHAT: &str = "user";
+
+pub(super) fn key(id: UserId) -> ObjectId {
+    ObjectId::from_bytes(*id.as_bytes())
+}
+
+#[async_trait]
+impl UserStore for MongoStore {
+    async fn insert(&self, user: &User) -> Result<bool> {
+        let document = to_raw(&UserDocument::of(user, None), WHAT)?;
+        if self.unless_taken(self.users.insert_one(&document)).await?.is_some() {
+            return Ok(true);
+        }
+        // The id may be that of a user whose deletion was interrupted.
+        if !self.finish_deleting_user(key(user.id)).await? {
+            return Ok(false);
+        }
+        Ok(self.unless_taken(self.users.insert_one(&document)).await?.is_some())
+    }
+
+    async fn find(&self, id: UserId) -> Result<Option<User>> {
+        let found = self.bounded(self.users.find_one(doc! { "_id": key(id) })).await?;
+        Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
+    }
+
+    async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
+        let found = self.bounded(self.users.find_one(doc! { "username": username })).await?;
+        Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<User>> {
+        let after = page.after.as_deref().unwrap_or("");
+        let filter = doc! { "username": { "$gt": after } };
+        let found = self.list_page(&self.users, filter, doc! { "username": 1 }, page.limit);
+        found.await?.iter().filter_map(|raw| read(raw).transpose()).collect()
+    }
+
+    async fn update(&self, user: &User) -> Result<Update> {
+        let version = to_integer(user.version);
+        let document = to_raw(&UserDocument::of(user, Some(version)), WHAT)?;
+        let before = doc! { "_id": key(user.id), "version": version - 1, "deleting": Bson::Null };
+        let replace = self.users.find_one_and_replace(before, &document).projection(standing());
+        let before: Standing = match self.unless_taken(replace).await? {
+            None => return Ok(Update::NameTaken),
+            Some(None) => return Ok(Update::Stale),
+            Some(Some(raw)) => read_as(&raw, WHAT)?,
+        };
+        self.end_sessions_of_user(user, &before).await?;
+        Ok(Update::Done)
+    }
+
+    async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool> {
+        let before = doc! { "_id": key(id), "password": old.encoded() };
+        let change = doc! {
+            "$set": { "password": new.encoded(), "password_imported": new.is_imported() },
+            "$inc": { "version": 1_i64 },
+        };
+        let done = self.bounded(self.users.update_one(before, change)).await?;
+        Ok(done.matched_count == 1)
+    }
+
+    async fn delete(&self, id: UserId) -> Result<bool> {
+        // Without a name it is out of the index of names, so that the name can be had again at once.
+        let change = doc! {
+            "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
+            "$unset": { "username": "", "password": "" },
+            "$inc": { "version": 1_i64, "generation": 1_i64 },
+        };
+        let before = doc! { "_id": key(id), "deleting": Bson::Null };
+        let done = self.bounded(self.users.update_one(before, change)).await?;
+        self.finish_deleting_user(key(id)).await?;
+        Ok(done.matched_count == 1)
+    }
+}

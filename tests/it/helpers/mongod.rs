@@ -1,0 +1,181 @@
+//! Real MongoDB servers: those that `tests/run.sh` has started for all tests, or else one that this
+//! process starts and that ends with it.
+
+use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use sentinel::settings::{Settings, Sources};
+use tokio::sync::OnceCell;
+
+/// A database of its own on a server.
+#[derive(Clone)]
+pub struct Target {
+    pub uri: String,
+    pub dbname: String,
+}
+
+impl Target {
+    /// A database that nothing has been written to.
+    pub fn on(uri: &str) -> Self {
+        let random: [u8; 8] = rand::random();
+        Self { uri: uri.to_owned(), dbname: format!("test_{}", hex::encode(random)) }
+    }
+
+    pub fn overrides(&self) -> Vec<(String, String)> {
+        [("store.backend", "mongodb"), ("mongo.uri", &self.uri), ("mongo.dbname", &self.dbname)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    pub fn settings(&self) -> Settings {
+        let sources = Sources { overrides: self.overrides(), ..Sources::default() };
+        Settings::load(&sources).unwrap()
+    }
+
+    /// Past the store.
+    pub async fn database(&self) -> mongodb::Database {
+        Client::with_uri_str(&self.uri).await.unwrap().database(&self.dbname)
+    }
+}
+
+/// A new database on a replica set of one.
+pub async fn replica_set() -> Target {
+    static OWN: OnceCell<Mongod> = OnceCell::const_new();
+    Target::on(&shared("MONGODB_TEST_URI", &OWN, &["--replSet", "rs0"]).await)
+}
+
+/// A new database on a server that is no member of a replica set.
+pub async fn standalone() -> Target {
+    static OWN: OnceCell<Mongod> = OnceCell::const_new();
+    Target::on(&shared("MONGODB_TEST_STANDALONE_URI", &OWN, &[]).await)
+}
+
+async fn shared(variable: &str, own: &OnceCell<Mongod>, arguments: &[&str]) -> String {
+    let uri = match std::env::var(variable) {
+        Ok(uri) => uri,
+        Err(_) => own.get_or_init(async || Mongod::start(arguments)).await.uri.clone(),
+    };
+    prepare(&uri).await;
+    uri
+}
+
+/// Makes a replica set of a server that is to be one and is not yet, and waits for its primary.
+pub async fn prepare(uri: &str) {
+    let direct =
+        if uri.contains('?') { "&directConnection=true" } else { "/?directConnection=true" };
+    let several = uri.contains(',');
+    let client = if several { uri.to_owned() } else { format!("{uri}{direct}") };
+    let client = Client::with_uri_str(client).await.unwrap();
+    let admin = client.database("admin");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let hello: Document = admin.run_command(doc! { "hello": 1 }).await.unwrap();
+        if hello.get_bool("isWritablePrimary").unwrap_or(false) {
+            return;
+        }
+        if hello.get_bool("isreplicaset").unwrap_or(false) {
+            let host = uri.trim_start_matches("mongodb://").split(['/', '?']).next().unwrap();
+            let host = host.rsplit('@').next().unwrap();
+            let set = doc! { "_id": "rs0", "members": [{ "_id": 0, "host": host }] };
+            // Another test may be doing just that.
+            let _ = admin.run_command(doc! { "replSetInitiate": set }).await;
+        }
+        assert!(Instant::now() < deadline, "{uri} has no primary: {hello}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A server that ends with this, or with this process, whatever happens to it.
+pub struct Mongod {
+    pub uri: String,
+    pub port: u16,
+    folder: PathBuf,
+    watcher: Child,
+}
+
+impl Mongod {
+    /// On a port and in a folder of its own.
+    pub fn start(arguments: &[&str]) -> Self {
+        Self::start_at(free_port(), arguments)
+    }
+
+    /// On this port, with nothing in it.
+    pub fn start_at(port: u16, arguments: &[&str]) -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("mongod-").tempdir_in(memory()).unwrap().keep();
+        let watcher = run(port, &folder, arguments);
+        Self { uri: format!("mongodb://127.0.0.1:{port}"), port, folder, watcher }
+    }
+
+    /// Kills the server and keeps what it had.
+    pub fn kill(&mut self) {
+        self.tell("keep");
+    }
+
+    /// Starts it again, after [`Self::kill`].
+    pub fn restart(&mut self, arguments: &[&str]) {
+        self.watcher = run(self.port, &self.folder, arguments);
+    }
+
+    fn tell(&mut self, word: &str) {
+        if let Some(mut stdin) = self.watcher.stdin.take() {
+            let _ = writeln!(stdin, "{word}");
+        }
+        let _ = self.watcher.wait();
+    }
+}
+
+impl Drop for Mongod {
+    fn drop(&mut self) {
+        self.tell("end");
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Runs a server that ends when the shell beside it is told so.
+fn run(port: u16, folder: &Path, arguments: &[&str]) -> Child {
+    let program =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/mongod/fiftyone/db/bin/mongod");
+    assert!(program.exists(), "there is no mongod: run tests/setup.sh, which gets it");
+    // The shell is told by its standard input, or by the end of it: that comes however this
+    // process ends.
+    let script = r#"
+        folder=$1; shift
+        "$@" > "$folder/log" 2>&1 < /dev/null &
+        read -r word
+        kill -KILL $!; wait $!
+        [ "$word" = keep ] || rm -rf "$folder"
+    "#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(folder).arg(program);
+    command.args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--oplogSize", "64"]);
+    command.args(["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "ttlMonitorSleepSecs=1"]);
+    command.args(["--setParameter", "enableTestCommands=1", "--setParameter"]);
+    command.arg("diagnosticDataCollectionEnabled=false").arg("--dbpath").arg(folder);
+    command.args(["--port", &port.to_string()]).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let watcher = command.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(Instant::now() < deadline, "mongod does not listen: {}", log());
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    watcher
+}
+
+/// What is in memory needs no disk to be durable for a test.
+fn memory() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,217 @@
+//! MongoDB away, slow, or with a majority out of reach.
+
+use std::time::{Duration, Instant};
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use sentinel::settings::{Settings, Sources};
+use sentinel::store::mongo::MongoStore;
+use sentinel::store::{StoreError, Stores};
+
+use crate::helpers::mongod::{self, Mongod, Target};
+use crate::helpers::{Answer, App, AppBuilder, send};
+use crate::store_contract::samples::{Next, session, stored_client, stored_session, stored_user};
+
+const SET: [&str; 2] = ["--replSet", "rs0"];
+
+async fn own_server() -> (Mongod, Target) {
+    let mongod = Mongod::start(&SET);
+    mongod::prepare(&mongod.uri).await;
+    let target = Target::on(&mongod.uri);
+    (mongod, target)
+}
+
+async fn admin(uri: &str) -> mongodb::Database {
+    let uri = format!("{uri}/?directConnection=true");
+    Client::with_uri_str(uri).await.unwrap().database("admin")
+}
+
+/// Gives up after a second.
+async fn impatient(target: &Target) -> Stores {
+    let mut overrides = target.overrides();
+    overrides.push(("mongo.socket_timeout_ms".to_owned(), "1000".to_owned()));
+    let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
+    MongoStore::open(&settings.mongo).await.unwrap().into_stores()
+}
+
+async fn assert_unavailable(what: &str, call: impl Future<Output = Answer>) {
+    let started = Instant::now();
+    let answer = call.await;
+    answer.assert_error(503, "temporarily_unavailable");
+    assert!(answer.headers.contains_key("retry-after"), "{what}: {answer:?}");
+    assert!(started.elapsed() < Duration::from_secs(6), "{what}: {:?}", started.elapsed());
+}
+
+async fn assert_all_unavailable(app: &App, login: &Answer) {
+    let (access, refresh) = (login.access_token(), login.refresh_token());
+    let ((), (), (), (), verified, ready, alive) = tokio::join!(
+        assert_unavailable("introspection", app.introspect(&access)),
+        assert_unavailable("login", app.login_with(&[])),
+        assert_unavailable("refresh", app.refresh(&refresh)),
+        assert_unavailable("revocation", app.revoke(&access)),
+        app.verify(&access, ""),
+        send(app.request("GET", "/readyz")),
+        send(app.request("GET", "/healthz")),
+    );
+    assert_eq!((verified.status, ready.status, alive.status), (503, 503, 200));
+}
+
+async fn wait_until_ready(app: &App) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while send(app.request("GET", "/readyz")).await.status != 200 {
+        assert!(Instant::now() < deadline, "the server does not recover");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_mongodb_answers_503_and_recovers_by_itself() {
+    let (mut mongod, target) = own_server().await;
+    let app = AppBuilder::default().mongodb(&target).spawn().await;
+    let login = app.login().await;
+    mongod.kill();
+    assert_all_unavailable(&app, &login).await;
+    mongod.restart(&SET);
+    wait_until_ready(&app).await;
+    // What was answered is there, and no token was used up.
+    assert!(app.is_active(&login.access_token()).await);
+    assert_eq!(app.refresh(&login.refresh_token()).await.status, 200);
+    app.login().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_mongodb_does_not_answer_does_not_wait_for_it() {
+    let (mongod, target) = own_server().await;
+    let app = AppBuilder::default().mongodb(&target).spawn().await;
+    let login = app.login().await;
+    let admin = admin(&mongod.uri).await;
+    let commands = ["find", "update", "insert", "delete", "ping"];
+    let slow = doc! { "failCommands": commands.to_vec(), "appName": "sentinel",
+    "blockConnection": true, "blockTimeMS": 6_000 };
+    fail(&admin, "failCommand", "alwaysOn", slow).await;
+    assert_all_unavailable(&app, &login).await;
+    admin.run_command(doc! { "configureFailPoint": "failCommand", "mode": "off" }).await.unwrap();
+    wait_until_ready(&app).await;
+    assert!(app.is_active(&login.access_token()).await);
+}
+
+async fn fail(admin: &mongodb::Database, point: &str, mode: &str, data: Document) {
+    let command = doc! { "configureFailPoint": point, "mode": mode, "data": data };
+    admin.run_command(command).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_that_could_not_be_checked_is_taken_back() {
+    let (mongod, target) = own_server().await;
+    let stores = MongoStore::open(&target.settings().mongo).await.unwrap().into_stores();
+    let alice = stored_user(&stores, "alice").await;
+    let app = stored_client(&stores).await;
+    // The first read is of the user, before the session is added; the others fail.
+    let admin = admin(&mongod.uri).await;
+    let broken = doc! { "failCommands": ["find"], "appName": "sentinel", "errorCode": 2 };
+    let skip = doc! { "configureFailPoint": "failCommand", "mode": { "skip": 1 }, "data": broken };
+    admin.run_command(skip).await.unwrap();
+    let started = session(Some(&alice), &app);
+    let answer = stores.sessions.insert(&started).await;
+    assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    admin.run_command(doc! { "configureFailPoint": "failCommand", "mode": "off" }).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while stores.sessions.find(started.id).await.unwrap().is_some() {
+        assert!(Instant::now() < deadline, "the session is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A primary whose only other member has stopped copying from it takes writes that may be lost again.
+/// They can be read; what was answered to nobody must not be answered because of that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_no_majority_has_is_not_taken_for_sure() {
+    let primary = Mongod::start(&SET);
+    let secondary = Mongod::start(&SET);
+    let host = |mongod: &Mongod| format!("127.0.0.1:{}", mongod.port);
+    let set = doc! { "_id": "rs0", "members": [
+        { "_id": 0, "host": host(&primary), "priority": 2 },
+        { "_id": 1, "host": host(&secondary), "priority": 0 },
+    ] };
+    let initiate = doc! { "replSetInitiate": set };
+    admin(&primary.uri).await.run_command(initiate).await.unwrap();
+    mongod::prepare(&primary.uri).await;
+    let target = Target::on(&format!("{}/?replicaSet=rs0", primary.uri));
+    let (stores, other) = (impatient(&target).await, impatient(&target).await);
+    let app = stored_client(&stores).await;
+    let first = stored_session(&stores, None, &app).await;
+
+    let follower = admin(&secondary.uri).await;
+    fail(&follower, "stopReplProducer", "alwaysOn", doc! {}).await;
+    let second = first.next();
+    let written = stores.sessions.replace(&second).await;
+    assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
+    assert_eq!(other.sessions.find(first.id).await.unwrap(), Some(second.clone()));
+    let sure = other.sessions.settle(second.id, second.version).await;
+    assert!(matches!(sure, Err(StoreError::Unavailable(_))), "{sure:?}");
+    let ended = other.sessions.end(session(None, &app).id).await;
+    assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
+
+    follower
+        .run_command(doc! { "configureFailPoint": "stopReplProducer", "mode": "off" })
+        .await
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !other.sessions.settle(second.id, second.version).await.unwrap_or(false) {
+        assert!(Instant::now() < deadline, "the write is never sure");
+    }
+}
+
+/// A chain of refreshes goes on while the primary is killed and another one takes its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_is_killed_takes_no_answered_token_with_it() {
+    let mut servers: Vec<Mongod> = (0..3).map(|_| Mongod::start(&SET)).collect();
+    let member = |(id, mongod): (usize, &Mongod)| {
+        doc! { "_id": i32::try_from(id).unwrap(), "host": format!("127.0.0.1:{}", mongod.port) }
+    };
+    let members: Vec<Document> = servers.iter().enumerate().map(member).collect();
+    let set = doc! { "_id": "rs0", "members": members, "settings": {
+        "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200,
+    } };
+    admin(&servers[0].uri).await.run_command(doc! { "replSetInitiate": set }).await.unwrap();
+    let hosts: Vec<String> = servers.iter().map(|m| format!("127.0.0.1:{}", m.port)).collect();
+    let target = Target::on(&format!("mongodb://{}/?replicaSet=rs0", hosts.join(",")));
+    // Waits for the new set to have a primary, and the members to have what it has.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let app = AppBuilder::default().mongodb(&target).spawn().await;
+    let other = app.login().await;
+    assert_eq!(app.revoke(&other.access_token()).await.status, 200);
+
+    let hello: Document = Client::with_uri_str(&target.uri)
+        .await
+        .unwrap()
+        .database("admin")
+        .run_command(doc! { "hello": 1 })
+        .await
+        .unwrap();
+    let primary = hello.get_str("me").unwrap();
+    let primary = hosts.iter().position(|host| host == primary).unwrap();
+
+    let mut current = app.login().await;
+    let mut failures = 0;
+    for round in 0..60 {
+        if round == 10 {
+            servers[primary].kill();
+        }
+        // Whoever got no answer tries again with the token it has.
+        current = loop {
+            let answer = app.refresh(&current.refresh_token()).await;
+            if answer.status == 200 {
+                break answer;
+            }
+            answer.assert_error(503, "temporarily_unavailable");
+            failures += 1;
+            assert!(failures < 200, "the server does not recover");
+        };
+        let seen = app.introspect(&current.access_token()).await;
+        assert!(seen.status == 503 || seen.json()["active"] == true, "{seen:?}");
+    }
+    assert!(app.is_active(&current.access_token()).await);
+    assert!(!app.is_active(&other.access_token()).await, "a revocation was lost");
+    println!("{failures} refreshes were answered 503");
+}

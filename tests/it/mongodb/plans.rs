@@ -1,0 +1,170 @@
+//! Every look-up is covered by an index, as MongoDB's own profiler saw it carried out.
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
+use sentinel::domain::{Client, PasswordHash, Session, Timestamp, User};
+use sentinel::store::mongo::MongoStore;
+use sentinel::store::{Page, SessionFilter, Stores};
+
+use crate::helpers::START;
+use crate::helpers::mongod::{self, Target};
+use crate::store_contract::samples::{
+    LIFETIMES, Next, session, stored_client, stored_session, stored_user,
+};
+
+/// What one command did.
+#[derive(Debug)]
+struct Seen {
+    collection: String,
+    plan: String,
+    examined: i64,
+    /// Documents that were returned, matched or deleted.
+    used: i64,
+}
+
+struct World {
+    target: Target,
+    stores: Stores,
+    users: Vec<User>,
+    clients: Vec<Client>,
+    sessions: Vec<Session>,
+}
+
+impl World {
+    /// Enough documents for a scan to show: 20 users, 4 clients, and a session of each pair.
+    async fn new() -> Self {
+        let target = mongod::standalone().await;
+        let stores = MongoStore::open(&target.settings().mongo).await.unwrap().into_stores();
+        let (mut users, mut clients, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..4 {
+            clients.push(stored_client(&stores).await);
+        }
+        for number in 0..20 {
+            let user = stored_user(&stores, &format!("user-{number:02}")).await;
+            for client in &clients {
+                sessions.push(stored_session(&stores, Some(&user), client).await);
+            }
+            users.push(user);
+        }
+        Self { target, stores, users, clients, sessions }
+    }
+
+    /// Runs `work`, and tells what the server did for it.
+    async fn watch<T>(&self, work: impl Future<Output = T>) -> Vec<Seen> {
+        let database = self.target.database().await;
+        database.run_command(doc! { "profile": 2 }).await.unwrap();
+        work.await;
+        database.run_command(doc! { "profile": 0 }).await.unwrap();
+        let profile = database.collection::<Document>("system.profile");
+        let entries: Vec<Document> = profile
+            .find(doc! { "appName": "sentinel", "planSummary": { "$exists": true } })
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap();
+        profile.drop().await.unwrap();
+        entries.iter().map(read).collect()
+    }
+
+    /// The same, where no document is looked at in vain.
+    async fn assert_direct<T>(&self, what: &str, work: impl Future<Output = T>) {
+        let seen = self.watch(work).await;
+        assert!(!seen.is_empty(), "{what} did nothing");
+        for seen in &seen {
+            assert!(!seen.plan.contains("COLLSCAN"), "{what}: {seen:?}");
+            assert!(seen.examined <= seen.used, "{what}: {seen:?}");
+        }
+    }
+}
+
+fn read(entry: &Document) -> Seen {
+    let number = |field: &str| match entry.get(field) {
+        Some(number) => number.as_i64().or(number.as_i32().map(i64::from)).unwrap(),
+        None => 0,
+    };
+    let namespace = entry.get_str("ns").unwrap();
+    Seen {
+        collection: namespace.split_once('.').unwrap().1.to_owned(),
+        plan: entry.get_str("planSummary").unwrap().to_owned(),
+        examined: number("docsExamined"),
+        used: ["nreturned", "nMatched", "ndeleted"].into_iter().map(number).max().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn finding_reads_the_document_that_is_wanted_and_no_other() {
+    let world = World::new().await;
+    let World { stores, users, clients, sessions, .. } = &world;
+    let (user, client, one) = (&users[7], &clients[2], &sessions[30]);
+    world.assert_direct("user by id", stores.users.find(user.id)).await;
+    world.assert_direct("user by name", stores.users.find_by_name(&user.username)).await;
+    world.assert_direct("nobody", stores.users.find_by_name("nobody")).await;
+    world.assert_direct("client by id", stores.clients.find(&client.id)).await;
+    world.assert_direct("session by id", stores.sessions.find(one.id)).await;
+    world.assert_direct("session for a caller", stores.sessions.find_for(one.id, client)).await;
+    let none = session(None, client).id;
+    world.assert_direct("no session", stores.sessions.find(none)).await;
+    world.assert_direct("login", stores.sessions.insert(&session(Some(user), client))).await;
+    world.assert_direct("refresh", stores.sessions.replace(&one.next())).await;
+    world.assert_direct("settle", stores.sessions.settle(one.id, one.version + 1)).await;
+    world.assert_direct("end", stores.sessions.end(one.id)).await;
+    let new = PasswordHash::own("$argon2id$new".to_owned());
+    let upgrade = stores.users.upgrade_password(user.id, &user.password, &new);
+    world.assert_direct("upgrade", upgrade).await;
+}
+
+#[tokio::test]
+async fn a_page_reads_the_documents_on_it_and_no_others() {
+    let world = World::new().await;
+    let World { stores, users, clients, sessions, .. } = &world;
+    let after = |key: String| Page { after: Some(key), limit: 3 };
+    let middle = after(users[9].username.clone());
+    for page in [Page::first(3), middle] {
+        world.assert_direct("users", stores.users.list(&page)).await;
+    }
+    for page in [Page::first(3), after(clients[1].id.to_string())] {
+        world.assert_direct("clients", stores.clients.list(&page)).await;
+    }
+    let everybody = SessionFilter::default();
+    let of_user = SessionFilter { user: Some(users[3].id), client: None };
+    let of_client = SessionFilter { user: None, client: Some(clients[1].id.clone()) };
+    for filter in [everybody, of_user, of_client] {
+        for page in [Page::first(3), after(sessions[40].id.to_string())] {
+            let list = stores.sessions.list(&filter, &page);
+            world.assert_direct(&format!("sessions {filter:?}"), list).await;
+        }
+    }
+    // A user has few sessions, so those of one client are picked out of them.
+    let both = SessionFilter { user: Some(users[3].id), client: Some(clients[1].id.clone()) };
+    let seen = world.watch(stores.sessions.list(&both, &Page::first(3))).await;
+    assert_eq!(seen.len(), 1);
+    assert!(seen[0].plan.contains("user_id") && seen[0].examined <= 4, "{seen:?}");
+}
+
+#[tokio::test]
+async fn ending_and_purging_read_what_they_remove_and_nothing_else() {
+    let world = World::new().await;
+    let World { stores, users, clients, .. } = &world;
+    let changed = User { generation: 1, ..users[3].next() };
+    world.assert_direct("new generation", stores.users.update(&changed)).await;
+    let renamed = User { username: "renamed".to_owned(), ..users[4].next() };
+    world.assert_direct("new name", stores.users.update(&renamed)).await;
+    let disabled = Client { generation: 1, enabled: false, ..clients[0].next() };
+    world.assert_direct("disabling of a client", stores.clients.update(&disabled)).await;
+    // It has as many sessions as there are, and none of them is looked at.
+    let other_name = Client { name: "other".to_owned(), ..clients[3].next() };
+    world.assert_direct("update of a client", stores.clients.update(&other_name)).await;
+    world.assert_direct("deletion of a user", stores.users.delete(users[5].id)).await;
+    world.assert_direct("deletion of a client", stores.clients.delete(&clients[1].id)).await;
+    let of_client = SessionFilter { user: None, client: Some(clients[2].id.clone()) };
+    world.assert_direct("end of all", stores.sessions.end_all(&of_client)).await;
+    // The marks of unfinished endings are looked for by the way: there are none.
+    world.assert_direct("nothing to purge", stores.sessions.purge(START, 5)).await;
+    let over = Timestamp::from_millis(START.plus(LIFETIMES.session).as_millis());
+    world.assert_direct("purge", stores.sessions.purge(over, 5)).await;
+    let seen = world.watch(stores.sessions.purge(over, 5)).await;
+    let marks = seen.iter().filter(|seen| seen.plan.contains("ending"));
+    assert_eq!(marks.count(), 2, "{seen:?}");
+    assert!(seen.iter().any(|seen| seen.collection == "sentinel_sessions" && seen.used == 5));
+}

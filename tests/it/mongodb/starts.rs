@@ -1,0 +1,118 @@
+//! What a start finds in the database, and makes of it.
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
+use mongodb::options::IndexOptions;
+use mongodb::{Client, IndexModel};
+use sentinel::store::StoreError;
+use sentinel::store::mongo::MongoStore;
+
+use crate::helpers::mongod::{self, Mongod, Target};
+use crate::store_contract::samples::{stored_client, stored_session, stored_user};
+
+async fn open(target: &Target) -> Result<MongoStore, StoreError> {
+    MongoStore::open(&target.settings().mongo).await
+}
+
+async fn refused(target: &Target) -> String {
+    let Err(StoreError::Unusable(sentence)) = open(target).await else {
+        panic!("the store was opened");
+    };
+    sentence
+}
+
+async fn indexes(target: &Target, collection: &str) -> Vec<String> {
+    let database = target.database().await;
+    let mut names = database.collection::<Document>(collection).list_index_names().await.unwrap();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn indexes_are_made_also_over_data_that_is_there() {
+    let target = mongod::replica_set().await;
+    let stores = open(&target).await.unwrap().into_stores();
+    let alice = stored_user(&stores, "alice").await;
+    let app = stored_client(&stores).await;
+    let session = stored_session(&stores, Some(&alice), &app).await;
+    let database = target.database().await;
+    let collections = [
+        ("sentinel_users", &["_id_", "ending", "username"][..]),
+        ("sentinel_clients", &["_id_", "ending"]),
+        ("sentinel_sessions", &["_id_", "client", "expiry", "user"]),
+    ];
+    for (name, wanted) in collections {
+        assert_eq!(indexes(&target, name).await, wanted);
+        database.collection::<Document>(name).drop_indexes().await.unwrap();
+        assert_eq!(indexes(&target, name).await, ["_id_"]);
+    }
+    let stores = open(&target).await.unwrap().into_stores();
+    for (name, wanted) in collections {
+        assert_eq!(indexes(&target, name).await, wanted);
+    }
+    assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
+    // Once more, with all of them there.
+    open(&target).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_users_of_one_name_stop_the_start_with_a_sentence() {
+    let target = mongod::replica_set().await;
+    let users = target.database().await.collection::<Document>("sentinel_users");
+    users.insert_many([doc! { "username": "alice" }, doc! { "username": "alice" }]).await.unwrap();
+    let said = refused(&target).await;
+    assert!(said.contains("sentinel_users") && said.contains("same user name"), "{said}");
+    assert!(said.contains("alice"), "{said}");
+}
+
+#[tokio::test]
+async fn an_index_that_is_not_as_it_has_to_be_stops_the_start_with_a_sentence() {
+    let target = mongod::replica_set().await;
+    let sessions = target.database().await.collection::<Document>("sentinel_sessions");
+    let never = IndexOptions::builder().name("expiry".to_owned()).build();
+    let index = IndexModel::builder().keys(doc! { "expires_at": 1 }).options(never).build();
+    sessions.create_index(index).await.unwrap();
+    let said = refused(&target).await;
+    assert!(said.contains("sentinel_sessions") && said.contains("drop it"), "{said}");
+    sessions.drop_index("expiry").await.unwrap();
+    open(&target).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_collections_of_flask_sentinel_are_left_alone() {
+    let target = mongod::replica_set().await;
+    let database = target.database().await;
+    for name in ["users", "clients", "tokens"] {
+        let theirs = doc! { "_id": name, "username": "alice", "client_id": "x" };
+        database.collection(name).insert_one(theirs).await.unwrap();
+    }
+    let stores = open(&target).await.unwrap().into_stores();
+    let alice = stored_user(&stores, "alice").await;
+    assert!(stores.users.delete(alice.id).await.unwrap());
+    stores.sessions.end_all(&sentinel::store::SessionFilter::default()).await.unwrap();
+    for name in ["users", "clients", "tokens"] {
+        let found: Vec<Document> =
+            database.collection(name).find(doc! {}).await.unwrap().try_collect().await.unwrap();
+        assert_eq!(found, [doc! { "_id": name, "username": "alice", "client_id": "x" }]);
+        assert_eq!(indexes(&target, name).await, ["_id_"]);
+    }
+}
+
+/// It would be read from when it is no longer the primary, and a revoked token be alive there.
+#[tokio::test]
+async fn a_direct_connection_to_one_of_several_members_is_refused() {
+    let mongod = Mongod::start(&["--replSet", "rs0"]);
+    mongod::prepare(&mongod.uri).await;
+    let direct = format!("{}/?directConnection=true", mongod.uri);
+    // A set of one has nobody else who could become the primary.
+    open(&Target::on(&direct)).await.unwrap();
+    let admin = Client::with_uri_str(&direct).await.unwrap().database("admin");
+    let set = doc! { "_id": "rs0", "version": 2, "members": [
+        { "_id": 0, "host": mongod.uri.trim_start_matches("mongodb://") },
+        { "_id": 1, "host": "127.0.0.1:1", "priority": 0, "votes": 0 },
+    ] };
+    admin.run_command(doc! { "replSetReconfig": set, "force": true }).await.unwrap();
+    let said = refused(&Target::on(&direct)).await;
+    assert!(said.contains("directConnection"), "{said}");
+    open(&Target::on(&mongod.uri)).await.unwrap();
+}
