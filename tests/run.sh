@@ -31,6 +31,10 @@ trap 'stop; exit 143' TERM HUP
 start() {
     name=$1
     shift
+    if [ ! -x "$mongod" ]; then
+        echo "tests/run.sh: there is no mongod; tests/setup.sh gets it" >&2
+        exit 1
+    fi
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     mkdir "$folder/$name"
     # shellcheck disable=SC2086 # a command with its arguments, or nothing
@@ -41,10 +45,6 @@ start() {
     servers="$servers $!"
 }
 
-if [ ! -x "$mongod" ]; then
-    echo "tests/run.sh: there is no mongod; tests/setup.sh gets it" >&2
-    exit 1
-fi
 # The first test makes it a replica set.
 if [ -z "${MONGODB_TEST_URI:-}" ]; then
     start replica-set --replSet rs0

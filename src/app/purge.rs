@@ -17,7 +17,7 @@ const PURGE_BATCH: u32 = 500;
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Sessions read at a time by that.
 const SWEEP_BATCH: u32 = 100;
-/// Between two such batches, so that reading millions takes a hundredth of a core.
+/// Between two such batches, so that reading millions does not take a core from those who ask.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
 
 /// Removes expired sessions in the background for as long as it is kept.

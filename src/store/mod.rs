@@ -173,6 +173,19 @@ pub struct Stores {
     pub health: Arc<dyn Health>,
 }
 
+impl Stores {
+    /// One store for everything.
+    pub fn of<S: UserStore + ClientStore + SessionStore + Health + 'static>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self {
+            users: Arc::<S>::clone(&store),
+            clients: Arc::<S>::clone(&store),
+            sessions: Arc::<S>::clone(&store),
+            health: store,
+        }
+    }
+}
+
 /// Tells whether a store can be reached.
 #[async_trait]
 pub trait Health: Send + Sync {

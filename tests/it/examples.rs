@@ -1,6 +1,7 @@
 //! The examples, as they are, with the programs that they are for.
 
 mod flask;
+mod front;
 mod nginx;
 mod node;
 mod resource_server;

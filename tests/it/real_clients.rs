@@ -1,8 +1,6 @@
 //! Clients that other people wrote: each logs in, refreshes, has its tokens introspected, and
 //! revokes them. What each library does and does not do stands at the top of its script.
 
-use std::net::TcpListener;
-
 use oauth2::basic::{BasicClient, BasicErrorResponseType};
 use oauth2::{
     AccessToken, ClientId, ClientSecret, HttpRequest, HttpResponse, IntrospectionUrl, RefreshToken,
@@ -10,13 +8,13 @@ use oauth2::{
     StandardRevocableToken, TokenIntrospectionResponse, TokenResponse, TokenUrl,
 };
 
-use crate::helpers::{App, AppBuilder, PASSWORD, Script};
+use crate::helpers::{App, AppBuilder, PASSWORD, Script, free_port};
 
 /// A server that knows its own address, which its metadata needs.
 async fn spawn() -> App {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = format!("127.0.0.1:{}", free_port());
     let app = AppBuilder::default()
-        .set("server.bind", &free.to_string())
+        .set("server.bind", &free)
         .set("server.public_url", &format!("http://{free}"))
         .spawn()
         .await;

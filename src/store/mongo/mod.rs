@@ -79,13 +79,7 @@ impl MongoStore {
 
     /// This store as all three, for the server.
     pub fn into_stores(self) -> Stores {
-        let store = Arc::new(self);
-        Stores {
-            users: Arc::<Self>::clone(&store),
-            clients: Arc::<Self>::clone(&store),
-            sessions: Arc::<Self>::clone(&store),
-            health: store,
-        }
+        Stores::of(self)
     }
 
     /// What the server says of itself; the first call that reaches it.

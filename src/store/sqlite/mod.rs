@@ -66,13 +66,7 @@ impl SqliteStore {
 
     /// This store as all three, for the server.
     pub fn into_stores(self) -> Stores {
-        let store = Arc::new(self);
-        Stores {
-            users: Arc::<Self>::clone(&store),
-            clients: Arc::<Self>::clone(&store),
-            sessions: Arc::<Self>::clone(&store),
-            health: store,
-        }
+        Stores::of(self)
     }
 
     /// Runs `work` in a batch of the writer; when this returns, it is on disk.

@@ -48,29 +48,12 @@ const MIGRATIONS: [&str; 2] = [
         version INTEGER NOT NULL,
         created_at INTEGER NOT NULL,
         updated_at INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE sessions (
-        id BLOB NOT NULL PRIMARY KEY,
-        version INTEGER NOT NULL,
-        user_id BLOB,
-        username TEXT,
-        user_generation INTEGER,
-        client_id TEXT NOT NULL,
-        client_generation INTEGER NOT NULL,
-        scope TEXT NOT NULL,
-        created_at INTEGER NOT NULL,
-        ends_at INTEGER NOT NULL,
-        expires_at INTEGER NOT NULL,
-        tokens BLOB NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX sessions_by_user ON sessions (user_id) WHERE user_id IS NOT NULL;
-    CREATE INDEX sessions_by_client ON sessions (client_id);
-    CREATE INDEX sessions_by_expiry ON sessions (expires_at);",
+    ) STRICT, WITHOUT ROWID;",
     // A session's key is the first eight bytes of its id: as a rowid it makes a tree of a quarter of
     // the pages that a look-up in millions of rows reads otherwise, since rows are in the leaves only.
-    // `expires_at` is when the last of its tokens is over. Version 1 was never released: what it held of
-    // sessions is not carried over.
-    "DROP TABLE sessions;
+    // `expires_at` is when the last of its tokens is over. Version 1 had another such table; it was never
+    // released, and its sessions are not carried over.
+    "DROP TABLE IF EXISTS sessions;
     CREATE TABLE sessions (
         key INTEGER NOT NULL PRIMARY KEY,
         id BLOB NOT NULL,

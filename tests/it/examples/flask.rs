@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use super::resource_server::{self, command, example};
-use crate::helpers::installed;
+use super::resource_server::{self, example};
+use crate::helpers::{command, installed};
 
 fn flask(port: u16) -> Command {
     let mut flask = command(installed(".cache/python", "bin/python"));

@@ -1,143 +1,10 @@
 //! `examples/nginx`, with both of its settings files.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::{App as Service, HttpRequest, HttpResponse, HttpServer, web};
-use tempfile::TempDir;
-
-use super::resource_server::{command, example};
-use crate::helpers::{Answer, App, AppBuilder, External, Silent, free_port, send, spawn_app};
-
-/// An API behind nginx: answers with what it was sent, and counts.
-struct Api {
-    port: u16,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Api {
-    fn start() -> Self {
-        let calls = Arc::new(AtomicUsize::new(0));
-        let counter = web::Data::from(Arc::clone(&calls));
-        let server = HttpServer::new(move || {
-            Service::new().app_data(counter.clone()).default_service(web::to(echo))
-        });
-        let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
-        let port = server.addrs()[0].port();
-        tokio::spawn(server.run());
-        Self { port, calls }
-    }
-
-    fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
-    }
-}
-
-async fn echo(
-    request: HttpRequest,
-    body: web::Bytes,
-    calls: web::Data<AtomicUsize>,
-) -> HttpResponse {
-    calls.fetch_add(1, Ordering::SeqCst);
-    if let Some(status) = request.path().strip_prefix("/api/status/") {
-        let status = status.parse::<u16>().unwrap().try_into().unwrap();
-        return HttpResponse::build(status).body("the API's own");
-    }
-    let headers: Vec<_> = request
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or("?")))
-        .collect();
-    HttpResponse::Ok().json(serde_json::json!({
-        "method": request.method().as_str(),
-        "uri": request.uri().to_string(),
-        "headers": headers,
-        "body": String::from_utf8_lossy(&body),
-    }))
-}
-
-/// nginx between clients, Sentinel and an API.
-struct Front {
-    nginx: External,
-    api: Api,
-    http: reqwest::Client,
-    _folder: TempDir,
-}
-
-const FILES: [&str; 6] = [
-    "guard.conf",
-    "nginx-cached.conf",
-    "nginx.conf",
-    "server.conf",
-    "to-sentinel.conf",
-    "verify.conf",
-];
-
-impl Front {
-    fn start(file: &str, sentinel: &str) -> Self {
-        let api = Api::start();
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-        let ports = [("8080", port.to_string()), ("8081", api.port.to_string())];
-        for name in FILES {
-            let mut text = std::fs::read_to_string(example("nginx").join(name)).unwrap();
-            for (old, new) in &ports {
-                text = text.replace(&format!("127.0.0.1:{old}"), &format!("127.0.0.1:{new}"));
-            }
-            text = text.replace("127.0.0.1:5000", sentinel.trim_start_matches("http://"));
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
-        // The API of this test stands in its place.
-        std::fs::write(folder.path().join("sample-api.conf"), "").unwrap();
-        let nginx =
-            External::start(nginx(folder.path(), &folder.path().join(file)), port, folder.path());
-        Self { nginx, api, http: reqwest::Client::new(), _folder: folder }
-    }
-
-    fn of(file: &str, app: &App) -> Self {
-        Self::start(file, &app.url)
-    }
-
-    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method.parse().unwrap(), format!("{}{path}", self.nginx.url))
-    }
-
-    async fn get(&self, path: &str, token: &str) -> Answer {
-        send(self.request("GET", path).bearer_auth(token)).await
-    }
-
-    /// The API was not called, and the caller is told to come back.
-    async fn assert_unavailable(&self, token: &str) {
-        let before = self.api.calls();
-        let answer = self.get("/api/x", token).await;
-        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")), "{answer:?}");
-        assert_eq!(answer.text_of("error"), "temporarily_unavailable");
-        assert_eq!(self.api.calls(), before);
-    }
-}
-
-fn nginx(prefix: &Path, file: &Path) -> std::process::Command {
-    let mut nginx = command("nginx");
-    let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-    // Root's nginx would serve as somebody who may not enter the folder.
-    let root = rustix::process::geteuid().is_root();
-    let global = if root { "daemon off; user root;" } else { "daemon off;" };
-    nginx.env("PATH", path).arg("-p").arg(prefix).arg("-c").arg(file).args(["-g", global]);
-    nginx
-}
-
-/// The values of a header that the API was sent.
-fn received(answer: &Answer, name: &str) -> Vec<String> {
-    let json = answer.json();
-    let headers = json["headers"].as_array().unwrap().iter();
-    let values = headers.filter(|header| header[0] == name);
-    values.map(|header| header[1].as_str().unwrap().to_owned()).collect()
-}
-
-fn challenge(answer: &Answer) -> (u16, &str) {
-    (answer.status, answer.header("www-authenticate").unwrap_or_default())
-}
+use super::front::{Front, copy, nginx, received};
+use crate::helpers::{AppBuilder, External, Silent, free_port, send, spawn_app};
 
 const BOTH: [&str; 2] = ["nginx.conf", "nginx-cached.conf"];
 
@@ -198,14 +65,14 @@ async fn refusals_reach_the_client_and_not_the_api() {
         assert!(none.starts_with("Bearer") && !none.contains("error"), "{none}");
         for bad in ["x", "", tokens.refresh_token().as_str()] {
             let answer = front.get("/api/x", bad).await;
-            let (status, challenge) = challenge(&answer);
+            let (status, challenge) = answer.challenge();
             assert!(status == 401 && challenge.contains("error=\"invalid_token\""), "{answer:?}");
         }
         // Let through where it is enough, and so in the cache: that opens nothing else.
         assert_eq!(front.get("/api/x", &tokens.access_token()).await.status, 200);
         let before = front.api.calls();
         let answer = front.get("/api/admin/x", &tokens.access_token()).await;
-        let (status, challenge) = challenge(&answer);
+        let (status, challenge) = answer.challenge();
         assert!(status == 403 && challenge.contains("error=\"insufficient_scope\""), "{answer:?}");
         assert_eq!(front.api.calls(), before);
 
@@ -330,14 +197,7 @@ async fn the_sample_api_tells_what_it_was_told() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     let (folder, port, api) = (tempfile::tempdir().unwrap(), free_port(), free_port());
-    for name in FILES.iter().chain(&["sample-api.conf"]) {
-        let text = std::fs::read_to_string(example("nginx").join(name)).unwrap();
-        let text = text
-            .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
-            .replace("127.0.0.1:8081", &format!("127.0.0.1:{api}"))
-            .replace("127.0.0.1:5000", app.url.trim_start_matches("http://"));
-        std::fs::write(folder.path().join(name), text).unwrap();
-    }
+    copy(folder.path(), port, api, &app.url);
     let file = folder.path().join("nginx.conf");
     let server = External::start(nginx(folder.path(), &file), port, folder.path());
     let request = app.http.get(format!("{}/api/x", server.url)).bearer_auth(&token);

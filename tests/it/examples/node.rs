@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use super::resource_server::{self, command, example};
+use super::resource_server::{self, example};
+use crate::helpers::command;
 
 fn node(port: u16) -> Command {
     let mut node = command("node");

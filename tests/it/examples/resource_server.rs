@@ -52,10 +52,6 @@ impl Running {
     }
 }
 
-fn challenge(answer: &Answer) -> (u16, &str) {
-    (answer.status, answer.header("www-authenticate").unwrap_or_default())
-}
-
 const NO_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\"");
 const BAD_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\", error=\"invalid_token\"");
 
@@ -86,20 +82,20 @@ pub async fn refuses_what_is_no_live_access_token(program: Program) {
     let api = Running::of(program, &app);
     let tokens = app.login().await;
     for authorization in [None, Some("Basic YTpi"), Some("")] {
-        assert_eq!(challenge(&api.me(authorization).await), NO_TOKEN, "{authorization:?}");
+        assert_eq!(api.me(authorization).await.challenge(), NO_TOKEN, "{authorization:?}");
     }
     let refresh = tokens.refresh_token();
     let doubled = format!("{0}, Bearer {0}", tokens.access_token());
     for token in ["", "x", "a&token=b", "\u{fc}", refresh.as_str(), doubled.as_str()] {
-        assert_eq!(challenge(&api.with(token).await), BAD_TOKEN, "{token:?}");
+        assert_eq!(api.with(token).await.challenge(), BAD_TOKEN, "{token:?}");
     }
     // Only the header counts.
     let url = format!("{}/me?access_token={}", api.server.url, tokens.access_token());
-    assert_eq!(challenge(&send(app.http.get(url)).await), NO_TOKEN);
+    assert_eq!(send(app.http.get(url)).await.challenge(), NO_TOKEN);
 
     assert_eq!(api.with(&tokens.access_token()).await.status, 200);
     app.revoke(&tokens.access_token()).await;
-    assert_eq!(challenge(&api.with(&tokens.access_token()).await), BAD_TOKEN);
+    assert_eq!(api.with(&tokens.access_token()).await.challenge(), BAD_TOKEN);
 }
 
 pub async fn wants_the_scope(program: Program) {
@@ -109,7 +105,7 @@ pub async fn wants_the_scope(program: Program) {
     assert_eq!(api.with(&narrow).await.status, 200);
     let answer = api.add_note(&narrow, "x").await;
     let wanted = "Bearer realm=\"notes\", error=\"insufficient_scope\", scope=\"read write\"";
-    assert_eq!(challenge(&answer), (403, wanted));
+    assert_eq!(answer.challenge(), (403, wanted));
 }
 
 /// Whoever cannot ask lets nobody in, and blames nobody's token.
@@ -125,7 +121,7 @@ pub async fn lets_nobody_in_when_it_cannot_ask(program: Program) {
 
     let nobody = Running::start(program, &app, &format!("http://127.0.0.1:{}", free_port()), "x");
     unavailable(&nobody.with(&token).await);
-    assert_eq!(challenge(&nobody.me(None).await), NO_TOKEN);
+    assert_eq!(nobody.me(None).await.challenge(), NO_TOKEN);
 
     let silent = Silent::start();
     let url = format!("http://127.0.0.1:{}", silent.port());
@@ -149,11 +145,4 @@ pub async fn lets_nobody_in_when_it_cannot_ask(program: Program) {
 /// A path in the examples.
 pub fn example(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
-}
-
-/// A command with nothing of the tester's environment but where programs are.
-pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new(program);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
 }

@@ -29,6 +29,11 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// The status, and the challenge beside it or nothing.
+    pub fn challenge(&self) -> (u16, &str) {
+        (self.status, self.header("www-authenticate").unwrap_or_default())
+    }
+
     /// The member of a JSON body, as text.
     pub fn text_of(&self, member: &str) -> String {
         let json = self.json();

@@ -1,9 +1,20 @@
 //! Programs that are not ours, in the examples: started, waited for, killed.
 
+use std::ffi::OsStr;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// A command with nothing of the tester's environment, such as a proxy, but where programs are.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// What a program needs that is not there.
+pub const SETUP: &str = "run tests/setup.sh, as `make test` does";
 
 /// A program that serves on a port; killed when it is dropped.
 pub struct External {
@@ -21,9 +32,9 @@ impl External {
         let log = folder.join("output");
         let output = std::fs::File::create(&log).unwrap();
         command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
-        let child = command.spawn().unwrap_or_else(|error| {
-            panic!("{}: {error}; run tests/setup.sh, as `make test` does", program.display())
-        });
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}; {SETUP}", program.display()));
         let mut external = Self { child, url: format!("http://127.0.0.1:{port}"), log };
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +12,8 @@ use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use sentinel::settings::{Settings, Sources};
 use tokio::sync::OnceCell;
+
+use super::free_port;
 
 /// A database of its own on a server.
 #[derive(Clone)]
@@ -174,8 +176,4 @@ fn run(port: u16, folder: &Path, arguments: &[&str]) -> Child {
 fn memory() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if memory.is_dir() { memory } else { std::env::temp_dir() }
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use super::external::{SETUP, command};
 use super::{App, PASSWORD};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -40,10 +41,8 @@ impl Script {
             "username": "alice",
             "password": PASSWORD,
         });
-        let mut command = Command::new(&program);
+        let mut command = Command::from(command(&program));
         command.arg(Path::new(ROOT).join("tests/clients").join(name)).arg(target.to_string());
-        // Nothing of the tester's environment, such as a proxy, but where programs are.
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.kill_on_drop(true).spawn();
@@ -57,8 +56,6 @@ impl Script {
         assert_eq!(printed.lines().last(), Some("done"), "{name}\n{printed}\n{errors}");
     }
 }
-
-const SETUP: &str = "run tests/setup.sh, as `make test` does";
 
 /// A path in a folder that `tests/setup.sh` has made to its end.
 pub fn installed(folder: &str, path: &str) -> PathBuf {

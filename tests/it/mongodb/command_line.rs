@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use crate::helpers::mongod::{self, Target};
-use crate::helpers::{Process, sentinel};
+use crate::helpers::{Process, free_port, sentinel};
 
 fn on(target: &Target, folder: &std::path::Path) -> Command {
     let mut command = sentinel(folder);
@@ -79,7 +79,7 @@ async fn dev_makes_its_demo_in_the_database() {
 #[test]
 fn a_server_that_is_not_there_is_named_without_the_password() {
     let folder = tempfile::tempdir().unwrap();
-    let port = mongod::free_port();
+    let port = free_port();
     let uri = format!("mongo.uri=mongodb://op:hunter2@127.0.0.1:{port}/oauth?authSource=admin");
     let started = Instant::now();
     let run = |arguments: &[&str]| {

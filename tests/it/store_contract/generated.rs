@@ -24,9 +24,12 @@ fn scope() -> impl Strategy<Value = Scope> {
     vec("[!#-\\[\\]-~]{1,12}", 0..6).prop_map(|tokens| tokens.join(" ").parse().unwrap())
 }
 
-/// From 2100 on, as [`crate::helpers::START`] says.
 fn moment() -> impl Strategy<Value = Timestamp> {
-    (4_102_444_800_000i64..253_402_300_800_000).prop_map(Timestamp::from_millis)
+    moment_from(0)
+}
+
+fn moment_from(earliest: i64) -> impl Strategy<Value = Timestamp> {
+    (earliest..253_402_300_800_000).prop_map(Timestamp::from_millis)
 }
 
 fn counter() -> impl Strategy<Value = u64> {
@@ -78,9 +81,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn access_token()(
+    fn access_token(earliest: i64)(
         digest in digest(), scope in option::of(scope()), issued_at in moment(),
-        expires_at in moment(),
+        expires_at in moment_from(earliest),
     ) -> AccessToken {
         AccessToken { digest, scope, issued_at, expires_at }
     }
@@ -93,9 +96,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn chain()(
+    fn chain(earliest: i64)(
         key in any::<[u8; 16]>(), current in digest(), issued_at in moment(),
-        idle_ends_at in moment(),
+        idle_ends_at in moment_from(earliest),
         used in option::of(used()),
     ) -> RefreshChain {
         RefreshChain { key, current, issued_at, idle_ends_at, used }
@@ -104,12 +107,13 @@ prop_compose! {
 
 prop_compose! {
     /// Its user, if any, has the name of [`seed`] and its client the generation of it.
-    fn any_session()(
+    fn any_session(earliest: i64)(
         (id, version, of_client_alone) in (any::<[u8; 12]>(), counter(), any::<bool>()),
         (user, client) in (any_user(), any_client()),
-        (scope, created_at, ends_at) in (scope(), moment(), moment()),
-        access in vec(access_token(), 0..=MAX_ACCESS_TOKENS),
-        refresh in option::of(chain()),
+        (scope, created_at) in (scope(), moment_from(earliest)),
+        ends_at in moment_from(earliest),
+        access in vec(access_token(earliest), 0..=MAX_ACCESS_TOKENS),
+        refresh in option::of(chain(earliest)),
     ) -> (User, Client, Session) {
         let user = User { enabled: true, ..user };
         let client = Client { enabled: true, ..client };
@@ -185,9 +189,9 @@ async fn take_out(stores: &Stores, user: &User, client: &Client) {
 }
 
 pub(super) async fn any_session_comes_back_as_it_was_put_in(
-    Backend { stores, rounds, .. }: &Backend,
+    Backend { stores, rounds, earliest, .. }: &Backend,
 ) {
-    for_any(*rounds, any_session(), |(user, client, session)| async move {
+    for_any(*rounds, any_session(*earliest), |(user, client, session)| async move {
         put_in(stores, &user, &client, &session).await;
         assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
         take_out(stores, &user, &client).await;
@@ -195,9 +199,10 @@ pub(super) async fn any_session_comes_back_as_it_was_put_in(
 }
 
 pub(super) async fn any_session_comes_back_as_it_was_replaced(
-    Backend { stores, rounds, .. }: &Backend,
+    Backend { stores, rounds, earliest, .. }: &Backend,
 ) {
-    let values = (any_session(), vec(access_token(), 0..=MAX_ACCESS_TOKENS), option::of(chain()));
+    let access = vec(access_token(*earliest), 0..=MAX_ACCESS_TOKENS);
+    let values = (any_session(*earliest), access, option::of(chain(*earliest)));
     for_any(*rounds, values, |((user, client, session), access, refresh)| async move {
         put_in(stores, &user, &client, &session).await;
         let next = Session { access, refresh, ..session.next() };

@@ -75,8 +75,8 @@ pub(super) async fn of_many_users_of_one_name_exactly_one_is_added(backend: &Bac
 }
 
 /// Logins go on in both processes until they are refused; in their midst `end` does what ends them.
-/// Right after it there is no session of a login that was answered, and none at all when the others
-/// have been refused.
+/// Right after it, and for good, there is no session; where a login is several writes, right after it
+/// there is none that was answered, and none at all when the others have been refused.
 async fn race<F: Future<Output = ()>>(
     backend: &Backend,
     user: Option<&User>,
@@ -109,6 +109,7 @@ async fn race<F: Future<Output = ()>>(
         async move { stores.sessions.list(&filter, &Page::first(100)).await.unwrap() }
     };
     let (here, there) = (left(backend.stores.clone()).await, left(backend.other.clone()).await);
+    assert!(!backend.logins_are_one_write || (here.is_empty() && there.is_empty()), "{here:?}");
     let mut answered = HashSet::new();
     for login in logins {
         answered.extend(login.await.unwrap());
