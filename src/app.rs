@@ -71,11 +71,6 @@ impl Application {
     /// # Errors
     /// [`StartError`], one sentence for the operator.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        if settings.redis.url.is_some() {
-            return Err(StartError::Unsupported(
-                "redis.url is set, but Redis is not in this version yet",
-            ));
-        }
         let stores = connect::connect(settings).await?;
         let passwords = &settings.password;
         let pool =
@@ -84,7 +79,7 @@ impl Application {
             Provider::new(stores.clone(), pool, Arc::clone(&clock), policy::oauth_policy(settings));
         let web = Web::new(provider, policy::web_policy(settings))?;
         let (server, addresses) = listener::listen(settings, web)?;
-        let purge = Purge::start(Arc::clone(&stores.sessions), Arc::clone(&clock));
+        let purge = Purge::start(&stores, &clock);
         Ok(Self { server, addresses, admin: Admin::new(stores, clock), purge })
     }
 

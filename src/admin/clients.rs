@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{ATTEMPTS, Admin, AdminError};
+use super::{ATTEMPTS, Admin, AdminError, apart, told};
 use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
-use crate::store::{Page, Update};
+use crate::store::{Page, StoreError, Update};
 
 /// A client to be registered.
 #[derive(Clone, Debug, Default)]
@@ -124,16 +124,27 @@ impl Admin {
         id: &ClientId,
         change: &ClientChange,
     ) -> Result<Client, AdminError> {
+        let (next, untold) = self.change_client(id, change).await?;
+        told(untold, next)
+    }
+
+    /// The changed client, and perhaps that Redis could not be told.
+    async fn change_client(
+        &self,
+        id: &ClientId,
+        change: &ClientChange,
+    ) -> Result<(Client, Option<StoreError>), AdminError> {
         for _ in 0..ATTEMPTS {
             let client = self.client(id.as_str()).await?;
             let next = self.changed_client(client, change);
             check(&next)?;
-            if self.stores.clients.update(&next).await? == Update::Done {
+            let (update, untold) = apart(self.stores.clients.update(&next).await, Update::Done)?;
+            if update == Update::Done {
                 tracing::info!(
                     target: "audit", event = "client_changed", client = %id, enabled = next.enabled,
                     secret_changed = change.kind.is_some(),
                 );
-                return Ok(next);
+                return Ok((next, untold));
             }
         }
         Err(AdminError::Contended)
@@ -151,7 +162,10 @@ impl Admin {
         let secret = ClientSecret::generate();
         let kind = ClientKind::Confidential(secret.digest());
         let change = ClientChange { kind: Some(kind), ..ClientChange::default() };
-        self.edit_client(id, &change).await?;
+        // The secret cannot be shown again: it is answered in any case.
+        if let (_, Some(error)) = self.change_client(id, &change).await? {
+            tracing::warn!(client = %id, %error, "the old secret may work for a moment longer");
+        }
         Ok(secret)
     }
 
@@ -160,9 +174,10 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`], or when the store fails.
     pub async fn delete_client(&self, id: &ClientId) -> Result<(), AdminError> {
-        if self.stores.clients.delete(id).await? {
+        let (deleted, untold) = apart(self.stores.clients.delete(id).await, true)?;
+        if deleted {
             tracing::info!(target: "audit", event = "client_deleted", client = %id);
-            return Ok(());
+            return told(untold, ());
         }
         Err(not_found(id.as_str()))
     }

@@ -73,9 +73,10 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`] when there is none, or when the store fails.
     pub async fn end_session(&self, id: SessionId) -> Result<(), AdminError> {
-        if self.stores.sessions.end(id).await? {
+        let (ended, untold) = apart(self.stores.sessions.end(id).await, true)?;
+        if ended {
             tracing::info!(target: "audit", event = "session_ended", session = %id);
-            return Ok(());
+            return told(untold, ());
         }
         Err(AdminError::NotFound { what: "session", name: id.to_string() })
     }
@@ -85,12 +86,25 @@ impl Admin {
     /// # Errors
     /// When the store fails.
     pub async fn end_sessions(&self, filter: &SessionFilter) -> Result<u64, AdminError> {
-        let ended = self.stores.sessions.end_all(filter).await?;
+        let (ended, untold) = apart(self.stores.sessions.end_all(filter).await.map(Some), None)?;
         tracing::info!(
             target: "audit", event = "sessions_ended", ended,
             user = filter.user.map(|id| id.to_string()),
             client = filter.client.as_ref().map(ToString::to_string),
         );
-        Ok(ended)
+        told(untold, ended.unwrap_or_default())
     }
+}
+
+/// What a store did, apart from that it could not tell Redis of it.
+fn apart<T>(result: Result<T, StoreError>, done: T) -> Result<(T, Option<StoreError>), StoreError> {
+    match result {
+        Err(error @ StoreError::Untold(_)) => Ok((done, Some(error))),
+        result => Ok((result?, None)),
+    }
+}
+
+/// It is done; the operator is to know if Redis has not been told.
+fn told<T>(untold: Option<StoreError>, done: T) -> Result<T, AdminError> {
+    untold.map_or(Ok(done), |error| Err(error.into()))
 }

@@ -1,6 +1,6 @@
 //! Operations on users.
 
-use super::{ATTEMPTS, Admin, AdminError};
+use super::{ATTEMPTS, Admin, AdminError, apart, told};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
 use crate::store::{Page, Update};
 
@@ -92,14 +92,15 @@ impl Admin {
             let user = self.stores.users.find(id).await?;
             let user = user.ok_or_else(|| not_found(&id.to_string()))?;
             let next = self.changed(&user, change);
-            match self.stores.users.update(&next).await? {
+            let (update, untold) = apart(self.stores.users.update(&next).await, Update::Done)?;
+            match update {
                 Update::Done => {
                     tracing::info!(
                         target: "audit", event = "user_changed", user = %id,
                         username = next.username, enabled = next.enabled,
                         password_changed = change.password.is_some(),
                     );
-                    return Ok(next);
+                    return told(untold, next);
                 }
                 Update::NameTaken => return Err(AdminError::NameTaken(next.username)),
                 Update::Stale => {}
@@ -113,9 +114,10 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`], or when the store fails.
     pub async fn delete_user(&self, id: UserId) -> Result<(), AdminError> {
-        if self.stores.users.delete(id).await? {
+        let (deleted, untold) = apart(self.stores.users.delete(id).await, true)?;
+        if deleted {
             tracing::info!(target: "audit", event = "user_deleted", user = %id);
-            return Ok(());
+            return told(untold, ());
         }
         Err(not_found(&id.to_string()))
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use tokio::time::MissedTickBehavior;
 
 use crate::domain::Clock;
-use crate::store::{Page, SessionFilter, SessionStore, StoreError};
+use crate::store::{Page, SessionFilter, SessionStore, StoreError, Stores};
 
 /// How often expired sessions are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -15,6 +16,8 @@ const PURGE_BATCH: u32 = 500;
 /// How often expired access tokens of sessions that go on are removed: all sessions have to be read for
 /// it, and what is left of such a token is a digest.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How often it is looked whether Redis has still to be told of something.
+const CATCH_UP_EVERY: Duration = Duration::from_secs(1);
 /// Sessions read at a time by that.
 const SWEEP_BATCH: u32 = 100;
 /// Between two such batches, so that reading millions does not take a core from those who ask.
@@ -27,9 +30,9 @@ pub(super) struct Purge {
 }
 
 impl Purge {
-    pub(super) fn start(sessions: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn start(stores: &Stores, clock: &Arc<dyn Clock>) -> Self {
         let mut tasks = tokio::task::JoinSet::new();
-        let (store, time) = (Arc::clone(&sessions), Arc::clone(&clock));
+        let (store, time) = (Arc::clone(&stores.sessions), Arc::clone(clock));
         tasks.spawn(async move {
             let mut ticks = tokio::time::interval(PURGE_EVERY);
             loop {
@@ -37,6 +40,19 @@ impl Purge {
                 purge(&*store, &*time).await;
             }
         });
+        if let Some(publisher) = stores.publisher.clone() {
+            tasks.spawn(async move {
+                let mut ticks = tokio::time::interval(CATCH_UP_EVERY);
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                loop {
+                    ticks.tick().await;
+                    if let Err(error) = publisher.catch_up().await {
+                        tracing::warn!(%error, "not all that is lost could be taken back");
+                    }
+                }
+            });
+        }
+        let (sessions, clock) = (Arc::clone(&stores.sessions), Arc::clone(clock));
         tasks.spawn(async move {
             let mut ticks = tokio::time::interval(SWEEP_EVERY);
             loop {

@@ -181,6 +181,12 @@ impl Session {
         self.keeping(|token| now < token.expires_at)
     }
 
+    /// Whether `next`, a later version, is without an access token of this one that is alive.
+    pub fn loses_in(&self, next: &Self, now: Timestamp) -> bool {
+        let alive = self.access.iter().filter(|token| now < token.expires_at);
+        alive.into_iter().any(|token| next.live_access(&token.digest, now).is_none())
+    }
+
     /// The session with only some of its access tokens; `None` when that is all of them.
     fn keeping(&self, keep: impl Fn(&AccessToken) -> bool) -> Option<Self> {
         if self.access.iter().all(&keep) {

@@ -2,7 +2,7 @@
 
 use super::{Error, Provider, Request};
 use crate::domain::{
-    AccessToken, ClientId, Scope, Session, SessionUser, Timestamp, Token, TokenKind,
+    AccessToken, ClientId, Digest, Scope, Session, SessionUser, Timestamp, Token, TokenKind,
 };
 use crate::store::Seen;
 
@@ -64,7 +64,9 @@ impl Provider {
         let Some(caller) = self.recall_confidential(request) else { return Ok(None) };
         let token = request.params.get("token").and_then(Token::parse);
         let (true, Some(token)) = (caller.introspection, token) else { return Ok(None) };
-        match self.stores.sessions.find_for(token.session_id(), &caller).await? {
+        let access = access_digest(&token);
+        let found = self.stores.sessions.find_for(token.session_id(), access.as_ref(), &caller);
+        match found.await? {
             Seen::OtherCaller => Ok(None),
             Seen::Session(session) => {
                 let active = session.and_then(|session| self.active(*session, &token));
@@ -75,7 +77,11 @@ impl Provider {
 
     /// What is known of a token, if it is alive: one read by primary key.
     pub(super) async fn look_up(&self, token: &Token) -> Result<Option<ActiveToken>, Error> {
-        let session = self.stores.sessions.find(token.session_id()).await?;
+        let (sessions, id) = (&self.stores.sessions, token.session_id());
+        let session = match access_digest(token) {
+            Some(access) => sessions.find_access(id, &access).await?,
+            None => sessions.find(id).await?,
+        };
         Ok(session.and_then(|session| self.active(session, token)))
     }
 
@@ -94,6 +100,11 @@ impl Provider {
             }
         }
     }
+}
+
+/// What an access token is found by in its session; `None` for a refresh token.
+fn access_digest(token: &Token) -> Option<Digest> {
+    (token.kind == TokenKind::Access).then(|| token.verifier.digest())
 }
 
 impl From<Option<ActiveToken>> for Introspection {

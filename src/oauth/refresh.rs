@@ -46,17 +46,27 @@ impl Provider {
         match session.refresh(token, wanted, &lifetimes, self.now()) {
             RefreshOutcome::Rotated(next, tokens) => {
                 scope?;
-                let written = self.stores.sessions.replace(&next).await?;
-                if written {
-                    audit::refreshed(&next, request.address);
+                let written = if session.loses_in(&next, self.now()) {
+                    self.stores.sessions.replace_losing(&next).await?
+                } else {
+                    self.stores.sessions.replace(&next).await?
+                };
+                if !written {
+                    return Ok(None);
                 }
-                Ok(written.then_some(*tokens))
+                audit::refreshed(&next, request.address);
+                // If that fails, the retry gets the same pair and publishes it again.
+                self.publish(&next, &tokens).await?;
+                Ok(Some(*tokens))
             }
             RefreshOutcome::Repeated(tokens) => {
                 scope?;
                 // Nothing is written here, and the write that is repeated may be in progress still.
-                let lasts = self.stores.sessions.settle(session.id, session.version).await?;
-                Ok(lasts.then_some(*tokens))
+                if !self.stores.sessions.settle(session.id, session.version).await? {
+                    return Ok(None);
+                }
+                self.publish(&session, &tokens).await?;
+                Ok(Some(*tokens))
             }
             RefreshOutcome::Unknown => Err(Error::InvalidGrant(GrantFailure::UnknownToken)),
             RefreshOutcome::Expired => Err(Error::InvalidGrant(GrantFailure::Expired)),

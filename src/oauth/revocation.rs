@@ -37,6 +37,8 @@ impl Provider {
         request: &Request<'_>,
     ) -> Result<bool, Error> {
         let Some(session) = self.stores.sessions.find(token.session_id()).await? else {
+            // Somebody else's ending of it may not be done with, or may be lost yet: it is ended again.
+            self.stores.sessions.end(token.session_id()).await?;
             return Ok(true);
         };
         // RFC 7009 §2.1: the server "verifies whether the token was issued to the client making the
@@ -53,9 +55,9 @@ impl Provider {
                 true
             }
             TokenKind::Access => match session.without_access(&token.verifier.digest()) {
-                None => true,
+                None => self.stores.sessions.settle(session.id, session.version).await?,
                 Some(next) => {
-                    let written = self.stores.sessions.replace(&next).await?;
+                    let written = self.stores.sessions.replace_losing(&next).await?;
                     if written {
                         audit::revoked(session.id, client, "access token", request.address);
                     }

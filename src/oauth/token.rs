@@ -47,11 +47,33 @@ impl Provider {
         };
         let lifetimes = client.lifetimes(&self.policy.lifetimes);
         let (session, tokens) = Session::start(new, &lifetimes, self.now());
-        let started = self.stores.sessions.insert(&session).await?;
-        if started {
-            audit::login(&session, request.address);
+        if !self.stores.sessions.insert(&session).await? {
+            return Ok(None);
         }
-        Ok(started.then_some(tokens))
+        if let Err(error) = self.publish(&session, &tokens).await {
+            // Nobody gets its tokens.
+            if let Err(error) = self.stores.sessions.end(session.id).await {
+                tracing::debug!(session = %session.id, %error, "a session is left over");
+            }
+            return Err(error);
+        }
+        audit::login(&session, request.address);
+        Ok(Some(tokens))
+    }
+
+    /// Tells resource servers of the access token, where they are to be told: an answered token is one
+    /// that they know.
+    pub(super) async fn publish(
+        &self,
+        session: &Session,
+        tokens: &IssuedTokens,
+    ) -> Result<(), Error> {
+        match &self.stores.publisher {
+            Some(publisher) if !tokens.expires_in.is_zero() => {
+                Ok(publisher.publish(session, &tokens.access, tokens.expires_in).await?)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn may_refresh(&self, client: &Client) -> bool {

@@ -1,6 +1,7 @@
 //! From settings to stores: the only file that knows every backend.
 
 use super::mongo::MongoStore;
+use super::redis::RedisFront;
 use super::sqlite::SqliteStore;
 use super::{Result, Stores};
 use crate::settings::{Backend, Settings};
@@ -10,8 +11,27 @@ use crate::settings::{Backend, Settings};
 /// # Errors
 /// [`super::StoreError`] with a sentence for the operator.
 pub async fn connect(settings: &Settings) -> Result<Stores> {
+    let redis = settings.redis.url.is_some().then_some(&settings.redis);
     match settings.store.backend {
-        Backend::Embedded => Ok(SqliteStore::open(&settings.store.path)?.into_stores()),
-        Backend::Mongodb => Ok(MongoStore::open(&settings.mongo).await?.into_stores()),
+        Backend::Embedded => {
+            let store = SqliteStore::open(&settings.store.path)?;
+            // Nothing is faster than the file: there is no cache in front of it.
+            match redis.filter(|redis| redis.publish_tokens) {
+                None => Ok(store.into_stores()),
+                Some(redis) => {
+                    let store = store.noting_losses().await?;
+                    Ok(RedisFront::new(store, redis, false)?.into_stores())
+                }
+            }
+        }
+        Backend::Mongodb => {
+            let store = MongoStore::open(&settings.mongo).await?;
+            match redis {
+                None => Ok(store.into_stores()),
+                Some(redis) => {
+                    Ok(RedisFront::new(store.noting_losses(), redis, true)?.into_stores())
+                }
+            }
+        }
     }
 }

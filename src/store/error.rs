@@ -20,6 +20,10 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// What was asked for is done, but what was published of it, or is kept in a cache, could not be
+    /// taken back. It is tried again until it has been.
+    #[error("Redis could not be told, and will be as soon as it can be reached")]
+    Untold(#[source] Box<dyn Error + Send + Sync>),
     /// The store cannot be opened as it is.
     #[error("{0}")]
     Unusable(String),
@@ -29,6 +33,11 @@ impl StoreError {
     /// The store failed for this reason.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
+    }
+
+    /// It is done, and Redis could not be told for this reason.
+    pub fn untold(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Untold(source.into())
     }
 
     /// A record of kind `what` is damaged for this reason.

@@ -7,6 +7,7 @@
 pub mod connect;
 mod error;
 pub mod mongo;
+pub mod redis;
 mod remembered;
 pub mod sqlite;
 
@@ -16,7 +17,9 @@ use async_trait::async_trait;
 
 pub use error::StoreError;
 
-use crate::domain::{Client, ClientId, PasswordHash, Session, SessionId, Timestamp, User, UserId};
+use crate::domain::{
+    Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, Token, User, UserId,
+};
 
 /// What a look-up or a write answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -114,9 +117,22 @@ pub trait SessionStore: Send + Sync {
     /// The session with this id. One read by primary key; it waits for no writer.
     async fn find(&self, id: SessionId) -> Result<Option<Session>>;
 
+    /// The same for whoever wants to know about one of its access tokens only, the one with this
+    /// digest: the session may come without its refresh tokens.
+    async fn find_access(&self, id: SessionId, access: &Digest) -> Result<Option<Session>> {
+        let _ = access;
+        self.find(id).await
+    }
+
     /// The same for a caller that was recalled: one read sees the session, and whether `caller` is
-    /// still that client in all it holds.
-    async fn find_for(&self, id: SessionId, caller: &Client) -> Result<Seen>;
+    /// still that client in all it holds. `access` is for whoever wants to know about one access token
+    /// only, as in [`Self::find_access`].
+    async fn find_for(
+        &self,
+        id: SessionId,
+        access: Option<&Digest>,
+        caller: &Client,
+    ) -> Result<Seen>;
 
     /// Replaces version `session.version - 1`; `false`, and nothing is written, when the session has
     /// another version by now or has ended.
@@ -126,6 +142,10 @@ pub trait SessionStore: Send + Sync {
     /// may be the write of another process that is not answered yet, and can still be lost with the
     /// server that took it; whoever answers by it, and writes nothing, has to ask.
     async fn settle(&self, id: SessionId, version: u64) -> Result<bool>;
+
+    /// The same as [`Self::replace`], for a version without an access token that is alive in the version
+    /// before: the loss is noted, where losses are, in the same write.
+    async fn replace_losing(&self, session: &Session) -> Result<bool>;
 
     /// Ends a session; `false` when there was none.
     async fn end(&self, id: SessionId) -> Result<bool>;
@@ -147,6 +167,52 @@ pub enum Seen {
     Session(Option<Box<Session>>),
     /// The caller has changed, or is gone: find it again.
     OtherCaller,
+}
+
+/// Notes, with the writes that take them away, which sessions have lost access tokens and which clients
+/// have changed: what others were told of them has to be taken back, even if the process that wrote is
+/// not there to do it. A store notes losses only if it was told to.
+#[async_trait]
+pub trait Losses: Send + Sync {
+    /// Up to `limit` losses that have not been cleared.
+    async fn losses(&self, limit: u32) -> Result<Vec<Loss>>;
+
+    /// Forgets losses, unless they have been noted anew.
+    async fn clear(&self, losses: &[Loss]) -> Result<()>;
+}
+
+/// Something that others may still believe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Which noting this is.
+    pub mark: i64,
+    /// What has changed.
+    pub of: Lost,
+}
+
+/// What has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// A session has ended, has lost an access token, or has another user name.
+    Session(SessionId),
+    /// A client has changed or is gone.
+    Client(ClientId),
+}
+
+/// Tells resource servers of access tokens, so that they need not ask.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Publishes an access token of a session that the store holds, until the token expires, in
+    /// `expires_in`. If the session or the token ends meanwhile, it is taken down again.
+    async fn publish(
+        &self,
+        session: &Session,
+        token: &Token,
+        expires_in: std::time::Duration,
+    ) -> Result<()>;
+
+    /// Takes back what others, or this process, could not take back. To be called all the time.
+    async fn catch_up(&self) -> Result<()>;
 }
 
 /// What became of an update.
@@ -171,17 +237,27 @@ pub struct Stores {
     pub sessions: Arc<dyn SessionStore>,
     /// Whether the server behind them answers.
     pub health: Arc<dyn Health>,
+    /// Who is to be told of access tokens.
+    pub publisher: Option<Arc<dyn Publisher>>,
 }
 
 impl Stores {
     /// One store for everything.
     pub fn of<S: UserStore + ClientStore + SessionStore + Health + 'static>(store: S) -> Self {
-        let store = Arc::new(store);
+        Self::shared(Arc::new(store))
+    }
+
+    /// The same, for one that others hold too.
+    pub fn shared<S>(store: Arc<S>) -> Self
+    where
+        S: UserStore + ClientStore + SessionStore + Health + 'static,
+    {
         Self {
             users: Arc::<S>::clone(&store),
             clients: Arc::<S>::clone(&store),
             sessions: Arc::<S>::clone(&store),
             health: store,
+            publisher: None,
         }
     }
 }

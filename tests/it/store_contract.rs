@@ -11,7 +11,9 @@ pub(crate) mod samples;
 mod sessions;
 mod users;
 
-pub(crate) use backends::{Backend, embedded, mongodb, mongodb_standalone};
+pub(crate) use backends::{
+    Backend, embedded, embedded_with_redis, mongodb, mongodb_standalone, mongodb_with_redis,
+};
 
 /// Makes a test of every case, for one backend.
 macro_rules! hold {
@@ -88,3 +90,5 @@ macro_rules! hold {
 hold!(embedded);
 hold!(mongodb);
 hold!(mongodb_standalone);
+hold!(embedded_with_redis);
+hold!(mongodb_with_redis);

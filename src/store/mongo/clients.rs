@@ -50,6 +50,7 @@ impl ClientStore for MongoStore {
         let document = to_raw(&ClientDocument::of(client, Some(version)), WHAT)?;
         let before =
             doc! { "_id": client.id.as_str(), "version": version - 1, "deleting": Bson::Null };
+        self.note_client(&client.id).await?;
         let replace = self.clients.find_one_and_replace(before, &document).projection(standing());
         let Some(raw) = self.bounded(replace).await? else { return Ok(Update::Stale) };
         self.end_sessions_of_client(client, &read_as(&raw, WHAT)?).await?;
@@ -62,6 +63,7 @@ impl ClientStore for MongoStore {
             "$inc": { "version": 1_i64, "generation": 1_i64 },
         };
         let before = doc! { "_id": id.as_str(), "deleting": Bson::Null };
+        self.note_client(id).await?;
         let done = self.bounded(self.clients.update_one(before, change)).await?;
         self.finish_deleting_client(id.as_str()).await?;
         Ok(done.matched_count == 1)

@@ -15,7 +15,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 use mongodb::options::ReadConcern;
 
 use super::documents::{Standing, read, to_integer};
-use super::{MongoStore, indexes, sessions, users};
+use super::{MongoStore, indexes, losses, sessions, users};
 use crate::domain::{Client, User};
 use crate::store::{Result, StoreError};
 
@@ -35,7 +35,11 @@ impl MongoStore {
     pub(super) async fn end_sessions(&self, condition: Document) -> Result<u64> {
         let mut ended = 0;
         loop {
-            let batch = self.end_batch(&condition, None, BATCH).await?;
+            let batch = if self.notes_losses {
+                self.note_batch(&condition, BATCH).await?
+            } else {
+                self.remove_batch(&condition, None, BATCH).await?
+            };
             ended += batch.ended;
             if batch.found < BATCH as usize {
                 return Ok(ended);
@@ -43,15 +47,45 @@ impl MongoStore {
         }
     }
 
-    /// Ends up to `limit` sessions that fit, and still do when they are ended.
-    pub(super) async fn end_batch(
+    /// Removes up to `limit` sessions that fit, and still do when they are removed.
+    pub(super) async fn remove_batch(
         &self,
         condition: &Document,
         order: Option<Document>,
         limit: u32,
     ) -> Result<Batch> {
-        if limit == 0 {
+        let ids = self.batch(condition, order, limit).await?;
+        if ids.is_empty() {
             return Ok(Batch { found: 0, ended: 0 });
+        }
+        let (mut these, found) = (condition.clone(), ids.len());
+        these.insert("_id", doc! { "$in": ids });
+        let done = self.bounded(self.sessions.delete_many(these)).await?;
+        Ok(Batch { found, ended: done.deleted_count })
+    }
+
+    /// Ends up to `limit` sessions that fit and leaves their documents, as losses.
+    async fn note_batch(&self, condition: &Document, limit: u32) -> Result<Batch> {
+        let mut alive = condition.clone();
+        alive.insert("ended", Bson::Null);
+        let ids = self.batch(&alive, None, limit).await?;
+        if ids.is_empty() {
+            return Ok(Batch { found: 0, ended: 0 });
+        }
+        let found = ids.len();
+        alive.insert("_id", doc! { "$in": ids });
+        let done = self.bounded(self.sessions.update_many(alive, losses::ended())).await?;
+        Ok(Batch { found, ended: done.matched_count })
+    }
+
+    async fn batch(
+        &self,
+        condition: &Document,
+        order: Option<Document>,
+        limit: u32,
+    ) -> Result<Vec<ObjectId>> {
+        if limit == 0 {
+            return Ok(Vec::new());
         }
         let mut find = self.sessions.find(condition.clone());
         find = find.projection(doc! { "_id": 1 }).limit(limit.into());
@@ -62,19 +96,8 @@ impl MongoStore {
             find = find.sort(order);
         }
         let found = self.bounded(async { find.await?.try_collect::<Vec<_>>().await }).await?;
-        let ids: Vec<ObjectId> = found
-            .iter()
-            .map(|raw| raw.get_object_id("_id"))
-            .collect::<Result<_, _>>()
-            .map_err(|error| StoreError::damaged("session", error))?;
-        if ids.is_empty() {
-            return Ok(Batch { found: 0, ended: 0 });
-        }
-        let mut these = condition.clone();
-        let found = ids.len();
-        these.insert("_id", doc! { "$in": ids });
-        let done = self.bounded(self.sessions.delete_many(these)).await?;
-        Ok(Batch { found, ended: done.deleted_count })
+        let ids = found.iter().map(|raw| raw.get_object_id("_id"));
+        ids.collect::<Result<_, _>>().map_err(|error| StoreError::damaged("session", error))
     }
 
     /// Ends the sessions of earlier generations, and carries the name to those that stay, after an
@@ -178,15 +201,18 @@ impl MongoStore {
     }
 
     async fn carry_name(&self, id: ObjectId, username: &str, of_version: i64) -> Result<()> {
-        let older = doc! { "user_id": id, "name_version": { "$lt": of_version } };
+        let mut older = doc! { "user_id": id, "name_version": { "$lt": of_version } };
         let name = doc! { "$literal": username };
         // A new version where the name is another one, so that a refresh in progress decides again.
         let version = doc! { "$cond": [
             { "$eq": ["$username", name.clone()] }, "$version", { "$add": ["$version", 1_i64] },
         ] };
-        let carry = doc! { "$set": {
-            "username": name, "name_version": of_version, "version": version,
-        } };
+        let mut change = doc! { "username": name, "name_version": of_version, "version": version };
+        if self.notes_losses {
+            older.insert("ended", Bson::Null);
+            change.insert("lost", losses::mark());
+        }
+        let carry = doc! { "$set": change };
         self.bounded(self.sessions.update_many(older, vec![carry])).await.map(drop)
     }
 

@@ -30,6 +30,12 @@ fn ending() -> IndexModel {
     options(doc! { "ending": 1 }, sparse)
 }
 
+/// Of sessions whose loss others have not been told of; empty nearly always.
+fn lost() -> IndexModel {
+    let sparse = IndexOptions::builder().name("lost".to_owned()).sparse(true).build();
+    options(doc! { "lost": 1 }, sparse)
+}
+
 /// Makes all indexes. Those that are there stay as they are.
 pub(super) async fn create(store: &MongoStore) -> Result<()> {
     // A user that is being deleted has no name, and leaves it to others.
@@ -40,6 +46,7 @@ pub(super) async fn create(store: &MongoStore) -> Result<()> {
         index("user", doc! { "user_id": 1, "_id": 1 }),
         index("client", doc! { "client_id": 1, "_id": 1 }),
         options(doc! { "expires_at": 1 }, over.build()),
+        lost(),
     ];
     create_on(&store.users, of_users).await?;
     create_on(&store.clients, [ending()]).await?;

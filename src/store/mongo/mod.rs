@@ -9,6 +9,7 @@ mod clients;
 mod documents;
 mod endings;
 mod indexes;
+mod losses;
 mod options;
 mod session_document;
 mod sessions;
@@ -41,6 +42,8 @@ pub struct MongoStore {
     lists: SelectionCriteria,
     call: Duration,
     remembered: Arc<Remembered>,
+    client_losses: Collection<RawDocumentBuf>,
+    notes_losses: bool,
 }
 
 impl MongoStore {
@@ -59,10 +62,12 @@ impl MongoStore {
             users: database.collection("sentinel_users"),
             clients: database.collection("sentinel_clients"),
             sessions: database.collection("sentinel_sessions"),
+            client_losses: database.collection("sentinel_client_losses"),
             database,
             lists: options.lists,
             call: options.call,
             remembered: Arc::default(),
+            notes_losses: false,
         };
         let hello = store.hello(&options.hosts).await?;
         if direct && has_other_members(&hello) {

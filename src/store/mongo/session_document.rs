@@ -97,7 +97,11 @@ pub(super) fn tokens(session: &Session) -> Result<Document> {
         .map_err(|error| StoreError::damaged(WHAT, error))
 }
 
-pub(super) fn session(raw: &RawDocument) -> Result<Session> {
+/// The session in a document; `None` when it has ended, and only its loss is noted there.
+pub(super) fn session(raw: &RawDocument) -> Result<Option<Session>> {
+    if raw.get_bool("ended").unwrap_or(false) {
+        return Ok(None);
+    }
     let document: SessionDocument = read(raw, WHAT)?;
     let user = match (document.user_id, document.username, document.user_generation) {
         (None, ..) => None,
@@ -109,7 +113,7 @@ pub(super) fn session(raw: &RawDocument) -> Result<Session> {
         _ => return Err(StoreError::damaged(WHAT, "it has a user without name or generation")),
     };
     let tokens = document.tokens;
-    Ok(Session {
+    Ok(Some(Session {
         id: SessionId::from_bytes(document.id.bytes()),
         version: counter(tokens.version, WHAT)?,
         user,
@@ -120,7 +124,7 @@ pub(super) fn session(raw: &RawDocument) -> Result<Session> {
         ends_at: to_moment(document.ends_at),
         access: tokens.access.into_iter().map(Access::read).collect::<Result<_>>()?,
         refresh: tokens.refresh.map(Refresh::read).transpose()?,
-    })
+    }))
 }
 
 impl Tokens {

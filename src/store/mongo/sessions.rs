@@ -11,13 +11,13 @@ use mongodb::options::ReadConcern;
 
 use super::documents::{Standing, read as read_as, to_date, to_integer};
 use super::session_document::{SessionDocument, session as read, tokens};
-use super::{MongoStore, to_raw, users};
-use crate::domain::{Client, Session, SessionId, SessionUser, Timestamp};
+use super::{MongoStore, losses, to_raw, users};
+use crate::domain::{Client, Digest, Session, SessionId, SessionUser, Timestamp};
 use crate::store::{Page, Result, Seen, SessionFilter, SessionStore};
 
 const WHAT: &str = "session";
 
-fn key(id: SessionId) -> ObjectId {
+pub(super) fn key(id: SessionId) -> ObjectId {
     ObjectId::from_bytes(*id.as_bytes())
 }
 
@@ -53,10 +53,15 @@ impl SessionStore for MongoStore {
 
     async fn find(&self, id: SessionId) -> Result<Option<Session>> {
         let found = self.bounded(self.sessions.find_one(doc! { "_id": key(id) })).await?;
-        found.map(|raw| read(&raw)).transpose()
+        Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
     }
 
-    async fn find_for(&self, id: SessionId, caller: &Client) -> Result<Seen> {
+    async fn find_for(
+        &self,
+        id: SessionId,
+        _access: Option<&Digest>,
+        caller: &Client,
+    ) -> Result<Seen> {
         // Two reads at once, both of them begun after the call: the session is not older than the
         // call, nor is what is known of the caller.
         let current = self
@@ -76,11 +81,15 @@ impl SessionStore for MongoStore {
     }
 
     async fn replace(&self, session: &Session) -> Result<bool> {
-        let version = to_integer(session.version);
-        let before = doc! { "_id": key(session.id), "version": version - 1 };
-        let change = doc! { "$set": tokens(session)? };
-        let done = self.bounded(self.sessions.update_one(before, change)).await?;
-        Ok(done.matched_count == 1)
+        self.replace_with(session, tokens(session)?).await
+    }
+
+    async fn replace_losing(&self, session: &Session) -> Result<bool> {
+        let mut change = tokens(session)?;
+        if self.notes_losses {
+            change.insert("lost", losses::mark());
+        }
+        self.replace_with(session, change).await
     }
 
     /// A write that changes nothing is acknowledged when a majority has all that was written before.
@@ -92,6 +101,11 @@ impl SessionStore for MongoStore {
     }
 
     async fn end(&self, id: SessionId) -> Result<bool> {
+        if self.notes_losses {
+            let alive = doc! { "_id": key(id), "ended": Bson::Null };
+            let done = self.sessions.update_one(alive, losses::ended());
+            return Ok(self.bounded(done).await?.matched_count == 1);
+        }
         let done = self.bounded(self.sessions.delete_one(doc! { "_id": key(id) })).await?;
         Ok(done.deleted_count == 1)
     }
@@ -103,11 +117,12 @@ impl SessionStore for MongoStore {
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
         let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
         let mut condition = condition(filter);
+        condition.insert("ended", Bson::Null);
         if let Some(after) = after {
             condition.insert("_id", doc! { "$gt": key(after) });
         }
         let found = self.list_page(&self.sessions, condition, doc! { "_id": 1 }, page.limit);
-        found.await?.iter().map(|raw| read(raw)).collect()
+        found.await?.iter().filter_map(|raw| read(raw).transpose()).collect()
     }
 
     /// The TTL index removes them too; this goes by the time of this server. What other processes
@@ -115,11 +130,18 @@ impl SessionStore for MongoStore {
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.finish_endings().await?;
         let over = doc! { "expires_at": { "$lte": to_date(now) } };
-        Ok(self.end_batch(&over, Some(doc! { "expires_at": 1 }), limit).await?.ended)
+        Ok(self.remove_batch(&over, Some(doc! { "expires_at": 1 }), limit).await?.ended)
     }
 }
 
 impl MongoStore {
+    async fn replace_with(&self, session: &Session, change: Document) -> Result<bool> {
+        let version = to_integer(session.version);
+        let before = doc! { "_id": key(session.id), "version": version - 1 };
+        let done = self.sessions.update_one(before, doc! { "$set": change });
+        Ok(self.bounded(done).await?.matched_count == 1)
+    }
+
     /// Whether user and client are what they were at the login, as the majority has them after the
     /// session was added. A new name is put into the session.
     async fn is_still_allowed(

@@ -6,6 +6,7 @@
 //! processes (the command line) may open the same file at the same time.
 
 mod clients;
+mod losses;
 mod readers;
 mod schema;
 mod sessions;
@@ -40,6 +41,7 @@ pub struct SqliteStore {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
     remembered: Arc<Remembered>,
+    notes_losses: bool,
 }
 
 impl SqliteStore {
@@ -61,6 +63,7 @@ impl SqliteStore {
             writer: Arc::new(writer),
             readers: Arc::new(readers),
             remembered: Arc::default(),
+            notes_losses: false,
         })
     }
 

@@ -18,7 +18,7 @@ const APPLICATION_ID: i64 = 0x534e_544c;
 const WAL_ATTEMPTS: u32 = 100;
 
 /// Migration *n* leads from version *n* to *n + 1*. Never change one that was released.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     // Clients are found by their text: without a rowid that is one tree descent instead of two.
     "CREATE TABLE users (
         id BLOB NOT NULL PRIMARY KEY,
@@ -72,6 +72,12 @@ const MIGRATIONS: [&str; 2] = [
     CREATE INDEX sessions_by_user ON sessions (user_id) WHERE user_id IS NOT NULL;
     CREATE INDEX sessions_by_client ON sessions (client_id);
     CREATE INDEX sessions_by_expiry ON sessions (expires_at);",
+    // See `super::losses`. A number is never used again.
+    "CREATE TABLE losses (
+        number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        session BLOB UNIQUE,
+        client TEXT UNIQUE
+    ) STRICT;",
 ];
 
 /// Brings an opened file up to date.

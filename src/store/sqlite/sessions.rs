@@ -5,7 +5,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Row, params, params_from_iter};
 use serde::{Deserialize, Serialize};
 
-use super::{SqliteStore, column, counter, parsed, to_integer};
+use super::{SqliteStore, column, counter, losses, parsed, to_integer};
 use crate::domain::{
     AccessToken, Client, Digest, RefreshChain, Session, SessionId, SessionUser, Timestamp,
     UsedRefresh, UserId,
@@ -75,7 +75,12 @@ impl SessionStore for SqliteStore {
         self.find_row(FIND, params![key(id), id.as_bytes()], read)
     }
 
-    async fn find_for(&self, id: SessionId, caller: &Client) -> Result<Seen> {
+    async fn find_for(
+        &self,
+        id: SessionId,
+        _access: Option<&Digest>,
+        caller: &Client,
+    ) -> Result<Seen> {
         let wanted = params![key(id), id.as_bytes(), caller.id.as_str()];
         let seen = self.find_row(FIND_FOR, wanted, |row| {
             let current = (
@@ -94,20 +99,11 @@ impl SessionStore for SqliteStore {
     }
 
     async fn replace(&self, session: &Session) -> Result<bool> {
-        let tokens = pack(session)?;
-        let (id, version) = (session.id, to_integer(session.version));
-        let expires_at = session.expires_at().as_millis();
-        self.write(move |connection| {
-            // Only the tokens of a session ever change.
-            let mut statement = connection.prepare_cached(
-                "UPDATE sessions SET version = ?2, expires_at = ?3, tokens = ?4
-                 WHERE key = ?5 AND id = ?1 AND version = ?2 - 1",
-            )?;
-            let values = params![id.as_bytes(), version, expires_at, tokens, key(id)];
-            let rows = statement.execute(values)?;
-            Ok(rows == 1)
-        })
-        .await
+        self.replace_noting(session, false).await
+    }
+
+    async fn replace_losing(&self, session: &Session) -> Result<bool> {
+        self.replace_noting(session, true).await
     }
 
     /// Readers see what is on disk, and nothing else.
@@ -154,6 +150,29 @@ impl SessionStore for SqliteStore {
                  WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
             )?;
             statement.execute(params![now.as_millis(), limit]).map(|rows| rows as u64)
+        })
+        .await
+    }
+}
+
+impl SqliteStore {
+    async fn replace_noting(&self, session: &Session, loss: bool) -> Result<bool> {
+        let tokens = pack(session)?;
+        let (id, version) = (session.id, to_integer(session.version));
+        let expires_at = session.expires_at().as_millis();
+        let notes = loss && self.notes_losses();
+        self.write(move |connection| {
+            // Only the tokens of a session ever change.
+            let mut statement = connection.prepare_cached(
+                "UPDATE sessions SET version = ?2, expires_at = ?3, tokens = ?4
+                 WHERE key = ?5 AND id = ?1 AND version = ?2 - 1",
+            )?;
+            let values = params![id.as_bytes(), version, expires_at, tokens, key(id)];
+            let rows = statement.execute(values)?;
+            if notes && rows == 1 {
+                losses::note(connection, id)?;
+            }
+            Ok(rows == 1)
         })
         .await
     }

@@ -69,6 +69,11 @@ impl AppBuilder {
         self
     }
 
+    /// With Redis.
+    pub fn redis(self, redis: &super::redis::Redis) -> Self {
+        self.set("redis.url", &redis.url)
+    }
+
     /// With a clock that starts later.
     pub fn later(mut self, seconds: u64) -> Self {
         self.later = Duration::from_secs(seconds);

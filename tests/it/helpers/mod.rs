@@ -6,6 +6,7 @@ mod external;
 pub mod mongod;
 mod operator;
 mod process;
+pub mod redis;
 mod script;
 
 pub use answer::Answer;

@@ -29,6 +29,9 @@ impl App {
             command.arg(format!("mongo.uri={}", mongo.uri.expose_secret()));
             command.arg("--set").arg(format!("mongo.dbname={}", mongo.dbname));
         }
+        if let Some(url) = &self.settings.redis.url {
+            command.arg("--set").arg(format!("redis.url={}", url.expose_secret()));
+        }
         command.args(["--set", "password.memory_kib=64", "--set", "password.iterations=1"]);
         command.args(arguments).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -102,7 +102,9 @@ async fn finding_reads_the_document_that_is_wanted_and_no_other() {
     world.assert_direct("nobody", stores.users.find_by_name("nobody")).await;
     world.assert_direct("client by id", stores.clients.find(&client.id)).await;
     world.assert_direct("session by id", stores.sessions.find(one.id)).await;
-    world.assert_direct("session for a caller", stores.sessions.find_for(one.id, client)).await;
+    world
+        .assert_direct("session for a caller", stores.sessions.find_for(one.id, None, client))
+        .await;
     let none = session(None, client).id;
     world.assert_direct("no session", stores.sessions.find(none)).await;
     world.assert_direct("login", stores.sessions.insert(&session(Some(user), client))).await;

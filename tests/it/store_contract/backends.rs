@@ -2,12 +2,15 @@
 
 use std::any::Any;
 
+use sentinel::settings::{Settings, Sources};
 use sentinel::store::Stores;
+use sentinel::store::connect::connect;
 use sentinel::store::mongo::MongoStore;
 use sentinel::store::sqlite::SqliteStore;
 
 use crate::helpers::START;
 use crate::helpers::mongod::{self, Target};
+use crate::helpers::redis;
 
 /// A store of its own, removed when this is dropped.
 pub(crate) struct Backend {
@@ -47,6 +50,43 @@ pub(crate) async fn mongodb() -> Backend {
 /// A database on a single server, which has no majority to wait for.
 pub(crate) async fn mongodb_standalone() -> Backend {
     on_mongodb(mongod::standalone().await).await
+}
+
+/// One SQLite file, with published tokens.
+pub(crate) async fn embedded_with_redis() -> Backend {
+    let (folder, (url, redis)) = (tempfile::tempdir().unwrap(), redis::shared());
+    let path = folder.path().join("sentinel.db");
+    let settings = settings(&[("store.path", path.to_str().unwrap()), ("redis.url", &url)]);
+    Backend {
+        stores: connect(&settings).await.unwrap(),
+        other: connect(&settings).await.unwrap(),
+        rounds: 100,
+        logins_are_one_write: true,
+        earliest: 0,
+        _keep: Box::new((folder, redis)),
+    }
+}
+
+/// A database on a replica set, behind a cache and with published tokens.
+pub(crate) async fn mongodb_with_redis() -> Backend {
+    let (target, (url, redis)) = (mongod::replica_set().await, redis::shared());
+    let mut overrides = target.overrides();
+    overrides.push(("redis.url".to_owned(), url));
+    let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
+    Backend {
+        stores: connect(&settings).await.unwrap(),
+        other: connect(&settings).await.unwrap(),
+        rounds: 40,
+        logins_are_one_write: false,
+        earliest: START.as_millis(),
+        _keep: Box::new(redis),
+    }
+}
+
+fn settings(overrides: &[(&str, &str)]) -> Settings {
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let overrides = overrides.iter().map(own).collect();
+    Settings::load(&Sources { overrides, ..Sources::default() }).unwrap()
 }
 
 async fn on_mongodb(target: Target) -> Backend {

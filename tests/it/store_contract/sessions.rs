@@ -102,7 +102,8 @@ pub(super) async fn a_look_up_for_a_caller_tells_whether_the_caller_has_changed(
     let caller = stored_client(stores).await;
     let there = stored_session(stores, None, &app).await;
     let missing = session(None, &app);
-    let look = async |id, caller: &Client| stores.sessions.find_for(id, caller).await.unwrap();
+    let look =
+        async |id, caller: &Client| stores.sessions.find_for(id, None, caller).await.unwrap();
     let found = Seen::Session(Some(Box::new(there.clone())));
     assert_eq!(look(there.id, &caller).await, found);
     assert_eq!(look(missing.id, &caller).await, Seen::Session(None));

@@ -1,0 +1,175 @@
+//! The store's traits: what takes something away tells Redis of it before it answers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::RedisFront;
+use super::cache::client_key;
+use crate::domain::{
+    Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
+};
+use crate::store::{
+    ClientStore, Health, Page, Result, Seen, SessionFilter, SessionStore, Update, UserStore,
+};
+
+#[async_trait]
+impl SessionStore for RedisFront {
+    async fn insert(&self, session: &Session) -> Result<bool> {
+        self.behind.sessions.insert(session).await
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<Session>> {
+        self.behind.sessions.find(id).await
+    }
+
+    async fn find_access(&self, id: SessionId, access: &Digest) -> Result<Option<Session>> {
+        if self.caches {
+            return self.find_cached(id, access).await;
+        }
+        self.behind.sessions.find_access(id, access).await
+    }
+
+    async fn find_for(
+        &self,
+        id: SessionId,
+        access: Option<&Digest>,
+        caller: &Client,
+    ) -> Result<Seen> {
+        match access {
+            Some(access) if self.caches => self.find_cached_for(id, access, caller).await,
+            _ => self.behind.sessions.find_for(id, access, caller).await,
+        }
+    }
+
+    async fn replace(&self, session: &Session) -> Result<bool> {
+        self.behind.sessions.replace(session).await
+    }
+
+    async fn replace_losing(&self, session: &Session) -> Result<bool> {
+        let replaced = self.behind.sessions.replace_losing(session).await?;
+        if replaced {
+            self.tell_of_session(session.id).await?;
+        }
+        Ok(replaced)
+    }
+
+    /// Redis has been told of what this version has lost, too.
+    async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
+        let lasts = self.behind.sessions.settle(id, version).await?;
+        if lasts {
+            self.tell_of_session(id).await?;
+        }
+        Ok(lasts)
+    }
+
+    /// Redis is told even if there is no such session: who ended it may not have been able to.
+    async fn end(&self, id: SessionId) -> Result<bool> {
+        let ended = self.behind.sessions.end(id).await?;
+        self.tell_of_session(id).await?;
+        Ok(ended)
+    }
+
+    async fn end_all(&self, filter: &SessionFilter) -> Result<u64> {
+        let ended = self.behind.sessions.end_all(filter).await?;
+        self.tell_all().await?;
+        Ok(ended)
+    }
+
+    async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
+        self.behind.sessions.list(filter, page).await
+    }
+
+    async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        self.behind.sessions.purge(now, limit).await
+    }
+}
+
+#[async_trait]
+impl UserStore for RedisFront {
+    async fn insert(&self, user: &User) -> Result<bool> {
+        self.behind.users.insert(user).await
+    }
+
+    async fn find(&self, id: UserId) -> Result<Option<User>> {
+        self.behind.users.find(id).await
+    }
+
+    async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
+        self.behind.users.find_by_name(username).await
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<User>> {
+        self.behind.users.list(page).await
+    }
+
+    async fn update(&self, user: &User) -> Result<Update> {
+        let update = self.behind.users.update(user).await?;
+        if update == Update::Done {
+            self.tell_all().await?;
+        }
+        Ok(update)
+    }
+
+    async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool> {
+        self.behind.users.upgrade_password(id, old, new).await
+    }
+
+    async fn delete(&self, id: UserId) -> Result<bool> {
+        let deleted = self.behind.users.delete(id).await?;
+        if deleted {
+            self.tell_all().await?;
+        }
+        Ok(deleted)
+    }
+}
+
+#[async_trait]
+impl ClientStore for RedisFront {
+    async fn insert(&self, client: &Client) -> Result<bool> {
+        self.behind.clients.insert(client).await
+    }
+
+    async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
+        self.behind.clients.find(id).await
+    }
+
+    fn recall(&self, id: &ClientId) -> Option<Arc<Client>> {
+        self.behind.clients.recall(id)
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<Client>> {
+        self.behind.clients.list(page).await
+    }
+
+    async fn update(&self, client: &Client) -> Result<Update> {
+        let update = self.behind.clients.update(client).await?;
+        if update == Update::Done {
+            self.forget(&client_key(&client.id)).await?;
+            self.tell_all().await?;
+        }
+        Ok(update)
+    }
+
+    async fn delete(&self, id: &ClientId) -> Result<bool> {
+        let deleted = self.behind.clients.delete(id).await?;
+        if deleted {
+            self.forget(&client_key(id)).await?;
+            self.tell_all().await?;
+        }
+        Ok(deleted)
+    }
+}
+
+#[async_trait]
+impl Health for RedisFront {
+    /// Redis is optional: a server that does not reach it is ready.
+    async fn check(&self) -> Result<()> {
+        self.behind.health.check().await
+    }
+}

@@ -1,0 +1,74 @@
+//! Losses in SQLite: a row for each, written in the transaction of what was lost.
+//!
+//! Triggers note them, on the connection that writes and for as long as it is open: a process that is
+//! not told to note losses has no such triggers.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+
+use super::{SqliteStore, column, parsed};
+use crate::domain::SessionId;
+use crate::store::{Loss, Losses, Lost, Result};
+
+/// A session that was over anyway is no loss.
+const TRIGGERS: &str = "
+    CREATE TEMP TRIGGER session_ended AFTER DELETE ON sessions
+        WHEN OLD.expires_at > unixepoch('subsec') * 1000
+        BEGIN INSERT OR REPLACE INTO losses (session) VALUES (OLD.id); END;
+    CREATE TEMP TRIGGER session_renamed AFTER UPDATE OF username ON sessions
+        BEGIN INSERT OR REPLACE INTO losses (session) VALUES (OLD.id); END;
+    CREATE TEMP TRIGGER client_changed AFTER UPDATE ON clients
+        BEGIN INSERT OR REPLACE INTO losses (client) VALUES (OLD.id); END;
+    CREATE TEMP TRIGGER client_gone AFTER DELETE ON clients
+        BEGIN INSERT OR REPLACE INTO losses (client) VALUES (OLD.id); END;";
+
+/// Notes that a session has lost an access token.
+pub(super) fn note(connection: &Connection, session: SessionId) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare_cached("INSERT OR REPLACE INTO losses (session) VALUES (?1)")?;
+    statement.execute([session.as_bytes()]).map(drop)
+}
+
+impl SqliteStore {
+    /// This store, noting losses from now on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn noting_losses(mut self) -> Result<Self> {
+        self.write(|connection| connection.execute_batch(TRIGGERS)).await?;
+        self.notes_losses = true;
+        Ok(self)
+    }
+
+    pub(super) const fn notes_losses(&self) -> bool {
+        self.notes_losses
+    }
+}
+
+#[async_trait]
+impl Losses for SqliteStore {
+    async fn losses(&self, limit: u32) -> Result<Vec<Loss>> {
+        let sql = "SELECT number, session, client FROM losses ORDER BY number LIMIT ?1";
+        self.list_rows(sql, [limit], |row| {
+            let session: Option<[u8; 12]> = column(row, 1, "loss")?;
+            let of = match session {
+                Some(id) => Lost::Session(SessionId::from_bytes(id)),
+                None => Lost::Client(parsed(row, 2, "loss")?),
+            };
+            Ok(Loss { mark: column(row, 0, "loss")?, of })
+        })
+    }
+
+    async fn clear(&self, losses: &[Loss]) -> Result<()> {
+        let numbers: Vec<i64> = losses.iter().map(|loss| loss.mark).collect();
+        self.write(move |connection| {
+            let mut statement =
+                connection.prepare_cached("DELETE FROM losses WHERE number = ?1")?;
+            for number in numbers {
+                statement.execute(params![number])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,149 @@
+//! Real Redis servers, each on a port of its own; nothing is kept on disk unless a test asks for it.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use deadpool_redis::redis::{Client, FromRedisValue, cmd};
+use tempfile::TempDir;
+
+use super::free_port;
+
+/// A server that ends with this, or with this process, whatever happens to it.
+pub struct Redis {
+    pub url: String,
+    port: u16,
+    arguments: Vec<String>,
+    folder: TempDir,
+    watcher: Child,
+}
+
+/// The server that is given for tests that share one, or else a new one.
+pub fn shared() -> (String, Option<Redis>) {
+    match std::env::var("REDIS_TEST_URL") {
+        Ok(url) => (url, None),
+        Err(_) => {
+            let own = Redis::start();
+            (own.url.clone(), Some(own))
+        }
+    }
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        Self::start_with(&["--save", "", "--appendonly", "no"])
+    }
+
+    /// With these arguments, in a folder of its own.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let watcher = run(port, folder.path(), &arguments);
+        let password = arguments.iter().position(|argument| argument == "--requirepass");
+        let login = password.map_or_else(String::new, |at| format!(":{}@", arguments[at + 1]));
+        let url = format!("redis://{login}127.0.0.1:{port}");
+        let redis = Self { url, port, arguments, folder, watcher };
+        redis.wait();
+        redis
+    }
+
+    /// One command of the test's own.
+    pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let client = Client::open(self.url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut command = cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(*word);
+        }
+        command.query_async(&mut connection).await.unwrap()
+    }
+
+    /// All keys and their types.
+    pub async fn keys(&self) -> BTreeMap<String, String> {
+        let mut keys = BTreeMap::new();
+        for key in self.ask::<Vec<String>>(&["KEYS", "*"]).await {
+            let kind: String = self.ask(&["TYPE", &key]).await;
+            keys.insert(key, kind);
+        }
+        keys
+    }
+
+    /// The published tokens.
+    pub async fn strings(&self) -> Vec<String> {
+        let keys = self.keys().await.into_iter().filter(|(_, kind)| kind == "string");
+        keys.map(|(key, _)| key).collect()
+    }
+
+    /// The user that a token is published for.
+    pub async fn owner(&self, token: &str) -> Option<String> {
+        self.ask(&["GET", token]).await
+    }
+
+    /// Stops it in the middle of whatever it does; it keeps its connections.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// Kills it: what is not on disk is lost.
+    pub fn kill(&mut self) {
+        if let Some(mut stdin) = self.watcher.stdin.take() {
+            let _ = writeln!(stdin, "end");
+        }
+        let _ = self.watcher.wait();
+    }
+
+    /// Starts it again on the same port and the same folder, after [`Self::kill`].
+    pub fn restart(&mut self) {
+        self.watcher = run(self.port, self.folder.path(), &self.arguments);
+        self.wait();
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = std::fs::read_to_string(self.folder.path().join("redis.pid")).unwrap();
+        let kill = Command::new("kill").args([&format!("-{signal}"), id.trim()]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let id = self.folder.path().join("redis.pid");
+        let is_up = || {
+            let has_id = std::fs::read_to_string(&id).is_ok_and(|id| !id.trim().is_empty());
+            has_id && TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        };
+        while !is_up() {
+            assert!(Instant::now() < deadline, "redis-server does not listen");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn run(port: u16, folder: &Path, arguments: &[String]) -> Child {
+    // As for mongod: the shell is told by the end of its standard input.
+    let script = r#"
+        "$@" > /dev/null 2>&1 < /dev/null &
+        read -r word
+        kill -KILL $!; wait $!
+    "#;
+    let mut command = Command::new("sh");
+    let _ = std::fs::remove_file(folder.join("redis.pid"));
+    command.args(["-c", script, "sh", "redis-server", "--bind", "127.0.0.1"]).current_dir(folder);
+    command.args(["--port", &port.to_string(), "--dir"]).arg(folder).arg("--pidfile");
+    command.arg(folder.join("redis.pid")).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("redis-server can be started: tests/setup.sh installs it")
+}
