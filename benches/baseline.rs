@@ -2,13 +2,18 @@
 
 use std::io::Write as _;
 
+use actix_web::error::ErrorBadGateway;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::{Context, Result};
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{Client, cmd};
 use serde::Deserialize;
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Kind {
     Introspection,
+    /// The same, after one `GET` from the Redis whose URL is the first line of the body.
+    RedisGet,
     Verify,
 }
 
@@ -16,6 +21,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Introspection => "introspection",
+            Self::RedisGet => "redis-get",
             Self::Verify => "verify",
         }
     }
@@ -34,6 +40,9 @@ pub fn serve(kind: Kind, body: String) -> Result<()> {
             match kind {
                 Kind::Introspection => app
                     .service(web::resource("/oauth/introspect").route(web::post().to(introspect))),
+                Kind::RedisGet => app
+                    .app_data(web::Data::new(Redis::default()))
+                    .service(web::resource("/oauth/introspect").route(web::post().to(redis_get))),
                 Kind::Verify => {
                     app.service(web::resource("/oauth/verify").route(web::get().to(verify)))
                 }
@@ -54,6 +63,28 @@ async fn introspect(form: web::Form<Form>, body: web::Data<String>) -> HttpRespo
         .insert_header(("pragma", "no-cache"))
         .content_type("application/json")
         .body(body.as_str().to_owned())
+}
+
+/// One connection, made at the first request, for all requests of a worker.
+#[derive(Default)]
+struct Redis(tokio::sync::OnceCell<MultiplexedConnection>);
+
+async fn redis_get(
+    form: web::Form<Form>,
+    body: web::Data<String>,
+    redis: web::Data<Redis>,
+) -> actix_web::Result<HttpResponse> {
+    let (url, body) = body.split_once('\n').unwrap_or_default();
+    let connect = async || Client::open(url)?.get_multiplexed_async_connection().await;
+    let connection = redis.0.get_or_try_init(connect).await.map_err(ErrorBadGateway)?;
+    let get = cmd("GET").arg(&form.token).query_async(&mut connection.clone()).await;
+    let user: Option<String> = get.map_err(ErrorBadGateway)?;
+    user.ok_or_else(|| ErrorBadGateway("it is not there"))?;
+    Ok(HttpResponse::Ok()
+        .insert_header(("cache-control", "no-store"))
+        .insert_header(("pragma", "no-cache"))
+        .content_type("application/json")
+        .body(body.to_owned()))
 }
 
 /// The headers that Sentinel sends come as lines of `name: value`.

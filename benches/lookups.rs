@@ -122,7 +122,7 @@ fn random(tokens: &[String]) -> &str {
 }
 
 /// The body of one answer.
-fn answer<S: Script>(server: &Server, mut script: S) -> Result<String> {
+pub fn answer<S: Script>(server: &Server, mut script: S) -> Result<String> {
     let mut request = Vec::new();
     script.ask(&mut request);
     let raw = exchange(server, &request)?;
@@ -140,7 +140,7 @@ fn verify_headers(server: &Server, tokens: &[String]) -> Result<String> {
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn exchange(server: &Server, request: &[u8]) -> Result<Vec<u8>> {
+pub fn exchange(server: &Server, request: &[u8]) -> Result<Vec<u8>> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(server.address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;

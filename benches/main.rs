@@ -18,6 +18,7 @@ mod paced;
 mod refreshes;
 mod report;
 mod server;
+mod shared;
 mod storm;
 
 use std::path::PathBuf;
@@ -85,8 +86,9 @@ fn main() -> Result<()> {
     };
     cores::to_load()?;
     type Measure = fn(Plan) -> Result<Row>;
-    let all: [(&str, Measure); 10] = [
+    let all: [(&str, Measure); 11] = [
         ("introspection", lookups::introspection),
+        ("redis", shared::introspection),
         ("verify", lookups::verify),
         ("logins", logins::measure),
         ("refresh", refreshes::measure),

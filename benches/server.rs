@@ -15,6 +15,9 @@ use crate::{baseline, cores};
 pub const PASSWORD: &str = "correct horse battery staple";
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sentinel");
 
+/// Settings other than the defaults, in the store's folder.
+const SETTINGS: &str = "bench.toml";
+
 /// A process that is killed when it is dropped.
 pub struct Server {
     child: Child,
@@ -90,6 +93,10 @@ impl Drop for Server {
 fn sentinel(folder: &Path) -> Command {
     let mut command = Command::new(BINARY);
     command.current_dir(folder).env_clear().stdin(Stdio::null());
+    let settings = folder.join(SETTINGS);
+    if settings.exists() {
+        command.env("SENTINEL_CONFIG", settings);
+    }
     command
 }
 
@@ -124,9 +131,14 @@ pub struct Store {
 
 impl Store {
     pub fn new() -> Result<Self> {
+        Self::with_settings("")
+    }
+
+    pub fn with_settings(settings: &str) -> Result<Self> {
         // Beside the build, since a temporary folder may be in memory, where nothing is durable.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let path = folder.path();
+        std::fs::write(path.join(SETTINGS), settings)?;
         command(path, &["user", "add", "ada", "--password-stdin", "--json"], PASSWORD)?;
         let app =
             ["client", "add", "--name", "app", "--scope", "read", "--scope", "write", "--json"];

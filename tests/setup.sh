@@ -57,6 +57,7 @@ made_from() {
     [ -f "$1/made-from" ] && cmp -s "$1/made-from" "$2"
 }
 
+# Of `events`, which Eve needs, there is only the source.
 install_python() {
     folder=$root/.cache/python
     lock=$clients/requirements.txt
@@ -64,7 +65,7 @@ install_python() {
     rm -rf "$folder"
     python3 -m venv "$folder"
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
-        --only-binary :all: --require-hashes -r "$lock"
+        --only-binary :all: --no-binary events --require-hashes -r "$lock"
     cp "$lock" "$folder/made-from"
 }
 

@@ -1,5 +1,6 @@
 //! The examples, as they are, with the programs that they are for.
 
+mod eve;
 mod flask;
 mod front;
 mod nginx;

@@ -22,6 +22,7 @@ mod quick_start;
 mod read_only;
 mod readme;
 mod real_clients;
+mod redis;
 mod refresh;
 mod revocation;
 mod secrets_in_log;

@@ -1,0 +1,111 @@
+//! `examples/eve`, with the real Eve: it reads the tokens that Sentinel publishes in Redis.
+
+use secrecy::ExposeSecret;
+
+use super::resource_server::example;
+use crate::helpers::mongod::{self, Target};
+use crate::helpers::redis::Redis;
+use crate::helpers::{Answer, App, AppBuilder, External, command, free_port, installed, send};
+
+struct Eve {
+    server: External,
+    http: reqwest::Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Eve {
+    fn start(redis: &Redis, data: &Target, app: &App) -> Self {
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let mut eve = command(installed(".cache/python", "bin/python"));
+        eve.args(["-m", "flask", "--app"]).arg(example("eve/app.py"));
+        eve.args(["run", "--port", &port.to_string()]).env("PYTHONDONTWRITEBYTECODE", "1");
+        eve.env("REDIS_URL", &redis.url);
+        eve.env("MONGO_URI", format!("{}/{}", data.uri, data.dbname));
+        let server = External::start(eve, port, folder.path());
+        Self { server, http: app.http.clone(), _folder: folder }
+    }
+
+    async fn notes(&self, authorization: Option<&str>) -> Answer {
+        let request = self.http.get(format!("{}/notes", self.server.url));
+        send(match authorization {
+            Some(value) => request.header("authorization", value),
+            None => request,
+        })
+        .await
+    }
+
+    async fn with(&self, token: &str) -> Answer {
+        self.notes(Some(&format!("Bearer {token}"))).await
+    }
+
+    async fn add(&self, token: &str, text: &str) -> Answer {
+        let request = self.http.post(format!("{}/notes", self.server.url)).bearer_auth(token);
+        let body = serde_json::json!({ "text": text }).to_string();
+        send(request.header("content-type", "application/json").body(body)).await
+    }
+
+    fn texts(answer: &Answer) -> Vec<String> {
+        let json = answer.json();
+        let items = json["_items"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
+        items.iter().map(|item| item["text"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+const NO_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\"");
+const BAD_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\", error=\"invalid_token\"");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_serves_each_user_what_is_theirs_for_as_long_as_the_token_lives() {
+    let (redis, data) = (Redis::start(), mongod::replica_set().await);
+    let app = AppBuilder::default().mongodb(&mongod::replica_set().await).redis(&redis);
+    let app = app.spawn().await;
+    let eve = Eve::start(&redis, &data, &app);
+    let password = app.user.password.clone();
+    let bob =
+        sentinel::admin::NewUser { username: "bob".into(), password, scopes: None, enabled: true };
+    app.admin.add_user(bob).await.unwrap();
+
+    let alice = app.login().await;
+    let added = eve.add(&alice.access_token(), "hers").await;
+    assert_eq!(added.status, 201, "{added:?} {}", eve.server.output());
+    let bob = app.login_with_password("bob", crate::helpers::PASSWORD).await;
+    assert_eq!(eve.add(&bob.access_token(), "his").await.status, 201);
+    assert_eq!(Eve::texts(&eve.with(&alice.access_token()).await), ["hers"]);
+    assert_eq!(Eve::texts(&eve.with(&bob.access_token()).await), ["his"]);
+
+    let next = app.refresh(&alice.refresh_token()).await;
+    assert_eq!(Eve::texts(&eve.with(&next.access_token()).await), ["hers"]);
+    assert_eq!(app.revoke(&next.access_token()).await.status, 200);
+    assert_eq!(eve.with(&next.access_token()).await.challenge(), BAD_TOKEN);
+    assert_eq!(eve.with(&alice.access_token()).await.status, 200);
+    assert_eq!(app.revoke(&next.refresh_token()).await.status, 200);
+    assert_eq!(eve.with(&alice.access_token()).await.challenge(), BAD_TOKEN);
+    app.admin.delete_user(app.admin.user("bob").await.unwrap().id).await.unwrap();
+    assert_eq!(eve.with(&bob.access_token()).await.challenge(), BAD_TOKEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_lets_in_nothing_that_is_no_live_access_token() {
+    let (mut redis, data) = (Redis::start(), mongod::replica_set().await);
+    let app = AppBuilder::default().mongodb(&mongod::replica_set().await).redis(&redis);
+    let app = app.spawn().await;
+    let eve = Eve::start(&redis, &data, &app);
+    let login = app.login().await;
+    // Now there are other keys as well.
+    assert!(app.is_active(&login.access_token()).await);
+    for authorization in [None, Some("Basic YTpi"), Some("")] {
+        assert_eq!(eve.notes(authorization).await.challenge(), NO_TOKEN, "{authorization:?}");
+    }
+    let keys = redis.keys().await;
+    let others = keys.iter().filter(|(_, kind)| *kind != "string").map(|(key, _)| key.clone());
+    let others: Vec<String> = others.collect();
+    assert!(others.len() >= 2, "{keys:?}");
+    let secret = app.settings.redis.url.as_ref().unwrap().expose_secret();
+    let texts = ["", "x", "*", login.refresh_token().as_str(), secret].map(str::to_owned);
+    for token in texts.iter().chain(&others) {
+        assert_eq!(eve.with(token).await.challenge(), BAD_TOKEN, "{token:?}");
+    }
+    redis.kill();
+    let unknown = eve.with(&login.access_token()).await;
+    assert_eq!((unknown.status, unknown.header("retry-after")), (503, Some("1")), "{unknown:?}");
+}

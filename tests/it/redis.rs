@@ -1,0 +1,8 @@
+//! Redis in front of a store: what is in it, what a client sees when it is not there. What every store
+//! promises is in `store_contract`, which runs behind Redis too.
+
+mod cache;
+mod outages;
+mod published;
+mod restarts;
+mod settings;

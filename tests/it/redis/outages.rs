@@ -1,0 +1,176 @@
+//! Redis away, frozen, flushed or full.
+
+use std::time::{Duration, Instant};
+
+use crate::helpers::redis::Redis;
+use crate::helpers::{Answer, App, AppBuilder, mongod};
+
+async fn on_mongodb(redis: &Redis) -> App {
+    let target = mongod::replica_set().await;
+    AppBuilder::default().mongodb(&target).redis(redis).spawn().await
+}
+
+/// Calls until the server has found Redis again.
+async fn login_at_last(app: &App) -> Answer {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let answer = app.login_with(&[]).await;
+        if answer.status == 200 {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "the server does not recover: {answer:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Right or 503, and in time.
+async fn assert_right_without_redis(app: &App, login: &Answer) {
+    let started = Instant::now();
+    for _ in 0..3 {
+        assert!(app.is_active(&login.access_token()).await);
+        assert_eq!(app.verify(&login.access_token(), "").await.status, 204);
+        assert!(!app.is_active("sna_unknown").await);
+    }
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    let started = Instant::now();
+    let refused = app.login_with(&[]).await;
+    refused.assert_error(503, "temporarily_unavailable");
+    assert!(refused.headers.contains_key("retry-after"));
+    app.refresh(&login.refresh_token()).await.assert_error(503, "temporarily_unavailable");
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+async fn assert_gone_at_last(redis: &Redis, token: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while redis.owner(token).await.is_some() {
+        assert!(Instant::now() < deadline, "it is still published");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_redis_tokens_are_told_apart_and_nothing_is_issued_or_used_up() {
+    let mut redis = Redis::start();
+    let app = on_mongodb(&redis).await;
+    let login = app.login().await;
+    redis.kill();
+    assert_right_without_redis(&app, &login).await;
+    redis.restart();
+    login_at_last(&app).await;
+    // The refresh that was answered 503 took place, and its retry is answered the same pair.
+    let next = app.refresh(&login.refresh_token()).await;
+    assert_eq!(next.status, 200, "{next:?}");
+    assert!(redis.owner(&next.access_token()).await.is_some());
+    assert!(app.is_active(&next.access_token()).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_redis_holds_up_nobody_for_long() {
+    let redis = Redis::start();
+    let app = on_mongodb(&redis).await;
+    let login = app.login().await;
+    redis.freeze();
+    assert_right_without_redis(&app, &login).await;
+    redis.thaw();
+    login_at_last(&app).await;
+    assert_eq!(app.refresh(&login.refresh_token()).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_redis_is_not_told_of_answers_503_and_reaches_it_later() {
+    let redis = Redis::start();
+    for app in [on_mongodb(&redis).await, AppBuilder::default().redis(&redis).spawn().await] {
+        let (one, two) = (app.login().await, app.login().await);
+        let three = app.login().await;
+        assert!(app.is_active(&one.access_token()).await);
+        redis.freeze();
+        let calls = [one.access_token(), two.refresh_token()];
+        for token in &calls {
+            app.revoke(token).await.assert_error(503, "temporarily_unavailable");
+            // The truth is that it is revoked.
+            assert!(!app.is_active(token).await);
+            // And again: it is not done yet.
+            app.revoke(token).await.assert_error(503, "temporarily_unavailable");
+        }
+        redis.thaw();
+        assert_gone_at_last(&redis, &one.access_token()).await;
+        assert_gone_at_last(&redis, &two.access_token()).await;
+        assert!(redis.owner(&three.access_token()).await.is_some());
+        for token in &calls {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while app.revoke(token).await.status != 200 {
+                assert!(Instant::now() < deadline, "it is never done");
+            }
+        }
+        app.revoke(&three.refresh_token()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_ends_while_redis_is_frozen_reaches_it_later() {
+    let redis = Redis::start();
+    let app = on_mongodb(&redis).await;
+    let login = app.login().await;
+    assert!(app.is_active(&login.access_token()).await);
+    redis.freeze();
+    let change = sentinel::admin::UserChange { enabled: Some(false), ..Default::default() };
+    let told = app.admin.edit_user(app.user.id, &change).await;
+    assert!(told.unwrap_err().to_string().contains("Redis could not be told"));
+    assert!(!app.is_active(&login.access_token()).await);
+    redis.thaw();
+    assert_gone_at_last(&redis, &login.access_token()).await;
+    assert!(!app.is_active(&login.access_token()).await);
+    assert!(!app.admin.user("alice").await.unwrap().enabled);
+}
+
+/// The process that ended them is gone; another one tells Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_process_could_not_tell_another_one_tells() {
+    let redis = Redis::start();
+    let target = mongod::replica_set().await;
+    let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
+    let login = app.login().await;
+    redis.freeze();
+    app.revoke(&login.refresh_token()).await.assert_error(503, "temporarily_unavailable");
+    app.stop().await;
+    redis.thaw();
+    assert!(redis.owner(&login.access_token()).await.is_some());
+    let _other = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
+    assert_gone_at_last(&redis, &login.access_token()).await;
+}
+
+#[tokio::test]
+async fn a_flushed_redis_makes_no_token_alive_or_dead() {
+    let redis = Redis::start();
+    let app = on_mongodb(&redis).await;
+    let (login, revoked) = (app.login().await, app.login().await);
+    assert!(app.is_active(&login.access_token()).await);
+    app.revoke(&revoked.access_token()).await;
+    redis.ask::<()>(&["FLUSHALL"]).await;
+    assert!(app.is_active(&login.access_token()).await);
+    assert!(!app.is_active(&revoked.access_token()).await);
+    let next = app.refresh(&login.refresh_token()).await;
+    assert!(redis.owner(&next.access_token()).await.is_some());
+    assert_eq!(app.revoke(&next.refresh_token()).await.status, 200);
+    assert!(redis.strings().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_full_redis_publishes_nothing_more_and_still_takes_down() {
+    let redis = Redis::start();
+    let app = on_mongodb(&redis).await;
+    let login = app.login().await;
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    app.login_with(&[]).await.assert_error(503, "temporarily_unavailable");
+    for _ in 0..2 {
+        assert!(app.is_active(&login.access_token()).await);
+        assert_eq!(app.verify(&login.access_token(), "").await.status, 204);
+    }
+    assert_eq!(app.revoke(&login.access_token()).await.status, 200);
+    assert!(!app.is_active(&login.access_token()).await);
+    assert!(redis.strings().await.is_empty());
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    // At once: a full Redis is not one that is gone.
+    let next = app.login().await;
+    assert!(redis.owner(&next.access_token()).await.is_some());
+}

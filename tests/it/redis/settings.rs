@@ -1,0 +1,34 @@
+//! How Redis is reached: passwords, database numbers, URLs that are no good.
+
+use crate::helpers::redis::Redis;
+use crate::helpers::{AppBuilder, sentinel};
+
+#[tokio::test]
+async fn a_password_and_a_database_number_come_from_the_url() {
+    let mut redis = Redis::start_with(&["--save", "", "--requirepass", "a/secret"]);
+    redis.url = format!("{}/3", redis.url.replace("a/secret", "a%2Fsecret"));
+    let app = AppBuilder::default().redis(&redis).spawn().await;
+    let token = app.login().await.access_token();
+    assert!(redis.owner(&token).await.is_some());
+    redis.url = redis.url.replace("/3", "/0");
+    assert_eq!(redis.owner(&token).await, None);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_a_503_and_is_not_logged() {
+    let redis = Redis::start_with(&["--save", "", "--requirepass", "right"]);
+    let url = redis.url.replace("right", "wrong-password");
+    let app = AppBuilder::default().set("redis.url", &url).spawn().await;
+    app.login_with(&[]).await.assert_error(503, "temporarily_unavailable");
+}
+
+#[test]
+fn a_url_that_is_no_good_stops_the_start_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = sentinel(folder.path());
+    serve.args(["serve", "--set", "redis.url=redis://:secret@host:port/x"]);
+    let output = serve.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(said.contains("redis.url") && !said.contains("secret@"), "{said}");
+}
