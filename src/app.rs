@@ -14,7 +14,7 @@ use std::sync::Arc;
 use actix_web::dev::{Server, ServerHandle};
 
 pub use listener::data_folder;
-pub use policy::password_policy;
+pub use policy::{lifetimes, password_policy};
 
 use crate::admin::Admin;
 use crate::domain::Clock;
@@ -116,4 +116,12 @@ impl Application {
 /// When they cannot be opened.
 pub async fn open_stores(settings: &Settings) -> Result<Stores, StartError> {
     Ok(connect::connect(settings).await?)
+}
+
+/// The same for reading alone; `None` when there are none yet.
+///
+/// # Errors
+/// When they cannot be opened.
+pub async fn open_stores_for_reading(settings: &Settings) -> Result<Option<Stores>, StartError> {
+    Ok(connect::connect_reading(settings).await?)
 }

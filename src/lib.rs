@@ -6,7 +6,8 @@
 //! - [`domain`]: tokens, sessions, users, clients and the rules they live by, without I/O;
 //! - [`password`]: hashing on bounded workers;
 //! - [`store`]: where all is kept: traits, and the backends behind them;
-//! - [`oauth`]: the protocol, without HTTP; beside it [`admin`], what an operator does;
+//! - [`oauth`]: the protocol, without HTTP; beside it [`admin`], what an operator does, and [`import`],
+//!   what comes from other servers;
 //! - [`web`]: requests and answers, over HTTP;
 //! - [`app`]: puts it together; [`telemetry`]: the log;
 //! - [`cli`]: the command line.
@@ -15,6 +16,7 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod domain;
+pub mod import;
 pub mod oauth;
 pub mod password;
 pub mod settings;

@@ -69,6 +69,18 @@ install_python() {
     cp "$lock" "$folder/made-from"
 }
 
+# A flask-sentinel of its last days; some of what it needs is source only.
+install_flask_sentinel() {
+    folder=$root/.cache/flask-sentinel
+    lock=$root/tests/flask_sentinel/requirements.txt
+    made_from "$folder" "$lock" && return 0
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --require-hashes -r "$lock"
+    cp "$lock" "$folder/made-from"
+}
+
 # Node.js looks for packages beside the script and above it only.
 install_node() {
     folder=$clients/node_modules
@@ -93,5 +105,6 @@ install_mongod() {
 install_commands
 check_node
 install_python
+install_flask_sentinel
 install_node
 install_mongod

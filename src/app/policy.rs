@@ -20,6 +20,16 @@ pub const fn password_policy(settings: &settings::Password) -> password::Policy 
     }
 }
 
+/// How long tokens and sessions last where a client has no lifetimes of its own.
+pub const fn lifetimes(oauth: &settings::OAuth) -> Lifetimes {
+    Lifetimes {
+        access_token: oauth.access_token_ttl,
+        refresh_idle: oauth.refresh_idle_ttl,
+        session: oauth.session_ttl,
+        refresh_grace: oauth.refresh_grace,
+    }
+}
+
 pub(super) fn oauth_policy(settings: &Settings) -> Policy {
     let oauth = &settings.oauth;
     let grant = |name: &settings::GrantName| match name {
@@ -29,12 +39,7 @@ pub(super) fn oauth_policy(settings: &Settings) -> Policy {
     };
     Policy {
         grants: oauth.grants.iter().map(grant).collect(),
-        lifetimes: Lifetimes {
-            access_token: oauth.access_token_ttl,
-            refresh_idle: oauth.refresh_idle_ttl,
-            session: oauth.session_ttl,
-            refresh_grace: oauth.refresh_grace,
-        },
+        lifetimes: lifetimes(oauth),
         issuer: settings.server.public_url.clone(),
     }
 }

@@ -10,6 +10,7 @@ mod config;
 mod dev;
 mod failure;
 mod healthcheck;
+mod import;
 mod output;
 mod password_input;
 mod serve;
@@ -71,6 +72,9 @@ enum Command {
     /// Lists and ends sessions
     #[command(subcommand)]
     Session(session::Session),
+    /// Takes over the data of another server
+    #[command(subcommand)]
+    Import(import::Import),
     /// Checks or shows the settings
     #[command(subcommand)]
     Config(config::Config),
@@ -104,6 +108,17 @@ fn on_store<T>(
     settings: &Settings,
     work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    with_log(settings, async || {
+        let admin = Admin::new(open_stores(settings).await?, Arc::new(SystemClock));
+        work(&admin).await
+    })
+}
+
+/// Does `work` in a runtime, with the log of a command.
+fn with_log<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -113,10 +128,7 @@ fn on_store<T>(
     "warn,audit=info".clone_into(&mut log.level);
     telemetry::start(&log)
         .map_err(|error| Failure::config(format!("cannot start the log: {error}")))?;
-    runtime.block_on(async {
-        let admin = Admin::new(open_stores(settings).await?, Arc::new(SystemClock));
-        work(&admin).await
-    })
+    runtime.block_on(work())
 }
 
 /// The whole command line.
@@ -173,6 +185,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::User(command) => command.run(&global),
         Command::Client(command) => command.run(&global),
         Command::Session(command) => command.run(&global),
+        Command::Import(command) => command.run(&global),
         Command::Config(command) => command.run(&global),
         Command::Healthcheck(command) => command.run(&global),
         Command::Completions(command) => command.run(),

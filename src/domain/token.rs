@@ -57,6 +57,10 @@ impl Selector {
     pub(super) const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
 }
 
 impl fmt::Debug for Selector {
@@ -73,6 +77,10 @@ impl Verifier {
     /// A new, random one.
     pub fn generate() -> Self {
         Self(Zeroizing::new(rand::random()))
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
     }
 
     /// What the store keeps of it.

@@ -49,8 +49,40 @@ impl Provider {
             return Err(Error::IntrospectionForbidden);
         }
         let text = request.params.require("token", "token is missing")?;
-        let Some(token) = Token::parse(text) else { return Ok(Introspection::Inactive) };
-        Ok(self.look_up(&token).await?.into())
+        Ok(match Token::parse(text) {
+            Some(token) => self.look_up(&token).await?.into(),
+            None => self.look_up_legacy(text).await?.into(),
+        })
+    }
+
+    /// The same for what may be a token of flask-sentinel, of either kind.
+    async fn look_up_legacy(&self, text: &str) -> Result<Option<ActiveToken>, Error> {
+        let Some(token) = Token::parse_legacy(text, TokenKind::Refresh) else { return Ok(None) };
+        match self.look_up(&token).await? {
+            None => self.look_up_legacy_access(text).await,
+            found => Ok(found),
+        }
+    }
+
+    /// The same for what may be one of its access tokens.
+    pub(super) async fn look_up_legacy_access(
+        &self,
+        text: &str,
+    ) -> Result<Option<ActiveToken>, Error> {
+        let Some((session, token)) = self.legacy_access(text).await? else { return Ok(None) };
+        Ok(self.active(session, &token))
+    }
+
+    /// What may be an access token of flask-sentinel, and the session that it was taken over into.
+    pub(super) async fn legacy_access(
+        &self,
+        text: &str,
+    ) -> Result<Option<(Session, Token)>, Error> {
+        let Some(token) = Token::parse_legacy(text, TokenKind::Access) else { return Ok(None) };
+        let digest = token.verifier.digest();
+        let Some(id) = self.stores.imports.find_alias(&digest).await? else { return Ok(None) };
+        let session = self.stores.sessions.find_access(id, &digest).await?;
+        Ok(session.map(|session| (session, token)))
     }
 
     /// The same in one read, for a caller that has called before and a token that looks like one of

@@ -14,7 +14,8 @@ pub(super) async fn grant(
 ) -> Result<IssuedTokens, Error> {
     let text = request.params.require("refresh_token", "refresh_token is missing")?;
     let requested = scope::requested(request.params)?;
-    let token = Token::parse(text).filter(|token| token.kind == TokenKind::Refresh);
+    let own = Token::parse(text).filter(|token| token.kind == TokenKind::Refresh);
+    let token = own.or_else(|| Token::parse_legacy(text, TokenKind::Refresh));
     let token = token.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
     for _ in 0..ATTEMPTS {
         if let Some(tokens) = provider.try_refresh(client, &token, &requested, request).await? {

@@ -1,7 +1,7 @@
 //! Revocation (RFC 7009).
 
 use super::{Error, GrantFailure, Provider, Request, Unavailable, audit};
-use crate::domain::{Client, Token, TokenKind};
+use crate::domain::{Client, SessionId, Token, TokenKind};
 
 /// As in `refresh`.
 const ATTEMPTS: usize = 100;
@@ -20,25 +20,38 @@ impl Provider {
     pub async fn revoke(&self, request: &Request<'_>) -> Result<(), Error> {
         let client = self.authenticate(request).await?;
         let text = request.params.require("token", "token is missing")?;
-        let Some(token) = Token::parse(text) else { return Ok(()) };
+        let Some((id, token)) = self.revocable(text).await? else { return Ok(()) };
         for _ in 0..ATTEMPTS {
-            if self.try_revoke(&client, &token, request).await? {
+            if self.try_revoke(&client, id, &token, request).await? {
                 return Ok(());
             }
         }
         Err(Error::Unavailable(Unavailable::Contended))
     }
 
+    /// What may be a token, and the session that it is a token of.
+    async fn revocable(&self, text: &str) -> Result<Option<(SessionId, Token)>, Error> {
+        if let Some(token) = Token::parse(text) {
+            return Ok(Some((token.session_id(), token)));
+        }
+        if let Some((session, token)) = self.legacy_access(text).await? {
+            return Ok(Some((session.id, token)));
+        }
+        let refresh = Token::parse_legacy(text, TokenKind::Refresh);
+        Ok(refresh.map(|token| (token.session_id(), token)))
+    }
+
     /// One attempt; `false` when somebody else changed the session meanwhile.
     async fn try_revoke(
         &self,
         client: &Client,
+        id: SessionId,
         token: &Token,
         request: &Request<'_>,
     ) -> Result<bool, Error> {
-        let Some(session) = self.stores.sessions.find(token.session_id()).await? else {
+        let Some(session) = self.stores.sessions.find(id).await? else {
             // Somebody else's ending of it may not be done with, or may be lost yet: it is ended again.
-            self.stores.sessions.end(token.session_id()).await?;
+            self.stores.sessions.end(id).await?;
             return Ok(true);
         };
         // RFC 7009 §2.1: the server "verifies whether the token was issued to the client making the

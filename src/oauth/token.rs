@@ -70,7 +70,8 @@ impl Provider {
     ) -> Result<(), Error> {
         match &self.stores.publisher {
             Some(publisher) if !tokens.expires_in.is_zero() => {
-                Ok(publisher.publish(session, &tokens.access, tokens.expires_in).await?)
+                let (text, digest) = (tokens.access.to_secret(), tokens.access.verifier.digest());
+                Ok(publisher.publish(session, &text, &digest, tokens.expires_in).await?)
             }
             _ => Ok(()),
         }

@@ -26,9 +26,12 @@ impl Provider {
     /// # Errors
     /// [`VerifyError`].
     pub async fn verify(&self, text: &str, required: &Scope) -> Result<Verified, VerifyError> {
-        let token = Token::parse(text).filter(|token| token.kind == TokenKind::Access);
-        let token = token.ok_or(VerifyError::InvalidToken)?;
-        let active = self.look_up(&token).await?.ok_or(VerifyError::InvalidToken)?;
+        let active = match Token::parse(text) {
+            Some(token) if token.kind == TokenKind::Access => self.look_up(&token).await?,
+            Some(_) => None,
+            None => self.look_up_legacy_access(text).await?,
+        };
+        let active = active.ok_or(VerifyError::InvalidToken)?;
         if required.is_subset(&active.scope) {
             Ok(active)
         } else {

@@ -35,3 +35,17 @@ pub async fn connect(settings: &Settings) -> Result<Stores> {
         }
     }
 }
+
+/// Opens the stores for reading alone; `None` when there are none yet. Makes nothing that is not there.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_reading(settings: &Settings) -> Result<Option<Stores>> {
+    match settings.store.backend {
+        Backend::Embedded if !settings.store.path.exists() => Ok(None),
+        Backend::Embedded => Ok(Some(SqliteStore::open(&settings.store.path)?.into_stores())),
+        Backend::Mongodb => {
+            Ok(Some(MongoStore::open_reading(&settings.mongo).await?.into_stores()))
+        }
+    }
+}

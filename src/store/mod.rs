@@ -12,13 +12,15 @@ mod remembered;
 pub mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
 pub use error::StoreError;
 
 use crate::domain::{
-    Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, Token, User, UserId,
+    Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
 };
 
 /// What a look-up or a write answers.
@@ -207,12 +209,34 @@ pub trait Publisher: Send + Sync {
     async fn publish(
         &self,
         session: &Session,
-        token: &Token,
-        expires_in: std::time::Duration,
+        token: &SecretString,
+        access: &Digest,
+        expires_in: Duration,
     ) -> Result<()>;
 
     /// Takes back what others, or this process, could not take back. To be called all the time.
     async fn catch_up(&self) -> Result<()>;
+}
+
+/// Remembers what was taken over from another server.
+#[async_trait]
+pub trait ImportStore: Send + Sync {
+    /// Whether the record with this key was taken over, whatever became of it here.
+    async fn is_imported(&self, key: &str) -> Result<bool>;
+
+    /// Notes that it was.
+    async fn note_imported(&self, key: &str) -> Result<()>;
+
+    /// Makes an access token that does not name its session known until it expires.
+    async fn add_alias(
+        &self,
+        access: &Digest,
+        session: SessionId,
+        expires_at: Timestamp,
+    ) -> Result<()>;
+
+    /// The session of such a token. It may have ended, or lost the token.
+    async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>>;
 }
 
 /// What became of an update.
@@ -235,6 +259,8 @@ pub struct Stores {
     pub clients: Arc<dyn ClientStore>,
     /// Sessions.
     pub sessions: Arc<dyn SessionStore>,
+    /// What was taken over from another server.
+    pub imports: Arc<dyn ImportStore>,
     /// Whether the server behind them answers.
     pub health: Arc<dyn Health>,
     /// Who is to be told of access tokens.
@@ -243,19 +269,22 @@ pub struct Stores {
 
 impl Stores {
     /// One store for everything.
-    pub fn of<S: UserStore + ClientStore + SessionStore + Health + 'static>(store: S) -> Self {
+    pub fn of<S: UserStore + ClientStore + SessionStore + ImportStore + Health + 'static>(
+        store: S,
+    ) -> Self {
         Self::shared(Arc::new(store))
     }
 
     /// The same, for one that others hold too.
     pub fn shared<S>(store: Arc<S>) -> Self
     where
-        S: UserStore + ClientStore + SessionStore + Health + 'static,
+        S: UserStore + ClientStore + SessionStore + ImportStore + Health + 'static,
     {
         Self {
             users: Arc::<S>::clone(&store),
             clients: Arc::<S>::clone(&store),
             sessions: Arc::<S>::clone(&store),
+            imports: Arc::<S>::clone(&store),
             health: store,
             publisher: None,
         }

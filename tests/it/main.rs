@@ -11,6 +11,7 @@ mod endings;
 mod examples;
 mod helpers;
 mod housekeeping;
+mod importing;
 mod inactive;
 mod introspection;
 mod introspection_callers;

@@ -9,14 +9,14 @@ const LAYERS: [&[&str]; 7] = [
     &["settings", "domain"],
     &["password"],
     &["store"],
-    &["oauth", "admin"],
+    &["oauth", "admin", "import"],
     &["web"],
     &["app", "telemetry"],
     &["cli"],
 ];
 
 /// Modules that may not know the settings, since those are turned into their own policies in `app`.
-const WITHOUT_SETTINGS: [&str; 5] = ["domain", "password", "oauth", "admin", "web"];
+const WITHOUT_SETTINGS: [&str; 6] = ["domain", "password", "oauth", "admin", "import", "web"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -50,7 +50,9 @@ pub(super) async fn create(store: &MongoStore) -> Result<()> {
     ];
     create_on(&store.users, of_users).await?;
     create_on(&store.clients, [ending()]).await?;
-    create_on(&store.sessions, of_sessions).await
+    create_on(&store.sessions, of_sessions).await?;
+    let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
+    create_on(&store.aliases, [options(doc! { "expires_at": 1 }, over.build())]).await
 }
 
 async fn create_on(

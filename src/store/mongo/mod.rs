@@ -8,6 +8,7 @@
 mod clients;
 mod documents;
 mod endings;
+mod imports;
 mod indexes;
 mod losses;
 mod options;
@@ -43,6 +44,8 @@ pub struct MongoStore {
     call: Duration,
     remembered: Arc<Remembered>,
     client_losses: Collection<RawDocumentBuf>,
+    imported: Collection<RawDocumentBuf>,
+    aliases: Collection<RawDocumentBuf>,
     notes_losses: bool,
 }
 
@@ -53,6 +56,17 @@ impl MongoStore {
     /// [`StoreError::Unusable`] with a sentence for the operator when MongoDB cannot be reached or
     /// its data is not as it has to be.
     pub async fn open(settings: &Mongo) -> Result<Self> {
+        let store = Self::open_reading(settings).await?;
+        indexes::create(&store).await?;
+        store.finish_endings().await?;
+        Ok(store)
+    }
+
+    /// Connects, and writes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_reading(settings: &Mongo) -> Result<Self> {
         let options = Options::read(settings).await?;
         let direct = options.client.direct_connection == Some(true);
         let client = Client::with_options(options.client)
@@ -63,6 +77,8 @@ impl MongoStore {
             clients: database.collection("sentinel_clients"),
             sessions: database.collection("sentinel_sessions"),
             client_losses: database.collection("sentinel_client_losses"),
+            imported: database.collection("sentinel_imported"),
+            aliases: database.collection("sentinel_aliases"),
             database,
             lists: options.lists,
             call: options.call,
@@ -77,8 +93,6 @@ impl MongoStore {
                 options.hosts
             )));
         }
-        indexes::create(&store).await?;
-        store.finish_endings().await?;
         Ok(store)
     }
 

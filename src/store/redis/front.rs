@@ -10,7 +10,8 @@ use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
 };
 use crate::store::{
-    ClientStore, Health, Page, Result, Seen, SessionFilter, SessionStore, Update, UserStore,
+    ClientStore, Health, ImportStore, Page, Result, Seen, SessionFilter, SessionStore, Update,
+    UserStore,
 };
 
 #[async_trait]
@@ -171,5 +172,29 @@ impl Health for RedisFront {
     /// Redis is optional: a server that does not reach it is ready.
     async fn check(&self) -> Result<()> {
         self.behind.health.check().await
+    }
+}
+
+#[async_trait]
+impl ImportStore for RedisFront {
+    async fn is_imported(&self, key: &str) -> Result<bool> {
+        self.behind.imports.is_imported(key).await
+    }
+
+    async fn note_imported(&self, key: &str) -> Result<()> {
+        self.behind.imports.note_imported(key).await
+    }
+
+    async fn add_alias(
+        &self,
+        access: &Digest,
+        session: SessionId,
+        expires_at: Timestamp,
+    ) -> Result<()> {
+        self.behind.imports.add_alias(access, session, expires_at).await
+    }
+
+    async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>> {
+        self.behind.imports.find_alias(access).await
     }
 }

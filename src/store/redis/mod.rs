@@ -23,7 +23,9 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
-use super::{ClientStore, Health, Losses, Result, SessionStore, StoreError, Stores, UserStore};
+use super::{
+    ClientStore, Health, ImportStore, Losses, Result, SessionStore, StoreError, Stores, UserStore,
+};
 use crate::settings;
 use links::Links;
 
@@ -45,7 +47,7 @@ impl RedisFront {
     /// [`StoreError::Unusable`] when the URL is no good.
     pub fn new<S>(store: S, settings: &settings::Redis, caches: bool) -> Result<Self>
     where
-        S: UserStore + ClientStore + SessionStore + Health + Losses + 'static,
+        S: UserStore + ClientStore + SessionStore + ImportStore + Health + Losses + 'static,
     {
         let url = settings.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
         let links = Links::new(url)

@@ -12,12 +12,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::{Pipeline, cmd, pipe};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::RedisFront;
 use super::cache::{client_key, session_key};
 use super::links::Failure;
-use crate::domain::{Digest, Session, SessionId, Token};
+use crate::domain::{Digest, Session, SessionId, Timestamp, Token, TokenKind};
 use crate::store::{Lost, Publisher, Result, StoreError};
 
 /// How long a list stays after the last token in it.
@@ -36,22 +36,27 @@ const LISTS: &str = "sentinel:published:";
 
 #[async_trait]
 impl Publisher for RedisFront {
-    async fn publish(&self, session: &Session, token: &Token, expires_in: Duration) -> Result<()> {
+    async fn publish(
+        &self,
+        session: &Session,
+        token: &SecretString,
+        access: &Digest,
+        expires_in: Duration,
+    ) -> Result<()> {
         if !self.publishes {
             return Ok(());
         }
-        let digest = token.verifier.digest();
-        let Some(access) = session.access.iter().find(|access| access.digest == digest) else {
+        let digest = access;
+        let Some(access) = session.access.iter().find(|access| access.digest == *digest) else {
             return Ok(());
         };
-        let over = |at: crate::domain::Timestamp| at.as_millis();
+        let over = |at: Timestamp| at.as_millis();
         let last = session.access.iter().map(|access| over(access.expires_at)).max();
         let ttl = i64::try_from(expires_in.as_millis()).unwrap_or(i64::MAX);
         let now = over(access.expires_at).saturating_sub(ttl);
         let linger = i64::try_from(LINGER.as_millis()).unwrap_or_default();
         let keep = last.unwrap_or(now).saturating_sub(now).saturating_add(linger);
-        let text = token.to_secret();
-        let text = text.expose_secret();
+        let text = token.expose_secret();
         let owner = match &session.user {
             Some(user) => user.id.to_string(),
             None => session.client_id.to_string(),
@@ -65,7 +70,7 @@ impl Publisher for RedisFront {
         publish.cmd("SET").arg(text).arg(owner).arg("PX").arg(ttl).ignore();
         self.run(&publish).await?;
         let now = self.behind.sessions.find(session.id).await;
-        let lives = matches!(&now, Ok(Some(session)) if has(session, &digest));
+        let lives = matches!(&now, Ok(Some(session)) if has(session, digest));
         if !lives {
             self.run(&taking_down(&list, &[text.to_owned()])).await?;
         }
@@ -130,7 +135,8 @@ impl RedisFront {
         }
         let session = self.behind.sessions.find(id).await?;
         let lives = |text: &str| {
-            let digest = Token::parse(text).map(|token| token.verifier.digest());
+            let token = Token::parse(text).or_else(|| Token::parse_legacy(text, TokenKind::Access));
+            let digest = token.map(|token| token.verifier.digest());
             session.as_ref().zip(digest).is_some_and(|(session, digest)| has(session, &digest))
         };
         let dead: Vec<String> = listed.into_iter().filter(|text| !lives(text)).collect();

@@ -6,6 +6,7 @@
 //! processes (the command line) may open the same file at the same time.
 
 mod clients;
+mod imports;
 mod losses;
 mod readers;
 mod schema;

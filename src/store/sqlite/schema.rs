@@ -18,7 +18,7 @@ const APPLICATION_ID: i64 = 0x534e_544c;
 const WAL_ATTEMPTS: u32 = 100;
 
 /// Migration *n* leads from version *n* to *n + 1*. Never change one that was released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     // Clients are found by their text: without a rowid that is one tree descent instead of two.
     "CREATE TABLE users (
         id BLOB NOT NULL PRIMARY KEY,
@@ -78,6 +78,14 @@ const MIGRATIONS: [&str; 3] = [
         session BLOB UNIQUE,
         client TEXT UNIQUE
     ) STRICT;",
+    // See `super::imports`.
+    "CREATE TABLE imported (key TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE aliases (
+        access BLOB NOT NULL PRIMARY KEY,
+        session BLOB NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX aliases_by_expiry ON aliases (expires_at);",
 ];
 
 /// Brings an opened file up to date.

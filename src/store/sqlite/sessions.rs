@@ -145,6 +145,8 @@ impl SessionStore for SqliteStore {
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.write(move |connection| {
+            let aliases = "DELETE FROM aliases WHERE expires_at <= ?1";
+            connection.prepare_cached(aliases)?.execute([now.as_millis()])?;
             let mut statement = connection.prepare_cached(
                 "DELETE FROM sessions WHERE key IN (SELECT key FROM sessions
                  WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",

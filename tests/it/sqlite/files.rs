@@ -98,7 +98,8 @@ async fn a_file_of_an_older_version_is_brought_up_to_date() {
     store
         .raw()
         .execute_batch(
-            "BEGIN; DROP TABLE sessions; DROP TABLE losses; PRAGMA user_version = 1;
+            "BEGIN; DROP TABLE sessions; DROP TABLE losses; DROP TABLE imported;
+             DROP TABLE aliases; PRAGMA user_version = 1;
              CREATE TABLE sessions (id BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
              CREATE INDEX sessions_by_client ON sessions (id); COMMIT",
         )

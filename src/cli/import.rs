@@ -1,0 +1,106 @@
+//! `sentinel import …`.
+
+use clap::{Args, Subcommand};
+
+use super::failure::Failure;
+use super::output::{self, plain};
+use super::{Global, with_log};
+use crate::app::{lifetimes, open_stores, open_stores_for_reading};
+use crate::domain::{Clock, SystemClock};
+use crate::import::flask_sentinel::{ImportError, import};
+use crate::import::{Counts, Report};
+
+/// What can be taken over.
+#[derive(Debug, Subcommand)]
+pub(super) enum Import {
+    /// Takes over users, clients and live tokens of a flask-sentinel; safe to repeat
+    FlaskSentinel(FlaskSentinel),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FlaskSentinel {
+    /// Its MongoDB, as in mongodb://localhost/oauth; better given as the variable, which nobody else can read
+    #[arg(long, value_name = "URI", env = "FLASK_SENTINEL_MONGO_URI", hide_env_values = true)]
+    from: String,
+    /// Only says what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Import {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        match self {
+            Self::FlaskSentinel(command) => command.run(global),
+        }
+    }
+}
+
+impl FlaskSentinel {
+    fn run(&self, global: &Global) -> Result<(), Failure> {
+        let settings = global.settings()?;
+        let lifetimes = lifetimes(&settings.oauth);
+        let report = with_log(&settings, async || {
+            let stores = if self.dry_run {
+                open_stores_for_reading(&settings).await?
+            } else {
+                Some(open_stores(&settings).await?)
+            };
+            let now = SystemClock.now();
+            Ok(import(&self.from, stores, lifetimes, now, self.dry_run).await?)
+        })?;
+        if !report.dry_run {
+            tracing::info!(
+                target: "audit", event = "imported", from = "flask-sentinel",
+                users = report.users.imported, clients = report.clients.imported,
+                sessions = report.tokens.imported,
+            );
+        }
+        if global.json {
+            return output::json(&report);
+        }
+        print(&report)
+    }
+}
+
+fn print(report: &Report) -> Result<(), Failure> {
+    let kinds =
+        [("users", &report.users), ("clients", &report.clients), ("tokens", &report.tokens)];
+    let row = |(name, counts): (&str, &Counts)| {
+        let numbers = [
+            counts.read,
+            counts.imported,
+            counts.already,
+            counts.expired,
+            counts.skipped.len() as u64,
+        ];
+        let [read, imported, already, expired, skipped] = numbers.map(|number| number.to_string());
+        [name.to_owned(), read, imported, already, expired, skipped]
+    };
+    let imported = if report.dry_run { "TO IMPORT" } else { "IMPORTED" };
+    let heading = ["", "READ", imported, "ALREADY", "EXPIRED", "SKIPPED"];
+    output::table(heading, kinds.into_iter().map(row))?;
+    for (name, counts) in kinds {
+        for skipped in &counts.skipped {
+            output::line(format!(
+                "{name}: {} is skipped: {}",
+                plain(&skipped.id),
+                plain(&skipped.reason)
+            ))?;
+        }
+        for remark in &counts.remarks {
+            output::line(format!("{name}: {}: {}", plain(&remark.id), plain(&remark.reason)))?;
+        }
+    }
+    Ok(())
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Source(_) => Self::usage(error),
+            ImportError::Nothing(_) => Self::refused(error),
+            ImportError::Store(error) => error.into(),
+            ImportError::Read(_) => Self::unavailable(error),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Users and clients, out of documents that anybody may have written.
+
+use std::collections::BTreeSet;
+
+use mongodb::bson::{Bson, Document};
+
+use crate::domain::{
+    Client, ClientId, ClientKind, Grant, PasswordHash, Scope, Timestamp, User, UserId,
+    check_username,
+};
+
+/// Why a document cannot be taken over.
+pub(super) type Reason = String;
+
+/// The user in a document.
+pub(super) fn user(record: &Document, now: Timestamp) -> Result<User, Reason> {
+    let id = record.get_object_id("_id").map_err(|_| "its _id is no ObjectId")?;
+    let username = record.get_str("username").map_err(|_| "it has no username")?;
+    check_username(username).map_err(|error| format!("its username cannot be one: {error}"))?;
+    let hash = match record.get("hashpw") {
+        Some(Bson::String(text)) => text.clone(),
+        Some(Bson::Binary(binary)) => {
+            String::from_utf8(binary.bytes.clone()).map_err(|_| "its hashpw is no bcrypt hash")?
+        }
+        _ => return Err("it has no hashpw".to_owned()),
+    };
+    if !is_bcrypt(&hash) {
+        return Err("its hashpw is no bcrypt hash".to_owned());
+    }
+    Ok(User {
+        id: UserId::from_bytes(id.bytes()),
+        username: username.to_owned(),
+        password: PasswordHash::imported(hash),
+        scopes: None,
+        enabled: true,
+        generation: 0,
+        version: 0,
+        created_at: Timestamp::from_millis(id.timestamp().timestamp_millis()).min(now),
+        updated_at: now,
+    })
+}
+
+/// `$2b$12$` and 53 more characters.
+fn is_bcrypt(hash: &str) -> bool {
+    let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| hash.strip_prefix(prefix));
+    let Some((cost, rest)) = rest.and_then(|rest| rest.split_once('$')) else { return false };
+    cost.len() == 2
+        && cost.parse::<u8>().is_ok_and(|cost| (4..=31).contains(&cost))
+        && rest.len() == 53
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'/')
+}
+
+/// The client in a document, and what of it is left out.
+pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<Reason>), Reason> {
+    let text = record.get_str("client_id").map_err(|_| "it has no client_id")?;
+    let id: ClientId = text
+        .parse()
+        .map_err(|_| "its client_id is not 1 to 255 printable ASCII characters".to_owned())?;
+    let mut remarks = Vec::new();
+    match record.get_str("client_type") {
+        Ok("public") | Err(_) => {}
+        Ok(_) => return Err("it is no public client, and there is no secret to keep".to_owned()),
+    }
+    let mut grants = BTreeSet::new();
+    // It made every client with just this one, and asked nobody for more.
+    let usual = Bson::from(vec!["password"]);
+    let allowed = record.get("allowed_grant_types").filter(|value| !matches!(value, Bson::Null));
+    for name in strings(allowed.or(Some(&usual))).ok_or("its allowed_grant_types are no texts")? {
+        match name.as_str() {
+            // They could refresh too: flask-sentinel did not look.
+            "password" => grants.extend([Grant::Password, Grant::RefreshToken]),
+            "refresh_token" => drop(grants.insert(Grant::RefreshToken)),
+            other => remarks.push(format!("the grant type {other:?} is left out")),
+        }
+    }
+    if grants.is_empty() {
+        return Err("it has no grant type that a public client can have here".to_owned());
+    }
+    let scopes = match scope(record.get("default_scopes")) {
+        Ok(scopes) => scopes,
+        Err(reason) => {
+            remarks.push(format!("its default_scopes are left out: {reason}"));
+            Scope::empty()
+        }
+    };
+    // What a client is called is all that the old server does not have.
+    let made = record.get_object_id("_id").map(|id| id.timestamp().timestamp_millis());
+    let client = Client {
+        name: format!("flask-sentinel {}", super::id_of(record)),
+        id,
+        kind: ClientKind::Public,
+        grants,
+        default_scopes: scopes.clone(),
+        scopes,
+        access_token_ttl: None,
+        refresh_idle_ttl: None,
+        session_ttl: None,
+        introspection: false,
+        enabled: true,
+        generation: 0,
+        version: 0,
+        created_at: Timestamp::from_millis(made.unwrap_or(now.as_millis())).min(now),
+        updated_at: now,
+    };
+    Ok((client, remarks))
+}
+
+/// A scope from a list of words, or from words in a row; empty words are none.
+pub(super) fn scope(value: Option<&Bson>) -> Result<Scope, Reason> {
+    let words = strings(value).ok_or("they are no texts")?;
+    let words: Vec<&str> = words.iter().flat_map(|text| text.split_whitespace()).collect();
+    words.join(" ").parse().map_err(|_| "they are no scopes".to_owned())
+}
+
+/// A list of texts; one text, or none, is a list too.
+fn strings(value: Option<&Bson>) -> Option<Vec<String>> {
+    match value {
+        None | Some(Bson::Null) => Some(Vec::new()),
+        Some(Bson::String(text)) => Some(vec![text.clone()]),
+        Some(Bson::Array(values)) => {
+            values.iter().map(|value| value.as_str().map(str::to_owned)).collect()
+        }
+        _ => None,
+    }
+}

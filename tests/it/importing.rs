@@ -1,0 +1,7 @@
+//! `sentinel import flask-sentinel`.
+
+mod failures;
+mod flask_sentinel;
+mod moving;
+mod odd;
+mod target;
