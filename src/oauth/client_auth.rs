@@ -1,8 +1,11 @@
 //! Who the client is, and whether it proves it (RFC 6749 §2.3, §3.2.1).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+
+use zeroize::Zeroizing;
 
 use super::{ClientFailure, Error, Provider, Request, audit, params};
 use crate::domain::{Client, ClientId, ClientKind, Digest};
@@ -28,11 +31,43 @@ pub enum Presented {
 }
 
 /// What a client says of itself.
-struct Claim {
+struct Claim<'a> {
     /// Possible readings of the id, the likeliest first.
-    ids: Vec<String>,
+    ids: Readings<'a>,
     /// Possible readings of the secret.
-    secrets: Vec<SecretString>,
+    secrets: Readings<'a>,
+}
+
+/// What a text may mean, where it is not sure how it was written; wiped after use.
+struct Readings<'a> {
+    /// The form-decoded text, where that differs.
+    decoded: Option<Zeroizing<String>>,
+    /// The text as it is.
+    raw: Option<&'a str>,
+}
+
+impl<'a> Readings<'a> {
+    /// The text, and nothing else.
+    const fn only(raw: Option<&'a str>) -> Self {
+        Self { decoded: None, raw }
+    }
+
+    /// The form-decoded text, and the text as it is where that differs.
+    fn of(raw: &'a str) -> Self {
+        let decoded = match params::decode(raw.as_bytes()) {
+            Ok(Cow::Owned(decoded)) if decoded != raw => Some(Zeroizing::new(decoded)),
+            _ => None,
+        };
+        Self { decoded, raw: Some(raw) }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        self.decoded.as_ref().map(|decoded| decoded.as_str()).into_iter().chain(self.raw)
+    }
+
+    fn first(&self) -> &str {
+        self.iter().next().unwrap_or_default()
+    }
 }
 
 impl Provider {
@@ -40,7 +75,7 @@ impl Provider {
     /// that proves itself.
     pub(super) async fn authenticate(&self, request: &Request<'_>) -> Result<Client, Error> {
         let claim = claim(request)?;
-        let named = claim.ids.first().map_or("", String::as_str);
+        let named = claim.ids.first();
         self.check(&claim).await?.map_err(|failure| refuse(named, failure, request))
     }
 
@@ -70,14 +105,14 @@ impl Provider {
             return None;
         }
         let claim = claim(request).ok()?;
-        let id = claim.ids.first()?.parse().ok()?;
+        let id = claim.ids.first().parse().ok()?;
         let client = self.stores.clients.recall(&id)?;
         (client.is_confidential() && judge(&claim, Some(&client)).is_ok()).then_some(client)
     }
 
-    async fn check(&self, claim: &Claim) -> Result<Result<Client, ClientFailure>, Error> {
+    async fn check(&self, claim: &Claim<'_>) -> Result<Result<Client, ClientFailure>, Error> {
         let mut found = None;
-        for id in &claim.ids {
+        for id in claim.ids.iter() {
             let Ok(id) = id.parse::<ClientId>() else { continue };
             found = self.stores.clients.find(&id).await?;
             if found.is_some() {
@@ -89,23 +124,24 @@ impl Provider {
 }
 
 /// Whether the claim is the client's, and the client may be served.
-fn judge(claim: &Claim, client: Option<&Client>) -> Result<(), ClientFailure> {
+fn judge(claim: &Claim<'_>, client: Option<&Client>) -> Result<(), ClientFailure> {
     let expected = match client.map(|client| &client.kind) {
         Some(ClientKind::Confidential(digest)) => *digest,
         // A digest that nothing has, so that an unknown client costs what a wrong secret costs.
         _ => Digest::from_bytes([0; 32]),
     };
     // Every reading is compared, so that time does not tell which one was right.
-    let proven = claim.secrets.iter().fold(false, |proven, secret| {
-        (Digest::of(secret.expose_secret().as_bytes()) == expected) | proven
-    });
+    let proven = claim
+        .secrets
+        .iter()
+        .fold(false, |proven, secret| (Digest::of(secret.as_bytes()) == expected) | proven);
     let client = client.ok_or(ClientFailure::Unknown)?;
     let in_order = if client.is_confidential() {
         proven
     } else {
         // RFC 6749 §2.3.1: "The client MAY omit the parameter if the client secret is an empty
         // string", and libraries send `id:` for a public client.
-        claim.secrets.iter().all(|secret| secret.expose_secret().is_empty())
+        claim.secrets.iter().all(str::is_empty)
     };
     match (in_order, client.enabled) {
         (false, _) => Err(ClientFailure::WrongSecret),
@@ -115,7 +151,7 @@ fn judge(claim: &Claim, client: Option<&Client>) -> Result<(), ClientFailure> {
 }
 
 /// What the request says of its client.
-fn claim(request: &Request<'_>) -> Result<Claim, Error> {
+fn claim<'a>(request: &Request<'a>) -> Result<Claim<'a>, Error> {
     match request.presented {
         Presented::Basic(basic) => from_header(basic, request),
         Presented::Nothing => from_body(request),
@@ -135,31 +171,24 @@ fn refuse(named: &str, failure: ClientFailure, request: &Request<'_>) -> Error {
 /// encoded using the same algorithm and used as the password."
 ///
 /// Many clients do not encode, so the raw value is taken where the decoded one does not fit.
-fn from_header(basic: &BasicCredentials, request: &Request<'_>) -> Result<Claim, Error> {
+fn from_header<'a>(basic: &'a BasicCredentials, request: &Request<'a>) -> Result<Claim<'a>, Error> {
     // RFC 6749 §2.3: "The client MUST NOT use more than one authentication method in each request."
     if request.params.get("client_secret").is_some() {
         return Err(Error::InvalidRequest("more than one client authentication method is used"));
     }
-    let ids = readings(&basic.user);
+    let ids = Readings::of(&basic.user);
     if let Some(named) = request.params.get("client_id")
         && !ids.iter().any(|id| id == named)
     {
         return Err(Error::InvalidRequest("client_id is not the client that authenticates"));
     }
-    let secrets = readings(basic.password.expose_secret());
-    Ok(Claim { ids, secrets: secrets.into_iter().map(SecretString::from).collect() })
+    Ok(Claim { ids, secrets: Readings::of(basic.password.expose_secret()) })
 }
 
-fn from_body(request: &Request<'_>) -> Result<Claim, Error> {
+fn from_body<'a>(request: &Request<'a>) -> Result<Claim<'a>, Error> {
     let Some(id) = request.params.get("client_id") else {
         return Err(refuse("", ClientFailure::Missing, request));
     };
-    let secret = request.params.get("client_secret").map(SecretString::from);
-    Ok(Claim { ids: vec![id.to_owned()], secrets: secret.into_iter().collect() })
-}
-
-/// The form-decoded text, and the text as it is where that differs.
-fn readings(raw: &str) -> Vec<String> {
-    let decoded = params::decode(raw.as_bytes()).ok().filter(|decoded| decoded != raw);
-    decoded.into_iter().map(|text| text.into_owned()).chain([raw.to_owned()]).collect()
+    let secret = request.params.get("client_secret");
+    Ok(Claim { ids: Readings::only(Some(id)), secrets: Readings::only(secret) })
 }

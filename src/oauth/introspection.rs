@@ -70,7 +70,7 @@ impl Provider {
         text: &str,
     ) -> Result<Option<ActiveToken>, Error> {
         let Some((session, token)) = self.legacy_access(text).await? else { return Ok(None) };
-        Ok(self.active(session, &token))
+        Ok(self.active(session, token.kind, &token.verifier.digest()))
     }
 
     /// What may be an access token of flask-sentinel, and the session that it was taken over into.
@@ -96,12 +96,13 @@ impl Provider {
         let Some(caller) = self.recall_confidential(request) else { return Ok(None) };
         let token = request.params.get("token").and_then(Token::parse);
         let (true, Some(token)) = (caller.introspection, token) else { return Ok(None) };
-        let access = access_digest(&token);
-        let found = self.stores.sessions.find_for(token.session_id(), access.as_ref(), &caller);
+        let digest = token.verifier.digest();
+        let access = (token.kind == TokenKind::Access).then_some(&digest);
+        let found = self.stores.sessions.find_for(token.session_id(), access, &caller);
         match found.await? {
             Seen::OtherCaller => Ok(None),
             Seen::Session(session) => {
-                let active = session.and_then(|session| self.active(*session, &token));
+                let active = session.and_then(|session| self.active(*session, token.kind, &digest));
                 Ok(Some(active.into()))
             }
         }
@@ -110,33 +111,29 @@ impl Provider {
     /// What is known of a token, if it is alive: one read by primary key.
     pub(super) async fn look_up(&self, token: &Token) -> Result<Option<ActiveToken>, Error> {
         let (sessions, id) = (&self.stores.sessions, token.session_id());
-        let session = match access_digest(token) {
-            Some(access) => sessions.find_access(id, &access).await?,
-            None => sessions.find(id).await?,
+        let digest = token.verifier.digest();
+        let session = match token.kind {
+            TokenKind::Access => sessions.find_access(id, &digest).await?,
+            TokenKind::Refresh => sessions.find(id).await?,
         };
-        Ok(session.and_then(|session| self.active(session, token)))
+        Ok(session.and_then(|session| self.active(session, token.kind, &digest)))
     }
 
-    /// What the token is worth in its session.
-    fn active(&self, session: Session, token: &Token) -> Option<ActiveToken> {
-        let (digest, now) = (token.verifier.digest(), self.now());
-        match token.kind {
+    /// What the token of this kind and with this verifier is worth in its session.
+    fn active(&self, session: Session, kind: TokenKind, digest: &Digest) -> Option<ActiveToken> {
+        let now = self.now();
+        match kind {
             TokenKind::Access => {
-                let access = session.live_access(&digest, now).cloned()?;
+                let access = session.live_access(digest, now).cloned()?;
                 Some(active_access(session, access))
             }
             TokenKind::Refresh => {
-                let chain = session.live_refresh(&digest, now)?;
+                let chain = session.live_refresh(digest, now)?;
                 let lifetime = (chain.issued_at, chain.idle_ends_at);
                 Some(active(session, TokenKind::Refresh, None, lifetime))
             }
         }
     }
-}
-
-/// What an access token is found by in its session; `None` for a refresh token.
-fn access_digest(token: &Token) -> Option<Digest> {
-    (token.kind == TokenKind::Access).then(|| token.verifier.digest())
 }
 
 impl From<Option<ActiveToken>> for Introspection {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
+
 use super::Error;
 
 /// The parameters that mean something here. Others are ignored (RFC 6749 §3.2: "The authorization
@@ -31,9 +33,8 @@ impl<'a> Params<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
         let mut found: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(8);
         for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            let name = decode(halves.next().unwrap_or_default())?;
-            let value = decode(halves.next().unwrap_or_default())?;
+            let (name, value) = halves(pair);
+            let (name, value) = (decode(name)?, decode(value)?);
             if !RECOGNIZED.contains(&name.as_ref()) {
                 continue;
             }
@@ -69,10 +70,17 @@ impl std::fmt::Debug for Params<'_> {
     }
 }
 
+/// What stands before the first `=`, and what stands behind it.
+fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
+    let equals = memchr(b'=', pair).unwrap_or(pair.len());
+    let (name, rest) = pair.split_at_checked(equals).unwrap_or_default();
+    (name, rest.get(1..).unwrap_or_default())
+}
+
 /// Undoes the encoding of one name or value: `+` is a space, `%XX` a byte, all together UTF-8.
 pub(super) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Error> {
     const NOT_UTF8: Error = Error::InvalidRequest("the parameters are not UTF-8");
-    if !raw.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+    if memchr2(b'+', b'%', raw).is_none() {
         return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| NOT_UTF8);
     }
     let mut bytes = Vec::with_capacity(raw.len());

@@ -19,7 +19,10 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = request.peer_addr().map(|address| address.ip().to_canonical());
     // Who can reach a Unix socket was let in by its file mode: it is a proxy on this machine.
-    let local = request.conn_data::<UnixPeer>().is_some();
+    let local = peer.is_none() && request.conn_data::<UnixPeer>().is_some();
+    if !believed(peer, local, trusted) {
+        return peer;
+    }
     let headers = request.headers().get_all(FORWARDED_FOR);
     let values: Vec<&[u8]> = headers.map(|value| value.as_bytes()).collect();
     resolve(peer, local, &values, trusted)
@@ -31,8 +34,7 @@ fn resolve(
     forwarded: &[&[u8]],
     trusted: &[IpNet],
 ) -> Option<IpAddr> {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
-    if !peer.map_or(local, is_trusted) {
+    if !believed(peer, local, trusted) {
         return peer;
     }
     let mut nearest = peer;
@@ -41,11 +43,20 @@ fn resolve(
         let hop = std::str::from_utf8(hop).unwrap_or_default();
         let Some(address) = parse(hop.trim()) else { break };
         nearest = Some(address);
-        if !is_trusted(address) {
+        if !is_trusted(address, trusted) {
             break;
         }
     }
     nearest
+}
+
+/// Whether what the peer says of others counts.
+fn believed(peer: Option<IpAddr>, local: bool, trusted: &[IpNet]) -> bool {
+    peer.map_or(local, |peer| is_trusted(peer, trusted))
+}
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&address))
 }
 
 /// An address, perhaps with a port, as proxies write it.

@@ -4,7 +4,9 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ALLOW, CACHE_CONTROL, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 
@@ -116,8 +118,9 @@ impl Web {
 /// with a value of "no-cache"."
 pub(super) fn json(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    response.insert_header((PRAGMA, "no-cache"));
+    // Made once: a header value out of a text is checked and copied.
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    response.insert_header((PRAGMA, HeaderValue::from_static("no-cache")));
     response
 }
 

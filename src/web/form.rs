@@ -1,10 +1,11 @@
 //! Reads form bodies ourselves, since every way in which one can be wrong has to be answered in JSON.
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use std::net::IpAddr;
+use std::pin::pin;
 
 use super::error::Refusal;
 use super::{Web, authorization, client_address};
@@ -32,9 +33,15 @@ impl Form {
             return Err(Refusal::MediaType);
         }
         let policy = &web.policy;
-        let reading = read_body(request, payload, policy.max_body);
-        let body = tokio::time::timeout(policy.body_timeout, reading).await;
-        let body = body.map_err(|_| Refusal::Slow)??;
+        let mut reading = pin!(read_body(request, payload, policy.max_body));
+        // Nearly every body comes with its head: no timer is set for it.
+        let body = match reading.as_mut().now_or_never() {
+            Some(body) => body?,
+            None => {
+                let body = tokio::time::timeout(policy.body_timeout, reading).await;
+                body.map_err(|_| Refusal::Slow)??
+            }
+        };
         Ok(Self {
             presented: authorization::presented(request)?,
             body,
@@ -71,9 +78,18 @@ pub(super) fn ok(body: impl serde::Serialize) -> HttpResponse {
     super::error::json(StatusCode::OK).json(body)
 }
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 fn is_form(request: &HttpRequest) -> bool {
     let mut types = request.headers().get_all(CONTENT_TYPE);
     let (Some(header), None) = (types.next(), types.next()) else { return false };
+    is_form_type(header) && is_plain(request)
+}
+
+fn is_form_type(header: &HeaderValue) -> bool {
+    if header.as_bytes() == FORM.as_bytes() {
+        return true;
+    }
     let Ok(text) = header.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
@@ -83,11 +99,12 @@ fn is_form(request: &HttpRequest) -> bool {
         }
         _ => true,
     });
-    let plain = request
-        .headers()
-        .get(CONTENT_ENCODING)
-        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") && utf8 && plain
+    essence.eq_ignore_ascii_case(FORM) && utf8
+}
+
+fn is_plain(request: &HttpRequest) -> bool {
+    let coding = request.headers().get(CONTENT_ENCODING);
+    coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 async fn read_body(

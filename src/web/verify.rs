@@ -1,8 +1,12 @@
 //! `GET /oauth/verify`: for nginx's `auth_request`, which knows 2xx, 401, 403, and takes all else for
 //! an error of its own.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -16,6 +20,11 @@ use crate::oauth::{Error, Params, Verified, VerifyError};
 // called `%61dmin` would be taken for `admin` by everyone who decodes. Test:
 // `a_percent_sign_in_a_user_name_cannot_pose_as_an_encoding`.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
+const USER_ID: HeaderName = HeaderName::from_static("x-auth-user-id");
+const USERNAME: HeaderName = HeaderName::from_static("x-auth-username");
+const CLIENT_ID: HeaderName = HeaderName::from_static("x-auth-client-id");
+const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
 
 pub(super) async fn answer(web: web::Data<Web>, request: HttpRequest) -> HttpResponse {
     // RFC 6750 §3.1: "If the request lacks any authentication information […], the resource server
@@ -49,12 +58,12 @@ pub(super) async fn answer(web: web::Data<Web>, request: HttpRequest) -> HttpRes
 fn pass(verified: &Verified) -> HttpResponse {
     let mut response = empty(StatusCode::NO_CONTENT);
     if let Some(user) = &verified.user {
-        let name = utf8_percent_encode(&user.username, ENCODED).to_string();
-        response.insert_header(("X-Auth-User-Id", user.id.to_string()));
-        response.insert_header(("X-Auth-Username", name));
+        let name: Cow<'_, str> = utf8_percent_encode(&user.username, ENCODED).into();
+        response.insert_header((USER_ID, user.id.to_string()));
+        response.insert_header((USERNAME, name.as_ref()));
     }
-    response.insert_header(("X-Auth-Client-Id", verified.client_id.as_str()));
-    response.insert_header(("X-Auth-Scope", verified.scope.as_str()));
+    response.insert_header((CLIENT_ID, verified.client_id.as_str()));
+    response.insert_header((SCOPE, verified.scope.as_str()));
     response.finish()
 }
 
@@ -73,7 +82,7 @@ fn unavailable(error: &Error) -> HttpResponse {
 /// An answer that nobody may keep, but for nginx where its configuration says so.
 fn empty(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
-    response.insert_header((CACHE_CONTROL, "no-store"));
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
     response
 }
 

@@ -37,11 +37,12 @@ macro_rules! select {
 
 const FIND: &str = select!(" FROM sessions WHERE key = ?1 AND sessions.id = ?2");
 
-/// One statement is one snapshot of the file: the session, and the caller's version at that moment.
-/// Every change of a client raises its version; one removed and made again has another time.
+/// One statement is one snapshot of the file: the session, and the caller's version at that moment. No
+/// row is another version: every change of a client raises it, and one removed and made again has
+/// another time.
 const FIND_FOR: &str = select!(
-    ", clients.version, clients.created_at, clients.updated_at"
     " FROM clients LEFT JOIN sessions ON key = ?1 AND sessions.id = ?2 WHERE clients.id = ?3"
+    " AND clients.version = ?4 AND clients.created_at = ?5 AND clients.updated_at = ?6"
 );
 
 #[async_trait]
@@ -81,16 +82,15 @@ impl SessionStore for SqliteStore {
         _access: Option<&Digest>,
         caller: &Client,
     ) -> Result<Seen> {
-        let wanted = params![key(id), id.as_bytes(), caller.id.as_str()];
+        let wanted = params![
+            key(id),
+            id.as_bytes(),
+            caller.id.as_str(),
+            to_integer(caller.version),
+            caller.created_at.as_millis(),
+            caller.updated_at.as_millis(),
+        ];
         let seen = self.find_row(FIND_FOR, wanted, |row| {
-            let current = (
-                counter(row, 11, WHAT)?,
-                Timestamp::from_millis(column(row, 12, WHAT)?),
-                Timestamp::from_millis(column(row, 13, WHAT)?),
-            );
-            if current != (caller.version, caller.created_at, caller.updated_at) {
-                return Ok(Seen::OtherCaller);
-            }
             let is_there = !matches!(row.get_ref(0), Ok(ValueRef::Null));
             let session = is_there.then(|| read(row)).transpose()?;
             Ok(Seen::Session(session.map(Box::new)))
