@@ -13,6 +13,10 @@ use crate::store::Result;
 /// sessions, so that a look-up reads one page.
 const CACHE_KIB: i64 = 8192;
 
+/// How much of the file is read as memory, without a system call and without a copy: as much as SQLite
+/// allows, which is two gigabytes. See docs/adr/0011-mapped-reads.md.
+const MAPPED_BYTES: i64 = 1 << 40;
+
 /// The read connections of a store.
 pub(super) struct Readers {
     path: PathBuf,
@@ -36,6 +40,10 @@ impl Readers {
         connection.busy_timeout(READ_PATIENCE).map_err(failed)?;
         connection.pragma_update(None, "query_only", true).map_err(failed)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
+        // It answers with what it grants.
+        connection
+            .pragma_update_and_check(None, "mmap_size", MAPPED_BYTES, |_| Ok(()))
+            .map_err(failed)?;
         Ok(connection)
     }
 }
