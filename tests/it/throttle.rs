@@ -3,8 +3,11 @@
 //! Callers get addresses of their own by `X-Forwarded-For`, as behind a proxy on this machine.
 
 mod addresses;
-
+mod counters;
 mod names;
+mod secrets;
+mod shared;
+mod simulation;
 
 use crate::helpers::{Answer, App, AppBuilder, PASSWORD, send};
 
