@@ -4,6 +4,7 @@
 
 mod addresses;
 mod counters;
+mod log;
 mod names;
 mod secrets;
 mod shared;

@@ -12,8 +12,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// How long an attempt waits at most, all in all, which is shorter than clients do.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How many wait for their turn on a name under attack, in each lane.
-const PLACES_UNDER_ATTACK: usize = 4;
+/// How many wait for their turn on a name under attack, in each lane: no more than have the patience.
+const PLACES_UNDER_ATTACK: usize = 2;
 /// How many wait otherwise, which is until it is known whether those before them fail.
 const PLACES: usize = 256;
 

@@ -89,7 +89,6 @@ impl AttemptStore for RedisAttempts {
     }
 
     async fn add(&self, subject: Subject, limit: u32, at: Slice) -> Added {
-        let own = self.own.add(subject, limit, at).await;
         let shared: Result<(bool, HashMap<String, String>), _> = self
             .links
             .call(async |link| {
@@ -99,12 +98,18 @@ impl AttemptStore for RedisAttempts {
             })
             .await;
         match shared {
-            Ok((counted, fields)) => {
-                Added { counted: counted && own.counted, tally: tally(&fields, at).max(&own.tally) }
+            // What is not counted there is not counted here, or this would get ahead of it.
+            Ok((false, fields)) => {
+                let own = self.own.recent_of(&subject, at);
+                Added { counted: false, tally: tally(&fields, at).max(&own) }
+            }
+            Ok((true, fields)) => {
+                let own = self.own.add(subject, limit, at).await;
+                Added { tally: tally(&fields, at).max(&own.tally), ..own }
             }
             Err(failure) => {
                 passed_by(&failure);
-                own
+                self.own.add(subject, limit, at).await
             }
         }
     }

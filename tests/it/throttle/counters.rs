@@ -119,7 +119,7 @@ async fn a_flood_of_addresses_and_names_takes_bounded_memory_and_frees_nobody() 
         memory.add(busy, 20, at(0)).await;
         memory.add(attacked, u32::MAX, at(0)).await;
     }
-    for number in 0..10 * MemoryAttempts::CAPACITY {
+    for number in 0..4 * MemoryAttempts::CAPACITY {
         let text = number.to_string();
         memory.add(address(&text), 20, at(1)).await;
         memory.add(name(&text), u32::MAX, at(1)).await;
@@ -137,7 +137,7 @@ async fn a_flood_of_addresses_and_names_takes_bounded_memory_and_frees_nobody() 
     assert_eq!(memory.add(address("new"), 20, at(2)).await.tally.total(), 1);
     assert_eq!(memory.add(address("new"), 20, at(2)).await.tally.total(), 2);
     // What no longer counts goes first.
-    for number in 0..10 * MemoryAttempts::CAPACITY {
+    for number in 0..4 * MemoryAttempts::CAPACITY {
         memory.add(address(&number.to_string()), 20, at(301)).await;
     }
     assert_eq!(memory.recent(&[busy], at(301)).await[0].total(), 0);
