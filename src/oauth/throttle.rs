@@ -2,9 +2,9 @@
 //!
 //! - An *address* has a budget of failures in a window of time; when it is spent, it is refused.
 //! - A *name* on which many have failed is under attack: attempts on it run one at a time, with a pause
-//!   that grows, those from clean addresses first. Who has got in from the same address before, lately,
-//!   does not wait at all. What nobody is called is treated as a name, or the throttle would tell which
-//!   names there are.
+//!   that grows, those first against whose address there is least. Who has got in from the same address
+//!   before, lately, does not wait at all. What nobody is called is treated as a name, or the throttle
+//!   would tell which names there are.
 //!
 //! A success gives nothing back: whoever has one account could guess the others in between. Counted are
 //! guesses at what people have chosen, and at client secrets. Bearer and refresh tokens are not: they

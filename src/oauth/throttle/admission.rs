@@ -12,8 +12,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// How long an attempt waits at most, all in all, which is shorter than clients do.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How many wait for their turn on a name under attack, in each lane: no more than have the patience.
+/// How many wait for their turn on a name under attack: no more than have the patience.
 const PLACES_UNDER_ATTACK: usize = 2;
+/// So many refusals of an address are kept in mind.
+const REFUSALS: u32 = 1000;
 /// How many wait otherwise, which is until it is known whether those before them fail.
 const PLACES: usize = 256;
 
@@ -33,8 +35,7 @@ impl Throttle {
                 turns.push(turn);
                 of_address = tally;
             }
-            let newcomer = Newcomer { from, clean: from.is_some() && of_address.total() == 0 };
-            turns.extend(self.turn_on_name(name, newcomer, of_name).await?);
+            turns.extend(self.turn_on_name(name, from, of_address, of_name).await?);
             Ok(turns)
         });
         turns.await.unwrap_or_else(|_| Err(self.refuse(LONGEST_PAUSE)))
@@ -46,7 +47,7 @@ impl Throttle {
         from: Subject,
         mut tally: Tally,
     ) -> Result<(Turn, Tally), Throttled> {
-        let newcomer = Newcomer { from: None, clean: false };
+        let newcomer = Newcomer { from: None, against: 0 };
         let mut turn = None;
         loop {
             let left = self.inner.policy.failures_per_address.saturating_sub(tally.total());
@@ -69,23 +70,33 @@ impl Throttle {
     async fn turn_on_name(
         &self,
         name: Subject,
-        newcomer: Newcomer,
+        from: Option<Subject>,
+        of_address: Tally,
         mut tally: Tally,
     ) -> Result<Option<Turn>, Throttled> {
         let (inner, limit) = (&self.inner, self.inner.policy.failures_per_user);
-        if tally.total() >= limit && self.is_known(name, newcomer.from).await {
+        let under_attack = tally.total() >= limit;
+        if under_attack && self.is_known(name, from).await {
             return Ok(None);
         }
+        let newcomer = self.newcomer(from, of_address, under_attack).await;
         let left = limit.saturating_sub(tally.total());
-        let places = if left == 0 { PLACES_UNDER_ATTACK } else { PLACES };
-        let turn = match inner.turns.take(name, left, places, newcomer) {
-            Place::Now(turn) => turn,
+        let places = if under_attack { PLACES_UNDER_ATTACK } else { PLACES };
+        let woken = match inner.turns.take(name, left, places, newcomer) {
+            Place::Now(turn) => Ok(turn),
             Place::Later(woken) => {
-                let turn = woken.await.map_err(|_| self.refuse(LONGEST_PAUSE))?;
+                let woken = woken.await;
                 tally = self.recent_of(name).await;
-                turn
+                woken.map_err(drop)
             }
-            Place::Full => return Err(self.refuse(pause(tally.total(), limit))),
+            Place::Full => Err(()),
+        };
+        let Ok(turn) = woken else {
+            if let Some(from) = from {
+                let refusals = subjects::refusals(from);
+                inner.attempts.add(refusals, REFUSALS, self.slice()).await;
+            }
+            return Err(self.refuse(pause(tally.total(), limit)));
         };
         if tally.total() >= limit {
             let pause = pause(tally.total(), limit);
@@ -93,6 +104,26 @@ impl Throttle {
             tokio::time::sleep(wait.ok_or_else(|| self.refuse(LONGEST_PAUSE))?).await;
         }
         Ok(Some(turn))
+    }
+
+    /// What speaks against an address: that it has failed, and that it keeps asking though it was told to
+    /// come back. The latter counts for nothing else, but of those who attack a name with many addresses
+    /// few get so far as to fail.
+    async fn newcomer(
+        &self,
+        from: Option<Subject>,
+        of_address: Tally,
+        under_attack: bool,
+    ) -> Newcomer {
+        let against = match from {
+            None => u32::MAX,
+            Some(from) if under_attack => {
+                let refused = self.recent_of(subjects::refusals(from)).await;
+                of_address.total().saturating_add(refused.total())
+            }
+            Some(_) => of_address.total(),
+        };
+        Newcomer { from, against }
     }
 
     async fn is_known(&self, name: Subject, from: Option<Subject>) -> bool {

@@ -15,6 +15,11 @@ pub(super) fn address(what: Guessed, address: IpAddr) -> Subject {
     Subject::of(SubjectKind::Address, &[what.as_bytes(), &network])
 }
 
+/// The refusals of an address, which are counted apart from its failures.
+pub(super) fn refusals(address: Subject) -> Subject {
+    Subject::of(SubjectKind::Address, &[b"refusals", address.as_bytes()])
+}
+
 /// Whom attempts are made on.
 pub(super) fn name(what: Guessed, name: &str) -> Subject {
     Subject::of(SubjectKind::Name, &[what.as_bytes(), name.as_bytes()])

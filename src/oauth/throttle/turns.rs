@@ -5,7 +5,7 @@
 //! thousand guesses sent at once would all find an empty counter. So only as many attempts on one subject
 //! run at a time as may still fail.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -19,13 +19,12 @@ pub(super) struct Turns(Mutex<HashMap<Subject, Queue>>);
 #[derive(Default)]
 struct Queue {
     running: usize,
-    /// Those from addresses that nothing speaks against: they go first.
-    clean: VecDeque<Waiter>,
-    others: VecDeque<Waiter>,
+    /// In the order of their coming.
+    waiting: Vec<Waiter>,
 }
 
 struct Waiter {
-    from: Option<Subject>,
+    newcomer: Newcomer,
     wake: oneshot::Sender<Turn>,
 }
 
@@ -33,19 +32,19 @@ struct Waiter {
 pub(super) enum Place {
     /// It may go on.
     Now(Turn),
-    /// It will be told.
+    /// It will be told; or not, when somebody else gets its place.
     Later(oneshot::Receiver<Turn>),
-    /// Too many are waiting.
+    /// Too many are waiting that go before it.
     Full,
 }
 
-/// A newcomer.
+/// Somebody who wants to try.
 #[derive(Clone, Copy)]
 pub(super) struct Newcomer {
     /// Where it comes from.
     pub(super) from: Option<Subject>,
-    /// Whether nothing speaks against that address.
-    pub(super) clean: bool,
+    /// What speaks against that address. Those go first against whom there is less.
+    pub(super) against: u32,
 }
 
 /// The right to try. It goes on to the next one when it is dropped.
@@ -58,36 +57,40 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// At most `slots` (but one always) run at a time, and `places` wait in each of the two lanes.
+    /// At most `slots` (but one always) run at a time, and `places` wait. Who comes when all are taken gets
+    /// the place of one against whom there is more.
     pub(super) fn take(
         self: &Arc<Self>,
         subject: Subject,
         slots: u32,
         places: usize,
-        newcomer: Newcomer,
+        mut newcomer: Newcomer,
     ) -> Place {
         let mut queues = self.lock();
         let queue = queues.entry(subject).or_default();
+        // Who has hung up leaves its place.
+        queue.waiting.retain(|waiter| !waiter.wake.is_closed());
         let slots = usize::try_from(slots).unwrap_or(usize::MAX).max(1);
-        if queue.running < slots && queue.clean.is_empty() && queue.others.is_empty() {
+        if queue.running < slots && queue.waiting.is_empty() {
             queue.running += 1;
             return Place::Now(self.turn(subject));
         }
-        // One place for each address, or a single one could take them all before it is known what its
-        // guesses are worth.
-        let has_place = |waiter: &Waiter| waiter.from == newcomer.from;
-        let lane = if newcomer.clean && !queue.clean.iter().any(has_place) {
-            &mut queue.clean
-        } else {
-            &mut queue.others
-        };
-        // Who has hung up leaves its place.
-        lane.retain(|waiter| !waiter.wake.is_closed());
-        if lane.len() >= places {
-            return Place::Full;
+        // Or a single address could take all places before it is known what its guesses are worth.
+        let same = queue.waiting.iter().filter(|waiter| waiter.newcomer.from == newcomer.from);
+        let same = u32::try_from(same.count()).unwrap_or(u32::MAX);
+        newcomer.against = newcomer.against.saturating_add(same);
+        if queue.waiting.len() >= places {
+            let worst = queue.waiting.iter().enumerate();
+            let worst = worst.max_by_key(|(_, waiter)| waiter.newcomer.against);
+            match worst {
+                Some((at, worst)) if worst.newcomer.against > newcomer.against => {
+                    drop(queue.waiting.remove(at));
+                }
+                _ => return Place::Full,
+            }
         }
         let (wake, woken) = oneshot::channel();
-        lane.push_back(Waiter { from: newcomer.from, wake });
+        queue.waiting.push(Waiter { newcomer, wake });
         Place::Later(woken)
     }
 
@@ -124,7 +127,9 @@ impl Turns {
 
 impl Queue {
     fn next(&mut self) -> Option<Waiter> {
-        self.clean.pop_front().or_else(|| self.others.pop_front())
+        let waiting = self.waiting.iter().enumerate();
+        let (at, _) = waiting.min_by_key(|(_, waiter)| waiter.newcomer.against)?;
+        Some(self.waiting.remove(at))
     }
 }
 

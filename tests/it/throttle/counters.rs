@@ -36,17 +36,27 @@ pub(crate) fn over(url: &str) -> Arc<dyn AttemptStore> {
     store_redis::attempts(&settings.redis).unwrap()
 }
 
-/// Counters of each kind, as two processes see them, and what has to be kept for it.
-fn each() -> Vec<(Arc<dyn AttemptStore>, Arc<dyn AttemptStore>, Option<Redis>)> {
+/// Counters as two processes see them.
+struct Pair {
+    one: Arc<dyn AttemptStore>,
+    other: Arc<dyn AttemptStore>,
+    _redis: Option<Redis>,
+}
+
+/// Of each kind.
+fn each() -> [Pair; 2] {
     let memory: Arc<dyn AttemptStore> = Arc::new(MemoryAttempts::new());
     let redis = Redis::start();
     let (one, other) = (over(&redis.url), over(&redis.url));
-    vec![(Arc::clone(&memory), memory, None), (one, other, Some(redis))]
+    [
+        Pair { one: Arc::clone(&memory), other: memory, _redis: None },
+        Pair { one, other, _redis: Some(redis) },
+    ]
 }
 
 #[tokio::test]
 async fn failures_are_counted_for_the_window_each_subject_for_itself() {
-    for (one, other, _redis) in each() {
+    for Pair { one, other, _redis } in each() {
         for second in [0, 10, 40] {
             assert!(one.add(address("a"), 10, at(second)).await.counted);
         }
@@ -67,7 +77,7 @@ async fn failures_are_counted_for_the_window_each_subject_for_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_failures_at_once_only_so_many_are_counted_as_are_left() {
-    for (one, other, _redis) in each() {
+    for Pair { one, other, _redis } in each() {
         let adds = (0..40).map(|number| {
             let store = Arc::clone(if number % 2 == 0 { &one } else { &other });
             async move { store.add(address("a"), 7, at(0)).await.counted }
@@ -82,7 +92,7 @@ async fn of_many_failures_at_once_only_so_many_are_counted_as_are_left() {
 
 #[tokio::test]
 async fn each_free_moment_is_given_to_one_and_none_that_is_too_far_away() {
-    for (one, other, _redis) in each() {
+    for Pair { one, other, _redis } in each() {
         let reserve = async |store: &Arc<dyn AttemptStore>, second| {
             let wait = store.reserve(name("a"), 2 * SECOND, 4 * SECOND, at(second)).await;
             wait.map(|wait| wait.as_secs())
@@ -102,7 +112,7 @@ async fn each_free_moment_is_given_to_one_and_none_that_is_too_far_away() {
 
 #[tokio::test]
 async fn who_got_in_is_remembered_for_a_time() {
-    for (one, other, _redis) in each() {
+    for Pair { one, other, _redis } in each() {
         let known = Subject::of(SubjectKind::Acquaintance, &[b"alice", b"here"]);
         assert!(!other.is_remembered(known, at(0)).await);
         one.remember(known, 100 * SECOND, at(0)).await;
