@@ -7,6 +7,9 @@ use super::Digest;
 pub enum SubjectKind {
     /// Where attempts come from.
     Address,
+    /// The same, for attempts that were refused. They cost an attacker nothing, so they must not take the
+    /// place of failures.
+    RefusedAddress,
     /// Whom they are made on.
     Name,
     /// Somebody who has got in from somewhere before.
@@ -18,6 +21,7 @@ impl SubjectKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Address => "address",
+            Self::RefusedAddress => "refused",
             Self::Name => "name",
             Self::Acquaintance => "acquaintance",
         }

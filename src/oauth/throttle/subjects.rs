@@ -17,7 +17,7 @@ pub(super) fn address(what: Guessed, address: IpAddr) -> Subject {
 
 /// The refusals of an address, which are counted apart from its failures.
 pub(super) fn refusals(address: Subject) -> Subject {
-    Subject::of(SubjectKind::Address, &[b"refusals", address.as_bytes()])
+    Subject::of(SubjectKind::RefusedAddress, &[address.as_bytes()])
 }
 
 /// Whom attempts are made on.

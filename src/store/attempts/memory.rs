@@ -8,13 +8,14 @@ use super::table::Table;
 use super::{Added, AttemptStore};
 use crate::domain::{Slice, Subject, SubjectKind, Tally, Timestamp};
 
-/// Counters in memory, at most 32,768 of addresses and as many of names, some 6 MB together.
+/// Counters in memory, at most 32,768 of each kind, some 9 MB together.
 ///
 /// Who has failed most is pushed out last: to get rid of a counter that is full, somebody would have to
 /// fill eight others in its bucket, none of which can be chosen, which takes more failures than the
 /// budget that is won by it.
 pub struct MemoryAttempts {
     addresses: Table<Failures>,
+    refused: Table<Failures>,
     names: Table<Failures>,
     /// Until when each is remembered.
     acquaintances: Table<Timestamp>,
@@ -33,20 +34,30 @@ impl MemoryAttempts {
 
     /// Counters that have counted nothing.
     pub fn new() -> Self {
-        Self { addresses: Table::new(), names: Table::new(), acquaintances: Table::new() }
+        Self {
+            addresses: Table::new(),
+            refused: Table::new(),
+            names: Table::new(),
+            acquaintances: Table::new(),
+        }
     }
 
     /// How many counters of this kind there are.
     pub fn len(&self, kind: SubjectKind) -> usize {
         match kind {
             SubjectKind::Address => self.addresses.len(),
+            SubjectKind::RefusedAddress => self.refused.len(),
             SubjectKind::Name => self.names.len(),
             SubjectKind::Acquaintance => self.acquaintances.len(),
         }
     }
 
     fn table(&self, subject: &Subject) -> &Table<Failures> {
-        if subject.kind() == SubjectKind::Address { &self.addresses } else { &self.names }
+        match subject.kind() {
+            SubjectKind::Address => &self.addresses,
+            SubjectKind::RefusedAddress => &self.refused,
+            SubjectKind::Name | SubjectKind::Acquaintance => &self.names,
+        }
     }
 
     fn change<T>(
