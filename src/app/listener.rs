@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -54,7 +55,8 @@ pub(super) fn listen(
         server = match bind {
             Bind::Unix(path) => {
                 remove_stale_socket(path).map_err(failed)?;
-                server.bind_uds(path).map_err(failed)?
+                // Not `bind_uds`, which never calls `on_connect`.
+                server.listen_uds(UnixListener::bind(path).map_err(failed)?).map_err(failed)?
             }
             Bind::Tcp(address) => {
                 for address in address.to_socket_addrs().map_err(failed)? {

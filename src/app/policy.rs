@@ -1,7 +1,7 @@
 //! From settings to the policies of the layers, which know no settings.
 
 use crate::domain::{Grant, Lifetimes};
-use crate::oauth::Policy;
+use crate::oauth::{Policy, ThrottlePolicy};
 use crate::password;
 use crate::settings::{self, Settings};
 use crate::web::{Routes, WebPolicy};
@@ -41,6 +41,12 @@ pub(super) fn oauth_policy(settings: &Settings) -> Policy {
         grants: oauth.grants.iter().map(grant).collect(),
         lifetimes: lifetimes(oauth),
         issuer: settings.server.public_url.clone(),
+        throttle: ThrottlePolicy {
+            enabled: settings.throttle.enabled,
+            failures_per_address: settings.throttle.failures_per_address,
+            failures_per_user: settings.throttle.failures_per_user,
+            window: settings.throttle.window,
+        },
     }
 }
 

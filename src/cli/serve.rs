@@ -86,7 +86,9 @@ fn warn_of_missing_parts(settings: &Settings) {
             tracing::warn!("{key} is set, but {what} is not in this version yet");
         }
     }
-    tracing::warn!("guessing of passwords is not slowed in this version; have the proxy limit it");
+    if !settings.throttle.enabled {
+        tracing::warn!("throttle.enabled is false: guessing is not slowed");
+    }
     if settings.is_given("mongo.uri") && settings.store.backend == Backend::Embedded {
         tracing::warn!("mongo.uri is set, but store.backend is \"embedded\"");
     }

@@ -17,6 +17,8 @@ mod refreshing;
 mod scope;
 mod secret;
 mod session;
+mod subject;
+mod tally;
 mod token;
 mod user;
 
@@ -34,5 +36,7 @@ pub use session::{
     AccessToken, IssuedTokens, MAX_ACCESS_TOKENS, NewSession, RefreshChain, Session, SessionUser,
     UsedRefresh,
 };
+pub use subject::{Subject, SubjectKind};
+pub use tally::{SLICES, Slice, Tally};
 pub use token::{Selector, Token, TokenKind, Verifier};
 pub use user::{InvalidUsername, MAX_USERNAME_BYTES, User, check_username, is_login_text};

@@ -39,6 +39,23 @@ pub(super) fn client_refused(id: &str, why: &str, address: Option<IpAddr>) {
     );
 }
 
+/// Once, when the budget is spent, and not for each attempt that is refused for it.
+pub(super) fn address_throttled(guessed: &str, address: IpAddr) {
+    tracing::warn!(
+        target: TARGET, event = "throttle", what = "address", guessed, address = %address,
+        "too many attempts from here have failed: the address is refused for a while",
+    );
+}
+
+/// Once, when the attempts on a name begin to be slowed.
+pub(super) fn name_under_attack(guessed: &str, username: Option<&str>, address: Option<IpAddr>) {
+    tracing::warn!(
+        target: TARGET, event = "throttle", what = "name", guessed, username,
+        address = shown(address),
+        "too many attempts on a name have failed: they are slowed for a while",
+    );
+}
+
 pub(super) fn refreshed(session: &Session, address: Option<IpAddr>) {
     tracing::info!(
         target: TARGET, event = "refresh", outcome = "ok", session = %session.id,

@@ -70,13 +70,28 @@ impl<'a> Readings<'a> {
     }
 }
 
+impl Claim<'_> {
+    fn has_secret(&self) -> bool {
+        self.secrets.iter().any(|secret| !secret.is_empty())
+    }
+}
+
 impl Provider {
     /// The client that sends this request: a public one that names itself, or a confidential one
     /// that proves itself.
     pub(super) async fn authenticate(&self, request: &Request<'_>) -> Result<Client, Error> {
         let claim = claim(request)?;
-        let named = claim.ids.first();
-        self.check(&claim).await?.map_err(|failure| refuse(named, failure, request))
+        match self.check(&claim).await? {
+            Ok(client) => Ok(client),
+            Err(failure) => {
+                // Where there is no secret nothing was guessed.
+                if claim.has_secret() {
+                    self.throttle.secret_failed(request.address).await?;
+                }
+                let named = claim.ids.first();
+                Err(refuse(named, failure, request))
+            }
+        }
     }
 
     /// The same for endpoints that only confidential clients may call.
@@ -93,7 +108,8 @@ impl Provider {
     }
 
     /// A confidential client that proves itself, as it was when it was last found. Nothing is read:
-    /// it may have changed since. `None` leaves it to [`Self::authenticate_confidential`].
+    /// it may have changed since. Who has the right secret is not asked how many others have guessed.
+    /// `None` leaves it to [`Self::authenticate_confidential`].
     pub(super) fn recall_confidential(&self, request: &Request<'_>) -> Option<Arc<Client>> {
         let names_itself = match request.presented {
             Presented::Basic(_) => true,
@@ -141,7 +157,7 @@ fn judge(claim: &Claim<'_>, client: Option<&Client>) -> Result<(), ClientFailure
     } else {
         // RFC 6749 §2.3.1: "The client MAY omit the parameter if the client secret is an empty
         // string", and libraries send `id:` for a public client.
-        claim.secrets.iter().all(str::is_empty)
+        !claim.has_secret()
     };
     match (in_order, client.enabled) {
         (false, _) => Err(ClientFailure::WrongSecret),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::Throttled;
 use crate::password::PoolError;
 use crate::store::StoreError;
 
-/// The error codes of RFC 6749 §5.2, and the one of §4.1.2.1 for a server that cannot answer now.
+/// The error codes of RFC 6749 §5.2, and the one of §4.1.2.1 for a server that cannot answer now, or not
+/// yet: §5.2 has none for either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     /// "The request is missing a required parameter, includes an unsupported parameter value (other
@@ -150,6 +152,9 @@ pub enum Error {
     /// 400: the scope is malformed, or more than can be granted.
     #[error("the requested scope is malformed or exceeds what may be granted")]
     InvalidScope,
+    /// 429 (RFC 6585 §4): too many have guessed.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// 503: try again.
     #[error("the server cannot answer now, try again shortly")]
     Unavailable(#[source] Unavailable),
@@ -167,13 +172,14 @@ impl Error {
             }
             Self::UnsupportedGrantType => ErrorCode::UnsupportedGrantType,
             Self::InvalidScope => ErrorCode::InvalidScope,
-            Self::Unavailable(_) => ErrorCode::TemporarilyUnavailable,
+            Self::Throttled(_) | Self::Unavailable(_) => ErrorCode::TemporarilyUnavailable,
         }
     }
 
-    /// How long to wait before trying again, for [`Error::Unavailable`].
+    /// How long to wait before trying again, for [`Error::Unavailable`] and [`Error::Throttled`].
     pub const fn retry_after(&self) -> Duration {
         match self {
+            Self::Throttled(throttled) => throttled.retry_after,
             Self::Unavailable(Unavailable::Store(StoreError::Unavailable(_))) => {
                 Duration::from_secs(5)
             }

@@ -15,6 +15,7 @@ mod password;
 mod refresh;
 mod revocation;
 mod scope;
+mod throttle;
 mod token;
 mod verify;
 
@@ -27,6 +28,7 @@ pub use error::{ClientFailure, Error, ErrorCode, GrantFailure, Unavailable};
 pub use introspection::{ActiveToken, Introspection};
 pub use metadata::{Endpoints, Metadata};
 pub use params::Params;
+pub use throttle::{Attempt, Guessed, Throttle, ThrottlePolicy, Throttled};
 pub use verify::{Verified, VerifyError};
 
 use crate::domain::{Clock, Grant, Lifetimes};
@@ -42,6 +44,8 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     /// The public URL of the server (RFC 8414 §2), if it has one.
     pub issuer: Option<String>,
+    /// How guessing is slowed.
+    pub throttle: ThrottlePolicy,
 }
 
 /// A request to one of the endpoints that authenticate clients.
@@ -51,7 +55,7 @@ pub struct Request<'a> {
     pub presented: &'a Presented,
     /// The parameters of the body.
     pub params: &'a Params<'a>,
-    /// Where it came from, for the audit log.
+    /// Where it came from, for the audit log and the throttle.
     pub address: Option<IpAddr>,
 }
 
@@ -62,6 +66,7 @@ pub struct Provider {
     passwords: PasswordPool,
     clock: Arc<dyn Clock>,
     policy: Policy,
+    throttle: Throttle,
 }
 
 impl Provider {
@@ -72,7 +77,14 @@ impl Provider {
         clock: Arc<dyn Clock>,
         policy: Policy,
     ) -> Self {
-        Self { stores, passwords, clock, policy }
+        let attempts = Arc::clone(&stores.attempts);
+        let throttle = Throttle::new(attempts, Arc::clone(&clock), policy.throttle);
+        Self { stores, passwords, clock, policy, throttle }
+    }
+
+    /// What slows guessing, for whoever else takes passwords.
+    pub const fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// Whether the store answers.

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::{Error, GrantFailure, Provider, Request, audit, scope};
+use super::{Error, GrantFailure, Guessed, Provider, Request, audit, scope};
 use crate::domain::{Client, IssuedTokens, PasswordHash, SessionUser, User, is_login_text};
 use crate::password::Verdict;
 
@@ -20,20 +20,27 @@ pub(super) async fn grant(
         audit::login_failed(client, username, &failure.to_string(), request.address);
         Error::InvalidGrant(failure)
     };
+    // Before anything is looked up or hashed: who is refused here takes no place in the queue.
+    let attempt = provider.throttle.admit(Guessed::Password, request.address, username).await?;
     let user = provider.stores.users.find_by_name(username).await?;
     // RFC 6749 §4.3.2: "validate the resource owner password credentials using its existing password
     // validation algorithm". It runs for unknown and for disabled users too: the time that an answer
     // takes must not tell which names exist.
     let hash = user.as_ref().map(|user| user.password.clone());
     let verdict = provider.passwords.verify(SecretString::from(password), hash).await?;
-    let user = user.ok_or_else(|| refuse(GrantFailure::UnknownUser))?;
-    let upgrade = match verdict {
-        Verdict::Wrong => return Err(refuse(GrantFailure::WrongPassword)),
-        Verdict::Right { upgrade } => upgrade,
+    let (user, upgrade) = match (user, verdict) {
+        (Some(user), Verdict::Right { upgrade }) if user.enabled => (user, upgrade),
+        (user, verdict) => {
+            // A name that nobody has may be a password: it is not written down.
+            attempt.failed(user.as_ref().map(|user| user.username.as_str())).await?;
+            return Err(refuse(match (user, verdict) {
+                (None, _) => GrantFailure::UnknownUser,
+                (Some(_), Verdict::Wrong) => GrantFailure::WrongPassword,
+                (Some(_), Verdict::Right { .. }) => GrantFailure::DisabledUser,
+            }));
+        }
     };
-    if !user.enabled {
-        return Err(refuse(GrantFailure::DisabledUser));
-    }
+    attempt.succeeded().await;
     let scope = scope::granted(requested, client, user.scopes.as_ref())?;
     if let Some(stronger) = upgrade {
         provider.upgrade_password(&user, &stronger).await;

@@ -1,7 +1,7 @@
 //! From settings to stores: the only file that knows every backend.
 
 use super::mongo::MongoStore;
-use super::redis::RedisFront;
+use super::redis::{self, RedisFront};
 use super::sqlite::SqliteStore;
 use super::{Result, Stores};
 use crate::settings::{Backend, Settings};
@@ -16,8 +16,11 @@ pub async fn connect(settings: &Settings) -> Result<Stores> {
         Backend::Embedded => {
             let store = SqliteStore::open(&settings.store.path)?;
             // Nothing is faster than the file: there is no cache in front of it.
-            match redis.filter(|redis| redis.publish_tokens) {
+            match redis {
                 None => Ok(store.into_stores()),
+                Some(redis) if !redis.publish_tokens => {
+                    Ok(Stores { attempts: redis::attempts(redis)?, ..store.into_stores() })
+                }
                 Some(redis) => {
                     let store = store.noting_losses().await?;
                     Ok(RedisFront::new(store, redis, false)?.into_stores())

@@ -4,6 +4,7 @@
 //! secrets come as digests. Every backend is held to the same suite, `tests/it/store_contract.rs`.
 //! Not here: what a refresh or a revocation means (`domain::Session`, `oauth`).
 
+mod attempts;
 pub mod connect;
 mod error;
 pub mod mongo;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+pub use attempts::{Added, AttemptStore, MemoryAttempts};
 pub use error::StoreError;
 
 use crate::domain::{
@@ -265,6 +267,8 @@ pub struct Stores {
     pub health: Arc<dyn Health>,
     /// Who is to be told of access tokens.
     pub publisher: Option<Arc<dyn Publisher>>,
+    /// Who has failed to get in.
+    pub attempts: Arc<dyn AttemptStore>,
 }
 
 impl Stores {
@@ -287,6 +291,7 @@ impl Stores {
             imports: Arc::<S>::clone(&store),
             health: store,
             publisher: None,
+            attempts: Arc::new(MemoryAttempts::new()),
         }
     }
 }

@@ -44,6 +44,7 @@ impl Refusal {
             Self::Protocol(error) => match error {
                 Error::InvalidClient(_) => StatusCode::UNAUTHORIZED,
                 Error::IntrospectionForbidden => StatusCode::FORBIDDEN,
+                Error::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
                 Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::BAD_REQUEST,
             },
@@ -89,8 +90,11 @@ impl Web {
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, BASIC_CHALLENGE));
         }
-        if let Refusal::Protocol(error @ Error::Unavailable(cause)) = refusal {
+        if let Refusal::Protocol(Error::Unavailable(cause)) = refusal {
             log_unavailable(cause);
+        }
+        // RFC 6585 §4: a 429 "MAY include a Retry-After header indicating how long to wait".
+        if let Refusal::Protocol(error @ (Error::Unavailable(_) | Error::Throttled(_))) = refusal {
             response.insert_header((RETRY_AFTER, error.retry_after().as_secs()));
         }
         if matches!(refusal, Refusal::TooLarge | Refusal::Slow | Refusal::Broken) {

@@ -108,11 +108,12 @@ fn explain(code: ErrorCode) -> Entry {
             "RFC 6749 §3.3, §5.2",
         ),
         ErrorCode::TemporarilyUnavailable => (
-            "503",
-            "The server cannot answer now: its store does not, or it has too much to do. Nothing was \
-             used up by the attempt.",
+            "429 or 503",
+            "503: the server cannot answer now, since its store does not, or it has too much to do; \
+             nothing was used up by the attempt. 429: too many attempts with wrong passwords or \
+             secrets have come from this address, or on this user, and this one was not looked at.",
             "Try again after the seconds in Retry-After.",
-            "RFC 6749 §4.1.2.1",
+            "RFC 6749 §4.1.2.1, RFC 6585 §4",
         ),
     };
     Entry { code: code.as_str(), status, meaning, remedy, source }

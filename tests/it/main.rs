@@ -31,6 +31,7 @@ mod session_model;
 mod settings;
 mod sqlite;
 mod store_contract;
+mod throttle;
 mod tidy;
 mod tls;
 mod token;

@@ -8,11 +8,13 @@
 //! - [`publishing`]: `<access token>` → user id, and the list of them beside each session.
 //! - [`cache`]: sessions and callers, as introspection needs them, and how a late reader is kept from
 //!   putting back what has been taken away.
+//! - [`attempts`]: counters of failed attempts, for the throttle.
 //! - [`front`]: the traits, over those of the store behind.
 //!
 //! String keys are live access tokens, all of them: resource servers take any for one. All else is of
 //! another type, under `sentinel:`.
 
+mod attempts;
 mod cache;
 mod cached_session;
 mod front;
@@ -24,9 +26,11 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::{
-    ClientStore, Health, ImportStore, Losses, Result, SessionStore, StoreError, Stores, UserStore,
+    AttemptStore, ClientStore, Health, ImportStore, Losses, Result, SessionStore, StoreError,
+    Stores, UserStore,
 };
 use crate::settings;
+use attempts::RedisAttempts;
 use links::Links;
 
 /// A store with Redis in front of it. Clones share everything.
@@ -49,12 +53,9 @@ impl RedisFront {
     where
         S: UserStore + ClientStore + SessionStore + ImportStore + Health + Losses + 'static,
     {
-        let url = settings.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
-        let links = Links::new(url)
-            .map_err(|error| StoreError::Unusable(format!("redis.url cannot be used: {error}")))?;
         let store = Arc::new(store);
         Ok(Self {
-            links: Arc::new(links),
+            links: links(settings)?,
             losses: Arc::<S>::clone(&store),
             behind: Stores::shared(store),
             publishes: settings.publish_tokens,
@@ -66,6 +67,22 @@ impl RedisFront {
     pub fn into_stores(self) -> Stores {
         let front = Arc::new(self);
         let publisher = Arc::<Self>::clone(&front);
-        Stores { publisher: Some(publisher), ..Stores::shared(front) }
+        let attempts = Arc::new(RedisAttempts::new(Arc::clone(&front.links)));
+        Stores { publisher: Some(publisher), attempts, ..Stores::shared(front) }
     }
+}
+
+/// Counters of failed attempts alone, for a store that has no other use for Redis.
+///
+/// # Errors
+/// As [`RedisFront::new`].
+pub fn attempts(settings: &settings::Redis) -> Result<Arc<dyn AttemptStore>> {
+    Ok(Arc::new(RedisAttempts::new(links(settings)?)))
+}
+
+fn links(settings: &settings::Redis) -> Result<Arc<Links>> {
+    let url = settings.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+    let links = Links::new(url)
+        .map_err(|error| StoreError::Unusable(format!("redis.url cannot be used: {error}")))?;
+    Ok(Arc::new(links))
 }

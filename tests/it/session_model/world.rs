@@ -71,7 +71,13 @@ impl World {
         let provider = |stores: &Stores| {
             let clock = Arc::clone(&clock) as Arc<dyn Clock>;
             let grants = BTreeSet::from(Grant::ALL);
-            let policy = oauth::Policy { grants, lifetimes: LIFETIMES, issuer: None };
+            let throttle = oauth::ThrottlePolicy {
+                enabled: false,
+                failures_per_address: 1,
+                failures_per_user: 1,
+                window: Duration::from_secs(1),
+            };
+            let policy = oauth::Policy { grants, lifetimes: LIFETIMES, issuer: None, throttle };
             Provider::new(stores.clone(), passwords.clone(), clock, policy)
         };
         let providers = [provider(&backend.stores), provider(&backend.other)];

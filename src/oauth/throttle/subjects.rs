@@ -1,0 +1,56 @@
+//! From addresses and names to what is counted.
+
+use std::net::IpAddr;
+
+use super::Guessed;
+use crate::domain::{Subject, SubjectKind};
+
+/// Where attempts come from. Of an IPv6 address the first 64 bits count: whoever has one has the other
+/// 2^64 behind the same prefix too (RFC 6177 §2). One that is an IPv4 address in disguise is that one.
+pub(super) fn address(what: Guessed, address: IpAddr) -> Subject {
+    let network = match address.to_canonical() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => (address.to_bits() >> 64).to_be_bytes().to_vec(),
+    };
+    Subject::of(SubjectKind::Address, &[what.as_bytes(), &network])
+}
+
+/// The refusals of an address, which are counted apart from its failures.
+pub(super) fn refusals(address: Subject) -> Subject {
+    Subject::of(SubjectKind::RefusedAddress, &[address.as_bytes()])
+}
+
+/// Whom attempts are made on.
+pub(super) fn name(what: Guessed, name: &str) -> Subject {
+    Subject::of(SubjectKind::Name, &[what.as_bytes(), name.as_bytes()])
+}
+
+/// Somebody at an address.
+pub(super) fn acquaintance(name: Subject, address: Subject) -> Subject {
+    Subject::of(SubjectKind::Acquaintance, &[name.as_bytes(), address.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Subject {
+        address(Guessed::Password, text.parse().unwrap())
+    }
+
+    #[test]
+    fn ipv6_counts_by_its_first_64_bits_and_ipv4_as_a_whole() {
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff:ffff:ffff:ffff"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("::ffff:192.0.2.1"), of("::ffff:192.0.2.2"));
+    }
+
+    #[test]
+    fn each_kind_of_guess_is_counted_apart() {
+        let at = "192.0.2.1".parse().unwrap();
+        assert_ne!(address(Guessed::Password, at), address(Guessed::ClientSecret, at));
+        assert_ne!(name(Guessed::Password, "admin"), name(Guessed::Operator, "admin"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Counters in the memory of the process.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::table::Table;
+use super::{Added, AttemptStore};
+use crate::domain::{Slice, Subject, SubjectKind, Tally, Timestamp};
+
+/// Counters in memory, at most 32,768 of each kind, some 9 MB together.
+///
+/// Who has failed most is pushed out last: to get rid of a counter that is full, somebody would have to
+/// fill eight others in its bucket, none of which can be chosen, which takes more failures than the
+/// budget that is won by it.
+pub struct MemoryAttempts {
+    addresses: Table<Failures>,
+    refused: Table<Failures>,
+    names: Table<Failures>,
+    /// Until when each is remembered.
+    acquaintances: Table<Timestamp>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Failures {
+    tally: Tally,
+    /// When the next attempt may be made.
+    next: Timestamp,
+}
+
+impl MemoryAttempts {
+    /// The most counters of one kind.
+    pub const CAPACITY: usize = Table::<Failures>::CAPACITY;
+
+    /// Counters that have counted nothing.
+    pub fn new() -> Self {
+        Self {
+            addresses: Table::new(),
+            refused: Table::new(),
+            names: Table::new(),
+            acquaintances: Table::new(),
+        }
+    }
+
+    /// How many counters of this kind there are.
+    pub fn len(&self, kind: SubjectKind) -> usize {
+        match kind {
+            SubjectKind::Address => self.addresses.len(),
+            SubjectKind::RefusedAddress => self.refused.len(),
+            SubjectKind::Name => self.names.len(),
+            SubjectKind::Acquaintance => self.acquaintances.len(),
+        }
+    }
+
+    fn table(&self, subject: &Subject) -> &Table<Failures> {
+        match subject.kind() {
+            SubjectKind::Address => &self.addresses,
+            SubjectKind::RefusedAddress => &self.refused,
+            SubjectKind::Name | SubjectKind::Acquaintance => &self.names,
+        }
+    }
+
+    fn change<T>(
+        &self,
+        subject: &Subject,
+        at: Slice,
+        change: impl FnOnce(&mut Failures) -> T,
+    ) -> T {
+        let worth = |failures: &Failures| {
+            let tally = failures.tally.at(at);
+            (tally.total(), failures.tally.newest())
+        };
+        self.table(subject).change(subject, Failures::default(), worth, change)
+    }
+
+    pub(in crate::store) fn recent_of(&self, subject: &Subject, at: Slice) -> Tally {
+        let failures = self.table(subject).get(subject);
+        failures.map(|failures| failures.tally).unwrap_or_default().at(at)
+    }
+}
+
+impl Default for MemoryAttempts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl AttemptStore for MemoryAttempts {
+    async fn recent(&self, subjects: &[Subject], at: Slice) -> Vec<Tally> {
+        subjects.iter().map(|subject| self.recent_of(subject, at)).collect()
+    }
+
+    async fn add(&self, subject: Subject, limit: u32, at: Slice) -> Added {
+        self.change(&subject, at, |failures| {
+            let counted = failures.tally.at(at).total() < limit;
+            if counted {
+                failures.tally.add(at);
+            }
+            Added { counted, tally: failures.tally.at(at) }
+        })
+    }
+
+    async fn reserve(
+        &self,
+        subject: Subject,
+        pause: Duration,
+        patience: Duration,
+        at: Slice,
+    ) -> Option<Duration> {
+        self.change(&subject, at, |failures| {
+            let wait = failures.next.remaining(at.now);
+            (wait <= patience).then(|| {
+                failures.next = at.now.plus(wait).plus(pause);
+                wait
+            })
+        })
+    }
+
+    async fn remember(&self, subject: Subject, time: Duration, at: Slice) {
+        let until = at.now.plus(time);
+        self.acquaintances.change(&subject, until, |until| *until, |known| *known = until);
+    }
+
+    async fn is_remembered(&self, subject: Subject, at: Slice) -> bool {
+        self.acquaintances.get(&subject).is_some_and(|until| until > at.now)
+    }
+}

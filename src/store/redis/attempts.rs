@@ -1,0 +1,193 @@
+//! Counters of failed attempts that all servers share: `sentinel:throttle:<kind>:<digest>`.
+//!
+//! Each is a hash with a field for each step of the window, and one with the next free moment. Whatever
+//! is counted is counted in memory too. So a server that does not reach Redis goes on with what it has
+//! seen itself, and one whose Redis was flushed has not forgotten it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis::{Script, cmd, pipe};
+
+use super::links::{Failure, Links};
+use crate::domain::{Slice, Subject, Tally};
+use crate::store::{Added, AttemptStore, MemoryAttempts};
+
+/// Counts one, unless there are too many, and drops what no longer counts.
+static ADD: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local total, all = 0, redis.call('HGETALL', KEYS[1])
+         for i = 1, #all, 2 do
+             local step = tonumber(all[i])
+             if step and step < tonumber(ARGV[2]) then
+                 redis.call('HDEL', KEYS[1], all[i])
+             elseif step then
+                 total = total + all[i + 1]
+             end
+         end
+         local counted = total < tonumber(ARGV[3])
+         if counted then
+             redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+             redis.call('PEXPIRE', KEYS[1], ARGV[4])
+         end
+         return {counted and 1 or 0, redis.call('HGETALL', KEYS[1])}",
+    )
+});
+
+/// Takes the next free moment, unless it is too far away.
+static RESERVE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = tonumber(ARGV[1])
+         local wait = tonumber(redis.call('HGET', KEYS[1], 'next') or 0) - now
+         if wait < 0 then wait = 0 end
+         if wait > tonumber(ARGV[3]) then return -1 end
+         redis.call('HSET', KEYS[1], 'next', string.format('%.0f', now + wait + ARGV[2]))
+         redis.call('PEXPIRE', KEYS[1], ARGV[4])
+         return wait",
+    )
+});
+
+/// Counters over Redis, with those in memory beside them.
+pub(super) struct RedisAttempts {
+    links: Arc<Links>,
+    own: MemoryAttempts,
+}
+
+impl RedisAttempts {
+    pub(super) fn new(links: Arc<Links>) -> Self {
+        Self { links, own: MemoryAttempts::new() }
+    }
+
+    async fn shared(&self, subjects: &[Subject], at: Slice) -> Result<Vec<Tally>, Failure> {
+        let found: Vec<HashMap<String, String>> = self
+            .links
+            .call(async |link| {
+                let mut all = pipe();
+                for subject in subjects {
+                    all.cmd("HGETALL").arg(key(subject));
+                }
+                all.query_async(&mut link.connection).await
+            })
+            .await?;
+        Ok(found.iter().map(|fields| tally(fields, at)).collect())
+    }
+}
+
+#[async_trait]
+impl AttemptStore for RedisAttempts {
+    async fn recent(&self, subjects: &[Subject], at: Slice) -> Vec<Tally> {
+        let own = self.own.recent(subjects, at).await;
+        match self.shared(subjects, at).await {
+            Ok(shared) => own.iter().zip(&shared).map(|(own, shared)| own.max(shared)).collect(),
+            Err(failure) => {
+                passed_by(&failure);
+                own
+            }
+        }
+    }
+
+    async fn add(&self, subject: Subject, limit: u32, at: Slice) -> Added {
+        let shared: Result<(bool, HashMap<String, String>), _> = self
+            .links
+            .call(async |link| {
+                let mut script = ADD.key(key(&subject));
+                script.arg(at.index).arg(at.oldest()).arg(limit).arg(millis(at.window()));
+                script.invoke_async(&mut link.connection).await
+            })
+            .await;
+        match shared {
+            // What is not counted there is not counted here, or this would get ahead of it.
+            Ok((false, fields)) => {
+                let own = self.own.recent_of(&subject, at);
+                Added { counted: false, tally: tally(&fields, at).max(&own) }
+            }
+            Ok((true, fields)) => {
+                let own = self.own.add(subject, limit, at).await;
+                Added { tally: tally(&fields, at).max(&own.tally), ..own }
+            }
+            Err(failure) => {
+                passed_by(&failure);
+                self.own.add(subject, limit, at).await
+            }
+        }
+    }
+
+    async fn reserve(
+        &self,
+        subject: Subject,
+        pause: Duration,
+        patience: Duration,
+        at: Slice,
+    ) -> Option<Duration> {
+        let shared: Result<i64, _> = self
+            .links
+            .call(async |link| {
+                let mut script = RESERVE.key(key(&subject));
+                let keep = at.window().saturating_add(patience).saturating_add(pause);
+                script.arg(at.now.as_millis()).arg(millis(pause)).arg(millis(patience));
+                script.arg(millis(keep)).invoke_async(&mut link.connection).await
+            })
+            .await;
+        match shared {
+            Ok(wait) => u64::try_from(wait).ok().map(Duration::from_millis),
+            Err(failure) => {
+                passed_by(&failure);
+                self.own.reserve(subject, pause, patience, at).await
+            }
+        }
+    }
+
+    async fn remember(&self, subject: Subject, time: Duration, at: Slice) {
+        self.own.remember(subject, time, at).await;
+        let until = at.now.plus(time).as_millis();
+        let written: Result<(), _> = self
+            .links
+            .call(async |link| {
+                let (mut both, key) = (pipe(), key(&subject));
+                both.cmd("HSET").arg(&key).arg("until").arg(until).ignore();
+                both.cmd("PEXPIRE").arg(&key).arg(millis(time)).ignore();
+                both.query_async(&mut link.connection).await
+            })
+            .await;
+        written.unwrap_or_else(|failure| passed_by(&failure));
+    }
+
+    async fn is_remembered(&self, subject: Subject, at: Slice) -> bool {
+        if self.own.is_remembered(subject, at).await {
+            return true;
+        }
+        let until: Result<Option<i64>, _> = self
+            .links
+            .call(async |link| {
+                let mut get = cmd("HGET");
+                get.arg(key(&subject)).arg("until");
+                get.query_async(&mut link.connection).await
+            })
+            .await;
+        until.ok().flatten().is_some_and(|until| until > at.now.as_millis())
+    }
+}
+
+fn key(subject: &Subject) -> String {
+    let digest = hex::encode(subject.as_bytes());
+    format!("sentinel:throttle:{}:{digest}", subject.kind().as_str())
+}
+
+fn tally(fields: &HashMap<String, String>, at: Slice) -> Tally {
+    let counts = fields.iter().filter_map(|(step, count)| {
+        let (step, count) = (step.parse().ok()?, count.parse().ok()?);
+        (step >= at.oldest()).then_some((step, count))
+    });
+    Tally::of(counts, at)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(i64::MAX as u64)
+}
+
+/// That Redis is gone has been logged by whoever noticed it.
+fn passed_by(failure: &Failure) {
+    tracing::debug!(error = %failure, "attempts are counted in memory alone");
+}

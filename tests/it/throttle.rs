@@ -1,0 +1,68 @@
+//! Guessing is slowed, and nobody is locked out for what somebody else does.
+//!
+//! Callers get addresses of their own by `X-Forwarded-For`, as behind a proxy on this machine.
+
+mod addresses;
+mod counters;
+mod log;
+mod names;
+mod secrets;
+mod shared;
+mod simulation;
+
+use crate::helpers::{Answer, App, AppBuilder, PASSWORD, send};
+
+/// Budgets that are spent soon: 5 failures of an address, 3 on a name, in 5 minutes.
+fn strict() -> AppBuilder {
+    behind_a_proxy()
+        .set("throttle.failures_per_address", "5")
+        .set("throttle.failures_per_user", "3")
+}
+
+/// With the budgets that are the default.
+fn behind_a_proxy() -> AppBuilder {
+    AppBuilder::default().set("server.trusted_proxies", "127.0.0.0/8")
+}
+
+/// A login from an address.
+fn login(
+    app: &App,
+    from: &str,
+    username: &str,
+    password: &str,
+) -> impl Future<Output = Answer> + Send + use<> {
+    let id = app.client.id.as_str();
+    let form = [("grant_type", "password"), ("client_id", id), ("username", username)];
+    let request = app.request("POST", "/oauth/token").header("x-forwarded-for", from);
+    send(request.form(&[&form[..], &[("password", password)]].concat()))
+}
+
+/// A login of alice with the right password.
+fn right(app: &App, from: &str) -> impl Future<Output = Answer> + Send + use<> {
+    login(app, from, "alice", PASSWORD)
+}
+
+/// Wrong passwords for as many names as it takes to spend what an address has.
+async fn spend(app: &App, from: &str) {
+    let budget = app.settings.throttle.failures_per_address;
+    for number in 0..budget {
+        let answer = login(app, from, &format!("nobody-{from}-{number}"), "wrong").await;
+        answer.assert_error(400, "invalid_grant");
+    }
+}
+
+/// Wrong passwords for a name, each from another address, until it is under attack.
+async fn attack(app: &App, name: &str) {
+    for number in 0..app.settings.throttle.failures_per_user {
+        let answer = login(app, &format!("198.51.100.{number}"), name, "wrong").await;
+        answer.assert_error(400, "invalid_grant");
+    }
+}
+
+#[track_caller]
+fn assert_refused(answer: &Answer) -> u64 {
+    answer.assert_error(429, "temporarily_unavailable");
+    let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!(seconds >= 1);
+    seconds
+}

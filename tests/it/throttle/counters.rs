@@ -1,0 +1,155 @@
+//! What every counter of attempts is held to, in memory and over Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel::domain::{Slice, Subject, SubjectKind, Timestamp};
+use sentinel::settings::{Settings, Sources};
+use sentinel::store::{AttemptStore, MemoryAttempts, redis as store_redis};
+
+use crate::helpers::redis::Redis;
+use crate::helpers::{START, all};
+
+const WINDOW: Duration = Duration::from_secs(300);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(seconds: u64) -> Slice {
+    Slice::at(moment(seconds), WINDOW)
+}
+
+fn moment(seconds: u64) -> Timestamp {
+    START.plus(Duration::from_secs(seconds))
+}
+
+fn address(name: &str) -> Subject {
+    Subject::of(SubjectKind::Address, &[name.as_bytes()])
+}
+
+fn name(name: &str) -> Subject {
+    Subject::of(SubjectKind::Name, &[name.as_bytes()])
+}
+
+/// Counters over a Redis, as a process of their own would have them.
+pub(crate) fn over(url: &str) -> Arc<dyn AttemptStore> {
+    let overrides = vec![("redis.url".to_owned(), url.to_owned())];
+    let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
+    store_redis::attempts(&settings.redis).unwrap()
+}
+
+/// Counters as two processes see them.
+struct Pair {
+    one: Arc<dyn AttemptStore>,
+    other: Arc<dyn AttemptStore>,
+    _redis: Option<Redis>,
+}
+
+/// Of each kind.
+fn each() -> [Pair; 2] {
+    let memory: Arc<dyn AttemptStore> = Arc::new(MemoryAttempts::new());
+    let redis = Redis::start();
+    let (one, other) = (over(&redis.url), over(&redis.url));
+    [
+        Pair { one: Arc::clone(&memory), other: memory, _redis: None },
+        Pair { one, other, _redis: Some(redis) },
+    ]
+}
+
+#[tokio::test]
+async fn failures_are_counted_for_the_window_each_subject_for_itself() {
+    for Pair { one, other, _redis } in each() {
+        for second in [0, 10, 40] {
+            assert!(one.add(address("a"), 10, at(second)).await.counted);
+        }
+        other.add(name("a"), 10, at(40)).await;
+        let subjects = [address("a"), name("a"), address("b")];
+        let totals = async |second| {
+            let tallies = other.recent(&subjects, at(second)).await;
+            tallies.iter().map(|tally| tally.total()).collect::<Vec<_>>()
+        };
+        assert_eq!(totals(40).await, [3, 1, 0]);
+        assert_eq!(totals(299).await, [3, 1, 0]);
+        assert_eq!(totals(300).await, [1, 1, 0]);
+        assert_eq!(totals(330).await, [0, 0, 0]);
+        // What is old is dropped, and does not come back.
+        assert_eq!(one.add(address("a"), 10, at(330)).await.tally.total(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_failures_at_once_only_so_many_are_counted_as_are_left() {
+    for Pair { one, other, _redis } in each() {
+        let adds = (0..40).map(|number| {
+            let store = Arc::clone(if number % 2 == 0 { &one } else { &other });
+            async move { store.add(address("a"), 7, at(0)).await.counted }
+        });
+        let counted = all(adds).await.into_iter().filter(|counted| *counted).count();
+        assert_eq!(counted, 7);
+        let added = one.add(address("a"), 7, at(1)).await;
+        assert_eq!((added.counted, added.tally.total()), (false, 7));
+        assert!(other.add(address("a"), 7, at(300)).await.counted);
+    }
+}
+
+#[tokio::test]
+async fn each_free_moment_is_given_to_one_and_none_that_is_too_far_away() {
+    for Pair { one, other, _redis } in each() {
+        let reserve = async |store: &Arc<dyn AttemptStore>, second| {
+            let wait = store.reserve(name("a"), 2 * SECOND, 4 * SECOND, at(second)).await;
+            wait.map(|wait| wait.as_secs())
+        };
+        assert_eq!(reserve(&one, 0).await, Some(0));
+        assert_eq!(reserve(&other, 0).await, Some(2));
+        assert_eq!(reserve(&one, 0).await, Some(4));
+        assert_eq!(reserve(&other, 0).await, None);
+        assert_eq!(reserve(&other, 1).await, None);
+        assert_eq!(reserve(&one, 3).await, Some(3));
+        assert_eq!(reserve(&other, 20).await, Some(0));
+        // Failures are counted beside it.
+        assert_eq!(one.add(name("a"), 9, at(20)).await.tally.total(), 1);
+        assert_eq!(reserve(&one, 20).await, Some(2));
+    }
+}
+
+#[tokio::test]
+async fn who_got_in_is_remembered_for_a_time() {
+    for Pair { one, other, _redis } in each() {
+        let known = Subject::of(SubjectKind::Acquaintance, &[b"alice", b"here"]);
+        assert!(!other.is_remembered(known, at(0)).await);
+        one.remember(known, 100 * SECOND, at(0)).await;
+        assert!(other.is_remembered(known, at(99)).await);
+        assert!(!other.is_remembered(known, at(100)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_addresses_and_names_takes_bounded_memory_and_frees_nobody() {
+    let memory = MemoryAttempts::new();
+    let (busy, attacked) = (address("busy"), name("attacked"));
+    for _ in 0..20 {
+        memory.add(busy, 20, at(0)).await;
+        memory.add(attacked, u32::MAX, at(0)).await;
+    }
+    for number in 0..4 * MemoryAttempts::CAPACITY {
+        let text = number.to_string();
+        memory.add(address(&text), 20, at(1)).await;
+        memory.add(name(&text), u32::MAX, at(1)).await;
+        let known = Subject::of(SubjectKind::Acquaintance, &[text.as_bytes()]);
+        memory.remember(known, WINDOW, at(1)).await;
+    }
+    for kind in [SubjectKind::Address, SubjectKind::Name, SubjectKind::Acquaintance] {
+        let len = memory.len(kind);
+        assert!(len <= MemoryAttempts::CAPACITY, "{len}");
+        assert!(len > MemoryAttempts::CAPACITY / 2, "{len}");
+    }
+    let tallies = memory.recent(&[busy, attacked], at(1)).await;
+    assert!(tallies.iter().all(|tally| tally.total() == 20));
+    // The last ones are counted too, though all is full.
+    assert_eq!(memory.add(address("new"), 20, at(2)).await.tally.total(), 1);
+    assert_eq!(memory.add(address("new"), 20, at(2)).await.tally.total(), 2);
+    // What no longer counts goes first.
+    for number in 0..4 * MemoryAttempts::CAPACITY {
+        memory.add(address(&number.to_string()), 20, at(301)).await;
+    }
+    assert_eq!(memory.recent(&[busy], at(301)).await[0].total(), 0);
+    assert!(memory.len(SubjectKind::Address) <= MemoryAttempts::CAPACITY);
+}

@@ -1,0 +1,50 @@
+//! What an operator sees of it: the real binary's audit log.
+
+use serde_json::Value;
+
+use super::{assert_refused, login, right, strict};
+use crate::helpers::Process;
+
+fn event(process: &Process) -> Value {
+    serde_json::from_str(&process.wait_for("\"event\":\"throttle\"")).unwrap()
+}
+
+#[tokio::test]
+async fn that_an_address_or_a_name_is_slowed_is_written_down_once() {
+    let mut app = strict().spawn().await;
+    let store = format!("store.path={}", app.settings.store.path.display());
+    let settings = [
+        store.as_str(),
+        "server.trusted_proxies=127.0.0.0/8",
+        "throttle.failures_per_address=5",
+        "throttle.failures_per_user=3",
+        "password.memory_kib=64",
+        "password.iterations=1",
+    ];
+    let arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let process = Process::serve(app.folder.path(), &arguments);
+    app.url = format!("http://{}", process.address);
+
+    for number in 0..8 {
+        login(&app, "192.0.2.1", &format!("unwritten-{number}"), "wrong").await;
+    }
+    assert_refused(&right(&app, "192.0.2.1").await);
+    let said = event(&process);
+    assert_eq!((&said["what"], &said["address"]), (&"address".into(), &"192.0.2.1".into()));
+    assert_eq!((&said["target"], &said["guessed"]), (&"audit".into(), &"password".into()));
+
+    // Of those that were refused nothing more was said: the next one is about the name.
+    for number in 0..4 {
+        login(&app, &format!("192.0.2.{}", 10 + number), "alice", "wrong").await;
+    }
+    let said = event(&process);
+    assert_eq!((&said["what"], &said["username"]), (&"name".into(), &"alice".into()));
+
+    // A name that nobody has may be a password.
+    for number in 0..4 {
+        login(&app, &format!("192.0.2.{}", 20 + number), "unwritten", "wrong").await;
+    }
+    let said = event(&process);
+    assert_eq!((&said["what"], &said["username"]), (&"name".into(), &Value::Null));
+    assert!(!said.to_string().contains("unwritten"), "{said}");
+}
