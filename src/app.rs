@@ -6,6 +6,9 @@
 mod listener;
 mod policy;
 mod purge;
+mod reload;
+mod sockets;
+mod supervisor;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +27,7 @@ use crate::settings::Settings;
 use crate::store::{StoreError, Stores, connect};
 use crate::web::{Web, tls};
 use purge::Purge;
+use reload::Reloads;
 
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,13 @@ pub enum StartError {
     /// The system gives no signals.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
+    /// Passwords would go over the network in the clear (RFC 6749 §3.2).
+    #[error(
+        "the inherited socket {0} would take passwords over plain HTTP from other machines: set \
+         tls.mode, or name the proxies that add TLS in server.trusted_proxies, or set \
+         server.allow_plain_http = true"
+    )]
+    PlainHttp(SocketAddr),
     /// A socket cannot be had.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -63,6 +74,7 @@ pub struct Application {
     addresses: Vec<SocketAddr>,
     admin: Admin,
     purge: Purge,
+    reloads: Reloads,
 }
 
 impl Application {
@@ -71,6 +83,8 @@ impl Application {
     /// # Errors
     /// [`StartError`], one sentence for the operator.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        // First of all: nobody has to wait with a signal until the server is there.
+        let mut reloads = Reloads::on_hangup().map_err(StartError::Signals)?;
         let stores = connect::connect(settings).await?;
         let passwords = &settings.password;
         let pool =
@@ -78,9 +92,13 @@ impl Application {
         let provider =
             Provider::new(stores.clone(), pool, Arc::clone(&clock), policy::oauth_policy(settings));
         let web = Web::new(provider, policy::web_policy(settings))?;
-        let (server, addresses) = listener::listen(settings, web)?;
+        let certificate = listener::certificate(settings)?;
+        let (server, addresses) = listener::listen(settings, web, certificate.as_ref())?;
+        if let Some(certificate) = certificate {
+            reloads.add(certificate);
+        }
         let purge = Purge::start(&stores, &clock);
-        Ok(Self { server, addresses, admin: Admin::new(stores, clock), purge })
+        Ok(Self { server, addresses, admin: Admin::new(stores, clock), purge, reloads })
     }
 
     /// The TCP addresses that are listened on, with the ports that the system chose for port 0.
@@ -98,14 +116,19 @@ impl Application {
         self.server.handle()
     }
 
-    /// Answers until a signal comes. SIGTERM and SIGINT let calls in flight finish.
+    /// Answers until a signal comes. SIGTERM and SIGINT let calls in flight finish; SIGHUP reads
+    /// certificates again.
     ///
     /// # Errors
     /// When the system takes the sockets away.
     pub async fn run(self) -> io::Result<()> {
-        let Self { server, purge, .. } = self;
+        let Self { server, purge, reloads, .. } = self;
+        let mut beside = tokio::task::JoinSet::new();
+        beside.spawn(reloads.run());
+        beside.spawn(supervisor::watchdog());
+        supervisor::ready();
         let result = server.await;
-        drop(purge);
+        drop((purge, beside));
         result
     }
 }

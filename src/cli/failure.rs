@@ -101,6 +101,7 @@ impl From<StartError> for Failure {
             StartError::Tls(_)
             | StartError::Passwords(_)
             | StartError::Template(_)
+            | StartError::PlainHttp(_)
             | StartError::Unsupported(_) => Self::config(chain(&error)),
         }
     }

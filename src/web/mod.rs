@@ -4,6 +4,7 @@
 //! [`error`]. Not here: what the protocol says (`oauth`), sockets and their life (`app`).
 
 mod authorization;
+pub mod certificate;
 pub mod client_address;
 mod error;
 mod errors_page;
@@ -11,6 +12,7 @@ mod form;
 mod health;
 mod introspection;
 mod metadata;
+pub mod reload;
 mod revocation;
 pub mod tls;
 mod token;
