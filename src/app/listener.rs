@@ -34,8 +34,11 @@ pub(super) fn listen(
 ) -> Result<(Server, Vec<SocketAddr>), StartError> {
     let origins = settings.cors.allowed_origins.clone();
     let mut server = HttpServer::new(move || {
+        let observer = web.observer();
         App::new()
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            // Around all else: what the others answer is seen too.
+            .wrap_fn(move |request, service| observer.call(request, service))
             .configure(|config| web.configure(config))
     })
     .on_connect(|connection, extensions| {

@@ -12,6 +12,7 @@ mod form;
 mod health;
 mod introspection;
 mod metadata;
+pub mod observed;
 pub mod reload;
 mod revocation;
 pub mod tls;
@@ -27,6 +28,7 @@ use ipnet::IpNet;
 
 use crate::oauth::{Endpoints, Provider};
 use errors_page::ErrorsPage;
+use observed::Observers;
 
 /// The paths of the endpoints; `None` where one is switched off.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +75,7 @@ pub struct Web {
     provider: Arc<Provider>,
     policy: Arc<WebPolicy>,
     errors_page: Arc<ErrorsPage>,
+    observers: Observers,
 }
 
 impl Web {
@@ -85,7 +88,14 @@ impl Web {
             provider: Arc::new(provider),
             policy: Arc::new(policy),
             errors_page: Arc::new(ErrorsPage::render()?),
+            observers: Observers::default(),
         })
+    }
+
+    /// The same, seen by these.
+    #[must_use]
+    pub fn observed_by(self, observers: Observers) -> Self {
+        Self { observers, ..self }
     }
 
     /// Every route, on one screen.

@@ -27,6 +27,7 @@ mod real_clients;
 mod redis;
 mod refresh;
 mod reload;
+mod request_ids;
 mod revocation;
 mod secrets_in_log;
 mod session_model;

@@ -63,6 +63,19 @@ impl Process {
         }
     }
 
+    /// The lines of the log up to the next one that contains `text`.
+    pub fn lines_until(&self, text: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(20));
+            let line = line.unwrap_or_else(|_| panic!("the server never said {text:?}"));
+            if line.contains(text) {
+                return lines;
+            }
+            lines.push(line);
+        }
+    }
+
     /// Waits until a password is being hashed: until a hashing thread is using a processor.
     pub fn wait_until_hashing(&self) {
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
