@@ -102,6 +102,7 @@ impl From<StartError> for Failure {
             | StartError::Passwords(_)
             | StartError::Template(_)
             | StartError::PlainHttp(_)
+            | StartError::Traces(_)
             | StartError::Unsupported(_) => Self::config(chain(&error)),
         }
     }

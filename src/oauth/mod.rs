@@ -30,6 +30,7 @@ pub use params::Params;
 pub use verify::{Verified, VerifyError};
 
 use crate::domain::{Clock, Grant, Lifetimes};
+use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
 use crate::store::Stores;
 
@@ -62,6 +63,15 @@ pub struct Provider {
     passwords: PasswordPool,
     clock: Arc<dyn Clock>,
     policy: Policy,
+    metrics: Option<Arc<Metrics>>,
+}
+
+/// What grants are called in metrics; the last is for what is none.
+pub const GRANT_NAMES: [&str; 4] = ["password", "refresh_token", "client_credentials", "other"];
+
+/// What came of a request for tokens, in metrics.
+pub fn token_outcomes() -> Vec<&'static str> {
+    std::iter::once("ok").chain(ErrorCode::ALL.map(ErrorCode::as_str)).collect()
 }
 
 impl Provider {
@@ -72,7 +82,13 @@ impl Provider {
         clock: Arc<dyn Clock>,
         policy: Policy,
     ) -> Self {
-        Self { stores, passwords, clock, policy }
+        Self { stores, passwords, clock, policy, metrics: None }
+    }
+
+    /// The same, seen by these.
+    #[must_use]
+    pub fn observed_by(self, metrics: Option<Arc<Metrics>>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Whether the store answers.

@@ -6,6 +6,7 @@
 
 pub mod connect;
 mod error;
+mod measured;
 pub mod mongo;
 pub mod redis;
 mod remembered;

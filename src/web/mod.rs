@@ -12,6 +12,7 @@ mod form;
 mod health;
 mod introspection;
 mod metadata;
+pub mod metrics;
 pub mod observed;
 pub mod reload;
 mod revocation;

@@ -95,9 +95,12 @@ impl Tokens {
     }
 
     /// A request was answered, with these of the labels.
-    pub fn answered(&self, grant: usize, outcome: &str) {
+    /// A grant that nobody knows counts as the last.
+    pub fn answered(&self, grant: &str, outcome: &str) {
+        let last = self.grants.len().saturating_sub(1);
+        let row = self.grants.iter().position(|known| *known == grant).unwrap_or(last);
         if let Some(column) = self.outcomes.iter().position(|known| *known == outcome) {
-            self.requests.increment(grant, column);
+            self.requests.increment(row, column);
         }
     }
 
