@@ -4,8 +4,13 @@
 //! certificates are loaded and sockets are bound when [`Application::build`] returns.
 
 mod listener;
+mod metrics;
 mod policy;
 mod purge;
+mod reload;
+mod sockets;
+mod supervisor;
+mod traces;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,11 +24,14 @@ pub use policy::{lifetimes, password_policy};
 use crate::admin::Admin;
 use crate::domain::Clock;
 use crate::oauth::Provider;
+use crate::observe::trace::Collector;
 use crate::password::{self, PasswordPool};
 use crate::settings::Settings;
 use crate::store::{StoreError, Stores, connect};
+use crate::web::observed::Observers;
 use crate::web::{Web, tls};
 use purge::Purge;
+use reload::Reloads;
 
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +45,9 @@ pub enum StartError {
     /// The password settings cannot be used.
     #[error(transparent)]
     Passwords(#[from] password::StartError),
+    /// Spans cannot be sent there.
+    #[error("traces.endpoint cannot be used: {0}")]
+    Traces(String),
     /// Something is asked for that this version has not.
     #[error("{0}")]
     Unsupported(&'static str),
@@ -46,6 +57,13 @@ pub enum StartError {
     /// The system gives no signals.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
+    /// Passwords would go over the network in the clear (RFC 6749 §3.2).
+    #[error(
+        "the inherited socket {0} would take passwords over plain HTTP from other machines: set \
+         tls.mode, or name the proxies that add TLS in server.trusted_proxies, or set \
+         server.allow_plain_http = true"
+    )]
+    PlainHttp(SocketAddr),
     /// A socket cannot be had.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -63,6 +81,9 @@ pub struct Application {
     addresses: Vec<SocketAddr>,
     admin: Admin,
     purge: Purge,
+    reloads: Reloads,
+    metrics: Option<metrics::Listener>,
+    traces: Option<Arc<traces::Exporter>>,
 }
 
 impl Application {
@@ -71,21 +92,48 @@ impl Application {
     /// # Errors
     /// [`StartError`], one sentence for the operator.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let stores = connect::connect(settings).await?;
+        // First of all: nobody has to wait with a signal until the server is there.
+        let mut reloads = Reloads::on_hangup().map_err(StartError::Signals)?;
+        let traces = traces::Exporter::start(&settings.traces)?.map(Arc::new);
+        let wanted = settings.metrics.bind.is_some() || traces.is_some();
+        let counts = wanted.then(|| Arc::new(metrics::all(&*clock)));
+        let stores = connect::connect_observed(settings, counts.as_deref()).await?;
         let passwords = &settings.password;
-        let pool =
+        let mut pool =
             PasswordPool::start(password_policy(passwords), passwords.workers, passwords.queue)?;
+        if let Some(counts) = &counts {
+            pool = metrics::watch(counts, pool);
+        }
         let provider =
-            Provider::new(stores.clone(), pool, Arc::clone(&clock), policy::oauth_policy(settings));
-        let web = Web::new(provider, policy::web_policy(settings))?;
-        let (server, addresses) = listener::listen(settings, web)?;
+            Provider::new(stores.clone(), pool, Arc::clone(&clock), policy::oauth_policy(settings))
+                .observed_by(counts.clone());
+        let observers = Observers {
+            metrics: counts.clone(),
+            traces: traces.clone().map(|traces| traces as Arc<dyn Collector>),
+        };
+        let web = Web::new(provider, policy::web_policy(settings))?.observed_by(observers);
+        let certificate = listener::certificate(settings)?;
+        let (server, addresses) = listener::listen(settings, web, certificate.as_ref())?;
+        if let Some(certificate) = certificate {
+            reloads.add(certificate);
+        }
+        let metrics = match (&settings.metrics.bind, counts) {
+            (Some(bind), Some(counts)) => Some(metrics::Listener::bind(bind, counts)?),
+            _ => None,
+        };
         let purge = Purge::start(&stores, &clock);
-        Ok(Self { server, addresses, admin: Admin::new(stores, clock), purge })
+        let admin = Admin::new(stores, clock);
+        Ok(Self { server, addresses, admin, purge, reloads, metrics, traces })
     }
 
     /// The TCP addresses that are listened on, with the ports that the system chose for port 0.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The TCP address of the listener for Prometheus.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(metrics::Listener::address)
     }
 
     /// What an operator can do, on the stores of this server.
@@ -98,14 +146,27 @@ impl Application {
         self.server.handle()
     }
 
-    /// Answers until a signal comes. SIGTERM and SIGINT let calls in flight finish.
+    /// Answers until a signal comes. SIGTERM and SIGINT let calls in flight finish; SIGHUP reads
+    /// certificates again.
     ///
     /// # Errors
     /// When the system takes the sockets away.
     pub async fn run(self) -> io::Result<()> {
-        let Self { server, purge, .. } = self;
+        let Self { server, purge, reloads, metrics, traces, .. } = self;
+        let mut beside = tokio::task::JoinSet::new();
+        beside.spawn(reloads.run());
+        beside.spawn(supervisor::watchdog());
+        let metrics = metrics.map(|metrics| metrics.run(&mut beside));
+        supervisor::ready();
         let result = server.await;
-        drop(purge);
+        if let Some(metrics) = metrics {
+            metrics.stop(false).await;
+        }
+        drop((purge, beside));
+        if let Some(traces) = traces {
+            // What is left is sent; that may wait, and there is nothing else to do.
+            let _ = tokio::task::spawn_blocking(move || traces.finish()).await;
+        }
         result
     }
 }

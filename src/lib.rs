@@ -4,6 +4,7 @@
 //!
 //! - [`settings`]: what the operator set, as plain data;
 //! - [`domain`]: tokens, sessions, users, clients and the rules they live by, without I/O;
+//! - [`observe`]: ids of calls, metrics, traces: what is noted of the work;
 //! - [`password`]: hashing on bounded workers;
 //! - [`store`]: where all is kept: traits, and the backends behind them;
 //! - [`oauth`]: the protocol, without HTTP; beside it [`admin`], what an operator does, and [`import`],
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod domain;
 pub mod import;
 pub mod oauth;
+pub mod observe;
 pub mod password;
 pub mod settings;
 pub mod store;

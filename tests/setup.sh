@@ -27,6 +27,8 @@ missing() {
     has cc || echo 'gcc libc6-dev'
     has node || echo nodejs
     has redis-server || echo redis-server
+    has systemd-analyze || echo systemd
+    has promtool || echo prometheus
     # What mongod is linked with.
     for library in libcurl.so.4:libcurl4 libssl.so.3:libssl3 liblzma.so.5:liblzma5; do
         ldconfig -p | grep -q "${library%:*}" || echo "${library#*:}"

@@ -1,9 +1,9 @@
-//! Sockets: bound, dressed in TLS where it is asked for, and given to the HTTP server.
+//! The HTTP server: sockets, dressed in TLS where it is asked for, and how it stops.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::os::unix::net::UnixListener;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -11,13 +11,14 @@ use actix_web::dev::Server;
 use actix_web::http::header;
 use actix_web::middleware::Condition;
 use actix_web::{App, HttpServer};
-use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::StartError;
-use crate::settings::{Bind, Settings, TlsMode};
+use super::sockets::{self, Socket};
+use super::{StartError, supervisor};
+use crate::settings::{Settings, TlsMode};
+use crate::web::Web;
+use crate::web::certificate::{Certificate, Source};
 use crate::web::client_address::UnixPeer;
-use crate::web::{Web, tls};
 
 /// How long calls in flight may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -29,11 +30,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 pub(super) fn listen(
     settings: &Settings,
     web: Web,
+    certificate: Option<&Arc<Certificate>>,
 ) -> Result<(Server, Vec<SocketAddr>), StartError> {
     let origins = settings.cors.allowed_origins.clone();
     let mut server = HttpServer::new(move || {
+        let observer = web.observer();
         App::new()
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            // Around all else: what the others answer is seen too.
+            .wrap_fn(move |request, service| observer.call(request, service))
             .configure(|config| web.configure(config))
     })
     .on_connect(|connection, extensions| {
@@ -48,45 +53,46 @@ pub(super) fn listen(
     if settings.server.workers > 0 {
         server = server.workers(settings.server.workers);
     }
-    let tls = tls_config(settings)?;
+    let tls = certificate.map(Certificate::server_config).transpose()?;
     let mut addresses = Vec::new();
-    for bind in &settings.server.bind {
-        let failed = |source| StartError::Listen { address: bind.to_string(), source };
-        server = match bind {
-            Bind::Unix(path) => {
-                remove_stale_socket(path).map_err(failed)?;
-                // Not `bind_uds`, which never calls `on_connect`.
-                server.listen_uds(UnixListener::bind(path).map_err(failed)?).map_err(failed)?
+    for socket in sockets::all(settings)? {
+        server = match socket {
+            Socket::Unix(listener) => {
+                server.listen_uds(listener).map_err(failed("a Unix socket"))?
             }
-            Bind::Tcp(address) => {
-                for address in address.to_socket_addrs().map_err(failed)? {
-                    let listener = TcpListener::bind(address).map_err(failed)?;
-                    addresses.push(listener.local_addr().map_err(failed)?);
-                    server = match &tls {
-                        Some(tls) => server.listen_rustls_0_23(listener, tls.clone()),
-                        None => server.listen(listener),
-                    }
-                    .map_err(failed)?;
+            Socket::Tcp(listener, address) => {
+                addresses.push(address);
+                match &tls {
+                    Some(tls) => server.listen_rustls_0_23(listener, tls.clone()),
+                    None => server.listen(listener),
                 }
-                server
+                .map_err(failed(address))?
             }
         };
     }
     Ok((server.run(), addresses))
 }
 
-fn tls_config(settings: &Settings) -> Result<Option<ServerConfig>, StartError> {
-    let files = (&settings.tls.cert, &settings.tls.key);
-    Ok(match (settings.tls.mode, files) {
-        (TlsMode::Off, _) => None,
-        (TlsMode::SelfSigned, _) => {
-            Some(tls::self_signed(data_folder(settings), &self_signed_names(settings))?)
+fn failed(address: impl ToString) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::Listen { address: address.to_string(), source }
+}
+
+/// The certificate that the settings ask for, if they do.
+pub(super) fn certificate(settings: &Settings) -> Result<Option<Arc<Certificate>>, StartError> {
+    let source = match (settings.tls.mode, &settings.tls.cert, &settings.tls.key) {
+        (TlsMode::Off, ..) => return Ok(None),
+        (TlsMode::SelfSigned, ..) => Source::SelfSigned {
+            folder: data_folder(settings).to_owned(),
+            names: self_signed_names(settings),
+        },
+        (TlsMode::Files, Some(cert), Some(key)) => {
+            Source::Files { cert: cert.clone(), key: key.clone() }
         }
-        (TlsMode::Files, (Some(cert), Some(key))) => Some(tls::from_files(cert, key)?),
-        (TlsMode::Files, _) => {
+        (TlsMode::Files, ..) => {
             return Err(StartError::Unsupported("tls.mode = \"files\" needs tls.cert and tls.key"));
         }
-    })
+    };
+    Ok(Some(Arc::new(Certificate::load(source)?)))
 }
 
 /// The folder of the embedded store, where a self-signed certificate is kept too.
@@ -108,19 +114,6 @@ fn self_signed_names(settings: &Settings) -> Vec<String> {
         names.push(host.to_owned());
     }
     names
-}
-
-/// A socket file stays behind when a server is killed; one that still answers is left alone.
-fn remove_stale_socket(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::FileTypeExt;
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    if !is_socket {
-        return Ok(());
-    }
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server answers there"));
-    }
-    std::fs::remove_file(path)
 }
 
 /// What scripts on pages of other origins may do: get tokens, and ask for their own.
@@ -145,5 +138,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
             _ = terminate.recv() => tracing::info!("SIGTERM: finishing the calls in flight"),
             _ = interrupt.recv() => tracing::info!("SIGINT: finishing the calls in flight"),
         }
+        supervisor::stopping();
     })
 }

@@ -19,7 +19,7 @@ use crate::domain::ClientSecret;
 use crate::password::Hasher;
 use crate::settings::{Backend, Bind, Settings, TlsMode};
 use crate::store::Page;
-use crate::web::tls;
+use crate::web::{certificate, tls};
 
 /// What `--dev` sets where the settings say nothing.
 pub(super) fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
@@ -62,7 +62,9 @@ pub(super) async fn welcome(settings: &Settings, application: &Application) -> R
     };
     let base = base_url(settings, application);
     let certificate = match settings.tls.mode {
-        TlsMode::SelfSigned => Some(absolute(&tls::self_signed_path(data_folder(settings)))),
+        TlsMode::SelfSigned => {
+            Some(absolute(&certificate::self_signed_path(data_folder(settings))))
+        }
         _ => None,
     };
     output::line(match demo {

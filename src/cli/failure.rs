@@ -101,6 +101,8 @@ impl From<StartError> for Failure {
             StartError::Tls(_)
             | StartError::Passwords(_)
             | StartError::Template(_)
+            | StartError::PlainHttp(_)
+            | StartError::Traces(_)
             | StartError::Unsupported(_) => Self::config(chain(&error)),
         }
     }

@@ -61,6 +61,9 @@ async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
     for address in application.addresses() {
         tracing::info!(%address, tls = settings.tls.mode != TlsMode::Off, "listening");
     }
+    if let Some(address) = application.metrics_address() {
+        tracing::info!(%address, "metrics are at /metrics");
+    }
     for bind in &settings.server.bind {
         if let Bind::Unix(path) = bind {
             tracing::info!(path = %path.display(), "listening");
@@ -76,11 +79,7 @@ async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
 
 /// Settings that are known and have no effect in this version: whoever sets them has to hear of it.
 fn warn_of_missing_parts(settings: &Settings) {
-    let missing = [
-        ("management.username", "the management page"),
-        ("metrics.bind", "metrics"),
-        ("templates.dir", "templates"),
-    ];
+    let missing = [("management.username", "the management page"), ("templates.dir", "templates")];
     for (key, what) in missing {
         if settings.is_given(key) {
             tracing::warn!("{key} is set, but {what} is not in this version yet");

@@ -32,6 +32,7 @@ pub use throttle::{Attempt, Guessed, Throttle, ThrottlePolicy, Throttled};
 pub use verify::{Verified, VerifyError};
 
 use crate::domain::{Clock, Grant, Lifetimes};
+use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
 use crate::store::Stores;
 
@@ -67,6 +68,15 @@ pub struct Provider {
     clock: Arc<dyn Clock>,
     policy: Policy,
     throttle: Throttle,
+    metrics: Option<Arc<Metrics>>,
+}
+
+/// What grants are called in metrics; the last is for what is none.
+pub const GRANT_NAMES: [&str; 4] = ["password", "refresh_token", "client_credentials", "other"];
+
+/// What came of a request for tokens, in metrics.
+pub fn token_outcomes() -> Vec<&'static str> {
+    std::iter::once("ok").chain(ErrorCode::ALL.map(ErrorCode::as_str)).collect()
 }
 
 impl Provider {
@@ -79,7 +89,17 @@ impl Provider {
     ) -> Self {
         let attempts = Arc::clone(&stores.attempts);
         let throttle = Throttle::new(attempts, Arc::clone(&clock), policy.throttle);
-        Self { stores, passwords, clock, policy, throttle }
+        Self { stores, passwords, clock, policy, throttle, metrics: None }
+    }
+
+    /// The same, seen by these.
+    #[must_use]
+    pub fn observed_by(self, metrics: Option<Arc<Metrics>>) -> Self {
+        let throttle = match &metrics {
+            Some(metrics) => self.throttle.observed_by(Arc::clone(&metrics.throttled)),
+            None => self.throttle,
+        };
+        Self { metrics, throttle, ..self }
     }
 
     /// What slows guessing, for whoever else takes passwords.

@@ -17,11 +17,11 @@ mod turns;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::audit;
 use crate::domain::{Clock, Slice, Subject, Tally};
+use crate::observe::metrics;
 use crate::store::AttemptStore;
 use turns::{Turn, Turns};
 
@@ -79,6 +79,7 @@ pub struct Throttled {
 #[derive(Clone)]
 pub struct Throttle {
     inner: Arc<Inner>,
+    refused: Arc<metrics::Throttled>,
 }
 
 struct Inner {
@@ -86,7 +87,6 @@ struct Inner {
     attempts: Arc<dyn AttemptStore>,
     clock: Arc<dyn Clock>,
     turns: Arc<Turns>,
-    throttled: AtomicU64,
 }
 
 /// An attempt that may be made now. What became of it has to be said; if it is not, because the server
@@ -108,13 +108,14 @@ impl Throttle {
         clock: Arc<dyn Clock>,
         policy: ThrottlePolicy,
     ) -> Self {
-        let (turns, throttled) = (Arc::default(), AtomicU64::new(0));
-        Self { inner: Arc::new(Inner { policy, attempts, clock, turns, throttled }) }
+        let inner = Inner { policy, attempts, clock, turns: Arc::default() };
+        Self { inner: Arc::new(inner), refused: Arc::default() }
     }
 
-    /// How many attempts were refused.
-    pub fn throttled(&self) -> u64 {
-        self.inner.throttled.load(Ordering::Relaxed)
+    /// The same, which counts here what it refuses.
+    #[must_use]
+    pub fn observed_by(self, refused: Arc<metrics::Throttled>) -> Self {
+        Self { refused, ..self }
     }
 
     /// Asks whether an attempt on `name` may be made, and waits for its turn. `address` is `None` where it
@@ -136,7 +137,7 @@ impl Throttle {
         if !self.inner.policy.enabled {
             return Ok(attempt);
         }
-        attempt.turns = self.take_turns(from, name).await?;
+        attempt.turns = self.take_turns(what, from, name).await?;
         Ok(attempt)
     }
 
@@ -161,7 +162,7 @@ impl Throttle {
         let budget = self.inner.policy.failures_per_address;
         let added = self.inner.attempts.add(from, budget, self.slice()).await;
         if !added.counted {
-            return Err(self.spent(&added.tally));
+            return Err(self.spent(what, &added.tally));
         }
         if added.tally.total() == budget {
             audit::address_throttled(what.as_str(), address);
@@ -174,13 +175,17 @@ impl Throttle {
     }
 
     /// The budget of an address is spent.
-    fn spent(&self, tally: &Tally) -> Throttled {
+    fn spent(&self, what: Guessed, tally: &Tally) -> Throttled {
         let at = self.slice();
-        self.refuse(tally.at(at).until_below(self.inner.policy.failures_per_address, at))
+        let by = match what {
+            Guessed::ClientSecret => &self.refused.client,
+            Guessed::Password | Guessed::Operator => &self.refused.address,
+        };
+        self.refuse(by, tally.at(at).until_below(self.inner.policy.failures_per_address, at))
     }
 
-    fn refuse(&self, wait: Duration) -> Throttled {
-        self.inner.throttled.fetch_add(1, Ordering::Relaxed);
+    fn refuse(&self, by: &metrics::Counter, wait: Duration) -> Throttled {
+        by.increment();
         let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
         Throttled { retry_after: Duration::from_secs(seconds.max(1)) }
     }

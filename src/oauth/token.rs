@@ -11,6 +11,15 @@ impl Provider {
     /// # Errors
     /// As RFC 6749 §5.2 says; nothing is used up by a refusal.
     pub async fn token(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
+        let result = self.grant(request).await;
+        if let Some(metrics) = &self.metrics {
+            let outcome = result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok");
+            metrics.tokens.answered(request.params.get("grant_type").unwrap_or_default(), outcome);
+        }
+        result
+    }
+
+    async fn grant(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
         let grant_type = request.params.require("grant_type", "grant_type is missing")?;
         // RFC 6749 §3.2.1: "Confidential clients […] MUST authenticate with the authorization server."
         let client = self.authenticate(request).await?;

@@ -11,11 +11,13 @@ use super::stored;
 use super::verdict::{self, Verdict};
 use super::worker::{self, Job};
 use crate::domain::PasswordHash;
+use crate::observe::metrics::Passwords;
+use crate::observe::request::note_step;
 use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// How long a worker without jobs keeps its memory.
@@ -25,6 +27,7 @@ const IDLE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct PasswordPool {
     inner: Arc<Inner>,
+    observed: Option<Arc<Passwords>>,
 }
 
 struct Inner {
@@ -59,7 +62,13 @@ impl PasswordPool {
             let hasher = Hasher::new(policy)?;
             worker::spawn(index, hasher, receiver.clone(), idle).map_err(StartError::Thread)?;
         }
-        Ok(Self { inner: Arc::new(Inner { jobs: sender, capacity, dummy }) })
+        Ok(Self { inner: Arc::new(Inner { jobs: sender, capacity, dummy }), observed: None })
+    }
+
+    /// The same workers, seen by these.
+    #[must_use]
+    pub fn observed_by(self, passwords: Arc<Passwords>) -> Self {
+        Self { observed: Some(passwords), ..self }
     }
 
     /// Hashes a new password.
@@ -97,15 +106,35 @@ impl PasswordPool {
         work: impl FnOnce(&mut Hasher) -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, PoolError> {
         let (reply, result) = oneshot::channel();
+        let observed =
+            self.observed.as_ref().map(|passwords| (Arc::clone(passwords), Instant::now()));
+        let queued = observed.as_ref().map(|(_, queued)| *queued);
         let job: Job = Box::new(move |hasher| {
-            // Nobody is there to read the result if the caller has hung up.
-            let _ = reply.send(work(hasher));
+            let result = match observed {
+                None => work(hasher),
+                Some((passwords, queued)) => {
+                    passwords.waited.observe(queued.elapsed());
+                    let started = Instant::now();
+                    let result = work(hasher);
+                    passwords.hashed.observe(started.elapsed());
+                    result
+                }
+            };
+            // Nobody is there to read it if the caller has hung up.
+            let _ = reply.send(result);
         });
         self.inner.jobs.try_send(job).map_err(|error| match error {
-            flume::TrySendError::Full(_) => PoolError::Busy,
+            flume::TrySendError::Full(_) => {
+                self.observed.iter().for_each(|passwords| passwords.refused.increment());
+                PoolError::Busy
+            }
             flume::TrySendError::Disconnected(_) => PoolError::Lost,
         })?;
-        Ok(result.await.map_err(|_| PoolError::Lost)??)
+        let result = result.await.map_err(|_| PoolError::Lost);
+        if let Some(queued) = queued {
+            note_step("passwords.hash", queued, queued.elapsed());
+        }
+        Ok(result??)
     }
 }
 

@@ -36,6 +36,7 @@ mod store;
 mod templates;
 mod throttle;
 mod tls;
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +58,7 @@ pub use store::{Backend, Store};
 pub use templates::Templates;
 pub use throttle::Throttle;
 pub use tls::{Tls, TlsMode};
+pub use traces::Traces;
 
 use layer::Layer;
 use reader::Reader;
@@ -88,6 +90,8 @@ pub struct Settings {
     pub metrics: Metrics,
     /// The log.
     pub log: Log,
+    /// Where spans go.
+    pub traces: Traces,
     /// The operator's own pages.
     pub templates: Templates,
     /// Deviations for flask-sentinel's callers.
@@ -152,6 +156,7 @@ impl Settings {
             cors: Cors::read(r),
             metrics: Metrics::read(r),
             log: Log::read(r),
+            traces: Traces::read(r),
             templates: Templates::read(r),
             compat: Compat::read(r),
             shown: BTreeMap::new(),

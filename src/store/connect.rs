@@ -1,9 +1,11 @@
 //! From settings to stores: the only file that knows every backend.
 
+use super::measured::measured;
 use super::mongo::MongoStore;
 use super::redis::{self, RedisFront};
 use super::sqlite::SqliteStore;
 use super::{Result, Stores};
+use crate::observe::metrics::Metrics;
 use crate::settings::{Backend, Settings};
 
 /// Opens the stores that the settings name.
@@ -11,28 +13,43 @@ use crate::settings::{Backend, Settings};
 /// # Errors
 /// [`super::StoreError`] with a sentence for the operator.
 pub async fn connect(settings: &Settings) -> Result<Stores> {
+    connect_observed(settings, None).await
+}
+
+/// The same, seen by `metrics`.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) -> Result<Stores> {
+    let seen = |stores: Stores| match metrics {
+        Some(metrics) => measured(stores, &metrics.store),
+        None => stores,
+    };
     let redis = settings.redis.url.is_some().then_some(&settings.redis);
     match settings.store.backend {
         Backend::Embedded => {
             let store = SqliteStore::open(&settings.store.path)?;
             // Nothing is faster than the file: there is no cache in front of it.
             match redis {
-                None => Ok(store.into_stores()),
+                None => Ok(seen(store.into_stores())),
                 Some(redis) if !redis.publish_tokens => {
-                    Ok(Stores { attempts: redis::attempts(redis)?, ..store.into_stores() })
+                    let stores =
+                        Stores { attempts: redis::attempts(redis)?, ..store.into_stores() };
+                    Ok(seen(stores))
                 }
                 Some(redis) => {
                     let store = store.noting_losses().await?;
-                    Ok(RedisFront::new(store, redis, false)?.into_stores())
+                    Ok(RedisFront::new(store, redis, false)?.observed_by(metrics).into_stores())
                 }
             }
         }
         Backend::Mongodb => {
             let store = MongoStore::open(&settings.mongo).await?;
             match redis {
-                None => Ok(store.into_stores()),
+                None => Ok(seen(store.into_stores())),
                 Some(redis) => {
-                    Ok(RedisFront::new(store.noting_losses(), redis, true)?.into_stores())
+                    let store = store.noting_losses();
+                    Ok(RedisFront::new(store, redis, true)?.observed_by(metrics).into_stores())
                 }
             }
         }

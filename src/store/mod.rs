@@ -7,6 +7,7 @@
 mod attempts;
 pub mod connect;
 mod error;
+mod measured;
 pub mod mongo;
 pub mod redis;
 mod remembered;

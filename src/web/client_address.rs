@@ -17,15 +17,26 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// address in `X-Forwarded-For` that is not one. What stands to the left of that was written by the
 /// client and could be anything. `None` for a Unix socket without a proxy's word.
 pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
-    let peer = request.peer_addr().map(|address| address.ip().to_canonical());
-    // Who can reach a Unix socket was let in by its file mode: it is a proxy on this machine.
-    let local = peer.is_none() && request.conn_data::<UnixPeer>().is_some();
+    let (peer, local) = peer(request);
     if !believed(peer, local, trusted) {
         return peer;
     }
     let headers = request.headers().get_all(FORWARDED_FOR);
     let values: Vec<&[u8]> = headers.map(|value| value.as_bytes()).collect();
     resolve(peer, local, &values, trusted)
+}
+
+/// Whether the peer is a proxy that is believed.
+pub(super) fn is_trusted_peer(request: &HttpRequest, trusted: &[IpNet]) -> bool {
+    let (peer, local) = peer(request);
+    believed(peer, local, trusted)
+}
+
+/// The peer's address, or whether it came over a Unix socket.
+fn peer(request: &HttpRequest) -> (Option<IpAddr>, bool) {
+    let peer = request.peer_addr().map(|address| address.ip().to_canonical());
+    // Who can reach a Unix socket was let in by its file mode: it is a proxy on this machine.
+    (peer, peer.is_none() && request.conn_data::<UnixPeer>().is_some())
 }
 
 fn resolve(

@@ -4,6 +4,7 @@
 //! [`error`]. Not here: what the protocol says (`oauth`), sockets and their life (`app`).
 
 mod authorization;
+pub mod certificate;
 pub mod client_address;
 mod error;
 mod errors_page;
@@ -11,6 +12,9 @@ mod form;
 mod health;
 mod introspection;
 mod metadata;
+pub mod metrics;
+pub mod observed;
+pub mod reload;
 mod revocation;
 pub mod tls;
 mod token;
@@ -25,6 +29,7 @@ use ipnet::IpNet;
 
 use crate::oauth::{Endpoints, Provider};
 use errors_page::ErrorsPage;
+use observed::Observers;
 
 /// The paths of the endpoints; `None` where one is switched off.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +76,7 @@ pub struct Web {
     provider: Arc<Provider>,
     policy: Arc<WebPolicy>,
     errors_page: Arc<ErrorsPage>,
+    observers: Observers,
 }
 
 impl Web {
@@ -83,7 +89,14 @@ impl Web {
             provider: Arc::new(provider),
             policy: Arc::new(policy),
             errors_page: Arc::new(ErrorsPage::render()?),
+            observers: Observers::default(),
         })
+    }
+
+    /// The same, seen by these.
+    #[must_use]
+    pub fn observed_by(self, observers: Observers) -> Self {
+        Self { observers, ..self }
     }
 
     /// Every route, on one screen.

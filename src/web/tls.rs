@@ -1,18 +1,14 @@
-//! TLS: certificates from files, or a self-signed one for development. TLS 1.2 and 1.3 only.
+//! TLS around the certificate, which [`super::certificate`] has: what can be wrong with it, private
+//! files, and clients that take any.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
-use rustls::ServerConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::pki_types::{ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
 /// TLS cannot be set up.
@@ -40,6 +36,9 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
+    /// There is nothing that both sides could speak.
+    #[error("the TLS versions cannot be used: {0}")]
+    Versions(#[source] rustls::Error),
     /// The self-signed certificate could not be made or kept.
     #[error("cannot make a self-signed certificate in {}: {reason}", folder.display())]
     SelfSigned {
@@ -48,63 +47,6 @@ pub enum TlsError {
         /// What is wrong.
         reason: String,
     },
-}
-
-/// The configuration for a certificate chain and a key in PEM files (PKCS#1, PKCS#8 or SEC1).
-///
-/// # Errors
-/// [`TlsError`] that names the file.
-pub fn from_files(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
-    let problem =
-        |what, path: &Path, reason: String| TlsError::File { what, path: path.to_owned(), reason };
-    let read =
-        |what, path: &Path| fs::read(path).map_err(|error| problem(what, path, error.to_string()));
-    let chain = CertificateDer::pem_slice_iter(&read("certificate", cert)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| problem("certificate", cert, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(problem("certificate", cert, "there is no PEM certificate in it".to_owned()));
-    }
-    let private = PrivateKeyDer::from_pem_slice(&read("key", key)?)
-        .map_err(|error| problem("key", key, error.to_string()))?;
-    let pair = |source| TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), source };
-    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(pair)?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(pair)
-}
-
-/// The file of the self-signed certificate in a folder, for clients to trust.
-pub fn self_signed_path(folder: &Path) -> PathBuf {
-    folder.join("self-signed-cert.pem")
-}
-
-/// The configuration for a self-signed certificate that is kept in `folder`, and made there for
-/// `names` the first time. It is kept so that it can be trusted once.
-///
-/// # Errors
-/// [`TlsError`] that names the folder or the file.
-pub fn self_signed(folder: &Path, names: &[String]) -> Result<ServerConfig, TlsError> {
-    let (cert, key) = (self_signed_path(folder), folder.join("self-signed-key.pem"));
-    if !cert.exists() || !key.exists() {
-        make(&cert, &key, names)
-            .map_err(|reason| TlsError::SelfSigned { folder: folder.to_owned(), reason })?;
-    }
-    from_files(&cert, &key)
-}
-
-fn make(cert: &Path, key: &Path, names: &[String]) -> Result<(), String> {
-    let text = |error: &dyn std::error::Error| error.to_string();
-    let private = KeyPair::generate().map_err(|error| text(&error))?;
-    let mut params = CertificateParams::new(names.to_vec()).map_err(|error| text(&error))?;
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "Sentinel development certificate");
-    // Not a certificate authority: who trusts it trusts this server, and nothing else.
-    let public = params.self_signed(&private).map_err(|error| text(&error))?;
-    write_private(key, &private.serialize_pem()).map_err(|error| text(&error))?;
-    fs::write(cert, public.pem()).map_err(|error| text(&error))
 }
 
 /// Writes a file that only its owner may read, all of it or nothing, and its folder if there is none.

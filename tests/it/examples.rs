@@ -2,7 +2,7 @@
 
 mod eve;
 mod flask;
-mod front;
+pub(crate) mod front;
 mod nginx;
 mod node;
 mod resource_server;

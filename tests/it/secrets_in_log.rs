@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::helpers::{PASSWORD, spawn_app};
+use crate::helpers::{App, PASSWORD, Process, send, spawn_app};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -73,5 +73,60 @@ async fn no_secret_is_in_the_log_of_a_full_cycle() {
     }
     for secret in secrets {
         assert!(!log.contains(&secret), "a secret is in the log");
+    }
+}
+
+/// A server in a process of its own, on the store of `app`, that trusts this machine.
+fn serve_beside(app: &App, level: &str) -> Process {
+    let store = format!("store.path={}", app.folder.path().join("sentinel.db").display());
+    let level = format!("log.level={level}");
+    let trusted = "server.trusted_proxies=127.0.0.1";
+    let set = [store.as_str(), &level, trusted, "password.memory_kib=64", "password.iterations=1"];
+    Process::serve(app.folder.path(), &set.map(|value| ["--set", value]).concat())
+}
+
+#[tokio::test]
+async fn what_is_introspected_and_verified_leaves_no_line() {
+    let app = spawn_app().await;
+    let process = serve_beside(&app, "info");
+    let token = app.login().await.access_token();
+    // It answers, so what it says of its start is said.
+    send(app.http.get(format!("http://{}/readyz", process.address))).await;
+    process.reload();
+    for _ in 0..3 {
+        let introspect = app.http.post(format!("http://{}/oauth/introspect", process.address));
+        let introspect = introspect.basic_auth(app.backend.id.as_str(), Some(&app.backend_secret));
+        let answer = send(introspect.form(&[("token", &token)])).await;
+        assert_eq!(answer.json()["active"], true);
+        let verify = app.http.get(format!("http://{}/oauth/verify", process.address));
+        assert_eq!(send(verify.bearer_auth(&token)).await.status, 204);
+    }
+    process.signal("-HUP");
+    assert_eq!(process.lines_until("SIGHUP"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn no_header_is_a_way_to_get_a_secret_into_the_log() {
+    let app = spawn_app().await;
+    let process = serve_beside(&app, "trace");
+    let tokens = app.login().await;
+    let (access, refresh) = (tokens.access_token(), tokens.refresh_token());
+    let url = |path: &str| format!("http://{}{path}", process.address);
+    for secret in [access.as_str(), refresh.as_str(), PASSWORD] {
+        let parent = format!("00-{secret}-00f067aa0ba902b7-01");
+        for name in ["x-request-id", "traceparent", "x-forwarded-for"] {
+            let verify = app.http.get(url("/oauth/verify")).bearer_auth("nonsense");
+            let value = if name == "traceparent" { &parent } else { secret };
+            assert_eq!(send(verify.header(name, value)).await.status, 401);
+            let login = [("grant_type", "password"), ("client_id", "nobody")];
+            let login = app.http.post(url("/oauth/token")).form(&login).header(name, value);
+            assert_eq!(send(login).await.status, 401);
+        }
+    }
+    process.signal("-HUP");
+    let log = process.lines_until("SIGHUP").join("\n");
+    assert!(log.matches("client_authentication").count() == 9 && log.contains("request_id"));
+    for secret in [&access[4..26], &access[26..69], &refresh[26..69], PASSWORD] {
+        assert!(!log.contains(secret), "a secret is in the log");
     }
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// The layers, inner ones first; each may import those before it. `settings` is plain data that the
 /// ones from `store` on may read.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["settings", "domain"],
+    &["observe"],
     &["password"],
     &["store"],
     &["oauth", "admin", "import"],
@@ -16,7 +17,8 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Modules that may not know the settings, since those are turned into their own policies in `app`.
-const WITHOUT_SETTINGS: [&str; 6] = ["domain", "password", "oauth", "admin", "import", "web"];
+const WITHOUT_SETTINGS: [&str; 7] =
+    ["domain", "observe", "password", "oauth", "admin", "import", "web"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -92,11 +94,12 @@ fn imports_in_braces_are_seen() {
 fn protocols_know_no_http_framework_and_domains_no_runtime() {
     for (module, forbidden) in [
         ("domain", &["tokio", "actix", "rusqlite", "mongodb", "std::fs", "std::net"][..]),
+        ("observe", &["actix", "rusqlite", "mongodb", "opentelemetry"]),
         ("password", &["actix", "rusqlite", "mongodb"]),
         ("store", &["actix"]),
         ("oauth", &["actix", "rusqlite", "mongodb"]),
         ("admin", &["actix", "rusqlite", "mongodb"]),
-        ("web", &["rusqlite", "mongodb"]),
+        ("web", &["rusqlite", "mongodb", "opentelemetry"]),
     ] {
         for path in sources(&root().join("src").join(module)) {
             let text = fs::read_to_string(&path).unwrap();

@@ -124,7 +124,8 @@ fn assert_refusal(answer: &Answer, status: u16, challenge: &str) {
     // Where the request had a body, which nobody reads, the connection ends.
     let mut names: Vec<_> = names.filter(|name| *name != "connection").collect();
     names.sort_unstable();
-    assert_eq!(names, ["cache-control", "content-length", "date", "www-authenticate"]);
+    let expected = ["cache-control", "content-length", "date", "www-authenticate", "x-request-id"];
+    assert_eq!(names, expected);
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.headers.get_all("www-authenticate").iter().count(), 1);

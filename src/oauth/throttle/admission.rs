@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::turns::{Newcomer, Place, Turn};
-use super::{Throttle, Throttled, subjects};
+use super::{Guessed, Throttle, Throttled, subjects};
 use crate::domain::{Subject, Tally};
 
 /// The first pause on a name under attack. It doubles with each failure.
@@ -23,6 +23,7 @@ impl Throttle {
     /// The turns that an attempt needs, once it has them. Who gives up waiting leaves them to others.
     pub(super) async fn take_turns(
         &self,
+        what: Guessed,
         from: Option<Subject>,
         name: Subject,
     ) -> Result<Vec<Turn>, Throttled> {
@@ -31,19 +32,20 @@ impl Throttle {
             let mut turns = Vec::with_capacity(2);
             // In this order, always, so that no two wait for each other.
             if let Some(from) = from {
-                let (turn, tally) = self.turn_of_address(from, of_address).await?;
+                let (turn, tally) = self.turn_of_address(what, from, of_address).await?;
                 turns.push(turn);
                 of_address = tally;
             }
             turns.extend(self.turn_on_name(name, from, of_address, of_name).await?);
             Ok(turns)
         });
-        turns.await.unwrap_or_else(|_| Err(self.refuse(LONGEST_PAUSE)))
+        turns.await.unwrap_or_else(|_| Err(self.refuse(&self.refused.user, LONGEST_PAUSE)))
     }
 
     /// The turn of an address, if there is something left of its budget, and its failures by then.
     async fn turn_of_address(
         &self,
+        what: Guessed,
         from: Subject,
         mut tally: Tally,
     ) -> Result<(Turn, Tally), Throttled> {
@@ -52,7 +54,7 @@ impl Throttle {
         loop {
             let left = self.inner.policy.failures_per_address.saturating_sub(tally.total());
             if left == 0 {
-                return Err(self.spent(&tally));
+                return Err(self.spent(what, &tally));
             }
             if let Some(turn) = turn {
                 return Ok((turn, tally));
@@ -60,7 +62,7 @@ impl Throttle {
             match self.inner.turns.take(from, left, PLACES, newcomer) {
                 Place::Now(turn) => return Ok((turn, tally)),
                 Place::Later(woken) => turn = woken.await.ok(),
-                Place::Full => return Err(self.refuse(Duration::ZERO)),
+                Place::Full => return Err(self.refuse(&self.refused.address, Duration::ZERO)),
             }
             tally = self.recent_of(from).await;
         }
@@ -96,12 +98,13 @@ impl Throttle {
                 let refusals = subjects::refusals(from);
                 inner.attempts.add(refusals, REFUSALS, self.slice()).await;
             }
-            return Err(self.refuse(pause(tally.total(), limit)));
+            return Err(self.refuse(&self.refused.user, pause(tally.total(), limit)));
         };
         if tally.total() >= limit {
             let pause = pause(tally.total(), limit);
             let wait = inner.attempts.reserve(name, pause, PATIENCE, self.slice()).await;
-            tokio::time::sleep(wait.ok_or_else(|| self.refuse(LONGEST_PAUSE))?).await;
+            tokio::time::sleep(wait.ok_or_else(|| self.refuse(&self.refused.user, LONGEST_PAUSE))?)
+                .await;
         }
         Ok(Some(turn))
     }

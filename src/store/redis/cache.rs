@@ -8,6 +8,7 @@
 //! earlier life is not read.
 
 use std::sync::LazyLock;
+use std::time::Instant;
 
 use deadpool_redis::redis::{RedisResult, Script, cmd, pipe};
 
@@ -15,6 +16,8 @@ use super::RedisFront;
 use super::cached_session::{pack, unpack};
 use super::links::Link;
 use crate::domain::{Client, ClientId, Digest, Session, SessionId};
+use crate::observe::metrics;
+use crate::observe::request::note_step;
 use crate::store::{Result, Seen};
 
 /// How long data is kept, in milliseconds. That it is right does not depend on it.
@@ -65,13 +68,45 @@ struct Lease {
     nonce: String,
 }
 
+/// A look-up that is counted.
+struct Lookup<'a> {
+    counts: &'a metrics::Cache,
+    started: Instant,
+}
+
+impl<'a> Lookup<'a> {
+    /// Redis has answered, or will not.
+    fn answered(self) -> &'a metrics::Cache {
+        let took = self.started.elapsed();
+        self.counts.times.observe(took);
+        note_step("cache.find", self.started, took);
+        self.counts
+    }
+}
+
+/// Counts what came of it.
+fn count(asked: Option<&metrics::Cache>, answered: bool, hit: bool) {
+    let Some(counts) = asked else { return };
+    match (answered, hit) {
+        (false, _) => counts.failures.increment(),
+        (true, true) => counts.hits.increment(),
+        (true, false) => counts.misses.increment(),
+    }
+}
+
 impl RedisFront {
+    /// A look-up begins, if anybody counts them.
+    fn asks(&self) -> Option<Lookup<'_>> {
+        self.counts.as_deref().map(|counts| Lookup { counts, started: Instant::now() })
+    }
+
     pub(super) async fn find_cached(
         &self,
         id: SessionId,
         access: &Digest,
     ) -> Result<Option<Session>> {
         let key = session_key(id);
+        let asked = self.asks();
         let found = self
             .links
             .call(async |link| {
@@ -81,8 +116,11 @@ impl RedisFront {
                 get.query_async::<Option<Vec<u8>>>(&mut link.connection).await
             })
             .await;
+        let asked = asked.map(Lookup::answered);
         let cached = found.as_ref().ok().and_then(|data| unpack(id, data.as_deref()?));
-        if let Some(session) = cached.filter(|session| has(session, access)) {
+        let cached = cached.filter(|session| has(session, access));
+        count(asked, found.is_ok(), cached.is_some());
+        if let Some(session) = cached {
             return Ok(Some(session));
         }
         let lease = if found.is_ok() { self.lease(vec![key]).await.pop() } else { None };
@@ -100,6 +138,7 @@ impl RedisFront {
     ) -> Result<Seen> {
         let keys = [session_key(id), client_key(&caller.id)];
         let [of_session, of_client] = &keys;
+        let asked = self.asks();
         let found = self
             .links
             .call(async |link| {
@@ -112,6 +151,7 @@ impl RedisFront {
                 Ok(both)
             })
             .await;
+        let asked = asked.map(Lookup::answered);
         let (data, version) = match &found {
             Ok((data, version)) => (data.as_deref(), version.as_deref()),
             Err(_) => (None, None),
@@ -119,6 +159,7 @@ impl RedisFront {
         let cached = data.and_then(|data| unpack(id, data)).filter(|found| has(found, access));
         let current = stamp(caller);
         let is_caller = version == Some(current.as_str());
+        count(asked, found.is_ok(), cached.is_some() && is_caller);
         let cached = match cached {
             Some(session) if is_caller => return Ok(Seen::Session(Some(Box::new(session)))),
             cached => cached,

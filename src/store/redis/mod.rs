@@ -25,10 +25,12 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
+use super::measured::measured;
 use super::{
     AttemptStore, ClientStore, Health, ImportStore, Losses, Result, SessionStore, StoreError,
     Stores, UserStore,
 };
+use crate::observe::metrics::{self, Metrics};
 use crate::settings;
 use attempts::RedisAttempts;
 use links::Links;
@@ -41,6 +43,7 @@ pub struct RedisFront {
     losses: Arc<dyn Losses>,
     publishes: bool,
     caches: bool,
+    counts: Option<Arc<metrics::Cache>>,
 }
 
 impl RedisFront {
@@ -60,7 +63,20 @@ impl RedisFront {
             behind: Stores::shared(store),
             publishes: settings.publish_tokens,
             caches,
+            counts: None,
         })
+    }
+
+    /// The same, with the store behind it and the cache seen by `metrics`.
+    pub(super) fn observed_by(self, metrics: Option<&Metrics>) -> Self {
+        match metrics {
+            None => self,
+            Some(metrics) => Self {
+                behind: measured(self.behind, &metrics.store),
+                counts: Some(Arc::clone(&metrics.cache)),
+                ..self
+            },
+        }
     }
 
     /// As the stores of a server.

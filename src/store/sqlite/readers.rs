@@ -14,7 +14,7 @@ use crate::store::Result;
 const CACHE_KIB: i64 = 8192;
 
 /// How much of the file is read as memory, without a system call and without a copy: as much as SQLite
-/// allows, which is two gigabytes. See docs/adr/0011-mapped-reads.md.
+/// allows, which is two gigabytes. See docs/adr/0013-mapped-reads.md.
 const MAPPED_BYTES: i64 = 1 << 40;
 
 /// The read connections of a store.

@@ -34,6 +34,8 @@ pub struct App {
     pub user: User,
     pub settings: Settings,
     pub folder: Arc<TempDir>,
+    /// Where Prometheus would ask, if it may.
+    pub metrics: Option<String>,
     handle: actix_web::dev::ServerHandle,
 }
 
@@ -102,6 +104,8 @@ impl AppBuilder {
             .addresses()
             .first()
             .map_or_else(String::new, |address| format!("http://{address}"));
+        let metrics =
+            application.metrics_address().map(|address| format!("http://{address}/metrics"));
         let (admin, handle) = (application.admin().clone(), application.handle());
         tokio::spawn(application.run());
 
@@ -138,6 +142,7 @@ impl AppBuilder {
             user,
             settings,
             folder,
+            metrics,
             handle,
         }
     }

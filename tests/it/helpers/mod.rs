@@ -11,7 +11,7 @@ mod script;
 
 pub use answer::Answer;
 pub use app::{App, AppBuilder, PASSWORD, START, raw_exchange, send, spawn_app};
-pub use external::{External, Silent, command, free_port};
+pub use external::{External, SETUP, Silent, command, free_port};
 pub use process::{Process, sentinel};
 pub use script::{Script, installed};
 

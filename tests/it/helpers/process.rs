@@ -31,8 +31,13 @@ impl Process {
     pub fn serve_with(folder: &Path, arguments: &[&str], stdout: Stdio) -> Self {
         let mut command = sentinel(folder);
         command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]);
-        let mut child =
-            command.args(arguments).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        command.args(arguments).stdout(stdout);
+        Self::start(command)
+    }
+
+    /// Starts a command that serves and logs in JSON, and waits until it listens on TCP.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -58,6 +63,19 @@ impl Process {
         }
     }
 
+    /// The lines of the log up to the next one that contains `text`.
+    pub fn lines_until(&self, text: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(20));
+            let line = line.unwrap_or_else(|_| panic!("the server never said {text:?}"));
+            if line.contains(text) {
+                return lines;
+            }
+            lines.push(line);
+        }
+    }
+
     /// Waits until a password is being hashed: until a hashing thread is using a processor.
     pub fn wait_until_hashing(&self) {
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
@@ -77,9 +95,20 @@ impl Process {
 
     /// Sends SIGTERM and waits for the end; the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").arg(&id).status().unwrap().success());
+        self.signal("-TERM");
         self.child.wait().unwrap().code()
+    }
+
+    /// Sends SIGHUP, and waits until all is read again.
+    pub fn reload(&self) {
+        self.signal("-HUP");
+        self.wait_for("SIGHUP: all is read again");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
     /// Kills the process where it stands.

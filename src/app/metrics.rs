@@ -1,0 +1,77 @@
+//! The listener for Prometheus, and what the counters begin with.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer};
+use tokio::task::JoinSet;
+
+use super::StartError;
+use super::sockets::{self, Socket};
+use crate::domain::Clock;
+use crate::oauth::{GRANT_NAMES, token_outcomes};
+use crate::observe::metrics::Metrics;
+use crate::password::PasswordPool;
+use crate::settings::Bind;
+use crate::web;
+
+/// All counters of a server that starts now.
+pub(super) fn all(clock: &dyn Clock) -> Metrics {
+    let started = u64::try_from(clock.now().as_seconds()).unwrap_or(0);
+    Metrics::new(&GRANT_NAMES, token_outcomes(), started)
+}
+
+/// The same hashing workers, whose queue and work are seen.
+pub(super) fn watch(metrics: &Metrics, pool: PasswordPool) -> PasswordPool {
+    let queue = pool.clone();
+    metrics.watch_queue(Box::new(move || queue.depth()), pool.capacity());
+    pool.observed_by(Arc::clone(&metrics.passwords))
+}
+
+/// A listener that is about to answer.
+pub(super) struct Listener {
+    server: Server,
+    address: Option<SocketAddr>,
+}
+
+impl Listener {
+    pub(super) fn bind(bind: &Bind, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+        let failed = |source| StartError::Listen { address: bind.to_string(), source };
+        let mut bound = Vec::new();
+        sockets::bind(bind, &mut bound).map_err(failed)?;
+        // One thread is enough for one caller in some seconds.
+        let mut server = HttpServer::new(move || {
+            App::new().configure(|config| web::metrics::configure(config, &metrics))
+        })
+        .workers(1)
+        .disable_signals();
+        let mut first = None;
+        for socket in bound {
+            server = match socket {
+                Socket::Unix(listener) => server.listen_uds(listener),
+                Socket::Tcp(listener, address) => {
+                    first = first.or(Some(address));
+                    server.listen(listener)
+                }
+            }
+            .map_err(failed)?;
+        }
+        Ok(Self { server: server.run(), address: first })
+    }
+
+    pub(super) const fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Answers until it is told to stop.
+    pub(super) fn run(self, tasks: &mut JoinSet<()>) -> ServerHandle {
+        let handle = self.server.handle();
+        tasks.spawn(async move {
+            if let Err(error) = self.server.await {
+                tracing::error!(%error, "the listener for metrics stopped");
+            }
+        });
+        handle
+    }
+}

@@ -1,0 +1,131 @@
+//! Spans on their way to a collector, with OTLP: queued, and sent in batches by a thread of their own.
+//!
+//! The SDK's queue, batches and encoding are used, and not its tracer: what a call did is known when it is
+//! answered, and becomes a span then.
+
+mod client;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use opentelemetry::trace::{
+    SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanProcessor};
+
+use super::StartError;
+use crate::observe::trace::{Collector, Span, TraceParent, not_zero};
+use crate::settings::Traces;
+use client::Client;
+
+/// How long the last spans may take when the server stops.
+const LAST: Duration = Duration::from_secs(5);
+
+/// Sends spans. What the queue cannot hold is dropped.
+#[derive(Debug)]
+pub(super) struct Exporter {
+    processor: BatchSpanProcessor,
+    scope: InstrumentationScope,
+    sample_percent: u8,
+    /// One moment on both clocks.
+    anchor: (Instant, SystemTime),
+}
+
+impl Exporter {
+    /// Starts the thread, if the settings name a collector. Whether it is there is not asked.
+    pub(super) fn start(settings: &Traces) -> Result<Option<Self>, StartError> {
+        let Some(endpoint) = &settings.endpoint else { return Ok(None) };
+        let failed = |error: &dyn std::fmt::Display| StartError::Traces(error.to_string());
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(Client::new(endpoint).map_err(|error| failed(&error))?)
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(endpoint)
+            .build()
+            .map_err(|error| failed(&error))?;
+        let mut processor = BatchSpanProcessor::builder(exporter).build();
+        let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+        let resource = Resource::builder_empty().with_service_name("sentinel");
+        processor.set_resource(&resource.with_attribute(version).build());
+        Ok(Some(Self {
+            processor,
+            scope: InstrumentationScope::builder("sentinel").build(),
+            sample_percent: settings.sample_percent,
+            anchor: anchor(),
+        }))
+    }
+
+    /// Sends what is left.
+    pub(super) fn finish(&self) {
+        if let Err(error) = self.processor.shutdown_with_timeout(LAST) {
+            tracing::warn!(%error, "the last spans could not be sent");
+        }
+    }
+
+    fn time(&self, moment: Instant) -> SystemTime {
+        self.anchor.1 + moment.saturating_duration_since(self.anchor.0)
+    }
+
+    fn data(
+        &self,
+        (context, parent): (TraceParent, Option<TraceParent>),
+        (name, kind): (String, SpanKind),
+        (started, took): (Instant, Duration),
+    ) -> SpanData {
+        let trace_id = TraceId::from_bytes(context.trace_id.0.to_be_bytes());
+        let span_id = SpanId::from_bytes(context.span_id.to_be_bytes());
+        let (flags, state) = (TraceFlags::SAMPLED, TraceState::NONE);
+        let parent_id = parent.map_or(0, |parent| parent.span_id);
+        let start_time = self.time(started);
+        SpanData {
+            span_context: SpanContext::new(trace_id, span_id, flags, false, state),
+            parent_span_id: SpanId::from_bytes(parent_id.to_be_bytes()),
+            parent_span_is_remote: kind == SpanKind::Server && parent.is_some(),
+            span_kind: kind,
+            name: name.into(),
+            start_time,
+            end_time: start_time + took,
+            attributes: Vec::new(),
+            dropped_attributes_count: 0,
+            events: Default::default(),
+            links: Default::default(),
+            status: Status::Unset,
+            instrumentation_scope: self.scope.clone(),
+        }
+    }
+}
+
+/// Spans are in real time, whatever clock the server goes by.
+#[allow(clippy::disallowed_methods)]
+fn anchor() -> (Instant, SystemTime) {
+    (Instant::now(), SystemTime::now())
+}
+
+impl Collector for Exporter {
+    fn samples(&self) -> bool {
+        rand::random_range(0..100) < self.sample_percent
+    }
+
+    fn take(&self, span: Span) {
+        for step in &span.steps {
+            let context = TraceParent { span_id: not_zero(), ..span.context };
+            let of = (context, Some(span.context));
+            let name = (step.name.to_owned(), SpanKind::Internal);
+            self.processor.on_end(self.data(of, name, (step.started, step.took)));
+        }
+        let name = (format!("{} {}", span.method, span.route), SpanKind::Server);
+        let mut data = self.data((span.context, span.parent), name, (span.started, span.took));
+        data.attributes = vec![
+            KeyValue::new("http.request.method", span.method),
+            KeyValue::new("http.response.status_code", i64::from(span.status)),
+            KeyValue::new("sentinel.endpoint", span.route),
+        ];
+        // OpenTelemetry's conventions: a server's span is an error if the fault is the server's.
+        if span.status >= 500 {
+            data.status = Status::error("");
+        }
+        self.processor.on_end(data);
+    }
+}

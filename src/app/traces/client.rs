@@ -1,0 +1,134 @@
+//! An HTTP client for one URL: one POST on one connection, which closes. It runs on the thread that sends
+//! batches, and may wait.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// How long connecting may take, and each write and read.
+const LIMIT: Duration = Duration::from_secs(5);
+/// More is not read of an answer.
+const LONGEST: u64 = 64 * 1024;
+
+/// Sends to a collector, and logs once when it can no longer be reached, and once when it can again.
+#[derive(Debug)]
+pub(super) struct Client {
+    host: String,
+    port: u16,
+    tls: Option<Arc<ClientConfig>>,
+    fails: AtomicBool,
+}
+
+impl Client {
+    pub(super) fn new(url: &str) -> Result<Self, String> {
+        let uri = url.parse::<actix_web::http::Uri>().map_err(|error| error.to_string())?;
+        let host = uri.host().ok_or("there is no host in it")?;
+        let tls = if uri.scheme_str() == Some("https") { Some(tls()?) } else { None };
+        Ok(Self {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 }),
+            tls,
+            fails: AtomicBool::new(false),
+        })
+    }
+
+    fn send(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let stream = connect(&self.host, self.port)?;
+        match &self.tls {
+            None => exchange(stream, request),
+            Some(tls) => {
+                let name = ServerName::try_from(self.host.clone())?;
+                let client = ClientConnection::new(Arc::clone(tls), name)?;
+                exchange(StreamOwned::new(client, stream), request)
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let result = self.send(&request);
+        let failure = match &result {
+            Ok(response) if response.status().is_success() => None,
+            Ok(response) => Some(format!("it answers {}", response.status())),
+            Err(error) => Some(error.to_string()),
+        };
+        match (failure, &self.fails) {
+            (Some(error), fails) if !fails.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(%error, "spans are lost: the collector does not take them");
+            }
+            (None, fails) if fails.swap(false, Ordering::Relaxed) => {
+                tracing::info!("the collector takes spans again");
+            }
+            _ => {}
+        }
+        result
+    }
+}
+
+fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
+    let mut last = std::io::ErrorKind::AddrNotAvailable.into();
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, LIMIT) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(LIMIT))?;
+                stream.set_write_timeout(Some(LIMIT))?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// The system's certificates are trusted.
+fn tls() -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// HTTP/1.0, so that the answer ends where the connection does, and comes in one piece.
+fn exchange(
+    mut stream: impl Read + Write,
+    request: &Request<Bytes>,
+) -> Result<Response<Bytes>, HttpError> {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let authority = request.uri().authority().map_or("", |authority| authority.as_str());
+    let mut head = format!("POST {target} HTTP/1.0\r\nHost: {authority}\r\n").into_bytes();
+    for (name, value) in request.headers() {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    let length = format!("Content-Length: {}\r\nConnection: close\r\n\r\n", request.body().len());
+    head.extend_from_slice(length.as_bytes());
+    stream.write_all(&head)?;
+    stream.write_all(request.body())?;
+    stream.flush()?;
+    let mut answer = Vec::new();
+    match stream.take(LONGEST).read_to_end(&mut answer) {
+        Ok(_) => {}
+        // Over TLS many just close.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
+        Err(error) => return Err(error.into()),
+    }
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    let end = end.ok_or("the answer is not HTTP")? + 4;
+    let head = std::str::from_utf8(answer.get(..end).unwrap_or_default())?;
+    let status = head.split(' ').nth(1).ok_or("the answer has no status")?;
+    let body = Bytes::copy_from_slice(answer.get(end..).unwrap_or_default());
+    Ok(Response::builder().status(status).body(body)?)
+}

@@ -1,0 +1,185 @@
+//! W3C Trace Context (`traceparent`), and the spans of a call for whoever collects them.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Which trace a call belongs to, and what in it called us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceParent {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span that this is a part of.
+    pub span_id: u64,
+    /// Whether the caller records it.
+    pub sampled: bool,
+}
+
+/// 128 bits, shown in 32 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceId(pub u128);
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl TraceParent {
+    /// Reads the header. W3C Trace Context §3.2.2: "version-format = trace-id "-" parent-id "-"
+    /// trace-flags", in lower-case hex; "All bytes as zero […] is considered an invalid value".
+    pub fn parse(header: &str) -> Option<Self> {
+        let (version, rest) = (header.get(..2)?, header.get(2..)?);
+        let version = hex(version)?;
+        // §3.2.2: "Version 0xFF is invalid". §3.2.4: of a higher version, the part that is known is
+        // read, and it ends there or at a dash.
+        let ends_well = match (version, rest.as_bytes().get(53)) {
+            (0xff, _) => false,
+            (0, more) => more.is_none(),
+            (_, more) => more.is_none_or(|byte| *byte == b'-'),
+        };
+        let mut parts = rest.get(..53)?.strip_prefix('-')?.split('-');
+        let (Some(trace), Some(parent), Some(flags), None, true) =
+            (parts.next(), parts.next(), parts.next(), parts.next(), ends_well)
+        else {
+            return None;
+        };
+        if (trace.len(), parent.len(), flags.len()) != (32, 16, 2) {
+            return None;
+        }
+        let (trace_id, span_id) = (hex(trace)?, u64::try_from(hex(parent)?).ok()?);
+        let sampled = hex(flags)? & 1 == 1;
+        (trace_id != 0 && span_id != 0).then_some(Self {
+            trace_id: TraceId(trace_id),
+            span_id,
+            sampled,
+        })
+    }
+}
+
+/// Hex digits in lower case only.
+fn hex(text: &str) -> Option<u128> {
+    let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if text.bytes().all(lower) { u128::from_str_radix(text, 16).ok() } else { None }
+}
+
+/// Times the steps of one call that is traced.
+#[derive(Debug)]
+pub struct Recorder {
+    /// Of the call's own span.
+    context: TraceParent,
+    steps: RefCell<Vec<Step>>,
+}
+
+/// A part of a call: a read of the store, the hashing of a password.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// What was done.
+    pub name: &'static str,
+    /// When it began.
+    pub started: Instant,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Recorder {
+    /// For a new span in the caller's trace, or in a new one.
+    pub fn new(parent: Option<TraceParent>) -> Self {
+        let trace_id = parent.map_or_else(|| TraceId(not_zero()), |parent| parent.trace_id);
+        let context = TraceParent { trace_id, span_id: not_zero(), sampled: true };
+        Self { context, steps: RefCell::default() }
+    }
+
+    /// The span of the call itself.
+    pub const fn context(&self) -> TraceParent {
+        self.context
+    }
+
+    pub(super) fn note(&self, name: &'static str, started: Instant, took: Duration) {
+        self.steps.borrow_mut().push(Step { name, started, took });
+    }
+
+    /// The steps so far.
+    pub fn steps(&self) -> Vec<Step> {
+        self.steps.take()
+    }
+}
+
+/// A random number; 0 is no id.
+pub fn not_zero<T: Default + PartialEq>() -> T
+where
+    rand::distr::StandardUniform: rand::distr::Distribution<T>,
+{
+    loop {
+        let number = rand::random();
+        if number != T::default() {
+            return number;
+        }
+    }
+}
+
+/// A call that was answered, for whoever collects spans.
+#[derive(Debug)]
+pub struct Span {
+    /// Its own span.
+    pub context: TraceParent,
+    /// The caller's span.
+    pub parent: Option<TraceParent>,
+    /// The method, as it came in.
+    pub method: String,
+    /// The route that answered.
+    pub route: &'static str,
+    /// The status of the answer.
+    pub status: u16,
+    /// When it began.
+    pub started: Instant,
+    /// How long it took.
+    pub took: Duration,
+    /// What it did.
+    pub steps: Vec<Step>,
+}
+
+/// Takes spans. It is called on I/O threads, so it must not wait.
+pub trait Collector: Send + Sync {
+    /// Whether a call that nobody else traces is.
+    fn samples(&self) -> bool;
+
+    /// Takes one, or drops it.
+    fn take(&self, span: Span);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    #[test]
+    fn a_traceparent_is_read_strictly() {
+        let good = format!("00-{TRACE}-00f067aa0ba902b7-01");
+        let parent = TraceParent::parse(&good).unwrap();
+        assert_eq!(parent.trace_id.to_string(), TRACE);
+        assert_eq!((parent.span_id, parent.sampled), (0x00f0_67aa_0ba9_02b7, true));
+        let quiet = TraceParent::parse(&good.replace("-01", "-00")).unwrap();
+        assert!(!quiet.sampled);
+        let later = format!("cc-{TRACE}-00f067aa0ba902b7-01");
+        assert_eq!(TraceParent::parse(&later), Some(parent));
+        assert_eq!(TraceParent::parse(&format!("{later}-what-is-new")), Some(parent));
+        for bad in [
+            String::new(),
+            "ä".repeat(30),
+            good.to_uppercase(),
+            good.replace("00-4", "ff-4"),
+            good.replace("00-4", "0-4"),
+            good.replace("-01", "-1"),
+            good.replace("-01", "-0+"),
+            format!("{good}-more"),
+            format!("{later}.more"),
+            good.replace(TRACE, &"0".repeat(32)),
+            good.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            good.replace("b7-01", "b-701"),
+        ] {
+            assert_eq!(TraceParent::parse(&bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What every call goes through: its ids, and, where they are asked for, its metrics and its trace.
+//!
+//! Introspection and verify are answered in a few microseconds, so nothing is done here that is not asked
+//! for: there is no id until somebody needs one, and no clock is read where nothing is timed.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Web, client_address};
+use crate::observe::metrics::{Endpoints, Metrics};
+use crate::observe::request::{Call, RequestId, with_current};
+use crate::observe::trace::{Collector, Recorder, Span, TraceParent};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: &str = "traceparent";
+
+/// Who wants to know of calls. Nobody, by default.
+#[derive(Clone, Default)]
+pub struct Observers {
+    /// Counts and times.
+    pub metrics: Option<Arc<Metrics>>,
+    /// Collects spans.
+    pub traces: Option<Arc<dyn Collector>>,
+}
+
+/// What answers a call, as metrics and traces name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Introspection,
+    Verify,
+    Token,
+    Revocation,
+    Metadata,
+    Errors,
+    Alive,
+    Ready,
+    Other,
+}
+
+impl Endpoint {
+    const NAMES: [&'static str; 9] = [
+        "introspection",
+        "verify",
+        "token",
+        "revocation",
+        "metadata",
+        "errors",
+        "healthz",
+        "readyz",
+        "other",
+    ];
+
+    fn name(self) -> &'static str {
+        Self::NAMES.get(self as usize).copied().unwrap_or("other")
+    }
+}
+
+/// Sees the calls of one I/O thread. Clones share everything.
+#[derive(Clone)]
+pub struct Observer(Rc<Shared>);
+
+struct Shared {
+    web: Web,
+    /// The busiest first.
+    paths: Vec<(String, Endpoint)>,
+    counts: Option<Arc<Endpoints>>,
+    traces: Option<Arc<dyn Collector>>,
+}
+
+impl Web {
+    /// For one I/O thread.
+    pub fn observer(&self) -> Observer {
+        let routes = &self.policy.routes;
+        let paths = [
+            (&routes.introspection, Endpoint::Introspection),
+            (&routes.verify, Endpoint::Verify),
+            (&routes.token, Endpoint::Token),
+            (&routes.revocation, Endpoint::Revocation),
+            (&routes.metadata, Endpoint::Metadata),
+            (&routes.errors, Endpoint::Errors),
+            (&Some("/healthz".to_owned()), Endpoint::Alive),
+            (&Some("/readyz".to_owned()), Endpoint::Ready),
+        ];
+        let paths =
+            paths.into_iter().filter_map(|(path, endpoint)| Some((path.clone()?, endpoint)));
+        Observer(Rc::new(Shared {
+            web: self.clone(),
+            paths: paths.collect(),
+            counts: self.observers.metrics.as_ref().map(|all| all.endpoints(&Endpoint::NAMES)),
+            traces: self.observers.traces.clone(),
+        }))
+    }
+}
+
+impl Observer {
+    /// Has a call answered.
+    pub fn call<S, B>(
+        &self,
+        request: ServiceRequest,
+        service: &S,
+    ) -> impl Future<Output = Result<ServiceResponse<B>, S::Error>> + use<S, B>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    {
+        let shared = Rc::clone(&self.0);
+        let endpoint = shared.endpoint(request.path());
+        let id = shared.given_id(&request);
+        let trace = parent(request.headers());
+        let recorder = shared.recorder(trace);
+        let timed = shared.counts.is_some() || recorder.is_some();
+        let started = timed.then(Instant::now);
+        let method = recorder.is_some().then(|| request.method().to_string());
+        let answering = service.call(request);
+        Call::new(id, trace, recorder).scope(async move {
+            let mut response = answering.await?;
+            let status = response.status();
+            with_current(|call| {
+                // Of the answers that have to be fast, those that are as they should be carry an id
+                // only if there is one. Test: `an_answer_has_an_id_unless_it_has_to_be_fast`.
+                let fast = matches!(endpoint, Endpoint::Introspection | Endpoint::Verify);
+                let quiet = fast && status.is_success();
+                let id = if quiet { call.known_id() } else { Some(call.id()) };
+                if let Some(id) = id
+                    && let Ok(id) = HeaderValue::from_str(id.as_str())
+                {
+                    response.headers_mut().insert(X_REQUEST_ID, id);
+                }
+                if let Some(started) = started {
+                    let took = started.elapsed();
+                    shared.note(call, endpoint, status.as_u16(), method, trace, (started, took));
+                }
+            });
+            Ok(response)
+        })
+    }
+}
+
+impl Shared {
+    fn endpoint(&self, path: &str) -> Endpoint {
+        let known = self.paths.iter().find(|(known, _)| known == path);
+        known.map_or(Endpoint::Other, |(_, endpoint)| *endpoint)
+    }
+
+    /// The id that a trusted proxy gave.
+    fn given_id(&self, request: &ServiceRequest) -> Option<RequestId> {
+        let header = request.headers().get(X_REQUEST_ID)?;
+        let trusted = &self.web.policy.trusted_proxies;
+        let id = RequestId::parse(header.to_str().ok()?)?;
+        client_address::is_trusted_peer(request.request(), trusted).then_some(id)
+    }
+
+    /// A call is traced if its caller traces it, or nobody above does and its turn has come.
+    fn recorder(&self, parent: Option<TraceParent>) -> Option<Recorder> {
+        let traces = self.traces.as_ref()?;
+        let sampled = parent.map_or_else(|| traces.samples(), |parent| parent.sampled);
+        sampled.then(|| Recorder::new(parent))
+    }
+
+    fn note(
+        &self,
+        call: &Call,
+        endpoint: Endpoint,
+        status: u16,
+        method: Option<String>,
+        parent: Option<TraceParent>,
+        (started, took): (Instant, Duration),
+    ) {
+        if let Some(counts) = &self.counts {
+            counts.answered(endpoint as usize, status, took);
+        }
+        if let (Some(traces), Some(recorder)) = (&self.traces, call.recorder()) {
+            traces.take(Span {
+                context: recorder.context(),
+                parent,
+                method: method.unwrap_or_default(),
+                route: endpoint.name(),
+                status,
+                started,
+                took,
+                steps: recorder.steps(),
+            });
+        }
+    }
+}
+
+/// W3C Trace Context §3.2: a header that cannot be read, or is there twice, is as good as none.
+fn parent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all(TRACEPARENT);
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    TraceParent::parse(value.to_str().ok()?)
+}

@@ -1,0 +1,110 @@
+//! That things are counted where they happen.
+
+use super::{scrape, spawn, value};
+use crate::helpers::redis::Redis;
+use crate::helpers::{AppBuilder, mongod, send, spawn_app};
+
+#[tokio::test]
+async fn calls_tokens_hashes_and_reads_are_counted() {
+    let app = spawn().await;
+    let first = app.login().await;
+    let second = app.login().await;
+    app.login_with_password("alice", "wrong").await.assert_error(400, "invalid_grant");
+    app.refresh(&first.refresh_token()).await;
+    let odd = [("grant_type", "magic"), ("client_id", app.client.id.as_str())];
+    app.post("/oauth/token", &odd).await.assert_error(400, "unsupported_grant_type");
+    for _ in 0..3 {
+        app.introspect(&second.access_token()).await;
+        app.verify(&second.access_token(), "").await;
+    }
+    app.verify("nonsense", "").await;
+    send(app.request("GET", "/nowhere")).await;
+    let text = scrape(&app).await;
+    for (sample, expected) in [
+        (r#"sentinel_http_requests_total{route="token",status="200"}"#, 3.0),
+        (r#"sentinel_http_requests_total{route="token",status="400"}"#, 2.0),
+        (r#"sentinel_http_requests_total{route="introspection",status="200"}"#, 3.0),
+        (r#"sentinel_http_requests_total{route="verify",status="204"}"#, 3.0),
+        (r#"sentinel_http_requests_total{route="verify",status="401"}"#, 1.0),
+        (r#"sentinel_http_requests_total{route="other",status="404"}"#, 1.0),
+        (r#"sentinel_http_request_duration_seconds_count{route="token"}"#, 5.0),
+        (r#"sentinel_http_request_duration_seconds_bucket{route="token",le="+Inf"}"#, 5.0),
+        (r#"sentinel_http_request_duration_seconds_count{route="verify"}"#, 4.0),
+        (r#"sentinel_http_request_duration_seconds_count{route="revocation"}"#, 0.0),
+        (r#"sentinel_token_requests_total{grant="password",outcome="ok"}"#, 2.0),
+        (r#"sentinel_token_requests_total{grant="password",outcome="invalid_grant"}"#, 1.0),
+        (r#"sentinel_token_requests_total{grant="refresh_token",outcome="ok"}"#, 1.0),
+        (r#"sentinel_token_requests_total{grant="other",outcome="unsupported_grant_type"}"#, 1.0),
+        ("sentinel_password_hash_seconds_count", 3.0),
+        ("sentinel_password_queue_wait_seconds_count", 3.0),
+        ("sentinel_password_queue_depth", 0.0),
+        ("sentinel_password_queue_capacity", 256.0),
+        ("sentinel_password_queue_full_total", 0.0),
+        (
+            r#"sentinel_store_operation_duration_seconds_count{of="sessions",operation="insert"}"#,
+            2.0,
+        ),
+        (r#"sentinel_store_failures_total{of="sessions",operation="insert"}"#, 0.0),
+        (r#"sentinel_cache_lookups_total{outcome="hit"}"#, 0.0),
+        (r#"sentinel_throttled_requests_total{by="address"}"#, 0.0),
+        (concat!("sentinel_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1.0),
+    ] {
+        assert!((value(&text, sample) - expected).abs() < 1e-9, "{sample} in {text}");
+    }
+    let took = value(&text, r#"sentinel_http_request_duration_seconds_sum{route="token"}"#);
+    let hashed = value(&text, "sentinel_password_hash_seconds_sum");
+    assert!(0.0 < hashed && hashed < took, "{hashed} {took}");
+    assert!(value(&text, "process_resident_memory_bytes") > 1e6);
+    assert!(value(&text, "process_open_fds") > 5.0);
+    assert!(value(&text, "process_max_fds") > 5.0);
+    assert!(value(&text, "process_cpu_seconds_total") < 3600.0);
+    let started = value(&text, "process_start_time_seconds");
+    assert!((started - 4_102_444_800.0).abs() < 1.0, "{started}");
+    for name in [app.client.id.as_str(), "alice", "/nowhere", &app.user.id.to_string()] {
+        assert!(!text.contains(name), "{name} is in {text}");
+    }
+}
+
+#[tokio::test]
+async fn the_cache_counts_what_it_knows_and_what_it_does_not() {
+    let (redis, target) = (Redis::start(), mongod::replica_set().await);
+    let app = AppBuilder::default().mongodb(&target).redis(&redis).set("metrics.bind", "[::1]:0");
+    let app = app.spawn().await;
+    let token = app.login().await.access_token();
+    let before = session_reads(&scrape(&app).await);
+    for _ in 0..4 {
+        assert_eq!(app.verify(&token, "").await.status, 204);
+    }
+    let text = scrape(&app).await;
+    let lookups = |outcome: &str| {
+        value(&text, &format!("sentinel_cache_lookups_total{{outcome=\"{outcome}\"}}"))
+    };
+    assert_eq!([lookups("hit"), lookups("miss"), lookups("failure")], [3.0, 1.0, 0.0]);
+    assert!(value(&text, "sentinel_cache_lookup_duration_seconds_count") > 3.5);
+    // The store behind it was asked for the first one only.
+    assert_eq!(session_reads(&text) - before, 1);
+}
+
+/// How often the store was asked for a session.
+fn session_reads(text: &str) -> u32 {
+    let counts = text
+        .lines()
+        .filter(|line| line.starts_with("sentinel_store_operation_duration_seconds_count"))
+        .filter(|line| line.contains("\"sessions\"") && line.contains("\"find"));
+    counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn there_is_nothing_unless_it_is_asked_for_and_nothing_beside_it() {
+    let app = spawn_app().await;
+    assert_eq!(app.metrics, None);
+    assert_eq!(send(app.request("GET", "/metrics")).await.status, 404);
+
+    let app = spawn().await;
+    assert_eq!(send(app.request("GET", "/metrics")).await.status, 404);
+    let base = app.metrics.clone().unwrap().replace("/metrics", "");
+    for path in ["/", "/healthz", "/oauth/token", "/oauth/management"] {
+        assert_eq!(send(app.http.get(format!("{base}{path}"))).await.status, 404, "{path}");
+    }
+    assert_eq!(send(app.http.post(app.metrics.as_ref().unwrap())).await.status, 405);
+}

@@ -1,0 +1,94 @@
+//! `docs/metrics.md`, the dashboard and the alerts, against what is served.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{families, promtool, scrape, spawn};
+
+const PAGE: &str = include_str!("../../../docs/metrics.md");
+const DASHBOARD: &str = include_str!("../../../docs/observability/grafana.json");
+const ALERTS: &str = include_str!("../../../docs/observability/alerts.yml");
+
+/// The table of the page, in the form of [`families`].
+fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `"));
+    let rows = rows.map(|row| {
+        let cells: Vec<_> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let labels = cells[2].replace('`', "");
+        let labels = labels.split(", ").filter(|label| !label.is_empty()).map(str::to_owned);
+        (cells[0].to_owned(), (cells[1].to_owned(), labels.collect()))
+    });
+    rows.collect()
+}
+
+#[tokio::test]
+async fn what_is_served_is_documented_and_the_other_way_round() {
+    let app = spawn().await;
+    app.login().await;
+    let text = scrape(&app).await;
+    assert_eq!(families(&text), documented());
+    assert_eq!(promtool(&["check", "metrics"], &text), "");
+}
+
+/// What looks like a metric of ours in a text, without the endings of a histogram's samples.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let words = words.filter(|word| word.starts_with("sentinel_") || word.starts_with("process_"));
+    let endings = ["_bucket", "_sum", "_count"];
+    let plain = |word: &str| {
+        let ending = endings.iter().find_map(|ending| word.strip_suffix(ending));
+        ending.unwrap_or(word).to_owned()
+    };
+    words.map(plain).collect()
+}
+
+#[test]
+fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
+    let known: BTreeSet<_> = documented().into_keys().collect();
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let queries: Vec<_> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
+    assert!(queries.len() > 15 && queries.iter().all(|query| !named(query).is_empty()));
+    for text in [queries.join("\n").as_str(), ALERTS] {
+        let unknown: Vec<_> =
+            named(text).into_iter().filter(|name| !known.contains(name)).collect();
+        assert_eq!(unknown, Vec::<String>::new());
+    }
+    // Nothing is counted that nobody looks at, but for what there is on every process.
+    let shown = named(&queries.join("\n"));
+    let unseen = known.iter().filter(|name| !shown.contains(*name));
+    let unseen: Vec<_> = unseen.filter(|name| name.starts_with("sentinel_")).collect();
+    assert_eq!(unseen, Vec::<&String>::new());
+}
+
+#[test]
+fn the_queries_are_ones_that_prometheus_can_read() {
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
+    let mut rules = String::from("groups:\n  - name: dashboard\n    rules:\n");
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    for (number, target) in
+        panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten()).enumerate()
+    {
+        let query = target["expr"].as_str().unwrap();
+        let query = query.replace("$__rate_interval", "5m").replace("$instance", ".*");
+        let query = serde_json::to_string(&query).unwrap();
+        rules.push_str(&format!("      - record: query:number_{number}\n        expr: {query}\n"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yml");
+    std::fs::write(&file, rules).unwrap();
+    let said = promtool(&["check", "rules", file.to_str().unwrap()], "");
+    assert!(said.contains("rules found"), "{said}");
+}
+
+#[test]
+fn the_alerts_do_what_they_are_to_do() {
+    let said = promtool(&["check", "rules", "alerts.yml"], "");
+    let alerts = ALERTS.matches("- alert: ").count();
+    assert!(said.contains(&format!("{alerts} rules found")), "{said}");
+    promtool(&["test", "rules", "alerts_test.yml"], "");
+    let tests = include_str!("../../../docs/observability/alerts_test.yml");
+    for alert in ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(tests.contains(&format!("alertname: {alert}")), "nothing tests {alert}");
+    }
+}

@@ -1,0 +1,162 @@
+//! What systemd is told, and sockets that it hands over.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::helpers::{Process, SETUP, sentinel};
+
+/// What stands for systemd's end of `NOTIFY_SOCKET`.
+struct Supervisor(UnixDatagram);
+
+impl Supervisor {
+    fn at(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self(socket)
+    }
+
+    /// The next message.
+    fn hear(&self) -> String {
+        let mut buffer = [0; 1024];
+        let length = self.0.recv(&mut buffer).expect("the server says something");
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+}
+
+fn serve(folder: &Path) -> Command {
+    let mut command = sentinel(folder);
+    command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]);
+    command.stdout(Stdio::null()).env("NOTIFY_SOCKET", folder.join("notify"));
+    command
+}
+
+#[test]
+fn the_start_a_reload_and_the_stop_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::at(&folder.path().join("notify"));
+    let mut process = Process::start(serve(folder.path()));
+    assert_eq!(supervisor.hear().trim_end(), "READY=1");
+    // Whoever is told so can connect.
+    std::net::TcpStream::connect(&process.address).unwrap();
+    let before = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    process.reload();
+    let told = supervisor.hear();
+    let (reloading, time) = told.split_once('\n').unwrap();
+    assert_eq!(reloading, "RELOADING=1");
+    let time: i64 = time.trim_end().strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
+    assert!(time >= before.tv_sec * 1_000_000 + before.tv_nsec / 1_000, "{time} {before:?}");
+    assert_eq!(supervisor.hear().trim_end(), "READY=1");
+    assert_eq!(process.terminate(), Some(0));
+    assert_eq!(supervisor.hear().trim_end(), "STOPPING=1");
+}
+
+#[test]
+fn the_watchdog_is_fed_if_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::at(&folder.path().join("notify"));
+    let mut command = serve(folder.path());
+    command.env("WATCHDOG_USEC", "200000");
+    let _process = Process::start(command);
+    let told: Vec<_> = (0..4).map(|_| supervisor.hear().trim_end().to_owned()).collect();
+    assert_eq!(told.iter().filter(|line| *line == "WATCHDOG=1").count(), 3, "{told:?}");
+}
+
+#[test]
+fn a_supervisor_that_is_gone_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = Process::start(serve(folder.path()));
+    process.reload();
+    assert_eq!(process.terminate(), Some(0));
+}
+
+/// A server that is handed a socket as systemd does it: as number 3, and for one process alone.
+/// `exec` keeps the process, so the shell knows its number beforehand.
+fn activated(folder: &Path, listener: impl Into<OwnedFd>, more: &str) -> Command {
+    let script = format!(
+        "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec '{}' serve \
+         --set log.format=json {more}",
+        env!("CARGO_BIN_EXE_sentinel"),
+    );
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).current_dir(folder).env_clear();
+    command.stdin(listener.into()).stdout(Stdio::null());
+    command
+}
+
+#[test]
+fn a_socket_that_is_handed_over_stands_in_place_of_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // One that cannot be bound, since it is taken.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bind = format!("--bind {}", taken.local_addr().unwrap());
+    let mut process = Process::start(activated(folder.path(), listener, &bind));
+    assert_eq!(process.address, address);
+    let output = Command::new("curl").args(["-sS", &format!("http://{address}/readyz")]).output();
+    assert_eq!(output.unwrap().stdout, b"{\"status\":\"ok\"}");
+    assert_eq!(process.terminate(), Some(0));
+}
+
+#[test]
+fn a_unix_socket_can_be_handed_over_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sentinel.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut child = activated(folder.path(), listener, "").stderr(Stdio::null()).spawn().unwrap();
+    let path = path.to_str().unwrap();
+    // The kernel keeps the connection until the server takes it.
+    let output = Command::new("curl")
+        .args(["-sS", "--max-time", "20", "--unix-socket", path, "http://localhost/readyz"])
+        .output();
+    assert_eq!(output.unwrap().stdout, b"{\"status\":\"ok\"}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn passwords_do_not_go_in_the_clear_over_a_socket_that_is_handed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let everywhere = || TcpListener::bind("0.0.0.0:0").unwrap();
+    let output = activated(folder.path(), everywhere(), "").output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    assert!(text.contains("server.trusted_proxies") && text.lines().count() == 1, "{text}");
+    let allowed = "--set server.allow_plain_http=true";
+    assert_eq!(
+        Process::start(activated(folder.path(), everywhere(), allowed)).terminate(),
+        Some(0)
+    );
+}
+
+fn analyze(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("systemd-analyze").args(arguments).current_dir(folder).output();
+    let output = output.unwrap_or_else(|error| panic!("systemd-analyze: {error}; {SETUP}"));
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {text}");
+    text
+}
+
+#[test]
+fn systemd_understands_the_units_and_finds_little_that_is_open() {
+    let (folder, units) = (tempfile::tempdir().unwrap(), ["sentinel.service", "sentinel.socket"]);
+    for name in units {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(root.join("docs/systemd").join(name)).unwrap();
+        // It looks whether the program is there.
+        let text = text.replace("/usr/local/bin/sentinel", env!("CARGO_BIN_EXE_sentinel"));
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let paths = units.map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    let said = analyze(folder.path(), &["verify", "--man=no", &paths[0], &paths[1]]);
+    // It warns of what it does not know, and ends well.
+    assert!(!said.contains("/sentinel.s"), "{said}");
+    let security = ["security", "--offline=true", "--threshold=20", "--no-pager", &paths[0]];
+    let said = analyze(folder.path(), &security);
+    assert!(said.contains("Overall exposure level"), "{said}");
+}
