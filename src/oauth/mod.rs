@@ -16,6 +16,7 @@ mod refresh;
 mod revocation;
 mod scope;
 mod token;
+mod unanswered;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ pub use verify::{Verified, VerifyError};
 use crate::domain::{Clock, Grant, Lifetimes};
 use crate::password::PasswordPool;
 use crate::store::Stores;
+use unanswered::Unanswered;
 
 /// What the server grants, and for how long.
 #[derive(Clone, Debug)]
@@ -62,6 +64,7 @@ pub struct Provider {
     passwords: PasswordPool,
     clock: Arc<dyn Clock>,
     policy: Policy,
+    unanswered: Arc<Unanswered>,
 }
 
 impl Provider {
@@ -72,7 +75,7 @@ impl Provider {
         clock: Arc<dyn Clock>,
         policy: Policy,
     ) -> Self {
-        Self { stores, passwords, clock, policy }
+        Self { stores, passwords, clock, policy, unanswered: Arc::default() }
     }
 
     /// Whether the store answers.

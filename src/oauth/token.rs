@@ -11,6 +11,14 @@ impl Provider {
     /// # Errors
     /// As RFC 6749 §5.2 says; nothing is used up by a refusal.
     pub async fn token(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
+        let answer = self.grant(request).await;
+        if matches!(answer, Err(Error::Unavailable(_))) {
+            refresh::keep_retry(self, request);
+        }
+        answer
+    }
+
+    async fn grant(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
         let grant_type = request.params.require("grant_type", "grant_type is missing")?;
         // RFC 6749 §3.2.1: "Confidential clients […] MUST authenticate with the authorization server."
         let client = self.authenticate(request).await?;
@@ -38,6 +46,7 @@ impl Provider {
     ) -> Result<Option<IssuedTokens>, Error> {
         // RFC 6749 §4.4.3: "A refresh token SHOULD NOT be included" for client credentials.
         let refreshable = user.is_some() && self.may_refresh(client);
+        self.can_publish()?;
         let new = NewSession {
             user,
             client_id: client.id.clone(),
@@ -59,6 +68,14 @@ impl Provider {
         }
         audit::login(&session, request.address);
         Ok(Some(tokens))
+    }
+
+    /// Nothing is written that could not be answered.
+    pub(super) fn can_publish(&self) -> Result<(), Error> {
+        match &self.stores.publisher {
+            Some(publisher) => Ok(publisher.can_publish()?),
+            None => Ok(()),
+        }
     }
 
     /// Tells resource servers of the access token, where they are to be told: an answered token is one
