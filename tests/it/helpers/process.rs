@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ pub struct Process {
     child: Child,
     /// `127.0.0.1:PORT`.
     pub address: String,
-    lines: Receiver<String>,
+    /// So that several tasks may have the process.
+    lines: Mutex<Receiver<String>>,
 }
 
 impl Process {
@@ -40,7 +42,7 @@ impl Process {
                 let _ = sender.send(line);
             }
         });
-        let mut process = Self { child, address: String::new(), lines };
+        let mut process = Self { child, address: String::new(), lines: Mutex::new(lines) };
         let listening = process.wait_for("\"message\":\"listening\"");
         let line: serde_json::Value = serde_json::from_str(&listening).unwrap();
         process.address = line["address"].as_str().unwrap().to_owned();
@@ -50,7 +52,7 @@ impl Process {
     /// The next line of the log that contains `text`.
     pub fn wait_for(&self, text: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(20));
+            let line = self.lines.lock().unwrap().recv_timeout(Duration::from_secs(20));
             let line = line.unwrap_or_else(|_| panic!("the server never said {text:?}"));
             if line.contains(text) {
                 return line;
@@ -82,6 +84,15 @@ impl Process {
         self.child.wait().unwrap().code()
     }
 
+    /// Stops the process in the middle of whatever it does.
+    pub fn freeze(&self) {
+        signal(&self.child.id().to_string(), "STOP");
+    }
+
+    pub fn thaw(&self) {
+        signal(&self.child.id().to_string(), "CONT");
+    }
+
     /// Kills the process where it stands.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -93,4 +104,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a signal to one process.
+pub fn signal(id: &str, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), id]).status().unwrap().success());
 }
