@@ -162,6 +162,7 @@ impl Drop for Mongod {
     fn drop(&mut self) {
         self.tell("end");
         let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_file(format!("{}.pid", self.folder.display()));
     }
 }
 
