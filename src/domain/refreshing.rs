@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::session::token;
 use super::{
-    IssuedTokens, Lifetimes, RefreshChain, Scope, Session, Timestamp, Token, TokenKind, UsedRefresh,
+    Digest, IssuedTokens, Lifetimes, RefreshChain, Scope, Session, Timestamp, Token, TokenKind,
+    UsedRefresh,
 };
 
 /// What became of a refresh token that was presented.
@@ -14,6 +15,9 @@ pub enum RefreshOutcome {
     Rotated(Box<Session>, Box<IssuedTokens>),
     /// It was used before, its answer may have been lost: answer the same tokens, write nothing.
     Repeated(Box<IssuedTokens>),
+    /// The same where its answer is known to have been lost, so that the time for a retry starts now:
+    /// replace the session by this one, then answer the same tokens.
+    Resumed(Box<Session>, Box<IssuedTokens>),
     /// It was used up: somebody has a token that is not theirs. End the session.
     Replayed,
     /// The session, or the token by idleness, is over.
@@ -52,13 +56,48 @@ impl Session {
                     && !over
                     && now < used.at.plus(lifetimes.refresh_grace) =>
             {
-                let tokens = self.repeat(presented, &chain.key, &used.salt, now);
-                RefreshOutcome::Repeated(Box::new(tokens))
+                let tokens = Box::new(self.repeat(presented, &chain.key, &used.salt, now));
+                if used.at <= now {
+                    return RefreshOutcome::Repeated(tokens);
+                }
+                RefreshOutcome::Resumed(Box::new(self.with_used_at(chain, used, now)), tokens)
             }
             // Nothing is kept of former tokens: the seal tells them from made-up ones.
             _ if self.has_issued_refresh(presented) => RefreshOutcome::Replayed,
             _ => RefreshOutcome::Unknown,
         }
+    }
+
+    /// The next version of the session after a refresh by the token with this digest that got no
+    /// answer, through no fault of the client: a token that was current or could be tried again when it
+    /// was presented stays so for as long as it would have lived unused. `None`: it was neither.
+    ///
+    /// Of a session in which the token is current nothing changes but the version, so that a write that
+    /// is still on its way cannot use it up any more.
+    pub fn keeping_retry(
+        &self,
+        digest: &Digest,
+        presented_at: Timestamp,
+        grace: Duration,
+    ) -> Option<Self> {
+        let chain = self.refresh.as_ref()?;
+        if self.is_current_refresh(digest) {
+            return Some(self.next());
+        }
+        let used = chain.used.as_ref().filter(|used| used.digest == *digest)?;
+        // One that was tried again since has been answered.
+        let was_open = used.at <= presented_at && presented_at < used.at.plus(grace);
+        was_open.then(|| self.with_used_at(chain, used, chain.idle_ends_at))
+    }
+
+    /// Whether this is the digest of the refresh token that is to be used next.
+    pub fn is_current_refresh(&self, digest: &Digest) -> bool {
+        self.refresh.as_ref().is_some_and(|chain| chain.current == *digest)
+    }
+
+    fn with_used_at(&self, chain: &RefreshChain, used: &UsedRefresh, at: Timestamp) -> Self {
+        let used = Some(UsedRefresh { at, ..used.clone() });
+        Self { refresh: Some(RefreshChain { used, ..chain.clone() }), ..self.next() }
     }
 
     /// Whether this is a refresh token of the session, current or former.

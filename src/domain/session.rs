@@ -61,7 +61,8 @@ pub struct UsedRefresh {
     pub digest: Digest,
     /// What its successor was derived with; see [`Verifier::successor`].
     pub salt: [u8; 32],
-    /// When it was used.
+    /// When it was used; or, while it is known that its answer did not arrive, when the token would
+    /// have ended unused.
     pub at: Timestamp,
 }
 

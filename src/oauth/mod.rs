@@ -17,6 +17,7 @@ mod revocation;
 mod scope;
 mod throttle;
 mod token;
+mod unanswered;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -35,6 +36,7 @@ use crate::domain::{Clock, Grant, Lifetimes};
 use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
 use crate::store::Stores;
+use unanswered::Unanswered;
 
 /// What the server grants, and for how long.
 #[derive(Clone, Debug)]
@@ -69,6 +71,7 @@ pub struct Provider {
     policy: Policy,
     throttle: Throttle,
     metrics: Option<Arc<Metrics>>,
+    unanswered: Arc<Unanswered>,
 }
 
 /// What grants are called in metrics; the last is for what is none.
@@ -89,7 +92,8 @@ impl Provider {
     ) -> Self {
         let attempts = Arc::clone(&stores.attempts);
         let throttle = Throttle::new(attempts, Arc::clone(&clock), policy.throttle);
-        Self { stores, passwords, clock, policy, throttle, metrics: None }
+        let unanswered = Arc::default();
+        Self { stores, passwords, clock, policy, throttle, metrics: None, unanswered }
     }
 
     /// The same, seen by these.

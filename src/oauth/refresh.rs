@@ -14,15 +14,25 @@ pub(super) async fn grant(
 ) -> Result<IssuedTokens, Error> {
     let text = request.params.require("refresh_token", "refresh_token is missing")?;
     let requested = scope::requested(request.params)?;
-    let own = Token::parse(text).filter(|token| token.kind == TokenKind::Refresh);
-    let token = own.or_else(|| Token::parse_legacy(text, TokenKind::Refresh));
-    let token = token.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
+    let token = parse(text).ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
     for _ in 0..ATTEMPTS {
         if let Some(tokens) = provider.try_refresh(client, &token, &requested, request).await? {
             return Ok(tokens);
         }
     }
     Err(Error::Unavailable(Unavailable::Contended))
+}
+
+fn parse(text: &str) -> Option<Token> {
+    let own = Token::parse(text).filter(|token| token.kind == TokenKind::Refresh);
+    own.or_else(|| Token::parse_legacy(text, TokenKind::Refresh))
+}
+
+/// After a request that could not be answered: the token in it is not to suffer by that.
+pub(super) fn keep_retry(provider: &Provider, request: &Request<'_>) {
+    if let Some(token) = request.params.get("refresh_token").and_then(parse) {
+        provider.keep_retry(&token, false);
+    }
 }
 
 impl Provider {
@@ -34,6 +44,8 @@ impl Provider {
         requested: &Option<Scope>,
         request: &Request<'_>,
     ) -> Result<Option<IssuedTokens>, Error> {
+        // Asked before the session is read: who tells it forgets the token after that.
+        let unanswered = self.is_unanswered(token);
         let session = self.stores.sessions.find(token.session_id()).await?;
         let session = session.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
         // RFC 6749 §6: "The authorization server MUST […] ensure that the refresh token was issued to
@@ -45,19 +57,20 @@ impl Provider {
         let lifetimes = client.lifetimes(&self.policy.lifetimes);
         let wanted = scope.as_ref().map_or_else(|_| Scope::empty(), Clone::clone);
         match session.refresh(token, wanted, &lifetimes, self.now()) {
-            RefreshOutcome::Rotated(next, tokens) => {
+            RefreshOutcome::Rotated(next, tokens) | RefreshOutcome::Resumed(next, tokens) => {
                 scope?;
+                self.can_publish()?;
                 let written = if session.loses_in(&next, self.now()) {
-                    self.stores.sessions.replace_losing(&next).await?
+                    self.stores.sessions.replace_losing(&next).await
                 } else {
-                    self.stores.sessions.replace(&next).await?
+                    self.stores.sessions.replace(&next).await
                 };
-                if !written {
+                // It may have been written all the same, or still be.
+                if !written.inspect_err(|_| self.keep_retry(token, true))? {
                     return Ok(None);
                 }
                 audit::refreshed(&next, request.address);
-                // If that fails, the retry gets the same pair and publishes it again.
-                self.publish(&next, &tokens).await?;
+                self.publish_or_keep_retry(&next, &tokens, token).await?;
                 Ok(Some(*tokens))
             }
             RefreshOutcome::Repeated(tokens) => {
@@ -66,7 +79,7 @@ impl Provider {
                 if !self.stores.sessions.settle(session.id, session.version).await? {
                     return Ok(None);
                 }
-                self.publish(&session, &tokens).await?;
+                self.publish_or_keep_retry(&session, &tokens, token).await?;
                 Ok(Some(*tokens))
             }
             RefreshOutcome::Unknown => Err(Error::InvalidGrant(GrantFailure::UnknownToken)),
@@ -77,11 +90,30 @@ impl Provider {
             // server cannot determine which party submitted the invalid refresh token, but it will
             // revoke the active refresh token."
             RefreshOutcome::Replayed => {
+                if unanswered {
+                    self.tell_of_retry(token).await?;
+                    return Ok(None);
+                }
                 self.stores.sessions.end(session.id).await?;
                 audit::replayed(&session, request.address);
                 Err(Error::InvalidGrant(GrantFailure::Replayed))
             }
         }
+    }
+
+    /// The retry gets the same pair and publishes it again.
+    async fn publish_or_keep_retry(
+        &self,
+        session: &Session,
+        tokens: &IssuedTokens,
+        presented: &Token,
+    ) -> Result<(), Error> {
+        let published = self.publish(session, tokens).await;
+        match published {
+            Ok(()) => self.answered(presented),
+            Err(_) => self.keep_retry_now(presented).await,
+        }
+        published
     }
 
     /// What the new access token may do. The inner error is one that a replay takes precedence over.

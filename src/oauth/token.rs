@@ -16,6 +16,9 @@ impl Provider {
             let outcome = result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok");
             metrics.tokens.answered(request.params.get("grant_type").unwrap_or_default(), outcome);
         }
+        if matches!(result, Err(Error::Unavailable(_))) {
+            refresh::keep_retry(self, request);
+        }
         result
     }
 
@@ -47,6 +50,7 @@ impl Provider {
     ) -> Result<Option<IssuedTokens>, Error> {
         // RFC 6749 §4.4.3: "A refresh token SHOULD NOT be included" for client credentials.
         let refreshable = user.is_some() && self.may_refresh(client);
+        self.can_publish()?;
         let new = NewSession {
             user,
             client_id: client.id.clone(),
@@ -68,6 +72,14 @@ impl Provider {
         }
         audit::login(&session, request.address);
         Ok(Some(tokens))
+    }
+
+    /// Nothing is written that could not be answered.
+    pub(super) fn can_publish(&self) -> Result<(), Error> {
+        match &self.stores.publisher {
+            Some(publisher) => Ok(publisher.can_publish()?),
+            None => Ok(()),
+        }
     }
 
     /// Tells resource servers of the access token, where they are to be told: an answered token is one

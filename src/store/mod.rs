@@ -207,8 +207,12 @@ pub enum Lost {
 /// Tells resource servers of access tokens, so that they need not ask.
 #[async_trait]
 pub trait Publisher: Send + Sync {
+    /// Whether publishing is known to fail at this moment. Asks nobody.
+    fn can_publish(&self) -> Result<()>;
+
     /// Publishes an access token of a session that the store holds, until the token expires, in
-    /// `expires_in`. If the session or the token ends meanwhile, it is taken down again.
+    /// `expires_in`; nothing, if the session or the token has ended meanwhile. Once somebody has been
+    /// answered that it ended, it is not published any more.
     async fn publish(
         &self,
         session: &Session,

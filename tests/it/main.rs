@@ -9,6 +9,7 @@ mod clients;
 mod crash;
 mod endings;
 mod examples;
+mod faults;
 mod helpers;
 mod housekeeping;
 mod importing;

@@ -105,7 +105,7 @@ async fn log_lines_have_the_id_and_the_trace_of_their_call() {
     let (_, line) = refused(&process, &twice).await;
     assert_eq!(line.get("trace_id"), None, "{line}");
     // What is not of a call has none.
-    process.signal("-HUP");
+    process.signal("HUP");
     let line: Value = serde_json::from_str(&process.wait_for("SIGHUP")).unwrap();
     assert_eq!(line.get("request_id"), None, "{line}");
 }

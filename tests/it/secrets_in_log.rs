@@ -101,7 +101,7 @@ async fn what_is_introspected_and_verified_leaves_no_line() {
         let verify = app.http.get(format!("http://{}/oauth/verify", process.address));
         assert_eq!(send(verify.bearer_auth(&token)).await.status, 204);
     }
-    process.signal("-HUP");
+    process.signal("HUP");
     assert_eq!(process.lines_until("SIGHUP"), Vec::<String>::new());
 }
 
@@ -123,7 +123,7 @@ async fn no_header_is_a_way_to_get_a_secret_into_the_log() {
             assert_eq!(send(login).await.status, 401);
         }
     }
-    process.signal("-HUP");
+    process.signal("HUP");
     let log = process.lines_until("SIGHUP").join("\n");
     assert!(log.matches("client_authentication").count() == 9 && log.contains("request_id"));
     for secret in [&access[4..26], &access[26..69], &refresh[26..69], PASSWORD] {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{AsyncConnectionConfig, RedisError, RedisResult, cmd};
+use deadpool_redis::redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, cmd};
 use deadpool_redis::{Connection, Manager, Pool, PoolError};
 use thread_local::ThreadLocal;
 
@@ -68,11 +68,12 @@ struct Held {
 }
 
 impl Links {
-    pub(super) fn new(url: &str) -> Result<Self, RedisError> {
+    pub(super) fn new(server: &Client) -> Result<Self, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(Some(ANSWER))
             .set_connection_timeout(Some(CONNECT));
-        let pool = Pool::builder(Manager::new_with_config(url, config)?).max_size(CONNECTIONS);
+        let manager = Manager::new_with_config(server.get_connection_info().clone(), config)?;
+        let pool = Pool::builder(manager).max_size(CONNECTIONS);
         // Without timeouts of its own the builder needs no runtime, and cannot fail.
         let pool = pool
             .build()

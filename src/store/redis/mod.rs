@@ -4,6 +4,7 @@
 //! in the store, with the write that takes it away ([`Losses`]): whoever cannot tell Redis answers that
 //! it could not, and every server goes on trying.
 //!
+//! - [`server`]: where it is, and which certificates count.
 //! - [`links`]: connections, held and shared; what happens when Redis does not answer.
 //! - [`publishing`]: `<access token>` → user id, and the list of them beside each session.
 //! - [`cache`]: sessions and callers, as introspection needs them, and how a late reader is kept from
@@ -20,15 +21,13 @@ mod cached_session;
 mod front;
 mod links;
 mod publishing;
+mod server;
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
-
 use super::measured::measured;
 use super::{
-    AttemptStore, ClientStore, Health, ImportStore, Losses, Result, SessionStore, StoreError,
-    Stores, UserStore,
+    AttemptStore, ClientStore, Health, ImportStore, Losses, Result, SessionStore, Stores, UserStore,
 };
 use crate::observe::metrics::{self, Metrics};
 use crate::settings;
@@ -97,8 +96,7 @@ pub fn attempts(settings: &settings::Redis) -> Result<Arc<dyn AttemptStore>> {
 }
 
 fn links(settings: &settings::Redis) -> Result<Arc<Links>> {
-    let url = settings.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
-    let links = Links::new(url)
-        .map_err(|error| StoreError::Unusable(format!("redis.url cannot be used: {error}")))?;
+    let links = server::read(settings)
+        .and_then(|server| Links::new(&server).map_err(|error| server::unusable(&error)))?;
     Ok(Arc::new(links))
 }

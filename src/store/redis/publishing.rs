@@ -3,14 +3,19 @@
 //!
 //! No store holds a plain token, so what is published of a session is listed beside it, in a sorted set
 //! by expiry. Whoever takes a token away changes the store first, and then takes down what is listed and
-//! not alive in the store. Whoever publishes lists and sets the key first, and then looks whether the
-//! store still has the token. So one of the two sees what the other did.
+//! not alive in the store.
+//!
+//! Whoever publishes takes a lease on the session first, then looks whether the store has the token, and
+//! lists it and sets the key only if the lease is still its own. To read the list is to take all leases
+//! away. So a publisher that looked before a loss either is in the list already or comes too late,
+//! however long it was held up in between, and what is gone once is never published again.
 
 use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{Pipeline, cmd, pipe};
+use deadpool_redis::redis::{Pipeline, Script, cmd, pipe};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -28,11 +33,47 @@ const AT_ONCE: usize = 32;
 /// Which life of the server has been checked.
 const SERVER_KEY: &str = "sentinel:server";
 
+/// How long a lease is, in milliseconds, and how often it is taken anew when others take it away.
+const LEASE: i64 = 10_000;
+const ATTEMPTS: usize = 20;
+
+/// Lists a token and sets its key, for whoever has a lease.
+static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+         redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[2])
+         redis.call('ZADD', KEYS[2], ARGV[3], KEYS[3])
+         redis.call('PEXPIRE', KEYS[2], ARGV[4])
+         redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[6])
+         return 1",
+    )
+});
+
+/// Takes all leases away and reads the list. A full Redis allows a script that only removes and reads, and no
+/// transaction whatever.
+static LISTED: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "redis.call('DEL', KEYS[1])
+         return redis.call('ZRANGE', KEYS[2], 0, -1)",
+    )
+});
+
 fn list_key(id: SessionId) -> String {
     format!("{LISTS}{id}")
 }
 
 const LISTS: &str = "sentinel:published:";
+
+fn leases_key(id: SessionId) -> String {
+    format!("sentinel:publishing:{id}")
+}
+
+/// The right to publish tokens of a session.
+struct Lease {
+    nonce: String,
+    /// The life of the server that gave it: one that comes back with what it had is no other's.
+    life: Option<Arc<str>>,
+}
 
 #[async_trait]
 impl Publisher for RedisFront {
@@ -61,20 +102,35 @@ impl Publisher for RedisFront {
             Some(user) => user.id.to_string(),
             None => session.client_id.to_string(),
         };
-        let list = list_key(session.id);
-        let mut publish = pipe();
-        publish.atomic();
-        publish.cmd("ZREMRANGEBYSCORE").arg(&list).arg("-inf").arg(now).ignore();
-        publish.cmd("ZADD").arg(&list).arg(over(access.expires_at)).arg(text).ignore();
-        publish.cmd("PEXPIRE").arg(&list).arg(keep).ignore();
-        publish.cmd("SET").arg(text).arg(owner).arg("PX").arg(ttl).ignore();
-        self.run(&publish).await?;
-        let now = self.behind.sessions.find(session.id).await;
-        let lives = matches!(&now, Ok(Some(session)) if has(session, digest));
-        if !lives {
-            self.run(&taking_down(&list, &[text.to_owned()])).await?;
+        let keys = [leases_key(session.id), list_key(session.id)];
+        let [leases, list] = &keys;
+        for _ in 0..ATTEMPTS {
+            let lease = self.lease_publishing(leases).await?;
+            let found = self.behind.sessions.find(session.id).await?;
+            if !found.is_some_and(|session| has(&session, digest)) {
+                return Ok(());
+            }
+            let published: bool = self
+                .links
+                .call(async |link| {
+                    if link.life != lease.life {
+                        return Ok(false);
+                    }
+                    let mut script = PUBLISH.key(leases);
+                    script.key(list).key(text).arg(&lease.nonce).arg(now);
+                    script.arg(over(access.expires_at)).arg(keep).arg(&owner).arg(ttl);
+                    script.invoke_async(&mut link.connection).await
+                })
+                .await?;
+            if published {
+                return Ok(());
+            }
         }
-        now.map(drop)
+        Err(StoreError::Busy)
+    }
+
+    fn can_publish(&self) -> Result<()> {
+        if self.publishes && self.links.is_down() { Err(Failure::Down.into()) } else { Ok(()) }
     }
 
     async fn catch_up(&self) -> Result<()> {
@@ -89,6 +145,23 @@ impl Publisher for RedisFront {
 impl RedisFront {
     async fn run(&self, pipeline: &Pipeline) -> Result<(), Failure> {
         self.links.call(async |link| pipeline.query_async(&mut link.connection).await).await
+    }
+
+    /// A lease on a session's published tokens; several may have one.
+    async fn lease_publishing(&self, leases: &str) -> Result<Lease, Failure> {
+        let nonce = hex::encode(rand::random::<[u8; 12]>());
+        let mut take = pipe();
+        take.atomic();
+        take.cmd("HSET").arg(leases).arg(&nonce).arg(1).ignore();
+        take.cmd("PEXPIRE").arg(leases).arg(LEASE).ignore();
+        let life = self
+            .links
+            .call(async |link| {
+                take.query_async::<()>(&mut link.connection).await?;
+                Ok(link.life.clone())
+            })
+            .await?;
+        Ok(Lease { nonce, life })
     }
 
     /// Tells Redis of all that is noted as lost.
@@ -126,7 +199,8 @@ impl RedisFront {
         let listed: HashSet<String> = self
             .links
             .call(async |link| {
-                cmd("ZRANGE").arg(&list).arg(0).arg(-1).query_async(&mut link.connection).await
+                let mut script = LISTED.key(leases_key(id));
+                script.key(&list).invoke_async(&mut link.connection).await
             })
             .await
             .map_err(StoreError::untold)?;

@@ -73,7 +73,7 @@ impl AppBuilder {
 
     /// With Redis.
     pub fn redis(self, redis: &super::redis::Redis) -> Self {
-        self.set("redis.url", &redis.url)
+        self.set("redis.url", redis.url_for_sentinel())
     }
 
     /// With a clock that starts later.

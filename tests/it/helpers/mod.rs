@@ -2,18 +2,21 @@
 
 mod answer;
 mod app;
+pub mod authority;
 mod external;
 pub mod mongod;
 mod operator;
 mod process;
 pub mod redis;
 mod script;
+mod servers;
 
 pub use answer::Answer;
 pub use app::{App, AppBuilder, PASSWORD, START, raw_exchange, send, spawn_app};
 pub use external::{External, SETUP, Silent, command, free_port};
-pub use process::{Process, sentinel};
+pub use process::{Process, sentinel, signal};
 pub use script::{Script, installed};
+pub use servers::{Peer, Servers};
 
 /// Many calls at once; their answers in the order of the calls.
 pub async fn all<T: Send + 'static>(

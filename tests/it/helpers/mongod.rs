@@ -13,7 +13,7 @@ use mongodb::bson::{Document, doc};
 use sentinel::settings::{Settings, Sources};
 use tokio::sync::OnceCell;
 
-use super::free_port;
+use super::{free_port, signal};
 
 /// A database of its own on a server.
 #[derive(Clone)]
@@ -125,6 +125,31 @@ impl Mongod {
         self.watcher = run(self.port, &self.folder, arguments);
     }
 
+    /// Stops it in the middle of whatever it does; it keeps its connections.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// This server and no other, past the store, for what an operator does.
+    pub async fn admin(&self) -> mongodb::Database {
+        let uri = format!("{}/?directConnection=true", self.uri);
+        Client::with_uri_str(uri).await.unwrap().database("admin")
+    }
+
+    fn signal(&self, name: &str) {
+        let id = fs::read_to_string(format!("{}.pid", self.folder.display())).unwrap();
+        signal(id.trim(), name);
+    }
+
     fn tell(&mut self, word: &str) {
         if let Some(mut stdin) = self.watcher.stdin.take() {
             let _ = writeln!(stdin, "{word}");
@@ -137,6 +162,7 @@ impl Drop for Mongod {
     fn drop(&mut self) {
         self.tell("end");
         let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_file(format!("{}.pid", self.folder.display()));
     }
 }
 
@@ -150,9 +176,10 @@ fn run(port: u16, folder: &Path, arguments: &[&str]) -> Child {
     let script = r#"
         folder=$1; shift
         "$@" > "$folder/log" 2>&1 < /dev/null &
+        echo $! > "$folder.pid"
         read -r word
         kill -KILL $!; wait $!
-        [ "$word" = keep ] || rm -rf "$folder"
+        [ "$word" = keep ] || rm -rf "$folder" "$folder.pid"
     "#;
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).arg(folder).arg(program);

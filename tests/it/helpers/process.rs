@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ pub struct Process {
     child: Child,
     /// `127.0.0.1:PORT`.
     pub address: String,
-    lines: Receiver<String>,
+    /// So that several tasks may have the process.
+    lines: Mutex<Receiver<String>>,
 }
 
 impl Process {
@@ -45,7 +47,7 @@ impl Process {
                 let _ = sender.send(line);
             }
         });
-        let mut process = Self { child, address: String::new(), lines };
+        let mut process = Self { child, address: String::new(), lines: Mutex::new(lines) };
         let listening = process.wait_for("\"message\":\"listening\"");
         let line: serde_json::Value = serde_json::from_str(&listening).unwrap();
         process.address = line["address"].as_str().unwrap().to_owned();
@@ -55,20 +57,24 @@ impl Process {
     /// The next line of the log that contains `text`.
     pub fn wait_for(&self, text: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(20));
-            let line = line.unwrap_or_else(|_| panic!("the server never said {text:?}"));
+            let line = self.next_line(text);
             if line.contains(text) {
                 return line;
             }
         }
     }
 
+    /// The next line of the log, on the way to the one that contains `wanted`.
+    fn next_line(&self, wanted: &str) -> String {
+        let line = self.lines.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        line.unwrap_or_else(|_| panic!("the server never said {wanted:?}"))
+    }
+
     /// The lines of the log up to the next one that contains `text`.
     pub fn lines_until(&self, text: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(20));
-            let line = line.unwrap_or_else(|_| panic!("the server never said {text:?}"));
+            let line = self.next_line(text);
             if line.contains(text) {
                 return lines;
             }
@@ -95,20 +101,28 @@ impl Process {
 
     /// Sends SIGTERM and waits for the end; the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
-        self.signal("-TERM");
+        self.signal("TERM");
         self.child.wait().unwrap().code()
     }
 
     /// Sends SIGHUP, and waits until all is read again.
     pub fn reload(&self) {
-        self.signal("-HUP");
+        self.signal("HUP");
         self.wait_for("SIGHUP: all is read again");
     }
 
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        signal(&self.child.id().to_string(), name);
+    }
+
+    /// Stops the process in the middle of whatever it does.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("CONT");
     }
 
     /// Kills the process where it stands.
@@ -122,4 +136,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a signal to one process.
+pub fn signal(id: &str, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), id]).status().unwrap().success());
 }

@@ -15,6 +15,7 @@ use super::free_port;
 /// A server that ends with this, or with this process, whatever happens to it.
 pub struct Redis {
     pub url: String,
+    tls_url: Option<String>,
     port: u16,
     arguments: Vec<String>,
     folder: TempDir,
@@ -46,9 +47,26 @@ impl Redis {
         let password = arguments.iter().position(|argument| argument == "--requirepass");
         let login = password.map_or_else(String::new, |at| format!(":{}@", arguments[at + 1]));
         let url = format!("redis://{login}127.0.0.1:{port}");
-        let redis = Self { url, port, arguments, folder, watcher };
+        let redis = Self { url, tls_url: None, port, arguments, folder, watcher };
         redis.wait();
         redis
+    }
+
+    /// With TLS on a port of its own, and without it for the test, which is not what is tested.
+    pub fn start_with_tls(arguments: &[&str]) -> Self {
+        let port = free_port().to_string();
+        let mut redis = Self::start_with(&[arguments, &["--tls-port", &port]].concat());
+        redis.tls_url = Some(format!("rediss://127.0.0.1:{port}"));
+        redis
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where Sentinel is to find it.
+    pub fn url_for_sentinel(&self) -> &str {
+        self.tls_url.as_deref().unwrap_or(&self.url)
     }
 
     /// One command of the test's own.
@@ -108,8 +126,7 @@ impl Redis {
 
     fn signal(&self, signal: &str) {
         let id = std::fs::read_to_string(self.folder.path().join("redis.pid")).unwrap();
-        let kill = Command::new("kill").args([&format!("-{signal}"), id.trim()]).status();
-        assert!(kill.unwrap().success());
+        super::signal(id.trim(), signal);
     }
 
     fn wait(&self) {

@@ -114,7 +114,7 @@ fn a_bad_certificate_is_an_error_in_the_log_and_the_old_one_stays() {
     let newer = std::fs::read(folder.path().join("key.pem")).unwrap();
     for (bad, named) in [(&key[..], "work together"), (b"nonsense", "key.pem"), (b"", "key.pem")] {
         std::fs::write(folder.path().join("key.pem"), bad).unwrap();
-        process.signal("-HUP");
+        process.signal("HUP");
         let line = process.wait_for("\"level\":\"ERROR\"");
         assert!(line.contains("the old one stays") && line.contains(named), "{line}");
         process.wait_for("SIGHUP: all is read again");

@@ -1,0 +1,186 @@
+//! TLS, users, pools and time limits of MongoDB, with real servers.
+
+use std::time::{Duration, Instant};
+
+use mongodb::Client;
+use mongodb::bson::doc;
+
+use crate::helpers::authority::Authority;
+use crate::helpers::mongod::{self, Mongod, Target};
+use crate::helpers::{App, AppBuilder, Servers, sentinel};
+
+/// A server that asks for TLS and for a user, and has one that may use `target`'s database.
+async fn guarded(authority: &Authority) -> (Mongod, Target, Vec<(String, String)>) {
+    let (server, ca) = (authority.path("server-both.pem"), authority.path("ca.pem"));
+    let mongod = Mongod::start(&[
+        "--auth",
+        "--tlsMode",
+        "requireTLS",
+        "--tlsCertificateKeyFile",
+        &server,
+        "--tlsCAFile",
+        &ca,
+        "--tlsAllowConnectionsWithoutCertificates",
+    ]);
+    let target = Target::on(&format!("{}/?tls=true&tlsCAFile={ca}", mongod.uri));
+    // As long as there is no user, who is on the same machine may make one, who may make others.
+    let admin = Client::with_uri_str(&target.uri).await.unwrap().database("admin");
+    let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
+    admin.run_command(root).await.unwrap();
+    let as_root = target.uri.replace("://", "://root:root@");
+    let admin = Client::with_uri_str(as_root).await.unwrap().database("admin");
+    let roles = vec![doc! { "role": "readWrite", "db": &target.dbname }];
+    let user = doc! { "createUser": "sentinel", "pwd": "p@ss/word", "roles": roles };
+    admin.run_command(user).await.unwrap();
+    let mut settings = target.overrides();
+    for (key, value) in
+        [("username", "sentinel"), ("password", "p@ss/word"), ("auth_source", "admin")]
+    {
+        settings.push((format!("mongo.{key}"), value.to_owned()));
+    }
+    (mongod, target, settings)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_and_a_user_that_may_only_use_its_database_are_enough() {
+    let authority = Authority::new();
+    let (_mongod, _, settings) = guarded(&authority).await;
+    let servers = Servers::start(1, &settings).await;
+    let peer = &servers.peers[0];
+    let login = peer.login().await;
+    let next = peer.refresh(&login.refresh_token()).await;
+    assert!(peer.is_active(&next.access_token()).await);
+    assert_eq!(peer.ready().await.status, 200);
+    servers.run(&["user", "disable", "alice"]).await;
+    assert!(!peer.is_active(&next.access_token()).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_and_a_server_that_nobody_vouches_for_stop_the_start_with_a_sentence() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (_mongod, target, settings) = guarded(&authority).await;
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |more: &[(&str, &str)]| {
+        let mut serve = sentinel(folder.path());
+        serve.args(["serve", "--bind", "127.0.0.1:0"]);
+        let more = more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        for (key, value) in settings.iter().cloned().chain(more) {
+            serve.arg("--set").arg(format!("{key}={value}"));
+        }
+        let output = serve.output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = refused(&[("mongo.password", "wrong-password")]);
+    assert!(
+        said.contains("cannot reach MongoDB at 127.0.0.1") && !said.contains("wrong-password"),
+        "{said}"
+    );
+    let strange = target.uri.replace(&authority.path("ca.pem"), &other.path("ca.pem"));
+    let said = refused(&[("mongo.uri", &strange)]);
+    assert!(said.contains("cannot reach MongoDB at 127.0.0.1"), "{said}");
+    let plain = target.uri.split("/?").next().unwrap();
+    let said = refused(&[("mongo.uri", plain)]);
+    assert!(said.contains("cannot reach MongoDB at 127.0.0.1"), "{said}");
+}
+
+async fn own_server(settings: &[(&str, &str)]) -> (Mongod, App) {
+    let mongod = Mongod::start(&["--replSet", "rs0"]);
+    mongod::prepare(&mongod.uri).await;
+    let mut builder = AppBuilder::default().mongodb(&Target::on(&mongod.uri));
+    for (key, value) in settings {
+        builder = builder.set(key, value);
+    }
+    (mongod, builder.spawn().await)
+}
+
+/// Reads are not answered for a long time.
+async fn hold_up_reads(mongod: &Mongod, mode: &str) {
+    let data = doc! { "failCommands": ["find"], "appName": "sentinel", "blockConnection": true,
+    "blockTimeMS": 8_000 };
+    let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
+    mongod.admin().await.run_command(command).await.unwrap();
+}
+
+/// Connections of Sentinel that are at a command right now.
+async fn at_work(mongod: &Mongod) -> usize {
+    let operations =
+        doc! { "currentOp": 1, "appName": "sentinel", "command.find": { "$exists": true } };
+    let said = mongod.admin().await.run_command(operations).await.unwrap();
+    said.get_array("inprog").unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_opens_no_more_connections_than_it_may() {
+    for (size, most) in [("3", 3), ("20", 20)] {
+        let (mongod, app) = own_server(&[("mongo.max_pool_size", size)]).await;
+        let token = app.login().await.access_token();
+        hold_up_reads(&mongod, "alwaysOn").await;
+        let calls: Vec<_> = (0..30).map(|_| tokio::spawn(app.verify(&token, ""))).collect();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut seen = 0;
+        while seen < most {
+            assert!(Instant::now() < deadline, "{seen} connections of {most}");
+            let now = at_work(&mongod).await;
+            assert!(now <= most, "{now} connections");
+            seen = seen.max(now);
+            if calls.iter().all(tokio::task::JoinHandle::is_finished) {
+                break;
+            }
+        }
+        assert_eq!(seen, most);
+        for call in calls {
+            assert_eq!(call.await.unwrap().status, 503);
+        }
+        hold_up_reads(&mongod, "off").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_given_up_when_the_settings_say() {
+    let limits = [
+        ("mongo.socket_timeout_ms", "300"),
+        ("mongo.server_selection_timeout_ms", "200"),
+        ("mongo.connect_timeout_ms", "200"),
+    ];
+    let (mut mongod, app) = own_server(&limits).await;
+    let token = app.login().await.access_token();
+    hold_up_reads(&mongod, "alwaysOn").await;
+    let started = Instant::now();
+    assert_eq!(app.verify(&token, "").await.status, 503);
+    // The limits of old were 4 s and 3 s.
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    mongod.kill();
+    for _ in 0..3 {
+        let started = Instant::now();
+        assert_eq!(app.verify(&token, "").await.status, 503);
+        assert!(started.elapsed() < Duration::from_millis(2500), "{:?}", started.elapsed());
+    }
+}
+
+/// A single server has no majority to wait for, and no other member to turn to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_server_that_is_frozen_and_killed_is_waited_for() {
+    let mut mongod = Mongod::start(&[]);
+    let servers = Servers::start(2, &Target::on(&mongod.uri).overrides()).await;
+    let load = super::load::Load::start(&servers.peers).await;
+    let frozen = async {
+        mongod.freeze();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        mongod.thaw();
+    };
+    load.during("MongoDB, a single server", "frozen", frozen).await.print();
+    let killed = async {
+        mongod.kill();
+        let peer = &servers.peers[0];
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while peer.ready().await.status != 503 {
+            assert!(Instant::now() < deadline, "it is ready without MongoDB");
+        }
+        mongod.restart(&[]);
+    };
+    let row = load.during("MongoDB, a single server", "killed and started again", killed).await;
+    row.print();
+    assert!(row.unready > 0);
+    load.finish().await;
+}

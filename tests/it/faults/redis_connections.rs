@@ -1,0 +1,126 @@
+//! TLS and users of Redis, with real servers.
+
+use std::path::Path;
+
+use crate::helpers::authority::Authority;
+use crate::helpers::redis::Redis;
+use crate::helpers::{App, AppBuilder, sentinel};
+
+fn with_tls(authority: &Authority, asks_for_certificate: bool) -> Redis {
+    let files = ["server.pem", "server.key", "ca.pem"].map(|name| authority.path(name));
+    let [cert, key, ca] = &files;
+    let asks = if asks_for_certificate { "yes" } else { "no" };
+    Redis::start_with_tls(&[
+        "--save",
+        "",
+        "--tls-cert-file",
+        cert,
+        "--tls-key-file",
+        key,
+        "--tls-ca-cert-file",
+        ca,
+        "--tls-auth-clients",
+        asks,
+    ])
+}
+
+async fn published(app: &App, redis: &Redis) {
+    let login = app.login().await;
+    let owner: Option<String> = redis.owner(&login.access_token()).await;
+    assert_eq!(owner, Some(app.user.id.to_string()));
+    assert_eq!(app.revoke(&login.access_token()).await.status, 200);
+    assert_eq!(redis.owner(&login.access_token()).await, None);
+}
+
+#[tokio::test]
+async fn a_redis_with_a_private_authority_is_trusted_where_that_is_named() {
+    let authority = Authority::new();
+    let redis = with_tls(&authority, false);
+    let app = AppBuilder::default()
+        .redis(&redis)
+        .set("redis.tls_ca", &authority.path("ca.pem"))
+        .spawn()
+        .await;
+    published(&app, &redis).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_nobody_vouches_for_is_told_nothing() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let redis = with_tls(&authority, false);
+    let strange = other.path("ca.pem");
+    for ca in ["", &strange] {
+        let app = AppBuilder::default().redis(&redis).set("redis.tls_ca", ca).spawn().await;
+        app.login_with(&[]).await.assert_error(503, "temporarily_unavailable");
+    }
+    assert!(redis.keys().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_redis_that_asks_for_a_certificate_is_shown_one() {
+    let authority = Authority::new();
+    let redis = with_tls(&authority, true);
+    let trusting =
+        || AppBuilder::default().redis(&redis).set("redis.tls_ca", &authority.path("ca.pem"));
+    let app = trusting().spawn().await;
+    app.login_with(&[]).await.assert_error(503, "temporarily_unavailable");
+    let app = trusting()
+        .set("redis.tls_cert", &authority.path("client.pem"))
+        .set("redis.tls_key", &authority.path("client.key"))
+        .spawn()
+        .await;
+    published(&app, &redis).await;
+}
+
+fn refused(folder: &Path, settings: &[&str]) -> String {
+    let mut serve = sentinel(folder);
+    serve.arg("serve");
+    for setting in settings {
+        serve.args(["--set", setting]);
+    }
+    let output = serve.output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn certificates_that_are_no_good_stop_the_start_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("empty.pem"), "nothing").unwrap();
+    let url = "redis.url=rediss://localhost:1";
+    for (settings, said) in [
+        (&[url, "redis.tls_ca=missing.pem"][..], "redis.tls_ca: cannot use missing.pem"),
+        (&[url, "redis.tls_ca=empty.pem"], "redis.tls_ca: cannot use empty.pem: it is no PEM file"),
+        (&[url, "redis.tls_cert=missing.pem"], "redis.tls_cert and redis.tls_key go together"),
+        (&["redis.url=redis://localhost:1", "redis.tls_ca=missing.pem"], "starts with rediss://"),
+    ] {
+        let told = refused(folder.path(), settings);
+        assert!(told.contains(said), "{told}");
+    }
+}
+
+/// What `docs/settings.md` says that a user of Redis has to be allowed.
+const ALLOWED: &str = "on >se/cret ~* -@all +ping +info +select +multi +exec +get +set +del +hget +hset \
+    +hsetnx +hdel +pexpire +zadd +zrem +zrange +zremrangebyscore +scan +eval +evalsha +script|load \
+    +unwatch";
+
+#[tokio::test]
+async fn a_user_of_redis_needs_no_more_than_it_is_said_to() {
+    let mut words = vec!["--save", "", "--user", "sentinel"];
+    words.extend(ALLOWED.split_whitespace());
+    let redis = Redis::start_with(&words);
+    let target = crate::helpers::mongod::replica_set().await;
+    let url = redis.url.replace("redis://", "redis://sentinel:se%2Fcret@");
+    let app =
+        AppBuilder::default().mongodb(&target).set("redis.url", &format!("{url}/5")).spawn().await;
+    let login = app.login().await;
+    // Filled, read, and emptied again.
+    for _ in 0..3 {
+        assert!(app.is_active(&login.access_token()).await);
+    }
+    let next = app.refresh(&login.refresh_token()).await;
+    assert_eq!(app.revoke(&next.refresh_token()).await.status, 200);
+    assert!(!app.is_active(&login.access_token()).await);
+    let denied: Vec<Vec<deadpool_redis::redis::Value>> = redis.ask(&["ACL", "LOG"]).await;
+    assert!(denied.is_empty(), "{denied:?}");
+}

@@ -1,0 +1,52 @@
+//! Redis stopped, frozen, flushed, full and restarted, under load on two servers.
+
+use std::time::Duration;
+
+use super::load::Load;
+use crate::helpers::redis::Redis;
+use crate::helpers::{Servers, mongod};
+
+/// For so long.
+const A_WHILE: Duration = Duration::from_millis(1500);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn whatever_happens_to_redis_no_answer_is_wrong_and_all_recovers() {
+    let mut redis = Redis::start();
+    let mut settings = mongod::replica_set().await.overrides();
+    settings.push(("redis.url".to_owned(), redis.url.clone()));
+    let servers = Servers::start(2, &settings).await;
+    let load = Load::start(&servers.peers).await;
+
+    let frozen = async {
+        redis.freeze();
+        tokio::time::sleep(A_WHILE).await;
+        redis.thaw();
+    };
+    let mut rows = vec![load.during("Redis", "frozen", frozen).await];
+    let flushed = redis.ask::<()>(&["FLUSHALL"]);
+    rows.push(load.during("Redis", "flushed", flushed).await);
+    let full = async {
+        redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+        tokio::time::sleep(A_WHILE).await;
+        redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    };
+    rows.push(load.during("Redis", "out of memory", full).await);
+    let hung_up = async {
+        for _ in 0..20 {
+            redis.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    rows.push(load.during("Redis", "hangs up 20 times", hung_up).await);
+    let killed = async {
+        redis.kill();
+        tokio::time::sleep(A_WHILE).await;
+        redis.restart();
+    };
+    rows.push(load.during("Redis", "killed and started again, empty", killed).await);
+    for row in &rows {
+        row.print();
+        assert_eq!(row.unready, 0, "readiness does not depend on Redis: {row:?}");
+    }
+    load.finish().await;
+}
