@@ -23,6 +23,7 @@ use crate::password::{self, PasswordPool};
 use crate::settings::Settings;
 use crate::store::{StoreError, Stores, connect};
 use crate::web::management::Management;
+use crate::web::templates::{TemplateErrors, Templates};
 use crate::web::{Web, tls};
 use purge::Purge;
 
@@ -41,9 +42,9 @@ pub enum StartError {
     /// Something is asked for that this version has not.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// A template cannot be rendered.
-    #[error("a template is wrong: {0}")]
-    Template(#[from] tera::Error),
+    /// Templates cannot be rendered.
+    #[error("templates are wrong:\n{0}")]
+    Templates(#[from] TemplateErrors),
     /// The system gives no signals.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
@@ -63,6 +64,7 @@ pub struct Application {
     server: Server,
     addresses: Vec<SocketAddr>,
     admin: Admin,
+    templates: Arc<Templates>,
     purge: Purge,
 }
 
@@ -72,6 +74,7 @@ impl Application {
     /// # Errors
     /// [`StartError`], one sentence for the operator.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let templates = Arc::new(Templates::load(settings.templates.dir.clone())?);
         let stores = connect::connect(settings).await?;
         let passwords = &settings.password;
         let pool =
@@ -84,11 +87,12 @@ impl Application {
         );
         let admin = Admin::new(stores.clone(), Arc::clone(&clock));
         let management = policy::management_policy(settings)
-            .map(|policy| Management::new(policy, admin.clone(), pool));
-        let web = Web::new(provider, management, policy::web_policy(settings))?;
+            .map(|policy| Management::new(policy, admin.clone(), pool, Arc::clone(&templates)));
+        let policy = policy::web_policy(settings);
+        let web = Web::new(provider, management, Arc::clone(&templates), policy);
         let (server, addresses) = listener::listen(settings, web)?;
         let purge = Purge::start(&stores, &clock);
-        Ok(Self { server, addresses, admin, purge })
+        Ok(Self { server, addresses, admin, templates, purge })
     }
 
     /// The TCP addresses that are listened on, with the ports that the system chose for port 0.
@@ -99,6 +103,11 @@ impl Application {
     /// What an operator can do, on the stores of this server.
     pub const fn admin(&self) -> &Admin {
         &self.admin
+    }
+
+    /// The templates, which can be loaded anew while the server runs.
+    pub const fn templates(&self) -> &Arc<Templates> {
+        &self.templates
     }
 
     /// Stops the server from elsewhere.

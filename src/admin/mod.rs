@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub use clients::{ClientChange, NewClient};
 pub use users::{NewUser, UserChange};
 
-use crate::domain::{Clock, InvalidUsername, Session, SessionId};
+use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
 use crate::store::{Page, SessionFilter, StoreError, Stores};
 
 /// How often a change is tried again because somebody else changed the same record.
@@ -54,6 +54,11 @@ impl Admin {
     /// On these stores.
     pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
         Self { stores, clock }
+    }
+
+    /// The present moment, as it is written into what is changed.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Sessions in the order of their ids.

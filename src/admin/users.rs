@@ -88,11 +88,19 @@ impl Admin {
         if let Some(user) = self.stores.users.find_by_name(name).await? {
             return Ok(user);
         }
-        let by_id = match name.parse::<UserId>() {
-            Ok(id) => self.stores.users.find(id).await?,
-            Err(_) => None,
-        };
-        by_id.ok_or_else(|| not_found(name))
+        match name.parse::<UserId>() {
+            Ok(id) => self.user_by_id(id).await,
+            Err(_) => Err(not_found(name)),
+        }
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], or when the store fails.
+    pub async fn user_by_id(&self, id: UserId) -> Result<User, AdminError> {
+        let found = self.stores.users.find(id).await?;
+        found.ok_or_else(|| not_found(&id.to_string()))
     }
 
     /// Changes a user.

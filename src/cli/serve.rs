@@ -43,7 +43,7 @@ impl Serve {
             return Ok(settings);
         }
         // What `--dev` is for gives way to what was set on purpose.
-        for (key, value) in dev::defaults(&settings) {
+        for (key, value) in dev::defaults(&settings)? {
             if !settings.is_given(key) {
                 sources.overrides.push((key.to_owned(), value));
             }
@@ -76,11 +76,8 @@ async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
 
 /// What is not there, for want of a setting or in this version: whoever expects it has to hear of it.
 fn warn_of_missing_parts(settings: &Settings) {
-    let missing = [("metrics.bind", "metrics"), ("templates.dir", "templates")];
-    for (key, what) in missing {
-        if settings.is_given(key) {
-            tracing::warn!("{key} is set, but {what} is not in this version yet");
-        }
+    if settings.is_given("metrics.bind") {
+        tracing::warn!("metrics.bind is set, but metrics are not in this version yet");
     }
     let management = &settings.management;
     if management.url.is_some() && management.credentials().is_none() {

@@ -4,6 +4,7 @@
 //! and per endpoint, with the RFC's MUST quoted where it is obeyed. Not here: how tokens rotate
 //! (`domain::Session`), what errors look like on the wire (`web::error`).
 
+mod activity;
 mod audit;
 mod client_auth;
 mod client_credentials;
@@ -22,6 +23,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use activity::{Activity, Hour};
 pub use client_auth::{BasicCredentials, Presented};
 pub use error::{ClientFailure, Error, ErrorCode, GrantFailure, Unavailable};
 pub use introspection::{ActiveToken, Introspection};
@@ -62,6 +64,7 @@ pub struct Provider {
     passwords: PasswordPool,
     clock: Arc<dyn Clock>,
     policy: Policy,
+    activity: Arc<Activity>,
 }
 
 impl Provider {
@@ -72,7 +75,17 @@ impl Provider {
         clock: Arc<dyn Clock>,
         policy: Policy,
     ) -> Self {
-        Self { stores, passwords, clock, policy }
+        Self { stores, passwords, clock, policy, activity: Arc::default() }
+    }
+
+    /// What has happened lately.
+    pub const fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// How long things last, where a client has no lifetimes of its own.
+    pub const fn lifetimes(&self) -> &Lifetimes {
+        &self.policy.lifetimes
     }
 
     /// Whether the store answers.

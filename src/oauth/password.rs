@@ -18,6 +18,7 @@ pub(super) async fn grant(
 
     let refuse = |failure: GrantFailure| {
         audit::login_failed(client, username, &failure.to_string(), request.address);
+        provider.activity.failure(provider.now());
         Error::InvalidGrant(failure)
     };
     let user = provider.stores.users.find_by_name(username).await?;

@@ -13,6 +13,7 @@ mod introspection;
 pub mod management;
 mod metadata;
 mod revocation;
+pub mod templates;
 pub mod tls;
 mod token;
 mod verify;
@@ -25,8 +26,8 @@ use actix_web::web::{self, ServiceConfig};
 use ipnet::IpNet;
 
 use crate::oauth::{Endpoints, Provider};
-use errors_page::ErrorsPage;
 use management::Management;
+use templates::Templates;
 
 /// The paths of the endpoints; `None` where one is switched off.
 #[derive(Clone, Debug, Default)]
@@ -72,26 +73,24 @@ pub struct WebPolicy {
 pub struct Web {
     provider: Arc<Provider>,
     policy: Arc<WebPolicy>,
-    errors_page: Arc<ErrorsPage>,
+    templates: Arc<Templates>,
     management: Option<Arc<Management>>,
 }
 
 impl Web {
     /// A web face for `provider`, with the management page if there is an operator.
-    ///
-    /// # Errors
-    /// When a template cannot be rendered.
     pub fn new(
         provider: Provider,
         management: Option<Management>,
+        templates: Arc<Templates>,
         policy: WebPolicy,
-    ) -> tera::TeraResult<Self> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             provider: Arc::new(provider),
             policy: Arc::new(policy),
-            errors_page: Arc::new(ErrorsPage::render()?),
+            templates,
             management: management.map(Arc::new),
-        })
+        }
     }
 
     /// Every route, on one screen.

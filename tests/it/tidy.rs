@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// The layers, inner ones first; each may import those before it. `settings` is plain data that the
 /// ones from `store` on may read.
-const LAYERS: [&[&str]; 7] = [
-    &["settings", "domain"],
+const LAYERS: [&[&str]; 8] = [
+    &["domain"],
+    &["settings"],
     &["password"],
     &["store"],
     &["oauth", "admin", "import"],

@@ -10,7 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpRequest, web};
 
 use super::refusal::Refusal;
-use super::{Management, cross_site};
+use super::{Management, cross_site, page};
 use crate::oauth::Presented;
 use crate::web::{Web, authorization, client_address};
 
@@ -37,7 +37,7 @@ pub(super) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let mut response = match admit(&web, &management, request.request()) {
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Ok(()) => page::explain(&management, next.call(request).await?.map_into_boxed_body()),
         Err(refusal) => {
             let response = refusal.answer(&management, request.request());
             request.into_response(response)

@@ -6,13 +6,18 @@
 
 mod cross_site;
 mod gate;
+mod page;
 mod refusal;
+
+use std::sync::Arc;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error;
+pub use page::{Assets, samples};
+
+use super::templates::Templates;
 use crate::admin::Admin;
 use crate::domain::Digest;
 use crate::password::PasswordPool;
@@ -56,14 +61,20 @@ pub struct Management {
     pub(super) admin: Admin,
     /// Who hashes new passwords.
     pub(super) passwords: PasswordPool,
+    templates: Arc<Templates>,
 }
 
 impl Management {
     /// A page over these.
-    pub fn new(policy: ManagementPolicy, admin: Admin, passwords: PasswordPool) -> Self {
+    pub fn new(
+        policy: ManagementPolicy,
+        admin: Admin,
+        passwords: PasswordPool,
+        templates: Arc<Templates>,
+    ) -> Self {
         // A path of "/" is the root: everything that is not another endpoint's.
         let path = policy.path.trim_end_matches('/').to_owned();
-        Self { path, operator: policy.operator, admin, passwords }
+        Self { path, operator: policy.operator, admin, passwords, templates }
     }
 
     /// Everything below the page's path, behind the gate. It comes after all other routes, since one of
@@ -71,7 +82,8 @@ impl Management {
     pub(super) fn configure(&self, config: &mut ServiceConfig) {
         config.service(
             web::scope(&self.path)
-                .default_service(web::to(error::not_found))
+                .configure(page::configure)
+                .default_service(web::to(page::no_such_page))
                 .wrap(from_fn(gate::guard)),
         );
     }
