@@ -111,7 +111,7 @@ pub(super) struct Set {
 impl Set {
     fn load(dir: Option<PathBuf>) -> Result<Self, TemplateErrors> {
         let dir = dir.as_deref();
-        let failed = |error: &tera::Error| TemplateErrors(vec![TemplateError::of(error, dir)]);
+        let failed = |error: &tera::Error| TemplateErrors(TemplateError::all(error, dir));
         let mut tera = Tera::new();
         tera.add_raw_templates(TEMPLATES).map_err(|error| failed(&error))?;
         let files = dir.map(files::read).transpose()?.unwrap_or_default();
@@ -128,7 +128,8 @@ impl Set {
         let errors_page = ErrorsPage::render(&tera, &style("errors.css"));
         let errors_page = errors_page.map_err(|error| failed(&error))?;
         let set = Self { tera, built_in, own, errors_page, assets };
-        let wrong: Vec<_> = set.check().iter().map(|error| TemplateError::of(error, dir)).collect();
+        let wrong = set.check();
+        let wrong: Vec<_> = wrong.iter().flat_map(|error| TemplateError::all(error, dir)).collect();
         if wrong.is_empty() { Ok(set) } else { Err(TemplateErrors(wrong)) }
     }
 

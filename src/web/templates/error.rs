@@ -24,7 +24,26 @@ pub struct TemplateError {
 pub struct TemplateErrors(pub Vec<TemplateError>);
 
 impl TemplateError {
-    /// What the engine says. A file of the operator's own is named by its path below `dir`.
+    /// What the engine says, which may be several things in one text. A file of the operator's own is
+    /// named by its path below `dir`.
+    pub(super) fn all(error: &tera::Error, dir: Option<&Path>) -> Vec<Self> {
+        let ErrorKind::Msg(text) = error.kind() else { return vec![Self::of(error, dir)] };
+        let reports = text.split("error: ").filter_map(|report| Self::of_report(report, dir));
+        let reports: Vec<_> = reports.collect();
+        if reports.is_empty() { vec![Self::of(error, dir)] } else { reports }
+    }
+
+    /// A message, and in the next line `--> file:line:column`.
+    fn of_report(report: &str, dir: Option<&Path>) -> Option<Self> {
+        let (message, rest) = report.split_once('\n')?;
+        let place = rest.lines().next()?.trim_start().strip_prefix("--> ")?;
+        let mut parts = place.rsplitn(3, ':');
+        let column = parts.next()?.parse().ok();
+        let line = parts.next()?.parse().ok();
+        Some(Self { file: path(parts.next()?, dir), line, column, message: message.to_owned() })
+    }
+
+    /// What the engine says.
     pub(super) fn of(error: &tera::Error, dir: Option<&Path>) -> Self {
         let (name, place, message) = match error.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
