@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ATTEMPTS, Admin, AdminError, apart, told};
-use crate::domain::{
-    Client, ClientId, ClientKind, ClientSecret, Grant, InvalidClientName, Scope, check_client_name,
-};
+use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
 use crate::store::{Page, StoreError, Update};
 
 /// A client to be registered.
@@ -67,7 +65,6 @@ impl Admin {
         &self,
         new: NewClient,
     ) -> Result<(Client, Option<ClientSecret>), AdminError> {
-        check_client_name(&new.name)?;
         let secret = new.confidential.then(ClientSecret::generate);
         let kind = secret
             .as_ref()
@@ -148,9 +145,6 @@ impl Admin {
         id: &ClientId,
         change: &ClientChange,
     ) -> Result<Client, AdminError> {
-        if let Some(name) = &change.name {
-            check_client_name(name)?;
-        }
         let (next, untold) = self.change_client(id, change).await?;
         told(untold, next)
     }
@@ -263,12 +257,6 @@ fn check(client: &Client) -> Result<(), AdminError> {
         return Err(AdminError::Invalid("introspection is for confidential clients"));
     }
     Ok(())
-}
-
-impl From<InvalidClientName> for AdminError {
-    fn from(_: InvalidClientName) -> Self {
-        Self::Invalid("a client's name has at most 255 bytes and no control characters")
-    }
 }
 
 fn not_found(id: &str) -> AdminError {

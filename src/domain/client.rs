@@ -22,7 +22,8 @@ pub const MAX_CLIENT_NAME_BYTES: usize = 255;
 #[error("expected a name of at most {MAX_CLIENT_NAME_BYTES} bytes without control characters")]
 pub struct InvalidClientName;
 
-/// Whether a client may be called `name`. It may have no name, or that of another one.
+/// Whether a client may be called `name` in a form. It may have no name, or that of another one; a script may
+/// give any.
 ///
 /// # Errors
 /// [`InvalidClientName`] for what could not be shown in a line.

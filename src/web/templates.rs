@@ -7,7 +7,7 @@
 mod error;
 mod files;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tera::{Context, Tera};
@@ -70,7 +70,7 @@ impl Templates {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn load(dir: Option<PathBuf>) -> Result<Self, TemplateErrors> {
-        let current = RwLock::new(Arc::new(Set::load(dir.clone())?));
+        let current = RwLock::new(Arc::new(Set::load(dir.as_deref())?));
         Ok(Self { dir, current })
     }
 
@@ -79,7 +79,7 @@ impl Templates {
     /// # Errors
     /// As [`Self::load`].
     pub fn reload(&self) -> Result<(), TemplateErrors> {
-        let new = Arc::new(Set::load(self.dir.clone())?);
+        let new = Arc::new(Set::load(self.dir.as_deref())?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
@@ -109,8 +109,7 @@ pub(super) struct Set {
 }
 
 impl Set {
-    fn load(dir: Option<PathBuf>) -> Result<Self, TemplateErrors> {
-        let dir = dir.as_deref();
+    fn load(dir: Option<&Path>) -> Result<Self, TemplateErrors> {
         let failed = |error: &tera::Error| TemplateErrors(TemplateError::all(error, dir));
         let mut tera = Tera::new();
         tera.add_raw_templates(TEMPLATES).map_err(|error| failed(&error))?;

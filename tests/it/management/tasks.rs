@@ -11,6 +11,9 @@ const NEW_USER: [(&str, &str); 5] = [
     ("enabled", "on"),
 ];
 
+/// What is different in a form, the field that is wrong then, and a part of what is said.
+type Mistake<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
 /// The form with some of it different.
 fn with<'a>(
     form: &[(&'a str, &'a str)],
@@ -70,7 +73,7 @@ async fn mistakes_in_a_user_are_told_beside_the_field_and_the_password_is_not_se
     let app = managed().spawn().await;
     let long = "n".repeat(10_000);
     let wide = "\u{1f511}".repeat(10_000);
-    let mistakes: [(&[(&str, &str)], &str, &str); 11] = [
+    let mistakes: [Mistake<'_>; 11] = [
         (&[("username", "")], "username", "Enter a name."),
         (&[("username", "alice")], "username", "There is already a user of this name."),
         (&[("username", " zoe")], "username", "no space at either end"),
@@ -220,7 +223,7 @@ async fn mistakes_in_a_client_are_told_beside_the_field() {
     let app = managed().spawn().await;
     let form = [("name", "App"), ("kind", "public"), ("grant_password", "on"), ("scopes", "read")];
     let long = "n".repeat(10_000);
-    let mistakes: [(&[(&str, &str)], &str, &str); 9] = [
+    let mistakes: [Mistake<'_>; 9] = [
         (&[("name", &long)], "name", "The name has 10000 bytes"),
         (&[("name", "a\tb")], "name", "control characters"),
         (&[("grant_password", "")], "grants", "Choose at least one grant."),
@@ -279,4 +282,16 @@ async fn sessions_are_filtered_and_ended_one_by_one_and_all_at_once() {
     assert!(!app.is_active(&zoes.access_token()).await);
     assert!(page(&app, "/sessions").await.contains("Nobody is logged in."));
     assert!(page(&app, "/sessions?user=nobody").await.contains("There is no such user."));
+}
+
+#[tokio::test]
+async fn a_client_whose_name_no_form_would_take_can_still_be_changed() {
+    let app = managed().spawn().await;
+    let name = "n".repeat(300);
+    let new = sentinel::admin::NewClient { name: name.clone(), ..Default::default() };
+    let (client, _) = app.admin.add_client(new).await.unwrap();
+    let form = [("name", name.as_str()), ("grant_password", "on"), ("scopes", "read")];
+    redirected(&app, &format!("/clients/{}", client.id), &form).await;
+    let stored = app.admin.client(client.id.as_str()).await.unwrap();
+    assert_eq!((stored.name, stored.scopes.as_str()), (name, "read"));
 }

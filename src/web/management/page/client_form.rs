@@ -80,9 +80,17 @@ pub(super) fn is_confidential(fields: &Fields) -> bool {
     fields.get("kind") == CONFIDENTIAL
 }
 
-/// What the form says; `None` when something is wrong with it.
-pub(super) fn read(fields: &Fields, confidential: bool, form: &mut Form) -> Option<Read> {
-    let name = form.note("name", name(fields.get("name")));
+/// What the form says; `None` when something is wrong with it. The name that the client has, if it is
+/// there already, may be one that a form would not take.
+pub(super) fn read(
+    fields: &Fields,
+    confidential: bool,
+    has: Option<&str>,
+    form: &mut Form,
+) -> Option<Read> {
+    let typed = fields.get("name");
+    let kept = has.filter(|has| *has == typed).map(|has| Ok(has.to_owned()));
+    let name = form.note("name", kept.unwrap_or_else(|| name(typed)));
     let grants = form.note("grants", grants(fields, confidential));
     let scopes = form.note("scopes", scope(fields.get("scopes")));
     let default_scopes = form.note("default_scopes", scope(fields.get("default_scopes")));

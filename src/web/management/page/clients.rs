@@ -93,7 +93,7 @@ pub(super) async fn new(desk: Desk) -> Result<HttpResponse, Failure> {
 pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
     let mut form = client_form::typed(&fields);
     let confidential = client_form::is_confidential(&fields);
-    if let Some(read) = client_form::read(&fields, confidential, &mut form) {
+    if let Some(read) = client_form::read(&fields, confidential, None, &mut form) {
         let new = NewClient {
             name: read.name,
             confidential,
@@ -128,7 +128,9 @@ pub(super) async fn edit(
 ) -> Result<HttpResponse, Failure> {
     let client = desk.admin().client(&id).await?;
     let mut form = client_form::typed(&fields);
-    if let Some(read) = client_form::read(&fields, client.is_confidential(), &mut form) {
+    if let Some(read) =
+        client_form::read(&fields, client.is_confidential(), Some(&client.name), &mut form)
+    {
         let change = ClientChange {
             name: Some(read.name).filter(|name| *name != client.name),
             grants: Some(read.grants),

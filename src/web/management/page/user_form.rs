@@ -113,7 +113,7 @@ pub(super) async fn hash(
 pub(super) fn refused(error: AdminError, form: &mut Form) -> Result<(), Failure> {
     match error {
         AdminError::NameTaken(_) => {
-            form.refuse("username", "There is already a user of this name.")
+            form.refuse("username", "There is already a user of this name.");
         }
         AdminError::InvalidUsername(error) => {
             form.refuse("username", sentence(&error.to_string()));
