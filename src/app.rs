@@ -28,7 +28,9 @@ use crate::observe::trace::Collector;
 use crate::password::{self, PasswordPool};
 use crate::settings::Settings;
 use crate::store::{StoreError, Stores, connect};
+use crate::web::management::Management;
 use crate::web::observed::Observers;
+use crate::web::templates::{TemplateErrors, Templates};
 use crate::web::{Web, tls};
 use purge::Purge;
 use reload::Reloads;
@@ -51,9 +53,9 @@ pub enum StartError {
     /// Something is asked for that this version has not.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// A template cannot be rendered.
-    #[error("a template is wrong: {0}")]
-    Template(#[from] tera::Error),
+    /// Templates cannot be rendered.
+    #[error("templates are wrong:\n{0}")]
+    Templates(#[from] TemplateErrors),
     /// The system gives no signals.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
@@ -94,6 +96,7 @@ impl Application {
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         // First of all: nobody has to wait with a signal until the server is there.
         let mut reloads = Reloads::on_hangup().map_err(StartError::Signals)?;
+        let templates = Arc::new(Templates::load(settings.templates.dir.clone())?);
         let traces = traces::Exporter::start(&settings.traces)?.map(Arc::new);
         let wanted = settings.metrics.bind.is_some() || traces.is_some();
         let counts = wanted.then(|| Arc::new(metrics::all(&*clock)));
@@ -104,25 +107,30 @@ impl Application {
         if let Some(counts) = &counts {
             pool = metrics::watch(counts, pool);
         }
-        let provider =
-            Provider::new(stores.clone(), pool, Arc::clone(&clock), policy::oauth_policy(settings))
-                .observed_by(counts.clone());
+        let policies = policy::oauth_policy(settings);
+        let provider = Provider::new(stores.clone(), pool.clone(), Arc::clone(&clock), policies)
+            .observed_by(counts.clone());
         let observers = Observers {
             metrics: counts.clone(),
             traces: traces.clone().map(|traces| traces as Arc<dyn Collector>),
         };
-        let web = Web::new(provider, policy::web_policy(settings))?.observed_by(observers);
+        let admin = Admin::new(stores.clone(), Arc::clone(&clock));
+        let management = policy::management_policy(settings)
+            .map(|policy| Management::new(policy, admin.clone(), pool, Arc::clone(&templates)));
+        let policy = policy::web_policy(settings);
+        let web =
+            Web::new(provider, management, Arc::clone(&templates), policy).observed_by(observers);
         let certificate = listener::certificate(settings)?;
         let (server, addresses) = listener::listen(settings, web, certificate.as_ref())?;
         if let Some(certificate) = certificate {
             reloads.add(certificate);
         }
+        reloads.add(templates);
         let metrics = match (&settings.metrics.bind, counts) {
             (Some(bind), Some(counts)) => Some(metrics::Listener::bind(bind, counts)?),
             _ => None,
         };
         let purge = Purge::start(&stores, &clock);
-        let admin = Admin::new(stores, clock);
         Ok(Self { server, addresses, admin, purge, reloads, metrics, traces })
     }
 

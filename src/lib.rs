@@ -2,9 +2,9 @@
 //!
 //! The modules, from the inside out; each imports only what stands above it:
 //!
-//! - [`settings`]: what the operator set, as plain data;
 //! - [`domain`]: tokens, sessions, users, clients and the rules they live by, without I/O;
 //! - [`observe`]: ids of calls, metrics, traces: what is noted of the work;
+//! - [`settings`]: what the operator set, as plain data;
 //! - [`password`]: hashing on bounded workers;
 //! - [`store`]: where all is kept: traits, and the backends behind them;
 //! - [`oauth`]: the protocol, without HTTP; beside it [`admin`], what an operator does, and [`import`],

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub use clients::{ClientChange, NewClient};
 pub use users::{NewUser, UserChange};
 
-use crate::domain::{Clock, InvalidUsername, Session, SessionId};
+use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
 use crate::store::{Page, SessionFilter, StoreError, Stores};
 
 /// How often a change is tried again because somebody else changed the same record.
@@ -56,6 +56,11 @@ impl Admin {
         Self { stores, clock }
     }
 
+    /// The present moment, as it is written into what is changed.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Sessions in the order of their ids.
     ///
     /// # Errors
@@ -66,6 +71,19 @@ impl Admin {
         page: &Page,
     ) -> Result<Vec<Session>, AdminError> {
         Ok(self.stores.sessions.list(filter, page).await?)
+    }
+
+    /// How many sessions have a token that is alive, counted up to `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count_sessions(&self, limit: u32) -> Result<u64, AdminError> {
+        Ok(self.stores.sessions.count(self.clock.now(), limit).await?)
+    }
+
+    /// Whether the store answers, and whether Redis does, if there is one.
+    pub async fn health(&self) -> (Result<(), StoreError>, Option<Result<(), StoreError>>) {
+        futures_util::join!(self.stores.health.check(), self.stores.health.check_front())
     }
 
     /// Ends one session.

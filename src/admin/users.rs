@@ -64,6 +64,22 @@ impl Admin {
         Ok(self.stores.users.list(page).await?)
     }
 
+    /// Users whose names begin with `prefix`, upper and lower case apart, in the order of their names.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn search_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>, AdminError> {
+        Ok(self.stores.users.search(prefix, page).await?)
+    }
+
+    /// How many users there are, counted up to `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count_users(&self, limit: u32) -> Result<u64, AdminError> {
+        Ok(self.stores.users.count(limit).await?)
+    }
+
     /// The user with this name, or else with this id.
     ///
     /// # Errors
@@ -72,11 +88,19 @@ impl Admin {
         if let Some(user) = self.stores.users.find_by_name(name).await? {
             return Ok(user);
         }
-        let by_id = match name.parse::<UserId>() {
-            Ok(id) => self.stores.users.find(id).await?,
-            Err(_) => None,
-        };
-        by_id.ok_or_else(|| not_found(name))
+        match name.parse::<UserId>() {
+            Ok(id) => self.user_by_id(id).await,
+            Err(_) => Err(not_found(name)),
+        }
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], or when the store fails.
+    pub async fn user_by_id(&self, id: UserId) -> Result<User, AdminError> {
+        let found = self.stores.users.find(id).await?;
+        found.ok_or_else(|| not_found(&id.to_string()))
     }
 
     /// Changes a user.

@@ -22,7 +22,10 @@ use crate::store::Page;
 use crate::web::{certificate, tls};
 
 /// What `--dev` sets where the settings say nothing.
-pub(super) fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
+///
+/// # Errors
+/// When the made-up credentials cannot be kept.
+pub(super) fn defaults(settings: &Settings) -> Result<Vec<(&'static str, String)>, Failure> {
     let mut defaults = vec![("tls.mode", "self-signed".to_owned())];
     let port = settings.server.bind.iter().find_map(|bind| match bind {
         Bind::Tcp(address) => address.rsplit_once(':').map(|(_, port)| port),
@@ -32,10 +35,35 @@ pub(super) fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
     if let Some(port) = port.filter(|port| *port != "0") {
         defaults.push(("server.public_url", format!("https://localhost:{port}")));
     }
-    defaults
+    let management = &settings.management;
+    if management.url.is_some() && management.credentials().is_none() {
+        defaults.push(("management.username", OPERATOR.to_owned()));
+        defaults.push(("management.password", operator_password(settings)?));
+    }
+    Ok(defaults)
 }
 
 const USERNAME: &str = "demo";
+const OPERATOR: &str = "operator";
+const OPERATOR_FILE: &str = "dev-operator-password";
+
+/// The operator's made-up password, the same at every start.
+fn operator_password(settings: &Settings) -> Result<String, Failure> {
+    let file = data_folder(settings).join(OPERATOR_FILE);
+    if let Some(password) = read(&file)?.filter(|password| !password.is_empty()) {
+        return Ok(password);
+    }
+    let password = made_up();
+    write(&file, password.expose_secret())?;
+    Ok(password.expose_secret().to_owned())
+}
+
+/// A password of 16 letters and digits.
+fn made_up() -> SecretString {
+    let secret = ClientSecret::generate();
+    let letters = secret.expose_secret().trim_start_matches("sns_").chars().take(16);
+    SecretString::from(letters.collect::<String>())
+}
 
 /// The demo credentials, as they are kept.
 #[derive(Serialize, Deserialize)]
@@ -67,13 +95,30 @@ pub(super) async fn welcome(settings: &Settings, application: &Application) -> R
         }
         _ => None,
     };
+    let page = management(settings, &base)?;
     output::line(match demo {
-        Some(demo) => lines(settings, &base, certificate.as_deref(), &demo),
+        Some(demo) => lines(settings, &base, certificate.as_deref(), &page, &demo),
         None => format!(
-            "\nSentinel for development at {base}\n\
+            "\nSentinel for development at {base}\n{page}\
              The store {} holds users or clients of yours, so no demo ones were made.\n",
             store(settings)
         ),
+    })
+}
+
+/// Where the management page is. The password is told if it was made up.
+fn management(settings: &Settings, base: &str) -> Result<String, Failure> {
+    let management = &settings.management;
+    let Some((path, (username, password))) =
+        management.path(&settings.oauth).zip(management.credentials())
+    else {
+        return Ok(String::new());
+    };
+    let page = format!("The management page: {base}{path}, user {username}");
+    let made_up = read(&data_folder(settings).join(OPERATOR_FILE))?;
+    Ok(match made_up.filter(|made_up| made_up == password.expose_secret()) {
+        Some(password) => format!("{page}, password {password}\n"),
+        None => format!("{page}\n"),
     })
 }
 
@@ -87,21 +132,27 @@ fn store(settings: &Settings) -> String {
 
 /// The file that is kept; a damaged one is as good as none, but is not overwritten unnoticed.
 fn load(file: &Path) -> Result<Option<Demo>, Failure> {
-    let text = match fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(Failure::io(format!("cannot read {}: {error}", file.display())));
-        }
-    };
+    let Some(text) = read(file)? else { return Ok(None) };
     serde_json::from_str(&text)
         .map(Some)
         .map_err(|error| Failure::config(format!("{} is damaged: {error}", file.display())))
 }
 
 fn save(file: &Path, demo: &Demo) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(demo).map_err(Failure::io)?;
-    tls::write_private(file, &text)
+    write(file, &serde_json::to_string_pretty(demo).map_err(Failure::io)?)
+}
+
+/// What is in a file, if there is one.
+fn read(file: &Path) -> Result<Option<String>, Failure> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io(format!("cannot read {}: {error}", file.display()))),
+    }
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    tls::write_private(file, text)
         .map_err(|error| Failure::io(format!("cannot write {}: {error}", file.display())))
 }
 
@@ -131,9 +182,7 @@ async fn make(settings: &Settings, admin: &Admin) -> Result<Demo, Failure> {
             ..NewClient::default()
         })
         .await?;
-    let password = ClientSecret::generate();
-    let password = password.expose_secret().trim_start_matches("sns_").chars().take(16);
-    let password = SecretString::from(password.collect::<String>());
+    let password = made_up();
     let mut hasher = Hasher::new(password_policy(&settings.password)).map_err(Failure::config)?;
     admin
         .add_user(NewUser {
@@ -166,7 +215,13 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// What to paste. The shell keeps the tokens in variables, so every line can be pasted as it is.
-fn lines(settings: &Settings, base: &str, certificate: Option<&Path>, demo: &Demo) -> String {
+fn lines(
+    settings: &Settings,
+    base: &str,
+    certificate: Option<&Path>,
+    page: &str,
+    demo: &Demo,
+) -> String {
     let oauth = &settings.oauth;
     let mut text = format!("\nSentinel for development at {base}\n");
     let mut curl = "curl -sS".to_owned();
@@ -174,6 +229,7 @@ fn lines(settings: &Settings, base: &str, certificate: Option<&Path>, demo: &Dem
         let _ = write!(curl, " --cacert '{}'", path.display());
         let _ = writeln!(text, "Its certificate, to be trusted once: {}", path.display());
     }
+    text.push_str(page);
     let (Some(token), Some(introspect), Some(verify)) =
         (oauth.token_path(), oauth.introspection_path(), oauth.verify_path())
     else {

@@ -100,7 +100,7 @@ impl From<StartError> for Failure {
             StartError::Listen { .. } | StartError::Signals(_) => Self::unavailable(chain(&error)),
             StartError::Tls(_)
             | StartError::Passwords(_)
-            | StartError::Template(_)
+            | StartError::Templates(_)
             | StartError::PlainHttp(_)
             | StartError::Traces(_)
             | StartError::Unsupported(_) => Self::config(chain(&error)),

@@ -15,6 +15,7 @@ mod output;
 mod password_input;
 mod serve;
 mod session;
+mod templates;
 mod user;
 
 use std::ffi::OsString;
@@ -78,6 +79,9 @@ enum Command {
     /// Checks or shows the settings
     #[command(subcommand)]
     Config(config::Config),
+    /// Checks the templates of the pages
+    #[command(subcommand)]
+    Templates(templates::Command),
     /// Asks a running server whether it is ready; for container health checks
     Healthcheck(healthcheck::Healthcheck),
     /// Prints a completion script for a shell
@@ -187,6 +191,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Session(command) => command.run(&global),
         Command::Import(command) => command.run(&global),
         Command::Config(command) => command.run(&global),
+        Command::Templates(command) => command.run(&global),
         Command::Healthcheck(command) => command.run(&global),
         Command::Completions(command) => command.run(),
     };

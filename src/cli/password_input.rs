@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::output::plain;
 use crate::app::password_policy;
-use crate::domain::{PasswordHash, is_login_text};
+use crate::domain::{PasswordHash, check_password};
 use crate::password::Hasher;
 use crate::settings;
 
@@ -45,7 +45,8 @@ impl PasswordInput {
     ) -> Result<PasswordHash, Failure> {
         let mut hasher = Hasher::new(password_policy(settings)).map_err(Failure::config)?;
         let password = if self.password_stdin { from_stdin()? } else { ask(username)? };
-        check(password.expose_secret())?;
+        // However short: who has the shell has the store.
+        check_password(password.expose_secret(), 0).map_err(Failure::refused)?;
         hasher.hash(&password).map_err(|error| {
             if error.is_about_the_password() {
                 Failure::refused(error)
@@ -54,21 +55,6 @@ impl PasswordInput {
             }
         })
     }
-}
-
-/// Refuses a password that the token endpoint would not take.
-fn check(password: &str) -> Result<(), Failure> {
-    // RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if they were omitted".
-    if password.is_empty() {
-        return Err(Failure::refused("the password is empty"));
-    }
-    if !is_login_text(password) {
-        return Err(Failure::refused(
-            "the password holds a line break or another control character, with which nobody \
-             could log in",
-        ));
-    }
-    Ok(())
 }
 
 fn from_stdin() -> Result<SecretString, Failure> {

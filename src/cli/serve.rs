@@ -43,7 +43,7 @@ impl Serve {
             return Ok(settings);
         }
         // What `--dev` is for gives way to what was set on purpose.
-        for (key, value) in dev::defaults(&settings) {
+        for (key, value) in dev::defaults(&settings)? {
             if !settings.is_given(key) {
                 sources.overrides.push((key.to_owned(), value));
             }
@@ -77,13 +77,13 @@ async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Settings that are known and have no effect in this version: whoever sets them has to hear of it.
+/// What is not there, for want of a setting or in this version: whoever expects it has to hear of it.
 fn warn_of_missing_parts(settings: &Settings) {
-    let missing = [("management.username", "the management page"), ("templates.dir", "templates")];
-    for (key, what) in missing {
-        if settings.is_given(key) {
-            tracing::warn!("{key} is set, but {what} is not in this version yet");
-        }
+    let management = &settings.management;
+    if management.url.is_some() && management.credentials().is_none() {
+        tracing::warn!(
+            "there is no management page: management.username and management.password are not set"
+        );
     }
     if !settings.throttle.enabled {
         tracing::warn!("throttle.enabled is false: guessing is not slowed");

@@ -14,6 +14,24 @@ pub enum ClientKind {
     Confidential(Digest),
 }
 
+/// The longest name of a client, in bytes of UTF-8.
+pub const MAX_CLIENT_NAME_BYTES: usize = 255;
+
+/// The text cannot be the name of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a name of at most {MAX_CLIENT_NAME_BYTES} bytes without control characters")]
+pub struct InvalidClientName;
+
+/// Whether a client may be called `name` in a form. It may have no name, or that of another one; a script may
+/// give any.
+///
+/// # Errors
+/// [`InvalidClientName`] for what could not be shown in a line.
+pub fn check_client_name(name: &str) -> Result<(), InvalidClientName> {
+    let fits = name.len() <= MAX_CLIENT_NAME_BYTES && !name.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(InvalidClientName) }
+}
+
 /// How long things last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {

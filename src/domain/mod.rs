@@ -9,6 +9,7 @@ mod base62;
 mod client;
 mod clock;
 mod digest;
+mod duration;
 mod grant;
 mod id;
 mod legacy_token;
@@ -22,9 +23,12 @@ mod tally;
 mod token;
 mod user;
 
-pub use client::{Client, ClientKind, Lifetimes};
+pub use client::{
+    Client, ClientKind, InvalidClientName, Lifetimes, MAX_CLIENT_NAME_BYTES, check_client_name,
+};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use digest::Digest;
+pub use duration::{parse_duration, show_duration};
 pub use grant::Grant;
 pub use id::{ClientId, InvalidId, SessionId, UserId};
 pub use legacy_token::legacy_seal;
@@ -39,4 +43,7 @@ pub use session::{
 pub use subject::{Subject, SubjectKind};
 pub use tally::{SLICES, Slice, Tally};
 pub use token::{Selector, Token, TokenKind, Verifier};
-pub use user::{InvalidUsername, MAX_USERNAME_BYTES, User, check_username, is_login_text};
+pub use user::{
+    InvalidPassword, InvalidUsername, MAX_USERNAME_BYTES, MIN_PASSWORD_CHARS, User, check_password,
+    check_username, is_login_text,
+};

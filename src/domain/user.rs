@@ -48,6 +48,40 @@ pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
     if fits && clean && !like_an_id { Ok(()) } else { Err(InvalidUsername) }
 }
 
+/// The shortest password that is taken from a form: NIST SP 800-63B §5.1.1.2, "SHALL require subscriber-chosen
+/// memorized secrets to be at least 8 characters in length". A script may set a shorter one.
+pub const MIN_PASSWORD_CHARS: usize = 8;
+
+/// The text cannot be a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPassword {
+    /// RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if they were omitted".
+    #[error("the password is empty")]
+    Empty,
+    /// It has a character that a login cannot carry.
+    #[error(
+        "the password holds a line break or another control character, with which nobody could log in"
+    )]
+    ControlCharacter,
+    /// It is shorter than is asked for.
+    #[error("expected a password of at least {0} characters")]
+    TooShort(usize),
+}
+
+/// Whether somebody could log in with this password, and it has `least` characters.
+///
+/// # Errors
+/// [`InvalidPassword`], in which nothing of the password is.
+pub fn check_password(password: &str, least: usize) -> Result<(), InvalidPassword> {
+    if password.is_empty() {
+        return Err(InvalidPassword::Empty);
+    }
+    if !is_login_text(password) {
+        return Err(InvalidPassword::ControlCharacter);
+    }
+    if password.chars().count() < least { Err(InvalidPassword::TooShort(least)) } else { Ok(()) }
+}
+
 /// Whether a user name or a password is made of characters that a login can carry:
 /// `UNICODECHARNOCRLF` (RFC 6749 Appendix A).
 pub fn is_login_text(text: &str) -> bool {

@@ -4,6 +4,7 @@
 //! and per endpoint, with the RFC's MUST quoted where it is obeyed. Not here: how tokens rotate
 //! (`domain::Session`), what errors look like on the wire (`web::error`).
 
+mod activity;
 mod audit;
 mod client_auth;
 mod client_credentials;
@@ -24,6 +25,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use activity::{Activity, Hour};
 pub use client_auth::{BasicCredentials, Presented};
 pub use error::{ClientFailure, Error, ErrorCode, GrantFailure, Unavailable};
 pub use introspection::{ActiveToken, Introspection};
@@ -72,6 +74,7 @@ pub struct Provider {
     throttle: Throttle,
     metrics: Option<Arc<Metrics>>,
     unanswered: Arc<Unanswered>,
+    activity: Arc<Activity>,
 }
 
 /// What grants are called in metrics; the last is for what is none.
@@ -92,8 +95,8 @@ impl Provider {
     ) -> Self {
         let attempts = Arc::clone(&stores.attempts);
         let throttle = Throttle::new(attempts, Arc::clone(&clock), policy.throttle);
-        let unanswered = Arc::default();
-        Self { stores, passwords, clock, policy, throttle, metrics: None, unanswered }
+        let (unanswered, activity) = (Arc::default(), Arc::default());
+        Self { stores, passwords, clock, policy, throttle, metrics: None, unanswered, activity }
     }
 
     /// The same, seen by these.
@@ -109,6 +112,16 @@ impl Provider {
     /// What slows guessing, for whoever else takes passwords.
     pub const fn throttle(&self) -> &Throttle {
         &self.throttle
+    }
+
+    /// What has happened lately.
+    pub const fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// How long things last, where a client has no lifetimes of its own.
+    pub const fn lifetimes(&self) -> &Lifetimes {
+        &self.policy.lifetimes
     }
 
     /// Whether the store answers.

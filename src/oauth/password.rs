@@ -18,6 +18,7 @@ pub(super) async fn grant(
 
     let refuse = |failure: GrantFailure| {
         audit::login_failed(client, username, &failure.to_string(), request.address);
+        provider.activity.failure(provider.now());
         Error::InvalidGrant(failure)
     };
     // Before anything is looked up or hashed: who is refused here takes no place in the queue.

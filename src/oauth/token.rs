@@ -71,6 +71,7 @@ impl Provider {
             return Err(error);
         }
         audit::login(&session, request.address);
+        self.activity.login(self.now());
         Ok(Some(tokens))
     }
 

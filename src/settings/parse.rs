@@ -2,37 +2,11 @@
 //! not one. The command line reads durations in the same form.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
 use bytesize::ByteSize;
 use ipnet::{IpNet, Ipv4Net};
 
-/// No setting needs a longer time, and sums with a time of day stay far from overflowing.
-const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 3600);
-
-/// `3600` (seconds), `15m`, `1h30m`.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let duration = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => humantime::parse_duration(text).ok()?,
-    };
-    (duration <= LONGEST).then_some(duration)
-}
-
-/// The shortest exact form that [`duration`] reads: humantime's own would call 180 days five months
-/// and some.
-pub(crate) fn show_duration(duration: Duration) -> String {
-    const UNITS: [(u64, &str); 3] = [(24 * 3600, "d"), (3600, "h"), (60, "m")];
-    let seconds = duration.as_secs();
-    if duration.subsec_nanos() > 0 {
-        return humantime::format_duration(duration).to_string();
-    }
-    UNITS.iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length)).map_or_else(
-        || format!("{seconds}s"),
-        |(length, unit)| format!("{}{unit}", seconds / length),
-    )
-}
+pub(crate) use crate::domain::{parse_duration as duration, show_duration};
 
 /// `16384` or `16KiB`, in bytes.
 pub(super) fn size(text: &str) -> Option<u64> {

@@ -69,6 +69,14 @@ impl UserStore for Measured {
         self.time(Operation::UsersList, self.behind.users.list(page)).await
     }
 
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
+        self.time(Operation::UsersSearch, self.behind.users.search(prefix, page)).await
+    }
+
+    async fn count(&self, limit: u32) -> Result<u64> {
+        self.time(Operation::UsersCount, self.behind.users.count(limit)).await
+    }
+
     async fn update(&self, user: &User) -> Result<Update> {
         self.time(Operation::UsersUpdate, self.behind.users.update(user)).await
     }
@@ -104,6 +112,14 @@ impl ClientStore for Measured {
 
     async fn list(&self, page: &Page) -> Result<Vec<Client>> {
         self.time(Operation::ClientsList, self.behind.clients.list(page)).await
+    }
+
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
+        self.time(Operation::ClientsSearch, self.behind.clients.search(prefix, page)).await
+    }
+
+    async fn count(&self, limit: u32) -> Result<u64> {
+        self.time(Operation::ClientsCount, self.behind.clients.count(limit)).await
     }
 
     async fn update(&self, client: &Client) -> Result<Update> {
@@ -164,6 +180,10 @@ impl SessionStore for Measured {
         self.time(Operation::SessionsList, self.behind.sessions.list(filter, page)).await
     }
 
+    async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        self.time(Operation::SessionsCount, self.behind.sessions.count(now, limit)).await
+    }
+
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.time(Operation::SessionsPurge, self.behind.sessions.purge(now, limit)).await
     }
@@ -201,5 +221,9 @@ impl ImportStore for Measured {
 impl Health for Measured {
     async fn check(&self) -> Result<()> {
         self.time(Operation::HealthCheck, self.behind.health.check()).await
+    }
+
+    async fn check_front(&self) -> Option<Result<()>> {
+        self.behind.health.check_front().await
     }
 }

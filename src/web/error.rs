@@ -39,7 +39,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    const fn status(&self) -> StatusCode {
+    pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::Protocol(error) => match error {
                 Error::InvalidClient(_) => StatusCode::UNAUTHORIZED,

@@ -13,8 +13,7 @@ use super::Web;
 use crate::domain::Digest;
 use crate::oauth::ErrorCode;
 
-const TEMPLATE: &str = include_str!("../../templates/errors.html");
-const STYLE: &str = include_str!("../../static/errors.css");
+const TEMPLATE: &str = "errors.html";
 
 /// The page, rendered once.
 #[derive(Clone, Debug)]
@@ -33,20 +32,18 @@ struct Entry {
 }
 
 impl ErrorsPage {
-    pub(super) fn render() -> tera::TeraResult<Self> {
-        let mut tera = Tera::new();
-        tera.add_raw_template("errors.html", TEMPLATE)?;
+    pub(super) fn render(tera: &Tera, style: &str) -> tera::TeraResult<Self> {
         let entries: Vec<Entry> =
             ErrorCode::ALL.into_iter().map(explain).chain(of_bearers()).collect();
         let mut context = Context::new();
         context.insert("entries", &entries);
-        context.insert("style", STYLE);
-        let style = BASE64_STANDARD.encode(Digest::of(STYLE.as_bytes()).as_bytes());
+        context.insert("style", style);
+        let digest = BASE64_STANDARD.encode(Digest::of(style.as_bytes()).as_bytes());
         Ok(Self {
-            html: tera.render("errors.html", &context)?,
+            html: tera.render(TEMPLATE, &context)?,
             // The one style is allowed by its digest; nothing else is loaded or run.
             content_security_policy: format!(
-                "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; \
+                "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; \
                  form-action 'none'; frame-ancestors 'none'"
             ),
         })
@@ -54,7 +51,8 @@ impl ErrorsPage {
 }
 
 pub(super) async fn answer(web: web::Data<Web>) -> HttpResponse {
-    let page = &web.errors_page;
+    let set = web.templates.current();
+    let page = &set.errors_page;
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((CONTENT_SECURITY_POLICY, page.content_security_policy.as_str()))

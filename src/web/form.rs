@@ -27,21 +27,8 @@ impl Form {
         request: &HttpRequest,
         payload: Payload,
     ) -> Result<Self, Refusal> {
-        // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded" format
-        // […] with a character encoding of UTF-8".
-        if !is_form(request) {
-            return Err(Refusal::MediaType);
-        }
         let policy = &web.policy;
-        let mut reading = pin!(read_body(request, payload, policy.max_body));
-        // Nearly every body comes with its head: no timer is set for it.
-        let body = match reading.as_mut().now_or_never() {
-            Some(body) => body?,
-            None => {
-                let body = tokio::time::timeout(policy.body_timeout, reading).await;
-                body.map_err(|_| Refusal::Slow)??
-            }
-        };
+        let body = body(web, request, payload, policy.max_body).await?;
         Ok(Self {
             presented: authorization::presented(request)?,
             body,
@@ -71,6 +58,29 @@ pub(super) async fn answer<T>(
 ) -> Result<HttpResponse, Refusal> {
     let form = Form::read(web, &request, payload).await?;
     form.handle(call).await.map(reply)
+}
+
+/// The body of a form, up to a limit, if it arrives in time.
+pub(super) async fn body(
+    web: &Web,
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+) -> Result<Bytes, Refusal> {
+    // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded" format […]
+    // with a character encoding of UTF-8".
+    if !is_form(request) {
+        return Err(Refusal::MediaType);
+    }
+    let mut reading = pin!(read_body(request, payload, limit));
+    // Nearly every body comes with its head: no timer is set for it.
+    match reading.as_mut().now_or_never() {
+        Some(body) => body,
+        None => {
+            let body = tokio::time::timeout(web.policy.body_timeout, reading).await;
+            body.map_err(|_| Refusal::Slow)?
+        }
+    }
 }
 
 /// An answer of 200 in JSON.

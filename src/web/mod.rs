@@ -11,11 +11,13 @@ mod errors_page;
 mod form;
 mod health;
 mod introspection;
+pub mod management;
 mod metadata;
 pub mod metrics;
 pub mod observed;
 pub mod reload;
 mod revocation;
+pub mod templates;
 pub mod tls;
 mod token;
 mod verify;
@@ -28,8 +30,9 @@ use actix_web::web::{self, ServiceConfig};
 use ipnet::IpNet;
 
 use crate::oauth::{Endpoints, Provider};
-use errors_page::ErrorsPage;
+use management::Management;
 use observed::Observers;
+use templates::Templates;
 
 /// The paths of the endpoints; `None` where one is switched off.
 #[derive(Clone, Debug, Default)]
@@ -75,22 +78,26 @@ pub struct WebPolicy {
 pub struct Web {
     provider: Arc<Provider>,
     policy: Arc<WebPolicy>,
-    errors_page: Arc<ErrorsPage>,
+    templates: Arc<Templates>,
+    management: Option<Arc<Management>>,
     observers: Observers,
 }
 
 impl Web {
-    /// A web face for `provider`.
-    ///
-    /// # Errors
-    /// When a template cannot be rendered.
-    pub fn new(provider: Provider, policy: WebPolicy) -> tera::TeraResult<Self> {
-        Ok(Self {
+    /// A web face for `provider`, with the management page if there is an operator.
+    pub fn new(
+        provider: Provider,
+        management: Option<Management>,
+        templates: Arc<Templates>,
+        policy: WebPolicy,
+    ) -> Self {
+        Self {
             provider: Arc::new(provider),
             policy: Arc::new(policy),
-            errors_page: Arc::new(ErrorsPage::render()?),
+            templates,
+            management: management.map(Arc::new),
             observers: Observers::default(),
-        })
+        }
     }
 
     /// The same, seen by these.
@@ -132,6 +139,10 @@ impl Web {
         get("/healthz", get_or_head().to(health::alive));
         get("/readyz", get_or_head().to(health::ready));
 
+        if let Some(management) = &self.management {
+            config.app_data(web::Data::from(Arc::clone(management)));
+            management.configure(config);
+        }
         config.app_data(web::Data::new(self.clone()));
         config.default_service(web::to(error::not_found));
     }

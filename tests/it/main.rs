@@ -16,6 +16,7 @@ mod importing;
 mod inactive;
 mod introspection;
 mod introspection_callers;
+mod management;
 mod metrics;
 mod mongodb;
 mod notify;

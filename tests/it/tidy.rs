@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// The layers, inner ones first; each may import those before it. `settings` is plain data that the
 /// ones from `store` on may read.
 const LAYERS: [&[&str]; 8] = [
-    &["settings", "domain"],
-    &["observe"],
+    &["domain"],
+    &["settings", "observe"],
     &["password"],
     &["store"],
     &["oauth", "admin", "import"],

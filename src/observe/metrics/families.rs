@@ -149,10 +149,17 @@ impl Passwords {
 }
 
 /// The store.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Store {
     times: [Histogram; Operation::COUNT],
     failures: [Counter; Operation::COUNT],
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let times = std::array::from_fn(|_| Histogram::default());
+        Self { times, failures: std::array::from_fn(|_| Counter::default()) }
+    }
 }
 
 impl Store {

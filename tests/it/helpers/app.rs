@@ -133,7 +133,12 @@ impl AppBuilder {
         };
         App {
             url,
-            http: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap(),
+            // Where a form sends a browser is an answer to look at.
+            http: reqwest::Client::builder()
+                .timeout(Duration::from_secs(20))
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap(),
             clock,
             admin,
             client,

@@ -1,0 +1,50 @@
+//! `sentinel templates`: the operator's own pages, checked.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::{Global, output};
+use crate::web::templates::{TemplateError, Templates};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Renders every template with sample data, those of templates.dir too, and says what is wrong with them
+    Check,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    ok: bool,
+    /// How many templates and styles there are.
+    count: usize,
+    /// Those that come from templates.dir.
+    own: &'a [String],
+    errors: &'a [TemplateError],
+}
+
+impl Command {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        let Self::Check = self;
+        let templates = match Templates::load(global.settings()?.templates.dir) {
+            Ok(templates) => templates,
+            Err(errors) => {
+                if global.json {
+                    output::json(&Report { ok: false, count: 0, own: &[], errors: &errors.0 })?;
+                }
+                return Err(Failure::config(errors));
+            }
+        };
+        let checked = templates.checked();
+        if global.json {
+            let (count, own) = (checked.count, &checked.own);
+            return output::json(&Report { ok: true, count, own, errors: &[] });
+        }
+        output::line(format!("{} templates and styles are in order", checked.count))?;
+        for name in &checked.own {
+            output::line(format!("of your own: {name}"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! How many logged in and how many failed, hour by hour: what a person wants to see at a glance. It is
+//! kept in this process since its start; other servers on the same store have their own.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+
+/// The hours that are kept.
+const HOURS: usize = 24;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What happened in one hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hour {
+    /// When it began.
+    pub start: Timestamp,
+    /// Sessions that were started.
+    pub logins: u64,
+    /// Logins of users that were refused.
+    pub failures: u64,
+}
+
+/// The counters of a process.
+#[derive(Debug, Default)]
+pub struct Activity {
+    /// Hours in which something happened, the oldest first.
+    hours: Mutex<VecDeque<Hour>>,
+}
+
+impl Activity {
+    pub(super) fn login(&self, now: Timestamp) {
+        self.count(now, |hour| hour.logins += 1);
+    }
+
+    pub(super) fn failure(&self, now: Timestamp) {
+        self.count(now, |hour| hour.failures += 1);
+    }
+
+    /// The last hours, the oldest first, up to the one of `now`.
+    pub fn last_hours(&self, now: Timestamp) -> Vec<Hour> {
+        let hours = self.hours();
+        let current = start_of_hour(now).as_millis();
+        (0..HOURS)
+            .rev()
+            .filter_map(|back| {
+                let back = HOUR.as_millis().checked_mul(back as u128)?;
+                let start = Timestamp::from_millis(current.checked_sub(back.try_into().ok()?)?);
+                let known = hours.iter().find(|hour| hour.start == start);
+                Some(known.copied().unwrap_or(Hour { start, logins: 0, failures: 0 }))
+            })
+            .collect()
+    }
+
+    fn count(&self, now: Timestamp, add: impl FnOnce(&mut Hour)) {
+        let start = start_of_hour(now);
+        let mut hours = self.hours();
+        // A clock that was set back counts where it was.
+        if hours.back().is_none_or(|last| last.start < start) {
+            hours.push_back(Hour { start, logins: 0, failures: 0 });
+            if hours.len() > HOURS {
+                hours.pop_front();
+            }
+        }
+        if let Some(hour) = hours.back_mut() {
+            add(hour);
+        }
+    }
+
+    fn hours(&self) -> MutexGuard<'_, VecDeque<Hour>> {
+        self.hours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn start_of_hour(now: Timestamp) -> Timestamp {
+    let hour = i64::try_from(HOUR.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.as_millis().div_euclid(hour).saturating_mul(hour))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_counted_in_its_hour_and_forgotten_after_a_day() {
+        let activity = Activity::default();
+        let at =
+            |hours: u64| Timestamp::from_millis(1_000).plus(HOUR * u32::try_from(hours).unwrap());
+        activity.login(at(100));
+        activity.login(at(100));
+        activity.failure(at(102));
+        let hours = activity.last_hours(at(102));
+        assert_eq!(hours.len(), HOURS);
+        let counts: Vec<_> = hours.iter().map(|hour| (hour.logins, hour.failures)).collect();
+        assert_eq!(counts[21..], [(2, 0), (0, 0), (0, 1)]);
+        assert!(counts[..21].iter().all(|count| *count == (0, 0)));
+        for hour in 103..200 {
+            activity.failure(at(hour));
+        }
+        assert!(activity.last_hours(at(199)).iter().all(|hour| hour.failures == 1));
+        assert_eq!(activity.hours().len(), HOURS);
+    }
+}

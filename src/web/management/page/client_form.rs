@@ -1,0 +1,153 @@
+//! Forms about clients: read, and told what is wrong with them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Failure;
+use super::fields::Fields;
+use super::form::Form;
+use super::user_form::{scope, sentence};
+use crate::admin::AdminError;
+use crate::domain::{
+    Client, Grant, MAX_CLIENT_NAME_BYTES, Scope, check_client_name, parse_duration, show_duration,
+};
+
+const CONFIDENTIAL: &str = "confidential";
+
+/// Lifetimes, and the least that each may be, which is what the server's own may be.
+const LIFETIMES: [&str; 3] = ["access_token_ttl", "refresh_idle_ttl", "session_ttl"];
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// Everything that a form says of a client, but for its kind.
+pub(super) struct Read {
+    pub(super) name: String,
+    pub(super) grants: BTreeSet<Grant>,
+    pub(super) scopes: Scope,
+    pub(super) default_scopes: Scope,
+    pub(super) access_token_ttl: Option<Duration>,
+    pub(super) refresh_idle_ttl: Option<Duration>,
+    pub(super) session_ttl: Option<Duration>,
+    pub(super) introspection: bool,
+}
+
+/// The box of a grant.
+const fn name_of(grant: Grant) -> &'static str {
+    match grant {
+        Grant::Password => "grant_password",
+        Grant::RefreshToken => "grant_refresh_token",
+        Grant::ClientCredentials => "grant_client_credentials",
+    }
+}
+
+/// A form for a client that is not there yet: an app for people.
+pub(super) fn blank() -> Form {
+    let form = Form::default().with("name", "").with("kind", "public").with("grants", "");
+    let form = form.with("scopes", "").with("default_scopes", "").with("introspection", "");
+    let form = LIFETIMES.into_iter().fold(form, |form, name| form.with(name, ""));
+    let usual = |grant| grant != Grant::ClientCredentials;
+    Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), usual(grant)))
+}
+
+/// A form that shows a client as it is.
+pub(super) fn of_client(client: &Client) -> Form {
+    let ttl = |ttl: Option<Duration>| ttl.map(show_duration).unwrap_or_default();
+    let form = blank()
+        .with("name", client.name.as_str())
+        .with("kind", if client.is_confidential() { CONFIDENTIAL } else { "public" })
+        .with("scopes", client.scopes.as_str())
+        .with("default_scopes", client.default_scopes.as_str())
+        .with("access_token_ttl", ttl(client.access_token_ttl))
+        .with("refresh_idle_ttl", ttl(client.refresh_idle_ttl))
+        .with("session_ttl", ttl(client.session_ttl))
+        .with_box("introspection", client.introspection);
+    let has = |grant| client.grants.contains(&grant);
+    Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), has(grant)))
+}
+
+/// What was typed.
+pub(super) fn typed(fields: &Fields) -> Form {
+    let texts = ["name", "scopes", "default_scopes"].into_iter().chain(LIFETIMES);
+    let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
+    let kind = if is_confidential(fields) { CONFIDENTIAL } else { "public" };
+    let form = form.with("kind", kind).with_box("introspection", fields.is_on("introspection"));
+    Grant::ALL.into_iter().fold(form, |form, grant| {
+        let name = name_of(grant);
+        form.with_box(name, fields.is_on(name))
+    })
+}
+
+pub(super) fn is_confidential(fields: &Fields) -> bool {
+    fields.get("kind") == CONFIDENTIAL
+}
+
+/// What the form says; `None` when something is wrong with it. The name that the client has, if it is
+/// there already, may be one that a form would not take.
+pub(super) fn read(
+    fields: &Fields,
+    confidential: bool,
+    has: Option<&str>,
+    form: &mut Form,
+) -> Option<Read> {
+    let typed = fields.get("name");
+    let kept = has.filter(|has| *has == typed).map(|has| Ok(has.to_owned()));
+    let name = form.note("name", kept.unwrap_or_else(|| name(typed)));
+    let grants = form.note("grants", grants(fields, confidential));
+    let scopes = form.note("scopes", scope(fields.get("scopes")));
+    let default_scopes = form.note("default_scopes", scope(fields.get("default_scopes")));
+    let [access, refresh, session] =
+        LIFETIMES.map(|name| form.note(name, lifetime(fields.get(name))));
+    let introspection = fields.is_on("introspection");
+    if introspection && !confidential {
+        form.refuse("introspection", "Only a confidential client may introspect.");
+        return None;
+    }
+    Some(Read {
+        name: name?,
+        grants: grants?,
+        scopes: scopes?,
+        default_scopes: default_scopes?,
+        access_token_ttl: access?,
+        refresh_idle_ttl: refresh?,
+        session_ttl: session?,
+        introspection,
+    })
+}
+
+fn name(name: &str) -> Result<String, String> {
+    if name.len() > MAX_CLIENT_NAME_BYTES {
+        let length = name.len();
+        return Err(format!("The name has {length} bytes; {MAX_CLIENT_NAME_BYTES} are the most."));
+    }
+    let checked = check_client_name(name);
+    checked.map(|()| name.to_owned()).map_err(|error| sentence(&error.to_string()))
+}
+
+fn grants(fields: &Fields, confidential: bool) -> Result<BTreeSet<Grant>, &'static str> {
+    let ticked = |grant: &Grant| fields.is_on(name_of(*grant));
+    let grants: BTreeSet<Grant> = Grant::ALL.into_iter().filter(ticked).collect();
+    if grants.is_empty() {
+        return Err("Choose at least one grant.");
+    }
+    if grants.contains(&Grant::ClientCredentials) && !confidential {
+        return Err("The client credentials grant is for confidential clients.");
+    }
+    Ok(grants)
+}
+
+/// "" is the server's.
+fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let read = parse_duration(text).filter(|ttl| *ttl >= SHORTEST);
+    read.map(Some).ok_or("Enter a duration such as 900, 15m, 1h30m or 30d, or leave it empty.")
+}
+
+/// What the admin has against it goes beside the grants, which decide.
+pub(super) fn refused(error: AdminError, form: &mut Form) -> Result<(), Failure> {
+    match error {
+        AdminError::Invalid(message) => form.refuse("grants", sentence(message)),
+        error => return Err(error.into()),
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! What every handler works at: the store, the templates, and the question that was asked.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use secrecy::SecretString;
+use serde::Serialize;
+use tera::Context;
+
+use super::fields::Fields;
+use super::{Assets, Failure, notice};
+use crate::admin::Admin;
+use crate::domain::{Lifetimes, PasswordHash, Timestamp};
+use crate::oauth::Activity;
+use crate::password::PoolError;
+use crate::store::Page;
+use crate::web::Web;
+use crate::web::management::Management;
+use crate::web::templates::Set;
+
+/// Entries on a page of a list.
+const PAGE: u32 = 50;
+
+/// For one request.
+pub(super) struct Desk {
+    web: web::Data<Web>,
+    management: web::Data<Management>,
+    pub(super) query: Fields,
+}
+
+impl FromRequest for Desk {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let web = request.app_data::<web::Data<Web>>();
+        let management = request.app_data::<web::Data<Management>>();
+        let desk = web.zip(management).map(|(web, management)| Self {
+            web: web.clone(),
+            management: management.clone(),
+            query: Fields::parse(request.query_string().as_bytes()),
+        });
+        ready(desk.ok_or(Failure::NoSuchPage))
+    }
+}
+
+impl Desk {
+    pub(super) fn admin(&self) -> &Admin {
+        &self.management.admin
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.management.admin.now()
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        self.web.provider.activity()
+    }
+
+    pub(super) fn templates(&self) -> Arc<Set> {
+        self.management.templates.current()
+    }
+
+    /// The path of the page, with nothing behind it.
+    pub(super) fn base(&self) -> &str {
+        &self.management.path
+    }
+
+    /// How long things last where a client says nothing.
+    pub(super) fn server_lifetimes(&self) -> &Lifetimes {
+        self.web.provider.lifetimes()
+    }
+
+    pub(super) async fn hash(&self, password: &str) -> Result<PasswordHash, PoolError> {
+        self.management.passwords.hash(SecretString::from(password)).await
+    }
+
+    /// A page that shows `view`.
+    pub(super) fn show(
+        &self,
+        section: &'static str,
+        template: &str,
+        view: &impl Serialize,
+    ) -> Result<HttpResponse, Failure> {
+        let notice = notice::of(&self.query);
+        render(&self.management, StatusCode::OK, section, notice, template, view)
+    }
+
+    /// The same, for a form that cannot be followed as it was filled in (RFC 9110 §15.5.21).
+    pub(super) fn show_again(
+        &self,
+        section: &'static str,
+        template: &str,
+        view: &impl Serialize,
+    ) -> Result<HttpResponse, Failure> {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        render(&self.management, status, section, None, template, view)
+    }
+
+    /// Sends the browser on, with GET (RFC 9110 §15.4.4), so that reloading does nothing twice.
+    pub(super) fn see_other(&self, path: &str) -> HttpResponse {
+        let base = self.base();
+        // The root is "/".
+        let location = if path.is_empty() && base.is_empty() { "/" } else { base };
+        HttpResponse::SeeOther().insert_header((LOCATION, format!("{location}{path}"))).finish()
+    }
+
+    /// The part of a list that the address asks for, and one more, to know whether there is more.
+    pub(super) fn page(&self) -> Page {
+        let after = self.query.get("after");
+        Page { after: Some(after.to_owned()).filter(|after| !after.is_empty()), limit: PAGE + 1 }
+    }
+}
+
+/// Cuts off the one more; whether there was one.
+pub(super) fn cut<T>(entries: &mut Vec<T>) -> bool {
+    let more = entries.len() > PAGE as usize;
+    entries.truncate(PAGE as usize);
+    more
+}
+
+/// What every template is given, as `page`.
+#[derive(Serialize)]
+pub(super) struct Common<'a> {
+    base: &'a str,
+    /// Where "home" leads.
+    home: &'a str,
+    style: String,
+    icon: String,
+    section: &'a str,
+    notice: Option<String>,
+    version: &'static str,
+}
+
+impl<'a> Common<'a> {
+    pub(super) fn new(
+        base: &'a str,
+        assets: &Assets,
+        section: &'a str,
+        notice: Option<String>,
+    ) -> Self {
+        Self {
+            base,
+            home: if base.is_empty() { "/" } else { base },
+            style: format!("{base}/assets/{}", assets.style()),
+            icon: format!("{base}/assets/{}", assets.icon()),
+            section,
+            notice,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+pub(super) fn context(page: &Common<'_>, view: &impl Serialize) -> tera::TeraResult<Context> {
+    let mut context = Context::from_serialize(view)?;
+    context.insert("page", page);
+    Ok(context)
+}
+
+pub(super) fn render(
+    management: &Management,
+    status: StatusCode,
+    section: &str,
+    notice: Option<String>,
+    template: &str,
+    view: &impl Serialize,
+) -> Result<HttpResponse, Failure> {
+    let set = management.templates.current();
+    let page = Common::new(&management.path, &set.assets, section, notice);
+    let html = set.render(template, &context(&page, view)?)?;
+    let mut response = HttpResponse::build(status);
+    Ok(response.insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(html))
+}

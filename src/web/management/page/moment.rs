@@ -1,0 +1,66 @@
+//! Moments, for people.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::domain::Timestamp;
+
+/// A moment in three forms.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Moment {
+    /// RFC 3339, for machines.
+    iso: String,
+    /// The same for people.
+    text: String,
+    /// How far away it is.
+    away: String,
+}
+
+impl Moment {
+    pub(super) fn of(moment: Timestamp, now: Timestamp) -> Self {
+        let iso = moment.to_string();
+        let text = iso.get(..16).unwrap_or(&iso).replace('T', " ") + " UTC";
+        Self { iso, text, away: away(moment, now) }
+    }
+}
+
+fn away(moment: Timestamp, now: Timestamp) -> String {
+    const UNITS: [(u64, &str); 3] = [(24 * 3600, "d"), (3600, "h"), (60, "min")];
+    let words = |distance: Duration| {
+        let seconds = distance.as_secs();
+        let unit = UNITS.iter().find(|(length, _)| seconds >= *length);
+        unit.map(|(length, name)| format!("{} {name}", seconds / length))
+    };
+    let (ahead, behind) = (moment.remaining(now), now.remaining(moment));
+    match (words(ahead), words(behind)) {
+        (Some(ahead), _) => format!("in {ahead}"),
+        (None, Some(behind)) => format!("{behind} ago"),
+        (None, None) if ahead.is_zero() => "just now".to_owned(),
+        (None, None) => "in a moment".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_told_by_its_distance() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let at = |seconds: i64| Timestamp::from_millis(now.as_millis() + seconds * 1000);
+        for (seconds, said) in [
+            (0, "just now"),
+            (-59, "just now"),
+            (-60, "1 min ago"),
+            (-7199, "1 h ago"),
+            (-90_000, "1 d ago"),
+            (5, "in a moment"),
+            (3600, "in 1 h"),
+            (30 * 86_400, "in 30 d"),
+        ] {
+            assert_eq!(away(at(seconds), now), said, "{seconds}");
+        }
+        assert_eq!(Moment::of(now, now).text, "2027-01-15 08:00 UTC");
+    }
+}

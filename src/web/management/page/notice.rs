@@ -1,0 +1,34 @@
+//! What was done, told on the page that the browser is sent to. The address holds a word of ours and a
+//! number, and no text that anybody could choose.
+
+use super::fields::Fields;
+
+/// The words and what they say.
+const NOTICES: [(&str, &str); 14] = [
+    ("user-added", "The user was added."),
+    ("user-changed", "The changes were saved."),
+    ("password-set", "The password was set, and the user's sessions were ended."),
+    ("user-disabled", "The user was disabled, and their sessions were ended."),
+    ("user-enabled", "The user was enabled."),
+    ("user-deleted", "The user was deleted, and their sessions were ended."),
+    ("client-added", "The client was added."),
+    ("client-changed", "The changes were saved."),
+    ("client-disabled", "The client was disabled, and its sessions were ended."),
+    ("client-enabled", "The client was enabled."),
+    ("client-deleted", "The client was deleted, and its sessions were ended."),
+    ("session-ended", "The session was ended."),
+    ("session-gone", "The session had ended already."),
+    ("sessions-ended", "sessions were ended."),
+];
+
+/// What the address says was done.
+pub(super) fn of(query: &Fields) -> Option<String> {
+    let (word, text) = NOTICES.iter().find(|(word, _)| *word == query.get("done"))?;
+    if *word != "sessions-ended" {
+        return Some((*text).to_owned());
+    }
+    match query.get("count").parse::<u64>().ok()? {
+        1 => Some("1 session was ended.".to_owned()),
+        count => Some(format!("{count} {text}")),
+    }
+}

@@ -1,0 +1,131 @@
+//! Forms about users: read, and told what is wrong with them.
+
+use super::Failure;
+use super::desk::Desk;
+use super::fields::Fields;
+use super::form::Form;
+use crate::admin::AdminError;
+use crate::domain::{
+    MAX_USERNAME_BYTES, MIN_PASSWORD_CHARS, PasswordHash, Scope, User, check_password,
+    check_username,
+};
+use crate::password::PoolError;
+
+/// The scopes of a user: any, or no more than these.
+const ANY: &str = "any";
+const ONLY: &str = "only";
+
+/// A form for a user who is not there yet.
+pub(super) fn blank() -> Form {
+    of_fields("", ANY, "").with_box("enabled", true).with("password", "").with("again", "")
+}
+
+/// A form that shows a user as it is.
+pub(super) fn of_user(user: &User) -> Form {
+    match &user.scopes {
+        None => of_fields(&user.username, ANY, ""),
+        Some(scopes) => of_fields(&user.username, ONLY, scopes.as_str()),
+    }
+}
+
+/// A form for a new password.
+pub(super) fn of_password() -> Form {
+    Form::default().with("password", "").with("again", "")
+}
+
+/// What was typed. A password is never sent back.
+pub(super) fn typed(fields: &Fields) -> Form {
+    of_fields(fields.get("username"), fields.get("scope_limit"), fields.get("scopes"))
+        .with_box("enabled", fields.is_on("enabled"))
+        .with("password", "")
+        .with("again", "")
+}
+
+fn of_fields(username: &str, limit: &str, scopes: &str) -> Form {
+    let form = Form::default().with("username", username);
+    form.with("scope_limit", if limit == ONLY { ONLY } else { ANY }).with("scopes", scopes)
+}
+
+/// The name and the limits; `None` when something is wrong with them.
+pub(super) fn read(fields: &Fields, form: &mut Form) -> Option<(String, Option<Scope>)> {
+    let username = form.note("username", username(fields.get("username")));
+    let scopes = match fields.get("scope_limit") {
+        ONLY => form.note("scopes", scope(fields.get("scopes"))).map(Some),
+        _ => Some(None),
+    };
+    username.zip(scopes)
+}
+
+fn username(name: &str) -> Result<String, String> {
+    if name.is_empty() {
+        return Err("Enter a name.".to_owned());
+    }
+    if name.len() > MAX_USERNAME_BYTES {
+        return Err(format!(
+            "The name has {} bytes; {MAX_USERNAME_BYTES} are the most.",
+            name.len()
+        ));
+    }
+    let wrong = "A name has no space at either end and no control characters, and is not 24 \
+                 hexadecimal digits, which are an id.";
+    check_username(name).map(|()| name.to_owned()).map_err(|_| wrong.to_owned())
+}
+
+/// Scopes, separated by spaces.
+pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
+    text.parse().map_err(|_| {
+        "Scopes are words of letters, digits and signs, with spaces between them; no quotation \
+         marks, backslashes or letters beyond ASCII."
+    })
+}
+
+/// The password of a form, if nothing is wrong with it.
+pub(super) fn password<'a>(fields: &'a Fields, form: &mut Form) -> Option<&'a str> {
+    let password = fields.get("password");
+    if let Err(error) = check_password(password, MIN_PASSWORD_CHARS) {
+        form.refuse("password", sentence(&error.to_string()));
+        return None;
+    }
+    if password != fields.get("again") {
+        form.refuse("again", "The two passwords differ.");
+        return None;
+    }
+    Some(password)
+}
+
+/// The hash of a password; `None` when it cannot be hashed as it is, which is said beside it.
+pub(super) async fn hash(
+    desk: &Desk,
+    password: &str,
+    form: &mut Form,
+) -> Result<Option<PasswordHash>, Failure> {
+    match desk.hash(password).await {
+        Ok(hash) => Ok(Some(hash)),
+        Err(PoolError::Hash(error)) if error.is_about_the_password() => {
+            form.refuse("password", sentence(&error.to_string()));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the store has against a name goes beside it.
+pub(super) fn refused(error: AdminError, form: &mut Form) -> Result<(), Failure> {
+    match error {
+        AdminError::NameTaken(_) => {
+            form.refuse("username", "There is already a user of this name.");
+        }
+        AdminError::InvalidUsername(error) => {
+            form.refuse("username", sentence(&error.to_string()));
+        }
+        error => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// A message of an error, for people.
+pub(super) fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}

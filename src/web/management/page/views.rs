@@ -1,0 +1,151 @@
+//! What the templates are shown of users, clients and sessions: never a hash, nor the digest of a secret.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::links::encoded;
+use super::moment::Moment;
+use crate::domain::{Client, Session, Timestamp, User, show_duration};
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct UserView {
+    pub(super) id: String,
+    pub(super) username: String,
+    pub(super) enabled: bool,
+    /// `None` puts no limit.
+    pub(super) scopes: Option<Vec<String>>,
+    pub(super) created: Moment,
+    pub(super) changed: Moment,
+    /// The user's page.
+    pub(super) url: String,
+}
+
+impl UserView {
+    pub(super) fn of(user: &User, base: &str, now: Timestamp) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.clone(),
+            enabled: user.enabled,
+            scopes: user.scopes.as_ref().map(|scopes| words(scopes.iter())),
+            created: Moment::of(user.created_at, now),
+            changed: Moment::of(user.updated_at, now),
+            url: format!("{base}/users/{}", user.id),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ClientView {
+    /// As flask-sentinel called it, too.
+    pub(super) client_id: String,
+    pub(super) id: String,
+    pub(super) name: String,
+    /// What to call it where it has no name.
+    pub(super) title: String,
+    pub(super) confidential: bool,
+    pub(super) grants: Vec<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) default_scopes: Vec<String>,
+    /// "" for the server's; so the next two.
+    pub(super) access_token_ttl: String,
+    pub(super) refresh_idle_ttl: String,
+    pub(super) session_ttl: String,
+    pub(super) introspection: bool,
+    pub(super) enabled: bool,
+    pub(super) created: Moment,
+    pub(super) changed: Moment,
+    /// The client's page.
+    pub(super) url: String,
+}
+
+impl ClientView {
+    pub(super) fn of(client: &Client, base: &str, now: Timestamp) -> Self {
+        let id = client.id.to_string();
+        Self {
+            client_id: id.clone(),
+            name: client.name.clone(),
+            title: title(client),
+            confidential: client.is_confidential(),
+            grants: words(client.grants.iter().map(|grant| grant.as_str())),
+            scopes: words(client.scopes.iter()),
+            default_scopes: words(client.default_scopes.iter()),
+            access_token_ttl: ttl(client.access_token_ttl),
+            refresh_idle_ttl: ttl(client.refresh_idle_ttl),
+            session_ttl: ttl(client.session_ttl),
+            introspection: client.introspection,
+            enabled: client.enabled,
+            created: Moment::of(client.created_at, now),
+            changed: Moment::of(client.updated_at, now),
+            url: format!("{base}/clients/{}", encoded(&id)),
+            id,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct SessionView {
+    pub(super) id: String,
+    /// `None` for a client that acts for itself.
+    pub(super) user: Option<Link>,
+    pub(super) client: Link,
+    pub(super) scope: Vec<String>,
+    pub(super) started: Moment,
+    /// When a token of it was last issued.
+    pub(super) used: Moment,
+    /// When its last token is over, unless it is refreshed.
+    pub(super) expires: Moment,
+    pub(super) refreshable: bool,
+    /// Where to post its end to.
+    pub(super) end_url: String,
+}
+
+/// Something with a page of its own.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Link {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) url: String,
+}
+
+impl SessionView {
+    /// `client` is the name of the session's client.
+    pub(super) fn of(session: &Session, client: String, base: &str, now: Timestamp) -> Self {
+        let (id, client_id) = (session.id.to_string(), session.client_id.to_string());
+        let issued = session.access.iter().map(|token| token.issued_at);
+        let refresh = session.refresh.as_ref();
+        let used = issued.chain(refresh.map(|chain| chain.issued_at)).max();
+        Self {
+            user: session.user.as_ref().map(|user| Link {
+                id: user.id.to_string(),
+                title: user.username.clone(),
+                url: format!("{base}/users/{}", user.id),
+            }),
+            client: Link {
+                url: format!("{base}/clients/{}", encoded(&client_id)),
+                title: client,
+                id: client_id,
+            },
+            scope: words(session.scope.iter()),
+            started: Moment::of(session.created_at, now),
+            used: Moment::of(used.unwrap_or(session.created_at), now),
+            expires: Moment::of(session.expires_at(), now),
+            refreshable: refresh.is_some(),
+            end_url: format!("{base}/sessions/{id}/end"),
+            id,
+        }
+    }
+}
+
+/// What to call a client.
+pub(super) fn title(client: &Client) -> String {
+    if client.name.is_empty() { client.id.to_string() } else { client.name.clone() }
+}
+
+fn words<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
+    words.map(str::to_owned).collect()
+}
+
+fn ttl(own: Option<Duration>) -> String {
+    own.map(show_duration).unwrap_or_default()
+}

@@ -1,0 +1,165 @@
+//! Templates: the built-in ones, and the operator's own in place of them.
+//!
+//! A file in `templates.dir` replaces the built-in one of the same name. All are loaded and rendered with
+//! sample data before the first request, and again with [`Templates::reload`]. Not here: what the pages
+//! are about.
+
+mod error;
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tera::{Context, Tera};
+
+pub use error::{TemplateError, TemplateErrors};
+
+use super::errors_page::ErrorsPage;
+use super::management;
+use super::reload::{Reload, ReloadError};
+
+/// A template or a style that is built in, under the name by which a file replaces it.
+macro_rules! built_in {
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../", $folder, "/", $name)))),*]
+    };
+}
+
+/// In the order in which they are listed.
+const TEMPLATES: [(&str, &str); 17] = built_in!("templates":
+    "errors.html",
+    "management.html",
+    "management/client.html",
+    "management/client_delete.html",
+    "management/client_new.html",
+    "management/client_secret.html",
+    "management/client_secret_new.html",
+    "management/clients.html",
+    "management/layout.html",
+    "management/message.html",
+    "management/parts.html",
+    "management/sessions.html",
+    "management/sessions_end.html",
+    "management/user.html",
+    "management/user_delete.html",
+    "management/user_new.html",
+    "management/users.html",
+);
+
+/// Styles, for pages that link or hold them.
+const STYLES: [(&str, &str); 2] = built_in!("static": "errors.css", "management.css");
+
+/// The templates of a server.
+#[derive(Debug)]
+pub struct Templates {
+    dir: Option<PathBuf>,
+    current: RwLock<Arc<Set>>,
+}
+
+/// What a check has found in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// How many templates and styles there are.
+    pub count: usize,
+    /// Those that come from the operator's folder, by name.
+    pub own: Vec<String>,
+}
+
+impl Templates {
+    /// Loads and checks all of them. `dir` is the folder of the operator's own.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn load(dir: Option<PathBuf>) -> Result<Self, TemplateErrors> {
+        let current = RwLock::new(Arc::new(Set::load(dir.as_deref())?));
+        Ok(Self { dir, current })
+    }
+
+    /// Loads them anew. Those of before stay in use if something is wrong.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn reload(&self) -> Result<(), TemplateErrors> {
+        let new = Arc::new(Set::load(self.dir.as_deref())?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    /// What there is, all of it in order.
+    pub fn checked(&self) -> Checked {
+        let set = self.current();
+        let count = TEMPLATES.len() + STYLES.len();
+        Checked { count, own: set.own.clone() }
+    }
+
+    /// Those that are in use.
+    pub(super) fn current(&self) -> Arc<Set> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Reload for Templates {
+    fn what(&self) -> &'static str {
+        "the templates"
+    }
+
+    fn reload(&self) -> Result<(), ReloadError> {
+        Ok(Self::reload(self)?)
+    }
+}
+
+/// Templates that go together.
+#[derive(Debug)]
+pub(super) struct Set {
+    tera: Tera,
+    /// Without the operator's own, if there are any.
+    built_in: Option<Tera>,
+    own: Vec<String>,
+    pub(super) errors_page: ErrorsPage,
+    pub(super) assets: management::Assets,
+}
+
+impl Set {
+    fn load(dir: Option<&Path>) -> Result<Self, TemplateErrors> {
+        let failed = |error: &tera::Error| TemplateErrors(TemplateError::all(error, dir));
+        let mut tera = Tera::new();
+        tera.add_raw_templates(TEMPLATES).map_err(|error| failed(&error))?;
+        let files = dir.map(files::read).transpose()?.unwrap_or_default();
+        let own: Vec<String> = files.keys().cloned().collect();
+        let built_in = (!own.is_empty()).then(|| tera.clone());
+        let pages = files.iter().filter(|(name, _)| name.ends_with(".html"));
+        tera.add_raw_templates(pages).map_err(|error| failed(&error))?;
+        let style = |name: &str| {
+            let built_in = STYLES.iter().find(|(known, _)| *known == name);
+            let text = files.get(name).map(String::as_str);
+            text.or_else(|| built_in.map(|(_, text)| *text)).unwrap_or_default().to_owned()
+        };
+        let assets = management::Assets::new(style("management.css"));
+        let errors_page = ErrorsPage::render(&tera, &style("errors.css"));
+        let errors_page = errors_page.map_err(|error| failed(&error))?;
+        let set = Self { tera, built_in, own, errors_page, assets };
+        let wrong = set.check();
+        let wrong: Vec<_> = wrong.iter().flat_map(|error| TemplateError::all(error, dir)).collect();
+        if wrong.is_empty() { Ok(set) } else { Err(TemplateErrors(wrong)) }
+    }
+
+    /// Renders every page with sample data; what goes wrong.
+    fn check(&self) -> Vec<tera::Error> {
+        let pages = management::samples(&self.assets).into_iter();
+        let failed = |(name, context): (&str, tera::TeraResult<Context>)| {
+            context.and_then(|context| self.tera.render(name, &context)).err()
+        };
+        pages.filter_map(failed).collect()
+    }
+
+    /// The page. Sample data cannot show everything: if the operator's own template fails after all,
+    /// that is logged, and the built-in one takes its place.
+    pub(super) fn render(&self, name: &str, context: &Context) -> tera::TeraResult<String> {
+        let Some(built_in) = &self.built_in else { return self.tera.render(name, context) };
+        self.tera.render(name, context).or_else(|error| {
+            let error = TemplateError::of(&error, None);
+            tracing::error!("a template of your own fails, and the built-in one is shown: {error}");
+            built_in.render(name, context)
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! The operator's own files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::{STYLES, TemplateError, TemplateErrors};
+
+/// Nobody nests templates deeper, and a link to a folder above must not go on for ever.
+const DEPTH: usize = 4;
+
+/// All templates in a folder, and the styles that are known, by their names below it. Other files are
+/// left alone.
+pub(super) fn read(dir: &Path) -> Result<BTreeMap<String, String>, TemplateErrors> {
+    let mut found = BTreeMap::new();
+    let mut wrong = Vec::new();
+    collect(dir, "", DEPTH, &mut found, &mut wrong);
+    if wrong.is_empty() { Ok(found) } else { Err(TemplateErrors(wrong)) }
+}
+
+fn collect(
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    found: &mut BTreeMap<String, String>,
+    wrong: &mut Vec<TemplateError>,
+) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return wrong.push(TemplateError::of_file(folder, error)),
+    };
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return wrong.push(TemplateError::of_file(folder, error)),
+        };
+        let path = entry.path();
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let name = format!("{prefix}{name}");
+        if path.is_dir() {
+            if depth > 0 {
+                collect(&path, &format!("{name}/"), depth - 1, found, wrong);
+            }
+            continue;
+        }
+        if !name.ends_with(".html") && !STYLES.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        match fs::read_to_string(&path) {
+            Ok(text) => drop(found.insert(name, text)),
+            Err(error) => wrong.push(TemplateError::of_file(&path, error)),
+        }
+    }
+}

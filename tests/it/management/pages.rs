@@ -1,0 +1,229 @@
+//! What the pages show, and what they do not.
+
+use super::{managed, page};
+use crate::helpers::{App, send};
+
+const NASTY: [&str; 5] = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' autofocus onfocus='alert(1)",
+    "{{ 7 * 7 }}{% raw %}&amp;",
+    "evil\u{202e}gnp.exe",
+];
+
+/// Every page that there is to see.
+async fn addresses(app: &App) -> Vec<String> {
+    let (user, client) = (app.user.id, &app.backend.id);
+    app.login().await;
+    vec![
+        String::new(),
+        "/".to_owned(),
+        "/users".to_owned(),
+        "/users/new".to_owned(),
+        format!("/users/{user}"),
+        format!("/users/{user}/delete"),
+        "/clients".to_owned(),
+        "/clients/new".to_owned(),
+        format!("/clients/{client}"),
+        format!("/clients/{client}/secret"),
+        format!("/clients/{client}/delete"),
+        "/sessions".to_owned(),
+        format!("/sessions?user={user}"),
+        "/sessions/end".to_owned(),
+        format!("/sessions/end?user={user}&client={client}"),
+    ]
+}
+
+#[tokio::test]
+async fn every_page_is_html_with_no_script_and_nothing_from_elsewhere() {
+    let app = managed().spawn().await;
+    for address in addresses(&app).await {
+        let answer = send(app.operate("GET", &address)).await;
+        assert_eq!(answer.status, 200, "{address}");
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let html = &answer.text;
+        for forbidden in
+            ["<script", "style=", "<style", " onclick", "http://", "https://", "$argon2"]
+        {
+            assert!(!html.contains(forbidden), "{forbidden} in {address}");
+        }
+        for needed in
+            ["<html lang=\"en\">", "<h1>", "class=\"skip\"", "<title>", "name=\"viewport\""]
+        {
+            assert!(html.contains(needed), "no {needed} in {address}");
+        }
+        // Every field has a label.
+        for field in html.split("<input ").skip(1).map(|rest| rest.split('>').next().unwrap()) {
+            let hidden = field.contains("type=\"hidden\"") || field.contains("aria-hidden");
+            let id = field.split(" id=\"").nth(1).or(field.strip_prefix("id=\""));
+            let id = id.map(|rest| rest.split('"').next().unwrap());
+            let labelled = id.is_some_and(|id| html.contains(&format!("<label for=\"{id}\"")));
+            assert!(hidden || labelled, "{field} in {address}");
+        }
+        let head = send(app.operate("HEAD", &address)).await;
+        assert_eq!((head.status, head.text.as_str()), (200, ""), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn the_style_and_the_icon_may_be_kept_and_are_closed_to_others() {
+    let app = managed().spawn().await;
+    let html = page(&app, "").await;
+    let links = html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let assets: Vec<_> = links.filter(|link| link.contains("/assets/")).collect();
+    assert_eq!(assets.len(), 2, "{assets:?}");
+    for (asset, media_type) in assets.into_iter().zip(["text/css; charset=utf-8", "image/svg+xml"])
+    {
+        assert_eq!(send(app.request("GET", asset)).await.status, 401);
+        let path = asset.strip_prefix("/oauth/management").unwrap();
+        let answer = send(app.operate("GET", path)).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(media_type)));
+        assert!(answer.header("cache-control").unwrap().contains("immutable"));
+        assert!(answer.header("content-security-policy").is_some());
+    }
+    assert_eq!(send(app.operate("GET", "/assets/management-0.css")).await.status, 404);
+}
+
+#[tokio::test]
+async fn what_anybody_typed_is_shown_as_text() {
+    let app = managed().spawn().await;
+    for name in NASTY {
+        let form = [
+            ("username", name),
+            ("scope_limit", "any"),
+            ("password", "long enough"),
+            ("again", "long enough"),
+            ("enabled", "on"),
+        ];
+        let added = send(app.operate("POST", "/users").form(&form)).await;
+        assert_eq!(added.status, 303, "{name}: {added:?}");
+        let form = [("name", name), ("kind", "public"), ("grant_password", "on")];
+        let added = send(app.operate("POST", "/clients").form(&form)).await;
+        assert_eq!(added.status, 303, "{name}: {added:?}");
+        let client = added.header("location").unwrap().split(['/', '?']).nth(4).unwrap().to_owned();
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", client.as_str()),
+            ("username", name),
+            ("password", "long enough"),
+        ];
+        assert_eq!(app.post("/oauth/token", &form).await.status, 200);
+    }
+    let users = app.admin.users(&sentinel::store::Page::first(100)).await.unwrap();
+    let mut addresses = vec!["/users".to_owned(), "/clients".to_owned(), "/sessions".to_owned()];
+    for user in &users {
+        addresses.push(format!("/users/{}", user.id));
+        addresses.push(format!("/users/{}/delete", user.id));
+    }
+    let query = |name: &str| name.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    for name in NASTY {
+        for path in [
+            "/users?q",
+            "/clients?q",
+            "/sessions?user",
+            "/sessions?client",
+            "/?done",
+            "/users?after",
+        ] {
+            addresses.push(format!("{path}={}", query(name)));
+        }
+    }
+    for address in addresses {
+        let html = page(&app, &address).await;
+        for raw in ["<script", "<img src=x", "' autofocus", " onerror=alert(1)>", "49{"] {
+            assert!(!html.contains(raw), "{raw} in {address}");
+        }
+        // A name that turns the direction of what follows is shut in.
+        let turned = html.matches('\u{202e}').count();
+        let shut_in = html.matches("<bdi>evil\u{202e}gnp.exe</bdi>").count();
+        let in_values = html.matches("\"evil\u{202e}gnp.exe\"").count();
+        let in_titles = html.matches("<title>evil\u{202e}gnp.exe").count();
+        assert_eq!(turned, shut_in + in_values + in_titles, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_counts_and_tells_how_it_goes() {
+    let app = managed().spawn().await;
+    app.login().await;
+    app.login().await;
+    app.login_with_password("alice", "wrong").await;
+    let html = page(&app, "").await;
+    for shown in [
+        "<span class=\"label\">Users</span><strong>1</strong>",
+        "<span class=\"label\">Clients</span><strong>2</strong>",
+        "<span class=\"label\">Live sessions</span><strong>2</strong>",
+        "Store answers",
+        "No Redis",
+        "2 logins",
+        "1 failures",
+    ] {
+        assert!(html.contains(shown), "no {shown} in {html}");
+    }
+    // A day later the process has seen none in 24 hours, and the sessions have a refresh token left.
+    app.advance(25 * 3600);
+    let html = page(&app, "").await;
+    assert!(html.contains("0 logins") && html.contains("Live sessions</span><strong>2<"), "{html}");
+    app.advance(31 * 24 * 3600);
+    assert!(page(&app, "").await.contains("Live sessions</span><strong>0<"));
+}
+
+#[tokio::test]
+async fn a_list_goes_on_behind_what_was_shown() {
+    let app = managed().spawn().await;
+    for number in 0..60 {
+        let client =
+            sentinel::admin::NewClient { name: format!("n-{number:02}"), ..Default::default() };
+        app.admin.add_client(client).await.unwrap();
+        app.login().await;
+    }
+    for list in ["/clients?q=n-", "/sessions", "/sessions?user=alice"] {
+        let mut seen = 0;
+        let mut address = Some(list.to_owned());
+        let mut pages = 0;
+        while let Some(current) = address {
+            let html = page(&app, &current).await;
+            seen += html.matches("<td data-label=\"Scopes\">").count();
+            pages += 1;
+            address = html.split(" href=\"/oauth/management").find_map(|rest| {
+                let (link, tail) = rest.split_once('"').unwrap();
+                tail.starts_with(" rel=\"next\"").then(|| link.replace("&amp;", "&"))
+            });
+            assert!(pages < 5, "{list}");
+        }
+        assert_eq!((seen, pages), (60, 2), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_wrong_methods_are_told_as_pages() {
+    let app = managed().spawn().await;
+    for address in [
+        "/nothing",
+        "/users/",
+        "/users/x",
+        "/users/0123456789abcdef01234567",
+        "/clients/x",
+        "/users/x/delete",
+        "/sessions/end?user=nobody",
+    ] {
+        let answer = send(app.operate("GET", address)).await;
+        assert_eq!(answer.status, 404, "{address}");
+        assert!(answer.text.contains("<h1>Not Found</h1>"), "{address}");
+    }
+    // A public client has no secret.
+    let secret = format!("/clients/{}/secret", app.client.id);
+    assert_eq!(send(app.operate("GET", &secret)).await.status, 404);
+    assert_eq!(send(app.operate("POST", &secret).form(&[("x", "y")])).await.status, 404);
+    let user = format!("/users/{}", app.user.id);
+    for (method, address, allowed) in [
+        ("GET", format!("{user}/disable"), "POST"),
+        ("POST", "/users/new".to_owned(), "GET, HEAD"),
+        ("DELETE", user, "GET, HEAD, POST"),
+        ("PUT", "/clients".to_owned(), "GET, HEAD, POST"),
+    ] {
+        let answer = send(app.operate(method, &address)).await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(allowed)), "{address}");
+    }
+}

@@ -1,0 +1,297 @@
+//! Every task, as a browser posts it, and every mistake.
+
+use super::{managed, page, post, redirected};
+use crate::helpers::{App, PASSWORD, send};
+
+const NEW_USER: [(&str, &str); 5] = [
+    ("username", "zoe"),
+    ("scope_limit", "any"),
+    ("password", "long enough"),
+    ("again", "long enough"),
+    ("enabled", "on"),
+];
+
+/// What is different in a form, the field that is wrong then, and a part of what is said.
+type Mistake<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
+/// The form with some of it different.
+fn with<'a>(
+    form: &[(&'a str, &'a str)],
+    changes: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let kept = form.iter().filter(|(name, _)| !changes.iter().any(|(other, _)| other == name));
+    kept.chain(changes).copied().collect()
+}
+
+async fn can_log_in(app: &App, username: &str, password: &str) -> bool {
+    app.login_with_password(username, password).await.status == 200
+}
+
+#[tokio::test]
+async fn a_user_is_added_changed_and_deleted() {
+    let app = managed().spawn().await;
+    let shown = redirected(&app, "/users", &NEW_USER).await;
+    assert!(page(&app, &shown).await.contains("The user was added."));
+    assert!(can_log_in(&app, "zoe", "long enough").await);
+    let user = shown.split('?').next().unwrap().to_owned();
+
+    let change = [("username", "Zoë"), ("scope_limit", "only"), ("scopes", "read")];
+    let shown = redirected(&app, &user, &change).await;
+    assert!(page(&app, &shown).await.contains("The changes were saved."));
+    let stored = app.admin.user("Zoë").await.unwrap();
+    assert_eq!(stored.scopes.unwrap().as_str(), "read");
+    assert!(stored.enabled);
+
+    let password = [("password", "another one"), ("again", "another one")];
+    redirected(&app, &format!("{user}/password"), &password).await;
+    assert!(!can_log_in(&app, "Zoë", "long enough").await);
+    assert!(app.login_as("Zoë", "another one", &[("scope", "read")]).await.status == 200);
+
+    redirected(&app, &format!("{user}/disable"), &[]).await;
+    assert!(page(&app, &user).await.contains(">disabled<"));
+    assert!(!can_log_in(&app, "Zoë", "another one").await);
+    redirected(&app, &format!("{user}/enable"), &[]).await;
+    assert!(app.login_as("Zoë", "another one", &[("scope", "read")]).await.status == 200);
+
+    assert!(page(&app, &format!("{user}/delete")).await.contains("cannot be undone"));
+    let shown = redirected(&app, &format!("{user}/delete"), &[]).await;
+    assert!(page(&app, &shown).await.contains("The user was deleted"));
+    assert_eq!(send(app.operate("GET", &user)).await.status, 404);
+}
+
+#[tokio::test]
+async fn users_are_found_by_what_their_names_begin_with() {
+    let app = managed().spawn().await;
+    redirected(&app, "/users", &NEW_USER).await;
+    let html = page(&app, "/users?q=al").await;
+    assert!(html.contains(">alice<") && !html.contains(">zoe<"));
+    assert!(page(&app, "/users?q=AL").await.contains("No user’s name begins like this"));
+}
+
+#[tokio::test]
+async fn mistakes_in_a_user_are_told_beside_the_field_and_the_password_is_not_sent_back() {
+    let app = managed().spawn().await;
+    let long = "n".repeat(10_000);
+    let wide = "\u{1f511}".repeat(10_000);
+    let mistakes: [Mistake<'_>; 11] = [
+        (&[("username", "")], "username", "Enter a name."),
+        (&[("username", "alice")], "username", "There is already a user of this name."),
+        (&[("username", " zoe")], "username", "no space at either end"),
+        (&[("username", "z\u{7}e")], "username", "control characters"),
+        (&[("username", &long)], "username", "The name has 10000 bytes"),
+        (&[("username", &wide)], "username", "The name has 40000 bytes"),
+        (&[("password", "")], "password", "The password is empty."),
+        (&[("password", "sh\u{f6}rt")], "password", "at least 8 characters"),
+        (&[("password", "long\nenough")], "password", "control character"),
+        (&[("again", "long enough?")], "again", "The two passwords differ."),
+        (&[("scope_limit", "only"), ("scopes", "a\"b")], "scopes", "Scopes are words"),
+    ];
+    for (changes, field, message) in mistakes {
+        let answer = post(&app, "/users", &with(&NEW_USER, changes)).await;
+        assert_eq!(answer.status, 422, "{message}");
+        let error = answer.text.split(&format!("id=\"{field}-error\">")).nth(1);
+        let error = error.unwrap_or_else(|| panic!("no error at {field} for {message}"));
+        assert!(error.split('<').next().unwrap().contains(message), "{message}");
+        assert!(!answer.text.contains("long enough"), "{message}");
+        assert!(answer.text.contains("aria-invalid"), "{message}");
+        let typed = with(&NEW_USER, changes)[0].1;
+        if field != "username" {
+            assert!(
+                answer.text.contains(&format!("name=\"username\" value=\"{typed}\"")),
+                "{message}"
+            );
+        }
+    }
+    assert_eq!(app.admin.users(&sentinel::store::Page::first(10)).await.unwrap().len(), 1);
+
+    let user = format!("/users/{}", app.user.id);
+    redirected(&app, "/users", &NEW_USER).await;
+    let taken = post(&app, &user, &[("username", "zoe"), ("scope_limit", "any")]).await;
+    assert_eq!(taken.status, 422);
+    assert!(taken.text.contains("There is already a user of this name."));
+    let weak = post(&app, &format!("{user}/password"), &[("password", "x"), ("again", "x")]).await;
+    assert_eq!(weak.status, 422);
+    assert!(can_log_in(&app, "alice", PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_password_too_long_for_bcrypt_is_told_beside_the_field() {
+    let app = managed().set("password.scheme", "bcrypt").set("password.bcrypt_cost", "4");
+    let app = app.spawn().await;
+    let long = "p".repeat(73);
+    let answer =
+        post(&app, "/users", &with(&NEW_USER, &[("password", &long), ("again", &long)])).await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.text.contains("at most 72 bytes") && !answer.text.contains(&long));
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_forms_are_refused_as_pages() {
+    let app = managed().spawn().await;
+    let post = |media_type: &str, body: Vec<u8>| {
+        send(app.operate("POST", "/users").header("content-type", media_type).body(body))
+    };
+    let form = "application/x-www-form-urlencoded";
+    let username = |length: usize| format!("username={}", "a".repeat(length)).into_bytes();
+    for (answer, status) in [
+        (post("application/json", b"{}".to_vec()).await, 400),
+        (post(form, b"username=%ff".to_vec()).await, 400),
+        (post(form, username(300_000)).await, 413),
+        (post(form, username(200_000)).await, 422),
+        (post(form, Vec::new()).await, 422),
+    ] {
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(answer.text.contains("<h1>"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_public_client_is_added_changed_and_deleted() {
+    let app = managed().spawn().await;
+    let form = [
+        ("name", "Shop"),
+        ("kind", "public"),
+        ("grant_password", "on"),
+        ("scopes", "read write"),
+        ("default_scopes", "read"),
+        ("access_token_ttl", "15m"),
+    ];
+    let shown = redirected(&app, "/clients", &form).await;
+    let html = page(&app, &shown).await;
+    assert!(html.contains("The client was added.") && html.contains("value=\"15m\""));
+    let client = shown.split('?').next().unwrap().to_owned();
+    let id = client.strip_prefix("/clients/").unwrap();
+    let stored = app.admin.client(id).await.unwrap();
+    assert_eq!((stored.scopes.as_str(), stored.default_scopes.as_str()), ("read write", "read"));
+    assert_eq!(stored.access_token_ttl, Some(std::time::Duration::from_secs(900)));
+
+    let form = [
+        ("name", "Shop 2"),
+        ("grant_password", "on"),
+        ("grant_refresh_token", "on"),
+        ("scopes", "read"),
+    ];
+    redirected(&app, &client, &form).await;
+    let stored = app.admin.client(id).await.unwrap();
+    assert_eq!((stored.name.as_str(), stored.grants.len()), ("Shop 2", 2));
+    assert_eq!((stored.access_token_ttl, stored.default_scopes.as_str()), (None, ""));
+
+    redirected(&app, &format!("{client}/disable"), &[]).await;
+    assert!(!app.admin.client(id).await.unwrap().enabled);
+    redirected(&app, &format!("{client}/enable"), &[]).await;
+    assert!(app.admin.client(id).await.unwrap().enabled);
+    assert!(page(&app, "/clients?q=Shop").await.contains(">Shop 2<"));
+    let shown = redirected(&app, &format!("{client}/delete"), &[]).await;
+    assert!(page(&app, &shown).await.contains("The client was deleted"));
+    assert!(app.admin.client(id).await.is_err());
+}
+
+#[tokio::test]
+async fn a_secret_is_shown_once_in_the_answer_and_works() {
+    let app = managed().spawn().await;
+    let form = [
+        ("name", "API"),
+        ("kind", "confidential"),
+        ("grant_client_credentials", "on"),
+        ("introspection", "on"),
+    ];
+    let answer = post(&app, "/clients", &form).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
+    let of = |html: &str, id: &str| {
+        let rest = html.split(&format!("id=\"{id}\">")).nth(1).unwrap().to_owned();
+        rest.split('<').next().unwrap().to_owned()
+    };
+    let (id, old) = (of(&answer.text, "client-id"), of(&answer.text, "client-secret"));
+    assert!(old.starts_with("sns_"));
+    let authenticated = async |secret: &str| {
+        let request = app.request("POST", "/oauth/introspect").form(&[("token", "x")]);
+        send(request.basic_auth(&id, Some(secret))).await.status == 200
+    };
+    assert!(authenticated(&old).await);
+    assert!(!page(&app, &format!("/clients/{id}")).await.contains("sns_"));
+
+    assert!(page(&app, &format!("/clients/{id}/secret")).await.contains("worth nothing"));
+    assert!(authenticated(&old).await);
+    let answer = post(&app, &format!("/clients/{id}/secret"), &[]).await;
+    assert_eq!((answer.status, answer.header("location")), (200, None));
+    let new = of(&answer.text, "client-secret");
+    assert!(authenticated(&new).await && !authenticated(&old).await);
+}
+
+#[tokio::test]
+async fn mistakes_in_a_client_are_told_beside_the_field() {
+    let app = managed().spawn().await;
+    let form = [("name", "App"), ("kind", "public"), ("grant_password", "on"), ("scopes", "read")];
+    let long = "n".repeat(10_000);
+    let mistakes: [Mistake<'_>; 9] = [
+        (&[("name", &long)], "name", "The name has 10000 bytes"),
+        (&[("name", "a\tb")], "name", "control characters"),
+        (&[("grant_password", "")], "grants", "Choose at least one grant."),
+        (&[("grant_client_credentials", "on")], "grants", "confidential clients"),
+        (&[("introspection", "on")], "introspection", "Only a confidential client"),
+        (&[("scopes", "caf\u{e9}")], "scopes", "Scopes are words"),
+        (&[("default_scopes", "a\\b")], "default_scopes", "Scopes are words"),
+        (&[("access_token_ttl", "soon")], "access_token_ttl", "Enter a duration"),
+        (&[("session_ttl", "0")], "session_ttl", "Enter a duration"),
+    ];
+    for (changes, field, message) in mistakes {
+        let answer = post(&app, "/clients", &with(&form, changes)).await;
+        assert_eq!(answer.status, 422, "{message}");
+        let error = answer.text.split(&format!("id=\"{field}-error\">")).nth(1);
+        let error = error.unwrap_or_else(|| panic!("no error at {field} for {message}"));
+        assert!(error.split('<').next().unwrap().contains(message), "{message}");
+    }
+    // The same on a client that is there; what it has stays.
+    let client = format!("/clients/{}", app.client.id);
+    let answer = post(&app, &client, &[("name", "x"), ("grant_client_credentials", "on")]).await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(app.admin.client(app.client.id.as_str()).await.unwrap(), app.client);
+}
+
+#[tokio::test]
+async fn sessions_are_filtered_and_ended_one_by_one_and_all_at_once() {
+    let app = managed().spawn().await;
+    redirected(&app, "/users", &NEW_USER).await;
+    let (mut alices, zoes) = (Vec::new(), app.login_with_password("zoe", "long enough").await);
+    for _ in 0..3 {
+        alices.push(app.login().await.access_token());
+    }
+    let html = page(&app, "/sessions?user=alice").await;
+    assert_eq!(html.matches("/end\">").count(), 3);
+    let end =
+        html.split("action=\"/oauth/management").find(|rest| rest.contains("/end\">")).unwrap();
+    let end = end.split('"').next().unwrap();
+    let shown = redirected(&app, end, &[("user", "alice")]).await;
+    assert_eq!(shown, "/sessions?user=alice&done=session-ended");
+    assert_eq!(page(&app, &shown).await.matches("/end\">").count(), 2);
+    // Twice is once.
+    let shown = redirected(&app, end, &[("from", &app.user.id.to_string())]).await;
+    assert_eq!(shown, format!("/users/{}?done=session-gone", app.user.id));
+
+    let both = [("user", "alice"), ("client", app.client.id.as_str())];
+    let shown = redirected(&app, "/sessions/end", &both).await;
+    assert!(page(&app, &shown).await.contains("2 sessions were ended."));
+    for token in &alices {
+        assert!(!app.is_active(token).await);
+    }
+    assert!(app.is_active(&zoes.access_token()).await);
+    // Somebody who is not there is not everybody.
+    assert_eq!(post(&app, "/sessions/end", &[("user", "nobody")]).await.status, 404);
+    assert!(app.is_active(&zoes.access_token()).await);
+    redirected(&app, "/sessions/end", &[("user", "")]).await;
+    assert!(!app.is_active(&zoes.access_token()).await);
+    assert!(page(&app, "/sessions").await.contains("Nobody is logged in."));
+    assert!(page(&app, "/sessions?user=nobody").await.contains("There is no such user."));
+}
+
+#[tokio::test]
+async fn a_client_whose_name_no_form_would_take_can_still_be_changed() {
+    let app = managed().spawn().await;
+    let name = "n".repeat(300);
+    let new = sentinel::admin::NewClient { name: name.clone(), ..Default::default() };
+    let (client, _) = app.admin.add_client(new).await.unwrap();
+    let form = [("name", name.as_str()), ("grant_password", "on"), ("scopes", "read")];
+    redirected(&app, &format!("/clients/{}", client.id), &form).await;
+    let stored = app.admin.client(client.id.as_str()).await.unwrap();
+    assert_eq!((stored.name, stored.scopes.as_str()), (name, "read"));
+}

@@ -1,0 +1,155 @@
+//! The operator's own templates.
+
+use std::path::Path;
+
+use super::{managed, page, post, redirected};
+use crate::helpers::{AppBuilder, sentinel};
+
+/// As an operator wrote it for flask-sentinel.
+const FLASK_SENTINEL: &str = r#"<!DOCTYPE html>
+<html><head><title>Our users</title></head><body>
+{% for user in users %}<li class="user">{{ user.username }}</li>{% endfor %}
+{% for client in clients %}<li class="client">{{ client.client_id }}</li>{% endfor %}
+<form action="" method="post"><input name="username"><input name="password" type="password">
+<input type="submit" name="submit" value="Add User"><input type="submit" name="submit" value="Add Client"></form>
+</body></html>"#;
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn with_folder(folder: &tempfile::TempDir) -> AppBuilder {
+    managed().set("templates.dir", folder.path().to_str().unwrap())
+}
+
+/// `sentinel templates check` on a folder: exit code, standard output, standard error.
+fn check(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+    let setting = format!("templates.dir={}", folder.display());
+    let output = sentinel(folder)
+        .args(["templates", "check", "--set", &setting])
+        .args(more)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn a_page_of_flask_sentinel_goes_on_working() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "management.html", FLASK_SENTINEL);
+    let app = with_folder(&folder).spawn().await;
+    let html = page(&app, "").await;
+    assert!(
+        html.contains("<title>Our users</title>") && html.contains("<li class=\"user\">alice</li>")
+    );
+    assert!(html.contains(app.client.id.as_str()));
+    let user = [("username", "<zoe>"), ("password", "long enough"), ("submit", "Add User")];
+    assert_eq!(redirected(&app, "", &user).await, "?done=user-added");
+    assert!(page(&app, "").await.contains("<li class=\"user\">&lt;zoe&gt;</li>"));
+    assert_eq!(app.login_with_password("<zoe>", "long enough").await.status, 200);
+    redirected(&app, "", &[("submit", "Add Client")]).await;
+    assert_eq!(page(&app, "").await.matches("class=\"client\"").count(), 3);
+    for wrong in [("username", "alice"), ("username", ""), ("password", "short")] {
+        let mut form: Vec<_> = user.into_iter().filter(|(name, _)| *name != wrong.0).collect();
+        form.push(wrong);
+        assert_eq!(post(&app, "", &form).await.status, 422, "{wrong:?}");
+    }
+    assert_eq!(post(&app, "", &[("submit", "Drop")]).await.status, 400);
+    // The other pages are as they were.
+    assert!(page(&app, "/users").await.contains("<title>Users – Sentinel</title>"));
+}
+
+#[tokio::test]
+async fn styles_and_the_page_of_errors_are_replaced_too() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "management.css", "body { color: teal }");
+    write(folder.path(), "errors.html", "{{ entries | length }} codes of ours");
+    write(
+        folder.path(),
+        "management/layout.html",
+        "{% block title %}{% endblock %}<main>{% block content %}{% endblock %} ours</main>\n",
+    );
+    write(folder.path(), "notes.txt", "{{ not a template");
+    let app = with_folder(&folder).spawn().await;
+    assert!(page(&app, "/users").await.ends_with("ours</main>\n"));
+    let errors = crate::helpers::send(app.request("GET", "/oauth/errors")).await;
+    assert_eq!(errors.text.trim_end(), "9 codes of ours");
+}
+
+#[test]
+fn all_that_is_built_in_is_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, output, errors) = check(folder.path(), &[]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(output.contains("19 templates and styles are in order"), "{output}");
+    let (_, output, _) = check(folder.path(), &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(report, serde_json::json!({ "ok": true, "count": 19, "own": [], "errors": [] }));
+}
+
+#[test]
+fn a_mistake_is_told_with_its_file_and_line() {
+    for (name, text, line, message) in [
+        ("management.html", "<p>\n{% if %}\n</p>", 2, ""),
+        ("management.html", "a\nb\n{{ cuonts.users }}\n", 3, "cuonts"),
+        (
+            "management/users.html",
+            "{% for user in users %}\n\n\n{{ user.hash }}{% endfor %}",
+            4,
+            "hash",
+        ),
+        ("management/user.html", "\n{{ user.username | shout }}", 2, "shout"),
+        ("errors.html", "\n\n{{ nothing }}", 3, "nothing"),
+        ("management/parts.html", "{% component nav_link() %}\n{{ x }}{% endcomponent %}", 0, ""),
+        ("management/clients.html", "{% extends \"nowhere.html\" %}", 0, "nowhere.html"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), name, text);
+        let (code, output, errors) = check(folder.path(), &["--json"]);
+        assert_eq!(code, Some(78), "{name}: {errors}");
+        let report: serde_json::Value = serde_json::from_str(&output).unwrap();
+        assert_eq!(report["ok"], false);
+        let error = &report["errors"][0];
+        assert!(error["message"].as_str().unwrap().contains(message), "{report}");
+        if line > 0 {
+            let file = folder.path().join(name).display().to_string();
+            assert_eq!(
+                (error["file"].as_str(), error["line"].as_u64()),
+                (Some(&*file), Some(line))
+            );
+            assert!(errors.contains(&format!("{file}:{line}:")), "{errors}");
+        }
+        // The server does not start with it, either.
+        let setting = format!("templates.dir={}", folder.path().display());
+        let serve = sentinel(folder.path()).args(["serve", "--set", &setting]).output().unwrap();
+        assert_eq!(serve.status.code(), Some(78), "{serve:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = sentinel(folder.path())
+        .args(["templates", "check", "--set", "templates.dir=nowhere"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"));
+}
+
+#[test]
+fn templates_are_loaded_anew_while_they_are_used_unless_they_are_wrong() {
+    use sentinel::web::templates::Templates;
+    let folder = tempfile::tempdir().unwrap();
+    let templates = Templates::load(Some(folder.path().to_owned())).unwrap();
+    assert!(templates.checked().own.is_empty());
+    write(folder.path(), "management.html", "ours");
+    templates.reload().unwrap();
+    assert_eq!(templates.checked().own, ["management.html"]);
+    write(folder.path(), "management.html", "{{ nothing }}");
+    assert!(templates.reload().unwrap_err().to_string().contains("management.html:1:"));
+    assert_eq!(templates.checked().own, ["management.html"]);
+}
