@@ -22,6 +22,7 @@ use crate::oauth::Provider;
 use crate::password::{self, PasswordPool};
 use crate::settings::Settings;
 use crate::store::{StoreError, Stores, connect};
+use crate::web::management::Management;
 use crate::web::{Web, tls};
 use purge::Purge;
 
@@ -75,12 +76,19 @@ impl Application {
         let passwords = &settings.password;
         let pool =
             PasswordPool::start(password_policy(passwords), passwords.workers, passwords.queue)?;
-        let provider =
-            Provider::new(stores.clone(), pool, Arc::clone(&clock), policy::oauth_policy(settings));
-        let web = Web::new(provider, policy::web_policy(settings))?;
+        let provider = Provider::new(
+            stores.clone(),
+            pool.clone(),
+            Arc::clone(&clock),
+            policy::oauth_policy(settings),
+        );
+        let admin = Admin::new(stores.clone(), Arc::clone(&clock));
+        let management = policy::management_policy(settings)
+            .map(|policy| Management::new(policy, admin.clone(), pool));
+        let web = Web::new(provider, management, policy::web_policy(settings))?;
         let (server, addresses) = listener::listen(settings, web)?;
         let purge = Purge::start(&stores, &clock);
-        Ok(Self { server, addresses, admin: Admin::new(stores, clock), purge })
+        Ok(Self { server, addresses, admin, purge })
     }
 
     /// The TCP addresses that are listened on, with the ports that the system chose for port 0.

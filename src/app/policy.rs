@@ -4,6 +4,7 @@ use crate::domain::{Grant, Lifetimes};
 use crate::oauth::Policy;
 use crate::password;
 use crate::settings::{self, Settings};
+use crate::web::management::{ManagementPolicy, Operator};
 use crate::web::{Routes, WebPolicy};
 
 /// The hashing policy that the settings ask for.
@@ -69,4 +70,12 @@ pub(super) fn web_policy(settings: &Settings) -> WebPolicy {
         trusted_proxies: server.trusted_proxies.clone(),
         flask_sentinel_status: settings.compat.flask_sentinel_status,
     }
+}
+
+/// The management page, if it is not switched off and there is somebody to see it.
+pub(super) fn management_policy(settings: &Settings) -> Option<ManagementPolicy> {
+    let management = &settings.management;
+    let path = management.path(&settings.oauth)?;
+    let (username, password) = management.credentials()?;
+    Some(ManagementPolicy { path, operator: Operator::new(username, password) })
 }

@@ -74,17 +74,19 @@ async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Settings that are known and have no effect in this version: whoever sets them has to hear of it.
+/// What is not there, for want of a setting or in this version: whoever expects it has to hear of it.
 fn warn_of_missing_parts(settings: &Settings) {
-    let missing = [
-        ("management.username", "the management page"),
-        ("metrics.bind", "metrics"),
-        ("templates.dir", "templates"),
-    ];
+    let missing = [("metrics.bind", "metrics"), ("templates.dir", "templates")];
     for (key, what) in missing {
         if settings.is_given(key) {
             tracing::warn!("{key} is set, but {what} is not in this version yet");
         }
+    }
+    let management = &settings.management;
+    if management.url.is_some() && management.credentials().is_none() {
+        tracing::warn!(
+            "there is no management page: management.username and management.password are not set"
+        );
     }
     tracing::warn!("guessing of passwords is not slowed in this version; have the proxy limit it");
     if settings.is_given("mongo.uri") && settings.store.backend == Backend::Embedded {

@@ -17,12 +17,27 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// address in `X-Forwarded-For` that is not one. What stands to the left of that was written by the
 /// client and could be anything. `None` for a Unix socket without a proxy's word.
 pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
-    let peer = request.peer_addr().map(|address| address.ip().to_canonical());
-    // Who can reach a Unix socket was let in by its file mode: it is a proxy on this machine.
-    let local = request.conn_data::<UnixPeer>().is_some();
+    let (peer, local) = peer(request);
     let headers = request.headers().get_all(FORWARDED_FOR);
     let values: Vec<&[u8]> = headers.map(|value| value.as_bytes()).collect();
     resolve(peer, local, &values, trusted)
+}
+
+/// Whether the request came through a proxy that is trusted.
+pub(super) fn is_from_proxy(request: &HttpRequest, trusted: &[IpNet]) -> bool {
+    let (peer, local) = peer(request);
+    peer.map_or(local, |address| is_trusted(address, trusted))
+}
+
+/// Who is at the other end of the connection, and whether it is a Unix socket.
+fn peer(request: &HttpRequest) -> (Option<IpAddr>, bool) {
+    let peer = request.peer_addr().map(|address| address.ip().to_canonical());
+    // Who can reach a Unix socket was let in by its file mode: it is a proxy on this machine.
+    (peer, request.conn_data::<UnixPeer>().is_some())
+}
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&address))
 }
 
 fn resolve(
@@ -31,7 +46,7 @@ fn resolve(
     forwarded: &[&[u8]],
     trusted: &[IpNet],
 ) -> Option<IpAddr> {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
+    let is_trusted = |address: IpAddr| is_trusted(address, trusted);
     if !peer.map_or(local, is_trusted) {
         return peer;
     }

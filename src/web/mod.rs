@@ -10,6 +10,7 @@ mod errors_page;
 mod form;
 mod health;
 mod introspection;
+pub mod management;
 mod metadata;
 mod revocation;
 pub mod tls;
@@ -25,6 +26,7 @@ use ipnet::IpNet;
 
 use crate::oauth::{Endpoints, Provider};
 use errors_page::ErrorsPage;
+use management::Management;
 
 /// The paths of the endpoints; `None` where one is switched off.
 #[derive(Clone, Debug, Default)]
@@ -71,18 +73,24 @@ pub struct Web {
     provider: Arc<Provider>,
     policy: Arc<WebPolicy>,
     errors_page: Arc<ErrorsPage>,
+    management: Option<Arc<Management>>,
 }
 
 impl Web {
-    /// A web face for `provider`.
+    /// A web face for `provider`, with the management page if there is an operator.
     ///
     /// # Errors
     /// When a template cannot be rendered.
-    pub fn new(provider: Provider, policy: WebPolicy) -> tera::TeraResult<Self> {
+    pub fn new(
+        provider: Provider,
+        management: Option<Management>,
+        policy: WebPolicy,
+    ) -> tera::TeraResult<Self> {
         Ok(Self {
             provider: Arc::new(provider),
             policy: Arc::new(policy),
             errors_page: Arc::new(ErrorsPage::render()?),
+            management: management.map(Arc::new),
         })
     }
 
@@ -119,6 +127,10 @@ impl Web {
         get("/healthz", get_or_head().to(health::alive));
         get("/readyz", get_or_head().to(health::ready));
 
+        if let Some(management) = &self.management {
+            config.app_data(web::Data::from(Arc::clone(management)));
+            management.configure(config);
+        }
         config.app_data(web::Data::new(self.clone()));
         config.default_service(web::to(error::not_found));
     }

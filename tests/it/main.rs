@@ -15,6 +15,7 @@ mod importing;
 mod inactive;
 mod introspection;
 mod introspection_callers;
+mod management;
 mod mongodb;
 mod password;
 mod password_policy;

@@ -1,0 +1,124 @@
+//! Requests that another site made a browser send: refused, if they could change anything.
+//!
+//! Browsers send what they know of HTTP Basic with every request, whoever is behind it. They also say
+//! who is: in `Sec-Fetch-Site` (W3C Fetch Metadata), where the page came over TLS or from this machine,
+//! and in `Origin` (RFC 6454 §7), with everything but GET and HEAD. A program that is no browser sends
+//! neither, and carries nobody else's password.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use ipnet::IpNet;
+
+use super::refusal::Refusal;
+use crate::web::client_address;
+
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+const X_FORWARDED_HOST: &str = "x-forwarded-host";
+
+/// Refuses what another site has made a browser send. `issuer` is the server's public URL.
+pub(super) fn check(
+    request: &HttpRequest,
+    issuer: Option<&str>,
+    trusted: &[IpNet],
+) -> Result<(), Refusal> {
+    // RFC 9110 §9.2.1: safe methods change nothing, here as elsewhere.
+    if request.method().is_safe() {
+        return Ok(());
+    }
+    let headers = request.headers();
+    // "none" is the user's own doing. A page next door (`same-site`) is not ours.
+    let from_here = |site: &[u8]| site == b"same-origin" || site == b"none";
+    if !headers.get_all(SEC_FETCH_SITE).all(|site| from_here(site.as_bytes())) {
+        return Err(Refusal::CrossSite);
+    }
+    let is_ours = |origin: &[u8]| {
+        std::str::from_utf8(origin).is_ok_and(|origin| {
+            issuer.and_then(origin_of).is_some_and(|own| same(own, origin))
+                || hosts(request, trusted).any(|host| is_at(origin, host, is_tls(request)))
+        })
+    };
+    if headers.get_all(ORIGIN).all(|origin| is_ours(origin.as_bytes())) {
+        return Ok(());
+    }
+    Err(Refusal::CrossSite)
+}
+
+/// The names that the request was sent to: the one that it names, and, if it came through a trusted
+/// proxy, the one that the proxy was asked for.
+fn hosts<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> impl Iterator<Item = &'a str> {
+    // HTTP/2 has the name in the URI.
+    let named = request.uri().authority().map(|authority| authority.as_str());
+    let host = named.or_else(|| only(request.headers(), HOST.as_str()));
+    let forwarded = client_address::is_from_proxy(request, trusted)
+        .then(|| only(request.headers(), X_FORWARDED_HOST))
+        .flatten();
+    host.into_iter().chain(forwarded)
+}
+
+/// The value of a header that is there once.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name);
+    values.next().filter(|_| values.next().is_none())?.to_str().ok()
+}
+
+fn is_tls(request: &HttpRequest) -> bool {
+    request.app_config().secure()
+}
+
+/// The origin of a URL (RFC 6454 §4): what stands before its path.
+fn origin_of(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    url.get(..scheme.len() + "://".len() + authority.len())
+}
+
+fn same(one: &str, other: &str) -> bool {
+    without_default_port(one).eq_ignore_ascii_case(without_default_port(other))
+}
+
+/// Whether `origin` is at `host`, which is a name and perhaps a port. Whoever speaks plain HTTP with us
+/// may be a proxy that speaks TLS with the browser.
+fn is_at(origin: &str, host: &str, tls: bool) -> bool {
+    let at = |scheme: &str| same(origin, &format!("{scheme}://{host}"));
+    at("https") || (!tls && at("http"))
+}
+
+/// Browsers leave out 443 and 80; proxies may write them.
+fn without_default_port(origin: &str) -> &str {
+    let default = if origin.starts_with("https:") { ":443" } else { ":80" };
+    origin.strip_suffix(default).unwrap_or(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_scheme_a_host_and_a_port() {
+        assert_eq!(origin_of("https://a.example/b/c"), Some("https://a.example"));
+        assert_eq!(origin_of("https://a.example:8443"), Some("https://a.example:8443"));
+        assert_eq!(origin_of("null"), None);
+    }
+
+    #[test]
+    fn default_ports_and_letter_case_make_no_difference() {
+        assert!(is_at("https://a.example", "A.example:443", true));
+        assert!(is_at("http://a.example:80", "a.example", false));
+        assert!(is_at("http://[::1]:5000", "[::1]:5000", false));
+        assert!(!is_at("http://a.example:443", "a.example", false));
+    }
+
+    #[test]
+    fn a_page_that_came_without_tls_is_not_one_of_ours_that_came_with_it() {
+        assert!(!is_at("http://a.example", "a.example", true));
+        assert!(is_at("https://a.example", "a.example", false));
+    }
+
+    #[test]
+    fn what_begins_or_ends_alike_is_another_origin() {
+        for other in ["https://a.example.evil.example", "https://evil-a.example", "null", ""] {
+            assert!(!is_at(other, "a.example", true), "{other}");
+            assert!(!same("https://a.example", other), "{other}");
+        }
+    }
+}

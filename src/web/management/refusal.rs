@@ -1,0 +1,63 @@
+//! What who is not let in gets to see.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::Management;
+
+/// The challenge (RFC 7617 §2.1: the charset "indicates that the server expects character data in UTF-8").
+/// The realm is not that of clients: a browser must not offer one where the other is asked for.
+const CHALLENGE: &str = "Basic realm=\"sentinel management\", charset=\"UTF-8\"";
+
+/// Why a request does not pass the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// 401.
+    #[error("log in with management.username and management.password")]
+    NotTheOperator,
+    /// 403.
+    #[error(
+        "another site asked for this; if it was this page, set server.public_url to the URL it is at, \
+         or have the proxy pass on the Host header"
+    )]
+    CrossSite,
+}
+
+/// RFC 9457 §3.1.
+#[derive(Serialize)]
+struct Problem<'a> {
+    title: &'a str,
+    status: u16,
+    detail: String,
+}
+
+impl Refusal {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::NotTheOperator => StatusCode::UNAUTHORIZED,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+        }
+    }
+
+    /// For programs, RFC 9457 JSON; for people, a sentence.
+    pub(super) fn answer(self, management: &Management, request: &HttpRequest) -> HttpResponse {
+        let status = self.status();
+        let title = status.canonical_reason().unwrap_or_default();
+        let mut response = HttpResponse::build(status);
+        if self == Self::NotTheOperator {
+            response.insert_header((WWW_AUTHENTICATE, CHALLENGE));
+        }
+        if management.is_api(request.path()) {
+            response.insert_header((CONTENT_TYPE, "application/problem+json"));
+            let problem = Problem { title, status: status.as_u16(), detail: self.to_string() };
+            return match serde_json::to_string(&problem) {
+                Ok(body) => response.body(body),
+                Err(_) => response.finish(),
+            };
+        }
+        response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
+        response.body(format!("{title}: {self}.\n"))
+    }
+}

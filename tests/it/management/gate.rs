@@ -1,0 +1,193 @@
+//! Nobody but the operator gets in, and no other site in the operator's name.
+
+use super::{OPERATOR, OPERATOR_PASSWORD, managed};
+use crate::helpers::{Answer, App, send, spawn_app};
+
+const CHALLENGE: &str = "Basic realm=\"sentinel management\", charset=\"UTF-8\"";
+
+/// Paths of pages, of the API, and of nothing.
+const PATHS: [&str; 6] = ["", "/", "/users", "/api", "/api/users", "/no/such/page"];
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+#[track_caller]
+fn assert_protected(answer: &Answer) {
+    let policy = answer.header("content-security-policy").unwrap();
+    for directive in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        assert!(policy.contains(directive), "{policy}");
+    }
+    assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+async fn ask(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = app.request(method, &format!("/oauth/management{path}"));
+    send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+}
+
+#[tokio::test]
+async fn every_path_is_closed_to_who_does_not_log_in() {
+    let app = managed().spawn().await;
+    for path in PATHS {
+        for method in METHODS {
+            let answer = ask(&app, method, path, &[]).await;
+            assert_eq!(answer.challenge(), (401, CHALLENGE), "{method} {path}");
+            assert_protected(&answer);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_path_is_closed_to_wrong_credentials() {
+    let app = managed().spawn().await;
+    let wrong = [
+        (OPERATOR, "wrong"),
+        (OPERATOR, ""),
+        ("", OPERATOR_PASSWORD),
+        ("OP", OPERATOR_PASSWORD),
+        ("op ", OPERATOR_PASSWORD),
+        ("alice", crate::helpers::PASSWORD),
+    ];
+    for path in PATHS {
+        for (name, password) in wrong {
+            let request = app.request("POST", &format!("/oauth/management{path}"));
+            let answer = send(request.basic_auth(name, Some(password))).await;
+            assert_eq!(answer.challenge(), (401, CHALLENGE), "{name} {path}");
+            assert_protected(&answer);
+        }
+        for header in ["", "Basic", "Basic !", "Bearer x", "basic b3A6d3Jvbmc=", "Basic /////w=="] {
+            let answer = ask(&app, "GET", path, &[("authorization", header)]).await;
+            assert_eq!(answer.challenge(), (401, CHALLENGE), "{header} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_credentials_of_clients_and_the_operator_are_not_each_others() {
+    let app = managed().spawn().await;
+    let client = app.request("GET", "/oauth/management");
+    let answer = send(client.basic_auth(app.backend.id.as_str(), Some(&app.backend_secret))).await;
+    assert_eq!(answer.status, 401);
+    let operator = app.request("POST", "/oauth/introspect").form(&[("token", "x")]);
+    let answer = send(operator.basic_auth(OPERATOR, Some(OPERATOR_PASSWORD))).await;
+    answer.assert_error(401, "invalid_client");
+}
+
+#[tokio::test]
+async fn the_operator_gets_in_and_is_told_what_is_not_there() {
+    let app = managed().spawn().await;
+    for path in ["/no/such/page", "/api/no/such/thing"] {
+        let answer = send(app.operate("GET", path)).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_protected(&answer);
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_configured_there_is_no_page() {
+    let app = spawn_app().await;
+    for path in PATHS {
+        let answer = send(app.operate("GET", path)).await;
+        answer.assert_error(404, "invalid_request");
+        assert_eq!(answer.header("www-authenticate"), None);
+    }
+}
+
+#[tokio::test]
+async fn the_page_moves_with_its_settings_and_can_be_switched_off() {
+    let off = managed().set("management.url", "false").spawn().await;
+    send(off.operate("GET", "")).await.assert_error(404, "invalid_request");
+
+    let moved = managed().set("oauth.route_prefix", "/auth").set("management.url", "/desk");
+    let moved = moved.spawn().await;
+    assert_eq!(send(moved.request("GET", "/auth/desk")).await.status, 401);
+    assert_eq!(send(moved.request("GET", "/auth/desk/x")).await.status, 401);
+    for elsewhere in ["/auth/deskx", "/auth/management", "/oauth/management", "/desk"] {
+        send(moved.request("GET", elsewhere)).await.assert_error(404, "invalid_request");
+    }
+
+    // At the root it takes what no other endpoint takes.
+    let root = managed().set("oauth.route_prefix", "").set("management.url", "/").spawn().await;
+    assert_eq!(send(root.request("GET", "/")).await.status, 401);
+    assert_eq!(send(root.request("GET", "/anything")).await.status, 401);
+    assert_eq!(send(root.request("GET", "/healthz")).await.status, 200);
+    root.post("/token", &[]).await.assert_error(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn what_another_site_makes_a_browser_send_is_refused() {
+    let app = managed().spawn().await;
+    let host = app.url.trim_start_matches("http://").to_owned();
+    let own = app.url.as_str();
+    let refused: [&[(&str, &str)]; 10] = [
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "")],
+        &[("sec-fetch-site", "cross-site"), ("origin", own)],
+        &[("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("origin", "")],
+        &[("origin", &format!("http://{host}.evil.example"))],
+        // A proxy that nobody trusts.
+        &[("origin", "https://auth.example"), ("x-forwarded-host", "auth.example")],
+    ];
+    for headers in refused {
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            for path in PATHS {
+                let mut headers = headers.to_vec();
+                let answer = ask(&app, method, path, &headers).await;
+                assert_eq!(answer.status, 403, "{method} {path} {headers:?}");
+                assert_protected(&answer);
+                headers.push(("authorization", "Basic b3A6cDrDpCBzc/CflJF3b3Jk"));
+                let answer = ask(&app, method, path, &headers).await;
+                assert_eq!(answer.status, 403, "{method} {path} {headers:?}");
+            }
+        }
+        // A link to the page works from anywhere.
+        let mut headers = headers.to_vec();
+        headers.push(("authorization", "Basic b3A6cDrDpCBzc/CflJF3b3Jk"));
+        assert_eq!(ask(&app, "GET", "/no/such/page", &headers).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_from_our_own_pages_or_from_no_page_passes() {
+    let app = managed()
+        .set("server.public_url", "https://auth.example/sentinel")
+        .set("server.trusted_proxies", "127.0.0.1")
+        .spawn()
+        .await;
+    let own = app.url.as_str();
+    let passes: [&[(&str, &str)]; 7] = [
+        &[],
+        &[("sec-fetch-site", "same-origin"), ("origin", own)],
+        &[("sec-fetch-site", "none")],
+        &[("origin", own)],
+        // Behind a proxy that adds TLS: by public_url, by the Host that is passed on, by the proxy's word.
+        &[("origin", "https://auth.example")],
+        &[("origin", "https://other.example"), ("host", "other.example")],
+        &[("origin", "https://proxied.example:444"), ("x-forwarded-host", "proxied.example:444")],
+    ];
+    for headers in passes {
+        let request = app.operate("POST", "/no/such/page");
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        assert_eq!(send(request).await.status, 404, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_of_the_api_are_problems() {
+    let app = managed().spawn().await;
+    let answer = ask(&app, "GET", "/api/users", &[]).await;
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let problem = answer.json();
+    assert_eq!(
+        (problem["title"].as_str(), problem["status"].as_u64()),
+        (Some("Unauthorized"), Some(401))
+    );
+    let answer = ask(&app, "POST", "/api/users", &[("origin", "null")]).await;
+    assert_eq!((answer.json()["status"].as_u64(), answer.status), (Some(403), 403));
+}
