@@ -103,6 +103,27 @@ impl Admin {
         Ok(self.stores.clients.list(page).await?)
     }
 
+    /// Clients whose ids or names begin with `prefix`, upper and lower case apart, in the order of their
+    /// ids.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn search_clients(
+        &self,
+        prefix: &str,
+        page: &Page,
+    ) -> Result<Vec<Client>, AdminError> {
+        Ok(self.stores.clients.search(prefix, page).await?)
+    }
+
+    /// How many clients there are, counted up to `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count_clients(&self, limit: u32) -> Result<u64, AdminError> {
+        Ok(self.stores.clients.count(limit).await?)
+    }
+
     /// The client with this id.
     ///
     /// # Errors

@@ -68,6 +68,19 @@ impl Admin {
         Ok(self.stores.sessions.list(filter, page).await?)
     }
 
+    /// How many sessions have a token that is alive, counted up to `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count_sessions(&self, limit: u32) -> Result<u64, AdminError> {
+        Ok(self.stores.sessions.count(self.clock.now(), limit).await?)
+    }
+
+    /// Whether the store answers, and whether Redis does, if there is one.
+    pub async fn health(&self) -> (Result<(), StoreError>, Option<Result<(), StoreError>>) {
+        futures_util::join!(self.stores.health.check(), self.stores.health.check_front())
+    }
+
     /// Ends one session.
     ///
     /// # Errors

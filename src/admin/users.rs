@@ -64,6 +64,22 @@ impl Admin {
         Ok(self.stores.users.list(page).await?)
     }
 
+    /// Users whose names begin with `prefix`, upper and lower case apart, in the order of their names.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn search_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>, AdminError> {
+        Ok(self.stores.users.search(prefix, page).await?)
+    }
+
+    /// How many users there are, counted up to `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count_users(&self, limit: u32) -> Result<u64, AdminError> {
+        Ok(self.stores.users.count(limit).await?)
+    }
+
     /// The user with this name, or else with this id.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 pub mod connect;
 mod error;
 pub mod mongo;
+mod prefix;
 pub mod redis;
 mod remembered;
 pub mod sqlite;
@@ -64,7 +65,15 @@ pub trait UserStore: Send + Sync {
     async fn find_by_name(&self, username: &str) -> Result<Option<User>>;
 
     /// Users in the order of their names.
-    async fn list(&self, page: &Page) -> Result<Vec<User>>;
+    async fn list(&self, page: &Page) -> Result<Vec<User>> {
+        self.search("", page).await
+    }
+
+    /// Those whose names begin with `prefix`, compared byte by byte, in the order of their names.
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<User>>;
+
+    /// How many there are, counted up to `limit`.
+    async fn count(&self, limit: u32) -> Result<u64>;
 
     /// Replaces version `user.version - 1` of the user, and ends the sessions that were started
     /// under another generation: none that was added is left, or can still be added, when this
@@ -98,7 +107,15 @@ pub trait ClientStore: Send + Sync {
     fn recall(&self, id: &ClientId) -> Option<Arc<Client>>;
 
     /// Clients in the order of their ids.
-    async fn list(&self, page: &Page) -> Result<Vec<Client>>;
+    async fn list(&self, page: &Page) -> Result<Vec<Client>> {
+        self.search("", page).await
+    }
+
+    /// Those whose ids or names begin with `prefix`, compared byte by byte, in the order of their ids.
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>>;
+
+    /// How many there are, counted up to `limit`.
+    async fn count(&self, limit: u32) -> Result<u64>;
 
     /// Replaces version `client.version - 1` of the client, and ends the sessions that were started
     /// under another generation, as [`UserStore::update`] does.
@@ -157,6 +174,9 @@ pub trait SessionStore: Send + Sync {
 
     /// Sessions in the order of their ids.
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;
+
+    /// How many have a token that is alive at `now`, counted up to `limit`.
+    async fn count(&self, now: Timestamp, limit: u32) -> Result<u64>;
 
     /// Removes up to `limit` sessions whose last token was over before `now`; how many there were.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64>;
@@ -296,4 +316,9 @@ impl Stores {
 pub trait Health: Send + Sync {
     /// One small round trip.
     async fn check(&self) -> Result<()>;
+
+    /// The same to what stands in front of the store, if something does. The store can do without.
+    async fn check_front(&self) -> Option<Result<()>> {
+        None
+    }
 }

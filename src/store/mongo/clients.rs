@@ -7,7 +7,7 @@ use mongodb::bson::{Bson, doc};
 
 use super::documents::{ClientDocument, client as read, read as read_as, to_integer};
 use super::sessions::standing;
-use super::{MongoStore, to_raw};
+use super::{MongoStore, beginning_with, to_raw};
 use crate::domain::{Client, ClientId};
 use crate::store::{ClientStore, Page, Result, Update};
 
@@ -38,11 +38,20 @@ impl ClientStore for MongoStore {
         self.remembered.get(id)
     }
 
-    async fn list(&self, page: &Page) -> Result<Vec<Client>> {
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
         let after = page.after.as_deref().unwrap_or("");
-        let filter = doc! { "_id": { "$gt": after }, "deleting": Bson::Null };
+        let mut filter = doc! { "_id": { "$gt": after }, "deleting": Bson::Null };
+        if !prefix.is_empty() {
+            let begins = beginning_with(prefix);
+            filter.insert("$or", vec![doc! { "_id": begins.clone() }, doc! { "name": begins }]);
+        }
         let found = self.list_page(&self.clients, filter, doc! { "_id": 1 }, page.limit);
         found.await?.iter().filter_map(|raw| read(raw).transpose()).collect()
+    }
+
+    async fn count(&self, limit: u32) -> Result<u64> {
+        let filter = doc! { "_id": { "$gte": "" }, "deleting": Bson::Null };
+        self.count_up_to(&self.clients, filter, limit).await
     }
 
     async fn update(&self, client: &Client) -> Result<Update> {

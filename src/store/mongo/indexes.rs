@@ -49,7 +49,8 @@ pub(super) async fn create(store: &MongoStore) -> Result<()> {
         lost(),
     ];
     create_on(&store.users, of_users).await?;
-    create_on(&store.clients, [ending()]).await?;
+    let of_clients = [index("name", doc! { "name": 1, "_id": 1 }), ending()];
+    create_on(&store.clients, of_clients).await?;
     create_on(&store.sessions, of_sessions).await?;
     let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
     create_on(&store.aliases, [options(doc! { "expires_at": 1 }, over.build())]).await

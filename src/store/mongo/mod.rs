@@ -28,6 +28,7 @@ use mongodb::options::SelectionCriteria;
 use mongodb::{Client, ClientSession, Collection, Database};
 use serde::Serialize;
 
+use super::prefix;
 use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
@@ -162,6 +163,20 @@ impl MongoStore {
         }
         self.bounded(async { find.await?.try_collect().await }).await
     }
+
+    /// How many records there are, for people to read: a secondary may be asked, too.
+    async fn count_up_to(
+        &self,
+        records: &Collection<RawDocumentBuf>,
+        filter: Document,
+        limit: u32,
+    ) -> Result<u64> {
+        if limit == 0 {
+            return Ok(0);
+        }
+        let count = records.count_documents(filter).limit(limit.into());
+        self.bounded(count.selection_criteria(self.lists.clone())).await
+    }
 }
 
 #[async_trait]
@@ -169,6 +184,15 @@ impl Health for MongoStore {
     async fn check(&self) -> Result<()> {
         self.bounded(self.database.run_command(doc! { "ping": 1 })).await.map(drop)
     }
+}
+
+/// The condition on a text that it begins with `prefix`.
+fn beginning_with(prefix: &str) -> Document {
+    let mut range = doc! { "$gte": prefix };
+    if let Some(end) = prefix::end_of(prefix) {
+        range.insert("$lt", end);
+    }
+    range
 }
 
 fn to_raw(document: &impl Serialize, what: &'static str) -> Result<RawDocumentBuf> {

@@ -125,6 +125,11 @@ impl SessionStore for MongoStore {
         found.await?.iter().filter_map(|raw| read(raw).transpose()).collect()
     }
 
+    async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let alive = doc! { "expires_at": { "$gt": to_date(now) }, "ended": Bson::Null };
+        self.count_up_to(&self.sessions, alive, limit).await
+    }
+
     /// The TTL index removes them too; this goes by the time of this server. What other processes
     /// have left unfinished is finished by the way.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {

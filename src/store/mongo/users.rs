@@ -5,7 +5,7 @@ use mongodb::bson::{Bson, doc, oid::ObjectId};
 
 use super::documents::{Standing, UserDocument, read as read_as, to_integer, user as read};
 use super::sessions::standing;
-use super::{MongoStore, to_raw};
+use super::{MongoStore, beginning_with, to_raw};
 use crate::domain::{PasswordHash, User, UserId};
 use crate::store::{Page, Result, Update, UserStore};
 
@@ -39,11 +39,19 @@ impl UserStore for MongoStore {
         Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
     }
 
-    async fn list(&self, page: &Page) -> Result<Vec<User>> {
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
         let after = page.after.as_deref().unwrap_or("");
-        let filter = doc! { "username": { "$gt": after } };
+        let mut filter = doc! { "username": beginning_with(prefix) };
+        if after >= prefix {
+            filter = doc! { "$and": [filter, { "username": { "$gt": after } }] };
+        }
         let found = self.list_page(&self.users, filter, doc! { "username": 1 }, page.limit);
         found.await?.iter().filter_map(|raw| read(raw).transpose()).collect()
+    }
+
+    async fn count(&self, limit: u32) -> Result<u64> {
+        // Who is being deleted has no name.
+        self.count_up_to(&self.users, doc! { "username": { "$gte": "" } }, limit).await
     }
 
     async fn update(&self, user: &User) -> Result<Update> {

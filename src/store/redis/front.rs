@@ -81,6 +81,10 @@ impl SessionStore for RedisFront {
         self.behind.sessions.list(filter, page).await
     }
 
+    async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        self.behind.sessions.count(now, limit).await
+    }
+
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.behind.sessions.purge(now, limit).await
     }
@@ -100,8 +104,12 @@ impl UserStore for RedisFront {
         self.behind.users.find_by_name(username).await
     }
 
-    async fn list(&self, page: &Page) -> Result<Vec<User>> {
-        self.behind.users.list(page).await
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
+        self.behind.users.search(prefix, page).await
+    }
+
+    async fn count(&self, limit: u32) -> Result<u64> {
+        self.behind.users.count(limit).await
     }
 
     async fn update(&self, user: &User) -> Result<Update> {
@@ -144,8 +152,12 @@ impl ClientStore for RedisFront {
         self.behind.clients.recall(id)
     }
 
-    async fn list(&self, page: &Page) -> Result<Vec<Client>> {
-        self.behind.clients.list(page).await
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
+        self.behind.clients.search(prefix, page).await
+    }
+
+    async fn count(&self, limit: u32) -> Result<u64> {
+        self.behind.clients.count(limit).await
     }
 
     async fn update(&self, client: &Client) -> Result<Update> {
@@ -172,6 +184,10 @@ impl Health for RedisFront {
     /// Redis is optional: a server that does not reach it is ready.
     async fn check(&self) -> Result<()> {
         self.behind.health.check().await
+    }
+
+    async fn check_front(&self) -> Option<Result<()>> {
+        Some(self.links.ping().await.map_err(Into::into))
     }
 }
 

@@ -105,6 +105,11 @@ impl Links {
         Ok(answer?)
     }
 
+    /// Whether Redis answers.
+    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), Failure> {
+        self.call(async |link| cmd("PING").query_async(&mut link.connection).await).await
+    }
+
     /// This thread's connection.
     async fn link(self: &Arc<Self>) -> Result<Link, Failure> {
         if self.is_down() {

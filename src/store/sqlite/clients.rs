@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, Row, params};
 
-use super::{SqliteStore, column, counter, parsed, to_integer};
+use super::{SqliteStore, column, counter, end_of, parsed, to_integer};
 use crate::domain::{Client, ClientId, ClientKind, Digest, Grant, Timestamp};
 use crate::store::{ClientStore, Page, Result, StoreError, Update};
 
@@ -56,10 +56,25 @@ impl ClientStore for SqliteStore {
         self.remembered.get(id)
     }
 
-    async fn list(&self, page: &Page) -> Result<Vec<Client>> {
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
         let after = page.after.as_deref().unwrap_or("");
-        let sql = select!("WHERE id > ?1 ORDER BY id LIMIT ?2");
-        self.list_rows(sql, params![after, page.limit], read)
+        if prefix.is_empty() {
+            let sql = select!("WHERE id > ?1 ORDER BY id LIMIT ?2");
+            return self.list_rows(sql, params![after, page.limit], read);
+        }
+        // Each half goes through an index of its own.
+        let sql = select!(
+            "WHERE id IN (
+                SELECT id FROM clients WHERE id > ?1 AND id >= ?2 AND id < ?3
+                UNION SELECT id FROM clients WHERE name >= ?2 AND name < ?3 AND id > ?1
+                ORDER BY id LIMIT ?4
+            ) ORDER BY id"
+        );
+        self.list_rows(sql, params![after, prefix, end_of(prefix), page.limit], read)
+    }
+
+    async fn count(&self, limit: u32) -> Result<u64> {
+        self.count_rows("SELECT count(*) FROM (SELECT 1 FROM clients LIMIT ?1)", [limit])
     }
 
     async fn update(&self, client: &Client) -> Result<Update> {

@@ -20,8 +20,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
+use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row};
 
+use super::prefix;
 use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
 use readers::Readers;
@@ -94,6 +96,12 @@ impl SqliteStore {
             let mut rows = statement.query(key).map_err(failed)?;
             rows.next().map_err(failed)?.map(read).transpose()
         })
+    }
+
+    /// The one number that `sql` asks for.
+    fn count_rows(&self, sql: &str, params: impl rusqlite::Params) -> Result<u64> {
+        let count = self.find_row(sql, params, |row| counter(row, 0, "count"))?;
+        Ok(count.unwrap_or_default())
     }
 
     /// All rows that `sql` finds.
@@ -173,6 +181,12 @@ fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
 
 fn failed(error: rusqlite::Error) -> StoreError {
     StoreError::unavailable(error)
+}
+
+/// The end of the texts that begin with `prefix`. Any blob comes behind every text, and so is the end of
+/// those that have none.
+fn end_of(prefix: &str) -> Value {
+    prefix::end_of(prefix).map_or_else(|| Value::Blob(Vec::new()), Value::Text)
 }
 
 /// SQLite has signed integers only; what does not fit was never written by us.

@@ -18,7 +18,7 @@ const APPLICATION_ID: i64 = 0x534e_544c;
 const WAL_ATTEMPTS: u32 = 100;
 
 /// Migration *n* leads from version *n* to *n + 1*. Never change one that was released.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     // Clients are found by their text: without a rowid that is one tree descent instead of two.
     "CREATE TABLE users (
         id BLOB NOT NULL PRIMARY KEY,
@@ -86,6 +86,8 @@ const MIGRATIONS: [&str; 4] = [
         expires_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX aliases_by_expiry ON aliases (expires_at);",
+    // Without a rowid, the index has the id too.
+    "CREATE INDEX clients_by_name ON clients (name);",
 ];
 
 /// Brings an opened file up to date.

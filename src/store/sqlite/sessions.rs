@@ -143,6 +143,11 @@ impl SessionStore for SqliteStore {
         self.list_rows(&sql, params_from_iter(values), read)
     }
 
+    async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE expires_at > ?1 LIMIT ?2)";
+        self.count_rows(sql, params![now.as_millis(), limit])
+    }
+
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.write(move |connection| {
             let aliases = "DELETE FROM aliases WHERE expires_at <= ?1";

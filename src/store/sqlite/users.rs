@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, Row, params};
 
-use super::{SqliteStore, column, counter, parsed, to_integer};
+use super::{SqliteStore, column, counter, end_of, parsed, to_integer};
 use crate::domain::{PasswordHash, Timestamp, User, UserId};
 use crate::store::{Page, Result, StoreError, Update, UserStore};
 
@@ -41,10 +41,16 @@ impl UserStore for SqliteStore {
         self.find_row(select!("WHERE username = ?1"), [username], read)
     }
 
-    async fn list(&self, page: &Page) -> Result<Vec<User>> {
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
         let after = page.after.as_deref().unwrap_or("");
-        let sql = select!("WHERE username > ?1 ORDER BY username LIMIT ?2");
-        self.list_rows(sql, params![after, page.limit], read)
+        let sql = select!(
+            "WHERE username > ?1 AND username >= ?2 AND username < ?3 ORDER BY username LIMIT ?4"
+        );
+        self.list_rows(sql, params![after, prefix, end_of(prefix), page.limit], read)
+    }
+
+    async fn count(&self, limit: u32) -> Result<u64> {
+        self.count_rows("SELECT count(*) FROM (SELECT 1 FROM users LIMIT ?1)", [limit])
     }
 
     async fn update(&self, user: &User) -> Result<Update> {

@@ -125,6 +125,7 @@ async fn a_page_reads_the_documents_on_it_and_no_others() {
     for page in [Page::first(3), middle] {
         world.assert_direct("users", stores.users.list(&page)).await;
     }
+    world.assert_direct("users found", stores.users.search("user-1", &Page::first(3))).await;
     for page in [Page::first(3), after(clients[1].id.to_string())] {
         world.assert_direct("clients", stores.clients.list(&page)).await;
     }
@@ -137,6 +138,10 @@ async fn a_page_reads_the_documents_on_it_and_no_others() {
             world.assert_direct(&format!("sessions {filter:?}"), list).await;
         }
     }
+    let counts = world.watch(stores.sessions.count(START, 3)).await;
+    assert!(counts[0].plan.contains("expires_at") && counts[0].examined <= 3, "{counts:?}");
+    let found = world.watch(stores.clients.search("an", &Page::first(3))).await;
+    assert!(!found[0].plan.contains("COLLSCAN"), "{found:?}");
     // A user has few sessions, so those of one client are picked out of them.
     let both = SessionFilter { user: Some(users[3].id), client: Some(clients[1].id.clone()) };
     let seen = world.watch(stores.sessions.list(&both, &Page::first(3))).await;

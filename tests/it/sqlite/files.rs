@@ -99,7 +99,8 @@ async fn a_file_of_an_older_version_is_brought_up_to_date() {
         .raw()
         .execute_batch(
             "BEGIN; DROP TABLE sessions; DROP TABLE losses; DROP TABLE imported;
-             DROP TABLE aliases; PRAGMA user_version = 1;
+             DROP TABLE aliases;
+             DROP INDEX clients_by_name; PRAGMA user_version = 1;
              CREATE TABLE sessions (id BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
              CREATE INDEX sessions_by_client ON sessions (id); COMMIT",
         )

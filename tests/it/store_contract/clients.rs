@@ -84,6 +84,55 @@ pub(super) async fn clients_are_listed_by_id_page_by_page(Backend { stores, .. }
     assert_eq!(stores.clients.list(&Page::first(0)).await.unwrap(), []);
 }
 
+pub(super) async fn clients_are_searched_by_what_their_ids_and_names_begin_with(
+    Backend { stores, .. }: &Backend,
+) {
+    let mut known = [
+        ("web-1", "Web app"),
+        ("web-2", "Other"),
+        ("x", "web-3"),
+        ("W", "w"),
+        ("w", ""),
+        ("y", "we%"),
+        ("z", "w\u{10ffff}"),
+        ("a", "Web app"),
+        ("0", "zebra"),
+    ];
+    for (id, name) in known {
+        let client = Client { id: id.parse().unwrap(), name: name.to_owned(), ..client() };
+        assert!(stores.clients.insert(&client).await.unwrap());
+    }
+    known.sort_unstable();
+    for prefix in ["", "w", "we", "web-", "W", "Web app", "we%", "w\u{10ffff}", "z", "%", "q"] {
+        let begins = |(id, name): &(&str, &str)| id.starts_with(prefix) || name.starts_with(prefix);
+        let wanted: Vec<_> = known.into_iter().filter(begins).map(|(id, _)| id).collect();
+        for limit in [1, 2, 100] {
+            let mut seen = Vec::new();
+            let mut page = Page::first(limit);
+            loop {
+                let clients = stores.clients.search(prefix, &page).await.unwrap();
+                assert!(clients.len() <= limit as usize);
+                let Some(last) = clients.last() else { break };
+                page.after = Some(last.id.to_string());
+                seen.extend(clients.into_iter().map(|client| client.id.to_string()));
+            }
+            assert_eq!(seen, wanted, "{prefix:?} by {limit}");
+        }
+    }
+}
+
+pub(super) async fn clients_are_counted_up_to_a_limit(Backend { stores, .. }: &Backend) {
+    assert_eq!(stores.clients.count(10).await.unwrap(), 0);
+    let gone = stored_client(stores).await;
+    stored_client(stores).await;
+    stored_client(stores).await;
+    assert_eq!(stores.clients.count(10).await.unwrap(), 3);
+    assert!(stores.clients.delete(&gone.id).await.unwrap());
+    for (limit, count) in [(0, 0), (1, 1), (2, 2), (u32::MAX, 2)] {
+        assert_eq!(stores.clients.count(limit).await.unwrap(), count, "up to {limit}");
+    }
+}
+
 pub(super) async fn an_update_replaces_exactly_the_version_before_it(
     Backend { stores, .. }: &Backend,
 ) {

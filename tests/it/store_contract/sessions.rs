@@ -214,6 +214,21 @@ pub(super) async fn sessions_are_listed_by_id_page_by_page_through_filters(
     assert_eq!(all, sessions);
 }
 
+pub(super) async fn sessions_with_a_live_token_are_counted_up_to_a_limit(
+    Backend { stores, .. }: &Backend,
+) {
+    let (_, _, sessions) = six(stores).await;
+    let count = sessions.len() as u64;
+    let over = sessions.iter().map(Session::expires_at).max().unwrap();
+    assert_eq!(stores.sessions.count(START, 100).await.unwrap(), count);
+    assert_eq!(stores.sessions.count(START, 2).await.unwrap(), 2);
+    assert_eq!(stores.sessions.count(START, 0).await.unwrap(), 0);
+    // What is over may still be there.
+    assert_eq!(stores.sessions.count(over, 100).await.unwrap(), 0);
+    assert!(stores.sessions.end(sessions[0].id).await.unwrap());
+    assert_eq!(stores.sessions.count(START, 100).await.unwrap(), count - 1);
+}
+
 pub(super) async fn a_purge_removes_what_is_over_and_nothing_else(
     Backend { stores, .. }: &Backend,
 ) {

@@ -99,6 +99,89 @@ pub(super) async fn users_are_listed_by_name_page_by_page(Backend { stores, .. }
     assert_eq!(users.iter().map(|user| &user.username).collect::<Vec<_>>(), ["b", "z"]);
 }
 
+pub(super) async fn users_are_searched_by_what_their_names_begin_with(
+    Backend { stores, .. }: &Backend,
+) {
+    let mut names = [
+        "a",
+        "A",
+        "al",
+        "alice",
+        "alan",
+        "am",
+        "b",
+        "al%",
+        "al_",
+        "al*",
+        "al.",
+        "al\0",
+        "al\u{e9}",
+        "al\u{10ffff}",
+        "al\u{10ffff}x",
+        "\u{10ffff}",
+        "\u{d7ff}",
+        "\u{e000}",
+        "10",
+        "1",
+    ];
+    for name in names {
+        stored_user(stores, name).await;
+    }
+    names.sort_unstable_by_key(|name| name.as_bytes());
+    let prefixes = [
+        "",
+        "a",
+        "A",
+        "al",
+        "alice",
+        "alicex",
+        "al%",
+        "al_",
+        "al.",
+        "al\0",
+        "al\u{10ffff}",
+        "\u{10ffff}",
+        "\u{d7ff}",
+        "1",
+        "c",
+        "%",
+        "^a",
+        "B",
+    ];
+    for prefix in prefixes {
+        let wanted = names.into_iter().filter(|name| name.starts_with(prefix)).collect::<Vec<_>>();
+        for limit in [1, 2, 100] {
+            let mut seen = Vec::new();
+            let mut page = Page::first(limit);
+            loop {
+                let users = stores.users.search(prefix, &page).await.unwrap();
+                assert!(users.len() <= limit as usize);
+                let Some(last) = users.last() else { break };
+                page.after = Some(last.username.clone());
+                seen.extend(users.into_iter().map(|user| user.username));
+            }
+            assert_eq!(seen, wanted, "{prefix:?} by {limit}");
+        }
+    }
+    // Behind a name that comes before or after all that begin so.
+    let behind = |name: &str| Page { after: Some(name.to_owned()), limit: 100 };
+    assert_eq!(stores.users.search("al", &behind("a")).await.unwrap().len(), 11);
+    assert_eq!(stores.users.search("al", &behind("b")).await.unwrap(), []);
+}
+
+pub(super) async fn users_are_counted_up_to_a_limit(Backend { stores, .. }: &Backend) {
+    assert_eq!(stores.users.count(10).await.unwrap(), 0);
+    for name in ["a", "b", "c"] {
+        stored_user(stores, name).await;
+    }
+    let gone = stored_user(stores, "d").await;
+    assert_eq!(stores.users.count(10).await.unwrap(), 4);
+    assert!(stores.users.delete(gone.id).await.unwrap());
+    for (limit, count) in [(0, 0), (1, 1), (3, 3), (4, 3), (u32::MAX, 3)] {
+        assert_eq!(stores.users.count(limit).await.unwrap(), count, "up to {limit}");
+    }
+}
+
 pub(super) async fn an_update_replaces_exactly_the_version_before_it(
     Backend { stores, .. }: &Backend,
 ) {

@@ -1,0 +1,40 @@
+//! Texts that begin alike, as a range.
+
+/// The least text that comes behind every text that begins with `prefix`, in the order of their bytes;
+/// `None` where nothing does. UTF-8 is in the order of the characters.
+pub(super) fn end_of(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_ends_with_the_last_character_ends_before_the_one_in_front_of_it() {
+        assert_eq!(end_of(""), None);
+        assert_eq!(end_of("\u{10ffff}"), None);
+        assert_eq!(end_of("ab\u{10ffff}").as_deref(), Some("ac"));
+        assert_eq!(end_of("\u{d7ff}").as_deref(), Some("\u{e000}"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_range_holds_what_begins_so_and_nothing_else(prefix in ".{0,3}", text in ".{0,5}") {
+            let within = |text: &str| {
+                *text >= *prefix && end_of(&prefix).is_none_or(|end| *text < *end)
+            };
+            prop_assert_eq!(within(&text), text.starts_with(&prefix));
+            let longer = format!("{prefix}{text}");
+            prop_assert!(within(&longer));
+        }
+    }
+}
