@@ -23,7 +23,7 @@ mod user;
 pub use client::{Client, ClientKind, Lifetimes};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use digest::Digest;
-pub use grant::Grant;
+pub use grant::{Grant, UnknownGrant};
 pub use id::{ClientId, InvalidId, SessionId, UserId};
 pub use legacy_token::legacy_seal;
 pub use password_hash::PasswordHash;

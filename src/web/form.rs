@@ -28,17 +28,13 @@ impl Form {
     ) -> Result<Self, Refusal> {
         // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded" format
         // […] with a character encoding of UTF-8".
-        if !is_form(request) {
+        if !is_of_type(request, &["application/x-www-form-urlencoded"]) {
             return Err(Refusal::MediaType);
         }
-        let policy = &web.policy;
-        let reading = read_body(request, payload, policy.max_body);
-        let body = tokio::time::timeout(policy.body_timeout, reading).await;
-        let body = body.map_err(|_| Refusal::Slow)??;
         Ok(Self {
+            body: read_in_time(web, request, payload).await?,
             presented: authorization::presented(request)?,
-            body,
-            address: client_address::of(request, &policy.trusted_proxies),
+            address: client_address::of(request, &web.policy.trusted_proxies),
         })
     }
 
@@ -71,9 +67,10 @@ pub(super) fn ok(body: impl serde::Serialize) -> HttpResponse {
     super::error::json(StatusCode::OK).json(body)
 }
 
-fn is_form(request: &HttpRequest) -> bool {
-    let mut types = request.headers().get_all(CONTENT_TYPE);
-    let (Some(header), None) = (types.next(), types.next()) else { return false };
+/// Whether the body is of one of these types, in UTF-8 and not compressed.
+pub(super) fn is_of_type(request: &HttpRequest, types: &[&str]) -> bool {
+    let mut headers = request.headers().get_all(CONTENT_TYPE);
+    let (Some(header), None) = (headers.next(), headers.next()) else { return false };
     let Ok(text) = header.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
@@ -87,7 +84,18 @@ fn is_form(request: &HttpRequest) -> bool {
         .headers()
         .get(CONTENT_ENCODING)
         .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") && utf8 && plain
+    types.iter().any(|wanted| essence.eq_ignore_ascii_case(wanted)) && utf8 && plain
+}
+
+/// Reads a body as far and as long as the policy allows.
+pub(super) async fn read_in_time(
+    web: &Web,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Bytes, Refusal> {
+    let reading = read_body(request, payload, web.policy.max_body);
+    let body = tokio::time::timeout(web.policy.body_timeout, reading).await;
+    body.map_err(|_| Refusal::Slow)?
 }
 
 async fn read_body(

@@ -4,6 +4,7 @@
 //! same answer on every path, there or not. What is done to users, clients and sessions is `admin`'s
 //! business.
 
+mod api;
 mod cross_site;
 mod gate;
 mod refusal;
@@ -71,6 +72,7 @@ impl Management {
     pub(super) fn configure(&self, config: &mut ServiceConfig) {
         config.service(
             web::scope(&self.path)
+                .service(api::scope())
                 .default_service(web::to(error::not_found))
                 .wrap(from_fn(gate::guard)),
         );
