@@ -16,6 +16,7 @@ mod inactive;
 mod introspection;
 mod introspection_callers;
 mod management;
+mod management_api;
 mod mongodb;
 mod password;
 mod password_policy;

@@ -1,6 +1,7 @@
 //! Versions of records as entity tags: `If-Match` against lost updates, `If-None-Match` against reading
 //! what is known (RFC 9110 §8.8.3, §13.1).
 
+use std::convert::Infallible;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -10,7 +11,6 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::IntoParams;
 
-use super::problem::Problem;
 use crate::admin::Versions;
 
 /// The headers of a request that changes something.
@@ -24,7 +24,6 @@ pub(super) struct ChangeHeaders {
         rename = "If-Match",
         value_type = String,
         required = false,
-        pattern = r#"^(?:\*|(?:W/)?"[\u0021\u0023-\u007e]*"(?:[ \t]*,[ \t]*(?:W/)?"[\u0021\u0023-\u007e]*")*)$"#
     )]
     if_match: (),
 }
@@ -39,7 +38,6 @@ pub(super) struct ReadHeaders {
         rename = "If-None-Match",
         value_type = String,
         required = false,
-        pattern = r#"^(?:\*|(?:W/)?"[\u0021\u0023-\u007e]*"(?:[ \t]*,[ \t]*(?:W/)?"[\u0021\u0023-\u007e]*")*)$"#
     )]
     if_none_match: (),
 }
@@ -48,16 +46,16 @@ pub(super) struct ReadHeaders {
 pub(super) struct IfMatch(pub(super) Versions);
 
 impl FromRequest for IfMatch {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         // RFC 9110 §13.1.1: "An origin server MUST use the strong comparison function", in which no weak
-        // tag is equal to anything.
-        ready(condition(request, &IF_MATCH).map(|condition| match condition {
+        // tag is equal to anything. What is no tag is none of ours either: it is better to change nothing.
+        ready(Ok(match condition(request, &IF_MATCH) {
             Condition::None | Condition::Any => Self(Versions::Any),
             Condition::Tags(tags) => {
-                Self(Versions::OneOf(tags.iter().filter_map(|tag| tag.strong_version()).collect()))
+                Self(Versions::OneOf(tags.iter().filter_map(Tag::strong_version).collect()))
             }
         }))
     }
@@ -67,11 +65,11 @@ impl FromRequest for IfMatch {
 pub(super) struct IfNoneMatch(Condition);
 
 impl FromRequest for IfNoneMatch {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(condition(request, &IF_NONE_MATCH).map(Self))
+        ready(Ok(Self(condition(request, &IF_NONE_MATCH))))
     }
 }
 
@@ -116,21 +114,16 @@ impl Tag {
     }
 }
 
-fn condition(request: &HttpRequest, name: &HeaderName) -> Result<Condition, Problem> {
-    const MALFORMED: Problem = Problem::Condition("expected * or entity tags, which are in quotes");
+fn condition(request: &HttpRequest, name: &HeaderName) -> Condition {
     let mut all = None;
     for value in request.headers().get_all(name) {
-        let text = value.to_str().map_err(|_| MALFORMED)?.trim();
+        let text = value.to_str().unwrap_or_default().trim();
         if text == "*" {
-            return Ok(Condition::Any);
+            return Condition::Any;
         }
-        all.get_or_insert_with(Vec::new).extend(tags(text).ok_or(MALFORMED)?);
+        all.get_or_insert_with(Vec::new).extend(tags(text).unwrap_or_default());
     }
-    match all {
-        None => Ok(Condition::None),
-        Some(tags) if tags.is_empty() => Err(MALFORMED),
-        Some(tags) => Ok(Condition::Tags(tags)),
-    }
+    all.map_or(Condition::None, Condition::Tags)
 }
 
 /// `#entity-tag`, where `entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE` (RFC 9110 §5.6.1, §8.8.3).

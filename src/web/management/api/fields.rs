@@ -156,7 +156,7 @@ impl TryFrom<Vec<Grant>> for Grants {
 
 /// A lifetime in seconds.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(try_from = "u64")]
+#[serde(try_from = "f64")]
 #[schema(value_type = u64, minimum = 1, maximum = 3_153_600_000u64, example = 3600)]
 pub(super) struct Seconds(u64);
 
@@ -166,13 +166,15 @@ impl Seconds {
     }
 }
 
-impl TryFrom<u64> for Seconds {
+/// JSON has one kind of number: 3600 and 3600.0 are the same.
+impl TryFrom<f64> for Seconds {
     type Error = &'static str;
 
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        if (1..=MAX_SECONDS).contains(&seconds) {
-            return Ok(Self(seconds));
-        }
-        Err("expected 1 to 3153600000 seconds")
+    fn try_from(seconds: f64) -> Result<Self, Self::Error> {
+        let whole = seconds.fract() == 0.0;
+        let duration = Duration::try_from_secs_f64(seconds).ok().filter(|_| whole);
+        let fits = duration.filter(|duration| (1..=MAX_SECONDS).contains(&duration.as_secs()));
+        fits.map(|duration| Self(duration.as_secs()))
+            .ok_or("expected 1 to 3153600000 whole seconds")
     }
 }

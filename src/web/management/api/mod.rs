@@ -27,6 +27,8 @@ use super::Management;
 use crate::web::{Web, get_or_head};
 use problem::Problem;
 
+pub(super) use problem::{PROBLEM_JSON, View as ProblemBody};
+
 /// What a handler answers.
 type Answer = Result<HttpResponse, Problem>;
 

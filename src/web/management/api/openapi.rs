@@ -5,8 +5,9 @@
 
 use actix_web::http::StatusCode;
 use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::schema::{AllOf, AnyOf, AnyOfBuilder, Array, ArrayItems, Schema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, Header, Ref, RefOr, Response, Server};
+use utoipa::openapi::{Content, Header, Object, Ref, RefOr, Response, Server};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::{PROBLEM_JSON, View as Problem};
@@ -65,6 +66,15 @@ impl Modify for Common {
             .build();
         let components = described.components.get_or_insert_default();
         components.add_security_scheme("operator", SecurityScheme::Http(basic));
+        for (name, schema) in &mut components.schemas {
+            if let (Some(of), RefOr::T(listing)) = (name.strip_prefix("Listing_"), &mut *schema) {
+                name_items(listing, of);
+            }
+        }
+        if let Some(RefOr::T(client)) = components.schemas.remove("NewClient") {
+            let narrowed = AllOf::builder().item(client).item(public_or_confidential());
+            components.schemas.insert("NewClient".to_owned(), narrowed.into());
+        }
         for item in described.paths.paths.values_mut() {
             add_refusals(item.get.as_mut(), false);
             for operation in [&mut item.post, &mut item.patch, &mut item.delete] {
@@ -72,6 +82,24 @@ impl Modify for Common {
             }
         }
     }
+}
+
+/// Entries of a list are what is shown of one alone.
+fn name_items(listing: &mut Schema, of: &str) {
+    let Schema::Object(listing) = listing else { return };
+    if let Some(RefOr::T(Schema::Array(items))) = listing.properties.get_mut("items") {
+        items.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(of).into()));
+    }
+}
+
+/// What RFC 6749 §4.4 lets confidential clients do, and no others.
+fn public_or_confidential() -> AnyOfBuilder {
+    let one_of = |values: &[&str]| Object::builder().enum_values(Some(values.iter().copied()));
+    let grants = Array::builder().items(one_of(&["password", "refresh_token"]));
+    let never = Object::builder().enum_values(Some([false]));
+    AnyOf::builder()
+        .item(Object::builder().property("type", one_of(&["confidential"])))
+        .item(Object::builder().property("grants", grants).property("introspection", never))
 }
 
 /// What can go wrong with such a request, beside what is said with its handler.
@@ -89,7 +117,7 @@ fn add_refusals(operation: Option<&mut Operation>, changes: bool) {
     let responses = &mut operation.responses.responses;
     for (applies, status, description) in [
         (if_none_match, "304", "The record is still the one that is known."),
-        (body || query || if_match || if_none_match, "400", "The request is malformed."),
+        (body || query, "400", "The request is malformed."),
         (true, "401", "It is not the operator who asks."),
         (changes, "403", "Another site made a browser ask."),
         (path, "404", "There is no such thing."),

@@ -16,7 +16,7 @@ use crate::store::StoreError;
 use crate::web::error::{Refusal, log_unavailable};
 
 /// The media type of RFC 9457.
-pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+pub(in crate::web::management) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// RFC 5789 §3.1.
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -33,8 +33,6 @@ pub(super) enum Problem {
         /// What is wrong with it.
         detail: String,
     },
-    /// 400: a header.
-    Condition(&'static str),
     /// 404: there is no such route.
     NoSuchPath,
     /// 404: there is no such user, client or session.
@@ -65,13 +63,13 @@ pub(super) enum Problem {
 /// What went wrong (RFC 9457). The type is `about:blank`: the status says what kind of problem it is.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct View {
+pub(in crate::web::management) struct View {
     /// A URI for the kind of problem.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     kind: &'static str,
     /// The name of the status.
-    #[schema(example = "Unprocessable Entity")]
+    #[schema(example = "Unprocessable Content")]
     title: &'static str,
     /// The status.
     #[schema(example = 422)]
@@ -97,6 +95,20 @@ pub(super) struct ValueError {
     parameter: Option<String>,
     /// What is wrong with it.
     detail: String,
+}
+
+impl View {
+    /// A problem that the status and a sentence say all about.
+    pub(in crate::web::management) fn new(status: StatusCode, detail: String) -> Self {
+        // RFC 9457 §4.2.1: with about:blank "the value of title SHOULD be the same as the recommended HTTP
+        // status phrase", and RFC 9110 has newer ones for two.
+        let title = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+            StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
+            other => other.canonical_reason().unwrap_or_default(),
+        };
+        Self { kind: "about:blank", title, status: status.as_u16(), detail, errors: Vec::new() }
+    }
 }
 
 impl Problem {
@@ -125,12 +137,13 @@ impl fmt::Display for Problem {
         let text: &str = match self {
             Self::Body(detail) | Self::Parameter { detail, .. } => detail,
             Self::Conflict(detail) | Self::Invalid { detail, .. } => detail,
-            Self::Condition(detail) => detail,
             Self::NoSuchPath => "there is nothing at this path",
             Self::NotFound(what) => return write!(f, "there is no such {what}"),
             Self::WrongMethod(allowed) => return write!(f, "expected one of {allowed}"),
             Self::Slow => "the body did not arrive in time",
-            Self::OtherVersion => "the record has changed: read it again",
+            Self::OtherVersion => {
+                "the record has another version than If-Match wants: read it again"
+            }
             Self::TooLarge => "the body is too large",
             Self::MediaType(types) => {
                 return write!(f, "the body has to be {} in UTF-8", types.join(" or "));
@@ -147,7 +160,7 @@ impl fmt::Display for Problem {
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Body(_) | Self::Parameter { .. } | Self::Condition(_) => StatusCode::BAD_REQUEST,
+            Self::Body(_) | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
             Self::NoSuchPath | Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -186,13 +199,8 @@ impl ResponseError for Problem {
             }
             _ => {}
         }
-        response.insert_header((CONTENT_TYPE, PROBLEM_JSON)).json(View {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            detail: self.to_string(),
-            errors: self.errors(),
-        })
+        let view = View { errors: self.errors(), ..View::new(status, self.to_string()) };
+        response.insert_header((CONTENT_TYPE, PROBLEM_JSON)).json(view)
     }
 }
 

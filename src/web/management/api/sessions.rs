@@ -126,6 +126,10 @@ pub(super) struct Whose {
     get, path = "/sessions", tag = "sessions", operation_id = "list_sessions", params(List),
     responses(
         (status = 200, description = "A page of them.", body = Listing<View>,
+            links(
+                ("show" = (operation_id = "show_session", parameters(("id" = "$response.body#/items/0/id")))),
+                ("end" = (operation_id = "end_session", parameters(("id" = "$response.body#/items/0/id"))))
+            ),
             headers(("Link" = String, description = "The next page, with rel=\"next\"; left out on the last one."))),
         (status = 404, description = "There is no such user or client."))
 )]
