@@ -3,6 +3,7 @@
 mod access;
 mod clients;
 mod description;
+mod guide;
 mod mongodb;
 mod pages;
 mod requests;

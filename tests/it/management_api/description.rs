@@ -81,8 +81,8 @@ async fn schemathesis_finds_no_failure() {
     let printed = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{printed}\n{errors}");
-    // Every operation, in every phase.
-    for line in ["Tested: 17", "Examples", "Coverage", "Fuzzing", "Stateful"] {
+    // Every operation but the one that it has the description from, in every phase.
+    for line in ["Tested: 16", "Examples", "Coverage", "Fuzzing", "Stateful"] {
         assert!(printed.contains(line), "no {line} in {printed}");
     }
 }

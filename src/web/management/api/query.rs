@@ -1,6 +1,7 @@
 //! Reads the parameters of the URL: only known ones, and each once. One that was mistyped would else
 //! let through more than was meant.
 
+use std::collections::BTreeSet;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -22,7 +23,11 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 }
 
 fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    let parameters = pairs(query);
+    let (parameters, mut seen) = (pairs(query), BTreeSet::new());
+    if let Some((name, _)) = parameters.iter().find(|(name, _)| !seen.insert(name)) {
+        let detail = "it is repeated".to_owned();
+        return Err(Problem::Parameter { name: name.clone(), detail });
+    }
     let entries = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let reader = serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(entries);
     serde_path_to_error::deserialize(reader).map_err(|error| Problem::Parameter {
