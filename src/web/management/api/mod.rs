@@ -29,6 +29,9 @@ use problem::Problem;
 
 pub(super) use problem::{PROBLEM_JSON, View as ProblemBody};
 
+/// What handlers work with.
+type Context = (Data<Web>, Data<Management>, HttpRequest);
+
 /// What a handler answers.
 type Answer = Result<HttpResponse, Problem>;
 
@@ -97,6 +100,3 @@ fn id<T: FromStr>(request: &HttpRequest, what: &'static str) -> Result<T, Proble
     let found = request.match_info().load::<String>().ok().and_then(|id| id.parse().ok());
     found.ok_or(Problem::NotFound(what))
 }
-
-/// What handlers work with.
-type Context = (Data<Web>, Data<Management>, HttpRequest);

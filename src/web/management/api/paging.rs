@@ -4,17 +4,14 @@
 //! come and go meanwhile, even that one. It is the entry's key in hexadecimal digits, which no URL has
 //! to encode; whoever makes one up starts behind that.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LINK;
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::query;
+use super::{Context, query};
 use crate::store::Page;
-use crate::web::Web;
-use crate::web::management::Management;
 
 const MAX_LIMIT: u32 = 1000;
 
@@ -74,7 +71,7 @@ pub(super) fn page(limit: Limit, after: Option<&Cursor>) -> Page {
 
 /// Answers with what was found for [`page`].
 pub(super) fn answer<T, V: Serialize>(
-    (web, management, request): &(Data<Web>, Data<Management>, HttpRequest),
+    (web, management, request): &Context,
     limit: Limit,
     mut found: Vec<T>,
     key: impl Fn(&T) -> String,
