@@ -104,9 +104,22 @@ install_mongod() {
     cp "$lock" "$folder/made-from"
 }
 
+# What tries the management API against its own description.
+install_schemathesis() {
+    folder=$root/.cache/schemathesis
+    lock=$root/tests/schemathesis/requirements.txt
+    made_from "$folder" "$lock" && return 0
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --only-binary :all: --require-hashes -r "$lock"
+    cp "$lock" "$folder/made-from"
+}
+
 install_commands
 check_node
 install_python
 install_flask_sentinel
 install_node
 install_mongod
+install_schemathesis

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{ATTEMPTS, Admin, AdminError, apart, told};
+use super::{ATTEMPTS, Admin, AdminError, Versions, apart, told};
 use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
 use crate::store::{Page, StoreError, Update};
 
@@ -145,7 +145,20 @@ impl Admin {
         id: &ClientId,
         change: &ClientChange,
     ) -> Result<Client, AdminError> {
-        let (next, untold) = self.change_client(id, change).await?;
+        self.edit_client_if(id, change, &Versions::Any).await
+    }
+
+    /// Changes a client that is of one of these versions.
+    ///
+    /// # Errors
+    /// As [`Self::edit_client`], and [`AdminError::OtherVersion`].
+    pub async fn edit_client_if(
+        &self,
+        id: &ClientId,
+        change: &ClientChange,
+        versions: &Versions,
+    ) -> Result<Client, AdminError> {
+        let (next, untold) = self.change_client(id, change, versions).await?;
         told(untold, next)
     }
 
@@ -154,9 +167,11 @@ impl Admin {
         &self,
         id: &ClientId,
         change: &ClientChange,
+        versions: &Versions,
     ) -> Result<(Client, Option<StoreError>), AdminError> {
         for _ in 0..ATTEMPTS {
             let client = self.client(id.as_str()).await?;
+            versions.check(client.version)?;
             let next = self.changed_client(client, change);
             check(&next)?;
             let (update, untold) = apart(self.stores.clients.update(&next).await, Update::Done)?;
@@ -177,6 +192,18 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`], [`AdminError::Invalid`] for a public client, or when the store fails.
     pub async fn rotate_secret(&self, id: &ClientId) -> Result<ClientSecret, AdminError> {
+        Ok(self.rotate_secret_if(id, &Versions::Any).await?.1)
+    }
+
+    /// The same for a client that is of one of these versions; also what it is then.
+    ///
+    /// # Errors
+    /// As [`Self::rotate_secret`], and [`AdminError::OtherVersion`].
+    pub async fn rotate_secret_if(
+        &self,
+        id: &ClientId,
+        versions: &Versions,
+    ) -> Result<(Client, ClientSecret), AdminError> {
         if !self.client(id.as_str()).await?.is_confidential() {
             return Err(AdminError::Invalid("a public client has no secret"));
         }
@@ -184,10 +211,11 @@ impl Admin {
         let kind = ClientKind::Confidential(secret.digest());
         let change = ClientChange { kind: Some(kind), ..ClientChange::default() };
         // The secret cannot be shown again: it is answered in any case.
-        if let (_, Some(error)) = self.change_client(id, &change).await? {
+        let (client, untold) = self.change_client(id, &change, versions).await?;
+        if let Some(error) = untold {
             tracing::warn!(client = %id, %error, "the old secret may work for a moment longer");
         }
-        Ok(secret)
+        Ok((client, secret))
     }
 
     /// Removes a client and its sessions.
@@ -195,12 +223,38 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`], or when the store fails.
     pub async fn delete_client(&self, id: &ClientId) -> Result<(), AdminError> {
-        let (deleted, untold) = apart(self.stores.clients.delete(id).await, true)?;
-        if deleted {
-            tracing::info!(target: "audit", event = "client_deleted", client = %id);
-            return told(untold, ());
+        self.delete_client_if(id, &Versions::Any).await
+    }
+
+    /// Removes a client that is of one of these versions, and its sessions.
+    ///
+    /// # Errors
+    /// As [`Self::delete_client`], and [`AdminError::OtherVersion`].
+    pub async fn delete_client_if(
+        &self,
+        id: &ClientId,
+        versions: &Versions,
+    ) -> Result<(), AdminError> {
+        let clients = &self.stores.clients;
+        for _ in 0..ATTEMPTS {
+            let deleting = match versions {
+                Versions::Any => clients.delete(id).await,
+                Versions::OneOf(_) => {
+                    let version = self.client(id.as_str()).await?.version;
+                    versions.check(version)?;
+                    clients.delete_version(id, version).await
+                }
+            };
+            let (deleted, untold) = apart(deleting, true)?;
+            if deleted {
+                tracing::info!(target: "audit", event = "client_deleted", client = %id);
+                return told(untold, ());
+            }
+            if *versions == Versions::Any {
+                return Err(not_found(id.as_str()));
+            }
         }
-        Err(not_found(id.as_str()))
+        Err(AdminError::Contended)
     }
 
     fn changed_client(&self, client: Client, change: &ClientChange) -> Client {

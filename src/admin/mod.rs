@@ -3,11 +3,13 @@
 
 mod clients;
 mod users;
+mod versions;
 
 use std::sync::Arc;
 
 pub use clients::{ClientChange, NewClient};
 pub use users::{NewUser, UserChange};
+pub use versions::Versions;
 
 use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
 use crate::store::{Page, SessionFilter, StoreError, Stores};
@@ -35,6 +37,9 @@ pub enum AdminError {
     /// What is asked for makes no sense for this client.
     #[error("{0}")]
     Invalid(&'static str),
+    /// The record has another version than the change is meant for.
+    #[error("the record has changed")]
+    OtherVersion,
     /// Others kept changing the same record.
     #[error("others keep changing the same record")]
     Contended,
@@ -56,11 +61,6 @@ impl Admin {
         Self { stores, clock }
     }
 
-    /// The present moment, as it is written into what is changed.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
     /// Sessions in the order of their ids.
     ///
     /// # Errors
@@ -71,6 +71,45 @@ impl Admin {
         page: &Page,
     ) -> Result<Vec<Session>, AdminError> {
         Ok(self.stores.sessions.list(filter, page).await?)
+    }
+
+    /// A page of the sessions that have a live token. The store keeps the others for a while, until they
+    /// are purged; nobody is logged in by them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn live_sessions(
+        &self,
+        filter: &SessionFilter,
+        mut page: Page,
+    ) -> Result<Vec<Session>, AdminError> {
+        let (wanted, now) = (page.limit as usize, self.clock.now());
+        let mut found = Vec::new();
+        loop {
+            let sessions = self.sessions(filter, &page).await?;
+            let is_last = sessions.len() < wanted;
+            page.after = sessions.last().map(|session| session.id.to_string());
+            found.extend(sessions.into_iter().filter(|session| now < session.expires_at()));
+            if is_last || found.len() >= wanted {
+                found.truncate(wanted);
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The session with this id, if it has a live token.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] when there is none, or when the store fails.
+    pub async fn live_session(&self, id: SessionId) -> Result<Session, AdminError> {
+        let found = self.stores.sessions.find(id).await?;
+        let found = found.filter(|session| self.clock.now() < session.expires_at());
+        found.ok_or_else(|| AdminError::NotFound { what: "session", name: id.to_string() })
+    }
+
+    /// The present moment, by which sessions are alive or over, and which is written into what is changed.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// How many sessions have a token that is alive, counted up to `limit`.

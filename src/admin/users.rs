@@ -1,6 +1,6 @@
 //! Operations on users.
 
-use super::{ATTEMPTS, Admin, AdminError, apart, told};
+use super::{ATTEMPTS, Admin, AdminError, Versions, apart, told};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
 use crate::store::{Page, Update};
 
@@ -109,12 +109,25 @@ impl Admin {
     /// [`AdminError::NotFound`], [`AdminError::NameTaken`], [`AdminError::InvalidUsername`], or when
     /// the store fails.
     pub async fn edit_user(&self, id: UserId, change: &UserChange) -> Result<User, AdminError> {
+        self.edit_user_if(id, change, &Versions::Any).await
+    }
+
+    /// Changes a user who is of one of these versions.
+    ///
+    /// # Errors
+    /// As [`Self::edit_user`], and [`AdminError::OtherVersion`].
+    pub async fn edit_user_if(
+        &self,
+        id: UserId,
+        change: &UserChange,
+        versions: &Versions,
+    ) -> Result<User, AdminError> {
         if let Some(username) = &change.username {
             check_username(username)?;
         }
         for _ in 0..ATTEMPTS {
-            let user = self.stores.users.find(id).await?;
-            let user = user.ok_or_else(|| not_found(&id.to_string()))?;
+            let user = self.user_by_id(id).await?;
+            versions.check(user.version)?;
             let next = self.changed(&user, change);
             let (update, untold) = apart(self.stores.users.update(&next).await, Update::Done)?;
             match update {
@@ -138,12 +151,34 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`], or when the store fails.
     pub async fn delete_user(&self, id: UserId) -> Result<(), AdminError> {
-        let (deleted, untold) = apart(self.stores.users.delete(id).await, true)?;
-        if deleted {
-            tracing::info!(target: "audit", event = "user_deleted", user = %id);
-            return told(untold, ());
+        self.delete_user_if(id, &Versions::Any).await
+    }
+
+    /// Removes a user who is of one of these versions, and the user's sessions.
+    ///
+    /// # Errors
+    /// As [`Self::delete_user`], and [`AdminError::OtherVersion`].
+    pub async fn delete_user_if(&self, id: UserId, versions: &Versions) -> Result<(), AdminError> {
+        let users = &self.stores.users;
+        for _ in 0..ATTEMPTS {
+            let deleting = match versions {
+                Versions::Any => users.delete(id).await,
+                Versions::OneOf(_) => {
+                    let version = self.user_by_id(id).await?.version;
+                    versions.check(version)?;
+                    users.delete_version(id, version).await
+                }
+            };
+            let (deleted, untold) = apart(deleting, true)?;
+            if deleted {
+                tracing::info!(target: "audit", event = "user_deleted", user = %id);
+                return told(untold, ());
+            }
+            if *versions == Versions::Any {
+                return Err(not_found(&id.to_string()));
+            }
         }
-        Err(not_found(&id.to_string()))
+        Err(AdminError::Contended)
     }
 
     fn changed(&self, user: &User, change: &UserChange) -> User {

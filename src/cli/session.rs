@@ -62,7 +62,7 @@ impl List {
             let filter = filter(admin, self.user.as_deref(), self.client.as_deref()).await?;
             let after = self.after.map(|id| id.to_string());
             let page = Page { after, limit: self.limit.to_ask_for() };
-            live(admin, &filter, page, now).await
+            Ok(admin.live_sessions(&filter, page).await?)
         })?;
         self.limit.cut(&mut sessions, |session| session.id.to_string());
         if global.json {
@@ -121,28 +121,6 @@ async fn filter(
         filter.client = Some(admin.client(id).await?.id);
     }
     Ok(filter)
-}
-
-/// A page of the sessions that have a live token. The store keeps the others for a while, until they
-/// are purged; nobody is logged in by them.
-async fn live(
-    admin: &Admin,
-    filter: &SessionFilter,
-    mut page: Page,
-    now: Timestamp,
-) -> Result<Vec<domain::Session>, Failure> {
-    let wanted = page.limit as usize;
-    let mut found = Vec::new();
-    loop {
-        let sessions = admin.sessions(filter, &page).await?;
-        let is_last = sessions.len() < wanted;
-        page.after = sessions.last().map(|session| session.id.to_string());
-        found.extend(sessions.into_iter().filter(|session| now < session.expires_at()));
-        if is_last || found.len() >= wanted {
-            found.truncate(wanted);
-            return Ok(found);
-        }
-    }
 }
 
 /// What is shown of a session: no digest of a token.

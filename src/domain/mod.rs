@@ -29,7 +29,7 @@ pub use client::{
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use digest::Digest;
 pub use duration::{parse_duration, show_duration};
-pub use grant::Grant;
+pub use grant::{Grant, UnknownGrant};
 pub use id::{ClientId, InvalidId, SessionId, UserId};
 pub use legacy_token::legacy_seal;
 pub use password_hash::PasswordHash;

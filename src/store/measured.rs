@@ -94,6 +94,11 @@ impl UserStore for Measured {
     async fn delete(&self, id: UserId) -> Result<bool> {
         self.time(Operation::UsersDelete, self.behind.users.delete(id)).await
     }
+
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool> {
+        self.time(Operation::UsersDeleteVersion, self.behind.users.delete_version(id, version))
+            .await
+    }
 }
 
 #[async_trait]
@@ -128,6 +133,11 @@ impl ClientStore for Measured {
 
     async fn delete(&self, id: &ClientId) -> Result<bool> {
         self.time(Operation::ClientsDelete, self.behind.clients.delete(id)).await
+    }
+
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
+        let work = self.behind.clients.delete_version(id, version);
+        self.time(Operation::ClientsDeleteVersion, work).await
     }
 }
 

@@ -94,6 +94,9 @@ pub trait UserStore: Send + Sync {
 
     /// Removes a user and ends the user's sessions; `false` when there was none.
     async fn delete(&self, id: UserId) -> Result<bool>;
+
+    /// The same for exactly this version of the user; `false` when there is another one, or none.
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool>;
 }
 
 /// Keeps clients.
@@ -126,6 +129,9 @@ pub trait ClientStore: Send + Sync {
 
     /// Removes a client and ends its sessions; `false` when there was none.
     async fn delete(&self, id: &ClientId) -> Result<bool>;
+
+    /// The same for exactly this version of the client; `false` when there is another one, or none.
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool>;
 }
 
 /// Keeps sessions.

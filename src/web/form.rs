@@ -27,12 +27,12 @@ impl Form {
         request: &HttpRequest,
         payload: Payload,
     ) -> Result<Self, Refusal> {
-        let policy = &web.policy;
-        let body = body(web, request, payload, policy.max_body).await?;
+        // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded" format
+        // […] with a character encoding of UTF-8".
         Ok(Self {
+            body: body(web, request, payload, web.policy.max_body).await?,
             presented: authorization::presented(request)?,
-            body,
-            address: client_address::of(request, &policy.trusted_proxies),
+            address: client_address::of(request, &web.policy.trusted_proxies),
         })
     }
 
@@ -67,11 +67,19 @@ pub(super) async fn body(
     payload: Payload,
     limit: usize,
 ) -> Result<Bytes, Refusal> {
-    // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded" format […]
-    // with a character encoding of UTF-8".
-    if !is_form(request) {
+    if !is_of_type(request, &[FORM]) {
         return Err(Refusal::MediaType);
     }
+    read_in_time(web, request, payload, limit).await
+}
+
+/// Reads a body up to a limit, as long as the policy allows.
+pub(super) async fn read_in_time(
+    web: &Web,
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+) -> Result<Bytes, Refusal> {
     let mut reading = pin!(read_body(request, payload, limit));
     // Nearly every body comes with its head: no timer is set for it.
     match reading.as_mut().now_or_never() {
@@ -90,14 +98,16 @@ pub(super) fn ok(body: impl serde::Serialize) -> HttpResponse {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-fn is_form(request: &HttpRequest) -> bool {
-    let mut types = request.headers().get_all(CONTENT_TYPE);
-    let (Some(header), None) = (types.next(), types.next()) else { return false };
-    is_form_type(header) && is_plain(request)
+/// Whether the body is of one of these types, in UTF-8 and not compressed.
+pub(super) fn is_of_type(request: &HttpRequest, types: &[&str]) -> bool {
+    let mut headers = request.headers().get_all(CONTENT_TYPE);
+    let (Some(header), None) = (headers.next(), headers.next()) else { return false };
+    names_one_of(header, types) && is_plain(request)
 }
 
-fn is_form_type(header: &HeaderValue) -> bool {
-    if header.as_bytes() == FORM.as_bytes() {
+fn names_one_of(header: &HeaderValue, types: &[&str]) -> bool {
+    // Nearly every header is written so.
+    if types.iter().any(|wanted| header.as_bytes() == wanted.as_bytes()) {
         return true;
     }
     let Ok(text) = header.to_str() else { return false };
@@ -109,7 +119,7 @@ fn is_form_type(header: &HeaderValue) -> bool {
         }
         _ => true,
     });
-    essence.eq_ignore_ascii_case(FORM) && utf8
+    types.iter().any(|wanted| essence.eq_ignore_ascii_case(wanted)) && utf8
 }
 
 fn is_plain(request: &HttpRequest) -> bool {

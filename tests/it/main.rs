@@ -17,6 +17,7 @@ mod inactive;
 mod introspection;
 mod introspection_callers;
 mod management;
+mod management_api;
 mod metrics;
 mod mongodb;
 mod notify;

@@ -35,6 +35,7 @@ macro_rules! hold {
                     an_update_without_a_new_generation_ends_no_session,
                     a_stronger_hash_replaces_only_the_hash_it_was_made_from,
                     a_deleted_user_is_gone_with_all_sessions,
+                    only_the_wanted_version_of_a_user_is_deleted,
                 }
                 clients {
                     a_client_comes_back_as_it_was_put_in,
@@ -45,6 +46,7 @@ macro_rules! hold {
                     an_update_replaces_exactly_the_version_before_it,
                     a_new_generation_ends_the_sessions_of_that_client_alone,
                     a_deleted_client_is_gone_with_all_sessions,
+                    only_the_wanted_version_of_a_client_is_deleted,
                 }
                 sessions {
                     a_session_starts_while_its_user_and_its_client_are_as_they_were,

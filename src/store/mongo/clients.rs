@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mongodb::bson::{Bson, doc};
+use mongodb::bson::{Bson, Document, doc};
 
 use super::documents::{ClientDocument, client as read, read as read_as, to_integer};
 use super::sessions::standing;
@@ -67,11 +67,22 @@ impl ClientStore for MongoStore {
     }
 
     async fn delete(&self, id: &ClientId) -> Result<bool> {
+        self.delete_client(doc! { "_id": id.as_str() }, id).await
+    }
+
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
+        let before = doc! { "_id": id.as_str(), "version": to_integer(version) };
+        self.delete_client(before, id).await
+    }
+}
+
+impl MongoStore {
+    async fn delete_client(&self, mut before: Document, id: &ClientId) -> Result<bool> {
         let change = doc! {
             "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
             "$inc": { "version": 1_i64, "generation": 1_i64 },
         };
-        let before = doc! { "_id": id.as_str(), "deleting": Bson::Null };
+        before.insert("deleting", Bson::Null);
         self.note_client(id).await?;
         let done = self.bounded(self.clients.update_one(before, change)).await?;
         self.finish_deleting_client(id.as_str()).await?;

@@ -1,7 +1,7 @@
 //! Users in MongoDB.
 
 use async_trait::async_trait;
-use mongodb::bson::{Bson, doc, oid::ObjectId};
+use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
 
 use super::documents::{Standing, UserDocument, read as read_as, to_integer, user as read};
 use super::sessions::standing;
@@ -84,15 +84,25 @@ impl UserStore for MongoStore {
     }
 
     async fn delete(&self, id: UserId) -> Result<bool> {
+        self.delete_user(doc! { "_id": key(id) }, key(id)).await
+    }
+
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool> {
+        self.delete_user(doc! { "_id": key(id), "version": to_integer(version) }, key(id)).await
+    }
+}
+
+impl MongoStore {
+    async fn delete_user(&self, mut before: Document, id: ObjectId) -> Result<bool> {
         // Without a name it is out of the index of names, so that the name can be had again at once.
         let change = doc! {
             "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
             "$unset": { "username": "", "password": "" },
             "$inc": { "version": 1_i64, "generation": 1_i64 },
         };
-        let before = doc! { "_id": key(id), "deleting": Bson::Null };
+        before.insert("deleting", Bson::Null);
         let done = self.bounded(self.users.update_one(before, change)).await?;
-        self.finish_deleting_user(key(id)).await?;
+        self.finish_deleting_user(id).await?;
         Ok(done.matched_count == 1)
     }
 }

@@ -136,6 +136,14 @@ impl UserStore for RedisFront {
         }
         Ok(deleted)
     }
+
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool> {
+        let deleted = self.behind.users.delete_version(id, version).await?;
+        if deleted {
+            self.tell_all().await?;
+        }
+        Ok(deleted)
+    }
 }
 
 #[async_trait]
@@ -171,6 +179,15 @@ impl ClientStore for RedisFront {
 
     async fn delete(&self, id: &ClientId) -> Result<bool> {
         let deleted = self.behind.clients.delete(id).await?;
+        if deleted {
+            self.forget(&client_key(id)).await?;
+            self.tell_all().await?;
+        }
+        Ok(deleted)
+    }
+
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
+        let deleted = self.behind.clients.delete_version(id, version).await?;
         if deleted {
             self.forget(&client_key(id)).await?;
             self.tell_all().await?;

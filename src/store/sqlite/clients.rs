@@ -94,15 +94,30 @@ impl ClientStore for SqliteStore {
     }
 
     async fn delete(&self, id: &ClientId) -> Result<bool> {
+        self.delete_client(id, None).await
+    }
+
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
+        self.delete_client(id, Some(to_integer(version))).await
+    }
+}
+
+impl SqliteStore {
+    /// Whichever version there is, or exactly this one.
+    async fn delete_client(&self, id: &ClientId, version: Option<i64>) -> Result<bool> {
         let id = id.clone();
         self.write(move |connection| {
-            connection
-                .prepare_cached("DELETE FROM sessions WHERE client_id = ?1")?
-                .execute([id.as_str()])?;
-            connection
-                .prepare_cached("DELETE FROM clients WHERE id = ?1")?
-                .execute([id.as_str()])
-                .map(|rows| rows == 1)
+            let rows = connection
+                .prepare_cached(
+                    "DELETE FROM clients WHERE id = ?1 AND version = coalesce(?2, version)",
+                )?
+                .execute(params![id.as_str(), version])?;
+            if rows == 1 {
+                connection
+                    .prepare_cached("DELETE FROM sessions WHERE client_id = ?1")?
+                    .execute([id.as_str()])?;
+            }
+            Ok(rows == 1)
         })
         .await
     }

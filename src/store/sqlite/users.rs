@@ -97,14 +97,29 @@ impl UserStore for SqliteStore {
     }
 
     async fn delete(&self, id: UserId) -> Result<bool> {
+        self.delete_user(id, None).await
+    }
+
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool> {
+        self.delete_user(id, Some(to_integer(version))).await
+    }
+}
+
+impl SqliteStore {
+    /// Whichever version there is, or exactly this one.
+    async fn delete_user(&self, id: UserId, version: Option<i64>) -> Result<bool> {
         self.write(move |connection| {
-            connection
-                .prepare_cached("DELETE FROM sessions WHERE user_id = ?1")?
-                .execute([id.as_bytes()])?;
-            connection
-                .prepare_cached("DELETE FROM users WHERE id = ?1")?
-                .execute([id.as_bytes()])
-                .map(|rows| rows == 1)
+            let rows = connection
+                .prepare_cached(
+                    "DELETE FROM users WHERE id = ?1 AND version = coalesce(?2, version)",
+                )?
+                .execute(params![id.as_bytes(), version])?;
+            if rows == 1 {
+                connection
+                    .prepare_cached("DELETE FROM sessions WHERE user_id = ?1")?
+                    .execute([id.as_bytes()])?;
+            }
+            Ok(rows == 1)
         })
         .await
     }

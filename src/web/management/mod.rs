@@ -4,6 +4,7 @@
 //! same answer on every path, there or not. What is done to users, clients and sessions is `admin`'s
 //! business.
 
+mod api;
 mod cross_site;
 mod gate;
 mod page;
@@ -82,6 +83,7 @@ impl Management {
     pub(super) fn configure(&self, config: &mut ServiceConfig) {
         config.service(
             web::scope(&self.path)
+                .service(api::scope())
                 .configure(page::configure)
                 .default_service(web::to(page::no_such_page))
                 .wrap(from_fn(gate::guard)),

@@ -3,9 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
 
 use super::Management;
+use super::api::{PROBLEM_JSON, ProblemBody};
 
 /// The challenge (RFC 7617 §2.1: the charset "indicates that the server expects character data in UTF-8").
 /// The realm is not that of clients: a browser must not offer one where the other is asked for.
@@ -25,14 +25,6 @@ pub(super) enum Refusal {
     CrossSite,
 }
 
-/// RFC 9457 §3.1.
-#[derive(Serialize)]
-struct Problem<'a> {
-    title: &'a str,
-    status: u16,
-    detail: String,
-}
-
 impl Refusal {
     const fn status(self) -> StatusCode {
         match self {
@@ -50,12 +42,8 @@ impl Refusal {
             response.insert_header((WWW_AUTHENTICATE, CHALLENGE));
         }
         if management.is_api(request.path()) {
-            response.insert_header((CONTENT_TYPE, "application/problem+json"));
-            let problem = Problem { title, status: status.as_u16(), detail: self.to_string() };
-            return match serde_json::to_string(&problem) {
-                Ok(body) => response.body(body),
-                Err(_) => response.finish(),
-            };
+            response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
+            return response.json(ProblemBody::new(status, self.to_string()));
         }
         response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
         response.body(format!("{title}: {self}.\n"))

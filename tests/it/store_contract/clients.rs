@@ -188,3 +188,21 @@ pub(super) async fn a_deleted_client_is_gone_with_all_sessions(Backend { stores,
     assert!(!stores.sessions.insert(&own).await.unwrap());
     assert_eq!(stores.clients.update(&app.next()).await.unwrap(), Update::Stale);
 }
+
+pub(super) async fn only_the_wanted_version_of_a_client_is_deleted(
+    Backend { stores, .. }: &Backend,
+) {
+    let app = stored_client(stores).await;
+    let session = stored_session(stores, None, &app).await;
+    let next = app.next();
+    assert_eq!(stores.clients.update(&next).await.unwrap(), Update::Done);
+    for version in [0, 2, u64::MAX] {
+        assert!(!stores.clients.delete_version(&app.id, version).await.unwrap(), "{version}");
+    }
+    assert_eq!(stores.clients.find(&app.id).await.unwrap(), Some(next));
+    assert!(is_alive(stores, &session).await);
+    assert!(stores.clients.delete_version(&app.id, 1).await.unwrap());
+    assert!(!stores.clients.delete_version(&app.id, 1).await.unwrap());
+    assert_eq!(stores.clients.find(&app.id).await.unwrap(), None);
+    assert!(!is_alive(stores, &session).await);
+}

@@ -344,3 +344,20 @@ pub(super) async fn a_deleted_user_is_gone_with_all_sessions(Backend { stores, .
     assert!(is_alive(stores, &of_bob).await && is_alive(stores, &of_client).await);
     assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Stale);
 }
+
+pub(super) async fn only_the_wanted_version_of_a_user_is_deleted(Backend { stores, .. }: &Backend) {
+    let client = stored_client(stores).await;
+    let alice = stored_user(stores, "alice").await;
+    let session = stored_session(stores, Some(&alice), &client).await;
+    let next = alice.next();
+    assert_eq!(stores.users.update(&next).await.unwrap(), Update::Done);
+    for version in [0, 2, u64::MAX] {
+        assert!(!stores.users.delete_version(alice.id, version).await.unwrap(), "{version}");
+    }
+    assert_eq!(stores.users.find(alice.id).await.unwrap(), Some(next));
+    assert!(is_alive(stores, &session).await);
+    assert!(stores.users.delete_version(alice.id, 1).await.unwrap());
+    assert!(!stores.users.delete_version(alice.id, 1).await.unwrap());
+    assert_eq!(stores.users.find(alice.id).await.unwrap(), None);
+    assert!(!is_alive(stores, &session).await);
+}

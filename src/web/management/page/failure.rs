@@ -84,7 +84,7 @@ impl From<AdminError> for Failure {
         match error {
             AdminError::NotFound { what, .. } => Self::Gone(what),
             AdminError::Store(error) => error.into(),
-            AdminError::Contended => Self::Contended,
+            AdminError::Contended | AdminError::OtherVersion => Self::Contended,
             AdminError::NameTaken(_) | AdminError::InvalidUsername(_) | AdminError::Invalid(_) => {
                 Self::Malformed
             }

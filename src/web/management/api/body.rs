@@ -1,0 +1,90 @@
+//! Reads JSON bodies: only what is known, and each thing once.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::{FromRequest, HttpRequest, web};
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use super::problem::Problem;
+use crate::web::{Web, form};
+
+/// RFC 8259.
+pub(super) const JSON: &str = "application/json";
+
+/// RFC 7396.
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// A JSON object that was sent.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let payload = web::Payload::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let payload = payload.await.map_err(|error| Problem::Body(error.to_string()))?;
+            read(&request, payload).await.map(Self)
+        })
+    }
+}
+
+async fn read<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<T, Problem> {
+    // RFC 8259 §8.1: JSON "MUST be encoded using UTF-8". A patch in plain JSON is taken for what it can only be.
+    let types: &'static [&'static str] =
+        if request.method() == Method::PATCH { &[MERGE_PATCH, JSON] } else { &[JSON] };
+    if !form::is_of_type(request, types) {
+        return Err(Problem::MediaType(types));
+    }
+    let web = request.app_data::<web::Data<Web>>().ok_or(Problem::NoSuchPath)?;
+    let body = form::read_in_time(web, request, payload, web.policy.max_body).await?;
+    // The reader would take an array for an object without names.
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first == Some(&b'[') {
+        let detail = "expected an object".to_owned();
+        return Err(Problem::Invalid { pointer: String::new(), detail });
+    }
+    let mut reader = serde_json::Deserializer::from_slice(&body);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        explain(pointer, &error.into_inner())
+    })?;
+    reader.end().map_err(|error| explain(String::new(), &error))?;
+    Ok(read)
+}
+
+/// What is no JSON is a malformed request; JSON that is not what was wanted has a place to be named.
+fn explain(pointer: String, error: &serde_json::Error) -> Problem {
+    let said = error.to_string();
+    if error.is_data() {
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        let detail = said.strip_suffix(&position).unwrap_or(&said).to_owned();
+        return Problem::Invalid { pointer, detail };
+    }
+    Problem::Body(format!("the body is not JSON: {said}"))
+}
+
+/// RFC 6901 §3.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        let name = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { variant } => variant.clone(),
+            Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&name);
+    }
+    pointer
+}

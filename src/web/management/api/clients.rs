@@ -1,0 +1,137 @@
+//! `/clients`: the programs that may ask for tokens. What is taken and shown of them is in [`view`].
+
+mod view;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::body::Json;
+use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
+use super::fields::given;
+use super::paging::{self, Cursor, Limit, Listing};
+use super::query::Query;
+use super::{Answer, Context, id};
+use view::{Add, Added, Credentials, Edit, View};
+
+/// Which client.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code)] // it is there to be described
+pub(super) struct OneClient {
+    /// The client's id.
+    #[param(min_length = 1, max_length = 255, pattern = "^[\\u0020-\\u007e]+$")]
+    id: String,
+}
+
+/// The part of the list that is wanted.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct List {
+    /// At most so many.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    limit: Limit,
+    /// Starts behind the page whose `next` this is.
+    #[serde(default, deserialize_with = "given")]
+    #[param(inline, value_type = Cursor, required = false)]
+    after: Option<Cursor>,
+    /// Only clients whose names or ids begin with this; upper and lower case differ.
+    #[serde(default)]
+    #[param(required = false)]
+    search: String,
+}
+
+/// Lists clients, in the order of their ids.
+#[utoipa::path(
+    get, path = "/clients", tag = "clients", operation_id = "list_clients", params(List),
+    responses((status = 200, description = "A page of them.", body = Listing<View>,
+        headers(("Link" = String, description = "The next page, with rel=\"next\"; left out on the last one."))))
+)]
+pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
+    let page = paging::page(list.limit, list.after.as_ref());
+    let found = context.1.admin.search_clients(&list.search, &page).await?;
+    Ok(paging::answer(&context, list.limit, found, |client| client.id.to_string(), View::of))
+}
+
+/// Registers a client. The secret of a confidential one is answered here and never again.
+#[utoipa::path(
+    post, path = "/clients", tag = "clients", operation_id = "add_client", request_body = Add,
+    responses((status = 201, description = "The client.", body = Added, headers(
+        ("Location" = String, description = "Where the client is now."),
+        ("ETag" = String, description = "This version of the client."))))
+)]
+pub(super) async fn add(context: Context, Json(add): Json<Add>) -> Answer {
+    let (web, management, _) = context;
+    let (client, secret) = management.admin.add_client(add.check()?).await?;
+    let url = super::url(&web, &management, &format!("/clients/{}", client.id));
+    let secret = secret.map(|secret| secret.expose_secret().to_owned());
+    let added = Added { client: View::of(&client), client_secret: secret };
+    let mut response = etag::with(StatusCode::CREATED, client.version);
+    Ok(response.insert_header((LOCATION, url)).json(added))
+}
+
+/// Shows a client.
+#[utoipa::path(
+    get, path = "/clients/{id}", tag = "clients", operation_id = "show_client",
+    params(OneClient, ReadHeaders),
+    responses((status = 200, description = "The client.", body = View,
+        headers(("ETag" = String, description = "This version of the client."))))
+)]
+pub(super) async fn show(context: Context, known: IfNoneMatch) -> Answer {
+    let (_, management, request) = context;
+    let client = management.admin.client(&id::<String>(&request, "client")?).await?;
+    Ok(known.answer(client.version, View::of(&client)))
+}
+
+/// Changes a client.
+#[utoipa::path(
+    patch, path = "/clients/{id}", tag = "clients", operation_id = "edit_client",
+    params(OneClient, ChangeHeaders),
+    request_body(content((Edit = "application/merge-patch+json"), (Edit = "application/json"))),
+    responses(
+        (status = 200, description = "The client as it is now.", body = View,
+            headers(("ETag" = String, description = "This version of the client."))),
+        (status = 409, description = "It is a public client, and this is for confidential ones."))
+)]
+pub(super) async fn edit(context: Context, only: IfMatch, Json(edit): Json<Edit>) -> Answer {
+    let (_, management, request) = context;
+    let id = id(&request, "client")?;
+    let client = management.admin.edit_client_if(&id, &edit.into_change(), &only.0).await?;
+    Ok(etag::with(StatusCode::OK, client.version).json(View::of(&client)))
+}
+
+/// Removes a client, and ends its sessions.
+#[utoipa::path(
+    delete, path = "/clients/{id}", tag = "clients", operation_id = "delete_client",
+    params(OneClient, ChangeHeaders), responses((status = 204, description = "The client is gone."))
+)]
+pub(super) async fn remove(context: Context, only: IfMatch) -> Answer {
+    let (_, management, request) = context;
+    management.admin.delete_client_if(&id(&request, "client")?, &only.0).await?;
+    Ok(super::answer(StatusCode::NO_CONTENT).finish())
+}
+
+/// Gives a confidential client a new secret, answered here and never again. The old one is worth nothing
+/// from then on; sessions go on.
+#[utoipa::path(
+    post, path = "/clients/{id}/secret", tag = "clients", operation_id = "rotate_secret",
+    params(OneClient, ChangeHeaders),
+    responses(
+        (status = 200, description = "The new secret.", body = Credentials,
+            headers(("ETag" = String, description = "This version of the client."))),
+        (status = 409, description = "It is a public client, which has no secret."))
+)]
+pub(super) async fn rotate_secret(context: Context, only: IfMatch) -> Answer {
+    let (_, management, request) = context;
+    let id = id(&request, "client")?;
+    let (client, secret) = management.admin.rotate_secret_if(&id, &only.0).await?;
+    let credentials = Credentials {
+        client_id: client.id.to_string(),
+        client_secret: secret.expose_secret().to_owned(),
+    };
+    Ok(etag::with(StatusCode::OK, client.version).json(credentials))
+}

@@ -1,0 +1,171 @@
+//! Versions of records as entity tags: `If-Match` against lost updates, `If-None-Match` against reading
+//! what is known (RFC 9110 §8.8.3, §13.1).
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::IntoParams;
+
+use crate::admin::Versions;
+
+/// The headers of a request that changes something.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code)] // it is there to be described
+pub(super) struct ChangeHeaders {
+    /// Changes only the version with this `ETag` (or one of several), and answers 412 if the record has
+    /// another one by now.
+    #[param(
+        rename = "If-Match",
+        value_type = String,
+        required = false,
+    )]
+    if_match: (),
+}
+
+/// The headers of a request that reads something.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code)] // it is there to be described
+pub(super) struct ReadHeaders {
+    /// Answers 304, without a body, if the record still has this `ETag` (or one of several).
+    #[param(
+        rename = "If-None-Match",
+        value_type = String,
+        required = false,
+    )]
+    if_none_match: (),
+}
+
+/// Which versions the change is meant for.
+pub(super) struct IfMatch(pub(super) Versions);
+
+impl FromRequest for IfMatch {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        // RFC 9110 §13.1.1: "An origin server MUST use the strong comparison function", in which no weak
+        // tag is equal to anything. What is no tag is none of ours either: it is better to change nothing.
+        ready(Ok(match condition(request, &IF_MATCH) {
+            Condition::None | Condition::Any => Self(Versions::Any),
+            Condition::Tags(tags) => {
+                Self(Versions::OneOf(tags.iter().filter_map(Tag::strong_version).collect()))
+            }
+        }))
+    }
+}
+
+/// Which versions the caller knows.
+pub(super) struct IfNoneMatch(Condition);
+
+impl FromRequest for IfNoneMatch {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(condition(request, &IF_NONE_MATCH))))
+    }
+}
+
+impl IfNoneMatch {
+    /// The record as it is in this version, or 304 for a caller who knows it.
+    pub(super) fn answer(&self, version: u64, view: impl Serialize) -> HttpResponse {
+        let known = match &self.0 {
+            Condition::None => false,
+            Condition::Any => true,
+            // RFC 9110 §13.1.2: "A recipient MUST use the weak comparison function".
+            Condition::Tags(tags) => tags.iter().any(|tag| tag.version == Some(version)),
+        };
+        if known {
+            return with(StatusCode::NOT_MODIFIED, version).finish();
+        }
+        with(StatusCode::OK, version).json(view)
+    }
+}
+
+/// An answer about a record that has this version.
+pub(super) fn with(status: StatusCode, version: u64) -> actix_web::HttpResponseBuilder {
+    let mut response = super::answer(status);
+    response.insert_header((ETAG, format!("\"{version}\"")));
+    response
+}
+
+enum Condition {
+    None,
+    Any,
+    Tags(Vec<Tag>),
+}
+
+struct Tag {
+    weak: bool,
+    /// `None` for what was never a tag of ours.
+    version: Option<u64>,
+}
+
+impl Tag {
+    fn strong_version(&self) -> Option<u64> {
+        self.version.filter(|_| !self.weak)
+    }
+}
+
+fn condition(request: &HttpRequest, name: &HeaderName) -> Condition {
+    let mut all = None;
+    for value in request.headers().get_all(name) {
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Condition::Any;
+        }
+        all.get_or_insert_with(Vec::new).extend(tags(text).unwrap_or_default());
+    }
+    all.map_or(Condition::None, Condition::Tags)
+}
+
+/// `#entity-tag`, where `entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE` (RFC 9110 §5.6.1, §8.8.3).
+fn tags(text: &str) -> Option<Vec<Tag>> {
+    let mut tags = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return Some(tags);
+        }
+        let weak = rest.strip_prefix("W/");
+        let (opaque, behind) = weak.unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
+        let behind = behind.trim_start_matches([' ', '\t']);
+        let clean = opaque.bytes().all(|byte| byte.is_ascii_graphic());
+        if !clean || !(behind.is_empty() || behind.starts_with(',')) {
+            return None;
+        }
+        // Another spelling of the same number is not the same tag.
+        let version = opaque.parse().ok().filter(|version: &u64| version.to_string() == opaque);
+        tags.push(Tag { weak: weak.is_some(), version });
+        rest = behind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_read_as_the_grammar_has_them() {
+        let read = |text| {
+            let tags = tags(text)?;
+            Some(tags.iter().map(|tag| (tag.weak, tag.version)).collect::<Vec<_>>())
+        };
+        assert_eq!(read("\"7\""), Some(vec![(false, Some(7))]));
+        assert_eq!(
+            read(", W/\"0\" ,\"a,b\",,\"07\""),
+            Some(vec![(true, Some(0)), (false, None), (false, None)])
+        );
+        for malformed in ["7", "\"7", "\"7\"8", "\"7\" \"8\"", "w/\"7\"", "\"a b\"", "*, \"7\""] {
+            assert_eq!(read(malformed), None, "{malformed}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `/openapi.json`: the API described (OpenAPI 3.1), from the code that answers it.
+//!
+//! What one route alone answers is said beside its handler; what many have in common is added here, by
+//! what can go wrong with such a request.
+
+use actix_web::http::StatusCode;
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::schema::{AllOf, AnyOf, AnyOfBuilder, Array, ArrayItems, Schema};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, Header, Object, Ref, RefOr, Response, Server};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use super::problem::{PROBLEM_JSON, View as Problem};
+use super::{Answer, Context, clients, sessions, users};
+
+const IF_MATCH: &str = "If-Match";
+const IF_NONE_MATCH: &str = "If-None-Match";
+
+/// Serves this description.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "description", operation_id = "describe",
+    responses((status = 200, description = "This document.", body = utoipa::openapi::Object))
+)]
+pub(super) async fn answer(context: Context) -> Answer {
+    let (web, management, _) = context;
+    let mut described = Description::openapi();
+    described.servers = Some(vec![Server::new(super::url(&web, &management, ""))]);
+    Ok(super::answer(StatusCode::OK).json(described))
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Sentinel management",
+        description = "Users, clients and sessions of a Sentinel server, for the operator.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        contact()
+    ),
+    paths(
+        users::list, users::add, users::show, users::edit, users::remove, users::set_password,
+        clients::list, clients::add, clients::show, clients::edit, clients::remove,
+        clients::rotate_secret,
+        sessions::list, sessions::end_all, sessions::show, sessions::end,
+        answer,
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "users", description = "Who can log in."),
+        (name = "clients", description = "The programs that may ask for tokens."),
+        (name = "sessions", description = "Who is logged in."),
+        (name = "description", description = "This API."),
+    ),
+    security(("operator" = [])),
+    modifiers(&Common),
+)]
+struct Description;
+
+/// What many routes have in common.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, described: &mut utoipa::openapi::OpenApi) {
+        let basic = Http::builder()
+            .scheme(HttpAuthScheme::Basic)
+            .description(Some("`management.username` and `management.password`"))
+            .build();
+        let components = described.components.get_or_insert_default();
+        components.add_security_scheme("operator", SecurityScheme::Http(basic));
+        for (name, schema) in &mut components.schemas {
+            if let (Some(of), RefOr::T(listing)) = (name.strip_prefix("Listing_"), &mut *schema) {
+                name_items(listing, of);
+            }
+        }
+        if let Some(RefOr::T(client)) = components.schemas.remove("NewClient") {
+            let narrowed = AllOf::builder().item(client).item(public_or_confidential());
+            components.schemas.insert("NewClient".to_owned(), narrowed.into());
+        }
+        for item in described.paths.paths.values_mut() {
+            add_refusals(item.get.as_mut(), false);
+            for operation in [&mut item.post, &mut item.patch, &mut item.delete] {
+                add_refusals(operation.as_mut(), true);
+            }
+        }
+    }
+}
+
+/// Entries of a list are what is shown of one alone.
+fn name_items(listing: &mut Schema, of: &str) {
+    let Schema::Object(listing) = listing else { return };
+    if let Some(RefOr::T(Schema::Array(items))) = listing.properties.get_mut("items") {
+        items.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(of).into()));
+    }
+}
+
+/// What RFC 6749 §4.4 lets confidential clients do, and no others.
+fn public_or_confidential() -> AnyOfBuilder {
+    let one_of = |values: &[&str]| Object::builder().enum_values(Some(values.iter().copied()));
+    let grants = Array::builder().items(one_of(&["password", "refresh_token"]));
+    let never = Object::builder().enum_values(Some([false]));
+    AnyOf::builder()
+        .item(Object::builder().property("type", one_of(&["confidential"])))
+        .item(Object::builder().property("grants", grants).property("introspection", never))
+}
+
+/// What can go wrong with such a request, beside what is said with its handler.
+fn add_refusals(operation: Option<&mut Operation>, changes: bool) {
+    let Some(operation) = operation else { return };
+    let (mut path, mut query, mut if_match, mut if_none_match) = (false, false, false, false);
+    for parameter in operation.parameters.iter().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        path |= parameter.parameter_in == ParameterIn::Path;
+        query |= parameter.parameter_in == ParameterIn::Query;
+        if_match |= parameter.name == IF_MATCH;
+        if_none_match |= parameter.name == IF_NONE_MATCH;
+    }
+    let body = operation.request_body.is_some();
+    let responses = &mut operation.responses.responses;
+    for (applies, status, description) in [
+        (if_none_match, "304", "The record is still the one that is known."),
+        (body || query, "400", "The request is malformed."),
+        (true, "401", "It is not the operator who asks."),
+        (changes, "403", "Another site made a browser ask."),
+        (path, "404", "There is no such thing."),
+        (body, "408", "The body did not arrive in time."),
+        (if_match, "412", "The record has another version than `If-Match` wants."),
+        (body, "413", "The body is larger than `server.max_body`."),
+        (body, "415", "The body is of a type that is not read here."),
+        (body, "422", "A value cannot be taken; `errors` says which."),
+        (true, "429", "There were too many wrong passwords from this address."),
+        (true, "503", "The store cannot be used, or too many passwords are waiting."),
+    ] {
+        if applies {
+            let response = || RefOr::T(Response::new(description));
+            responses.entry(status.to_owned()).or_insert_with(response);
+        }
+    }
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with('4') || status.starts_with('5') {
+            let problem = Ref::from_schema_name(Problem::name());
+            let content = Content::new(Some(problem));
+            response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(content));
+        }
+        for (of, header, description) in [
+            ("401", "WWW-Authenticate", "How to log in (RFC 7617)."),
+            ("429", "Retry-After", "When to try again, in seconds."),
+            ("503", "Retry-After", "When to try again, in seconds."),
+        ] {
+            if of == status {
+                let header_of = Header::builder().description(Some(description)).build();
+                response.headers.insert(header.to_owned(), RefOr::T(header_of));
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What a refusal looks like: RFC 9457 JSON, whatever went wrong.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::body::{JSON, MERGE_PATCH};
+use crate::admin::AdminError;
+use crate::oauth::{self, Unavailable};
+use crate::password::PoolError;
+use crate::store::StoreError;
+use crate::web::error::{Refusal, log_unavailable};
+
+/// The media type of RFC 9457.
+pub(in crate::web::management) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// RFC 5789 §3.1.
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// 400: the body is no JSON, or could not be read.
+    Body(String),
+    /// 400: a parameter of the URL.
+    Parameter {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// 404: there is no such route.
+    NoSuchPath,
+    /// 404: there is no such user, client or session.
+    NotFound(&'static str),
+    /// 405, with the methods that would do.
+    WrongMethod(&'static str),
+    /// 408.
+    Slow,
+    /// 409: it does not go with what is there.
+    Conflict(String),
+    /// 412: the record has another version than `If-Match` wants.
+    OtherVersion,
+    /// 413.
+    TooLarge,
+    /// 415, with the types that would do.
+    MediaType(&'static [&'static str]),
+    /// 422: a value in the body.
+    Invalid {
+        /// Where it is (RFC 6901).
+        pointer: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// 503.
+    Unavailable(oauth::Error),
+}
+
+/// What went wrong (RFC 9457). The type is `about:blank`: the status says what kind of problem it is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(in crate::web::management) struct View {
+    /// A URI for the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
+    /// The name of the status.
+    #[schema(example = "Unprocessable Content")]
+    title: &'static str,
+    /// The status.
+    #[schema(example = 422)]
+    status: u16,
+    /// What went wrong this time, for people.
+    detail: String,
+    /// Which values are wrong, where it is about values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<ValueError>,
+}
+
+/// What is wrong with one value: of the body, or of a parameter in the URL.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ValueError {
+    /// Where the value is in the body, as a JSON Pointer (RFC 6901); "" is the body as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "/username")]
+    pointer: Option<String>,
+    /// The name of the parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    parameter: Option<String>,
+    /// What is wrong with it.
+    detail: String,
+}
+
+impl View {
+    /// A problem that the status and a sentence say all about.
+    pub(in crate::web::management) fn new(status: StatusCode, detail: String) -> Self {
+        // RFC 9457 §4.2.1: with about:blank "the value of title SHOULD be the same as the recommended HTTP
+        // status phrase", and RFC 9110 has newer ones for two.
+        let title = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+            StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
+            other => other.canonical_reason().unwrap_or_default(),
+        };
+        Self { kind: "about:blank", title, status: status.as_u16(), detail, errors: Vec::new() }
+    }
+}
+
+impl Problem {
+    const fn retry(cause: Unavailable) -> Self {
+        Self::Unavailable(oauth::Error::Unavailable(cause))
+    }
+
+    fn errors(&self) -> Vec<ValueError> {
+        let detail = || self.to_string();
+        match self {
+            Self::Invalid { pointer, .. } => {
+                let pointer = Some(pointer.clone());
+                vec![ValueError { pointer, parameter: None, detail: detail() }]
+            }
+            Self::Parameter { name, .. } => {
+                let parameter = Some(name.clone());
+                vec![ValueError { pointer: None, parameter, detail: detail() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text: &str = match self {
+            Self::Body(detail) | Self::Parameter { detail, .. } => detail,
+            Self::Conflict(detail) | Self::Invalid { detail, .. } => detail,
+            Self::NoSuchPath => "there is nothing at this path",
+            Self::NotFound(what) => return write!(f, "there is no such {what}"),
+            Self::WrongMethod(allowed) => return write!(f, "expected one of {allowed}"),
+            Self::Slow => "the body did not arrive in time",
+            Self::OtherVersion => {
+                "the record has another version than If-Match wants: read it again"
+            }
+            Self::TooLarge => "the body is too large",
+            Self::MediaType(types) => {
+                return write!(f, "the body has to be {} in UTF-8", types.join(" or "));
+            }
+            Self::Unavailable(oauth::Error::Unavailable(Unavailable::Store(
+                StoreError::Untold(_),
+            ))) => "it is done, but Redis could not be told; that is tried again until it is",
+            Self::Unavailable(_) => "the server cannot answer now, try again shortly",
+        };
+        f.write_str(text)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Body(_) | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
+            Self::NoSuchPath | Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::OtherVersion => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        let mut response = super::answer(status);
+        match self {
+            Self::WrongMethod(allowed) => {
+                response.insert_header((ALLOW, *allowed));
+            }
+            // The rest of the body is not worth reading.
+            Self::Slow | Self::TooLarge => {
+                response.force_close();
+            }
+            Self::MediaType(types) => {
+                response.insert_header((ACCEPT, types.join(", ")));
+                // RFC 5789 §2.2: "the 415 response SHOULD contain an Accept-Patch response header".
+                if types.contains(&MERGE_PATCH) {
+                    response.insert_header((ACCEPT_PATCH, types.join(", ")));
+                }
+            }
+            Self::Unavailable(error) => {
+                if let oauth::Error::Unavailable(cause) = error {
+                    log_unavailable(cause);
+                }
+                response.insert_header((RETRY_AFTER, error.retry_after().as_secs()));
+            }
+            _ => {}
+        }
+        let view = View { errors: self.errors(), ..View::new(status, self.to_string()) };
+        response.insert_header((CONTENT_TYPE, PROBLEM_JSON)).json(view)
+    }
+}
+
+impl From<AdminError> for Problem {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::NameTaken(_) | AdminError::Invalid(_) => Self::Conflict(error.to_string()),
+            AdminError::InvalidUsername(_) => {
+                Self::Invalid { pointer: "/username".to_owned(), detail: error.to_string() }
+            }
+            AdminError::NotFound { what, .. } => Self::NotFound(what),
+            AdminError::OtherVersion => Self::OtherVersion,
+            AdminError::Contended => Self::retry(Unavailable::Contended),
+            AdminError::Store(error) => Self::retry(error.into()),
+        }
+    }
+}
+
+impl From<PoolError> for Problem {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Hash(error) if error.is_about_the_password() => {
+                Self::Invalid { pointer: "/password".to_owned(), detail: error.to_string() }
+            }
+            error => Self::retry(error.into()),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooLarge => Self::TooLarge,
+            Refusal::Slow => Self::Slow,
+            Refusal::MediaType => Self::MediaType(&[JSON]),
+            Refusal::Broken | Refusal::Protocol(_) => Self::Body(refusal.to_string()),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Reads the parameters of the URL: only known ones, and each once. One that was mistyped would else
+//! let through more than was meant.
+
+use std::collections::BTreeSet;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// The parameters of the URL.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(read(request.query_string()).map(Self))
+    }
+}
+
+fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let (parameters, mut seen) = (pairs(query), BTreeSet::new());
+    if let Some((name, _)) = parameters.iter().find(|(name, _)| !seen.insert(name)) {
+        let detail = "it is repeated".to_owned();
+        return Err(Problem::Parameter { name: name.clone(), detail });
+    }
+    let entries = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let reader = serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(entries);
+    serde_path_to_error::deserialize(reader).map_err(|error| Problem::Parameter {
+        name: error.path().to_string(),
+        detail: error.into_inner().to_string(),
+    })
+}
+
+/// The parameters of a query, decoded (URL Standard, "application/x-www-form-urlencoded parsing").
+pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
+    serde_urlencoded::from_str(query).unwrap_or_default()
+}

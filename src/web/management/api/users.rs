@@ -1,0 +1,229 @@
+//! `/users`: who can log in.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::body::Json;
+use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
+use super::fields::{self, Password, ScopeToken, Username, given};
+use super::paging::{self, Cursor, Limit, Listing};
+use super::query::Query;
+use super::{Answer, Context, id};
+use crate::admin::{NewUser, UserChange};
+use crate::domain::User;
+
+/// A user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub(super) struct View {
+    /// 24 hexadecimal digits; it stays for good.
+    #[schema(pattern = "^[0-9a-f]{24}$", example = "6b04d06505deaee2d33dc505")]
+    id: String,
+    /// What the user logs in as; unique.
+    #[schema(example = "alice")]
+    username: String,
+    /// What the user may be granted, of what the client may; null for all of that.
+    #[schema(required)]
+    scopes: Option<Vec<ScopeToken>>,
+    /// Whether the user may log in.
+    enabled: bool,
+    /// When the user was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When the user last changed.
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl View {
+    fn of(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.clone(),
+            scopes: user.scopes.as_ref().map(fields::tokens),
+            enabled: user.enabled,
+            created_at: user.created_at.to_string(),
+            updated_at: user.updated_at.to_string(),
+        }
+    }
+}
+
+/// A user to be made.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewUser)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Add {
+    username: Username,
+    password: Password,
+    /// What the user may be granted, of what the client may; null for all of that.
+    #[serde(default)]
+    scopes: Option<Vec<ScopeToken>>,
+    /// Whether the user may log in.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    enabled: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What is to become different; what is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = UserPatch)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Edit {
+    /// A new name; the user's id and sessions stay.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Username, required = false)]
+    username: Option<Username>,
+    /// What the user may be granted, of what the client may; null for all of that.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<ScopeToken>>, required = false)]
+    scopes: Option<Option<Vec<ScopeToken>>>,
+    /// Whether the user may log in; false ends the user's sessions.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = bool, required = false)]
+    enabled: Option<bool>,
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewPassword)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetPassword {
+    password: Password,
+}
+
+/// Which user.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code)] // it is there to be described
+pub(super) struct OneUser {
+    /// The user's id.
+    #[param(pattern = "^[0-9a-f]{24}$", example = "6b04d06505deaee2d33dc505")]
+    id: String,
+}
+
+/// The part of the list that is wanted.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct List {
+    /// At most so many.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    limit: Limit,
+    /// Starts behind the page whose `next` this is.
+    #[serde(default, deserialize_with = "given")]
+    #[param(inline, value_type = Cursor, required = false)]
+    after: Option<Cursor>,
+    /// Only users whose names begin with this; upper and lower case differ.
+    #[serde(default)]
+    #[param(required = false)]
+    search: String,
+}
+
+/// Lists users, in the order of their names.
+#[utoipa::path(
+    get, path = "/users", tag = "users", operation_id = "list_users", params(List),
+    responses((status = 200, description = "A page of them.", body = Listing<View>,
+        headers(("Link" = String, description = "The next page, with rel=\"next\"; left out on the last one."))))
+)]
+pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
+    let page = paging::page(list.limit, list.after.as_ref());
+    let found = context.1.admin.search_users(&list.search, &page).await?;
+    Ok(paging::answer(&context, list.limit, found, |user| user.username.clone(), View::of))
+}
+
+/// Makes a user.
+#[utoipa::path(
+    post, path = "/users", tag = "users", operation_id = "add_user", request_body = Add,
+    responses(
+        (status = 201, description = "The user.", body = View, headers(
+            ("Location" = String, description = "Where the user is now."),
+            ("ETag" = String, description = "This version of the user."))),
+        (status = 409, description = "The name is taken."))
+)]
+pub(super) async fn add(context: Context, Json(add): Json<Add>) -> Answer {
+    let (web, management, _) = context;
+    let new = NewUser {
+        username: add.username.0,
+        password: management.passwords.hash(add.password.0).await?,
+        scopes: add.scopes.as_deref().map(fields::scope),
+        enabled: add.enabled,
+    };
+    let user = management.admin.add_user(new).await?;
+    let url = super::url(&web, &management, &format!("/users/{}", user.id));
+    let mut response = etag::with(StatusCode::CREATED, user.version);
+    Ok(response.insert_header((LOCATION, url)).json(View::of(&user)))
+}
+
+/// Shows a user.
+#[utoipa::path(
+    get, path = "/users/{id}", tag = "users", operation_id = "show_user", params(OneUser, ReadHeaders),
+    responses((status = 200, description = "The user.", body = View,
+        headers(("ETag" = String, description = "This version of the user."))))
+)]
+pub(super) async fn show(context: Context, known: IfNoneMatch) -> Answer {
+    let (_, management, request) = context;
+    let user = management.admin.user_by_id(id(&request, "user")?).await?;
+    Ok(known.answer(user.version, View::of(&user)))
+}
+
+/// Changes a user.
+#[utoipa::path(
+    patch, path = "/users/{id}", tag = "users", operation_id = "edit_user",
+    params(OneUser, ChangeHeaders),
+    request_body(content((Edit = "application/merge-patch+json"), (Edit = "application/json"))),
+    responses(
+        (status = 200, description = "The user as it is now.", body = View,
+            headers(("ETag" = String, description = "This version of the user."))),
+        (status = 409, description = "The name is taken."))
+)]
+pub(super) async fn edit(context: Context, only: IfMatch, Json(edit): Json<Edit>) -> Answer {
+    let (_, management, request) = context;
+    let change = UserChange {
+        username: edit.username.map(|username| username.0),
+        scopes: edit.scopes.map(|scopes| scopes.as_deref().map(fields::scope)),
+        enabled: edit.enabled,
+        ..UserChange::default()
+    };
+    let user = management.admin.edit_user_if(id(&request, "user")?, &change, &only.0).await?;
+    Ok(etag::with(StatusCode::OK, user.version).json(View::of(&user)))
+}
+
+/// Removes a user, and ends the user's sessions.
+#[utoipa::path(
+    delete, path = "/users/{id}", tag = "users", operation_id = "delete_user",
+    params(OneUser, ChangeHeaders), responses((status = 204, description = "The user is gone."))
+)]
+pub(super) async fn remove(context: Context, only: IfMatch) -> Answer {
+    let (_, management, request) = context;
+    management.admin.delete_user_if(id(&request, "user")?, &only.0).await?;
+    Ok(super::answer(StatusCode::NO_CONTENT).finish())
+}
+
+/// Sets a new password, and ends the user's sessions.
+#[utoipa::path(
+    post, path = "/users/{id}/password", tag = "users", operation_id = "set_password",
+    params(OneUser, ChangeHeaders), request_body = SetPassword,
+    responses((status = 204, description = "The password is set.",
+        headers(("ETag" = String, description = "This version of the user."))))
+)]
+pub(super) async fn set_password(
+    context: Context,
+    only: IfMatch,
+    Json(set): Json<SetPassword>,
+) -> Answer {
+    let (_, management, request) = context;
+    let user_id = id(&request, "user")?;
+    // Hashing takes its time; who has not got that far is told without it.
+    only.0.check(management.admin.user_by_id(user_id).await?.version)?;
+    let password = Some(management.passwords.hash(set.password.0).await?);
+    let change = UserChange { password, ..UserChange::default() };
+    let user = management.admin.edit_user_if(user_id, &change, &only.0).await?;
+    Ok(etag::with(StatusCode::NO_CONTENT, user.version).finish())
+}

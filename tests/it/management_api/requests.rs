@@ -1,0 +1,172 @@
+//! Bodies: what is refused, and how that is said.
+
+use serde_json::json;
+
+use super::{Answer, App, managed};
+use crate::helpers::send;
+
+async fn post_raw(app: &App, media_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+    send(app.api("POST", "/users").header("content-type", media_type).body(body.into())).await
+}
+
+#[tokio::test]
+async fn a_body_is_read_as_json_only() {
+    let app = managed().spawn().await;
+    let body = r#"{"username":"bob","password":"p"}"#;
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/merge-patch+json",
+        "application/json; charset=latin1",
+        "application/jsonx",
+        "",
+    ] {
+        let refused = post_raw(&app, media_type, body).await;
+        refused.assert_problem(415);
+        assert_eq!(refused.header("accept"), Some("application/json"), "{media_type}");
+    }
+    send(app.api("POST", "/users").body(body)).await.assert_problem(415);
+    let twice = app.api("POST", "/users").header("content-type", "application/json");
+    send(twice.header("content-type", "application/json").body(body)).await.assert_problem(415);
+    let packed = app.api("POST", "/users").header("content-type", "application/json");
+    send(packed.header("content-encoding", "gzip").body(body)).await.assert_problem(415);
+
+    let patch = send(app.api("PATCH", &app.alice()).body("{}")).await;
+    patch.assert_problem(415);
+    let patches = Some("application/merge-patch+json, application/json");
+    assert_eq!((patch.header("accept-patch"), patch.header("accept")), (patches, patches));
+    assert_eq!(post_raw(&app, "Application/JSON ; charset=\"UTF-8\"", body).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_malformed() {
+    let app = managed().spawn().await;
+    for body in [
+        &b""[..],
+        b" ",
+        b"{",
+        b"{\"username\":\"bob\",\"password\":\"p\"",
+        b"{\"username\":\"bob\",\"password\":\"p\"} x",
+        b"{'username':'bob','password':'p'}",
+        b"{\"username\":\"\xff\",\"password\":\"p\"}",
+        b"{\"username\":\"\\ud800\",\"password\":\"p\"}",
+        b"username=bob&password=p",
+        b"\xef\xbb\xbf{\"username\":\"bob\",\"password\":\"p\"}",
+    ] {
+        post_raw(&app, "application/json", body).await.assert_problem(400);
+    }
+    let deep = "[".repeat(5000);
+    let nested = format!(r#"{{"username":"bob","password":"p","scopes":{deep}"#);
+    assert!(matches!(post_raw(&app, "application/json", nested).await.status, 400 | 422));
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_taken_is_pointed_at() {
+    let app = managed().spawn().await;
+    let long = "x".repeat(256);
+    for (body, pointer) in [
+        (json!(null), ""),
+        (json!([]), ""),
+        (json!("bob"), ""),
+        (json!(["bob", "p", null, true]), ""),
+        (json!({}), ""),
+        (json!({ "username": "bob" }), ""),
+        (json!({ "username": null, "password": "p" }), "/username"),
+        (json!({ "username": 7, "password": "p" }), "/username"),
+        (json!({ "username": "", "password": "p" }), "/username"),
+        (json!({ "username": " bob", "password": "p" }), "/username"),
+        (json!({ "username": "b\nob", "password": "p" }), "/username"),
+        (json!({ "username": long, "password": "p" }), "/username"),
+        (json!({ "username": "0123456789abcdef01234567", "password": "p" }), "/username"),
+        (json!({ "username": "bob", "password": "" }), "/password"),
+        (json!({ "username": "bob", "password": "a\u{0}b" }), "/password"),
+        (json!({ "username": "bob", "password": ["p"] }), "/password"),
+        (json!({ "username": "bob", "password": "p", "scopes": "read" }), "/scopes"),
+        (json!({ "username": "bob", "password": "p", "scopes": ["a", "b c"] }), "/scopes/1"),
+        (json!({ "username": "bob", "password": "p", "scopes": [""] }), "/scopes/0"),
+        (json!({ "username": "bob", "password": "p", "scopes": ["a\"b"] }), "/scopes/0"),
+        (json!({ "username": "bob", "password": "p", "enabled": null }), "/enabled"),
+        (json!({ "username": "bob", "password": "p", "enabled": "no" }), "/enabled"),
+        (json!({ "username": "bob", "password": "p", "~/admin": true }), "/~0~1admin"),
+        (json!({ "username": "bob", "password": "p", "id": "x" }), "/id"),
+    ] {
+        let refused = app.send_json("POST", "/users", &body).await;
+        assert!(!refused.assert_invalid(pointer).contains("line"), "{body}");
+    }
+    let twice = r#"{"username":"bob","username":"eve","password":"p"}"#;
+    post_raw(&app, "application/json", twice).await.assert_problem(422);
+    assert!(app.admin.user("bob").await.is_err());
+}
+
+#[tokio::test]
+async fn a_patch_is_as_strict() {
+    let app = managed().spawn().await;
+    for (body, pointer) in [
+        (json!({ "username": null }), "/username"),
+        (json!({ "enabled": null }), "/enabled"),
+        (json!({ "password": "p" }), "/password"),
+        (json!({ "id": app.user.id.to_string() }), "/id"),
+        (json!([]), ""),
+    ] {
+        app.send_json("PATCH", &app.alice(), &body).await.assert_invalid(pointer);
+    }
+    for (body, pointer) in [
+        (json!({ "grants": [] }), "/grants"),
+        (json!({ "grants": ["implicit"] }), "/grants/0"),
+        (json!({ "grants": [{ "password": null }] }), "/grants/0"),
+        (json!({ "grants": null }), "/grants"),
+        (json!({ "name": null }), "/name"),
+        (json!({ "scopes": null }), "/scopes"),
+        (json!({ "access_token_ttl": 0 }), "/access_token_ttl"),
+        (json!({ "access_token_ttl": -1 }), "/access_token_ttl"),
+        (json!({ "access_token_ttl": 1.5 }), "/access_token_ttl"),
+        (json!({ "session_ttl": 3_153_600_001_u64 }), "/session_ttl"),
+        (json!({ "session_ttl": u64::MAX }), "/session_ttl"),
+        (json!({ "session_ttl": "1h" }), "/session_ttl"),
+        (json!({ "type": "confidential" }), "/type"),
+        (json!({ "client_secret": "s" }), "/client_secret"),
+    ] {
+        app.send_json("PATCH", &app.confidential(), &body).await.assert_invalid(pointer);
+    }
+}
+
+#[tokio::test]
+async fn a_body_may_be_as_large_as_the_setting_says() {
+    let app = managed().set("server.max_body", "300").spawn().await;
+    let body = |length: usize| {
+        let start = r#"{"username":"bob","password":""#;
+        format!("{start}{}\"}}", "p".repeat(length - start.len() - 2))
+    };
+    let large = post_raw(&app, "application/json", body(301)).await;
+    large.assert_problem(413);
+    assert_eq!(post_raw(&app, "application/json", body(300)).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_full_queue_of_passwords_is_no_fault_of_the_caller() {
+    let slow = managed().set("password.workers", "1").set("password.queue", "1");
+    let app =
+        slow.set("password.memory_kib", "65536").set("password.iterations", "4").spawn().await;
+    let calls = (0..24).map(|n| {
+        let body = json!({ "username": format!("user{n}"), "password": "p" });
+        send(super::json(app.api("POST", "/users"), &body))
+    });
+    let answers = crate::helpers::all(calls.collect::<Vec<_>>()).await;
+    let busy: Vec<_> = answers.iter().filter(|answer| answer.status != 201).collect();
+    assert!(!busy.is_empty() && busy.len() < 24, "{}", busy.len());
+    for answer in busy {
+        answer.assert_problem(503);
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+}
+
+#[tokio::test]
+async fn a_head_answers_as_a_get_without_the_body() {
+    let app = managed().spawn().await;
+    for path in ["/users".to_owned(), app.alice(), app.public(), "/openapi.json".to_owned()] {
+        let (get, head) = (app.get(&path).await, send(app.api("HEAD", &path)).await);
+        assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
+        assert_eq!(head.header("content-length"), get.header("content-length"));
+        assert_eq!(head.header("etag"), get.header("etag"));
+    }
+}

@@ -1,0 +1,156 @@
+//! Users: made, read, changed, removed.
+
+use serde_json::json;
+
+use super::{API, managed};
+use crate::helpers::PASSWORD;
+
+#[tokio::test]
+async fn a_user_is_made_and_can_log_in() {
+    let app = managed().spawn().await;
+    let new = json!({ "username": "bob", "password": "bobs password" });
+    let made = app.send_json("POST", "/users", &new).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let bob = made.json();
+    let id = bob["id"].as_str().unwrap();
+    assert_eq!(
+        bob,
+        json!({
+            "id": id,
+            "username": "bob",
+            "scopes": null,
+            "enabled": true,
+            "created_at": "2100-01-01T00:00:00Z",
+            "updated_at": "2100-01-01T00:00:00Z",
+        })
+    );
+    assert_eq!(made.header("location"), Some(format!("{API}/users/{id}").as_str()));
+    assert_eq!(made.header("cache-control"), Some("no-store"));
+    let read = app.get(&format!("/users/{id}")).await;
+    assert_eq!((read.status, read.json()), (200, bob));
+    assert_eq!(read.etag(), made.etag());
+    assert_eq!(app.login_with_password("bob", "bobs password").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_user_is_made_with_limits_and_disabled() {
+    let app = managed().spawn().await;
+    let new = json!({
+        "username": "J\u{f6}rg M\u{fc}ller", "password": "p", "scopes": ["write", "read"], "enabled": false,
+    });
+    let made = app.send_json("POST", "/users", &new).await.json();
+    assert_eq!(made["scopes"], json!(["read", "write"]));
+    assert_eq!(made["enabled"], false);
+    assert_eq!(app.login_with_password("J\u{f6}rg M\u{fc}ller", "p").await.status, 400);
+    let none = json!({ "username": "carol", "password": "p", "scopes": [] });
+    assert_eq!(app.send_json("POST", "/users", &none).await.json()["scopes"], json!([]));
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_a_conflict() {
+    let app = managed().spawn().await;
+    let again = json!({ "username": "alice", "password": "p" });
+    let refused = app.send_json("POST", "/users", &again).await;
+    assert!(refused.assert_problem(409).contains("alice"));
+    let bob = json!({ "username": "bob", "password": "p" });
+    let bob = app.send_json("POST", "/users", &bob).await.json();
+    let path = format!("/users/{}", bob["id"].as_str().unwrap());
+    app.send_json("PATCH", &path, &json!({ "username": "alice" })).await.assert_problem(409);
+    assert_eq!(app.read(&path).await, bob);
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names_and_nothing_else() {
+    let app = managed().spawn().await;
+    let path = app.alice();
+    let before = app.read(&path).await;
+    let login = app.login().await;
+    app.advance(10);
+    let changed = app.send_json("PATCH", &path, &json!({ "username": "alicia" })).await;
+    assert_eq!(changed.status, 200);
+    let mut after = before.clone();
+    after["username"] = "alicia".into();
+    after["updated_at"] = "2100-01-01T00:00:10Z".into();
+    assert_eq!(changed.json(), after);
+    assert!(app.is_active(&login.access_token()).await, "a new name ends no session");
+
+    let limited = app.send_json("PATCH", &path, &json!({ "scopes": ["read"] })).await.json();
+    assert_eq!(limited["scopes"], json!(["read"]));
+    assert_eq!(limited["username"], "alicia");
+    let free = app.send_json("PATCH", &path, &json!({ "scopes": null })).await.json();
+    assert_eq!(free["scopes"], json!(null));
+    assert_eq!(app.send_json("PATCH", &path, &json!({})).await.json()["enabled"], true);
+    assert_eq!(app.read(&path).await["username"], "alicia");
+}
+
+#[tokio::test]
+async fn a_patch_is_taken_as_merge_patch_too() {
+    let app = managed().spawn().await;
+    let patch =
+        app.api("PATCH", &app.alice()).header("content-type", "application/merge-patch+json");
+    let answer = crate::helpers::send(patch.body(r#"{"scopes":["read"]}"#)).await;
+    assert_eq!(answer.json()["scopes"], json!(["read"]));
+}
+
+#[tokio::test]
+async fn disabling_ends_the_sessions() {
+    let app = managed().spawn().await;
+    let login = app.login().await;
+    let off = app.send_json("PATCH", &app.alice(), &json!({ "enabled": false })).await;
+    assert_eq!(off.json()["enabled"], false);
+    assert!(!app.is_active(&login.access_token()).await);
+    assert_eq!(app.login_with(&[]).await.status, 400);
+    app.send_json("PATCH", &app.alice(), &json!({ "enabled": true })).await;
+    app.login().await;
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_sessions_and_the_old_password() {
+    let app = managed().spawn().await;
+    let login = app.login().await;
+    let path = format!("{}/password", app.alice());
+    let set = app.send_json("POST", &path, &json!({ "password": "a new one" })).await;
+    assert_eq!((set.status, set.text.as_str()), (204, ""));
+    assert_eq!(set.etag(), app.get(&app.alice()).await.etag());
+    assert!(!app.is_active(&login.access_token()).await);
+    assert_eq!(app.login_with_password("alice", PASSWORD).await.status, 400);
+    assert_eq!(app.login_with_password("alice", "a new one").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_user_who_is_removed_is_gone_with_all_sessions() {
+    let app = managed().spawn().await;
+    let login = app.login().await;
+    let gone = app.delete(&app.alice()).await;
+    assert_eq!((gone.status, gone.text.as_str()), (204, ""));
+    assert!(!app.is_active(&login.access_token()).await);
+    app.get(&app.alice()).await.assert_problem(404);
+    app.delete(&app.alice()).await.assert_problem(404);
+    app.send_json("PATCH", &app.alice(), &json!({ "enabled": true })).await.assert_problem(404);
+    let password = json!({ "password": "p" });
+    app.send_json("POST", &format!("{}/password", app.alice()), &password)
+        .await
+        .assert_problem(404);
+}
+
+#[tokio::test]
+async fn what_is_no_id_names_nobody() {
+    let app = managed().spawn().await;
+    for id in ["alice", "0", "000000000000000000000000", "%00", "%ff", "%2e", "a%2Fb", "*"] {
+        app.get(&format!("/users/{id}")).await.assert_problem(404);
+        app.delete(&format!("/users/{id}")).await.assert_problem(404);
+    }
+}
+
+#[tokio::test]
+async fn no_hash_is_ever_shown() {
+    let app = managed().spawn().await;
+    for path in ["/users".to_owned(), app.alice(), "/clients".to_owned(), app.confidential()] {
+        let text = app.get(&path).await.text;
+        let digest =
+            hex::encode(sentinel::domain::Digest::of(app.backend_secret.as_bytes()).as_bytes());
+        for secret in ["argon2", "password_hash", "secret", digest.as_str()] {
+            assert!(!text.contains(secret), "{path}: {secret} in {text}");
+        }
+    }
+}
