@@ -72,6 +72,7 @@ impl Application {
     /// [`StartError`], one sentence for the operator.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let stores = connect::connect(settings).await?;
+        stores.take_into_use().await?;
         let passwords = &settings.password;
         let pool =
             PasswordPool::start(password_policy(passwords), passwords.workers, passwords.queue)?;

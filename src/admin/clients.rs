@@ -69,6 +69,7 @@ impl Admin {
         let kind = secret
             .as_ref()
             .map_or(ClientKind::Public, |secret| ClientKind::Confidential(secret.digest()));
+        self.stores.take_into_use().await?;
         let now = self.clock.now();
         let client = Client {
             id: ClientId::generate(),
@@ -134,6 +135,7 @@ impl Admin {
         id: &ClientId,
         change: &ClientChange,
     ) -> Result<(Client, Option<StoreError>), AdminError> {
+        self.stores.take_into_use().await?;
         for _ in 0..ATTEMPTS {
             let client = self.client(id.as_str()).await?;
             let next = self.changed_client(client, change);
@@ -174,6 +176,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`], or when the store fails.
     pub async fn delete_client(&self, id: &ClientId) -> Result<(), AdminError> {
+        self.stores.take_into_use().await?;
         let (deleted, untold) = apart(self.stores.clients.delete(id).await, true)?;
         if deleted {
             tracing::info!(target: "audit", event = "client_deleted", client = %id);

@@ -37,6 +37,7 @@ impl Admin {
     /// [`AdminError::NameTaken`], [`AdminError::InvalidUsername`], or when the store fails.
     pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
         check_username(&new.username)?;
+        self.stores.take_into_use().await?;
         let now = self.clock.now();
         let user = User {
             id: UserId::generate(&*self.clock),
@@ -88,6 +89,7 @@ impl Admin {
         if let Some(username) = &change.username {
             check_username(username)?;
         }
+        self.stores.take_into_use().await?;
         for _ in 0..ATTEMPTS {
             let user = self.stores.users.find(id).await?;
             let user = user.ok_or_else(|| not_found(&id.to_string()))?;
@@ -114,6 +116,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`], or when the store fails.
     pub async fn delete_user(&self, id: UserId) -> Result<(), AdminError> {
+        self.stores.take_into_use().await?;
         let (deleted, untold) = apart(self.stores.users.delete(id).await, true)?;
         if deleted {
             tracing::info!(target: "audit", event = "user_deleted", user = %id);

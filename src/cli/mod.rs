@@ -13,8 +13,10 @@ mod healthcheck;
 mod import;
 mod output;
 mod password_input;
+mod progress;
 mod serve;
 mod session;
+mod store;
 mod user;
 
 use std::ffi::OsString;
@@ -75,6 +77,9 @@ enum Command {
     /// Takes over the data of another server
     #[command(subcommand)]
     Import(import::Import),
+    /// Copies the store to another one, or backs it up
+    #[command(subcommand)]
+    Store(store::Store),
     /// Checks or shows the settings
     #[command(subcommand)]
     Config(config::Config),
@@ -186,6 +191,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Client(command) => command.run(&global),
         Command::Session(command) => command.run(&global),
         Command::Import(command) => command.run(&global),
+        Command::Store(command) => command.run(&global),
         Command::Config(command) => command.run(&global),
         Command::Healthcheck(command) => command.run(&global),
         Command::Completions(command) => command.run(),

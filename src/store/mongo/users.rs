@@ -75,6 +75,12 @@ impl UserStore for MongoStore {
         Ok(done.matched_count == 1)
     }
 
+    async fn put(&self, user: &User) -> Result<bool> {
+        let document = to_raw(&UserDocument::of(user, None), WHAT)?;
+        let put = self.users.replace_one(doc! { "_id": key(user.id) }, &document).upsert(true);
+        Ok(self.unless_taken(put).await?.is_some())
+    }
+
     async fn delete(&self, id: UserId) -> Result<bool> {
         // Without a name it is out of the index of names, so that the name can be had again at once.
         let change = doc! {
