@@ -30,6 +30,7 @@ mod secrets_in_log;
 mod session_model;
 mod settings;
 mod sqlite;
+mod storage_copy;
 mod store_contract;
 mod tidy;
 mod tls;
