@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::helpers::{Process, sentinel};
 
+mod backups;
 mod clients;
 mod failures;
 mod server;
