@@ -9,6 +9,7 @@ mod clients;
 mod crash;
 mod endings;
 mod examples;
+mod foreign_hashes;
 mod helpers;
 mod housekeeping;
 mod importing;
