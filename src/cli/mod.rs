@@ -9,8 +9,10 @@ mod completions;
 mod config;
 mod dev;
 mod failure;
+mod files;
 mod healthcheck;
 mod import;
+mod man;
 mod output;
 mod password_input;
 mod progress;
@@ -87,6 +89,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Prints a completion script for a shell
     Completions(completions::Completions),
+    /// Prints the manual page, for man(1)
+    Man,
 }
 
 impl Global {
@@ -195,6 +199,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(command) => command.run(&global),
         Command::Healthcheck(command) => command.run(&global),
         Command::Completions(command) => command.run(),
+        Command::Man => man::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

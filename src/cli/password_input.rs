@@ -45,7 +45,7 @@ impl PasswordInput {
     ) -> Result<PasswordHash, Failure> {
         let mut hasher = Hasher::new(password_policy(settings)).map_err(Failure::config)?;
         let password = if self.password_stdin { from_stdin()? } else { ask(username)? };
-        check(password.expose_secret())?;
+        check(password.expose_secret()).map_err(Failure::refused)?;
         hasher.hash(&password).map_err(|error| {
             if error.is_about_the_password() {
                 Failure::refused(error)
@@ -57,16 +57,16 @@ impl PasswordInput {
 }
 
 /// Refuses a password that the token endpoint would not take.
-fn check(password: &str) -> Result<(), Failure> {
+pub(super) fn check(password: &str) -> Result<(), &'static str> {
     // RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if they were omitted".
     if password.is_empty() {
-        return Err(Failure::refused("the password is empty"));
+        return Err("the password is empty");
     }
     if !is_login_text(password) {
-        return Err(Failure::refused(
+        return Err(
             "the password holds a line break or another control character, with which nobody \
-             could log in",
-        ));
+                    could log in",
+        );
     }
     Ok(())
 }
