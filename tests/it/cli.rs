@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::helpers::{Process, sentinel};
 
 mod backups;
+mod bulk;
 mod clients;
 mod failures;
 mod server;
