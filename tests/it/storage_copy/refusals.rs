@@ -40,7 +40,7 @@ async fn a_store_with_other_users_is_left_alone_and_they_are_named() {
         refused(&output, 65, &both);
     }
     let users = other.admin.users(&sentinel::store::Page::first(10)).await.unwrap();
-    assert_eq!(users, [other.user.clone()]);
+    assert_eq!(users, std::slice::from_ref(&other.user));
 }
 
 #[tokio::test(flavor = "multi_thread")]

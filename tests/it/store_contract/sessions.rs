@@ -289,7 +289,7 @@ pub(super) async fn a_session_is_put_over_any_version_whatever_its_user_and_clie
         assert_eq!(stores.sessions.find(session.id).await.unwrap().as_ref(), Some(session));
     }
     let listed = stores.sessions.list(&SessionFilter::default(), &Page::first(10)).await.unwrap();
-    assert_eq!(listed, [later.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&later));
     assert!(stores.sessions.replace(&later.next()).await.unwrap());
     assert!(stores.sessions.end(first.id).await.unwrap());
     stores.sessions.put(&first).await.unwrap();
