@@ -101,6 +101,7 @@ impl Application {
         let wanted = settings.metrics.bind.is_some() || traces.is_some();
         let counts = wanted.then(|| Arc::new(metrics::all(&*clock)));
         let stores = connect::connect_observed(settings, counts.as_deref()).await?;
+        stores.take_into_use().await?;
         let passwords = &settings.password;
         let mut pool =
             PasswordPool::start(password_policy(passwords), passwords.workers, passwords.queue)?;

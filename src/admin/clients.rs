@@ -69,6 +69,7 @@ impl Admin {
         let kind = secret
             .as_ref()
             .map_or(ClientKind::Public, |secret| ClientKind::Confidential(secret.digest()));
+        self.stores.take_into_use().await?;
         let now = self.clock.now();
         let client = Client {
             id: ClientId::generate(),
@@ -169,6 +170,7 @@ impl Admin {
         change: &ClientChange,
         versions: &Versions,
     ) -> Result<(Client, Option<StoreError>), AdminError> {
+        self.stores.take_into_use().await?;
         for _ in 0..ATTEMPTS {
             let client = self.client(id.as_str()).await?;
             versions.check(client.version)?;
@@ -235,6 +237,7 @@ impl Admin {
         id: &ClientId,
         versions: &Versions,
     ) -> Result<(), AdminError> {
+        self.stores.take_into_use().await?;
         let clients = &self.stores.clients;
         for _ in 0..ATTEMPTS {
             let deleting = match versions {

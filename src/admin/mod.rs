@@ -1,12 +1,14 @@
 //! What an operator does: users, clients and their sessions. The command line, the page and the API
 //! are faces of this module. It hashes nothing: it takes hashes.
 
+mod bulk;
 mod clients;
 mod users;
 mod versions;
 
 use std::sync::Arc;
 
+pub use bulk::{Imported, ImportedUser};
 pub use clients::{ClientChange, NewClient};
 pub use users::{NewUser, UserChange};
 pub use versions::Versions;

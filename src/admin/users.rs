@@ -37,6 +37,7 @@ impl Admin {
     /// [`AdminError::NameTaken`], [`AdminError::InvalidUsername`], or when the store fails.
     pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
         check_username(&new.username)?;
+        self.stores.take_into_use().await?;
         let now = self.clock.now();
         let user = User {
             id: UserId::generate(&*self.clock),
@@ -125,6 +126,7 @@ impl Admin {
         if let Some(username) = &change.username {
             check_username(username)?;
         }
+        self.stores.take_into_use().await?;
         for _ in 0..ATTEMPTS {
             let user = self.user_by_id(id).await?;
             versions.check(user.version)?;
@@ -159,6 +161,7 @@ impl Admin {
     /// # Errors
     /// As [`Self::delete_user`], and [`AdminError::OtherVersion`].
     pub async fn delete_user_if(&self, id: UserId, versions: &Versions) -> Result<(), AdminError> {
+        self.stores.take_into_use().await?;
         let users = &self.stores.users;
         for _ in 0..ATTEMPTS {
             let deleting = match versions {

@@ -1,5 +1,6 @@
 //! `sentinel client`: the programs that may ask for tokens. What is printed of them is in [`view`].
 
+mod export;
 mod view;
 
 use std::str::FromStr;
@@ -34,6 +35,8 @@ pub(super) enum Client {
     Enable(Named),
     /// Removes a client, and ends its sessions
     Delete(Named),
+    /// Writes all clients with the digests of their secrets into a new file
+    Export(export::Export),
 }
 
 #[derive(Debug, Args)]
@@ -137,6 +140,7 @@ impl Client {
             Self::Disable(client) => set_enabled(global, &client, false),
             Self::Enable(client) => set_enabled(global, &client, true),
             Self::Delete(client) => delete(global, &client),
+            Self::Export(export) => export.run(global),
         }
     }
 }

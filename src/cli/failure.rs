@@ -38,6 +38,11 @@ impl Failure {
         Self { code: 74, message: message.to_string() }
     }
 
+    /// 75: not all of it is done, and running it again does the rest.
+    pub(super) fn again(message: impl ToString) -> Self {
+        Self { code: 75, message: message.to_string() }
+    }
+
     /// 78: the settings are wrong.
     pub(super) fn config(message: impl ToString) -> Self {
         Self { code: 78, message: message.to_string() }

@@ -9,12 +9,16 @@ mod completions;
 mod config;
 mod dev;
 mod failure;
+mod files;
 mod healthcheck;
 mod import;
+mod man;
 mod output;
 mod password_input;
+mod progress;
 mod serve;
 mod session;
+mod store;
 mod templates;
 mod user;
 
@@ -76,6 +80,9 @@ enum Command {
     /// Takes over the data of another server
     #[command(subcommand)]
     Import(import::Import),
+    /// Copies the store to another one, or backs it up
+    #[command(subcommand)]
+    Store(store::Store),
     /// Checks or shows the settings
     #[command(subcommand)]
     Config(config::Config),
@@ -86,6 +93,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Prints a completion script for a shell
     Completions(completions::Completions),
+    /// Prints the manual page, for man(1)
+    Man,
 }
 
 impl Global {
@@ -190,10 +199,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Client(command) => command.run(&global),
         Command::Session(command) => command.run(&global),
         Command::Import(command) => command.run(&global),
+        Command::Store(command) => command.run(&global),
         Command::Config(command) => command.run(&global),
         Command::Templates(command) => command.run(&global),
         Command::Healthcheck(command) => command.run(&global),
         Command::Completions(command) => command.run(),
+        Command::Man => man::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,9 @@
 //! `sentinel user`: who can log in.
 
+mod export;
+mod import;
+mod rows;
+
 use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 
@@ -29,6 +33,10 @@ pub(super) enum User {
     Enable(Named),
     /// Removes a user, and ends the user's sessions
     Delete(Named),
+    /// Adds many users from a file, with their passwords or hashes; safe to repeat
+    Import(import::Import),
+    /// Writes all users with their hashes into a new file
+    Export(export::Export),
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +107,8 @@ impl User {
             Self::Disable(user) => set_enabled(global, &user, false),
             Self::Enable(user) => set_enabled(global, &user, true),
             Self::Delete(user) => delete(global, &user),
+            Self::Import(import) => import.run(global),
+            Self::Export(export) => export.run(global),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-/// An encoded password hash: a PHC string (`$argon2id$…`) or bcrypt (`$2a$…`, `$2b$…`, `$2y$…`).
+/// An encoded password hash: a PHC string (`$argon2id$…`, `$scrypt$…`, `$pbkdf2-sha256$…`) or bcrypt (`$2a$…`, `$2b$…`, `$2y$…`).
 ///
 /// It is not a secret in the way a password is, but it is all that an offline guesser needs. So it is never
 /// serialized, and its `Debug` shows the scheme and nothing else.
@@ -40,7 +40,18 @@ impl PasswordHash {
     /// The scheme's name if it is one we know. Anything else is "unknown" rather than a piece of the text, which may
     /// be a password that somebody once stored in the clear.
     fn scheme(&self) -> &'static str {
-        const KNOWN: [&str; 6] = ["argon2id", "argon2i", "argon2d", "2a", "2b", "2y"];
+        const KNOWN: [&str; 10] = [
+            "argon2id",
+            "argon2i",
+            "argon2d",
+            "2a",
+            "2b",
+            "2y",
+            "scrypt",
+            "pbkdf2-sha1",
+            "pbkdf2-sha256",
+            "pbkdf2-sha512",
+        ];
         let named = self.encoded.split('$').nth(1).unwrap_or_default();
         KNOWN.into_iter().find(|known| *known == named).unwrap_or("unknown")
     }

@@ -68,6 +68,9 @@ pub async fn import(
     if !["users", "clients", "tokens"].iter().any(|name| names.iter().any(|n| n == name)) {
         return Err(ImportError::Nothing(database.name().to_owned()));
     }
+    if let Some(stores) = stores.as_ref().filter(|_| !dry_run) {
+        stores.take_into_use().await?;
+    }
     let mut run = Run {
         stores,
         lifetimes,

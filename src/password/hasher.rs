@@ -66,6 +66,8 @@ impl Hasher {
         match Stored::parse(stored.encoded())? {
             Stored::Argon2(hash) => hash.matches(password, &mut self.memory),
             Stored::Bcrypt(hash) => Ok(hash.matches(password, stored.is_imported())),
+            Stored::Pbkdf2(hash) => Ok(hash.matches(password)),
+            Stored::Scrypt(hash) => hash.matches(password),
         }
     }
 

@@ -23,6 +23,17 @@ pub(super) const MIN_BCRYPT_COST: u32 = 4;
 /// The highest bcrypt cost. Each step doubles the time: 16 is some four seconds, and 31, which the format allows, days.
 const MAX_BCRYPT_COST: u32 = 16;
 
+/// The most iterations of PBKDF2, over all blocks of its result: some five seconds of one core. Django asks for a
+/// million.
+const MAX_PBKDF2_ITERATIONS: u64 = 10_000_000;
+
+/// The most memory and work of scrypt, in bytes: N times r times 128, and p times as much; a second or two of one core.
+const MAX_SCRYPT_MEMORY: u64 = 256 << 20;
+const MAX_SCRYPT_WORK: u64 = 1 << 30;
+
+/// Beside N, r and p are small wherever scrypt is used.
+const MAX_SCRYPT_FACTOR: u32 = 64;
+
 /// Which function new hashes are made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -133,6 +144,30 @@ pub(super) fn check_stored_argon2(
 pub(super) fn check_stored_bcrypt(cost: u32) -> Result<(), HashError> {
     if cost > MAX_BCRYPT_COST {
         return Err(HashError::TooCostly("a bcrypt cost of at most 16"));
+    }
+    Ok(())
+}
+
+/// The same for PBKDF2; each block takes all of the iterations.
+pub(super) fn check_stored_pbkdf2(iterations: u32, blocks: usize) -> Result<(), HashError> {
+    let blocks = u64::try_from(blocks).unwrap_or(u64::MAX);
+    if u64::from(iterations).saturating_mul(blocks) > MAX_PBKDF2_ITERATIONS {
+        return Err(HashError::TooCostly("at most 10 million iterations of PBKDF2"));
+    }
+    Ok(())
+}
+
+/// The same for scrypt.
+pub(super) fn check_stored_scrypt(log_n: u32, r: u32, p: u32) -> Result<(), HashError> {
+    if r > MAX_SCRYPT_FACTOR || p > MAX_SCRYPT_FACTOR {
+        return Err(HashError::TooCostly("r and p of at most 64 in scrypt"));
+    }
+    let memory = 1_u64.checked_shl(log_n).unwrap_or(u64::MAX).saturating_mul(128 * u64::from(r));
+    if memory > MAX_SCRYPT_MEMORY {
+        return Err(HashError::TooCostly("at most 256 MiB for scrypt"));
+    }
+    if memory * u64::from(p) > MAX_SCRYPT_WORK {
+        return Err(HashError::TooCostly("at most 1 GiB of work for scrypt"));
     }
     Ok(())
 }

@@ -3,14 +3,18 @@
 use super::argon2_hash::Argon2Hash;
 use super::bcrypt_hash::BcryptHash;
 use super::error::HashError;
+use super::pbkdf2_hash::Pbkdf2Hash;
 use super::policy::{Policy, Scheme};
 use super::random;
+use super::scrypt_hash::ScryptHash;
 use crate::domain::PasswordHash;
 
 /// What an encoded hash says.
 pub(super) enum Stored {
     Argon2(Argon2Hash),
     Bcrypt(BcryptHash),
+    Pbkdf2(Pbkdf2Hash),
+    Scrypt(ScryptHash),
 }
 
 impl Stored {
@@ -20,8 +24,12 @@ impl Stored {
             Argon2Hash::parse(encoded).map(Self::Argon2)
         } else if encoded.starts_with("$2") {
             BcryptHash::parse(encoded).map(Self::Bcrypt)
+        } else if encoded.starts_with("$pbkdf2-") {
+            Pbkdf2Hash::parse(encoded).map(Self::Pbkdf2)
+        } else if encoded.starts_with("$scrypt$") {
+            ScryptHash::parse(encoded).map(Self::Scrypt)
         } else {
-            Err(HashError::Malformed("$argon2… or $2…"))
+            Err(HashError::Malformed("$argon2…, $2…, $pbkdf2-… or $scrypt$…"))
         }
     }
 }

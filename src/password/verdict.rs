@@ -1,7 +1,9 @@
 //! What to say to a login, in the same time whether or not there is such a user.
 //!
-//! The same time means that of the policy. A user whose stored hash follows older parameters takes as long as those
-//! do, until the first login that upgrades it.
+//! The same time means that of the policy. A user whose stored hash follows older parameters, or was made elsewhere,
+//! takes as long as those do, until the first login that upgrades it: so it shows in the time that there is such a user,
+//! and that the user has not logged in yet. To pay the highest price that any stored hash may have for everybody would
+//! hide it, and let each wrong guess cost seconds.
 
 use super::error::HashError;
 use super::hasher::Hasher;

@@ -6,6 +6,9 @@ use std::ffi::OsString;
 use super::error::Problem;
 use super::keys;
 
+/// Variables of our own that are no settings.
+const NO_SETTINGS: [&str; 2] = ["SENTINEL_CONFIG", "SENTINEL_COPY_TO"];
+
 /// By key: the variable's name as the user wrote it, and its value.
 type Found = BTreeMap<String, (String, String)>;
 
@@ -19,7 +22,7 @@ pub(super) fn read(
     for (name, value) in variables {
         let name = name.to_string_lossy();
         let old = keys::legacy(&name);
-        if name == "SENTINEL_CONFIG" || (old.is_none() && !name.starts_with(keys::ENV_PREFIX)) {
+        if NO_SETTINGS.contains(&&*name) || (old.is_none() && !name.starts_with(keys::ENV_PREFIX)) {
             continue;
         }
         let Some(value) = value.to_str() else {

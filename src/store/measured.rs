@@ -1,5 +1,5 @@
 //! A store whose operations are counted and timed, and are steps in the trace of a call. It is there only
-//! where somebody wants to know.
+//! where somebody wants to know. What only copies of a store do is passed on: no server does it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::{
-    ClientStore, Health, ImportStore, Page, Result, Seen, SessionFilter, SessionStore, Stores,
-    Update, UserStore,
+    Alias, ClientStore, Health, ImportStore, Page, Result, Seen, SessionFilter, SessionStore,
+    Stores, Update, UserStore,
 };
 use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
@@ -99,6 +99,10 @@ impl UserStore for Measured {
         self.time(Operation::UsersDeleteVersion, self.behind.users.delete_version(id, version))
             .await
     }
+
+    async fn put(&self, user: &User) -> Result<bool> {
+        self.behind.users.put(user).await
+    }
 }
 
 #[async_trait]
@@ -138,6 +142,10 @@ impl ClientStore for Measured {
     async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
         let work = self.behind.clients.delete_version(id, version);
         self.time(Operation::ClientsDeleteVersion, work).await
+    }
+
+    async fn put(&self, client: &Client) -> Result<()> {
+        self.behind.clients.put(client).await
     }
 }
 
@@ -197,6 +205,10 @@ impl SessionStore for Measured {
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.time(Operation::SessionsPurge, self.behind.sessions.purge(now, limit)).await
     }
+
+    async fn put(&self, session: &Session) -> Result<()> {
+        self.behind.sessions.put(session).await
+    }
 }
 
 #[async_trait]
@@ -224,6 +236,18 @@ impl ImportStore for Measured {
 
     async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>> {
         self.time(Operation::ImportsFindAlias, self.behind.imports.find_alias(access)).await
+    }
+
+    async fn forget_imported(&self, key: &str) -> Result<()> {
+        self.behind.imports.forget_imported(key).await
+    }
+
+    async fn list_imported(&self, page: &Page) -> Result<Vec<String>> {
+        self.behind.imports.list_imported(page).await
+    }
+
+    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>> {
+        self.behind.imports.list_aliases(after, limit).await
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod attempts;
 pub mod connect;
+pub mod copying;
 mod error;
 mod measured;
 pub mod mongo;
@@ -97,6 +98,10 @@ pub trait UserStore: Send + Sync {
 
     /// The same for exactly this version of the user; `false` when there is another one, or none.
     async fn delete_version(&self, id: UserId, version: u64) -> Result<bool>;
+
+    /// Puts a user as it is, in the place of any version of it, and touches no session; `false`, and
+    /// nothing is written, when the name is another's. For copies ([`copying`]), not for servers.
+    async fn put(&self, user: &User) -> Result<bool>;
 }
 
 /// Keeps clients.
@@ -132,6 +137,10 @@ pub trait ClientStore: Send + Sync {
 
     /// The same for exactly this version of the client; `false` when there is another one, or none.
     async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool>;
+
+    /// Puts a client as it is, in the place of any version of it, and touches no session. For copies
+    /// ([`copying`]), not for servers.
+    async fn put(&self, client: &Client) -> Result<()>;
 }
 
 /// Keeps sessions.
@@ -189,6 +198,10 @@ pub trait SessionStore: Send + Sync {
 
     /// Removes up to `limit` sessions whose last token was over before `now`; how many there were.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64>;
+
+    /// Puts a session as it is, in the place of any version of it, and asks nothing of its user or
+    /// client. For copies ([`copying`]), not for servers.
+    async fn put(&self, session: &Session) -> Result<()>;
 }
 
 /// What a look-up for a recalled caller has seen.
@@ -260,6 +273,12 @@ pub trait ImportStore: Send + Sync {
     /// Notes that it was.
     async fn note_imported(&self, key: &str) -> Result<()>;
 
+    /// Takes the note back.
+    async fn forget_imported(&self, key: &str) -> Result<()>;
+
+    /// The keys of all that was noted, in their order.
+    async fn list_imported(&self, page: &Page) -> Result<Vec<String>>;
+
     /// Makes an access token that does not name its session known until it expires.
     async fn add_alias(
         &self,
@@ -270,6 +289,20 @@ pub trait ImportStore: Send + Sync {
 
     /// The session of such a token. It may have ended, or lost the token.
     async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>>;
+
+    /// Such tokens behind `after`, in the order of their digests.
+    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>>;
+}
+
+/// An access token that does not name its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The digest that it is known by.
+    pub access: Digest,
+    /// Its session.
+    pub session: SessionId,
+    /// When the token ends.
+    pub expires_at: Timestamp,
 }
 
 /// What became of an update.

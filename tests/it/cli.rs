@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use crate::helpers::{Process, sentinel};
 
+mod backups;
+mod bulk;
 mod clients;
 mod failures;
 mod server;

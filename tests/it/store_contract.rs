@@ -6,6 +6,7 @@
 mod backends;
 mod clients;
 mod generated;
+mod imports;
 mod races;
 pub(crate) mod samples;
 mod sessions;
@@ -36,6 +37,8 @@ macro_rules! hold {
                     a_stronger_hash_replaces_only_the_hash_it_was_made_from,
                     a_deleted_user_is_gone_with_all_sessions,
                     only_the_wanted_version_of_a_user_is_deleted,
+                    a_user_is_put_over_any_version_and_ends_no_session,
+                    a_user_is_not_put_under_the_name_of_another,
                 }
                 clients {
                     a_client_comes_back_as_it_was_put_in,
@@ -47,6 +50,7 @@ macro_rules! hold {
                     a_new_generation_ends_the_sessions_of_that_client_alone,
                     a_deleted_client_is_gone_with_all_sessions,
                     only_the_wanted_version_of_a_client_is_deleted,
+                    a_client_is_put_over_any_version_and_ends_no_session,
                 }
                 sessions {
                     a_session_starts_while_its_user_and_its_client_are_as_they_were,
@@ -61,6 +65,13 @@ macro_rules! hold {
                     a_purge_removes_what_is_over_and_nothing_else,
                     a_purge_removes_no_more_than_its_limit,
                     another_process_sees_every_write_at_once,
+                    a_session_is_put_over_any_version_whatever_its_user_and_client_are,
+                    a_session_that_was_put_gets_the_new_name_of_its_user,
+                }
+                imports {
+                    a_note_stays_until_it_is_taken_back,
+                    notes_are_listed_in_order_page_by_page,
+                    an_alias_leads_to_its_session_and_is_listed,
                 }
                 generated {
                     any_user_comes_back_as_it_was_put_in,

@@ -108,7 +108,7 @@ struct Deleted<'a> {
 
 /// What is shown of a client: not the digest of its secret.
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     client_id: &'a str,
     name: &'a str,
     #[serde(rename = "type")]
@@ -127,7 +127,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(client: &'a Client) -> Self {
+    pub(super) fn of(client: &'a Client) -> Self {
         let seconds = |ttl: Option<Duration>| ttl.map(|ttl| ttl.as_secs());
         Self {
             client_id: client.id.as_str(),

@@ -66,6 +66,13 @@ impl ClientStore for MongoStore {
         Ok(Update::Done)
     }
 
+    async fn put(&self, client: &Client) -> Result<()> {
+        let document = to_raw(&ClientDocument::of(client, None), WHAT)?;
+        let this = doc! { "_id": client.id.as_str() };
+        self.note_client(&client.id).await?;
+        self.bounded(self.clients.replace_one(this, &document).upsert(true)).await.map(drop)
+    }
+
     async fn delete(&self, id: &ClientId) -> Result<bool> {
         self.delete_client(doc! { "_id": id.as_str() }, id).await
     }

@@ -1,13 +1,15 @@
 //! What was taken over from another server, in MongoDB.
 
 use async_trait::async_trait;
-use mongodb::bson::doc;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Binary, DateTime, Document, RawDocument, RawDocumentBuf, doc};
+use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{to_binary, to_date};
+use super::documents::{bytes, read, to_binary, to_date, to_moment};
 use super::sessions::key as session_key;
 use crate::domain::{Digest, SessionId, Timestamp};
-use crate::store::{ImportStore, Result, StoreError};
+use crate::store::{Alias, ImportStore, Page, Result, StoreError};
 
 #[async_trait]
 impl ImportStore for MongoStore {
@@ -20,6 +22,19 @@ impl ImportStore for MongoStore {
         let (this, note) = (doc! { "_id": key }, doc! { "$setOnInsert": { "_id": key } });
         let write = self.imported.update_one(this, note).upsert(true);
         self.bounded(write).await.map(drop)
+    }
+
+    async fn forget_imported(&self, key: &str) -> Result<()> {
+        self.bounded(self.imported.delete_one(doc! { "_id": key })).await.map(drop)
+    }
+
+    async fn list_imported(&self, page: &Page) -> Result<Vec<String>> {
+        let behind = doc! { "_id": { "$gt": page.after.as_deref().unwrap_or("") } };
+        let found = self.list_page(&self.imported, behind, doc! { "_id": 1 }, page.limit).await?;
+        let key = |raw: &RawDocumentBuf| {
+            raw.get_str("_id").map(str::to_owned).map_err(|e| StoreError::damaged("note", e))
+        };
+        found.iter().map(key).collect()
     }
 
     async fn add_alias(
@@ -40,4 +55,30 @@ impl ImportStore for MongoStore {
         let id = raw.get_object_id("session").map_err(|e| StoreError::damaged("alias", e))?;
         Ok(Some(SessionId::from_bytes(id.bytes())))
     }
+
+    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>> {
+        let behind = match after {
+            Some(after) => doc! { "_id": { "$gt": to_binary(after.as_bytes()) } },
+            None => Document::new(),
+        };
+        let found = self.list_page(&self.aliases, behind, doc! { "_id": 1 }, limit).await?;
+        found.iter().map(|raw| alias(raw)).collect()
+    }
+}
+
+#[derive(Deserialize)]
+struct AliasDocument {
+    #[serde(rename = "_id")]
+    access: Binary,
+    session: ObjectId,
+    expires_at: DateTime,
+}
+
+fn alias(raw: &RawDocument) -> Result<Alias> {
+    let document: AliasDocument = read(raw, "alias")?;
+    Ok(Alias {
+        access: Digest::from_bytes(bytes(document.access, "alias")?),
+        session: SessionId::from_bytes(document.session.bytes()),
+        expires_at: to_moment(document.expires_at),
+    })
 }

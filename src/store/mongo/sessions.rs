@@ -130,6 +130,14 @@ impl SessionStore for MongoStore {
         self.count_up_to(&self.sessions, alive, limit).await
     }
 
+    async fn put(&self, session: &Session) -> Result<()> {
+        // Older than any name that its user is yet to get.
+        let name_version = session.user.as_ref().map(|_| 0);
+        let document = to_raw(&SessionDocument::of(session, name_version), WHAT)?;
+        let this = doc! { "_id": key(session.id) };
+        self.bounded(self.sessions.replace_one(this, &document).upsert(true)).await.map(drop)
+    }
+
     /// The TTL index removes them too; this goes by the time of this server. What other processes
     /// have left unfinished is finished by the way.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {

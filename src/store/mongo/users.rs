@@ -83,6 +83,12 @@ impl UserStore for MongoStore {
         Ok(done.matched_count == 1)
     }
 
+    async fn put(&self, user: &User) -> Result<bool> {
+        let document = to_raw(&UserDocument::of(user, None), WHAT)?;
+        let put = self.users.replace_one(doc! { "_id": key(user.id) }, &document).upsert(true);
+        Ok(self.unless_taken(put).await?.is_some())
+    }
+
     async fn delete(&self, id: UserId) -> Result<bool> {
         self.delete_user(doc! { "_id": key(id) }, key(id)).await
     }

@@ -10,8 +10,8 @@ use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
 };
 use crate::store::{
-    ClientStore, Health, ImportStore, Page, Result, Seen, SessionFilter, SessionStore, Update,
-    UserStore,
+    Alias, ClientStore, Health, ImportStore, Page, Result, Seen, SessionFilter, SessionStore,
+    Update, UserStore,
 };
 
 #[async_trait]
@@ -88,6 +88,11 @@ impl SessionStore for RedisFront {
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.behind.sessions.purge(now, limit).await
     }
+
+    async fn put(&self, session: &Session) -> Result<()> {
+        self.behind.sessions.put(session).await?;
+        self.tell_of_session(session.id).await
+    }
 }
 
 #[async_trait]
@@ -144,6 +149,10 @@ impl UserStore for RedisFront {
         }
         Ok(deleted)
     }
+
+    async fn put(&self, user: &User) -> Result<bool> {
+        self.behind.users.put(user).await
+    }
 }
 
 #[async_trait]
@@ -194,6 +203,12 @@ impl ClientStore for RedisFront {
         }
         Ok(deleted)
     }
+
+    async fn put(&self, client: &Client) -> Result<()> {
+        self.behind.clients.put(client).await?;
+        self.forget(&client_key(&client.id)).await?;
+        self.tell_all().await
+    }
 }
 
 #[async_trait]
@@ -218,6 +233,14 @@ impl ImportStore for RedisFront {
         self.behind.imports.note_imported(key).await
     }
 
+    async fn forget_imported(&self, key: &str) -> Result<()> {
+        self.behind.imports.forget_imported(key).await
+    }
+
+    async fn list_imported(&self, page: &Page) -> Result<Vec<String>> {
+        self.behind.imports.list_imported(page).await
+    }
+
     async fn add_alias(
         &self,
         access: &Digest,
@@ -229,5 +252,9 @@ impl ImportStore for RedisFront {
 
     async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>> {
         self.behind.imports.find_alias(access).await
+    }
+
+    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>> {
+        self.behind.imports.list_aliases(after, limit).await
     }
 }

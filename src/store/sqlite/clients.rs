@@ -17,6 +17,14 @@ const INSERT: &str = "INSERT INTO clients (name, secret_digest, grants, scopes, 
     access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
     version, created_at, updated_at, id)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+const PUT: &str = "INSERT INTO clients (name, secret_digest, grants, scopes, default_scopes,
+    access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
+    version, created_at, updated_at, id)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+    ON CONFLICT (id) DO UPDATE SET name = ?1, secret_digest = ?2, grants = ?3, scopes = ?4,
+    default_scopes = ?5, access_token_ttl_ms = ?6, refresh_idle_ttl_ms = ?7, session_ttl_ms = ?8,
+    introspection = ?9, enabled = ?10, generation = ?11, version = ?12, created_at = ?13,
+    updated_at = ?14";
 const UPDATE: &str = "UPDATE clients SET name = ?1, secret_digest = ?2, grants = ?3, scopes = ?4,
     default_scopes = ?5, access_token_ttl_ms = ?6, refresh_idle_ttl_ms = ?7, session_ttl_ms = ?8,
     introspection = ?9, enabled = ?10, generation = ?11, version = ?12, created_at = ?13,
@@ -91,6 +99,11 @@ impl ClientStore for SqliteStore {
             Ok(Update::Done)
         })
         .await
+    }
+
+    async fn put(&self, client: &Client) -> Result<()> {
+        let client = client.clone();
+        self.write(move |connection| write(connection, PUT, &client).map(drop)).await
     }
 
     async fn delete(&self, id: &ClientId) -> Result<bool> {

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::{SqliteStore, column};
 use crate::domain::{Digest, SessionId, Timestamp};
-use crate::store::{ImportStore, Result};
+use crate::store::{Alias, ImportStore, Page, Result};
 
 #[async_trait]
 impl ImportStore for SqliteStore {
@@ -21,6 +21,21 @@ impl ImportStore for SqliteStore {
             connection.prepare_cached(note)?.execute([key]).map(drop)
         })
         .await
+    }
+
+    async fn forget_imported(&self, key: &str) -> Result<()> {
+        let key = key.to_owned();
+        self.write(move |connection| {
+            let forget = "DELETE FROM imported WHERE key = ?1";
+            connection.prepare_cached(forget)?.execute([key]).map(drop)
+        })
+        .await
+    }
+
+    async fn list_imported(&self, page: &Page) -> Result<Vec<String>> {
+        let after = page.after.as_deref().unwrap_or("");
+        let sql = "SELECT key FROM imported WHERE key > ?1 ORDER BY key LIMIT ?2";
+        self.list_rows(sql, params![after, page.limit], |row| column(row, 0, "note"))
     }
 
     async fn add_alias(
@@ -43,6 +58,19 @@ impl ImportStore for SqliteStore {
         let sql = "SELECT session FROM aliases WHERE access = ?1";
         self.find_row(sql, [access.as_bytes()], |row| {
             Ok(SessionId::from_bytes(column(row, 0, "alias")?))
+        })
+    }
+
+    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>> {
+        let after: &[u8] = after.map_or(&[], |digest| digest.as_bytes());
+        let sql = "SELECT access, session, expires_at FROM aliases
+            WHERE access > ?1 ORDER BY access LIMIT ?2";
+        self.list_rows(sql, params![after, limit], |row| {
+            Ok(Alias {
+                access: Digest::from_bytes(column(row, 0, "alias")?),
+                session: SessionId::from_bytes(column(row, 1, "alias")?),
+                expires_at: Timestamp::from_millis(column(row, 2, "alias")?),
+            })
         })
     }
 }

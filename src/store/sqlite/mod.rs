@@ -5,6 +5,7 @@
 //! primary key takes a few microseconds, less than handing it to another thread would. Other
 //! processes (the command line) may open the same file at the same time.
 
+mod backup;
 mod clients;
 mod imports;
 mod losses;
@@ -26,6 +27,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 use super::prefix;
 use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
+pub use backup::{BackupError, backup};
 use readers::Readers;
 use writer::Writer;
 

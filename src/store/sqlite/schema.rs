@@ -123,7 +123,7 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Refuses what is not a Sentinel file, and what a later Sentinel wrote.
-fn recognise(connection: &Connection, path: &Path) -> Result<()> {
+pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<()> {
     let integer = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let unusable = |error: rusqlite::Error| unusable(path, &error);
     let application = integer("PRAGMA application_id").map_err(unusable)?;

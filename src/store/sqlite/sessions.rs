@@ -24,6 +24,10 @@ const INSERT: &str = "INSERT INTO sessions (key, id, version, user_id, username,
       AND (?3 IS NULL
            OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND generation = ?5 AND enabled))";
 
+const PUT: &str = "INSERT OR REPLACE INTO sessions (key, id, version, user_id, username,
+        user_generation, client_id, client_generation, scope, created_at, ends_at, expires_at, tokens)
+    VALUES (?13, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
 /// What [`read`] reads, and `$more` behind it.
 macro_rules! select {
     ($($more:literal)*) => {
@@ -48,28 +52,11 @@ const FIND_FOR: &str = select!(
 #[async_trait]
 impl SessionStore for SqliteStore {
     async fn insert(&self, session: &Session) -> Result<bool> {
-        let tokens = pack(session)?;
-        let session = session.clone();
-        self.write(move |connection| {
-            let user = session.user.as_ref();
-            let rows = connection.prepare_cached(INSERT)?.execute(params![
-                session.id.as_bytes(),
-                to_integer(session.version),
-                user.map(|user| user.id.as_bytes().to_owned()),
-                user.map(|user| &user.username),
-                user.map(|user| to_integer(user.generation)),
-                session.client_id.as_str(),
-                to_integer(session.client_generation),
-                session.scope.as_str(),
-                session.created_at.as_millis(),
-                session.ends_at.as_millis(),
-                session.expires_at().as_millis(),
-                tokens,
-                key(session.id),
-            ])?;
-            Ok(rows == 1)
-        })
-        .await
+        self.add(INSERT, session).await
+    }
+
+    async fn put(&self, session: &Session) -> Result<()> {
+        self.add(PUT, session).await.map(drop)
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<Session>> {
@@ -163,6 +150,32 @@ impl SessionStore for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Runs [`INSERT`] or [`PUT`]; whether a row was written.
+    async fn add(&self, sql: &'static str, session: &Session) -> Result<bool> {
+        let tokens = pack(session)?;
+        let session = session.clone();
+        self.write(move |connection| {
+            let user = session.user.as_ref();
+            let rows = connection.prepare_cached(sql)?.execute(params![
+                session.id.as_bytes(),
+                to_integer(session.version),
+                user.map(|user| user.id.as_bytes().to_owned()),
+                user.map(|user| &user.username),
+                user.map(|user| to_integer(user.generation)),
+                session.client_id.as_str(),
+                to_integer(session.client_generation),
+                session.scope.as_str(),
+                session.created_at.as_millis(),
+                session.ends_at.as_millis(),
+                session.expires_at().as_millis(),
+                tokens,
+                key(session.id),
+            ])?;
+            Ok(rows == 1)
+        })
+        .await
+    }
+
     async fn replace_noting(&self, session: &Session, loss: bool) -> Result<bool> {
         let tokens = pack(session)?;
         let (id, version) = (session.id, to_integer(session.version));

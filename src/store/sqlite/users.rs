@@ -15,6 +15,11 @@ const UPDATE: &str = "UPDATE users SET username = ?1, password_hash = ?2, passwo
     scopes = ?4, enabled = ?5, generation = ?6, version = ?7, created_at = ?8, updated_at = ?9
     WHERE id = ?10 AND version = ?7 - 1";
 
+const PUT: &str = "INSERT INTO users (username, password_hash, password_imported, scopes, enabled,
+    generation, version, created_at, updated_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    ON CONFLICT (id) DO UPDATE SET username = ?1, password_hash = ?2, password_imported = ?3,
+    scopes = ?4, enabled = ?5, generation = ?6, version = ?7, created_at = ?8, updated_at = ?9";
+
 macro_rules! select {
     ($tail:literal) => {
         concat!(
@@ -94,6 +99,12 @@ impl UserStore for SqliteStore {
             statement.execute(values).map(|rows| rows == 1)
         })
         .await
+    }
+
+    async fn put(&self, user: &User) -> Result<bool> {
+        let user = user.clone();
+        self.write(move |connection| write(connection, PUT, &user).map(|done| done == Some(1)))
+            .await
     }
 
     async fn delete(&self, id: UserId) -> Result<bool> {

@@ -74,3 +74,25 @@ fn help_and_version_are_no_failures() {
         assert!(cli.run(family).ok().contains("Usage: sentinel"));
     }
 }
+
+#[test]
+fn the_manual_page_has_every_command_and_its_options() {
+    let cli = Cli::new();
+    let page = cli.run(&["man"]);
+    assert!(page.ok().contains(".TH sentinel 1"));
+    for command in [
+        "SENTINEL SERVE",
+        "SENTINEL USER ADD",
+        "SENTINEL CLIENT ROTATE\\-SECRET",
+        "SENTINEL SESSION END",
+        "SENTINEL IMPORT FLASK\\-SENTINEL",
+        "SENTINEL STORE COPY",
+        "SENTINEL CONFIG CHECK",
+        "SENTINEL HEALTHCHECK",
+    ] {
+        assert!(page.stdout.contains(&format!(".SH \"{command}\"")), "{command}: {}", page.stdout);
+    }
+    for text in ["\\-\\-password\\-stdin", "\\-\\-dry\\-run", "EXIT STATUS", "\\fB75\\fR"] {
+        assert!(page.stdout.contains(text), "{text}");
+    }
+}

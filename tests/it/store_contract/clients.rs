@@ -206,3 +206,25 @@ pub(super) async fn only_the_wanted_version_of_a_client_is_deleted(
     assert_eq!(stores.clients.find(&app.id).await.unwrap(), None);
     assert!(!is_alive(stores, &session).await);
 }
+
+pub(super) async fn a_client_is_put_over_any_version_and_ends_no_session(
+    Backend { stores, .. }: &Backend,
+) {
+    let one = client();
+    stores.clients.put(&one).await.unwrap();
+    assert_eq!(stores.clients.find(&one.id).await.unwrap().as_ref(), Some(&one));
+    let session = stored_session(stores, None, &one).await;
+    let other = Client {
+        kind: ClientKind::Public,
+        enabled: false,
+        generation: 5,
+        version: 17,
+        ..one.clone()
+    };
+    for client in [&other, &one, &other] {
+        stores.clients.put(client).await.unwrap();
+        assert_eq!(stores.clients.find(&one.id).await.unwrap().as_ref(), Some(client));
+    }
+    assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
+    assert_eq!(stores.clients.update(&other.next()).await.unwrap(), Update::Done);
+}

@@ -292,3 +292,36 @@ pub(super) async fn another_process_sees_every_write_at_once(
         assert!(here.users.delete(alice.id).await.unwrap());
     }
 }
+
+pub(super) async fn a_session_is_put_over_any_version_whatever_its_user_and_client_are(
+    Backend { stores, .. }: &Backend,
+) {
+    let (alice, client) = (user("alice"), client());
+    let first = session(Some(&alice), &client);
+    let later = Session { version: 23, access: Vec::new(), ..first.clone() };
+    for session in [&first, &later, &first, &later] {
+        stores.sessions.put(session).await.unwrap();
+        assert_eq!(stores.sessions.find(session.id).await.unwrap().as_ref(), Some(session));
+    }
+    let listed = stores.sessions.list(&SessionFilter::default(), &Page::first(10)).await.unwrap();
+    assert_eq!(listed, std::slice::from_ref(&later));
+    assert!(stores.sessions.replace(&later.next()).await.unwrap());
+    assert!(stores.sessions.end(first.id).await.unwrap());
+    stores.sessions.put(&first).await.unwrap();
+    assert_eq!(stores.sessions.find(first.id).await.unwrap(), Some(first));
+}
+
+pub(super) async fn a_session_that_was_put_gets_the_new_name_of_its_user(
+    Backend { stores, .. }: &Backend,
+) {
+    let (alice, client) = (user("alice"), client());
+    stores.users.put(&alice).await.unwrap();
+    stores.clients.put(&client).await.unwrap();
+    let session = session(Some(&alice), &client);
+    stores.sessions.put(&session).await.unwrap();
+    let renamed = User { username: "alicia".to_owned(), ..alice.next() };
+    assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
+    let found = stores.sessions.find(session.id).await.unwrap().unwrap();
+    assert_eq!(found.user.unwrap().username, "alicia");
+    assert_eq!(found.version, session.version + 1);
+}

@@ -361,3 +361,37 @@ pub(super) async fn only_the_wanted_version_of_a_user_is_deleted(Backend { store
     assert_eq!(stores.users.find(alice.id).await.unwrap(), None);
     assert!(!is_alive(stores, &session).await);
 }
+
+pub(super) async fn a_user_is_put_over_any_version_and_ends_no_session(
+    Backend { stores, .. }: &Backend,
+) {
+    let (alice, client) = (user("alice"), stored_client(stores).await);
+    assert!(stores.users.put(&alice).await.unwrap());
+    assert_eq!(stores.users.find(alice.id).await.unwrap().as_ref(), Some(&alice));
+    let session = stored_session(stores, Some(&alice), &client).await;
+    let other = User {
+        username: "alicia".to_owned(),
+        password: PasswordHash::imported("$2b$04$x".to_owned()),
+        scopes: Some(scope("read")),
+        enabled: false,
+        generation: 3,
+        version: 41,
+        ..alice.clone()
+    };
+    for user in [&other, &alice, &other] {
+        assert!(stores.users.put(user).await.unwrap());
+        assert_eq!(stores.users.find(alice.id).await.unwrap().as_ref(), Some(user));
+    }
+    assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
+    assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
+    // And goes on from there.
+    assert_eq!(stores.users.update(&other.next()).await.unwrap(), Update::Done);
+}
+
+pub(super) async fn a_user_is_not_put_under_the_name_of_another(Backend { stores, .. }: &Backend) {
+    let (alice, bob) = (stored_user(stores, "alice").await, stored_user(stores, "bob").await);
+    assert!(!stores.users.put(&user("alice")).await.unwrap());
+    let renamed = User { username: "alice".to_owned(), ..bob.clone() };
+    assert!(!stores.users.put(&renamed).await.unwrap());
+    assert_eq!(stores.users.list(&Page::first(10)).await.unwrap(), [alice, bob]);
+}

@@ -1,0 +1,137 @@
+//! Files of records that commands read and write.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::ValueEnum;
+
+use super::failure::Failure;
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A header, and a line for each
+    Csv,
+    /// A JSON object on each line
+    Jsonl,
+}
+
+impl Format {
+    /// As it was given, or as the name of the file says.
+    pub(super) fn of(given: Option<Self>, file: &Path) -> Result<Self, Failure> {
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        let named = match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("csv") => Some(Self::Csv),
+            Some("jsonl" | "ndjson" | "json") => Some(Self::Jsonl),
+            _ => None,
+        };
+        given.or(named).ok_or_else(|| {
+            Failure::usage(
+                "the name of the file does not say what is in it; use --format csv or jsonl",
+            )
+        })
+    }
+}
+
+/// `-`: standard input, or output.
+pub(super) fn is_standard(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// A file to read, and how long it is, if that is known.
+pub(super) fn open(file: &Path) -> Result<(Counted, Option<u64>), Failure> {
+    if is_standard(file) {
+        return Ok((Counted::new(Box::new(io::stdin().lock())), None));
+    }
+    let failed = |error| Failure::io(format!("cannot read {}: {error}", file.display()));
+    let opened = File::open(file).map_err(failed)?;
+    let length = opened.metadata().map_err(failed)?.len();
+    Ok((Counted::new(Box::new(opened)), Some(length)))
+}
+
+/// Counts the bytes that are read.
+pub(super) struct Counted {
+    reader: Box<dyn Read>,
+    read: Arc<AtomicU64>,
+}
+
+impl Counted {
+    fn new(reader: Box<dyn Read>) -> Self {
+        Self { reader, read: Arc::default() }
+    }
+
+    pub(super) fn count(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.read)
+    }
+
+    pub(super) fn buffered(self) -> BufReader<Self> {
+        BufReader::with_capacity(64 << 10, self)
+    }
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.read.fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// A new file for its owner alone, or standard output. What is not finished is removed.
+pub(super) struct Output {
+    writer: BufWriter<Box<dyn Write>>,
+    unfinished: Option<PathBuf>,
+}
+
+impl Output {
+    pub(super) fn create(file: &Path) -> Result<Self, Failure> {
+        if is_standard(file) {
+            let writer = BufWriter::new(Box::new(io::stdout().lock()) as Box<dyn Write>);
+            return Ok(Self { writer, unfinished: None });
+        }
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let opened = options.write(true).create_new(true).open(file).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                let file = file.display();
+                Failure::refused(format!("{file} is there already; an export overwrites nothing"))
+            } else {
+                Failure::io(format!("cannot write {}: {error}", file.display()))
+            }
+        })?;
+        let writer = BufWriter::new(Box::new(opened) as Box<dyn Write>);
+        Ok(Self { writer, unfinished: Some(file.to_owned()) })
+    }
+
+    /// `false` when whoever reads has seen enough (`| head`).
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
+        went(self.writer.write_all(bytes))
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), Failure> {
+        went(self.writer.flush())?;
+        self.unfinished = None;
+        Ok(())
+    }
+}
+
+fn went(result: io::Result<()>) -> Result<bool, Failure> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::io(format!("cannot write the export: {error}"))),
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(file) = &self.unfinished {
+            // It has failed, and that is being told.
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}

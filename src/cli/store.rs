@@ -1,0 +1,26 @@
+//! `sentinel store`: the store as a whole.
+
+mod backup;
+mod copy;
+
+use clap::Subcommand;
+
+use super::Global;
+use super::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Store {
+    /// Copies everything to another store, live tokens included; safe to interrupt and to repeat
+    Copy(copy::Copy),
+    /// Writes a backup of the embedded store into a new file, beside a running server
+    Backup(backup::Backup),
+}
+
+impl Store {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        match self {
+            Self::Copy(command) => command.run(global),
+            Self::Backup(command) => command.run(global),
+        }
+    }
+}

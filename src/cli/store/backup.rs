@@ -1,0 +1,51 @@
+//! `sentinel store backup`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::super::failure::Failure;
+use super::super::{Global, output};
+use crate::settings::Backend;
+use crate::store::sqlite::{BackupError, backup};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Backup {
+    /// Where to; nothing may be there yet
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Done {
+    file: String,
+    bytes: u64,
+}
+
+impl Backup {
+    pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
+        let settings = global.settings()?;
+        if settings.store.backend == Backend::Mongodb {
+            return Err(Failure::usage(
+                "this backs up the embedded store, and the store is in MongoDB: use mongodump",
+            ));
+        }
+        let bytes = backup(&settings.store.path, &self.file)?;
+        let file = self.file.display().to_string();
+        if global.json {
+            return output::json(&Done { file, bytes });
+        }
+        output::line(format!("backed up to {}, {bytes} bytes, checked", output::plain(&file)))
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Exists(_) | BackupError::NoStore(_) => Self::refused(error),
+            BackupError::Write { .. } => Self::io(error),
+            BackupError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `sentinel store copy`.
+
+use std::path::Path;
+
+use clap::Args;
+use secrecy::ExposeSecret;
+
+use super::super::failure::Failure;
+use super::super::progress::Progress;
+use super::super::{Global, output, with_log};
+use crate::app::{open_stores, open_stores_for_reading};
+use crate::domain::SystemClock;
+use crate::settings::{Backend, ReadPreference, Settings, Sources};
+use crate::store::Stores;
+use crate::store::copying::{CopyError, Counts, Report, copy};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Copy {
+    /// The other store: the path of a file, or mongodb://HOST/DATABASE; better given as the variable
+    /// where it holds a password, which nobody else can read there
+    #[arg(long, value_name = "STORE", env = "SENTINEL_COPY_TO", hide_env_values = true)]
+    to: String,
+    /// Only says what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Copy {
+    pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
+        let mut source = global.settings()?;
+        // A secondary may be behind.
+        source.mongo.read_preference = Some(ReadPreference::Primary);
+        let target = self.target()?;
+        if are_one(&source, &target) {
+            return Err(CopyError::Same.into());
+        }
+        let progress = Progress::counting(global.json);
+        let done = with_log(&source, async || {
+            let from = self.open_source(&source).await?;
+            let to = if self.dry_run {
+                open_stores_for_reading(&target).await?
+            } else {
+                Some(open_stores(&target).await?)
+            };
+            let tell = |kind: &'static str, count| progress.at(count, kind);
+            Ok(copy(&from, to.as_ref(), self.dry_run, &SystemClock, &tell).await?)
+        });
+        drop(progress);
+        let report = done?;
+        if !report.dry_run {
+            tracing::info!(
+                target: "audit", event = "store_copied", users = report.users.written,
+                clients = report.clients.written, sessions = report.sessions.written,
+            );
+        }
+        if global.json {
+            return output::json(&report);
+        }
+        print(&report)
+    }
+
+    /// The settings of the other store. Nothing of this one's holds for it.
+    fn target(&self) -> Result<Settings, Failure> {
+        let is_mongodb = self.to.starts_with("mongodb://") || self.to.starts_with("mongodb+srv://");
+        if self.to.is_empty() || (!is_mongodb && self.to.contains("://")) {
+            return Err(Failure::usage("--to is the path of a file, or mongodb://HOST/DATABASE"));
+        }
+        let overrides = if is_mongodb {
+            vec![
+                ("store.backend", "mongodb"),
+                ("mongo.uri", &*self.to),
+                ("mongo.read_preference", "primary"),
+            ]
+        } else {
+            vec![("store.backend", "embedded"), ("store.path", &*self.to)]
+        };
+        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let overrides = overrides.into_iter().map(own).collect();
+        Ok(Settings::load(&Sources { overrides, ..Sources::default() })?)
+    }
+
+    async fn open_source(&self, source: &Settings) -> Result<Stores, Failure> {
+        // To make an empty one and to copy that would be a typing error carried out.
+        let nothing =
+            || Failure::refused(format!("there is no store {}", source.store.path.display()));
+        if source.store.backend == Backend::Embedded && !source.store.path.exists() {
+            return Err(nothing());
+        }
+        if self.dry_run {
+            return open_stores_for_reading(source).await?.ok_or_else(nothing);
+        }
+        Ok(open_stores(source).await?)
+    }
+}
+
+/// Whether both are plainly one. What cannot be told from the settings, the copy finds out.
+fn are_one(source: &Settings, target: &Settings) -> bool {
+    match (source.store.backend, target.store.backend) {
+        (Backend::Embedded, Backend::Embedded) => {
+            is_same_file(&source.store.path, &target.store.path)
+        }
+        (Backend::Mongodb, Backend::Mongodb) => {
+            source.mongo.uri.expose_secret() == target.mongo.uri.expose_secret()
+                && source.mongo.dbname == target.mongo.dbname
+        }
+        _ => false,
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+fn print(report: &Report) -> Result<(), Failure> {
+    let kinds = [
+        ("users", report.users),
+        ("clients", report.clients),
+        ("sessions", report.sessions),
+        ("imported tokens", report.aliases),
+        ("notes of imports", report.imported),
+    ];
+    let row = |(name, counts): (&str, Counts)| {
+        let [read, written, removed] =
+            [counts.read, counts.written, counts.removed].map(|number| number.to_string());
+        [name.to_owned(), read, written, removed]
+    };
+    let heading = if report.dry_run {
+        ["", "IN THE SOURCE", "TO WRITE", "TO REMOVE"]
+    } else {
+        ["", "IN BOTH", "WRITTEN", "REMOVED"]
+    };
+    output::table(heading, kinds.into_iter().map(row))
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Same | CopyError::InUse(_) => Self::refused(error),
+            CopyError::Differs(_) => Self::again(error),
+            CopyError::Store(error) => error.into(),
+        }
+    }
+}

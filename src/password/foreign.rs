@@ -1,0 +1,166 @@
+//! Hashes as other frameworks write them, brought into the form that is kept here.
+//!
+//! - PHC strings and bcrypt, as they are;
+//! - Django: `pbkdf2_sha256$…`, `pbkdf2_sha1$…`, `scrypt$…`, `argon2$…`, `bcrypt$…`;
+//! - Werkzeug (Flask): `pbkdf2:sha256:…`, `scrypt:…`;
+//! - Spring Security: `{bcrypt}`, `{argon2}`, `{pbkdf2}`, `{scrypt}`, with its parameters of before and since 5.8.
+//!
+//! What cannot be verified here is refused with the reason, and not when its user logs in.
+
+use super::error::HashError;
+use super::pbkdf2_hash::{Function, Pbkdf2Hash};
+use super::phc::number;
+use super::scrypt_hash::ScryptHash;
+use super::stored::Stored;
+use crate::domain::PasswordHash;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// Why a hash that was made elsewhere cannot be taken over. No message holds any of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForeignHashError {
+    /// It is of no format that is known here.
+    #[error("its hash is of no format that is known here")]
+    Unknown,
+    /// It is known, and not verified here.
+    #[error("its hash is {0}")]
+    Unsupported(&'static str),
+    /// It is malformed, or costs too much.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+}
+
+/// What it says in other words, or that it is not.
+type Read<T> = Result<T, ForeignHashError>;
+
+/// Reads a hash in any of the formats above. Costs nothing but reading.
+///
+/// # Errors
+/// [`ForeignHashError`].
+pub fn foreign_hash(text: &str) -> Read<PasswordHash> {
+    let encoded =
+        if let Some((encoder, rest)) = text.strip_prefix('{').and_then(|t| t.split_once('}')) {
+            spring(encoder, rest)?
+        } else if text.starts_with('$') {
+            text.to_owned()
+        } else if let Some((method, rest)) = text.split_once(':').filter(|_| text.contains('$')) {
+            werkzeug(method, rest)?
+        } else {
+            let (algorithm, rest) = text.split_once('$').ok_or(ForeignHashError::Unknown)?;
+            django(algorithm, rest)?
+        };
+    if !KNOWN.iter().any(|prefix| encoded.starts_with(prefix)) {
+        return Err(ForeignHashError::Unknown);
+    }
+    Stored::parse(&encoded)?;
+    Ok(PasswordHash::imported(encoded))
+}
+
+const KNOWN: [&str; 4] = ["$argon2", "$2", "$pbkdf2-", "$scrypt$"];
+
+fn django(algorithm: &str, rest: &str) -> Read<String> {
+    let malformed = |expected| HashError::Malformed(expected);
+    if let Some(function) = algorithm.strip_prefix("pbkdf2_").and_then(Function::named) {
+        let expected = || malformed("iterations, salt and result between dollar signs");
+        let [iterations, salt, output] = split(rest).ok_or_else(expected)?;
+        let iterations = number(iterations).ok_or_else(expected)?;
+        let (salt, output) = (salt.as_bytes().to_vec(), base64(output)?);
+        return Ok(Pbkdf2Hash::new(function, iterations, salt, output)?.to_string());
+    }
+    match algorithm {
+        "argon2" => Ok(format!("${rest}")),
+        "bcrypt" => Ok(rest.to_owned()),
+        "scrypt" => {
+            let expected = || malformed("N, salt, r, p and result between dollar signs");
+            let [n, salt, r, p, output] = split(rest).ok_or_else(expected)?;
+            let n = number(n).ok_or_else(expected)?;
+            let (r, p) = number(r).zip(number(p)).ok_or_else(expected)?;
+            let (salt, output) = (salt.as_bytes().to_vec(), base64(output)?);
+            Ok(ScryptHash::new([log2(n)?, r, p], salt, output)?.to_string())
+        }
+        "bcrypt_sha256" => Err(ForeignHashError::Unsupported(
+            "bcrypt of a SHA-256 digest, which is not verified here",
+        )),
+        "md5" | "sha1" | "unsalted_md5" | "unsalted_sha1" | "crypt" => {
+            Err(ForeignHashError::Unsupported("of a function that takes no time to guess"))
+        }
+        _ => Err(ForeignHashError::Unknown),
+    }
+}
+
+fn werkzeug(method: &str, rest: &str) -> Read<String> {
+    let expected = || HashError::Malformed("method, salt and result between dollar signs");
+    let [parameters, salt, output] = split(rest).ok_or_else(expected)?;
+    let (salt, output) = (salt.as_bytes().to_vec(), hex(output)?);
+    match method {
+        "pbkdf2" => {
+            let (function, iterations) = parameters.split_once(':').ok_or_else(expected)?;
+            let function = Function::named(function).ok_or(ForeignHashError::Unsupported(
+                "PBKDF2 with a function other than SHA-1, SHA-256 and SHA-512",
+            ))?;
+            let iterations = number(iterations).ok_or_else(expected)?;
+            Ok(Pbkdf2Hash::new(function, iterations, salt, output)?.to_string())
+        }
+        "scrypt" => {
+            let numbers: Option<Vec<u32>> = parameters.split(':').map(number).collect();
+            let [n, r, p] = numbers.and_then(|n| n.try_into().ok()).ok_or_else(expected)?;
+            Ok(ScryptHash::new([log2(n)?, r, p], salt, output)?.to_string())
+        }
+        _ => Err(ForeignHashError::Unknown),
+    }
+}
+
+/// Salt and result of Spring's PBKDF2 are one text; what else it takes is in its source alone.
+fn spring(encoder: &str, rest: &str) -> Read<String> {
+    let pbkdf2 = |function, iterations, salt_length| {
+        let mut salt = hex(rest)?;
+        if salt.len() != salt_length + 32 {
+            return Err(HashError::Malformed("salt and result of Spring's default lengths").into());
+        }
+        let output = salt.split_off(salt_length);
+        Ok(Pbkdf2Hash::new(function, iterations, salt, output)?.to_string())
+    };
+    match encoder {
+        "bcrypt" | "argon2" | "argon2@SpringSecurity_v5_8" => Ok(rest.to_owned()),
+        "pbkdf2" => pbkdf2(Function::Sha1, 185_000, 8),
+        "pbkdf2@SpringSecurity_v5_8" => pbkdf2(Function::Sha256, 310_000, 16),
+        "scrypt" | "scrypt@SpringSecurity_v5_8" => {
+            let expected = || HashError::Malformed("$parameters$salt$result");
+            let ["", parameters, salt, output] = split(rest).ok_or_else(expected)? else {
+                return Err(expected().into());
+            };
+            // log2 N, then r and p of one byte each, as one hexadecimal number.
+            let packed = u32::from_str_radix(parameters, 16).map_err(|_| expected())?;
+            let parameters = [packed >> 16, packed >> 8 & 0xff, packed & 0xff];
+            Ok(ScryptHash::new(parameters, base64(salt)?, base64(output)?)?.to_string())
+        }
+        "noop" => {
+            Err(ForeignHashError::Unsupported("the password itself: give it as the password"))
+        }
+        "ldap" | "MD4" | "MD5" | "SHA-1" | "SHA-256" | "sha256" => {
+            Err(ForeignHashError::Unsupported("of a function that takes no time to guess"))
+        }
+        _ => Err(ForeignHashError::Unknown),
+    }
+}
+
+fn split<const N: usize>(text: &str) -> Option<[&str; N]> {
+    text.split('$').collect::<Vec<_>>().try_into().ok()
+}
+
+fn log2(n: u32) -> Result<u32, HashError> {
+    if n.is_power_of_two() {
+        Ok(n.trailing_zeros())
+    } else {
+        Err(HashError::Malformed("an N that is a power of two"))
+    }
+}
+
+fn base64(text: &str) -> Result<Vec<u8>, HashError> {
+    STANDARD.decode(text).map_err(|_| HashError::Malformed("a result in base64"))
+}
+
+fn hex(text: &str) -> Result<Vec<u8>, HashError> {
+    hex::decode(text).map_err(|_| HashError::Malformed("a result in hexadecimal"))
+}

@@ -1,0 +1,110 @@
+//! PBKDF2 (RFC 8018) with HMAC, as other servers have used it; nothing new is hashed with it.
+//!
+//! Kept as a PHC string, `$pbkdf2-sha256$i=<iterations>,l=<bytes>$<salt>$<result>`, whatever it came as.
+
+use super::error::HashError;
+use super::phc;
+use super::policy;
+use sha1::Sha1;
+use sha2::{Sha256, Sha512};
+use std::fmt;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// The hash function below HMAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Function {
+    Sha1,
+    Sha256,
+    Sha512,
+}
+
+impl Function {
+    const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
+
+    /// By its name in other formats: `sha256`.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|function| function.name() == name)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// The bytes of one block of output, each of which takes all of the iterations.
+    const fn block(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// A PBKDF2 hash: the function with its iterations, the salt, the result.
+pub(super) struct Pbkdf2Hash {
+    function: Function,
+    iterations: u32,
+    salt: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Pbkdf2Hash {
+    /// From its parts, if they are within our limits.
+    pub(super) fn new(
+        function: Function,
+        iterations: u32,
+        salt: Vec<u8>,
+        output: Vec<u8>,
+    ) -> Result<Self, HashError> {
+        phc::check(&salt, &output)?;
+        if iterations == 0 {
+            return Err(HashError::Malformed("at least one iteration"));
+        }
+        policy::check_stored_pbkdf2(iterations, output.len().div_ceil(function.block()))?;
+        Ok(Self { function, iterations, salt, output })
+    }
+
+    /// Whether the password is the one that this hash was made of.
+    pub(super) fn matches(&self, password: &[u8]) -> bool {
+        let mut derived = Zeroizing::new(vec![0; self.output.len()]);
+        let (salt, iterations) = (&*self.salt, self.iterations);
+        match self.function {
+            Function::Sha1 => pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, iterations, &mut derived),
+            Function::Sha256 => {
+                pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut derived);
+            }
+            Function::Sha512 => {
+                pbkdf2::pbkdf2_hmac::<Sha512>(password, salt, iterations, &mut derived);
+            }
+        }
+        derived.as_slice().ct_eq(self.output.as_slice()).into()
+    }
+
+    /// Reads a PHC string.
+    pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
+        const EXPECTED: HashError =
+            HashError::Malformed("$pbkdf2-sha256$i=…,l=…, a salt and a result");
+        let [name, params, salt, output] = phc::fields(encoded).ok_or(EXPECTED)?;
+        let function = name.strip_prefix("pbkdf2-").and_then(Function::named).ok_or(EXPECTED)?;
+        let [iterations, length] = phc::numbers(params, ["i=", "l="]).ok_or(EXPECTED)?;
+        let hash = Self::new(function, iterations, phc::decode(salt)?, phc::decode(output)?)?;
+        if usize::try_from(length) == Ok(hash.output.len()) { Ok(hash) } else { Err(EXPECTED) }
+    }
+}
+
+/// The PHC string.
+impl fmt::Display for Pbkdf2Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, iterations, length) = (self.function.name(), self.iterations, self.output.len());
+        write!(
+            f,
+            "$pbkdf2-{name}$i={iterations},l={length}${}",
+            phc::tail(&self.salt, &self.output)
+        )
+    }
+}

@@ -1,0 +1,181 @@
+//! What there is to copy, kind by kind.
+
+use super::super::{Alias, Page, Result, SessionFilter, Stores};
+use super::{MARK, PROBE};
+use crate::domain::{Client, ClientId, Session, SessionId, Timestamp, User};
+
+/// Records read at once.
+pub(super) const PAGE: u32 = 1000;
+
+/// Records of one kind, in the order of their keys. Every store has the same order.
+pub(super) trait Kind {
+    const NAME: &'static str;
+    /// Whether what the source no longer has is to go from the target.
+    const GOES: bool = true;
+    type Key: Ord;
+    type Record: Clone + PartialEq;
+
+    fn key(record: &Self::Record) -> Self::Key;
+
+    /// Those behind this one.
+    async fn page(stores: &Stores, after: Option<&Self::Record>) -> Result<Vec<Self::Record>>;
+
+    /// Whether the record is of any use after this moment; a store may have removed it otherwise.
+    fn counts(_record: &Self::Record, _now: Timestamp) -> bool {
+        true
+    }
+
+    /// Whether one may be written over the other.
+    fn is_the_same(_a: &Self::Record, _b: &Self::Record) -> bool {
+        true
+    }
+
+    /// What cannot be written now, the check finds.
+    async fn put(target: &Stores, record: &Self::Record) -> Result<()>;
+
+    async fn remove(target: &Stores, record: &Self::Record) -> Result<()>;
+}
+
+fn behind(after: Option<String>) -> Page {
+    Page { after, limit: PAGE }
+}
+
+pub(super) struct Users;
+
+impl Kind for Users {
+    const NAME: &'static str = "users";
+    type Key = String;
+    type Record = User;
+
+    fn key(user: &User) -> String {
+        user.username.clone()
+    }
+
+    async fn page(stores: &Stores, after: Option<&User>) -> Result<Vec<User>> {
+        stores.users.list(&behind(after.map(|user| user.username.clone()))).await
+    }
+
+    fn is_the_same(a: &User, b: &User) -> bool {
+        a.id == b.id
+    }
+
+    async fn put(target: &Stores, user: &User) -> Result<()> {
+        target.users.put(user).await.map(drop)
+    }
+
+    async fn remove(target: &Stores, user: &User) -> Result<()> {
+        target.users.delete(user.id).await.map(drop)
+    }
+}
+
+pub(super) struct Clients;
+
+impl Kind for Clients {
+    const NAME: &'static str = "clients";
+    type Key = ClientId;
+    type Record = Client;
+
+    fn key(client: &Client) -> ClientId {
+        client.id.clone()
+    }
+
+    async fn page(stores: &Stores, after: Option<&Client>) -> Result<Vec<Client>> {
+        stores.clients.list(&behind(after.map(|client| client.id.to_string()))).await
+    }
+
+    async fn put(target: &Stores, client: &Client) -> Result<()> {
+        target.clients.put(client).await
+    }
+
+    async fn remove(target: &Stores, client: &Client) -> Result<()> {
+        target.clients.delete(&client.id).await.map(drop)
+    }
+}
+
+pub(super) struct Sessions;
+
+impl Kind for Sessions {
+    const NAME: &'static str = "sessions";
+    type Key = SessionId;
+    type Record = Session;
+
+    fn key(session: &Session) -> SessionId {
+        session.id
+    }
+
+    async fn page(stores: &Stores, after: Option<&Session>) -> Result<Vec<Session>> {
+        let page = behind(after.map(|session| session.id.to_string()));
+        stores.sessions.list(&SessionFilter::default(), &page).await
+    }
+
+    fn counts(session: &Session, now: Timestamp) -> bool {
+        session.expires_at() > now
+    }
+
+    async fn put(target: &Stores, session: &Session) -> Result<()> {
+        target.sessions.put(session).await
+    }
+
+    async fn remove(target: &Stores, session: &Session) -> Result<()> {
+        target.sessions.end(session.id).await.map(drop)
+    }
+}
+
+pub(super) struct Aliases;
+
+impl Kind for Aliases {
+    const NAME: &'static str = "imported tokens";
+    /// It was over, and leads nowhere.
+    const GOES: bool = false;
+    type Key = [u8; 32];
+    type Record = Alias;
+
+    fn key(alias: &Alias) -> [u8; 32] {
+        *alias.access.as_bytes()
+    }
+
+    async fn page(stores: &Stores, after: Option<&Alias>) -> Result<Vec<Alias>> {
+        stores.imports.list_aliases(after.map(|alias| &alias.access), PAGE).await
+    }
+
+    fn counts(alias: &Alias, now: Timestamp) -> bool {
+        alias.expires_at > now
+    }
+
+    async fn put(target: &Stores, alias: &Alias) -> Result<()> {
+        target.imports.add_alias(&alias.access, alias.session, alias.expires_at).await
+    }
+
+    async fn remove(_: &Stores, _: &Alias) -> Result<()> {
+        Ok(())
+    }
+}
+
+pub(super) struct Notes;
+
+impl Kind for Notes {
+    const NAME: &'static str = "notes";
+    type Key = String;
+    type Record = String;
+
+    fn key(note: &String) -> String {
+        note.clone()
+    }
+
+    async fn page(stores: &Stores, after: Option<&String>) -> Result<Vec<String>> {
+        stores.imports.list_imported(&behind(after.cloned())).await
+    }
+
+    /// Those of the copy itself stay where they are.
+    fn counts(note: &String, _: Timestamp) -> bool {
+        note != MARK && !note.starts_with(PROBE)
+    }
+
+    async fn put(target: &Stores, note: &String) -> Result<()> {
+        target.imports.note_imported(note).await
+    }
+
+    async fn remove(target: &Stores, note: &String) -> Result<()> {
+        target.imports.forget_imported(note).await
+    }
+}

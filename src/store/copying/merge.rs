@@ -1,0 +1,120 @@
+//! Two stores side by side, in the order of keys.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::super::{Result, Stores};
+use super::Counts;
+use super::kinds::{Kind, PAGE};
+use crate::domain::Timestamp;
+
+/// Writes at once: as many as share a commit of the embedded store.
+const AT_ONCE: usize = 256;
+
+/// One way through both stores.
+#[derive(Clone, Copy)]
+pub(super) struct Pass<'a> {
+    pub(super) source: &'a Stores,
+    /// None: nothing is there yet.
+    pub(super) target: Option<&'a Stores>,
+    /// Whether what the target has and the source has not is looked at.
+    pub(super) removes: bool,
+    /// Whether what the source has is looked at.
+    pub(super) puts: bool,
+    /// Whether anything is written; else it is counted and no more.
+    pub(super) writes: bool,
+    /// What is over by then is passed by.
+    pub(super) now: Timestamp,
+    pub(super) progress: &'a dyn Fn(&'static str, u64),
+}
+
+/// Brings the records of one kind into line.
+pub(super) async fn each<K: Kind>(pass: &Pass<'_>) -> Result<Counts> {
+    let mut counts = Counts::default();
+    let mut source = Cursor::<K>::new(Some(pass.source), pass.now);
+    let mut target = Cursor::<K>::new(pass.target, pass.now);
+    let (mut to_put, mut to_remove) = (Vec::new(), Vec::new());
+    loop {
+        source.fill().await?;
+        target.fill().await?;
+        let order = match (source.page.front(), target.page.front()) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(ours), Some(theirs)) => K::key(ours).cmp(&K::key(theirs)),
+        };
+        let ours = if order.is_le() { source.page.pop_front() } else { None };
+        let theirs = if order.is_ge() { target.page.pop_front() } else { None };
+        counts.read += u64::from(ours.is_some());
+        // Another one in its place, such as a user of the same name, is not written over.
+        let gone = theirs.as_ref().filter(|theirs| {
+            pass.removes
+                && K::GOES
+                && ours.as_ref().is_none_or(|ours| !K::is_the_same(ours, theirs))
+        });
+        counts.removed += u64::from(gone.is_some());
+        let is_gone = gone.is_some();
+        if pass.puts
+            && ours != theirs
+            && let Some(ours) = ours
+        {
+            counts.written += 1;
+            to_put.push(ours);
+        }
+        to_remove.extend(theirs.filter(|_| is_gone));
+        if to_put.len() + to_remove.len() >= PAGE as usize {
+            write::<K>(pass, &mut to_put, &mut to_remove).await?;
+        }
+        if counts.read.is_multiple_of(u64::from(PAGE)) {
+            (pass.progress)(K::NAME, counts.read);
+        }
+    }
+    write::<K>(pass, &mut to_put, &mut to_remove).await?;
+    (pass.progress)(K::NAME, counts.read);
+    Ok(counts)
+}
+
+async fn write<K: Kind>(
+    pass: &Pass<'_>,
+    to_put: &mut Vec<K::Record>,
+    to_remove: &mut Vec<K::Record>,
+) -> Result<()> {
+    let (puts, removals) = (std::mem::take(to_put), std::mem::take(to_remove));
+    let Some(target) = pass.target.filter(|_| pass.writes) else { return Ok(()) };
+    let removing = removals.iter().map(|record| K::remove(target, record));
+    stream::iter(removing).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    let putting = puts.iter().map(|record| K::put(target, record));
+    stream::iter(putting).buffer_unordered(AT_ONCE).try_collect::<()>().await
+}
+
+/// A store, read page by page.
+struct Cursor<'a, K: Kind> {
+    stores: Option<&'a Stores>,
+    now: Timestamp,
+    page: VecDeque<K::Record>,
+    last: Option<K::Record>,
+}
+
+impl<'a, K: Kind> Cursor<'a, K> {
+    fn new(stores: Option<&'a Stores>, now: Timestamp) -> Self {
+        Self { stores, now, page: VecDeque::new(), last: None }
+    }
+
+    /// Reads on, if all that was read has been taken.
+    async fn fill(&mut self) -> Result<()> {
+        while self.page.is_empty()
+            && let Some(stores) = self.stores
+        {
+            let mut read = K::page(stores, self.last.as_ref()).await?;
+            if read.len() < PAGE as usize {
+                self.stores = None;
+            }
+            self.last = read.last().cloned();
+            read.retain(|record| K::counts(record, self.now));
+            self.page = read.into();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! A copy of the file that is whole, made while others read and write.
+//!
+//! `VACUUM INTO` reads one snapshot, which writers do not wait for. SQLite's other way, the backup API,
+//! begins anew whenever another process has written, and beside a busy server would not come to an end.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{READ_PATIENCE, schema};
+use crate::store::{Result, StoreError};
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The place is taken.
+    #[error("{} is there already; a backup overwrites nothing", .0.display())]
+    Exists(PathBuf),
+    /// There is nothing to copy.
+    #[error("there is no store {}", .0.display())]
+    NoStore(PathBuf),
+    /// The file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The store cannot be read, or what was written is not in order.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Copies the store at `path` into a new file that its owner alone may read, and checks it; its size.
+///
+/// # Errors
+/// [`BackupError`]; nothing is left behind then.
+pub fn backup(path: &Path, to: &Path) -> Result<u64, BackupError> {
+    if !path.exists() {
+        return Err(BackupError::NoStore(path.to_owned()));
+    }
+    let failed = |source| BackupError::Write { path: to.to_owned(), source };
+    // Takes the place. The backup is written beside it, and is under its name only when it is whole.
+    private(to).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(to.to_owned()),
+        _ => failed(error),
+    })?;
+    let part = beside(to);
+    let done = private(&part).map_err(failed).and_then(|()| {
+        copy(path, &part)?;
+        check(&part)?;
+        let file = File::open(&part).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        fs::rename(&part, to).map_err(failed)?;
+        sync_folder(to).map_err(failed)?;
+        Ok(file.metadata().map_err(failed)?.len())
+    });
+    if done.is_err() {
+        // There may be nothing to remove, and there is nobody else to tell.
+        let _ = (fs::remove_file(&part), fs::remove_file(to));
+    }
+    done
+}
+
+/// `sentinel.bak` → `.sentinel.bak.part`.
+fn beside(to: &Path) -> PathBuf {
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    to.with_file_name(format!(".{name}.{:08x}.part", rand::random::<u32>()))
+}
+
+/// Makes a file that is not there, for its owner alone. SQLite writes into one that is empty.
+fn private(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    file.write(true).create_new(true).open(path).map(drop)
+}
+
+fn copy(path: &Path, to: &Path) -> Result<()> {
+    let unusable = |error: rusqlite::Error| {
+        StoreError::Unusable(format!("cannot back up the store {}: {error}", path.display()))
+    };
+    // To read a log, SQLite has to be able to write beside it.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    connection.busy_timeout(READ_PATIENCE).map_err(unusable)?;
+    schema::recognise(&connection, path)?;
+    let to = to
+        .to_str()
+        .ok_or_else(|| StoreError::Unusable(format!("the path {} is not UTF-8", to.display())))?;
+    connection.execute("VACUUM INTO ?1", [to]).map_err(unusable)?;
+    Ok(())
+}
+
+/// Reads all of it, as whoever restores it will.
+fn check(path: &Path) -> Result<()> {
+    let damaged = |what: String| {
+        StoreError::Unusable(format!("the backup is not in order, and was removed: {what}"))
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| damaged(error.to_string()))?;
+    let said: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| damaged(error.to_string()))?;
+    if said != "ok" {
+        return Err(damaged(said));
+    }
+    schema::recognise(&connection, path)
+}
+
+/// So that the new name outlives a power cut, too.
+fn sync_folder(of: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! `sentinel user import`, `user export` and `client export`.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use super::Cli;
+
+/// As Django's `PBKDF2PasswordHasher().encode("correct horse battery staple", …)` made it.
+const DJANGO: &str =
+    "pbkdf2_sha256$1000$seasalt0seasalt0seasa0$zmwH/lAwndl+fmNO6oQViP2wCskggNqeRCYslipyfNY=";
+const PASSWORD: &str = "correct horse battery staple";
+const ID: &str = "65f0c0de65f0c0de65f0c0de";
+
+async fn login(url: &str, client: &str, username: &str, password: &str) -> u16 {
+    let form = [
+        ("grant_type", "password"),
+        ("client_id", client),
+        ("username", username),
+        ("password", password),
+    ];
+    let request = reqwest::Client::new().post(format!("http://{url}/oauth/token"));
+    request.form(&form).send().await.unwrap().status().as_u16()
+}
+
+fn hash_of(cli: &Cli, name: &str) -> String {
+    let connection = rusqlite::Connection::open(cli.path("sentinel.db")).unwrap();
+    let sql = "SELECT password_hash FROM users WHERE username = ?1";
+    connection.query_row(sql, [name], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn imported_users_log_in_and_their_hashes_are_upgraded() {
+    let cli = Cli::new();
+    let file = cli.write(
+        "users.csv",
+        format!(
+            "username,password,hash,scopes,enabled,id\n\
+             alice,,{DJANGO},,,{ID}\n\
+             \"bob, the second\",pässword,,read write,yes,\n\
+             carol,secret,,\"\"\"\"\"\",false,\n"
+        ),
+    );
+    let report = cli.json(&["user", "import", &file]);
+    assert_eq!(report, json!({ "read": 3, "added": 3, "already": 0, "bad": [] }));
+    let show = |name: &str| cli.json(&["user", "show", name]);
+    assert_eq!((&show("alice")["id"], &show("alice")["scopes"]), (&json!(ID), &json!(null)));
+    assert_eq!(show("bob, the second")["scopes"], json!(["read", "write"]));
+    let carol = show("carol");
+    assert_eq!((&carol["scopes"], &carol["enabled"]), (&json!([]), &json!(false)));
+    assert!(hash_of(&cli, "alice").starts_with("$pbkdf2-sha256$i=1000,l=32$"));
+
+    let client = cli.add_client(&[]);
+    let server = cli.serve();
+    let login =
+        async |name: &str, password: &str| login(&server.address, &client, name, password).await;
+    assert_eq!(login("alice", "wrong").await, 400);
+    assert_eq!(login("alice", PASSWORD).await, 200);
+    assert_eq!(login("bob, the second", "pässword").await, 200);
+    assert_eq!(login("carol", "secret").await, 400);
+    // The server has answered, and the stronger hash is on its way.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !hash_of(&cli, "alice").starts_with("$argon2id$") {
+        assert!(std::time::Instant::now() < deadline, "{}", hash_of(&cli, "alice"));
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(login("alice", PASSWORD).await, 200);
+    assert_eq!(login("alice", "wrong").await, 400);
+}
+
+#[test]
+fn bad_rows_are_told_by_line_and_the_good_ones_are_kept() {
+    let cli = Cli::new();
+    cli.add_user("taken", "secret");
+    let lines = [
+        json!({ "username": "alice", "hash": DJANGO }).to_string(),
+        "not JSON, but hunter2".to_owned(),
+        json!({ "username": "b", "password": 4711 }).to_string(),
+        json!({ "username": "c", "hash": "hunter2" }).to_string(),
+        json!({ "username": "d", "hash": "pbkdf2_sha256$99999999$seasalt$zmwH/lAwndl+fmNO6oQViP2wCskggNqeRCYslipyfNY=" })
+            .to_string(),
+        json!({ "username": "e" }).to_string(),
+        json!({ "username": "f", "password": "x", "hash": DJANGO }).to_string(),
+        json!({ "username": "g", "password": "" }).to_string(),
+        json!({ "username": "h", "password": "x", "id": "7" }).to_string(),
+        json!({ "username": "i", "password": "x", "scopes": "a\"b" }).to_string(),
+        json!({ "username": "j", "password": "x", "admin": true }).to_string(),
+        json!({ "username": "alice", "password": "x" }).to_string(),
+        json!({ "username": " k", "password": "x" }).to_string(),
+        json!({ "username": "taken", "password": "x", "id": ID }).to_string(),
+        String::new(),
+        json!({ "username": "last", "password": "x", "scopes": ["a"], "enabled": false })
+            .to_string(),
+    ];
+    let done = cli.pipe(lines.join("\n"), &["user", "import", "-", "--format", "jsonl", "--json"]);
+    assert_eq!(done.code, 65, "{done:?}");
+    assert!(done.remarks().contains("13 of 15 rows are bad"), "{done:?}");
+    assert!(!format!("{done:?}").contains("hunter2"), "{done:?}");
+    assert!(!format!("{done:?}").contains("4711"), "{done:?}");
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&report["read"], &report["added"]), (&json!(15), &json!(2)));
+    let bad = report["bad"].as_array().unwrap();
+    for ((line, reason), bad) in [
+        (2, "no JSON object"),
+        (3, "password is of another type"),
+        (4, "no format that is known"),
+        (5, "too costly"),
+        (6, "neither password nor hash"),
+        (7, "one will do"),
+        (8, "password is empty"),
+        (9, "24 hexadecimal digits"),
+        (10, "no scopes"),
+        (11, "\"admin\""),
+        (12, "the same user name is in line 1"),
+        (13, "expected a user name"),
+        (14, "belongs to a user with another id"),
+    ]
+    .into_iter()
+    .zip(bad)
+    {
+        assert_eq!(bad["line"], line, "{bad}");
+        assert!(bad["reason"].as_str().unwrap().contains(reason), "{bad}");
+    }
+    let names = cli.json(&["user", "list"]);
+    let names: Vec<_> = names.as_array().unwrap().iter().map(|user| &user["username"]).collect();
+    assert_eq!(names, ["alice", "last", "taken"]);
+
+    let again = cli.pipe(lines.join("\n"), &["user", "import", "-", "--format", "jsonl"]);
+    assert_eq!(again.code, 65);
+    assert!(again.stdout.contains("line 12: alice: the same user name"), "{again:?}");
+    assert!(again.stdout.starts_with("READ  ADDED  ALREADY  BAD\n15    0      2        13\n"));
+}
+
+#[test]
+fn rows_of_csv_are_told_by_their_lines_too() {
+    let cli = Cli::new();
+    let text =
+        b"username,password\nalice,x\nbob\n\"two\nlines\",x\ncarol,\xff\ndave,x\n".as_slice();
+    let done = cli.pipe(text, &["user", "import", "-", "--format", "csv", "--json"]);
+    assert_eq!(done.code, 65, "{done:?}");
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let bad: Vec<_> = report["bad"].as_array().unwrap().iter().map(|bad| &bad["line"]).collect();
+    assert_eq!((&report["added"], bad), (&json!(2), vec![&json!(3), &json!(4), &json!(6)]));
+    cli.pipe("name,password\n", &["user", "import", "-", "--format", "csv"])
+        .fails(65, "\"name\" is none of id, username");
+    cli.run(&["user", "import", "-"]).fails(64, "--format csv or jsonl");
+    cli.run(&["user", "import", &cli.path("no.csv")]).fails(74, "cannot read");
+}
+
+#[test]
+fn an_export_is_read_back_as_it_was() {
+    let (cli, other) = (Cli::new(), Cli::new());
+    let lines = [
+        json!({ "username": "alice", "hash": DJANGO, "id": ID }),
+        json!({ "username": "a \"quoted\", name", "password": "x", "scopes": ["b", "a"] }),
+        json!({ "username": "nothing", "password": "x", "scopes": [], "enabled": false }),
+    ];
+    let text = lines.map(|line| line.to_string()).join("\n");
+    assert_eq!(cli.pipe(text, &["user", "import", "-", "--format", "jsonl"]).code, 0);
+    for name in ["users.csv", "users.jsonl"] {
+        let file = cli.path(name);
+        let done = cli.json(&["user", "export", &file]);
+        assert_eq!(done, json!({ "file": file, "users": 3 }));
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        cli.run(&["user", "export", &file]).fails(65, "overwrites nothing");
+        let report = other.json(&["user", "import", &file]);
+        assert_eq!(report["bad"], json!([]), "{report}");
+        let format = name.rsplit('.').next().unwrap();
+        let export = ["user", "export", "-", "--format", format];
+        let (ours, theirs) = (cli.run(&export), other.run(&export));
+        assert_eq!(ours.ok(), theirs.ok());
+        assert_eq!(ours.ok(), std::fs::read_to_string(&file).unwrap().trim_end());
+        assert_eq!(ours.ok().matches(ID).count(), 1);
+        // The second file finds all of it there.
+        let again = other.json(&["user", "import", &file]);
+        assert_eq!((&again["added"], &again["already"]), (&json!(0), &json!(3)));
+    }
+    cli.run(&["user", "export", &cli.path("users")]).fails(64, "--format csv or jsonl");
+    cli.run(&["user", "export", &cli.path("no/users.csv")]).fails(74, "cannot write");
+}
+
+#[test]
+fn clients_are_exported_with_the_digests_of_their_secrets() {
+    let cli = Cli::new();
+    let public = cli.add_client(&["--name", "app"]);
+    let made = cli.json(&["client", "add", "--confidential", "--scope", "read"]);
+    let file = cli.path("clients");
+    assert_eq!(cli.json(&["client", "export", &file]), json!({ "clients": 2, "file": file }));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let secret = made["client_secret"].as_str().unwrap();
+    assert!(!text.contains(secret));
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if line["client_id"] == *public {
+            assert_eq!((&line["name"], &line["secret_sha256"]), (&json!("app"), &json!(null)));
+        } else {
+            let digest = sentinel::domain::Digest::of(secret.as_bytes());
+            assert_eq!(line["client_id"], made["client_id"]);
+            assert_eq!(line["secret_sha256"], hex::encode(digest.as_bytes()));
+            assert_eq!(line["scopes"], json!(["read"]));
+        }
+    }
+    let shown = cli.run(&["client", "export", "-"]);
+    assert_eq!(shown.ok(), text.trim_end());
+}

@@ -1,0 +1,54 @@
+//! `sentinel store copy`.
+
+mod moving;
+mod refusals;
+mod repeated;
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::helpers::mongod::{self, Target};
+use crate::helpers::{App, AppBuilder};
+
+/// A store that is not there yet.
+enum Other {
+    File(Arc<TempDir>),
+    Database(Target),
+}
+
+impl Other {
+    fn file() -> Self {
+        Self::File(Arc::new(tempfile::tempdir().unwrap()))
+    }
+
+    async fn database() -> Self {
+        Self::Database(mongod::replica_set().await)
+    }
+
+    /// As `--to` takes it.
+    fn name(&self) -> String {
+        match self {
+            Self::File(folder) => folder.path().join("sentinel.db").to_str().unwrap().to_owned(),
+            Self::Database(target) => {
+                let (servers, options) = target.uri.split_once('?').unwrap_or((&target.uri, ""));
+                format!("{}/{}?{options}", servers.trim_end_matches('/'), target.dbname)
+            }
+        }
+    }
+
+    /// A server on it.
+    fn server(&self) -> AppBuilder {
+        match self {
+            Self::File(folder) => AppBuilder::default().on(folder),
+            Self::Database(target) => AppBuilder::default().mongodb(target),
+        }
+    }
+
+    /// Copies the store of a server here; what the report says.
+    async fn copy_of(&self, app: &App, more: &[&str]) -> serde_json::Value {
+        let name = self.name();
+        let copy = ["store", "copy", "--json", "--to", &name];
+        serde_json::from_str(&app.run(&[&copy[..], more].concat()).await).unwrap()
+    }
+}

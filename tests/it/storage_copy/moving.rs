@@ -1,0 +1,102 @@
+//! What was moved works as before.
+
+use serde_json::json;
+
+use super::Other;
+use crate::helpers::{Answer, App, AppBuilder, PASSWORD, mongod, spawn_app};
+
+fn refresh_token(answer: &Answer) -> String {
+    answer.json()["refresh_token"].as_str().unwrap().to_owned()
+}
+
+fn access_token(answer: &Answer) -> String {
+    answer.json()["access_token"].as_str().unwrap().to_owned()
+}
+
+/// The same calls to another server, as the clients of `app`.
+struct Moved<'a> {
+    app: &'a App,
+    server: App,
+}
+
+impl Moved<'_> {
+    async fn refresh(&self, token: &str) -> Answer {
+        let id = self.app.client.id.as_str();
+        let form = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)];
+        self.server.post("/oauth/token", &form).await
+    }
+
+    async fn login(&self) -> Answer {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", self.app.client.id.as_str()),
+            ("username", "alice"),
+            ("password", PASSWORD),
+        ];
+        self.server.post("/oauth/token", &form).await
+    }
+
+    async fn introspect(&self, token: &str) -> serde_json::Value {
+        let url = format!("{}/oauth/introspect", self.server.url);
+        let request = self.server.http.post(url).form(&[("token", token)]);
+        let app = self.app;
+        let request = request.basic_auth(app.backend.id.as_str(), Some(&app.backend_secret));
+        let answer = crate::helpers::send(request).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+}
+
+/// Logs in, moves, and goes on over there as if nothing had happened.
+async fn tokens_go_on(app: App, to: Other) {
+    let unused = app.login_with(&[("scope", "read")]).await;
+    let oldest = app.login().await;
+    let before = app.refresh(&refresh_token(&oldest)).await;
+    let lost = app.refresh(&refresh_token(&before)).await;
+    let revoked = app.login().await;
+    app.revoke(&access_token(&revoked)).await;
+    let told = app.introspect(&access_token(&unused)).await.json();
+
+    let report = to.copy_of(&app, &[]).await;
+    let none = json!({ "read": 0, "written": 0, "removed": 0 });
+    assert_eq!(report["users"], json!({ "read": 1, "written": 1, "removed": 0 }));
+    assert_eq!(report["clients"], json!({ "read": 2, "written": 2, "removed": 0 }));
+    assert_eq!(report["sessions"], json!({ "read": 3, "written": 3, "removed": 0 }));
+    assert_eq!((&report["aliases"], &report["imported"]), (&none, &none));
+
+    let moved = Moved { server: to.server().spawn().await, app: &app };
+    assert_eq!(moved.introspect(&access_token(&unused)).await, told);
+    assert_eq!(told["sub"], app.user.id.to_string());
+    assert_eq!(moved.introspect(&access_token(&revoked)).await, json!({ "active": false }));
+    assert_eq!(moved.refresh(&refresh_token(&revoked)).await.status, 200);
+    // The answer of the last refresh was lost on its way: within the grace time it comes again.
+    let again = moved.refresh(&refresh_token(&before)).await;
+    assert_eq!(refresh_token(&again), refresh_token(&lost));
+    assert_eq!(access_token(&again), access_token(&lost));
+    // Tokens that were used long ago are still known as such, and end the session.
+    let next = moved.refresh(&refresh_token(&lost)).await;
+    assert!(moved.introspect(&access_token(&next)).await["active"].as_bool().unwrap());
+    assert_eq!(moved.refresh(&refresh_token(&oldest)).await.status, 400);
+    assert_eq!(moved.introspect(&access_token(&next)).await, json!({ "active": false }));
+    // The password, and the generation that logins go by.
+    assert_eq!(moved.login().await.status, 200);
+    moved.server.disable_user().await;
+    assert_eq!(moved.introspect(&access_token(&unused)).await, json!({ "active": false }));
+    assert_eq!(moved.login().await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_go_on_working_from_the_embedded_store_to_mongodb() {
+    tokens_go_on(spawn_app().await, Other::database().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_go_on_working_from_mongodb_to_the_embedded_store() {
+    let app = AppBuilder::default().mongodb(&mongod::replica_set().await).spawn().await;
+    tokens_go_on(app, Other::file()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_go_on_working_in_another_file() {
+    tokens_go_on(spawn_app().await, Other::file()).await;
+}

@@ -1,0 +1,58 @@
+//! `ImportStore`.
+
+use std::time::Duration;
+
+use sentinel::domain::{Digest, SessionId};
+use sentinel::store::{Alias, Page};
+
+use super::Backend;
+use crate::helpers::START;
+
+pub(super) async fn a_note_stays_until_it_is_taken_back(Backend { stores, other, .. }: &Backend) {
+    let imports = &stores.imports;
+    assert!(!imports.is_imported("users/1").await.unwrap());
+    for _ in 0..2 {
+        imports.note_imported("users/1").await.unwrap();
+        assert!(other.imports.is_imported("users/1").await.unwrap());
+    }
+    assert!(!imports.is_imported("users/2").await.unwrap());
+    imports.forget_imported("users/1").await.unwrap();
+    imports.forget_imported("users/2").await.unwrap();
+    assert!(!other.imports.is_imported("users/1").await.unwrap());
+}
+
+pub(super) async fn notes_are_listed_in_order_page_by_page(Backend { stores, .. }: &Backend) {
+    for key in ["b", "a", "c", "B", "a/1"] {
+        stores.imports.note_imported(key).await.unwrap();
+    }
+    let list = async |after: Option<&str>, limit| {
+        let page = Page { after: after.map(str::to_owned), limit };
+        stores.imports.list_imported(&page).await.unwrap()
+    };
+    assert_eq!(list(None, 10).await, ["B", "a", "a/1", "b", "c"]);
+    assert_eq!(list(Some("a"), 2).await, ["a/1", "b"]);
+    assert!(list(Some("c"), 2).await.is_empty());
+}
+
+pub(super) async fn an_alias_leads_to_its_session_and_is_listed(Backend { stores, .. }: &Backend) {
+    let mut aliases: Vec<Alias> = (0_u8..5)
+        .map(|number| Alias {
+            access: Digest::of(&[number]),
+            session: SessionId::from_bytes([number; 12]),
+            expires_at: START.plus(Duration::from_secs(number.into())),
+        })
+        .collect();
+    for alias in aliases.iter().chain(&aliases) {
+        stores.imports.add_alias(&alias.access, alias.session, alias.expires_at).await.unwrap();
+    }
+    for alias in &aliases {
+        let found = stores.imports.find_alias(&alias.access).await.unwrap();
+        assert_eq!(found, Some(alias.session));
+    }
+    assert_eq!(stores.imports.find_alias(&Digest::of(b"x")).await.unwrap(), None);
+    aliases.sort_by_key(|alias| *alias.access.as_bytes());
+    let first = stores.imports.list_aliases(None, 3).await.unwrap();
+    assert_eq!(first, aliases[..3]);
+    let rest = stores.imports.list_aliases(Some(&aliases[2].access), 10).await.unwrap();
+    assert_eq!(rest, aliases[3..]);
+}
