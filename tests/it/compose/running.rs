@@ -76,15 +76,17 @@ fn member(json: &str, name: &str) -> String {
     json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}")).to_owned()
 }
 
-/// What logs alice in, with a client made for it.
-fn login_form(stack: &Stack) -> String {
-    exec(stack, "sentinel user add alice --password-stdin", "correct horse battery staple");
+/// A login by alice, but for the password, with a client made for it.
+fn who(stack: &Stack) -> String {
     let client = exec(stack, "sentinel client add --default-scope read --json", "");
     let client = member(&client, "client_id");
-    format!(
-        "grant_type=password&client_id={client}&username=alice&\
-         password=correct+horse+battery+staple"
-    )
+    format!("grant_type=password&client_id={client}&username=alice")
+}
+
+/// Makes alice, and logs her in.
+fn login_form(stack: &Stack) -> String {
+    exec(stack, "sentinel user add alice --password-stdin", "correct horse battery staple");
+    format!("{}&password=correct+horse+battery+staple", who(stack))
 }
 
 #[test]
@@ -107,12 +109,14 @@ fn the_services_come_up_in_order_and_the_lines_of_the_readme_work_through_nginx(
     }
     let (public, operator) = (stack.public(), stack.operator());
 
-    // Whoever claims to be somebody else is not believed.
-    let token = format!("{public}/oauth/token");
-    let refused = status(&stack, &["-d", "x=1", "-H", "X-Forwarded-For: 203.0.113.9", &token]);
+    // Whoever claims to come from elsewhere is not believed.
+    let form = format!("{}&password=wrong", who(&stack));
+    let (token, claim) = (format!("{public}/oauth/token"), "X-Forwarded-For: 203.0.113.9");
+    let refused = status(&stack, &["-d", &form, "-H", claim, &token]);
     assert!(refused.starts_with("400 application/json"), "{refused}");
     let log = stack.log("sentinel");
-    assert!(log.contains("\"address\":\"127.0.0.1\"") && !log.contains("203.0.113.9"), "{log}");
+    let failed: Vec<_> = log.lines().filter(|line| line.contains("\"wrong_password\"")).collect();
+    assert!(failed.len() == 1 && failed[0].contains("\"address\":\"127.0.0.1\""), "{log}");
 
     // The probes and the management page are not for everybody; nginx's own pages are HTML.
     for path in ["/", "/readyz", "/healthz", "/_verify", "/oauth/management", "/oauth/management/x"]

@@ -1,6 +1,7 @@
 //! The services of `docker-compose.yml` as processes of this machine.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::helpers::{command, free_port, installed};
+use crate::helpers::{command, installed};
 
 /// A slow machine takes seconds for each of mongosh's runs.
 const LIMIT: Duration = Duration::from_secs(80);
@@ -33,6 +34,17 @@ fn instruction(start: &str) -> Vec<String> {
     serde_json::from_str(&line[line.find('[').unwrap()..]).unwrap()
 }
 
+/// A free port that the system gives to nobody who asks for any: some services start much later than
+/// others have been told where.
+fn quiet_port() -> u16 {
+    loop {
+        let port = 20_000 + rand::random::<u16>() % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 pub struct Stack {
     folder: TempDir,
     compose: Value,
@@ -49,7 +61,7 @@ impl Stack {
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::Builder::new().prefix("compose-").tempdir_in(parent).unwrap();
         let ports: BTreeMap<_, _> = ["mongo", "redis", "sentinel", "api", "public", "operator"]
-            .map(|name| (name, free_port()))
+            .map(|name| (name, quiet_port()))
             .into();
         let local = |name: &str| format!("127.0.0.1:{}", ports[name]);
         let here = |path: &str| folder.path().join(path).to_str().unwrap().to_owned();
