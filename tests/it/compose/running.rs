@@ -115,7 +115,7 @@ fn the_services_come_up_in_order_and_the_lines_of_the_readme_work_through_nginx(
     let refused = status(&stack, &["-d", &form, "-H", claim, &token]);
     assert!(refused.starts_with("400 application/json"), "{refused}");
     let log = stack.log("sentinel");
-    let failed: Vec<_> = log.lines().filter(|line| line.contains("\"wrong_password\"")).collect();
+    let failed: Vec<_> = log.lines().filter(|line| line.contains("\"wrong password\"")).collect();
     assert!(failed.len() == 1 && failed[0].contains("\"address\":\"127.0.0.1\""), "{log}");
 
     // The probes and the management page are not for everybody; nginx's own pages are HTML.
