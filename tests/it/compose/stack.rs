@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::helpers::{command, installed};
 
 /// A slow machine takes seconds for each of mongosh's runs.
-const LIMIT: Duration = Duration::from_secs(80);
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
