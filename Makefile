@@ -21,12 +21,16 @@ test: ## Install what the tests need, and run all of them
 	tests/setup.sh
 	CARGO='$(CARGO)' tests/run.sh
 
-lint: ## Check formatting, lints and, with cargo-deny installed, dependencies
+lint: ## Check formatting, lints and, with cargo-deny and docker compose installed, what they are for
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	if $(CARGO) deny --version >/dev/null 2>&1; \
 	then $(CARGO) deny --locked check; \
 	else echo 'lint: cargo-deny is not installed; the check of the dependencies was left out'; \
+	fi
+	if docker compose version >/dev/null 2>&1; \
+	then docker compose config --quiet; \
+	else echo 'lint: docker compose is not installed; the check of docker-compose.yml was left out'; \
 	fi
 
 bench: ## Measure beside baselines: needs two processor cores and ten minutes

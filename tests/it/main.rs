@@ -6,6 +6,7 @@
 mod caller_changes;
 mod cli;
 mod clients;
+mod compose;
 mod crash;
 mod endings;
 mod examples;

@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, web};
 
 use super::refusal::Refusal;
 use super::{Management, cross_site, page};
-use crate::oauth::Presented;
+use crate::oauth::{Guessed, Presented};
 use crate::web::{Web, authorization, client_address};
 
 /// No script at all, styles and pictures of ours, and forms that come back to us.
@@ -36,7 +36,7 @@ pub(super) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let mut response = match admit(&web, &management, request.request()) {
+    let mut response = match admit(&web, &management, request.request()).await {
         Ok(()) => page::explain(&management, next.call(request).await?.map_into_boxed_body()),
         Err(refusal) => {
             let response = refusal.answer(&management, request.request());
@@ -47,26 +47,35 @@ pub(super) async fn guard(
     Ok(response)
 }
 
-fn admit(web: &Web, management: &Management, request: &HttpRequest) -> Result<(), Refusal> {
+async fn admit(web: &Web, management: &Management, request: &HttpRequest) -> Result<(), Refusal> {
     // First of all: another site must not make a browser ask for a password, or fail at one.
     cross_site::check(request, web.provider.issuer(), &web.policy.trusted_proxies)?;
-    authenticate(web, management, request)
+    authenticate(web, management, request).await
 }
 
 /// Whether this is the operator.
-fn authenticate(web: &Web, management: &Management, request: &HttpRequest) -> Result<(), Refusal> {
+async fn authenticate(
+    web: &Web,
+    management: &Management,
+    request: &HttpRequest,
+) -> Result<(), Refusal> {
     let address = client_address::of(request, &web.policy.trusted_proxies);
     // Who sends no credentials, as every browser does at first, has not guessed.
     let Ok(Presented::Basic(basic)) = authorization::presented(request) else {
         return Err(Refusal::NotTheOperator);
     };
+    let throttle = web.provider.throttle();
+    let attempt = throttle.admit(Guessed::Operator, address, &basic.user).await?;
     if management.operator.is(&basic.user, &basic.password) {
+        attempt.succeeded().await;
         return Ok(());
     }
     tracing::warn!(
         target: "audit", event = "management_authentication", outcome = "failed",
         address = address.map_or_else(|| "local".to_owned(), |address| address.to_string()),
     );
+    // What was typed as a name may be the password.
+    attempt.failed(None).await?;
     Err(Refusal::NotTheOperator)
 }
 

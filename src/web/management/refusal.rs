@@ -1,11 +1,12 @@
 //! What who is not let in gets to see.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::Management;
 use super::api::{PROBLEM_JSON, ProblemBody};
+use crate::oauth::Throttled;
 
 /// The challenge (RFC 7617 §2.1: the charset "indicates that the server expects character data in UTF-8").
 /// The realm is not that of clients: a browser must not offer one where the other is asked for.
@@ -23,6 +24,9 @@ pub(super) enum Refusal {
          or have the proxy pass on the Host header"
     )]
     CrossSite,
+    /// 429 (RFC 6585 §4): too many have guessed.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
 }
 
 impl Refusal {
@@ -30,6 +34,7 @@ impl Refusal {
         match self {
             Self::NotTheOperator => StatusCode::UNAUTHORIZED,
             Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -40,6 +45,9 @@ impl Refusal {
         let mut response = HttpResponse::build(status);
         if self == Self::NotTheOperator {
             response.insert_header((WWW_AUTHENTICATE, CHALLENGE));
+        }
+        if let Self::Throttled(throttled) = self {
+            response.insert_header((RETRY_AFTER, throttled.retry_after.as_secs()));
         }
         if management.is_api(request.path()) {
             response.insert_header((CONTENT_TYPE, PROBLEM_JSON));

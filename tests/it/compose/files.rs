@@ -1,0 +1,74 @@
+//! What the files say.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::stack::{compose, dockerfile, root};
+use crate::helpers::installed;
+
+const PASSING: [&str; 4] = ["sentinel", "mongo", "redis", "nginx"];
+
+#[test]
+fn the_dockerfile_passes_its_linter() {
+    let linter = installed(".cache/hadolint", "bin/hadolint");
+    let output = Command::new(linter).arg(root().join("Dockerfile")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn the_image_is_built_with_the_oldest_rust_that_is_supported() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let version = manifest.split("rust-version = \"").nth(1).unwrap().split('"').next().unwrap();
+    let image = format!("FROM rust:{version}-slim-bookworm AS build\n");
+    assert!(dockerfile().contains(&image), "{image}");
+    // What was linked there runs here.
+    assert!(dockerfile().contains("FROM debian:bookworm-slim\n"));
+}
+
+#[test]
+fn no_service_may_do_more_than_it_has_to() {
+    let compose = compose();
+    let services = compose["services"].as_object().unwrap();
+    for (name, service) in services {
+        assert_eq!(service["read_only"], true, "{name}");
+        assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
+        let options = serde_json::json!(["no-new-privileges:true"]);
+        assert_eq!(service["security_opt"], options, "{name}");
+        assert_eq!(service["privileged"], Value::Null, "{name}");
+        assert_eq!(service["ports"].is_array(), name == "nginx", "{name}");
+        // It gives files away, and has no network.
+        let gives = name == "setup" && service["network_mode"] == "none";
+        assert_eq!(service["cap_add"].is_array(), gives, "{name}");
+    }
+    assert!(dockerfile().contains("\nUSER 10001:10001\n"));
+    let users = ["mongo", "redis", "nginx"].map(|name| services[name]["user"].as_str().unwrap());
+    assert_eq!(users, ["999:999", "10002:10002", "10001:10001"]);
+    for name in PASSING {
+        assert_eq!(services[name]["restart"], "unless-stopped", "{name}");
+    }
+}
+
+#[test]
+fn the_stores_are_reached_by_sentinel_alone_and_only_nginx_by_others() {
+    let compose = compose();
+    let networks = compose["networks"].as_object().unwrap();
+    let internal = ["inner", "stores"].map(|name| networks[name]["internal"] == true);
+    assert_eq!(internal, [true; 2]);
+    let on = |service: &str| match &compose["services"][service]["networks"] {
+        Value::Array(names) => names.iter().map(|name| name.as_str().unwrap().to_owned()).collect(),
+        names => names.as_object().unwrap().keys().cloned().collect::<Vec<_>>(),
+    };
+    assert_eq!(on("mongo"), ["stores"]);
+    assert_eq!(on("redis"), ["stores"]);
+    assert_eq!(sorted(on("sentinel")), ["inner", "stores"]);
+    assert_eq!(sorted(on("nginx")), ["front", "inner"]);
+    let ports = compose["services"]["nginx"]["ports"].as_array().unwrap();
+    // The management page's.
+    assert_eq!(ports[1], "127.0.0.1:9443:9443");
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names
+}
