@@ -102,7 +102,7 @@ async fn what_is_introspected_and_verified_leaves_no_line() {
         assert_eq!(send(verify.bearer_auth(&token)).await.status, 204);
     }
     process.signal("HUP");
-    assert_eq!(process.lines_until("SIGHUP"), Vec::<String>::new());
+    assert_eq!(process.lines_until("\"reloaded\""), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ fn certificates_that_are_no_good_stop_the_start_with_a_sentence() {
 
 /// What `docs/settings.md` says that a user of Redis has to be allowed.
 const ALLOWED: &str = "on >se/cret ~* -@all +ping +info +select +multi +exec +get +set +del +hget +hset \
-    +hsetnx +hdel +pexpire +zadd +zrem +zrange +zremrangebyscore +scan +eval +evalsha +script|load \
+    +hsetnx +hdel +hgetall +hincrby +pexpire +zadd +zrem +zrange +zremrangebyscore +scan +eval +evalsha +script|load \
     +unwatch";
 
 #[tokio::test]
@@ -121,6 +121,14 @@ async fn a_user_of_redis_needs_no_more_than_it_is_said_to() {
     let next = app.refresh(&login.refresh_token()).await;
     assert_eq!(app.revoke(&next.refresh_token()).await.status, 200);
     assert!(!app.is_active(&login.access_token()).await);
+    // What is counted of guesses.
+    let wrong = [
+        ("grant_type", "password"),
+        ("client_id", app.client.id.as_str()),
+        ("username", "alice"),
+        ("password", "wrong"),
+    ];
+    app.post("/oauth/token", &wrong).await.assert_error(400, "invalid_grant");
     let denied: Vec<Vec<deadpool_redis::redis::Value>> = redis.ask(&["ACL", "LOG"]).await;
     assert!(denied.is_empty(), "{denied:?}");
 }

@@ -40,7 +40,7 @@ async fn every_path_is_closed_to_who_does_not_log_in() {
 
 #[tokio::test]
 async fn every_path_is_closed_to_wrong_credentials() {
-    let app = managed().spawn().await;
+    let app = managed().set("throttle.enabled", "false").spawn().await;
     let wrong = [
         (OPERATOR, "wrong"),
         (OPERATOR, ""),
@@ -61,6 +61,39 @@ async fn every_path_is_closed_to_wrong_credentials() {
             assert_eq!(answer.challenge(), (401, CHALLENGE), "{header} {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn guessing_is_refused_in_time_and_only_where_it_comes_from() {
+    let app = managed()
+        .set("server.trusted_proxies", "127.0.0.1")
+        .set("throttle.failures_per_user", "1000")
+        .spawn()
+        .await;
+    let guess = async |from: &str, path: &str, password: &str| {
+        let request = app.request("GET", &format!("/oauth/management{path}"));
+        let request = request.basic_auth(OPERATOR, Some(password));
+        send(request.header("x-forwarded-for", from)).await
+    };
+    for _ in 0..20 {
+        assert_eq!(guess("192.0.2.1", "", "wrong").await.status, 401);
+    }
+    for (path, kind) in
+        [("", "text/plain; charset=utf-8"), ("/api/users", "application/problem+json")]
+    {
+        for password in ["wrong", OPERATOR_PASSWORD] {
+            let answer = guess("192.0.2.1", path, password).await;
+            assert_eq!(answer.status, 429, "{path}");
+            assert_eq!(answer.header("retry-after"), Some("300"));
+            assert_eq!(answer.header("content-type"), Some(kind));
+            assert_protected(&answer);
+        }
+    }
+    // Who sends nothing has not guessed, and who is elsewhere gets in.
+    assert_eq!(send(app.request("GET", "/oauth/management")).await.status, 401);
+    assert_eq!(guess("192.0.2.2", "", OPERATOR_PASSWORD).await.status, 200);
+    app.advance(300);
+    assert_eq!(guess("192.0.2.1", "", OPERATOR_PASSWORD).await.status, 200);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn indexes_are_made_also_over_data_that_is_there() {
     let database = target.database().await;
     let collections = [
         ("sentinel_users", &["_id_", "ending", "username"][..]),
-        ("sentinel_clients", &["_id_", "ending"]),
+        ("sentinel_clients", &["_id_", "ending", "name"]),
         ("sentinel_sessions", &["_id_", "client", "expiry", "lost", "user"]),
     ];
     for (name, wanted) in collections {
