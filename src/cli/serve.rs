@@ -88,7 +88,14 @@ fn warn_of_missing_parts(settings: &Settings) {
     if !settings.throttle.enabled {
         tracing::warn!("throttle.enabled is false: guessing is not slowed");
     }
-    if settings.is_given("mongo.uri") && settings.store.backend == Backend::Embedded {
-        tracing::warn!("mongo.uri is set, but store.backend is \"embedded\"");
+    if settings.is_any_given("mongo") && settings.store.backend == Backend::Embedded {
+        tracing::warn!("[mongo] has settings, but store.backend is \"embedded\"");
+    }
+    let is_tls = settings.tls.mode != TlsMode::Off;
+    if settings.throttle.enabled && !is_tls && settings.server.trusted_proxies.is_empty() {
+        tracing::info!(
+            "server.trusted_proxies is empty: behind a proxy, all who call through it are one address, \
+             and are slowed as one"
+        );
     }
 }

@@ -57,7 +57,7 @@ impl Provider {
 
     /// The same for what may be a token of flask-sentinel, of either kind.
     async fn look_up_legacy(&self, text: &str) -> Result<Option<ActiveToken>, Error> {
-        let Some(token) = Token::parse_legacy(text, TokenKind::Refresh) else { return Ok(None) };
+        let Some(token) = self.imported(text, TokenKind::Refresh).await? else { return Ok(None) };
         match self.look_up(&token).await? {
             None => self.look_up_legacy_access(text).await,
             found => Ok(found),
@@ -78,7 +78,7 @@ impl Provider {
         &self,
         text: &str,
     ) -> Result<Option<(Session, Token)>, Error> {
-        let Some(token) = Token::parse_legacy(text, TokenKind::Access) else { return Ok(None) };
+        let Some(token) = self.imported(text, TokenKind::Access).await? else { return Ok(None) };
         let digest = token.verifier.digest();
         let Some(id) = self.stores.imports.find_alias(&digest).await? else { return Ok(None) };
         let session = self.stores.sessions.find_access(id, &digest).await?;

@@ -9,6 +9,7 @@ mod audit;
 mod client_auth;
 mod client_credentials;
 mod error;
+mod imported;
 mod introspection;
 mod metadata;
 mod params;
@@ -38,6 +39,7 @@ use crate::domain::{Clock, Grant, Lifetimes};
 use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
 use crate::store::Stores;
+use imported::Imported;
 use unanswered::Unanswered;
 
 /// What the server grants, and for how long.
@@ -74,6 +76,7 @@ pub struct Provider {
     throttle: Throttle,
     metrics: Option<Arc<Metrics>>,
     unanswered: Arc<Unanswered>,
+    imported: Arc<Imported>,
     activity: Arc<Activity>,
 }
 
@@ -95,8 +98,17 @@ impl Provider {
     ) -> Self {
         let attempts = Arc::clone(&stores.attempts);
         let throttle = Throttle::new(attempts, Arc::clone(&clock), policy.throttle);
-        let (unanswered, activity) = (Arc::default(), Arc::default());
-        Self { stores, passwords, clock, policy, throttle, metrics: None, unanswered, activity }
+        Self {
+            stores,
+            passwords,
+            clock,
+            policy,
+            throttle,
+            metrics: None,
+            unanswered: Arc::default(),
+            imported: Arc::default(),
+            activity: Arc::default(),
+        }
     }
 
     /// The same, seen by these.

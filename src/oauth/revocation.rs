@@ -37,7 +37,7 @@ impl Provider {
         if let Some((session, token)) = self.legacy_access(text).await? {
             return Ok(Some((session.id, token)));
         }
-        let refresh = Token::parse_legacy(text, TokenKind::Refresh);
+        let refresh = self.imported(text, TokenKind::Refresh).await?;
         Ok(refresh.map(|token| (token.session_id(), token)))
     }
 

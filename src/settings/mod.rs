@@ -131,6 +131,11 @@ impl Settings {
         self.given.contains(key)
     }
 
+    /// Whether anything in a table was set by anybody.
+    pub fn is_any_given(&self, table: &str) -> bool {
+        self.given.iter().any(|key| key.split_once('.').is_some_and(|(own, _)| own == table))
+    }
+
     /// The settings as loaded, as TOML in the order of `config/default.toml`, with no secret in it.
     pub fn describe(&self) -> String {
         show::text(&self.shown)

@@ -43,16 +43,13 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
                 }
             }
         }
-        Backend::Mongodb => {
-            let store = MongoStore::open(&settings.mongo).await?;
-            match redis {
-                None => Ok(seen(store.into_stores())),
-                Some(redis) => {
-                    let store = store.noting_losses();
-                    Ok(RedisFront::new(store, redis, true)?.observed_by(metrics).into_stores())
-                }
+        Backend::Mongodb => match redis {
+            None => Ok(seen(MongoStore::open(&settings.mongo).await?.into_stores())),
+            Some(redis) => {
+                let store = MongoStore::open_noting_losses(&settings.mongo).await?;
+                Ok(RedisFront::new(store, redis, true)?.observed_by(metrics).into_stores())
             }
-        }
+        },
     }
 }
 

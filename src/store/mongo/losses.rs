@@ -36,7 +36,7 @@ pub(super) fn ended() -> Document {
 impl MongoStore {
     /// This store, noting losses from now on.
     #[must_use]
-    pub const fn noting_losses(mut self) -> Self {
+    pub(super) const fn noting_losses(mut self) -> Self {
         self.notes_losses = true;
         self
     }

@@ -57,10 +57,21 @@ impl MongoStore {
     /// [`StoreError::Unusable`] with a sentence for the operator when MongoDB cannot be reached or
     /// its data is not as it has to be.
     pub async fn open(settings: &Mongo) -> Result<Self> {
-        let store = Self::open_reading(settings).await?;
-        indexes::create(&store).await?;
-        store.finish_endings().await?;
-        Ok(store)
+        Self::open_reading(settings).await?.finished().await
+    }
+
+    /// The same, with losses noted: those too that come of what others began.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_noting_losses(settings: &Mongo) -> Result<Self> {
+        Self::open_reading(settings).await?.noting_losses().finished().await
+    }
+
+    async fn finished(self) -> Result<Self> {
+        indexes::create(&self).await?;
+        self.finish_endings().await?;
+        Ok(self)
     }
 
     /// Connects, and writes nothing.

@@ -26,6 +26,19 @@ const KEPT: i64 = 60_000;
 const LEASE: i64 = 10_000;
 const LEASE_FIELD: &str = "lease";
 
+/// Leases on those of the keys on which nobody has one. Only who gets it sets when it is over: those who
+/// come later must not keep one alive whose owner is gone.
+static LEASES: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local taken = {}
+         for i, key in ipairs(KEYS) do
+             taken[i] = redis.call('HSETNX', key, ARGV[1], ARGV[2])
+             if taken[i] == 1 then redis.call('PEXPIRE', key, ARGV[3]) end
+         end
+         return taken",
+    )
+});
+
 /// Writes data for whoever has the lease.
 static WRITE_BACK: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -124,7 +137,13 @@ impl RedisFront {
             return Ok(Some(session));
         }
         let lease = if found.is_ok() { self.lease(vec![key]).await.pop() } else { None };
-        let session = self.behind.sessions.find(id).await?;
+        let session = match self.behind.sessions.find(id).await {
+            Ok(session) => session,
+            Err(error) => {
+                self.write_back(lease, None).await;
+                return Err(error);
+            }
+        };
         let wanted = session.as_ref().filter(|session| has(session, access));
         self.write_back(lease, wanted.and_then(pack)).await;
         Ok(session)
@@ -167,18 +186,20 @@ impl RedisFront {
         let missing = [(cached.is_none(), of_session), (!is_caller, of_client)];
         let missing = missing.into_iter().filter(|(is_missing, _)| *is_missing && found.is_ok());
         let leases = self.lease(missing.map(|(_, key)| key.clone()).collect()).await;
-        let seen = self.behind.sessions.find_for(id, Some(access), caller).await?;
+        let seen = self.behind.sessions.find_for(id, Some(access), caller).await;
         for lease in leases {
             let data = match &seen {
-                Seen::OtherCaller => None,
-                Seen::Session(_) if lease.key == *of_client => Some(current.clone().into_bytes()),
-                Seen::Session(session) => {
+                Err(_) | Ok(Seen::OtherCaller) => None,
+                Ok(Seen::Session(_)) if lease.key == *of_client => {
+                    Some(current.clone().into_bytes())
+                }
+                Ok(Seen::Session(session)) => {
                     session.as_deref().filter(|found| has(found, access)).and_then(pack)
                 }
             };
             self.write_back(Some(lease), data).await;
         }
-        Ok(seen)
+        seen
     }
 
     /// Leases on those of these keys on which nobody has one.
@@ -191,12 +212,12 @@ impl RedisFront {
             .links
             .call(async |link| {
                 let Some(field) = data_field(link) else { return Ok(None) };
-                let mut lease = pipe();
+                let mut lease = LEASES.prepare_invoke();
                 for key in &keys {
-                    lease.cmd("HSETNX").arg(key).arg(LEASE_FIELD).arg(&nonce);
-                    lease.cmd("PEXPIRE").arg(key).arg(LEASE).ignore();
+                    lease.key(key);
                 }
-                let taken: Vec<bool> = lease.query_async(&mut link.connection).await?;
+                lease.arg(LEASE_FIELD).arg(&nonce).arg(LEASE);
+                let taken: Vec<bool> = lease.invoke_async(&mut link.connection).await?;
                 Ok(Some((field, taken)))
             })
             .await;

@@ -108,3 +108,20 @@ async fn there_is_nothing_unless_it_is_asked_for_and_nothing_beside_it() {
     }
     assert_eq!(send(app.http.post(app.metrics.as_ref().unwrap())).await.status, 405);
 }
+
+#[tokio::test]
+async fn what_may_be_a_token_of_flask_sentinel_is_looked_for_only_if_some_were_taken_over() {
+    let app = spawn().await;
+    let text = "a".repeat(30);
+    assert_eq!(app.verify(&text, "").await.status, 401);
+    assert!(!app.is_active(&text).await);
+    let find =
+        r#"sentinel_store_operation_duration_seconds_count{of="imports",operation="find_alias"}"#;
+    assert!(!scrape(&app).await.contains(find));
+    let stores = sentinel::app::open_stores(&app.settings).await.unwrap();
+    stores.imports.note_imported("tokens/0").await.unwrap();
+    // Within the second nothing is looked for yet.
+    app.advance(2);
+    assert_eq!(app.verify(&text, "").await.status, 401);
+    assert!((value(&scrape(&app).await, find) - 1.0).abs() < 1e-9);
+}

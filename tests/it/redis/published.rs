@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
+
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, all, mongod};
 
@@ -203,4 +206,28 @@ async fn logins_and_refreshes_that_race_with_an_end_leave_nothing_published() {
         assert!(revoked.iter().all(|answer| answer.status == 200));
         assert_only(&redis, &[]).await;
     }
+}
+
+/// As an update that disables the user leaves it, when its process is killed after the first write.
+#[tokio::test]
+async fn what_another_process_began_to_end_is_taken_down_by_whoever_ends_it() {
+    let redis = Redis::start();
+    let target = mongod::replica_set().await;
+    let server = || AppBuilder::default().mongodb(&target).redis(&redis);
+    let one = server().spawn().await;
+    let token = one.login().await.access_token();
+    assert!(one.is_active(&token).await && redis.owner(&token).await.is_some());
+    let users = target.database().await.collection::<Document>("sentinel_users");
+    let user = doc! { "_id": ObjectId::from_bytes(*one.user.id.as_bytes()) };
+    let change = doc! {
+        "$set": { "enabled": false, "ending": 1_i64 },
+        "$inc": { "generation": 1_i64, "version": 1_i64 },
+    };
+    users.update_one(user, change).await.unwrap();
+    // A start ends the sessions, and servers tell Redis of what is noted, each second.
+    let other = server().spawn().await;
+    let taken_down =
+        async { while redis.owner(&token).await.is_some() || one.is_active(&token).await {} };
+    tokio::time::timeout(std::time::Duration::from_secs(30), taken_down).await.unwrap();
+    assert!(!other.is_active(&token).await);
 }
