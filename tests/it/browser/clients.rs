@@ -24,7 +24,7 @@ async fn secret_shown(browser: &Browser) -> String {
     browser.text_at("//code[@id=\"client-secret\"]").await
 }
 
-pub async fn add_change_delete(browser: &Browser, app: &App) {
+pub async fn manage(browser: &Browser, app: &App) {
     let (id, secret) = add(browser, app).await;
     change(browser, app, &id, &secret).await;
     search(browser, &id).await;

@@ -74,7 +74,10 @@ impl Browser {
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
         });
-        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let mut connector = HttpConnector::new();
+        // A command's body does not wait until its head has been acknowledged.
+        connector.set_nodelay(true);
+        let mut builder = ClientBuilder::new(connector);
         builder.capabilities(serde_json::from_value(capabilities).unwrap());
         let client = tokio::time::timeout(LIMIT, builder.connect(&driver.url)).await;
         let client = client.unwrap_or_else(|_| panic!("no browser\n{}", driver.output())).unwrap();

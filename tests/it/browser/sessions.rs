@@ -6,7 +6,7 @@ use crate::helpers::{App, PASSWORD};
 const USER: &str = "User (name or id)";
 const CLIENT: &str = "Client id";
 
-pub async fn find_and_end(browser: &Browser, app: &App) {
+pub async fn manage(browser: &Browser, app: &App) {
     let through_app = app.login().await.access_token();
     let form = [("grant_type", "password"), ("username", "alice"), ("password", PASSWORD)];
     let through_backend = app.post_as_backend("/oauth/token", &form).await.access_token();

@@ -14,8 +14,16 @@ async fn fill_passwords(browser: &Browser, first: &str, password: &str, again: &
     browser.fill("The same again", again).await;
 }
 
+pub async fn manage(browser: &Browser, app: &App) {
+    add(browser, app).await;
+    search(browser).await;
+    change(browser, app).await;
+    sessions(browser, app).await;
+    delete(browser, app).await;
+}
+
 /// Adds `zoe`, after every mistake.
-pub async fn add(browser: &Browser, app: &App) {
+async fn add(browser: &Browser, app: &App) {
     browser.follow("Users").await;
     browser.follow("Add a user").await;
 
@@ -51,7 +59,7 @@ pub async fn add(browser: &Browser, app: &App) {
     assert_eq!((answer.status, answer.text_of("scope").as_str()), (200, "read"), "{answer:?}");
 }
 
-pub async fn search(browser: &Browser) {
+async fn search(browser: &Browser) {
     browser.follow("Users").await;
     assert_eq!(browser.rows().await, 2);
     browser.fill("Name begins with", "zo").await;
@@ -66,7 +74,7 @@ pub async fn search(browser: &Browser) {
 }
 
 /// Renames `zoe` to `zoë`, changes what she may, her password, and whether she may log in.
-pub async fn change(browser: &Browser, app: &App) {
+async fn change(browser: &Browser, app: &App) {
     browser.follow("zoe").await;
     browser.fill("Name", "alice").await;
     browser.press_wrongly("Save").await;
@@ -99,8 +107,15 @@ pub async fn change(browser: &Browser, app: &App) {
     log_in(app, "zoë", "another one", 400).await;
     browser.press("Enable").await;
     browser.see("The user was enabled.").await;
+    log_in(app, "zoë", "another one", 200).await;
+}
 
-    // One session of two, and then the other.
+/// Ends one session of two, and then the other, where the user is shown.
+async fn sessions(browser: &Browser, app: &App) {
+    browser.follow("Users").await;
+    browser.follow("zoë").await;
+    browser.press("End").await;
+    browser.see("The user has no sessions.").await;
     let first = app.login_with_password("zoë", "another one").await.access_token();
     let second = app.login_with_password("zoë", "another one").await.access_token();
     browser.follow("Users").await;
@@ -116,7 +131,7 @@ pub async fn change(browser: &Browser, app: &App) {
     assert!(!app.is_active(&first).await && !app.is_active(&second).await);
 }
 
-pub async fn delete(browser: &Browser, app: &App) {
+async fn delete(browser: &Browser, app: &App) {
     browser.follow("Users").await;
     browser.follow("zoë").await;
     browser.follow("Delete…").await;
