@@ -29,6 +29,8 @@ missing() {
     has redis-server || echo redis-server
     has systemd-analyze || echo systemd
     has promtool || echo prometheus
+    has chromium || echo chromium
+    has chromedriver || echo chromium-driver
     # What mongod is linked with.
     for library in libcurl.so.4:libcurl4 libssl.so.3:libssl3 liblzma.so.5:liblzma5; do
         ldconfig -p | grep -q "${library%:*}" || echo "${library#*:}"

@@ -9,11 +9,11 @@ use reqwest::RequestBuilder;
 
 use crate::helpers::{Answer, App, AppBuilder, send};
 
-const OPERATOR: &str = "op";
-const OPERATOR_PASSWORD: &str = "p:ä ss\u{1f511}word";
+pub const OPERATOR: &str = "op";
+pub const OPERATOR_PASSWORD: &str = "p:ä ss\u{1f511}word";
 
 /// An application with an operator.
-fn managed() -> AppBuilder {
+pub fn managed() -> AppBuilder {
     AppBuilder::default()
         .set("management.username", OPERATOR)
         .set("management.password", OPERATOR_PASSWORD)

@@ -1,0 +1,64 @@
+//! The management page in a real browser: Chromium, which ChromeDriver drives. Every task on every store; on
+//! MongoDB in a browser that runs no script, so that nothing is found to need one.
+
+mod clients;
+mod driver;
+mod pages;
+mod sessions;
+mod users;
+
+use driver::Browser;
+
+use crate::helpers::{App, mongod};
+use crate::management::managed;
+
+async fn on_embedded(tasks: impl AsyncFnOnce(&Browser, &App)) {
+    let app = managed().spawn().await;
+    let browser = Browser::start(&app, &[]).await;
+    browser.open("").await;
+    browser.see("Store answers").await;
+    tasks(&browser, &app).await;
+    browser.quit().await;
+}
+
+async fn on_mongodb_without_scripts(tasks: impl AsyncFnOnce(&Browser, &App)) {
+    let target = mongod::replica_set().await;
+    let app = managed().mongodb(&target).spawn().await;
+    let browser = Browser::start(&app, &["--blink-settings=scriptEnabled=false"]).await;
+    let page = "data:text/html,<title>as it came</title><script>document.title = 'run'</script>";
+    assert_eq!(browser.title_of(page).await, "as it came");
+    browser.open("").await;
+    browser.see("Store answers").await;
+    tasks(&browser, &app).await;
+    browser.quit().await;
+}
+
+#[tokio::test]
+async fn users_are_added_found_changed_and_deleted_on_the_embedded_store() {
+    on_embedded(users::manage).await;
+}
+
+#[tokio::test]
+async fn users_are_added_found_changed_and_deleted_on_mongodb() {
+    on_mongodb_without_scripts(users::manage).await;
+}
+
+#[tokio::test]
+async fn clients_are_added_found_changed_and_deleted_on_the_embedded_store() {
+    on_embedded(clients::manage).await;
+}
+
+#[tokio::test]
+async fn clients_are_added_found_changed_and_deleted_on_mongodb() {
+    on_mongodb_without_scripts(clients::manage).await;
+}
+
+#[tokio::test]
+async fn sessions_are_found_and_ended_on_the_embedded_store() {
+    on_embedded(sessions::manage).await;
+}
+
+#[tokio::test]
+async fn sessions_are_found_and_ended_on_mongodb() {
+    on_mongodb_without_scripts(sessions::manage).await;
+}

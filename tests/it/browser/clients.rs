@@ -1,0 +1,146 @@
+//! A confidential client from its registration to its end, and its secrets.
+
+use super::Browser;
+use crate::helpers::{Answer, App, send};
+
+/// A token for the client itself.
+async fn token(app: &App, id: &str, secret: &str) -> Answer {
+    let request = app.request("POST", "/oauth/token").form(&[("grant_type", "client_credentials")]);
+    send(request.basic_auth(id, Some(secret))).await
+}
+
+/// Asserts that the client gets a token that lasts so long.
+async fn assert_granted(app: &App, id: &str, secret: &str, seconds: u64) -> String {
+    let answer = token(app, id, secret).await;
+    assert_eq!((answer.status, answer.json()["expires_in"].as_u64()), (200, Some(seconds)));
+    answer.access_token()
+}
+
+async fn assert_refused(app: &App, id: &str, secret: &str) {
+    token(app, id, secret).await.assert_error(401, "invalid_client");
+}
+
+async fn secret_shown(browser: &Browser) -> String {
+    browser.text_at("//code[@id=\"client-secret\"]").await
+}
+
+pub async fn manage(browser: &Browser, app: &App) {
+    let (id, secret) = add(browser, app).await;
+    change(browser, app, &id, &secret).await;
+    search(browser, &id).await;
+    let secret = rotate(browser, app, &id, &secret).await;
+    disable(browser, app, &id, &secret).await;
+    delete(browser, app, &id, &secret).await;
+}
+
+async fn add(browser: &Browser, app: &App) -> (String, String) {
+    browser.follow("Clients").await;
+    browser.follow("Add a client").await;
+    browser.fill("Name", "shop").await;
+    // Both are ticked at first.
+    browser.choose("Password").await;
+    browser.choose("Refresh token").await;
+    browser.fill("Access token", "soon").await;
+    browser.press_wrongly("Add the client").await;
+    let remark = browser.text_at("//p[@id=\"grants-error\"]").await;
+    assert_eq!(remark, "Choose at least one grant.");
+    assert!(!browser.remark("Access token").await.is_empty());
+    assert_eq!(browser.value("Name").await, "shop");
+    assert_eq!(browser.value("Access token").await, "soon");
+    assert!(!browser.is_chosen("Password").await);
+
+    browser.fill("Access token", "15m").await;
+    browser.choose("Confidential").await;
+    browser.choose("Client credentials").await;
+    browser.fill("Allowed", "read write").await;
+    browser.fill("Default", "read").await;
+    browser.press("Add the client").await;
+    browser.see("The client was added").await;
+    let id = browser.text_at("//code[@id=\"client-id\"]").await;
+    let secret = secret_shown(browser).await;
+    assert_granted(app, &id, &secret, 900).await;
+    browser.follow("Done").await;
+    assert_gone(browser, &id, &secret).await;
+    (id, secret)
+}
+
+/// The secret is on no page: not on the client's, not on the list, and not when the browser goes back to
+/// where it was shown.
+async fn assert_gone(browser: &Browser, id: &str, secret: &str) {
+    let page = format!("/clients/{id}");
+    browser.back().await;
+    assert!(!browser.source().await.contains(secret));
+    for address in ["/clients", &page] {
+        browser.open(address).await;
+        let source = browser.source().await;
+        assert!(source.contains(id) && !source.contains(secret), "{address}");
+    }
+}
+
+async fn change(browser: &Browser, app: &App, id: &str, secret: &str) {
+    browser.fill("Unused refresh token", "-1").await;
+    browser.press_wrongly("Save").await;
+    assert!(!browser.remark("Unused refresh token").await.is_empty());
+    assert_eq!(browser.value("Unused refresh token").await, "-1");
+    browser.fill("Unused refresh token", "").await;
+    browser.fill("Name", "store").await;
+    browser.fill("Access token", "30m").await;
+    browser.press("Save").await;
+    browser.see("The changes were saved.").await;
+    assert_granted(app, id, secret, 1800).await;
+}
+
+async fn search(browser: &Browser, id: &str) {
+    browser.follow("Clients").await;
+    assert_eq!(browser.rows().await, 3);
+    for query in ["sto", id] {
+        browser.fill("Name or id begins with", query).await;
+        browser.press("Search").await;
+        assert_eq!(browser.rows().await, 1, "{query}");
+        browser.see(id).await;
+    }
+    browser.fill("Name or id begins with", "shop").await;
+    browser.press("Search").await;
+    browser.see("No client’s name or id begins like this.").await;
+    browser.follow("Show all").await;
+    browser.follow("store").await;
+}
+
+async fn rotate(browser: &Browser, app: &App, id: &str, old: &str) -> String {
+    browser.follow("New secret…").await;
+    browser.follow("Cancel").await;
+    assert_granted(app, id, old, 1800).await;
+    browser.follow("New secret…").await;
+    browser.press("Make a new secret").await;
+    browser.see("The secret was replaced").await;
+    let new = secret_shown(browser).await;
+    assert_refused(app, id, old).await;
+    assert_granted(app, id, &new, 1800).await;
+    browser.follow("Done").await;
+    assert_gone(browser, id, &new).await;
+    new
+}
+
+async fn disable(browser: &Browser, app: &App, id: &str, secret: &str) {
+    let token = assert_granted(app, id, secret, 1800).await;
+    assert!(app.is_active(&token).await);
+    browser.press("Disable").await;
+    browser.see("The client was disabled, and its sessions were ended.").await;
+    assert!(!app.is_active(&token).await);
+    assert_refused(app, id, secret).await;
+    browser.press("Enable").await;
+    browser.see("The client was enabled.").await;
+    assert_granted(app, id, secret, 1800).await;
+}
+
+async fn delete(browser: &Browser, app: &App, id: &str, secret: &str) {
+    browser.follow("Delete…").await;
+    browser.see("Delete store?").await;
+    browser.follow("Cancel").await;
+    assert_granted(app, id, secret, 1800).await;
+    browser.follow("Delete…").await;
+    browser.press("Delete the client").await;
+    browser.see("The client was deleted, and its sessions were ended.").await;
+    browser.see_no(id).await;
+    assert_refused(app, id, secret).await;
+}

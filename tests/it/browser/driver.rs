@@ -1,0 +1,295 @@
+//! A browser, and what a person does with it: reads, types, clicks, presses keys.
+
+use std::cell::RefCell;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::helpers::{App, External, command, free_port};
+use crate::management::{OPERATOR, OPERATOR_PASSWORD};
+
+/// How long anything may take; on a machine with nothing else to do, it is well below a second.
+const LIMIT: Duration = Duration::from_secs(30);
+
+const ARGUMENTS: [&str; 10] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    // The browser ends when the other end of the pipe does, even if the driver is killed.
+    "--remote-debugging-pipe",
+];
+
+/// Chromium with a profile of its own, in which the operator has logged in.
+pub struct Browser {
+    client: Client,
+    /// The page's address, with the operator's name and password.
+    home: Url,
+    /// The statuses that are not 200, as the test expects them: the browser complains of each.
+    refusals: RefCell<Vec<u16>>,
+    /// Ends before its folder is removed.
+    _driver: External,
+    _folder: TempDir,
+}
+
+/// What is not in WebDriver's standard: its path below the session, and what it is told.
+#[derive(Debug)]
+struct Extension(&'static str, Value);
+
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as FromStr>::Err> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.1.to_string()))
+    }
+}
+
+impl Browser {
+    pub async fn start(app: &App, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let mut command = command("chromedriver");
+        // Whatever they write goes with the folder.
+        command.env("HOME", folder.path()).env("TMPDIR", folder.path());
+        command.arg(format!("--port={port}"));
+        let driver = External::start(command, port, folder.path());
+        let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
+        let arguments = [&ARGUMENTS[..], &[profile.as_str()], more].concat();
+        let capabilities = json!({
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let mut connector = HttpConnector::new();
+        // A command's body does not wait until its head has been acknowledged.
+        connector.set_nodelay(true);
+        let mut builder = ClientBuilder::new(connector);
+        builder.capabilities(serde_json::from_value(capabilities).unwrap());
+        let client = tokio::time::timeout(LIMIT, builder.connect(&driver.url)).await;
+        let client = client.unwrap_or_else(|_| panic!("no browser\n{}", driver.output())).unwrap();
+        let mut home = Url::parse(&app.url).unwrap().join("/oauth/management").unwrap();
+        home.set_username(OPERATOR).unwrap();
+        home.set_password(Some(OPERATOR_PASSWORD)).unwrap();
+        Self { client, home, refusals: RefCell::default(), _driver: driver, _folder: folder }
+    }
+
+    /// Ends it. It has complained of nothing but what the test expects: of no policy that something
+    /// did not follow, and of nothing that could not be loaded.
+    pub async fn quit(self) {
+        let log = self.extension("se/log", json!({ "type": "browser" })).await;
+        let complaints: Vec<&str> = log
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["message"].as_str().unwrap())
+            .collect();
+        let refusals = self.refusals.take();
+        assert_eq!(complaints.len(), refusals.len(), "{complaints:#?}");
+        for (complaint, status) in complaints.iter().zip(refusals) {
+            assert!(complaint.contains(&format!("with a status of {status} ")), "{complaint}");
+        }
+        within("quit", self.client.close()).await.unwrap();
+    }
+
+    /// Types an address below the page's.
+    pub async fn open(&self, path: &str) {
+        let address = format!("{}{path}", self.home);
+        within(path, self.client.goto(&address)).await.unwrap();
+    }
+
+    /// The same, for one that is answered with this status.
+    pub async fn open_refused(&self, path: &str, status: u16) {
+        self.expect_refusal(status);
+        self.open(path).await;
+    }
+
+    /// The next page is answered with this status, of which the browser will complain.
+    pub fn expect_refusal(&self, status: u16) {
+        self.refusals.borrow_mut().push(status);
+    }
+
+    /// The title of any page.
+    pub async fn title_of(&self, address: &str) -> String {
+        within(address, self.client.goto(address)).await.unwrap();
+        within("title", self.client.title()).await.unwrap()
+    }
+
+    pub async fn back(&self) {
+        within("back", self.client.back()).await.unwrap();
+    }
+
+    /// What can be read on the page.
+    pub async fn text(&self) -> String {
+        self.text_at("//main").await
+    }
+
+    pub async fn text_at(&self, xpath: &str) -> String {
+        let element = self.find(xpath).await;
+        within(xpath, element.text()).await.unwrap()
+    }
+
+    /// Everything of the page, whether it can be seen or not.
+    pub async fn source(&self) -> String {
+        within("source", self.client.source()).await.unwrap()
+    }
+
+    /// Asserts that something is to be read.
+    pub async fn see(&self, text: &str) {
+        let shown = self.text().await;
+        assert!(shown.contains(text), "no {text:?} in {shown}");
+    }
+
+    pub async fn see_no(&self, text: &str) {
+        let shown = self.text().await;
+        assert!(!shown.contains(text), "{text:?} in {shown}");
+    }
+
+    /// How many rows the table has.
+    pub async fn rows(&self) -> usize {
+        within("rows", self.client.find_all(Locator::XPath("//tbody/tr"))).await.unwrap().len()
+    }
+
+    /// Follows a link.
+    pub async fn follow(&self, link: &str) {
+        self.leave_by(&format!("//a[normalize-space()=\"{link}\"]")).await;
+    }
+
+    /// Presses a button that sends a form.
+    pub async fn press(&self, button: &str) {
+        self.leave_by(&format!("//button[normalize-space()=\"{button}\"]")).await;
+    }
+
+    /// The same, for a form with a mistake in it.
+    pub async fn press_wrongly(&self, button: &str) {
+        self.expect_refusal(422);
+        self.press(button).await;
+    }
+
+    /// Types into a field instead of what is there.
+    pub async fn fill(&self, label: &str, text: &str) {
+        let field = self.field(label).await;
+        within(label, field.clear()).await.unwrap();
+        within(label, field.send_keys(text)).await.unwrap();
+    }
+
+    /// Clicks the label of a box or of a choice.
+    pub async fn choose(&self, label: &str) {
+        let label = self.find(&format!("//label[normalize-space()=\"{label}\"]")).await;
+        within("choose", label.click()).await.unwrap();
+    }
+
+    pub async fn is_chosen(&self, label: &str) -> bool {
+        within(label, self.field(label).await.is_selected()).await.unwrap()
+    }
+
+    /// What is typed in a field.
+    pub async fn value(&self, label: &str) -> String {
+        within(label, self.field(label).await.prop("value")).await.unwrap().unwrap()
+    }
+
+    /// What is said beside a field to be wrong with it.
+    pub async fn remark(&self, label: &str) -> String {
+        let beside = "parent::div/p[@class=\"error\"]";
+        self.text_at(&format!("//label[normalize-space()=\"{label}\"]/{beside}")).await
+    }
+
+    /// Presses a key, wherever the focus is.
+    pub async fn key(&self, key: char) {
+        let keys = KeyActions::new("keyboard".to_owned());
+        let keys = keys.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key });
+        within("key", self.client.perform_actions(keys)).await.unwrap();
+    }
+
+    pub async fn type_keys(&self, text: &str) {
+        for key in text.chars() {
+            self.key(key).await;
+        }
+    }
+
+    /// Presses a key that leads to another page.
+    pub async fn leave_by_key(&self, key: char) {
+        let page = self.find("/html").await;
+        self.key(key).await;
+        self.loaded_instead_of(&page).await;
+    }
+
+    /// The label or the text of what has the focus.
+    pub async fn focus(&self) -> String {
+        let script = "const focus = document.activeElement;
+            return (focus.labels?.[0] ?? focus).textContent.trim()";
+        self.script(script).await.as_str().unwrap().to_owned()
+    }
+
+    /// Makes the window this wide.
+    pub async fn set_width(&self, width: u32) {
+        let size =
+            json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
+        self.extension("goog/cdp/execute", command).await;
+        assert_eq!(self.script("return innerWidth").await, width);
+    }
+
+    /// How wide the page is, and how much of that can be seen at once.
+    pub async fn widths(&self) -> (u64, u64) {
+        let script = "const page = document.scrollingElement;
+            return [page.scrollWidth, page.clientWidth]";
+        serde_json::from_value(self.script(script).await).unwrap()
+    }
+
+    /// Runs a script of the test's own, which no policy of the page's is about.
+    async fn script(&self, script: &str) -> Value {
+        within("script", self.client.execute(script, Vec::new())).await.unwrap()
+    }
+
+    async fn extension(&self, path: &'static str, body: Value) -> Value {
+        within(path, self.client.issue_cmd(Extension(path, body))).await.unwrap()
+    }
+
+    async fn field(&self, label: &str) -> Element {
+        self.find(&format!("//input[@id=//label[normalize-space()=\"{label}\"]/@for]")).await
+    }
+
+    async fn find(&self, xpath: &str) -> Element {
+        match within(xpath, self.client.find(Locator::XPath(xpath))).await {
+            Ok(element) => element,
+            Err(error) => panic!("{error}: {xpath} in {}", self.source().await),
+        }
+    }
+
+    async fn leave_by(&self, xpath: &str) {
+        let page = self.find("/html").await;
+        let element = self.find(xpath).await;
+        within(xpath, element.click()).await.unwrap();
+        self.loaded_instead_of(&page).await;
+    }
+
+    /// Waits until another page is there to its end: the driver may take the old one for it.
+    async fn loaded_instead_of(&self, page: &Element) {
+        let deadline = Instant::now() + LIMIT;
+        let is_there = async || within("page", page.tag_name()).await.is_ok();
+        while is_there().await || self.script("return document.readyState").await != "complete" {
+            assert!(Instant::now() < deadline, "no other page comes: {}", self.source().await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// What the browser is to do, in time.
+async fn within<T>(what: &str, doing: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(LIMIT, doing).await;
+    done.unwrap_or_else(|_| panic!("the browser does not answer: {what}"))
+}

@@ -1,0 +1,125 @@
+//! What holds for every page: it fits any screen, and a keyboard is enough for it.
+
+use fantoccini::key::Key;
+use sentinel::admin::{NewClient, UserChange};
+
+use super::Browser;
+use crate::helpers::{App, PASSWORD};
+use crate::management::managed;
+
+/// A phone, a tablet, a desk.
+const WIDTHS: [u32; 3] = [390, 820, 1440];
+
+async fn assert_fits(browser: &Browser, page: &str, width: u32) {
+    let (whole, seen) = browser.widths().await;
+    assert!(whole <= seen, "{page} at {width}: {whole} > {seen}");
+}
+
+/// Makes what is shown as long as may be, and in one word.
+async fn fill_with_long_words(app: &App) -> String {
+    let name = "w".repeat(200);
+    let scopes = format!("read write {}", "scope:".repeat(30));
+    let change = UserChange {
+        username: Some(name.clone()),
+        scopes: Some(Some(scopes.parse().unwrap())),
+        ..UserChange::default()
+    };
+    app.admin.edit_user(app.user.id, &change).await.unwrap();
+    let client = NewClient {
+        name: name.clone(),
+        scopes: scopes.parse().unwrap(),
+        default_scopes: scopes.parse().unwrap(),
+        ..NewClient::default()
+    };
+    let (client, _) = app.admin.add_client(client).await.unwrap();
+    let form = [
+        ("grant_type", "password"),
+        ("client_id", client.id.as_str()),
+        ("username", name.as_str()),
+        ("password", PASSWORD),
+    ];
+    assert_eq!(app.post("/oauth/token", &form).await.status, 200);
+    client.id.to_string()
+}
+
+#[tokio::test]
+async fn no_page_is_wider_than_the_screen() {
+    let app = managed().spawn().await;
+    let client = fill_with_long_words(&app).await;
+    let (user, backend) = (app.user.id, &app.backend.id);
+    let pages = [
+        String::new(),
+        "/users".to_owned(),
+        "/users/new".to_owned(),
+        format!("/users/{user}"),
+        format!("/users/{user}/delete"),
+        "/clients".to_owned(),
+        "/clients/new".to_owned(),
+        format!("/clients/{client}"),
+        format!("/clients/{client}/delete"),
+        format!("/clients/{backend}/secret"),
+        "/sessions".to_owned(),
+        format!("/sessions/end?user={user}&client={client}"),
+    ];
+    let browser = Browser::start(&app, &[]).await;
+    for width in WIDTHS {
+        browser.set_width(width).await;
+        for page in &pages {
+            browser.open(page).await;
+            assert_fits(&browser, page, width).await;
+        }
+        browser.open_refused("/no/such/page", 404).await;
+        assert_fits(&browser, "what is not there", width).await;
+        browser.open(&format!("/clients/{backend}/secret")).await;
+        browser.press("Make a new secret").await;
+        browser.see("The secret was replaced").await;
+        assert_fits(&browser, "a secret", width).await;
+    }
+    browser.quit().await;
+}
+
+/// Presses Tab until this has the focus.
+async fn tab_to(browser: &Browser, label: &str) {
+    for _ in 0..40 {
+        browser.key(Key::Tab.into()).await;
+        if browser.focus().await == label {
+            return;
+        }
+    }
+    panic!("the keyboard does not lead to {label}");
+}
+
+#[tokio::test]
+async fn a_keyboard_is_enough_to_add_a_user() {
+    let app = managed().spawn().await;
+    let browser = Browser::start(&app, &[]).await;
+    browser.open("").await;
+    tab_to(&browser, "Users").await;
+    browser.leave_by_key(Key::Enter.into()).await;
+    // Past the navigation at once.
+    tab_to(&browser, "Skip to the content").await;
+    browser.key(Key::Enter.into()).await;
+    tab_to(&browser, "Add a user").await;
+    browser.leave_by_key(Key::Enter.into()).await;
+    for (label, text) in [("Name", "zoe"), ("Password", "long enough")] {
+        tab_to(&browser, label).await;
+        browser.type_keys(text).await;
+    }
+    tab_to(&browser, "May log in").await;
+    browser.key(' ').await;
+    assert!(!browser.is_chosen("May log in").await);
+    browser.key(' ').await;
+    // The second password is missing, and the focus is where it is to be typed.
+    tab_to(&browser, "Add the user").await;
+    browser.expect_refusal(422);
+    browser.leave_by_key(Key::Enter.into()).await;
+    assert_eq!(browser.remark("The same again").await, "The two passwords differ.");
+    assert_eq!(browser.focus().await, "The same again");
+    browser.fill("Password", "long enough").await;
+    tab_to(&browser, "The same again").await;
+    browser.type_keys("long enough").await;
+    browser.leave_by_key(Key::Enter.into()).await;
+    browser.see("The user was added.").await;
+    assert_eq!(app.login_with_password("zoe", "long enough").await.status, 200);
+    browser.quit().await;
+}

@@ -1,0 +1,146 @@
+//! Users: added, found, changed, deleted; each shows at the token endpoint.
+
+use super::Browser;
+use crate::helpers::App;
+
+/// Asserts that a login is answered so.
+async fn log_in(app: &App, username: &str, password: &str, status: u16) {
+    let answer = app.login_with_password(username, password).await;
+    assert_eq!(answer.status, status, "{username}: {answer:?}");
+}
+
+async fn fill_passwords(browser: &Browser, first: &str, password: &str, again: &str) {
+    browser.fill(first, password).await;
+    browser.fill("The same again", again).await;
+}
+
+pub async fn manage(browser: &Browser, app: &App) {
+    add(browser, app).await;
+    search(browser).await;
+    change(browser, app).await;
+    sessions(browser, app).await;
+    delete(browser, app).await;
+}
+
+/// Adds `zoe`, after every mistake.
+async fn add(browser: &Browser, app: &App) {
+    browser.follow("Users").await;
+    browser.follow("Add a user").await;
+
+    fill_passwords(browser, "Password", "short", "short").await;
+    browser.press_wrongly("Add the user").await;
+    assert_eq!(browser.remark("Name").await, "Enter a name.");
+    let remark = browser.remark("Password").await;
+    assert!(remark.contains('8'), "{remark}");
+
+    browser.fill("Name", "alice").await;
+    browser.choose("No more than these").await;
+    browser.fill("Scopes", "read").await;
+    fill_passwords(browser, "Password", "long enough", "long enough").await;
+    browser.press_wrongly("Add the user").await;
+    assert_eq!(browser.remark("Name").await, "There is already a user of this name.");
+    // What was typed is there still, but for the passwords.
+    assert_eq!(browser.value("Name").await, "alice");
+    assert_eq!(browser.value("Scopes").await, "read");
+    assert_eq!(browser.value("Password").await, "");
+    assert!(browser.is_chosen("No more than these").await);
+
+    browser.fill("Name", "zoe").await;
+    fill_passwords(browser, "Password", "long enough", "long enuogh").await;
+    browser.press_wrongly("Add the user").await;
+    assert_eq!(browser.remark("The same again").await, "The two passwords differ.");
+    assert_eq!(browser.value("Name").await, "zoe");
+    log_in(app, "zoe", "long enough", 400).await;
+
+    fill_passwords(browser, "Password", "long enough", "long enough").await;
+    browser.press("Add the user").await;
+    browser.see("The user was added.").await;
+    let answer = app.login_with_password("zoe", "long enough").await;
+    assert_eq!((answer.status, answer.text_of("scope").as_str()), (200, "read"), "{answer:?}");
+}
+
+async fn search(browser: &Browser) {
+    browser.follow("Users").await;
+    assert_eq!(browser.rows().await, 2);
+    browser.fill("Name begins with", "zo").await;
+    browser.press("Search").await;
+    assert_eq!(browser.rows().await, 1);
+    browser.see("zoe").await;
+    browser.fill("Name begins with", "Zo").await;
+    browser.press("Search").await;
+    browser.see("No user’s name begins like this.").await;
+    browser.follow("Show all").await;
+    assert_eq!(browser.rows().await, 2);
+}
+
+/// Renames `zoe` to `zoë`, changes what she may, her password, and whether she may log in.
+async fn change(browser: &Browser, app: &App) {
+    browser.follow("zoe").await;
+    browser.fill("Name", "alice").await;
+    browser.press_wrongly("Save").await;
+    assert_eq!(browser.remark("Name").await, "There is already a user of this name.");
+    assert_eq!(browser.value("Name").await, "alice");
+    browser.fill("Name", "zoë").await;
+    browser.choose("Whatever the client may be granted").await;
+    browser.press("Save").await;
+    browser.see("The changes were saved.").await;
+    log_in(app, "zoe", "long enough", 400).await;
+    let answer = app.login_with_password("zoë", "long enough").await;
+    assert_eq!((answer.status, answer.text_of("scope").as_str()), (200, "read write"));
+    let token = answer.access_token();
+
+    fill_passwords(browser, "New password", "another one", "another two").await;
+    browser.press_wrongly("Set the password").await;
+    assert_eq!(browser.remark("The same again").await, "The two passwords differ.");
+    assert!(app.is_active(&token).await);
+    fill_passwords(browser, "New password", "another one", "another one").await;
+    browser.press("Set the password").await;
+    browser.see("The password was set, and the user's sessions were ended.").await;
+    browser.see("The user has no sessions.").await;
+    assert!(!app.is_active(&token).await);
+    log_in(app, "zoë", "long enough", 400).await;
+    let token = app.login_with_password("zoë", "another one").await.access_token();
+
+    browser.press("Disable").await;
+    browser.see("The user was disabled, and their sessions were ended.").await;
+    assert!(!app.is_active(&token).await);
+    log_in(app, "zoë", "another one", 400).await;
+    browser.press("Enable").await;
+    browser.see("The user was enabled.").await;
+    log_in(app, "zoë", "another one", 200).await;
+}
+
+/// Ends one session of two, and then the other, where the user is shown.
+async fn sessions(browser: &Browser, app: &App) {
+    browser.follow("Users").await;
+    browser.follow("zoë").await;
+    browser.press("End").await;
+    browser.see("The user has no sessions.").await;
+    let first = app.login_with_password("zoë", "another one").await.access_token();
+    let second = app.login_with_password("zoë", "another one").await.access_token();
+    browser.follow("Users").await;
+    browser.follow("zoë").await;
+    assert_eq!(browser.rows().await, 2);
+    browser.press("End").await;
+    browser.see("The session was ended.").await;
+    assert_eq!(browser.rows().await, 1);
+    assert!(app.is_active(&first).await != app.is_active(&second).await);
+    browser.follow("End all sessions").await;
+    browser.press("End the sessions").await;
+    browser.see("1 session was ended.").await;
+    assert!(!app.is_active(&first).await && !app.is_active(&second).await);
+}
+
+async fn delete(browser: &Browser, app: &App) {
+    browser.follow("Users").await;
+    browser.follow("zoë").await;
+    browser.follow("Delete…").await;
+    browser.see("Delete zoë?").await;
+    browser.follow("Cancel").await;
+    log_in(app, "zoë", "another one", 200).await;
+    browser.follow("Delete…").await;
+    browser.press("Delete the user").await;
+    browser.see("The user was deleted, and their sessions were ended.").await;
+    browser.see_no("zoë").await;
+    log_in(app, "zoë", "another one", 400).await;
+}
