@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{ATTEMPTS, Admin, AdminError, Versions, apart, told};
+use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
-use crate::store::{Page, StoreError, Update};
+use crate::store::{Page, StoreError, Update, apart, told};
 
 /// A client to be registered.
 #[derive(Clone, Debug, Default)]
@@ -160,7 +160,7 @@ impl Admin {
         versions: &Versions,
     ) -> Result<Client, AdminError> {
         let (next, untold) = self.change_client(id, change, versions).await?;
-        told(untold, next)
+        Ok(told(untold, next)?)
     }
 
     /// The changed client, and perhaps that Redis could not be told.
@@ -251,7 +251,7 @@ impl Admin {
             let (deleted, untold) = apart(deleting, true)?;
             if deleted {
                 tracing::info!(target: "audit", event = "client_deleted", client = %id);
-                return told(untold, ());
+                return Ok(told(untold, ())?);
             }
             if *versions == Versions::Any {
                 return Err(not_found(id.as_str()));

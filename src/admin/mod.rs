@@ -14,7 +14,7 @@ pub use users::{NewUser, UserChange};
 pub use versions::Versions;
 
 use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
-use crate::store::{Page, SessionFilter, StoreError, Stores};
+use crate::store::{Page, SessionFilter, StoreError, Stores, apart, told};
 
 /// How often a change is tried again because somebody else changed the same record.
 const ATTEMPTS: usize = 20;
@@ -135,7 +135,7 @@ impl Admin {
         let (ended, untold) = apart(self.stores.sessions.end(id).await, true)?;
         if ended {
             tracing::info!(target: "audit", event = "session_ended", session = %id);
-            return told(untold, ());
+            return Ok(told(untold, ())?);
         }
         Err(AdminError::NotFound { what: "session", name: id.to_string() })
     }
@@ -151,19 +151,6 @@ impl Admin {
             user = filter.user.map(|id| id.to_string()),
             client = filter.client.as_ref().map(ToString::to_string),
         );
-        told(untold, ended.unwrap_or_default())
+        Ok(told(untold, ended.unwrap_or_default())?)
     }
-}
-
-/// What a store did, apart from that it could not tell Redis of it.
-fn apart<T>(result: Result<T, StoreError>, done: T) -> Result<(T, Option<StoreError>), StoreError> {
-    match result {
-        Err(error @ StoreError::Untold(_)) => Ok((done, Some(error))),
-        result => Ok((result?, None)),
-    }
-}
-
-/// It is done; the operator is to know if Redis has not been told.
-fn told<T>(untold: Option<StoreError>, done: T) -> Result<T, AdminError> {
-    untold.map_or(Ok(done), |error| Err(error.into()))
 }

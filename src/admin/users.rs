@@ -1,8 +1,8 @@
 //! Operations on users.
 
-use super::{ATTEMPTS, Admin, AdminError, Versions, apart, told};
+use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
-use crate::store::{Page, Update};
+use crate::store::{Page, Update, apart, told};
 
 /// A user to be made.
 #[derive(Clone, Debug)]
@@ -139,7 +139,7 @@ impl Admin {
                         username = next.username, enabled = next.enabled,
                         password_changed = change.password.is_some(),
                     );
-                    return told(untold, next);
+                    return Ok(told(untold, next)?);
                 }
                 Update::NameTaken => return Err(AdminError::NameTaken(next.username)),
                 Update::Stale => {}
@@ -175,7 +175,7 @@ impl Admin {
             let (deleted, untold) = apart(deleting, true)?;
             if deleted {
                 tracing::info!(target: "audit", event = "user_deleted", user = %id);
-                return told(untold, ());
+                return Ok(told(untold, ())?);
             }
             if *versions == Versions::Any {
                 return Err(not_found(&id.to_string()));

@@ -33,7 +33,7 @@ pub use grant::{Grant, UnknownGrant};
 pub use id::{ClientId, InvalidId, SessionId, UserId};
 pub use legacy_token::legacy_seal;
 pub use password_hash::PasswordHash;
-pub use refreshing::RefreshOutcome;
+pub use refreshing::{RefreshOutcome, UnansweredRefresh};
 pub use scope::{InvalidScope, Scope};
 pub use secret::ClientSecret;
 pub use session::{

@@ -26,14 +26,29 @@ pub enum RefreshOutcome {
     Unknown,
 }
 
+/// A refresh by this token that got no answer, through no fault of the client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnansweredRefresh {
+    /// SHA-256 of the token's verifier.
+    pub digest: Digest,
+    /// When the token was presented.
+    pub presented_at: Timestamp,
+    /// When it was given up.
+    pub failed_at: Timestamp,
+    /// The uses of the token that were written, or may have been, or were to be answered once more.
+    pub uses: Vec<UsedRefresh>,
+}
+
 impl Session {
     /// Decides about a refresh token of this session (RFC 6749 §6, RFC 9700 §4.14.2).
     ///
-    /// `scope` is what the new access token may do; it is ignored when the token was used before,
+    /// It was presented at `presented_at`, which is what the grace time goes by: how long it took to get
+    /// to this decision is not the client's fault. `scope` is what the new access token may do; it is ignored when the token was used before,
     /// since then the answer has to be the one that was given.
     pub fn refresh(
         &self,
         presented: &Token,
+        presented_at: Timestamp,
         scope: Scope,
         lifetimes: &Lifetimes,
         now: Timestamp,
@@ -54,7 +69,7 @@ impl Session {
             Some(used)
                 if used.digest == digest
                     && !over
-                    && now < used.at.plus(lifetimes.refresh_grace) =>
+                    && presented_at < used.at.plus(lifetimes.refresh_grace) =>
             {
                 let tokens = Box::new(self.repeat(presented, &chain.key, &used.salt, now));
                 if used.at <= now {
@@ -68,31 +83,34 @@ impl Session {
         }
     }
 
-    /// The next version of the session after a refresh by the token with this digest that got no
-    /// answer, through no fault of the client: a token that was current or could be tried again when it
-    /// was presented stays so for as long as it would have lived unused. `None`: it was neither.
+    /// The next version of the session after such a refresh: a token that was current or could be tried
+    /// again when it was presented stays so for as long as it would have lived unused. `None`: it was
+    /// neither.
     ///
     /// Of a session in which the token is current nothing changes but the version, so that a write that
     /// is still on its way cannot use it up any more.
-    pub fn keeping_retry(
-        &self,
-        digest: &Digest,
-        presented_at: Timestamp,
-        grace: Duration,
-    ) -> Option<Self> {
+    pub fn keeping_retry(&self, unanswered: &UnansweredRefresh, grace: Duration) -> Option<Self> {
         let chain = self.refresh.as_ref()?;
-        if self.is_current_refresh(digest) {
+        if self.is_current_refresh(&unanswered.digest) {
             return Some(self.next());
         }
-        let used = chain.used.as_ref().filter(|used| used.digest == *digest)?;
+        let used = self.used_refresh().filter(|used| used.digest == unanswered.digest)?;
         // One that was tried again since has been answered.
-        let was_open = used.at <= presented_at && presented_at < used.at.plus(grace);
+        let in_time =
+            used.at <= unanswered.failed_at && unanswered.presented_at < used.at.plus(grace);
+        // What the call itself has written is open however short the grace time is.
+        let was_open = in_time || unanswered.uses.contains(used);
         was_open.then(|| self.with_used_at(chain, used, chain.idle_ends_at))
     }
 
     /// Whether this is the digest of the refresh token that is to be used next.
     pub fn is_current_refresh(&self, digest: &Digest) -> bool {
         self.refresh.as_ref().is_some_and(|chain| chain.current == *digest)
+    }
+
+    /// The refresh token that was used last, until its successor is used.
+    pub fn used_refresh(&self) -> Option<&UsedRefresh> {
+        self.refresh.as_ref().and_then(|chain| chain.used.as_ref())
     }
 
     fn with_used_at(&self, chain: &RefreshChain, used: &UsedRefresh, at: Timestamp) -> Self {

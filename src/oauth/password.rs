@@ -28,7 +28,12 @@ pub(super) async fn grant(
     // validation algorithm". It runs for unknown and for disabled users too: the time that an answer
     // takes must not tell which names exist.
     let hash = user.as_ref().map(|user| user.password.clone());
-    let verdict = provider.passwords.verify(SecretString::from(password), hash).await?;
+    let (pool, password) = (&provider.passwords, SecretString::from(password));
+    let verdict = if user.as_ref().is_some_and(|user| user.enabled) {
+        pool.verify(password, hash).await?
+    } else {
+        pool.verify_in_vain(password, hash).await?
+    };
     let (user, upgrade) = match (user, verdict) {
         (Some(user), Verdict::Right { upgrade }) if user.enabled => (user, upgrade),
         (user, verdict) => {

@@ -1,7 +1,11 @@
 //! Refreshing (RFC 6749 §6) with rotation (RFC 9700 §4.14.2).
 
+use super::unanswered::Presented;
 use super::{Error, GrantFailure, Provider, Request, Unavailable, audit, scope};
-use crate::domain::{Client, IssuedTokens, RefreshOutcome, Scope, Session, Token, TokenKind};
+use crate::domain::{
+    Client, Grant, IssuedTokens, RefreshOutcome, Scope, Session, Timestamp, Token, TokenKind,
+};
+use crate::store::{apart, told};
 
 /// How often a decision is made anew because somebody else changed the session. Every change is one
 /// that succeeded for somebody, so this is never reached by clients that behave.
@@ -11,12 +15,15 @@ pub(super) async fn grant(
     provider: &Provider,
     client: &Client,
     request: &Request<'_>,
+    presented_at: Timestamp,
 ) -> Result<IssuedTokens, Error> {
     let text = request.params.require("refresh_token", "refresh_token is missing")?;
     let requested = scope::requested(request.params)?;
     let token = parse(text).ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
+    let presented = Presented { token: &token, at: presented_at };
     for _ in 0..ATTEMPTS {
-        if let Some(tokens) = provider.try_refresh(client, &token, &requested, request).await? {
+        let tokens = provider.try_refresh(client, presented, &requested, request).await?;
+        if let Some(tokens) = tokens {
             return Ok(tokens);
         }
     }
@@ -28,10 +35,14 @@ fn parse(text: &str) -> Option<Token> {
     own.or_else(|| Token::parse_legacy(text, TokenKind::Refresh))
 }
 
-/// After a request that could not be answered: the token in it is not to suffer by that.
-pub(super) fn keep_retry(provider: &Provider, request: &Request<'_>) {
+/// After a request that could not be answered: the token in it is not to suffer by that, if it was
+/// there to be used.
+pub(super) fn keep_retry(provider: &Provider, request: &Request<'_>, presented_at: Timestamp) {
+    if request.params.get("grant_type") != Some(Grant::RefreshToken.as_str()) {
+        return;
+    }
     if let Some(token) = request.params.get("refresh_token").and_then(parse) {
-        provider.keep_retry(&token, false);
+        provider.keep_retry(Presented { token: &token, at: presented_at });
     }
 }
 
@@ -40,10 +51,11 @@ impl Provider {
     async fn try_refresh(
         &self,
         client: &Client,
-        token: &Token,
+        presented: Presented<'_>,
         requested: &Option<Scope>,
         request: &Request<'_>,
     ) -> Result<Option<IssuedTokens>, Error> {
+        let token = presented.token;
         // Asked before the session is read: who tells it forgets the token after that.
         let unanswered = self.is_unanswered(token);
         let session = self.stores.sessions.find(token.session_id()).await?;
@@ -56,7 +68,7 @@ impl Provider {
         let scope = self.scope_of_refresh(client, &session, requested).await?;
         let lifetimes = client.lifetimes(&self.policy.lifetimes);
         let wanted = scope.as_ref().map_or_else(|_| Scope::empty(), Clone::clone);
-        match session.refresh(token, wanted, &lifetimes, self.now()) {
+        match session.refresh(token, presented.at, wanted, &lifetimes, self.now()) {
             RefreshOutcome::Rotated(next, tokens) | RefreshOutcome::Resumed(next, tokens) => {
                 scope?;
                 self.can_publish()?;
@@ -66,20 +78,21 @@ impl Provider {
                     self.stores.sessions.replace(&next).await
                 };
                 // It may have been written all the same, or still be.
-                if !written.inspect_err(|_| self.keep_retry(token, true))? {
+                if !written.inspect_err(|_| self.keep_retry_of_write(presented, &next))? {
                     return Ok(None);
                 }
                 audit::refreshed(&next, request.address);
-                self.publish_or_keep_retry(&next, &tokens, token).await?;
+                self.publish_or_keep_retry(&next, &tokens, presented).await?;
                 Ok(Some(*tokens))
             }
             RefreshOutcome::Repeated(tokens) => {
                 scope?;
                 // Nothing is written here, and the write that is repeated may be in progress still.
-                if !self.stores.sessions.settle(session.id, session.version).await? {
+                let settled = self.stores.sessions.settle(session.id, session.version).await;
+                if !settled.inspect_err(|_| self.keep_retry_of(presented, &session))? {
                     return Ok(None);
                 }
-                self.publish_or_keep_retry(&session, &tokens, token).await?;
+                self.publish_or_keep_retry(&session, &tokens, presented).await?;
                 Ok(Some(*tokens))
             }
             RefreshOutcome::Unknown => Err(Error::InvalidGrant(GrantFailure::UnknownToken)),
@@ -94,8 +107,9 @@ impl Provider {
                     self.tell_of_retry(token).await?;
                     return Ok(None);
                 }
-                self.stores.sessions.end(session.id).await?;
+                let (_, untold) = apart(self.stores.sessions.end(session.id).await, true)?;
                 audit::replayed(&session, request.address);
+                told(untold, ())?;
                 Err(Error::InvalidGrant(GrantFailure::Replayed))
             }
         }
@@ -106,12 +120,12 @@ impl Provider {
         &self,
         session: &Session,
         tokens: &IssuedTokens,
-        presented: &Token,
+        presented: Presented<'_>,
     ) -> Result<(), Error> {
         let published = self.publish(session, tokens).await;
         match published {
-            Ok(()) => self.answered(presented),
-            Err(_) => self.keep_retry_now(presented).await,
+            Ok(()) => self.answered(presented.token),
+            Err(_) => self.keep_retry_now(presented, session).await,
         }
         published
     }

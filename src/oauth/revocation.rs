@@ -2,6 +2,7 @@
 
 use super::{Error, GrantFailure, Provider, Request, Unavailable, audit};
 use crate::domain::{Client, SessionId, Token, TokenKind};
+use crate::store::{apart, told};
 
 /// As in `refresh`.
 const ATTEMPTS: usize = 100;
@@ -63,18 +64,19 @@ impl Provider {
             // Any token of the chain ends the session, a used one too: its holder wants it over.
             TokenKind::Refresh if !session.has_issued_refresh(token) => true,
             TokenKind::Refresh => {
-                self.stores.sessions.end(session.id).await?;
+                let (_, untold) = apart(self.stores.sessions.end(session.id).await, true)?;
                 audit::revoked(session.id, client, "session", request.address);
-                true
+                told(untold, true)?
             }
             TokenKind::Access => match session.without_access(&token.verifier.digest()) {
                 None => self.stores.sessions.settle(session.id, session.version).await?,
                 Some(next) => {
-                    let written = self.stores.sessions.replace_losing(&next).await?;
+                    let replacing = self.stores.sessions.replace_losing(&next).await;
+                    let (written, untold) = apart(replacing, true)?;
                     if written {
                         audit::revoked(session.id, client, "access token", request.address);
                     }
-                    written
+                    told(untold, written)?
                 }
             },
         };

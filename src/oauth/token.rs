@@ -11,18 +11,24 @@ impl Provider {
     /// # Errors
     /// As RFC 6749 §5.2 says; nothing is used up by a refusal.
     pub async fn token(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
-        let result = self.grant(request).await;
+        // Not when it has failed: how long that took must not make a retry late.
+        let presented_at = self.now();
+        let result = self.grant(request, presented_at).await;
         if let Some(metrics) = &self.metrics {
             let outcome = result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok");
             metrics.tokens.answered(request.params.get("grant_type").unwrap_or_default(), outcome);
         }
         if matches!(result, Err(Error::Unavailable(_))) {
-            refresh::keep_retry(self, request);
+            refresh::keep_retry(self, request, presented_at);
         }
         result
     }
 
-    async fn grant(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
+    async fn grant(
+        &self,
+        request: &Request<'_>,
+        presented_at: Timestamp,
+    ) -> Result<IssuedTokens, Error> {
         let grant_type = request.params.require("grant_type", "grant_type is missing")?;
         // RFC 6749 §3.2.1: "Confidential clients […] MUST authenticate with the authorization server."
         let client = self.authenticate(request).await?;
@@ -35,7 +41,7 @@ impl Provider {
         }
         match grant {
             Grant::Password => password::grant(self, &client, request).await,
-            Grant::RefreshToken => refresh::grant(self, &client, request).await,
+            Grant::RefreshToken => refresh::grant(self, &client, request, presented_at).await,
             Grant::ClientCredentials => client_credentials::grant(self, &client, request).await,
         }
     }

@@ -83,9 +83,30 @@ impl PasswordPool {
         password: SecretString,
         stored: Option<PasswordHash>,
     ) -> Result<Verdict, PoolError> {
+        self.judge(password, stored, true).await
+    }
+
+    /// The same for a user who is not let in whatever the password is: the hash is left as it is, so that
+    /// a right password takes as long as a wrong one.
+    pub async fn verify_in_vain(
+        &self,
+        password: SecretString,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verdict, PoolError> {
+        self.judge(password, stored, false).await
+    }
+
+    async fn judge(
+        &self,
+        password: SecretString,
+        stored: Option<PasswordHash>,
+        upgrading: bool,
+    ) -> Result<Verdict, PoolError> {
         let dummy = self.inner.dummy.clone();
         let judgement = self
-            .run(move |hasher| verdict::judge(hasher, &password, stored.as_ref(), &dummy))
+            .run(move |hasher| {
+                verdict::judge(hasher, &password, stored.as_ref(), &dummy, upgrading)
+            })
             .await?;
         Ok(judgement.log())
     }

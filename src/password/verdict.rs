@@ -51,18 +51,21 @@ impl Judgement {
     }
 }
 
-/// Judges a password against the user's hash, or against the dummy if there is no user.
+/// Judges a password against the user's hash, or against the dummy if there is no user. A right one makes
+/// a better hash where there should be one, if that is wanted.
 pub(super) fn judge(
     hasher: &mut Hasher,
     password: &SecretString,
     stored: Option<&PasswordHash>,
     dummy: &PasswordHash,
+    upgrading: bool,
 ) -> Result<Judgement, HashError> {
     let Some(stored) = stored else {
         return wrong_after_all(hasher, password, dummy, None);
     };
     match hasher.verify(password, stored) {
-        Ok(true) => Ok(right(hasher, password, stored)),
+        Ok(true) if upgrading => Ok(right(hasher, password, stored)),
+        Ok(true) => Ok(Judgement { verdict: Verdict::Right { upgrade: None }, trouble: None }),
         Ok(false) => Ok(Judgement { verdict: Verdict::Wrong, trouble: None }),
         Err(error @ (HashError::Malformed(_) | HashError::TooCostly(_))) => {
             wrong_after_all(hasher, password, dummy, Some(error))

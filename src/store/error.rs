@@ -45,3 +45,19 @@ impl StoreError {
         Self::Damaged { what, source: source.into() }
     }
 }
+
+/// What a store did, apart from that it could not tell Redis of it: `done` stands for the result then.
+pub fn apart<T>(
+    result: Result<T, StoreError>,
+    done: T,
+) -> Result<(T, Option<StoreError>), StoreError> {
+    match result {
+        Err(error @ StoreError::Untold(_)) => Ok((done, Some(error))),
+        result => Ok((result?, None)),
+    }
+}
+
+/// What was done, once it is written down; who asked is to know if Redis has not been told.
+pub fn told<T>(untold: Option<StoreError>, done: T) -> Result<T, StoreError> {
+    untold.map_or(Ok(done), Err)
+}

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 pub use attempts::{Added, AttemptStore, MemoryAttempts};
-pub use error::StoreError;
+pub use error::{StoreError, apart, told};
 
 use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,

@@ -11,3 +11,4 @@ mod redis_connections;
 mod redis_faults;
 mod replica_set;
 mod table;
+mod unanswered;

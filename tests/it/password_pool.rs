@@ -58,6 +58,18 @@ async fn a_right_password_upgrades_an_older_hash_and_a_wrong_one_does_not() {
     }
 }
 
+/// Or the time would tell that the password of a disabled user was right.
+#[tokio::test]
+async fn of_a_user_who_is_not_let_in_no_hash_is_upgraded() {
+    let pool = PasswordPool::start(SMALL, 1, 16).unwrap();
+    let old = PasswordHash::imported(IMPORTED.to_owned());
+    let right = pool.verify_in_vain(password(), Some(old.clone())).await.unwrap();
+    assert_eq!(right, RIGHT);
+    let wrong = pool.verify_in_vain("wrong".into(), Some(old)).await.unwrap();
+    assert_eq!(wrong, Verdict::Wrong);
+    assert_eq!(pool.verify_in_vain(password(), None).await.unwrap(), Verdict::Wrong);
+}
+
 #[tokio::test]
 async fn a_password_too_long_to_upgrade_to_bcrypt_still_gets_in() {
     let policy = Policy { scheme: Scheme::Bcrypt, ..SMALL };

@@ -9,10 +9,10 @@ use crate::helpers::redis::Redis;
 use crate::helpers::{Answer, App, AppBuilder};
 
 /// Much longer than `oauth.refresh_grace`, and shorter than an access token lives.
-const LONG: u64 = 1200;
+pub(super) const LONG: u64 = 1200;
 
 /// The retry, when the outage is over.
-async fn retried(app: &App, token: &str) -> Answer {
+pub(super) async fn retried(app: &App, token: &str) -> Answer {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let answer = app.refresh(token).await;
@@ -85,15 +85,25 @@ async fn a_full_redis_logs_nobody_out_either() {
     assert!(!app.is_active(&next.access_token()).await);
 }
 
-async fn fail(mongod: &Mongod, mode: &str, data: Document) {
+pub(super) async fn fail(mongod: &Mongod, mode: &str, data: Document) {
     let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
     mongod.admin().await.run_command(command).await.unwrap();
 }
 
-async fn own_server() -> (Mongod, App) {
+/// Writes that take place, and of which the server is told that no majority has them.
+pub(super) fn unconfirmed() -> Document {
+    doc! { "failCommands": ["update"], "appName": "sentinel",
+    "writeConcernError": { "code": 64, "errmsg": "no majority" } }
+}
+
+pub(super) async fn own_server() -> (Mongod, App) {
+    own_server_with(AppBuilder::default()).await
+}
+
+pub(super) async fn own_server_with(builder: AppBuilder) -> (Mongod, App) {
     let mongod = Mongod::start(&["--replSet", "rs0"]);
     mongod::prepare(&mongod.uri).await;
-    let app = AppBuilder::default().mongodb(&Target::on(&mongod.uri)).spawn().await;
+    let app = builder.mongodb(&Target::on(&mongod.uri)).spawn().await;
     (mongod, app)
 }
 
@@ -102,9 +112,7 @@ async fn own_server() -> (Mongod, App) {
 async fn a_refresh_that_mongodb_wrote_and_did_not_confirm_is_not_taken_for_used() {
     let (mongod, app) = own_server().await;
     let login = app.login().await;
-    let unconfirmed = doc! { "failCommands": ["update"], "appName": "sentinel",
-    "writeConcernError": { "code": 64, "errmsg": "no majority" } };
-    fail(&mongod, "alwaysOn", unconfirmed).await;
+    fail(&mongod, "alwaysOn", unconfirmed()).await;
     app.refresh(&login.refresh_token()).await.assert_error(503, "temporarily_unavailable");
     app.advance(LONG);
     app.refresh(&login.refresh_token()).await.assert_error(503, "temporarily_unavailable");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, App, AppBuilder, mongod};
+use crate::helpers::{Answer, App, AppBuilder, Process, mongod};
 
 async fn on_mongodb(redis: &Redis) -> App {
     let target = mongod::replica_set().await;
@@ -173,4 +173,38 @@ async fn a_full_redis_publishes_nothing_more_and_still_takes_down() {
     // At once: a full Redis is not one that is gone.
     let next = app.login().await;
     assert!(redis.owner(&next.access_token()).await.is_some());
+}
+
+/// What ends is in the audit log, whether or not Redis could be told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_without_redis_is_written_down() {
+    let mut redis = Redis::start();
+    let mut app = AppBuilder::default().redis(&redis).spawn().await;
+    let settings = [
+        format!("store.path={}", app.settings.store.path.display()),
+        format!("redis.url={}", redis.url),
+        "password.memory_kib=64".to_owned(),
+        "password.iterations=1".to_owned(),
+    ];
+    let arguments: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
+    let process = Process::serve(app.folder.path(), &arguments);
+    app.url = format!("http://{}", process.address);
+    let (one, two, three) = (app.login().await, app.login().await, app.login().await);
+    let next = app.refresh(&one.refresh_token()).await;
+    assert_eq!(app.refresh(&next.refresh_token()).await.status, 200);
+    redis.kill();
+
+    let id = |line: String| {
+        let said: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(said["target"], "audit");
+        said["session"].as_str().unwrap().to_owned()
+    };
+    app.refresh(&one.refresh_token()).await.assert_error(503, "temporarily_unavailable");
+    let replayed = id(process.wait_for("\"event\":\"replay\""));
+    app.refresh(&one.refresh_token()).await.assert_error(400, "invalid_grant");
+    app.revoke(&two.refresh_token()).await.assert_error(503, "temporarily_unavailable");
+    let revoked = id(process.wait_for("\"what\":\"session\""));
+    app.revoke(&three.access_token()).await.assert_error(503, "temporarily_unavailable");
+    let revoked_too = id(process.wait_for("\"what\":\"access token\""));
+    assert!(replayed != revoked && revoked != revoked_too);
 }
