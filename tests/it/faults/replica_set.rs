@@ -130,7 +130,13 @@ async fn a_secondary_that_lags_behind_is_not_asked_whether_a_token_is_alive() {
         admin.run_command(point("alwaysOn")).await.unwrap();
         for token in &tokens {
             assert!(servers.peers[1].is_active(token).await);
-            assert_eq!(one.revoke(token).await.status, 200);
+            // On a busy machine the two that are left may not be quick enough for the first call.
+            loop {
+                match one.revoke(token).await.status {
+                    200 => break,
+                    status => assert_eq!(status, 503),
+                }
+            }
             for peer in &servers.peers {
                 assert!(!peer.is_active(token).await);
                 assert_eq!(peer.verify(token).await.status, 401);
