@@ -131,8 +131,8 @@ async fn many_sessions_are_told_at_once() {
     // A call is given up after 4 s: of calls in a row fewer than that come within the time.
     let before = hang(&mongod, 5000, reading_a_session(&app)).await;
     let started = Instant::now();
-    wait_until_hanging(&mongod, before + 8).await;
-    assert!(started.elapsed() < Duration::from_secs(20));
+    wait_until_hanging(&mongod, before + 16).await;
+    assert!(started.elapsed() < Duration::from_secs(60));
     fail(&mongod, "off", doc! {}).await;
     app.advance(LONG);
     for token in &tokens {
