@@ -19,7 +19,11 @@ pub(super) async fn grant(
 ) -> Result<IssuedTokens, Error> {
     let text = request.params.require("refresh_token", "refresh_token is missing")?;
     let requested = scope::requested(request.params)?;
-    let token = parse(text).ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
+    let token = match own(text) {
+        Some(token) => Some(token),
+        None => provider.imported(text, TokenKind::Refresh).await?,
+    };
+    let token = token.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
     let presented = Presented { token: &token, at: presented_at };
     for _ in 0..ATTEMPTS {
         let tokens = provider.try_refresh(client, presented, &requested, request).await?;
@@ -30,9 +34,14 @@ pub(super) async fn grant(
     Err(Error::Unavailable(Unavailable::Contended))
 }
 
+/// One of our own refresh tokens.
+fn own(text: &str) -> Option<Token> {
+    Token::parse(text).filter(|token| token.kind == TokenKind::Refresh)
+}
+
+/// What may be one, of our own or taken over; nobody can be asked now.
 fn parse(text: &str) -> Option<Token> {
-    let own = Token::parse(text).filter(|token| token.kind == TokenKind::Refresh);
-    own.or_else(|| Token::parse_legacy(text, TokenKind::Refresh))
+    own(text).or_else(|| Token::parse_legacy(text, TokenKind::Refresh))
 }
 
 /// After a request that could not be answered: the token in it is not to suffer by that, if it was

@@ -8,21 +8,23 @@ mod attempts;
 pub mod connect;
 pub mod copying;
 mod error;
+mod imports;
 mod measured;
 pub mod mongo;
 mod prefix;
+mod publisher;
 pub mod redis;
 mod remembered;
 pub mod sqlite;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 
 pub use attempts::{Added, AttemptStore, MemoryAttempts};
 pub use error::{StoreError, apart, told};
+pub use imports::{Alias, ImportStore};
+pub use publisher::{Loss, Losses, Lost, Publisher};
 
 use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
@@ -211,98 +213,6 @@ pub enum Seen {
     Session(Option<Box<Session>>),
     /// The caller has changed, or is gone: find it again.
     OtherCaller,
-}
-
-/// Notes, with the writes that take them away, which sessions have lost access tokens and which clients
-/// have changed: what others were told of them has to be taken back, even if the process that wrote is
-/// not there to do it. A store notes losses only if it was told to.
-#[async_trait]
-pub trait Losses: Send + Sync {
-    /// Up to `limit` losses that have not been cleared.
-    async fn losses(&self, limit: u32) -> Result<Vec<Loss>>;
-
-    /// Forgets losses, unless they have been noted anew.
-    async fn clear(&self, losses: &[Loss]) -> Result<()>;
-}
-
-/// Something that others may still believe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// Which noting this is.
-    pub mark: i64,
-    /// What has changed.
-    pub of: Lost,
-}
-
-/// What has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// A session has ended, has lost an access token, or has another user name.
-    Session(SessionId),
-    /// A client has changed or is gone.
-    Client(ClientId),
-}
-
-/// Tells resource servers of access tokens, so that they need not ask.
-#[async_trait]
-pub trait Publisher: Send + Sync {
-    /// Whether publishing is known to fail at this moment. Asks nobody.
-    fn can_publish(&self) -> Result<()>;
-
-    /// Publishes an access token of a session that the store holds, until the token expires, in
-    /// `expires_in`; nothing, if the session or the token has ended meanwhile. Once somebody has been
-    /// answered that it ended, it is not published any more.
-    async fn publish(
-        &self,
-        session: &Session,
-        token: &SecretString,
-        access: &Digest,
-        expires_in: Duration,
-    ) -> Result<()>;
-
-    /// Takes back what others, or this process, could not take back. To be called all the time.
-    async fn catch_up(&self) -> Result<()>;
-}
-
-/// Remembers what was taken over from another server.
-#[async_trait]
-pub trait ImportStore: Send + Sync {
-    /// Whether the record with this key was taken over, whatever became of it here.
-    async fn is_imported(&self, key: &str) -> Result<bool>;
-
-    /// Notes that it was.
-    async fn note_imported(&self, key: &str) -> Result<()>;
-
-    /// Takes the note back.
-    async fn forget_imported(&self, key: &str) -> Result<()>;
-
-    /// The keys of all that was noted, in their order.
-    async fn list_imported(&self, page: &Page) -> Result<Vec<String>>;
-
-    /// Makes an access token that does not name its session known until it expires.
-    async fn add_alias(
-        &self,
-        access: &Digest,
-        session: SessionId,
-        expires_at: Timestamp,
-    ) -> Result<()>;
-
-    /// The session of such a token. It may have ended, or lost the token.
-    async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>>;
-
-    /// Such tokens behind `after`, in the order of their digests.
-    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>>;
-}
-
-/// An access token that does not name its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Alias {
-    /// The digest that it is known by.
-    pub access: Digest,
-    /// Its session.
-    pub session: SessionId,
-    /// When the token ends.
-    pub expires_at: Timestamp,
 }
 
 /// What became of an update.

@@ -115,6 +115,10 @@ async fn what_may_be_a_token_of_flask_sentinel_is_looked_for_only_if_some_were_t
     let text = "a".repeat(30);
     assert_eq!(app.verify(&text, "").await.status, 401);
     assert!(!app.is_active(&text).await);
+    app.refresh(&text).await.assert_error(400, "invalid_grant");
+    let sessions =
+        r#"sentinel_store_operation_duration_seconds_count{of="sessions",operation="find"}"#;
+    assert!(!scrape(&app).await.contains(sessions));
     let find =
         r#"sentinel_store_operation_duration_seconds_count{of="imports",operation="find_alias"}"#;
     assert!(!scrape(&app).await.contains(find));
