@@ -95,6 +95,42 @@ fn session_reads(text: &str) -> u32 {
 }
 
 #[tokio::test]
+async fn each_call_is_counted_where_it_was_answered() {
+    let app = AppBuilder::default().set("metrics.bind", "127.0.0.1:0");
+    let app = app.set("server.public_url", "https://auth.example.org/team");
+    let app = app.set("management.username", "operator").set("management.password", "sesame");
+    let app = app.spawn().await;
+    let page = |path: &str| app.request("GET", path).basic_auth("operator", Some("sesame"));
+    for path in ["", "/", "/users", "/api/users", "/api/openapi.json"] {
+        let answer = send(page(&format!("/oauth/management{path}"))).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    assert_eq!(send(page("/oauth/management/nowhere")).await.status, 404);
+    assert_eq!(send(app.request("GET", "/oauth/management/users")).await.status, 401);
+    assert_eq!(send(page("/oauth/managements")).await.status, 404);
+    for path in ["", "/team"] {
+        let path = format!("/.well-known/oauth-authorization-server{path}");
+        assert_eq!(send(app.request("GET", &path)).await.status, 200);
+    }
+    let text = scrape(&app).await;
+    for (sample, expected) in [
+        (r#"sentinel_http_requests_total{route="management",status="200"}"#, 5.0),
+        (r#"sentinel_http_requests_total{route="management",status="404"}"#, 1.0),
+        (r#"sentinel_http_requests_total{route="management",status="401"}"#, 1.0),
+        (r#"sentinel_http_requests_total{route="metadata",status="200"}"#, 2.0),
+        (r#"sentinel_http_requests_total{route="other",status="404"}"#, 1.0),
+    ] {
+        assert!((value(&text, sample) - expected).abs() < 1e-9, "{sample} in {text}");
+    }
+    // Where there is no page, nothing is answered by it.
+    let app = spawn().await;
+    send(app.request("GET", "/oauth/management")).await;
+    let text = scrape(&app).await;
+    let other = value(&text, r#"sentinel_http_requests_total{route="other",status="404"}"#);
+    assert!((other - 1.0).abs() < 1e-9, "{text}");
+}
+
+#[tokio::test]
 async fn there_is_nothing_unless_it_is_asked_for_and_nothing_beside_it() {
     let app = spawn_app().await;
     assert_eq!(app.metrics, None);
