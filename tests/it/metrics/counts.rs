@@ -1,5 +1,8 @@
 //! That things are counted where they happen.
 
+use sentinel::domain::Clock;
+use sentinel::store::imports;
+
 use super::{scrape, spawn, value};
 use crate::helpers::redis::Redis;
 use crate::helpers::{AppBuilder, mongod, send, spawn_app};
@@ -146,22 +149,36 @@ async fn there_is_nothing_unless_it_is_asked_for_and_nothing_beside_it() {
 }
 
 #[tokio::test]
-async fn what_may_be_a_token_of_flask_sentinel_is_looked_for_only_if_some_were_taken_over() {
+async fn what_may_be_a_token_of_flask_sentinel_is_looked_for_only_while_some_are_alive() {
     let app = spawn().await;
     let text = "a".repeat(30);
-    assert_eq!(app.verify(&text, "").await.status, 401);
-    assert!(!app.is_active(&text).await);
-    app.refresh(&text).await.assert_error(400, "invalid_grant");
+    let find =
+        r#"sentinel_store_operation_duration_seconds_count{of="imports",operation="find_alias"}"#;
+    let ask = async || {
+        assert_eq!(app.verify(&text, "").await.status, 401);
+        assert!(!app.is_active(&text).await);
+        app.refresh(&text).await.assert_error(400, "invalid_grant");
+        let counts = scrape(&app).await;
+        counts.contains(find).then(|| value(&counts, find))
+    };
+    assert_eq!(ask().await, None);
     let sessions =
         r#"sentinel_store_operation_duration_seconds_count{of="sessions",operation="find"}"#;
     assert!(!scrape(&app).await.contains(sessions));
-    let find =
-        r#"sentinel_store_operation_duration_seconds_count{of="imports",operation="find_alias"}"#;
-    assert!(!scrape(&app).await.contains(find));
     let stores = sentinel::app::open_stores(&app.settings).await.unwrap();
-    stores.imports.note_imported("tokens/0").await.unwrap();
+    // Any session will do for one whose tokens were taken over.
+    let login = app.login().await;
+    let page = sentinel::store::Page::first(1);
+    let session = stores.sessions.list(&Default::default(), &page).await.unwrap().remove(0);
+    imports::note_session(&stores, session.id).await.unwrap();
     // Within the second nothing is looked for yet.
     app.advance(2);
-    assert_eq!(app.verify(&text, "").await.status, 401);
-    assert!((value(&scrape(&app).await, find) - 1.0).abs() < 1e-9);
+    assert_eq!(ask().await, Some(2.0));
+    imports::forget_sessions_over(&stores, app.clock.now()).await.unwrap();
+    app.advance(2);
+    assert_eq!(ask().await, Some(4.0));
+    assert_eq!(app.revoke(&login.refresh_token()).await.status, 200);
+    imports::forget_sessions_over(&stores, app.clock.now()).await.unwrap();
+    app.advance(2);
+    assert_eq!(ask().await, Some(4.0));
 }
