@@ -80,8 +80,28 @@ fn take(inherited: &mut ListenFd, index: usize, settings: &Settings) -> Result<S
         return Ok(Socket::Tcp(listener, address));
     }
     match inherited.take_unix_listener(index).map_err(failed)? {
-        Some(listener) => Ok(Socket::Unix(listener)),
+        Some(listener) => {
+            if is_for_all(&listener) {
+                tracing::warn!(
+                    "the mode of inherited socket {index} lets everybody on this machine connect, and \
+                     who does is believed as a proxy is: set SocketMode=0660 and SocketGroup="
+                );
+            }
+            Ok(Socket::Unix(listener))
+        }
         None => Err(failed(io::ErrorKind::NotFound.into())),
+    }
+}
+
+/// Whether everybody on this machine can connect, if the folders let them. A socket in Linux's abstract
+/// namespace has no mode, and is for all.
+fn is_for_all(listener: &UnixListener) -> bool {
+    let Ok(address) = listener.local_addr() else { return false };
+    match address.as_pathname() {
+        Some(path) => {
+            std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o002 != 0)
+        }
+        None => true,
     }
 }
 

@@ -120,7 +120,7 @@ impl Observer {
         let recorder = shared.recorder(trace, &request);
         let timed = shared.counts.is_some() || recorder.is_some();
         let started = timed.then(Instant::now);
-        let method = known(request.method());
+        let method = recorder.as_ref().and_then(|_| known(request.method()));
         let answering = service.call(request);
         Call::new(id, trace, recorder).scope(async move {
             let mut response = answering.await?;
@@ -186,7 +186,7 @@ impl Shared {
     /// A call is traced if a caller who may say so traces it. Of the others a share is, but for those that
     /// their callers do not trace.
     ///
-    /// W3C Trace Context, "Denial of Service": "When distributed tracing is enabled on a service with a
+    /// W3C Trace Context §7.2: "When distributed tracing is enabled on a service with a
     /// public API and naively continues any trace with the `sampled` flag set, a malicious attacker could
     /// overwhelm an application with tracing overhead". The ids are taken from anybody: what they cost
     /// is nothing, and without them a caller's trace would have a hole.
