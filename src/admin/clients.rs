@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::unconfirmed::Of;
 use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
 use crate::store::{Page, StoreError, Update, apart, told};
@@ -89,7 +90,8 @@ impl Admin {
             updated_at: now,
         };
         check(&client)?;
-        if !self.stores.clients.insert(&client).await? {
+        let adding = self.stores.clients.insert(&client).await;
+        if !Of::client(&client.id).confirm("client_added", adding)? {
             return Err(AdminError::Contended);
         }
         tracing::info!(target: "audit", event = "client_added", client = %client.id);
@@ -176,7 +178,9 @@ impl Admin {
             versions.check(client.version)?;
             let next = self.changed_client(client, change);
             check(&next)?;
-            let (update, untold) = apart(self.stores.clients.update(&next).await, Update::Done)?;
+            let updating = self.stores.clients.update(&next).await;
+            let updating = Of::client(id).confirm("client_changed", updating);
+            let (update, untold) = apart(updating, Update::Done)?;
             if update == Update::Done {
                 tracing::info!(
                     target: "audit", event = "client_changed", client = %id, enabled = next.enabled,
@@ -248,6 +252,7 @@ impl Admin {
                     clients.delete_version(id, version).await
                 }
             };
+            let deleting = Of::client(id).confirm("client_deleted", deleting);
             let (deleted, untold) = apart(deleting, true)?;
             if deleted {
                 tracing::info!(target: "audit", event = "client_deleted", client = %id);

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod clients;
+mod unconfirmed;
 mod users;
 mod versions;
 
@@ -12,6 +13,8 @@ pub use bulk::{Imported, ImportedUser};
 pub use clients::{ClientChange, NewClient};
 pub use users::{NewUser, UserChange};
 pub use versions::Versions;
+
+use unconfirmed::Of;
 
 use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
 use crate::store::{Page, SessionFilter, StoreError, Stores, apart, told};
@@ -132,7 +135,9 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`] when there is none, or when the store fails.
     pub async fn end_session(&self, id: SessionId) -> Result<(), AdminError> {
-        let (ended, untold) = apart(self.stores.sessions.end(id).await, true)?;
+        let ending = self.stores.sessions.end(id).await;
+        let ending = Of::session(id).confirm("session_ended", ending);
+        let (ended, untold) = apart(ending, true)?;
         if ended {
             tracing::info!(target: "audit", event = "session_ended", session = %id);
             return Ok(told(untold, ())?);
@@ -145,7 +150,9 @@ impl Admin {
     /// # Errors
     /// When the store fails.
     pub async fn end_sessions(&self, filter: &SessionFilter) -> Result<u64, AdminError> {
-        let (ended, untold) = apart(self.stores.sessions.end_all(filter).await.map(Some), None)?;
+        let of = Of { user: filter.user, client: filter.client.as_ref(), session: None };
+        let ending = of.confirm("sessions_ended", self.stores.sessions.end_all(filter).await);
+        let (ended, untold) = apart(ending.map(Some), None)?;
         tracing::info!(
             target: "audit", event = "sessions_ended", ended,
             user = filter.user.map(|id| id.to_string()),

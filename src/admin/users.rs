@@ -1,5 +1,6 @@
 //! Operations on users.
 
+use super::unconfirmed::Of;
 use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
 use crate::store::{Page, Update, apart, told};
@@ -50,7 +51,8 @@ impl Admin {
             created_at: now,
             updated_at: now,
         };
-        if !self.stores.users.insert(&user).await? {
+        let adding = self.stores.users.insert(&user).await;
+        if !Of::user(user.id).confirm("user_added", adding)? {
             return Err(AdminError::NameTaken(user.username));
         }
         tracing::info!(target: "audit", event = "user_added", user = %user.id, username = user.username);
@@ -131,7 +133,9 @@ impl Admin {
             let user = self.user_by_id(id).await?;
             versions.check(user.version)?;
             let next = self.changed(&user, change);
-            let (update, untold) = apart(self.stores.users.update(&next).await, Update::Done)?;
+            let updating = self.stores.users.update(&next).await;
+            let updating = Of::user(id).confirm("user_changed", updating);
+            let (update, untold) = apart(updating, Update::Done)?;
             match update {
                 Update::Done => {
                     tracing::info!(
@@ -172,6 +176,7 @@ impl Admin {
                     users.delete_version(id, version).await
                 }
             };
+            let deleting = Of::user(id).confirm("user_deleted", deleting);
             let (deleted, untold) = apart(deleting, true)?;
             if deleted {
                 tracing::info!(target: "audit", event = "user_deleted", user = %id);

@@ -2,13 +2,19 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use listenfd::ListenFd;
+use socket2::{Domain, SockAddr, Type};
 
 use super::StartError;
 use crate::settings::{Bind, Settings, TlsMode};
+
+/// So many connections wait in the kernel until they are taken, as with those of the standard library.
+const BACKLOG: i32 = 128;
 
 /// A socket that takes connections from now on.
 pub(super) enum Socket {
@@ -36,7 +42,7 @@ pub(super) fn bind(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
     match bind {
         Bind::Unix(path) => {
             remove_stale_socket(path)?;
-            sockets.push(Socket::Unix(UnixListener::bind(path)?));
+            sockets.push(Socket::Unix(bind_unix(path)?));
         }
         Bind::Tcp(address) => {
             for address in address.to_socket_addrs()? {
@@ -49,6 +55,21 @@ pub(super) fn bind(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
     Ok(())
 }
 
+/// Whoever can connect to a Unix socket is believed as a proxy is, so it is never for all on the machine,
+/// whatever the umask: for the owner, and for the group if the umask lets it write.
+///
+/// Nobody can connect before `listen`, so there is no moment at which the mode is another one. Setting
+/// the umask instead would reach the files that other threads make meanwhile.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let mut mode = std::fs::symlink_metadata(path)?.permissions();
+    mode.set_mode(mode.mode() & 0o660);
+    std::fs::set_permissions(path, mode)?;
+    socket.listen(BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
 /// One that is handed over, by its index.
 fn take(inherited: &mut ListenFd, index: usize, settings: &Settings) -> Result<Socket, StartError> {
     let failed =
@@ -59,8 +80,28 @@ fn take(inherited: &mut ListenFd, index: usize, settings: &Settings) -> Result<S
         return Ok(Socket::Tcp(listener, address));
     }
     match inherited.take_unix_listener(index).map_err(failed)? {
-        Some(listener) => Ok(Socket::Unix(listener)),
+        Some(listener) => {
+            if is_for_all(&listener) {
+                tracing::warn!(
+                    "the mode of inherited socket {index} lets everybody on this machine connect, and \
+                     who does is believed as a proxy is: set SocketMode=0660 and SocketGroup="
+                );
+            }
+            Ok(Socket::Unix(listener))
+        }
         None => Err(failed(io::ErrorKind::NotFound.into())),
+    }
+}
+
+/// Whether everybody on this machine can connect, if the folders let them. A socket in Linux's abstract
+/// namespace has no mode, and is for all.
+fn is_for_all(listener: &UnixListener) -> bool {
+    let Ok(address) = listener.local_addr() else { return false };
+    match address.as_pathname() {
+        Some(path) => {
+            std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o002 != 0)
+        }
+        None => true,
     }
 }
 

@@ -9,14 +9,50 @@ use crate::domain::{Client, Session, SessionId};
 /// The log target of all audit events.
 const TARGET: &str = "audit";
 
+/// What became of what was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It has taken place.
+    Ok,
+    /// The store did not say: it may have taken place, or may yet.
+    Unconfirmed,
+    /// It has taken place, and was taken back, since Redis could not be told.
+    Undone,
+    /// What was unconfirmed has not taken place, and will not.
+    Failed,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Undone => "undone",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// An event of this level, or a warning if it did not go as it should.
+macro_rules! event {
+    ($level:ident, $event:literal, $outcome:expr, $($fields:tt)*) => {
+        let outcome = $outcome.as_str();
+        if $outcome == Outcome::Ok {
+            tracing::$level!(target: TARGET, event = $event, outcome, $($fields)*);
+        } else {
+            tracing::warn!(target: TARGET, event = $event, outcome, $($fields)*);
+        }
+    };
+}
+
 fn shown(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "local".to_owned(), |address| address.to_string())
 }
 
-pub(super) fn login(session: &Session, address: Option<IpAddr>) {
+pub(super) fn login(session: &Session, outcome: Outcome, address: Option<IpAddr>) {
     let user = session.user.as_ref();
-    tracing::info!(
-        target: TARGET, event = "login", outcome = "ok", session = %session.id,
+    event!(
+        info, "login", outcome, session = %session.id,
         client = %session.client_id, user = user.map(|user| user.id.to_string()),
         username = user.map(|user| user.username.as_str()), address = shown(address),
     );
@@ -56,24 +92,38 @@ pub(super) fn name_under_attack(guessed: &str, username: Option<&str>, address: 
     );
 }
 
-pub(super) fn refreshed(session: &Session, address: Option<IpAddr>) {
-    tracing::info!(
-        target: TARGET, event = "refresh", outcome = "ok", session = %session.id,
-        client = %session.client_id, address = shown(address),
+pub(super) fn refreshed(session: &Session, outcome: Outcome, address: Option<IpAddr>) {
+    event!(
+        info, "refresh", outcome, session = %session.id, client = %session.client_id,
+        address = shown(address),
     );
 }
 
-pub(super) fn replayed(session: &Session, address: Option<IpAddr>) {
-    tracing::warn!(
-        target: TARGET, event = "replay", session = %session.id, client = %session.client_id,
+/// What became of an earlier refresh that was unconfirmed; nobody's call is being answered.
+pub(super) fn refresh_settled(session: &Session, outcome: Outcome) {
+    event!(
+        info, "refresh", outcome, session = %session.id, client = %session.client_id,
+        "it is known now what became of a refresh that was unconfirmed",
+    );
+}
+
+pub(super) fn replayed(session: &Session, outcome: Outcome, address: Option<IpAddr>) {
+    event!(
+        warn, "replay", outcome, session = %session.id, client = %session.client_id,
         user = session.user.as_ref().map(|user| user.id.to_string()), address = shown(address),
-        "a used refresh token was presented again: the session is ended",
+        "a used refresh token was presented again: its session ends",
     );
 }
 
-pub(super) fn revoked(session: SessionId, client: &Client, what: &str, address: Option<IpAddr>) {
-    tracing::info!(
-        target: TARGET, event = "revoke", what, session = %session, client = %client.id,
+pub(super) fn revoked(
+    session: SessionId,
+    client: &Client,
+    what: &str,
+    outcome: Outcome,
+    address: Option<IpAddr>,
+) {
+    event!(
+        info, "revoke", outcome, what, session = %session, client = %client.id,
         address = shown(address),
     );
 }

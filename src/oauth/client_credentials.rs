@@ -1,6 +1,6 @@
 //! The client credentials grant (RFC 6749 §4.4).
 
-use super::{ClientFailure, Error, Provider, Request, scope};
+use super::{ClientFailure, Error, Provider, Request, audit, scope};
 use crate::domain::{Client, IssuedTokens};
 
 pub(super) async fn grant(
@@ -15,5 +15,9 @@ pub(super) async fn grant(
     let requested = scope::requested(request.params)?;
     let scope = scope::granted(requested, client, None)?;
     let tokens = provider.start_session(client, None, scope, request).await?;
-    tokens.ok_or(Error::InvalidClient(ClientFailure::Disabled))
+    tokens.ok_or_else(|| {
+        let failure = ClientFailure::Disabled;
+        audit::client_refused(client.id.as_str(), &failure.to_string(), request.address);
+        Error::InvalidClient(failure)
+    })
 }

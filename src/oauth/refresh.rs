@@ -1,7 +1,8 @@
 //! Refreshing (RFC 6749 §6) with rotation (RFC 9700 §4.14.2).
 
+use super::audit::{self, Outcome};
 use super::unanswered::Presented;
-use super::{Error, GrantFailure, Provider, Request, Unavailable, audit, scope};
+use super::{Error, GrantFailure, Provider, Request, Unavailable, scope};
 use crate::domain::{
     Client, Grant, IssuedTokens, RefreshOutcome, Scope, Session, Timestamp, Token, TokenKind,
 };
@@ -81,16 +82,9 @@ impl Provider {
             RefreshOutcome::Rotated(next, tokens) | RefreshOutcome::Resumed(next, tokens) => {
                 scope?;
                 self.can_publish()?;
-                let written = if session.loses_in(&next, self.now()) {
-                    self.stores.sessions.replace_losing(&next).await
-                } else {
-                    self.stores.sessions.replace(&next).await
-                };
-                // It may have been written all the same, or still be.
-                if !written.inspect_err(|_| self.keep_retry_of_write(presented, &next))? {
+                if !self.rotate(&session, &next, presented, request).await? {
                     return Ok(None);
                 }
-                audit::refreshed(&next, request.address);
                 self.publish_or_keep_retry(&next, &tokens, presented).await?;
                 Ok(Some(*tokens))
             }
@@ -100,6 +94,9 @@ impl Provider {
                 let settled = self.stores.sessions.settle(session.id, session.version).await;
                 if !settled.inspect_err(|_| self.keep_retry_of(presented, &session))? {
                     return Ok(None);
+                }
+                if self.is_unconfirmed(token) {
+                    audit::refresh_settled(&session, Outcome::Ok);
                 }
                 self.publish_or_keep_retry(&session, &tokens, presented).await?;
                 Ok(Some(*tokens))
@@ -116,12 +113,46 @@ impl Provider {
                     self.tell_of_retry(token).await?;
                     return Ok(None);
                 }
-                let (_, untold) = apart(self.stores.sessions.end(session.id).await, true)?;
-                audit::replayed(&session, request.address);
+                let ending = self.stores.sessions.end(session.id).await;
+                let (_, untold) = apart(ending, true).inspect_err(|error| {
+                    if error.may_be_done() {
+                        audit::replayed(&session, Outcome::Unconfirmed, request.address);
+                    }
+                })?;
+                audit::replayed(&session, Outcome::Ok, request.address);
                 told(untold, ())?;
                 Err(Error::InvalidGrant(GrantFailure::Replayed))
             }
         }
+    }
+
+    /// Writes the next version of a session; `false` when somebody else has changed it.
+    async fn rotate(
+        &self,
+        session: &Session,
+        next: &Session,
+        presented: Presented<'_>,
+        request: &Request<'_>,
+    ) -> Result<bool, Error> {
+        let written = if session.loses_in(next, self.now()) {
+            self.stores.sessions.replace_losing(next).await
+        } else {
+            self.stores.sessions.replace(next).await
+        };
+        let (written, untold) = apart(written, true).inspect_err(|error| {
+            // It may have been written all the same, or still be.
+            self.keep_retry_of_write(presented, next);
+            if error.may_be_done() {
+                audit::refreshed(next, Outcome::Unconfirmed, request.address);
+            }
+        })?;
+        if written {
+            audit::refreshed(next, Outcome::Ok, request.address);
+        }
+        if untold.is_some() {
+            self.keep_retry_now(presented, next).await;
+        }
+        Ok(told(untold, written)?)
     }
 
     /// The retry gets the same pair and publishes it again.

@@ -1,8 +1,9 @@
 //! Revocation (RFC 7009).
 
-use super::{Error, GrantFailure, Provider, Request, Unavailable, audit};
+use super::audit::{self, Outcome};
+use super::{Error, GrantFailure, Provider, Request, Unavailable};
 use crate::domain::{Client, SessionId, Token, TokenKind};
-use crate::store::{apart, told};
+use crate::store::{StoreError, apart, told};
 
 /// As in `refresh`.
 const ATTEMPTS: usize = 100;
@@ -52,7 +53,9 @@ impl Provider {
     ) -> Result<bool, Error> {
         let Some(session) = self.stores.sessions.find(id).await? else {
             // Somebody else's ending of it may not be done with, or may be lost yet: it is ended again.
-            self.stores.sessions.end(id).await?;
+            if self.stores.sessions.end(id).await? {
+                audit::revoked(id, client, "session", Outcome::Ok, request.address);
+            }
             return Ok(true);
         };
         // RFC 7009 §2.1: the server "verifies whether the token was issued to the client making the
@@ -60,21 +63,29 @@ impl Provider {
         if session.client_id != client.id {
             return Err(Error::InvalidGrant(GrantFailure::OtherClient));
         }
+        let note = |what, outcome| audit::revoked(id, client, what, outcome, request.address);
+        let note_failure = |what, error: &StoreError| {
+            if error.may_be_done() {
+                note(what, Outcome::Unconfirmed);
+            }
+        };
         let done = match token.kind {
             // Any token of the chain ends the session, a used one too: its holder wants it over.
             TokenKind::Refresh if !session.has_issued_refresh(token) => true,
             TokenKind::Refresh => {
-                let (_, untold) = apart(self.stores.sessions.end(session.id).await, true)?;
-                audit::revoked(session.id, client, "session", request.address);
+                let ending = apart(self.stores.sessions.end(id).await, true);
+                let (_, untold) = ending.inspect_err(|error| note_failure("session", error))?;
+                note("session", Outcome::Ok);
                 told(untold, true)?
             }
             TokenKind::Access => match session.without_access(&token.verifier.digest()) {
                 None => self.stores.sessions.settle(session.id, session.version).await?,
                 Some(next) => {
-                    let replacing = self.stores.sessions.replace_losing(&next).await;
-                    let (written, untold) = apart(replacing, true)?;
+                    let replacing = apart(self.stores.sessions.replace_losing(&next).await, true);
+                    let (written, untold) =
+                        replacing.inspect_err(|error| note_failure("access token", error))?;
                     if written {
-                        audit::revoked(session.id, client, "access token", request.address);
+                        note("access token", Outcome::Ok);
                     }
                     told(untold, written)?
                 }

@@ -1,9 +1,11 @@
 //! The token endpoint (RFC 6749 §3.2): who asks, and by which grant.
 
-use super::{Error, Provider, Request, audit, client_credentials, password, refresh};
+use super::audit::{self, Outcome};
+use super::{Error, Provider, Request, client_credentials, password, refresh};
 use crate::domain::{
     Client, Grant, IssuedTokens, NewSession, Scope, Session, SessionUser, Timestamp,
 };
+use crate::store::apart;
 
 impl Provider {
     /// Answers a token request.
@@ -66,17 +68,27 @@ impl Provider {
         };
         let lifetimes = client.lifetimes(&self.policy.lifetimes);
         let (session, tokens) = Session::start(new, &lifetimes, self.now());
-        if !self.stores.sessions.insert(&session).await? {
+        let note = |outcome| audit::login(&session, outcome, request.address);
+        let inserted = self.stores.sessions.insert(&session).await.inspect_err(|error| {
+            if error.may_be_done() {
+                note(Outcome::Unconfirmed);
+            }
+        })?;
+        if !inserted {
             return Ok(None);
         }
         if let Err(error) = self.publish(&session, &tokens).await {
             // Nobody gets its tokens.
-            if let Err(error) = self.stores.sessions.end(session.id).await {
-                tracing::debug!(session = %session.id, %error, "a session is left over");
+            match apart(self.stores.sessions.end(session.id).await, true) {
+                Ok(_) => note(Outcome::Undone),
+                Err(error) => {
+                    tracing::debug!(session = %session.id, %error, "a session is left over");
+                    note(Outcome::Unconfirmed);
+                }
             }
             return Err(error);
         }
-        audit::login(&session, request.address);
+        note(Outcome::Ok);
         self.activity.login(self.now());
         Ok(Some(tokens))
     }

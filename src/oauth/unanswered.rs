@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use super::Provider;
+use super::audit::{self, Outcome};
 use crate::domain::{Session, SessionId, Timestamp, Token, UnansweredRefresh};
 use crate::store::{Result, SessionStore, StoreError};
 
@@ -91,6 +92,11 @@ impl Provider {
         self.unanswered.waiting().get(&key(token)).is_some()
     }
 
+    /// Whether it is not known what became of its use.
+    pub(super) fn is_unconfirmed(&self, token: &Token) -> bool {
+        self.unanswered.waiting().get(&key(token)).is_some_and(|kept| kept.in_flight)
+    }
+
     /// Does it at once, if it is not done yet.
     pub(super) async fn tell_of_retry(&self, token: &Token) -> Result<()> {
         let key = key(token);
@@ -160,8 +166,13 @@ impl Provider {
                 break;
             }
             let next = session.keeping_retry(&kept.refresh, self.policy.lifetimes.refresh_grace);
-            let Some(next) = next else { break };
-            if sessions.replace(&next).await? {
+            // None: an earlier try has done it, though it did not seem so, or the session has gone on.
+            let told = match next {
+                Some(next) => sessions.replace(&next).await?,
+                None => true,
+            };
+            if told {
+                kept.settle(&session);
                 break;
             }
         }
@@ -174,6 +185,19 @@ fn key(token: &Token) -> Key {
 }
 
 impl Kept {
+    /// Says what became of a use that was unconfirmed, where that can be seen.
+    fn settle(&self, session: &Session) {
+        let digest = &self.refresh.digest;
+        let was_used = session.used_refresh().is_some_and(|used| used.digest == *digest);
+        let outcome = match (self.in_flight, was_used) {
+            (true, true) => Outcome::Ok,
+            // Another version is in its place by now, so it cannot be written any more.
+            (true, false) if session.is_current_refresh(digest) => Outcome::Failed,
+            _ => return,
+        };
+        audit::refresh_settled(session, outcome);
+    }
+
     /// After the same token has failed again.
     fn and(mut self, later: Self) -> Self {
         // The time for the retry goes by when it was first presented.

@@ -40,6 +40,12 @@ impl StoreError {
         Self::Untold(source.into())
     }
 
+    /// Whether a write that failed so may have taken place all the same, or may yet. Who could not be
+    /// reached is not told apart from who did not answer.
+    pub const fn may_be_done(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
     /// A record of kind `what` is damaged for this reason.
     pub fn damaged(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Damaged { what, source: source.into() }

@@ -1,6 +1,7 @@
 //! Servers in processes of their own on one MongoDB and one Redis, and what becomes of them when one of
 //! those fails. What was measured is printed; `docs/faults.md` has it from one run.
 
+mod audit;
 mod commands;
 mod load;
 mod mongo_connections;

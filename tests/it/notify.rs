@@ -1,7 +1,9 @@
 //! What systemd is told, and sockets that it hands over.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -103,19 +105,25 @@ fn a_socket_that_is_handed_over_stands_in_place_of_the_settings() {
 }
 
 #[test]
-fn a_unix_socket_can_be_handed_over_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sentinel.sock");
-    let listener = UnixListener::bind(&path).unwrap();
-    let mut child = activated(folder.path(), listener, "").stderr(Stdio::null()).spawn().unwrap();
-    let path = path.to_str().unwrap();
-    // The kernel keeps the connection until the server takes it.
-    let output = Command::new("curl")
-        .args(["-sS", "--max-time", "20", "--unix-socket", path, "http://localhost/readyz"])
-        .output();
-    assert_eq!(output.unwrap().stdout, b"{\"status\":\"ok\"}");
-    child.kill().unwrap();
-    child.wait().unwrap();
+fn a_unix_socket_can_be_handed_over_too_and_one_for_everybody_is_warned_of() {
+    for (mode, warned) in [(0o660, false), (0o666, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sentinel.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let mut command = activated(folder.path(), listener, "");
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let path = path.to_str().unwrap();
+        // The kernel keeps the connection until the server takes it.
+        let output = Command::new("curl")
+            .args(["-sS", "--max-time", "20", "--unix-socket", path, "http://localhost/readyz"])
+            .output();
+        assert_eq!(output.unwrap().stdout, b"{\"status\":\"ok\"}");
+        child.kill().unwrap();
+        let log = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+        child.wait().unwrap();
+        assert_eq!(log.contains("lets everybody on this machine connect"), warned, "{log}");
+    }
 }
 
 #[test]

@@ -6,3 +6,5 @@ mod outages;
 mod published;
 mod restarts;
 mod settings;
+
+pub(crate) use outages::login_at_last;

@@ -157,6 +157,7 @@ async fn the_dashboard_counts_and_tells_how_it_goes() {
         "Store answers",
         "No Redis",
         "2 logins",
+        "As this process has counted them since its start",
         "1 failures",
     ] {
         assert!(html.contains(shown), "no {shown} in {html}");

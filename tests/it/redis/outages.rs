@@ -11,7 +11,7 @@ async fn on_mongodb(redis: &Redis) -> App {
 }
 
 /// Calls until the server has found Redis again.
-async fn login_at_last(app: &App) -> Answer {
+pub(crate) async fn login_at_last(app: &App) -> Answer {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let answer = app.login_with(&[]).await;
