@@ -33,10 +33,15 @@ impl Limit {
         found.truncate(self.limit as usize);
         if let Some(last) = found.last() {
             let key = plain(&key(last)).replace('\'', r"'\''");
-            // As with failures: with standard error closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "sentinel: there are more, with --after '{key}'");
+            remark(format!("there are more, with --after '{key}'"));
         }
     }
+}
+
+/// Says something beside the answer.
+pub(super) fn remark(text: impl AsRef<str>) {
+    // As with failures: with standard error closed there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "sentinel: {}", text.as_ref());
 }
 
 /// Prints a text and ends the line.

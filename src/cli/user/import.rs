@@ -1,10 +1,12 @@
 //! `sentinel user import`: many users at once, from another server or from an export.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::super::failure::{Failure, chain};
@@ -15,6 +17,7 @@ use super::super::{Global, on_store};
 use super::rows::{Bad, Password, Row, Rows};
 use crate::admin::{Admin, AdminError, Imported, ImportedUser};
 use crate::app::password_policy;
+use crate::domain::{PasswordHash, check_password};
 use crate::password::{PasswordPool, PoolError};
 
 /// Users on their way at once: as many as share a commit of the embedded store.
@@ -30,6 +33,15 @@ pub(in crate::cli) struct Import {
     format: Option<Format>,
 }
 
+/// How passwords become hashes.
+struct Hashing {
+    pool: PasswordPool,
+    /// The fewest characters that the page and the API would take.
+    shortest: usize,
+    /// How many had fewer.
+    short: Cell<u64>,
+}
+
 /// What became of the rows.
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -38,6 +50,9 @@ struct Report {
     /// In the store from an earlier run; they are left as they are.
     already: u64,
     bad: Vec<Bad>,
+    /// How many passwords were shorter than the page and the API would take.
+    #[serde(skip)]
+    short: u64,
 }
 
 impl Import {
@@ -55,11 +70,14 @@ impl Import {
                 .map_err(|error| Failure::config(chain(&error)))?;
             admin.begin_import().await?;
             let mut report = Report::default();
-            let done = take(admin, &pool, &mut rows, &mut report, |read| {
+            let hashing =
+                Hashing { pool, shortest: settings.password.min_length, short: Cell::new(0) };
+            let done = take(admin, &hashing, &mut rows, &mut report, |read| {
                 let position = length.map_or(read, |_| at.load(Ordering::Relaxed));
                 progress.at(position, format!("{read} users"));
             });
             let done = done.await;
+            report.short = hashing.short.get();
             tracing::info!(target: "audit", event = "users_imported", users = report.added);
             done.map(|()| report)
         });
@@ -71,6 +89,13 @@ impl Import {
         } else {
             print(&report)?;
         }
+        if report.short > 0 {
+            // As with one user: taken with a word.
+            let (short, least) = (report.short, settings.password.min_length);
+            output::remark(format!(
+                "passwords with fewer than {least} characters (password.min_length): {short}, taken all the same"
+            ));
+        }
         if report.bad.is_empty() {
             return Ok(());
         }
@@ -80,7 +105,7 @@ impl Import {
 
 async fn take(
     admin: &Admin,
-    pool: &PasswordPool,
+    hashing: &Hashing,
     rows: &mut Rows<impl std::io::BufRead>,
     report: &mut Report,
     tell: impl Fn(u64),
@@ -91,7 +116,7 @@ async fn take(
             Ok(row) => {
                 let (line, username) = (row.line, row.username.clone());
                 let bad = |reason| Bad { line, username: Some(username), reason };
-                take_one(admin, pool, row).await.map(|done| done.map_err(bad))
+                take_one(admin, hashing, row).await.map(|done| done.map_err(bad))
             }
             Err(bad) => Ok(Err(bad)),
         })
@@ -110,10 +135,18 @@ async fn take(
     Ok(())
 }
 
+impl Hashing {
+    async fn hash(&self, password: SecretString) -> Result<PasswordHash, PoolError> {
+        let is_short = check_password(password.expose_secret(), self.shortest).is_err();
+        self.short.set(self.short.get() + u64::from(is_short));
+        self.pool.hash(password).await
+    }
+}
+
 /// The inner error is about the row, the outer one ends the run.
 async fn take_one(
     admin: &Admin,
-    pool: &PasswordPool,
+    hashing: &Hashing,
     row: Row,
 ) -> Result<Result<Imported, String>, Failure> {
     let password = match row.password {
@@ -124,7 +157,7 @@ async fn take_one(
                 Ok(None) => {}
                 found => return about_the_row(found.map(|_| Imported::Already)),
             }
-            match pool.hash(password).await {
+            match hashing.hash(password).await {
                 Ok(hash) => hash,
                 Err(PoolError::Hash(error)) if error.is_about_the_password() => {
                     return Ok(Err(error.to_string()));
@@ -147,7 +180,7 @@ fn about_the_row(done: Result<Imported, AdminError>) -> Result<Result<Imported, 
 }
 
 fn print(report: &Report) -> Result<(), Failure> {
-    let Report { read, added, already, bad } = report;
+    let Report { read, added, already, bad, .. } = report;
     let numbers = [*read, *added, *already, bad.len() as u64].map(|number| number.to_string());
     output::table(["READ", "ADDED", "ALREADY", "BAD"], [numbers])?;
     for Bad { line, username, reason } in bad {

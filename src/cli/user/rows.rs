@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, Read};
 
 use csv::StringRecord;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::super::failure::Failure;
@@ -111,8 +111,8 @@ impl Fields {
         let id = self.id.map(|id| id.parse()).transpose();
         let password = match (self.password, self.hash) {
             (Some(password), None) => {
-                check_password(secrecy::ExposeSecret::expose_secret(&password), 0)
-                    .map_err(|error| error.to_string())?;
+                // However short; the run says how many were.
+                check_password(password.expose_secret(), 0).map_err(|error| error.to_string())?;
                 Password::Plain(password)
             }
             (None, Some(hash)) => {

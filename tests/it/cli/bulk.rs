@@ -38,7 +38,7 @@ async fn imported_users_log_in_and_their_hashes_are_upgraded() {
             "username,password,hash,scopes,enabled,id\n\
              alice,,{DJANGO},,,{ID}\n\
              \"bob, the second\",pässword,,read write,yes,\n\
-             carol,secret,,\"\"\"\"\"\",false,\n"
+             carol,a secret,,\"\"\"\"\"\",false,\n"
         ),
     );
     let report = cli.json(&["user", "import", &file]);
@@ -57,7 +57,7 @@ async fn imported_users_log_in_and_their_hashes_are_upgraded() {
     assert_eq!(login("alice", "wrong").await, 400);
     assert_eq!(login("alice", PASSWORD).await, 200);
     assert_eq!(login("bob, the second", "pässword").await, 200);
-    assert_eq!(login("carol", "secret").await, 400);
+    assert_eq!(login("carol", "a secret").await, 400);
     // The server has answered, and the stronger hash is on its way.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !hash_of(&cli, "alice").starts_with("$argon2id$") {
@@ -71,7 +71,7 @@ async fn imported_users_log_in_and_their_hashes_are_upgraded() {
 #[test]
 fn bad_rows_are_told_by_line_and_the_good_ones_are_kept() {
     let cli = Cli::new();
-    cli.add_user("taken", "secret");
+    cli.add_user("taken", PASSWORD);
     let lines = [
         json!({ "username": "alice", "hash": DJANGO }).to_string(),
         "not JSON, but hunter2".to_owned(),
@@ -129,6 +129,24 @@ fn bad_rows_are_told_by_line_and_the_good_ones_are_kept() {
     assert_eq!(again.code, 65);
     assert!(again.stdout.contains("line 12: alice: the same user name"), "{again:?}");
     assert!(again.stdout.starts_with("READ  ADDED  ALREADY  BAD\n15    0      2        13\n"));
+}
+
+#[test]
+fn short_passwords_in_a_file_are_taken_with_a_word_and_hashes_with_none() {
+    let cli = Cli::new();
+    let import = ["user", "import", "-", "--format", "jsonl", "--json"];
+    let hash = json!({ "username": "alice", "hash": DJANGO }).to_string();
+    cli.pipe(&hash, &import).json();
+    let rows = ["seven77", "eight888"]
+        .map(|password| json!({ "username": password, "password": password }).to_string());
+    let done = cli.pipe([&rows[..], &[hash]].concat().join("\n"), &import);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(
+        done.remarks(),
+        "sentinel: passwords with fewer than 8 characters (password.min_length): 1, taken all the same\n"
+    );
+    // Nobody's password was set this time.
+    cli.pipe(rows.join("\n"), &import).json();
 }
 
 #[test]
