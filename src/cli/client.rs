@@ -1,6 +1,8 @@
 //! `sentinel client`: the programs that may ask for tokens. What is printed of them is in [`view`].
 
 mod export;
+mod import;
+mod rows;
 mod view;
 
 use std::str::FromStr;
@@ -35,6 +37,8 @@ pub(super) enum Client {
     Enable(Named),
     /// Removes a client, and ends its sessions
     Delete(Named),
+    /// Registers many clients from a file, with their secrets or digests of them; safe to repeat
+    Import(import::Import),
     /// Writes all clients with the digests of their secrets into a new file
     Export(export::Export),
 }
@@ -140,6 +144,7 @@ impl Client {
             Self::Disable(client) => set_enabled(global, &client, false),
             Self::Enable(client) => set_enabled(global, &client, true),
             Self::Delete(client) => delete(global, &client),
+            Self::Import(import) => import.run(global),
             Self::Export(export) => export.run(global),
         }
     }

@@ -20,8 +20,13 @@ use crate::app::password_policy;
 use crate::domain::{PasswordHash, check_password};
 use crate::password::{PasswordPool, PoolError};
 
-/// Users on their way at once: as many as share a commit of the embedded store.
+/// Users on their way at once before they are written.
 const AT_ONCE: usize = 256;
+
+/// Users who share a write, and such writes at once: no more than a store takes in a fraction of the time that it may
+/// take to answer.
+const IN_A_WRITE: usize = 500;
+const WRITES_AT_ONCE: usize = 2;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
@@ -111,26 +116,25 @@ async fn take(
     tell: impl Fn(u64),
 ) -> Result<(), Failure> {
     let rows = stream::iter(std::iter::from_fn(|| rows.next().transpose()));
-    let mut taken = rows
-        .map(async |row| match row? {
-            Ok(row) => {
-                let (line, username) = (row.line, row.username.clone());
-                let bad = |reason| Bad { line, username: Some(username), reason };
-                take_one(admin, hashing, row).await.map(|done| done.map_err(bad))
+    let mut written = rows
+        .map(async |row| prepare(admin, hashing, row?).await)
+        .buffer_unordered(AT_ONCE)
+        .ready_chunks(IN_A_WRITE)
+        .map(async |rows| write(admin, rows).await)
+        .buffer_unordered(WRITES_AT_ONCE);
+    while let Some((outcomes, failure)) = written.next().await {
+        for outcome in outcomes {
+            report.read += 1;
+            match outcome {
+                Ok(Imported::Added) => report.added += 1,
+                Ok(Imported::Already) => report.already += 1,
+                Err(bad) => report.bad.push(bad),
             }
-            Err(bad) => Ok(Err(bad)),
-        })
-        .buffer_unordered(AT_ONCE);
-    while let Some(done) = taken.next().await {
-        report.read += 1;
-        match done? {
-            Ok(Imported::Added) => report.added += 1,
-            Ok(Imported::Already) => report.already += 1,
-            Err(bad) => report.bad.push(bad),
         }
-        if report.read.is_multiple_of(100) {
-            tell(report.read);
+        if let Some(failure) = failure {
+            return Err(failure);
         }
+        tell(report.read);
     }
     Ok(())
 }
@@ -143,34 +147,87 @@ impl Hashing {
     }
 }
 
-/// The inner error is about the row, the outer one ends the run.
-async fn take_one(
+/// What became of a row, or why not.
+type Outcome = Result<Imported, Bad>;
+
+/// A row on its way.
+enum Prepared {
+    /// It is to be written.
+    New(u64, ImportedUser),
+    /// It is not.
+    Done(Outcome),
+}
+
+/// Hashes the password of a row, unless its user is there.
+async fn prepare(
     admin: &Admin,
     hashing: &Hashing,
-    row: Row,
-) -> Result<Result<Imported, String>, Failure> {
-    let password = match row.password {
+    row: Result<Row, Bad>,
+) -> Result<Prepared, Failure> {
+    let row = match row {
+        Ok(row) => row,
+        Err(bad) => return Ok(Prepared::Done(Err(bad))),
+    };
+    let Row { line, id, username, password, scopes, enabled } = row;
+    let done = |outcome: Result<Imported, String>, username| {
+        let bad = |reason| Bad { line, username: Some(username), reason };
+        Ok(Prepared::Done(outcome.map_err(bad)))
+    };
+    let password = match password {
         Password::Hash(hash) => hash,
         Password::Plain(password) => {
             // Nothing is hashed for users that are there: this is what a repeated run spends its time on.
-            match admin.find_imported(&row.username, row.id).await {
+            match admin.find_imported(&username, id).await {
                 Ok(None) => {}
-                found => return about_the_row(found.map(|_| Imported::Already)),
+                found => {
+                    return done(about_the_row(found.map(|_| Imported::Already))?, username);
+                }
             }
             match hashing.hash(password).await {
                 Ok(hash) => hash,
                 Err(PoolError::Hash(error)) if error.is_about_the_password() => {
-                    return Ok(Err(error.to_string()));
+                    return done(Err(error.to_string()), username);
                 }
                 Err(error) => return Err(Failure::unavailable(chain(&error))),
             }
         }
     };
-    let Row { id, username, scopes, enabled, .. } = row;
-    let user = ImportedUser { id, username, password, scopes, enabled };
-    about_the_row(admin.import_user(user).await)
+    Ok(Prepared::New(line, ImportedUser { id, username, password, scopes, enabled }))
 }
 
+/// Writes what is ready. What went wrong with one row, or with the store, ends the run when the others are written.
+async fn write(
+    admin: &Admin,
+    rows: Vec<Result<Prepared, Failure>>,
+) -> (Vec<Outcome>, Option<Failure>) {
+    let (mut outcomes, mut failure) = (Vec::with_capacity(rows.len()), None);
+    let (mut named, mut users) = (Vec::new(), Vec::new());
+    for row in rows {
+        match row {
+            Ok(Prepared::New(line, user)) => {
+                named.push((line, user.username.clone()));
+                users.push(user);
+            }
+            Ok(Prepared::Done(outcome)) => outcomes.push(outcome),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    match admin.import_users(users).await {
+        Ok(done) => {
+            for ((line, username), done) in named.into_iter().zip(done) {
+                let bad = |reason| Bad { line, username: Some(username), reason };
+                match about_the_row(done) {
+                    Ok(outcome) => outcomes.push(outcome.map_err(bad)),
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+        }
+        Err(error) => failure = failure.or(Some(error.into())),
+    }
+    (outcomes, failure)
+}
+
+/// The inner error is about the row, the outer one ends the run.
 fn about_the_row(done: Result<Imported, AdminError>) -> Result<Result<Imported, String>, Failure> {
     match done {
         Err(error @ (AdminError::Store(_) | AdminError::Contended)) => Err(error.into()),

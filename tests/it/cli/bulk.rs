@@ -1,4 +1,4 @@
-//! `sentinel user import`, `user export` and `client export`.
+//! `sentinel user import` and `user export`.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -195,30 +195,4 @@ fn an_export_is_read_back_as_it_was() {
     }
     cli.run(&["user", "export", &cli.path("users")]).fails(64, "--format csv or jsonl");
     cli.run(&["user", "export", &cli.path("no/users.csv")]).fails(74, "cannot write");
-}
-
-#[test]
-fn clients_are_exported_with_the_digests_of_their_secrets() {
-    let cli = Cli::new();
-    let public = cli.add_client(&["--name", "app"]);
-    let made = cli.json(&["client", "add", "--confidential", "--scope", "read"]);
-    let file = cli.path("clients");
-    assert_eq!(cli.json(&["client", "export", &file]), json!({ "clients": 2, "file": file }));
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let text = std::fs::read_to_string(&file).unwrap();
-    let secret = made["client_secret"].as_str().unwrap();
-    assert!(!text.contains(secret));
-    for line in text.lines() {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        if line["client_id"] == *public {
-            assert_eq!((&line["name"], &line["secret_sha256"]), (&json!("app"), &json!(null)));
-        } else {
-            let digest = sentinel::domain::Digest::of(secret.as_bytes());
-            assert_eq!(line["client_id"], made["client_id"]);
-            assert_eq!(line["secret_sha256"], hex::encode(digest.as_bytes()));
-            assert_eq!(line["scopes"], json!(["read"]));
-        }
-    }
-    let shown = cli.run(&["client", "export", "-"]);
-    assert_eq!(shown.ok(), text.trim_end());
 }
