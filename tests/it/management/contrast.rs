@@ -72,7 +72,7 @@ fn what_is_to_be_read_stands_out_in_both_schemes() {
 #[test]
 fn no_colour_of_the_page_is_beside_those_that_are_checked() {
     let colours = colours();
-    let rules = STYLE.split_once("}").unwrap().1;
+    let rules = STYLE.split_once('}').unwrap().1;
     let hexadecimal = rules
         .match_indices('#')
         .any(|(at, _)| rules[at + 1..].bytes().take(3).filter(u8::is_ascii_hexdigit).count() == 3);
