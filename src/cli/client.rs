@@ -12,7 +12,7 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::Global;
 use super::failure::Failure;
-use super::output::Limit;
+use super::listing::Limit;
 use super::user::union;
 use crate::admin::{Admin, ClientChange, NewClient};
 use crate::domain::{self, Grant, Scope};
@@ -171,10 +171,11 @@ impl Add {
 
 impl List {
     fn run(self, global: &Global) -> Result<(), Failure> {
-        let page = Page { after: self.after, limit: self.limit.to_ask_for() };
-        let mut clients = global.on_store(async |admin| Ok(admin.clients(&page).await?))?;
-        self.limit.cut(&mut clients, |client| client.id.to_string());
-        view::list(global, &clients)
+        let to = view::list(global);
+        global.on_store(async |admin| {
+            let read = async |page: &Page| Ok(admin.clients(page).await?);
+            self.limit.print(self.after, read, |client| client.id.to_string(), to).await
+        })
     }
 }
 

@@ -166,6 +166,29 @@ fn rows_of_csv_are_told_by_their_lines_too() {
 }
 
 #[test]
+fn a_long_list_is_printed_page_by_page_as_one() {
+    let cli = Cli::new();
+    let line = |number: u32| json!({ "username": format!("u{number:04}"), "hash": DJANGO });
+    let lines: Vec<String> = (0..2500).map(|number| line(number).to_string()).collect();
+    let import = ["user", "import", "-", "--format", "jsonl"];
+    assert_eq!(cli.pipe(lines.join("\n"), &import).code, 0);
+    let listed = cli.json(&["user", "list", "--limit", "10000"]);
+    let names = listed.as_array().unwrap().iter().map(|user| user["username"].as_str().unwrap());
+    assert!(names.eq((0..2500).map(|number| format!("u{number:04}"))));
+    for (limit, last) in [(1000, "u0999"), (1001, "u1000"), (2000, "u1999"), (2499, "u2498")] {
+        let done = cli.run(&["user", "list", "--json", "--limit", &limit.to_string()]);
+        let more = format!("sentinel: there are more, with --after '{last}'\n");
+        assert_eq!((done.code, done.remarks()), (0, more));
+        let listed: Vec<serde_json::Value> = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(listed.len(), limit);
+    }
+    let table = cli.run(&["user", "list", "--limit", "2500"]);
+    assert_eq!(table.ok().lines().count(), 2501);
+    assert_eq!(table.ok().matches("NAME").count(), 1);
+    assert_eq!(cli.json(&["user", "list", "--after", "u2499"]), json!([]));
+}
+
+#[test]
 fn an_export_is_read_back_as_it_was() {
     let (cli, other) = (Cli::new(), Cli::new());
     let lines = [
