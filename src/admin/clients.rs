@@ -302,12 +302,12 @@ impl Admin {
 
 /// What a client may do when nobody says: log users in and keep them logged in, and, if it can prove
 /// itself, act for itself.
-fn usual_grants(confidential: bool) -> BTreeSet<Grant> {
+pub(super) fn usual_grants(confidential: bool) -> BTreeSet<Grant> {
     let own = confidential.then_some(Grant::ClientCredentials);
     [Grant::Password, Grant::RefreshToken].into_iter().chain(own).collect()
 }
 
-fn check(client: &Client) -> Result<(), AdminError> {
+pub(super) fn check(client: &Client) -> Result<(), AdminError> {
     if client.is_confidential() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ mod versions;
 
 use std::sync::Arc;
 
-pub use bulk::{Imported, ImportedUser};
+pub use bulk::{Imported, ImportedClient, ImportedUser};
 pub use clients::{ClientChange, NewClient};
 pub use users::{NewUser, UserChange};
 pub use versions::Versions;

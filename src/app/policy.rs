@@ -84,5 +84,6 @@ pub(super) fn management_policy(settings: &Settings) -> Option<ManagementPolicy>
     let management = &settings.management;
     let path = management.path(&settings.oauth)?;
     let (username, password) = management.credentials()?;
-    Some(ManagementPolicy { path, operator: Operator::new(username, password) })
+    let operator = Operator::new(username, password);
+    Some(ManagementPolicy { path, operator, shortest_password: settings.password.min_length })
 }

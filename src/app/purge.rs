@@ -1,4 +1,5 @@
-//! Expired sessions are removed in the background, a few at a time, and what is only of use with them.
+//! What a server does in the background: what has expired is removed, a few at a time, with what is only of use with it,
+//! and Redis and copies are told what they have to know.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,10 @@ const PURGE_BATCH: u32 = 500;
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How often it is looked whether Redis has still to be told of something.
 const CATCH_UP_EVERY: Duration = Duration::from_secs(1);
-/// Sessions read at a time by that.
+/// How often it is said that the store is in use. A copy that found it empty, with this server on it, has marked it as its
+/// own since, and its next run would take away what was made here.
+const SAID_EVERY: Duration = Duration::from_secs(5);
+/// Sessions read at a time by a sweep.
 const SWEEP_BATCH: u32 = 100;
 /// Between two such batches, so that reading millions does not take a core from those who ask.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
@@ -41,6 +45,16 @@ impl Purge {
                 if let Err(error) = imports::forget_sessions_over(&all, time.now()).await {
                     tracing::warn!(%error, "it is not known whether imported tokens are alive");
                 }
+            }
+        });
+        let used = stores.clone();
+        tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(SAID_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                // A store that fails takes no copy either, and whoever needs it logs that.
+                let _ = used.take_into_use().await;
             }
         });
         if let Some(publisher) = stores.publisher.clone() {

@@ -1,6 +1,8 @@
 //! `sentinel client`: the programs that may ask for tokens. What is printed of them is in [`view`].
 
 mod export;
+mod import;
+mod rows;
 mod view;
 
 use std::str::FromStr;
@@ -10,7 +12,7 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::Global;
 use super::failure::Failure;
-use super::output::Limit;
+use super::listing::Limit;
 use super::user::union;
 use crate::admin::{Admin, ClientChange, NewClient};
 use crate::domain::{self, Grant, Scope};
@@ -35,6 +37,8 @@ pub(super) enum Client {
     Enable(Named),
     /// Removes a client, and ends its sessions
     Delete(Named),
+    /// Registers many clients from a file, with their secrets or digests of them; safe to repeat
+    Import(import::Import),
     /// Writes all clients with the digests of their secrets into a new file
     Export(export::Export),
 }
@@ -140,6 +144,7 @@ impl Client {
             Self::Disable(client) => set_enabled(global, &client, false),
             Self::Enable(client) => set_enabled(global, &client, true),
             Self::Delete(client) => delete(global, &client),
+            Self::Import(import) => import.run(global),
             Self::Export(export) => export.run(global),
         }
     }
@@ -166,10 +171,11 @@ impl Add {
 
 impl List {
     fn run(self, global: &Global) -> Result<(), Failure> {
-        let page = Page { after: self.after, limit: self.limit.to_ask_for() };
-        let mut clients = global.on_store(async |admin| Ok(admin.clients(&page).await?))?;
-        self.limit.cut(&mut clients, |client| client.id.to_string());
-        view::list(global, &clients)
+        let to = view::list(global);
+        global.on_store(async |admin| {
+            let read = async |page: &Page| Ok(admin.clients(page).await?);
+            self.limit.print(self.after, read, |client| client.id.to_string(), to).await
+        })
     }
 }
 

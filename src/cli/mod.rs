@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod healthcheck;
 mod import;
+mod listing;
 mod man;
 mod output;
 mod password_input;

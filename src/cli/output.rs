@@ -2,51 +2,28 @@
 
 use std::io::Write;
 
-use clap::Args;
 use serde::Serialize;
 
 use super::failure::Failure;
 
-/// How much of a list to print.
-#[derive(Debug, Args)]
-pub(super) struct Limit {
-    /// Lists at most so many
-    #[arg(
-        long, value_name = "N", default_value_t = 1000,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
-    )]
-    limit: u32,
-}
-
-impl Limit {
-    /// One more than will be printed, which tells whether there are more.
-    pub(super) const fn to_ask_for(&self) -> u32 {
-        self.limit + 1
-    }
-
-    /// Cuts off the one too many, and says on standard error how to go on behind the last one left:
-    /// a list that is cut short in silence would be taken for the whole.
-    pub(super) fn cut<T>(&self, found: &mut Vec<T>, key: impl FnOnce(&T) -> String) {
-        if found.len() <= self.limit as usize {
-            return;
-        }
-        found.truncate(self.limit as usize);
-        if let Some(last) = found.last() {
-            let key = plain(&key(last)).replace('\'', r"'\''");
-            // As with failures: with standard error closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "sentinel: there are more, with --after '{key}'");
-        }
-    }
+/// Says something beside the answer.
+pub(super) fn remark(text: impl AsRef<str>) {
+    // As with failures: with standard error closed there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "sentinel: {}", text.as_ref());
 }
 
 /// Prints a text and ends the line.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
+    print(format!("{}\n", text.as_ref())).map(drop)
+}
+
+/// Prints a text; `false` when whoever reads has seen enough (`| head`).
+pub(super) fn print(text: impl AsRef<str>) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
-    let written = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
-    match written {
-        // Whoever reads has seen enough (`| head`).
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|error| Failure::io(format!("cannot write the output: {error}"))),
+    match out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::io(format!("cannot write the output: {error}"))),
     }
 }
 
@@ -55,25 +32,41 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(serde_json::to_string(value).map_err(Failure::io)?)
 }
 
-/// Prints rows under a heading, in columns. The cells are made [`plain`].
+/// Prints rows under a heading, in columns.
 pub(super) fn table<const N: usize>(
     heading: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> Result<(), Failure> {
-    let rows: Vec<[String; N]> = std::iter::once(heading.map(str::to_owned))
-        .chain(rows.into_iter().map(|row| row.map(|cell| plain(&cell))))
-        .collect();
-    let mut widths = [0; N];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+    let mut table = Table::under(heading);
+    line(table.lines(rows))
+}
+
+/// Rows in columns. Those that come later make columns wider, if they have to.
+pub(super) struct Table<const N: usize> {
+    heading: Option<[String; N]>,
+    widths: [usize; N],
+}
+
+impl<const N: usize> Table<N> {
+    pub(super) fn under(heading: [&str; N]) -> Self {
+        Self { heading: Some(heading.map(str::to_owned)), widths: [0; N] }
     }
-    let lines = rows.iter().map(|row| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
-    line(lines.collect::<Vec<_>>().join("\n"))
+
+    /// Rows, the first time under the heading, less the end of the last line. The cells are made [`plain`].
+    pub(super) fn lines(&mut self, rows: impl IntoIterator<Item = [String; N]>) -> String {
+        let plain = rows.into_iter().map(|row| row.map(|cell| plain(&cell)));
+        let rows: Vec<[String; N]> = self.heading.take().into_iter().chain(plain).collect();
+        for row in &rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let lines = rows.iter().map(|row| {
+            let cells = row.iter().zip(self.widths).map(|(cell, width)| format!("{cell:width$}"));
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// Prints one thing, a line for each of its properties. The values are made [`plain`].

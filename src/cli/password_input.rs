@@ -8,9 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use super::output::plain;
+use super::output::{self, plain};
 use crate::app::password_policy;
-use crate::domain::{PasswordHash, check_password};
+use crate::domain::{InvalidPassword, PasswordHash, check_password};
 use crate::password::Hasher;
 use crate::settings;
 
@@ -45,8 +45,7 @@ impl PasswordInput {
     ) -> Result<PasswordHash, Failure> {
         let mut hasher = Hasher::new(password_policy(settings)).map_err(Failure::config)?;
         let password = if self.password_stdin { from_stdin()? } else { ask(username)? };
-        // However short: who has the shell has the store.
-        check_password(password.expose_secret(), 0).map_err(Failure::refused)?;
+        check(&password, settings.min_length).map_err(Failure::refused)?;
         hasher.hash(&password).map_err(|error| {
             if error.is_about_the_password() {
                 Failure::refused(error)
@@ -54,6 +53,19 @@ impl PasswordInput {
                 Failure::unavailable(error)
             }
         })
+    }
+}
+
+/// A short one is taken with a word: who has the shell has the store, and scripts may have to set what others chose.
+fn check(password: &SecretString, shortest: usize) -> Result<(), InvalidPassword> {
+    match check_password(password.expose_secret(), shortest) {
+        Err(InvalidPassword::TooShort(least)) => {
+            output::remark(format!(
+                "the password has fewer than {least} characters (password.min_length), and is taken all the same"
+            ));
+            Ok(())
+        }
+        checked => checked,
     }
 }
 

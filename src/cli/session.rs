@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::Global;
 use super::failure::Failure;
-use super::output::{self, Limit, plain};
+use super::listing::{As, Limit, to_json};
+use super::output::{self, plain};
 use crate::admin::{Admin, AdminError};
 use crate::domain::{self, Clock, SessionId, SystemClock, Timestamp};
 use crate::store::{Page, SessionFilter};
@@ -58,23 +59,21 @@ impl Session {
 impl List {
     fn run(self, global: &Global) -> Result<(), Failure> {
         let now = SystemClock.now();
-        let mut sessions = global.on_store(async |admin| {
-            let filter = filter(admin, self.user.as_deref(), self.client.as_deref()).await?;
-            let after = self.after.map(|id| id.to_string());
-            let page = Page { after, limit: self.limit.to_ask_for() };
-            Ok(admin.live_sessions(&filter, page).await?)
-        })?;
-        self.limit.cut(&mut sessions, |session| session.id.to_string());
-        if global.json {
-            return output::json(&sessions.iter().map(|s| View::of(s, now)).collect::<Vec<_>>());
-        }
-        let rows = sessions.iter().map(|session| {
+        let row = |session: &domain::Session| {
             let view = View::of(session, now);
             let user = view.username.unwrap_or("(the client itself)").to_owned();
             let client = view.client_id.to_owned();
             [view.id, user, client, view.scope, view.created_at, view.expires_at]
-        });
-        output::table(["ID", "USER", "CLIENT", "SCOPE", "CREATED", "EXPIRES"], rows)
+        };
+        let view = |session: &domain::Session| to_json(&View::of(session, now));
+        let heading = ["ID", "USER", "CLIENT", "SCOPE", "CREATED", "EXPIRES"];
+        let to = As::wanted(global.json, view, heading, row);
+        global.on_store(async |admin| {
+            let filter = filter(admin, self.user.as_deref(), self.client.as_deref()).await?;
+            let after = self.after.map(|id| id.to_string());
+            let read = async |page: &Page| Ok(admin.live_sessions(&filter, page.clone()).await?);
+            self.limit.print(after, read, |session| session.id.to_string(), to).await
+        })
     }
 }
 

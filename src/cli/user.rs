@@ -8,7 +8,8 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::output::{self, Limit, plain};
+use super::listing::{As, Limit, to_json};
+use super::output::{self, plain};
 use super::password_input::PasswordInput;
 use super::{Global, on_store};
 use crate::admin::{Admin, AdminError, NewUser, UserChange};
@@ -145,17 +146,16 @@ impl Add {
 
 impl List {
     fn run(self, global: &Global) -> Result<(), Failure> {
-        let page = Page { after: self.after, limit: self.limit.to_ask_for() };
-        let mut users = global.on_store(async |admin| Ok(admin.users(&page).await?))?;
-        self.limit.cut(&mut users, |user| user.username.clone());
-        if global.json {
-            return output::json(&users.iter().map(View::of).collect::<Vec<_>>());
-        }
-        let rows = users.iter().map(|user| {
+        let row = |user: &domain::User| {
             let (id, since) = (user.id.to_string(), user.created_at.to_string());
             [user.username.clone(), id, state(user), since, scopes(user)]
-        });
-        output::table(["NAME", "ID", "STATE", "CREATED", "SCOPES"], rows)
+        };
+        let view = |user: &domain::User| to_json(&View::of(user));
+        let to = As::wanted(global.json, view, ["NAME", "ID", "STATE", "CREATED", "SCOPES"], row);
+        global.on_store(async |admin| {
+            let read = async |page: &Page| Ok(admin.users(page).await?);
+            self.limit.print(self.after, read, |user| user.username.clone(), to).await
+        })
     }
 }
 

@@ -48,10 +48,6 @@ pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
     if fits && clean && !like_an_id { Ok(()) } else { Err(InvalidUsername) }
 }
 
-/// The shortest password that is taken from a form: NIST SP 800-63B §5.1.1.2, "SHALL require subscriber-chosen
-/// memorized secrets to be at least 8 characters in length". A script may set a shorter one.
-pub const MIN_PASSWORD_CHARS: usize = 8;
-
 /// The text cannot be a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
@@ -68,7 +64,8 @@ pub enum InvalidPassword {
     TooShort(usize),
 }
 
-/// Whether somebody could log in with this password, and it has `least` characters.
+/// Whether somebody could log in with this password, and it has `least` characters: NIST SP 800-63B-4 §3.1.1.2,
+/// "Each Unicode code point SHALL be counted as a single character when evaluating password length".
 ///
 /// # Errors
 /// [`InvalidPassword`], in which nothing of the password is.

@@ -8,6 +8,8 @@ use super::reader::Reader;
 pub struct Password {
     /// What new hashes are made with.
     pub scheme: Scheme,
+    /// The fewest characters that a password may be set to, 1 to 64.
+    pub min_length: usize,
     /// argon2id: memory in KiB, at least 8 for each lane (RFC 9106 §3.1).
     pub memory_kib: u32,
     /// argon2id: passes; at least 1.
@@ -41,6 +43,8 @@ impl Password {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let password = Self {
             scheme: reader.choice("password.scheme"),
+            // NIST SP 800-63B-4 §3.1.1.2: passwords of "at least 64 characters" have to be permitted.
+            min_length: reader.integer("password.min_length", 1..=64),
             memory_kib: reader.integer("password.memory_kib", 8..=1_048_576),
             iterations: reader.integer("password.iterations", 1..=u32::MAX),
             // RFC 9106 §3.1: p is an integer "from 1 to 2^(24)-1".

@@ -4,7 +4,8 @@
 //! into use: until a server starts on it, or an operator changes something in it
 //! ([`Stores::take_into_use`]). Up to then every run makes it equal to the source. So a run may be
 //! interrupted anywhere and repeated, and what has ended in the source meanwhile ends in the target.
-//! After that it is refused: nobody could tell what is newer.
+//! After that it is refused: nobody could tell what is newer. A server that was running on the empty target before the
+//! first run says every few seconds that it is in use.
 //!
 //! Both stores are read in the order of their keys, side by side ([`merge`]), so that nothing has to be
 //! held in memory, and what is equal is not written again.
@@ -44,6 +45,12 @@ pub enum CopyError {
         others(.0)
     )]
     InUse(Vec<String>),
+    /// It was the copy's when this began.
+    #[error(
+        "the target has come into use while it was written to: a server runs on it, or something was changed in it; \
+         everything is there, and what was made in the target meanwhile may be gone from it"
+    )]
+    TakenIntoUse,
     /// The source has changed while it was read.
     #[error(
         "{0} records differ from the source, which has changed meanwhile: stop its servers and run this again"
@@ -104,9 +111,9 @@ pub async fn copy(
         }
         if !target.imports.is_imported(MARK).await? {
             check_empty(source, target).await?;
-        }
-        if !dry_run {
-            target.imports.note_imported(MARK).await?;
+            if !dry_run {
+                target.imports.note_imported(MARK).await?;
+            }
         }
     }
     if let Some(publisher) = source.publisher.as_ref().filter(|_| !dry_run) {
@@ -127,6 +134,11 @@ pub async fn copy(
     report.sessions = each::<Sessions>(&pass).await?;
     if !dry_run {
         check(&Pass { writes: false, now: clock.now().plus(LEEWAY), ..pass }).await?;
+        if let Some(target) = target
+            && !target.imports.is_imported(MARK).await?
+        {
+            return Err(CopyError::TakenIntoUse);
+        }
     }
     Ok(report)
 }

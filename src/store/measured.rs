@@ -1,5 +1,5 @@
 //! A store whose operations are counted and timed, and are steps in the trace of a call. It is there only
-//! where somebody wants to know. What only copies of a store do is passed on: no server does it.
+//! where somebody wants to know. What only commands do is passed on: no server does it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -55,6 +55,10 @@ impl Measured {
 impl UserStore for Measured {
     async fn insert(&self, user: &User) -> Result<bool> {
         self.time(Operation::UsersInsert, self.behind.users.insert(user)).await
+    }
+
+    async fn insert_many(&self, users: &[User]) -> Result<Vec<bool>> {
+        self.behind.users.insert_many(users).await
     }
 
     async fn find(&self, id: UserId) -> Result<Option<User>> {

@@ -20,6 +20,7 @@ pub mod sqlite;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 
 pub use attempts::{Added, AttemptStore, MemoryAttempts};
 pub use error::{StoreError, apart, told};
@@ -63,6 +64,12 @@ pub struct SessionFilter {
 pub trait UserStore: Send + Sync {
     /// Adds a user; `false` when the name is taken.
     async fn insert(&self, user: &User) -> Result<bool>;
+
+    /// Adds many users, each as [`Self::insert`] would, and of several with the same name or id one; for each, whether
+    /// it was added. After an error any of them may have been.
+    async fn insert_many(&self, users: &[User]) -> Result<Vec<bool>> {
+        try_join_all(users.iter().map(|user| self.insert(user))).await
+    }
 
     /// The user with this id.
     async fn find(&self, id: UserId) -> Result<Option<User>>;

@@ -12,6 +12,7 @@ use crate::helpers::{Process, sentinel};
 
 mod backups;
 mod bulk;
+mod bulk_clients;
 mod clients;
 mod failures;
 mod server;

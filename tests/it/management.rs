@@ -1,5 +1,6 @@
 //! The management page and what is around it.
 
+mod contrast;
 mod gate;
 mod pages;
 mod tasks;

@@ -114,7 +114,7 @@ fn every_key_of_the_design_has_its_default() {
     assert!(s.mongo.socket_timeout.is_none() && s.mongo.connect_timeout.is_none());
     assert!(s.mongo.server_selection_timeout.is_none());
     assert!(s.redis.url.is_none() && s.redis.publish_tokens);
-    assert_eq!(s.password.scheme, Scheme::Argon2id);
+    assert_eq!((s.password.scheme, s.password.min_length), (Scheme::Argon2id, 8));
     assert_eq!(
         (s.password.memory_kib, s.password.iterations, s.password.parallelism),
         (19456, 2, 1)

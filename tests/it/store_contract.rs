@@ -25,6 +25,7 @@ macro_rules! hold {
                     a_user_comes_back_as_it_was_put_in,
                     names_are_compared_byte_by_byte,
                     a_name_belongs_to_one_user,
+                    many_users_are_added_at_once_but_those_whose_names_or_ids_are_taken,
                     users_are_listed_by_name_page_by_page,
                     users_are_searched_by_what_their_names_begin_with,
                     users_are_counted_up_to_a_limit,

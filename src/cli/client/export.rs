@@ -1,4 +1,4 @@
-//! `sentinel client export`: all clients with the digests of their secrets, as JSON Lines.
+//! `sentinel client export`: all clients with the digests of their secrets, as `client import` reads them.
 
 use std::path::PathBuf;
 

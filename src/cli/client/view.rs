@@ -8,20 +8,19 @@ use serde::Serialize;
 
 use super::super::Global;
 use super::super::failure::Failure;
+use super::super::listing::{As, Printer, to_json};
 use super::super::output;
 use crate::domain::{Client, ClientSecret, Scope};
 use crate::settings::parse;
 
-pub(super) fn list(global: &Global, clients: &[Client]) -> Result<(), Failure> {
-    if global.json {
-        return output::json(&clients.iter().map(View::of).collect::<Vec<_>>());
-    }
-    let rows = clients.iter().map(|client| {
+pub(super) fn list(global: &Global) -> impl Printer<Client> {
+    let row = |client: &Client| {
         let view = View::of(client);
         let (id, kind, name) = (view.client_id.into(), view.kind.into(), view.name.into());
         [id, kind, state(client), view.grants.join(" "), scopes(&client.scopes), name]
-    });
-    output::table(["ID", "TYPE", "STATE", "GRANTS", "SCOPES", "NAME"], rows)
+    };
+    let view = |client: &Client| to_json(&View::of(client));
+    As::wanted(global.json, view, ["ID", "TYPE", "STATE", "GRANTS", "SCOPES", "NAME"], row)
 }
 
 pub(super) fn show(global: &Global, client: &Client) -> Result<(), Failure> {

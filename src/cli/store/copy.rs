@@ -138,7 +138,7 @@ fn print(report: &Report) -> Result<(), Failure> {
 impl From<CopyError> for Failure {
     fn from(error: CopyError) -> Self {
         match error {
-            CopyError::Same | CopyError::InUse(_) => Self::refused(error),
+            CopyError::Same | CopyError::InUse(_) | CopyError::TakenIntoUse => Self::refused(error),
             CopyError::Differs(_) => Self::again(error),
             CopyError::Store(error) => error.into(),
         }

@@ -1,10 +1,12 @@
 //! `sentinel user import`: many users at once, from another server or from an export.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::super::failure::{Failure, chain};
@@ -15,10 +17,16 @@ use super::super::{Global, on_store};
 use super::rows::{Bad, Password, Row, Rows};
 use crate::admin::{Admin, AdminError, Imported, ImportedUser};
 use crate::app::password_policy;
+use crate::domain::{PasswordHash, check_password};
 use crate::password::{PasswordPool, PoolError};
 
-/// Users on their way at once: as many as share a commit of the embedded store.
+/// Users on their way at once before they are written.
 const AT_ONCE: usize = 256;
+
+/// Users who share a write, and such writes at once: no more than a store takes in a fraction of the time that it may
+/// take to answer.
+const IN_A_WRITE: usize = 500;
+const WRITES_AT_ONCE: usize = 2;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
@@ -30,6 +38,15 @@ pub(in crate::cli) struct Import {
     format: Option<Format>,
 }
 
+/// How passwords become hashes.
+struct Hashing {
+    pool: PasswordPool,
+    /// The fewest characters that the page and the API would take.
+    shortest: usize,
+    /// How many had fewer.
+    short: Cell<u64>,
+}
+
 /// What became of the rows.
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -38,6 +55,9 @@ struct Report {
     /// In the store from an earlier run; they are left as they are.
     already: u64,
     bad: Vec<Bad>,
+    /// How many passwords were shorter than the page and the API would take.
+    #[serde(skip)]
+    short: u64,
 }
 
 impl Import {
@@ -55,11 +75,14 @@ impl Import {
                 .map_err(|error| Failure::config(chain(&error)))?;
             admin.begin_import().await?;
             let mut report = Report::default();
-            let done = take(admin, &pool, &mut rows, &mut report, |read| {
+            let hashing =
+                Hashing { pool, shortest: settings.password.min_length, short: Cell::new(0) };
+            let done = take(admin, &hashing, &mut rows, &mut report, |read| {
                 let position = length.map_or(read, |_| at.load(Ordering::Relaxed));
                 progress.at(position, format!("{read} users"));
             });
             let done = done.await;
+            report.short = hashing.short.get();
             tracing::info!(target: "audit", event = "users_imported", users = report.added);
             done.map(|()| report)
         });
@@ -71,6 +94,13 @@ impl Import {
         } else {
             print(&report)?;
         }
+        if report.short > 0 {
+            // As with one user: taken with a word.
+            let (short, least) = (report.short, settings.password.min_length);
+            output::remark(format!(
+                "passwords with fewer than {least} characters (password.min_length): {short}, taken all the same"
+            ));
+        }
         if report.bad.is_empty() {
             return Ok(());
         }
@@ -80,64 +110,124 @@ impl Import {
 
 async fn take(
     admin: &Admin,
-    pool: &PasswordPool,
+    hashing: &Hashing,
     rows: &mut Rows<impl std::io::BufRead>,
     report: &mut Report,
     tell: impl Fn(u64),
 ) -> Result<(), Failure> {
     let rows = stream::iter(std::iter::from_fn(|| rows.next().transpose()));
-    let mut taken = rows
-        .map(async |row| match row? {
-            Ok(row) => {
-                let (line, username) = (row.line, row.username.clone());
-                let bad = |reason| Bad { line, username: Some(username), reason };
-                take_one(admin, pool, row).await.map(|done| done.map_err(bad))
+    let mut written = rows
+        .map(async |row| prepare(admin, hashing, row?).await)
+        .buffer_unordered(AT_ONCE)
+        .ready_chunks(IN_A_WRITE)
+        .map(async |rows| write(admin, rows).await)
+        .buffer_unordered(WRITES_AT_ONCE);
+    while let Some((outcomes, failure)) = written.next().await {
+        for outcome in outcomes {
+            report.read += 1;
+            match outcome {
+                Ok(Imported::Added) => report.added += 1,
+                Ok(Imported::Already) => report.already += 1,
+                Err(bad) => report.bad.push(bad),
             }
-            Err(bad) => Ok(Err(bad)),
-        })
-        .buffer_unordered(AT_ONCE);
-    while let Some(done) = taken.next().await {
-        report.read += 1;
-        match done? {
-            Ok(Imported::Added) => report.added += 1,
-            Ok(Imported::Already) => report.already += 1,
-            Err(bad) => report.bad.push(bad),
         }
-        if report.read.is_multiple_of(100) {
-            tell(report.read);
+        if let Some(failure) = failure {
+            return Err(failure);
         }
+        tell(report.read);
     }
     Ok(())
 }
 
-/// The inner error is about the row, the outer one ends the run.
-async fn take_one(
+impl Hashing {
+    async fn hash(&self, password: SecretString) -> Result<PasswordHash, PoolError> {
+        let is_short = check_password(password.expose_secret(), self.shortest).is_err();
+        self.short.set(self.short.get() + u64::from(is_short));
+        self.pool.hash(password).await
+    }
+}
+
+/// What became of a row, or why not.
+type Outcome = Result<Imported, Bad>;
+
+/// A row on its way.
+enum Prepared {
+    /// It is to be written.
+    New(u64, ImportedUser),
+    /// It is not.
+    Done(Outcome),
+}
+
+/// Hashes the password of a row, unless its user is there.
+async fn prepare(
     admin: &Admin,
-    pool: &PasswordPool,
-    row: Row,
-) -> Result<Result<Imported, String>, Failure> {
-    let password = match row.password {
+    hashing: &Hashing,
+    row: Result<Row, Bad>,
+) -> Result<Prepared, Failure> {
+    let row = match row {
+        Ok(row) => row,
+        Err(bad) => return Ok(Prepared::Done(Err(bad))),
+    };
+    let Row { line, id, username, password, scopes, enabled } = row;
+    let done = |outcome: Result<Imported, String>, username| {
+        let bad = |reason| Bad { line, username: Some(username), reason };
+        Ok(Prepared::Done(outcome.map_err(bad)))
+    };
+    let password = match password {
         Password::Hash(hash) => hash,
         Password::Plain(password) => {
             // Nothing is hashed for users that are there: this is what a repeated run spends its time on.
-            match admin.find_imported(&row.username, row.id).await {
+            match admin.find_imported(&username, id).await {
                 Ok(None) => {}
-                found => return about_the_row(found.map(|_| Imported::Already)),
+                found => {
+                    return done(about_the_row(found.map(|_| Imported::Already))?, username);
+                }
             }
-            match pool.hash(password).await {
+            match hashing.hash(password).await {
                 Ok(hash) => hash,
                 Err(PoolError::Hash(error)) if error.is_about_the_password() => {
-                    return Ok(Err(error.to_string()));
+                    return done(Err(error.to_string()), username);
                 }
                 Err(error) => return Err(Failure::unavailable(chain(&error))),
             }
         }
     };
-    let Row { id, username, scopes, enabled, .. } = row;
-    let user = ImportedUser { id, username, password, scopes, enabled };
-    about_the_row(admin.import_user(user).await)
+    Ok(Prepared::New(line, ImportedUser { id, username, password, scopes, enabled }))
 }
 
+/// Writes what is ready. What went wrong with one row, or with the store, ends the run when the others are written.
+async fn write(
+    admin: &Admin,
+    rows: Vec<Result<Prepared, Failure>>,
+) -> (Vec<Outcome>, Option<Failure>) {
+    let (mut outcomes, mut failure) = (Vec::with_capacity(rows.len()), None);
+    let (mut named, mut users) = (Vec::new(), Vec::new());
+    for row in rows {
+        match row {
+            Ok(Prepared::New(line, user)) => {
+                named.push((line, user.username.clone()));
+                users.push(user);
+            }
+            Ok(Prepared::Done(outcome)) => outcomes.push(outcome),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    match admin.import_users(users).await {
+        Ok(done) => {
+            for ((line, username), done) in named.into_iter().zip(done) {
+                let bad = |reason| Bad { line, username: Some(username), reason };
+                match about_the_row(done) {
+                    Ok(outcome) => outcomes.push(outcome.map_err(bad)),
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+        }
+        Err(error) => failure = failure.or(Some(error.into())),
+    }
+    (outcomes, failure)
+}
+
+/// The inner error is about the row, the outer one ends the run.
 fn about_the_row(done: Result<Imported, AdminError>) -> Result<Result<Imported, String>, Failure> {
     match done {
         Err(error @ (AdminError::Store(_) | AdminError::Contended)) => Err(error.into()),
@@ -147,7 +237,7 @@ fn about_the_row(done: Result<Imported, AdminError>) -> Result<Result<Imported, 
 }
 
 fn print(report: &Report) -> Result<(), Failure> {
-    let Report { read, added, already, bad } = report;
+    let Report { read, added, already, bad, .. } = report;
     let numbers = [*read, *added, *already, bad.len() as u64].map(|number| number.to_string());
     output::table(["READ", "ADDED", "ALREADY", "BAD"], [numbers])?;
     for Bad { line, username, reason } in bad {

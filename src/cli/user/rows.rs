@@ -5,16 +5,13 @@ use std::collections::HashMap;
 use std::io::{BufRead, Read};
 
 use csv::StringRecord;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::super::failure::Failure;
-use super::super::files::Format;
+use super::super::files::{Format, Lines};
 use crate::domain::{PasswordHash, Scope, UserId, check_password, check_username};
 use crate::password::foreign_hash;
-
-/// Longer than any row; a file that is something else must not fill the memory.
-const MAX_LINE: usize = 1 << 20;
 
 const COLUMNS: [&str; 6] = ["id", "username", "password", "hash", "scopes", "enabled"];
 
@@ -54,13 +51,13 @@ pub(super) struct Rows<R> {
 
 enum Source<R> {
     Csv { reader: csv::Reader<R>, header: StringRecord },
-    Lines { reader: R, line: u64 },
+    Lines(Lines<R>),
 }
 
 impl<R: BufRead> Rows<R> {
     pub(super) fn new(reader: R, format: Format) -> Result<Self, Failure> {
         let source = match format {
-            Format::Jsonl => Source::Lines { reader, line: 0 },
+            Format::Jsonl => Source::Lines(Lines::new(reader)),
             Format::Csv => {
                 let mut reader = csv::Reader::from_reader(reader);
                 let header = reader
@@ -111,8 +108,8 @@ impl Fields {
         let id = self.id.map(|id| id.parse()).transpose();
         let password = match (self.password, self.hash) {
             (Some(password), None) => {
-                check_password(secrecy::ExposeSecret::expose_secret(&password), 0)
-                    .map_err(|error| error.to_string())?;
+                // However short; the run says how many were.
+                check_password(password.expose_secret(), 0).map_err(|error| error.to_string())?;
                 Password::Plain(password)
             }
             (None, Some(hash)) => {
@@ -141,7 +138,7 @@ impl<R: BufRead> Source<R> {
     fn next(&mut self) -> Result<Next, Failure> {
         match self {
             Self::Csv { reader, header } => next_record(reader, header),
-            Self::Lines { reader, line } => next_line(reader, line),
+            Self::Lines(lines) => Ok(lines.next()?.map(|(line, bytes)| (line, of_line(&bytes)))),
         }
     }
 }
@@ -191,27 +188,6 @@ fn of_record(header: &StringRecord, record: &StringRecord) -> Result<Fields, Str
         }
     }
     Ok(fields)
-}
-
-/// Lines without anything on them are passed over.
-fn next_line<R: BufRead>(reader: &mut R, line: &mut u64) -> Result<Next, Failure> {
-    loop {
-        let mut bytes = Vec::new();
-        let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
-        let read = reader.by_ref().take(limit).read_until(b'\n', &mut bytes);
-        if read.map_err(|error| Failure::io(format!("cannot read the file: {error}")))? == 0 {
-            return Ok(None);
-        }
-        *line += 1;
-        if bytes.len() >= MAX_LINE {
-            return Err(Failure::refused(format!(
-                "line {line} is longer than any user: is this JSON Lines?"
-            )));
-        }
-        if !bytes.trim_ascii().is_empty() {
-            return Ok(Some((*line, of_line(&bytes))));
-        }
-    }
 }
 
 fn of_line(bytes: &[u8]) -> Result<Fields, String> {

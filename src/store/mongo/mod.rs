@@ -16,6 +16,7 @@ mod session_document;
 mod sessions;
 mod users;
 
+use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,6 +220,15 @@ fn is_duplicate(error: &Error) -> bool {
         ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
         _ => false,
     }
+}
+
+/// Which records of many found their keys taken; `None` when something else went wrong.
+fn refused_as_taken(error: &Error) -> Option<HashSet<usize>> {
+    let ErrorKind::InsertMany(failed) = &*error.kind else { return None };
+    let errors = failed.write_errors.as_deref().unwrap_or_default();
+    let all = failed.write_concern_error.is_none()
+        && errors.iter().all(|error| error.code == DUPLICATE_KEY);
+    all.then(|| errors.iter().map(|error| error.index).collect())
 }
 
 /// Whether this is a member of a replica set that has other members.

@@ -1,13 +1,16 @@
 //! Users in MongoDB.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
-use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use futures_util::TryStreamExt;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 
 use super::documents::{Standing, UserDocument, read as read_as, to_integer, user as read};
 use super::sessions::standing;
-use super::{MongoStore, beginning_with, to_raw};
+use super::{MongoStore, beginning_with, refused_as_taken, to_raw};
 use crate::domain::{PasswordHash, User, UserId};
-use crate::store::{Page, Result, Update, UserStore};
+use crate::store::{Page, Result, StoreError, Update, UserStore};
 
 const WHAT: &str = "user";
 
@@ -27,6 +30,25 @@ impl UserStore for MongoStore {
             return Ok(false);
         }
         Ok(self.unless_taken(self.users.insert_one(&document)).await?.is_some())
+    }
+
+    async fn insert_many(&self, users: &[User]) -> Result<Vec<bool>> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let documents: Vec<_> = users
+            .iter()
+            .map(|user| to_raw(&UserDocument::of(user, None), WHAT))
+            .collect::<Result<_>>()?;
+        // One that is refused does not keep those behind it from being added.
+        let inserting = self.users.insert_many(&documents).ordered(false);
+        let refused = match self.timed(inserting).await? {
+            Ok(_) => HashSet::new(),
+            Err(error) => refused_as_taken(&error).ok_or_else(|| StoreError::unavailable(error))?,
+        };
+        let mut added: Vec<_> = (0..users.len()).map(|index| !refused.contains(&index)).collect();
+        self.insert_over_deleted(users, &mut added).await?;
+        Ok(added)
     }
 
     async fn find(&self, id: UserId) -> Result<Option<User>> {
@@ -99,6 +121,26 @@ impl UserStore for MongoStore {
 }
 
 impl MongoStore {
+    /// Adds those that the ids of users whose deletion was interrupted have kept out, as a single insert does.
+    async fn insert_over_deleted(&self, users: &[User], added: &mut [bool]) -> Result<()> {
+        let left = users.iter().zip(added).filter(|(_, added)| !**added);
+        let left: Vec<_> = left.map(|(user, added)| (key(user.id), user, added)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = left.iter().map(|(id, ..)| *id).collect();
+        let find = self.users.find(doc! { "_id": { "$in": ids }, "deleting": true });
+        let found: Vec<RawDocumentBuf> =
+            self.bounded(async { find.await?.try_collect().await }).await?;
+        let ids = found.iter().map(|raw| raw.get_object_id("_id"));
+        let marked: HashSet<ObjectId> =
+            ids.collect::<Result<_, _>>().map_err(|error| StoreError::damaged(WHAT, error))?;
+        for (_, user, added) in left.into_iter().filter(|(id, ..)| marked.contains(id)) {
+            *added = self.insert(user).await?;
+        }
+        Ok(())
+    }
+
     async fn delete_user(&self, mut before: Document, id: ObjectId) -> Result<bool> {
         // Without a name it is out of the index of names, so that the name can be had again at once.
         let change = doc! {

@@ -101,6 +101,10 @@ impl UserStore for RedisFront {
         self.behind.users.insert(user).await
     }
 
+    async fn insert_many(&self, users: &[User]) -> Result<Vec<bool>> {
+        self.behind.users.insert_many(users).await
+    }
+
     async fn find(&self, id: UserId) -> Result<Option<User>> {
         self.behind.users.find(id).await
     }

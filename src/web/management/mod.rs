@@ -30,6 +30,8 @@ pub struct ManagementPolicy {
     pub path: String,
     /// Who may see it.
     pub operator: Operator,
+    /// The fewest characters that a password may be set to.
+    pub shortest_password: usize,
 }
 
 /// The operator's name and password (RFC 7617), as digests: comparing those takes the same time
@@ -58,6 +60,7 @@ impl Operator {
 pub struct Management {
     path: String,
     operator: Operator,
+    shortest_password: usize,
     /// What an operator can do.
     pub(super) admin: Admin,
     /// Who hashes new passwords.
@@ -75,7 +78,8 @@ impl Management {
     ) -> Self {
         // A path of "/" is the root: everything that is not another endpoint's.
         let path = policy.path.trim_end_matches('/').to_owned();
-        Self { path, operator: policy.operator, admin, passwords, templates }
+        let ManagementPolicy { operator, shortest_password, .. } = policy;
+        Self { path, operator, shortest_password, admin, passwords, templates }
     }
 
     /// Everything below the page's path, behind the gate. It comes after all other routes, since one of

@@ -29,7 +29,7 @@ fn a_backup_put_in_the_place_of_the_store_is_the_store_of_that_moment() {
     assert_eq!(done["bytes"], std::fs::metadata(&file).unwrap().len());
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(others(&cli), ["backup"]);
-    cli.add_user("bob", "later");
+    cli.add_user("bob", "later than alice");
 
     for name in ["sentinel.db", "sentinel.db-wal", "sentinel.db-shm"] {
         let _ = std::fs::remove_file(cli.path(name));

@@ -1,4 +1,4 @@
-//! `sentinel user import`, `user export` and `client export`.
+//! `sentinel user import` and `user export`.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -38,7 +38,7 @@ async fn imported_users_log_in_and_their_hashes_are_upgraded() {
             "username,password,hash,scopes,enabled,id\n\
              alice,,{DJANGO},,,{ID}\n\
              \"bob, the second\",pässword,,read write,yes,\n\
-             carol,secret,,\"\"\"\"\"\",false,\n"
+             carol,a secret,,\"\"\"\"\"\",false,\n"
         ),
     );
     let report = cli.json(&["user", "import", &file]);
@@ -57,7 +57,7 @@ async fn imported_users_log_in_and_their_hashes_are_upgraded() {
     assert_eq!(login("alice", "wrong").await, 400);
     assert_eq!(login("alice", PASSWORD).await, 200);
     assert_eq!(login("bob, the second", "pässword").await, 200);
-    assert_eq!(login("carol", "secret").await, 400);
+    assert_eq!(login("carol", "a secret").await, 400);
     // The server has answered, and the stronger hash is on its way.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !hash_of(&cli, "alice").starts_with("$argon2id$") {
@@ -71,7 +71,7 @@ async fn imported_users_log_in_and_their_hashes_are_upgraded() {
 #[test]
 fn bad_rows_are_told_by_line_and_the_good_ones_are_kept() {
     let cli = Cli::new();
-    cli.add_user("taken", "secret");
+    cli.add_user("taken", PASSWORD);
     let lines = [
         json!({ "username": "alice", "hash": DJANGO }).to_string(),
         "not JSON, but hunter2".to_owned(),
@@ -132,6 +132,24 @@ fn bad_rows_are_told_by_line_and_the_good_ones_are_kept() {
 }
 
 #[test]
+fn short_passwords_in_a_file_are_taken_with_a_word_and_hashes_with_none() {
+    let cli = Cli::new();
+    let import = ["user", "import", "-", "--format", "jsonl", "--json"];
+    let hash = json!({ "username": "alice", "hash": DJANGO }).to_string();
+    cli.pipe(&hash, &import).json();
+    let rows = ["seven77", "eight888"]
+        .map(|password| json!({ "username": password, "password": password }).to_string());
+    let done = cli.pipe([&rows[..], &[hash]].concat().join("\n"), &import);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(
+        done.remarks(),
+        "sentinel: passwords with fewer than 8 characters (password.min_length): 1, taken all the same\n"
+    );
+    // Nobody's password was set this time.
+    cli.pipe(rows.join("\n"), &import).json();
+}
+
+#[test]
 fn rows_of_csv_are_told_by_their_lines_too() {
     let cli = Cli::new();
     let text =
@@ -145,6 +163,29 @@ fn rows_of_csv_are_told_by_their_lines_too() {
         .fails(65, "\"name\" is none of id, username");
     cli.run(&["user", "import", "-"]).fails(64, "--format csv or jsonl");
     cli.run(&["user", "import", &cli.path("no.csv")]).fails(74, "cannot read");
+}
+
+#[test]
+fn a_long_list_is_printed_page_by_page_as_one() {
+    let cli = Cli::new();
+    let line = |number: u32| json!({ "username": format!("u{number:04}"), "hash": DJANGO });
+    let lines: Vec<String> = (0..2500).map(|number| line(number).to_string()).collect();
+    let import = ["user", "import", "-", "--format", "jsonl"];
+    assert_eq!(cli.pipe(lines.join("\n"), &import).code, 0);
+    let listed = cli.json(&["user", "list", "--limit", "10000"]);
+    let names = listed.as_array().unwrap().iter().map(|user| user["username"].as_str().unwrap());
+    assert!(names.eq((0..2500).map(|number| format!("u{number:04}"))));
+    for (limit, last) in [(1000, "u0999"), (1001, "u1000"), (2000, "u1999"), (2499, "u2498")] {
+        let done = cli.run(&["user", "list", "--json", "--limit", &limit.to_string()]);
+        let more = format!("sentinel: there are more, with --after '{last}'\n");
+        assert_eq!((done.code, done.remarks()), (0, more));
+        let listed: Vec<serde_json::Value> = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(listed.len(), limit);
+    }
+    let table = cli.run(&["user", "list", "--limit", "2500"]);
+    assert_eq!(table.ok().lines().count(), 2501);
+    assert_eq!(table.ok().matches("NAME").count(), 1);
+    assert_eq!(cli.json(&["user", "list", "--after", "u2499"]), json!([]));
 }
 
 #[test]
@@ -177,30 +218,4 @@ fn an_export_is_read_back_as_it_was() {
     }
     cli.run(&["user", "export", &cli.path("users")]).fails(64, "--format csv or jsonl");
     cli.run(&["user", "export", &cli.path("no/users.csv")]).fails(74, "cannot write");
-}
-
-#[test]
-fn clients_are_exported_with_the_digests_of_their_secrets() {
-    let cli = Cli::new();
-    let public = cli.add_client(&["--name", "app"]);
-    let made = cli.json(&["client", "add", "--confidential", "--scope", "read"]);
-    let file = cli.path("clients");
-    assert_eq!(cli.json(&["client", "export", &file]), json!({ "clients": 2, "file": file }));
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let text = std::fs::read_to_string(&file).unwrap();
-    let secret = made["client_secret"].as_str().unwrap();
-    assert!(!text.contains(secret));
-    for line in text.lines() {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        if line["client_id"] == *public {
-            assert_eq!((&line["name"], &line["secret_sha256"]), (&json!("app"), &json!(null)));
-        } else {
-            let digest = sentinel::domain::Digest::of(secret.as_bytes());
-            assert_eq!(line["client_id"], made["client_id"]);
-            assert_eq!(line["secret_sha256"], hex::encode(digest.as_bytes()));
-            assert_eq!(line["scopes"], json!(["read"]));
-        }
-    }
-    let shown = cli.run(&["client", "export", "-"]);
-    assert_eq!(shown.ok(), text.trim_end());
 }

@@ -125,7 +125,7 @@ fn each_change_says_what_was_done() {
     assert_eq!(cli.json(&["user", "show", "alice"])["enabled"], json!(false));
     assert_eq!(say("enable"), "enabled user alice");
     assert_eq!(cli.json(&["user", "show", "alice"])["enabled"], json!(true));
-    let passwd = cli.pipe("new one\n", &["user", "passwd", "alice", "--password-stdin"]);
+    let passwd = cli.pipe("another one\n", &["user", "passwd", "alice", "--password-stdin"]);
     assert_eq!(passwd.ok(), "set the password of user alice and ended their sessions");
     assert_eq!(say("delete"), "deleted user alice and ended their sessions");
     assert_eq!(cli.json(&["user", "list"]), json!([]));
@@ -137,7 +137,7 @@ fn each_change_answers_json_on_demand() {
     let id = cli.add_user("alice", PASSWORD);
     assert_eq!(cli.json(&["user", "disable", &id])["enabled"], json!(false));
     assert_eq!(cli.json(&["user", "enable", &id])["enabled"], json!(true));
-    let passwd = cli.pipe("new one\n", &["user", "passwd", &id, "--password-stdin", "--json"]);
+    let passwd = cli.pipe("another one\n", &["user", "passwd", &id, "--password-stdin", "--json"]);
     assert_eq!(passwd.json()["id"], json!(id));
     let deleted = cli.json(&["user", "delete", &id]);
     assert_eq!(deleted, json!({ "id": id, "username": "alice", "deleted": true }));
@@ -196,6 +196,23 @@ fn a_password_that_nobody_could_log_in_with_is_refused() {
         done.fails(65, what);
     }
     assert_eq!(cli.json(&["user", "list"]), json!([]));
+}
+
+#[test]
+fn a_short_password_is_taken_with_a_word() {
+    let cli = Cli::new();
+    let add = ["user", "add", "alice", "--password-stdin", "--json"];
+    let added = cli.pipe("sh\u{f6}rter\n", &add);
+    assert_eq!(added.code, 0, "{added:?}");
+    assert_eq!(
+        added.remarks(),
+        "sentinel: the password has fewer than 8 characters (password.min_length), and is taken all the same\n"
+    );
+    let added: serde_json::Value = serde_json::from_str(&added.stdout).unwrap();
+    assert_eq!(added["username"], "alice");
+    let passwd = ["user", "passwd", "alice", "--password-stdin", "--set", "password.min_length=5"];
+    assert!(cli.pipe("four", &passwd).remarks().contains("fewer than 5 characters"));
+    cli.pipe("\u{f6}five", &passwd).ok();
 }
 
 #[test]

@@ -115,6 +115,21 @@ async fn mistakes_in_a_user_are_told_beside_the_field_and_the_password_is_not_se
 }
 
 #[tokio::test]
+async fn the_shortest_password_is_a_setting() {
+    let app = managed().set("password.min_length", "12").spawn().await;
+    let (form, hint) = (page(&app, "/users/new").await, "At least 12 characters.");
+    assert!(
+        form.contains(hint) && page(&app, &format!("/users/{}", app.user.id)).await.contains(hint)
+    );
+    let answer = post(&app, "/users", &NEW_USER).await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.text.contains("Expected a password of at least 12 characters."));
+    let long = [("password", "long enough!"), ("again", "long enough!")];
+    redirected(&app, "/users", &with(&NEW_USER, &long)).await;
+    assert!(can_log_in(&app, "zoe", "long enough!").await);
+}
+
+#[tokio::test]
 async fn a_password_too_long_for_bcrypt_is_told_beside_the_field() {
     let app = managed().set("password.scheme", "bcrypt").set("password.bcrypt_cost", "4");
     let app = app.spawn().await;

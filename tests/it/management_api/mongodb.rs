@@ -12,7 +12,7 @@ async fn spawn() -> App {
 #[tokio::test]
 async fn users_clients_and_sessions_are_managed() {
     let app = spawn().await;
-    let new = json!({ "username": "bob", "password": "p" });
+    let new = json!({ "username": "bob", "password": "long enough" });
     let bob = app.send_json("POST", "/users", &new).await;
     assert_eq!(bob.status, 201);
     app.send_json("POST", "/users", &new).await.assert_problem(409);
@@ -23,7 +23,7 @@ async fn users_clients_and_sessions_are_managed() {
     let rest = app.read(&format!("/users?after={}", first["next"].as_str().unwrap())).await;
     assert_eq!((&rest["items"][0]["username"], &rest["next"]), (&json!("bob"), &json!(null)));
 
-    let login = app.login_with_password("bob", "p").await;
+    let login = app.login_with_password("bob", "long enough").await;
     let session = app.read("/sessions?user=bob").await["items"][0].clone();
     assert_eq!(session["username"], "bob");
     assert_eq!(app.delete("/sessions?user=bob").await.json(), json!({ "ended": 1 }));
@@ -31,7 +31,7 @@ async fn users_clients_and_sessions_are_managed() {
     assert_eq!(app.read("/sessions").await["items"], json!([]));
 
     app.send_json("PATCH", &path, &json!({ "enabled": false })).await;
-    assert_eq!(app.login_with_password("bob", "p").await.status, 400);
+    assert_eq!(app.login_with_password("bob", "long enough").await.status, 400);
     let secret = send(app.api("POST", &format!("{}/secret", app.confidential()))).await;
     assert_eq!(secret.status, 200);
     assert_eq!(app.delete(&app.confidential()).await.status, 204);

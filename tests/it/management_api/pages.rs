@@ -10,7 +10,7 @@ const NAMES: [&str; 7] = ["\u{e9}", "b c", "a&b=c", "A", "z", "\u{1f511}", "alfa
 
 async fn add_users(app: &App, names: &[&str]) {
     for name in names {
-        let new = json!({ "username": name, "password": "p" });
+        let new = json!({ "username": name, "password": "long enough" });
         assert_eq!(app.send_json("POST", "/users", &new).await.status, 201, "{name}");
     }
 }
@@ -114,7 +114,7 @@ async fn a_cursor_outlives_its_entry() {
 #[tokio::test]
 async fn links_are_absolute_where_the_server_knows_its_own_url() {
     let app = managed().set("server.public_url", "https://auth.example.org/x").spawn().await;
-    let new = json!({ "username": "bob", "password": "p" });
+    let new = json!({ "username": "bob", "password": "long enough" });
     let made = app.send_json("POST", "/users", &new).await;
     let base = format!("https://auth.example.org/x{API}");
     let location = made.header("location").unwrap().to_owned();

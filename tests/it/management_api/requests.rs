@@ -12,7 +12,7 @@ async fn post_raw(app: &App, media_type: &str, body: impl Into<Vec<u8>>) -> Answ
 #[tokio::test]
 async fn a_body_is_read_as_json_only() {
     let app = managed().spawn().await;
-    let body = r#"{"username":"bob","password":"p"}"#;
+    let body = r#"{"username":"bob","password":"long enough"}"#;
     for media_type in [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -56,7 +56,7 @@ async fn what_is_no_json_is_malformed() {
         post_raw(&app, "application/json", body).await.assert_problem(400);
     }
     let deep = "[".repeat(5000);
-    let nested = format!(r#"{{"username":"bob","password":"p","scopes":{deep}"#);
+    let nested = format!(r#"{{"username":"bob","password":"long enough","scopes":{deep}"#);
     assert!(matches!(post_raw(&app, "application/json", nested).await.status, 400 | 422));
 }
 
@@ -71,29 +71,33 @@ async fn a_value_that_cannot_be_taken_is_pointed_at() {
         (json!(["bob", "p", null, true]), ""),
         (json!({}), ""),
         (json!({ "username": "bob" }), ""),
-        (json!({ "username": null, "password": "p" }), "/username"),
-        (json!({ "username": 7, "password": "p" }), "/username"),
-        (json!({ "username": "", "password": "p" }), "/username"),
-        (json!({ "username": " bob", "password": "p" }), "/username"),
-        (json!({ "username": "b\nob", "password": "p" }), "/username"),
-        (json!({ "username": long, "password": "p" }), "/username"),
-        (json!({ "username": "0123456789abcdef01234567", "password": "p" }), "/username"),
+        (json!({ "username": null, "password": "long enough" }), "/username"),
+        (json!({ "username": 7, "password": "long enough" }), "/username"),
+        (json!({ "username": "", "password": "long enough" }), "/username"),
+        (json!({ "username": " bob", "password": "long enough" }), "/username"),
+        (json!({ "username": "b\nob", "password": "long enough" }), "/username"),
+        (json!({ "username": long, "password": "long enough" }), "/username"),
+        (json!({ "username": "0123456789abcdef01234567", "password": "long enough" }), "/username"),
         (json!({ "username": "bob", "password": "" }), "/password"),
         (json!({ "username": "bob", "password": "a\u{0}b" }), "/password"),
+        (json!({ "username": "bob", "password": "sh\u{f6}rter" }), "/password"),
         (json!({ "username": "bob", "password": ["p"] }), "/password"),
-        (json!({ "username": "bob", "password": "p", "scopes": "read" }), "/scopes"),
-        (json!({ "username": "bob", "password": "p", "scopes": ["a", "b c"] }), "/scopes/1"),
-        (json!({ "username": "bob", "password": "p", "scopes": [""] }), "/scopes/0"),
-        (json!({ "username": "bob", "password": "p", "scopes": ["a\"b"] }), "/scopes/0"),
-        (json!({ "username": "bob", "password": "p", "enabled": null }), "/enabled"),
-        (json!({ "username": "bob", "password": "p", "enabled": "no" }), "/enabled"),
-        (json!({ "username": "bob", "password": "p", "~/admin": true }), "/~0~1admin"),
-        (json!({ "username": "bob", "password": "p", "id": "x" }), "/id"),
+        (json!({ "username": "bob", "password": "long enough", "scopes": "read" }), "/scopes"),
+        (
+            json!({ "username": "bob", "password": "long enough", "scopes": ["a", "b c"] }),
+            "/scopes/1",
+        ),
+        (json!({ "username": "bob", "password": "long enough", "scopes": [""] }), "/scopes/0"),
+        (json!({ "username": "bob", "password": "long enough", "scopes": ["a\"b"] }), "/scopes/0"),
+        (json!({ "username": "bob", "password": "long enough", "enabled": null }), "/enabled"),
+        (json!({ "username": "bob", "password": "long enough", "enabled": "no" }), "/enabled"),
+        (json!({ "username": "bob", "password": "long enough", "~/admin": true }), "/~0~1admin"),
+        (json!({ "username": "bob", "password": "long enough", "id": "x" }), "/id"),
     ] {
         let refused = app.send_json("POST", "/users", &body).await;
         assert!(!refused.assert_invalid(pointer).contains("line"), "{body}");
     }
-    let twice = r#"{"username":"bob","username":"eve","password":"p"}"#;
+    let twice = r#"{"username":"bob","username":"eve","password":"long enough"}"#;
     post_raw(&app, "application/json", twice).await.assert_problem(422);
     assert!(app.admin.user("bob").await.is_err());
 }
@@ -104,7 +108,7 @@ async fn a_patch_is_as_strict() {
     for (body, pointer) in [
         (json!({ "username": null }), "/username"),
         (json!({ "enabled": null }), "/enabled"),
-        (json!({ "password": "p" }), "/password"),
+        (json!({ "password": "long enough" }), "/password"),
         (json!({ "id": app.user.id.to_string() }), "/id"),
         (json!([]), ""),
     ] {
@@ -148,7 +152,7 @@ async fn a_full_queue_of_passwords_is_no_fault_of_the_caller() {
     let app =
         slow.set("password.memory_kib", "65536").set("password.iterations", "4").spawn().await;
     let calls = (0..24).map(|n| {
-        let body = json!({ "username": format!("user{n}"), "password": "p" });
+        let body = json!({ "username": format!("user{n}"), "password": "long enough" });
         send(super::json(app.api("POST", "/users"), &body))
     });
     let answers = crate::helpers::all(calls.collect::<Vec<_>>()).await;

@@ -36,23 +36,23 @@ async fn a_user_is_made_and_can_log_in() {
 async fn a_user_is_made_with_limits_and_disabled() {
     let app = managed().spawn().await;
     let new = json!({
-        "username": "J\u{f6}rg M\u{fc}ller", "password": "p", "scopes": ["write", "read"], "enabled": false,
+        "username": "J\u{f6}rg M\u{fc}ller", "password": "long enough", "scopes": ["write", "read"], "enabled": false,
     });
     let made = app.send_json("POST", "/users", &new).await.json();
     assert_eq!(made["scopes"], json!(["read", "write"]));
     assert_eq!(made["enabled"], false);
-    assert_eq!(app.login_with_password("J\u{f6}rg M\u{fc}ller", "p").await.status, 400);
-    let none = json!({ "username": "carol", "password": "p", "scopes": [] });
+    assert_eq!(app.login_with_password("J\u{f6}rg M\u{fc}ller", "long enough").await.status, 400);
+    let none = json!({ "username": "carol", "password": "long enough", "scopes": [] });
     assert_eq!(app.send_json("POST", "/users", &none).await.json()["scopes"], json!([]));
 }
 
 #[tokio::test]
 async fn a_name_that_is_taken_is_a_conflict() {
     let app = managed().spawn().await;
-    let again = json!({ "username": "alice", "password": "p" });
+    let again = json!({ "username": "alice", "password": "long enough" });
     let refused = app.send_json("POST", "/users", &again).await;
     assert!(refused.assert_problem(409).contains("alice"));
-    let bob = json!({ "username": "bob", "password": "p" });
+    let bob = json!({ "username": "bob", "password": "long enough" });
     let bob = app.send_json("POST", "/users", &bob).await.json();
     let path = format!("/users/{}", bob["id"].as_str().unwrap());
     app.send_json("PATCH", &path, &json!({ "username": "alice" })).await.assert_problem(409);
@@ -118,6 +118,30 @@ async fn a_new_password_ends_the_sessions_and_the_old_password() {
 }
 
 #[tokio::test]
+async fn a_password_has_as_many_characters_as_the_setting_says() {
+    let app = managed().set("password.min_length", "12").spawn().await;
+    let described = app.read("/openapi.json").await;
+    assert_eq!(described["components"]["schemas"]["Password"]["minLength"], 12);
+    let path = format!("{}/password", app.alice());
+    // Characters, of which these are two bytes long.
+    let (eleven, twelve) = ("\u{f6}".repeat(11), "\u{f6}".repeat(12));
+    for (path, name) in [("/users", Some("bob")), (path.as_str(), None)] {
+        let body = |password: &str| match name {
+            Some(name) => json!({ "username": name, "password": password }),
+            None => json!({ "password": password }),
+        };
+        let refused = app.send_json("POST", path, &body(&eleven)).await;
+        let detail = refused.assert_invalid("/password");
+        assert_eq!(detail, "expected a password of at least 12 characters");
+        let done = app.send_json("POST", path, &body(&twelve)).await;
+        assert!(matches!(done.status, 201 | 204), "{done:?}");
+    }
+    for name in ["alice", "bob"] {
+        assert_eq!(app.login_with_password(name, &twelve).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_user_who_is_removed_is_gone_with_all_sessions() {
     let app = managed().spawn().await;
     let login = app.login().await;
@@ -127,7 +151,7 @@ async fn a_user_who_is_removed_is_gone_with_all_sessions() {
     app.get(&app.alice()).await.assert_problem(404);
     app.delete(&app.alice()).await.assert_problem(404);
     app.send_json("PATCH", &app.alice(), &json!({ "enabled": true })).await.assert_problem(404);
-    let password = json!({ "password": "p" });
+    let password = json!({ "password": "long enough" });
     app.send_json("POST", &format!("{}/password", app.alice()), &password)
         .await
         .assert_problem(404);

@@ -67,7 +67,7 @@ async fn passwords_and_secrets_go_by_the_version_too() {
     let old = [app.get(&user).await.etag(), app.get(&client).await.etag()];
     let set = async |tag: &str| {
         let request = app.api("POST", &format!("{user}/password")).header("if-match", tag);
-        send(super::json(request, &json!({ "password": "p" }))).await
+        send(super::json(request, &json!({ "password": "long enough" }))).await
     };
     let rotate = async |tag: &str| {
         send(app.api("POST", &format!("{client}/secret")).header("if-match", tag)).await

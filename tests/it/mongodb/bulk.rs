@@ -1,19 +1,24 @@
 //! Many users at once, into MongoDB.
 
 use std::fmt::Write;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use mongodb::bson::{Document, doc};
+use serde_json::{Value, json};
 
 use crate::helpers::{mongod, sentinel};
+
+const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
 
 #[tokio::test]
 async fn thousands_of_users_are_imported_and_exported() {
     let (target, folder) = (mongod::replica_set().await, tempfile::tempdir().unwrap());
-    let hash = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
     let mut text = String::from("username,hash\n");
     for number in 0..3000 {
         // A field of the parameters has commas in it.
-        writeln!(text, "user{number:04},\"{hash}\"").unwrap();
+        writeln!(text, "user{number:04},\"{HASH}\"").unwrap();
     }
     std::fs::write(folder.path().join("users.csv"), &text).unwrap();
     let run = |arguments: &[&str]| {
@@ -34,5 +39,56 @@ async fn thousands_of_users_are_imported_and_exported() {
     let exported = run(&["user", "export", "-", "--format", "jsonl"]);
     assert_eq!(exported.lines().count(), 3000);
     let last: serde_json::Value = serde_json::from_str(exported.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["username"], &last["hash"]), (&json!("user2999"), &json!(hash)));
+    assert_eq!((&last["username"], &last["hash"]), (&json!("user2999"), &json!(HASH)));
+}
+
+#[tokio::test]
+async fn an_import_that_was_killed_is_finished_by_the_next() {
+    let (target, folder) = (mongod::replica_set().await, tempfile::tempdir().unwrap());
+    let import = || {
+        let mut command = sentinel(folder.path());
+        for (key, value) in target.overrides() {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        command.args(["user", "import", "-", "--format", "jsonl", "--json"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let line = |number: u32| {
+        // Every third brings an id along.
+        let id = number.is_multiple_of(3).then(|| format!("{number:024x}"));
+        json!({ "username": format!("user{number:04}"), "hash": HASH, "id": id }).to_string() + "\n"
+    };
+    let lines: Vec<String> = (0..2500).map(line).collect();
+    let users = target.database().await.collection::<Document>("sentinel_users");
+
+    let mut killed = import();
+    let mut input = killed.stdin.take().unwrap();
+    // It waits for more, and has written what it could.
+    input.write_all(lines[..1800].concat().as_bytes()).unwrap();
+    input.flush().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while users.count_documents(doc! {}).await.unwrap() == 0 {
+        assert!(Instant::now() < deadline, "nothing is written");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let before = users.count_documents(doc! {}).await.unwrap();
+    assert!(before < 2500);
+
+    let mut next = import();
+    next.stdin.take().unwrap().write_all(lines.concat().as_bytes()).unwrap();
+    let output = next.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // What was on its way when the first was killed may have been written after it was counted.
+    let already = report["already"].as_u64().unwrap();
+    assert!(already >= before && already <= 1800, "{before}, {report}");
+    assert_eq!(
+        report,
+        json!({ "read": 2500, "added": 2500 - already, "already": already, "bad": [] })
+    );
+    assert_eq!(users.count_documents(doc! {}).await.unwrap(), 2500);
+    assert_eq!(users.count_documents(doc! { "username": "user0003" }).await.unwrap(), 1);
 }

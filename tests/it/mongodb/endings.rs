@@ -145,6 +145,26 @@ async fn a_deletion_that_was_interrupted_hides_the_user_and_is_finished() {
 }
 
 #[tokio::test]
+async fn many_users_at_once_get_the_id_of_an_interrupted_deletion_too() {
+    let left = Left::new().await;
+    let change = doc! {
+        "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
+        "$unset": { "username": "", "password": "" },
+        "$inc": { "generation": 1_i64, "version": 1_i64 },
+    };
+    left.collection("sentinel_users").await.update_one(left.user_key(), change).await.unwrap();
+    let taken = user("taken");
+    assert!(left.stores.users.insert(&taken).await.unwrap());
+    let imported = User { username: "alice-again".to_owned(), ..left.alice.clone() };
+    let many = [user("bob"), taken, imported.clone(), user("carol")];
+    let added = left.stores.users.insert_many(&many).await.unwrap();
+    assert_eq!(added, [true, false, true, true]);
+    assert_eq!(left.stores.users.find(imported.id).await.unwrap(), Some(imported));
+    assert!(!is_alive(&left.stores, &left.session).await);
+    assert_eq!(left.marks("sentinel_users").await, 0);
+}
+
+#[tokio::test]
 async fn the_same_holds_of_clients() {
     let left = Left::new().await;
     let key = doc! { "_id": left.app.id.as_str() };

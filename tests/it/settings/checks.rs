@@ -58,11 +58,14 @@ fn hashing_parameters_stay_within_what_the_schemes_allow() {
         ("password.iterations", "0"),
         ("password.parallelism", "0"),
         ("password.queue", "0"),
+        ("password.min_length", "0"),
+        ("password.min_length", "65"),
         ("password.scheme", "md5"),
         ("throttle.failures_per_user", "0"),
     ] {
         assert!(flag_refused(key, bad).contains(key));
     }
+    assert_eq!(from_flags(&[("password.min_length", "64")]).password.min_length, 64);
     assert_eq!(from_flags(&[("password.scheme", "bcrypt")]).password.scheme, Scheme::Bcrypt);
 }
 

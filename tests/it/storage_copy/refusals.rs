@@ -1,12 +1,13 @@
 //! What is not copied, and into what.
 
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use sentinel::settings::Settings;
 
 use super::Other;
 use crate::helpers::mongod::{self, Target};
-use crate::helpers::{App, AppBuilder, sentinel, spawn_app};
+use crate::helpers::{App, AppBuilder, PASSWORD, Process, sentinel, spawn_app};
 
 fn copy(settings: &Settings, folder: &std::path::Path, to: &str, more: &[&str]) -> Output {
     let mut command = sentinel(folder);
@@ -52,6 +53,37 @@ async fn a_target_that_a_server_was_started_on_is_refused_from_then_on() {
         drop(to.server().spawn().await);
         refused(&copy_of(&app, &to, &[]), 65, "a server was started on it");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ran_on_the_empty_target_says_that_it_is_in_use() {
+    // Without the user and the clients that a server of these tests begins with.
+    let (app, folder) = (spawn_app().await, tempfile::tempdir().unwrap());
+    let to = folder.path().join("sentinel.db").to_str().unwrap().to_owned();
+    let server = Process::serve(folder.path(), &["--set", &format!("store.path={to}")]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        // The first run, and perhaps a few more, may be over before the server says it.
+        let output = copy(&app.settings, app.folder.path(), &to, &[]);
+        if output.status.code() == Some(65) {
+            refused(&output, 65, "in");
+            break;
+        }
+        assert!(output.status.success(), "{output:?}");
+        assert!(Instant::now() < deadline, "the store is in use, and nobody says so");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    refused(&copy(&app.settings, app.folder.path(), &to, &[]), 65, "the target is in use");
+    // It serves what was copied.
+    let form = [
+        ("grant_type", "password"),
+        ("client_id", app.client.id.as_str()),
+        ("username", "alice"),
+        ("password", PASSWORD),
+    ];
+    let url = format!("http://{}/oauth/token", server.address);
+    let login = reqwest::Client::new().post(url).form(&form).send().await.unwrap();
+    assert_eq!(login.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

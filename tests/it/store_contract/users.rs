@@ -73,6 +73,29 @@ pub(super) async fn a_name_belongs_to_one_user(Backend { stores, .. }: &Backend)
     stored_user(stores, "alice").await;
 }
 
+pub(super) async fn many_users_are_added_at_once_but_those_whose_names_or_ids_are_taken(
+    Backend { stores, .. }: &Backend,
+) {
+    assert_eq!(stores.users.insert_many(&[]).await.unwrap(), [] as [bool; 0]);
+    let alice = stored_user(stores, "alice").await;
+    let of_alice = |name: &str| User { id: alice.id, generation: 7, ..user(name) };
+    let twin = user("twin");
+    let mut users: Vec<_> = (0..300).map(|number| user(&format!("user{number}"))).collect();
+    users.splice(100..100, [user("alice"), of_alice("alicia"), of_alice("alice"), twin.clone()]);
+    users.extend([user("twin"), User { id: twin.id, ..user("another") }, user("last")]);
+    let added = stores.users.insert_many(&users).await.unwrap();
+    for (index, (user, added)) in users.iter().zip(&added).enumerate() {
+        let found = stores.users.find_by_name(&user.username).await.unwrap();
+        assert_eq!(found.as_ref() == Some(user), *added, "{index}: {}", user.username);
+    }
+    let refused: Vec<_> = (0..users.len()).filter(|index| !added[*index]).collect();
+    assert_eq!(refused, [100, 101, 102, 304, 305]);
+    assert_eq!(stores.users.find(alice.id).await.unwrap(), Some(alice));
+    // Once more, as after a crash.
+    assert!(!stores.users.insert_many(&users).await.unwrap().contains(&true));
+    assert_eq!(stores.users.count(1000).await.unwrap(), 303);
+}
+
 pub(super) async fn users_are_listed_by_name_page_by_page(Backend { stores, .. }: &Backend) {
     assert_eq!(stores.users.list(&Page::first(10)).await.unwrap(), []);
     let mut names = ["b", "a", "A", "\u{e9}", "z", "a\0", "\u{1f511}", "\u{ffff}", "aa", "B"];

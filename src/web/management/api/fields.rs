@@ -44,7 +44,7 @@ impl TryFrom<String> for Username {
     }
 }
 
-/// A password: not empty, and with no control characters but the tab.
+/// A password: of at least so many characters (`password.min_length`), and with no control characters but the tab.
 #[derive(Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(

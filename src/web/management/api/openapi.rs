@@ -10,6 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, Header, Object, Ref, RefOr, Response, Server};
 use utoipa::{Modify, OpenApi, ToSchema};
 
+use super::fields::Password;
 use super::problem::{PROBLEM_JSON, View as Problem};
 use super::{Answer, Context, clients, sessions, users};
 
@@ -24,6 +25,7 @@ const IF_NONE_MATCH: &str = "If-None-Match";
 pub(super) async fn answer(context: Context) -> Answer {
     let (web, management, _) = context;
     let mut described = Description::openapi();
+    require_length(&mut described, management.shortest_password);
     described.servers = Some(vec![Server::new(super::url(&web, &management, ""))]);
     Ok(super::answer(StatusCode::OK).json(described))
 }
@@ -81,6 +83,15 @@ impl Modify for Common {
                 add_refusals(operation.as_mut(), true);
             }
         }
+    }
+}
+
+/// What a password has to have is a setting.
+fn require_length(described: &mut utoipa::openapi::OpenApi, characters: usize) {
+    let schemas = described.components.as_mut().map(|components| &mut components.schemas);
+    let password = schemas.and_then(|schemas| schemas.get_mut(&*Password::name()));
+    if let Some(RefOr::T(Schema::Object(password))) = password {
+        password.min_length = Some(characters);
     }
 }
 

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::body::{JSON, MERGE_PATCH};
 use crate::admin::AdminError;
+use crate::domain::InvalidPassword;
 use crate::oauth::{self, Unavailable};
 use crate::password::PoolError;
 use crate::store::StoreError;
@@ -216,6 +217,12 @@ impl From<AdminError> for Problem {
             AdminError::Contended => Self::retry(Unavailable::Contended),
             AdminError::Store(error) => Self::retry(error.into()),
         }
+    }
+}
+
+impl From<InvalidPassword> for Problem {
+    fn from(error: InvalidPassword) -> Self {
+        Self::Invalid { pointer: "/password".to_owned(), detail: error.to_string() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -9,10 +10,12 @@ use super::body::Json;
 use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
 use super::fields::{self, Password, ScopeToken, Username, given};
 use super::paging::{self, Cursor, Limit, Listing};
+use super::problem::Problem;
 use super::query::Query;
 use super::{Answer, Context, id};
 use crate::admin::{NewUser, UserChange};
-use crate::domain::User;
+use crate::domain::{User, check_password};
+use crate::web::management::Management;
 
 /// A user.
 #[derive(Serialize, ToSchema)]
@@ -149,6 +152,7 @@ pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
 )]
 pub(super) async fn add(context: Context, Json(add): Json<Add>) -> Answer {
     let (web, management, _) = context;
+    check_length(&management, &add.password)?;
     let new = NewUser {
         username: add.username.0,
         password: management.passwords.hash(add.password.0).await?,
@@ -219,6 +223,7 @@ pub(super) async fn set_password(
     Json(set): Json<SetPassword>,
 ) -> Answer {
     let (_, management, request) = context;
+    check_length(&management, &set.password)?;
     let user_id = id(&request, "user")?;
     // Hashing takes its time; who has not got that far is told without it.
     only.0.check(management.admin.user_by_id(user_id).await?.version)?;
@@ -226,4 +231,9 @@ pub(super) async fn set_password(
     let change = UserChange { password, ..UserChange::default() };
     let user = management.admin.edit_user_if(user_id, &change, &only.0).await?;
     Ok(etag::with(StatusCode::NO_CONTENT, user.version).finish())
+}
+
+/// What a body can be refused for is what comes first, of whomever it is.
+fn check_length(management: &Management, password: &Password) -> Result<(), Problem> {
+    Ok(check_password(password.0.expose_secret(), management.shortest_password)?)
 }

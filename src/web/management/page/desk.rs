@@ -70,6 +70,11 @@ impl Desk {
         &self.management.path
     }
 
+    /// The fewest characters that a password may be set to.
+    pub(super) fn shortest_password(&self) -> usize {
+        self.management.shortest_password
+    }
+
     /// How long things last where a client says nothing.
     pub(super) fn server_lifetimes(&self) -> &Lifetimes {
         self.web.provider.lifetimes()

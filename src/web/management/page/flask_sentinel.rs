@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::fields::Posted;
 use super::{Failure, user_form};
 use crate::admin::{AdminError, NewClient, NewUser};
-use crate::domain::{MIN_PASSWORD_CHARS, check_password};
+use crate::domain::check_password;
 
 /// "Add User" takes `username` and `password`; "Add Client" takes nothing and makes a public client.
 pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
@@ -22,7 +22,7 @@ pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpRespon
 }
 
 async fn add_user(desk: &Desk, username: &str, password: &str) -> Result<HttpResponse, Failure> {
-    if let Err(error) = check_password(password, MIN_PASSWORD_CHARS) {
+    if let Err(error) = check_password(password, desk.shortest_password()) {
         return show_again(desk, user_form::sentence(&error.to_string())).await;
     }
     let password = desk.hash(password).await?;

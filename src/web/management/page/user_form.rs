@@ -6,8 +6,7 @@ use super::fields::Fields;
 use super::form::Form;
 use crate::admin::AdminError;
 use crate::domain::{
-    MAX_USERNAME_BYTES, MIN_PASSWORD_CHARS, PasswordHash, Scope, User, check_password,
-    check_username,
+    MAX_USERNAME_BYTES, PasswordHash, Scope, User, check_password, check_username,
 };
 use crate::password::PoolError;
 
@@ -80,9 +79,9 @@ pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
 }
 
 /// The password of a form, if nothing is wrong with it.
-pub(super) fn password<'a>(fields: &'a Fields, form: &mut Form) -> Option<&'a str> {
+pub(super) fn password<'a>(desk: &Desk, fields: &'a Fields, form: &mut Form) -> Option<&'a str> {
     let password = fields.get("password");
-    if let Err(error) = check_password(password, MIN_PASSWORD_CHARS) {
+    if let Err(error) = check_password(password, desk.shortest_password()) {
         form.refuse("password", sentence(&error.to_string()));
         return None;
     }

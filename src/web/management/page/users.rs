@@ -10,7 +10,7 @@ use super::links::with_query;
 use super::views::{SessionView, UserView};
 use super::{Failure, sessions, user_form};
 use crate::admin::{AdminError, NewUser, UserChange};
-use crate::domain::{MIN_PASSWORD_CHARS, User};
+use crate::domain::User;
 use crate::store::{Page, SessionFilter};
 
 const SECTION: &str = "users";
@@ -66,14 +66,14 @@ pub(super) async fn list(desk: Desk) -> Result<HttpResponse, Failure> {
 }
 
 pub(super) async fn new(desk: Desk) -> Result<HttpResponse, Failure> {
-    let view = NewView { form: user_form::blank(), shortest: MIN_PASSWORD_CHARS };
+    let view = NewView { form: user_form::blank(), shortest: desk.shortest_password() };
     desk.show(SECTION, "management/user_new.html", &view)
 }
 
 pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
     let mut form = user_form::typed(&fields);
     let read = user_form::read(&fields, &mut form);
-    let password = user_form::password(&fields, &mut form);
+    let password = user_form::password(&desk, &fields, &mut form);
     if let (Some((username, scopes)), Some(password)) = (read, password)
         && let Some(password) = user_form::hash(&desk, password, &mut form).await?
     {
@@ -83,7 +83,7 @@ pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpRespon
             Err(error) => user_form::refused(error, &mut form)?,
         }
     }
-    let view = NewView { form, shortest: MIN_PASSWORD_CHARS };
+    let view = NewView { form, shortest: desk.shortest_password() };
     desk.show_again(SECTION, "management/user_new.html", &view)
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn set_password(
 ) -> Result<HttpResponse, Failure> {
     let user = find(&desk, &id).await?;
     let mut form = user_form::of_password();
-    if let Some(password) = user_form::password(&fields, &mut form)
+    if let Some(password) = user_form::password(&desk, &fields, &mut form)
         && let Some(password) = user_form::hash(&desk, password, &mut form).await?
     {
         let change = UserChange { password: Some(password), ..UserChange::default() };
@@ -179,7 +179,7 @@ async fn page(desk: &Desk, user: &User, form: Form, password: Form) -> Result<Us
     let sessions = sessions::views(desk, &found).await?;
     let sessions_url =
         with_query(&format!("{}/sessions", desk.base()), &[("user", &user.id.to_string())]);
-    let (user, shortest) = (view(desk, user), MIN_PASSWORD_CHARS);
+    let (user, shortest) = (view(desk, user), desk.shortest_password());
     Ok(UserPage { user, form, password, shortest, sessions, more, sessions_url })
 }
 

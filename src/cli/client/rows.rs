@@ -1,0 +1,220 @@
+//! Clients in a file of JSON Lines, as `client export` writes them. What is wrong with a line is said without what it
+//! holds, which may be a secret.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::BufRead;
+
+use serde_json::{Map, Value};
+
+use super::super::failure::Failure;
+use super::super::files::Lines;
+use super::Ttl;
+use crate::admin::ImportedClient;
+use crate::domain::{ClientId, ClientKind, Digest, Grant, Scope};
+
+/// A secret of fewer characters, even if it is random, can be guessed from its digest in time.
+const SHORT_SECRET: usize = 16;
+
+/// A client to be taken over.
+pub(super) struct Row {
+    pub(super) line: u64,
+    pub(super) client: ImportedClient,
+    /// Whether its secret is known and short.
+    pub(super) short_secret: bool,
+}
+
+/// A line that cannot be taken over.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct Bad {
+    pub(super) line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_id: Option<String>,
+    pub(super) reason: String,
+}
+
+/// The clients of a file, one after the other.
+pub(super) struct Rows<R> {
+    lines: Lines<R>,
+    /// In which line an id was seen.
+    seen: HashMap<ClientId, u64>,
+}
+
+impl<R: BufRead> Rows<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { lines: Lines::new(reader), seen: HashMap::new() }
+    }
+
+    /// `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Result<Row, Bad>>, Failure> {
+        let Some((line, bytes)) = self.lines.next()? else { return Ok(None) };
+        let fields = Fields::of_line(&bytes);
+        let client_id = fields.as_ref().ok().and_then(|fields| fields.client_id.clone());
+        let row = fields.and_then(|fields| fields.row(line)).and_then(|row| {
+            match self.seen.insert(row.client.id.clone(), line) {
+                Some(first) => Err(format!("the same client_id is in line {first}")),
+                None => Ok(row),
+            }
+        });
+        Ok(Some(row.map_err(|reason| Bad { line, client_id, reason })))
+    }
+}
+
+/// What a line says.
+#[derive(Default)]
+struct Fields {
+    client_id: Option<String>,
+    name: Option<String>,
+    kind: Option<String>,
+    client_secret: Option<String>,
+    secret_sha256: Option<String>,
+    grants: Option<Vec<String>>,
+    scopes: Option<Vec<String>>,
+    default_scopes: Option<Vec<String>>,
+    access_token_ttl: Option<String>,
+    refresh_idle_ttl: Option<String>,
+    session_ttl: Option<String>,
+    introspection: Option<bool>,
+    enabled: Option<bool>,
+}
+
+impl Fields {
+    fn of_line(bytes: &[u8]) -> Result<Self, String> {
+        let object: Map<String, Value> = serde_json::from_slice(bytes)
+            .map_err(|_| "it is no JSON object on a line of its own")?;
+        let mut fields = Self::default();
+        for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {
+            let taken = match &*name {
+                "client_id" => set(&mut fields.client_id, text(value)),
+                "name" => set(&mut fields.name, text(value)),
+                "type" => set(&mut fields.kind, text(value)),
+                "client_secret" => set(&mut fields.client_secret, text(value)),
+                "secret_sha256" => set(&mut fields.secret_sha256, text(value)),
+                "grants" => set(&mut fields.grants, words(value)),
+                "scopes" => set(&mut fields.scopes, words(value)),
+                "default_scopes" => set(&mut fields.default_scopes, words(value)),
+                "access_token_ttl" => set(&mut fields.access_token_ttl, time(value)),
+                "refresh_idle_ttl" => set(&mut fields.refresh_idle_ttl, time(value)),
+                "session_ttl" => set(&mut fields.session_ttl, time(value)),
+                "introspection" => set(&mut fields.introspection, value.as_bool()),
+                "enabled" => set(&mut fields.enabled, value.as_bool()),
+                // The moments of an export are those of another store.
+                "created_at" | "updated_at" => true,
+                other => return Err(format!("it has a member {other:?}, which no client has")),
+            };
+            if !taken {
+                return Err(format!("its {name} is of another type than it has to be"));
+            }
+        }
+        Ok(fields)
+    }
+
+    fn row(self, line: u64) -> Result<Row, String> {
+        let id = self.client_id.as_deref().ok_or("it has no client_id")?;
+        let id = id.parse().map_err(|error| format!("its client_id is none: {error}"))?;
+        let (kind, short_secret) = kind(
+            self.kind.as_deref(),
+            self.client_secret.as_deref(),
+            self.secret_sha256.as_deref(),
+        )?;
+        let scope = |words: Option<Vec<String>>, name: &str| {
+            let scope = words.unwrap_or_default().join(" ").parse::<Scope>();
+            scope.map_err(|_| format!("its {name} are no scopes"))
+        };
+        let ttl = |text: Option<String>, name: &str| {
+            let ttl = text.map(|text| text.parse::<Ttl>()).transpose();
+            ttl.map(|ttl| ttl.and_then(|ttl| ttl.0)).map_err(|error| format!("its {name}: {error}"))
+        };
+        Ok(Row {
+            line,
+            client: ImportedClient {
+                id,
+                name: self.name.unwrap_or_default(),
+                kind,
+                grants: self.grants.as_deref().map(grants).transpose()?,
+                scopes: scope(self.scopes, "scopes")?,
+                default_scopes: scope(self.default_scopes, "default_scopes")?,
+                access_token_ttl: ttl(self.access_token_ttl, "access_token_ttl")?,
+                refresh_idle_ttl: ttl(self.refresh_idle_ttl, "refresh_idle_ttl")?,
+                session_ttl: ttl(self.session_ttl, "session_ttl")?,
+                introspection: self.introspection.unwrap_or(false),
+                enabled: self.enabled.unwrap_or(true),
+            },
+            short_secret,
+        })
+    }
+}
+
+/// Public or confidential, as it is said or as a secret says; and whether the secret is short.
+fn kind(
+    said: Option<&str>,
+    secret: Option<&str>,
+    digest: Option<&str>,
+) -> Result<(ClientKind, bool), String> {
+    let digest = match (secret, digest) {
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            return Err("it has client_secret and secret_sha256; one will do".to_owned());
+        }
+        (Some(secret), None) => Some((of_secret(secret)?, secret.len() < SHORT_SECRET)),
+        (None, Some(digest)) => {
+            let bytes = hex::decode(digest).ok().and_then(|bytes| bytes.try_into().ok());
+            let bytes = bytes.ok_or("its secret_sha256 is not 64 hexadecimal digits")?;
+            Some((Digest::from_bytes(bytes), false))
+        }
+    };
+    match (said, digest) {
+        (None | Some("confidential"), Some((digest, short))) => {
+            Ok((ClientKind::Confidential(digest), short))
+        }
+        (None | Some("public"), None) => Ok((ClientKind::Public, false)),
+        (Some("public"), Some(_)) => Err("it is public, and has a secret".to_owned()),
+        (Some("confidential"), None) => {
+            Err("it is confidential, and has neither client_secret nor secret_sha256".to_owned())
+        }
+        (Some(_), _) => Err("its type is neither public nor confidential".to_owned()),
+    }
+}
+
+/// RFC 6749 Appendix A.2: `client-secret = *VSCHAR`. An empty one proves nothing.
+fn of_secret(secret: &str) -> Result<Digest, String> {
+    let printable = secret.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    if secret.is_empty() || !printable {
+        return Err("its client_secret is empty, or not printable ASCII".to_owned());
+    }
+    Ok(Digest::of(secret.as_bytes()))
+}
+
+fn grants(names: &[String]) -> Result<BTreeSet<Grant>, String> {
+    let grants = names.iter().map(|name| name.parse::<Grant>());
+    grants.collect::<Result<_, _>>().map_err(|error| format!("its grants: {error}"))
+}
+
+/// Whether there was something to be set.
+fn set<T>(to: &mut Option<T>, value: Option<T>) -> bool {
+    *to = value;
+    to.is_some()
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A list of words, or one text with spaces between them.
+fn words(value: Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(text.split(' ').map(str::to_owned).collect()),
+        Value::Array(words) => words.into_iter().map(text).collect(),
+        _ => None,
+    }
+}
+
+/// Seconds, or what the options of `client add` take.
+fn time(value: Value) -> Option<String> {
+    match value {
+        Value::Number(seconds) => Some(seconds.to_string()),
+        other => text(other),
+    }
+}
