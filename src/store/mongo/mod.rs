@@ -18,6 +18,7 @@ mod users;
 
 use std::future::IntoFuture;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,6 +35,10 @@ use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
 use options::Options;
 
+/// Calls that MongoDB has not answered yet, beyond which no new ones are begun. The driver lets any number
+/// wait for its connections; when MongoDB hangs, all of them wait until they are given up.
+const UNDER_WAY: usize = 4096;
+
 /// The store over MongoDB. Clones share everything.
 #[derive(Clone)]
 pub struct MongoStore {
@@ -43,6 +48,7 @@ pub struct MongoStore {
     sessions: Collection<RawDocumentBuf>,
     lists: SelectionCriteria,
     call: Duration,
+    under_way: Arc<AtomicUsize>,
     remembered: Arc<Remembered>,
     client_losses: Collection<RawDocumentBuf>,
     imported: Collection<RawDocumentBuf>,
@@ -94,6 +100,7 @@ impl MongoStore {
             database,
             lists: options.lists,
             call: options.call,
+            under_way: Arc::default(),
             remembered: Arc::default(),
             notes_losses: false,
         };
@@ -124,6 +131,13 @@ impl MongoStore {
         }
     }
 
+    /// Whether a call to Sentinel may begin with a look-up: not if MongoDB has not answered so many others.
+    /// What has begun is let go on, so that nothing is left half done.
+    fn has_room(&self) -> Result<()> {
+        let busy = self.under_way.load(Ordering::Relaxed) >= UNDER_WAY;
+        if busy { Err(StoreError::Busy) } else { Ok(()) }
+    }
+
     /// What the driver answers, unless it takes too long.
     async fn bounded<T>(&self, call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T> {
         self.timed(call).await?.map_err(StoreError::unavailable)
@@ -145,6 +159,7 @@ impl MongoStore {
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>> {
+        let _under_way = UnderWay::one_more(&self.under_way);
         let answer = tokio::time::timeout(self.call, call).await;
         answer.map_err(|_| StoreError::unavailable("MongoDB did not answer in time"))
     }
@@ -187,6 +202,22 @@ impl MongoStore {
         }
         let count = records.count_documents(filter).limit(limit.into());
         self.bounded(count.selection_criteria(self.lists.clone())).await
+    }
+}
+
+/// A call that MongoDB has not answered yet, or that nobody waits for any more.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn one_more(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

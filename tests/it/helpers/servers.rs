@@ -28,8 +28,8 @@ pub struct Servers {
 pub struct Peer {
     pub http: reqwest::Client,
     pub url: String,
-    client: String,
-    backend: (String, String),
+    pub client: String,
+    pub backend: (String, String),
 }
 
 impl Servers {
