@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::target::Target;
-use super::watch::{at, watch};
-use super::wire::{Wire, basic, get, post};
+use super::target::{Target, refresh, tokens};
+use super::watch::{Seen, at, watch};
+use super::wire::{Reply, basic, get, post};
 use crate::helpers::all;
 
 const LASTS: Duration = Duration::from_secs(3);
@@ -18,19 +18,24 @@ struct Flooded {
     refused: Vec<Duration>,
 }
 
-/// Sends `request` from many connections; who is hung up on comes again.
-async fn flood(target: &Target, request: Vec<u8>) -> Flooded {
-    let address = target.address().to_owned();
+/// Sends requests from many connections, each from what was answered to the one before; who is hung up
+/// on comes again.
+async fn flood(
+    target: &Target,
+    next: impl Fn(Option<&Reply>) -> Vec<u8> + Clone + Send + Sync + 'static,
+) -> Flooded {
+    let door = target.door();
     let callers = (0..CALLERS).map(move |_| {
-        let (address, request) = (address.clone(), request.clone());
+        let (door, next) = (door.clone(), next.clone());
         async move {
             let mut seen = Flooded::default();
             let until = Instant::now() + LASTS;
-            let mut wire = Wire::to(&address).await;
+            let mut wire = door.enter().await;
+            let mut request = next(None);
             while Instant::now() < until {
                 let started = Instant::now();
                 let Ok(reply) = wire.try_ask(&request).await else {
-                    wire = Wire::to(&address).await;
+                    wire = door.enter().await;
                     continue;
                 };
                 *seen.answers.entry(reply.status).or_default() += 1;
@@ -38,6 +43,7 @@ async fn flood(target: &Target, request: Vec<u8>) -> Flooded {
                     assert!(reply.retry_after.is_some_and(|seconds| seconds > 0), "{reply:?}");
                     seen.refused.push(started.elapsed());
                 }
+                request = next(Some(&reply));
             }
             seen
         }
@@ -52,11 +58,20 @@ async fn flood(target: &Target, request: Vec<u8>) -> Flooded {
     sum
 }
 
+/// The same request again and again.
+fn same(request: Vec<u8>) -> impl Fn(Option<&Reply>) -> Vec<u8> + Clone + Send + Sync + 'static {
+    move |_| request.clone()
+}
+
 /// Floods a server, and asks it as one should meanwhile, and before.
 async fn during(what: &str, target: &Target, request: Vec<u8>, expected: &[u16]) -> Flooded {
     let (calm, ()) = watch(target, tokio::time::sleep(LASTS)).await;
     calm.print("nothing else", &BTreeMap::new());
-    let (seen, mut flooded) = watch(target, flood(target, request)).await;
+    let (seen, flooded) = watch(target, flood(target, same(request))).await;
+    report(what, seen, flooded, expected)
+}
+
+fn report(what: &str, seen: Seen, mut flooded: Flooded, expected: &[u16]) -> Flooded {
     seen.print(what, &flooded.answers);
     if !flooded.refused.is_empty() {
         let (usual, last) = (at(&mut flooded.refused, 50), at(&mut flooded.refused, 99));
@@ -70,7 +85,9 @@ async fn during(what: &str, target: &Target, request: Vec<u8>, expected: &[u16])
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logins_beyond_the_queue_are_told_so_at_once() {
     let real = [("password.memory_kib", "19456"), ("password.iterations", "2")];
-    let target = Target::start(&[&real[..], &[("password.queue", "16")]].concat()).await;
+    // From one address there are never so many: the throttle lets 20 be looked at together.
+    let from_many = [("password.queue", "16"), ("throttle.enabled", "false")];
+    let target = Target::start(&[real, from_many].concat()).await;
     let login = target.right_login();
     let flooded = during("logins", &target, login, &[200, 503]).await;
     assert!(flooded.answers.contains_key(&200), "no login got through");
@@ -106,18 +123,48 @@ async fn wrong_operators_are_throttled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refreshes_of_one_token_are_all_answered() {
+async fn refreshes_are_all_answered() {
     let target = Target::start(&[]).await;
-    let token = target.peer().login().await.refresh_token();
-    let request = target.refresh(&token);
-    during("refreshes", &target, request, &[200]).await;
+    let (login, client) = (target.right_login(), target.peer().client.clone());
+    // A login, and then one refresh after the other.
+    let next = move |before: Option<&Reply>| match before {
+        None => login.clone(),
+        Some(reply) => refresh(&client, &tokens(&reply.body).1),
+    };
+    let (seen, flooded) = watch(&target, flood(&target, next)).await;
+    report("refreshes, each with the token of the one before", seen, flooded, &[200]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn made_up_refresh_tokens_are_all_answered() {
     let target = Target::start(&[]).await;
-    let request = target.refresh("made up");
+    let request = refresh(&target.peer().client, "made up");
     during("refreshes with a made-up token", &target, request, &[400, 429]).await;
+}
+
+/// Who is connected does not wait behind those who want to be: one handshake is computed at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handshakes_do_not_hold_up_those_who_are_connected() {
+    let target = Target::start(&[("tls.mode", "self-signed")]).await;
+    let (calm, ()) = watch(&target, tokio::time::sleep(LASTS)).await;
+    calm.print("nothing else, with TLS", &BTreeMap::new());
+    let door = target.door();
+    let callers = (0..CALLERS).map(|_| {
+        let door = door.clone();
+        async move {
+            let until = Instant::now() + LASTS;
+            let mut shaken = 0;
+            while Instant::now() < until {
+                drop(door.enter().await);
+                shaken += 1;
+            }
+            shaken
+        }
+    });
+    let (seen, shaken) = watch(&target, all(callers)).await;
+    let shaken: usize = shaken.iter().sum();
+    seen.print(&format!("{shaken} TLS handshakes"), &BTreeMap::new());
+    assert!(shaken >= CALLERS, "only {shaken} handshakes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,29 +188,33 @@ async fn large_bodies_are_refused() {
 /// printed; that something is left is the point.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn introspections_do_not_starve_logins() {
-    let real = [("password.memory_kib", "19456"), ("password.iterations", "2")];
-    let target = Target::start(&real).await;
-    let login = target.right_login();
-    let log_in = |calls: usize| {
-        let (address, login) = (target.address().to_owned(), login.clone());
-        async move {
-            let mut wire = Wire::to(&address).await;
-            let mut took = Vec::new();
-            for _ in 0..calls {
-                let started = Instant::now();
-                assert_eq!(wire.ask(&login).await.status, 200);
-                took.push(started.elapsed());
+    for workers in ["1", "2"] {
+        let real = [("password.memory_kib", "19456"), ("password.iterations", "2")];
+        let target = Target::start(&[&real[..], &[("server.workers", workers)]].concat()).await;
+        let log_in = |until: Instant| {
+            let (door, login) = (target.door(), target.right_login());
+            async move {
+                let mut wire = door.enter().await;
+                let mut took = Vec::new();
+                while Instant::now() < until || took.is_empty() {
+                    let started = Instant::now();
+                    assert_eq!(wire.ask(&login).await.status, 200);
+                    took.push(started.elapsed());
+                }
+                took
             }
-            took
-        }
-    };
-    let mut calm = log_in(10).await;
-    let (flooded, mut busy) = tokio::join!(flood(&target, target.introspection()), log_in(10));
-    println!(
-        "{} introspections; a login takes {:.0} ms beside them, at most {:.0} ms, and {:.0} ms without",
-        flooded.answers[&200],
-        at(&mut busy, 50),
-        at(&mut busy, 100),
-        at(&mut calm, 50),
-    );
+        };
+        let mut calm = log_in(Instant::now() + LASTS).await;
+        let introspection = same(target.introspection());
+        let flooding = flood(&target, introspection);
+        let (flooded, mut busy) = tokio::join!(flooding, log_in(Instant::now() + LASTS));
+        println!(
+            "{workers} I/O threads: {} introspections; a login takes {:.0} ms beside them, at most \
+             {:.0} ms, and {:.0} ms without",
+            flooded.answers[&200],
+            at(&mut busy, 50),
+            at(&mut busy, 100),
+            at(&mut calm, 50),
+        );
+    }
 }

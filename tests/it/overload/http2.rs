@@ -1,17 +1,13 @@
 //! HTTP/2 frames (RFC 9113 §4) as no client of good will sends them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::ring;
-use sentinel::web::tls::AnyCertificate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::wire::{PATIENCE, Wire, get};
+use super::wire::{PATIENCE, Wire, get, secured};
 use crate::helpers::Process;
 
 const DATA: u8 = 0;
@@ -49,22 +45,6 @@ struct Frame {
     kind: u8,
     stream: u32,
     payload: Vec<u8>,
-}
-
-/// A connection to a server with TLS, as plain as TLS lets it be.
-async fn secured(address: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
-    let provider = Arc::new(ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = "localhost".try_into().unwrap();
-    let shaking = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    tokio::time::timeout(PATIENCE, shaking).await.expect("a handshake").unwrap()
 }
 
 impl Client {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::target::Target;
-use super::wire::{Wire, get};
+use super::target::{Door, Target};
+use super::wire::get;
 
 /// Between two questions of one caller.
 const PACE: Duration = Duration::from_millis(4);
@@ -25,13 +25,13 @@ pub async fn watch<T>(target: &Target, load: impl Future<Output = T>) -> (Seen, 
     let over = Arc::new(AtomicBool::new(false));
     let before = target.process().memory();
     let introspection = target.introspection();
-    let asking = repeat(&over, target.address(), vec![introspection], false, |body| {
+    let asking = repeat(&over, target.door(), vec![introspection], false, |body| {
         assert!(body.contains("\"active\":true"), "{body}");
     });
     let probes = || vec![get("/healthz", ""), get("/readyz", "")];
     let ready = |body: &str| assert!(body.contains("ok"), "{body}");
-    let kept = repeat(&over, target.address(), probes(), false, ready);
-    let fresh = repeat(&over, target.address(), probes(), true, ready);
+    let kept = repeat(&over, target.door(), probes(), false, ready);
+    let fresh = repeat(&over, target.door(), probes(), true, ready);
     let done = load.await;
     over.store(true, Ordering::SeqCst);
     let introspection = asking.await.unwrap();
@@ -44,20 +44,20 @@ pub async fn watch<T>(target: &Target, load: impl Future<Output = T>) -> (Seen, 
 /// Asks until it is over, but at least some times; how long each answer took.
 fn repeat(
     over: &Arc<AtomicBool>,
-    address: &str,
+    door: Door,
     requests: Vec<Vec<u8>>,
     anew: bool,
     check: fn(&str),
 ) -> tokio::task::JoinHandle<Vec<Duration>> {
-    let (over, address) = (Arc::clone(over), address.to_owned());
+    let over = Arc::clone(over);
     tokio::spawn(async move {
         let mut took = Vec::new();
-        let mut wire = Wire::to(&address).await;
+        let mut wire = door.enter().await;
         while !over.load(Ordering::SeqCst) || took.len() < 20 {
             tokio::time::sleep(PACE).await;
             let started = Instant::now();
             if anew {
-                wire = Wire::to(&address).await;
+                wire = door.enter().await;
             }
             let reply = wire.ask(&requests[took.len() % requests.len()]).await;
             took.push(started.elapsed());
