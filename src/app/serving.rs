@@ -32,6 +32,9 @@ use tls::{Handshakes, Stream};
 /// How long an idle connection is kept: longer than nginx keeps its own (60 s), so that it is the
 /// proxy that closes, and no request meets a closing connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long an answer may take when its request is there. It never takes that long: stores and
+/// passwords are given up, or begun with, within seconds. nginx waits for as long.
+const ANSWER: Duration = Duration::from_secs(60);
 /// How long a client may take to close a connection that is over.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -138,7 +141,7 @@ impl<S, H> Connections<S, H> {
         H: Service<(Stream<T>, Option<SocketAddr>)>,
     {
         let peer = io.peer();
-        let io = Guarded::new(io);
+        let io = Guarded::new(io, self.request_timeout + ANSWER);
         let Some(tls) = &self.tls else {
             let _ = self.http1.call((Stream::Plain(io), peer)).await;
             return;

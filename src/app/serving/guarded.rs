@@ -15,10 +15,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long nothing may be written while something is owed; it may be up to twice as long. No answer
-/// takes that long: bodies have `server.request_timeout`, stores and passwords some seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// A connection that is given up in time.
 pub(super) struct Guarded<T> {
     io: T,
@@ -39,11 +35,9 @@ pub(super) struct Guarded<T> {
 }
 
 impl<T> Guarded<T> {
-    pub(super) const fn new(io: T) -> Self {
-        Self::with_patience(io, PATIENCE)
-    }
-
-    const fn with_patience(io: T, patience: Duration) -> Self {
+    /// `patience` is for how long nothing may be written while something is owed, and no answer may take
+    /// as long; it may become up to twice as long.
+    pub(super) const fn new(io: T, patience: Duration) -> Self {
         Self {
             io,
             owing: false,
@@ -156,9 +150,11 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     fn pair() -> (Guarded<DuplexStream>, DuplexStream) {
         let (here, there) = duplex(4);
-        (Guarded::new(here), there)
+        (Guarded::new(here, PATIENCE), there)
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,6 +28,7 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::SelectionCriteria;
 use mongodb::{Client, ClientSession, Collection, Database};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::prefix;
 use super::remembered::Remembered;
@@ -35,8 +36,8 @@ use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
 use options::Options;
 
-/// Calls that MongoDB has not answered yet, beyond which no new ones are begun. The driver lets any number
-/// wait for its connections; when MongoDB hangs, all of them wait until they are given up.
+/// Calls that MongoDB has not answered yet, beyond which no new ones are begun. When it hangs, all of them
+/// wait until they are given up.
 const UNDER_WAY: usize = 4096;
 
 /// The store over MongoDB. Clones share everything.
@@ -49,6 +50,7 @@ pub struct MongoStore {
     lists: SelectionCriteria,
     call: Duration,
     under_way: Arc<AtomicUsize>,
+    turns: Arc<Semaphore>,
     remembered: Arc<Remembered>,
     client_losses: Collection<RawDocumentBuf>,
     imported: Collection<RawDocumentBuf>,
@@ -101,6 +103,10 @@ impl MongoStore {
             lists: options.lists,
             call: options.call,
             under_way: Arc::default(),
+            turns: Arc::new(Semaphore::new(match options.connections {
+                0 => Semaphore::MAX_PERMITS,
+                some => some as usize,
+            })),
             remembered: Arc::default(),
             notes_losses: false,
         };
@@ -155,13 +161,21 @@ impl MongoStore {
     }
 
     /// The driver has no end to how long it waits for an answer on a connection that is open.
+    ///
+    /// Whoever has to wait for a connection waits here and not in the driver. There, the place of a call that
+    /// was given up stays taken until something happens in the pool, and then one goes at a time: after
+    /// MongoDB had hung for some seconds with hundreds of calls waiting, all later ones stood behind those
+    /// and were given up in their turn, though it answered again.
     async fn timed<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>> {
         let _under_way = UnderWay::one_more(&self.under_way);
-        let answer = tokio::time::timeout(self.call, call).await;
-        answer.map_err(|_| StoreError::unavailable("MongoDB did not answer in time"))
+        let answer = tokio::time::timeout(self.call, async {
+            let _turn = self.turns.acquire().await;
+            call.await
+        });
+        answer.await.map_err(|_| StoreError::unavailable("MongoDB did not answer in time"))
     }
 
     /// A session of the driver in which reads see what was written in it.

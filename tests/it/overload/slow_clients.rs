@@ -9,6 +9,10 @@ use super::target::Target;
 use super::wire::{PATIENCE, Wire, get};
 use crate::helpers::{Process, all};
 
+/// A form that is announced and does not come.
+const BODILESS: &str = "POST /oauth/token HTTP/1.1\r\nhost: sentinel\r\ncontent-length: 9\r\n\
+                        content-type: application/x-www-form-urlencoded\r\n\r\n";
+
 fn impatient(folder: &std::path::Path, more: &[&str]) -> Process {
     Process::serve(folder, &[&["--set", "server.request_timeout=1s"], more].concat())
 }
@@ -31,6 +35,21 @@ async fn a_head_that_drips_is_answered_408() {
     let answer = Wire::over(tokio::io::join(reading, tokio::io::sink())).rest(PATIENCE).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     dripping.abort();
+}
+
+/// Otherwise anybody could fill the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_http_leaves_no_line_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = impatient(folder.path(), &[]);
+    for nonsense in ["nonsense\r\n\r\n".to_owned(), "x: y\r\n".repeat(20_000)] {
+        let mut wire = Wire::to(&process.address).await;
+        let _ = wire.stream.write_all(format!("GET / HTTP/1.1\r\n{nonsense}").as_bytes()).await;
+        wire.rest(PATIENCE).await;
+    }
+    assert_eq!(process.terminate(), Some(0));
+    let lines = process.lines_until("\"message\":\"stopped\"");
+    assert!(!lines.iter().any(|line| line.contains("ERROR")), "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +75,7 @@ async fn who_says_nothing_more_is_hung_up_on() {
     let folder = tempfile::tempdir().unwrap();
     let process = impatient(folder.path(), &[]);
     let healthy = get("/healthz", "");
-    let stops = [&b""[..], b"GET /hea", b"POST /oauth/token HTTP/1.1\r\ncontent-length: 9\r\n"];
+    let stops = [&b""[..], b"GET /hea", BODILESS.as_bytes()];
     all(stops.map(|beginning| {
         let (address, healthy) = (process.address.clone(), healthy.clone());
         async move {
@@ -65,6 +84,7 @@ async fn who_says_nothing_more_is_hung_up_on() {
             wire.stream.write_all(beginning).await.unwrap();
             let started = Instant::now();
             wire.rest(Duration::from_secs(170)).await;
+            let beginning = String::from_utf8_lossy(beginning);
             println!("{beginning:?}: closed after {:.0?}", started.elapsed());
         }
     }))
