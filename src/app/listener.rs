@@ -43,7 +43,8 @@ pub(super) fn listen(
         }
     };
     let workers = match settings.server.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        // actix has no more.
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(512),
         some => some,
     };
     let connections = limits::connections(settings.server.max_connections);

@@ -45,7 +45,7 @@ impl Server {
                 false,
                 parse::network,
             ),
-            workers: reader.integer("server.workers", 0..=1024),
+            workers: reader.integer("server.workers", 0..=512),
             max_body: reader.size("server.max_body"),
             request_timeout: reader.duration("server.request_timeout", Duration::from_millis(1)),
             max_connections: reader.integer("server.max_connections", 1..=1_000_000),

@@ -171,6 +171,7 @@ impl MongoStore {
         call: impl IntoFuture<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>> {
         let _under_way = UnderWay::one_more(&self.under_way);
+        let call = call.into_future();
         let answer = tokio::time::timeout(self.call, async {
             let _turn = self.turns.acquire().await;
             call.await
