@@ -14,11 +14,11 @@ mod losses;
 mod options;
 mod session_document;
 mod sessions;
+mod turns;
 mod users;
 
 use std::future::IntoFuture;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,17 +28,13 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::SelectionCriteria;
 use mongodb::{Client, ClientSession, Collection, Database};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use super::prefix;
 use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
 use options::Options;
-
-/// Calls that MongoDB has not answered yet, beyond which no new ones are begun. When it hangs, all of them
-/// wait until they are given up.
-const UNDER_WAY: usize = 4096;
+use turns::Turns;
 
 /// The store over MongoDB. Clones share everything.
 #[derive(Clone)]
@@ -49,8 +45,7 @@ pub struct MongoStore {
     sessions: Collection<RawDocumentBuf>,
     lists: SelectionCriteria,
     call: Duration,
-    under_way: Arc<AtomicUsize>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     remembered: Arc<Remembered>,
     client_losses: Collection<RawDocumentBuf>,
     imported: Collection<RawDocumentBuf>,
@@ -102,11 +97,7 @@ impl MongoStore {
             database,
             lists: options.lists,
             call: options.call,
-            under_way: Arc::default(),
-            turns: Arc::new(Semaphore::new(match options.connections {
-                0 => Semaphore::MAX_PERMITS,
-                some => some as usize,
-            })),
+            turns: Arc::new(Turns::new(options.connections)),
             remembered: Arc::default(),
             notes_losses: false,
         };
@@ -140,8 +131,7 @@ impl MongoStore {
     /// Whether a call to Sentinel may begin with a look-up: not if MongoDB has not answered so many others.
     /// What has begun is let go on, so that nothing is left half done.
     fn has_room(&self) -> Result<()> {
-        let busy = self.under_way.load(Ordering::Relaxed) >= UNDER_WAY;
-        if busy { Err(StoreError::Busy) } else { Ok(()) }
+        if self.turns.have_room() { Ok(()) } else { Err(StoreError::Busy) }
     }
 
     /// What the driver answers, unless it takes too long.
@@ -161,22 +151,12 @@ impl MongoStore {
     }
 
     /// The driver has no end to how long it waits for an answer on a connection that is open.
-    ///
-    /// Whoever has to wait for a connection waits here and not in the driver. There, the place of a call that
-    /// was given up stays taken until something happens in the pool, and then one goes at a time: after
-    /// MongoDB had hung for some seconds with hundreds of calls waiting, all later ones stood behind those
-    /// and were given up in their turn, though it answered again.
     async fn timed<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>> {
-        let _under_way = UnderWay::one_more(&self.under_way);
-        let call = call.into_future();
-        let answer = tokio::time::timeout(self.call, async {
-            let _turn = self.turns.acquire().await;
-            call.await
-        });
-        answer.await.map_err(|_| StoreError::unavailable("MongoDB did not answer in time"))
+        let answer = self.turns.take(self.call, call.into_future()).await;
+        answer.ok_or_else(|| StoreError::unavailable("MongoDB did not answer in time"))
     }
 
     /// A session of the driver in which reads see what was written in it.
@@ -217,22 +197,6 @@ impl MongoStore {
         }
         let count = records.count_documents(filter).limit(limit.into());
         self.bounded(count.selection_criteria(self.lists.clone())).await
-    }
-}
-
-/// A call that MongoDB has not answered yet, or that nobody waits for any more.
-struct UnderWay<'a>(&'a AtomicUsize);
-
-impl<'a> UnderWay<'a> {
-    fn one_more(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
