@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 /// Calls that MongoDB has not answered yet, beyond which no new ones should begin. When it hangs, all of them wait
@@ -55,20 +55,41 @@ impl Turns {
         let started = Instant::now();
         // With no time left it would be given up as soon as it has begun.
         let in_time = started + limit - limit / 8;
-        let turn = timeout_at(in_time, self.turns.acquire()).await.ok()?.ok()?;
-        let answer = timeout_at(started + limit, call).await;
-        if answer.is_ok() {
-            self.turns.add_permits(self.resting.swap(0, Ordering::Relaxed));
-        } else if self.rests() {
-            turn.forget();
-        }
-        answer.ok()
+        let permit = timeout_at(in_time, self.turns.acquire()).await.ok()?.ok()?;
+        let turn = Turn { of: self, permit: Some(permit) };
+        let answer = timeout_at(started + limit, call).await.ok()?;
+        turn.answered();
+        Some(answer)
     }
 
     /// Whether a turn that came to nothing is to rest: all but one do.
     fn rests(&self) -> bool {
         let more = |resting| (resting + 1 < self.all).then_some(resting + 1);
         self.resting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+}
+
+/// The turn of a call. It rests if the call is given up, or nobody waits for it any more.
+struct Turn<'a> {
+    of: &'a Turns,
+    permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Turn<'_> {
+    /// MongoDB is there: no turn rests any longer.
+    fn answered(mut self) {
+        drop(self.permit.take());
+        self.of.turns.add_permits(self.of.resting.swap(0, Ordering::Relaxed));
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take()
+            && self.of.rests()
+        {
+            permit.forget();
+        }
     }
 }
 
