@@ -3,11 +3,13 @@
 //! Everything that can be wrong is found before the first request is taken: stores are open,
 //! certificates are loaded and sockets are bound when [`Application::build`] returns.
 
+mod limits;
 mod listener;
 mod metrics;
 mod policy;
 mod purge;
 mod reload;
+mod serving;
 mod sockets;
 mod supervisor;
 mod traces;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
 
+pub use limits::raise_open_files;
 pub use listener::data_folder;
 pub use policy::{lifetimes, password_policy};
 

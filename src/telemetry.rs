@@ -18,12 +18,19 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::observe::request::with_current;
 use crate::settings::{Log, LogFormat};
 
+/// It says of each request that is not HTTP that there was an error. Anybody could fill the log so, and
+/// nobody has to look: it has been answered 400 or 431. Whoever names it in `log.level` sees it.
+const HTTP1: &str = "actix_http::h1::dispatcher";
+
 /// Starts logging for the process.
 ///
 /// # Errors
 /// When the level cannot be understood, or logging was started before.
 pub fn start(log: &Log) -> anyhow::Result<()> {
-    let filter: EnvFilter = log.level.parse()?;
+    let mut filter: EnvFilter = log.level.parse()?;
+    if !log.level.contains(HTTP1) {
+        filter = filter.add_directive(format!("{HTTP1}=off").parse()?);
+    }
     let terminal = std::io::stderr().is_terminal();
     let pretty = match log.format {
         LogFormat::Auto => terminal,

@@ -7,24 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
+use actix_server::ServerBuilder;
+use actix_web::App;
 use actix_web::dev::Server;
 use actix_web::http::header;
 use actix_web::middleware::Condition;
-use actix_web::{App, HttpServer};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::serving::Serving;
 use super::sockets::{self, Socket};
-use super::{StartError, supervisor};
+use super::{StartError, limits, supervisor};
 use crate::settings::{Settings, TlsMode};
-use crate::web::Web;
 use crate::web::certificate::{Certificate, Source};
-use crate::web::client_address::UnixPeer;
+use crate::web::{Transport, Web};
 
 /// How long calls in flight may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
-/// How long an idle connection is kept: longer than nginx keeps its own (60 s), so that it is the
-/// proxy that closes, and no request meets a closing connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Binds all sockets and makes the server that will serve them.
 pub(super) fn listen(
@@ -33,40 +31,48 @@ pub(super) fn listen(
     certificate: Option<&Arc<Certificate>>,
 ) -> Result<(Server, Vec<SocketAddr>), StartError> {
     let origins = settings.cors.allowed_origins.clone();
-    let mut server = HttpServer::new(move || {
-        let observer = web.observer();
-        App::new()
-            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
-            // Around all else: what the others answer is seen too.
-            .wrap_fn(move |request, service| observer.call(request, service))
-            .configure(|config| web.configure(config))
-    })
-    .on_connect(|connection, extensions| {
-        if connection.is::<tokio::net::UnixStream>() {
-            extensions.insert(UnixPeer);
+    let app = move |transport: Transport| {
+        let (web, origins) = (web.clone(), origins.clone());
+        move || {
+            let observer = web.observer();
+            App::new()
+                .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+                // Around all else: what the others answer is seen too.
+                .wrap_fn(move |request, service| observer.call(request, service))
+                .configure(|config| web.configure(config, transport))
         }
-    })
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(settings.server.request_timeout)
-    .shutdown_timeout(DRAIN.as_secs())
-    .shutdown_signal(stop_signal().map_err(StartError::Signals)?);
-    if settings.server.workers > 0 {
-        server = server.workers(settings.server.workers);
-    }
-    let tls = certificate.map(Certificate::server_config).transpose()?;
+    };
+    let workers = match settings.server.workers {
+        // actix has no more.
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(512),
+        some => some,
+    };
+    let connections = limits::connections(settings.server.max_connections);
+    let mut server = ServerBuilder::new()
+        .workers(workers)
+        .max_concurrent_connections((connections / workers).max(1))
+        .shutdown_timeout(DRAIN.as_secs())
+        .shutdown_signal(stop_signal().map_err(StartError::Signals)?);
+    let plain = Serving {
+        tls: None,
+        request_timeout: settings.server.request_timeout,
+        stopping: server.graceful_shutdown_signal(),
+    };
+    let tls = certificate.map(Certificate::server_config).transpose()?.map(Arc::new);
     let mut addresses = Vec::new();
     for socket in sockets::all(settings)? {
         server = match socket {
             Socket::Unix(listener) => {
-                server.listen_uds(listener).map_err(failed("a Unix socket"))?
+                let (serving, app) = (plain.clone(), app(Transport::Unix));
+                let factory = move || serving.clone().factory(app.clone());
+                server.listen_uds("unix", listener, factory).map_err(failed("a Unix socket"))?
             }
             Socket::Tcp(listener, address) => {
                 addresses.push(address);
-                match &tls {
-                    Some(tls) => server.listen_rustls_0_23(listener, tls.clone()),
-                    None => server.listen(listener),
-                }
-                .map_err(failed(address))?
+                let serving = Serving { tls: tls.clone(), ..plain.clone() };
+                let app = app(if tls.is_some() { Transport::Tls } else { Transport::Tcp });
+                let factory = move || serving.clone().factory(app.clone());
+                server.listen("tcp", listener, factory).map_err(failed(address))?
             }
         };
     }

@@ -13,8 +13,8 @@ use socket2::{Domain, SockAddr, Type};
 use super::StartError;
 use crate::settings::{Bind, Settings, TlsMode};
 
-/// So many connections wait in the kernel until they are taken, as with those of the standard library.
-const BACKLOG: i32 = 128;
+/// Connections that may wait to be taken; the system may allow less (`net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
 
 /// A socket that takes connections from now on.
 pub(super) enum Socket {
@@ -47,6 +47,9 @@ pub(super) fn bind(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
         Bind::Tcp(address) => {
             for address in address.to_socket_addrs()? {
                 let listener = TcpListener::bind(address)?;
+                // The standard library's 128 is soon full when many connect at once, and those who
+                // are turned away try again only after a second.
+                rustix::net::listen(&listener, BACKLOG)?;
                 let address = listener.local_addr()?;
                 sockets.push(Socket::Tcp(listener, address));
             }

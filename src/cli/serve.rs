@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::{Global, dev};
-use crate::app::Application;
+use crate::app::{Application, raise_open_files};
 use crate::domain::SystemClock;
 use crate::settings::{Backend, Bind, Settings, TlsMode};
 use crate::telemetry;
@@ -26,6 +26,7 @@ impl Serve {
         let settings = self.settings(global)?;
         telemetry::start(&settings.log)
             .map_err(|error| Failure::config(format!("cannot start the log: {error}")))?;
+        raise_open_files();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

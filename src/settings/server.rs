@@ -24,6 +24,8 @@ pub struct Server {
     pub max_body: u64,
     /// How long one request may take.
     pub request_timeout: Duration,
+    /// How many connections there may be at once.
+    pub max_connections: usize,
     /// Whether plain HTTP may be served to other machines with no trusted proxy (RFC 6749 §3.2
     /// wants TLS).
     pub allow_plain_http: bool,
@@ -43,9 +45,10 @@ impl Server {
                 false,
                 parse::network,
             ),
-            workers: reader.integer("server.workers", 0..=1024),
+            workers: reader.integer("server.workers", 0..=512),
             max_body: reader.size("server.max_body"),
             request_timeout: reader.duration("server.request_timeout", Duration::from_millis(1)),
+            max_connections: reader.integer("server.max_connections", 1..=1_000_000),
             allow_plain_http: reader.flag("server.allow_plain_http"),
         }
     }

@@ -7,9 +7,7 @@ use std::net::IpAddr;
 use actix_web::HttpRequest;
 use ipnet::IpNet;
 
-/// Marks a connection that came in over a Unix socket.
-#[derive(Clone, Copy, Debug)]
-pub struct UnixPeer;
+use super::Transport;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -36,7 +34,7 @@ pub(super) fn is_trusted_peer(request: &HttpRequest, trusted: &[IpNet]) -> bool 
 fn peer(request: &HttpRequest) -> (Option<IpAddr>, bool) {
     let peer = request.peer_addr().map(|address| address.ip().to_canonical());
     // Who can reach a Unix socket was let in by its file mode: it is a proxy on this machine.
-    (peer, peer.is_none() && request.conn_data::<UnixPeer>().is_some())
+    (peer, peer.is_none() && Transport::of(request) == Transport::Unix)
 }
 
 fn resolve(

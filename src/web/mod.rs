@@ -25,8 +25,8 @@ mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::guard;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, guard};
 use ipnet::IpNet;
 
 use crate::oauth::{Endpoints, Provider};
@@ -75,6 +75,24 @@ pub struct WebPolicy {
     pub flask_sentinel_status: bool,
 }
 
+/// What requests come over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP as it is.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// A Unix socket.
+    Unix,
+}
+
+impl Transport {
+    /// What a request came over.
+    fn of(request: &HttpRequest) -> Self {
+        request.app_data().copied().unwrap_or(Self::Tcp)
+    }
+}
+
 /// The HTTP face of a provider. Clones share everything.
 #[derive(Clone)]
 pub struct Web {
@@ -108,8 +126,8 @@ impl Web {
         Self { observers, ..self }
     }
 
-    /// Every route, on one screen.
-    pub fn configure(&self, config: &mut ServiceConfig) {
+    /// Every route, on one screen, for requests that come over `transport`.
+    pub fn configure(&self, config: &mut ServiceConfig, transport: Transport) {
         let routes = &self.policy.routes;
         let mut post = |path: &Option<String>, route: actix_web::Route| {
             if let Some(path) = path {
@@ -142,6 +160,7 @@ impl Web {
             management.configure(config);
         }
         config.app_data(web::Data::new(self.clone()));
+        config.app_data(transport);
         config.default_service(web::to(error::not_found));
     }
 

@@ -24,6 +24,7 @@ mod management_api;
 mod metrics;
 mod mongodb;
 mod notify;
+mod overload;
 mod password;
 mod password_policy;
 mod password_pool;

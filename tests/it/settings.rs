@@ -83,6 +83,7 @@ fn every_key_of_the_design_has_its_default() {
     assert!(s.server.trusted_proxies.is_empty());
     assert_eq!((s.server.workers, s.server.max_body), (0, 16 * 1024));
     assert_eq!(s.server.request_timeout, Duration::from_secs(10));
+    assert_eq!(s.server.max_connections, 16_000);
     assert!(!s.server.allow_plain_http);
     assert_eq!((s.tls.mode, s.tls.cert, s.tls.key), (TlsMode::Off, None, None));
     assert_eq!(s.oauth.route_prefix, "/oauth");

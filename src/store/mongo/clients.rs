@@ -28,6 +28,7 @@ impl ClientStore for MongoStore {
     }
 
     async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
+        self.has_room()?;
         let found = self.bounded(self.clients.find_one(doc! { "_id": id.as_str() })).await?;
         let found = found.map(|raw| read(&raw)).transpose()?.flatten();
         self.remembered.note(id, found.as_ref());

@@ -14,6 +14,7 @@ mod losses;
 mod options;
 mod session_document;
 mod sessions;
+mod turns;
 mod users;
 
 use std::collections::HashSet;
@@ -34,6 +35,7 @@ use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
 use options::Options;
+use turns::Turns;
 
 /// The store over MongoDB. Clones share everything.
 #[derive(Clone)]
@@ -44,6 +46,7 @@ pub struct MongoStore {
     sessions: Collection<RawDocumentBuf>,
     lists: SelectionCriteria,
     call: Duration,
+    turns: Arc<Turns>,
     remembered: Arc<Remembered>,
     client_losses: Collection<RawDocumentBuf>,
     imported: Collection<RawDocumentBuf>,
@@ -95,6 +98,7 @@ impl MongoStore {
             database,
             lists: options.lists,
             call: options.call,
+            turns: Arc::new(Turns::new(options.connections)),
             remembered: Arc::default(),
             notes_losses: false,
         };
@@ -125,6 +129,12 @@ impl MongoStore {
         }
     }
 
+    /// Whether a call to Sentinel may begin with a look-up: not if MongoDB has not answered so many others.
+    /// What has begun is let go on, so that nothing is left half done.
+    fn has_room(&self) -> Result<()> {
+        if self.turns.have_room() { Ok(()) } else { Err(StoreError::Busy) }
+    }
+
     /// What the driver answers, unless it takes too long.
     async fn bounded<T>(&self, call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T> {
         self.timed(call).await?.map_err(StoreError::unavailable)
@@ -146,8 +156,8 @@ impl MongoStore {
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>> {
-        let answer = tokio::time::timeout(self.call, call).await;
-        answer.map_err(|_| StoreError::unavailable("MongoDB did not answer in time"))
+        let answer = self.turns.take(self.call, call.into_future()).await;
+        answer.ok_or_else(|| StoreError::unavailable("MongoDB did not answer in time"))
     }
 
     /// A session of the driver in which reads see what was written in it.

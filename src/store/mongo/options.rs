@@ -15,6 +15,8 @@ use crate::store::{Result, StoreError};
 /// 503 within a few seconds, and the driver's own defaults are half a minute and no end at all.
 const CALL: Duration = Duration::from_secs(4);
 const CONNECT: Duration = Duration::from_secs(3);
+/// Connections to each server, as the driver has it.
+const CONNECTIONS: u32 = 10;
 const SELECT: Duration = Duration::from_secs(3);
 
 /// How MongoDB is used.
@@ -25,6 +27,8 @@ pub(super) struct Options {
     pub(super) lists: SelectionCriteria,
     /// Until a call is given up.
     pub(super) call: Duration,
+    /// Connections to each server at most; 0 is any number.
+    pub(super) connections: u32,
     /// The servers, for people.
     pub(super) hosts: String,
 }
@@ -47,7 +51,8 @@ impl Options {
             settings.connect_timeout.or(client.connect_timeout).or(Some(CONNECT));
         let select = settings.server_selection_timeout.or(client.server_selection_timeout);
         client.server_selection_timeout = select.or(Some(SELECT));
-        client.max_pool_size = settings.max_pool_size.or(client.max_pool_size);
+        let connections = settings.max_pool_size.or(client.max_pool_size).unwrap_or(CONNECTIONS);
+        client.max_pool_size = Some(connections);
         client.repl_set_name = settings.replica_set.clone().or(client.repl_set_name);
         log_in(settings, &mut client);
 
@@ -68,6 +73,7 @@ impl Options {
             dbname: settings.dbname.clone(),
             lists: lists.unwrap_or_else(primary),
             call,
+            connections,
         })
     }
 }

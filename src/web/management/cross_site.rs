@@ -10,7 +10,7 @@ use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
 use ipnet::IpNet;
 
 use super::refusal::Refusal;
-use crate::web::client_address;
+use crate::web::{Transport, client_address};
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
@@ -62,7 +62,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn is_tls(request: &HttpRequest) -> bool {
-    request.app_config().secure()
+    Transport::of(request) == Transport::Tls
 }
 
 /// The origin of a URL (RFC 6454 §4): what stands before its path.

@@ -28,8 +28,8 @@ pub struct Servers {
 pub struct Peer {
     pub http: reqwest::Client,
     pub url: String,
-    client: String,
-    backend: (String, String),
+    pub client: String,
+    pub backend: (String, String),
 }
 
 impl Servers {
@@ -60,7 +60,7 @@ impl Servers {
         let backend = (backend.id.to_string(), secret.unwrap().expose_secret().to_owned());
         let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let serve = |_| {
-            Process::serve(folder.path(), &[&words[..], &["--set", "server.workers=1"]].concat())
+            Process::serve(folder.path(), &[&["--set", "server.workers=1"], &words[..]].concat())
         };
         let processes: Vec<Process> = (0..count).map(serve).collect();
         let peer = |process: &Process| Peer {

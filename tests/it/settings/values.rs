@@ -64,6 +64,20 @@ fn sizes_are_bytes_or_have_units() {
 }
 
 #[test]
+fn connections_and_threads_are_as_many_as_can_be() {
+    assert_eq!(from_flags(&[("server.max_connections", "1")]).server.max_connections, 1);
+    assert_eq!(from_flags(&[("server.workers", "512")]).server.workers, 512);
+    for (key, text) in [
+        ("server.max_connections", "0"),
+        ("server.max_connections", "-1"),
+        ("server.max_connections", "1000001"),
+        ("server.workers", "513"),
+    ] {
+        assert!(flag_refused(key, text).contains("expected a whole number"), "{key} {text}");
+    }
+}
+
+#[test]
 fn binds_are_host_and_port_or_a_unix_socket() {
     for good in ["127.0.0.1:0", "localhost:80", "[::1]:5000", "unix:/run/s.sock"] {
         let bind = &from_flags(&[("server.bind", good)]).server.bind[0];

@@ -1,0 +1,144 @@
+//! Many connections: all at once, more than there may be open files, and ten thousand that are idle.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::target::Target;
+use super::watch::watch;
+use super::wire::{PATIENCE, Wire, get};
+use crate::helpers::{Process, sentinel};
+
+/// Lets this process have as many sockets as it may; how many that is.
+fn raise_own_limit() -> usize {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    maximum.map_or(usize::MAX, |maximum| usize::try_from(maximum).unwrap())
+}
+
+/// A connection from one of many addresses, so that there are ports enough.
+async fn connect(index: usize, address: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    let from = Ipv4Addr::new(127, 0, 1, u8::try_from(index % 200).unwrap() + 1);
+    socket.bind(SocketAddr::new(IpAddr::V4(from), 0)).unwrap();
+    let connecting = socket.connect(address.parse().unwrap());
+    tokio::time::timeout(PATIENCE, connecting).await.expect("a connection").unwrap()
+}
+
+/// While it is frozen, the server takes none of them: it is the system that lets them in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_connections_is_let_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::serve(folder.path(), &[]);
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let burst = 1000.min(most.trim().parse::<usize>().unwrap());
+    process.freeze();
+    let mut wires = Vec::new();
+    let started = Instant::now();
+    for index in 0..burst {
+        wires.push(Wire::over(connect(index, &process.address).await));
+    }
+    println!("{burst} connections in {:?}", started.elapsed());
+    process.thaw();
+    for wire in &mut wires {
+        assert_eq!(wire.ask(&get("/healthz", "")).await.status, 200);
+    }
+}
+
+fn with_few_files(folder: &std::path::Path, limit: &str) -> Process {
+    let serving = sentinel(folder);
+    let mut command = Command::new("sh");
+    command.current_dir(folder).env_clear().args(["-c", &format!("ulimit {limit}; exec \"$@\"")]);
+    command.arg("sh").arg(serving.get_program());
+    command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]);
+    Process::start(command)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_leave_files_for_the_store_and_others_get_their_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = with_few_files(folder.path(), "-n 128");
+    let mut kept = Wire::to(&process.address).await;
+    let ready = get("/readyz", "");
+    assert_eq!(kept.ask(&ready).await.status, 200);
+    let mut idle = Vec::new();
+    for index in 0..300 {
+        idle.push(connect(index, &process.address).await);
+    }
+    // It is full, and others wait; who is connected is served.
+    let limits = format!("/proc/{}/fd", process.id());
+    let open = || std::fs::read_dir(&limits).unwrap().count();
+    for _ in 0..50 {
+        assert_eq!(kept.ask(&ready).await.status, 200);
+        assert!(open() < 128, "no file is left");
+    }
+    let mut waiting = Wire::to(&process.address).await;
+    drop(idle);
+    assert_eq!(waiting.ask(&ready).await.status, 200);
+}
+
+#[test]
+fn the_limit_on_open_files_is_raised() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = with_few_files(folder.path(), "-S -n 256");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[3], words[4], "{line}");
+    assert_ne!(words[3], "256");
+}
+
+/// Files run out all the same: another limit was set meanwhile, or the whole system has none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_file_left_those_connected_are_served_and_it_recovers() {
+    let target = Target::start(&[]).await;
+    let mut kept = Wire::to(target.address()).await;
+    let introspection = target.introspection();
+    assert_eq!(kept.ask(&introspection).await.status, 200);
+    let pid = Pid::from_raw(i32::try_from(target.process().id()).unwrap());
+    let before = prlimit(
+        pid,
+        Resource::Nofile,
+        Rlimit { current: Some(100), maximum: getrlimit(Resource::Nofile).maximum },
+    )
+    .unwrap();
+    let mut idle = Vec::new();
+    for index in 0..300 {
+        idle.push(connect(index, target.address()).await);
+    }
+    target.process().wait_for("Error accepting connection");
+    for _ in 0..50 {
+        let reply = kept.ask(&introspection).await;
+        assert!(reply.status == 200 && reply.body.contains("\"active\":true"), "{reply:?}");
+    }
+    drop(idle);
+    let mut anew = Wire::to(target.address()).await;
+    assert_eq!(anew.ask(&get("/readyz", "")).await.status, 200);
+    prlimit(pid, Resource::Nofile, before).unwrap();
+    assert!(target.peer().is_active(&target.token).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_idle_connections_cost_memory_and_nothing_else() {
+    // As many here as there.
+    let many = 10_000.min(raise_own_limit() - 1000);
+    let target = Target::start(&[]).await;
+    let (calm, ()) = watch(&target, tokio::time::sleep(Duration::from_secs(3))).await;
+    calm.print("nothing else", &BTreeMap::new());
+    let before = target.process().memory();
+    let mut idle = Vec::new();
+    for index in 0..many {
+        let mut wire = Wire::over(connect(index, target.address()).await);
+        assert_eq!(wire.ask(&get("/healthz", "")).await.status, 200);
+        idle.push(wire);
+    }
+    let each = (target.process().memory() - before) / many;
+    let (seen, ()) = watch(&target, tokio::time::sleep(Duration::from_secs(3))).await;
+    seen.print(&format!("{many} idle connections"), &BTreeMap::new());
+    println!("{many} idle connections: {:.1} KiB each", each as f64 / 1024.0);
+    assert!(each < 64 * 1024, "{each} octets");
+}

@@ -1,0 +1,220 @@
+//! Floods of requests of one kind, from many connections, as fast as they are answered.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::target::{Target, refresh, tokens};
+use super::watch::{Seen, at, watch};
+use super::wire::{Reply, basic, get, post};
+use crate::helpers::all;
+
+const LASTS: Duration = Duration::from_secs(3);
+const CALLERS: usize = 64;
+
+/// What a flood was answered, and how long those took that were told to come back.
+#[derive(Default)]
+struct Flooded {
+    answers: BTreeMap<u16, usize>,
+    refused: Vec<Duration>,
+}
+
+/// Sends requests from many connections, each from what was answered to the one before; who is hung up
+/// on comes again.
+async fn flood(
+    target: &Target,
+    next: impl Fn(Option<&Reply>) -> Vec<u8> + Clone + Send + Sync + 'static,
+) -> Flooded {
+    let door = target.door();
+    let callers = (0..CALLERS).map(move |_| {
+        let (door, next) = (door.clone(), next.clone());
+        async move {
+            let mut seen = Flooded::default();
+            let until = Instant::now() + LASTS;
+            let mut wire = door.enter().await;
+            let mut request = next(None);
+            while Instant::now() < until {
+                let started = Instant::now();
+                let Ok(reply) = wire.try_ask(&request).await else {
+                    wire = door.enter().await;
+                    continue;
+                };
+                *seen.answers.entry(reply.status).or_default() += 1;
+                if [429, 503].contains(&reply.status) {
+                    assert!(reply.retry_after.is_some_and(|seconds| seconds > 0), "{reply:?}");
+                    seen.refused.push(started.elapsed());
+                }
+                request = next(Some(&reply));
+            }
+            seen
+        }
+    });
+    let mut sum = Flooded::default();
+    for seen in all(callers).await {
+        for (status, count) in seen.answers {
+            *sum.answers.entry(status).or_default() += count;
+        }
+        sum.refused.extend(seen.refused);
+    }
+    sum
+}
+
+/// The same request again and again.
+fn same(request: Vec<u8>) -> impl Fn(Option<&Reply>) -> Vec<u8> + Clone + Send + Sync + 'static {
+    move |_| request.clone()
+}
+
+/// Floods a server, and asks it as one should meanwhile, and before.
+async fn during(what: &str, target: &Target, request: Vec<u8>, expected: &[u16]) -> Flooded {
+    let (calm, ()) = watch(target, tokio::time::sleep(LASTS)).await;
+    calm.print("nothing else", &BTreeMap::new());
+    let (seen, flooded) = watch(target, flood(target, same(request))).await;
+    report(what, seen, flooded, expected)
+}
+
+fn report(what: &str, seen: Seen, mut flooded: Flooded, expected: &[u16]) -> Flooded {
+    seen.print(what, &flooded.answers);
+    if !flooded.refused.is_empty() {
+        let (usual, last) = (at(&mut flooded.refused, 50), at(&mut flooded.refused, 99));
+        println!("{what}: 429 and 503 after {usual:.1} ms, 99 of 100 within {last:.1} ms");
+    }
+    let statuses: Vec<u16> = flooded.answers.keys().copied().collect();
+    assert!(statuses.iter().all(|status| expected.contains(status)), "{statuses:?}");
+    flooded
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_beyond_the_queue_are_told_so_at_once() {
+    let real = [("password.memory_kib", "19456"), ("password.iterations", "2")];
+    // From one address there are never so many: the throttle lets 20 be looked at together.
+    let from_many = [("password.queue", "16"), ("throttle.enabled", "false")];
+    let target = Target::start(&[real, from_many].concat()).await;
+    let login = target.right_login();
+    let flooded = during("logins", &target, login, &[200, 503]).await;
+    assert!(flooded.answers.contains_key(&200), "no login got through");
+    assert!(flooded.answers.contains_key(&503), "all of them found a place in a queue of 16");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_passwords_are_throttled() {
+    let target = Target::start(&[]).await;
+    let login = target.login("wrong");
+    let flooded = during("logins with a wrong password", &target, login, &[400, 429, 503]).await;
+    assert!(flooded.answers[&429] > flooded.answers.get(&400).copied().unwrap_or(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_client_secrets_are_throttled() {
+    let target = Target::start(&[]).await;
+    let wrong = basic(&target.peer().backend.0, "wrong");
+    let request = post("/oauth/introspect", &wrong, &[("token", "x")]);
+    let what = "introspections with a wrong secret";
+    let flooded = during(what, &target, request, &[401, 429]).await;
+    assert!(flooded.answers.contains_key(&429), "{:?}", flooded.answers);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_operators_are_throttled() {
+    let operator = [("management.username", "root"), ("management.password", "secret enough")];
+    let target = Target::start(&operator).await;
+    let request = get("/oauth/management", &basic("root", "wrong"));
+    let what = "the management page with a wrong password";
+    let flooded = during(what, &target, request, &[401, 429]).await;
+    assert!(flooded.answers.contains_key(&429), "{:?}", flooded.answers);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refreshes_are_all_answered() {
+    let target = Target::start(&[]).await;
+    let (login, client) = (target.right_login(), target.peer().client.clone());
+    // A login, and then one refresh after the other.
+    let next = move |before: Option<&Reply>| match before {
+        None => login.clone(),
+        Some(reply) => refresh(&client, &tokens(&reply.body).1),
+    };
+    let (seen, flooded) = watch(&target, flood(&target, next)).await;
+    report("refreshes, each with the token of the one before", seen, flooded, &[200]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn made_up_refresh_tokens_are_all_answered() {
+    let target = Target::start(&[]).await;
+    let request = refresh(&target.peer().client, "made up");
+    during("refreshes with a made-up token", &target, request, &[400, 429]).await;
+}
+
+/// Who is connected does not wait behind those who want to be: one handshake is computed at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handshakes_do_not_hold_up_those_who_are_connected() {
+    let target = Target::start(&[("tls.mode", "self-signed")]).await;
+    let (calm, ()) = watch(&target, tokio::time::sleep(LASTS)).await;
+    calm.print("nothing else, with TLS", &BTreeMap::new());
+    let door = target.door();
+    let callers = (0..CALLERS).map(|_| {
+        let door = door.clone();
+        async move {
+            let until = Instant::now() + LASTS;
+            let mut shaken = 0;
+            while Instant::now() < until {
+                drop(door.enter().await);
+                shaken += 1;
+            }
+            shaken
+        }
+    });
+    let (seen, shaken) = watch(&target, all(callers)).await;
+    let shaken: usize = shaken.iter().sum();
+    seen.print(&format!("{shaken} TLS handshakes"), &BTreeMap::new());
+    assert!(shaken >= CALLERS, "only {shaken} handshakes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_is_refused() {
+    let target = Target::start(&[]).await;
+    let request = get("/oauth/verify", "authorization: Bearer garbage\r\n");
+    during("verify with garbage", &target, request, &[401]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_are_refused() {
+    let target = Target::start(&[]).await;
+    let request = post("/oauth/token", "", &[("password", &"x".repeat(1 << 20))]);
+    let before = target.process().memory();
+    during("bodies of a megabyte", &target, request, &[413]).await;
+    let grown = target.process().memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} octets more");
+}
+
+/// Hashing stands behind the I/O threads in priority. What a flood of introspections leaves of it is
+/// printed; that something is left is the point.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn introspections_do_not_starve_logins() {
+    for workers in ["1", "2"] {
+        let real = [("password.memory_kib", "19456"), ("password.iterations", "2")];
+        let target = Target::start(&[&real[..], &[("server.workers", workers)]].concat()).await;
+        let log_in = |until: Instant| {
+            let (door, login) = (target.door(), target.right_login());
+            async move {
+                let mut wire = door.enter().await;
+                let mut took = Vec::new();
+                while Instant::now() < until || took.is_empty() {
+                    let started = Instant::now();
+                    assert_eq!(wire.ask(&login).await.status, 200);
+                    took.push(started.elapsed());
+                }
+                took
+            }
+        };
+        let mut calm = log_in(Instant::now() + LASTS).await;
+        let introspection = same(target.introspection());
+        let flooding = flood(&target, introspection);
+        let (flooded, mut busy) = tokio::join!(flooding, log_in(Instant::now() + LASTS));
+        println!(
+            "{workers} I/O threads: {} introspections; a login takes {:.0} ms beside them, at most \
+             {:.0} ms, and {:.0} ms without",
+            flooded.answers[&200],
+            at(&mut busy, 50),
+            at(&mut busy, 100),
+            at(&mut calm, 50),
+        );
+    }
+}

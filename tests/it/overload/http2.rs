@@ -1,0 +1,275 @@
+//! HTTP/2 frames (RFC 9113 §4) as no client of good will sends them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::wire::{PATIENCE, Wire, get, secured};
+use crate::helpers::Process;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// The most that the server may grow by, whatever is done to it.
+const ROOM: usize = 64 << 20;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// `GET` of a path, in HPACK without its tables of names (RFC 7541 §6.2.2).
+fn get_of(path: &str) -> Vec<u8> {
+    let length = u8::try_from(path.len()).unwrap();
+    [&[0x82, 0x87, 0x04, length], path.as_bytes(), &[0x01, 1, b'x']].concat()
+}
+
+struct Client {
+    stream: TlsStream<TcpStream>,
+    received: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Frame {
+    kind: u8,
+    stream: u32,
+    payload: Vec<u8>,
+}
+
+impl Client {
+    async fn to(process: &Process, settings: &[u8]) -> Self {
+        let stream = secured(&process.address, b"h2").await;
+        let mut client = Self { stream, received: Vec::new() };
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        client.send(&[&preface[..], &frame(SETTINGS, 0, 0, settings)].concat()).await;
+        client
+    }
+
+    /// Sends, if the server still takes it.
+    async fn send(&mut self, bytes: &[u8]) -> bool {
+        let sending = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        tokio::time::timeout(PATIENCE, sending).await.expect("it is taken or refused").is_ok()
+    }
+
+    /// The next frame; `None` when the server has closed.
+    async fn frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(head) = self.received.first_chunk::<9>() {
+                let length = usize::try_from(u32::from_be_bytes([0, head[0], head[1], head[2]]));
+                let (kind, end) = (head[3], 9 + length.unwrap());
+                let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+                if self.received.len() >= end {
+                    let payload = self.received[9..end].to_vec();
+                    self.received.drain(..end);
+                    return Some(Frame { kind, stream, payload });
+                }
+            }
+            let reading = self.stream.read_buf(&mut self.received);
+            match tokio::time::timeout(PATIENCE, reading).await.expect("a frame, or the end") {
+                Ok(1..) => {}
+                _ => return None,
+            }
+        }
+    }
+
+    /// Frames until one is as wanted, or the end.
+    async fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.frame().await {
+            let last = wanted(&frame);
+            frames.push(frame);
+            if last {
+                break;
+            }
+        }
+        frames
+    }
+}
+
+fn serve(more: &[&str]) -> (tempfile::TempDir, Process) {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--set", "tls.mode=self-signed", "--set", "server.workers=1"];
+    let process = Process::serve(folder.path(), &[&arguments[..], more].concat());
+    (folder, process)
+}
+
+/// Somebody else is served, and the server has not grown.
+async fn is_well(process: &Process, before: usize) {
+    let mut other = Wire::over(secured(&process.address, b"http/1.1").await);
+    assert_eq!(other.ask(&get("/readyz", "")).await.status, 200);
+    let grown = process.memory().saturating_sub(before);
+    println!("{} KiB more", grown >> 10);
+    assert!(grown < ROOM, "{grown} octets more");
+}
+
+/// §5.1.2: what is beyond the limit is refused, and the others are answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_beyond_the_limit_are_refused() {
+    let (_folder, process) = serve(&["--set", "server.request_timeout=2s"]);
+    let before = process.memory();
+    let mut client = Client::to(&process, &[]).await;
+    // Logins whose bodies never come.
+    let length = "/oauth/token".len().try_into().unwrap();
+    let form = "application/x-www-form-urlencoded";
+    let head = [
+        &[0x83, 0x87, 0x04, length],
+        b"/oauth/token".as_slice(),
+        &[0x01, 1, b'x', 0x0f, 0x10, form.len().try_into().unwrap()],
+        form.as_bytes(),
+    ]
+    .concat();
+    const STREAMS: u32 = 1000;
+    for index in 0..STREAMS {
+        if !client.send(&frame(HEADERS, END_HEADERS, 2 * index + 1, &head)).await {
+            break;
+        }
+    }
+    client.send(&frame(PING, 0, 0, &[7; 8])).await;
+    let frames = client.until(|frame| frame.kind == PING).await;
+    let refused = |frame: &&Frame| frame.kind == RST_STREAM && frame.payload == [0, 0, 0, 7];
+    let refused = frames.iter().filter(refused).count();
+    assert_eq!(refused, STREAMS as usize - 128, "REFUSED_STREAM");
+    // The others are given up in their time.
+    let mut answered = BTreeMap::new();
+    while answered.len() < 128 {
+        let frame = client.frame().await.expect("the connection stays");
+        if frame.kind == HEADERS {
+            answered.insert(frame.stream, ());
+        }
+    }
+    is_well(&process, before).await;
+}
+
+/// RFC 7541 §7.3: a few octets stand for four thousand each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_that_are_large_when_unpacked_are_refused() {
+    let (_folder, process) = serve(&[]);
+    let before = process.memory();
+    let mut client = Client::to(&process, &[]).await;
+    // Into the table, with a length of 3900 in seven bits and two more octets (§5.1).
+    let mut first = get_of("/healthz");
+    first.extend([0x40, 1, b'a', 0x7f]);
+    first.extend([0xbd, 0x1d]);
+    first.extend([b'x'; 3900]);
+    let mut bomb = get_of("/healthz");
+    bomb.extend([0xbe; 10_000]);
+    for index in 0..200 {
+        let block = if index == 0 { &first } else { &bomb };
+        let flags = END_HEADERS | END_STREAM;
+        if !client.send(&frame(HEADERS, flags, 2 * index + 1, block)).await {
+            break;
+        }
+    }
+    client.send(&frame(PING, 0, 0, &[7; 8])).await;
+    let frames = client.until(|frame| frame.kind == PING).await;
+    // 431 is a literal in the answers; what matters is that there is one 200 at most.
+    let fine = frames.iter().filter(|frame| frame.kind == HEADERS && frame.payload[0] == 0x88);
+    assert!(fine.count() <= 1);
+    is_well(&process, before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_that_never_end_are_hung_up_on() {
+    let (_folder, process) = serve(&[]);
+    let before = process.memory();
+    let mut client = Client::to(&process, &[]).await;
+    client.send(&frame(HEADERS, 0, 1, &get_of("/healthz"))).await;
+    let more = frame(CONTINUATION, 0, 1, &[0x00, 1, b'a', 1, b'b'].repeat(2000));
+    let mut sent = 0;
+    while client.send(&more).await {
+        sent += 1;
+        assert!(sent < 10_000, "it takes all");
+    }
+    is_well(&process, before).await;
+}
+
+/// CVE-2023-44487.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_and_takes_it_back_for_ever_is_hung_up_on() {
+    let (_folder, process) = serve(&[]);
+    let before = process.memory();
+    let mut client = Client::to(&process, &[]).await;
+    let mut stream = 1;
+    loop {
+        let mut batch = Vec::new();
+        for _ in 0..100 {
+            batch.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &get_of("/readyz")));
+            batch.extend(frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+            stream += 2;
+        }
+        if !client.send(&batch).await {
+            break;
+        }
+        assert!(stream < 2_000_000, "it takes all");
+    }
+    is_well(&process, before).await;
+}
+
+/// A window of nothing (§6.9.2): the answers wait, and those beyond the limit are refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_not_taken_are_few() {
+    let (_folder, process) = serve(&[]);
+    let before = process.memory();
+    let no_window = [0, 4, 0, 0, 0, 0];
+    let mut client = Client::to(&process, &no_window).await;
+    for index in 0..5000 {
+        let head = get_of("/oauth/errors");
+        if !client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * index + 1, &head)).await {
+            break;
+        }
+    }
+    client.send(&frame(PING, 0, 0, &[7; 8])).await;
+    let frames = client.until(|frame| frame.kind == PING).await;
+    assert!(frames.iter().all(|frame| frame.kind != DATA));
+    let answers = frames.iter().filter(|frame| frame.kind == HEADERS).count();
+    assert_eq!(answers, 128);
+    is_well(&process, before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_no_frames_is_read_from_no_more() {
+    let (_folder, process) = serve(&[]);
+    let before = process.memory();
+    let mut client = Client::to(&process, &[]).await;
+    let mut stream = 1;
+    let mut sent = 0;
+    loop {
+        let mut batch = Vec::new();
+        for _ in 0..1000 {
+            batch.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &get_of("/readyz")));
+            stream += 2;
+        }
+        let sending = tokio::time::timeout(Duration::from_secs(5), client.stream.write_all(&batch));
+        match sending.await {
+            Ok(Ok(())) => sent += batch.len(),
+            _ => break,
+        }
+        assert!(sent < 96 << 20, "it takes {sent} octets and more");
+    }
+    println!("took {} KiB", sent >> 10);
+    is_well(&process, before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preface_that_does_not_come_is_not_waited_for() {
+    let (_folder, process) = serve(&["--set", "server.request_timeout=1s"]);
+    let stream = secured(&process.address, b"h2").await;
+    let mut client = Client { stream, received: Vec::new() };
+    assert!(client.send(b"PRI * HT").await);
+    let frames = client.until(|_| false).await;
+    assert!(frames.iter().all(|frame| [SETTINGS, GOAWAY].contains(&frame.kind)), "{frames:?}");
+}

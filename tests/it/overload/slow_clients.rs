@@ -1,0 +1,152 @@
+//! Clients that are slow, stop in the middle, read nothing, or send more than anybody needs.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+
+use super::target::Target;
+use super::wire::{PATIENCE, Wire, get};
+use crate::helpers::{Process, all};
+
+/// A form that is announced and does not come.
+const BODILESS: &str = "POST /oauth/token HTTP/1.1\r\nhost: sentinel\r\ncontent-length: 9\r\n\
+                        content-type: application/x-www-form-urlencoded\r\n\r\n";
+
+fn impatient(folder: &std::path::Path, more: &[&str]) -> Process {
+    Process::serve(folder, &[&["--set", "server.request_timeout=1s"], more].concat())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_drips_is_answered_408() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = impatient(folder.path(), &[]);
+    let wire = Wire::to(&process.address).await;
+    let (reading, mut writing) = wire.stream.into_split();
+    let dripping = tokio::spawn(async move {
+        writing.write_all(b"GET /healthz HTTP/1.1\r\nx: ").await?;
+        loop {
+            writing.write_all(b"x").await?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        #[allow(unreachable_code, reason = "says what the errors are")]
+        io::Result::Ok(())
+    });
+    let answer = Wire::over(tokio::io::join(reading, tokio::io::sink())).rest(PATIENCE).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    dripping.abort();
+}
+
+/// Otherwise anybody could fill the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_http_leaves_no_line_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = impatient(folder.path(), &[]);
+    for nonsense in ["nonsense\r\n\r\n".to_owned(), "x: y\r\n".repeat(20_000)] {
+        let mut wire = Wire::to(&process.address).await;
+        let _ = wire.stream.write_all(format!("GET / HTTP/1.1\r\n{nonsense}").as_bytes()).await;
+        wire.rest(PATIENCE).await;
+    }
+    assert_eq!(process.terminate(), Some(0));
+    let lines = process.lines_until("\"message\":\"stopped\"");
+    assert!(!lines.iter().any(|line| line.contains("ERROR")), "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_without_a_request_or_a_handshake_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = impatient(folder.path(), &[]);
+    let answer = Wire::to(&process.address).await.rest(PATIENCE).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let process = impatient(folder.path(), &["--set", "tls.mode=self-signed"]);
+    for beginning in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
+        let mut wire = Wire::to(&process.address).await;
+        wire.stream.write_all(beginning).await.unwrap();
+        wire.rest(PATIENCE).await;
+    }
+}
+
+/// The three of them at once, since each takes its time. The head of a later request has no time of its
+/// own, and whoever reads no answer has none either; both are bounded all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_nothing_more_is_hung_up_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = impatient(folder.path(), &[]);
+    let healthy = get("/healthz", "");
+    let stops = [&b""[..], b"GET /hea", BODILESS.as_bytes()];
+    all(stops.map(|beginning| {
+        let (address, healthy) = (process.address.clone(), healthy.clone());
+        async move {
+            let mut wire = Wire::to(&address).await;
+            assert_eq!(wire.ask(&healthy).await.status, 200);
+            wire.stream.write_all(beginning).await.unwrap();
+            let started = Instant::now();
+            wire.rest(Duration::from_secs(170)).await;
+            let beginning = String::from_utf8_lossy(beginning);
+            println!("{beginning:?}: closed after {:.0?}", started.elapsed());
+        }
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_no_answers_is_read_from_no_more() {
+    let target = Target::start(&[]).await;
+    let before = target.process().memory();
+    // One without a body, one with, and a page.
+    for request in [get("/oauth/verify", ""), get("/readyz", ""), get("/oauth/errors", "")] {
+        let mut wire = Wire::to(target.address()).await;
+        let many = request.repeat(1000);
+        let mut sent = 0;
+        // When the server takes nothing for so long, it is because it does not want to.
+        let quiet = Duration::from_secs(5);
+        while let Ok(written) = tokio::time::timeout(quiet, wire.stream.write(&many)).await {
+            sent += written.unwrap();
+            assert!(sent < 96 << 20, "it takes {sent} octets and more");
+        }
+        let grown = target.process().memory().saturating_sub(before);
+        println!("took {} KiB of requests, {} KiB of memory", sent >> 10, grown >> 10);
+        assert!(grown < 64 << 20, "{grown} octets more");
+        assert!(target.peer().is_active(&target.token).await);
+        // It goes on when the client does.
+        let mut answered = 0;
+        while answered < 10_000 {
+            assert!([200, 401].contains(&wire.reply().await.unwrap().status));
+            answered += 1;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_that_are_too_large_are_refused() {
+    let target = Target::start(&[]).await;
+    let before = target.process().memory();
+    let large = "x".repeat(200 << 10);
+    let one = get("/healthz", &format!("x: {large}\r\n"));
+    let many = get("/healthz", &"x: y\r\n".repeat(500));
+    let name = get("/healthz", &format!("{large}: x\r\n"));
+    let path = get(&format!("/{large}"), "");
+    let never_ends = [b"GET /healthz HTTP/1.1\r\n".to_vec(), vec![b'x'; 1 << 20]].concat();
+    for head in [one, many, name, path, never_ends] {
+        let callers = (0..50).map(|_| {
+            let (address, head) = (target.address().to_owned(), head.clone());
+            async move {
+                let mut wire = Wire::to(&address).await;
+                // The server may have hung up before it is all sent.
+                let sending = tokio::time::timeout(PATIENCE, wire.stream.write_all(&head));
+                let _ = sending.await.expect("it is taken, or hung up on");
+                wire.rest(PATIENCE).await
+            }
+        });
+        for answer in all(callers).await {
+            let refused =
+                answer.starts_with("HTTP/1.1 431 ") || answer.starts_with("HTTP/1.1 400 ");
+            assert!(refused || answer.is_empty(), "{answer}");
+        }
+        assert!(target.peer().is_active(&target.token).await);
+    }
+    let grown = target.process().memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} octets more");
+}

@@ -1,0 +1,70 @@
+//! A store that hangs, with thousands of calls that wait for it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::watch::at;
+use super::wire::{Wire, basic, get, post};
+use crate::helpers::mongod::{Mongod, Target};
+use crate::helpers::{Servers, all};
+
+/// More than are let wait for MongoDB.
+const CALLERS: usize = 5000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_beyond_those_that_wait_for_mongodb_are_told_so_at_once() {
+    let mongod = Mongod::start(&[]);
+    let servers = Servers::start(1, &Target::on(&mongod.uri).overrides()).await;
+    let (process, peer) = (&servers.processes[0], &servers.peers[0]);
+    let token = peer.login().await.access_token();
+    let introspection =
+        post("/oauth/introspect", &basic(&peer.backend.0, &peer.backend.1), &[("token", &token)]);
+    let mut alive = Wire::to(&process.address).await;
+    let mut callers = Vec::new();
+    for _ in 0..CALLERS {
+        callers.push(Wire::to(&process.address).await);
+    }
+    let before = process.memory();
+    mongod.freeze();
+    let asking = tokio::spawn(all(callers.into_iter().map(move |mut wire| {
+        let introspection = introspection.clone();
+        async move {
+            let started = Instant::now();
+            let reply = wire.ask(&introspection).await;
+            (reply, started.elapsed(), wire)
+        }
+    })));
+    let mut probes = Vec::new();
+    let mut largest = 0;
+    while !asking.is_finished() {
+        let started = Instant::now();
+        assert_eq!(alive.ask(&get("/healthz", "")).await.status, 200);
+        probes.push(started.elapsed());
+        largest = largest.max(process.memory());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut answers = BTreeMap::<u16, usize>::new();
+    let mut took = Vec::new();
+    for (reply, after, _) in asking.await.unwrap() {
+        assert!(reply.status == 503 && reply.retry_after.is_some(), "{reply:?}");
+        *answers.entry(reply.status).or_default() += 1;
+        took.push(after);
+    }
+    println!(
+        "MongoDB frozen: {answers:?}, the first tenth within {:.0} ms, the last after {:.0} ms; \
+         /healthz within {:.0} ms; {} → {} MiB",
+        at(&mut took, 10),
+        at(&mut took, 100),
+        at(&mut probes, 100),
+        before >> 20,
+        largest >> 20,
+    );
+    assert!(largest.saturating_sub(before) < 256 << 20, "{before} → {largest}");
+    mongod.thaw();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while peer.ready().await.status != 200 {
+        assert!(Instant::now() < deadline, "it does not recover");
+    }
+    assert!(peer.is_active(&token).await);
+    process.wait_for("too busy: the store is too busy");
+}

@@ -1,0 +1,97 @@
+//! The server that has too much to do, in a process of its own, with one I/O thread unless it is set
+//! otherwise: what holds it up holds up everybody.
+
+use crate::helpers::{PASSWORD, Peer, Process, Servers};
+
+use super::wire::{Stream, Wire, basic, post, secured};
+
+pub struct Target {
+    servers: Servers,
+    door: Door,
+    /// A token that is alive.
+    pub token: String,
+}
+
+/// How to get in.
+#[derive(Clone)]
+pub struct Door {
+    address: String,
+    tls: bool,
+}
+
+impl Door {
+    pub async fn enter(&self) -> Wire<Box<dyn Stream>> {
+        if self.tls {
+            return Wire::over(Box::new(secured(&self.address, b"http/1.1").await));
+        }
+        Wire::over(Box::new(Wire::to(&self.address).await.stream))
+    }
+}
+
+impl Target {
+    pub async fn start(settings: &[(&str, &str)]) -> Self {
+        let settings: Vec<_> =
+            settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let tls = settings.iter().any(|(key, _)| key == "tls.mode");
+        let servers = Servers::start(1, &settings).await;
+        let door = Door { address: servers.processes[0].address.clone(), tls };
+        let mut target = Self { servers, door, token: String::new() };
+        target.token = target.log_in().await.0;
+        target
+    }
+
+    pub fn process(&self) -> &Process {
+        &self.servers.processes[0]
+    }
+
+    pub fn peer(&self) -> &Peer {
+        &self.servers.peers[0]
+    }
+
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.door.address
+    }
+
+    /// The tokens of a new session.
+    pub async fn log_in(&self) -> (String, String) {
+        tokens(&self.door.enter().await.ask(&self.right_login()).await.body)
+    }
+
+    /// An introspection by who may, of a token that is alive.
+    pub fn introspection(&self) -> Vec<u8> {
+        let (name, secret) = &self.peer().backend;
+        post("/oauth/introspect", &basic(name, secret), &[("token", &self.token)])
+    }
+
+    /// A login of `alice`.
+    pub fn login(&self, password: &str) -> Vec<u8> {
+        let fields = [("grant_type", "password"), ("username", "alice"), ("password", password)];
+        token_request(&self.peer().client, &fields)
+    }
+
+    /// A login that works.
+    pub fn right_login(&self) -> Vec<u8> {
+        self.login(PASSWORD)
+    }
+}
+
+/// A refresh by this client.
+pub fn refresh(client: &str, token: &str) -> Vec<u8> {
+    token_request(client, &[("grant_type", "refresh_token"), ("refresh_token", token)])
+}
+
+/// Access token and refresh token of an answer.
+pub fn tokens(body: &str) -> (String, String) {
+    let json: serde_json::Value = serde_json::from_str(body).unwrap();
+    let token = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
+    (token("access_token"), token("refresh_token"))
+}
+
+fn token_request(client: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    post("/oauth/token", "", &[&[("client_id", client)], fields].concat())
+}

@@ -1,0 +1,94 @@
+//! Somebody who asks as one should, all the time, and how long it takes to be answered: a row of the
+//! table in `docs/overload.md`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::target::{Door, Target};
+use super::wire::get;
+
+/// Between two questions of one caller.
+const PACE: Duration = Duration::from_millis(4);
+
+/// What those who asked as they should have seen, and the others.
+pub struct Seen {
+    introspection: Vec<Duration>,
+    probes: Vec<Duration>,
+    memory: (usize, usize),
+}
+
+/// Asks throughout `load`, and is answered rightly. `/healthz` and `/readyz` are asked on a connection
+/// that is kept, and on a new one each time.
+pub async fn watch<T>(target: &Target, load: impl Future<Output = T>) -> (Seen, T) {
+    let over = Arc::new(AtomicBool::new(false));
+    let before = target.process().memory();
+    let introspection = target.introspection();
+    let asking = repeat(&over, target.door(), vec![introspection], false, |body| {
+        assert!(body.contains("\"active\":true"), "{body}");
+    });
+    let probes = || vec![get("/healthz", ""), get("/readyz", "")];
+    let ready = |body: &str| assert!(body.contains("ok"), "{body}");
+    let kept = repeat(&over, target.door(), probes(), false, ready);
+    let fresh = repeat(&over, target.door(), probes(), true, ready);
+    let done = load.await;
+    over.store(true, Ordering::SeqCst);
+    let introspection = asking.await.unwrap();
+    let mut probes = kept.await.unwrap();
+    probes.extend(fresh.await.unwrap());
+    let memory = (before, target.process().memory());
+    (Seen { introspection, probes, memory }, done)
+}
+
+/// Asks until it is over, but at least some times; how long each answer took.
+fn repeat(
+    over: &Arc<AtomicBool>,
+    door: Door,
+    requests: Vec<Vec<u8>>,
+    anew: bool,
+    check: fn(&str),
+) -> tokio::task::JoinHandle<Vec<Duration>> {
+    let over = Arc::clone(over);
+    tokio::spawn(async move {
+        let mut took = Vec::new();
+        let mut wire = door.enter().await;
+        while !over.load(Ordering::SeqCst) || took.len() < 20 {
+            tokio::time::sleep(PACE).await;
+            let started = Instant::now();
+            if anew {
+                wire = door.enter().await;
+            }
+            let reply = wire.ask(&requests[took.len() % requests.len()]).await;
+            took.push(started.elapsed());
+            assert_eq!(reply.status, 200, "{reply:?}");
+            check(&reply.body);
+        }
+        took
+    })
+}
+
+impl Seen {
+    /// Prints a row: the load, what it was answered, and what the others saw meanwhile.
+    pub fn print(mut self, load: &str, answers: &BTreeMap<u16, usize>) {
+        let answers: Vec<_> =
+            answers.iter().map(|(status, count)| format!("{count} × {status}")).collect();
+        println!(
+            "| {load} | {} | {} | {:.1} | {:.1} | {:.1} | {:.1} | {} → {} |",
+            answers.join(", "),
+            self.introspection.len(),
+            at(&mut self.introspection, 50),
+            at(&mut self.introspection, 99),
+            at(&mut self.introspection, 100),
+            at(&mut self.probes, 100),
+            self.memory.0 >> 20,
+            self.memory.1 >> 20,
+        );
+    }
+}
+
+/// A percentile, in milliseconds.
+pub fn at(took: &mut [Duration], percent: usize) -> f64 {
+    took.sort_unstable();
+    took[(took.len() * percent / 100).min(took.len() - 1)].as_secs_f64() * 1000.0
+}

@@ -1,0 +1,139 @@
+//! One connection, and requests as they are on it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::ring;
+use sentinel::web::tls::AnyCertificate;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// How long anything may take on a machine that does much else.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection that is kept.
+pub struct Wire<S = TcpStream> {
+    pub stream: S,
+    received: Vec<u8>,
+}
+
+/// Plain or with TLS.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A connection to a server with TLS, in one of its protocols.
+pub async fn secured(address: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
+    let provider = Arc::new(ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let shaking = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    tokio::time::timeout(PATIENCE, shaking).await.expect("a handshake").unwrap()
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub retry_after: Option<u64>,
+    pub body: String,
+}
+
+impl Wire {
+    pub async fn to(address: &str) -> Self {
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub const fn over(stream: S) -> Self {
+        Self { stream, received: Vec::new() }
+    }
+
+    /// Sends a request and reads its answer, which has to come.
+    pub async fn ask(&mut self, request: &[u8]) -> Reply {
+        self.try_ask(request).await.unwrap()
+    }
+
+    /// The same, where the server may have closed the connection.
+    pub async fn try_ask(&mut self, request: &[u8]) -> io::Result<Reply> {
+        let asking = async {
+            self.stream.write_all(request).await?;
+            self.reply().await
+        };
+        tokio::time::timeout(PATIENCE, asking).await.expect("an answer, some time")
+    }
+
+    /// The next answer.
+    pub async fn reply(&mut self) -> io::Result<Reply> {
+        loop {
+            if let Some((reply, length)) = parse(&self.received) {
+                self.received.drain(..length);
+                return Ok(reply);
+            }
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// What comes until the server closes, which it has to within `limit`.
+    pub async fn rest(mut self, limit: Duration) -> String {
+        let reading =
+            async { while let Ok(1..) = self.stream.read_buf(&mut self.received).await {} };
+        tokio::time::timeout(limit, reading).await.expect("the server closes");
+        String::from_utf8_lossy(&self.received).into_owned()
+    }
+}
+
+/// The first answer and its length, if it is there.
+fn parse(bytes: &[u8]) -> Option<(Reply, usize)> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut head = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(start) = head.parse(bytes).unwrap() else { return None };
+    let number = |name: &str| {
+        let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(header.value).unwrap().parse::<u64>().ok()
+    };
+    let length = usize::try_from(number("content-length").unwrap_or(0)).unwrap();
+    let body = bytes.get(start..start + length)?;
+    let reply = Reply {
+        status: head.code.unwrap(),
+        retry_after: number("retry-after"),
+        body: String::from_utf8_lossy(body).into_owned(),
+    };
+    Some((reply, start + length))
+}
+
+/// `GET` with more headers.
+pub fn get(path: &str, headers: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: sentinel\r\n{headers}\r\n").into_bytes()
+}
+
+/// `POST` of a form with more headers.
+pub fn post(path: &str, headers: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: sentinel\r\n{headers}content-length: {length}\r\n\
+         content-type: application/x-www-form-urlencoded\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// The header of HTTP Basic.
+pub fn basic(name: &str, password: &str) -> String {
+    use base64::Engine;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+    format!("authorization: Basic {encoded}\r\n")
+}
