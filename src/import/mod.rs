@@ -1,6 +1,8 @@
 //! What comes from other servers.
 
 pub mod flask_sentinel;
+mod numbered;
 mod report;
+pub mod users;
 
 pub use report::{Counts, Report, Skipped};

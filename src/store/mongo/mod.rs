@@ -33,6 +33,8 @@ use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
 use options::Options;
+#[doc(hidden)]
+pub use session_document::session as read_session;
 
 /// The store over MongoDB. Clones share everything.
 #[derive(Clone)]
