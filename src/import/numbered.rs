@@ -14,12 +14,14 @@ pub(super) struct Numbered<R> {
     read: u64,
     /// Where `\r` and `\n` were read, and which of them; without those that were asked about.
     ends: VecDeque<(u64, u8)>,
+    /// Where the last `\r` was: with a `\n` behind it, it ends one line and not two.
+    carriage: Option<u64>,
     line: u64,
 }
 
 impl<R> Numbered<R> {
     pub(super) const fn new(inner: R) -> Self {
-        Self { inner, read: 0, ends: VecDeque::new(), line: 1 }
+        Self { inner, read: 0, ends: VecDeque::new(), carriage: None, line: 1 }
     }
 
     /// The line of what begins at this byte, or behind the ends of lines that are there. What lies before it is
@@ -28,7 +30,9 @@ impl<R> Numbered<R> {
         while let Some((at, end)) = self.ends.front().copied().filter(|(at, _)| *at <= byte) {
             self.ends.pop_front();
             byte += u64::from(at == byte);
-            self.line += u64::from(end == b'\n');
+            let is_second = end == b'\n' && self.carriage.map(|carriage| carriage + 1) == Some(at);
+            self.line += u64::from(!is_second);
+            self.carriage = (end == b'\r').then_some(at);
         }
         self.line
     }
@@ -57,6 +61,6 @@ mod tests {
         numbered.read_to_end(&mut Vec::new()).unwrap();
         // Behind the end of the line before, in the middle of it, and at the thing itself.
         assert_eq!([0, 1, 5, 7].map(|byte| numbered.line_at(byte)), [1, 4, 4, 5]);
-        assert_eq!(numbered.line_at(text.find('d').unwrap() as u64), 5);
+        assert_eq!(numbered.line_at(text.find('d').unwrap() as u64), 6);
     }
 }

@@ -108,8 +108,9 @@ pub fn end_world() {
 
 /// A folder in memory, where there is one.
 pub fn folder() -> TempDir {
+    let named = tempfile::Builder::new().prefix("sentinel-fuzz-").to_owned();
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+    if memory.is_dir() { named.tempdir_in(memory) } else { named.tempdir() }.unwrap()
 }
 
 impl World {
