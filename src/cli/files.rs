@@ -1,7 +1,7 @@
 //! Files of records that commands read and write.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::ValueEnum;
 
 use super::failure::Failure;
+use crate::import::lines::LinesError;
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,39 +81,11 @@ impl Read for Counted {
     }
 }
 
-/// Longer than any record; a file that is something else must not fill the memory.
-const MAX_LINE: usize = 1 << 20;
-
-/// The lines of a file of JSON Lines, with their numbers. Those without anything on them are passed over.
-pub(super) struct Lines<R> {
-    reader: R,
-    line: u64,
-}
-
-impl<R: BufRead> Lines<R> {
-    pub(super) const fn new(reader: R) -> Self {
-        Self { reader, line: 0 }
-    }
-
-    /// `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, Failure> {
-        loop {
-            let mut bytes = Vec::new();
-            let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
-            let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut bytes);
-            if read.map_err(|error| Failure::io(format!("cannot read the file: {error}")))? == 0 {
-                return Ok(None);
-            }
-            self.line += 1;
-            if bytes.len() >= MAX_LINE {
-                return Err(Failure::refused(format!(
-                    "line {} is longer than any record: is this JSON Lines?",
-                    self.line
-                )));
-            }
-            if !bytes.trim_ascii().is_empty() {
-                return Ok(Some((self.line, bytes)));
-            }
+impl From<LinesError> for Failure {
+    fn from(error: LinesError) -> Self {
+        match error {
+            LinesError::Read(_) => Self::io(error),
+            LinesError::TooLong(_) => Self::refused(error),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 mod export;
 mod import;
-mod rows;
 
 use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;

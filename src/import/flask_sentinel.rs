@@ -65,37 +65,20 @@ pub async fn import(
 ) -> Result<Report, ImportError> {
     let database = open(source).await?;
     let names = database.list_collection_names().await?;
-    if !["users", "clients", "tokens"].iter().any(|name| names.iter().any(|n| n == name)) {
+    if !Collection::IN_ORDER.iter().any(|one| names.iter().any(|name| name == one.name())) {
         return Err(ImportError::Nothing(database.name().to_owned()));
     }
-    if let Some(stores) = stores.as_ref().filter(|_| !dry_run) {
-        stores.take_into_use().await?;
-    }
-    let mut run = Run {
-        stores,
-        lifetimes,
-        now,
-        dry_run,
-        clients: HashMap::new(),
-        users: HashMap::new(),
-        names: HashMap::new(),
-        sessions: HashMap::new(),
-        report: Report { dry_run, ..Report::default() },
-    };
-    for collection in ["users", "clients", "tokens"] {
+    let mut import = Import::begin(stores, lifetimes, now, dry_run).await?;
+    for collection in Collection::IN_ORDER {
         // As flask-sentinel's own queries would come upon them.
         let order = doc! { "$natural": 1 };
-        let records = database.collection::<Document>(collection);
+        let records = database.collection::<Document>(collection.name());
         let mut found = records.find(doc! {}).sort(order).await?;
         while let Some(record) = found.try_next().await? {
-            match collection {
-                "users" => run.user(&record).await?,
-                "clients" => run.client(&record).await?,
-                _ => run.session(&record).await?,
-            }
+            import.take(collection, &record).await?;
         }
     }
-    Ok(run.report)
+    Ok(import.report)
 }
 
 async fn open(source: &str) -> Result<Database, ImportError> {
@@ -109,8 +92,33 @@ async fn open(source: &str) -> Result<Database, ImportError> {
     Ok(Driver::with_options(options)?.database(&name))
 }
 
+/// What flask-sentinel keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collection {
+    /// Who can log in.
+    Users,
+    /// Through which apps.
+    Clients,
+    /// What was issued to them.
+    Tokens,
+}
+
+impl Collection {
+    /// Tokens are taken over with their users and clients there.
+    pub const IN_ORDER: [Self; 3] = [Self::Users, Self::Clients, Self::Tokens];
+
+    /// What it is called in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Clients => "clients",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
 /// One run.
-struct Run {
+pub struct Import {
     stores: Option<Stores>,
     lifetimes: Lifetimes,
     now: Timestamp,
@@ -124,7 +132,54 @@ struct Run {
     report: Report,
 }
 
-impl Run {
+impl Import {
+    /// Begins one; see [`import`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn begin(
+        stores: Option<Stores>,
+        lifetimes: Lifetimes,
+        now: Timestamp,
+        dry_run: bool,
+    ) -> Result<Self, ImportError> {
+        if let Some(stores) = stores.as_ref().filter(|_| !dry_run) {
+            stores.take_into_use().await?;
+        }
+        Ok(Self {
+            stores,
+            lifetimes,
+            now,
+            dry_run,
+            clients: HashMap::new(),
+            users: HashMap::new(),
+            names: HashMap::new(),
+            sessions: HashMap::new(),
+            report: Report { dry_run, ..Report::default() },
+        })
+    }
+
+    /// Takes one document over, or says in the report why not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn take(
+        &mut self,
+        collection: Collection,
+        record: &Document,
+    ) -> Result<(), ImportError> {
+        match collection {
+            Collection::Users => self.user(record).await,
+            Collection::Clients => self.client(record).await,
+            Collection::Tokens => self.session(record).await,
+        }
+    }
+
+    /// What became of the documents so far.
+    pub const fn report(&self) -> &Report {
+        &self.report
+    }
+
     async fn is_imported(&self, key: &str) -> Result<bool, ImportError> {
         match &self.stores {
             Some(stores) => Ok(stores.imports.is_imported(key).await?),

@@ -2,7 +2,7 @@
 //!
 //! A proxy that is not trusted is not believed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 use ipnet::IpNet;
@@ -37,7 +37,9 @@ fn peer(request: &HttpRequest) -> (Option<IpAddr>, bool) {
     (peer, peer.is_none() && Transport::of(request) == Transport::Unix)
 }
 
-fn resolve(
+/// The address of a client, out of its peer's, whether that came over a Unix socket (`local`), and what all the
+/// `X-Forwarded-For` headers say, in their order.
+pub fn resolve(
     peer: Option<IpAddr>,
     local: bool,
     forwarded: &[&[u8]],
@@ -71,12 +73,14 @@ pub(super) fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
 
 /// An address, perhaps with a port, as proxies write it.
 fn parse(text: &str) -> Option<IpAddr> {
+    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
     let address = text
         .parse::<IpAddr>()
-        .or_else(|_| text.parse::<std::net::SocketAddr>().map(|with_port| with_port.ip()))
-        .or_else(|_| text.trim_start_matches('[').trim_end_matches(']').parse());
+        .or_else(|_| text.parse::<SocketAddr>().map(|with_port| with_port.ip()))
+        .ok()
+        .or_else(|| in_brackets().map(IpAddr::V6));
     // `::ffff:192.0.2.1` is 192.0.2.1.
-    address.ok().map(|address| address.to_canonical())
+    address.map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -103,7 +107,11 @@ mod tests {
         assert_eq!(resolved("127.0.0.1", &["192.0.2.1, nonsense"], &trusted), "127.0.0.1");
         assert_eq!(resolved("127.0.0.1", &[], &trusted), "127.0.0.1");
         assert_eq!(resolved("127.0.0.1", &["[2001:db8::1]:443"], &trusted), "2001:db8::1");
+        assert_eq!(resolved("127.0.0.1", &["[2001:db8::1]"], &trusted), "2001:db8::1");
         assert_eq!(resolved("127.0.0.1", &["::ffff:192.0.2.9"], &trusted), "192.0.2.9");
+        for malformed in ["[192.0.2.1", "192.0.2.1]", "[192.0.2.1]", "[[2001:db8::1]]"] {
+            assert_eq!(resolved("127.0.0.1", &[malformed], &trusted), "127.0.0.1", "{malformed}");
+        }
     }
 
     #[test]

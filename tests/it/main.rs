@@ -13,6 +13,7 @@ mod endings;
 mod examples;
 mod faults;
 mod foreign_hashes;
+mod fuzzing;
 mod helpers;
 mod housekeeping;
 mod importing;

@@ -7,10 +7,10 @@ use std::io::BufRead;
 use serde_json::{Map, Value};
 
 use super::super::failure::Failure;
-use super::super::files::Lines;
 use super::Ttl;
 use crate::admin::ImportedClient;
 use crate::domain::{ClientId, ClientKind, Digest, Grant, Scope};
+use crate::import::lines::Lines;
 
 /// A secret of fewer characters, even if it is random, can be guessed from its digest in time.
 const SHORT_SECRET: usize = 16;

@@ -10,8 +10,8 @@ use super::super::failure::Failure;
 use super::super::files::{Format, Output, is_standard};
 use super::super::output::{self, plain};
 use super::super::progress::Progress;
-use super::rows::NO_SCOPE;
 use crate::domain::User;
+use crate::import::users::NO_SCOPE;
 use crate::store::Page;
 
 const PAGE: u32 = 1000;

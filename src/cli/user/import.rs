@@ -14,10 +14,10 @@ use super::super::files::{self, Format};
 use super::super::output::{self, plain};
 use super::super::progress::Progress;
 use super::super::{Global, on_store};
-use super::rows::{Bad, Password, Row, Rows};
 use crate::admin::{Admin, AdminError, Imported, ImportedUser};
 use crate::app::password_policy;
 use crate::domain::{PasswordHash, check_password};
+use crate::import::users::{Bad, Password, Row, Rows, RowsError};
 use crate::password::{PasswordPool, PoolError};
 
 /// Users on their way at once before they are written.
@@ -67,7 +67,10 @@ impl Import {
         let (reader, length) = files::open(&self.file)?;
         let progress = Progress::reading(global.json, length);
         let at = reader.count();
-        let mut rows = Rows::new(reader.buffered(), format)?;
+        let mut rows = match format {
+            Format::Csv => Rows::of_csv(reader.buffered())?,
+            Format::Jsonl => Rows::of_lines(reader.buffered()),
+        };
         let report = on_store(&settings, async |admin| {
             let policy = password_policy(&settings.password);
             // All cores, whatever a server beside this one is to leave free.
@@ -233,6 +236,15 @@ fn about_the_row(done: Result<Imported, AdminError>) -> Result<Result<Imported, 
         Err(error @ (AdminError::Store(_) | AdminError::Contended)) => Err(error.into()),
         Err(error) => Ok(Err(error.to_string())),
         Ok(done) => Ok(Ok(done)),
+    }
+}
+
+impl From<RowsError> for Failure {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::Lines(error) => error.into(),
+            RowsError::Header | RowsError::Column(_) => Self::refused(error),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use mongodb::bson::{Bson, Document};
 use secrecy::SecretString;
 
 use super::documents::{Reason, scope};
-use super::{ImportError, Run, id_of};
+use super::{Import, ImportError, id_of};
 use crate::domain::{
     AccessToken, Client, ClientId, Digest, Grant, RefreshChain, Scope, Session, SessionId,
     SessionUser, Timestamp, Token, TokenKind, UserId, legacy_seal,
@@ -28,12 +28,28 @@ struct Tokens {
     remark: Option<Reason>,
 }
 
-impl Run {
+impl Tokens {
+    /// The sessions that they may have become.
+    fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        let refresh = self.refresh.iter().map(|text| (text, TokenKind::Refresh));
+        let access = self.access.iter().map(|(text, _)| (text, TokenKind::Access));
+        refresh.chain(access).filter_map(|(text, kind)| {
+            Token::parse_legacy(text, kind).map(|token| token.session_id())
+        })
+    }
+}
+
+impl Import {
     pub(super) async fn session(&mut self, record: &Document) -> Result<(), ImportError> {
         self.report.tokens.read += 1;
         let id = id_of(record);
         let key = format!("tokens/{id}");
         if self.is_imported(&key).await? {
+            // Another document with the same token is no more taken over than it was beside this one.
+            let tokens = read(record, self.now).ok().flatten();
+            for session in tokens.iter().flat_map(Tokens::sessions) {
+                self.sessions.entry(session).or_insert_with(|| id.clone());
+            }
             self.report.tokens.already += 1;
             return Ok(());
         }
@@ -134,7 +150,7 @@ fn started(
     user: SessionUser,
     client: &Client,
     may_refresh: bool,
-    run: &Run,
+    run: &Import,
 ) -> Option<Started> {
     let (now, lifetimes) = (run.now, client.lifetimes(&run.lifetimes));
     let ends_at = now.plus(lifetimes.session);

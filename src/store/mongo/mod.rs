@@ -35,6 +35,8 @@ use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
 use options::Options;
+#[doc(hidden)]
+pub use session_document::session as read_session;
 use turns::Turns;
 
 /// The store over MongoDB. Clones share everything.

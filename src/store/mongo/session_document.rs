@@ -98,7 +98,10 @@ pub(super) fn tokens(session: &Session) -> Result<Document> {
 }
 
 /// The session in a document; `None` when it has ended, and only its loss is noted there.
-pub(super) fn session(raw: &RawDocument) -> Result<Option<Session>> {
+///
+/// # Errors
+/// [`StoreError::Damaged`] for what is no session.
+pub fn session(raw: &RawDocument) -> Result<Option<Session>> {
     if raw.get_bool("ended").unwrap_or(false) {
         return Ok(None);
     }

@@ -61,7 +61,7 @@ pub(super) fn pack(session: &Session) -> Option<Vec<u8>> {
 }
 
 /// The session, if these are the bytes of one.
-pub(super) fn unpack(id: SessionId, bytes: &[u8]) -> Option<Session> {
+pub fn unpack(id: SessionId, bytes: &[u8]) -> Option<Session> {
     let cached: CachedSession = postcard::from_bytes(bytes).ok()?;
     let access = cached.access.into_iter().map(|token| {
         Some(AccessToken {

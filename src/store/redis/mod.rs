@@ -32,6 +32,8 @@ use super::{
 use crate::observe::metrics::{self, Metrics};
 use crate::settings;
 use attempts::RedisAttempts;
+#[doc(hidden)]
+pub use cached_session::unpack as read_cached;
 use links::Links;
 
 /// A store with Redis in front of it. Clones share everything.

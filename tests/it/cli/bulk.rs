@@ -159,6 +159,12 @@ fn rows_of_csv_are_told_by_their_lines_too() {
     let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     let bad: Vec<_> = report["bad"].as_array().unwrap().iter().map(|bad| &bad["line"]).collect();
     assert_eq!((&report["added"], bad), (&json!(2), vec![&json!(3), &json!(4), &json!(6)]));
+    // As a spreadsheet on Windows writes it, and with nothing in some lines.
+    let text = "username,password\r\nerin,x\r\n\r\nfrank\r\n\r\n\r\ngrace\r\n";
+    let done = cli.pipe(text, &["user", "import", "-", "--format", "csv", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let bad: Vec<_> = report["bad"].as_array().unwrap().iter().map(|bad| &bad["line"]).collect();
+    assert_eq!((&report["added"], bad), (&json!(1), vec![&json!(4), &json!(7)]));
     cli.pipe("name,password\n", &["user", "import", "-", "--format", "csv"])
         .fails(65, "\"name\" is none of id, username");
     cli.run(&["user", "import", "-"]).fails(64, "--format csv or jsonl");

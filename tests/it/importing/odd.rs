@@ -158,6 +158,10 @@ async fn tokens_that_cannot_be_taken_over_are_named_and_the_others_work() {
     assert_eq!(numbers, (&12.into(), &5.into(), &1.into()), "{counts}");
     assert_eq!(reasons(counts).len(), 6, "{counts}");
     assert_eq!(counts["remarks"].as_array().unwrap().len(), 1, "{counts}");
+    // Who has another's token was not taken over, and is not by a second run.
+    let again = ours.import(&from, &[]);
+    let numbers = (&again["tokens"]["imported"], &again["tokens"]["already"]);
+    assert_eq!(numbers, (&0.into(), &5.into()), "{again}");
     let said = report.to_string();
     for number in 0..12 {
         assert!(!said.contains(&text('a', number)) && !said.contains(&text('r', number)));

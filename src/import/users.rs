@@ -8,76 +8,106 @@ use csv::StringRecord;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::super::failure::Failure;
-use super::super::files::{Format, Lines};
+use super::lines::{Lines, LinesError};
+use super::numbered::Numbered;
 use crate::domain::{PasswordHash, Scope, UserId, check_password, check_username};
 use crate::password::foreign_hash;
 
 const COLUMNS: [&str; 6] = ["id", "username", "password", "hash", "scopes", "enabled"];
 
 /// No scope at all, in a cell of CSV; an empty one puts no limit.
-pub(super) const NO_SCOPE: &str = "\"\"";
+pub const NO_SCOPE: &str = "\"\"";
 
 /// A user to be taken over.
-pub(super) struct Row {
-    pub(super) line: u64,
-    pub(super) id: Option<UserId>,
-    pub(super) username: String,
-    pub(super) password: Password,
-    pub(super) scopes: Option<Scope>,
-    pub(super) enabled: bool,
+#[derive(Debug)]
+pub struct Row {
+    /// Where it is in the file.
+    pub line: u64,
+    /// By which resource servers know the user, if the file says it.
+    pub id: Option<UserId>,
+    /// Checked.
+    pub username: String,
+    /// What the user will log in with.
+    pub password: Password,
+    /// What the user may be granted; `None` puts no limit beside the client's.
+    pub scopes: Option<Scope>,
+    /// Whether the user may log in.
+    pub enabled: bool,
 }
 
-pub(super) enum Password {
+/// A password, in one of the forms that a file may have it in.
+#[derive(Debug)]
+pub enum Password {
+    /// Itself.
     Plain(SecretString),
+    /// Its hash.
     Hash(PasswordHash),
 }
 
 /// A row that cannot be taken over.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct Bad {
-    pub(super) line: u64,
+pub struct Bad {
+    /// Where it is in the file.
+    pub line: u64,
+    /// The user name in it, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) username: Option<String>,
-    pub(super) reason: String,
+    pub username: Option<String>,
+    /// Why not.
+    pub reason: String,
+}
+
+/// The file is none that can be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError {
+    /// The first line of CSV is no header.
+    #[error("the header of the file cannot be read")]
+    Header,
+    /// A column in the header is none of ours.
+    #[error("the first line has to name the columns, and {0:?} is none of {columns}", columns = COLUMNS.join(", "))]
+    Column(String),
+    /// The next line cannot be read.
+    #[error(transparent)]
+    Lines(#[from] LinesError),
 }
 
 /// The rows of a file, one after the other.
-pub(super) struct Rows<R> {
+pub struct Rows<R> {
     source: Source<R>,
     /// In which line a name was seen.
     seen: HashMap<String, u64>,
 }
 
 enum Source<R> {
-    Csv { reader: csv::Reader<R>, header: StringRecord },
+    Csv { reader: csv::Reader<Numbered<R>>, header: StringRecord },
     Lines(Lines<R>),
 }
 
 impl<R: BufRead> Rows<R> {
-    pub(super) fn new(reader: R, format: Format) -> Result<Self, Failure> {
-        let source = match format {
-            Format::Jsonl => Source::Lines(Lines::new(reader)),
-            Format::Csv => {
-                let mut reader = csv::Reader::from_reader(reader);
-                let header = reader
-                    .headers()
-                    .map_err(|_| Failure::refused("the header of the file cannot be read"))?
-                    .clone();
-                if let Some(other) = header.iter().find(|name| !COLUMNS.contains(name)) {
-                    return Err(Failure::refused(format!(
-                        "the first line has to name the columns, and {other:?} is none of {}",
-                        COLUMNS.join(", ")
-                    )));
-                }
-                Source::Csv { reader, header }
-            }
-        };
-        Ok(Self { source, seen: HashMap::new() })
+    /// Those of CSV with a header.
+    ///
+    /// # Errors
+    /// [`RowsError`] for a header that cannot be read, or names other columns.
+    pub fn of_csv(reader: R) -> Result<Self, RowsError> {
+        let mut reader = csv::Reader::from_reader(Numbered::new(reader));
+        let header = reader.headers().map_err(|_| RowsError::Header)?.clone();
+        if let Some(other) = header.iter().find(|name| !COLUMNS.contains(name)) {
+            return Err(RowsError::Column(other.to_owned()));
+        }
+        Ok(Self { source: Source::Csv { reader, header }, seen: HashMap::new() })
     }
 
-    /// `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Result<Row, Bad>>, Failure> {
+    /// Those of JSON Lines.
+    pub fn of_lines(reader: R) -> Self {
+        Self { source: Source::Lines(Lines::new(reader)), seen: HashMap::new() }
+    }
+
+    /// The next row, if it can be taken over; `None` at the end.
+    ///
+    /// # Errors
+    /// [`RowsError`] when the rest of the file cannot be read.
+    // No iterator: what is behind an error is not to be read.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Result<Row, Bad>>, RowsError> {
         let Some((line, fields)) = self.source.next()? else { return Ok(None) };
         let username = fields.as_ref().ok().and_then(|fields| fields.username.clone());
         let row = fields.and_then(|fields| fields.row(line)).and_then(|row| {
@@ -135,7 +165,7 @@ impl Fields {
 type Next = Option<(u64, Result<Fields, String>)>;
 
 impl<R: BufRead> Source<R> {
-    fn next(&mut self) -> Result<Next, Failure> {
+    fn next(&mut self) -> Result<Next, RowsError> {
         match self {
             Self::Csv { reader, header } => next_record(reader, header),
             Self::Lines(lines) => Ok(lines.next()?.map(|(line, bytes)| (line, of_line(&bytes)))),
@@ -144,26 +174,31 @@ impl<R: BufRead> Source<R> {
 }
 
 fn next_record<R: Read>(
-    reader: &mut csv::Reader<R>,
+    reader: &mut csv::Reader<Numbered<R>>,
     header: &StringRecord,
-) -> Result<Next, Failure> {
+) -> Result<Next, RowsError> {
     let mut record = StringRecord::new();
     match reader.read_record(&mut record) {
         Ok(false) => Ok(None),
         Ok(true) => {
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = line_of(reader, record.position());
             Ok(Some((line, of_record(header, &record))))
         }
         Err(error) => {
-            let line = error.position().map_or(0, csv::Position::line);
+            let line = line_of(reader, error.position());
             let reason = match error.kind() {
                 csv::ErrorKind::Utf8 { .. } => "it is not UTF-8",
                 csv::ErrorKind::UnequalLengths { .. } => "it has not as many fields as the header",
-                _ => return Err(Failure::io(format!("cannot read the file: {error}"))),
+                _ => return Err(LinesError::Read(error.into()).into()),
             };
             Ok(Some((line, Err(reason.to_owned()))))
         }
     }
+}
+
+fn line_of<R: Read>(reader: &mut csv::Reader<Numbered<R>>, at: Option<&csv::Position>) -> u64 {
+    let at = at.map(csv::Position::byte);
+    at.map_or(0, |at| reader.get_mut().line_at(at))
 }
 
 /// An empty cell is none.

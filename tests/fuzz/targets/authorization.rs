@@ -1,0 +1,86 @@
+//! The `Authorization` header, at introspection (Basic, of a client), verify (Bearer) and the management API (Basic, of the
+//! operator): who is let in is who another reading of it lets in.
+
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+};
+use actix_web::http::{Method, StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::reading::{Caller, Form, basic, caller, credentials};
+use super::world::{Call, OPERATOR, SCOPES, World, with_world};
+
+/// The first line is verify's query; each of the others is a header, or, behind `basic:`, what is to be encoded for one.
+pub fn run(input: &[u8]) {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let query = lines.next().unwrap_or_default();
+    let headers: Option<Vec<_>> = lines.take(3).map(header).collect();
+    let target = [b"/oauth/verify?", query].concat();
+    let (Some(headers), Ok(target)) = (headers, Uri::try_from(target)) else { return };
+    with_world(|world| {
+        introspect(world, &headers);
+        manage(world, &headers);
+        verify(world, &headers, target);
+        world.restore(None);
+    });
+}
+
+fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    let value = match line.strip_prefix(b"basic:") {
+        Some(plain) => HeaderValue::try_from(format!("Basic {}", STANDARD.encode(plain))).ok()?,
+        None => HeaderValue::from_bytes(line).ok()?,
+    };
+    Some((AUTHORIZATION, value))
+}
+
+fn introspect(world: &World, headers: &[(HeaderName, HeaderValue)]) {
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    let body = format!("token={}", world.access).into_bytes();
+    let is_let_in = caller(headers, &Form::read(&body).unwrap()) == Some(Caller::Confidential);
+    let answer = world.send(&Call {
+        method: Method::POST,
+        target: Uri::from_static("/oauth/introspect"),
+        peer: None,
+        headers: headers.iter().cloned().chain([(CONTENT_TYPE, form)]).collect(),
+        body,
+    });
+    assert_eq!(answer.status == StatusCode::OK, is_let_in, "{headers:?} {answer:?}");
+    let is_active = answer.body.starts_with(b"{\"active\":true,");
+    assert_eq!(is_active, is_let_in, "{headers:?} {answer:?}");
+}
+
+fn manage(world: &World, headers: &[(HeaderName, HeaderValue)]) {
+    let is_operator = match headers {
+        [(_, only)] => {
+            basic(only.as_bytes()).is_some_and(|(user, password)| (&*user, &*password) == OPERATOR)
+        }
+        _ => false,
+    };
+    let answer = world.send(&get(Uri::from_static("/oauth/management/api/users"), headers));
+    let expected = if is_operator { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+    assert_eq!(answer.status, expected, "{headers:?}");
+    assert_eq!(answer.headers.contains_key(WWW_AUTHENTICATE), !is_operator);
+}
+
+fn verify(world: &World, headers: &[(HeaderName, HeaderValue)], target: Uri) {
+    let is_ours = match headers {
+        [(_, only)] => credentials(only.as_bytes(), "bearer") == Some(&world.access),
+        _ => false,
+    };
+    let form = Form::read(target.query().unwrap_or_default().as_bytes());
+    let may = form.is_some_and(|form| form.asks_at_most(&SCOPES));
+    let answer = world.send(&get(target, headers));
+    let expected = match (is_ours, may) {
+        (true, true) => StatusCode::NO_CONTENT,
+        (true, false) => StatusCode::FORBIDDEN,
+        (false, _) => StatusCode::UNAUTHORIZED,
+    };
+    assert_eq!(answer.status, expected, "{headers:?}");
+    assert_eq!(answer.headers.contains_key(WWW_AUTHENTICATE), !answer.status.is_success());
+    assert!(answer.body.is_empty());
+}
+
+fn get(target: Uri, headers: &[(HeaderName, HeaderValue)]) -> Call {
+    Call { method: Method::GET, target, peer: None, headers: headers.to_vec(), body: Vec::new() }
+}

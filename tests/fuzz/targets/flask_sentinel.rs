@@ -1,0 +1,149 @@
+//! Documents of a flask-sentinel's database: each is taken over or told of in the report, a trial run says what the real one
+//! does, and a second run does nothing.
+
+use mongodb::bson::{Binary, Bson, DateTime, Document, oid::ObjectId, spec::BinarySubtype};
+use sentinel::domain::{Timestamp, Token, TokenKind};
+use sentinel::import::flask_sentinel::{Collection, Import};
+use sentinel::import::{Counts, Report};
+use sentinel::store::sqlite::SqliteStore;
+use sentinel::store::{Page, Stores};
+use serde_json::Value;
+
+use super::world::{LIFETIMES, NOW, folder};
+
+/// Each line is a document, as JSON behind the first letter of its collection.
+pub fn run(input: &[u8]) {
+    let mut documents: Vec<_> = input.split(|byte| *byte == b'\n').filter_map(document).collect();
+    documents.truncate(16);
+    // As MongoDB has it: no two of a collection have one id.
+    let key = |(collection, document): &(Collection, Document)| {
+        (*collection as u8, document.get("_id").map(ToString::to_string))
+    };
+    documents.sort_by_key(key);
+    documents.dedup_by_key(|document| key(document));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let trial = import(None, &documents, true).await;
+        add_up(&trial, &documents);
+        if [&trial.users, &trial.clients, &trial.tokens].iter().all(|counts| counts.imported == 0) {
+            return;
+        }
+        let folder = folder();
+        let stores = SqliteStore::open(&folder.path().join("db")).unwrap().into_stores();
+        let report = import(Some(&stores), &documents, false).await;
+        assert_eq!(Report { dry_run: true, ..report.clone() }, trial, "{documents:?}");
+        look(&stores, &report, &documents).await;
+        let again = import(Some(&stores), &documents, false).await;
+        for (first, second) in counts(&report).into_iter().zip(counts(&again)) {
+            assert_eq!(second.imported, 0, "{documents:?}");
+            assert!(second.already >= first.imported, "{documents:?}");
+        }
+    });
+}
+
+async fn import(
+    stores: Option<&Stores>,
+    documents: &[(Collection, Document)],
+    dry_run: bool,
+) -> Report {
+    let mut import = Import::begin(stores.cloned(), LIFETIMES, NOW, dry_run).await.unwrap();
+    for (collection, document) in documents {
+        import.take(*collection, document).await.unwrap();
+    }
+    import.report().clone()
+}
+
+fn counts(report: &Report) -> [&Counts; 3] {
+    [&report.users, &report.clients, &report.tokens]
+}
+
+fn add_up(report: &Report, documents: &[(Collection, Document)]) {
+    for (counts, collection) in counts(report).into_iter().zip(Collection::IN_ORDER) {
+        let read = documents.iter().filter(|(own, _)| *own == collection).count() as u64;
+        let told = counts.imported + counts.already + counts.expired + counts.skipped.len() as u64;
+        assert_eq!((counts.read, told), (read, read), "{documents:?}");
+    }
+    let said = serde_json::to_string(report).unwrap();
+    for (collection, document) in documents.iter().filter(|(own, _)| *own != Collection::Clients) {
+        for field in ["hashpw", "access_token", "refresh_token"] {
+            let secret = document.get_str(field).unwrap_or_default();
+            let is_one = secret.len() >= 30 && !said_elsewhere(documents, secret);
+            assert!(!is_one || !said.contains(secret), "{collection:?} {document:?} in {said}");
+        }
+    }
+}
+
+/// Whether the text is also where it may be shown: an id, a grant type.
+fn said_elsewhere(documents: &[(Collection, Document)], text: &str) -> bool {
+    documents.iter().any(|(_, document)| {
+        document.iter().any(|(field, value)| {
+            ["_id", "allowed_grant_types"].contains(&field.as_str())
+                && value.to_string().contains(text)
+        })
+    })
+}
+
+/// As many are there as were taken over, and a refresh token that was finds its session.
+async fn look(stores: &Stores, report: &Report, documents: &[(Collection, Document)]) {
+    let all = Page::first(1000);
+    let users = stores.users.list(&all).await.unwrap();
+    let clients = stores.clients.list(&all).await.unwrap();
+    let sessions = stores.sessions.list(&Default::default(), &all).await.unwrap();
+    let found = [users.len(), clients.len(), sessions.len()].map(|number| number as u64);
+    assert_eq!(found, counts(report).map(|counts| counts.imported), "{documents:?}");
+    for session in &sessions {
+        assert!(session.access.len() <= 1 && session.expires_at() > NOW, "{session:?}");
+        assert!(session.expires_at() <= session.ends_at, "{session:?}");
+        assert!(session.user.is_some(), "{session:?}");
+        let texts = documents.iter().filter_map(|(_, document)| {
+            document.get_str("refresh_token").or(document.get_str("access_token")).ok()
+        });
+        let kinds = [TokenKind::Refresh, TokenKind::Access];
+        let mut tokens =
+            texts.flat_map(|text| kinds.map(|kind| Token::parse_legacy(text, kind))).flatten();
+        assert!(tokens.any(|token| token.session_id() == session.id), "{documents:?}");
+    }
+}
+
+fn document(line: &[u8]) -> Option<(Collection, Document)> {
+    let (letter, json) = line.split_first()?;
+    let collection = match letter {
+        b'u' => Collection::Users,
+        b'c' => Collection::Clients,
+        _ => Collection::Tokens,
+    };
+    let Value::Object(members) = serde_json::from_slice(json).ok()? else { return None };
+    let document: Document = members.into_iter().map(|(name, value)| (name, bson(value))).collect();
+    document.contains_key("_id").then_some((collection, document))
+}
+
+/// With what BSON has and JSON has not as `{"$oid": "…"}`, `{"$date": 0}`, `{"$binary": "…"}`.
+fn bson(value: Value) -> Bson {
+    match value {
+        Value::Null => Bson::Null,
+        Value::Bool(flag) => Bson::Boolean(flag),
+        Value::Number(number) => number
+            .as_i64()
+            .map_or_else(|| Bson::Double(number.as_f64().unwrap_or_default()), Bson::Int64),
+        Value::String(text) => Bson::String(text),
+        Value::Array(values) => Bson::Array(values.into_iter().map(bson).collect()),
+        Value::Object(members) => special(&members).unwrap_or_else(|| {
+            Bson::Document(members.into_iter().map(|(name, value)| (name, bson(value))).collect())
+        }),
+    }
+}
+
+fn special(members: &serde_json::Map<String, Value>) -> Option<Bson> {
+    let text = |name: &str| members.get(name)?.as_str();
+    if let Some(digits) = text("$oid") {
+        return ObjectId::parse_str(digits).ok().map(Bson::ObjectId);
+    }
+    if let Some(bytes) = text("$binary") {
+        let bytes = bytes.as_bytes().to_vec();
+        return Some(Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes }));
+    }
+    let millis = members.get("$date")?.as_i64()?;
+    // Where the clock stands is where it gets interesting.
+    let at = Timestamp::from_millis(millis).as_millis().saturating_add(NOW.as_millis());
+    Some(Bson::DateTime(DateTime::from_millis(at)))
+}

@@ -1,0 +1,154 @@
+//! What proxies say of a call: `X-Forwarded-For`, `X-Request-Id`, `traceparent`. Who is not trusted changes nothing with the
+//! first two, and nobody is taken for a client whom a stranger named.
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, Uri};
+use ipnet::IpNet;
+use sentinel::web::client_address;
+
+use super::world::{Answer, Call, TRUSTED, World, with_world};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The first line is the peer's address, or none for a Unix socket; the others are headers, named by their first letter.
+pub fn run(input: &[u8]) {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let peer = std::str::from_utf8(lines.next().unwrap_or_default()).unwrap_or_default();
+    let peer: Option<IpAddr> = peer.parse().ok();
+    let Some(headers) = lines.map(header).collect::<Option<Vec<_>>>() else { return };
+    let values = |name: &HeaderName| -> Vec<&[u8]> {
+        let named = headers.iter().filter(|(own, _)| own == name);
+        named.map(|(_, value)| value.as_bytes()).collect()
+    };
+    let hops = values(&FORWARDED_FOR);
+    let expected = expected(peer, &hops);
+    check(peer, &hops, expected);
+    // A peer without an address is none here: nothing says that it came over a Unix socket.
+    let Some(peer) = peer else { return };
+    with_world(|world| {
+        let call = Call {
+            method: Method::POST,
+            target: Uri::from_static("/oauth/introspect"),
+            peer: Some(peer),
+            headers: headers.clone(),
+            body: Vec::new(),
+        };
+        let _ = world.spans.take_all();
+        let answer = world
+            .send(&Call { headers: headers.iter().cloned().chain([form()]).collect(), ..call });
+        let heard = world.heard.addresses();
+        assert_eq!(heard, [expected.unwrap().to_string()], "{peer} {headers:?}");
+        check_id(peer, &values(&REQUEST_ID), &answer);
+        check_trace(expected.unwrap(), &values(&TRACEPARENT), world);
+    });
+}
+
+fn form() -> (HeaderName, HeaderValue) {
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    (actix_web::http::header::CONTENT_TYPE, form)
+}
+
+fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    let (letter, value) = line.split_first()?;
+    let name = match letter {
+        b'f' => FORWARDED_FOR,
+        b'r' => REQUEST_ID,
+        _ => TRACEPARENT,
+    };
+    Some((name, HeaderValue::from_bytes(value).ok()?))
+}
+
+/// From the nearest hop on: whoever is trusted is believed about the next, if that is an address.
+fn expected(peer: Option<IpAddr>, headers: &[&[u8]]) -> Option<IpAddr> {
+    let all = headers.join(&b","[..]);
+    let hops: Vec<Option<IpAddr>> = match headers {
+        [] => Vec::new(),
+        _ => all.split(|byte| *byte == b',').map(address).collect(),
+    };
+    let mut client = peer.map(|peer| peer.to_canonical());
+    for hop in hops.into_iter().rev() {
+        if client.is_some_and(|client| !is_trusted(client)) || hop.is_none() {
+            break;
+        }
+        client = hop;
+    }
+    client
+}
+
+/// Strangers are what they are, and of what trusted peers say nothing left of a stranger counts.
+fn check(peer: Option<IpAddr>, headers: &[&[u8]], expected: Option<IpAddr>) {
+    let trusted: Vec<IpNet> = TRUSTED.iter().map(|net| net.parse().unwrap()).collect();
+    let canonical = peer.map(|peer| peer.to_canonical());
+    let found = client_address::resolve(canonical, peer.is_none(), headers, &trusted);
+    assert_eq!(found, expected, "{peer:?} {headers:?}");
+    if canonical.is_some_and(|peer| !is_trusted(peer)) {
+        assert_eq!(found, canonical);
+    }
+    assert_eq!(client_address::resolve(None, false, headers, &trusted), None);
+}
+
+/// By the octets, and not by `IpNet`.
+fn is_trusted(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => matches!(v4.octets(), [127 | 10, ..]),
+        IpAddr::V6(v6) => v6.segments()[..3] == [0x2001, 0xdb8, 1],
+    }
+}
+
+/// An address as proxies write it: alone or with a port, in IPv6 with or without brackets.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    let in_brackets = || bare.and_then(|bare| bare.parse().ok()).filter(IpAddr::is_ipv6);
+    let address = hop.parse().ok().or_else(with_port).or_else(in_brackets)?;
+    Some(address.to_canonical())
+}
+
+fn check_id(peer: IpAddr, given: &[&[u8]], answer: &Answer) {
+    let id = answer.headers.get(REQUEST_ID).unwrap().to_str().unwrap();
+    let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(byte);
+    let is_taken = given.first().is_some_and(|given| {
+        is_trusted(peer.to_canonical()) && (1..=64).contains(&given.len()) && given.iter().all(sane)
+    });
+    if is_taken {
+        assert_eq!(id.as_bytes(), given[0]);
+    } else {
+        let made = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(made && !given.contains(&id.as_bytes()), "{id} of {given:?}");
+    }
+}
+
+/// W3C Trace Context §3.2.2. Only who has an address of IPv4 has its calls traced because it says so.
+fn check_trace(client: IpAddr, given: &[&[u8]], world: &World) {
+    let spans = world.spans.take_all();
+    let parent = match given {
+        [only] if client.is_ipv4() && only.is_ascii() => {
+            std::str::from_utf8(only).ok().and_then(traced)
+        }
+        _ => None,
+    };
+    let found: Vec<_> = spans.iter().filter_map(|span| span.parent).collect();
+    let found: Vec<_> = found.iter().map(|p| (p.trace_id.to_string(), p.span_id)).collect();
+    assert_eq!(found, Vec::from_iter(parent), "{given:?}");
+    assert_eq!(spans.len(), found.len());
+}
+
+/// The trace and the span, if the caller records them.
+fn traced(header: &str) -> Option<(String, u64)> {
+    let fields: Vec<&str> = header.splitn(5, '-').collect();
+    let [version, trace, span, flags, more @ ..] = &*fields else { return None };
+    let is_hex = |text: &str, width| {
+        text.len() == width && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+    };
+    let is_whole = is_hex(version, 2) && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2);
+    let is_known = *version != "ff" && (*version != "00" || more.is_empty());
+    let flags = u8::from_str_radix(flags, 16).ok()?;
+    let span = u64::from_str_radix(span, 16).ok()?;
+    let is_named = trace.bytes().any(|digit| digit != b'0') && span != 0;
+    (is_whole && is_known && is_named && flags & 1 == 1).then(|| ((*trace).to_owned(), span))
+}

@@ -1,0 +1,93 @@
+//! The management page and its API, by the operator: any method, path, query, header and body below it.
+
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::http::{Method, StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::form_bodies::{header, parts};
+use super::world::{Answer, Call, OPERATOR, World, with_world};
+
+const PATH: &str = "/oauth/management";
+
+/// The first line is a method and what stands behind the page's path; then come headers, an empty line and the body.
+pub fn run(input: &[u8]) {
+    let Some(call) = call(input) else { return };
+    with_world(|world| {
+        let answer = world.send(&call);
+        if !call.method.is_safe() {
+            world.restore_all();
+        }
+        check(&call, &answer);
+        if call.method == Method::GET && answer.status == StatusCode::OK {
+            follow(&call, &answer, world);
+        }
+    });
+}
+
+fn call(input: &[u8]) -> Option<Call> {
+    let (mut lines, body) = parts(input);
+    let first = lines.next()?;
+    let at = first.iter().position(|byte| *byte == b' ')?;
+    let method = Method::from_bytes(&first[..at]).ok()?;
+    let target = Uri::try_from([PATH.as_bytes(), &first[at + 1..]].concat()).ok()?;
+    let credentials = STANDARD.encode(format!("{}:{}", OPERATOR.0, OPERATOR.1));
+    let credentials = HeaderValue::try_from(format!("Basic {credentials}")).unwrap();
+    let mut headers: Vec<(HeaderName, HeaderValue)> = lines.map(header).collect::<Option<_>>()?;
+    headers.retain(|(name, _)| *name != AUTHORIZATION);
+    headers.push((AUTHORIZATION, credentials));
+    // Others are not the operator's to answer.
+    let is_below = target.path().starts_with(PATH) && target.authority().is_none();
+    is_below.then(|| Call { method, target, peer: None, headers, body: body.to_vec() })
+}
+
+fn check(call: &Call, answer: &Answer) {
+    let header = |name| answer.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+    let rest = &call.target.path()[PATH.len()..];
+    // Another path may begin as this one does.
+    if rest.is_empty() || rest.starts_with('/') {
+        assert_eq!(header(X_CONTENT_TYPE_OPTIONS), b"nosniff", "{call:?}");
+        assert!(header(CONTENT_SECURITY_POLICY).starts_with(b"default-src 'none'"), "{call:?}");
+    }
+    let text = String::from_utf8_lossy(&answer.body);
+    let kind = String::from_utf8_lossy(header(CONTENT_TYPE)).into_owned();
+    if kind.starts_with("text/html") {
+        let lower = text.to_ascii_lowercase();
+        for bad in ["<script", "<img src=x", "onerror=", "javascript:"] {
+            assert!(!lower.contains(bad) || is_escaped(&lower, bad), "{bad} in {text}");
+        }
+    }
+    let is_api = rest == "/api" || rest.starts_with("/api/");
+    if is_api && answer.status.is_client_error() && call.method != Method::HEAD {
+        assert_eq!(kind, "application/problem+json", "{call:?} {text}");
+        let problem: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(problem["status"], answer.status.as_u16());
+    }
+    if answer.status == StatusCode::SEE_OTHER {
+        assert!(header(LOCATION).starts_with(PATH.as_bytes()), "{call:?}");
+    }
+}
+
+/// Inside a tag, what looks like another attribute is in the quotes of one.
+fn is_escaped(html: &str, text: &str) -> bool {
+    !text.starts_with('<')
+        && html.match_indices(text).all(|(at, _)| {
+            let tag = html[..at].rfind('<').map_or("", |open| &html[open..at]);
+            tag.contains('>') || tag.matches('"').count() % 2 == 1
+        })
+}
+
+/// The next page of a list is where the list says.
+fn follow(call: &Call, answer: &Answer, world: &World) {
+    let Ok(Value::Object(list)) = serde_json::from_slice(&answer.body) else { return };
+    let Some(next) = list.get("next").and_then(Value::as_str) else { return };
+    let target = format!("{}?after={next}", call.target.path());
+    let target = Uri::try_from(target).unwrap();
+    let headers = call.headers.clone();
+    let more = Call { method: Method::GET, target, peer: None, headers, body: Vec::new() };
+    assert_eq!(world.send(&more).status, StatusCode::OK, "{more:?}");
+}

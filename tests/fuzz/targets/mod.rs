@@ -1,0 +1,38 @@
+//! What is fuzzed: functions that take any bytes, do with them what production does, and panic where the answer is not
+//! what an independent reading says it has to be.
+//!
+//! `bins/` hands them to libFuzzer; `tests/it/fuzzing.rs` runs them on the seeds that are kept, and on made-up input.
+
+pub mod authorization;
+pub mod flask_sentinel;
+pub mod form_bodies;
+pub mod forwarded;
+pub mod management;
+pub mod password_hashes;
+pub mod settings;
+pub mod stored_sessions;
+pub mod tokens;
+pub mod user_rows;
+
+mod heard;
+mod reading;
+mod world;
+
+pub use world::end_world;
+
+/// A target: its name, which is that of its folder of seeds, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const ALL: &[Target] = &[
+    ("authorization", authorization::run),
+    ("flask_sentinel", flask_sentinel::run),
+    ("form_bodies", form_bodies::run),
+    ("forwarded", forwarded::run),
+    ("management", management::run),
+    ("password_hashes", password_hashes::run),
+    ("settings", settings::run),
+    ("stored_sessions", stored_sessions::run),
+    ("tokens", tokens::run),
+    ("user_rows", user_rows::run),
+];

@@ -1,0 +1,108 @@
+//! Password hashes, of our own and of other frameworks: whatever a file or a store says is one can be refused, but not make
+//! anybody compute without end.
+
+use std::cell::RefCell;
+
+use secrecy::SecretString;
+use sentinel::domain::PasswordHash;
+use sentinel::password::{HashError, Hasher, Policy, Scheme, foreign_hash, needs_upgrade};
+
+/// As cheap as argon2 gets.
+pub const POLICY: Policy = Policy {
+    scheme: Scheme::Argon2id,
+    memory_kib: 8,
+    iterations: 1,
+    parallelism: 1,
+    bcrypt_cost: 4,
+};
+
+thread_local! {
+    static HASHER: RefCell<Hasher> = RefCell::new(Hasher::new(POLICY).unwrap());
+}
+
+/// The first line is a password, the rest a hash.
+pub fn run(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let (password, text) = text.split_once('\n').unwrap_or(("", text));
+    if let Ok(hash) = foreign_hash(text) {
+        assert!(hash.is_imported());
+        // What is kept is in our form, and is not rewritten when it is taken over once more.
+        let again = foreign_hash(hash.encoded()).unwrap();
+        assert_eq!(again.encoded(), hash.encoded());
+        verify(password, &hash).unwrap();
+    }
+    for hash in [PasswordHash::own(text.to_owned()), PasswordHash::imported(text.to_owned())] {
+        match verify(password, &hash) {
+            Ok(()) | Err(HashError::Malformed(_) | HashError::TooCostly(_)) => {}
+            Err(other) => panic!("{text:?}: {other}"),
+        }
+    }
+}
+
+/// Verifies against what costs little, and checks of the rest that it is bounded.
+fn verify(password: &str, hash: &PasswordHash) -> Result<(), HashError> {
+    let cost = Cost::of(hash.encoded());
+    let stronger = Policy { memory_kib: 1 << 20, ..POLICY };
+    let upgrade = needs_upgrade(hash, &stronger);
+    if !cost.is_small() {
+        if !cost.is_bounded() {
+            // Nothing is computed: this is refused at once.
+            let refused = HASHER.with_borrow_mut(|h| h.verify(&password.into(), hash)).unwrap_err();
+            assert!(upgrade, "{hash:?}");
+            return Err(refused);
+        }
+        return Ok(());
+    }
+    let password = SecretString::from(password);
+    let fits = HASHER.with_borrow_mut(|hasher| hasher.verify(&password, hash))?;
+    let again = HASHER.with_borrow_mut(|hasher| hasher.verify(&password, hash))?;
+    assert_eq!(fits, again);
+    Ok(())
+}
+
+/// What an encoded hash asks for, read without looking at the rest of it: the most that it could mean.
+#[derive(Debug, Default)]
+struct Cost {
+    /// KiB.
+    memory: u64,
+    /// KiB written, or iterations.
+    work: u64,
+    too_much: bool,
+}
+
+impl Cost {
+    fn of(encoded: &str) -> Self {
+        let number = |name: &str| {
+            let fields = encoded.split(['$', ',']).filter_map(|field| field.strip_prefix(name));
+            fields.map(|digits| digits.parse::<u64>().unwrap_or(u64::MAX)).max().unwrap_or(0)
+        };
+        if encoded.starts_with("$argon2") {
+            let (memory, t, p) = (number("m="), number("t="), number("p="));
+            let work = memory.saturating_mul(t);
+            Self { memory, work, too_much: memory > 1 << 20 || work > 1 << 22 || p > 255 }
+        } else if encoded.starts_with("$scrypt$") {
+            let (n, r, p) = (number("ln="), number("r="), number("p="));
+            let memory =
+                1_u64.checked_shl(n.min(64) as u32).unwrap_or(u64::MAX).saturating_mul(r) / 8;
+            let work = memory.saturating_mul(p);
+            Self { memory, work, too_much: memory > 256 << 10 || work > 1 << 20 || r.max(p) > 64 }
+        } else if encoded.starts_with("$pbkdf2-") {
+            let work = number("i=");
+            Self { memory: 0, work, too_much: work > 10_000_000 }
+        } else {
+            let cost = encoded.split('$').nth(2).and_then(|cost| cost.parse::<u32>().ok());
+            let cost = cost.unwrap_or(0).min(63);
+            Self { memory: 0, work: 1 << cost, too_much: cost > 16 }
+        }
+    }
+
+    /// As large as may be verified at all.
+    const fn is_bounded(&self) -> bool {
+        !self.too_much
+    }
+
+    /// Some milliseconds, with sanitizers too.
+    const fn is_small(&self) -> bool {
+        self.memory <= 256 && self.work <= 1024
+    }
+}

@@ -1,0 +1,113 @@
+//! What requests say, read by other means than production's.
+
+use std::borrow::Cow;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode;
+
+use super::world::{CONFIDENTIAL, PUBLIC, SECRET};
+
+const RECOGNIZED: [&str; 9] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "username",
+    "password",
+    "scope",
+    "refresh_token",
+    "token",
+    "token_type_hint",
+];
+
+/// The parameters of a form.
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// `None` for what is not to be taken: no UTF-8, a broken percent-encoding, a parameter twice.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let read: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
+        let is_strict =
+            body.split(|byte| matches!(byte, b'&' | b'=')).all(|part| decode(part).is_some());
+        let known = || read.iter().filter(|(name, _)| RECOGNIZED.contains(&name.as_str()));
+        let is_once =
+            known().all(|(name, _)| known().filter(|(other, _)| other == name).count() == 1);
+        (is_strict && is_once).then_some(Self(read))
+    }
+
+    /// One without a value is as good as none.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(own, _)| own == name && RECOGNIZED.contains(&name));
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether what is asked for is at most this; nothing is asked for if there is no scope.
+    pub fn asks_at_most(&self, scopes: &[&str]) -> bool {
+        let asked = self.get("scope").unwrap_or_default();
+        asked.split(' ').all(|token| token.is_empty() || scopes.contains(&token))
+    }
+}
+
+/// Undoes form encoding; `None` for what is not encoded.
+pub fn decode(part: &[u8]) -> Option<String> {
+    let spaced: Vec<u8> = part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+    let mut escapes = part.split(|byte| *byte == b'%').skip(1);
+    let is_whole =
+        escapes.all(|rest| rest.len() > 1 && rest[..2].iter().all(u8::is_ascii_hexdigit));
+    let text = percent_decode(&spaced).decode_utf8().ok().map(Cow::into_owned);
+    text.filter(|_| is_whole)
+}
+
+/// Which client a request is from, as whom it proves itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    Public,
+    Confidential,
+}
+
+/// `None` for a request that nobody is to be let in with.
+pub fn caller(headers: &[(HeaderName, HeaderValue)], form: &Form) -> Option<Caller> {
+    let mut credentials = headers.iter().filter(|(name, _)| *name == AUTHORIZATION);
+    let (ids, secrets) = match (credentials.next(), credentials.next()) {
+        (None, _) => {
+            let secret = form.get("client_secret").unwrap_or_default();
+            (vec![form.get("client_id")?.to_owned()], vec![secret.to_owned()])
+        }
+        (Some((_, header)), None) => {
+            let (user, password) = basic(header.as_bytes())?;
+            let (ids, secrets) = (readings(user), readings(password));
+            let others = form.get("client_id").is_some_and(|id| !ids.iter().any(|own| own == id));
+            if others || form.get("client_secret").is_some() {
+                return None;
+            }
+            (ids, secrets)
+        }
+        _ => return None,
+    };
+    match ids.iter().find(|id| [PUBLIC, CONFIDENTIAL].contains(&id.as_str()))?.as_str() {
+        PUBLIC => secrets.iter().all(String::is_empty).then_some(Caller::Public),
+        _ => secrets.iter().any(|secret| secret == SECRET).then_some(Caller::Confidential),
+    }
+}
+
+/// RFC 6749 §2.3.1 has both parts encoded as in a form; many send them as they are.
+fn readings(raw: String) -> Vec<String> {
+    decode(raw.as_bytes()).into_iter().chain([raw]).collect()
+}
+
+/// User and password of an `Authorization` header (RFC 7617).
+pub fn basic(header: &[u8]) -> Option<(String, String)> {
+    let credentials = STANDARD.decode(credentials(header, "basic")?).ok()?;
+    let credentials = String::from_utf8(credentials).ok()?;
+    let (user, password) = credentials.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+/// What stands behind the scheme (RFC 9110 §11.4).
+pub fn credentials<'a>(header: &'a [u8], scheme: &str) -> Option<&'a str> {
+    let is_text = header.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    let text = std::str::from_utf8(header).ok().filter(|_| is_text)?;
+    let at = text.find(' ').unwrap_or(text.len());
+    text[..at].eq_ignore_ascii_case(scheme).then(|| text[at..].trim_matches(' '))
+}

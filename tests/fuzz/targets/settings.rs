@@ -1,0 +1,44 @@
+//! Settings, from the environment and a file: what they are shown as loads again, and is shown the same.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+use sentinel::settings::{Error, Settings, Sources};
+use tempfile::TempDir;
+
+thread_local! {
+    static FOLDER: TempDir = super::world::folder();
+}
+
+/// Lines `NAME=value` are the environment, up to one of `---`; what follows is the file.
+pub fn run(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let lower = text.to_ascii_lowercase();
+    // Nobody's files are to be opened.
+    if ["_file", "sentinel_config", "\\u"].iter().any(|name| lower.contains(name)) {
+        return;
+    }
+    let (environment, file) = text.split_once("---\n").unwrap_or((text, ""));
+    let pairs = environment.lines().filter_map(|line| line.split_once('='));
+    let env = pairs.map(|(name, value)| (name.into(), value.into())).collect();
+    let Some(settings) = load(env, file) else { return };
+    let shown = settings.describe();
+    let again = load(Vec::new(), &shown);
+    let again = again.unwrap_or_else(|| panic!("{shown:?} of {text:?} does not load"));
+    assert_eq!(again.describe(), shown);
+    assert_eq!(shown.parse::<toml::Table>().unwrap(), settings.to_table());
+}
+
+fn load(env: Vec<(OsString, OsString)>, file: &str) -> Option<Settings> {
+    let path: PathBuf = FOLDER.with(|folder| folder.path().join("sentinel.toml"));
+    fs::write(&path, file).unwrap();
+    match Settings::load(&Sources { file: Some(path), env, overrides: Vec::new() }) {
+        Ok(settings) => Some(settings),
+        Err(error @ (Error::Syntax { .. } | Error::Invalid(_))) => {
+            assert!(!error.to_string().is_empty());
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,68 @@
+//! Files of users, as `user import` reads them: CSV with a header, or JSON Lines.
+
+use std::collections::HashSet;
+
+use secrecy::ExposeSecret;
+use sentinel::domain::{check_password, check_username};
+use sentinel::import::users::{Password, Row, Rows, RowsError};
+use sentinel::password::foreign_hash;
+use serde_json::{Map, Value};
+
+/// What begins with a brace is JSON Lines.
+pub fn run(input: &[u8]) {
+    let is_json = input.first() == Some(&b'{');
+    let rows = if is_json { Ok(Rows::of_lines(input)) } else { Rows::of_csv(input) };
+    let mut rows = match rows {
+        Ok(rows) => rows,
+        Err(RowsError::Header | RowsError::Column(_)) => return,
+        Err(other) => panic!("{other}"),
+    };
+    let (mut names, mut last) = (HashSet::new(), 0);
+    while let Some(row) = rows.next().unwrap() {
+        let line = row.as_ref().map_or_else(|bad| bad.line, |row| row.line);
+        assert!(line > last, "line {line} comes behind {last}");
+        last = line;
+        match row {
+            Ok(row) => {
+                good(&row);
+                assert!(names.insert(row.username.clone()), "{} is there twice", row.username);
+            }
+            Err(bad) => assert!(!bad.reason.is_empty()),
+        }
+    }
+    if is_json {
+        compare(input);
+    }
+}
+
+fn good(row: &Row) {
+    check_username(&row.username).unwrap();
+    match &row.password {
+        Password::Plain(password) => check_password(password.expose_secret(), 0).unwrap(),
+        Password::Hash(hash) => assert!(foreign_hash(hash.encoded()).is_ok()),
+    }
+}
+
+/// JSON Lines, read once more by hand: each line that says no more than a name and a password is good, and one of them is as
+/// good as it is among others.
+fn compare(input: &[u8]) {
+    let mut seen = HashSet::new();
+    for line in input.split(|byte| *byte == b'\n') {
+        let Ok(members) = serde_json::from_slice::<Map<String, Value>>(line) else { continue };
+        let text = |name: &str| members.get(name).and_then(Value::as_str);
+        let (Some(name), Some(password), 2) = (text("username"), text("password"), members.len())
+        else {
+            continue;
+        };
+        let is_good = check_username(name).is_ok() && check_password(password, 0).is_ok();
+        let row = Rows::of_lines(line).next().unwrap().unwrap();
+        assert_eq!(row.is_ok(), is_good, "{name:?} {password:?}");
+        if let Ok(row) = row
+            && seen.insert(name.to_owned())
+        {
+            assert_eq!(row.username, name);
+            let Password::Plain(read) = row.password else { panic!("it is no hash") };
+            assert_eq!(read.expose_secret(), password);
+        }
+    }
+}

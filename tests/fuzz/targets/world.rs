@@ -1,0 +1,361 @@
+//! A server in this process without sockets: two clients, a user, a session, an operator. Every input finds it as the one
+//! before did.
+
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, to_bytes};
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::test::{self, TestRequest};
+use actix_web::web::Bytes;
+use actix_web::{App, rt};
+use futures_util::future::LocalBoxFuture;
+use secrecy::ExposeSecret;
+use sentinel::admin::Admin;
+use sentinel::domain::{
+    AccessToken, Client, ClientKind, Clock, Digest, Grant, Lifetimes, ManualClock, RefreshChain,
+    Scope, Session, SessionId, SessionUser, Timestamp, Token, User, UserId,
+};
+use sentinel::oauth::{Policy, Provider, ThrottlePolicy};
+use sentinel::password::{Hasher, PasswordPool};
+use sentinel::store::sqlite::SqliteStore;
+use sentinel::store::{Page, SessionFilter, Stores};
+use sentinel::web::management::{Management, ManagementPolicy, Operator};
+use sentinel::web::observed::Observers;
+use sentinel::web::templates::Templates;
+use sentinel::web::{Routes, Transport, Web, WebPolicy};
+use tempfile::TempDir;
+
+use super::heard::{Heard, Spans};
+use super::{password_hashes, tokens};
+
+/// 2100-01-01T00:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_millis(4_102_444_800_000);
+pub const PUBLIC: &str = "app";
+/// As a form encodes it, this is `back+end`.
+pub const CONFIDENTIAL: &str = "back end";
+/// It is another text to whoever decodes it.
+pub const SECRET: &str = "s+1%2b&=";
+pub const USER: &str = "j\u{f6}rg";
+pub const PASSWORD: &str = "pass word";
+pub const OPERATOR: (&str, &str) = ("op", "top:secret");
+pub const SCOPES: [&str; 2] = ["read", "write"];
+pub const TRACING: &str = "0.0.0.0/0";
+pub const TRUSTED: [&str; 3] = ["127.0.0.0/8", "10.0.0.0/8", "2001:db8:1::/48"];
+pub const MAX_BODY: usize = 4096;
+pub const LIFETIMES: Lifetimes = Lifetimes {
+    access_token: Duration::from_secs(3600),
+    refresh_idle: Duration::from_secs(30 * 86_400),
+    session: Duration::from_secs(180 * 86_400),
+    refresh_grace: Duration::from_secs(30),
+};
+
+const SEAL: [u8; 16] = *b"a key for a seal";
+
+/// What is sent.
+#[derive(Debug)]
+pub struct Call {
+    pub method: Method,
+    pub target: Uri,
+    pub peer: Option<IpAddr>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub body: Vec<u8>,
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+type Answering = LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, actix_web::Error>>;
+
+pub struct World {
+    runtime: rt::Runtime,
+    service: Box<dyn Fn(TestRequest) -> Answering>,
+    pub stores: Stores,
+    session: Session,
+    pub access: String,
+    pub refresh: String,
+    pub heard: Heard,
+    pub spans: Spans,
+    folder: TempDir,
+}
+
+thread_local! {
+    // The runtime has thread-locals of its own, which may be gone when those of this thread are dropped.
+    static WORLD: RefCell<Option<ManuallyDrop<World>>> = const { RefCell::new(None) };
+}
+
+/// Does something in the world, which is made when it is first needed.
+pub fn with_world<T>(work: impl FnOnce(&World) -> T) -> T {
+    WORLD
+        .with_borrow_mut(|world| work(world.get_or_insert_with(|| ManuallyDrop::new(World::new()))))
+}
+
+/// Ends the world of this thread, and removes its files.
+pub fn end_world() {
+    drop(WORLD.take().map(ManuallyDrop::into_inner));
+}
+
+/// A folder in memory, where there is one.
+pub fn folder() -> TempDir {
+    let named = tempfile::Builder::new().prefix("sentinel-fuzz-").to_owned();
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { named.tempdir_in(memory) } else { named.tempdir() }.unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = folder();
+        let runtime = rt::Runtime::new().unwrap();
+        let stores = SqliteStore::open(&folder.path().join("sentinel.db")).unwrap().into_stores();
+        let (access, refresh) = issued();
+        let session = session(&access, &refresh);
+        let (heard, spans) = (Heard::listen(), Spans::default());
+        let service = runtime.block_on(async {
+            fill(&stores, &session).await;
+            let web = web(&stores, &spans);
+            let observer = web.observer();
+            let app = App::new()
+                .wrap_fn(move |request, service| observer.call(request, service))
+                .configure(|config| web.configure(config, Transport::Tcp));
+            let service = Rc::new(test::init_service(app).await);
+            Box::new(move |request: TestRequest| {
+                let service = Rc::clone(&service);
+                Box::pin(async move { service.call(request.to_request()).await }) as Answering
+            }) as Box<dyn Fn(_) -> _>
+        });
+        let text = |token: &Token| token.to_secret().expose_secret().to_owned();
+        let (access, refresh) = (text(&access), text(&refresh));
+        Self { runtime, service, stores, session, access, refresh, heard, spans, folder }
+    }
+
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// The session's.
+    pub const fn session_id(&self) -> SessionId {
+        self.session.id
+    }
+
+    /// The file of the store.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("sentinel.db")
+    }
+
+    /// Sends a call, and looks at what holds for every answer of a server that is well.
+    pub fn send(&self, call: &Call) -> Answer {
+        let answer = self.try_send(call);
+        let said = String::from_utf8_lossy(&answer.body);
+        assert!(!answer.status.is_server_error(), "{}: {said}", answer.status);
+        for secret in [SECRET, PASSWORD, &self.refresh] {
+            let is_sent = call.target.to_string().contains(secret)
+                || String::from_utf8_lossy(&call.body).contains(secret);
+            assert!(is_sent || !said.contains(secret), "a secret is in {said}");
+        }
+        answer
+    }
+
+    /// Sends a call.
+    pub fn try_send(&self, call: &Call) -> Answer {
+        let mut request = TestRequest::default()
+            .method(call.method.clone())
+            .uri(&call.target.to_string())
+            .set_payload(call.body.clone());
+        for header in &call.headers {
+            request = request.append_header(header.clone());
+        }
+        if let Some(peer) = call.peer {
+            request = request.peer_addr(SocketAddr::new(peer, 40_000));
+        }
+        self.heard.forget();
+        self.block_on(async {
+            let response = match (self.service)(request).await {
+                Ok(response) => response.into_parts().1,
+                Err(error) => error.error_response(),
+            };
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = to_bytes(response.into_body()).await.unwrap();
+            Answer { status, headers, body }
+        })
+    }
+
+    /// Takes back what the last call has done to the session, and the session that it has started.
+    pub fn restore(&self, started: Option<&Token>) {
+        self.block_on(async {
+            if let Some(id) = started.map(Token::session_id).filter(|id| *id != self.session.id) {
+                assert!(self.stores.sessions.end(id).await.unwrap());
+            }
+            let now = self.stores.sessions.find(self.session.id).await;
+            if !now.is_ok_and(|now| now.as_ref() == Some(&self.session)) {
+                self.stores.sessions.put(&self.session).await.unwrap();
+            }
+        });
+    }
+
+    /// Takes back whatever an operator can have done.
+    pub fn restore_all(&self) {
+        self.block_on(async {
+            let (users, clients) = (&self.stores.users, &self.stores.clients);
+            for user in users.list(&Page::first(1000)).await.unwrap() {
+                users.delete(user.id).await.unwrap();
+            }
+            for client in clients.list(&Page::first(1000)).await.unwrap() {
+                clients.delete(&client.id).await.unwrap();
+            }
+            self.stores.sessions.end_all(&SessionFilter::default()).await.unwrap();
+            fill(&self.stores, &self.session).await;
+        });
+    }
+}
+
+fn web(stores: &Stores, spans: &Spans) -> Web {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
+    let passwords = PasswordPool::start(password_hashes::POLICY, 1, 4).unwrap();
+    let policy = Policy {
+        grants: Grant::ALL.into(),
+        lifetimes: LIFETIMES,
+        issuer: None,
+        // Or nothing would be looked at after the first few inputs.
+        throttle: ThrottlePolicy {
+            enabled: false,
+            failures_per_address: 20,
+            failures_per_user: 10,
+            window: Duration::from_secs(300),
+        },
+    };
+    let provider = Provider::new(stores.clone(), passwords.clone(), Arc::clone(&clock), policy);
+    let templates = Arc::new(Templates::load(None).unwrap());
+    let management = Management::new(
+        ManagementPolicy {
+            path: "/oauth/management".to_owned(),
+            operator: Operator::new(OPERATOR.0, &OPERATOR.1.into()),
+            shortest_password: 8,
+        },
+        Admin::new(stores.clone(), clock),
+        passwords,
+        Arc::clone(&templates),
+    );
+    let path = |path: &str| Some(format!("/oauth/{path}"));
+    let policy = WebPolicy {
+        routes: Routes {
+            token: path("token"),
+            introspection: path("introspect"),
+            revocation: path("revoke"),
+            verify: path("verify"),
+            metadata: None,
+            errors: path("errors"),
+        },
+        error_uri: None,
+        max_body: MAX_BODY,
+        body_timeout: Duration::from_secs(10),
+        trusted_proxies: TRUSTED.map(|net| net.parse().unwrap()).into(),
+        tracing_callers: vec![TRACING.parse().unwrap()],
+        flask_sentinel_status: false,
+    };
+    let traces = Some(Arc::new(spans.clone()) as _);
+    Web::new(provider, Some(management), templates, policy)
+        .observed_by(Observers { metrics: None, traces })
+}
+
+/// The tokens of the session: always the same, so that a seed can have them.
+fn issued() -> (Token, Token) {
+    let made = |kind| {
+        let mut bytes = [7; 49];
+        bytes[0] = kind;
+        Token::parse(&tokens::written(&bytes)).unwrap()
+    };
+    let mut refresh = made(1);
+    refresh.verifier = refresh.verifier.sealed(&SEAL);
+    (made(0), refresh)
+}
+
+fn scopes() -> Scope {
+    SCOPES.join(" ").parse().unwrap()
+}
+
+fn user_id() -> UserId {
+    UserId::from_bytes(*b"0123456789ab")
+}
+
+fn session(access: &Token, refresh: &Token) -> Session {
+    let user = SessionUser { id: user_id(), username: USER.to_owned(), generation: 0 };
+    let ends_at = NOW.plus(LIFETIMES.session);
+    Session {
+        id: access.session_id(),
+        version: 0,
+        user: Some(user),
+        client_id: PUBLIC.parse().unwrap(),
+        client_generation: 0,
+        scope: scopes(),
+        created_at: NOW,
+        ends_at,
+        access: vec![AccessToken {
+            digest: access.verifier.digest(),
+            scope: None,
+            issued_at: NOW,
+            expires_at: NOW.plus(LIFETIMES.access_token),
+        }],
+        refresh: Some(RefreshChain {
+            key: SEAL,
+            current: refresh.verifier.digest(),
+            issued_at: NOW,
+            idle_ends_at: NOW.plus(LIFETIMES.refresh_idle),
+            used: None,
+        }),
+    }
+}
+
+async fn fill(stores: &Stores, session: &Session) {
+    let password = Hasher::new(password_hashes::POLICY).unwrap().hash(&PASSWORD.into()).unwrap();
+    let user = User {
+        id: user_id(),
+        username: USER.to_owned(),
+        password,
+        scopes: None,
+        enabled: true,
+        generation: 0,
+        version: 0,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    stores.users.put(&user).await.unwrap();
+    let public = Client {
+        id: PUBLIC.parse().unwrap(),
+        name: PUBLIC.to_owned(),
+        kind: ClientKind::Public,
+        grants: [Grant::Password, Grant::RefreshToken].into(),
+        scopes: scopes(),
+        default_scopes: scopes(),
+        access_token_ttl: None,
+        refresh_idle_ttl: None,
+        session_ttl: None,
+        introspection: false,
+        enabled: true,
+        generation: 0,
+        version: 0,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let confidential = Client {
+        id: CONFIDENTIAL.parse().unwrap(),
+        kind: ClientKind::Confidential(Digest::of(SECRET.as_bytes())),
+        grants: Grant::ALL.into(),
+        introspection: true,
+        ..public.clone()
+    };
+    stores.clients.put(&public).await.unwrap();
+    stores.clients.put(&confidential).await.unwrap();
+    stores.sessions.put(session).await.unwrap();
+}
