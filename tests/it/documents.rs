@@ -1,0 +1,13 @@
+//! What the documents say, held against what there is: examples are run or parsed, names exist, links lead
+//! somewhere.
+
+mod commands;
+mod databases;
+mod errors;
+mod events;
+mod examples;
+mod links;
+mod machine;
+mod pages;
+mod settings;
+mod sizes;
