@@ -6,6 +6,7 @@ mod databases;
 mod errors;
 mod events;
 mod examples;
+mod guarding;
 mod links;
 mod machine;
 mod pages;

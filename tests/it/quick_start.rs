@@ -99,3 +99,28 @@ fn what_is_printed_is_what_the_readme_shows() {
     }
     assert!(!is_as_shown("user x, password GQ7w…", "user y, password abc"));
 }
+
+/// What `docs/threat-model.md` says of other users of the machine.
+#[test]
+fn what_is_kept_in_the_data_folder_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (_process, _) = start(folder.path());
+    let data = folder.path().join("data");
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        // It is shown to everybody who connects.
+        if name != "self-signed-cert.pem" {
+            assert_eq!(mode(&path), 0o600, "{name}");
+        }
+        found.push(name);
+    }
+    for name in ["dev-credentials.json", "dev-operator-password", "self-signed-key.pem"] {
+        assert!(found.iter().any(|other| other == name), "no {name} in {found:?}");
+    }
+}

@@ -10,7 +10,7 @@ use crate::helpers::authority::Authority;
 use crate::helpers::{command, sentinel};
 
 /// Blocks that are run as they stand, and the test that does it.
-const RUN: [(&str, &str, &str); 11] = [
+const RUN: [(&str, &str, &str); 12] = [
     ("README.md", "sh", "tests/it/readme.rs"),
     ("README.md", "bash", "tests/it/compose/running.rs"),
     ("docs/api.md", "sh", "tests/it/management_api/guide.rs"),
@@ -19,13 +19,14 @@ const RUN: [(&str, &str, &str); 11] = [
     ("docs/install.md", "sh", "tests/it/documents/machine.rs"),
     ("docs/stores.md", "sh", "tests/it/documents/machine.rs"),
     ("docs/upgrade.md", "sh", "tests/it/documents/machine.rs"),
-    ("docs/http.md", "nginx", "tests/it/documents/examples.rs"),
+    ("docs/http.md", "nginx", "tests/it/documents/guarding.rs"),
+    ("docs/settings.md", "console", "tests/it/documents/examples.rs"),
     ("docs/operations.md", "nginx", "tests/it/reload/rolling.rs"),
     ("examples/README.md", "console", "tests/it/examples/nginx.rs"),
 ];
 
 /// Commands that are only parsed, and why.
-const SHOWN: [(&str, &str, &str); 6] = [
+const SHOWN: [(&str, &str, &str); 5] = [
     (
         "README.md",
         "console",
@@ -33,7 +34,6 @@ const SHOWN: [(&str, &str, &str); 6] = [
     ),
     ("docs/docker.md", "console", "takes Docker or root; the services run in tests/it/compose/"),
     ("docs/install.md", "console", "a certificate of Let's Encrypt takes a public name"),
-    ("docs/settings.md", "console", "shows what is printed; tests/it/cli/failures.rs looks for it"),
     ("docs/stores.md", "console", "a copy to another store is run by tests/it/storage_copy/"),
     ("docs/migration.md", "console", "the import is run by tests/it/importing/"),
 ];
@@ -132,13 +132,16 @@ fn shell_commands_are_ones_that_a_shell_can_read() {
 #[test]
 fn settings_in_toml_are_settings() {
     let folder = tempfile::tempdir().unwrap();
-    let secret = folder.path().join("secret");
-    std::fs::write(&secret, "a secret").unwrap();
     let check = |place: &str, text: &str| {
         let file = folder.path().join("sentinel.toml");
         // A secret's file is on another machine.
         let lines = text.lines().map(|line| match line.split_once("_file = \"/") {
-            Some((key, _)) => format!("{key}_file = \"{}\"", secret.display()),
+            Some((key, _)) => {
+                let secret = folder.path().join(key);
+                let text = if key == "url" { "rediss://:secret@localhost" } else { "a secret" };
+                std::fs::write(&secret, text).unwrap();
+                format!("{key}_file = \"{}\"", secret.display())
+            }
             None => line.to_owned(),
         });
         std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
@@ -183,8 +186,19 @@ fn outermost(text: &str) -> Vec<&str> {
     words
 }
 
+#[test]
+fn what_the_settings_page_shows_is_what_is_printed() {
+    let text = super::pages::page("docs/settings.md").joined("console");
+    let (asked, printed) = text.split_once('\n').unwrap();
+    let words = asked.strip_prefix("$ sentinel ").unwrap().split(' ');
+    let folder = tempfile::tempdir().unwrap();
+    let output = sentinel(folder.path()).args(words).output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), printed);
+}
+
 /// A whole configuration around a part of one.
-fn whole(part: &str, authority: &Authority) -> String {
+pub fn whole(part: &str, authority: &Authority) -> String {
     let words = outermost(part);
     if words.contains(&"http") || words.contains(&"events") {
         return part.to_owned();
