@@ -195,7 +195,7 @@ async fn redis_has_live_access_tokens_where_it_is_said_and_no_other_secret() {
     secrets.add("a revoked token", second.access_token().as_bytes());
     secrets.add_token("a token of a session that was ended", &ended.access_token());
     let live = [first, third, own].map(Answer::access_token);
-    let selectors = live.clone().map(|token| token[4..26].as_bytes().to_vec());
+    let selectors = live.clone().map(|token| token.as_bytes()[4..26].to_vec());
     let mut kinds = std::collections::BTreeSet::new();
     for (key, kind, value) in everything(&redis).await {
         let text = [key.as_bytes(), b"\0", &value].concat();
