@@ -38,6 +38,7 @@ async fn what_the_page_shows_guards_an_api() {
     ] {
         assert_eq!(received(&answer, name), [value], "{name}");
     }
+    assert!(received(&answer, "authorization").is_empty());
     app.revoke(&token).await;
     assert_eq!(send(request().bearer_auth(&token)).await.status, 401);
 }
