@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use sentinel::settings::{Settings, Sources};
+
 use super::pages::{Block, all_blocks, root};
 use crate::examples::front::{copy, nginx};
 use crate::helpers::authority::Authority;
@@ -145,9 +147,10 @@ fn settings_in_toml_are_settings() {
             None => line.to_owned(),
         });
         std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
-        let mut check = sentinel(folder.path());
-        check.args(["config", "check", "--config", file.to_str().unwrap()]);
-        assert_eq!(complaint(&check.output().unwrap()), None, "{place}");
+        // And not `config check`, which looks for certificates that are on another machine.
+        let sources = Sources { file: Some(file), ..Sources::default() };
+        let wrong = Settings::load(&sources).err().map(|error| error.to_string());
+        assert_eq!(wrong, None, "{place}");
     };
     for block in all_blocks().iter().filter(|block| block.language == "toml") {
         check(&block.place, &block.text);
