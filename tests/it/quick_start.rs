@@ -65,3 +65,62 @@ fn a_store_with_users_of_its_own_gets_no_demo_user() {
     assert!(printed.contains("no demo ones were made"), "{printed}");
     assert!(!folder.path().join("data/dev-credentials.json").exists());
 }
+
+/// Whether a line is as the README shows it; what stands before `…` is only how something made up begins.
+fn is_as_shown(shown: &str, line: &str) -> bool {
+    let mut rest = line;
+    let mut pieces = shown.split('…').peekable();
+    while let Some(piece) = pieces.next() {
+        let made_up = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let wanted = if pieces.peek().is_some() { piece.trim_end_matches(made_up) } else { piece };
+        let Some(at) = rest.find(wanted) else { return false };
+        rest = &rest[at + wanted.len()..];
+    }
+    true
+}
+
+#[test]
+fn what_is_printed_is_what_the_readme_shows() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let shown = readme.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (process, printed) = start(folder.path());
+    let port = process.address.rsplit(':').next().unwrap();
+    let data = folder.path().canonicalize().unwrap().join("data");
+    let printed = printed
+        .replace(&format!("localhost:{port}"), "localhost:5000")
+        .replace(data.to_str().unwrap(), "/home/you/sentinel/data");
+    let (shown, printed): (Vec<_>, Vec<_>) =
+        (shown.trim().lines().collect(), printed.trim().lines().collect());
+    assert_eq!(shown.len(), printed.len(), "{printed:?}");
+    for (shown, printed) in shown.iter().zip(&printed) {
+        assert!(is_as_shown(shown, printed), "the README shows\n{shown}\nand this is\n{printed}");
+    }
+    assert!(!is_as_shown("user x, password GQ7w…", "user y, password abc"));
+}
+
+/// What `docs/threat-model.md` says of other users of the machine.
+#[test]
+fn what_is_kept_in_the_data_folder_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (_process, _) = start(folder.path());
+    let data = folder.path().join("data");
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        // It is shown to everybody who connects.
+        if name != "self-signed-cert.pem" {
+            assert_eq!(mode(&path), 0o600, "{name}");
+        }
+        found.push(name);
+    }
+    for name in ["dev-credentials.json", "dev-operator-password", "self-signed-key.pem"] {
+        assert!(found.iter().any(|other| other == name), "no {name} in {found:?}");
+    }
+}

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::helpers::{App, PASSWORD, Process, send, spawn_app};
+use crate::helpers::redis::Redis;
+use crate::helpers::{App, PASSWORD, Process, Servers, mongod, send, spawn_app};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -128,5 +129,37 @@ async fn no_header_is_a_way_to_get_a_secret_into_the_log() {
     assert!(log.matches("client_authentication").count() == 9 && log.contains("request_id"));
     for secret in [&access[4..26], &access[26..69], &refresh[26..69], PASSWORD] {
         assert!(!log.contains(secret), "a secret is in the log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_behind_put_no_secret_into_the_log_either() {
+    let target = mongod::replica_set().await;
+    let redis = Redis::start_with(&["--save", "", "--requirepass", "the-password-of-redis"]);
+    let mut settings = target.overrides();
+    let more = [("redis.url", redis.url.as_str()), ("log.level", "trace")];
+    settings.extend(more.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let servers = Servers::start(1, &settings).await;
+    let (peer, process) = (&servers.peers[0], &servers.processes[0]);
+    let first = peer.login().await;
+    let second = peer.refresh(&first.refresh_token()).await;
+    for token in [first.access_token(), second.access_token(), second.refresh_token()] {
+        assert!(peer.is_active(&token).await);
+        assert!([204, 401].contains(&peer.verify(&token).await.status));
+    }
+    assert_eq!(peer.revoke(&first.access_token()).await.status, 200);
+    let third = peer.refresh(&second.refresh_token()).await;
+    peer.refresh(&first.refresh_token()).await.assert_error(400, "invalid_grant");
+    process.signal("HUP");
+    let log = process.lines_until("SIGHUP").join("\n");
+    assert!(log.contains("\"replay\"") && log.contains("\"TRACE\""), "it proves nothing");
+    let mut secrets = vec![PASSWORD.to_owned(), "the-password-of-redis".to_owned()];
+    for answer in [first, second, third] {
+        for token in [answer.access_token(), answer.refresh_token()] {
+            secrets.extend([token[4..26].to_owned(), token[26..69].to_owned()]);
+        }
+    }
+    for secret in secrets {
+        assert!(!log.contains(&secret), "a secret is in the log");
     }
 }

@@ -12,12 +12,12 @@ use crate::helpers::{Answer, App, External, command, free_port, send};
 
 /// An API behind nginx: answers with what it was sent, and counts.
 pub struct Api {
-    port: u16,
+    pub port: u16,
     calls: Arc<AtomicUsize>,
 }
 
 impl Api {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let calls = Arc::new(AtomicUsize::new(0));
         let counter = web::Data::from(Arc::clone(&calls));
         let server = HttpServer::new(move || {

@@ -52,6 +52,13 @@ impl Redis {
         redis
     }
 
+    /// From a file of settings with users; the test asks as this one.
+    pub fn start_from(file: &Path, user: &str) -> Self {
+        let mut redis = Self::start_with(&[file.to_str().unwrap()]);
+        redis.url = format!("redis://{user}@127.0.0.1:{}", redis.port);
+        redis
+    }
+
     /// With TLS on a port of its own, and without it for the test, which is not what is tested.
     pub fn start_with_tls(arguments: &[&str]) -> Self {
         let port = free_port().to_string();
@@ -158,7 +165,11 @@ fn run(port: u16, folder: &Path, arguments: &[String]) -> Child {
     "#;
     let mut command = Command::new("sh");
     let _ = std::fs::remove_file(folder.join("redis.pid"));
-    command.args(["-c", script, "sh", "redis-server", "--bind", "127.0.0.1"]).current_dir(folder);
+    command.args(["-c", script, "sh", "redis-server"]).current_dir(folder);
+    // A file of settings comes first.
+    let file = arguments.iter().take_while(|argument| argument.ends_with(".conf")).count();
+    let (file, arguments) = arguments.split_at(file.min(1));
+    command.args(file).args(["--bind", "127.0.0.1"]);
     command.args(["--port", &port.to_string(), "--dir"]).arg(folder).arg("--pidfile");
     command.arg(folder.join("redis.pid")).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

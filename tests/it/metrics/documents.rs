@@ -82,6 +82,16 @@ fn the_queries_are_ones_that_prometheus_can_read() {
 }
 
 #[test]
+fn prometheus_takes_what_the_page_has_it_scrape() {
+    let block = PAGE.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prometheus.yml");
+    std::fs::write(&file, block).unwrap();
+    let said = promtool(&["check", "config", file.to_str().unwrap()], "");
+    assert!(said.contains("SUCCESS"), "{said}");
+}
+
+#[test]
 fn the_alerts_do_what_they_are_to_do() {
     let said = promtool(&["check", "rules", "alerts.yml"], "");
     let alerts = ALERTS.matches("- alert: ").count();

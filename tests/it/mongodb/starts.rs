@@ -8,6 +8,7 @@ use sentinel::store::StoreError;
 use sentinel::store::mongo::MongoStore;
 
 use crate::helpers::mongod::{self, Mongod, Target};
+use crate::helpers::{AppBuilder, PASSWORD};
 use crate::store_contract::samples::{stored_client, stored_session, stored_user};
 
 async fn open(target: &Target) -> Result<MongoStore, StoreError> {
@@ -115,4 +116,30 @@ async fn a_direct_connection_to_one_of_several_members_is_refused() {
     let said = refused(&Target::on(&direct)).await;
     assert!(said.contains("directConnection"), "{said}");
     open(&Target::on(&mongod.uri)).await.unwrap();
+}
+
+/// Servers of two versions share a database while one after the other is restarted (`docs/upgrade.md`).
+#[tokio::test]
+async fn fields_that_a_later_version_may_have_written_are_passed_over() {
+    let target = mongod::replica_set().await;
+    let app = AppBuilder::default().mongodb(&target).spawn().await;
+    let login = app.login().await;
+    let database = target.database().await;
+    for name in ["sentinel_users", "sentinel_clients", "sentinel_sessions"] {
+        let later = doc! { "$set": { "later": { "a": [1, "b"] } } };
+        let done = database.collection::<Document>(name).update_many(doc! {}, later).await;
+        assert!(done.unwrap().modified_count > 0, "{name}");
+    }
+    let next = app.refresh(&login.refresh_token()).await;
+    assert!(app.is_active(&next.access_token()).await);
+    // A session's tokens alone are written, and the rest of it stays.
+    let kept = doc! { "later": { "$exists": true } };
+    let sessions = database.collection::<Document>("sentinel_sessions");
+    assert_eq!(sessions.count_documents(kept).await.unwrap(), 1);
+    app.rename_user("alicia").await;
+    assert_eq!(app.login_as("alicia", PASSWORD, &[]).await.status, 200);
+    assert_eq!(app.introspect(&next.access_token()).await.json()["username"], "alicia");
+    app.set_grants("password").await;
+    app.delete_user().await;
+    assert!(!app.is_active(&next.access_token()).await);
 }

@@ -1,0 +1,210 @@
+//! `docs/databases.md`: its roles, users and settings, on servers that ask for them.
+
+use std::path::Path;
+use std::process::Command;
+
+use mongodb::bson::doc;
+use mongodb::{Client, Database};
+
+use super::pages::page;
+use crate::helpers::authority::Authority;
+use crate::helpers::mongod::Mongod;
+use crate::helpers::redis::Redis;
+use crate::helpers::{App, AppBuilder, Servers, command, free_port, installed};
+
+const PAGE: &str = "docs/databases.md";
+
+fn block(language: &str, number: usize) -> String {
+    let blocks = page(PAGE).blocks();
+    let mut of_it = blocks.into_iter().filter(|block| block.language == language);
+    of_it.nth(number).unwrap().text
+}
+
+async fn database(uri: &str, name: &str) -> Database {
+    Client::with_uri_str(uri).await.unwrap().database(name)
+}
+
+/// Runs the page's script as the administrator that it says to be.
+async fn run_script(mongod: &Mongod, folder: &Path) {
+    let admin = database(&mongod.uri, "admin").await;
+    let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
+    admin.run_command(root).await.unwrap();
+    let script = block("js", 0);
+    assert!(script.contains("passwordPrompt()"), "{script}");
+    let file = folder.join("role.js");
+    std::fs::write(&file, script.replace("passwordPrompt()", "\"s3cret\"")).unwrap();
+    let mut mongosh: Command = command(installed(".cache/mongosh", "node_modules/.bin/mongosh"));
+    mongosh.args(["--quiet", "--norc", "--port", &mongod.port.to_string(), "-u", "root"]);
+    mongosh.args(["-p", "root", "--authenticationDatabase", "admin", "--file"]).arg(&file);
+    let output = tokio::process::Command::from(mongosh).env("HOME", folder).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_role_for_mongodb_is_enough_and_allows_nothing_else() {
+    let mongod = Mongod::start(&["--auth"]);
+    let folder = tempfile::tempdir().unwrap();
+    run_script(&mongod, folder.path()).await;
+    let redis = Redis::start();
+    let settings = [
+        ("store.backend", "mongodb"),
+        ("mongo.uri", &mongod.uri),
+        ("mongo.dbname", "oauth"),
+        ("mongo.username", "sentinel"),
+        ("mongo.password", "s3cret"),
+        ("mongo.auth_source", "oauth"),
+        // With Redis, what it could not be told of is noted in MongoDB.
+        ("redis.url", &redis.url),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    use_all_of_it(&Servers::start(1, &settings).await).await;
+    assert_eq!(denied(&mongod).await, 0);
+
+    let uri = format!("mongodb://sentinel:s3cret@127.0.0.1:{}/?authSource=oauth", mongod.port);
+    for (name, forbidden) in [
+        ("oauth", doc! { "find": "users" }),
+        ("oauth", doc! { "insert": "others", "documents": [{}] }),
+        ("oauth", doc! { "drop": "sentinel_users" }),
+        ("oauth", doc! { "dropDatabase": 1 }),
+        ("oauth", doc! { "usersInfo": 1 }),
+        ("other", doc! { "insert": "sentinel_users", "documents": [{}] }),
+        ("admin", doc! { "find": "system.users" }),
+    ] {
+        let refused = database(&uri, name).await.run_command(forbidden.clone()).await.unwrap_err();
+        assert!(refused.to_string().contains("not authorized"), "{forbidden}: {refused}");
+    }
+}
+
+/// How often a command was refused for lack of rights.
+async fn denied(mongod: &Mongod) -> i32 {
+    let uri = format!("mongodb://root:root@127.0.0.1:{}", mongod.port);
+    let log = doc! { "getLog": "global" };
+    let log = database(&uri, "admin").await.run_command(log).await.unwrap();
+    let lines = log.get_array("log").unwrap().iter();
+    let denied = lines.filter(|line| line.to_string().contains("not authorized on oauth"));
+    i32::try_from(denied.count()).unwrap()
+}
+
+/// What servers and commands do with a store.
+async fn use_all_of_it(servers: &Servers) {
+    let peer = &servers.peers[0];
+    let login = peer.login().await;
+    let next = peer.refresh(&login.refresh_token()).await;
+    assert!(peer.is_active(&next.access_token()).await);
+    assert_eq!(peer.revoke(&next.access_token()).await.status, 200);
+    assert_eq!(peer.ready().await.status, 200);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("users.csv"), "username,password\nbob,correct horse\n").unwrap();
+    for command in [
+        &["user", "import", &path("users.csv")][..],
+        &["user", "list"],
+        &["user", "edit", "bob", "--rename", "rob"],
+        &["user", "delete", "rob"],
+        &["client", "list"],
+        &["session", "list"],
+        &["user", "export", &path("users.jsonl")],
+        &["client", "export", &path("clients.jsonl")],
+        &["store", "copy", "--to", &path("copy.db")],
+        &["user", "disable", "alice"],
+        &["session", "end", "--user", "alice"],
+    ] {
+        servers.run(command).await;
+    }
+    assert!(!peer.is_active(&login.access_token()).await);
+}
+
+/// The page's `redis.conf`, for a server of this test.
+fn redis(authority: &Authority, folder: &Path) -> (Redis, String) {
+    let port = free_port();
+    let conf = block("conf", 0)
+        .replace("/etc/redis/server.pem", &authority.path("server.pem"))
+        .replace("/etc/redis/server.key", &authority.path("server.key"))
+        .replace("/etc/redis/ca.pem", &authority.path("ca.pem"))
+        .replace("tls-port 6379", &format!("tls-port {port}"))
+        // The test asks on the plain port, as the administrator.
+        .replace("port 0\n", "\n");
+    let file = folder.join("redis.conf");
+    std::fs::write(&file, conf).unwrap();
+    (Redis::start_from(&file, "admin:ADMIN-PASSWORD"), format!("rediss://127.0.0.1:{port}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_users_of_redis_may_do_what_they_have_to_and_nothing_else() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let (redis, url) = redis(&authority, folder.path());
+    let target = crate::helpers::mongod::replica_set().await;
+    let url = url.replace("://", "://sentinel:SENTINEL-PASSWORD@");
+    let app = AppBuilder::default()
+        .mongodb(&target)
+        .set("redis.url", &url)
+        .set("redis.tls_ca", &authority.path("ca.pem"))
+        .spawn()
+        .await;
+    let login = all_of_redis(&app).await;
+    let denied: Vec<deadpool_redis::redis::Value> = redis.ask(&["ACL", "LOG"]).await;
+    assert!(denied.is_empty(), "{denied:?}");
+
+    let token = login.access_token();
+    let reader = redis.url.replace("admin:ADMIN-PASSWORD", "resource-server:READER-PASSWORD");
+    assert_eq!(ask(&reader, &["GET", &token]).await.unwrap(), Some(app.user.id.to_string()));
+    let session = redis.keys().await.into_keys().find(|key| key.starts_with("sentinel:published"));
+    for forbidden in [
+        &["KEYS", "*"][..],
+        &["SCAN", "0"],
+        &["SET", "sna_mine", "me"],
+        &["DEL", &token],
+        &["GET", "other"],
+        &["ZRANGE", &session.unwrap(), "0", "-1"],
+        &["INFO"],
+    ] {
+        assert!(ask(&reader, forbidden).await.is_err(), "{forbidden:?}");
+    }
+    let nobody = redis.url.replace("admin:ADMIN-PASSWORD@", "");
+    assert!(ask(&nobody, &["GET", &token]).await.is_err());
+    let sentinel = redis.url.replace("admin:ADMIN-PASSWORD", "sentinel:SENTINEL-PASSWORD");
+    for forbidden in [&["KEYS", "*"][..], &["FLUSHALL"], &["CONFIG", "GET", "*"], &["ACL", "LIST"]]
+    {
+        assert!(ask(&sentinel, forbidden).await.is_err(), "{forbidden:?}");
+    }
+    let kept: Vec<String> = redis.ask(&["CONFIG", "GET", "maxmemory-policy"]).await;
+    assert_eq!(kept, ["maxmemory-policy", "noeviction"]);
+}
+
+async fn ask(url: &str, words: &[&str]) -> Result<Option<String>, String> {
+    use deadpool_redis::redis::{Client, cmd};
+    let client = Client::open(url).unwrap();
+    let connected = client.get_multiplexed_async_connection().await;
+    let mut connection = connected.map_err(|error| error.to_string())?;
+    let mut command = cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(*word);
+    }
+    command.query_async(&mut connection).await.map_err(|error| error.to_string())
+}
+
+/// What a server does with Redis; a login that goes on.
+async fn all_of_redis(app: &App) -> crate::helpers::Answer {
+    for _ in 0..3 {
+        app.login_as("alice", "wrong", &[]).await.assert_error(400, "invalid_grant");
+    }
+    let login = app.login().await;
+    for _ in 0..3 {
+        assert!(app.is_active(&login.access_token()).await);
+    }
+    let next = app.refresh(&login.refresh_token()).await;
+    assert_eq!(app.revoke(&next.refresh_token()).await.status, 200);
+    assert!(!app.is_active(&next.access_token()).await);
+    app.login().await
+}
+
+#[test]
+fn the_commands_for_redis_are_the_same_on_both_pages() {
+    let settings = page("docs/settings.md").text;
+    let listed = settings.split("the commands `").nth(1).unwrap().split('`').next().unwrap();
+    let listed: Vec<_> = listed.split_whitespace().collect();
+    let conf = block("conf", 0);
+    let user = conf.lines().find(|line| line.starts_with("user sentinel ")).unwrap();
+    let allowed: Vec<_> = user.split(' ').filter_map(|word| word.strip_prefix('+')).collect();
+    assert_eq!(listed, allowed);
+}

@@ -1,0 +1,140 @@
+//! Every error that can be answered is on the page for it, as the code has it.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use sentinel::oauth::ErrorCode;
+
+use super::pages::{page, root};
+use crate::helpers::{AppBuilder, send, spawn_app};
+
+/// Texts of the code that stand behind one of these marks, to the next quotation mark. A backslash at the
+/// end of a line joins it to the next.
+fn texts_behind(file: &str, mark: &str) -> Vec<String> {
+    let source = fs::read_to_string(root().join("src").join(file)).unwrap();
+    // What tests say is said to nobody.
+    let source = source.split("#[cfg(test)]").next().unwrap();
+    let starts = source.match_indices(mark).map(|(at, _)| at + mark.len());
+    let texts = starts.map(|at| source[at..].split('"').next().unwrap());
+    let join = |text: &str| text.split("\\\n").map(str::trim_start).collect::<Vec<_>>().join("");
+    texts.map(join).filter(|text| !text.starts_with('{')).collect()
+}
+
+/// Every `error_description`.
+fn descriptions() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in [
+        "client_auth",
+        "introspection",
+        "refresh",
+        "revocation",
+        "token",
+        "params",
+        "password",
+        "scope",
+    ] {
+        let file = format!("oauth/{file}.rs");
+        found.extend(texts_behind(&file, "InvalidRequest(\""));
+        let source = fs::read_to_string(root().join("src").join(&file)).unwrap();
+        for call in source.match_indices(".require(").map(|(at, _)| &source[at..]) {
+            found.extend(call[..call.find(')').unwrap()].split('"').nth(3).map(str::to_owned));
+        }
+        for call in source.match_indices("text(request, ").map(|(at, _)| &source[at..]) {
+            found.extend(call[..call.find(')').unwrap()].split('"').nth(3).map(str::to_owned));
+        }
+    }
+    found.extend(texts_behind("web/authorization.rs", "InvalidRequest(\""));
+    // Of `Error`, and not of the reasons that the log alone has.
+    let source = fs::read_to_string(root().join("src/oauth/error.rs")).unwrap();
+    let errors = source.split("pub enum Error {").nth(1).unwrap().split("\nimpl").next().unwrap();
+    let quoted = errors.split('"').skip(1).step_by(2).map(str::to_owned);
+    found.extend(quoted.filter(|text| !text.starts_with('{')));
+    let source = fs::read_to_string(root().join("src/web/error.rs")).unwrap();
+    let refusals = source.split("enum Refusal {").nth(1).unwrap().split("\nimpl").next().unwrap();
+    found.extend(refusals.split('"').skip(1).step_by(2).map(str::to_owned));
+    found.extend(texts_behind("web/error.rs", "error_description: \""));
+    found.extend(texts_behind("oauth/throttle.rs", "#[error(\""));
+    let verify = fs::read_to_string(root().join("src/web/verify.rs")).unwrap();
+    let verify = verify.replace("\\\"", "'");
+    found.extend(
+        verify
+            .split("error_description='")
+            .skip(1)
+            .map(|rest| rest.split('\'').next().unwrap().to_owned()),
+    );
+    found
+}
+
+#[test]
+fn every_description_is_on_the_page() {
+    let found = descriptions();
+    assert!(found.len() > 20, "{found:?}");
+    let text = page("docs/http.md").text;
+    for description in &found {
+        assert!(text.contains(&format!("`{description}`")), "docs/http.md has no `{description}`");
+    }
+    // And the page has none that nobody says.
+    let section =
+        text.split("### What the descriptions say").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let listed: Vec<_> = rows.collect();
+    assert!(listed.len() > 20);
+    for said in listed {
+        let takes = said.starts_with("this endpoint takes ");
+        assert!(takes || said == "error_description" || found.contains(said), "nobody says {said}");
+    }
+}
+
+#[tokio::test]
+async fn every_code_is_on_the_page_and_on_the_one_that_is_served() {
+    let text = page("docs/http.md").text;
+    let app = spawn_app().await;
+    let served = send(app.request("GET", "/oauth/errors")).await.text;
+    let bearers = ["invalid_token", "insufficient_scope"];
+    for code in ErrorCode::ALL.map(ErrorCode::as_str).iter().chain(&bearers) {
+        assert!(text.contains(code), "docs/http.md has no {code}");
+        assert!(served.contains(&format!("id=\"{code}\"")), "/oauth/errors has no {code}");
+    }
+    // Each row's status is on the page that is served, beside the code.
+    let table = text.split("## Errors").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")).filter_map(|row| {
+        let mut cells = row.split(" | ");
+        let status = cells.next()?.parse::<u16>().ok()?;
+        Some((status, cells.next()?.trim_matches('`').to_owned()))
+    });
+    let rows: Vec<_> = rows.collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for (status, code) in rows {
+        let entry = served.split(&format!("id=\"{code}\"")).nth(1).unwrap();
+        let entry = entry.split("id=\"").next().unwrap();
+        assert!(entry.contains(&status.to_string()), "/oauth/errors has no {status} for {code}");
+    }
+}
+
+#[tokio::test]
+async fn every_status_of_the_management_api_is_on_its_page() {
+    let app = AppBuilder::default()
+        .set("management.username", "operator")
+        .set("management.password", "operators-own-password");
+    let app = app.spawn().await;
+    let description = app.request("GET", "/oauth/management/api/openapi.json");
+    let description = description.basic_auth("operator", Some("operators-own-password"));
+    let answer = send(description).await.json();
+    let text = page("docs/api.md").text;
+    let section = text.split("\n## Errors").nth(1).unwrap();
+    let mut checked = BTreeSet::new();
+    for path in answer["paths"].as_object().unwrap().values() {
+        for operation in path.as_object().unwrap().values() {
+            let Some(responses) = operation["responses"].as_object() else { continue };
+            for status in responses.keys().filter(|status| status.starts_with(['4', '5'])) {
+                let row = section.lines().any(|line| {
+                    let first = line.strip_prefix("| ").and_then(|row| row.split(" | ").next());
+                    first.is_some_and(|cell| cell.split(", ").any(|one| one == status))
+                });
+                assert!(row, "docs/api.md says nothing of {status}");
+                checked.insert(status.clone());
+            }
+        }
+    }
+    assert!(checked.len() > 8, "{checked:?}");
+}

@@ -1,0 +1,151 @@
+//! The sizes in `docs/databases.md`, measured: none is more than the page says, nor less than a third of it.
+
+use std::collections::BTreeMap;
+
+use mongodb::bson::{Bson, Document, doc};
+
+use super::pages::page;
+use crate::helpers::redis::Redis;
+use crate::helpers::{App, AppBuilder, Servers, all, mongod, spawn_app};
+
+/// What the page says of each, in bytes.
+fn documented() -> BTreeMap<String, f64> {
+    let text = page("docs/databases.md").text;
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let rows = rows.filter_map(|(what, size)| {
+        let size: f64 = size.strip_suffix(" KB |")?.parse().ok()?;
+        Some((what.to_owned(), size * 1024.0))
+    });
+    let found: BTreeMap<_, _> = rows.collect();
+    assert_eq!(found.len(), 10, "{found:?}");
+    found
+}
+
+fn assert_documented(what: &str, bytes: f64) {
+    println!("{what}: {:.2} KB", bytes / 1024.0);
+    let said = documented()[what];
+    assert!(
+        (said / 3.0..=said).contains(&bytes),
+        "{what}: {bytes} bytes, and the page says {said}"
+    );
+}
+
+const SESSIONS: usize = 800;
+const AT_ONCE: usize = 32;
+
+/// Logs in so often, and refreshes each login once; the refreshed access tokens.
+async fn fill(app: &App) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for _ in 0..SESSIONS / AT_ONCE {
+        let logins = all((0..AT_ONCE).map(|_| app.login_with(&[]))).await;
+        let refreshes = all(logins.iter().map(|login| app.refresh(&login.refresh_token()))).await;
+        tokens.extend(refreshes.iter().map(crate::helpers::Answer::access_token));
+    }
+    tokens
+}
+
+fn number(document: &Document, name: &str) -> f64 {
+    match document.get(name) {
+        Some(Bson::Int32(number)) => f64::from(*number),
+        Some(Bson::Int64(number)) => *number as f64,
+        Some(Bson::Double(number)) => *number,
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_in_mongodb_take_no_more_than_is_said() {
+    let target = mongod::replica_set().await;
+    let app = AppBuilder::default().mongodb(&target).spawn().await;
+    fill(&app).await;
+    let database = target.database().await;
+    let admin = database.client().database("admin");
+    // What is in memory alone has no size on disk yet.
+    admin.run_command(doc! { "fsync": 1 }).await.unwrap();
+    let sizes = database.run_command(doc! { "collStats": "sentinel_sessions" }).await.unwrap();
+    assert!(number(&sizes, "count") >= SESSIONS as f64, "{sizes}");
+    assert_documented("a session in MongoDB, in memory", number(&sizes, "avgObjSize"));
+    let indexes = number(&sizes, "totalIndexSize") / number(&sizes, "count");
+    assert_documented("its part of the indexes", indexes);
+    let disk = number(&sizes, "storageSize") / number(&sizes, "count");
+    assert_documented("its document on disk, compressed", disk);
+
+    let namespace = format!("{}.sentinel_sessions", target.dbname);
+    for (operation, what) in [("i", "a login in the oplog"), ("u", "a refresh in the oplog")] {
+        let group = doc! { "_id": null, "size": { "$avg": { "$bsonSize": "$$ROOT" } } };
+        let steps = vec![
+            doc! { "$match": { "ns": &namespace, "op": operation } },
+            doc! { "$group": group },
+        ];
+        let oplog = database.client().database("local").collection::<Document>("oplog.rs");
+        let mut found = oplog.aggregate(steps).await.unwrap();
+        assert!(found.advance().await.unwrap(), "{what}");
+        assert_documented(what, number(&found.deserialize_current().unwrap(), "size"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_in_the_embedded_store_take_no_more_than_is_said() {
+    let app = spawn_app().await;
+    let backup = app.folder.path().join("backup");
+    let size = async || {
+        let _ = std::fs::remove_file(&backup);
+        app.run(&["store", "backup", backup.to_str().unwrap()]).await;
+        std::fs::metadata(&backup).unwrap().len() as f64
+    };
+    let before = size().await;
+    fill(&app).await;
+    let bytes = (size().await - before) / SESSIONS as f64;
+    assert_documented("a session in the file of the embedded store", bytes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_redis_takes_no_more_than_is_said() {
+    let (target, redis) = (mongod::replica_set().await, Redis::start());
+    let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
+    app.login_as("alice", "wrong", &[]).await.assert_error(400, "invalid_grant");
+    let memory = async || {
+        let said: String = redis.ask(&["INFO", "memory"]).await;
+        let line = said.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        line.trim().parse::<f64>().unwrap()
+    };
+    let before = memory().await;
+    let tokens = fill(&app).await;
+    let published = memory().await;
+    let each = (published - before) / (SESSIONS * 2) as f64;
+    assert_documented("a published access token, with its part of the list", each);
+    for some in tokens.chunks(AT_ONCE) {
+        let answers = all(some.iter().map(|token| app.introspect(token))).await;
+        assert!(answers.iter().all(|answer| answer.json()["active"] == true));
+    }
+    let cached = (memory().await - published) / SESSIONS as f64;
+    assert_documented("a session in the cache, for a minute after it was asked about", cached);
+
+    let known = "a user name and an address that have got in, for 30 days";
+    let failed = "an address or a name with failures, for the window";
+    for (kind, what) in [("acquaintance", known), ("name", failed), ("address", failed)] {
+        let prefix = format!("sentinel:throttle:{kind}:");
+        let key = redis.keys().await.into_keys().find(|key| key.starts_with(&prefix)).unwrap();
+        let bytes: f64 = redis.ask(&["MEMORY", "USAGE", &key]).await;
+        // Beside it, the moment when it is over, and its place in two tables.
+        assert_documented(what, bytes + 64.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_as_many_as_is_said() {
+    let (target, redis) = (mongod::replica_set().await, Redis::start());
+    let mut settings = target.overrides();
+    settings.push(("redis.url".to_owned(), redis.url.clone()));
+    // One I/O thread.
+    let servers = Servers::start(1, &settings).await;
+    // The first call has it connect; many at once, while there is no connection, would each open one.
+    assert_eq!(servers.peers[0].login().await.status, 200);
+    for _ in 0..4 {
+        all((0..AT_ONCE).map(|_| servers.peers[0].login())).await;
+    }
+    let clients: String = redis.ask(&["CLIENT", "LIST"]).await;
+    // The one that asks is the test's.
+    let ours = clients.lines().filter(|line| !line.contains("cmd=client")).count();
+    assert!((1..=2).contains(&ours), "{clients}");
+}
