@@ -74,6 +74,7 @@ pub(super) fn web_policy(settings: &Settings) -> WebPolicy {
         max_body: usize::try_from(server.max_body).unwrap_or(usize::MAX),
         body_timeout: server.request_timeout,
         trusted_proxies: server.trusted_proxies.clone(),
+        tracing_callers: settings.traces.trusted_callers.clone(),
         flask_sentinel_status: settings.compat.flask_sentinel_status,
     }
 }

@@ -1,4 +1,4 @@
-//! Expired sessions are removed in the background, a few at a time.
+//! Expired sessions are removed in the background, a few at a time, and what is only of use with them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::Clock;
-use crate::store::{Page, SessionFilter, SessionStore, StoreError, Stores};
+use crate::store::{Page, SessionFilter, SessionStore, StoreError, Stores, imports};
 
 /// How often expired sessions are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -32,12 +32,15 @@ pub(super) struct Purge {
 impl Purge {
     pub(super) fn start(stores: &Stores, clock: &Arc<dyn Clock>) -> Self {
         let mut tasks = tokio::task::JoinSet::new();
-        let (store, time) = (Arc::clone(&stores.sessions), Arc::clone(clock));
+        let (all, time) = (stores.clone(), Arc::clone(clock));
         tasks.spawn(async move {
             let mut ticks = tokio::time::interval(PURGE_EVERY);
             loop {
                 ticks.tick().await;
-                purge(&*store, &*time).await;
+                purge(&*all.sessions, &*time).await;
+                if let Err(error) = imports::forget_sessions_over(&all, time.now()).await {
+                    tracing::warn!(%error, "it is not known whether imported tokens are alive");
+                }
             }
         });
         if let Some(publisher) = stores.publisher.clone() {

@@ -2,13 +2,19 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use listenfd::ListenFd;
+use socket2::{Domain, SockAddr, Type};
 
 use super::StartError;
 use crate::settings::{Bind, Settings, TlsMode};
+
+/// So many connections wait in the kernel until they are taken, as with those of the standard library.
+const BACKLOG: i32 = 128;
 
 /// A socket that takes connections from now on.
 pub(super) enum Socket {
@@ -36,7 +42,7 @@ pub(super) fn bind(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
     match bind {
         Bind::Unix(path) => {
             remove_stale_socket(path)?;
-            sockets.push(Socket::Unix(UnixListener::bind(path)?));
+            sockets.push(Socket::Unix(bind_unix(path)?));
         }
         Bind::Tcp(address) => {
             for address in address.to_socket_addrs()? {
@@ -47,6 +53,21 @@ pub(super) fn bind(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whoever can connect to a Unix socket is believed as a proxy is, so it is never for all on the machine,
+/// whatever the umask: for the owner, and for the group if the umask lets it write.
+///
+/// Nobody can connect before `listen`, so there is no moment at which the mode is another one. Setting
+/// the umask instead would reach the files that other threads make meanwhile.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let mut mode = std::fs::symlink_metadata(path)?.permissions();
+    mode.set_mode(mode.mode() & 0o660);
+    std::fs::set_permissions(path, mode)?;
+    socket.listen(BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
 }
 
 /// One that is handed over, by its index.

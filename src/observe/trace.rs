@@ -125,10 +125,14 @@ pub struct Span {
     pub context: TraceParent,
     /// The caller's span.
     pub parent: Option<TraceParent>,
-    /// The method, as it came in.
-    pub method: String,
-    /// The route that answered.
-    pub route: &'static str,
+    /// The method, if it is one that is known.
+    pub method: Option<&'static str>,
+    /// The pattern of the path, if it is a route's.
+    pub route: Option<String>,
+    /// What answered, as metrics name it.
+    pub endpoint: &'static str,
+    /// Whether it came over TLS.
+    pub secure: bool,
     /// The status of the answer.
     pub status: u16,
     /// When it began.
@@ -141,7 +145,7 @@ pub struct Span {
 
 /// Takes spans. It is called on I/O threads, so it must not wait.
 pub trait Collector: Send + Sync {
-    /// Whether a call that nobody else traces is.
+    /// Whether a call is traced for which nobody else decides.
     fn samples(&self) -> bool;
 
     /// Takes one, or drops it.

@@ -22,6 +22,9 @@ pub(super) fn show_size(bytes: u64) -> String {
         .map_or_else(|| format!("{bytes}B"), |(length, unit)| format!("{}{unit}", bytes / length))
 }
 
+/// What [`network`] reads.
+pub(super) const NETWORK: &str = "an address or a CIDR block such as \"10.0.0.0/8\"";
+
 /// `10.0.0.0/8`, or an address alone, which is a network of one.
 pub(super) fn network(text: &str) -> Option<IpNet> {
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()?;

@@ -39,7 +39,7 @@ impl Server {
             public_url,
             trusted_proxies: reader.list(
                 "server.trusted_proxies",
-                "an address or a CIDR block such as \"10.0.0.0/8\"",
+                parse::NETWORK,
                 false,
                 parse::network,
             ),

@@ -27,7 +27,7 @@ pub trait AttemptStore: Send + Sync {
 
     /// The next free moment for an attempt on a subject, as the time from now until then; there is none
     /// for anybody else within `pause` after it. `None`, and nothing is taken, when it is more than
-    /// `patience` away.
+    /// `patience` away. Who calls with a clock that is behind is not kept waiting for that.
     async fn reserve(
         &self,
         subject: Subject,

@@ -8,7 +8,7 @@ mod attempts;
 pub mod connect;
 pub mod copying;
 mod error;
-mod imports;
+pub mod imports;
 mod measured;
 pub mod mongo;
 mod prefix;

@@ -54,7 +54,7 @@ fn resolve(
         let hop = std::str::from_utf8(hop).unwrap_or_default();
         let Some(address) = parse(hop.trim()) else { break };
         nearest = Some(address);
-        if !is_trusted(address, trusted) {
+        if !is_in(address, trusted) {
             break;
         }
     }
@@ -63,11 +63,12 @@ fn resolve(
 
 /// Whether what the peer says of others counts.
 fn believed(peer: Option<IpAddr>, local: bool, trusted: &[IpNet]) -> bool {
-    peer.map_or(local, |peer| is_trusted(peer, trusted))
+    peer.map_or(local, |peer| is_in(peer, trusted))
 }
 
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
-    trusted.iter().any(|net| net.contains(&address))
+/// Whether an address is in one of these networks.
+pub(super) fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
+    networks.iter().any(|net| net.contains(&address))
 }
 
 /// An address, perhaps with a port, as proxies write it.

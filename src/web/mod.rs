@@ -69,6 +69,8 @@ pub struct WebPolicy {
     pub body_timeout: Duration,
     /// Whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// The callers whose calls are traced because they say so.
+    pub tracing_callers: Vec<IpNet>,
     /// Answer 401 where flask-sentinel did.
     pub flask_sentinel_status: bool,
 }
@@ -126,12 +128,8 @@ impl Web {
         if let Some(path) = &routes.verify {
             get(path, get_or_head().to(verify::answer));
         }
-        if let (Some(path), Some(issuer)) = (&routes.metadata, self.provider.issuer()) {
-            // RFC 8414 §3: the path of the issuer comes behind the well-known one; many clients look
-            // for it without.
-            for path in metadata::paths(path, issuer) {
-                get(&path, get_or_head().to(metadata::answer));
-            }
+        for path in self.metadata_paths() {
+            get(&path, get_or_head().to(metadata::answer));
         }
         if let Some(path) = &routes.errors {
             get(path, get_or_head().to(errors_page::answer));
@@ -145,6 +143,15 @@ impl Web {
         }
         config.app_data(web::Data::new(self.clone()));
         config.default_service(web::to(error::not_found));
+    }
+
+    /// RFC 8414 §3: the path of the issuer comes behind the well-known one; many clients look for it
+    /// without.
+    fn metadata_paths(&self) -> Vec<String> {
+        match (&self.policy.routes.metadata, self.provider.issuer()) {
+            (Some(path), Some(issuer)) => metadata::paths(path, issuer),
+            _ => Vec::new(),
+        }
     }
 
     /// The absolute URLs of the endpoints, under the issuer.

@@ -6,9 +6,10 @@
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Web, client_address};
@@ -39,11 +40,12 @@ enum Endpoint {
     Errors,
     Alive,
     Ready,
+    Management,
     Other,
 }
 
 impl Endpoint {
-    const NAMES: [&'static str; 9] = [
+    const NAMES: [&'static str; 10] = [
         "introspection",
         "verify",
         "token",
@@ -52,6 +54,7 @@ impl Endpoint {
         "errors",
         "healthz",
         "readyz",
+        "management",
         "other",
     ];
 
@@ -68,6 +71,8 @@ struct Shared {
     web: Web,
     /// The busiest first.
     paths: Vec<(String, Endpoint)>,
+    /// Of the page and of all that is below it.
+    management: Option<String>,
     counts: Option<Arc<Endpoints>>,
     traces: Option<Arc<dyn Collector>>,
 }
@@ -81,16 +86,17 @@ impl Web {
             (&routes.verify, Endpoint::Verify),
             (&routes.token, Endpoint::Token),
             (&routes.revocation, Endpoint::Revocation),
-            (&routes.metadata, Endpoint::Metadata),
             (&routes.errors, Endpoint::Errors),
             (&Some("/healthz".to_owned()), Endpoint::Alive),
             (&Some("/readyz".to_owned()), Endpoint::Ready),
         ];
         let paths =
             paths.into_iter().filter_map(|(path, endpoint)| Some((path.clone()?, endpoint)));
+        let metadata = self.metadata_paths().into_iter().map(|path| (path, Endpoint::Metadata));
         Observer(Rc::new(Shared {
             web: self.clone(),
-            paths: paths.collect(),
+            paths: paths.chain(metadata).collect(),
+            management: self.management.as_ref().map(|management| management.path().to_owned()),
             counts: self.observers.metrics.as_ref().map(|all| all.endpoints(&Endpoint::NAMES)),
             traces: self.observers.traces.clone(),
         }))
@@ -111,10 +117,10 @@ impl Observer {
         let endpoint = shared.endpoint(request.path());
         let id = shared.given_id(&request);
         let trace = parent(request.headers());
-        let recorder = shared.recorder(trace);
+        let recorder = shared.recorder(trace, &request);
         let timed = shared.counts.is_some() || recorder.is_some();
         let started = timed.then(Instant::now);
-        let method = recorder.is_some().then(|| request.method().to_string());
+        let method = known(request.method());
         let answering = service.call(request);
         Call::new(id, trace, recorder).scope(async move {
             let mut response = answering.await?;
@@ -132,7 +138,24 @@ impl Observer {
                 }
                 if let Some(started) = started {
                     let took = started.elapsed();
-                    shared.note(call, endpoint, status.as_u16(), method, trace, (started, took));
+                    if let Some(counts) = &shared.counts {
+                        counts.answered(endpoint as usize, status.as_u16(), took);
+                    }
+                    if let (Some(traces), Some(recorder)) = (&shared.traces, call.recorder()) {
+                        let request = response.request();
+                        traces.take(Span {
+                            context: recorder.context(),
+                            parent: trace,
+                            method,
+                            route: request.match_pattern(),
+                            endpoint: endpoint.name(),
+                            secure: request.app_config().secure(),
+                            status: status.as_u16(),
+                            started,
+                            took,
+                            steps: recorder.steps(),
+                        });
+                    }
                 }
             });
             Ok(response)
@@ -142,8 +165,14 @@ impl Observer {
 
 impl Shared {
     fn endpoint(&self, path: &str) -> Endpoint {
-        let known = self.paths.iter().find(|(known, _)| known == path);
-        known.map_or(Endpoint::Other, |(_, endpoint)| *endpoint)
+        if let Some((_, endpoint)) = self.paths.iter().find(|(known, _)| known == path) {
+            return *endpoint;
+        }
+        let below = self.management.as_ref().and_then(|page| path.strip_prefix(page.as_str()));
+        match below {
+            Some(below) if below.is_empty() || below.starts_with('/') => Endpoint::Management,
+            _ => Endpoint::Other,
+        }
     }
 
     /// The id that a trusted proxy gave.
@@ -154,38 +183,37 @@ impl Shared {
         client_address::is_trusted_peer(request.request(), trusted).then_some(id)
     }
 
-    /// A call is traced if its caller traces it, or nobody above does and its turn has come.
-    fn recorder(&self, parent: Option<TraceParent>) -> Option<Recorder> {
+    /// A call is traced if a caller who may say so traces it. Of the others a share is, but for those that
+    /// their callers do not trace.
+    ///
+    /// W3C Trace Context, "Denial of Service": "When distributed tracing is enabled on a service with a
+    /// public API and naively continues any trace with the `sampled` flag set, a malicious attacker could
+    /// overwhelm an application with tracing overhead". The ids are taken from anybody: what they cost
+    /// is nothing, and without them a caller's trace would have a hole.
+    /// Test: `a_stranger_has_no_more_traced_than_the_share`.
+    fn recorder(&self, parent: Option<TraceParent>, request: &ServiceRequest) -> Option<Recorder> {
         let traces = self.traces.as_ref()?;
-        let sampled = parent.map_or_else(|| traces.samples(), |parent| parent.sampled);
+        let sampled = match parent {
+            None => traces.samples(),
+            Some(parent) => parent.sampled && (self.may_have_traced(request) || traces.samples()),
+        };
         sampled.then(|| Recorder::new(parent))
     }
 
-    fn note(
-        &self,
-        call: &Call,
-        endpoint: Endpoint,
-        status: u16,
-        method: Option<String>,
-        parent: Option<TraceParent>,
-        (started, took): (Instant, Duration),
-    ) {
-        if let Some(counts) = &self.counts {
-            counts.answered(endpoint as usize, status, took);
-        }
-        if let (Some(traces), Some(recorder)) = (&self.traces, call.recorder()) {
-            traces.take(Span {
-                context: recorder.context(),
-                parent,
-                method: method.unwrap_or_default(),
-                route: endpoint.name(),
-                status,
-                started,
-                took,
-                steps: recorder.steps(),
-            });
-        }
+    /// Whether the caller decides what is traced. It is not asked whether its proxy is trusted: proxies
+    /// pass on what anybody has sent them.
+    fn may_have_traced(&self, request: &ServiceRequest) -> bool {
+        let policy = &self.web.policy;
+        let address = client_address::of(request.request(), &policy.trusted_proxies);
+        address.is_some_and(|address| client_address::is_in(address, &policy.tracing_callers))
     }
+}
+
+/// The methods of RFC 9110 §9 and RFC 5789. There is no end to the others, which anybody can make up.
+fn known(method: &Method) -> Option<&'static str> {
+    const KNOWN: [&str; 9] =
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+    KNOWN.into_iter().find(|known| *known == method.as_str())
 }
 
 /// W3C Trace Context §3.2: a header that cannot be read, or is there twice, is as good as none.

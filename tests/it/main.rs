@@ -47,4 +47,5 @@ mod tidy;
 mod tls;
 mod token;
 mod traces;
+mod unix_sockets;
 mod verify;

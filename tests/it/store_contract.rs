@@ -72,6 +72,7 @@ macro_rules! hold {
                     a_note_stays_until_it_is_taken_back,
                     notes_are_listed_in_order_page_by_page,
                     an_alias_leads_to_its_session_and_is_listed,
+                    sessions_of_imported_tokens_are_known_of_until_the_last_is_over,
                 }
                 generated {
                     any_user_comes_back_as_it_was_put_in,

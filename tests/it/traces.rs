@@ -1,11 +1,12 @@
 //! Spans, as a collector gets them with OTLP over HTTP.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
@@ -13,6 +14,9 @@ use crate::helpers::{App, AppBuilder, PASSWORD, Process, free_port, send};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
+/// Who is at these addresses decides about its calls; or is a proxy.
+const TRUSTED: &str = "127.0.0.1,192.0.2.7";
+const PROXY: &str = "127.0.0.3";
 
 /// A collector that takes everything, and keeps the bodies.
 struct Collector {
@@ -60,9 +64,31 @@ impl Collector {
     }
 }
 
+/// Of a span, as text, in the order of their names.
+fn attributes(span: &Span) -> Vec<(String, String)> {
+    let text = |value: Option<any_value::Value>| match value {
+        Some(any_value::Value::StringValue(text)) => text,
+        Some(any_value::Value::IntValue(number)) => number.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let all = span.attributes.iter().cloned();
+    let mut all: Vec<_> =
+        all.map(|one| (one.key, text(one.value.and_then(|value| value.value)))).collect();
+    all.sort();
+    all
+}
+
 async fn spawn(collector: &Collector, percent: &str) -> App {
     let app = AppBuilder::default().set("traces.endpoint", &collector.url);
+    let app = app.set("traces.trusted_callers", TRUSTED).set("server.trusted_proxies", PROXY);
     app.set("traces.sample_percent", percent).spawn().await
+}
+
+/// As a client at this address of this machine would.
+fn at(address: &str, app: &App, path: &str, parent: &str) -> reqwest::RequestBuilder {
+    let http = reqwest::Client::builder().local_address(address.parse::<IpAddr>().unwrap());
+    let request = http.build().unwrap().get(format!("{}{path}", app.url));
+    request.header("traceparent", parent)
 }
 
 #[tokio::test]
@@ -82,12 +108,20 @@ async fn a_call_is_a_span_in_the_trace_of_its_caller() {
     app.stop().await;
     let (spans, body) = collector.spans();
     assert!(spans.iter().all(|span| hex::encode(&span.trace_id) == TRACE), "{spans:?}");
-    let of_call: Vec<_> = spans.iter().filter(|span| span.name == "POST token").collect();
+    let of_call: Vec<_> = spans.iter().filter(|span| span.name == "POST /oauth/token").collect();
     let [call] = of_call.as_slice() else { panic!("{spans:?}") };
     assert_eq!((hex::encode(&call.parent_span_id).as_str(), call.kind), (SPAN, 2));
-    for known in ["http.response.status_code", "IntValue(200)", "StringValue(\"POST\")"] {
-        assert!(format!("{:?}", call.attributes).contains(known), "{call:?}");
-    }
+    assert_eq!(
+        attributes(call),
+        [
+            ("http.request.method", "POST"),
+            ("http.response.status_code", "200"),
+            ("http.route", "/oauth/token"),
+            ("sentinel.endpoint", "token"),
+            ("url.scheme", "http"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    );
     for step in ["clients.find", "users.find_by_name", "passwords.hash", "sessions.insert"] {
         let step = spans.iter().find(|span| span.name == step).unwrap_or_else(|| panic!("{step}"));
         assert_eq!(step.parent_span_id, call.span_id);
@@ -121,9 +155,65 @@ async fn what_the_caller_does_not_trace_is_not_and_the_rest_by_its_share() {
     app.stop().await;
     let (spans, _) = collector.spans();
     let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
-    assert_eq!(names, ["GET healthz", "GET other"]);
+    assert_eq!(names, ["GET /healthz", "GET"]);
     assert_ne!(spans[0].trace_id, spans[1].trace_id);
     assert!(spans.iter().all(|span| span.parent_span_id.iter().all(|byte| *byte == 0)));
+}
+
+/// The trace ids of what the collector gets from a server on which `calls` are made.
+async fn traced(percent: &str, calls: &[(&str, u32, Option<&str>)]) -> Vec<String> {
+    let collector = Collector::start();
+    let app = spawn(&collector, percent).await;
+    for (address, trace, forwarded) in calls {
+        let parent = format!("00-{trace:032x}-{SPAN}-01");
+        let mut request = at(address, &app, "/healthz", &parent);
+        if let Some(client) = forwarded {
+            request = request.header("x-forwarded-for", *client);
+        }
+        assert_eq!(send(request).await.status, 200);
+    }
+    app.stop().await;
+    let (spans, _) = collector.spans();
+    spans.iter().map(|span| hex::encode(&span.trace_id)).collect()
+}
+
+#[tokio::test]
+async fn a_stranger_has_no_more_traced_than_the_share() {
+    let calls = [
+        ("127.0.0.2", 1, None),
+        // A proxy is trusted with addresses, and passes on what its clients have sent.
+        (PROXY, 2, None),
+        (PROXY, 3, Some("192.0.2.8")),
+        (PROXY, 4, Some("192.0.2.7")),
+        // Who is no proxy cannot speak for somebody else.
+        ("127.0.0.2", 5, Some("192.0.2.7")),
+        ("127.0.0.1", 6, None),
+    ];
+    let ids = |all: &[u32]| all.iter().map(|id| format!("{id:032x}")).collect::<Vec<_>>();
+    assert_eq!(traced("0", &calls).await, ids(&[4, 6]));
+    // And the share is in the trace of its caller, whoever that is.
+    assert_eq!(traced("100", &calls).await, ids(&[1, 2, 3, 4, 5, 6]));
+}
+
+#[tokio::test]
+async fn names_of_spans_are_not_made_up_by_callers() {
+    let collector = Collector::start();
+    let app = spawn(&collector, "100").await;
+    let made_up = || reqwest::Method::from_bytes(b"BREWCOFFEE").unwrap();
+    for path in ["/healthz", "/oauth/token", "/made/up"] {
+        let answer = send(app.http.request(made_up(), format!("{}{path}", app.url))).await;
+        assert!([404, 405].contains(&answer.status), "{answer:?}");
+    }
+    app.stop().await;
+    let (spans, body) = collector.spans();
+    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["HTTP /healthz", "HTTP /oauth/token", "HTTP"]);
+    for span in &spans {
+        let method = ("http.request.method".to_owned(), "_OTHER".to_owned());
+        assert!(attributes(span).contains(&method), "{span:?}");
+    }
+    let text = String::from_utf8_lossy(&body);
+    assert!(!text.contains("BREWCOFFEE") && !text.contains("/made"), "{text}");
 }
 
 #[tokio::test]

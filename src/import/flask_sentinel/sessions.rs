@@ -9,6 +9,7 @@ use crate::domain::{
     AccessToken, Client, ClientId, Digest, Grant, RefreshChain, Scope, Session, SessionId,
     SessionUser, Timestamp, Token, TokenKind, UserId, legacy_seal,
 };
+use crate::store::imports;
 
 /// A session, and what its access token is to be known by.
 struct Started {
@@ -118,6 +119,7 @@ impl Run {
         if !is_there && !stores.sessions.insert(session).await? {
             return Ok(false);
         }
+        imports::note_session(stores, session.id).await?;
         if let (Some(publisher), Some((text, digest, expires_at))) =
             (&stores.publisher, &started.access)
         {

@@ -26,6 +26,8 @@ struct Failures {
     tally: Tally,
     /// When the next attempt may be made.
     next: Timestamp,
+    /// When that was noted. It is still to come if the clock was set back since.
+    noted: Timestamp,
 }
 
 impl MemoryAttempts {
@@ -109,11 +111,11 @@ impl AttemptStore for MemoryAttempts {
         at: Slice,
     ) -> Option<Duration> {
         self.change(&subject, at, |failures| {
-            let wait = failures.next.remaining(at.now);
-            (wait <= patience).then(|| {
-                failures.next = at.now.plus(wait).plus(pause);
-                wait
-            })
+            let wait = failures.next.remaining(failures.noted.max(at.now));
+            let given = wait <= patience;
+            failures.next = at.now.plus(wait).plus(if given { pause } else { Duration::ZERO });
+            failures.noted = at.now;
+            given.then_some(wait)
         })
     }
 

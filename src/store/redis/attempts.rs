@@ -1,6 +1,7 @@
 //! Counters of failed attempts that all servers share: `sentinel:throttle:<kind>:<digest>`.
 //!
-//! Each is a hash with a field for each step of the window, and one with the next free moment. Whatever
+//! Each is a hash with a field for each step of the window, and two with the next free moment and when it
+//! was noted. Whatever
 //! is counted is counted in memory too. So a server that does not reach Redis goes on with what it has
 //! seen itself, and one whose Redis was flushed has not forgotten it.
 
@@ -37,15 +38,24 @@ static ADD: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// Takes the next free moment, unless it is too far away.
+///
+/// Moments are by the clocks of the servers, and those differ. What was noted at a moment that is still to
+/// come was noted by a clock that is ahead: it is as good as noted now. So of two servers the one whose
+/// clock is behind waits for the other's attempts as if they had just been made, and neither waits longer
+/// than it would for its own. Redis's own time would be one for all, and nothing that a test could move.
 static RESERVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local now = tonumber(ARGV[1])
-         local wait = tonumber(redis.call('HGET', KEYS[1], 'next') or 0) - now
-         if wait < 0 then wait = 0 end
-         if wait > tonumber(ARGV[3]) then return -1 end
-         redis.call('HSET', KEYS[1], 'next', string.format('%.0f', now + wait + ARGV[2]))
+         local free = tonumber(redis.call('HGET', KEYS[1], 'next') or 0)
+         local noted = tonumber(redis.call('HGET', KEYS[1], 'noted') or 0)
+         if noted > now then free = free - noted + now end
+         local wait = math.max(free - now, 0)
+         local given = wait <= tonumber(ARGV[3])
+         if given then free = now + wait + ARGV[2] end
+         redis.call('HSET', KEYS[1], 'next', string.format('%.0f', free),
+                    'noted', string.format('%.0f', now))
          redis.call('PEXPIRE', KEYS[1], ARGV[4])
-         return wait",
+         return given and wait or -1",
     )
 });
 

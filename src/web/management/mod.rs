@@ -90,6 +90,11 @@ impl Management {
         );
     }
 
+    /// Where it is; "" at the root.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether this is a path of the API.
     fn is_api(&self, path: &str) -> bool {
         let below = path.strip_prefix(&self.path).and_then(|rest| rest.strip_prefix("/api"));

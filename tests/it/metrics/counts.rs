@@ -1,5 +1,8 @@
 //! That things are counted where they happen.
 
+use sentinel::domain::Clock;
+use sentinel::store::imports;
+
 use super::{scrape, spawn, value};
 use crate::helpers::redis::Redis;
 use crate::helpers::{AppBuilder, mongod, send, spawn_app};
@@ -95,6 +98,42 @@ fn session_reads(text: &str) -> u32 {
 }
 
 #[tokio::test]
+async fn each_call_is_counted_where_it_was_answered() {
+    let app = AppBuilder::default().set("metrics.bind", "127.0.0.1:0");
+    let app = app.set("server.public_url", "https://auth.example.org/team");
+    let app = app.set("management.username", "operator").set("management.password", "sesame");
+    let app = app.spawn().await;
+    let page = |path: &str| app.request("GET", path).basic_auth("operator", Some("sesame"));
+    for path in ["", "/", "/users", "/api/users", "/api/openapi.json"] {
+        let answer = send(page(&format!("/oauth/management{path}"))).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    assert_eq!(send(page("/oauth/management/nowhere")).await.status, 404);
+    assert_eq!(send(app.request("GET", "/oauth/management/users")).await.status, 401);
+    assert_eq!(send(page("/oauth/managements")).await.status, 404);
+    for path in ["", "/team"] {
+        let path = format!("/.well-known/oauth-authorization-server{path}");
+        assert_eq!(send(app.request("GET", &path)).await.status, 200);
+    }
+    let text = scrape(&app).await;
+    for (sample, expected) in [
+        (r#"sentinel_http_requests_total{route="management",status="200"}"#, 5.0),
+        (r#"sentinel_http_requests_total{route="management",status="404"}"#, 1.0),
+        (r#"sentinel_http_requests_total{route="management",status="401"}"#, 1.0),
+        (r#"sentinel_http_requests_total{route="metadata",status="200"}"#, 2.0),
+        (r#"sentinel_http_requests_total{route="other",status="404"}"#, 1.0),
+    ] {
+        assert!((value(&text, sample) - expected).abs() < 1e-9, "{sample} in {text}");
+    }
+    // Where there is no page, nothing is answered by it.
+    let app = spawn().await;
+    send(app.request("GET", "/oauth/management")).await;
+    let text = scrape(&app).await;
+    let other = value(&text, r#"sentinel_http_requests_total{route="other",status="404"}"#);
+    assert!((other - 1.0).abs() < 1e-9, "{text}");
+}
+
+#[tokio::test]
 async fn there_is_nothing_unless_it_is_asked_for_and_nothing_beside_it() {
     let app = spawn_app().await;
     assert_eq!(app.metrics, None);
@@ -110,22 +149,36 @@ async fn there_is_nothing_unless_it_is_asked_for_and_nothing_beside_it() {
 }
 
 #[tokio::test]
-async fn what_may_be_a_token_of_flask_sentinel_is_looked_for_only_if_some_were_taken_over() {
+async fn what_may_be_a_token_of_flask_sentinel_is_looked_for_only_while_some_are_alive() {
     let app = spawn().await;
     let text = "a".repeat(30);
-    assert_eq!(app.verify(&text, "").await.status, 401);
-    assert!(!app.is_active(&text).await);
-    app.refresh(&text).await.assert_error(400, "invalid_grant");
+    let find =
+        r#"sentinel_store_operation_duration_seconds_count{of="imports",operation="find_alias"}"#;
+    let ask = async || {
+        assert_eq!(app.verify(&text, "").await.status, 401);
+        assert!(!app.is_active(&text).await);
+        app.refresh(&text).await.assert_error(400, "invalid_grant");
+        let counts = scrape(&app).await;
+        counts.contains(find).then(|| value(&counts, find))
+    };
+    assert_eq!(ask().await, None);
     let sessions =
         r#"sentinel_store_operation_duration_seconds_count{of="sessions",operation="find"}"#;
     assert!(!scrape(&app).await.contains(sessions));
-    let find =
-        r#"sentinel_store_operation_duration_seconds_count{of="imports",operation="find_alias"}"#;
-    assert!(!scrape(&app).await.contains(find));
     let stores = sentinel::app::open_stores(&app.settings).await.unwrap();
-    stores.imports.note_imported("tokens/0").await.unwrap();
+    // Any session will do for one whose tokens were taken over.
+    let login = app.login().await;
+    let page = sentinel::store::Page::first(1);
+    let session = stores.sessions.list(&Default::default(), &page).await.unwrap().remove(0);
+    imports::note_session(&stores, session.id).await.unwrap();
     // Within the second nothing is looked for yet.
     app.advance(2);
-    assert_eq!(app.verify(&text, "").await.status, 401);
-    assert!((value(&scrape(&app).await, find) - 1.0).abs() < 1e-9);
+    assert_eq!(ask().await, Some(2.0));
+    imports::forget_sessions_over(&stores, app.clock.now()).await.unwrap();
+    app.advance(2);
+    assert_eq!(ask().await, Some(4.0));
+    assert_eq!(app.revoke(&login.refresh_token()).await.status, 200);
+    imports::forget_sessions_over(&stores, app.clock.now()).await.unwrap();
+    app.advance(2);
+    assert_eq!(ask().await, Some(4.0));
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sentinel::domain::{Digest, SessionId};
-use sentinel::store::{Alias, Page};
+use sentinel::store::{Alias, Page, imports};
 
-use super::Backend;
+use super::{Backend, samples};
 use crate::helpers::START;
 
 pub(super) async fn a_note_stays_until_it_is_taken_back(Backend { stores, other, .. }: &Backend) {
@@ -55,4 +55,38 @@ pub(super) async fn an_alias_leads_to_its_session_and_is_listed(Backend { stores
     assert_eq!(first, aliases[..3]);
     let rest = stores.imports.list_aliases(Some(&aliases[2].access), 10).await.unwrap();
     assert_eq!(rest, aliases[3..]);
+}
+
+pub(super) async fn sessions_of_imported_tokens_are_known_of_until_the_last_is_over(
+    Backend { stores, other, .. }: &Backend,
+) {
+    let some = async || imports::may_have_sessions(other).await.unwrap();
+    let forget = async |now| imports::forget_sessions_over(stores, now).await.unwrap();
+    stores.imports.note_imported("tokens/1").await.unwrap();
+    assert!(!some().await);
+    let client = samples::client();
+    let sessions: Vec<_> = (0..3).map(|_| samples::session(None, &client)).collect();
+    for session in &sessions {
+        stores.sessions.put(session).await.unwrap();
+        imports::note_session(stores, session.id).await.unwrap();
+    }
+    for session in &sessions {
+        forget(START).await;
+        assert!(some().await);
+        assert!(stores.sessions.end(session.id).await.unwrap());
+    }
+    forget(START).await;
+    assert!(!some().await);
+    // More than are looked at together, of which one is there, and is over one day.
+    for number in 0..250_u8 {
+        imports::note_session(stores, SessionId::from_bytes([number; 12])).await.unwrap();
+    }
+    let last = samples::session(None, &client);
+    stores.sessions.put(&last).await.unwrap();
+    imports::note_session(stores, last.id).await.unwrap();
+    forget(START).await;
+    assert!(some().await);
+    forget(last.expires_at()).await;
+    assert!(!some().await);
+    assert!(stores.imports.is_imported("tokens/1").await.unwrap());
 }

@@ -110,6 +110,32 @@ async fn each_free_moment_is_given_to_one_and_none_that_is_too_far_away() {
     }
 }
 
+/// Of two servers the clock of one is ahead, or that of the one is set back.
+#[tokio::test]
+async fn a_clock_that_is_ahead_keeps_nobody_waiting_for_its_lead() {
+    for ahead in [5, 17, 60, 600, 86_400] {
+        for Pair { one, other, _redis } in each() {
+            let reserve = async |store: &Arc<dyn AttemptStore>, second| {
+                let wait = store.reserve(name("a"), 4 * SECOND, 15 * SECOND, at(second)).await;
+                wait.map(|wait| wait.as_secs())
+            };
+            // Nobody waits longer than for four that came just before.
+            assert_eq!(reserve(&one, ahead).await, Some(0));
+            assert_eq!(reserve(&other, 0).await, Some(4));
+            assert_eq!(reserve(&other, 0).await, Some(8));
+            assert!(reserve(&one, ahead).await.is_some_and(|wait| wait <= 12), "{ahead}");
+            // Who is refused for all that wait may come back when they are done, by its own clock.
+            let mut taken = 0;
+            while reserve(&one, ahead).await.is_some() {
+                taken += 1;
+                assert!(taken < 5, "{ahead}");
+            }
+            assert_eq!(reserve(&other, 1).await, None);
+            assert!(reserve(&other, 9).await.is_some(), "{ahead}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_got_in_is_remembered_for_a_time() {
     for Pair { one, other, _redis } in each() {

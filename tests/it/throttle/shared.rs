@@ -36,6 +36,24 @@ async fn what_fails_at_one_server_counts_at_the_other() {
     }
 }
 
+/// Who has the right password gets in, at each of them, whichever was attacked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_whose_clocks_differ_do_not_refuse_each_others_users() {
+    for (ahead, behind) in [(60, 0), (0, 60), (600, 0), (0, 600)] {
+        let redis = Redis::start();
+        let (attacked, other) = two(&redis).await;
+        attacked.advance(ahead);
+        other.advance(behind);
+        attack(&attacked, "alice").await;
+        // The first one that is slowed leaves word of when the next may come.
+        login(&attacked, "198.51.100.99", "alice", "x").await.assert_error(400, "invalid_grant");
+        for (number, app) in [&other, &attacked, &other].into_iter().enumerate() {
+            let answer = right(app, &format!("203.0.113.{number}")).await;
+            assert_eq!(answer.status, 200, "{ahead} {behind}: {answer:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_got_in_at_one_server_does_not_wait_at_the_other() {
     let redis = Redis::start();
