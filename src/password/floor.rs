@@ -71,9 +71,11 @@ impl Floor {
 
     /// Waits until a failure may be answered whose verification began then.
     pub(super) async fn wait(&self, began: Instant) {
-        let mut looked = self.looked.subscribe();
-        // That it takes longer is no reason not to answer.
-        let _ = timeout(CEILING, looked.wait_for(|looked| *looked)).await;
+        if !*self.looked.borrow() {
+            let mut looked = self.looked.subscribe();
+            // That it takes longer is no reason not to answer.
+            let _ = timeout(CEILING, looked.wait_for(|looked| *looked)).await;
+        }
         let height = self.height();
         if began.elapsed() < height {
             sleep_until((began + height).into()).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sentinel::oauth::{Guessed, Throttle};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::simulation::{HASH, HOUR, throttle};
 
@@ -139,6 +139,29 @@ async fn against_twenty_loops_with_a_new_network_for_each_guess_the_user_gets_in
         let waits = logins_under(network, 20).await;
         assert!(waits[3] < Duration::from_secs(20 * 60), "{waits:?}");
         assert!(waits[5] < HOUR, "{waits:?}");
+    }
+}
+
+/// They come and go, and are never there when a pause is over. No free moment is taken for them.
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_while_waiting_keeps_nobody_waiting_longer() {
+    let (throttle, mut tasks) = (throttle(true), JoinSet::new());
+    let attack = Attack::start(&throttle, many_48s, 1, &mut tasks);
+    sleep(HOUR / 60).await;
+    tasks.abort_all();
+    for _ in 0..20 {
+        let attack = Arc::clone(&attack);
+        tasks.spawn(async move {
+            loop {
+                let _ = timeout(Duration::from_millis(100), attack.guess()).await;
+                sleep(Duration::from_millis(700)).await;
+            }
+        });
+    }
+    for number in 0..6_u8 {
+        sleep(Duration::from_secs(60)).await;
+        let wait = log_in(&throttle, IpAddr::from([203, 0, number, 7])).await;
+        assert!(wait < Duration::from_secs(15 * 60), "{wait:?}");
     }
 }
 
