@@ -110,13 +110,13 @@ impl SqliteStore {
     /// that what of the file is mapped for it does not stay.
     async fn scan<T: Send + 'static>(
         &self,
-        sql: &'static str,
+        sql: String,
         params: impl rusqlite::Params + Send + 'static,
         read: impl Fn(&Row<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Vec<T>> {
         let readers = Arc::clone(&self.readers);
         let scanned =
-            tokio::task::spawn_blocking(move || list(&readers.open()?, sql, params, read));
+            tokio::task::spawn_blocking(move || list(&readers.open()?, &sql, params, read));
         scanned.await.map_err(StoreError::unavailable)?
     }
 
