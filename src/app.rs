@@ -3,6 +3,7 @@
 //! Everything that can be wrong is found before the first request is taken: stores are open,
 //! certificates are loaded and sockets are bound when [`Application::build`] returns.
 
+mod hash_kinds;
 mod limits;
 mod listener;
 mod metrics;
@@ -35,6 +36,7 @@ use crate::web::management::Management;
 use crate::web::observed::Observers;
 use crate::web::templates::{TemplateErrors, Templates};
 use crate::web::{Web, tls};
+use hash_kinds::HashKinds;
 use purge::Purge;
 use reload::Reloads;
 
@@ -86,6 +88,7 @@ pub struct Application {
     addresses: Vec<SocketAddr>,
     admin: Admin,
     purge: Purge,
+    hash_kinds: HashKinds,
     reloads: Reloads,
     metrics: Option<metrics::Listener>,
     traces: Option<Arc<traces::Exporter>>,
@@ -111,6 +114,7 @@ impl Application {
         if let Some(counts) = &counts {
             pool = metrics::watch(counts, pool);
         }
+        let hash_kinds = HashKinds::start(Arc::clone(&stores.users), pool.clone());
         let policies = policy::oauth_policy(settings);
         let provider = Provider::new(stores.clone(), pool.clone(), Arc::clone(&clock), policies)
             .observed_by(counts.clone());
@@ -135,7 +139,7 @@ impl Application {
             _ => None,
         };
         let purge = Purge::start(&stores, &clock);
-        Ok(Self { server, addresses, admin, purge, reloads, metrics, traces })
+        Ok(Self { server, addresses, admin, purge, hash_kinds, reloads, metrics, traces })
     }
 
     /// The TCP addresses that are listened on, with the ports that the system chose for port 0.
@@ -164,7 +168,7 @@ impl Application {
     /// # Errors
     /// When the system takes the sockets away.
     pub async fn run(self) -> io::Result<()> {
-        let Self { server, purge, reloads, metrics, traces, .. } = self;
+        let Self { server, purge, hash_kinds, reloads, metrics, traces, .. } = self;
         let mut beside = tokio::task::JoinSet::new();
         beside.spawn(reloads.run());
         beside.spawn(supervisor::watchdog());
@@ -174,7 +178,7 @@ impl Application {
         if let Some(metrics) = metrics {
             metrics.stop(false).await;
         }
-        drop((purge, beside));
+        drop((purge, hash_kinds, beside));
         if let Some(traces) = traces {
             // What is left is sent; that may wait, and there is nothing else to do.
             let _ = tokio::task::spawn_blocking(move || traces.finish()).await;

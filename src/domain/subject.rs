@@ -12,6 +12,8 @@ pub enum SubjectKind {
     RefusedAddress,
     /// Whom they are made on.
     Name,
+    /// The wider network from which they are made on somebody.
+    Network,
     /// Somebody who has got in from somewhere before.
     Acquaintance,
 }
@@ -23,6 +25,7 @@ impl SubjectKind {
             Self::Address => "address",
             Self::RefusedAddress => "refused",
             Self::Name => "name",
+            Self::Network => "network",
             Self::Acquaintance => "acquaintance",
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! - An *address* has a budget of failures in a window of time; when it is spent, it is refused.
 //! - A *name* on which many have failed is under attack: attempts on it run one at a time, with a pause
-//!   that grows, those first against whose address there is least. Who has got in from the same address
-//!   before, lately, does not wait at all. What nobody is called is treated as a name, or the throttle
-//!   would tell which names there are.
+//!   that grows, and who is next is decided when a pause is over (`choice`): those first against whom
+//!   there is least, and chance between equals. Who has got in from the same address before, lately,
+//!   does not wait at all. What nobody is called is treated as a name, or the throttle would tell which
+//!   names there are.
 //!
 //! A success gives nothing back: whoever has one account could guess the others in between. Counted are
 //! guesses at what people have chosen, and at client secrets. Bearer and refresh tokens are not: they
@@ -12,6 +13,7 @@
 //! a client that tries an old one, guesses nothing.
 
 mod admission;
+mod choice;
 mod subjects;
 mod turns;
 
@@ -137,7 +139,7 @@ impl Throttle {
         if !self.inner.policy.enabled {
             return Ok(attempt);
         }
-        attempt.turns = self.take_turns(what, from, name).await?;
+        attempt.turns = self.take_turns(what, address, name).await?;
         Ok(attempt)
     }
 
@@ -202,7 +204,11 @@ impl Attempt {
         if !policy.enabled {
             return Ok(());
         }
-        let added = throttle.inner.attempts.add(self.name, u32::MAX, throttle.slice()).await;
+        let (attempts, at) = (&throttle.inner.attempts, throttle.slice());
+        let added = attempts.add(self.name, u32::MAX, at).await;
+        if let Some(address) = self.address {
+            attempts.add(subjects::network(self.name, address), u32::MAX, at).await;
+        }
         if added.counted && added.tally.total() == policy.failures_per_user {
             audit::name_under_attack(what.as_str(), shown, self.address);
         }

@@ -12,6 +12,7 @@
 mod argon2_hash;
 mod bcrypt_hash;
 mod error;
+mod floor;
 mod foreign;
 mod hasher;
 mod memory;
@@ -30,4 +31,5 @@ pub use foreign::{ForeignHashError, foreign_hash};
 pub use hasher::Hasher;
 pub use policy::{Policy, Scheme, needs_upgrade};
 pub use pool::PasswordPool;
+pub use stored::kind as hash_kind;
 pub use verdict::Verdict;

@@ -5,6 +5,7 @@
 //! freed early, connecting and hanging up would be a way to queue without end.
 
 use super::error::{HashError, PoolError, StartError};
+use super::floor::{Floor, KINDS};
 use super::hasher::Hasher;
 use super::policy::Policy;
 use super::stored;
@@ -15,6 +16,7 @@ use crate::observe::metrics::Passwords;
 use crate::observe::request::note_step;
 use secrecy::SecretString;
 use std::fmt;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +36,7 @@ struct Inner {
     jobs: flume::Sender<Job>,
     capacity: usize,
     dummy: PasswordHash,
+    floor: Floor,
 }
 
 impl PasswordPool {
@@ -62,7 +65,9 @@ impl PasswordPool {
             let hasher = Hasher::new(policy)?;
             worker::spawn(index, hasher, receiver.clone(), idle).map_err(StartError::Thread)?;
         }
-        Ok(Self { inner: Arc::new(Inner { jobs: sender, capacity, dummy }), observed: None })
+        let floor = Floor::new(&dummy);
+        let inner = Inner { jobs: sender, capacity, dummy, floor };
+        Ok(Self { inner: Arc::new(inner), observed: None })
     }
 
     /// The same workers, seen by these.
@@ -102,13 +107,61 @@ impl PasswordPool {
         stored: Option<PasswordHash>,
         upgrading: bool,
     ) -> Result<Verdict, PoolError> {
-        let dummy = self.inner.dummy.clone();
-        let judgement = self
+        let Inner { dummy, floor, .. } = &*self.inner;
+        let (dummy, hash) = (dummy.clone(), stored.clone());
+        let (judgement, began, took) = self
             .run(move |hasher| {
-                verdict::judge(hasher, &password, stored.as_ref(), &dummy, upgrading)
+                let began = Instant::now();
+                let judged = verdict::judge(hasher, &password, hash.as_ref(), &dummy, upgrading)?;
+                Ok((judged, began, began.elapsed()))
             })
             .await?;
+        if judgement.is_wrong() || !upgrading {
+            floor.saw(stored.as_ref(), took);
+            floor.wait(began).await;
+        }
         Ok(judgement.log())
+    }
+
+    /// What hashes of the policy's own kind begin with.
+    pub fn own_kind(&self) -> &str {
+        self.inner.floor.own_kind()
+    }
+
+    /// Has failures wait, though not for long, until it is known of which kinds the hashes of the users are.
+    pub fn expect_kinds(&self) {
+        self.inner.floor.set_looked(false);
+    }
+
+    /// Nobody can tell of which: failures are answered as soon as they are known.
+    pub fn expect_no_kinds(&self) {
+        self.inner.floor.set_looked(true);
+    }
+
+    /// Here is one hash of each kind that users have, beside the policy's own. From now on no failure tells by its time
+    /// which it was. It takes one verification of each; a queue that is full, or a hash that cannot be verified, keeps
+    /// what was known.
+    pub async fn learn_kinds(&self, kinds: &[PasswordHash]) {
+        let Inner { dummy, floor, .. } = &*self.inner;
+        floor.keep(kinds);
+        let own = kinds.first().map(|_| dummy);
+        for hash in own.into_iter().chain(kinds).take(KINDS) {
+            // No other one has to wait behind hashes that cost seconds if it changes nothing.
+            if floor.is_as_high_as_it_gets() {
+                break;
+            }
+            let copy = hash.clone();
+            let took = self.run(move |hasher| {
+                let began = Instant::now();
+                black_box(hasher.verify(&SecretString::from(""), &copy)?);
+                Ok(began.elapsed())
+            });
+            match took.await {
+                Ok(took) => floor.saw(Some(hash), took),
+                Err(error) => tracing::debug!(%error, "a kind of password hash was not timed"),
+            }
+        }
+        floor.set_looked(true);
     }
 
     /// How many jobs are waiting for a worker now.

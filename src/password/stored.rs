@@ -34,6 +34,17 @@ impl Stored {
     }
 }
 
+/// What a hash has in common with all that take as long to verify: function and parameters, as they stand in
+/// front of the salt. `None` if it cannot be verified.
+pub fn kind(hash: &PasswordHash) -> Option<&str> {
+    let encoded = hash.encoded();
+    let bcrypt = matches!(Stored::parse(encoded).ok()?, Stored::Bcrypt(_));
+    let last = encoded.rfind('$')?;
+    // Where salt and result are not one text.
+    let end = if bcrypt { last } else { encoded.get(..last)?.rfind('$')? };
+    encoded.get(..=end)
+}
+
 /// A hash that no password belongs to and that costs what the policy's own cost: random bytes where the salt and the
 /// result would be. Nothing is computed, so that making it does not delay the start.
 pub(super) fn dummy(policy: &Policy) -> Result<PasswordHash, HashError> {
@@ -44,4 +55,21 @@ pub(super) fn dummy(policy: &Policy) -> Result<PasswordHash, HashError> {
         }
     };
     Ok(PasswordHash::own(encoded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_what_stands_in_front_of_the_salt() {
+        let salted = "$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
+        for kind in ["$argon2id$v=19$m=19456,t=2,p=1", "$argon2i$m=64,t=3,p=1"] {
+            let hash = PasswordHash::imported(format!("{kind}{salted}"));
+            assert_eq!(super::kind(&hash), Some(format!("{kind}$").as_str()));
+        }
+        let hash = "$2y$05$fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra";
+        assert_eq!(super::kind(&PasswordHash::imported(hash.to_owned())), Some("$2y$05$"));
+        assert_eq!(super::kind(&PasswordHash::imported("no hash".to_owned())), None);
+    }
 }

@@ -1,9 +1,7 @@
 //! What to say to a login, in the same time whether or not there is such a user.
 //!
-//! The same time means that of the policy. A user whose stored hash follows older parameters, or was made elsewhere,
-//! takes as long as those do, until the first login that upgrades it: so it shows in the time that there is such a user,
-//! and that the user has not logged in yet. To pay the highest price that any stored hash may have for everybody would
-//! hide it, and let each wrong guess cost seconds.
+//! The same time means that of the policy's hashes. A hash that follows other parameters, or was made elsewhere, takes as
+//! long as those do; where there are such, `floor` has all failures answered at one time.
 
 use super::error::HashError;
 use super::hasher::Hasher;
@@ -31,6 +29,11 @@ pub(super) struct Judgement {
 }
 
 impl Judgement {
+    /// Whether the password was wrong.
+    pub(super) fn is_wrong(&self) -> bool {
+        self.verdict == Verdict::Wrong
+    }
+
     /// The verdict, once the trouble is logged. This is done by the caller of the pool and not by its worker, so that
     /// the line stands in the span of the request, which says who the user is.
     pub(super) fn log(self) -> Verdict {

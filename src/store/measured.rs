@@ -95,6 +95,14 @@ impl UserStore for Measured {
             .await
     }
 
+    async fn passwords_unlike(
+        &self,
+        beginnings: &[String],
+        limit: u32,
+    ) -> Result<Vec<PasswordHash>> {
+        self.behind.users.passwords_unlike(beginnings, limit).await
+    }
+
     async fn delete(&self, id: UserId) -> Result<bool> {
         self.time(Operation::UsersDelete, self.behind.users.delete(id)).await
     }

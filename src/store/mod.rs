@@ -102,6 +102,14 @@ pub trait UserStore: Send + Sync {
         new: &PasswordHash,
     ) -> Result<bool>;
 
+    /// Hashes of some users, `limit` at most, that begin with none of these. It may read all users, off the
+    /// threads that answer.
+    async fn passwords_unlike(
+        &self,
+        beginnings: &[String],
+        limit: u32,
+    ) -> Result<Vec<PasswordHash>>;
+
     /// Removes a user and ends the user's sessions; `false` when there was none.
     async fn delete(&self, id: UserId) -> Result<bool>;
 

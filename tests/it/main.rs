@@ -21,6 +21,7 @@ mod importing;
 mod inactive;
 mod introspection;
 mod introspection_callers;
+mod login_times;
 mod management;
 mod management_api;
 mod metrics;

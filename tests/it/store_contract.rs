@@ -36,6 +36,7 @@ macro_rules! hold {
                     a_new_generation_ends_the_sessions_of_that_user_alone,
                     an_update_without_a_new_generation_ends_no_session,
                     a_stronger_hash_replaces_only_the_hash_it_was_made_from,
+                    hashes_that_begin_otherwise_are_found,
                     a_deleted_user_is_gone_with_all_sessions,
                     only_the_wanted_version_of_a_user_is_deleted,
                     a_user_is_put_over_any_version_and_ends_no_session,

@@ -4,11 +4,18 @@
 
 mod addresses;
 mod counters;
+mod crowds;
 mod log;
 mod names;
 mod secrets;
 mod shared;
 mod simulation;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
 
 use crate::helpers::{Answer, App, AppBuilder, PASSWORD, send};
 
@@ -57,6 +64,31 @@ async fn attack(app: &App, name: &str) {
         let answer = login(app, &format!("198.51.100.{number}"), name, "wrong").await;
         answer.assert_error(400, "invalid_grant");
     }
+}
+
+/// Loops that guess at alice, each time from another /64 of one network, and the time that passes.
+fn rotating(app: &Arc<App>, loops: usize) -> Vec<JoinHandle<()>> {
+    let next = Arc::new(AtomicU32::default());
+    let mut tasks: Vec<_> = (0..loops)
+        .map(|_| {
+            let (app, next) = (Arc::clone(app), Arc::clone(&next));
+            tokio::spawn(async move {
+                loop {
+                    let from = format!("2001:db8:0:{:x}::1", next.fetch_add(1, Ordering::Relaxed));
+                    login(&app, &from, "alice", "wrong").await;
+                }
+            })
+        })
+        .collect();
+    let app = Arc::clone(app);
+    tasks.push(tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            ticks.tick().await;
+            app.advance(1);
+        }
+    }));
+    tasks
 }
 
 #[track_caller]

@@ -1,8 +1,10 @@
 //! Whether an attempt may be made, and when.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::turns::{Newcomer, Place, Turn};
+use super::choice::{Against, Newcomer};
+use super::turns::{Place, Turn};
 use super::{Guessed, Throttle, Throttled, subjects};
 use crate::domain::{Subject, Tally};
 
@@ -12,26 +14,30 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// How long an attempt waits at most, all in all, which is shorter than clients do.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How many wait for their turn on a name under attack: no more than have the patience.
-const PLACES_UNDER_ATTACK: usize = 2;
 /// So many refusals of an address are kept in mind.
 const REFUSALS: u32 = 1000;
-/// How many wait otherwise, which is until it is known whether those before them fail.
+/// How many wait for one address or name. On a name under attack few of them have the patience, but whoever
+/// did not wait would not be chosen from.
 const PLACES: usize = 256;
+
+/// An address, and the wider network that it is in.
+type Origin = (Subject, Subject);
 
 impl Throttle {
     /// The turns that an attempt needs, once it has them. Who gives up waiting leaves them to others.
     pub(super) async fn take_turns(
         &self,
         what: Guessed,
-        from: Option<Subject>,
+        address: Option<IpAddr>,
         name: Subject,
     ) -> Result<Vec<Turn>, Throttled> {
+        let from = address
+            .map(|address| (subjects::address(what, address), subjects::network(name, address)));
         let turns = tokio::time::timeout(PATIENCE, async {
             let (mut of_address, of_name) = self.recent(from, name).await;
             let mut turns = Vec::with_capacity(2);
             // In this order, always, so that no two wait for each other.
-            if let Some(from) = from {
+            if let Some((from, _)) = from {
                 let (turn, tally) = self.turn_of_address(what, from, of_address).await?;
                 turns.push(turn);
                 of_address = tally;
@@ -39,7 +45,10 @@ impl Throttle {
             turns.extend(self.turn_on_name(name, from, of_address, of_name).await?);
             Ok(turns)
         });
-        turns.await.unwrap_or_else(|_| Err(self.refuse(&self.refused.user, LONGEST_PAUSE)))
+        match turns.await {
+            Ok(result) => result,
+            Err(_) => Err(self.refuse_on_name(from, LONGEST_PAUSE).await),
+        }
     }
 
     /// The turn of an address, if there is something left of its budget, and its failures by then.
@@ -49,7 +58,7 @@ impl Throttle {
         from: Subject,
         mut tally: Tally,
     ) -> Result<(Turn, Tally), Throttled> {
-        let newcomer = Newcomer { from: None, against: 0 };
+        let newcomer = Newcomer::of_address();
         let mut turn = None;
         loop {
             let left = self.inner.policy.failures_per_address.saturating_sub(tally.total());
@@ -72,71 +81,92 @@ impl Throttle {
     async fn turn_on_name(
         &self,
         name: Subject,
-        from: Option<Subject>,
+        from: Option<Origin>,
         of_address: Tally,
         mut tally: Tally,
     ) -> Result<Option<Turn>, Throttled> {
-        let (inner, limit) = (&self.inner, self.inner.policy.failures_per_user);
-        let under_attack = tally.total() >= limit;
-        if under_attack && self.is_known(name, from).await {
+        let limit = self.inner.policy.failures_per_user;
+        if tally.total() >= limit && self.is_known(name, from).await {
             return Ok(None);
         }
-        let newcomer = self.newcomer(from, of_address, under_attack).await;
+        let mut newcomer = self.newcomer(from, of_address, tally.total() >= limit).await;
         let left = limit.saturating_sub(tally.total());
-        let places = if under_attack { PLACES_UNDER_ATTACK } else { PLACES };
-        let woken = match inner.turns.take(name, left, places, newcomer) {
-            Place::Now(turn) => Ok(turn),
-            Place::Later(woken) => {
-                let woken = woken.await;
-                tally = self.recent_of(name).await;
-                woken.map_err(drop)
+        let mut place = self.inner.turns.take(name, left, PLACES, newcomer);
+        loop {
+            let turn = match place {
+                Place::Now(turn) => turn,
+                Place::Later(woken) => {
+                    let woken = woken.await;
+                    tally = self.recent_of(name).await;
+                    match woken {
+                        Ok(turn) => turn,
+                        Err(_) => break,
+                    }
+                }
+                Place::Full => break,
+            };
+            if turn.is_chosen() || tally.total() < limit {
+                return Ok(Some(turn));
             }
-            Place::Full => Err(()),
-        };
-        let Ok(turn) = woken else {
-            if let Some(from) = from {
-                let refusals = subjects::refusals(from);
-                inner.attempts.add(refusals, REFUSALS, self.slice()).await;
-            }
-            return Err(self.refuse(&self.refused.user, pause(tally.total(), limit)));
-        };
-        if tally.total() >= limit {
-            let pause = pause(tally.total(), limit);
-            let wait = inner.attempts.reserve(name, pause, PATIENCE, self.slice()).await;
-            tokio::time::sleep(wait.ok_or_else(|| self.refuse(&self.refused.user, LONGEST_PAUSE))?)
-                .await;
+            newcomer = self.newcomer(from, of_address, true).await;
+            place = Place::Later(turn.wait_again(newcomer));
+            tokio::spawn(self.clone().choose_after_pause(turn, name, tally));
         }
-        Ok(Some(turn))
+        Err(self.refuse_on_name(from, pause(tally.total(), limit)).await)
     }
 
-    /// What speaks against an address: that it has failed, and that it keeps asking though it was told to
-    /// come back. The latter counts for nothing else, but of those who attack a name with many addresses
-    /// few get so far as to fail.
+    /// Waits for the next free moment, and has one chosen of all who wait then. It belongs to none of them:
+    /// those who hang up would take a free moment away from the others.
+    async fn choose_after_pause(self, turn: Turn, name: Subject, tally: Tally) {
+        let pause = pause(tally.total(), self.inner.policy.failures_per_user);
+        while turn.is_awaited() {
+            if let Some(wait) =
+                self.inner.attempts.reserve(name, pause, PATIENCE, self.slice()).await
+            {
+                tokio::time::sleep(wait).await;
+                return turn.choose();
+            }
+            // Other servers have taken all moments that are near.
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// What speaks against whoever comes from there.
     async fn newcomer(
         &self,
-        from: Option<Subject>,
+        from: Option<Origin>,
         of_address: Tally,
         under_attack: bool,
     ) -> Newcomer {
-        let against = match from {
-            None => u32::MAX,
-            Some(from) if under_attack => {
-                let refused = self.recent_of(subjects::refusals(from)).await;
-                of_address.total().saturating_add(refused.total())
-            }
-            Some(_) => of_address.total(),
-        };
-        Newcomer { from, against }
+        let mut against = Against { failures: of_address.total(), ..Against::default() };
+        if let Some((from, network)) = from.filter(|_| under_attack) {
+            let subjects = [network, subjects::refusals(from)];
+            let tallies = self.inner.attempts.recent(&subjects, self.slice()).await;
+            let mut totals = tallies.iter().map(Tally::total);
+            against.around = totals.next().unwrap_or_default();
+            against.refusals = totals.next().unwrap_or_default();
+        }
+        Newcomer::new(from, against)
     }
 
-    async fn is_known(&self, name: Subject, from: Option<Subject>) -> bool {
-        let Some(from) = from else { return false };
+    /// The refusal is kept in mind, and counts for nothing but who is chosen.
+    async fn refuse_on_name(&self, from: Option<Origin>, wait: Duration) -> Throttled {
+        if let Some((from, _)) = from {
+            let refusals = subjects::refusals(from);
+            self.inner.attempts.add(refusals, REFUSALS, self.slice()).await;
+        }
+        self.refuse(&self.refused.user, wait)
+    }
+
+    async fn is_known(&self, name: Subject, from: Option<Origin>) -> bool {
+        let Some((from, _)) = from else { return false };
         let known = subjects::acquaintance(name, from);
         self.inner.attempts.is_remembered(known, self.slice()).await
     }
 
     /// The failures of an address and those on a name.
-    async fn recent(&self, from: Option<Subject>, name: Subject) -> (Tally, Tally) {
+    async fn recent(&self, from: Option<Origin>, name: Subject) -> (Tally, Tally) {
+        let from = from.map(|(from, _)| from);
         let subjects: Vec<Subject> = [name].into_iter().chain(from).collect();
         let mut tallies = self.inner.attempts.recent(&subjects, self.slice()).await.into_iter();
         let of_name = tallies.next().unwrap_or_default();

@@ -15,6 +15,16 @@ pub(super) fn address(what: Guessed, address: IpAddr) -> Subject {
     Subject::of(SubjectKind::Address, &[what.as_bytes(), &network])
 }
 
+/// The wider network of an address, for what comes from there on this name: 24 bits of IPv4, and of IPv6
+/// the 48 that a site is given (RFC 6177 §2), so that it has 65,536 of what counts as an address.
+pub(super) fn network(name: Subject, address: IpAddr) -> Subject {
+    let network = match address.to_canonical() {
+        IpAddr::V4(address) => (address.to_bits() >> 8).to_be_bytes().to_vec(),
+        IpAddr::V6(address) => (address.to_bits() >> 80).to_be_bytes().to_vec(),
+    };
+    Subject::of(SubjectKind::Network, &[name.as_bytes(), &network])
+}
+
 /// The refusals of an address, which are counted apart from its failures.
 pub(super) fn refusals(address: Subject) -> Subject {
     Subject::of(SubjectKind::RefusedAddress, &[address.as_bytes()])
@@ -45,6 +55,18 @@ mod tests {
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("::ffff:192.0.2.1"), of("::ffff:192.0.2.2"));
+    }
+
+    #[test]
+    fn a_network_is_24_bits_of_ipv4_and_48_of_ipv6_and_counts_for_one_name() {
+        let alice = name(Guessed::Password, "alice");
+        let of = |text: &str| network(alice, text.parse().unwrap());
+        assert_eq!(of("2001:db8:7:1::1"), of("2001:db8:7:ffff::1"));
+        assert_ne!(of("2001:db8:7::1"), of("2001:db8:8::1"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.255"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        let bob = name(Guessed::Password, "bob");
+        assert_ne!(of("192.0.2.1"), network(bob, "192.0.2.1".parse().unwrap()));
     }
 
     #[test]

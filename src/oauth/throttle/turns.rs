@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use super::choice::{self, Newcomer, Rule};
 use crate::domain::Subject;
 
 /// The attempts that run, and those that wait.
@@ -21,6 +22,8 @@ struct Queue {
     running: usize,
     /// In the order of their coming.
     waiting: Vec<Waiter>,
+    /// By what is chosen the next time.
+    rule: Rule,
 }
 
 struct Waiter {
@@ -38,74 +41,61 @@ pub(super) enum Place {
     Full,
 }
 
-/// Somebody who wants to try.
-#[derive(Clone, Copy)]
-pub(super) struct Newcomer {
-    /// Where it comes from.
-    pub(super) from: Option<Subject>,
-    /// What speaks against that address. Those go first against whom there is less.
-    pub(super) against: u32,
-}
-
 /// The right to try. It goes on to the next one when it is dropped.
 pub(super) struct Turn {
     turns: Arc<Turns>,
     subject: Subject,
+    /// It was chosen from all who waited, after the pause.
+    chosen: bool,
     /// The attempt has failed: fewer may run from now on.
     spent: bool,
     taken_back: bool,
 }
 
 impl Turns {
-    /// At most `slots` (but one always) run at a time, and `places` wait. Who comes when all are taken gets
-    /// the place of one against whom there is more.
+    /// At most `slots` (but one always) run at a time, and `places` wait. When more come, somebody leaves.
     pub(super) fn take(
         self: &Arc<Self>,
         subject: Subject,
         slots: u32,
         places: usize,
-        mut newcomer: Newcomer,
+        newcomer: Newcomer,
     ) -> Place {
         let mut queues = self.lock();
         let queue = queues.entry(subject).or_default();
-        // Who has hung up leaves its place.
-        queue.waiting.retain(|waiter| !waiter.wake.is_closed());
+        queue.forget_who_left();
         let slots = usize::try_from(slots).unwrap_or(usize::MAX).max(1);
         if queue.running < slots && queue.waiting.is_empty() {
             queue.running += 1;
             return Place::Now(self.turn(subject));
         }
-        // Or a single address could take all places before it is known what its guesses are worth.
-        let same = queue.waiting.iter().filter(|waiter| waiter.newcomer.from == newcomer.from);
-        let same = u32::try_from(same.count()).unwrap_or(u32::MAX);
-        newcomer.against = newcomer.against.saturating_add(same);
         if queue.waiting.len() >= places {
-            let worst = queue.waiting.iter().enumerate();
-            let worst = worst.max_by_key(|(_, waiter)| waiter.newcomer.against);
-            match worst {
-                Some((at, worst)) if worst.newcomer.against > newcomer.against => {
-                    drop(queue.waiting.remove(at));
-                }
+            let mut all = queue.newcomers();
+            all.push(newcomer);
+            match choice::last(&all) {
+                Some(at) if at < queue.waiting.len() => drop(queue.waiting.remove(at)),
                 _ => return Place::Full,
             }
         }
-        let (wake, woken) = oneshot::channel();
-        queue.waiting.push(Waiter { newcomer, wake });
-        Place::Later(woken)
+        Place::Later(queue.add(newcomer))
     }
 
     fn turn(self: &Arc<Self>, subject: Subject) -> Turn {
-        Turn { turns: Arc::clone(self), subject, spent: false, taken_back: false }
+        let turns = Arc::clone(self);
+        Turn { turns, subject, chosen: false, spent: false, taken_back: false }
     }
 
-    /// The turn goes to the next one, or ends. The last one that runs always passes it on, so that nobody
-    /// waits for good.
-    fn pass_on(self: &Arc<Self>, subject: Subject, spent: bool) {
+    /// The turn goes to one who waits, or ends.
+    fn pass_on(
+        self: &Arc<Self>,
+        subject: Subject,
+        chosen: bool,
+        next: impl Fn(&mut Queue) -> Option<Waiter>,
+    ) {
         loop {
             let mut queues = self.lock();
             let Some(queue) = queues.get_mut(&subject) else { return };
-            let next = if spent && queue.running > 1 { None } else { queue.next() };
-            let Some(waiter) = next else {
+            let Some(waiter) = next(queue) else {
                 queue.running = queue.running.saturating_sub(1);
                 if queue.running == 0 {
                     queues.remove(&subject);
@@ -113,7 +103,9 @@ impl Turns {
                 return;
             };
             drop(queues);
-            match waiter.wake.send(self.turn(subject)) {
+            let mut turn = self.turn(subject);
+            turn.chosen = chosen;
+            match waiter.wake.send(turn) {
                 Ok(()) => return,
                 Err(mut turn) => turn.taken_back = true,
             }
@@ -126,9 +118,32 @@ impl Turns {
 }
 
 impl Queue {
-    fn next(&mut self) -> Option<Waiter> {
+    fn newcomers(&self) -> Vec<Newcomer> {
+        self.waiting.iter().map(|waiter| waiter.newcomer).collect()
+    }
+
+    fn add(&mut self, newcomer: Newcomer) -> oneshot::Receiver<Turn> {
+        let (wake, woken) = oneshot::channel();
+        self.waiting.push(Waiter { newcomer, wake });
+        woken
+    }
+
+    /// Who has hung up leaves its place.
+    fn forget_who_left(&mut self) {
+        self.waiting.retain(|waiter| !waiter.wake.is_closed());
+    }
+
+    /// The first of those against whom there is least.
+    fn first(&mut self) -> Option<Waiter> {
         let waiting = self.waiting.iter().enumerate();
-        let (at, _) = waiting.min_by_key(|(_, waiter)| waiter.newcomer.against)?;
+        let (at, _) = waiting.min_by_key(|(_, waiter)| waiter.newcomer.against())?;
+        Some(self.waiting.remove(at))
+    }
+
+    fn choose(&mut self) -> Option<Waiter> {
+        self.forget_who_left();
+        let at = choice::next(&self.newcomers(), self.rule)?;
+        self.rule = self.rule.other();
         Some(self.waiting.remove(at))
     }
 }
@@ -138,12 +153,41 @@ impl Turn {
     pub(super) const fn spend(&mut self) {
         self.spent = true;
     }
+
+    /// Whether it came by [`Self::choose`].
+    pub(super) const fn is_chosen(&self) -> bool {
+        self.chosen
+    }
+
+    /// Waits beside the others until one is chosen, by whoever has this turn meanwhile.
+    pub(super) fn wait_again(&self, newcomer: Newcomer) -> oneshot::Receiver<Turn> {
+        self.turns.lock().entry(self.subject).or_default().add(newcomer)
+    }
+
+    /// Whether somebody is waiting.
+    pub(super) fn is_awaited(&self) -> bool {
+        let mut queues = self.turns.lock();
+        queues.get_mut(&self.subject).is_some_and(|queue| {
+            queue.forget_who_left();
+            !queue.waiting.is_empty()
+        })
+    }
+
+    /// It goes to one of all who wait now.
+    pub(super) fn choose(mut self) {
+        self.taken_back = true;
+        self.turns.pass_on(self.subject, true, Queue::choose);
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        let spent = self.spent;
         if !self.taken_back {
-            self.turns.pass_on(self.subject, self.spent);
+            // The last one that runs always passes it on, so that nobody waits for good.
+            self.turns.pass_on(self.subject, false, |queue| {
+                if spent && queue.running > 1 { None } else { queue.first() }
+            });
         }
     }
 }

@@ -8,7 +8,7 @@ use super::table::Table;
 use super::{Added, AttemptStore};
 use crate::domain::{Slice, Subject, SubjectKind, Tally, Timestamp};
 
-/// Counters in memory, at most 32,768 of each kind, some 9 MB together.
+/// Counters in memory, at most 32,768 of each kind, some 12 MB together.
 ///
 /// Who has failed most is pushed out last: to get rid of a counter that is full, somebody would have to
 /// fill eight others in its bucket, none of which can be chosen, which takes more failures than the
@@ -17,6 +17,7 @@ pub struct MemoryAttempts {
     addresses: Table<Failures>,
     refused: Table<Failures>,
     names: Table<Failures>,
+    networks: Table<Failures>,
     /// Until when each is remembered.
     acquaintances: Table<Timestamp>,
 }
@@ -40,6 +41,7 @@ impl MemoryAttempts {
             addresses: Table::new(),
             refused: Table::new(),
             names: Table::new(),
+            networks: Table::new(),
             acquaintances: Table::new(),
         }
     }
@@ -50,6 +52,7 @@ impl MemoryAttempts {
             SubjectKind::Address => self.addresses.len(),
             SubjectKind::RefusedAddress => self.refused.len(),
             SubjectKind::Name => self.names.len(),
+            SubjectKind::Network => self.networks.len(),
             SubjectKind::Acquaintance => self.acquaintances.len(),
         }
     }
@@ -58,6 +61,7 @@ impl MemoryAttempts {
         match subject.kind() {
             SubjectKind::Address => &self.addresses,
             SubjectKind::RefusedAddress => &self.refused,
+            SubjectKind::Network => &self.networks,
             SubjectKind::Name | SubjectKind::Acquaintance => &self.names,
         }
     }

@@ -54,21 +54,38 @@ impl UserDocument {
     }
 }
 
+#[derive(Deserialize)]
+struct PasswordDocument {
+    password: String,
+    password_imported: bool,
+}
+
+impl From<PasswordDocument> for PasswordHash {
+    fn from(document: PasswordDocument) -> Self {
+        let PasswordDocument { password, password_imported } = document;
+        if password_imported { Self::imported(password) } else { Self::own(password) }
+    }
+}
+
+/// The hash in a document that may hold nothing else.
+pub(super) fn password(raw: &RawDocument) -> Result<PasswordHash> {
+    read::<PasswordDocument>(raw, USER).map(Into::into)
+}
+
 /// The user in a document; `None` when it is being deleted.
 pub(super) fn user(raw: &RawDocument) -> Result<Option<User>> {
     if is_deleting(raw) {
         return Ok(None);
     }
     let document: UserDocument = read(raw, USER)?;
-    let hash = document.password;
     Ok(Some(User {
         id: UserId::from_bytes(document.id.bytes()),
         username: document.username,
-        password: if document.password_imported {
-            PasswordHash::imported(hash)
-        } else {
-            PasswordHash::own(hash)
-        },
+        password: PasswordDocument {
+            password: document.password,
+            password_imported: document.password_imported,
+        }
+        .into(),
         scopes: document.scopes.map(|text| parsed(&text, USER)).transpose()?,
         enabled: document.enabled,
         generation: counter(document.generation, USER)?,

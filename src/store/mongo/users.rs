@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 
-use super::documents::{Standing, UserDocument, read as read_as, to_integer, user as read};
+use super::documents::{
+    Standing, UserDocument, password, read as read_as, to_integer, user as read,
+};
 use super::sessions::standing;
 use super::{MongoStore, beginning_with, refused_as_taken, to_raw};
 use crate::domain::{PasswordHash, User, UserId};
@@ -103,6 +105,27 @@ impl UserStore for MongoStore {
         };
         let done = self.bounded(self.users.update_one(before, change)).await?;
         Ok(done.matched_count == 1)
+    }
+
+    async fn passwords_unlike(
+        &self,
+        beginnings: &[String],
+        limit: u32,
+    ) -> Result<Vec<PasswordHash>> {
+        // To MongoDB, 0 is no limit, and an empty `$nor` an error. Who is being deleted has no password.
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut conditions = vec![doc! { "password": { "$gte": "" } }];
+        conditions.extend(beginnings.iter().map(|beginning| {
+            doc! { "$nor": [{ "password": beginning_with(beginning) }] }
+        }));
+        let find = self.users.find(doc! { "$and": conditions }).limit(limit.into());
+        let find = find.projection(doc! { "_id": 0, "password": 1, "password_imported": 1 });
+        let find = find.selection_criteria(self.lists.clone()).max_time(self.call);
+        let found: Vec<RawDocumentBuf> =
+            self.bounded(async { find.await?.try_collect().await }).await?;
+        found.iter().map(|raw| password(raw)).collect()
     }
 
     async fn put(&self, user: &User) -> Result<bool> {

@@ -138,6 +138,14 @@ impl UserStore for RedisFront {
         self.behind.users.upgrade_password(id, old, new).await
     }
 
+    async fn passwords_unlike(
+        &self,
+        beginnings: &[String],
+        limit: u32,
+    ) -> Result<Vec<PasswordHash>> {
+        self.behind.users.passwords_unlike(beginnings, limit).await
+    }
+
     async fn delete(&self, id: UserId) -> Result<bool> {
         let deleted = self.behind.users.delete(id).await?;
         if deleted {

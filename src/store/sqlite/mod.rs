@@ -106,6 +106,20 @@ impl SqliteStore {
         Ok(count.unwrap_or_default())
     }
 
+    /// All rows that `sql` finds, which may read whole tables: on a thread and a connection of its own, so
+    /// that what of the file is mapped for it does not stay.
+    async fn scan<T: Send + 'static>(
+        &self,
+        sql: String,
+        params: impl rusqlite::Params + Send + 'static,
+        read: impl Fn(&Row<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<Vec<T>> {
+        let readers = Arc::clone(&self.readers);
+        let scanned =
+            tokio::task::spawn_blocking(move || list(&readers.open()?, &sql, params, read));
+        scanned.await.map_err(StoreError::unavailable)?
+    }
+
     /// All rows that `sql` finds.
     fn list_rows<T>(
         &self,
@@ -113,16 +127,23 @@ impl SqliteStore {
         params: impl rusqlite::Params,
         read: impl Fn(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        self.readers.with(|connection| {
-            let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-            let mut rows = statement.query(params).map_err(failed)?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next().map_err(failed)? {
-                found.push(read(row)?);
-            }
-            Ok(found)
-        })
+        self.readers.with(|connection| list(connection, sql, params, read))
     }
+}
+
+fn list<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl Fn(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(params).map_err(failed)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
 }
 
 #[async_trait]

@@ -350,6 +350,39 @@ pub(super) async fn a_stronger_hash_replaces_only_the_hash_it_was_made_from(
     assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Stale);
 }
 
+pub(super) async fn hashes_that_begin_otherwise_are_found(Backend { stores, .. }: &Backend) {
+    let hashes = [
+        PasswordHash::own("$argon2id$v=19$m=64,t=1,p=1$a$b".to_owned()),
+        PasswordHash::imported("$2b$05$x".to_owned()),
+        PasswordHash::own("$2b$12$y".to_owned()),
+        PasswordHash::imported("100% p\u{e4}ss'\"word".to_owned()),
+        PasswordHash::imported(String::new()),
+    ];
+    for (number, password) in hashes.iter().enumerate() {
+        let user = User { password: password.clone(), ..user(&format!("user-{number}")) };
+        assert!(stores.users.insert(&user).await.unwrap());
+    }
+    let unlike = async |beginnings: &[&str], limit| {
+        let beginnings: Vec<String> = beginnings.iter().map(ToString::to_string).collect();
+        let mut found = stores.users.passwords_unlike(&beginnings, limit).await.unwrap();
+        found.sort_by_key(|hash| hashes.iter().position(|other| other == hash));
+        found
+    };
+    assert_eq!(unlike(&[], 9).await, hashes);
+    assert_eq!(unlike(&["$argon2id$v=19$m=64,t=1,p=1$"], 9).await, hashes[1..]);
+    assert_eq!(unlike(&["$argon2id$v=19$", "$2b$05$"], 9).await, hashes[2..]);
+    assert_eq!(unlike(&["$argon2id$", "$2b$", "100% p\u{e4}"], 9).await, hashes[4..]);
+    // Nothing is a pattern, and case counts.
+    assert_eq!(unlike(&["%", "_", ".*", "$2B$", "$2b$05$xx"], 9).await, hashes);
+    assert!(unlike(&[""], 9).await.is_empty());
+    assert_eq!(unlike(&["$2b$"], 2).await.len(), 2);
+    assert!(unlike(&[], 0).await.is_empty());
+    // Who is gone has no hash.
+    let first = stores.users.find_by_name("user-0").await.unwrap().unwrap();
+    assert!(stores.users.delete(first.id).await.unwrap());
+    assert_eq!(unlike(&[], 9).await, hashes[1..]);
+}
+
 pub(super) async fn a_deleted_user_is_gone_with_all_sessions(Backend { stores, .. }: &Backend) {
     let client = stored_client(stores).await;
     let alice = stored_user(stores, "alice").await;

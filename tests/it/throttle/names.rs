@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{assert_refused, attack, behind_a_proxy, login, right, strict};
+use super::{assert_refused, attack, behind_a_proxy, login, right, rotating, strict};
 use crate::helpers::{Answer, PASSWORD, all};
 
 /// Longer than the longest pause.
@@ -40,6 +40,19 @@ async fn the_right_password_gets_in_while_the_attack_goes_on() {
         let answer = right(&app, &format!("192.0.2.{number}")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(started.elapsed() < Duration::from_secs(15));
+    }
+    attackers.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// Each guess comes from another address of one network, and somebody always waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn new_addresses_of_one_network_do_not_keep_out_who_comes_from_another() {
+    let app = Arc::new(strict().spawn().await);
+    attack(&app, "alice").await;
+    let attackers = rotating(&app, 5);
+    for from in ["203.0.113.7", "2001:db8:1::1"] {
+        let answer = right(&app, from).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
     attackers.iter().for_each(tokio::task::JoinHandle::abort);
 }

@@ -1,8 +1,9 @@
 //! Counters that servers share over Redis.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{assert_refused, attack, login, right, spend, strict};
+use super::{assert_refused, attack, login, right, rotating, spend, strict};
 use crate::helpers::App;
 use crate::helpers::redis::Redis;
 
@@ -62,6 +63,21 @@ async fn who_got_in_at_one_server_does_not_wait_at_the_other() {
     attack(&one, "alice").await;
     let answers = crate::helpers::all((0..20).map(|_| right(&other, HERE))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
+}
+
+/// Somebody always waits at both, and each of them has its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn new_addresses_of_one_network_keep_nobody_out_at_any_server() {
+    let redis = Redis::start();
+    let (one, other) = two(&redis).await;
+    attack(&one, "alice").await;
+    let (one, other) = (Arc::new(one), Arc::new(other));
+    let attackers: Vec<_> = rotating(&one, 3).into_iter().chain(rotating(&other, 3)).collect();
+    for (app, from) in [(&one, "203.0.113.7"), (&other, "203.0.114.7")] {
+        let answer = right(app, from).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    attackers.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]

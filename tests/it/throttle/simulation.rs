@@ -17,9 +17,9 @@ use tokio::time::{Instant, sleep};
 use super::{behind_a_proxy, login};
 use crate::helpers::START;
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// One core does so many hashes of the default parameters in a second.
-const HASH: Duration = Duration::from_millis(13);
+pub(super) const HASH: Duration = Duration::from_millis(13);
 
 /// Tokio's clock, which jumps ahead when everybody sleeps.
 struct Simulated(Instant);
@@ -30,7 +30,7 @@ impl Clock for Simulated {
     }
 }
 
-fn throttle(enabled: bool) -> Throttle {
+pub(super) fn throttle(enabled: bool) -> Throttle {
     let policy = ThrottlePolicy {
         enabled,
         failures_per_address: 20,

@@ -1,0 +1,18 @@
+//! Lots, where chance is fairer than any order.
+
+/// One of so many, from 0 on, each as likely as the others; 0 where there is none.
+pub fn draw_lot(of: usize) -> usize {
+    if of == 0 { 0 } else { rand::random_range(0..of) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lot_is_drawn_and_no_other() {
+        let drawn: std::collections::BTreeSet<usize> = (0..1000).map(|_| draw_lot(5)).collect();
+        assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        assert_eq!((draw_lot(1), draw_lot(0)), (0, 0));
+    }
+}

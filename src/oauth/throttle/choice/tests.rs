@@ -1,0 +1,87 @@
+//! Who is chosen, of whom.
+
+use std::net::IpAddr;
+
+use super::super::{Guessed, subjects};
+use super::*;
+
+/// Somebody at this address, against whom there are so many failures, failures around, and refusals.
+fn one(address: &str, failures: u32, around: u32, refusals: u32) -> Newcomer {
+    let address: IpAddr = address.parse().unwrap();
+    let alice = subjects::name(Guessed::Password, "alice");
+    let from = subjects::address(Guessed::Password, address);
+    let against = Against { failures, around, refusals };
+    Newcomer::new(Some((from, subjects::network(alice, address))), against)
+}
+
+/// How often each is chosen in a thousand times.
+fn chosen(waiting: &[Newcomer], rule: Rule) -> Vec<usize> {
+    let mut times = vec![0; waiting.len()];
+    (0..1000).for_each(|_| times[next(waiting, rule).unwrap()] += 1);
+    times
+}
+
+#[test]
+fn a_clean_network_goes_before_a_new_address_of_one_that_has_failed() {
+    let waiting = [one("2001:db8:1:1::1", 0, 9, 0), one("192.0.2.1", 0, 0, 9)];
+    assert_eq!(chosen(&waiting, Rule::Merit), [0, 1000]);
+    assert_eq!(chosen(&waiting, Rule::Chance), [0, 1000]);
+}
+
+#[test]
+fn a_neighbour_of_whoever_has_failed_goes_before_it() {
+    for rule in [Rule::Merit, Rule::Chance] {
+        let waiting = [one("127.0.0.2", 9, 9, 0), one("127.0.0.3", 0, 9, 0)];
+        assert_eq!(chosen(&waiting, rule), [0, 1000]);
+        let waiting = [one("2001:db8:1:1::1", 9, 9, 0), one("2001:db8:1:2::1", 0, 9, 0)];
+        assert_eq!(chosen(&waiting, rule), [0, 1000]);
+    }
+}
+
+#[test]
+fn who_was_refused_and_has_mistyped_a_password_has_as_good_a_chance_every_other_time() {
+    let waiting =
+        [one("198.51.100.1", 0, 0, 0), one("203.0.113.1", 0, 0, 0), one("192.0.2.1", 1, 1, 20)];
+    assert_eq!(chosen(&waiting, Rule::Merit)[2], 0);
+    let times = chosen(&waiting, Rule::Chance);
+    assert!(times.iter().all(|times| (200..500).contains(times)), "{times:?}");
+}
+
+#[test]
+fn many_at_one_network_or_address_have_the_chance_of_one() {
+    let mut waiting = vec![one("192.0.2.1", 0, 0, 0)];
+    waiting.extend((0..100).map(|number| one(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0)));
+    let times = chosen(&waiting, Rule::Merit);
+    assert!((350..650).contains(&times[0]), "{times:?}");
+    let mut waiting = vec![one("127.0.0.3", 0, 5, 0)];
+    waiting.extend((0..20).map(|_| one("127.0.0.2", 0, 5, 0)));
+    let times = chosen(&waiting, Rule::Merit);
+    assert!((350..650).contains(&times[0]), "{times:?}");
+}
+
+#[test]
+fn when_too_many_wait_those_leave_against_whom_there_is_most_and_then_of_the_largest_crowd() {
+    let clean = one("192.0.2.1", 0, 0, 0);
+    let crowd = |number| one(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0);
+    assert_eq!(last(&[clean, one("203.0.113.1", 0, 0, 1), one("203.0.114.1", 0, 0, 0)]), Some(1));
+    assert_ne!(last(&[clean, crowd(1), crowd(2)]), Some(0));
+    assert_eq!(last(&[]), None);
+}
+
+/// The last to come is as likely to be left as the first.
+#[test]
+fn of_equals_chance_decides_who_leaves() {
+    let mut left = [0; 10];
+    for _ in 0..1000 {
+        let mut waiting: Vec<(u8, Newcomer)> = Vec::new();
+        for number in 0..10 {
+            waiting.push((number, one(&format!("192.0.{number}.1"), 0, 0, 0)));
+            if waiting.len() > 2 {
+                let newcomers: Vec<Newcomer> = waiting.iter().map(|(_, one)| *one).collect();
+                waiting.remove(last(&newcomers).unwrap());
+            }
+        }
+        waiting.iter().for_each(|(number, _)| left[usize::from(*number)] += 1);
+    }
+    assert!(left.iter().all(|times| (120..280).contains(times)), "{left:?}");
+}

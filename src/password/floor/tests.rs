@@ -1,0 +1,69 @@
+//! How high it is.
+
+use super::*;
+
+const OWN: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
+const BCRYPT: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
+
+fn hash(encoded: &str) -> PasswordHash {
+    PasswordHash::imported(encoded.to_owned())
+}
+
+fn milliseconds(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+#[test]
+fn there_is_none_where_all_hashes_are_of_the_policys_own_kind() {
+    let floor = Floor::new(&hash(OWN));
+    floor.saw(None, milliseconds(900));
+    floor.saw(Some(&hash(OWN)), milliseconds(900));
+    floor.saw(Some(&hash("what is no hash")), milliseconds(900));
+    assert_eq!(floor.height(), Duration::ZERO);
+}
+
+#[test]
+fn it_is_a_quarter_above_the_slowest_kind_and_the_own_is_one_of_them() {
+    let floor = Floor::new(&hash(OWN));
+    floor.saw(Some(&hash(BCRYPT)), milliseconds(4));
+    floor.saw(None, milliseconds(20));
+    assert_eq!(floor.height(), milliseconds(25));
+    floor.saw(Some(&hash(BCRYPT)), milliseconds(400));
+    assert_eq!(floor.height(), milliseconds(500));
+    // Quick for once is not quick.
+    floor.saw(Some(&hash(BCRYPT)), milliseconds(320));
+    assert_eq!(floor.height(), milliseconds(487) + Duration::from_micros(500));
+    floor.keep(&[]);
+    assert_eq!(floor.height(), Duration::ZERO);
+}
+
+#[test]
+fn it_has_a_ceiling_whatever_kinds_there_are() {
+    let floor = Floor::new(&hash(OWN));
+    for number in 1..1000 {
+        let text = OWN.replace("t=2", &format!("t={number}"));
+        floor.saw(Some(&hash(&text)), milliseconds(10 * number));
+    }
+    assert_eq!(floor.height(), CEILING);
+    assert!(floor.is_as_high_as_it_gets());
+    assert!(floor.lock().len() <= KINDS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fails_waits_until_it_is_known_which_kinds_there_are_but_not_for_good() {
+    let floor = std::sync::Arc::new(Floor::new(&hash(OWN)));
+    floor.set_looked(false);
+    let start = tokio::time::Instant::now();
+    floor.wait(Instant::now()).await;
+    let waited = start.elapsed();
+    assert!(waited >= CEILING && waited < CEILING + CEILING / 10, "{waited:?}");
+    let waits = tokio::spawn({
+        let floor = std::sync::Arc::clone(&floor);
+        async move { floor.wait(Instant::now()).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waits.is_finished());
+    floor.set_looked(true);
+    waits.await.unwrap();
+    assert!(start.elapsed() < CEILING + CEILING / 10);
+}
