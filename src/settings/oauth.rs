@@ -65,9 +65,7 @@ fn is_uri(text: &str) -> bool {
 impl OAuth {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let second = Duration::from_secs(1);
-        let prefix = reader.url_path("oauth.route_prefix").unwrap_or_default();
-        let route_prefix = prefix.trim_end_matches('/').to_owned();
-        reader.show("oauth.route_prefix", route_prefix.as_str());
+        let route_prefix = reader.url_prefix("oauth.route_prefix");
         let mut grants = Vec::new();
         let one = |text: &str| GrantName::from_word(text).map(|(_, grant)| grant);
         for grant in reader.list("oauth.grants", &GrantName::expected(), true, one) {
