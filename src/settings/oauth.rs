@@ -81,7 +81,7 @@ impl OAuth {
             revocation_url: reader.url_path("oauth.revocation_url"),
             verify_url: reader.url_path("oauth.verify_url"),
             metadata_url: reader.url_path("oauth.metadata_url"),
-            error_uri: reader.switchable("oauth.error_uri", error_uri, ErrorUri::parse),
+            error_uri: reader.endpoint("oauth.error_uri", error_uri, ErrorUri::parse),
             grants,
             access_token_ttl: reader.duration("oauth.access_token_ttl", second),
             refresh_idle_ttl: reader.duration("oauth.refresh_idle_ttl", second),

@@ -195,25 +195,39 @@ impl Reader {
         .flatten()
     }
 
-    /// A value that may be switched off, by false as in flask-sentinel. Not by "", which is what a compose
-    /// file makes of a variable that is not set.
+    /// A value that may be left open, by "" or false.
     pub(super) fn switchable<T>(
         &mut self,
         key: &str,
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        self.scalar(key, &format!("{expected}, or false to switch it off"), |text| {
-            match text.trim() {
-                off if off.eq_ignore_ascii_case("false") => Some((None, false.into())),
-                text => parse(text).map(|value| (Some(value), text.into())),
-            }
+        self.scalar(key, &format!("{expected}, or false"), |text| match text.trim() {
+            "" => Some((None, false.into())),
+            off if off.eq_ignore_ascii_case("false") => Some((None, false.into())),
+            text => parse(text).map(|value| (Some(value), text.into())),
+        })
+        .flatten()
+    }
+
+    /// An endpoint that may be switched off, by false as in flask-sentinel. Not by "", which is what a
+    /// compose file makes of a variable that is not set.
+    pub(super) fn endpoint<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let expected = format!("{expected}, or false to switch it off");
+        self.scalar(key, &expected, |text| match text.trim() {
+            off if off.eq_ignore_ascii_case("false") => Some((None, false.into())),
+            text => parse(text).map(|value| (Some(value), text.into())),
         })
         .flatten()
     }
 
     pub(super) fn url_path(&mut self, key: &str) -> Option<String> {
-        self.switchable(key, "a path that starts with \"/\"", parse::url_path)
+        self.endpoint(key, "a path that starts with \"/\"", parse::url_path)
     }
 
     /// What stands before paths, with no slash at its end: "" or false for nothing.
