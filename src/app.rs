@@ -3,6 +3,7 @@
 //! Everything that can be wrong is found before the first request is taken: stores are open,
 //! certificates are loaded and sockets are bound when [`Application::build`] returns.
 
+mod check;
 mod hash_kinds;
 mod limits;
 mod listener;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
 
+pub use check::check;
 pub use limits::raise_open_files;
 pub use listener::data_folder;
 pub use policy::{lifetimes, password_policy};
@@ -128,7 +130,7 @@ impl Application {
         let policy = policy::web_policy(settings);
         let web =
             Web::new(provider, management, Arc::clone(&templates), policy).observed_by(observers);
-        let certificate = listener::certificate(settings)?;
+        let certificate = listener::certificate(settings, &clock)?;
         let (server, addresses) = listener::listen(settings, web, certificate.as_ref())?;
         if let Some(certificate) = certificate {
             reloads.add(certificate);

@@ -12,25 +12,59 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::observe::request::with_current;
 use crate::settings::{Log, LogFormat};
 
-/// It says of each request that is not HTTP that there was an error. Anybody could fill the log so, and
-/// nobody has to look: it has been answered 400 or 431. Whoever names it in `log.level` sees it.
-const HTTP1: &str = "actix_http::h1::dispatcher";
+/// What libraries log, as errors and warnings, of whatever strangers send: requests that are none, broken
+/// TLS, frames out of order. Anybody could fill the log with it, and nobody has to look. What is wrong with
+/// the server itself, they say under other targets, or we do.
+const OF_STRANGERS: [&str; 5] = [
+    "actix_http::h1::decoder",
+    "actix_http::h1::dispatcher",
+    "actix_http::h2::dispatcher",
+    "h2",
+    "rustls",
+];
 
-/// Starts logging for the process.
+/// Of what `log.level` lets through, that which a command logs: changes are audited wherever they are made;
+/// most of the rest is for the server's log.
+const OF_COMMANDS: &str = "warn,audit=info";
+
+/// Starts logging for a server.
 ///
 /// # Errors
 /// When the level cannot be understood, or logging was started before.
 pub fn start(log: &Log) -> anyhow::Result<()> {
-    let mut filter: EnvFilter = log.level.parse()?;
-    if !log.level.contains(HTTP1) {
-        filter = filter.add_directive(format!("{HTTP1}=off").parse()?);
+    start_with(log, None)
+}
+
+/// Starts logging for a command.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_for_command(log: &Log) -> anyhow::Result<()> {
+    start_with(log, Some(OF_COMMANDS.parse()?))
+}
+
+/// What `log.level` says. Strangers are heard only where it names who logs them.
+fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    let mut filter: EnvFilter = level.parse()?;
+    for target in OF_STRANGERS {
+        let mut named = level.split(',').filter_map(|part| part.trim().rsplit_once('='));
+        if !named.any(|(name, _)| target.starts_with(name) || name.starts_with(target)) {
+            filter = filter.add_directive(format!("{target}=off").parse()?);
+        }
     }
+    Ok(filter)
+}
+
+/// `more`: a second filter, which what is logged has to pass too.
+fn start_with(log: &Log, more: Option<EnvFilter>) -> anyhow::Result<()> {
+    let filter = filter(&log.level)?;
     let terminal = std::io::stderr().is_terminal();
     let pretty = match log.format {
         LogFormat::Auto => terminal,
@@ -41,12 +75,22 @@ pub fn start(log: &Log) -> anyhow::Result<()> {
     let format = fmt::format().with_ansi(terminal);
     if pretty {
         let format = WithIds { format, json: false };
-        subscriber.with_ansi(terminal).event_format(format).finish().try_init()?;
+        init(subscriber.with_ansi(terminal).event_format(format).finish(), more)
     } else {
         let format = format.json().flatten_event(true).with_current_span(false);
         let format = WithIds { format, json: true };
         let subscriber = subscriber.fmt_fields(JsonFields::new()).event_format(format);
-        subscriber.finish().try_init()?;
+        init(subscriber.finish(), more)
+    }
+}
+
+fn init<S>(subscriber: S, more: Option<EnvFilter>) -> anyhow::Result<()>
+where
+    S: Subscriber + Send + Sync,
+{
+    match more {
+        Some(more) => subscriber.with(more).try_init()?,
+        None => subscriber.try_init()?,
     }
     Ok(())
 }

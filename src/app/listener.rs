@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::serving::Serving;
 use super::sockets::{self, Socket};
 use super::{StartError, limits, supervisor};
+use crate::domain::Clock;
 use crate::settings::{Settings, TlsMode};
 use crate::web::certificate::{Certificate, Source};
 use crate::web::{Transport, Web};
@@ -84,21 +85,33 @@ fn failed(address: impl ToString) -> impl FnOnce(io::Error) -> StartError {
 }
 
 /// The certificate that the settings ask for, if they do.
-pub(super) fn certificate(settings: &Settings) -> Result<Option<Arc<Certificate>>, StartError> {
-    let source = match (settings.tls.mode, &settings.tls.cert, &settings.tls.key) {
-        (TlsMode::Off, ..) => return Ok(None),
-        (TlsMode::SelfSigned, ..) => Source::SelfSigned {
+pub(super) fn certificate(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<Certificate>>, StartError> {
+    let Some(source) = certificate_source(settings)? else { return Ok(None) };
+    Ok(Some(Arc::new(Certificate::load(source, Arc::clone(clock))?)))
+}
+
+/// Whether it can be used, as far as there is one already.
+pub(super) fn check_certificate(settings: &Settings) -> Result<(), StartError> {
+    Ok(certificate_source(settings)?.map_or(Ok(()), |source| source.check())?)
+}
+
+fn certificate_source(settings: &Settings) -> Result<Option<Source>, StartError> {
+    Ok(match (settings.tls.mode, &settings.tls.cert, &settings.tls.key) {
+        (TlsMode::Off, ..) => None,
+        (TlsMode::SelfSigned, ..) => Some(Source::SelfSigned {
             folder: data_folder(settings).to_owned(),
             names: self_signed_names(settings),
-        },
+        }),
         (TlsMode::Files, Some(cert), Some(key)) => {
-            Source::Files { cert: cert.clone(), key: key.clone() }
+            Some(Source::Files { cert: cert.clone(), key: key.clone() })
         }
         (TlsMode::Files, ..) => {
             return Err(StartError::Unsupported("tls.mode = \"files\" needs tls.cert and tls.key"));
         }
-    };
-    Ok(Some(Arc::new(Certificate::load(source)?)))
+    })
 }
 
 /// The folder of the embedded store, where a self-signed certificate is kept too.

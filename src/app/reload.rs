@@ -34,14 +34,21 @@ impl Reloads {
     }
 
     fn reload(&self) {
+        let mut stayed = Vec::new();
         for part in &self.what {
             match part.reload() {
                 Ok(()) => tracing::info!(what = part.what(), "reloaded"),
                 Err(error) => {
                     tracing::error!(what = part.what(), %error, "not reloaded, the old one stays");
+                    stayed.push(part.what());
                 }
             }
         }
-        tracing::info!("SIGHUP: all is read again");
+        if stayed.is_empty() {
+            tracing::info!("SIGHUP: all is read again");
+        } else {
+            let stayed = stayed.join(", ");
+            tracing::warn!(stayed, "SIGHUP: not all is read again");
+        }
     }
 }

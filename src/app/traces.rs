@@ -23,6 +23,12 @@ use client::Client;
 /// How long the last spans may take when the server stops.
 const LAST: Duration = Duration::from_secs(5);
 
+/// Whether spans could be sent where the settings say; nothing is started or asked.
+pub(super) fn check(settings: &Traces) -> Result<(), StartError> {
+    let client = settings.endpoint.as_deref().map(Client::new).transpose();
+    client.map(drop).map_err(StartError::Traces)
+}
+
 /// Sends spans. What the queue cannot hold is dropped.
 #[derive(Debug)]
 pub(super) struct Exporter {

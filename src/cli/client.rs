@@ -128,7 +128,10 @@ impl FromStr for Ttl {
         let least = Duration::from_secs(1);
         match parse::duration(text).filter(|ttl| *ttl >= least) {
             Some(ttl) => Ok(Self(Some(ttl))),
-            None => Err("expected a duration of at least 1s, such as 3600, 15m or 30d, or default"),
+            None => Err(
+                "expected a duration of at least 1s: 3600 (seconds), or numbers with ms, s, m, h or d, such as \
+                      15m or 1h30m; or default",
+            ),
         }
     }
 }

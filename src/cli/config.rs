@@ -2,13 +2,15 @@
 
 use clap::Subcommand;
 
-use super::failure::Failure;
+use super::failure::{Failure, chain};
 use super::{Global, output};
-use crate::app::password_policy;
+use crate::app;
+use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
-    /// Says whether the settings are in order, and what is wrong with them
+    /// Says whether a server would start with the settings, and what is wrong with them: certificates, templates and
+    /// secret files are read too, and nothing is made, connected to or bound
     Check,
     /// Prints the settings in effect, with secrets hidden
     Show,
@@ -18,13 +20,29 @@ impl Config {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
         if matches!(self, Self::Check) {
-            password_policy(&settings.password).check().map_err(Failure::config)?;
+            check(&settings)?;
         }
         match (self, global.json) {
             (Self::Check, false) => output::line("the settings are in order"),
             (Self::Check, true) => output::json(&serde_json::json!({ "ok": true })),
             (Self::Show, false) => output::line(settings.describe().trim_end()),
             (Self::Show, true) => output::json(&settings.to_table()),
+        }
+    }
+}
+
+/// Reports everything that is wrong at once.
+fn check(settings: &Settings) -> Result<(), Failure> {
+    for warning in settings.warnings() {
+        output::remark(format!("warning: {warning}"));
+    }
+    let wrong: Vec<_> = app::check(settings).iter().map(|error| chain(error)).collect();
+    match &*wrong {
+        [] => Ok(()),
+        [only] => Err(Failure::config(only)),
+        all => {
+            let list = all.join("\n  - ");
+            Err(Failure::config(format!("{} things are wrong:\n  - {list}", all.len())))
         }
     }
 }

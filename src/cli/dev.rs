@@ -19,7 +19,7 @@ use crate::domain::ClientSecret;
 use crate::password::Hasher;
 use crate::settings::{Backend, Bind, Settings, TlsMode};
 use crate::store::Page;
-use crate::web::{certificate, tls};
+use crate::web::{self_signed, tls};
 
 /// What `--dev` sets where the settings say nothing.
 ///
@@ -90,9 +90,7 @@ pub(super) async fn welcome(settings: &Settings, application: &Application) -> R
     };
     let base = base_url(settings, application);
     let certificate = match settings.tls.mode {
-        TlsMode::SelfSigned => {
-            Some(absolute(&certificate::self_signed_path(data_folder(settings))))
-        }
+        TlsMode::SelfSigned => Some(absolute(&self_signed::path(data_folder(settings)))),
         _ => None,
     };
     let page = management(settings, &base)?;

@@ -27,6 +27,12 @@ pub(super) fn print(text: impl AsRef<str>) -> Result<bool, Failure> {
     }
 }
 
+/// Says something beside the answer, on standard error.
+pub(super) fn remark(text: impl std::fmt::Display) {
+    // As with failures: with standard error closed there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "sentinel: {text}");
+}
+
 /// Prints a value as one line of JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(serde_json::to_string(value).map_err(Failure::io)?)

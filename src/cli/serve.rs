@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::{Global, dev};
 use crate::app::{Application, raise_open_files};
 use crate::domain::SystemClock;
-use crate::settings::{Backend, Bind, Settings, TlsMode};
+use crate::settings::{Bind, Settings, TlsMode};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -89,8 +89,8 @@ fn warn_of_missing_parts(settings: &Settings) {
     if !settings.throttle.enabled {
         tracing::warn!("throttle.enabled is false: guessing is not slowed");
     }
-    if settings.is_any_given("mongo") && settings.store.backend == Backend::Embedded {
-        tracing::warn!("[mongo] has settings, but store.backend is \"embedded\"");
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
     }
     let is_tls = settings.tls.mode != TlsMode::Off;
     if settings.throttle.enabled && !is_tls && settings.server.trusted_proxies.is_empty() {

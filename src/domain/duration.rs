@@ -5,26 +5,44 @@ use std::time::Duration;
 /// No setting needs a longer time, and sums with a time of day stay far from overflowing.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 3600);
 
+/// In milliseconds, the longest first. There are no months, and no letter stands for two things: `15M` is
+/// a slip of somebody who means minutes.
+const UNITS: [(&str, u64); 5] =
+    [("d", 24 * 3_600_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+
 /// `3600` (seconds), `15m`, `1h30m`; `None` for what is no duration, or is longer than a century.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let duration = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => humantime::parse_duration(text).ok()?,
+        Err(_) => sum(text)?,
     };
     (duration <= LONGEST).then_some(duration)
 }
 
-/// The shortest exact form that [`parse_duration`] reads: humantime's own would call 180 days five
-/// months and some.
-pub fn show_duration(duration: Duration) -> String {
-    const UNITS: [(u64, &str); 3] = [(24 * 3600, "d"), (3600, "h"), (60, "m")];
-    let seconds = duration.as_secs();
-    if duration.subsec_nanos() > 0 {
-        return humantime::format_duration(duration).to_string();
+/// One or more numbers, each with its unit.
+fn sum(mut text: &str) -> Option<Duration> {
+    let mut sum = None::<Duration>;
+    while !text.is_empty() {
+        let (number, rest) = split(text, |letter| letter.is_ascii_digit());
+        let (unit, rest) = split(rest.trim_start(), |letter| letter.is_ascii_alphabetic());
+        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        let part = Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(*length)?);
+        sum = Some(sum.unwrap_or_default().checked_add(part)?);
+        text = rest.trim_start();
     }
-    UNITS.iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length)).map_or_else(
-        || format!("{seconds}s"),
-        |(length, unit)| format!("{}{unit}", seconds / length),
-    )
+    sum
+}
+
+fn split(text: &str, belongs: fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|letter: char| !belongs(letter)).unwrap_or(text.len()))
+}
+
+/// The shortest exact form that [`parse_duration`] reads.
+pub fn show_duration(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    UNITS
+        .iter()
+        .find(|(_, length)| millis > 0 && millis.is_multiple_of(*length))
+        .map_or_else(|| "0s".to_owned(), |(unit, length)| format!("{}{unit}", millis / length))
 }

@@ -37,7 +37,7 @@ pub(super) fn read(
             legacy.insert(key.to_owned(), entry);
             continue;
         }
-        match key(&name).filter(|key| known.contains(key)) {
+        match keys::of_variable(&name).filter(|key| known.contains(key)) {
             Some(key) => {
                 if let Some((other, _)) = named.insert(key, entry) {
                     problems.push(Problem::Twice(other, name.into_owned()));
@@ -49,9 +49,23 @@ pub(super) fn read(
     (named, legacy)
 }
 
-/// `SENTINEL_OAUTH__TOKEN_URL` as `oauth.token_url`.
-fn key(name: &str) -> Option<String> {
-    Some(name.strip_prefix(keys::ENV_PREFIX)?.to_ascii_lowercase().replace("__", "."))
+/// What is to be said of names that flask-oauthlib had, or others of its kind, and that have no effect here. They
+/// begin as two of ours do, but not with `SENTINEL_`: whoever else reads them may have set them, and so they
+/// do not stop the start.
+pub(super) fn without_effect(variables: &[(OsString, OsString)]) -> Vec<String> {
+    let names = variables.iter().filter_map(|(name, _)| name.to_str());
+    let foreign = names
+        .filter(|name| name.starts_with(keys::OAUTHLIB_PREFIX) && keys::legacy(name).is_none());
+    let ours: Vec<_> = keys::LEGACY
+        .iter()
+        .filter(|(old, _)| old.starts_with(keys::OAUTHLIB_PREFIX))
+        .map(|(old, _)| (*old).to_owned())
+        .collect();
+    let warning = |name: &str| match keys::nearest(name, ours.clone()).first() {
+        Some(nearest) => format!("{name} has no effect here; did you mean {nearest}?"),
+        None => format!("{name} has no effect here; of its kind {} have", ours.join(" and ")),
+    };
+    foreign.map(warning).collect()
 }
 
 fn unknown(name: &str, known: &[String]) -> Problem {

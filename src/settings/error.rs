@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::keys::WHERE_LISTED;
+use super::keys;
 
 /// Why the settings could not be loaded. No message holds the value of a secret.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A name that is not a setting.
-    #[error("unknown {what} {name}{place}{}", Suggested(.nearest))]
+    #[error("unknown {what} {name}{place}; {}", Suggested(.name, .nearest))]
     Unknown {
         /// "setting" or "environment variable".
         what: &'static str,
@@ -97,14 +97,14 @@ impl fmt::Display for Listed<'_> {
     }
 }
 
-struct Suggested<'a>(&'a [String]);
+struct Suggested<'a>(&'a str, &'a [String]);
 
 impl fmt::Display for Suggested<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            [] => write!(f, "; {WHERE_LISTED}"),
-            [only] => write!(f, "; did you mean {only}?"),
-            [others @ .., last] => write!(f, "; did you mean {} or {last}?", others.join(", ")),
+        match self.1 {
+            [] => write!(f, "{}", keys::instead(self.0)),
+            [only] => write!(f, "did you mean {only}?"),
+            [others @ .., last] => write!(f, "did you mean {} or {last}?", others.join(", ")),
         }
     }
 }

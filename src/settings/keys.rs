@@ -7,10 +7,17 @@
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Said of an unknown name that resembles no valid one.
-pub(super) const WHERE_LISTED: &str = "`sentinel config show` lists the valid ones";
+const WHERE_LISTED: &str = "no valid name is like it, and `sentinel config show` lists them all";
 
 /// What the names of our environment variables begin with.
 pub(super) const ENV_PREFIX: &str = "SENTINEL_";
+
+/// What those begin with that flask-sentinel had of flask-oauthlib. Others may have such variables too.
+pub(super) const OAUTHLIB_PREFIX: &str = "OAUTH2_PROVIDER_";
+
+/// flask-sentinel's names for where MongoDB is.
+pub(super) const LEGACY_PLACES_OF_MONGODB: [&str; 2] =
+    ["SENTINEL_MONGO_URI", "SENTINEL_MONGO_HOST"];
 
 /// The names flask-sentinel used, in the environment and in its configuration file, and what they
 /// are called here.
@@ -58,6 +65,23 @@ pub(super) fn all() -> Vec<String> {
     keys
 }
 
+/// The tables, in the order of `config/default.toml`.
+pub(super) fn tables() -> Vec<&'static str> {
+    DEFAULTS
+        .lines()
+        .filter_map(|line| line.strip_prefix('[')?.trim_end().strip_suffix(']'))
+        .collect()
+}
+
+pub(super) fn is_table(name: &str) -> bool {
+    tables().contains(&name)
+}
+
+/// `SENTINEL_OAUTH__TOKEN_URL` as `oauth.token_url`.
+pub(super) fn of_variable(name: &str) -> Option<String> {
+    Some(name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", "."))
+}
+
 /// The key that flask-sentinel's `name` stands for.
 pub(super) fn legacy(name: &str) -> Option<&'static str> {
     LEGACY.iter().find(|(old, _)| *old == name).map(|(_, key)| *key)
@@ -66,6 +90,20 @@ pub(super) fn legacy(name: &str) -> Option<&'static str> {
 /// `oauth.token_url` as `SENTINEL_OAUTH__TOKEN_URL`.
 pub(super) fn variable(key: &str) -> String {
     format!("{ENV_PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
+}
+
+/// What to say of an unknown `name` that resembles no valid one: what there is in its table, or where to look.
+pub(super) fn instead(name: &str) -> String {
+    let name = of_variable(name).unwrap_or_else(|| name.to_owned());
+    let table = name.split('.').next().unwrap_or_default();
+    if !is_table(table) {
+        return WHERE_LISTED.to_owned();
+    }
+    let keys = all();
+    let names: Vec<_> =
+        keys.iter().filter_map(|key| key.strip_prefix(table)?.strip_prefix('.')).collect();
+    let is = if table == name { "it is a table, and".to_owned() } else { format!("[{table}]") };
+    format!("{is} has {}", names.join(", "))
 }
 
 /// Up to three of `candidates` that `name` may have been meant to be, the nearest first.
@@ -77,6 +115,10 @@ where
     const ALIKE: f64 = 0.6;
     /// A name this much farther than the best one is noise beside it.
     const MARGIN: f64 = 0.12;
+    // It is right, and something is missing behind it.
+    if is_table(&of_variable(name).unwrap_or_else(|| name.to_owned())) {
+        return Vec::new();
+    }
     let mut scored: Vec<(f64, String)> = candidates
         .into_iter()
         .map(|candidate| (likeness(name, &candidate), candidate))
@@ -93,15 +135,20 @@ where
 }
 
 fn likeness(name: &str, candidate: &str) -> f64 {
-    let name = name.to_ascii_lowercase();
-    let candidate = candidate.to_ascii_lowercase();
+    let (name, candidate) = (bare(name), bare(candidate));
     let whole = strsim::normalized_damerau_levenshtein(&name, &candidate);
     // The right name in the wrong table, or in none, is a common slip that whole names do not show.
     let leaf = strsim::normalized_damerau_levenshtein(leaf(&name), leaf(&candidate)) * 0.9;
     whole.max(leaf)
 }
 
+/// A name without what all names of its kind have in common, which would make short ones alike.
+fn bare(name: &str) -> String {
+    let rest = name.strip_prefix(ENV_PREFIX).or_else(|| name.strip_prefix(OAUTHLIB_PREFIX));
+    let rest = rest.unwrap_or(name).trim_matches(['[', ']']);
+    rest.to_ascii_lowercase().replace("__", ".")
+}
+
 fn leaf(name: &str) -> &str {
-    let name = name.rsplit('.').next().unwrap_or(name);
-    name.rsplit("__").next().unwrap_or(name)
+    name.rsplit('.').next().unwrap_or(name)
 }

@@ -12,12 +12,21 @@ use super::{environment, keys};
 /// Values by `table.name`. Each remembers where it was written, as the words that end an error
 /// message.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Layer(BTreeMap<String, Value>);
+pub(super) struct Layer {
+    values: BTreeMap<String, Value>,
+    /// flask-sentinel's name for where MongoDB is, if this layer has one.
+    pub(super) names_mongodb: Option<&'static str>,
+}
 
 impl Layer {
-    /// The built-in defaults.
-    pub(super) fn builtin() -> Result<Self, Error> {
-        Self::toml(keys::DEFAULTS, "config/default.toml", &mut Vec::new())
+    /// The built-in defaults. With `names_mongodb` set in a later layer the store is MongoDB: flask-sentinel
+    /// had no other, and whoever kept its variables would be served from an empty file.
+    pub(super) fn builtin(names_mongodb: Option<&'static str>) -> Result<Self, Error> {
+        let mut layer = Self::toml(keys::DEFAULTS, "config/default.toml", &mut Vec::new())?;
+        if let Some(name) = names_mongodb {
+            layer.set("store.backend", "mongodb".into(), &format!(", since {name} is set"));
+        }
+        Ok(layer)
     }
 
     /// A settings file.
@@ -46,9 +55,12 @@ impl Layer {
                 legacy.set(key, value, &format!(" ({name} in {place})"));
             } else {
                 let old = keys::LEGACY.iter().map(|(old, _)| (*old).to_owned());
+                let tables = keys::tables().into_iter().map(|table| format!("[{table}]"));
+                // A name alone may be a mistyped header with nothing below it.
+                let tables = tables.filter(|_| !name.contains('.'));
                 problems.push(Problem::Unknown {
                     what: "setting",
-                    nearest: keys::nearest(&name, known.iter().cloned().chain(old)),
+                    nearest: keys::nearest(&name, known.iter().cloned().chain(old).chain(tables)),
                     name,
                     place: format!(" in {place}"),
                 });
@@ -95,18 +107,24 @@ impl Layer {
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.0.contains_key(key)
+        self.values.contains_key(key)
     }
 
     fn set(&mut self, key: &str, value: toml::Value, origin: &str) {
-        self.0.insert(key.to_owned(), Value::new(Some(&origin.to_owned()), kind(value)));
+        self.values.insert(key.to_owned(), Value::new(Some(&origin.to_owned()), kind(value)));
     }
 
     /// Takes from `legacy` what this layer does not say itself: a new name wins over an old one
     /// beside it.
     fn fill(&mut self, legacy: Self) {
-        for (key, value) in legacy.0 {
-            self.0.entry(key).or_insert(value);
+        self.names_mongodb = keys::LEGACY_PLACES_OF_MONGODB.into_iter().find(|name| {
+            let value = keys::legacy(name).and_then(|key| legacy.values.get(key));
+            value.is_some_and(
+                |value| !matches!(&value.kind, ValueKind::String(text) if text.is_empty()),
+            )
+        });
+        for (key, value) in legacy.values {
+            self.values.entry(key).or_insert(value);
         }
     }
 }
@@ -117,7 +135,7 @@ impl Source for Layer {
     }
 
     fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
-        Ok(self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+        Ok(self.values.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }
 
@@ -127,15 +145,11 @@ fn flatten(prefix: &str, table: toml::Table, leaves: &mut Vec<(String, toml::Val
     for (name, value) in table {
         let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
         match value {
-            toml::Value::Table(inner) if inner.is_empty() && is_table(&name) => {}
+            toml::Value::Table(inner) if inner.is_empty() && keys::is_table(&name) => {}
             toml::Value::Table(inner) if !inner.is_empty() => flatten(&name, inner, leaves),
             value => leaves.push((name, value)),
         }
     }
-}
-
-fn is_table(name: &str) -> bool {
-    keys::all().iter().any(|key| key.split_once('.').is_some_and(|(table, _)| table == name))
 }
 
 fn kind(value: toml::Value) -> ValueKind {

@@ -97,7 +97,10 @@ pub struct Settings {
     /// Deviations for flask-sentinel's callers.
     pub compat: Compat,
     shown: BTreeMap<String, toml::Value>,
+    /// What `config show` says beside a value.
+    notes: BTreeMap<&'static str, String>,
     given: BTreeSet<String>,
+    warnings: Vec<String>,
 }
 
 impl Settings {
@@ -108,14 +111,27 @@ impl Settings {
     /// be read, or is not TOML, is reported alone.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
         let mut problems = Vec::new();
-        let mut layers = vec![Layer::builtin()?];
-        layers.push(match sources.path() {
+        let file = match sources.path() {
             Some(path) => Layer::file(&path, &mut problems)?,
             None => Layer::default(),
-        });
-        layers.push(Layer::environment(&sources.env, &mut problems));
-        layers.push(Layer::overrides(&sources.overrides, &mut problems));
-        Self::read(Reader::new(&layers, problems)?)
+        };
+        let environment = Layer::environment(&sources.env, &mut problems);
+        let overrides = Layer::overrides(&sources.overrides, &mut problems);
+        let names_mongodb = environment.names_mongodb.or(file.names_mongodb);
+        let layers = [Layer::builtin(names_mongodb)?, file, environment, overrides];
+        let mut settings = Self::read(Reader::new(&layers, problems)?)?;
+        if let Some(name) = names_mongodb
+            && !settings.is_given("store.backend")
+        {
+            let note = format!("since {name} is set and store.backend is not");
+            settings.notes.insert("store.backend", note);
+        }
+        settings.warnings = environment::without_effect(&sources.env);
+        if settings.is_any_given("mongo") && settings.store.backend == Backend::Embedded {
+            let warning = "[mongo] has settings, but store.backend is \"embedded\"";
+            settings.warnings.push(warning.to_owned());
+        }
+        Ok(settings)
     }
 
     /// The defaults alone.
@@ -138,7 +154,12 @@ impl Settings {
 
     /// The settings as loaded, as TOML in the order of `config/default.toml`, with no secret in it.
     pub fn describe(&self) -> String {
-        show::text(&self.shown)
+        show::text(&self.shown, &self.notes)
+    }
+
+    /// What is set and has no effect, one sentence each. It is no reason not to start.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// What [`describe`](Self::describe) says, as nested tables.
@@ -165,7 +186,9 @@ impl Settings {
             templates: Templates::read(r),
             compat: Compat::read(r),
             shown: BTreeMap::new(),
+            notes: BTreeMap::new(),
             given: r.given(),
+            warnings: Vec::new(),
         };
         settings.check_plain_http(r);
         settings.check_paths(r);

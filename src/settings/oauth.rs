@@ -65,9 +65,7 @@ fn is_uri(text: &str) -> bool {
 impl OAuth {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let second = Duration::from_secs(1);
-        let prefix = reader.url_path("oauth.route_prefix").unwrap_or_default();
-        let route_prefix = prefix.trim_end_matches('/').to_owned();
-        reader.show("oauth.route_prefix", route_prefix.as_str());
+        let route_prefix = reader.url_prefix("oauth.route_prefix");
         let mut grants = Vec::new();
         let one = |text: &str| GrantName::from_word(text).map(|(_, grant)| grant);
         for grant in reader.list("oauth.grants", &GrantName::expected(), true, one) {
@@ -83,7 +81,7 @@ impl OAuth {
             revocation_url: reader.url_path("oauth.revocation_url"),
             verify_url: reader.url_path("oauth.verify_url"),
             metadata_url: reader.url_path("oauth.metadata_url"),
-            error_uri: reader.switchable("oauth.error_uri", error_uri, ErrorUri::parse),
+            error_uri: reader.endpoint("oauth.error_uri", error_uri, ErrorUri::parse),
             grants,
             access_token_ttl: reader.duration("oauth.access_token_ttl", second),
             refresh_idle_ttl: reader.duration("oauth.refresh_idle_ttl", second),

@@ -161,7 +161,9 @@ impl Reader {
             Duration::ZERO => String::new(),
             least => format!(" of at least {}", parse::show_duration(least)),
         };
-        let expected = format!("a duration{bound}, such as 3600 (seconds), \"15m\" or \"30d\"");
+        let expected = format!(
+            "a duration{bound}: 3600 (seconds), or numbers with ms, s, m, h or d, such as \"15m\" or \"1h30m\""
+        );
         self.scalar(key, &expected, |text| {
             let duration = parse::duration(text).filter(|duration| *duration >= least)?;
             Some((duration, parse::show_duration(duration).into()))
@@ -193,7 +195,7 @@ impl Reader {
         .flatten()
     }
 
-    /// A value that may be switched off, by false as in flask-sentinel or by "".
+    /// A value that may be left open, by "" or false.
     pub(super) fn switchable<T>(
         &mut self,
         key: &str,
@@ -208,8 +210,37 @@ impl Reader {
         .flatten()
     }
 
+    /// An endpoint that may be switched off, by false as in flask-sentinel. Not by "", which is what a
+    /// compose file makes of a variable that is not set.
+    pub(super) fn endpoint<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let expected = format!("{expected}, or false to switch it off");
+        self.scalar(key, &expected, |text| match text.trim() {
+            off if off.eq_ignore_ascii_case("false") => Some((None, false.into())),
+            text => parse(text).map(|value| (Some(value), text.into())),
+        })
+        .flatten()
+    }
+
     pub(super) fn url_path(&mut self, key: &str) -> Option<String> {
-        self.switchable(key, "a path that starts with \"/\"", parse::url_path)
+        self.endpoint(key, "a path that starts with \"/\"", parse::url_path)
+    }
+
+    /// What stands before paths, with no slash at its end: "" or false for nothing.
+    pub(super) fn url_prefix(&mut self, key: &str) -> String {
+        let expected = "a path that starts with \"/\", or \"\"";
+        self.scalar(key, expected, |text| {
+            let text = text.trim();
+            let nothing = text.is_empty() || text.eq_ignore_ascii_case("false");
+            let path = if nothing { String::new() } else { parse::url_path(text)? };
+            let prefix = path.trim_end_matches('/').to_owned();
+            Some((prefix.clone(), prefix.into()))
+        })
+        .unwrap_or_default()
     }
 
     /// A list, or its items in one text: with commas between them, or as a TOML or JSON array.

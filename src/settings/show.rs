@@ -80,8 +80,11 @@ fn parameter(text: &str) -> String {
     }
 }
 
-/// `shown` as TOML.
-pub(super) fn text(shown: &BTreeMap<String, toml::Value>) -> String {
+/// `shown` as TOML, with `notes` as comments.
+pub(super) fn text(
+    shown: &BTreeMap<String, toml::Value>,
+    notes: &BTreeMap<&'static str, String>,
+) -> String {
     let mut out = String::new();
     let mut current = String::new();
     for key in keys::all() {
@@ -93,7 +96,8 @@ pub(super) fn text(shown: &BTreeMap<String, toml::Value>) -> String {
             out.push_str(&format!("{gap}[{table}]\n"));
             table.clone_into(&mut current);
         }
-        out.push_str(&format!("{name} = {value}\n"));
+        let note = notes.get(&*key).map(|note| format!("  # {note}")).unwrap_or_default();
+        out.push_str(&format!("{name} = {value}{note}\n"));
     }
     out
 }

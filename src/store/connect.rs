@@ -1,9 +1,9 @@
 //! From settings to stores: the only file that knows every backend.
 
 use super::measured::measured;
-use super::mongo::MongoStore;
+use super::mongo::{self, MongoStore};
 use super::redis::{self, RedisFront};
-use super::sqlite::SqliteStore;
+use super::sqlite::{self, SqliteStore};
 use super::{Result, Stores};
 use crate::observe::metrics::Metrics;
 use crate::settings::{Backend, Settings};
@@ -51,6 +51,18 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
             }
         },
     }
+}
+
+/// Whether the settings make sense, without opening or connecting to anything.
+///
+/// # Errors
+/// [`super::StoreError`] with a sentence for the operator.
+pub fn check(settings: &Settings) -> Result<()> {
+    match settings.store.backend {
+        Backend::Embedded => sqlite::check(&settings.store.path)?,
+        Backend::Mongodb => mongo::check(&settings.mongo)?,
+    }
+    settings.redis.url.as_ref().map_or(Ok(()), |_| redis::check(&settings.redis))
 }
 
 /// Opens the stores for reading alone; `None` when there are none yet. Makes nothing that is not there.

@@ -1,11 +1,11 @@
-//! The certificate of the listeners: from files, or a self-signed one for development. It can be read
+//! The certificate of the listeners: from files, or a self-signed one ([`super::self_signed`]). It can be read
 //! again while connections go on; each handshake takes the newest. TLS 1.2 and 1.3 only.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -14,13 +14,21 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::reload::{Reload, ReloadError};
-use super::tls::{TlsError, write_private};
+use super::self_signed;
+use super::tls::TlsError;
+use crate::domain::{Clock, Timestamp};
 
 /// A certificate chain and its key, and where they come from.
-#[derive(Debug)]
 pub struct Certificate {
     source: Source,
+    clock: Arc<dyn Clock>,
     current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 /// Where a certificate comes from.
@@ -33,8 +41,8 @@ pub enum Source {
         /// The key.
         key: PathBuf,
     },
-    /// A self-signed one that is kept in `folder`, and made there for `names` the first time. It is
-    /// kept so that it can be trusted once.
+    /// A self-signed one that is kept in `folder`, and made there for `names` the first time and when the one
+    /// before is about to end. It is kept so that it can be trusted once.
     SelfSigned {
         /// Where it is kept.
         folder: PathBuf,
@@ -44,13 +52,13 @@ pub enum Source {
 }
 
 impl Certificate {
-    /// Reads the certificate.
+    /// Reads the certificate. `clock` says whether a self-signed one is about to end.
     ///
     /// # Errors
     /// [`TlsError`] that names the folder or the file.
-    pub fn load(source: Source) -> Result<Self, TlsError> {
-        let current = RwLock::new(Arc::new(source.read()?));
-        Ok(Self { source, current })
+    pub fn load(source: Source, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
+        let current = RwLock::new(Arc::new(source.read(clock.now())?));
+        Ok(Self { source, clock, current })
     }
 
     /// The configuration of a listener that serves whatever is newest.
@@ -79,22 +87,37 @@ impl Reload for Certificate {
     }
 
     fn reload(&self) -> Result<(), ReloadError> {
-        let new = Arc::new(self.source.read()?);
+        let new = Arc::new(self.source.read(self.clock.now())?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 }
 
 impl Source {
-    fn read(&self) -> Result<CertifiedKey, TlsError> {
+    /// Whether it can be used; makes nothing.
+    ///
+    /// # Errors
+    /// [`TlsError`] that names the file.
+    pub fn check(&self) -> Result<(), TlsError> {
+        match self {
+            Self::Files { cert, key } => from_files(cert, key).map(drop),
+            Self::SelfSigned { folder, .. } => self_signed::check(folder),
+        }
+    }
+
+    fn read(&self, now: Timestamp) -> Result<CertifiedKey, TlsError> {
         match self {
             Self::Files { cert, key } => from_files(cert, key),
-            Self::SelfSigned { folder, names } => self_signed(folder, names),
+            Self::SelfSigned { folder, names } => self_signed::read(folder, names, now),
         }
     }
 }
 
-fn from_files(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+/// Reads a chain and its key.
+///
+/// # Errors
+/// [`TlsError`] that names the file.
+pub(super) fn from_files(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
     let problem =
         |what, path: &Path, reason: String| TlsError::File { what, path: path.to_owned(), reason };
     let read =
@@ -109,30 +132,4 @@ fn from_files(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
         .map_err(|error| problem("key", key, error.to_string()))?;
     let pair = |source| TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), source };
     CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(pair)
-}
-
-/// The file of the self-signed certificate in a folder, for clients to trust.
-pub fn self_signed_path(folder: &Path) -> PathBuf {
-    folder.join("self-signed-cert.pem")
-}
-
-fn self_signed(folder: &Path, names: &[String]) -> Result<CertifiedKey, TlsError> {
-    let (cert, key) = (self_signed_path(folder), folder.join("self-signed-key.pem"));
-    if !cert.exists() || !key.exists() {
-        make(&cert, &key, names)
-            .map_err(|reason| TlsError::SelfSigned { folder: folder.to_owned(), reason })?;
-    }
-    from_files(&cert, &key)
-}
-
-fn make(cert: &Path, key: &Path, names: &[String]) -> Result<(), String> {
-    let text = |error: &dyn std::error::Error| error.to_string();
-    let private = KeyPair::generate().map_err(|error| text(&error))?;
-    let mut params = CertificateParams::new(names.to_vec()).map_err(|error| text(&error))?;
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "Sentinel development certificate");
-    // Not a certificate authority: who trusts it trusts this server, and nothing else.
-    let public = params.self_signed(&private).map_err(|error| text(&error))?;
-    write_private(key, &private.serialize_pem()).map_err(|error| text(&error))?;
-    fs::write(cert, public.pem()).map_err(|error| text(&error))
 }

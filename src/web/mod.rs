@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod observed;
 pub mod reload;
 mod revocation;
+pub mod self_signed;
 pub mod templates;
 pub mod tls;
 mod token;

@@ -12,6 +12,7 @@ use sentinel::settings::{
 };
 use tempfile::TempDir;
 
+mod backend;
 mod checks;
 mod messages;
 mod secrets;

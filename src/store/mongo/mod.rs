@@ -56,6 +56,14 @@ pub struct MongoStore {
     notes_losses: bool,
 }
 
+/// Whether the connection string is one, without connecting or asking DNS.
+///
+/// # Errors
+/// [`StoreError::Unusable`] with a sentence for the operator.
+pub fn check(settings: &Mongo) -> Result<()> {
+    options::check(settings)
+}
+
 impl MongoStore {
     /// Connects, makes the indexes, and finishes what other processes began and did not.
     ///

@@ -78,6 +78,12 @@ impl Options {
     }
 }
 
+/// Whether the connection string is one, without asking DNS what it names.
+pub(super) fn check(settings: &Mongo) -> Result<()> {
+    let uri = settings.uri.expose_secret();
+    ConnectionString::parse(uri).map(drop).map_err(|error| invalid(uri, &error))
+}
+
 const NO_DNS: &str = "mongo.uri names servers that DNS did not resolve in time";
 
 fn primary() -> SelectionCriteria {

@@ -97,6 +97,14 @@ pub fn attempts(settings: &settings::Redis) -> Result<Arc<dyn AttemptStore>> {
     Ok(Arc::new(RedisAttempts::new(links(settings)?)))
 }
 
+/// Whether there can be a connection, without making one.
+///
+/// # Errors
+/// As [`RedisFront::new`].
+pub fn check(settings: &settings::Redis) -> Result<()> {
+    server::read(settings).map(drop)
+}
+
 fn links(settings: &settings::Redis) -> Result<Arc<Links>> {
     let links = server::read(settings)
         .and_then(|server| Links::new(&server).map_err(|error| server::unusable(&error)))?;

@@ -183,6 +183,20 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Whether there can be a store at `path`, as far as can be seen without making or opening anything.
+///
+/// # Errors
+/// [`StoreError::Unusable`] with a sentence for the operator.
+pub fn check(path: &Path) -> Result<()> {
+    let is_in = path.ancestors().skip(1).find(|folder| folder.exists());
+    let reason = match is_in {
+        _ if path.is_dir() => "it is a folder".to_owned(),
+        Some(folder) if !folder.is_dir() => format!("{} is no folder", folder.display()),
+        _ => return Ok(()),
+    };
+    Err(StoreError::Unusable(format!("cannot open the store {}: {reason}", path.display())))
+}
+
 /// Called with the number of looks so far; `false` gives up.
 fn wait_to_write(looks: i32) -> bool {
     std::thread::park_timeout(WRITE_POLL);

@@ -51,6 +51,89 @@ fn the_settings_are_checked() {
     cli.run(&["config", "check", "--set", "server.bind=0.0.0.0:5000"]).fails(78, "plain HTTP");
 }
 
+/// What `serve` would say, said before.
+#[test]
+fn what_the_settings_lead_to_is_checked() {
+    let cli = Cli::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let cert = cli.write("cert.pem", made.cert.pem());
+    let key = cli.write("key.pem", made.signing_key.serialize_pem());
+    let stray = cli.write("stray.pem", other.signing_key.serialize_pem());
+    std::fs::create_dir(cli.path("pages")).unwrap();
+    cli.write("pages/errors.html", "{{ nothing.of.that.name }}");
+    std::fs::create_dir(cli.path("folder")).unwrap();
+    let missing = cli.path("missing");
+    let check = |settings: &[&str]| {
+        let sets = settings.iter().flat_map(|setting| ["--set", setting]);
+        cli.run(&["config", "check"].into_iter().chain(sets).collect::<Vec<_>>())
+    };
+    let (tls_cert, tls_key) = (format!("tls.cert={cert}"), format!("tls.key={key}"));
+    check(&["tls.mode=files", &tls_cert, &tls_key]).ok();
+    check(&["tls.mode=files", &tls_cert, &format!("tls.key={missing}")]).fails(78, &missing);
+    check(&["tls.mode=files", &tls_cert, &format!("tls.key={stray}")])
+        .fails(78, "do not work together");
+    check(&[&format!("templates.dir={missing}")]).assert_failed(78, &missing);
+    check(&[&format!("templates.dir={}", cli.path("pages"))]).assert_failed(78, "errors.html");
+    check(&["redis.url=rediss://r", &format!("redis.tls_ca={missing}")]).fails(78, &missing);
+    check(&[&format!("management.password_file={missing}")]).fails(78, &missing);
+    check(&[&format!("store.path={}", cli.path("folder"))]).fails(78, "it is a folder");
+    check(&[&format!("store.path={cert}/sentinel.db")]).fails(78, "is no folder");
+    check(&["store.backend=mongodb", "mongo.uri=mongodb://db:port"]).fails(78, "mongo.uri");
+
+    let both = check(&[
+        "tls.mode=files",
+        &tls_cert,
+        &format!("tls.key={missing}"),
+        &format!("templates.dir={missing}"),
+    ]);
+    both.assert_failed(78, "2 things are wrong:");
+    assert!(
+        both.stderr.contains("  - templates are wrong")
+            && both.stderr.contains("  - cannot read the TLS key")
+    );
+    check(&["tls.mode=self-signed"]).ok();
+    // Nothing has been made.
+    assert!(!cli.folder.path().join("sentinel.db").exists());
+    assert!(!cli.folder.path().join("self-signed-cert.pem").exists());
+}
+
+#[test]
+fn settings_without_effect_are_told_beside_the_answer() {
+    let cli = Cli::new();
+    let done = cli.run(&["config", "check", "--set", "mongo.uri=mongodb://db.example"]);
+    assert_eq!((done.code, done.stdout.trim_end()), (0, "the settings are in order"));
+    assert_eq!(
+        done.stderr,
+        "sentinel: warning: [mongo] has settings, but store.backend is \"embedded\"\n"
+    );
+    let mut command = cli.command();
+    command.args(["config", "check"]).env("OAUTH2_PROVIDER_TOKEN_EXPIRES", "5");
+    let done = finish(&mut command, b"");
+    assert!(
+        done.code == 0 && done.stderr.contains("did you mean OAUTH2_PROVIDER_TOKEN_EXPIRES_IN?")
+    );
+}
+
+#[test]
+fn a_level_of_the_log_that_leaves_audit_events_out_holds_for_commands_too() {
+    let cli = Cli::new();
+    for (name, level, is_told) in [
+        ("alice", "info", true),
+        ("bob", "off", false),
+        ("carol", "error", false),
+        ("dave", "off,audit=info", true),
+        ("erin", "info,audit=off", false),
+        ("frank", "trace", true),
+    ] {
+        let level = format!("log.level={level}");
+        let done =
+            cli.pipe("a password", &["user", "add", name, "--password-stdin", "--set", &level]);
+        assert_eq!((done.code, done.remarks()), (0, String::new()), "{done:?}");
+        assert_eq!(done.stderr.contains("user_added"), is_told, "{level}: {done:?}");
+    }
+}
+
 #[test]
 fn settings_may_stand_before_and_behind_a_command_and_the_last_of_a_key_wins() {
     let cli = Cli::new();

@@ -117,7 +117,9 @@ fn a_bad_certificate_is_an_error_in_the_log_and_the_old_one_stays() {
         process.signal("HUP");
         let line = process.wait_for("\"level\":\"ERROR\"");
         assert!(line.contains("the old one stays") && line.contains(named), "{line}");
-        process.wait_for("SIGHUP: all is read again");
+        let end = process.wait_for("\"message\":\"SIGHUP: ");
+        assert!(end.contains("SIGHUP: not all is read again"), "{end}");
+        assert!(end.contains("\"stayed\":\"certificate\""), "{end}");
         assert_eq!(Connection::open(&process.address).shown, first);
     }
     std::fs::write(folder.path().join("key.pem"), newer).unwrap();

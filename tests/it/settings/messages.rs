@@ -79,16 +79,80 @@ fn an_unknown_flag_is_named_with_the_nearest_keys_and_at_most_three() {
     assert!((1..=3).contains(&nearest.len()), "{nearest:?}");
     assert_eq!(
         flag_refused("zzzzzzzz", "x"),
-        "unknown setting zzzzzzzz on the command line; `sentinel config show` lists the valid ones"
+        "unknown setting zzzzzzzz on the command line; no valid name is like it, and `sentinel config show` \
+         lists them all"
     );
+}
+
+#[test]
+fn of_a_table_that_has_nothing_like_an_unknown_name_the_names_are_listed() {
+    let listed = "; [compat] has flask_sentinel_status";
+    for text in ["[compat.foo]", "[compat]\nfoo = 1", "[compat.foo]\nbar = 1"] {
+        let message = load_file(text).unwrap_err().to_string();
+        assert!(message.starts_with("unknown setting compat.foo"), "{message}");
+        assert!(message.ends_with(listed), "{message}");
+    }
+    assert!(flag_refused("compat.foo", "1").ends_with(listed));
+    assert!(refused(&env(&[("SENTINEL_COMPAT__FOO", "1")])).ends_with(listed));
+}
+
+#[test]
+fn a_table_that_is_given_as_a_value_is_said_to_be_one() {
+    let listed = "; it is a table, and has bind";
+    for text in ["metrics = 1", "metrics = []", "[[metrics]]\nbind = \"secret\""] {
+        let message = load_file(text).unwrap_err().to_string();
+        assert!(message.starts_with("unknown setting metrics in "), "{message}");
+        assert!(message.ends_with(listed), "{message}");
+    }
+    assert!(flag_refused("metrics", "1").ends_with(listed));
+    assert!(refused(&env(&[("SENTINEL_METRICS", "1")])).ends_with(listed));
+}
+
+#[test]
+fn nothing_far_off_is_suggested() {
+    let nothing = "; no valid name is like it, and `sentinel config show` lists them all";
+    for text in ["foo = 1", "[bogus]", "[bogus]\nx = 1", "SENTINEL_DEBUG = true"] {
+        let message = load_file(text).unwrap_err().to_string();
+        assert!(message.ends_with(nothing), "{message}");
+    }
+    assert!(flag_refused("a.b.c", "1").ends_with(nothing));
+    for name in ["SENTINEL_DEBUG", "SENTINEL_SECRET_KEY", "SENTINEL_X"] {
+        let message = refused(&env(&[(name, "1")]));
+        assert!(message.ends_with(nothing), "{message}");
+    }
+    let message = refused(&env(&[("SENTINEL_HOST", "0.0.0.0")]));
+    assert!(message.contains("_HOST?") && !message.contains("CERT"), "{message}");
+    assert!(load_file("[oath]").unwrap_err().to_string().ends_with("; did you mean [oauth]?"));
+}
+
+/// They begin like two of ours, and yet may be another program's.
+#[test]
+fn names_of_flask_oauthlib_without_effect_are_a_warning() {
+    let warnings = |name: &str| Settings::load(&env(&[(name, "x")])).unwrap().warnings().to_vec();
+    assert_eq!(
+        warnings("OAUTH2_PROVIDER_TOKEN_EXPIRES"),
+        [
+            "OAUTH2_PROVIDER_TOKEN_EXPIRES has no effect here; did you mean OAUTH2_PROVIDER_TOKEN_EXPIRES_IN?"
+        ]
+    );
+    assert_eq!(
+        warnings("OAUTH2_PROVIDER_TOKEN_GENERATOR"),
+        [
+            "OAUTH2_PROVIDER_TOKEN_GENERATOR has no effect here; of its kind OAUTH2_PROVIDER_TOKEN_EXPIRES_IN and \
+             OAUTH2_PROVIDER_ERROR_URI have"
+        ]
+    );
+    assert!(warnings("OAUTH2_PROVIDER_ERROR_ENDPOINT")[0].contains("has no effect"));
+    assert!(Settings::builtin().unwrap().warnings().is_empty());
+    assert!(load_file("OAUTH2_PROVIDER_TOKEN_GENERATOR = \"x\"").is_err());
 }
 
 #[test]
 fn a_wrong_value_is_reported_with_key_value_source_and_what_was_expected() {
     assert_eq!(
         refused(&env(&[("SENTINEL_OAUTH__ACCESS_TOKEN_TTL", "soon")])),
-        "oauth.access_token_ttl = \"soon\" from SENTINEL_OAUTH__ACCESS_TOKEN_TTL: expected a duration of at least 1s, \
-         such as 3600 (seconds), \"15m\" or \"30d\""
+        "oauth.access_token_ttl = \"soon\" from SENTINEL_OAUTH__ACCESS_TOKEN_TTL: expected a duration of at least 1s: \
+         3600 (seconds), or numbers with ms, s, m, h or d, such as \"15m\" or \"1h30m\""
     );
     let (_dir, sources) = file("[password]\nbcrypt_cost = 3\nSENTINEL = 1\n");
     let message = refused(&sources);

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use sentinel::settings::{Bind, GrantName, Settings};
 
-use super::{flag_refused, from_flags, load_file};
+use super::{env, flag_refused, from_flags, load_file, refused};
 
 #[test]
 fn durations_are_seconds_or_have_units() {
-    for (text, seconds) in
-        [("3600", 3600), ("15m", 900), ("30d", 2_592_000), ("1h30m", 5400), ("1h 30m", 5400)]
-    {
+    for (text, seconds) in [
+        ("3600", 3600),
+        ("15m", 900),
+        ("30d", 2_592_000),
+        ("1h30m", 5400),
+        (" 1h 30m ", 5400),
+        ("1 h 1500ms 58s 500ms", 3660),
+    ] {
         assert_eq!(
             from_flags(&[("oauth.session_ttl", text)]).oauth.session_ttl.as_secs(),
             seconds,
@@ -29,9 +34,31 @@ fn durations_are_seconds_or_have_units() {
         "500ms",
         "99999999999999",
         "18446744073709551615",
+        // Months and years have no length, and `15M` is a slip of whoever meant minutes.
+        "15M",
+        "1mo",
+        "2months",
+        "1y",
         "200y",
+        "2w",
+        "15min",
+        "1hour",
+        "30S",
+        "5D",
+        "1h30",
+        "30 1h",
+        "m",
+        "h1",
+        "1h,30m",
+        "1_0m",
+        "١m",
+        "36501d",
+        "99999999999999999999d",
+        "999999999999999999d",
     ] {
-        assert!(flag_refused("oauth.session_ttl", text).contains("expected a duration"), "{text}");
+        let message = flag_refused("oauth.session_ttl", text);
+        assert!(message.contains("expected a duration"), "{text}");
+        assert!(message.contains("numbers with ms, s, m, h or d"), "{text}: {message}");
     }
     assert!(load_file("[oauth]\nsession_ttl = -1").is_err());
     assert!(load_file("[oauth]\nsession_ttl = 1.5").is_err());
@@ -166,7 +193,7 @@ fn endpoint_paths_have_the_prefix_and_can_be_switched_off() {
         assert_eq!(oauth.token_path().as_deref(), Some(token));
         assert_eq!(oauth.metadata_url.as_deref(), Some("/.well-known/oauth-authorization-server"));
     }
-    for off in ["false", "False", "FALSE", ""] {
+    for off in ["false", "False", "FALSE"] {
         let s = from_flags(&[
             ("oauth.verify_url", off),
             ("oauth.error_uri", off),
@@ -177,7 +204,7 @@ fn endpoint_paths_have_the_prefix_and_can_be_switched_off() {
             (None, None, None)
         );
     }
-    for off in ["false", "\"False\"", "\"\""] {
+    for off in ["false", "\"False\""] {
         assert_eq!(
             load_file(&format!("[oauth]\ntoken_url = {off}")).unwrap().oauth.token_path(),
             None
@@ -187,6 +214,43 @@ fn endpoint_paths_have_the_prefix_and_can_be_switched_off() {
         assert!(flag_refused("oauth.token_url", bad).contains("starts with \"/\""), "{bad}");
     }
     assert!(flag_refused("oauth.error_uri", "errors").contains("absolute URL"));
+}
+
+/// `SENTINEL_TOKEN_URL=${TOKEN_URL}` in a compose file is empty where the variable is not set.
+#[test]
+fn an_empty_value_switches_no_endpoint_off() {
+    const URLS: [&str; 7] = [
+        "oauth.token_url",
+        "oauth.introspection_url",
+        "oauth.revocation_url",
+        "oauth.verify_url",
+        "oauth.metadata_url",
+        "oauth.error_uri",
+        "management.url",
+    ];
+    for key in URLS {
+        for empty in ["", " "] {
+            let message = flag_refused(key, empty);
+            assert!(
+                message.contains(&format!("{key} = \"{empty}\" on the command line")),
+                "{message}"
+            );
+            assert!(message.ends_with("or false to switch it off"), "{message}");
+        }
+        let (table, name) = key.split_once('.').unwrap();
+        let message = load_file(&format!("[{table}]\n{name} = \"\"")).unwrap_err().to_string();
+        assert!(message.contains(&format!("{key} = \"\" in ")), "{message}");
+        let variable = format!("SENTINEL_{}__{}", table.to_uppercase(), name.to_uppercase());
+        let message = refused(&env(&[(&variable, "")]));
+        assert!(message.contains(&format!("{key} = \"\" from {variable}")), "{message}");
+    }
+    for old in ["SENTINEL_TOKEN_URL", "SENTINEL_MANAGEMENT_URL", "OAUTH2_PROVIDER_ERROR_URI"] {
+        let message = refused(&env(&[(old, "")]));
+        assert!(message.contains(&format!("from {old}: expected a path")), "{message}");
+        assert!(load_file(&format!("{old} = \"\"")).is_err());
+    }
+    // A prefix of nothing is one.
+    assert_eq!(from_flags(&[("oauth.route_prefix", "")]).oauth.route_prefix, "");
 }
 
 #[test]

@@ -1,0 +1,148 @@
+//! What strangers send that is no request, and what the log says of it: nothing that asks for somebody to look.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use sentinel::web::tls::AnyCertificate;
+
+use crate::helpers::Process;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+
+/// In plain text, and inside TLS.
+fn requests() -> Vec<Vec<u8>> {
+    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(300_000));
+    [
+        &b"\x01\x02\x03 garbage\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\x07 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: \x01\x02\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+          Content-Length: 50\r\n\r\ngrant_type=",
+        PREFACE,
+        long.as_bytes(),
+    ]
+    .map(<[u8]>::to_vec)
+    .to_vec()
+}
+
+/// Behind an HTTP/2 preface: frames out of order, too long, of unknown streams, or cut off.
+fn frames() -> Vec<Vec<u8>> {
+    let ping_never_asked_for = b"\0\0\x08\x06\x01\0\0\0\0abcdefgh";
+    let data_on_no_stream = b"\0\0\x01\0\0\0\0\0\x05x";
+    let headers_of_garbage = b"\0\0\x04\x01\x05\0\0\0\x01\xff\xff\xff\xff";
+    let reset = |stream: u32| {
+        let id = stream.to_be_bytes();
+        let open = [&b"\0\0\x06\x01\x05"[..], &id, b"\x82\x87\x84\x41\x01x"].concat();
+        [&open[..], b"\0\0\x04\x03\0", &id, b"\0\0\0\x08"].concat()
+    };
+    let resets_without_end: Vec<u8> = (0..300).flat_map(|n| reset(2 * n + 1)).collect();
+    let too_long = b"\xff\xff\xff\0\0\0\0\0\x01";
+    [
+        [PREFACE, b"garbage instead of settings"].concat(),
+        [PREFACE, SETTINGS, ping_never_asked_for, too_long].concat(),
+        [PREFACE, SETTINGS, &resets_without_end].concat(),
+        [PREFACE, SETTINGS, data_on_no_stream].concat(),
+        [PREFACE, SETTINGS, headers_of_garbage].concat(),
+        [PREFACE, SETTINGS, too_long].concat(),
+    ]
+    .to_vec()
+}
+
+/// Sends it, and reads until the server has had enough of it and hangs up; what comes back is not looked at.
+fn send(mut stream: impl Read + Write, socket: &TcpStream, bytes: &[u8]) {
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // The server may hang up in the middle.
+    let _ = stream.write_all(bytes).and_then(|()| stream.flush());
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+fn connect(process: &Process) -> TcpStream {
+    TcpStream::connect(&process.address).unwrap()
+}
+
+fn connect_with_tls(
+    process: &Process,
+    protocol: &[u8],
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let name = ServerName::try_from("localhost").unwrap();
+    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), connect(process))
+}
+
+/// Sends everything, then stops the server; the lines of its log.
+fn log_of(arguments: &[&str], is_tls: bool) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    // What is cut off is not waited for.
+    let limit = ["--set", "server.request_timeout=1s"];
+    let process = Process::serve(folder.path(), &[&limit[..], arguments].concat());
+    // Plain garbage; over TLS, none that is part of a handshake.
+    for bytes in requests() {
+        let socket = connect(&process);
+        send(&socket, &socket, &bytes);
+    }
+    if is_tls {
+        for hello in
+            [&b"\x16\x03\x01\0\x05hello"[..], b"\x15\x03\x03\0\x02\x01\0", b"\x16\x03\x01\xff\xff"]
+        {
+            let socket = connect(&process);
+            send(&socket, &socket, hello);
+        }
+        for bytes in requests() {
+            let mut stream = connect_with_tls(&process, b"http/1.1");
+            let socket = stream.sock.try_clone().unwrap();
+            send(&mut stream, &socket, &bytes);
+        }
+        for bytes in frames() {
+            let mut stream = connect_with_tls(&process, b"h2");
+            let socket = stream.sock.try_clone().unwrap();
+            send(&mut stream, &socket, &bytes);
+        }
+    }
+    process.signal("TERM");
+    process.lines_until("\"message\":\"stopped\"")
+}
+
+fn faults(lines: Vec<String>) -> Vec<String> {
+    let is_fault = |line: &String| line.contains("\"ERROR\"") || line.contains("\"WARN\"");
+    // That there is no management page has nothing to do with strangers.
+    lines
+        .into_iter()
+        .filter(|line| is_fault(line) && !line.contains("no management page"))
+        .collect()
+}
+
+#[test]
+fn garbage_leaves_no_error_and_no_warning_in_the_log() {
+    assert_eq!(faults(log_of(&[], false)), [""; 0]);
+}
+
+#[test]
+fn garbage_before_and_inside_of_tls_leaves_no_error_and_no_warning_in_the_log() {
+    assert_eq!(faults(log_of(&["--set", "tls.mode=self-signed"], true)), [""; 0]);
+}
+
+#[test]
+fn a_level_that_names_who_logs_garbage_shows_it() {
+    let lines = log_of(&["--set", "log.level=info,actix_http=info"], false);
+    let errors = faults(lines);
+    assert!(errors.iter().any(|line| line.contains("actix_http::h1::dispatcher")), "{errors:?}");
+}

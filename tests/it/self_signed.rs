@@ -1,0 +1,93 @@
+//! The self-signed certificate over the years, on a clock that is moved.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel::domain::{Clock, ManualClock, Timestamp};
+use sentinel::web::certificate::{Certificate, Source};
+use sentinel::web::reload::Reload;
+use sentinel::web::self_signed;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The first day of 2026.
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_millis(1_767_225_600_000)))
+}
+
+fn load(folder: &Path, clock: &Arc<ManualClock>) -> Certificate {
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    let source = Source::SelfSigned { folder: folder.to_owned(), names };
+    Certificate::load(source, Arc::clone(clock) as Arc<dyn Clock>).unwrap()
+}
+
+fn kept(folder: &Path) -> String {
+    std::fs::read_to_string(self_signed::path(folder)).unwrap()
+}
+
+/// What `openssl x509` says of it.
+fn described(folder: &Path) -> String {
+    let mut command = Command::new("openssl");
+    command.args(["x509", "-noout", "-dates", "-dateopt", "iso_8601"]);
+    command.args(["-ext", "subjectAltName,extendedKeyUsage", "-in"]);
+    let output = command.arg(self_signed::path(folder)).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// At most 825 days, with names, and for servers.
+#[test]
+fn it_is_one_that_systems_of_apple_take() {
+    let folder = tempfile::tempdir().unwrap();
+    load(folder.path(), &clock());
+    let text = described(folder.path());
+    for part in [
+        "notBefore=2025-12-31 00:00:00Z",
+        "notAfter=2028-03-31 00:00:00Z",
+        "TLS Web Server Authentication",
+        "DNS:localhost, IP Address:127.0.0.1",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn it_is_kept_until_a_month_before_its_end_and_made_anew_then() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+    load(folder.path(), &clock);
+    let first = kept(folder.path());
+    clock.advance(789 * DAY);
+    let served = load(folder.path(), &clock);
+    assert_eq!(kept(folder.path()), first);
+
+    clock.advance(2 * DAY);
+    served.reload().unwrap();
+    let second = kept(folder.path());
+    assert_ne!(second, first);
+    assert!(
+        described(folder.path()).contains("notAfter=2030-05-31"),
+        "{}",
+        described(folder.path())
+    );
+    let key = std::fs::metadata(folder.path().join("self-signed-key.pem")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+
+    clock.advance(2000 * DAY);
+    load(folder.path(), &clock);
+    assert_ne!(kept(folder.path()), second);
+}
+
+/// As earlier versions made them, from 1975 to 4096: whoever trusts it already is not to lose it.
+#[test]
+fn one_without_an_end_is_kept() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(self_signed::path(folder.path()), made.cert.pem()).unwrap();
+    let key = folder.path().join("self-signed-key.pem");
+    std::fs::write(key, made.signing_key.serialize_pem()).unwrap();
+    load(folder.path(), &clock);
+    assert_eq!(kept(folder.path()), made.cert.pem());
+}
