@@ -8,6 +8,8 @@ mod templates;
 use reqwest::RequestBuilder;
 
 use crate::helpers::{Answer, App, AppBuilder, send};
+pub use templates::stock_page;
+
 
 pub const OPERATOR: &str = "op";
 pub const OPERATOR_PASSWORD: &str = "p:ä ss\u{1f511}word";
