@@ -6,19 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_web::dev::Server;
-use actix_web::http::header;
-use actix_web::middleware::Condition;
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::sockets::{self, Socket};
 use super::{StartError, supervisor};
 use crate::settings::{Settings, TlsMode};
-use crate::web::Web;
 use crate::web::certificate::{Certificate, Source};
 use crate::web::client_address::UnixPeer;
+use crate::web::{Web, cors};
 
 /// How long calls in flight may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -32,11 +31,13 @@ pub(super) fn listen(
     web: Web,
     certificate: Option<&Arc<Certificate>>,
 ) -> Result<(Server, Vec<SocketAddr>), StartError> {
-    let origins = settings.cors.allowed_origins.clone();
     let mut server = HttpServer::new(move || {
         let observer = web.observer();
         App::new()
-            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .wrap(Condition::new(
+                web.has_allowed_origins(),
+                from_fn::<_, (Data<Web>,)>(cors::answer),
+            ))
             // Around all else: what the others answer is seen too.
             .wrap_fn(move |request, service| observer.call(request, service))
             .configure(|config| web.configure(config))
@@ -114,18 +115,6 @@ fn self_signed_names(settings: &Settings) -> Vec<String> {
         names.push(host.to_owned());
     }
     names
-}
-
-/// What scripts on pages of other origins may do: get tokens, and ask for their own.
-fn cors(origins: &[String]) -> Cors {
-    let base = Cors::default()
-        .allowed_methods(["GET", "POST"])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .max_age(3600);
-    origins.iter().fold(base, |cors, origin| match origin.as_str() {
-        "*" => cors.allow_any_origin().send_wildcard(),
-        origin => cors.allowed_origin(origin),
-    })
 }
 
 /// Resolves when the process is told to stop. The handlers are in place when this returns, so that a
