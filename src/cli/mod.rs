@@ -139,7 +139,7 @@ fn with_log<T>(
     // Changes are audited wherever they are made; whatever else is said is for the server's log.
     let mut log = settings.log.clone();
     "warn,audit=info".clone_into(&mut log.level);
-    telemetry::start(&log)
+    telemetry::start_for_command(&log)
         .map_err(|error| Failure::config(format!("cannot start the log: {error}")))?;
     runtime.block_on(work())
 }

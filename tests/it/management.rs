@@ -1,5 +1,6 @@
 //! The management page and what is around it.
 
+mod audit;
 mod gate;
 mod pages;
 mod tasks;
@@ -7,9 +8,9 @@ mod templates;
 
 use reqwest::RequestBuilder;
 
-use crate::helpers::{Answer, App, AppBuilder, send};
 pub use templates::stock_page;
 
+use crate::helpers::{Answer, App, AppBuilder, send};
 
 pub const OPERATOR: &str = "op";
 pub const OPERATOR_PASSWORD: &str = "p:ä ss\u{1f511}word";
