@@ -2,8 +2,8 @@
 //!
 //! What may be logged: ids of users, clients and sessions, user names of users that exist, error
 //! codes. What may not: tokens, passwords, secrets, bodies, names that nobody has. An error is logged
-//! once, where it is answered. Audit events have the target `audit`. A line that is written while a call
-//! is answered has the id of the call, and its trace, if it has one.
+//! once, where it is answered. Audit events have the target `audit`, and say who changes something. A
+//! line that is written while a call is answered has the id of the call, and its trace, if it has one.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -16,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::observe::actor::Actor;
 use crate::observe::request::with_current;
 use crate::settings::{Log, LogFormat};
 
@@ -39,15 +40,15 @@ const OF_COMMANDS: &str = "warn,audit=info";
 /// # Errors
 /// When the level cannot be understood, or logging was started before.
 pub fn start(log: &Log) -> anyhow::Result<()> {
-    start_with(log, None)
+    start_for(log, None)
 }
 
-/// Starts logging for a command.
+/// Starts logging for a command, which does whatever is done in this process.
 ///
 /// # Errors
 /// As [`start`].
 pub fn start_for_command(log: &Log) -> anyhow::Result<()> {
-    start_with(log, Some(OF_COMMANDS.parse()?))
+    start_for(log, Some(Actor::COMMAND_LINE))
 }
 
 /// What `log.level` says. Strangers are heard only where it names who logs them.
@@ -62,8 +63,9 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     Ok(filter)
 }
 
-/// `more`: a second filter, which what is logged has to pass too.
-fn start_with(log: &Log, more: Option<EnvFilter>) -> anyhow::Result<()> {
+/// `actor`: who does everything, if it is a command. What it logs has to pass a second filter.
+fn start_for(log: &Log, actor: Option<Actor>) -> anyhow::Result<()> {
+    let more: Option<EnvFilter> = actor.is_some().then(|| OF_COMMANDS.parse()).transpose()?;
     let filter = filter(&log.level)?;
     let terminal = std::io::stderr().is_terminal();
     let pretty = match log.format {
@@ -74,11 +76,11 @@ fn start_with(log: &Log, more: Option<EnvFilter>) -> anyhow::Result<()> {
     let subscriber = fmt::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let format = fmt::format().with_ansi(terminal);
     if pretty {
-        let format = WithIds { format, json: false };
+        let format = WithContext { format, json: false, actor };
         init(subscriber.with_ansi(terminal).event_format(format).finish(), more)
     } else {
         let format = format.json().flatten_event(true).with_current_span(false);
-        let format = WithIds { format, json: true };
+        let format = WithContext { format, json: true, actor };
         let subscriber = subscriber.fmt_fields(JsonFields::new()).event_format(format);
         init(subscriber.finish(), more)
     }
@@ -95,14 +97,47 @@ where
     Ok(())
 }
 
-/// Lines with the ids of the call at their end. They are no fields of a span: a span costs more than
-/// answering an introspection may, and is made even if nothing is logged in it.
-struct WithIds<F> {
+/// Lines with the ids of the call at their end, and audit events with who it was. They are no fields of a
+/// span: a span costs more than answering an introspection may, and is made even if nothing is logged in it.
+struct WithContext<F> {
     format: F,
     json: bool,
+    /// Who does what nobody else does.
+    actor: Option<Actor>,
 }
 
-impl<S, N, F> FormatEvent<S, N> for WithIds<F>
+impl<F> WithContext<F> {
+    /// What is known beside the event itself.
+    fn fields(&self, event: &Event<'_>) -> Vec<(&'static str, String)> {
+        let mut fields = Vec::new();
+        if event.metadata().target() == "audit"
+            && let Some(actor) = Actor::current().or_else(|| self.actor.clone())
+        {
+            fields.push(("via", actor.via.as_str().to_owned()));
+            fields.extend(actor.operator.map(|operator| ("operator", operator)));
+            fields.extend(actor.address.map(|address| ("address", address)));
+        }
+        with_current(|call| {
+            fields.push(("request_id", call.id().as_str().to_owned()));
+            fields.extend(call.trace().map(|trace| ("trace_id", trace.trace_id.to_string())));
+        });
+        fields
+    }
+
+    /// Ids as they are; text that somebody chose in quotation marks.
+    fn write(&self, line: &mut String, name: &str, value: &str) -> std::fmt::Result {
+        if self.json {
+            let value = serde_json::Value::from(value);
+            write!(line, ",\"{name}\":{value}")
+        } else if name.ends_with("_id") {
+            write!(line, " {name}={value}")
+        } else {
+            write!(line, " {name}={value:?}")
+        }
+    }
+}
+
+impl<S, N, F> FormatEvent<S, N> for WithContext<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -114,22 +149,16 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> std::fmt::Result {
-        let ids = with_current(|call| (call.id().clone(), call.trace()));
-        let Some((id, trace)) = ids else {
+        let fields = self.fields(event);
+        if fields.is_empty() {
             return self.format.format_event(context, writer, event);
-        };
+        }
         let mut line = String::new();
         self.format.format_event(context, Writer::new(&mut line), event)?;
         let end = if self.json { "}\n" } else { "\n" };
         line.truncate(line.strip_suffix(end).map_or(line.len(), str::len));
-        // Ids have nothing in them that JSON escapes.
-        let (id, trace) = (id.as_str(), trace.map(|trace| trace.trace_id));
-        if self.json {
-            write!(line, ",\"request_id\":\"{id}\"")?;
-            trace.map_or(Ok(()), |trace| write!(line, ",\"trace_id\":\"{trace}\""))?;
-        } else {
-            write!(line, " request_id={id}")?;
-            trace.map_or(Ok(()), |trace| write!(line, " trace_id={trace}"))?;
+        for (name, value) in fields {
+            self.write(&mut line, name, &value)?;
         }
         line.push_str(end);
         writer.write_str(&line)

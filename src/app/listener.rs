@@ -6,12 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_server::ServerBuilder;
 use actix_web::App;
 use actix_web::dev::Server;
-use actix_web::http::header;
-use actix_web::middleware::Condition;
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::web::Data;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serving::Serving;
@@ -20,7 +19,7 @@ use super::{StartError, limits, supervisor};
 use crate::domain::Clock;
 use crate::settings::{Settings, TlsMode};
 use crate::web::certificate::{Certificate, Source};
-use crate::web::{Transport, Web};
+use crate::web::{Transport, Web, cors};
 
 /// How long calls in flight may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -31,13 +30,15 @@ pub(super) fn listen(
     web: Web,
     certificate: Option<&Arc<Certificate>>,
 ) -> Result<(Server, Vec<SocketAddr>), StartError> {
-    let origins = settings.cors.allowed_origins.clone();
     let app = move |transport: Transport| {
-        let (web, origins) = (web.clone(), origins.clone());
+        let web = web.clone();
         move || {
             let observer = web.observer();
             App::new()
-                .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+                .wrap(Condition::new(
+                    web.has_allowed_origins(),
+                    from_fn::<_, (Data<Web>,)>(cors::answer),
+                ))
                 // Around all else: what the others answer is seen too.
                 .wrap_fn(move |request, service| observer.call(request, service))
                 .configure(|config| web.configure(config, transport))
@@ -133,18 +134,6 @@ fn self_signed_names(settings: &Settings) -> Vec<String> {
         names.push(host.to_owned());
     }
     names
-}
-
-/// What scripts on pages of other origins may do: get tokens, and ask for their own.
-fn cors(origins: &[String]) -> Cors {
-    let base = Cors::default()
-        .allowed_methods(["GET", "POST"])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .max_age(3600);
-    origins.iter().fold(base, |cors, origin| match origin.as_str() {
-        "*" => cors.allow_any_origin().send_wildcard(),
-        origin => cors.allowed_origin(origin),
-    })
 }
 
 /// Resolves when the process is told to stop. The handlers are in place when this returns, so that a

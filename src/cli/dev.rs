@@ -16,6 +16,7 @@ use super::output;
 use crate::admin::{Admin, NewClient, NewUser};
 use crate::app::{Application, data_folder, password_policy};
 use crate::domain::ClientSecret;
+use crate::observe::actor::Actor;
 use crate::password::Hasher;
 use crate::settings::{Backend, Bind, Settings, TlsMode};
 use crate::store::Page;
@@ -82,7 +83,7 @@ pub(super) async fn welcome(settings: &Settings, application: &Application) -> R
     let demo = match load(&file)? {
         Some(demo) if is_there(admin, &demo).await? => Some(demo),
         _ if is_empty(admin).await? => {
-            let demo = make(settings, admin).await?;
+            let demo = Actor::COMMAND_LINE.scope(make(settings, admin)).await?;
             save(&file, &demo)?;
             Some(demo)
         }

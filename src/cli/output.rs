@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::failure::Failure;
 
 /// Says something beside the answer.
-pub(super) fn remark(text: impl AsRef<str>) {
+pub(super) fn remark(text: impl std::fmt::Display) {
     // As with failures: with standard error closed there is nobody left to tell.
-    let _ = writeln!(std::io::stderr(), "sentinel: {}", text.as_ref());
+    let _ = writeln!(std::io::stderr(), "sentinel: {text}");
 }
 
 /// Prints a text and ends the line.
@@ -25,12 +25,6 @@ pub(super) fn print(text: impl AsRef<str>) -> Result<bool, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::io(format!("cannot write the output: {error}"))),
     }
-}
-
-/// Says something beside the answer, on standard error.
-pub(super) fn remark(text: impl std::fmt::Display) {
-    // As with failures: with standard error closed there is nobody left to tell.
-    let _ = writeln!(std::io::stderr(), "sentinel: {text}");
 }
 
 /// Prints a value as one line of JSON.

@@ -46,6 +46,6 @@ pub use subject::{Subject, SubjectKind};
 pub use tally::{SLICES, Slice, Tally};
 pub use token::{Selector, Token, TokenKind, Verifier};
 pub use user::{
-    InvalidPassword, InvalidUsername, MAX_USERNAME_BYTES, User, check_password, check_username,
-    is_login_text,
+    InvalidPassword, InvalidUsername, MAX_USERNAME_BYTES, User, check_kept_username,
+    check_password, check_username, is_login_text,
 };

@@ -41,8 +41,17 @@ pub struct InvalidUsername;
 /// # Errors
 /// [`InvalidUsername`] for what would be mistaken for another name, or could not be typed.
 pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
+    if name.trim() == name { check_kept_username(name) } else { Err(InvalidUsername) }
+}
+
+/// Whether a user who comes from elsewhere may go on being called `name`: with space at either end, too,
+/// or they would be locked out.
+///
+/// # Errors
+/// [`InvalidUsername`], as [`check_username`].
+pub fn check_kept_username(name: &str) -> Result<(), InvalidUsername> {
     let fits = !name.is_empty() && name.len() <= MAX_USERNAME_BYTES;
-    let clean = !name.chars().any(char::is_control) && name.trim() == name;
+    let clean = !name.chars().any(char::is_control);
     // The command line takes either, and must not mistake one user for another.
     let like_an_id = name.parse::<UserId>().is_ok();
     if fits && clean && !like_an_id { Ok(()) } else { Err(InvalidUsername) }

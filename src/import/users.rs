@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 
 use super::lines::{Lines, LinesError};
 use super::numbered::Numbered;
-use crate::domain::{PasswordHash, Scope, UserId, check_password, check_username};
+use crate::domain::{
+    PasswordHash, Scope, UserId, check_kept_username, check_password, check_username,
+};
 use crate::password::foreign_hash;
 
 const COLUMNS: [&str; 6] = ["id", "username", "password", "hash", "scopes", "enabled"];
@@ -134,7 +136,9 @@ struct Fields {
 impl Fields {
     fn row(self, line: u64) -> Result<Row, String> {
         let username = self.username.ok_or("it has no username")?;
-        check_username(&username).map_err(|error| error.to_string())?;
+        // Who has an id has been somebody's user, and may have been exported here.
+        let check = if self.id.is_some() { check_kept_username } else { check_username };
+        check(&username).map_err(|error| error.to_string())?;
         let id = self.id.map(|id| id.parse()).transpose();
         let password = match (self.password, self.hash) {
             (Some(password), None) => {

@@ -6,6 +6,7 @@
 mod authorization;
 pub mod certificate;
 pub mod client_address;
+pub mod cors;
 mod error;
 mod errors_page;
 mod form;
@@ -68,6 +69,8 @@ pub struct WebPolicy {
     pub max_body: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// The origins whose scripts may call; "*" for any.
+    pub allowed_origins: Vec<String>,
     /// Whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
     /// The callers whose calls are traced because they say so.

@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod jinja;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -123,6 +124,7 @@ impl Set {
     fn load(dir: Option<&Path>) -> Result<Self, TemplateErrors> {
         let failed = |error: &tera::Error| TemplateErrors(TemplateError::all(error, dir));
         let mut tera = Tera::new();
+        jinja::register(&mut tera);
         tera.add_raw_templates(TEMPLATES).map_err(|error| failed(&error))?;
         let files = dir.map(files::read).transpose()?.unwrap_or_default();
         let own: Vec<String> = files.keys().cloned().collect();
@@ -141,6 +143,11 @@ impl Set {
         let wrong = set.check();
         let wrong: Vec<_> = wrong.iter().flat_map(|error| TemplateError::all(error, dir)).collect();
         if wrong.is_empty() { Ok(set) } else { Err(TemplateErrors(wrong)) }
+    }
+
+    /// Whether any of them is the operator's own.
+    pub(super) const fn has_own(&self) -> bool {
+        self.built_in.is_some()
     }
 
     /// Renders every page with sample data; what goes wrong.

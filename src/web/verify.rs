@@ -58,13 +58,24 @@ pub(super) async fn answer(web: web::Data<Web>, request: HttpRequest) -> HttpRes
 fn pass(verified: &Verified) -> HttpResponse {
     let mut response = empty(StatusCode::NO_CONTENT);
     if let Some(user) = &verified.user {
-        let name: Cow<'_, str> = utf8_percent_encode(&user.username, ENCODED).into();
         response.insert_header((USER_ID, user.id.to_string()));
-        response.insert_header((USERNAME, name.as_ref()));
+        response.insert_header((USERNAME, encoded(&user.username).as_ref()));
     }
     response.insert_header((CLIENT_ID, verified.client_id.as_str()));
     response.insert_header((SCOPE, verified.scope.as_str()));
     response.finish()
+}
+
+/// Space at either end, as taken over from elsewhere, is no part of a header's value (RFC 9110 §5.5).
+fn encoded(name: &str) -> Cow<'_, str> {
+    let trimmed = name.trim_matches(' ');
+    if trimmed.len() == name.len() {
+        return utf8_percent_encode(name, ENCODED).into();
+    }
+    let (before, after) = name.split_once(trimmed).unwrap_or((name, ""));
+    let space = |text: &str| "%20".repeat(text.len());
+    let name = utf8_percent_encode(trimmed, ENCODED);
+    Cow::Owned(format!("{}{name}{}", space(before), space(after)))
 }
 
 fn challenge(status: StatusCode, challenge: &'static str) -> HttpResponse {

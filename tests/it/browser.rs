@@ -3,6 +3,7 @@
 
 mod clients;
 mod driver;
+mod flask_sentinel;
 mod pages;
 mod sessions;
 mod users;
@@ -10,7 +11,7 @@ mod users;
 use driver::Browser;
 
 use crate::helpers::{App, mongod};
-use crate::management::managed;
+use crate::management::{managed, stock_page};
 
 async fn on_embedded(tasks: impl AsyncFnOnce(&Browser, &App)) {
     let app = managed().spawn().await;
@@ -61,4 +62,18 @@ async fn sessions_are_found_and_ended_on_the_embedded_store() {
 #[tokio::test]
 async fn sessions_are_found_and_ended_on_mongodb() {
     on_mongodb_without_scripts(sessions::manage).await;
+}
+
+#[tokio::test]
+async fn the_page_that_flask_sentinel_came_with_works_in_a_browser() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("management.html"), stock_page()).unwrap();
+    let app = managed().set("templates.dir", folder.path().to_str().unwrap()).spawn().await;
+    let browser = Browser::start(&app, &[]).await;
+    browser.open("").await;
+    flask_sentinel::manage(&browser, &app).await;
+    // The page links a style from elsewhere, which the policy refuses, and no icon, so that the browser
+    // may look for one where there is none; and it gives a password no `autocomplete`.
+    let known = ["Content Security Policy", "favicon.ico", "autocomplete attributes"];
+    browser.quit_in_spite_of(&known).await;
 }

@@ -162,7 +162,7 @@ fn finish(command: &mut Command, input: &[u8]) -> Done {
 }
 
 fn is_audit(line: &str) -> bool {
-    line.ends_with("\"target\":\"audit\"}")
+    serde_json::from_str::<Value>(line).is_ok_and(|line| line["target"] == "audit")
 }
 
 /// The names of the members of a JSON object, in their order.

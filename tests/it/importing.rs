@@ -4,4 +4,5 @@ mod failures;
 mod flask_sentinel;
 mod moving;
 mod odd;
+mod spaces;
 mod target;

@@ -8,6 +8,7 @@ mod caller_changes;
 mod cli;
 mod clients;
 mod compose;
+mod cors;
 mod crash;
 mod documents;
 mod endings;

@@ -1,5 +1,6 @@
 //! The management page and what is around it.
 
+mod audit;
 mod contrast;
 mod gate;
 mod pages;
@@ -7,6 +8,8 @@ mod tasks;
 mod templates;
 
 use reqwest::RequestBuilder;
+
+pub use templates::stock_page;
 
 use crate::helpers::{Answer, App, AppBuilder, send};
 

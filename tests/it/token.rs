@@ -315,17 +315,3 @@ async fn paths_can_be_moved_and_switched_off() {
     assert_eq!(app.post("/auth/introspect", &[]).await.status, 404);
     assert_eq!(app.post("/oauth/token", &[]).await.status, 404);
 }
-
-#[tokio::test]
-async fn pages_of_allowed_origins_may_ask_and_others_may_not() {
-    let app =
-        AppBuilder::default().set("cors.allowed_origins", "https://app.example").spawn().await;
-    let ask = |origin: &str| {
-        let request = app.request("OPTIONS", "/oauth/token").header("origin", origin);
-        send(request.header("access-control-request-method", "POST"))
-    };
-    let allowed = ask("https://app.example").await;
-    assert_eq!(allowed.header("access-control-allow-origin"), Some("https://app.example"));
-    let other = ask("https://evil.example").await;
-    assert_eq!(other.header("access-control-allow-origin"), None);
-}

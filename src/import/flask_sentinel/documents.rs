@@ -6,7 +6,7 @@ use mongodb::bson::{Bson, Document};
 
 use crate::domain::{
     Client, ClientId, ClientKind, Grant, PasswordHash, Scope, Timestamp, User, UserId,
-    check_username,
+    check_kept_username,
 };
 
 /// Why a document cannot be taken over.
@@ -16,7 +16,8 @@ pub(super) type Reason = String;
 pub(super) fn user(record: &Document, now: Timestamp) -> Result<User, Reason> {
     let id = record.get_object_id("_id").map_err(|_| "its _id is no ObjectId")?;
     let username = record.get_str("username").map_err(|_| "it has no username")?;
-    check_username(username).map_err(|error| format!("its username cannot be one: {error}"))?;
+    check_kept_username(username)
+        .map_err(|error| format!("its username cannot be one: {error}"))?;
     let hash = match record.get("hashpw") {
         Some(Bson::String(text)) => text.clone(),
         Some(Bson::Binary(binary)) => {

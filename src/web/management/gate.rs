@@ -1,5 +1,7 @@
 //! The gate in front of the page and the API: the operator passes, by HTTP Basic (RFC 7617).
 
+use std::net::IpAddr;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -12,6 +14,7 @@ use actix_web::{HttpRequest, web};
 use super::refusal::Refusal;
 use super::{Management, cross_site, page};
 use crate::oauth::{Guessed, Presented};
+use crate::observe::actor::{Actor, Via};
 use crate::web::{Web, authorization, client_address};
 
 /// No script at all, styles and pictures of ours, and forms that come back to us.
@@ -37,7 +40,11 @@ pub(super) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let mut response = match admit(&web, &management, request.request()).await {
-        Ok(()) => page::explain(&management, next.call(request).await?.map_into_boxed_body()),
+        Ok(()) => {
+            let actor = actor(&web, &management, request.request());
+            let response = actor.scope(next.call(request)).await?;
+            page::explain(&management, response.map_into_boxed_body())
+        }
         Err(refusal) => {
             let response = refusal.answer(&management, request.request());
             request.into_response(response)
@@ -72,11 +79,29 @@ async fn authenticate(
     }
     tracing::warn!(
         target: "audit", event = "management_authentication", outcome = "failed",
-        address = address.map_or_else(|| "local".to_owned(), |address| address.to_string()),
+        via = via(management, request).as_str(), address = shown(address),
     );
     // What was typed as a name may be the password.
     attempt.failed(None).await?;
     Err(Refusal::NotTheOperator)
+}
+
+/// The operator, who has authenticated, as the audit log calls them.
+fn actor(web: &Web, management: &Management, request: &HttpRequest) -> Actor {
+    let address = client_address::of(request, &web.policy.trusted_proxies);
+    Actor {
+        via: via(management, request),
+        operator: Some(management.operator.name.clone()),
+        address: Some(shown(address)),
+    }
+}
+
+fn via(management: &Management, request: &HttpRequest) -> Via {
+    if management.is_api(request.path()) { Via::Api } else { Via::Page }
+}
+
+fn shown(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "local".to_owned(), |address| address.to_string())
 }
 
 /// What every answer says to the browser, beside what it says of itself.

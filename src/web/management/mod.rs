@@ -38,6 +38,7 @@ pub struct ManagementPolicy {
 /// however long a guess is, and however much of it is right.
 #[derive(Clone, Debug)]
 pub struct Operator {
+    name: String,
     username: Digest,
     password: Digest,
 }
@@ -46,7 +47,8 @@ impl Operator {
     /// The operator who is called `username`.
     pub fn new(username: &str, password: &SecretString) -> Self {
         let password = Digest::of(password.expose_secret().as_bytes());
-        Self { username: Digest::of(username.as_bytes()), password }
+        let name = username.to_owned();
+        Self { name, username: Digest::of(username.as_bytes()), password }
     }
 
     /// Whether these are the operator's. Both are compared, so that time does not tell which was wrong.

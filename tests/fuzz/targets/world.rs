@@ -261,6 +261,7 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
         max_body: MAX_BODY,
         body_timeout: Duration::from_secs(10),
         trusted_proxies: TRUSTED.map(|net| net.parse().unwrap()).into(),
+        allowed_origins: Vec::new(),
         tracing_callers: vec![TRACING.parse().unwrap()],
         flask_sentinel_status: false,
     };

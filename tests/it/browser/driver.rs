@@ -90,12 +90,18 @@ impl Browser {
     /// Ends it. It has complained of nothing but what the test expects: of no policy that something
     /// did not follow, and of nothing that could not be loaded.
     pub async fn quit(self) {
+        self.quit_in_spite_of(&[]).await;
+    }
+
+    /// The same, whatever it says of these.
+    pub async fn quit_in_spite_of(self, these: &[&str]) {
         let log = self.extension("se/log", json!({ "type": "browser" })).await;
         let complaints: Vec<&str> = log
             .as_array()
             .unwrap()
             .iter()
             .map(|entry| entry["message"].as_str().unwrap())
+            .filter(|complaint| !these.iter().any(|this| complaint.contains(this)))
             .collect();
         let refusals = self.refusals.take();
         assert_eq!(complaints.len(), refusals.len(), "{complaints:#?}");
@@ -181,9 +187,14 @@ impl Browser {
 
     /// Types into a field instead of what is there.
     pub async fn fill(&self, label: &str, text: &str) {
-        let field = self.field(label).await;
-        within(label, field.clear()).await.unwrap();
-        within(label, field.send_keys(text)).await.unwrap();
+        self.type_at(&field_of(label), text).await;
+    }
+
+    /// The same, for a field that has no label.
+    pub async fn type_at(&self, xpath: &str, text: &str) {
+        let field = self.find(xpath).await;
+        within(xpath, field.clear()).await.unwrap();
+        within(xpath, field.send_keys(text)).await.unwrap();
     }
 
     /// Clicks the label of a box or of a choice.
@@ -260,7 +271,7 @@ impl Browser {
     }
 
     async fn field(&self, label: &str) -> Element {
-        self.find(&format!("//input[@id=//label[normalize-space()=\"{label}\"]/@for]")).await
+        self.find(&field_of(label)).await
     }
 
     async fn find(&self, xpath: &str) -> Element {
@@ -270,7 +281,8 @@ impl Browser {
         }
     }
 
-    async fn leave_by(&self, xpath: &str) {
+    /// Clicks what leads to another page.
+    pub async fn leave_by(&self, xpath: &str) {
         let page = self.find("/html").await;
         let element = self.find(xpath).await;
         within(xpath, element.click()).await.unwrap();
@@ -286,6 +298,11 @@ impl Browser {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// Where the field with this label is.
+fn field_of(label: &str) -> String {
+    format!("//input[@id=//label[normalize-space()=\"{label}\"]/@for]")
 }
 
 /// What the browser is to do, in time.

@@ -4,12 +4,15 @@ use std::process::Output;
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
+use reqwest::redirect::Policy;
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::helpers::mongod::Target;
 use crate::helpers::{Answer, Process, send, sentinel};
+
+const OPERATOR: &str = "operator";
 
 /// Where Sentinel is to keep what it takes over.
 pub(super) struct Ours {
@@ -113,7 +116,9 @@ impl Ours {
         let process = Process::serve(self.folder.path(), &settings.collect::<Vec<_>>());
         let url = format!("http://{}", process.address);
         let api = (text("client_id"), text("client_secret"));
-        Running { _process: process, http: reqwest::Client::new(), url, api }
+        // Where a page sends the browser is for the test to see.
+        let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+        Running { _process: process, http, url, api }
     }
 }
 
@@ -133,7 +138,9 @@ async fn documents(target: &Target) -> Vec<String> {
 }
 
 fn quick() -> Vec<String> {
-    ["password.memory_kib=64", "password.iterations=1"].map(str::to_owned).into()
+    let operator = format!("management.username={OPERATOR}");
+    let cheap = ["password.memory_kib=64", "password.iterations=1", "management.password=of now"];
+    cheap.map(str::to_owned).into_iter().chain([operator]).collect()
 }
 
 impl Running {
@@ -149,6 +156,12 @@ impl Running {
             ("password", password),
         ];
         self.post("/oauth/token", &form).await
+    }
+
+    /// A request to the management page.
+    pub(super) fn manage(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}/oauth/management{path}", self.url);
+        self.http.request(method.parse().unwrap(), url).basic_auth(OPERATOR, Some("of now"))
     }
 
     pub(super) async fn refresh(&self, client: &str, token: &str) -> Answer {

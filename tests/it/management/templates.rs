@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use sentinel::admin::NewUser;
+
 use super::{managed, page, post, redirected};
-use crate::helpers::{AppBuilder, sentinel};
+use crate::helpers::{AppBuilder, installed, sentinel};
 
 /// As an operator wrote it for flask-sentinel.
 const FLASK_SENTINEL: &str = r#"<!DOCTYPE html>
@@ -60,6 +62,84 @@ async fn a_page_of_flask_sentinel_goes_on_working() {
     assert_eq!(post(&app, "", &[("submit", "Drop")]).await.status, 400);
     // The other pages are as they were.
     assert!(page(&app, "/users").await.contains("<title>Users – Sentinel</title>"));
+}
+
+/// The page that flask-sentinel came with, which its operators made their own from.
+pub fn stock_page() -> String {
+    // One folder, named by the version of Python.
+    let mut versions = std::fs::read_dir(installed(".cache/flask-sentinel", "lib")).unwrap();
+    let folder = versions.next().unwrap().unwrap().path();
+    let page = folder.join("site-packages/flask_sentinel/templates/management.html");
+    std::fs::read_to_string(page).unwrap()
+}
+
+#[tokio::test]
+async fn the_page_that_flask_sentinel_came_with_works_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "management.html", &stock_page());
+    assert_eq!(check(folder.path(), &[]).0, Some(0));
+    let app = with_folder(&folder).spawn().await;
+    let html = page(&app, "").await;
+    for said in [
+        "There are 1 authorized users.",
+        "<td>alice</td>",
+        "<td>(hidden)</td>",
+        "<td>public</td>",
+        "<form method=\"post\" action=/oauth/management>",
+    ] {
+        assert!(html.contains(said), "no {said} in {html}");
+    }
+    let alice = app.admin.user("alice").await.unwrap();
+    assert!(html.contains(&format!("<td>{}</td>", alice.id)), "{html}");
+    assert!(html.contains(&format!("<td>{}</td>", app.client.id)), "{html}");
+    let zoe = [("username", "zoe"), ("password", "long enough"), ("submit", "Add User")];
+    redirected(&app, "", &zoe).await;
+    redirected(&app, "", &[("submit", "Add Client")]).await;
+    let html = page(&app, "").await;
+    assert!(html.contains("There are 2 authorized users.") && html.contains("<td>zoe</td>"));
+    assert_eq!(app.login_with_password("zoe", "long enough").await.status, 200);
+    // It has no place for what is wrong: that gets a page of its own.
+    let refused = post(&app, "", &zoe).await;
+    assert_eq!(refused.status, 422);
+    assert!(
+        refused.text.contains("There is already a user called &quot;zoe&quot;."),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_pages_for_flask_sentinel_could_say_has_its_meaning() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "{{ request.method }} {{ request.path }} {{ error or 'no error' }}
+        {% for user in users %}<{{ user._id }} {{ user.username | e }} {{ user.hashpw }}>{% endfor %}
+        {% for client in clients %}[{{ client._id }} {{ client.client_id }} {{ client.client_type }} \
+        {% for grant in client.allowed_grant_types %}{{ grant }},{% endfor %} \
+        {{ client.default_scopes | count }} {{ client.default_redirect_uri }}]{% endfor %}";
+    write(folder.path(), "management.html", text);
+    let app = with_folder(&folder).spawn().await;
+    let (user, client) = (app.admin.user("alice").await.unwrap(), &app.client.id);
+    let html = page(&app, "").await;
+    assert!(html.contains("GET /oauth/management no error"), "{html}");
+    assert!(html.contains(&format!("<{} alice (hidden)>", user.id)), "{html}");
+    let said = format!("[{client} {client} public password,refresh_token, 2 ]");
+    assert!(html.contains(&said), "no {said} in {html}");
+    // It has a place for what is wrong.
+    let refused = post(&app, "", &[("submit", "Add User"), ("username", "alice")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.text.starts_with("POST /oauth/management The password "), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_page_of_ones_own_lists_a_thousand_users() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "management.html", "{{ users | length }} of {{ counts.users }}");
+    let app = with_folder(&folder).spawn().await;
+    for number in 0..1000 {
+        let (username, password) = (format!("user {number}"), app.user.password.clone());
+        let new = NewUser { username, password, scopes: None, enabled: true };
+        app.admin.add_user(new).await.unwrap();
+    }
+    assert_eq!(page(&app, "").await.trim_end(), "1000 of 1,001");
 }
 
 #[tokio::test]

@@ -75,6 +75,11 @@ impl Desk {
         self.management.shortest_password
     }
 
+    /// The path of the first page.
+    pub(super) fn home(&self) -> &str {
+        home(self.base())
+    }
+
     /// How long things last where a client says nothing.
     pub(super) fn server_lifetimes(&self) -> &Lifetimes {
         self.web.provider.lifetimes()
@@ -106,11 +111,19 @@ impl Desk {
         render(&self.management, status, section, None, template, view)
     }
 
+    /// What [`Self::show_again`] answers.
+    pub(super) fn html(
+        &self,
+        section: &'static str,
+        template: &str,
+        view: &impl Serialize,
+    ) -> Result<String, Failure> {
+        html(&self.management, section, None, template, view)
+    }
+
     /// Sends the browser on, with GET (RFC 9110 §15.4.4), so that reloading does nothing twice.
     pub(super) fn see_other(&self, path: &str) -> HttpResponse {
-        let base = self.base();
-        // The root is "/".
-        let location = if path.is_empty() && base.is_empty() { "/" } else { base };
+        let location = if path.is_empty() { self.home() } else { self.base() };
         HttpResponse::SeeOther().insert_header((LOCATION, format!("{location}{path}"))).finish()
     }
 
@@ -150,7 +163,7 @@ impl<'a> Common<'a> {
     ) -> Self {
         Self {
             base,
-            home: if base.is_empty() { "/" } else { base },
+            home: home(base),
             style: format!("{base}/assets/{}", assets.style()),
             icon: format!("{base}/assets/{}", assets.icon()),
             section,
@@ -158,6 +171,11 @@ impl<'a> Common<'a> {
             version: env!("CARGO_PKG_VERSION"),
         }
     }
+}
+
+/// The root is "/".
+fn home(base: &str) -> &str {
+    if base.is_empty() { "/" } else { base }
 }
 
 pub(super) fn context(page: &Common<'_>, view: &impl Serialize) -> tera::TeraResult<Context> {
@@ -174,9 +192,19 @@ pub(super) fn render(
     template: &str,
     view: &impl Serialize,
 ) -> Result<HttpResponse, Failure> {
-    let set = management.templates.current();
-    let page = Common::new(&management.path, &set.assets, section, notice);
-    let html = set.render(template, &context(&page, view)?)?;
+    let html = html(management, section, notice, template, view)?;
     let mut response = HttpResponse::build(status);
     Ok(response.insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(html))
+}
+
+fn html(
+    management: &Management,
+    section: &str,
+    notice: Option<String>,
+    template: &str,
+    view: &impl Serialize,
+) -> Result<String, Failure> {
+    let set = management.templates.current();
+    let page = Common::new(&management.path, &set.assets, section, notice);
+    Ok(set.render(template, &context(&page, view)?)?)
 }

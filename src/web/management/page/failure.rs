@@ -33,6 +33,9 @@ pub(in crate::web::management) enum Failure {
     /// 400.
     #[error("The form is not one of ours.")]
     Malformed,
+    /// 422: something is wrong with a form that has no place to say it.
+    #[error("{0}")]
+    Refused(String),
     /// 409.
     #[error("Others keep changing the same record. Nothing was changed; try again.")]
     Contended,
@@ -99,6 +102,7 @@ impl ResponseError for Failure {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Body(refusal) => refusal.status(),
             Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Contended => StatusCode::CONFLICT,
             Self::Untold(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Template(_) => StatusCode::INTERNAL_SERVER_ERROR,

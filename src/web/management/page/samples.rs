@@ -205,6 +205,7 @@ fn dashboard(
         users: if full { vec![user()] } else { Vec::new() },
         clients: if full { vec![client()] } else { Vec::new() },
         error,
+        request: dashboard::Request { method: "GET", path: BASE.to_owned() },
     }
 }
 

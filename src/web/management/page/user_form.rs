@@ -45,9 +45,17 @@ fn of_fields(username: &str, limit: &str, scopes: &str) -> Form {
     form.with("scope_limit", if limit == ONLY { ONLY } else { ANY }).with("scopes", scopes)
 }
 
-/// The name and the limits; `None` when something is wrong with them.
-pub(super) fn read(fields: &Fields, form: &mut Form) -> Option<(String, Option<Scope>)> {
-    let username = form.note("username", username(fields.get("username")));
+/// The name and the limits; `None` when something is wrong with them. A name that is left as it is may
+/// be one of before, that no new user could have.
+pub(super) fn read(
+    fields: &Fields,
+    form: &mut Form,
+    before: Option<&str>,
+) -> Option<(String, Option<Scope>)> {
+    let typed = fields.get("username");
+    let is_left = before == Some(typed);
+    let read = if is_left { Ok(typed.to_owned()) } else { username(typed) };
+    let username = form.note("username", read);
     let scopes = match fields.get("scope_limit") {
         ONLY => form.note("scopes", scope(fields.get("scopes"))).map(Some),
         _ => Some(None),

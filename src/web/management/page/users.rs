@@ -72,7 +72,7 @@ pub(super) async fn new(desk: Desk) -> Result<HttpResponse, Failure> {
 
 pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
     let mut form = user_form::typed(&fields);
-    let read = user_form::read(&fields, &mut form);
+    let read = user_form::read(&fields, &mut form, None);
     let password = user_form::password(&desk, &fields, &mut form);
     if let (Some((username, scopes)), Some(password)) = (read, password)
         && let Some(password) = user_form::hash(&desk, password, &mut form).await?
@@ -100,8 +100,8 @@ pub(super) async fn edit(
 ) -> Result<HttpResponse, Failure> {
     let user = find(&desk, &id).await?;
     let mut form = user_form::typed(&fields);
-    if let Some((username, scopes)) = user_form::read(&fields, &mut form) {
-        // A name that is left as it is may be one of before that no new user could have.
+    let read = user_form::read(&fields, &mut form, Some(user.username.as_str()));
+    if let Some((username, scopes)) = read {
         let username = Some(username).filter(|name| *name != user.username);
         let change = UserChange { username, scopes: Some(scopes), ..UserChange::default() };
         match desk.admin().edit_user(user.id, &change).await {

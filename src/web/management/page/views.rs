@@ -8,6 +8,9 @@ use super::links::encoded;
 use super::moment::Moment;
 use crate::domain::{Client, Session, Timestamp, User, show_duration};
 
+/// What stands where flask-sentinel's page had a hash.
+const HIDDEN: &str = "(hidden)";
+
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct UserView {
     pub(super) id: String,
@@ -19,6 +22,15 @@ pub(super) struct UserView {
     pub(super) changed: Moment,
     /// The user's page.
     pub(super) url: String,
+    #[serde(flatten)]
+    of_old: OldUser,
+}
+
+/// What flask-sentinel's templates call it.
+#[derive(Clone, Debug, Serialize)]
+struct OldUser {
+    _id: String,
+    hashpw: &'static str,
 }
 
 impl UserView {
@@ -31,14 +43,13 @@ impl UserView {
             created: Moment::of(user.created_at, now),
             changed: Moment::of(user.updated_at, now),
             url: format!("{base}/users/{}", user.id),
+            of_old: OldUser { _id: user.id.to_string(), hashpw: HIDDEN },
         }
     }
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ClientView {
-    /// As flask-sentinel called it, too.
-    pub(super) client_id: String,
     pub(super) id: String,
     pub(super) name: String,
     /// What to call it where it has no name.
@@ -57,17 +68,30 @@ pub(super) struct ClientView {
     pub(super) changed: Moment,
     /// The client's page.
     pub(super) url: String,
+    #[serde(flatten)]
+    of_old: OldClient,
+}
+
+/// What flask-sentinel's templates call it.
+#[derive(Clone, Debug, Serialize)]
+struct OldClient {
+    _id: String,
+    client_id: String,
+    client_type: &'static str,
+    allowed_grant_types: Vec<String>,
+    /// Always "": there are no redirects.
+    default_redirect_uri: &'static str,
 }
 
 impl ClientView {
     pub(super) fn of(client: &Client, base: &str, now: Timestamp) -> Self {
         let id = client.id.to_string();
+        let grants = words(client.grants.iter().map(|grant| grant.as_str()));
         Self {
-            client_id: id.clone(),
             name: client.name.clone(),
             title: title(client),
             confidential: client.is_confidential(),
-            grants: words(client.grants.iter().map(|grant| grant.as_str())),
+            grants: grants.clone(),
             scopes: words(client.scopes.iter()),
             default_scopes: words(client.default_scopes.iter()),
             access_token_ttl: ttl(client.access_token_ttl),
@@ -78,6 +102,13 @@ impl ClientView {
             created: Moment::of(client.created_at, now),
             changed: Moment::of(client.updated_at, now),
             url: format!("{base}/clients/{}", encoded(&id)),
+            of_old: OldClient {
+                _id: id.clone(),
+                client_id: id.clone(),
+                client_type: if client.is_confidential() { "confidential" } else { "public" },
+                allowed_grant_types: grants,
+                default_redirect_uri: "",
+            },
             id,
         }
     }

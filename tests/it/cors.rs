@@ -1,0 +1,104 @@
+//! Cross-origin calls, as a browser makes and reads them (Fetch §3.2).
+
+use crate::helpers::{Answer, App, send};
+use crate::management::{OPERATOR, OPERATOR_PASSWORD, managed};
+
+const OURS: &str = "https://app.example";
+const ISSUER: &str = "https://auth.example/tenant";
+const PROTOCOL: [&str; 6] = [
+    "/oauth/token",
+    "/oauth/introspect",
+    "/oauth/revoke",
+    "/oauth/verify",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-authorization-server/tenant",
+];
+
+async fn with_origins(origins: &str) -> App {
+    managed().set("cors.allowed_origins", origins).set("server.public_url", ISSUER).spawn().await
+}
+
+async fn preflight(app: &App, path: &str, origin: &str) -> Answer {
+    let request = app.request("OPTIONS", path).header("origin", origin);
+    let request = request.header("access-control-request-headers", "authorization");
+    send(request.header("access-control-request-method", "POST")).await
+}
+
+fn allowed(answer: &Answer) -> Option<&str> {
+    answer.header("access-control-allow-origin")
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_call_the_endpoints_of_the_protocol() {
+    let app = with_origins("https://other.example,https://app.example").await;
+    for path in PROTOCOL {
+        let answer = preflight(&app, path, OURS).await;
+        assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{path} {answer:?}");
+        assert_eq!(allowed(&answer), Some(OURS), "{path}");
+        assert_eq!(answer.header("access-control-allow-methods"), Some("GET, POST"));
+        assert_eq!(
+            answer.header("access-control-allow-headers"),
+            Some("authorization, content-type")
+        );
+        assert_eq!(answer.header("access-control-max-age"), Some("3600"));
+        assert_eq!(answer.header("vary"), Some("Origin"));
+    }
+    let form = [("grant_type", "password"), ("client_id", app.client.id.as_str())];
+    let request = app.request("POST", "/oauth/token").form(&form).header("origin", OURS);
+    let refused = send(request).await;
+    refused.assert_error(400, "invalid_request");
+    // The script is to read what is wrong, too.
+    assert_eq!(allowed(&refused), Some(OURS));
+}
+
+#[tokio::test]
+async fn others_are_answered_like_everybody_and_the_browser_refuses() {
+    let app = with_origins(OURS).await;
+    for origin in ["https://evil.example", "https://app.example.evil.example", "null", ""] {
+        for path in PROTOCOL {
+            let answer = preflight(&app, path, origin).await;
+            assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{path} {answer:?}");
+            let about_cors = |name: &str| name.starts_with("access-control-");
+            assert!(!answer.headers.keys().any(|name| about_cors(name.as_str())), "{answer:?}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+        }
+        let form = [("grant_type", "password"), ("client_id", app.client.id.as_str())];
+        let request = app.request("POST", "/oauth/token").form(&form).header("origin", origin);
+        let refused = send(request).await;
+        refused.assert_error(400, "invalid_request");
+        assert_eq!((allowed(&refused), refused.header("vary")), (None, Some("Origin")));
+    }
+    // That is no question about other origins.
+    let answer = send(app.request("OPTIONS", "/oauth/token").header("origin", OURS)).await;
+    answer.assert_error(405, "invalid_request");
+}
+
+#[tokio::test]
+async fn the_management_page_and_its_api_take_no_part() {
+    for origins in [OURS, "*"] {
+        let app = with_origins(origins).await;
+        for path in [
+            "/oauth/management",
+            "/oauth/management/users",
+            "/oauth/management/api/users",
+            "/oauth/management/api/openapi.json",
+            "/healthz",
+            "/nowhere",
+        ] {
+            assert_eq!(allowed(&preflight(&app, path, OURS).await), None, "{path}");
+            let request = app.request("GET", path).header("origin", OURS);
+            let answer = send(request.basic_auth(OPERATOR, Some(OPERATOR_PASSWORD))).await;
+            assert_eq!(allowed(&answer), None, "{path} {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_star_lets_in_every_origin_and_nothing_none() {
+    let app = with_origins("*").await;
+    assert_eq!(allowed(&preflight(&app, "/oauth/token", OURS).await), Some("*"));
+    let app = with_origins("").await;
+    let answer = preflight(&app, "/oauth/token", OURS).await;
+    answer.assert_error(405, "invalid_request");
+    assert_eq!((allowed(&answer), answer.header("vary")), (None, None));
+}

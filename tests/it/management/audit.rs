@@ -1,0 +1,128 @@
+//! What the audit log says of changes: by whom, from where, and by which way.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use reqwest::redirect::Policy;
+use serde_json::{Value, json};
+
+use super::{OPERATOR, OPERATOR_PASSWORD};
+use crate::helpers::{Answer, Process, send, sentinel};
+
+/// Behind a proxy on this machine.
+const CALLER: &str = "203.0.113.9";
+
+struct Served {
+    process: Process,
+    http: reqwest::Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Served {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let operator = format!("management.username={OPERATOR}");
+        let password = format!("management.password={OPERATOR_PASSWORD}");
+        let settings = [operator.as_str(), &password, "server.trusted_proxies=127.0.0.1"];
+        let cheap = ["password.memory_kib=64", "password.iterations=1"];
+        let settings = settings.iter().chain(&cheap).flat_map(|setting| ["--set", setting]);
+        let process = Process::serve(folder.path(), &settings.collect::<Vec<_>>());
+        // Where the page sends the browser is of no interest here.
+        let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+        Self { process, http, _folder: folder }
+    }
+
+    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("http://{}/oauth/management{path}", self.process.address);
+        self.http.request(method.parse().unwrap(), url).header("x-forwarded-for", CALLER)
+    }
+
+    async fn operate(&self, request: reqwest::RequestBuilder) -> Answer {
+        send(request.basic_auth(OPERATOR, Some(OPERATOR_PASSWORD))).await
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let request = self.request(method, path).header("content-type", "application/json");
+        self.operate(request.body(body.to_string())).await
+    }
+
+    /// The next line of this event.
+    fn event(&self, name: &str) -> Value {
+        let line = self.process.wait_for(&format!("\"event\":\"{name}\""));
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_event(&self, name: &str, via: &str) {
+        let event = self.event(name);
+        assert_eq!(event["target"], "audit");
+        assert_eq!(
+            [&event["via"], &event["operator"], &event["address"]],
+            [via, OPERATOR, CALLER],
+            "{event}"
+        );
+        assert_eq!(event["request_id"].as_str().unwrap().len(), 32);
+    }
+}
+
+#[tokio::test]
+async fn changes_by_the_page_and_the_api_say_who_made_them_and_from_where() {
+    let served = Served::start();
+    let form = [
+        ("username", "zoe"),
+        ("password", "long enough"),
+        ("again", "long enough"),
+        ("enabled", "on"),
+    ];
+    let added = served.operate(served.request("POST", "/users").form(&form)).await;
+    assert_eq!(added.status, 303, "{added:?}");
+    served.assert_event("user_added", "page");
+
+    let user = json!({ "username": "yves", "password": "long enough" });
+    let added = served.call("POST", "/api/users", &user).await;
+    served.assert_event("user_added", "api");
+    let path = format!("/api/users/{}", added.json()["id"].as_str().unwrap());
+    served.call("PATCH", &path, &json!({ "enabled": false })).await;
+    served.assert_event("user_changed", "api");
+    let ended = served.request("DELETE", &format!("/api/sessions?user={}", "yves"));
+    assert_eq!(served.operate(ended).await.status, 200);
+    served.assert_event("sessions_ended", "api");
+    served.operate(served.request("DELETE", &path)).await;
+    served.assert_event("user_deleted", "api");
+
+    let client = json!({ "type": "confidential" });
+    let added = served.call("POST", "/api/clients", &client).await;
+    served.assert_event("client_added", "api");
+    let id = added.json()["client_id"].as_str().unwrap().to_owned();
+    let disable = served.request("POST", &format!("/clients/{id}/disable"));
+    served.operate(disable.form(&[("", "")])).await;
+    served.assert_event("client_changed", "page");
+    served.operate(served.request("DELETE", &format!("/api/clients/{id}"))).await;
+    served.assert_event("client_deleted", "api");
+}
+
+#[tokio::test]
+async fn who_is_refused_is_named_by_no_more_than_the_address() {
+    let served = Served::start();
+    for (path, via) in [("/users", "page"), ("/api/users", "api")] {
+        let request = served.request("GET", path).basic_auth("somebody", Some("wrong"));
+        assert_eq!(send(request).await.status, 401);
+        let event = served.event("management_authentication");
+        assert_eq!([&event["via"], &event["address"]], [via, CALLER], "{event}");
+        assert_eq!(event["operator"], Value::Null);
+    }
+}
+
+#[test]
+fn changes_by_the_command_line_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut adding = sentinel(folder.path());
+    adding.args(["user", "add", "zoe", "--password-stdin", "--set", "password.memory_kib=64"]);
+    adding.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut adding = adding.spawn().unwrap();
+    adding.stdin.take().unwrap().write_all(b"long enough").unwrap();
+    let output = adding.wait_with_output().unwrap();
+    let event: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!([&event["event"], &event["via"]], ["user_added", "command line"], "{event}");
+    assert_eq!((&event["operator"], &event["address"]), (&Value::Null, &Value::Null));
+}
