@@ -7,6 +7,7 @@
 mod attempts;
 pub mod connect;
 pub mod copying;
+mod counter;
 mod error;
 pub mod imports;
 mod measured;

@@ -11,6 +11,7 @@ use mongodb::bson::{Binary, DateTime, RawDocument, deserialize_from_slice, oid::
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Client, ClientKind, Digest, PasswordHash, Timestamp, User, UserId};
+use crate::store::counter::counter;
 use crate::store::{Result, StoreError};
 
 const USER: &str = "user";
@@ -213,10 +214,6 @@ where
 /// BSON has signed integers only; what does not fit was never written by us.
 pub(super) fn to_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn counter(number: i64, what: &'static str) -> Result<u64> {
-    u64::try_from(number).map_err(|error| StoreError::damaged(what, error))
 }
 
 pub(super) const fn to_date(moment: Timestamp) -> DateTime {

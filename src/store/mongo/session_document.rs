@@ -3,12 +3,11 @@
 use mongodb::bson::{Binary, DateTime, Document, RawDocument, oid::ObjectId};
 use serde::{Deserialize, Serialize};
 
-use super::documents::{
-    bytes, counter, digest, parsed, read, to_binary, to_date, to_integer, to_moment,
-};
+use super::documents::{bytes, digest, parsed, read, to_binary, to_date, to_integer, to_moment};
 use crate::domain::{
     AccessToken, RefreshChain, Session, SessionId, SessionUser, UsedRefresh, UserId,
 };
+use crate::store::counter::counter;
 use crate::store::{Result, StoreError};
 
 const WHAT: &str = "session";

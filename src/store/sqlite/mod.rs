@@ -242,8 +242,7 @@ fn column<T: rusqlite::types::FromSql>(
 
 /// Reads column `index` as a count.
 fn counter(row: &Row<'_>, index: usize, what: &'static str) -> Result<u64> {
-    let number: i64 = column(row, index, what)?;
-    u64::try_from(number).map_err(|error| StoreError::damaged(what, error))
+    super::counter::counter(column(row, index, what)?, what)
 }
 
 /// Reads column `index` as text that stands for a `T`.
