@@ -12,8 +12,8 @@ use actix_server::GracefulShutdownSignal;
 use actix_service::Service;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServiceResponse;
-use actix_web::http::header::{self, HeaderName, HeaderValue, HttpDate, TryIntoHeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::header::{self, HeaderName, HeaderValue, HttpDate};
+use actix_web::http::{StatusCode, Version};
 use actix_web::web::Bytes;
 use futures_util::{FutureExt, Stream, future::poll_fn};
 use h2::server::{Builder, SendResponse};
@@ -120,15 +120,21 @@ async fn answer<S, B>(
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody,
 {
-    let is_head = request.method() == Method::HEAD;
-    match app.call(taken(request, peer)).await {
+    let is_head = request.method() == http::Method::HEAD;
+    let Some(request) = taken(request, peer) else {
+        // It is HTTP/2, but nothing that the application could be asked.
+        respond.send_reset(Reason::PROTOCOL_ERROR);
+        return;
+    };
+    match app.call(request).await {
         Ok(response) => send(response.into(), is_head, &mut respond).await,
         Err(error) => send(Response::from(error), is_head, &mut respond).await,
     }
 }
 
-/// The request as the application takes it.
-fn taken(request: http::Request<RecvStream>, peer: Option<SocketAddr>) -> Request {
+/// The request as the application takes it: with the types of the `http` crate before its version 1, which
+/// actix has and `h2`, where it is looked after, has not.
+fn taken(request: http::Request<RecvStream>, peer: Option<SocketAddr>) -> Option<Request> {
     let (parts, body) = request.into_parts();
     let payload = if body.is_end_stream() {
         Payload::None
@@ -137,12 +143,15 @@ fn taken(request: http::Request<RecvStream>, peer: Option<SocketAddr>) -> Reques
     };
     let mut request = Request::with_payload(payload);
     let head = request.head_mut();
-    head.uri = parts.uri;
-    head.method = parts.method;
-    head.version = parts.version;
-    head.headers = parts.headers.into();
+    head.uri = parts.uri.to_string().parse().ok()?;
+    head.method = parts.method.as_str().parse().ok()?;
+    head.version = Version::HTTP_2;
+    for (name, value) in &parts.headers {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+        head.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
+    }
     head.peer_addr = peer;
-    request
+    Some(request)
 }
 
 /// The body of a request; the client may send more when something of it has been read.
@@ -171,7 +180,11 @@ async fn send<B: MessageBody>(
     let (response, body) = response.into_parts();
     let size = body.size();
     let ends = is_head || size.is_eof();
-    let Ok(mut stream) = respond.send_response(head(response.head(), size), ends) else { return };
+    let Some(head) = head(response.head(), size) else {
+        respond.send_reset(Reason::INTERNAL_ERROR);
+        return;
+    };
+    let Ok(mut stream) = respond.send_response(head, ends) else { return };
     if ends {
         return;
     }
@@ -189,13 +202,14 @@ async fn send<B: MessageBody>(
 }
 
 /// The head of an answer.
-fn head(from: &ResponseHead, size: BodySize) -> http::Response<()> {
+fn head(from: &ResponseHead, size: BodySize) -> Option<http::Response<()>> {
     let mut response = http::Response::new(());
-    *response.status_mut() = from.status;
+    *response.status_mut() = http::StatusCode::from_u16(from.status.as_u16()).ok()?;
     let headers = response.headers_mut();
     for (name, value) in &from.headers {
         if !OF_CONNECTIONS.contains(name) {
-            headers.append(name, value.clone());
+            let name = http::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+            headers.append(name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?);
         }
     }
     // RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with a
@@ -203,12 +217,10 @@ fn head(from: &ResponseHead, size: BodySize) -> http::Response<()> {
     if let BodySize::Sized(length) = size
         && from.status != StatusCode::NO_CONTENT
     {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from(length));
     }
-    if let Ok(date) = now().try_into_value() {
-        headers.insert(header::DATE, date);
-    }
-    response
+    headers.insert(http::header::DATE, http::HeaderValue::try_from(now().to_string()).ok()?);
+    Some(response)
 }
 
 /// RFC 9110 §6.6.1 wants the time that it is, whatever the clock of the tokens says.

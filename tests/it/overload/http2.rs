@@ -219,24 +219,32 @@ async fn who_asks_and_takes_it_back_for_ever_is_hung_up_on() {
     is_well(&process, before).await;
 }
 
-/// A window of nothing (§6.9.2): the answers wait, and those beyond the limit are refused.
+/// A window of nothing (§6.9.2): the answers wait, and those beyond the limit are refused; who goes on
+/// without a look at the limit is hung up on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_not_taken_are_few() {
     let (_folder, process) = serve(&[]);
     let before = process.memory();
     let no_window = [0, 4, 0, 0, 0, 0];
     let mut client = Client::to(&process, &no_window).await;
-    for index in 0..5000 {
+    let ask = |index: u32| {
         let head = get_of("/oauth/errors");
-        if !client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * index + 1, &head)).await {
-            break;
-        }
+        frame(HEADERS, END_HEADERS | END_STREAM, 2 * index + 1, &head)
+    };
+    for index in 0..1000 {
+        assert!(client.send(&ask(index)).await);
     }
     client.send(&frame(PING, 0, 0, &[7; 8])).await;
     let frames = client.until(|frame| frame.kind == PING).await;
     assert!(frames.iter().all(|frame| frame.kind != DATA));
     let answers = frames.iter().filter(|frame| frame.kind == HEADERS).count();
     assert_eq!(answers, 128);
+    for index in 1000.. {
+        if !client.send(&ask(index)).await {
+            break;
+        }
+        assert!(index < 100_000, "it takes all");
+    }
     is_well(&process, before).await;
 }
 
