@@ -9,10 +9,13 @@ mod guarded;
 mod http2;
 mod tls;
 
-use std::future::ready;
+use std::future::{poll_fn, ready};
+use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use actix_http::{HttpService, Request};
@@ -25,6 +28,7 @@ use actix_web::dev::{AppConfig, ServiceResponse};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Sleep, sleep};
 
 use guarded::Guarded;
 use tls::{Handshakes, Stream};
@@ -38,21 +42,27 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// How long a client may take to close a connection that is over.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// How long a client whose requests fill their buffer has to wait until it is looked at again.
+const FULL: Duration = Duration::from_millis(5);
+
 /// Where connections come from.
 pub(super) trait Incoming: AsyncRead + AsyncWrite + Unpin + 'static {
     /// The address of the other side, if it has one.
-    fn peer(&self) -> Option<SocketAddr>;
+    ///
+    /// # Errors
+    /// When the other side is no longer there: what it has sent must not count as from nowhere.
+    fn peer(&self) -> io::Result<Option<SocketAddr>>;
 }
 
 impl Incoming for TcpStream {
-    fn peer(&self) -> Option<SocketAddr> {
-        self.peer_addr().ok()
+    fn peer(&self) -> io::Result<Option<SocketAddr>> {
+        self.peer_addr().map(Some)
     }
 }
 
 impl Incoming for UnixStream {
-    fn peer(&self) -> Option<SocketAddr> {
-        None
+    fn peer(&self) -> io::Result<Option<SocketAddr>> {
+        Ok(None)
     }
 }
 
@@ -140,10 +150,12 @@ impl<S, H> Connections<S, H> {
         B: MessageBody + 'static,
         H: Service<(Stream<T>, Option<SocketAddr>)>,
     {
-        let peer = io.peer();
-        let io = Guarded::new(io, self.request_timeout + ANSWER);
+        let Ok(peer) = io.peer() else { return };
+        // An idle connection is for others to end.
+        let patience = (self.request_timeout + ANSWER).max(KEEP_ALIVE + GOODBYE);
+        let io = Guarded::new(io, patience);
         let Some(tls) = &self.tls else {
-            let _ = self.http1.call((Stream::Plain(io), peer)).await;
+            self.serve_http1(Stream::plain(io), peer).await;
             return;
         };
         // In a box, so that connections without TLS take no memory for it.
@@ -158,9 +170,40 @@ impl<S, H> Connections<S, H> {
                 };
                 http2::serve(stream, peer, &self.app, limits).await;
             } else {
-                let _ = self.http1.call((Stream::Tls(Box::new(stream)), peer)).await;
+                self.serve_http1(Stream::tls(stream), peer).await;
             }
         });
         secured.await;
+    }
+
+    /// HTTP/1.1, in a way that leaves others their turn.
+    ///
+    /// Whoever sends more requests than are taken at once, and then more octets than are kept, makes
+    /// actix-http's dispatcher wake itself until the first request is answered. A login waits for a thread
+    /// of lower priority, which would not run meanwhile. Who is not even read from has time.
+    async fn serve_http1<T>(&self, stream: Stream<T>, peer: Option<SocketAddr>)
+    where
+        H: Service<(Stream<T>, Option<SocketAddr>)>,
+    {
+        let read = stream.read();
+        let mut call = pin!(self.http1.call((stream, peer)));
+        let mut pause: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|context| {
+            if let Some(pausing) = &mut pause {
+                ready!(pausing.as_mut().poll(context));
+                pause = None;
+            }
+            read.set(false);
+            if call.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            if !read.get() {
+                let pausing = pause.insert(Box::pin(sleep(FULL)));
+                // It is to wake us.
+                let _ = pausing.as_mut().poll(context);
+            }
+            Poll::Pending
+        })
+        .await;
     }
 }

@@ -9,8 +9,8 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HeaderMap, HeaderValue,
-    ORIGIN, PRAGMA, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    CACHE_CONTROL, HeaderMap, HeaderValue, ORIGIN, PRAGMA, VARY,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -24,6 +24,9 @@ const GRANTED: [(actix_web::http::header::HeaderName, &str); 3] = [
     (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
     (ACCESS_CONTROL_MAX_AGE, "3600"),
 ];
+
+/// What of an answer's head a script may read, beside what every script may.
+const EXPOSED: &str = "retry-after, www-authenticate, x-auth-user-id, x-auth-username, x-auth-client-id, x-auth-scope";
 
 impl Web {
     /// Whether scripts of any other origin may call.
@@ -71,6 +74,7 @@ pub async fn answer(
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = allowed {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     }
     Ok(response)
 }

@@ -9,7 +9,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -30,6 +30,8 @@ pub(super) struct Guarded<T> {
     /// Made when somebody first has to wait, and from then on set only when it has run out: nearly
     /// every answer is there at once, and no timer is touched for it.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Who is woken when it runs out: it is polled for somebody else only, or when it has.
+    waker: Option<Waker>,
     /// `written` when the timer was set.
     then: u64,
 }
@@ -46,6 +48,7 @@ impl<T> Guarded<T> {
             written: 0,
             patience,
             timer: None,
+            waker: None,
             then: 0,
         }
     }
@@ -57,6 +60,11 @@ impl<T> Guarded<T> {
             self.then = written;
             Box::pin(sleep(patience))
         });
+        // Every request comes by here once, before its answer.
+        let is_set = self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        if is_set && !timer.is_elapsed() {
+            return Poll::Pending;
+        }
         while timer.as_mut().poll(context).is_ready() {
             if self.then == written {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -64,6 +72,7 @@ impl<T> Guarded<T> {
             self.then = written;
             timer.as_mut().reset(Instant::now() + patience);
         }
+        self.waker = Some(context.waker().clone());
         Poll::Pending
     }
 
@@ -144,7 +153,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::task::Waker;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 

@@ -55,6 +55,13 @@ pub(super) struct Limits<'a> {
     pub(super) stopping: &'a GracefulShutdownSignal,
 }
 
+impl Limits<'_> {
+    /// For how long nothing may happen.
+    const fn patience(&self, ending: bool) -> Duration {
+        if ending { self.preface } else { self.idle }
+    }
+}
+
 /// Serves a connection until it ends.
 pub(super) async fn serve<T, S, B>(io: T, peer: Option<SocketAddr>, app: &Rc<S>, limits: Limits<'_>)
 where
@@ -79,8 +86,12 @@ where
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
+                // Those that the client took back count no more for `h2`, and are still being answered.
+                Some(Ok((_, mut respond))) if Rc::strong_count(&answering) > STREAMS as usize => {
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                }
                 Some(Ok((request, respond))) => {
-                    idle.as_mut().reset(Instant::now() + limits.idle);
+                    idle.as_mut().reset(Instant::now() + limits.patience(ending));
                     let (app, answering) = (Rc::clone(app), Rc::clone(&answering));
                     tokio::task::spawn_local(async move {
                         answer(&*app, request, peer, respond).await;
@@ -92,7 +103,7 @@ where
             },
             () = &mut idle => {
                 if Rc::strong_count(&answering) > 1 {
-                    idle.as_mut().reset(Instant::now() + limits.idle);
+                    idle.as_mut().reset(Instant::now() + limits.patience(ending));
                 } else if ending {
                     return;
                 } else {
@@ -105,6 +116,8 @@ where
             () = &mut stopping, if !ending => {
                 ending = true;
                 connection.graceful_shutdown();
+                // Who is no longer there will not say goodbye.
+                idle.as_mut().reset(Instant::now() + limits.patience(ending));
             }
         }
     }

@@ -172,7 +172,9 @@ impl MongoStore {
 
     /// A session of the driver in which reads see what was written in it.
     async fn causal_session(&self) -> Result<ClientSession> {
-        self.bounded(self.database.client().start_session().causal_consistency(true)).await
+        // Nobody is asked for it, so it takes no turn.
+        let session = self.database.client().start_session().causal_consistency(true).await;
+        session.map_err(StoreError::unavailable)
     }
 
     /// The part of a list that is asked for; the only thing that a secondary may be asked.
