@@ -9,13 +9,11 @@ mod guarded;
 mod http2;
 mod tls;
 
-use std::future::{poll_fn, ready};
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Poll, ready};
 use std::time::Duration;
 
 use actix_http::{HttpService, Request};
@@ -28,7 +26,6 @@ use actix_web::dev::{AppConfig, ServiceResponse};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Sleep, sleep};
 
 use guarded::Guarded;
 use tls::{Handshakes, Stream};
@@ -41,9 +38,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const ANSWER: Duration = Duration::from_secs(60);
 /// How long a client may take to close a connection that is over.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// How long a client whose requests fill their buffer has to wait until it is looked at again.
-const FULL: Duration = Duration::from_millis(5);
 
 /// Where connections come from.
 pub(super) trait Incoming: AsyncRead + AsyncWrite + Unpin + 'static {
@@ -155,7 +149,7 @@ impl<S, H> Connections<S, H> {
         let patience = (self.request_timeout + ANSWER).max(KEEP_ALIVE + GOODBYE);
         let io = Guarded::new(io, patience);
         let Some(tls) = &self.tls else {
-            self.serve_http1(Stream::plain(io), peer).await;
+            let _ = self.http1.call((Stream::Plain(io), peer)).await;
             return;
         };
         // In a box, so that connections without TLS take no memory for it.
@@ -170,40 +164,9 @@ impl<S, H> Connections<S, H> {
                 };
                 http2::serve(stream, peer, &self.app, limits).await;
             } else {
-                self.serve_http1(Stream::tls(stream), peer).await;
+                let _ = self.http1.call((Stream::Tls(Box::new(stream)), peer)).await;
             }
         });
         secured.await;
-    }
-
-    /// HTTP/1.1, in a way that leaves others their turn.
-    ///
-    /// Whoever sends more requests than are taken at once, and then more octets than are kept, makes
-    /// actix-http's dispatcher wake itself until the first request is answered. A login waits for a thread
-    /// of lower priority, which would not run meanwhile. Who is not even read from has time.
-    async fn serve_http1<T>(&self, stream: Stream<T>, peer: Option<SocketAddr>)
-    where
-        H: Service<(Stream<T>, Option<SocketAddr>)>,
-    {
-        let read = stream.read();
-        let mut call = pin!(self.http1.call((stream, peer)));
-        let mut pause: Option<Pin<Box<Sleep>>> = None;
-        poll_fn(|context| {
-            if let Some(pausing) = &mut pause {
-                ready!(pausing.as_mut().poll(context));
-                pause = None;
-            }
-            read.set(false);
-            if call.as_mut().poll(context).is_ready() {
-                return Poll::Ready(());
-            }
-            if !read.get() {
-                let pausing = pause.insert(Box::pin(sleep(FULL)));
-                // It is to wake us.
-                let _ = pausing.as_mut().poll(context);
-            }
-            Poll::Pending
-        })
-        .await;
     }
 }

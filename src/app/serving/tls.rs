@@ -1,9 +1,7 @@
 //! The beginning of TLS, and the stream that comes of it or goes without.
 
-use std::cell::Cell;
 use std::io;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -63,30 +61,9 @@ pub(super) fn is_http2<T>(stream: &TlsStream<T>) -> bool {
 }
 
 /// A connection with TLS or without.
-pub(super) struct Stream<T> {
-    of: Of<T>,
-    /// Whether it was read from, or that was tried, since somebody last looked.
-    read: Rc<Cell<bool>>,
-}
-
-enum Of<T> {
+pub(super) enum Stream<T> {
     Plain(Guarded<T>),
     Tls(Box<TlsStream<Guarded<T>>>),
-}
-
-impl<T> Stream<T> {
-    pub(super) fn plain(io: Guarded<T>) -> Self {
-        Self { of: Of::Plain(io), read: Rc::default() }
-    }
-
-    pub(super) fn tls(io: TlsStream<Guarded<T>>) -> Self {
-        Self { of: Of::Tls(Box::new(io)), read: Rc::default() }
-    }
-
-    /// Is set whenever it is read from.
-    pub(super) fn read(&self) -> Rc<Cell<bool>> {
-        Rc::clone(&self.read)
-    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
@@ -95,11 +72,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.read.set(true);
-        match &mut this.of {
-            Of::Plain(io) => Pin::new(io).poll_read(context, buffer),
-            Of::Tls(io) => Pin::new(io).poll_read(context, buffer),
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_read(context, buffer),
+            Self::Tls(io) => Pin::new(io).poll_read(context, buffer),
         }
     }
 }
@@ -110,23 +85,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().of {
-            Of::Plain(io) => Pin::new(io).poll_write(context, bytes),
-            Of::Tls(io) => Pin::new(io).poll_write(context, bytes),
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_write(context, bytes),
+            Self::Tls(io) => Pin::new(io).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().of {
-            Of::Plain(io) => Pin::new(io).poll_flush(context),
-            Of::Tls(io) => Pin::new(io).poll_flush(context),
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_flush(context),
+            Self::Tls(io) => Pin::new(io).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().of {
-            Of::Plain(io) => Pin::new(io).poll_shutdown(context),
-            Of::Tls(io) => Pin::new(io).poll_shutdown(context),
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_shutdown(context),
+            Self::Tls(io) => Pin::new(io).poll_shutdown(context),
         }
     }
 }

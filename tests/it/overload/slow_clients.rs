@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::target::Target;
 use super::wire::{PATIENCE, Wire, get};
@@ -149,47 +149,4 @@ async fn heads_that_are_too_large_are_refused() {
     }
     let grown = target.process().memory().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} octets more");
-}
-
-/// More than is taken at once behind a login that waits for its turn: nobody is to be busy with it meanwhile.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_sends_more_than_is_taken_keeps_no_thread_busy() {
-    let target = Target::start(&[("throttle.failures_per_user", "1")]).await;
-    let mut wire = Wire::to(target.address()).await;
-    // The more have failed, the longer the next one waits for its turn.
-    for _ in 0..4 {
-        assert_eq!(wire.ask(&target.login("wrong")).await.status, 400);
-    }
-    let mut requests = target.login("wrong");
-    requests.extend(get("/healthz", "").repeat(20));
-    requests.extend(get("/healthz", &format!("x: {}\r\n", "x".repeat(4000))).repeat(40));
-    let (busy, begun) = (busy(target.process()), Instant::now());
-    let (mut reading, mut writing) = wire.stream.split();
-    let answered = async {
-        let mut received = Vec::new();
-        while received.windows(9).filter(|part| part == b"HTTP/1.1 ").count() < 61 {
-            assert_ne!(reading.read_buf(&mut received).await.unwrap(), 0, "it hangs up");
-        }
-    };
-    let sent = async { writing.write_all(&requests).await.unwrap() };
-    tokio::time::timeout(PATIENCE, async { tokio::join!(sent, answered) }).await.unwrap();
-    let (busy, took) = (self::busy(target.process()) - busy, begun.elapsed());
-    assert!(busy < took / 2, "{busy:?} of {took:?}");
-}
-
-/// The processor time of the threads that do not hash.
-fn busy(process: &Process) -> Duration {
-    let threads = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
-    let stats = threads.filter_map(|thread| {
-        let folder = thread.unwrap().path();
-        let name = std::fs::read_to_string(folder.join("comm")).ok()?;
-        let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
-        (!name.starts_with("hash-")).then_some(stat)
-    });
-    let ticks = stats.map(|stat| {
-        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
-        fields.map(|field| field.parse::<u64>().unwrap()).sum::<u64>()
-    });
-    // USER_HZ is 100.
-    Duration::from_millis(ticks.sum::<u64>() * 10)
 }
