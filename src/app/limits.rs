@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What connections leave for the store, for MongoDB and Redis, and for files that are read again, of a
-/// limit that is large; of a small one it is a quarter.
+/// limit that is large; of a small one it is half.
 const RESERVED: usize = 256;
 
 /// Lets the process open as many files as it may. Systems start programs with 1024, for the sake of those
@@ -37,7 +37,7 @@ pub(super) fn connections(wanted: usize) -> usize {
 }
 
 fn available(limit: usize) -> usize {
-    limit - RESERVED.min(limit / 4)
+    limit - RESERVED.min(limit / 2)
 }
 
 #[cfg(test)]
@@ -46,6 +46,6 @@ mod tests {
 
     #[test]
     fn something_is_left_for_the_store() {
-        assert_eq!([128, 1024, 65536].map(available), [96, 768, 65280]);
+        assert_eq!([128, 1024, 65536].map(available), [64, 768, 65280]);
     }
 }

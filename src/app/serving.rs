@@ -3,9 +3,10 @@
 //! actix-web's own server would do all of this, but sets no end to what one connection may take: how
 //! many streams it has and how large their headers are, how long the head of a later request takes to
 //! arrive, and how long answers wait for somebody who does not read them. [`guarded`] and [`http2`]
-//! do; `docs/overload.md` has all limits.
+//! do; [`http1`] mends what is left. `docs/overload.md` has all limits.
 
 mod guarded;
+mod http1;
 mod http2;
 mod tls;
 
@@ -28,6 +29,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use guarded::Guarded;
+use http1::{Requests, Watched};
 use tls::{Handshakes, Stream};
 
 /// How long an idle connection is kept: longer than nginx keeps its own (60 s), so that it is the
@@ -95,7 +97,9 @@ impl Serving {
             async move {
                 let app = map_config(app().into_factory(), |()| AppConfig::default());
                 let app = Rc::new(app.new_service(()).await?);
-                let (shared, stopping) = (Rc::clone(&app), serving.stopping.clone());
+                let requests = Rc::<Requests>::default();
+                let counted = Rc::clone(&requests).counted(Rc::clone(&app));
+                let stopping = serving.stopping.clone();
                 let http1 = HttpService::build()
                     .keep_alive(KEEP_ALIVE)
                     .client_request_timeout(serving.request_timeout)
@@ -104,12 +108,13 @@ impl Serving {
                         let stopping = stopping.clone();
                         async move { stopping.notified().await }
                     })
-                    .h1(fn_factory(move || ready(Ok::<_, ()>(Rc::clone(&shared)))));
+                    .h1(fn_factory(move || ready(Ok::<_, ()>(counted.clone()))));
                 let http1 = http1.new_service(()).await?;
                 let tls = serving.tls.map(Handshakes::new);
                 let connections = Rc::new(Connections {
                     app,
                     http1,
+                    requests,
                     tls,
                     request_timeout: serving.request_timeout,
                     stopping: serving.stopping,
@@ -130,6 +135,7 @@ impl Serving {
 struct Connections<S, H> {
     app: Rc<S>,
     http1: H,
+    requests: Rc<Requests>,
     tls: Option<Handshakes>,
     request_timeout: Duration,
     stopping: GracefulShutdownSignal,
@@ -142,14 +148,14 @@ impl<S, H> Connections<S, H> {
         T: Incoming,
         S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
         B: MessageBody + 'static,
-        H: Service<(Stream<T>, Option<SocketAddr>)>,
+        H: Service<(Watched<Stream<T>>, Option<SocketAddr>)>,
     {
         let Ok(peer) = io.peer() else { return };
         // An idle connection is for others to end.
         let patience = (self.request_timeout + ANSWER).max(KEEP_ALIVE + GOODBYE);
         let io = Guarded::new(io, patience);
         let Some(tls) = &self.tls else {
-            let _ = self.http1.call((Stream::Plain(io), peer)).await;
+            self.requests.serve(&self.http1, Stream::Plain(io), peer).await;
             return;
         };
         // In a box, so that connections without TLS take no memory for it.
@@ -164,7 +170,8 @@ impl<S, H> Connections<S, H> {
                 };
                 http2::serve(stream, peer, &self.app, limits).await;
             } else {
-                let _ = self.http1.call((Stream::Tls(Box::new(stream)), peer)).await;
+                let stream = Stream::Tls(Box::new(stream));
+                self.requests.serve(&self.http1, stream, peer).await;
             }
         });
         secured.await;

@@ -5,6 +5,7 @@
 mod connections;
 mod floods;
 mod http2;
+mod pipelines;
 mod slow_clients;
 mod stores;
 mod target;

@@ -32,7 +32,7 @@ impl Target {
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         let settings: Vec<_> =
             settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let tls = settings.iter().any(|(key, _)| key == "tls.mode");
+        let tls = settings.iter().any(|(key, mode)| key == "tls.mode" && mode != "off");
         let servers = Servers::start(1, &settings).await;
         let door = Door { address: servers.processes[0].address.clone(), tls };
         let mut target = Self { servers, door, token: String::new() };

@@ -1,0 +1,153 @@
+//! Clients that do not wait for an answer before they send the next request (RFC 9112 §9.3.2), or
+//! before they go.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::target::Target;
+use super::wire::{PATIENCE, Wire, get, post, secured};
+use crate::helpers::{Process, all};
+
+/// A guess at the password of somebody who is not there.
+fn guess(target: &Target) -> Vec<u8> {
+    let fields = [
+        ("grant_type", "password"),
+        ("username", "nobody"),
+        ("password", "wrong"),
+        ("client_id", &target.peer().client),
+    ];
+    post("/oauth/token", "", &fields)
+}
+
+/// A server, and a request that it answers after some time, since others have failed.
+async fn slow() -> (Target, Vec<u8>) {
+    let settings = [("throttle.enabled", "true"), ("throttle.failures_per_user", "1")];
+    let target = Target::start(&settings).await;
+    let guess = guess(&target);
+    let mut wire = Wire::to(target.address()).await;
+    for _ in 0..4 {
+        assert_eq!(wire.ask(&guess).await.status, 400);
+    }
+    (target, guess)
+}
+
+/// Reads the answer to the slow request, and then those to others.
+async fn answers(wire: &mut Wire, others: usize) {
+    let reading = async {
+        assert_eq!(wire.reply().await.unwrap().status, 400);
+        for number in 0..others {
+            assert_eq!(wire.reply().await.unwrap().status, 200, "the one numbered {number}");
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.expect("all are answered");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_behind_a_slow_answer_is_answered() {
+    let (target, guess) = slow().await;
+    let mut wire = Wire::to(target.address()).await;
+    wire.stream.write_all(&[guess, get("/healthz", "").repeat(20)].concat()).await.unwrap();
+    // More than is taken has been taken; this comes while the first is not answered.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    wire.stream.write_all(&get("/healthz", "").repeat(20)).await.unwrap();
+    answers(&mut wire, 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_more_than_is_taken_keeps_no_thread_busy() {
+    let (target, guess) = slow().await;
+    let mut wire = Wire::to(target.address()).await;
+    wire.stream.write_all(&[guess, get("/healthz", "").repeat(20)].concat()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let large = get("/healthz", &format!("x: {}\r\n", "x".repeat(4000))).repeat(40);
+    let (before, begun) = (busy(target.process()), Instant::now());
+    wire.stream.write_all(&large).await.unwrap();
+    answers(&mut wire, 60).await;
+    let (busy, took) = (busy(target.process()) - before, begun.elapsed());
+    println!("busy for {busy:?} of {took:?}");
+    assert!(took > Duration::from_millis(500), "it did not wait: {took:?}");
+    assert!(busy < took / 4, "{busy:?} of {took:?}");
+}
+
+/// A request of a few octets takes some hundreds when it is taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_small_requests_take_little_memory() {
+    let (target, guess) = slow().await;
+    let before = target.process().memory();
+    let small = b"GET / HTTP/1.1\r\n\r\n".repeat(6000);
+    let wires = all((0..100).map(|_| {
+        let (address, requests) = (target.address().to_owned(), [&guess[..], &small].concat());
+        async move {
+            let mut wire = Wire::to(&address).await;
+            wire.stream.write_all(&requests).await.unwrap();
+            wire
+        }
+    }))
+    .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let grown = target.process().memory().saturating_sub(before);
+    println!("{} KiB for each of {} connections", (grown / wires.len()) >> 10, wires.len());
+    assert!(grown < wires.len() * (96 << 10), "{grown} octets more");
+    drop(wires);
+}
+
+/// It does not matter to what is counted whether the answer can be sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guess_counts_when_its_client_is_gone() {
+    for tls in ["off", "self-signed"] {
+        let settings = [
+            ("tls.mode", tls),
+            ("throttle.enabled", "true"),
+            ("throttle.failures_per_address", "6"),
+            ("throttle.failures_per_user", "1000"),
+            ("password.workers", "1"),
+            ("password.memory_kib", "65536"),
+            ("password.iterations", "10"),
+        ];
+        let target = Target::start(&settings).await;
+        all((0..8).map(|_| guess_and_go(target.address().to_owned(), tls == "off", guess(&target))))
+            .await;
+        // This one has its turn after them.
+        let mut wire = target.door().enter().await;
+        let begun = Instant::now();
+        wire.ask(&target.right_login()).await;
+        println!("they have taken {:?} more", begun.elapsed());
+        assert_eq!(wire.ask(&target.right_login()).await.status, 429, "TLS: {tls}");
+    }
+}
+
+/// A plain connection is reset; one with TLS ends without saying so.
+async fn guess_and_go(address: String, plain: bool, guess: Vec<u8>) {
+    if plain {
+        let mut stream = Wire::to(&address).await.stream;
+        stream.set_zero_linger().unwrap();
+        send_and_drop(stream, &guess).await;
+    } else {
+        send_and_drop(secured(&address, b"http/1.1").await, &guess).await;
+    }
+}
+
+async fn send_and_drop(mut stream: impl AsyncWrite + Unpin, guess: &[u8]) {
+    stream.write_all(guess).await.unwrap();
+    stream.flush().await.unwrap();
+    // It is read by then, and not answered.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// The processor time of the threads that do not hash.
+fn busy(process: &Process) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
+    let stats = threads.filter_map(|thread| {
+        let folder = thread.unwrap().path();
+        let name = std::fs::read_to_string(folder.join("comm")).ok()?;
+        let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+        (!name.starts_with("hash-")).then_some(stat)
+    });
+    let ticks = stats.map(|stat| {
+        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
+        fields.map(|field| field.parse::<u64>().unwrap()).sum::<u64>()
+    });
+    // USER_HZ is 100.
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
