@@ -120,7 +120,7 @@ async fn a_guess_counts_when_its_client_is_gone() {
 /// A plain connection is reset; one with TLS ends without saying so.
 async fn guess_and_go(address: String, plain: bool, guess: Vec<u8>) {
     if plain {
-        let mut stream = Wire::to(&address).await.stream;
+        let stream = Wire::to(&address).await.stream;
         stream.set_zero_linger().unwrap();
         send_and_drop(stream, &guess).await;
     } else {
