@@ -29,7 +29,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use guarded::Guarded;
-use http1::{Requests, Watched};
+use http1::{Gate, Requests};
 use tls::{Handshakes, Stream};
 
 /// How long an idle connection is kept: longer than nginx keeps its own (60 s), so that it is the
@@ -148,7 +148,7 @@ impl<S, H> Connections<S, H> {
         T: Incoming,
         S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
         B: MessageBody + 'static,
-        H: Service<(Watched<Stream<T>>, Option<SocketAddr>)>,
+        H: Service<(Gate<Stream<T>>, Option<SocketAddr>)>,
     {
         let Ok(peer) = io.peer() else { return };
         // An idle connection is for others to end.

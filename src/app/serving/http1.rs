@@ -1,31 +1,37 @@
-//! HTTP/1.1 (RFC 9112), by actix-http, and what it leaves undone for a client that sends requests
-//! before it has its answers (§9.3.2).
+//! HTTP/1.1 (RFC 9112), by actix-http, one request at a time.
 //!
-//! It takes requests until 16 of them wait, and then octets until 128 KiB wait. But before it counts the
-//! requests it takes all that is there, which may be some thousands in those 128 KiB. With both full it
-//! wakes itself all the time, and a login waits for a thread of lower priority, which would not run
-//! meanwhile. And once the 16 are answered it does not look at the octets before more come, which may be
-//! never. Nor does it finish an answer when the connection is reset: whoever guesses a password and is
-//! off must have guessed.
+//! A client may send requests before it has its answers (§9.3.2). actix-http decodes them ahead, and that
+//! goes wrong in many ways: some thousands of requests are in memory while one is answered; an answer is
+//! framed by the request that was decoded last; with its buffers full it wakes itself all the time; what
+//! is left in them when the answer is there may never be looked at. So it is given one request, and the
+//! next one when the answer is there. What the octets mean is still for it to say: a request that ends
+//! elsewhere than [`Extent`] thinks is one that is not answered.
+//!
+//! And it drops what it does for a client that is gone. Whoever guesses a password and is off must have
+//! guessed, so it hears that a connection is over when the answer is there.
 
-use std::cell::Cell;
+mod extent;
+
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use actix_http::Request;
 use actix_service::{Service, fn_service};
+use actix_web::web::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
-/// How much is taken before the requests in it are counted.
-const PORTION: usize = 8 * 1024;
-/// How long a client whose requests fill what there is for them is not looked at.
-const FULL: Duration = Duration::from_millis(5);
+use extent::Extent;
+
+/// How much of what comes before an answer is kept here; the rest stays in the system's buffers.
+const AHEAD: usize = 4096;
+/// How much of a body is taken that is no longer wanted, so that the client has time to read why.
+const UNWANTED: usize = 256 * 1024;
 
 /// How many requests the connections of one I/O thread have had, and how many of them are answered.
 #[derive(Default)]
@@ -57,93 +63,180 @@ impl Requests {
     /// Serves a connection until it ends; `http1` has the requests counted here.
     pub(super) async fn serve<S, H>(&self, http1: &H, stream: S, peer: Option<SocketAddr>)
     where
-        H: Service<(Watched<S>, Option<SocketAddr>)>,
+        H: Service<(Gate<S>, Option<SocketAddr>)>,
     {
-        let reading = Rc::<Reading>::default();
-        let stream = Watched { io: stream, reading: Rc::clone(&reading) };
-        let mut call = pin!(http1.call((stream, peer)));
-        let mut pause: Option<Pin<Box<Sleep>>> = None;
-        // Requests of this connection that are not answered: one at the most, since it takes turns.
+        let incoming = Rc::<RefCell<Incoming>>::default();
+        let gate = Gate { io: stream, incoming: Rc::clone(&incoming) };
+        let mut call = pin!(http1.call((gate, peer)));
+        // Requests of this connection that are not answered.
         let mut open = 0;
         poll_fn(|context| {
-            if let Some(pausing) = &mut pause {
-                ready!(pausing.as_mut().poll(context));
-                pause = None;
-            }
-            reading.tried.set(false);
-            reading.taken.set(0);
             let (begun, answered) = (self.begun.get(), self.answered.get());
             if call.as_mut().poll(context).is_ready() {
                 return Poll::Ready(());
             }
-            let (begun, answered) = (self.begun.get() - begun, self.answered.get() - answered);
-            if !reading.tried.get() {
-                let pausing = pause.insert(Box::pin(sleep(FULL)));
-                // It is to wake us.
-                let _ = pausing.as_mut().poll(context);
-            } else if open > 0 && answered > 0 {
-                // What came before that answer may be complete.
+            open = open + (self.begun.get() - begun) - (self.answered.get() - answered);
+            if open == 0 && incoming.borrow_mut().go_on() {
                 context.waker().wake_by_ref();
             }
-            open = open + begun - answered;
             Poll::Pending
         })
         .await;
     }
 }
 
-/// What was read from a connection since it was last looked at.
+/// What has come and is not handed on.
 #[derive(Default)]
-struct Reading {
-    tried: Cell<bool>,
-    taken: Cell<usize>,
+struct Incoming {
+    /// Where in the present request it is.
+    extent: Extent,
+    /// What is for later.
+    held: BytesMut,
+    /// Nothing more comes, or can be sent.
+    is_over: bool,
+    /// What was handed on of a body whose request is answered.
+    unwanted: usize,
+    /// The present request is answered.
+    answered: bool,
 }
 
-/// A connection that is read from by portions.
-pub(super) struct Watched<S> {
+impl Incoming {
+    /// Says that no request is being answered; whether there is something to be handed on because of that.
+    fn go_on(&mut self) -> bool {
+        self.answered = true;
+        if !self.extent.is_whole() {
+            return false;
+        }
+        (self.extent, self.answered, self.unwanted) = (Extent::default(), false, 0);
+        self.is_over || !self.held.is_empty()
+    }
+
+    /// How many of these octets, the next ones, are of the present request: at least one.
+    fn take(&mut self, octets: &[u8]) -> usize {
+        let taken = self.extent.take(octets);
+        if self.answered && self.extent.is_in_body() {
+            self.unwanted += taken;
+            self.is_over |= self.unwanted > UNWANTED;
+        }
+        taken
+    }
+}
+
+/// A connection that hands on one request at a time.
+pub(super) struct Gate<S> {
     io: S,
-    reading: Rc<Reading>,
+    incoming: Rc<RefCell<Incoming>>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> Gate<S> {
+    /// Reads on while a request is answered, so that it is noticed when the client sends more, but not
+    /// for ever.
+    fn look_ahead(
+        io: &mut S,
+        incoming: &mut Incoming,
+        context: &mut Context<'_>,
+    ) -> io::Result<()> {
+        while !incoming.is_over && incoming.held.len() < AHEAD {
+            let mut space = [MaybeUninit::uninit(); AHEAD];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            if read(io, incoming, context, &mut buffer)?.is_pending() {
+                break;
+            }
+            incoming.held.extend_from_slice(buffer.filled());
+        }
+        Ok(())
+    }
+}
+
+/// Reads, and notes when there is no more. A connection that is broken is over, as one that is closed.
+///
+/// # Errors
+/// When the client has taken too long.
+fn read<S: AsyncRead + Unpin>(
+    io: &mut S,
+    incoming: &mut Incoming,
+    context: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> io::Result<Poll<()>> {
+    let before = buffer.filled().len();
+    match Pin::new(io).poll_read(context, buffer) {
+        Poll::Pending => return Ok(Poll::Pending),
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
+        Poll::Ready(result) => {
+            incoming.is_over |= result.is_err() || buffer.filled().len() == before;
+        }
+    }
+    Ok(Poll::Ready(()))
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { io, reading } = self.get_mut();
-        reading.tried.set(true);
-        if reading.taken.get() >= PORTION {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+        let Self { io, incoming } = self.get_mut();
+        let mut incoming = incoming.borrow_mut();
+        let incoming = &mut *incoming;
+        if incoming.extent.is_whole() {
+            return match Self::look_ahead(io, incoming, context) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            };
+        }
+        if !incoming.held.is_empty() {
+            let mut held = incoming.held.split();
+            let taken = incoming.take(held.get(..buffer.remaining()).unwrap_or(&held));
+            buffer.put_slice(&held.split_to(taken));
+            incoming.held = held;
+            return Poll::Ready(Ok(()));
+        }
+        if incoming.is_over {
+            return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        let result = Pin::new(io).poll_read(context, buffer);
-        reading.taken.set(reading.taken.get() + buffer.filled().len() - before);
+        match read(io, incoming, context, buffer) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(())) => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        let (_, octets) = buffer.filled().split_at(before);
+        let taken = incoming.take(octets);
+        incoming.held.extend_from_slice(octets.split_at(taken).1);
+        buffer.set_filled(before + taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> Gate<S> {
+    /// What becomes of a write. To whom it cannot be written, it need not be.
+    fn written<T>(&self, result: Poll<io::Result<T>>, all: T) -> Poll<io::Result<T>> {
         match result {
-            // A connection that is broken is over, as one that is closed.
             Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::TimedOut => {
-                Poll::Ready(Ok(()))
+                self.incoming.borrow_mut().is_over = true;
+                Poll::Ready(Ok(all))
             }
             result => result,
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        bytes: &[u8],
+        octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
+        let result = Pin::new(&mut self.io).poll_write(context, octets);
+        self.written(result, octets.len())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(context)
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.io).poll_flush(context);
+        self.written(result, ())
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
     }
 }

@@ -9,6 +9,10 @@ use super::target::Target;
 use super::wire::{PATIENCE, Wire, get, post, secured};
 use crate::helpers::{Process, all};
 
+/// A form is to follow.
+const BEGINNING: &str = "POST /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
+                         content-type: application/x-www-form-urlencoded\r\n";
+
 /// A guess at the password of somebody who is not there.
 fn guess(target: &Target) -> Vec<u8> {
     let fields = [
@@ -70,32 +74,131 @@ async fn who_sends_more_than_is_taken_keeps_no_thread_busy() {
     assert!(busy < took / 4, "{busy:?} of {took:?}");
 }
 
-/// A request of a few octets takes some hundreds when it is taken.
+/// A request of a few octets takes some hundreds when it is taken, and a page is large.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_small_requests_take_little_memory() {
+    let small = |path: &str| format!("GET {path} HTTP/1.1\r\nHost:\r\n\r\n").repeat(4000);
     let (target, guess) = slow().await;
-    let before = target.process().memory();
-    let small = b"GET / HTTP/1.1\r\n\r\n".repeat(6000);
-    let wires = all((0..100).map(|_| {
-        let (address, requests) = (target.address().to_owned(), [&guess[..], &small].concat());
-        async move {
-            let mut wire = Wire::to(&address).await;
-            wire.stream.write_all(&requests).await.unwrap();
-            wire
-        }
-    }))
-    .await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let grown = target.process().memory().saturating_sub(before);
-    println!("{} KiB for each of {} connections", (grown / wires.len()) >> 10, wires.len());
-    assert!(grown < wires.len() * (96 << 10), "{grown} octets more");
-    drop(wires);
+    let few = [&guess[..], &get("/healthz", "").repeat(20)].concat();
+    for (first, then) in [
+        ([&guess[..], small("/").as_bytes()].concat(), String::new()),
+        (few.clone(), small("/")),
+        (few, small("/oauth/errors")),
+    ] {
+        let before = target.process().memory();
+        let wires = all((0..100).map(|_| {
+            let (address, first, then) = (target.address().to_owned(), first.clone(), then.clone());
+            async move {
+                let mut wire = Wire::to(&address).await;
+                wire.stream.write_all(&first).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                // What is not taken stays where it is.
+                let _ = wire.stream.try_write(then.as_bytes());
+                wire
+            }
+        }))
+        .await;
+        // The guesses are answered by then, and nobody reads what comes after.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let grown = target.process().memory().saturating_sub(before);
+        println!("{} KiB for each of {} connections", (grown / wires.len()) >> 10, wires.len());
+        assert!(grown < wires.len() * (128 << 10), "{grown} octets more");
+    }
 }
 
-/// It does not matter to what is counted whether the answer can be sent.
+/// Each answer is framed by its own request, whatever was sent behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_do_not_change_the_answers_to_others() {
+    let target = Target::start(&[]).await;
+    let mut wire = Wire::to(target.address()).await;
+    let head = b"HEAD /healthz HTTP/1.1\r\nhost: sentinel\r\n\r\n".to_vec();
+    let posted = format!("{BEGINNING}content-length: 100\r\n\r\n{}", "x".repeat(100));
+    let last = get("/healthz", "connection: close\r\n");
+    let requests = [get("/healthz", ""), head, get("/healthz", ""), posted.into_bytes(), last];
+    wire.stream.write_all(&requests.concat()).await.unwrap();
+    let answers = wire.rest(PATIENCE).await;
+    let answers: Vec<_> = answers.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(answers.len(), 5, "{answers:?}");
+    for (answer, (status, has_body)) in answers.iter().zip([
+        ("200", true),
+        ("200", false),
+        ("200", true),
+        ("400", true),
+        ("200", true),
+    ]) {
+        assert!(answer.starts_with(status), "{answer}");
+        assert_ne!(answer.ends_with("\r\n\r\n"), has_body, "{answer}");
+    }
+    let closing: Vec<_> =
+        answers.iter().map(|answer| answer.contains("connection: close")).collect();
+    assert_eq!(closing, [false, false, false, false, true]);
+}
+
+/// What was asked before the client said that it has no more to ask is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_more_to_ask_is_answered() {
+    let (target, guess) = slow().await;
+    let mut wire = Wire::to(target.address()).await;
+    wire.stream.write_all(&[guess, get("/healthz", "").repeat(20)].concat()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    wire.stream.write_all(&get("/healthz", "").repeat(20)).await.unwrap();
+    wire.stream.shutdown().await.unwrap();
+    let before = busy(target.process());
+    answers(&mut wire, 40).await;
+    assert_eq!(wire.rest(PATIENCE).await, "");
+    let busy = busy(target.process()) - before;
+    assert!(busy < Duration::from_millis(200), "{busy:?}");
+
+    let mut wire = Wire::to(target.address()).await;
+    let login = target.right_login();
+    let (beginning, end) = login.split_at(login.len() - 5);
+    wire.stream.write_all(beginning).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    wire.stream.write_all(end).await.unwrap();
+    wire.stream.shutdown().await.unwrap();
+    assert_eq!(wire.reply().await.unwrap().status, 200);
+}
+
+/// RFC 9112 §9.6: "A server that sends a "close" connection option MUST initiate closure of the connection
+/// [...] MUST NOT process any further requests received on that connection."
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_answered_behind_a_last_answer() {
+    let target = Target::start(&[]).await;
+    let mut wire = Wire::to(target.address()).await;
+    let put = b"PUT /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\na=b".to_vec();
+    wire.stream.write_all(&[put, get("/healthz", "")].concat()).await.unwrap();
+    let answers = wire.rest(PATIENCE).await;
+    assert!(answers.starts_with("HTTP/1.1 405 ") && answers.contains("connection: close"));
+    assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+}
+
+/// A body that is too large is not read to its end, if it has one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_body_without_end_is_hung_up_on() {
+    let target = Target::start(&[]).await;
+    let mut wire = Wire::to(target.address()).await;
+    let beginning = format!("{BEGINNING}transfer-encoding: chunked\r\n\r\n");
+    wire.stream.write_all(beginning.as_bytes()).await.unwrap();
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(1 << 16));
+    let mut sent = 0;
+    let sending = async {
+        while wire.stream.write_all(chunk.as_bytes()).await.is_ok() {
+            sent += chunk.len();
+            assert!(sent < 64 << 20, "it takes {sent} octets and more");
+        }
+    };
+    tokio::time::timeout(PATIENCE, sending).await.unwrap();
+}
+
+/// It does not matter to what is counted whether the answer can be sent, nor what else is sent before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guess_counts_when_its_client_is_gone() {
-    for tls in ["off", "self-signed"] {
+    for (tls, how) in [
+        ("off", Going::Alone),
+        ("off", Going::Continued),
+        ("off", Going::Behind),
+        ("self-signed", Going::Alone),
+    ] {
         let settings = [
             ("tls.mode", tls),
             ("throttle.enabled", "true"),
@@ -106,14 +209,40 @@ async fn a_guess_counts_when_its_client_is_gone() {
             ("password.iterations", "10"),
         ];
         let target = Target::start(&settings).await;
-        all((0..8).map(|_| guess_and_go(target.address().to_owned(), tls == "off", guess(&target))))
+        let guess = how.guess(&target);
+        all((0..8).map(|_| guess_and_go(target.address().to_owned(), tls == "off", guess.clone())))
             .await;
         // This one has its turn after them.
         let mut wire = target.door().enter().await;
         let begun = Instant::now();
         wire.ask(&target.right_login()).await;
         println!("they have taken {:?} more", begun.elapsed());
-        assert_eq!(wire.ask(&target.right_login()).await.status, 429, "TLS: {tls}");
+        let reply = wire.ask(&target.right_login()).await;
+        assert_eq!(reply.status, 429, "TLS: {tls}, {how:?}");
+    }
+}
+
+/// How a guess is made before its client is gone.
+#[derive(Clone, Copy, Debug)]
+enum Going {
+    Alone,
+    /// The server says that it may come.
+    Continued,
+    /// There is another answer before.
+    Behind,
+}
+
+impl Going {
+    fn guess(self, target: &Target) -> Vec<u8> {
+        let guess = guess(target);
+        match self {
+            Self::Alone => guess,
+            Self::Continued => {
+                let text = String::from_utf8(guess).unwrap();
+                text.replacen("\r\n", "\r\nexpect: 100-continue\r\n", 1).into_bytes()
+            }
+            Self::Behind => [get("/healthz", ""), guess].concat(),
+        }
     }
 }
 
