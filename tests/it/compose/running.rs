@@ -111,12 +111,14 @@ fn the_services_come_up_in_order_and_the_lines_of_the_readme_work_through_nginx(
 
     // Whoever claims to come from elsewhere is not believed.
     let form = format!("{}&password=wrong", who(&stack));
-    let (token, claim) = (format!("{public}/oauth/token"), "X-Forwarded-For: 203.0.113.9");
-    let refused = status(&stack, &["-d", &form, "-H", claim, &token]);
+    let token = format!("{public}/oauth/token");
+    let claims = ["-H", "X-Forwarded-For: 203.0.113.9", "-H", "X-Request-Id: chosen-by-the-client"];
+    let refused = status(&stack, &[&["-d", &form], &claims[..], &[&token]].concat());
     assert!(refused.starts_with("400 application/json"), "{refused}");
     let log = stack.log("sentinel");
     let failed: Vec<_> = log.lines().filter(|line| line.contains("\"wrong password\"")).collect();
     assert!(failed.len() == 1 && failed[0].contains("\"address\":\"127.0.0.1\""), "{log}");
+    assert!(!log.contains("chosen-by-the-client"), "{log}");
 
     // The probes and the management page are not for everybody; nginx's own pages are HTML.
     for path in ["/", "/readyz", "/healthz", "/_verify", "/oauth/management", "/oauth/management/x"]
