@@ -1,6 +1,7 @@
 //! SHA-256 digests: the only form in which a store sees a token or a client secret.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -36,6 +37,12 @@ impl PartialEq for Digest {
 }
 
 impl Eq for Digest {}
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

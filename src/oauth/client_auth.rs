@@ -1,7 +1,7 @@
 //! Who the client is, and whether it proves it (RFC 6749 §2.3, §3.2.1).
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -28,6 +28,37 @@ pub enum Presented {
     Basic(BasicCredentials),
     /// Something else, or something that cannot be read.
     Unreadable,
+}
+
+/// An `Authorization` header, which is read when somebody wants to know what is in it.
+#[derive(Debug)]
+pub struct Authorization<'a> {
+    header: Option<&'a [u8]>,
+    read: fn(&[u8]) -> Presented,
+    presented: OnceLock<Presented>,
+}
+
+impl<'a> Authorization<'a> {
+    /// For a request without one.
+    pub const fn nothing() -> Self {
+        Self { header: None, read: |_| Presented::Nothing, presented: OnceLock::new() }
+    }
+
+    /// For one with this header, which `read` reads.
+    pub const fn of(header: &'a [u8], read: fn(&[u8]) -> Presented) -> Self {
+        Self { header: Some(header), read, presented: OnceLock::new() }
+    }
+
+    /// The header as it was sent.
+    pub(super) const fn header(&self) -> Option<&'a [u8]> {
+        self.header
+    }
+
+    /// What is in it.
+    fn presented(&self) -> &Presented {
+        self.presented
+            .get_or_init(|| self.header.map_or(Presented::Nothing, |header| (self.read)(header)))
+    }
 }
 
 /// What a client says of itself.
@@ -111,7 +142,10 @@ impl Provider {
     /// it may have changed since. Who has the right secret is not asked how many others have guessed.
     /// `None` leaves it to [`Self::authenticate_confidential`].
     pub(super) fn recall_confidential(&self, request: &Request<'_>) -> Option<Arc<Client>> {
-        let names_itself = match request.presented {
+        if let Some(client) = self.proven.recall(request) {
+            return Some(client);
+        }
+        let names_itself = match request.authorization.presented() {
             Presented::Basic(_) => true,
             Presented::Nothing => request.params.get("client_id").is_some(),
             Presented::Unreadable => false,
@@ -168,7 +202,7 @@ fn judge(claim: &Claim<'_>, client: Option<&Client>) -> Result<(), ClientFailure
 
 /// What the request says of its client.
 fn claim<'a>(request: &Request<'a>) -> Result<Claim<'a>, Error> {
-    match request.presented {
+    match request.authorization.presented() {
         Presented::Basic(basic) => from_header(basic, request),
         Presented::Nothing => from_body(request),
         // A client that tries to authenticate by a header and cannot is told how (RFC 6749 §5.2).

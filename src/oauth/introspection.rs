@@ -48,6 +48,7 @@ impl Provider {
         if !caller.introspection {
             return Err(Error::IntrospectionForbidden);
         }
+        self.proven.note(request, &caller);
         let text = request.params.require("token", "token is missing")?;
         Ok(match Token::parse(text) {
             Some(token) => self.look_up(&token).await?.into(),

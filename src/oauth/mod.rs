@@ -14,6 +14,7 @@ mod introspection;
 mod metadata;
 mod params;
 mod password;
+mod proven;
 mod refresh;
 mod revocation;
 mod scope;
@@ -27,7 +28,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use activity::{Activity, Hour};
-pub use client_auth::{BasicCredentials, Presented};
+pub use client_auth::{Authorization, BasicCredentials, Presented};
 pub use error::{ClientFailure, Error, ErrorCode, GrantFailure, Unavailable};
 pub use introspection::{ActiveToken, Introspection};
 pub use metadata::{Endpoints, Metadata};
@@ -40,6 +41,7 @@ use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
 use crate::store::Stores;
 use imported::Imported;
+use proven::Proven;
 use unanswered::Unanswered;
 
 /// What the server grants, and for how long.
@@ -58,8 +60,8 @@ pub struct Policy {
 /// A request to one of the endpoints that authenticate clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// What its `Authorization` header holds.
-    pub presented: &'a Presented,
+    /// Its `Authorization` header.
+    pub authorization: &'a Authorization<'a>,
     /// The parameters of the body.
     pub params: &'a Params<'a>,
     /// Where it came from, for the audit log and the throttle.
@@ -77,6 +79,7 @@ pub struct Provider {
     metrics: Option<Arc<Metrics>>,
     unanswered: Arc<Unanswered>,
     imported: Arc<Imported>,
+    proven: Arc<Proven>,
     activity: Arc<Activity>,
 }
 
@@ -107,6 +110,7 @@ impl Provider {
             metrics: None,
             unanswered: Arc::default(),
             imported: Arc::default(),
+            proven: Arc::default(),
             activity: Arc::default(),
         }
     }

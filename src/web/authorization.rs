@@ -8,25 +8,39 @@ use actix_web_httpauth::headers::authorization::{Basic, Scheme};
 use secrecy::SecretString;
 
 use super::error::Refusal;
-use crate::oauth::{BasicCredentials, Error, Presented};
+use crate::oauth::{Authorization, BasicCredentials, Error, Presented};
 
-/// What the header holds, for the endpoints that authenticate clients.
+/// The header, for the endpoints that authenticate clients.
 ///
 /// # Errors
 /// `invalid_request` for a repeated header.
-pub(super) fn presented(request: &HttpRequest) -> Result<Presented, Refusal> {
+pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, Refusal> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
-    let Some(header) = headers.next() else { return Ok(Presented::Nothing) };
+    let Some(header) = headers.next() else { return Ok(Authorization::nothing()) };
     if headers.next().is_some() {
         return Err(Error::InvalidRequest("the Authorization header is repeated").into());
     }
-    let basic = canonical(header, "Basic").and_then(|header| Basic::parse(&header).ok());
-    Ok(basic.map_or(Presented::Unreadable, |basic| {
-        Presented::Basic(BasicCredentials {
-            user: basic.user_id().to_owned(),
-            password: SecretString::from(basic.password().unwrap_or_default()),
-        })
-    }))
+    Ok(Authorization::of(header.as_bytes(), read))
+}
+
+/// The Basic credentials of the only such header.
+pub(super) fn basic(request: &HttpRequest) -> Option<BasicCredentials> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let (Some(header), None) = (headers.next(), headers.next()) else { return None };
+    credentials(header)
+}
+
+fn read(header: &[u8]) -> Presented {
+    let credentials = HeaderValue::from_bytes(header).ok().and_then(|header| credentials(&header));
+    credentials.map_or(Presented::Unreadable, Presented::Basic)
+}
+
+fn credentials(header: &HeaderValue) -> Option<BasicCredentials> {
+    let basic = Basic::parse(canonical(header, "Basic")?.as_ref()).ok()?;
+    Some(BasicCredentials {
+        user: basic.user_id().to_owned(),
+        password: SecretString::from(basic.password().unwrap_or_default()),
+    })
 }
 
 /// The token of a Bearer header (RFC 6750 §2.1); `None` when there is none, and the empty text, which

@@ -9,29 +9,29 @@ use std::pin::pin;
 
 use super::error::Refusal;
 use super::{Web, authorization, client_address};
-use crate::oauth::{Params, Presented, Request};
+use crate::oauth::{Authorization, Params, Request};
 
 /// A request with a form body, taken apart.
-pub(super) struct Form {
-    presented: Presented,
+pub(super) struct Form<'a> {
+    authorization: Authorization<'a>,
     body: Bytes,
     address: Option<IpAddr>,
 }
 
-impl Form {
+impl<'a> Form<'a> {
     /// Reads the body and the credentials. Parameters in the URL are never looked at (RFC 6749
     /// §2.3.1: they "can only be transmitted in the request-body and MUST NOT be included in the
     /// request URI").
     pub(super) async fn read(
         web: &Web,
-        request: &HttpRequest,
+        request: &'a HttpRequest,
         payload: Payload,
     ) -> Result<Self, Refusal> {
         // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded" format
         // […] with a character encoding of UTF-8".
         Ok(Self {
             body: body(web, request, payload, web.policy.max_body).await?,
-            presented: authorization::presented(request)?,
+            authorization: authorization::authorization(request)?,
             address: client_address::of(request, &web.policy.trusted_proxies),
         })
     }
@@ -43,7 +43,7 @@ impl Form {
     ) -> Result<T, Refusal> {
         let params = Params::parse(&self.body)?;
         let request =
-            Request { presented: &self.presented, params: &params, address: self.address };
+            Request { authorization: &self.authorization, params: &params, address: self.address };
         Ok(call(request).await?)
     }
 }

@@ -115,6 +115,28 @@ async fn a_bearer_in_the_header_is_no_client_even_beside_one_in_the_body() {
     assert_eq!(app.post("/oauth/introspect", &form).await.json()["active"], true);
 }
 
+/// What a header has proven once is not all that a request may say of its client.
+#[tokio::test]
+async fn a_caller_that_was_served_before_has_to_agree_with_itself() {
+    let app = AppBuilder::default().spawn().await;
+    let token = app.login().await.access_token();
+    let (id, secret) = (app.backend.id.as_str(), app.backend_secret.as_str());
+    let call = |more: &[(&str, &str)]| {
+        let form = [&[("token", token.as_str())], more].concat();
+        send(app.request("POST", "/oauth/introspect").form(&form).basic_auth(id, Some(secret)))
+    };
+    for _ in 0..3 {
+        assert_eq!(call(&[]).await.json()["active"], true);
+        assert_eq!(call(&[("client_id", id)]).await.json()["active"], true);
+        let other = [("client_id", app.client.id.as_str())];
+        call(&other).await.assert_error(400, "invalid_request");
+        call(&[("client_secret", secret)]).await.assert_error(400, "invalid_request");
+        let repeated = app.request("POST", "/oauth/introspect").form(&[("token", &token)]);
+        let repeated = repeated.basic_auth(id, Some(secret)).basic_auth(id, Some(secret));
+        send(repeated).await.assert_error(400, "invalid_request");
+    }
+}
+
 /// As the confidential client, with a body written by hand.
 fn raw(app: &App, path: &str, media_type: &str, body: impl Into<Vec<u8>>) -> RequestBuilder {
     let request = app.request("POST", path).header("content-type", media_type).body(body.into());

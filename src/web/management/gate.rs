@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, web};
 
 use super::refusal::Refusal;
 use super::{Management, cross_site, page};
-use crate::oauth::{Guessed, Presented};
+use crate::oauth::Guessed;
 use crate::observe::actor::{Actor, Via};
 use crate::web::{Web, authorization, client_address};
 
@@ -68,9 +68,7 @@ async fn authenticate(
 ) -> Result<(), Refusal> {
     let address = client_address::of(request, &web.policy.trusted_proxies);
     // Who sends no credentials, as every browser does at first, has not guessed.
-    let Ok(Presented::Basic(basic)) = authorization::presented(request) else {
-        return Err(Refusal::NotTheOperator);
-    };
+    let basic = authorization::basic(request).ok_or(Refusal::NotTheOperator)?;
     let throttle = web.provider.throttle();
     let attempt = throttle.admit(Guessed::Operator, address, &basic.user).await?;
     if management.operator.is(&basic.user, &basic.password) {

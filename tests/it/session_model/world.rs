@@ -10,7 +10,7 @@ use sentinel::domain::{
     Client, Clock, Grant, IssuedTokens, Lifetimes, ManualClock, Session, Token, UserId,
 };
 use sentinel::oauth::{
-    self, ActiveToken, Error, Introspection, Params, Presented, Provider, Request,
+    self, ActiveToken, Authorization, Error, Introspection, Params, Provider, Request,
 };
 use sentinel::password::{self, PasswordPool, Scheme};
 use sentinel::store::Stores;
@@ -111,7 +111,8 @@ impl World {
         let (id, secret) = (self.judge.id.as_str(), self.judge_secret.as_str());
         let body = form(&[("client_id", id), ("client_secret", secret), ("token", token)]);
         let params = Params::parse(body.as_bytes()).unwrap();
-        let request = Request { presented: &Presented::Nothing, params: &params, address: None };
+        let request =
+            Request { authorization: &Authorization::nothing(), params: &params, address: None };
         match self.providers[turn % 2].introspect(&request).await.unwrap() {
             Introspection::Active(active) => Some(*active),
             Introspection::Inactive => None,
@@ -181,7 +182,11 @@ impl Process {
         let body = form(&[("client_id", client.id.as_str()), ("token", token)]);
         let params = Params::parse(body.as_bytes()).unwrap();
         self.0
-            .revoke(&Request { presented: &Presented::Nothing, params: &params, address: None })
+            .revoke(&Request {
+                authorization: &Authorization::nothing(),
+                params: &params,
+                address: None,
+            })
             .await
     }
 
@@ -197,7 +202,8 @@ impl Process {
         fields.extend(scope.map(|scope| ("scope", scope)));
         let body = form(&fields);
         let params = Params::parse(body.as_bytes()).unwrap();
-        let request = Request { presented: &Presented::Nothing, params: &params, address: None };
+        let request =
+            Request { authorization: &Authorization::nothing(), params: &params, address: None };
         self.0.token(&request).await.map(|tokens| pair(&tokens))
     }
 }
