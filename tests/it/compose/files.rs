@@ -36,6 +36,8 @@ fn no_service_may_do_more_than_it_has_to() {
         let options = serde_json::json!(["no-new-privileges:true"]);
         assert_eq!(service["security_opt"], options, "{name}");
         assert_eq!(service["privileged"], Value::Null, "{name}");
+        // One that keeps no more than some.
+        assert_eq!(service["logging"]["driver"], "local", "{name}");
         assert_eq!(service["ports"].is_array(), name == "nginx", "{name}");
         // It gives files away, and has no network.
         let gives = name == "setup" && service["network_mode"] == "none";
@@ -71,4 +73,34 @@ fn the_stores_are_reached_by_sentinel_alone_and_only_nginx_by_others() {
 fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort_unstable();
     names
+}
+
+#[test]
+fn a_run_of_the_script_that_was_cut_short_does_no_harm_to_later_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = || {
+        // In the container, root may give files away and nothing else.
+        let few: &[&str] = match rustix::process::geteuid().is_root() {
+            true => &["setpriv", "--bounding-set=-all,+chown", "--inh-caps=-all", "--no-new-privs"],
+            false => &["env"],
+        };
+        let mut command = Command::new(few[0]);
+        command.args(&few[1..]).arg("sh").arg(root().join("examples/compose/setup.sh"));
+        let output = command.arg(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    run();
+    for owner in [None, Some(999)] {
+        // As it is between the lines that make it.
+        let draft = folder.path().join("draft");
+        std::fs::write(&draft, "half").unwrap();
+        std::fs::set_permissions(&draft, std::os::unix::fs::PermissionsExt::from_mode(0o400))
+            .unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&draft, owner, owner).unwrap();
+        }
+        std::fs::write(folder.path().join("made/draft"), "half").unwrap();
+        run();
+        assert!(!draft.exists());
+    }
 }
