@@ -104,3 +104,37 @@ fn a_run_of_the_script_that_was_cut_short_does_no_harm_to_later_ones() {
         assert!(!draft.exists());
     }
 }
+
+/// The lines of `docs/docker.md` without containers have all that the services have, and nothing that is
+/// open to other machines.
+#[test]
+fn what_is_done_by_hand_is_what_the_services_do() {
+    let page = std::fs::read_to_string(root().join("docs/docker.md")).unwrap();
+    let by_hand = page.split("## By hand").nth(1).unwrap();
+    let compose = compose();
+    let variables = compose["services"]["sentinel"]["environment"].as_object().unwrap();
+    for name in variables.keys() {
+        assert!(by_hand.contains(&format!("{name}=")), "{name}");
+    }
+    let words = |service: &str| -> Vec<String> {
+        let words = compose["services"][service]["command"].as_array().unwrap().iter();
+        words.map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    let redis = by_hand.lines().find(|line| line.contains("redis-server")).unwrap();
+    for pair in words("redis")[2..].chunks(2).filter(|pair| pair[0] != "--appendonly") {
+        let value = if pair[1].is_empty() { "''" } else { &pair[1] };
+        assert!(redis.contains(&format!("{} {value}", pair[0])), "{pair:?}");
+    }
+    assert!(redis.contains(" --bind 127.0.0.1 ") && by_hand.contains("SERVER__BIND=127.0.0.1:"));
+
+    // What sed makes of nginx's files.
+    let lines = by_hand.lines().filter_map(|line| line.strip_prefix("# sed -i "));
+    let script = lines.map(|line| line.split('\'').nth(1).unwrap()).collect::<Vec<_>>();
+    assert_eq!(script.len(), 1);
+    let file = root().join("examples/compose/nginx.conf");
+    let output = Command::new("sed").arg(script[0]).arg(file).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let listening: Vec<_> = text.lines().filter(|line| line.contains("listen ")).collect();
+    assert_eq!(listening.len(), 2, "{text}");
+    assert!(listening.iter().all(|line| line.contains(" 127.0.0.1:")), "{listening:?}");
+}

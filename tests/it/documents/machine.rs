@@ -278,6 +278,7 @@ fn the_command_line_gets_what_it_needs_of_the_caller_and_of_the_unit_and_nothing
     fs::write(machine.path("work/users.csv"), csv).unwrap();
     let rest = r#"
 SENTINEL_COPY_TO='/var/lib/sentinel/a"b$c`d\e.db' SENTINEL_STORE__PATH=elsewhere.db as_sentinel store copy
+echo some-long-password | as_sentinel user add '$HOME ${HOME} $$%d "x"' --password-stdin
 as_sentinel user show nobody || echo "ended with $?"
 as_sentinel config show | grep -A9 '^.management'
 "#;
@@ -289,6 +290,7 @@ as_sentinel config show | grep -A9 '^.management'
     assert!(exported.contains("\"imported\""), "{exported}");
     let name = "a\"b$c`d\\e.db";
     assert!(machine.path("var/lib/sentinel").join(name).exists(), "{printed}");
+    assert!(printed.contains("added user $HOME ${HOME} $$%d \"x\","), "{printed}");
     // Nothing is left of what was passed on.
     let left = fs::read_dir(machine.path("run")).unwrap();
     let left: Vec<_> =

@@ -13,6 +13,7 @@ while [ "${1#--}" != "$1" ]; do
     # Those of the server: else the folder would be somebody else's, or open to others.
     --property=*) grep -qx "${1#--property=}" "$units/sentinel.service" ;;
     --setenv=*) more+=("${1#--setenv=}") ;;
+    --description=*) ;;
     --unit=*) unit=${1#--unit=} ;;
     --quiet | --pipe | --pty | --wait | --collect) ;;
     *) echo "not known: $1" >&2; exit 1 ;;
@@ -23,6 +24,8 @@ credentials "$unit"
 variables "$unit"
 cd "$MACHINE/var/lib/sentinel"
 ended=0
-env -i "${variables[@]}" "${more[@]}" "$@" || ended=$?
+# It puts variables in, and of $$ it makes one $.
+for word in "$@"; do [[ ${word//\$\$/} != *\$* ]]; done
+env -i "${variables[@]}" "${more[@]}" "${@//\$\$/\$}" || ended=$?
 without_credentials "$unit"
 exit "$ended"
