@@ -24,10 +24,10 @@ pub(super) struct Healthcheck {
 
 impl Healthcheck {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
-        let settings = global.settings()?;
-        let bind = settings.server.bind.first();
+        let (server, tls) = Settings::listening(&global.sources())?;
+        let bind = server.bind.first();
         let bind = bind.ok_or_else(|| Failure::config("server.bind is empty"))?;
-        let status = ask(&settings, bind, Duration::from_secs(self.timeout))
+        let status = ask(tls.mode, bind, Duration::from_secs(self.timeout))
             .map_err(|error| Failure::unavailable(format!("{bind} does not answer: {error}")))?;
         if status != 200 {
             return Err(Failure::unavailable(format!("{bind} is not ready: status {status}")));
@@ -40,7 +40,7 @@ impl Healthcheck {
 }
 
 /// The status of `/readyz`.
-fn ask(settings: &Settings, bind: &Bind, timeout: Duration) -> std::io::Result<u16> {
+fn ask(tls: TlsMode, bind: &Bind, timeout: Duration) -> std::io::Result<u16> {
     match bind {
         Bind::Unix(path) => {
             let stream = UnixStream::connect(path)?;
@@ -53,7 +53,7 @@ fn ask(settings: &Settings, bind: &Bind, timeout: Duration) -> std::io::Result<u
                 stream.set_read_timeout(Some(timeout))?;
                 Ok::<_, std::io::Error>(stream)
             };
-            let plain = match settings.tls.mode {
+            let plain = match tls {
                 TlsMode::Off => exchange(connect()?),
                 _ => return exchange(StreamOwned::new(tls_client()?, connect()?)),
             };

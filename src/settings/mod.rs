@@ -110,16 +110,8 @@ impl Settings {
     /// [`Error::Invalid`] lists everything that is wrong with values and names; a file that cannot
     /// be read, or is not TOML, is reported alone.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
-        let mut problems = Vec::new();
-        let file = match sources.path() {
-            Some(path) => Layer::file(&path, &mut problems)?,
-            None => Layer::default(),
-        };
-        let environment = Layer::environment(&sources.env, &mut problems);
-        let overrides = Layer::overrides(&sources.overrides, &mut problems);
-        let names_mongodb = environment.names_mongodb.or(file.names_mongodb);
-        let layers = [Layer::builtin(names_mongodb)?, file, environment, overrides];
-        let mut settings = Self::read(Reader::new(&layers, problems)?)?;
+        let (reader, names_mongodb) = merged(sources)?;
+        let mut settings = Self::read(reader)?;
         if let Some(name) = names_mongodb
             && !settings.is_given("store.backend")
         {
@@ -132,6 +124,18 @@ impl Settings {
             settings.warnings.push(warning.to_owned());
         }
         Ok(settings)
+    }
+
+    /// Where a server with these `sources` listens, and whether with TLS. It is for who asks a server
+    /// whether it is well: other tables are not looked at, and no secret is read, which not everybody
+    /// may who may ask.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), of what is read and of unknown names.
+    pub fn listening(sources: &Sources) -> Result<(Server, Tls), Error> {
+        let (mut reader, _) = merged(sources)?;
+        let found = (Server::read(&mut reader), Tls::read(&mut reader));
+        if reader.problems.is_empty() { Ok(found) } else { Err(Error::Invalid(reader.problems)) }
     }
 
     /// The defaults alone.
@@ -243,4 +247,18 @@ impl Settings {
             }
         }
     }
+}
+
+/// All layers as one, and flask-sentinel's name for where MongoDB is, if one of them has it.
+fn merged(sources: &Sources) -> Result<(Reader, Option<&'static str>), Error> {
+    let mut problems = Vec::new();
+    let file = match sources.path() {
+        Some(path) => Layer::file(&path, &mut problems)?,
+        None => Layer::default(),
+    };
+    let environment = Layer::environment(&sources.env, &mut problems);
+    let overrides = Layer::overrides(&sources.overrides, &mut problems);
+    let names_mongodb = environment.names_mongodb.or(file.names_mongodb);
+    let layers = [Layer::builtin(names_mongodb)?, file, environment, overrides];
+    Ok((Reader::new(&layers, problems)?, names_mongodb))
 }

@@ -152,19 +152,54 @@ fn analyze(folder: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn systemd_understands_the_units_and_finds_little_that_is_open() {
-    let (folder, units) = (tempfile::tempdir().unwrap(), ["sentinel.service", "sentinel.socket"]);
-    for name in units {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read_to_string(root.join("docs/systemd").join(name)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systemd");
+    let units = std::fs::read_dir(units).unwrap().map(|entry| entry.unwrap().path());
+    let units = units.filter(|path| path.extension().is_some());
+    let mut paths = Vec::new();
+    for path in units {
         // It looks whether the program is there.
+        let text = std::fs::read_to_string(&path).unwrap();
         let text = text.replace("/usr/local/bin/sentinel", env!("CARGO_BIN_EXE_sentinel"));
-        std::fs::write(folder.path().join(name), text).unwrap();
+        let here = folder.path().join(path.file_name().unwrap());
+        std::fs::write(&here, text).unwrap();
+        paths.push(here.to_str().unwrap().to_owned());
     }
-    let paths = units.map(|name| folder.path().join(name).to_str().unwrap().to_owned());
-    let said = analyze(folder.path(), &["verify", "--man=no", &paths[0], &paths[1]]);
+    assert_eq!(paths.len(), 4, "{paths:?}");
+    let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+    let said = analyze(folder.path(), &[&["verify", "--man=no"], &paths[..]].concat());
     // It warns of what it does not know, and ends well.
-    assert!(!said.contains("/sentinel.s"), "{said}");
-    let security = ["security", "--offline=true", "--threshold=20", "--no-pager", &paths[0]];
-    let said = analyze(folder.path(), &security);
-    assert!(said.contains("Overall exposure level"), "{said}");
+    assert!(!said.contains("/sentinel"), "{said}");
+    for path in paths.iter().filter(|path| path.ends_with(".service")) {
+        let security = ["security", "--offline=true", "--threshold=20", "--no-pager", path];
+        let said = analyze(folder.path(), &security);
+        assert!(said.contains("Overall exposure level"), "{said}");
+    }
+}
+
+#[test]
+fn the_units_that_share_the_store_are_of_one_user_and_start_again_unless_they_must_not() {
+    let text = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systemd").join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let (service, backup, command) =
+        (text("sentinel.service"), text("sentinel-backup.service"), text("as_sentinel"));
+    for line in [
+        "DynamicUser=yes",
+        "User=sentinel",
+        "StateDirectory=sentinel",
+        "StateDirectoryMode=0700",
+        "WorkingDirectory=/var/lib/sentinel",
+        "UMask=0077",
+    ] {
+        assert!(service.contains(&format!("\n{line}\n")), "{line}");
+        assert!(backup.contains(&format!("\n{line}\n")), "{line}");
+        assert!(command.contains(&format!("--property={line} ")), "{line}");
+    }
+    // 64 and 78 stay as they are, see docs/cli.md; the rest may pass, however long it takes.
+    assert!(service.contains("\nRestart=on-failure\n"));
+    assert!(service.contains("\nRestartPreventExitStatus=64 78\n"));
+    let unit = service.split("[Service]").next().unwrap();
+    assert!(unit.contains("\nStartLimitIntervalSec=0\n"));
 }

@@ -149,3 +149,24 @@ async fn healthcheck_tells_whether_the_server_is_ready() {
     process.kill();
     cli.run(&ask).fails(69, "does not answer");
 }
+
+/// It is asked by who may not read them: anybody on the machine.
+#[tokio::test]
+async fn healthcheck_needs_no_secret_and_reads_none() {
+    let server = Server::start();
+    let bind = format!("server.bind={}", server.process.address);
+    let mut ask = vec!["healthcheck", "--set", &bind];
+    for secret in [
+        "mongo.uri_file=/nowhere",
+        "mongo.password_file=/nowhere",
+        "redis.url_file=/nowhere",
+        "management.password_file=/nowhere",
+    ] {
+        ask.extend(["--set", secret]);
+    }
+    server.cli.run(&["config", "check", "--set", "redis.url_file=/nowhere"]).fails(78, "/nowhere");
+    assert_eq!(server.cli.run(&ask).ok(), "ready");
+    // What it does read has to be right.
+    server.cli.run(&["healthcheck", "--set", "tls.mode=on"]).fails(78, "tls.mode");
+    server.cli.run(&["healthcheck", "--set", "server.bind=x"]).fails(78, "server.bind");
+}

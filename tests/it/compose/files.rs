@@ -36,6 +36,8 @@ fn no_service_may_do_more_than_it_has_to() {
         let options = serde_json::json!(["no-new-privileges:true"]);
         assert_eq!(service["security_opt"], options, "{name}");
         assert_eq!(service["privileged"], Value::Null, "{name}");
+        // One that keeps no more than some.
+        assert_eq!(service["logging"]["driver"], "local", "{name}");
         assert_eq!(service["ports"].is_array(), name == "nginx", "{name}");
         // It gives files away, and has no network.
         let gives = name == "setup" && service["network_mode"] == "none";
@@ -71,4 +73,68 @@ fn the_stores_are_reached_by_sentinel_alone_and_only_nginx_by_others() {
 fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort_unstable();
     names
+}
+
+#[test]
+fn a_run_of_the_script_that_was_cut_short_does_no_harm_to_later_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = || {
+        // In the container, root may give files away and nothing else.
+        let few: &[&str] = match rustix::process::geteuid().is_root() {
+            true => &["setpriv", "--bounding-set=-all,+chown", "--inh-caps=-all", "--no-new-privs"],
+            false => &["env"],
+        };
+        let mut command = Command::new(few[0]);
+        command.args(&few[1..]).arg("sh").arg(root().join("examples/compose/setup.sh"));
+        let output = command.arg(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    run();
+    for owner in [None, Some(999)] {
+        // As it is between the lines that make it.
+        let draft = folder.path().join("draft");
+        std::fs::write(&draft, "half").unwrap();
+        std::fs::set_permissions(&draft, std::os::unix::fs::PermissionsExt::from_mode(0o400))
+            .unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&draft, owner, owner).unwrap();
+        }
+        std::fs::write(folder.path().join("made/draft"), "half").unwrap();
+        run();
+        assert!(!draft.exists());
+    }
+}
+
+/// The lines of `docs/docker.md` without containers have all that the services have, and nothing that is
+/// open to other machines.
+#[test]
+fn what_is_done_by_hand_is_what_the_services_do() {
+    let page = std::fs::read_to_string(root().join("docs/docker.md")).unwrap();
+    let by_hand = page.split("## By hand").nth(1).unwrap();
+    let compose = compose();
+    let variables = compose["services"]["sentinel"]["environment"].as_object().unwrap();
+    for name in variables.keys() {
+        assert!(by_hand.contains(&format!("{name}=")), "{name}");
+    }
+    let words = |service: &str| -> Vec<String> {
+        let words = compose["services"][service]["command"].as_array().unwrap().iter();
+        words.map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    let redis = by_hand.lines().find(|line| line.contains("redis-server")).unwrap();
+    for pair in words("redis")[2..].chunks(2).filter(|pair| pair[0] != "--appendonly") {
+        let value = if pair[1].is_empty() { "''" } else { &pair[1] };
+        assert!(redis.contains(&format!("{} {value}", pair[0])), "{pair:?}");
+    }
+    assert!(redis.contains(" --bind 127.0.0.1 ") && by_hand.contains("SERVER__BIND=127.0.0.1:"));
+
+    // What sed makes of nginx's files.
+    let lines = by_hand.lines().filter_map(|line| line.strip_prefix("# sed -i "));
+    let script = lines.map(|line| line.split('\'').nth(1).unwrap()).collect::<Vec<_>>();
+    assert_eq!(script.len(), 1);
+    let file = root().join("examples/compose/nginx.conf");
+    let output = Command::new("sed").arg(script[0]).arg(file).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let listening: Vec<_> = text.lines().filter(|line| line.contains("listen ")).collect();
+    assert_eq!(listening.len(), 2, "{text}");
+    assert!(listening.iter().all(|line| line.contains(" 127.0.0.1:")), "{listening:?}");
 }

@@ -115,7 +115,7 @@ async fn use_all_of_it(servers: &Servers) {
 }
 
 /// The page's `redis.conf`, for a server of this test.
-fn redis(authority: &Authority, folder: &Path) -> (Redis, String) {
+pub fn redis(authority: &Authority, folder: &Path) -> (Redis, String) {
     let port = free_port();
     let conf = block("conf", 0)
         .replace("/etc/redis/server.pem", &authority.path("server.pem"))

@@ -12,68 +12,26 @@ use crate::helpers::authority::Authority;
 use crate::helpers::{command, free_port};
 
 /// What begins with these paths is in the folder.
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 7] = [
     "/usr/local/bin",
     "/etc/sentinel",
     "/etc/systemd",
     "/etc/nginx",
     "/var/lib/sentinel",
     "/run/credentials",
+    "/run/as_sentinel",
 ];
 
-/// Stands for systemd: it does what the unit and what lies beside it say of the start.
-const SYSTEMCTL: &str = r#"#!/bin/bash
-set -eu
-units=$MACHINE/etc/systemd/system
-values() { cat "$units/sentinel.service" "$units"/sentinel.service.d/*.conf | sed -n "s/^$1=//p"; }
-start() {
-    mkdir -p -m 700 "$MACHINE/var/lib/sentinel" "$MACHINE/run/credentials/sentinel.service"
-    values LoadCredential | while IFS=: read -r name file; do
-        cp "$file" "$MACHINE/run/credentials/sentinel.service/$name"
-    done
-    mapfile -t variables < <(values Environment)
-    cd "$MACHINE/var/lib/sentinel"
-    env -i "${variables[@]}" $(values ExecStart) >> "$MACHINE/log" 2>&1 < /dev/null &
-    echo $! > "$MACHINE/run/sentinel.pid"
-    until "$MACHINE/usr/local/bin/sentinel" healthcheck --config "$MACHINE/etc/sentinel/sentinel.toml" 2> /dev/null; do
-        kill -0 $! || exit 1
-        sleep 0.1
-    done
-}
-stop() {
-    id=$(cat "$MACHINE/run/sentinel.pid")
-    kill "$id"
-    while kill -0 "$id" 2> /dev/null; do sleep 0.05; done
-}
-case "$*" in
-daemon-reload) ;;
-'enable --now sentinel' | 'start sentinel') start ;;
-'stop sentinel') stop ;;
-'restart sentinel') stop; start ;;
-'reload nginx') nginx || nginx -s reload ;;
-*) echo "not known: systemctl $*" >&2; exit 1 ;;
-esac
-"#;
-
-/// Stands for a unit that is made for one command.
-const SYSTEMD_RUN: &str = r#"#!/bin/bash
-set -eu
-properties=
-while [ "${1#--}" != "$1" ]; do
-    case "$1" in
-    --property=*) properties="$properties ${1#--property=}" ;;
-    --setenv=*) export "${1#--setenv=}" ;;
-    --quiet | --pipe | --wait | --collect) ;;
-    *) echo "not known: $1" >&2; exit 1 ;;
-    esac
-    shift
-done
-# Those of the unit: else the folder would be somebody else's, or open to others.
-for property in $properties; do
-    grep -qx "$property" "$MACHINE/etc/systemd/system/sentinel.service"
-done
-exec "$@"
-"#;
+/// What stands for programs of the system. `sudo` gives way to root, who everybody is here.
+const PROGRAMS: [(&str, &str); 7] = [
+    ("units.sh", include_str!("machine/units.sh")),
+    ("systemctl", include_str!("machine/systemctl.sh")),
+    ("systemd-run", include_str!("machine/systemd-run.sh")),
+    ("sudo", "#!/bin/sh\nexec \"$@\"\n"),
+    ("id", "#!/bin/sh\n[ \"$*\" = -u ] && echo 0\n"),
+    ("apt-get", "#!/bin/sh\n"),
+    ("make", "#!/bin/sh\n[ \"$*\" = build ]\n"),
+];
 
 const NGINX: &str = r#"#!/bin/sh
 exec NGINX -p "$MACHINE/run/" -c "$MACHINE/etc/nginx/nginx.conf" "$@"
@@ -105,12 +63,12 @@ impl Machine {
         }
         fs::create_dir_all(machine.path("etc/nginx/sites-enabled")).unwrap();
         fs::create_dir_all(machine.path("work/config")).unwrap();
-        for file in ["config/example.toml", "docs/systemd/sentinel.service"] {
-            machine.copy(file);
-        }
-        for entry in fs::read_dir(root().join("examples/nginx")).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            machine.copy(&format!("examples/nginx/{name}"));
+        machine.copy("config/example.toml");
+        for folder in ["docs/systemd", "examples/nginx"] {
+            for entry in fs::read_dir(root().join(folder)).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                machine.copy(&format!("{folder}/{name}"));
+            }
         }
         let built = machine.path("work/target/release/sentinel");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sentinel"), built).unwrap();
@@ -118,11 +76,9 @@ impl Machine {
         fs::write(machine.path("etc/nginx/nginx.conf"), NGINX_CONF.replace("USER", user)).unwrap();
         let nginx = ["/usr/sbin/nginx", "/usr/bin/nginx"].map(PathBuf::from);
         let nginx = nginx.iter().find(|path| path.exists()).expect("tests/setup.sh installs nginx");
-        machine.script("sudo", "#!/bin/sh\nexec \"$@\"\n");
-        machine.script("apt-get", "#!/bin/sh\n");
-        machine.script("make", "#!/bin/sh\n[ \"$*\" = build ]\n");
-        machine.script("systemctl", SYSTEMCTL);
-        machine.script("systemd-run", SYSTEMD_RUN);
+        for (name, text) in PROGRAMS {
+            machine.script(name, text);
+        }
         machine.script("nginx", &NGINX.replace("NGINX", nginx.to_str().unwrap()));
         let trust = format!("cacert = {}\n", machine.authority.path("ca.pem"));
         fs::write(machine.path("run/.curlrc"), trust).unwrap();
@@ -167,7 +123,7 @@ impl Machine {
     /// Runs lines as one shell does; what they print.
     fn paste(&self, lines: &str) -> String {
         let mut shell = command("timeout");
-        shell.args(["120", "bash", "-euo", "pipefail", "-c", lines]).current_dir(self.path("work"));
+        shell.args(["180", "bash", "-euo", "pipefail", "-c", lines]).current_dir(self.path("work"));
         let path = std::env::var("PATH").unwrap();
         let (bin, own) = (self.path("bin"), self.path("usr/local/bin"));
         shell.env("PATH", format!("{}:{}:{path}", bin.display(), own.display()));
@@ -199,21 +155,52 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// The blocks of a page, each as one that is pasted whole.
+fn block(path: &str, has: &str) -> String {
+    let blocks = page(path).blocks();
+    let found = blocks.iter().find(|block| block.language == "sh" && block.text.contains(has));
+    found.unwrap_or_else(|| panic!("{path} has no block with {has}")).text.clone()
+}
+
+/// Adds a user.
+fn add(name: &str) -> String {
+    format!("echo 'a later horse' | as_sentinel user add {name} --password-stdin\n")
+}
+
 #[test]
-fn the_steps_of_installing_upgrading_going_back_and_restoring_can_be_followed() {
+fn the_steps_of_installing_upgrading_going_back_and_restoring_can_be_followed_and_repeated() {
     let machine = Machine::new();
     let install = page("docs/install.md").joined("sh");
-    let stores = page("docs/stores.md").joined("sh");
-    // What a person has at hand who pastes into the same shell.
-    let upgrade = page("docs/upgrade.md").blocks();
-    let [up, back] = ["make build", "systemctl stop"].map(|first| {
-        let found = upgrade.iter().find(|block| block.text.contains(first)).unwrap();
-        found.text.clone()
-    });
-    let later = "echo 'a later horse' | as_sentinel user add bob --password-stdin\n";
-    let listing = "echo == ; as_sentinel user list --json\n";
-    let lines = [&install, listing, &up, later, listing, &back, listing, later, &stores, listing];
-    let printed = machine.paste(&machine.here(&lines.map(str::to_owned).join("\n")));
+    // What a person has at hand who pastes into the same shell. Names have a second in them.
+    let up = format!("sleep 1.1\n{}", block("docs/upgrade.md", "make build"));
+    let back = format!("sleep 1.1\n{}", block("docs/upgrade.md", "systemctl stop"));
+    let restore = format!("sleep 1.1\n{}", block("docs/stores.md", "systemctl stop"));
+    let listing = "echo == ; as_sentinel user list --json\n".to_owned();
+    let old = "touch -d '20 days ago' /var/lib/sentinel/backup-2020-01-01-030000.db\n\
+        sudo systemctl start sentinel-backup\n";
+    let lines = [
+        &install,
+        // A backup that is two weeks old is removed by the next one, and no other file is.
+        "sleep 1.1\n",
+        old,
+        &up,
+        &add("bob"),
+        &up,
+        &add("carol"),
+        &listing,
+        // To the second upgrade, and once more.
+        &back,
+        &listing,
+        &add("dora"),
+        &back,
+        &listing,
+        &restore,
+        &listing,
+        &add("emil"),
+        &restore,
+        &listing,
+    ];
+    let printed = machine.paste(&machine.here(&lines.concat()));
 
     for expected in [
         "the settings are in order",
@@ -223,14 +210,31 @@ fn the_steps_of_installing_upgrading_going_back_and_restoring_can_be_followed() 
     ] {
         assert!(printed.contains(expected), "no {expected} in {printed}");
     }
-    // alice; then bob too; gone with what was restored; and again.
-    let lists: Vec<_> = printed.split("==").skip(1).map(|rest| rest.contains("\"bob\"")).collect();
-    assert_eq!(lists, [false, true, false, false], "{printed}");
-    assert!(printed.matches("\"alice\"").count() >= 4, "{printed}");
+    let lists: Vec<_> = printed
+        .split("==")
+        .skip(1)
+        .map(|list| {
+            let list = list.split(']').next().unwrap();
+            ["alice", "bob", "carol", "dora", "emil"]
+                .map(|name| list.contains(&format!("\"{name}\"")))
+        })
+        .collect();
+    let second = [true, true, false, false, false];
+    let first = [true, false, false, false, false];
+    let before = [true, true, true, false, false];
+    assert_eq!(lists, [before, second, second, first, first], "{printed}");
+
+    let kept = fs::read_dir(machine.path("var/lib/sentinel")).unwrap();
+    let kept: Vec<_> =
+        kept.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let named = |start: &str| kept.iter().filter(|name| name.starts_with(start)).count();
+    let counts = ["backup-", "before-upgrade-", "after-upgrade-", "replaced-"].map(named);
+    assert_eq!(counts, [2, 2, 2, 2], "{kept:?}");
+    assert!(!kept.iter().any(|name| name.starts_with("backup-2020")), "{kept:?}");
 
     assert_eq!(mode(&machine.path("var/lib/sentinel")), 0o700);
     assert_eq!(mode(&machine.path("etc/sentinel/management-password")), 0o600);
-    for name in ["sentinel.db", "after-upgrade/sentinel.db"] {
+    for name in kept.iter().filter(|name| name.ends_with(".db")) {
         assert_eq!(mode(&machine.path("var/lib/sentinel").join(name)), 0o600, "{name}");
     }
     // The page is there, for who has the password.
@@ -243,4 +247,53 @@ fn the_steps_of_installing_upgrading_going_back_and_restoring_can_be_followed() 
         curl.args(["-u", &format!("operator:{password}"), &url]);
         assert_eq!(String::from_utf8(curl.output().unwrap().stdout).unwrap(), status);
     }
+}
+
+#[test]
+fn an_upgrade_stops_at_the_first_step_that_fails_and_changes_nothing() {
+    let machine = Machine::new();
+    machine.paste(&machine.here(&page("docs/install.md").joined("sh")));
+    let installed = machine.path("usr/local/bin/sentinel");
+    let before = fs::read(&installed).unwrap();
+    // The new one is another, or nobody could tell which is there.
+    let newer = [&before[..], b"newer"].concat();
+    fs::remove_file(machine.path("work/target/release/sentinel")).unwrap();
+    fs::write(machine.path("work/target/release/sentinel"), newer).unwrap();
+    // The backup cannot be written.
+    let up =
+        block("docs/upgrade.md", "make build").replace("before-upgrade-$NOW.db", "missing/x.db");
+    machine.paste(&machine.here(&format!("{{ {up} }} || echo stopped\n")));
+    assert!(fs::read(&installed).unwrap() == before, "it was replaced without a backup");
+}
+
+#[test]
+fn the_command_line_gets_what_it_needs_of_the_caller_and_of_the_unit_and_nothing_else() {
+    let machine = Machine::new();
+    let install = page("docs/install.md").joined("sh");
+    let spans = page("docs/install.md").spans().into_iter();
+    let files: Vec<_> =
+        spans.filter(|span| span.starts_with("as_sentinel") && span.contains(" - ")).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    let csv = "username,password\nimported,some-long-password\n";
+    fs::write(machine.path("work/users.csv"), csv).unwrap();
+    let rest = r#"
+SENTINEL_COPY_TO='/var/lib/sentinel/a"b$c`d\e.db' SENTINEL_STORE__PATH=elsewhere.db as_sentinel store copy
+echo some-long-password | as_sentinel user add '$HOME ${HOME} $$%d "x"' --password-stdin
+as_sentinel user show nobody || echo "ended with $?"
+as_sentinel config show | grep -A9 '^.management'
+"#;
+    let lines = format!("{install}{}{rest}", files.join("\n"));
+    let printed = machine.paste(&machine.here(&lines));
+    assert!(printed.contains("ended with 65"), "{printed}");
+    assert!(printed.contains("username = \"operator\""), "{printed}");
+    let exported = fs::read_to_string(machine.path("work/users.jsonl")).unwrap();
+    assert!(exported.contains("\"imported\""), "{exported}");
+    let name = "a\"b$c`d\\e.db";
+    assert!(machine.path("var/lib/sentinel").join(name).exists(), "{printed}");
+    assert!(printed.contains("added user $HOME ${HOME} $$%d \"x\","), "{printed}");
+    // Nothing is left of what was passed on.
+    let left = fs::read_dir(machine.path("run")).unwrap();
+    let left: Vec<_> =
+        left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!left.iter().any(|name| name.starts_with("as_sentinel")), "{left:?}");
 }

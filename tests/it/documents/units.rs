@@ -1,0 +1,62 @@
+//! What the documents show of systemd's units: taken by systemd, beside the unit of `docs/systemd/`.
+
+use std::fs;
+use std::process::Command;
+
+use super::pages::{all_blocks, root};
+use crate::helpers::SETUP;
+
+/// What systemd says of the service with this beside it.
+fn said_of(part: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = fs::read_to_string(root().join("docs/systemd/sentinel.service")).unwrap();
+    let unit = unit.replace("/usr/local/bin/sentinel", env!("CARGO_BIN_EXE_sentinel"));
+    fs::write(folder.path().join("sentinel.service"), unit).unwrap();
+    let beside = folder.path().join("sentinel.service.d");
+    fs::create_dir(&beside).unwrap();
+    fs::write(beside.join("part.conf"), part).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["verify", "--man=no"]).arg(folder.path().join("sentinel.service"));
+    // It looks for what lies beside a unit where units are, and not where this one is.
+    verify.env("SYSTEMD_UNIT_PATH", format!("{}:", folder.path().display()));
+    let output =
+        verify.output().unwrap_or_else(|error| panic!("systemd-analyze: {error}; {SETUP}"));
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+#[test]
+fn parts_of_units_are_taken_by_systemd() {
+    let blocks = all_blocks().into_iter().filter(|block| block.language == "ini");
+    let blocks: Vec<_> = blocks.collect();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        let said = said_of(&block.text);
+        assert!(!said.contains("part.conf"), "{}: {said}", block.place);
+        // What is loaded is what is named, in a folder that only the unit has.
+        let lines = |start: &str| -> Vec<String> {
+            let lines = block.text.lines().filter_map(|line| line.strip_prefix(start));
+            lines.map(str::to_owned).collect()
+        };
+        for name in lines("LoadCredential=") {
+            let name = name.split(':').next().unwrap();
+            let named =
+                lines("Environment=").iter().any(|line| line.ends_with(&format!("=%d/{name}")));
+            assert!(named, "{}: nothing says where {name} is", block.place);
+        }
+        assert!(!block.text.contains("/run/credentials"), "{}", block.place);
+    }
+    assert!(said_of("[Service]\nNoSuchThing=1\n").contains("part.conf"));
+}
+
+/// The secrets of the settings file that the unit reads come from nowhere else.
+#[test]
+fn the_pages_and_units_say_one_way_only() {
+    for block in all_blocks() {
+        assert!(!block.text.contains("/run/credentials"), "{}", block.place);
+    }
+    for entry in fs::read_dir(root().join("docs/systemd")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("/run/credentials"), "{}", path.display());
+    }
+}
