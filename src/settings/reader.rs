@@ -171,6 +171,15 @@ impl Reader {
         .unwrap_or_default()
     }
 
+    /// How long a token or a session lives.
+    pub(super) fn lifetime(&mut self, key: &str) -> Duration {
+        self.scalar(key, parse::LIFETIME, |text| {
+            let lifetime = parse::lifetime(text)?;
+            Some((lifetime, parse::show_duration(lifetime).into()))
+        })
+        .unwrap_or_default()
+    }
+
     pub(super) fn size(&mut self, key: &str) -> u64 {
         self.scalar(key, "a size of at least one byte, such as 16384 or \"16KiB\"", |text| {
             let bytes = parse::size(text).filter(|bytes| *bytes > 0)?;
