@@ -1,7 +1,6 @@
 //! The HTTP server: sockets, dressed in TLS where it is asked for, and how it stops.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use actix_web::web::Data;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serving::Serving;
-use super::sockets::{self, Socket};
+use super::sockets::{self, Listening, Socket};
 use super::{StartError, limits, supervisor};
 use crate::domain::Clock;
 use crate::settings::{Settings, TlsMode};
@@ -29,7 +28,7 @@ pub(super) fn listen(
     settings: &Settings,
     web: Web,
     certificate: Option<&Arc<Certificate>>,
-) -> Result<(Server, Vec<SocketAddr>), StartError> {
+) -> Result<(Server, Listening), StartError> {
     let app = move |transport: Transport| {
         let web = web.clone();
         move || {
@@ -61,16 +60,18 @@ pub(super) fn listen(
         stopping: server.graceful_shutdown_signal(),
     };
     let tls = certificate.map(Certificate::server_config).transpose()?.map(Arc::new);
-    let mut addresses = Vec::new();
+    let mut listening = Listening::default();
     for socket in sockets::all(settings)? {
         server = match socket {
-            Socket::Unix(listener) => {
+            Socket::Unix(listener, path) => {
                 let (serving, app) = (plain.clone(), app(Transport::Unix));
                 let factory = move || serving.clone().factory(app.clone());
-                server.listen_uds("unix", listener, factory).map_err(failed("a Unix socket"))?
+                let server = server.listen_uds("unix", listener, factory).map_err(failed(&path))?;
+                listening.unix_sockets.push(path);
+                server
             }
             Socket::Tcp(listener, address) => {
-                addresses.push(address);
+                listening.addresses.push(address);
                 let serving = Serving { tls: tls.clone(), ..plain.clone() };
                 let app = app(if tls.is_some() { Transport::Tls } else { Transport::Tcp });
                 let factory = move || serving.clone().factory(app.clone());
@@ -78,7 +79,7 @@ pub(super) fn listen(
             }
         };
     }
-    Ok((server.run(), addresses))
+    Ok((server.run(), listening))
 }
 
 fn failed(address: impl ToString) -> impl FnOnce(io::Error) -> StartError {

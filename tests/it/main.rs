@@ -48,6 +48,7 @@ mod self_signed;
 mod session_model;
 mod settings;
 mod sqlite;
+mod starting;
 mod storage_copy;
 mod store_contract;
 mod throttle;

@@ -89,7 +89,7 @@ fn what_the_settings_lead_to_is_checked() {
     ]);
     both.assert_failed(78, "2 things are wrong:");
     assert!(
-        both.stderr.contains("  - templates are wrong")
+        both.stderr.contains("  - templates are wrong (templates.dir)")
             && both.stderr.contains("  - cannot read the TLS key")
     );
     check(&["tls.mode=self-signed"]).ok();
