@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
 
-pub use check::check;
+pub use check::{Found, check};
 pub use limits::raise_open_files;
 pub use listener::data_folder;
 pub use policy::{lifetimes, password_policy};
@@ -134,6 +134,9 @@ impl Application {
         let certificate = listener::certificate(settings, &clock)?;
         let (server, listening) = listener::listen(settings, web, certificate.as_ref())?;
         if let Some(certificate) = certificate {
+            if let Some(counts) = &counts {
+                metrics::watch_certificate(counts, &certificate);
+            }
             reloads.add(certificate);
         }
         reloads.add(templates);

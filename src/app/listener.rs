@@ -95,9 +95,15 @@ pub(super) fn certificate(
     Ok(Some(Arc::new(Certificate::load(source, Arc::clone(clock))?)))
 }
 
-/// Whether it can be used, as far as there is one already.
-pub(super) fn check_certificate(settings: &Settings) -> Result<(), StartError> {
-    Ok(certificate_source(settings)?.map_or(Ok(()), |source| source.check())?)
+/// Whether it can be used, as far as there is one already, and what clients will have against it.
+pub(super) fn check_certificate(
+    settings: &Settings,
+    clock: &dyn Clock,
+) -> Result<Vec<String>, StartError> {
+    match certificate_source(settings)? {
+        Some(source) => Ok(source.check(clock.now())?),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn certificate_source(settings: &Settings) -> Result<Option<Source>, StartError> {
@@ -105,7 +111,7 @@ fn certificate_source(settings: &Settings) -> Result<Option<Source>, StartError>
         (TlsMode::Off, ..) => None,
         (TlsMode::SelfSigned, ..) => Some(Source::SelfSigned {
             folder: data_folder(settings).to_owned(),
-            names: self_signed_names(settings),
+            host: public_host(settings),
         }),
         (TlsMode::Files, Some(cert), Some(key)) => {
             Some(Source::Files { cert: cert.clone(), key: key.clone() })
@@ -122,19 +128,10 @@ pub fn data_folder(settings: &Settings) -> &Path {
     parent.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-fn self_signed_names(settings: &Settings) -> Vec<String> {
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let url = settings
-        .server
-        .public_url
-        .as_deref()
-        .and_then(|url| url.parse::<actix_web::http::Uri>().ok());
-    if let Some(host) = url.as_ref().and_then(|url| url.host())
-        && !names.iter().any(|name| name == host)
-    {
-        names.push(host.to_owned());
-    }
-    names
+/// The host that clients ask for; of an IPv6 address without its brackets.
+fn public_host(settings: &Settings) -> Option<String> {
+    let url = settings.server.public_url.as_deref()?.parse::<actix_web::http::Uri>().ok()?;
+    url.host().map(|host| host.trim_start_matches('[').trim_end_matches(']').to_owned())
 }
 
 /// Resolves when the process is told to stop. The handlers are in place when this returns, so that a

@@ -8,12 +8,13 @@ use tokio::task::JoinSet;
 
 use super::StartError;
 use super::sockets::{self, Listening, Socket};
-use crate::domain::Clock;
+use crate::domain::{Clock, Timestamp};
 use crate::oauth::{GRANT_NAMES, token_outcomes};
 use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
 use crate::settings::Bind;
 use crate::web;
+use crate::web::certificate::Certificate;
 
 /// All counters of a server that starts now.
 pub(super) fn all(clock: &dyn Clock) -> Metrics {
@@ -26,6 +27,13 @@ pub(super) fn watch(metrics: &Metrics, pool: PasswordPool) -> PasswordPool {
     let queue = pool.clone();
     metrics.watch_queue(Box::new(move || queue.depth()), pool.capacity());
     pool.observed_by(Arc::clone(&metrics.passwords))
+}
+
+/// Has the end of the certificate seen, that of whichever is shown.
+pub(super) fn watch_certificate(metrics: &Metrics, certificate: &Arc<Certificate>) {
+    let certificate = Arc::clone(certificate);
+    let not_after = move || certificate.not_after().map(Timestamp::as_seconds);
+    metrics.watch_certificate(Box::new(not_after));
 }
 
 /// A listener that is about to answer.

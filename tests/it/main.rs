@@ -5,6 +5,7 @@
 
 mod browser;
 mod caller_changes;
+mod certificate_dates;
 mod cli;
 mod clients;
 mod compose;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::helpers::sentinel;
 
 /// The lines up to the one that says where it listens.
-fn lines(folder: &Path, arguments: &[&str]) -> Vec<String> {
+pub(crate) fn lines(folder: &Path, arguments: &[&str]) -> Vec<String> {
     let mut command = sentinel(folder);
     command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]).args(arguments);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
