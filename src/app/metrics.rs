@@ -44,9 +44,10 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) fn bind(bind: &Bind, metrics: Arc<Metrics>) -> Result<Self, StartError> {
-        let failed = |source| StartError::Listen { address: bind.to_string(), source };
+        const KEY: &str = "metrics.bind";
+        let failed = |source| StartError::Listen { address: format!("{bind} ({KEY})"), source };
         let mut bound = Vec::new();
-        sockets::bind("metrics.bind", bind, &mut bound)?;
+        sockets::bind(KEY, bind, &mut bound)?;
         // One thread is enough for one caller in some seconds.
         let mut server = HttpServer::new(move || {
             App::new().configure(|config| web::metrics::configure(config, &metrics))

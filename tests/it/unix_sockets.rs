@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::helpers::{Process, sentinel};
 
@@ -55,41 +55,32 @@ async fn it_answers_its_owner_and_takes_the_place_of_one_that_was_left() {
     assert_eq!(http.get("http://localhost/healthz").send().await.unwrap().status(), 200);
 }
 
-/// What the binary says that cannot listen at `path`.
-fn refused(folder: &Path, bind: &str) -> String {
+/// What the binary says that cannot listen there, without waiting for anybody.
+async fn refused(folder: &Path, bind: &str) -> String {
     let mut command = sentinel(folder);
     command.args(["serve", "--bind", "127.0.0.1:0", "--set", bind, "--set", "log.level=error"]);
-    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let status = loop {
-        match child.try_wait().unwrap() {
-            Some(status) => break status,
-            None if Instant::now() > deadline => {
-                child.kill().unwrap();
-                panic!("it waits");
-            }
-            None => std::thread::sleep(Duration::from_millis(20)),
-        }
-    };
-    assert_eq!(status.code(), Some(69));
-    std::io::read_to_string(child.stderr.take().unwrap()).unwrap()
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(20), output).await;
+    let output = output.expect("it ends by itself").unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// As that of a syslog is, whose path somebody took for one of ours.
-#[test]
-fn a_socket_of_another_kind_is_left_alone() {
+#[tokio::test]
+async fn a_socket_of_another_kind_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let log = UnixDatagram::bind(&path).unwrap();
-    let said = refused(folder.path(), "metrics.bind=unix:log");
+    let said = refused(folder.path(), "metrics.bind=unix:log").await;
     assert!(said.contains("cannot listen on unix:log (metrics.bind): there is a socket"), "{said}");
     UnixDatagram::unbound().unwrap().send_to(b"still here", &path).unwrap();
     let mut buffer = [0; 16];
     assert_eq!(log.recv(&mut buffer).unwrap(), b"still here".len());
 }
 
-#[test]
-fn a_server_that_has_too_many_connections_waiting_is_left_alone_and_not_waited_for() {
+#[tokio::test]
+async fn a_server_that_has_too_many_connections_waiting_is_left_alone_and_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("busy");
     let listener = UnixListener::bind(&path).unwrap();
@@ -106,7 +97,7 @@ fn a_server_that_has_too_many_connections_waiting_is_left_alone_and_not_waited_f
         }
         waiting.push(socket);
     }
-    let said = refused(folder.path(), "metrics.bind=unix:busy");
+    let said = refused(folder.path(), "metrics.bind=unix:busy").await;
     assert!(said.contains("(metrics.bind): another server is there"), "{said}");
     listener.accept().unwrap();
     UnixStream::connect(&path).unwrap();
