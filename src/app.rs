@@ -22,10 +22,11 @@ use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
 
-pub use check::check;
+pub use check::{Found, check};
 pub use limits::raise_open_files;
 pub use listener::data_folder;
 pub use policy::{lifetimes, password_policy};
+pub use sockets::Listening;
 
 use crate::admin::Admin;
 use crate::domain::Clock;
@@ -61,7 +62,7 @@ pub enum StartError {
     #[error("{0}")]
     Unsupported(&'static str),
     /// Templates cannot be rendered.
-    #[error("templates are wrong:\n{0}")]
+    #[error("templates are wrong (templates.dir):\n{0}")]
     Templates(#[from] TemplateErrors),
     /// The system gives no signals.
     #[error("cannot wait for signals")]
@@ -76,7 +77,7 @@ pub enum StartError {
     /// A socket cannot be had.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// As it was set.
+        /// As it was set, and where.
         address: String,
         /// What the system says.
         #[source]
@@ -87,7 +88,7 @@ pub enum StartError {
 /// A server that is about to answer.
 pub struct Application {
     server: Server,
-    addresses: Vec<SocketAddr>,
+    listening: Listening,
     admin: Admin,
     purge: Purge,
     hash_kinds: HashKinds,
@@ -131,8 +132,11 @@ impl Application {
         let web =
             Web::new(provider, management, Arc::clone(&templates), policy).observed_by(observers);
         let certificate = listener::certificate(settings, &clock)?;
-        let (server, addresses) = listener::listen(settings, web, certificate.as_ref())?;
+        let (server, listening) = listener::listen(settings, web, certificate.as_ref())?;
         if let Some(certificate) = certificate {
+            if let Some(counts) = &counts {
+                metrics::watch_certificate(counts, &certificate);
+            }
             reloads.add(certificate);
         }
         reloads.add(templates);
@@ -141,17 +145,22 @@ impl Application {
             _ => None,
         };
         let purge = Purge::start(&stores, &clock);
-        Ok(Self { server, addresses, admin, purge, hash_kinds, reloads, metrics, traces })
+        Ok(Self { server, listening, admin, purge, hash_kinds, reloads, metrics, traces })
     }
 
-    /// The TCP addresses that are listened on, with the ports that the system chose for port 0.
+    /// What is listened on: by the settings, or handed over.
+    pub const fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    /// The TCP addresses of it.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.listening.addresses
     }
 
-    /// The TCP address of the listener for Prometheus.
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref().and_then(metrics::Listener::address)
+    /// What Prometheus is listened to on, if it is.
+    pub fn metrics_listening(&self) -> Option<&Listening> {
+        self.metrics.as_ref().map(metrics::Listener::listening)
     }
 
     /// What an operator can do, on the stores of this server.

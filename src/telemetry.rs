@@ -23,13 +23,11 @@ use crate::settings::{Log, LogFormat};
 /// What libraries log, as errors and warnings, of whatever strangers send: requests that are none, broken
 /// TLS, frames out of order. Anybody could fill the log with it, and nobody has to look. What is wrong with
 /// the server itself, they say under other targets, or we do.
-const OF_STRANGERS: [&str; 5] = [
-    "actix_http::h1::decoder",
-    "actix_http::h1::dispatcher",
-    "actix_http::h2::dispatcher",
-    "h2",
-    "rustls",
-];
+const OF_STRANGERS: [&str; 4] =
+    ["actix_http::h1::decoder", "actix_http::h1::dispatcher", "h2", "rustls"];
+
+/// Who says at `info`, in several lines, what our own says in one: that a server starts, and where.
+const TALKATIVE: &str = "actix_server";
 
 /// Of what `log.level` lets through, that which a command logs: changes are audited wherever they are made;
 /// most of the rest is for the server's log.
@@ -54,11 +52,18 @@ pub fn start_for_command(log: &Log) -> anyhow::Result<()> {
 /// What `log.level` says. Strangers are heard only where it names who logs them.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     let mut filter: EnvFilter = level.parse()?;
-    for target in OF_STRANGERS {
-        let mut named = level.split(',').filter_map(|part| part.trim().rsplit_once('='));
-        if !named.any(|(name, _)| target.starts_with(name) || name.starts_with(target)) {
-            filter = filter.add_directive(format!("{target}=off").parse()?);
-        }
+    let directives = level.split(',').map(str::trim);
+    let is_named = |target: &str| {
+        let mut named = directives.clone().filter_map(|part| part.rsplit_once('='));
+        named.any(|(name, _)| target.starts_with(name) || name.starts_with(target))
+    };
+    for target in OF_STRANGERS.into_iter().filter(|target| !is_named(target)) {
+        filter = filter.add_directive(format!("{target}=off").parse()?);
+    }
+    // Of any other level it would let more through, or less than is asked for.
+    let general = directives.clone().rfind(|part| !part.contains('='));
+    if general.is_some_and(|level| level.eq_ignore_ascii_case("info")) && !is_named(TALKATIVE) {
+        filter = filter.add_directive(format!("{TALKATIVE}=warn").parse()?);
     }
     Ok(filter)
 }

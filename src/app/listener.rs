@@ -1,7 +1,6 @@
 //! The HTTP server: sockets, dressed in TLS where it is asked for, and how it stops.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use actix_web::web::Data;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serving::Serving;
-use super::sockets::{self, Socket};
+use super::sockets::{self, Listening, Socket};
 use super::{StartError, limits, supervisor};
 use crate::domain::Clock;
 use crate::settings::{Settings, TlsMode};
@@ -29,7 +28,7 @@ pub(super) fn listen(
     settings: &Settings,
     web: Web,
     certificate: Option<&Arc<Certificate>>,
-) -> Result<(Server, Vec<SocketAddr>), StartError> {
+) -> Result<(Server, Listening), StartError> {
     let app = move |transport: Transport| {
         let web = web.clone();
         move || {
@@ -61,16 +60,18 @@ pub(super) fn listen(
         stopping: server.graceful_shutdown_signal(),
     };
     let tls = certificate.map(Certificate::server_config).transpose()?.map(Arc::new);
-    let mut addresses = Vec::new();
+    let mut listening = Listening::default();
     for socket in sockets::all(settings)? {
         server = match socket {
-            Socket::Unix(listener) => {
+            Socket::Unix(listener, path) => {
                 let (serving, app) = (plain.clone(), app(Transport::Unix));
                 let factory = move || serving.clone().factory(app.clone());
-                server.listen_uds("unix", listener, factory).map_err(failed("a Unix socket"))?
+                let server = server.listen_uds("unix", listener, factory).map_err(failed(&path))?;
+                listening.unix_sockets.push(path);
+                server
             }
             Socket::Tcp(listener, address) => {
-                addresses.push(address);
+                listening.addresses.push(address);
                 let serving = Serving { tls: tls.clone(), ..plain.clone() };
                 let app = app(if tls.is_some() { Transport::Tls } else { Transport::Tcp });
                 let factory = move || serving.clone().factory(app.clone());
@@ -78,7 +79,7 @@ pub(super) fn listen(
             }
         };
     }
-    Ok((server.run(), addresses))
+    Ok((server.run(), listening))
 }
 
 fn failed(address: impl ToString) -> impl FnOnce(io::Error) -> StartError {
@@ -94,9 +95,15 @@ pub(super) fn certificate(
     Ok(Some(Arc::new(Certificate::load(source, Arc::clone(clock))?)))
 }
 
-/// Whether it can be used, as far as there is one already.
-pub(super) fn check_certificate(settings: &Settings) -> Result<(), StartError> {
-    Ok(certificate_source(settings)?.map_or(Ok(()), |source| source.check())?)
+/// Whether it can be used, as far as there is one already, and what clients will have against it.
+pub(super) fn check_certificate(
+    settings: &Settings,
+    clock: &dyn Clock,
+) -> Result<Vec<String>, StartError> {
+    match certificate_source(settings)? {
+        Some(source) => Ok(source.check(clock.now())?),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn certificate_source(settings: &Settings) -> Result<Option<Source>, StartError> {
@@ -104,7 +111,7 @@ fn certificate_source(settings: &Settings) -> Result<Option<Source>, StartError>
         (TlsMode::Off, ..) => None,
         (TlsMode::SelfSigned, ..) => Some(Source::SelfSigned {
             folder: data_folder(settings).to_owned(),
-            names: self_signed_names(settings),
+            host: public_host(settings),
         }),
         (TlsMode::Files, Some(cert), Some(key)) => {
             Some(Source::Files { cert: cert.clone(), key: key.clone() })
@@ -121,19 +128,10 @@ pub fn data_folder(settings: &Settings) -> &Path {
     parent.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-fn self_signed_names(settings: &Settings) -> Vec<String> {
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let url = settings
-        .server
-        .public_url
-        .as_deref()
-        .and_then(|url| url.parse::<actix_web::http::Uri>().ok());
-    if let Some(host) = url.as_ref().and_then(|url| url.host())
-        && !names.iter().any(|name| name == host)
-    {
-        names.push(host.to_owned());
-    }
-    names
+/// The host that clients ask for; of an IPv6 address without its brackets.
+fn public_host(settings: &Settings) -> Option<String> {
+    let url = settings.server.public_url.as_deref()?.parse::<actix_web::http::Uri>().ok()?;
+    url.host().map(|host| host.trim_start_matches('[').trim_end_matches(']').to_owned())
 }
 
 /// Resolves when the process is told to stop. The handlers are in place when this returns, so that a

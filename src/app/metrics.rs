@@ -1,6 +1,5 @@
 //! The listener for Prometheus, and what the counters begin with.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -8,13 +7,14 @@ use actix_web::{App, HttpServer};
 use tokio::task::JoinSet;
 
 use super::StartError;
-use super::sockets::{self, Socket};
-use crate::domain::Clock;
+use super::sockets::{self, Listening, Socket};
+use crate::domain::{Clock, Timestamp};
 use crate::oauth::{GRANT_NAMES, token_outcomes};
 use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
 use crate::settings::Bind;
 use crate::web;
+use crate::web::certificate::Certificate;
 
 /// All counters of a server that starts now.
 pub(super) fn all(clock: &dyn Clock) -> Metrics {
@@ -29,39 +29,50 @@ pub(super) fn watch(metrics: &Metrics, pool: PasswordPool) -> PasswordPool {
     pool.observed_by(Arc::clone(&metrics.passwords))
 }
 
+/// Has the end of the certificate seen, that of whichever is shown.
+pub(super) fn watch_certificate(metrics: &Metrics, certificate: &Arc<Certificate>) {
+    let certificate = Arc::clone(certificate);
+    let not_after = move || certificate.not_after().map(Timestamp::as_seconds);
+    metrics.watch_certificate(Box::new(not_after));
+}
+
 /// A listener that is about to answer.
 pub(super) struct Listener {
     server: Server,
-    address: Option<SocketAddr>,
+    listening: Listening,
 }
 
 impl Listener {
     pub(super) fn bind(bind: &Bind, metrics: Arc<Metrics>) -> Result<Self, StartError> {
-        let failed = |source| StartError::Listen { address: bind.to_string(), source };
+        const KEY: &str = "metrics.bind";
+        let failed = |source| StartError::Listen { address: format!("{bind} ({KEY})"), source };
         let mut bound = Vec::new();
-        sockets::bind(bind, &mut bound).map_err(failed)?;
+        sockets::bind(KEY, bind, &mut bound)?;
         // One thread is enough for one caller in some seconds.
         let mut server = HttpServer::new(move || {
             App::new().configure(|config| web::metrics::configure(config, &metrics))
         })
         .workers(1)
         .disable_signals();
-        let mut first = None;
+        let mut listening = Listening::default();
         for socket in bound {
             server = match socket {
-                Socket::Unix(listener) => server.listen_uds(listener),
+                Socket::Unix(listener, path) => {
+                    listening.unix_sockets.push(path);
+                    server.listen_uds(listener)
+                }
                 Socket::Tcp(listener, address) => {
-                    first = first.or(Some(address));
+                    listening.addresses.push(address);
                     server.listen(listener)
                 }
             }
             .map_err(failed)?;
         }
-        Ok(Self { server: server.run(), address: first })
+        Ok(Self { server: server.run(), listening })
     }
 
-    pub(super) const fn address(&self) -> Option<SocketAddr> {
-        self.address
+    pub(super) const fn listening(&self) -> &Listening {
+        &self.listening
     }
 
     /// Answers until it is told to stop.

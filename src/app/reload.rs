@@ -37,7 +37,11 @@ impl Reloads {
         let mut stayed = Vec::new();
         for part in &self.what {
             match part.reload() {
-                Ok(()) => tracing::info!(what = part.what(), "reloaded"),
+                Ok(()) => {
+                    // Whether it is the new one can be seen by this.
+                    let not_after = part.not_after().map(|end| end.to_string());
+                    tracing::info!(what = part.what(), not_after, "reloaded");
+                }
                 Err(error) => {
                     tracing::error!(what = part.what(), %error, "not reloaded, the old one stays");
                     stayed.push(part.what());

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use listenfd::ListenFd;
@@ -16,10 +16,19 @@ use crate::settings::{Bind, Settings, TlsMode};
 /// Connections that may wait to be taken; the system may allow less (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
-/// A socket that takes connections from now on.
+/// A socket that takes connections from now on, and where.
 pub(super) enum Socket {
     Tcp(TcpListener, SocketAddr),
-    Unix(UnixListener),
+    Unix(UnixListener, String),
+}
+
+/// Where connections are taken.
+#[derive(Debug, Default)]
+pub struct Listening {
+    /// The TCP addresses, with the ports that the system chose for port 0.
+    pub addresses: Vec<SocketAddr>,
+    /// The paths of Unix sockets; what stands for one that has none.
+    pub unix_sockets: Vec<String>,
 }
 
 /// All sockets to listen on. Those that are handed over stand in place of `server.bind`.
@@ -31,18 +40,22 @@ pub(super) fn all(settings: &Settings) -> Result<Vec<Socket>, StartError> {
     }
     let mut sockets = Vec::new();
     for address in &settings.server.bind {
-        bind(address, &mut sockets)
-            .map_err(|source| StartError::Listen { address: address.to_string(), source })?;
+        bind("server.bind", address, &mut sockets)?;
     }
     Ok(sockets)
 }
 
-/// Binds an address; a host name may be several.
-pub(super) fn bind(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
+/// Binds an address that `key` has; a host name may be several.
+pub(super) fn bind(key: &str, bind: &Bind, sockets: &mut Vec<Socket>) -> Result<(), StartError> {
+    let failed = |source| StartError::Listen { address: format!("{bind} ({key})"), source };
+    bind_all(bind, sockets).map_err(failed)
+}
+
+fn bind_all(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
     match bind {
         Bind::Unix(path) => {
             remove_stale_socket(path)?;
-            sockets.push(Socket::Unix(bind_unix(path)?));
+            sockets.push(Socket::Unix(bind_unix(path)?, path.display().to_string()));
         }
         Bind::Tcp(address) => {
             for address in address.to_socket_addrs()? {
@@ -90,7 +103,10 @@ fn take(inherited: &mut ListenFd, index: usize, settings: &Settings) -> Result<S
                      who does is believed as a proxy is: set SocketMode=0660 and SocketGroup="
                 );
             }
-            Ok(Socket::Unix(listener))
+            let path = listener.local_addr().ok();
+            let path = path.as_ref().and_then(|address| address.as_pathname());
+            let path = path.map(|path| path.display().to_string());
+            Ok(Socket::Unix(listener, path.unwrap_or_else(|| format!("inherited socket {index}"))))
         }
         None => Err(failed(io::ErrorKind::NotFound.into())),
     }
@@ -118,15 +134,30 @@ fn check_plain_http(address: SocketAddr, settings: &Settings) -> Result<(), Star
     if fine { Ok(()) } else { Err(StartError::PlainHttp(address)) }
 }
 
-/// A socket file stays behind when a server is killed; one that still answers is left alone.
+/// A socket file stays behind when a server is killed. It is removed where the system says that nobody takes
+/// connections there, and nowhere else: any other answer, or none, may be that of somebody who is there.
 fn remove_stale_socket(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     if !is_socket {
         return Ok(());
     }
-    if UnixStream::connect(path).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server answers there"));
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A server that has too many connections waiting would keep this one waiting too.
+    socket.set_nonblocking(true)?;
+    let in_use = |what: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, what));
+    match socket.connect(&SockAddr::unix(path)?) {
+        Ok(()) => in_use("another server answers there"),
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+            // Its server has just removed it.
+            io::ErrorKind::NotFound => Ok(()),
+            io::ErrorKind::WouldBlock => in_use("another server is there, and busy"),
+            // A socket of another kind (EPROTOTYPE), one of another user (EACCES).
+            kind => Err(io::Error::new(
+                kind,
+                format!("there is a socket that may be somebody's: {error}"),
+            )),
+        },
     }
-    std::fs::remove_file(path)
 }

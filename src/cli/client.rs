@@ -118,20 +118,15 @@ pub(super) struct Edit {
 struct Ttl(Option<Duration>);
 
 impl FromStr for Ttl {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "default" {
             return Ok(Self(None));
         }
-        // The least that the server's own lifetimes may be.
-        let least = Duration::from_secs(1);
-        match parse::duration(text).filter(|ttl| *ttl >= least) {
+        match parse::lifetime(text) {
             Some(ttl) => Ok(Self(Some(ttl))),
-            None => Err(
-                "expected a duration of at least 1s: 3600 (seconds), or numbers with ms, s, m, h or d, such as \
-                      15m or 1h30m; or default",
-            ),
+            None => Err(format!("expected {}; or default", parse::LIFETIME)),
         }
     }
 }

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::failure::{Failure, chain};
 use super::{Global, output};
 use crate::app;
+use crate::domain::SystemClock;
 use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
@@ -33,10 +34,11 @@ impl Config {
 
 /// Reports everything that is wrong at once.
 fn check(settings: &Settings) -> Result<(), Failure> {
-    for warning in settings.warnings() {
+    let found = app::check(settings, &SystemClock);
+    for warning in settings.warnings().iter().chain(&found.warnings) {
         output::remark(format!("warning: {warning}"));
     }
-    let wrong: Vec<_> = app::check(settings).iter().map(|error| chain(error)).collect();
+    let wrong: Vec<_> = found.errors.iter().map(|error| chain(error)).collect();
     match &*wrong {
         [] => Ok(()),
         [only] => Err(Failure::config(only)),

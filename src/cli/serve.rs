@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::{Global, dev};
 use crate::app::{Application, raise_open_files};
 use crate::domain::SystemClock;
-use crate::settings::{Bind, Settings, TlsMode};
+use crate::settings::{Backend, Settings, TlsMode};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -55,19 +55,24 @@ impl Serve {
 
 async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
     let application = Application::build(settings, Arc::new(SystemClock)).await?;
+    announce(settings);
     warn_of_missing_parts(settings);
     if dev {
         dev::welcome(settings, &application).await?;
     }
-    for address in application.addresses() {
+    let listening = application.listening();
+    for address in &listening.addresses {
         tracing::info!(%address, tls = settings.tls.mode != TlsMode::Off, "listening");
     }
-    if let Some(address) = application.metrics_address() {
-        tracing::info!(%address, "metrics are at /metrics");
+    for path in &listening.unix_sockets {
+        tracing::info!(path, "listening");
     }
-    for bind in &settings.server.bind {
-        if let Bind::Unix(path) = bind {
-            tracing::info!(path = %path.display(), "listening");
+    if let Some(listening) = application.metrics_listening() {
+        for address in &listening.addresses {
+            tracing::info!(%address, "metrics are at /metrics");
+        }
+        for path in &listening.unix_sockets {
+            tracing::info!(path, "metrics are at /metrics");
         }
     }
     application
@@ -76,6 +81,18 @@ async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
         .map_err(|error| Failure::unavailable(format!("the server stopped: {error}")))?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What runs here, by which settings, and on which store.
+fn announce(settings: &Settings) {
+    let version = env!("CARGO_PKG_VERSION");
+    let config = settings.file().map(|file| file.display().to_string());
+    let store = settings.store.backend.as_str();
+    let (path, database) = match settings.store.backend {
+        Backend::Embedded => (Some(settings.store.path.display().to_string()), None),
+        Backend::Mongodb => (None, Some(settings.mongo.dbname.as_str())),
+    };
+    tracing::info!(version, config, store, path, database, "sentinel has started");
 }
 
 /// What is not there, for want of a setting or in this version: whoever expects it has to hear of it.

@@ -1,9 +1,18 @@
 //! How people write durations: in settings, on the command line and in forms.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// No setting needs a longer time, and sums with a time of day stay far from overflowing.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 3600);
+
+/// The fewest and the most seconds that a token or a session may live, whoever says so: the settings, or a client
+/// of its own. `expires_in` (RFC 6749 §5.1) is in seconds, so there are no parts of one.
+pub const LIFETIME_SECONDS: RangeInclusive<u64> = 1..=LONGEST.as_secs();
+
+/// What [`parse_lifetime`] reads.
+pub const LIFETIME: &str = "a duration of at least 1s, in whole seconds: 3600, or numbers with s, m, h or d, such as \
+     \"15m\" or \"1h30m\"";
 
 /// In milliseconds, the longest first. There are no months, and no letter stands for two things: `15M` is
 /// a slip of somebody who means minutes.
@@ -18,6 +27,14 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         Err(_) => sum(text)?,
     };
     (duration <= LONGEST).then_some(duration)
+}
+
+/// How long a token or a session lives: a duration within [`LIFETIME_SECONDS`].
+pub fn parse_lifetime(text: &str) -> Option<Duration> {
+    let whole = |lifetime: &Duration| {
+        lifetime.subsec_nanos() == 0 && LIFETIME_SECONDS.contains(&lifetime.as_secs())
+    };
+    parse_duration(text).filter(whole)
 }
 
 /// One or more numbers, each with its unit.

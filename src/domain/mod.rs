@@ -11,6 +11,7 @@ mod clock;
 mod digest;
 mod duration;
 mod grant;
+pub mod hash_limits;
 mod id;
 mod legacy_token;
 mod lot;
@@ -29,7 +30,7 @@ pub use client::{
 };
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use digest::Digest;
-pub use duration::{parse_duration, show_duration};
+pub use duration::{LIFETIME, LIFETIME_SECONDS, parse_duration, parse_lifetime, show_duration};
 pub use grant::{Grant, UnknownGrant};
 pub use id::{ClientId, InvalidId, SessionId, UserId};
 pub use legacy_token::legacy_seal;

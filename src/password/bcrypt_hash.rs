@@ -9,7 +9,8 @@
 //! too. Whatever the answer, the full price is paid for it, so that time does not tell the cases apart.
 
 use super::error::HashError;
-use super::policy::{self, MIN_BCRYPT_COST};
+use super::policy;
+use crate::domain::hash_limits::BCRYPT_COST;
 use base64::Engine as _;
 use base64::alphabet::BCRYPT;
 use base64::engine::{GeneralPurpose, general_purpose::NO_PAD};
@@ -79,7 +80,7 @@ impl BcryptHash {
             .next()
             .filter(|digits| digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok())
-            .filter(|cost| *cost >= MIN_BCRYPT_COST)
+            .filter(|cost| cost >= BCRYPT_COST.start())
             .ok_or(EXPECTED)?;
         let (salt, output) =
             fields.next().and_then(|rest| rest.split_at_checked(SALT_CHARS)).ok_or(EXPECTED)?;

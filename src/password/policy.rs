@@ -5,23 +5,11 @@
 use super::error::{HashError, PolicyError};
 use super::stored::Stored;
 use crate::domain::PasswordHash;
-
-/// The most memory that one hash may take, in KiB: 1 GiB. A stored hash is data, and must not be able to make the
-/// server allocate at will.
-const MAX_MEMORY_KIB: u32 = 1 << 20;
+use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST};
 
 /// The most that one argon2 hash may write in all, memory times iterations, in KiB: 4 GiB, some seconds of one core.
 /// A limit on the product rather than on the iterations lets a small hash iterate often, as some do.
 const MAX_WORK_KIB: u64 = 1 << 22;
-
-/// The most lanes. More memory is what makes a hash strong; nobody runs 255 lanes for one login.
-const MAX_PARALLELISM: u32 = 255;
-
-/// The least bcrypt cost that bcrypt itself defines.
-pub(super) const MIN_BCRYPT_COST: u32 = 4;
-
-/// The highest bcrypt cost. Each step doubles the time: 16 is some four seconds, and 31, which the format allows, days.
-const MAX_BCRYPT_COST: u32 = 16;
 
 /// The most iterations of PBKDF2, over all blocks of its result: some five seconds of one core. Django asks for a
 /// million.
@@ -69,16 +57,13 @@ impl Policy {
 
     fn check_argon2(&self) -> Result<(), PolicyError> {
         let (memory, lanes) = (self.memory_kib, self.parallelism);
-        if !(1..=MAX_PARALLELISM).contains(&lanes) {
-            return Err(PolicyError::Parallelism { max: MAX_PARALLELISM, got: lanes });
+        if !ARGON2_LANES.contains(&lanes) {
+            return Err(PolicyError::Parallelism { max: *ARGON2_LANES.end(), got: lanes });
         }
         let least_memory = argon2::Params::MIN_M_COST * lanes;
-        if !(least_memory..=MAX_MEMORY_KIB).contains(&memory) {
-            return Err(PolicyError::Memory {
-                min: least_memory,
-                max: MAX_MEMORY_KIB,
-                got: memory,
-            });
+        let most_memory = *ARGON2_MEMORY_KIB.end();
+        if !(least_memory..=most_memory).contains(&memory) {
+            return Err(PolicyError::Memory { min: least_memory, max: most_memory, got: memory });
         }
         if self.iterations == 0 || work(memory, self.iterations) > MAX_WORK_KIB {
             let max = MAX_WORK_KIB / u64::from(memory);
@@ -91,14 +76,11 @@ impl Policy {
     }
 
     fn check_bcrypt(&self) -> Result<(), PolicyError> {
-        if (MIN_BCRYPT_COST..=MAX_BCRYPT_COST).contains(&self.bcrypt_cost) {
+        if BCRYPT_COST.contains(&self.bcrypt_cost) {
             return Ok(());
         }
-        Err(PolicyError::BcryptCost {
-            min: MIN_BCRYPT_COST,
-            max: MAX_BCRYPT_COST,
-            got: self.bcrypt_cost,
-        })
+        let (min, max) = BCRYPT_COST.into_inner();
+        Err(PolicyError::BcryptCost { min, max, got: self.bcrypt_cost })
     }
 }
 
@@ -128,13 +110,13 @@ pub(super) fn check_stored_argon2(
     iterations: u32,
     parallelism: u32,
 ) -> Result<(), HashError> {
-    if memory_kib > MAX_MEMORY_KIB {
+    if memory_kib > *ARGON2_MEMORY_KIB.end() {
         return Err(HashError::TooCostly("m of at most 1 GiB"));
     }
     if work(memory_kib, iterations) > MAX_WORK_KIB {
         return Err(HashError::TooCostly("m times t of at most 4 GiB"));
     }
-    if parallelism > MAX_PARALLELISM {
+    if parallelism > *ARGON2_LANES.end() {
         return Err(HashError::TooCostly("p of at most 255"));
     }
     Ok(())
@@ -142,7 +124,7 @@ pub(super) fn check_stored_argon2(
 
 /// The same for bcrypt.
 pub(super) fn check_stored_bcrypt(cost: u32) -> Result<(), HashError> {
-    if cost > MAX_BCRYPT_COST {
+    if cost > *BCRYPT_COST.end() {
         return Err(HashError::TooCostly("a bcrypt cost of at most 16"));
     }
     Ok(())

@@ -27,6 +27,14 @@ impl Bind {
         }
     }
 
+    /// Whether the system chooses the port, so that it is another one each time.
+    pub(super) fn is_any_port(&self) -> bool {
+        match self {
+            Self::Tcp(address) => parse::host_port(address).is_some_and(|(_, port)| port == 0),
+            Self::Unix(_) => false,
+        }
+    }
+
     /// Whether nobody outside this machine can reach it. Of names, only `localhost` counts.
     pub fn is_local(&self) -> bool {
         match self {

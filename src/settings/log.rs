@@ -1,5 +1,7 @@
 //! `[log]`: how much is logged, and how.
 
+use tracing_subscriber::EnvFilter;
+
 use super::choice::Choice;
 use super::reader::Reader;
 
@@ -35,9 +37,14 @@ impl Log {
                         \"info,sentinel::store=debug\"";
         Self {
             format: reader.choice("log.format"),
-            level: reader.text("log.level", expected, is_filter),
+            level: without_space(&reader.text("log.level", expected, is_filter)),
         }
     }
+}
+
+/// Between directives it is no mistake, and yet the log would take none.
+fn without_space(text: &str) -> String {
+    text.split(',').map(str::trim).collect::<Vec<_>>().join(",")
 }
 
 /// A word that is no level would be taken for the name of a module, and silence everything else.
@@ -48,5 +55,7 @@ fn is_filter(text: &str) -> bool {
         Some((target, level)) => !target.is_empty() && is_level(level),
         None => is_level(part),
     };
-    text.split(',').all(|part| is_directive(part.trim()))
+    let text = without_space(text);
+    // What it makes of spans and their fields, the log alone knows.
+    text.split(',').all(is_directive) && text.parse::<EnvFilter>().is_ok()
 }

@@ -5,7 +5,7 @@
 //! environment and the flags, as [`Sources`] hands them in; [`Settings::load`] merges them, and
 //! reports everything that is wrong with them at once. One file here is one table of settings. The
 //! rest: `keys` knows the names, `layer` and `environment` find values, `reader` gives them types,
-//! `secret` follows `*_file`, `show` prints.
+//! `secret` follows `*_file`, `together` knows what goes with what, `show` prints.
 //!
 //! Not here: reading certificates and templates, opening stores, and parsing flags.
 
@@ -36,9 +36,11 @@ mod store;
 mod templates;
 mod throttle;
 mod tls;
+mod together;
 mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 pub use bind::Bind;
 pub use compat::Compat;
@@ -101,6 +103,7 @@ pub struct Settings {
     notes: BTreeMap<&'static str, String>,
     given: BTreeSet<String>,
     warnings: Vec<String>,
+    file: Option<PathBuf>,
 }
 
 impl Settings {
@@ -119,10 +122,8 @@ impl Settings {
             settings.notes.insert("store.backend", note);
         }
         settings.warnings = environment::without_effect(&sources.env);
-        if settings.is_any_given("mongo") && settings.store.backend == Backend::Embedded {
-            let warning = "[mongo] has settings, but store.backend is \"embedded\"";
-            settings.warnings.push(warning.to_owned());
-        }
+        settings.warnings.extend(settings.without_effect());
+        settings.file = sources.path();
         Ok(settings)
     }
 
@@ -161,6 +162,11 @@ impl Settings {
         show::text(&self.shown, &self.notes)
     }
 
+    /// The settings file that was read, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// What is set and has no effect, one sentence each. It is no reason not to start.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -193,59 +199,14 @@ impl Settings {
             notes: BTreeMap::new(),
             given: r.given(),
             warnings: Vec::new(),
+            file: None,
         };
-        settings.check_plain_http(r);
-        settings.check_paths(r);
+        settings.check_together(r);
         if !reader.problems.is_empty() {
             return Err(Error::Invalid(reader.problems));
         }
         settings.shown = reader.shown;
         Ok(settings)
-    }
-
-    /// RFC 6749 §3.2: the server "MUST require the use of TLS … when sending requests to the token
-    /// endpoint".
-    fn check_plain_http(&self, reader: &mut Reader) {
-        let server = &self.server;
-        if self.tls.mode != TlsMode::Off
-            || server.allow_plain_http
-            || !server.trusted_proxies.is_empty()
-        {
-            return;
-        }
-        for bind in server.bind.iter().filter(|bind| !bind.is_local()) {
-            reader.refuse(format!(
-                "server.bind = \"{bind}\" would take passwords over plain HTTP from other \
-                 machines: set tls.mode, or name the proxies that add TLS in \
-                 server.trusted_proxies, or set server.allow_plain_http = true"
-            ));
-        }
-    }
-
-    /// Two endpoints at one path would leave the second unreachable, without a word.
-    fn check_paths(&self, reader: &mut Reader) {
-        let oauth = &self.oauth;
-        let error_path = match &oauth.error_uri {
-            Some(ErrorUri::Path(path)) => Some(path.clone()),
-            Some(ErrorUri::Url(_)) | None => None,
-        };
-        let mut taken = BTreeMap::new();
-        for (key, path) in [
-            ("oauth.token_url", oauth.token_path()),
-            ("oauth.introspection_url", oauth.introspection_path()),
-            ("oauth.revocation_url", oauth.revocation_path()),
-            ("oauth.verify_url", oauth.verify_path()),
-            ("oauth.metadata_url", oauth.metadata_url.clone()),
-            ("oauth.error_uri", error_path),
-            ("management.url", self.management.path(oauth)),
-        ] {
-            let Some(path) = path else { continue };
-            if let Some(other) = taken.insert(path.clone(), key) {
-                reader.refuse(format!(
-                    "{other} and {key} are both {path}; give each a path of its own"
-                ));
-            }
-        }
     }
 }
 

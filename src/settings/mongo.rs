@@ -73,6 +73,7 @@ fn is_host(text: &str) -> bool {
 
 impl Mongo {
     pub(super) fn read(reader: &mut Reader) -> Self {
+        let before = reader.problems.len();
         let is_uri = |text: &str| parse::has_scheme(text, &["mongodb", "mongodb+srv"]);
         let mut mongo = Self {
             uri: secret::read(
@@ -95,16 +96,38 @@ impl Mongo {
             server_selection_timeout: milliseconds(reader, "mongo.server_selection_timeout_ms"),
         };
         mongo.settle(reader);
-        if mongo.password.is_some() && mongo.username.is_none() {
-            reader.refuse("mongo.password is set and mongo.username is not; set both or neither");
+        // After another complaint one of the two may be missing only because it could not be read.
+        match (&mongo.username, &mongo.password) {
+            (None, Some(_)) if before == reader.problems.len() => reader
+                .refuse("mongo.password is set and mongo.username is not; set both or neither"),
+            (Some(_), None) if before == reader.problems.len() && mongo.needs_password() => reader
+                .refuse(
+                    "mongo.username is set and mongo.password (or mongo.password_file) is not; set \
+                     both or neither",
+                ),
+            _ => {}
         }
         mongo
     }
 
+    /// Whether a name alone is of no use: so it is but where another system knows who logs in, by a certificate
+    /// for example.
+    fn needs_password(&self) -> bool {
+        const OTHERWISE: [&str; 4] = ["MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI"];
+        let (_, options) = self.uri.expose_secret().rsplit_once('?').unwrap_or_default();
+        let mechanism = options
+            .split('&')
+            .filter_map(|option| option.split_once('='))
+            .find_map(|(name, value)| name.eq_ignore_ascii_case("authMechanism").then_some(value));
+        !mechanism
+            .is_some_and(|name| OTHERWISE.iter().any(|other| other.eq_ignore_ascii_case(name)))
+    }
+
     /// Makes one connection string and one database name of the settings that can each say them.
     fn settle(&mut self, reader: &mut Reader) {
-        let uri_rank = reader.rank("mongo.uri").max(reader.rank("mongo.uri_file"));
-        let part_rank = reader.rank("mongo.host").max(reader.rank("mongo.port"));
+        let set = |key| reader.rank_if_set(key);
+        let uri_rank = set("mongo.uri").max(set("mongo.uri_file"));
+        let part_rank = set("mongo.host").max(set("mongo.port"));
         if part_rank > uri_rank && (self.host.is_some() || self.port.is_some()) {
             let host = self.host.as_deref().unwrap_or("localhost");
             let host = if host.parse::<Ipv6Addr>().is_ok() {

@@ -64,7 +64,6 @@ fn is_uri(text: &str) -> bool {
 
 impl OAuth {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        let second = Duration::from_secs(1);
         let route_prefix = reader.url_prefix("oauth.route_prefix");
         let mut grants = Vec::new();
         let one = |text: &str| GrantName::from_word(text).map(|(_, grant)| grant);
@@ -83,9 +82,9 @@ impl OAuth {
             metadata_url: reader.url_path("oauth.metadata_url"),
             error_uri: reader.endpoint("oauth.error_uri", error_uri, ErrorUri::parse),
             grants,
-            access_token_ttl: reader.duration("oauth.access_token_ttl", second),
-            refresh_idle_ttl: reader.duration("oauth.refresh_idle_ttl", second),
-            session_ttl: reader.duration("oauth.session_ttl", second),
+            access_token_ttl: reader.lifetime("oauth.access_token_ttl"),
+            refresh_idle_ttl: reader.lifetime("oauth.refresh_idle_ttl"),
+            session_ttl: reader.lifetime("oauth.session_ttl"),
             refresh_grace: reader.duration("oauth.refresh_grace", Duration::ZERO),
         }
     }

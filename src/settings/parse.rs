@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use bytesize::ByteSize;
 use ipnet::{IpNet, Ipv4Net};
 
-pub(crate) use crate::domain::{parse_duration as duration, show_duration};
+pub(crate) use crate::domain::{
+    LIFETIME, parse_duration as duration, parse_lifetime as lifetime, show_duration,
+};
 
 /// `16384` or `16KiB`, in bytes.
 pub(super) fn size(text: &str) -> Option<u64> {

@@ -2,6 +2,7 @@
 
 use super::choice::Choice;
 use super::reader::Reader;
+use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST};
 
 /// Password hashing. The parameters are those of new hashes; old ones carry their own.
 #[derive(Clone, Debug)]
@@ -10,13 +11,13 @@ pub struct Password {
     pub scheme: Scheme,
     /// The fewest characters that a password may be set to, 1 to 64.
     pub min_length: usize,
-    /// argon2id: memory in KiB, at least 8 for each lane (RFC 9106 §3.1).
+    /// argon2id: memory in KiB, at least 8 for each lane (RFC 9106 §3.1), of [`ARGON2_MEMORY_KIB`].
     pub memory_kib: u32,
     /// argon2id: passes; at least 1.
     pub iterations: u32,
-    /// argon2id: lanes; at least 1.
+    /// argon2id: lanes, of [`ARGON2_LANES`].
     pub parallelism: u32,
-    /// bcrypt: the base-2 logarithm of the rounds, 4 to 31.
+    /// bcrypt: the base-2 logarithm of the rounds, of [`BCRYPT_COST`].
     pub bcrypt_cost: u32,
     /// Threads that hash; 0 is one for each core.
     pub workers: usize,
@@ -45,11 +46,10 @@ impl Password {
             scheme: reader.choice("password.scheme"),
             // NIST SP 800-63B-4 §3.1.1.2: passwords of "at least 64 characters" have to be permitted.
             min_length: reader.integer("password.min_length", 1..=64),
-            memory_kib: reader.integer("password.memory_kib", 8..=1_048_576),
+            memory_kib: reader.integer("password.memory_kib", ARGON2_MEMORY_KIB),
             iterations: reader.integer("password.iterations", 1..=u32::MAX),
-            // RFC 9106 §3.1: p is an integer "from 1 to 2^(24)-1".
-            parallelism: reader.integer("password.parallelism", 1..=(1 << 24) - 1),
-            bcrypt_cost: reader.integer("password.bcrypt_cost", 4..=16),
+            parallelism: reader.integer("password.parallelism", ARGON2_LANES),
+            bcrypt_cost: reader.integer("password.bcrypt_cost", BCRYPT_COST),
             workers: reader.integer("password.workers", 0..=1024),
             queue: reader.integer("password.queue", 1..=1_000_000),
         };

@@ -53,6 +53,16 @@ impl Reader {
         self.ranks.get(key).copied().unwrap_or(0)
     }
 
+    /// The same, but 0 for what is there and says nothing: `""` or 0, as a compose file spells "not set".
+    pub(super) fn rank_if_set(&self, key: &str) -> usize {
+        let is_nothing = self.values.get(key).is_none_or(|value| match &value.kind {
+            ValueKind::String(text) => matches!(text.trim(), "" | "0"),
+            ValueKind::I64(number) => *number == 0,
+            _ => false,
+        });
+        if is_nothing { 0 } else { self.rank(key) }
+    }
+
     /// The keys that a user set.
     pub(super) fn given(&self) -> BTreeSet<String> {
         self.ranks.iter().filter(|(_, rank)| **rank > 0).map(|(key, _)| key.clone()).collect()
@@ -167,6 +177,15 @@ impl Reader {
         self.scalar(key, &expected, |text| {
             let duration = parse::duration(text).filter(|duration| *duration >= least)?;
             Some((duration, parse::show_duration(duration).into()))
+        })
+        .unwrap_or_default()
+    }
+
+    /// How long a token or a session lives.
+    pub(super) fn lifetime(&mut self, key: &str) -> Duration {
+        self.scalar(key, parse::LIFETIME, |text| {
+            let lifetime = parse::lifetime(text)?;
+            Some((lifetime, parse::show_duration(lifetime).into()))
         })
         .unwrap_or_default()
     }

@@ -24,9 +24,19 @@ pub enum Backend {
     Mongodb,
 }
 
+impl Backend {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Mongodb => "mongodb",
+        }
+    }
+}
+
 impl Choice for Backend {
     const WORDS: &'static [(&'static str, Self)] =
-        &[("embedded", Self::Embedded), ("mongodb", Self::Mongodb)];
+        &[(Self::Embedded.as_str(), Self::Embedded), (Self::Mongodb.as_str(), Self::Mongodb)];
 }
 
 impl Store {

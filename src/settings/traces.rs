@@ -18,8 +18,9 @@ pub struct Traces {
 
 impl Traces {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        let url = "a URL such as \"http://127.0.0.1:4318/v1/traces\"";
-        let endpoint = reader.switchable("traces.endpoint", url, parse::http_url);
+        let url = "a URL such as \"http://127.0.0.1:4318\"";
+        let parse = |text: &str| parse::http_url(text).map(with_path);
+        let endpoint = reader.switchable("traces.endpoint", url, parse);
         reader.show("traces.endpoint", endpoint.clone().unwrap_or_default());
         Self {
             endpoint,
@@ -32,4 +33,11 @@ impl Traces {
             ),
         }
     }
+}
+
+/// A URL of a host alone is one of all signals, as in `OTEL_EXPORTER_OTLP_ENDPOINT`: spans go to `v1/traces`
+/// there (OpenTelemetry Protocol Exporter, "Endpoint URLs for OTLP/HTTP").
+fn with_path(url: String) -> String {
+    let is_host = url.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
+    if is_host { format!("{url}/v1/traces") } else { url }
 }

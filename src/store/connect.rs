@@ -4,7 +4,7 @@ use super::measured::measured;
 use super::mongo::{self, MongoStore};
 use super::redis::{self, RedisFront};
 use super::sqlite::{self, SqliteStore};
-use super::{Result, Stores};
+use super::{Result, StoreError, Stores};
 use crate::observe::metrics::Metrics;
 use crate::settings::{Backend, Settings};
 
@@ -28,7 +28,7 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
     let redis = settings.redis.url.is_some().then_some(&settings.redis);
     match settings.store.backend {
         Backend::Embedded => {
-            let store = SqliteStore::open(&settings.store.path)?;
+            let store = of_path(SqliteStore::open(&settings.store.path))?;
             // Nothing is faster than the file: there is no cache in front of it.
             match redis {
                 None => Ok(seen(store.into_stores())),
@@ -59,7 +59,7 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
 /// [`super::StoreError`] with a sentence for the operator.
 pub fn check(settings: &Settings) -> Result<()> {
     match settings.store.backend {
-        Backend::Embedded => sqlite::check(&settings.store.path)?,
+        Backend::Embedded => of_path(sqlite::check(&settings.store.path))?,
         Backend::Mongodb => mongo::check(&settings.mongo)?,
     }
     settings.redis.url.as_ref().map_or(Ok(()), |_| redis::check(&settings.redis))
@@ -72,9 +72,19 @@ pub fn check(settings: &Settings) -> Result<()> {
 pub async fn connect_reading(settings: &Settings) -> Result<Option<Stores>> {
     match settings.store.backend {
         Backend::Embedded if !settings.store.path.exists() => Ok(None),
-        Backend::Embedded => Ok(Some(SqliteStore::open(&settings.store.path)?.into_stores())),
+        Backend::Embedded => {
+            Ok(Some(of_path(SqliteStore::open(&settings.store.path))?.into_stores()))
+        }
         Backend::Mongodb => {
             Ok(Some(MongoStore::open_reading(&settings.mongo).await?.into_stores()))
         }
     }
+}
+
+/// Names the setting beside the file.
+fn of_path<T>(result: Result<T>) -> Result<T> {
+    result.map_err(|error| match error {
+        StoreError::Unusable(reason) => StoreError::Unusable(format!("store.path: {reason}")),
+        other => other,
+    })
 }

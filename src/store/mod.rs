@@ -12,6 +12,7 @@ mod error;
 pub mod imports;
 mod measured;
 pub mod mongo;
+mod pem;
 mod prefix;
 mod publisher;
 pub mod redis;

@@ -14,8 +14,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::reload::{Reload, ReloadError};
-use super::self_signed;
 use super::tls::TlsError;
+use super::{self_signed, validity};
 use crate::domain::{Clock, Timestamp};
 
 /// A certificate chain and its key, and where they come from.
@@ -41,13 +41,13 @@ pub enum Source {
         /// The key.
         key: PathBuf,
     },
-    /// A self-signed one that is kept in `folder`, and made there for `names` the first time and when the one
+    /// A self-signed one that is kept in `folder`, and made there the first time and when the one
     /// before is about to end. It is kept so that it can be trusted once.
     SelfSigned {
         /// Where it is kept.
         folder: PathBuf,
-        /// What it is made out to.
-        names: Vec<String>,
+        /// What it is made out to beside this machine: the host of the public URL.
+        host: Option<String>,
     },
 }
 
@@ -58,7 +58,25 @@ impl Certificate {
     /// [`TlsError`] that names the folder or the file.
     pub fn load(source: Source, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let current = RwLock::new(Arc::new(source.read(clock.now())?));
-        Ok(Self { source, clock, current })
+        let certificate = Self { source, clock, current };
+        certificate.warn();
+        Ok(certificate)
+    }
+
+    /// What clients will have against it.
+    fn warn(&self) {
+        for warning in self.source.warnings(&self.current(), self.clock.now()) {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    /// Until when it is valid.
+    pub fn not_after(&self) -> Option<Timestamp> {
+        validity::not_after(self.current().cert.first()?)
+    }
+
+    fn current(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&*self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The configuration of a listener that serves whatever is newest.
@@ -77,7 +95,7 @@ impl Certificate {
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&*self.current.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(self.current())
     }
 }
 
@@ -86,50 +104,101 @@ impl Reload for Certificate {
         "certificate"
     }
 
+    fn not_after(&self) -> Option<Timestamp> {
+        Self::not_after(self)
+    }
+
     fn reload(&self) -> Result<(), ReloadError> {
         let new = Arc::new(self.source.read(self.clock.now())?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.warn();
         Ok(())
     }
 }
 
 impl Source {
-    /// Whether it can be used; makes nothing.
+    /// Whether it can be used, and what clients will have against it; makes nothing.
     ///
     /// # Errors
     /// [`TlsError`] that names the file.
-    pub fn check(&self) -> Result<(), TlsError> {
-        match self {
-            Self::Files { cert, key } => from_files(cert, key).map(drop),
-            Self::SelfSigned { folder, .. } => self_signed::check(folder),
-        }
+    pub fn check(&self, now: Timestamp) -> Result<Vec<String>, TlsError> {
+        let there = match self {
+            Self::Files { cert, key } => Some(from_files(cert, key, OF_SETTINGS)?),
+            Self::SelfSigned { folder, .. } => self_signed::kept(folder, now)?,
+        };
+        Ok(there.map(|there| self.warnings(&there, now)).unwrap_or_default())
     }
 
     fn read(&self, now: Timestamp) -> Result<CertifiedKey, TlsError> {
         match self {
-            Self::Files { cert, key } => from_files(cert, key),
-            Self::SelfSigned { folder, names } => self_signed::read(folder, names, now),
+            Self::Files { cert, key } => from_files(cert, key, OF_SETTINGS),
+            Self::SelfSigned { folder, host } => self_signed::read(folder, host.as_deref(), now),
+        }
+    }
+
+    /// Why clients will refuse it, as far as that can be seen here.
+    fn warnings(&self, used: &CertifiedKey, now: Timestamp) -> Vec<String> {
+        let Some(certificate) = used.cert.first() else { return Vec::new() };
+        match self {
+            Self::Files { cert, .. } => {
+                let path = cert.display();
+                let over = validity::not_after(certificate).filter(|end| *end < now).map(|end| {
+                    format!(
+                        "the certificate in {path} (tls.cert) has expired: it was valid until {end}"
+                    )
+                });
+                let early = validity::not_before(certificate).filter(|start| *start > now);
+                let early = early.map(|start| {
+                    format!("the certificate in {path} (tls.cert) is not valid before {start}")
+                });
+                over.into_iter().chain(early).collect()
+            }
+            Self::SelfSigned { folder, host } => {
+                let missing = host.as_deref().filter(|host| !validity::is_for(certificate, host));
+                missing.map(|host| self_signed::is_not_for(folder, host)).into_iter().collect()
+            }
         }
     }
 }
 
-/// Reads a chain and its key.
+/// What the files of the settings are called in messages.
+const OF_SETTINGS: [&str; 2] = ["certificate (tls.cert)", "key (tls.key)"];
+
+/// Reads a chain and its key, which messages call by `names`.
 ///
 /// # Errors
 /// [`TlsError`] that names the file.
-pub(super) fn from_files(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+pub(super) fn from_files(
+    cert: &Path,
+    key: &Path,
+    names: [&'static str; 2],
+) -> Result<CertifiedKey, TlsError> {
+    let [cert_name, key_name] = names;
     let problem =
         |what, path: &Path, reason: String| TlsError::File { what, path: path.to_owned(), reason };
     let read =
         |what, path: &Path| fs::read(path).map_err(|error| problem(what, path, error.to_string()));
-    let chain = CertificateDer::pem_slice_iter(&read("certificate", cert)?)
+    let chain = CertificateDer::pem_slice_iter(&read(cert_name, cert)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| problem("certificate", cert, error.to_string()))?;
+        .map_err(|error| problem(cert_name, cert, error.to_string()))?;
     if chain.is_empty() {
-        return Err(problem("certificate", cert, "there is no PEM certificate in it".to_owned()));
+        return Err(problem(cert_name, cert, "there is no PEM certificate in it".to_owned()));
     }
-    let private = PrivateKeyDer::from_pem_slice(&read("key", key)?)
-        .map_err(|error| problem("key", key, error.to_string()))?;
+    let text = read(key_name, key)?;
+    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+        let reason = if is_encrypted(&text) { ENCRYPTED.to_owned() } else { error.to_string() };
+        problem(key_name, key, reason)
+    })?;
     let pair = |source| TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), source };
     CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(pair)
+}
+
+const ENCRYPTED: &str = "it is encrypted; a key without a passphrase is needed, as \
+                         `openssl pkey -in OLD -out NEW` makes it";
+
+/// Whether it says of itself that it needs a passphrase: as PKCS#8 (RFC 7468 §11), or in the older form (RFC 1421
+/// §4.6.1.1).
+fn is_encrypted(pem: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(pem);
+    text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
 }

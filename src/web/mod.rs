@@ -22,6 +22,7 @@ pub mod self_signed;
 pub mod templates;
 pub mod tls;
 mod token;
+mod validity;
 mod verify;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! What is read from files, and can be read again while the server answers.
 
+use crate::domain::Timestamp;
+
 /// Why something could not be read again. What was there before goes on being used.
 pub type ReloadError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -7,6 +9,11 @@ pub type ReloadError = Box<dyn std::error::Error + Send + Sync>;
 pub trait Reload: Send + Sync {
     /// What it is, for the log.
     fn what(&self) -> &'static str;
+
+    /// Until when what is used is valid, if it has an end.
+    fn not_after(&self) -> Option<Timestamp> {
+        None
+    }
 
     /// Reads it again, and uses it from now on.
     ///

@@ -11,15 +11,11 @@ use std::time::Duration;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd,
 };
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, Error, RootCertStore};
 
 use super::certificate::from_files;
 use super::tls::{TlsError, write_private};
+use super::validity;
 use crate::domain::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -29,6 +25,10 @@ const BEFORE: Duration = DAY;
 const AFTER: Duration = Duration::from_secs(820 * 24 * 3600);
 /// One that has less than this left is made anew.
 const LEAST_LEFT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// This machine.
+const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+/// What its files are called in messages.
+const NAMES: [&str; 2] = ["certificate", "key"];
 /// What Apple's systems take at most.
 const MOST: Duration = Duration::from_secs(825 * 24 * 3600);
 
@@ -41,28 +41,43 @@ fn key_path(folder: &Path) -> PathBuf {
     folder.join("self-signed-key.pem")
 }
 
-/// Whether the one that is kept in `folder` can be used, if there is one.
-pub(super) fn check(folder: &Path) -> Result<(), TlsError> {
+/// The one that is kept in `folder`, unless there is none, or a start would make it anew.
+pub(super) fn kept(folder: &Path, now: Timestamp) -> Result<Option<CertifiedKey>, TlsError> {
     let (cert, key) = (path(folder), key_path(folder));
-    if cert.exists() && key.exists() { from_files(&cert, &key).map(drop) } else { Ok(()) }
+    if !cert.exists() || !key.exists() {
+        return Ok(None);
+    }
+    let kept = from_files(&cert, &key, NAMES)?;
+    Ok((!is_over(&kept, now.plus(LEAST_LEFT))).then_some(kept))
 }
 
-/// The one that is kept in `folder`, or a new one for `names` if there is none that will do.
+/// Says that the one in `folder` is not for `host`, and what can be done.
+pub(super) fn is_not_for(folder: &Path, host: &str) -> String {
+    let (cert, key) = (path(folder), key_path(folder));
+    format!(
+        "the self-signed certificate is not for {host}, as server.public_url has it, since it was made before that \
+         was set: remove {} and {}, then restart or send SIGHUP, and trust the new one",
+        cert.display(),
+        key.display()
+    )
+}
+
+/// The one that is kept in `folder`, or a new one for this machine and `host` if there is none that will do.
 pub(super) fn read(
     folder: &Path,
-    names: &[String],
+    host: Option<&str>,
     now: Timestamp,
 ) -> Result<CertifiedKey, TlsError> {
     let (cert, key) = (path(folder), key_path(folder));
     let anew = || {
-        make(&cert, &key, names, now)
+        make(&cert, &key, &names(host), now)
             .map_err(|reason| TlsError::SelfSigned { folder: folder.to_owned(), reason })?;
-        from_files(&cert, &key)
+        from_files(&cert, &key, NAMES)
     };
     if !cert.exists() || !key.exists() {
         return anew();
     }
-    let kept = from_files(&cert, &key)?;
+    let kept = from_files(&cert, &key, NAMES)?;
     if is_over(&kept, now.plus(LEAST_LEFT)) {
         let made = anew()?;
         tracing::warn!(
@@ -82,30 +97,17 @@ pub(super) fn read(
     Ok(kept)
 }
 
-/// Whether it is no longer valid at `moment`. One that cannot be checked is taken for good: it was put there
-/// on purpose.
-fn is_over(kept: &CertifiedKey, moment: Timestamp) -> bool {
-    kept.cert.first().is_some_and(|cert| {
-        matches!(
-            valid_at(cert, moment),
-            Err(Error::InvalidCertificate(
-                CertificateError::Expired | CertificateError::ExpiredContext { .. }
-            ))
-        )
-    })
+/// What one is made out to.
+fn names(host: Option<&str>) -> Vec<String> {
+    let mut names = LOCAL.map(str::to_owned).to_vec();
+    names.extend(host.filter(|host| !LOCAL.contains(host)).map(str::to_owned));
+    names
 }
 
-fn valid_at(cert: &CertificateDer<'_>, moment: Timestamp) -> Result<(), Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add(cert.clone().into_owned())?;
-    let seconds = u64::try_from(moment.as_seconds()).unwrap_or(0);
-    verify_server_cert_signed_by_trust_anchor(
-        &ParsedCertificate::try_from(cert)?,
-        &roots,
-        &[],
-        UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-        ring::default_provider().signature_verification_algorithms.all,
-    )
+/// Whether it is no longer valid at `moment`. One that cannot be read is taken for good: it was put there on
+/// purpose.
+fn is_over(kept: &CertifiedKey, moment: Timestamp) -> bool {
+    kept.cert.first().and_then(validity::not_after).is_some_and(|end| end < moment)
 }
 
 fn make(cert: &Path, key: &Path, names: &[String], now: Timestamp) -> Result<(), String> {

@@ -5,6 +5,7 @@
 
 mod browser;
 mod caller_changes;
+mod certificate_dates;
 mod cli;
 mod clients;
 mod compose;
@@ -48,6 +49,7 @@ mod self_signed;
 mod session_model;
 mod settings;
 mod sqlite;
+mod starting;
 mod storage_copy;
 mod store_contract;
 mod throttle;

@@ -96,12 +96,14 @@ fn a_socket_that_is_handed_over_stands_in_place_of_the_settings() {
     let address = listener.local_addr().unwrap().to_string();
     // One that cannot be bound, since it is taken.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let bind = format!("--bind {}", taken.local_addr().unwrap());
+    let bind = format!("--bind {},unix:not.sock", taken.local_addr().unwrap());
     let mut process = Process::start(activated(folder.path(), listener, &bind));
     assert_eq!(process.address, address);
     let output = Command::new("curl").args(["-sS", &format!("http://{address}/readyz")]).output();
     assert_eq!(output.unwrap().stdout, b"{\"status\":\"ok\"}");
     assert_eq!(process.terminate(), Some(0));
+    let said = process.lines_until("\"stopped\"").join("\n");
+    assert!(!said.contains("not.sock"), "{said}");
 }
 
 #[test]
@@ -123,6 +125,9 @@ fn a_unix_socket_can_be_handed_over_too_and_one_for_everybody_is_warned_of() {
         let log = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
         child.wait().unwrap();
         assert_eq!(log.contains("lets everybody on this machine connect"), warned, "{log}");
+        let listening: Vec<_> = log.lines().filter(|line| line.contains("\"listening\"")).collect();
+        let [line] = listening.as_slice() else { panic!("{log}") };
+        assert!(line.contains(&format!("\"path\":\"{path}\"")), "{line}");
     }
 }
 

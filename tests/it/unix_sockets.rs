@@ -1,8 +1,10 @@
 //! Who may connect to Unix sockets: whoever may is believed as a proxy is.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::helpers::{Process, sentinel};
 
@@ -51,4 +53,52 @@ async fn it_answers_its_owner_and_takes_the_place_of_one_that_was_left() {
     let http = reqwest::Client::builder().unix_socket(path).build().unwrap();
     let _next = serve(folder.path(), "022");
     assert_eq!(http.get("http://localhost/healthz").send().await.unwrap().status(), 200);
+}
+
+/// What the binary says that cannot listen there, without waiting for anybody.
+async fn refused(folder: &Path, bind: &str) -> String {
+    let mut command = sentinel(folder);
+    command.args(["serve", "--bind", "127.0.0.1:0", "--set", bind, "--set", "log.level=error"]);
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(20), output).await;
+    let output = output.expect("it ends by itself").unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// As that of a syslog is, whose path somebody took for one of ours.
+#[tokio::test]
+async fn a_socket_of_another_kind_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let log = UnixDatagram::bind(&path).unwrap();
+    let said = refused(folder.path(), "metrics.bind=unix:log").await;
+    assert!(said.contains("cannot listen on unix:log (metrics.bind): there is a socket"), "{said}");
+    UnixDatagram::unbound().unwrap().send_to(b"still here", &path).unwrap();
+    let mut buffer = [0; 16];
+    assert_eq!(log.recv(&mut buffer).unwrap(), b"still here".len());
+}
+
+#[tokio::test]
+async fn a_server_that_has_too_many_connections_waiting_is_left_alone_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("busy");
+    let listener = UnixListener::bind(&path).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let address = socket2::SockAddr::unix(&path).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let kind = socket2::Type::STREAM;
+        let socket = socket2::Socket::new(socket2::Domain::UNIX, kind, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        if let Err(error) = socket.connect(&address) {
+            assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+            break;
+        }
+        waiting.push(socket);
+    }
+    let said = refused(folder.path(), "metrics.bind=unix:busy").await;
+    assert!(said.contains("(metrics.bind): another server is there"), "{said}");
+    listener.accept().unwrap();
+    UnixStream::connect(&path).unwrap();
 }

@@ -61,10 +61,14 @@ impl Table {
 /// Reads a number when it is asked for.
 pub type Gauge = Box<dyn Fn() -> usize + Send + Sync>;
 
+/// Reads a moment when it is asked for, in seconds since the Unix epoch.
+pub type Moment = Box<dyn Fn() -> Option<i64> + Send + Sync>;
+
 /// Everything that is counted in this process.
 pub struct Metrics {
     endpoints: Mutex<Vec<Arc<Endpoints>>>,
     queue: Mutex<Option<Queue>>,
+    certificate: Mutex<Option<Moment>>,
     /// Requests for tokens.
     pub tokens: Tokens,
     /// Hashing.
@@ -90,6 +94,7 @@ impl Metrics {
         Self {
             endpoints: Mutex::default(),
             queue: Mutex::default(),
+            certificate: Mutex::default(),
             tokens: Tokens::new(grants, outcomes),
             passwords: Arc::default(),
             store: Arc::default(),
@@ -113,6 +118,12 @@ impl Metrics {
         *queue = Some(Queue { depth, capacity });
     }
 
+    /// Until when the certificate is valid that is shown.
+    pub fn watch_certificate(&self, not_after: Moment) {
+        let mut certificate = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
+        *certificate = Some(not_after);
+    }
+
     /// All of it, in the text format of Prometheus, version 0.0.4.
     pub fn render(&self) -> String {
         let mut text = Text::default();
@@ -132,6 +143,13 @@ impl Metrics {
         self.store.write(&mut text);
         self.cache.write(&mut text);
         self.throttled.write(&mut text);
+        let name = "sentinel_tls_certificate_not_after_timestamp_seconds";
+        text.family(name, "gauge", "Until when the certificate is valid, since the Unix epoch.");
+        let certificate = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(not_after) = certificate.as_ref().and_then(|not_after| not_after()) {
+            text.sample(name, &[], not_after);
+        }
+        drop(certificate);
         let name = "sentinel_build_info";
         text.family(name, "gauge", "Always 1; the version is in the label.");
         text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);

@@ -1,22 +1,23 @@
 //! From `[redis]` to the server: its URL, and the certificates for `rediss://`.
 
-use std::path::Path;
-
 use deadpool_redis::redis::{Client, ClientTlsConfig, RedisError, TlsCertificates};
 use secrecy::ExposeSecret;
 
 use crate::settings;
-use crate::store::{Result, StoreError};
+use crate::store::{Result, StoreError, pem};
 
 /// Connects to nothing yet.
 pub(super) fn read(settings: &settings::Redis) -> Result<Client> {
     let url = settings.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
-    let root_cert =
-        settings.tls_ca.as_deref().map(|path| file("redis.tls_ca", path)).transpose()?;
+    let root_cert = settings
+        .tls_ca
+        .as_deref()
+        .map(|path| pem::certificates("redis.tls_ca", path))
+        .transpose()?;
     let client_tls = match (&settings.tls_cert, &settings.tls_key) {
         (Some(cert), Some(key)) => Some(ClientTlsConfig {
-            client_cert: file("redis.tls_cert", cert)?,
-            client_key: file("redis.tls_key", key)?,
+            client_cert: pem::certificates("redis.tls_cert", cert)?,
+            client_key: pem::private_key("redis.tls_key", key)?,
         }),
         _ => None,
     };
@@ -28,16 +29,7 @@ pub(super) fn read(settings: &settings::Redis) -> Result<Client> {
 }
 
 pub(super) fn unusable(error: &RedisError) -> StoreError {
-    StoreError::Unusable(format!("redis.url cannot be used: {error}"))
-}
-
-/// A file with at least one PEM section in it: one with none would trust nobody, and say so only when
-/// the first connection fails.
-fn file(key: &str, path: &Path) -> Result<Vec<u8>> {
-    let cannot = |reason: &str| {
-        StoreError::Unusable(format!("{key}: cannot use {}: {reason}", path.display()))
-    };
-    let bytes = std::fs::read(path).map_err(|error| cannot(&error.to_string()))?;
-    let is_pem = String::from_utf8_lossy(&bytes).contains("-----BEGIN ");
-    if is_pem { Ok(bytes) } else { Err(cannot("it is no PEM file")) }
+    // The name of the kind is for programmers.
+    let said = error.to_string().replace(&format!(" - {:?}", error.kind()), "");
+    StoreError::Unusable(format!("redis.url cannot be used: {said}"))
 }

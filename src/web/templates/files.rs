@@ -27,6 +27,10 @@ fn collect(
 ) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
+        Err(error) if prefix.is_empty() => {
+            let said = format!("templates.dir cannot be read: {error}");
+            return wrong.push(TemplateError::of_file(folder, said));
+        }
         Err(error) => return wrong.push(TemplateError::of_file(folder, error)),
     };
     for entry in entries {

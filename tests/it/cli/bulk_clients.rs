@@ -124,13 +124,14 @@ fn bad_lines_are_told_and_the_good_ones_are_kept() {
         json!({ "client_id": "m", "redirect_uris": [] }).to_string(),
         json!({ "client_id": "first", "name": "again" }).to_string(),
         json!({ "client_id": "last", "session_ttl": "30d", "enabled": false }).to_string(),
+        json!({ "client_id": "n", "session_ttl": "1500ms" }).to_string(),
     ];
     let done = cli.pipe(lines.join("\n"), &IMPORT);
     assert_eq!(done.code, 65, "{done:?}");
-    assert!(done.remarks().contains("17 of 19 lines are bad"), "{done:?}");
+    assert!(done.remarks().contains("18 of 20 lines are bad"), "{done:?}");
     assert!(!format!("{done:?}").contains("hunter2") && !format!("{done:?}").contains("4711"));
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!((&report["read"], &report["added"]), (&json!(19), &json!(2)));
+    assert_eq!((&report["read"], &report["added"]), (&json!(20), &json!(2)));
     let bad = report["bad"].as_array().unwrap();
     let expected = [
         (2, "no JSON object"),
@@ -150,6 +151,7 @@ fn bad_lines_are_told_and_the_good_ones_are_kept() {
         (16, "at least 1s"),
         (17, "\"redirect_uris\""),
         (18, "the same client_id is in line 1"),
+        (20, "in whole seconds"),
     ];
     assert_eq!(bad.len(), expected.len());
     for ((line, reason), bad) in expected.into_iter().zip(bad) {
@@ -159,7 +161,7 @@ fn bad_lines_are_told_and_the_good_ones_are_kept() {
     let last = cli.json(&["client", "show", "last"]);
     assert_eq!((&last["session_ttl"], &last["enabled"]), (&json!(2_592_000), &json!(false)));
     let again = cli.pipe(lines.join("\n"), &["client", "import", "-"]);
-    assert!(again.stdout.starts_with("READ  ADDED  ALREADY  BAD\n19    0      2        17\n"));
+    assert!(again.stdout.starts_with("READ  ADDED  ALREADY  BAD\n20    0      2        18\n"));
     assert!(again.stdout.contains("line 18: first: the same client_id"), "{again:?}");
     cli.run(&["client", "import", &cli.path("no.jsonl")]).fails(74, "cannot read");
 }

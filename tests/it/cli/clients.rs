@@ -156,6 +156,7 @@ fn a_scope_a_grant_or_a_lifetime_that_is_none_is_a_wrong_usage() {
         ("--grant", "implicit", "expected password, refresh_token or client_credentials"),
         ("--access-token-ttl", "soon", "expected a duration"),
         ("--session-ttl", "0", "expected a duration"),
+        ("--access-token-ttl", "1500ms", "in whole seconds"),
         ("--refresh-idle-ttl", "999999d", "expected a duration"),
     ];
     for (option, value, what) in cases {

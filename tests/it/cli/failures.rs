@@ -132,7 +132,11 @@ fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let done = cli.run(&["serve", "--bind", &address]);
-    done.fails(69, &format!("cannot listen on {address}"));
+    done.fails(69, &format!("cannot listen on {address} (server.bind): "));
+    let metrics = format!("metrics.bind={address}");
+    let done =
+        cli.run(&["serve", "--bind", "127.0.0.1:0", "--set", &metrics, "--set", "log.level=error"]);
+    done.fails(69, &format!("cannot listen on {address} (metrics.bind): "));
 }
 
 #[test]

@@ -77,9 +77,18 @@ fn what_the_settings_lead_to_is_checked() {
     check(&[&format!("templates.dir={}", cli.path("pages"))]).assert_failed(78, "errors.html");
     check(&["redis.url=rediss://r", &format!("redis.tls_ca={missing}")]).fails(78, &missing);
     check(&[&format!("management.password_file={missing}")]).fails(78, &missing);
-    check(&[&format!("store.path={}", cli.path("folder"))]).fails(78, "it is a folder");
+    check(&[&format!("store.path={}", cli.path("folder"))])
+        .fails(78, "store.path: cannot open the store");
     check(&[&format!("store.path={cert}/sentinel.db")]).fails(78, "is no folder");
-    check(&["store.backend=mongodb", "mongo.uri=mongodb://db:port"]).fails(78, "mongo.uri");
+    let mongodb = |uri: &str| check(&["store.backend=mongodb", &format!("mongo.uri={uri}")]);
+    mongodb("mongodb://db:port").fails(78, "mongo.uri");
+    let tls =
+        |option: &str, path: &str| mongodb(&format!("mongodb://db/?tls=true&{option}={path}"));
+    tls("tlsCAFile", &cert).ok();
+    tls("tlsCAFile", &missing).fails(78, &format!("tlsCAFile in mongo.uri: cannot use {missing}"));
+    tls("tlsCertificateKeyFile", &cert).fails(78, "there is no PEM private key in it");
+    let pair = cli.write("pair.pem", made.cert.pem() + &made.signing_key.serialize_pem());
+    tls("tlsCertificateKeyFile", &pair).ok();
 
     let both = check(&[
         "tls.mode=files",
@@ -89,7 +98,7 @@ fn what_the_settings_lead_to_is_checked() {
     ]);
     both.assert_failed(78, "2 things are wrong:");
     assert!(
-        both.stderr.contains("  - templates are wrong")
+        both.stderr.contains("  - templates are wrong (templates.dir)")
             && both.stderr.contains("  - cannot read the TLS key")
     );
     check(&["tls.mode=self-signed"]).ok();

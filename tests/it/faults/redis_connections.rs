@@ -90,7 +90,10 @@ fn certificates_that_are_no_good_stop_the_start_with_a_sentence() {
     let url = "redis.url=rediss://localhost:1";
     for (settings, said) in [
         (&[url, "redis.tls_ca=missing.pem"][..], "redis.tls_ca: cannot use missing.pem"),
-        (&[url, "redis.tls_ca=empty.pem"], "redis.tls_ca: cannot use empty.pem: it is no PEM file"),
+        (
+            &[url, "redis.tls_ca=empty.pem"],
+            "redis.tls_ca: cannot use empty.pem: there is no PEM certificate in it",
+        ),
         (&[url, "redis.tls_cert=missing.pem"], "redis.tls_cert and redis.tls_key go together"),
         (&["redis.url=redis://localhost:1", "redis.tls_ca=missing.pem"], "starts with rediss://"),
     ] {

@@ -105,7 +105,8 @@ impl AppBuilder {
             .first()
             .map_or_else(String::new, |address| format!("http://{address}"));
         let metrics =
-            application.metrics_address().map(|address| format!("http://{address}/metrics"));
+            application.metrics_listening().and_then(|listening| listening.addresses.first());
+        let metrics = metrics.map(|address| format!("http://{address}/metrics"));
         let (admin, handle) = (application.admin().clone(), application.handle());
         tokio::spawn(application.run());
 

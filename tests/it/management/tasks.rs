@@ -238,7 +238,7 @@ async fn mistakes_in_a_client_are_told_beside_the_field() {
     let app = managed().spawn().await;
     let form = [("name", "App"), ("kind", "public"), ("grant_password", "on"), ("scopes", "read")];
     let long = "n".repeat(10_000);
-    let mistakes: [Mistake<'_>; 9] = [
+    let mistakes: [Mistake<'_>; 10] = [
         (&[("name", &long)], "name", "The name has 10000 bytes"),
         (&[("name", "a\tb")], "name", "control characters"),
         (&[("grant_password", "")], "grants", "Choose at least one grant."),
@@ -248,6 +248,7 @@ async fn mistakes_in_a_client_are_told_beside_the_field() {
         (&[("default_scopes", "a\\b")], "default_scopes", "Scopes are words"),
         (&[("access_token_ttl", "soon")], "access_token_ttl", "Enter a duration"),
         (&[("session_ttl", "0")], "session_ttl", "Enter a duration"),
+        (&[("access_token_ttl", "1500ms")], "access_token_ttl", "Enter a duration"),
     ];
     for (changes, field, message) in mistakes {
         let answer = post(&app, "/clients", &with(&form, changes)).await;

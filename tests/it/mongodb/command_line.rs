@@ -116,3 +116,24 @@ fn a_connection_string_that_makes_no_sense_is_refused_without_the_password() {
         assert!(!said.contains("hun"), "{uri}: {said}");
     }
 }
+
+/// A short name is a part of many words, and may be the whole password too.
+#[test]
+fn only_a_login_that_has_to_be_encoded_is_told_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |uri: &str| {
+        let mut command = sentinel(folder.path());
+        command.args(["--set", "store.backend=mongodb", "--set"]).arg(format!("mongo.uri={uri}"));
+        let output = command.args(["config", "check"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{uri}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for login in ["op:op@", "op:t%2Fon@", "i:s@", "op@", ""] {
+        let said = said(&format!("mongodb://{login}127.0.0.1/?nosuch=1"));
+        assert!(said.contains("nosuch") && !said.contains("percent"), "{login}: {said}");
+    }
+    for login in ["op:a/b@", "op:a@b@", "op:a:b@", "op:50%@", "a/b:c@"] {
+        let said = said(&format!("mongodb://{login}127.0.0.1/?nosuch=1"));
+        assert!(said.contains("percent-encoded"), "{login}: {said}");
+    }
+}

@@ -31,4 +31,5 @@ fn a_url_that_is_no_good_stops_the_start_with_a_sentence() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
     assert!(said.contains("redis.url") && !said.contains("secret@"), "{said}");
+    assert!(!said.contains("InvalidClientConfig"), "{said}");
 }

@@ -34,6 +34,38 @@ fn two_endpoints_at_one_path_are_refused() {
     );
 }
 
+/// They would answer in the place of the probes, or be answered by them.
+#[test]
+fn an_endpoint_at_the_path_of_a_probe_is_refused() {
+    for path in ["/healthz", "/readyz"] {
+        let given = [("oauth.route_prefix", ""), ("oauth.token_url", path)];
+        let said =
+            format!("the probe and oauth.token_url are both {path}; give each a path of its own");
+        assert_eq!(refused(&flags(&given)), said);
+        for key in ["oauth.metadata_url", "oauth.error_uri"] {
+            assert!(flag_refused(key, path).contains("the probe"), "{key}");
+        }
+        from_flags(&[("oauth.token_url", path)]);
+    }
+}
+
+#[test]
+fn one_address_for_two_listeners_is_refused() {
+    for (bind, metrics, said) in [
+        ("127.0.0.1:5000,127.0.0.1:5000", "", "server.bind has 127.0.0.1:5000 twice"),
+        ("unix:/run/a,unix:/run/a", "", "server.bind has unix:/run/a twice"),
+        (
+            "127.0.0.1:1,127.0.0.1:2",
+            "127.0.0.1:2",
+            "server.bind and metrics.bind are both 127.0.0.1:2; give each an address of its own",
+        ),
+    ] {
+        let given = [("server.bind", bind), ("metrics.bind", metrics)];
+        assert_eq!(refused(&flags(&given)), said);
+    }
+    from_flags(&[("server.bind", "127.0.0.1:0,127.0.0.1:0"), ("metrics.bind", "127.0.0.1:0")]);
+}
+
 #[test]
 fn tls_from_files_needs_both_files() {
     let message = flag_refused("tls.mode", "files");
@@ -54,9 +86,11 @@ fn hashing_parameters_stay_within_what_the_schemes_allow() {
     from_flags(&[("password.memory_kib", "32"), ("password.parallelism", "4")]);
     for (key, bad) in [
         ("password.bcrypt_cost", "3"),
-        ("password.bcrypt_cost", "32"),
+        ("password.bcrypt_cost", "17"),
         ("password.iterations", "0"),
         ("password.parallelism", "0"),
+        ("password.parallelism", "256"),
+        ("password.memory_kib", "1048577"),
         ("password.queue", "0"),
         ("password.min_length", "0"),
         ("password.min_length", "65"),
@@ -78,7 +112,22 @@ fn management_needs_a_name_and_a_password_or_neither() {
         refused(&flags(&[("management.username", "a:b"), ("management.password", "x")]))
             .contains("no colon")
     );
-    assert!(flag_refused("mongo.password", "x").contains("mongo.username"));
+}
+
+#[test]
+fn a_login_at_mongodb_needs_a_name_and_a_password_but_where_something_else_proves_it() {
+    assert!(flag_refused("mongo.password", "x").contains("mongo.username is not"));
+    assert!(flag_refused("mongo.username", "x").contains("mongo.password_file) is not"));
+    from_flags(&[("mongo.username", "x"), ("mongo.password", "y")]);
+    let with = |mechanism: &str| {
+        let uri = format!("mongodb://h/?tls=true&authMechanism={mechanism}");
+        Settings::load(&flags(&[("mongo.username", "x"), ("mongo.uri", &uri)]))
+    };
+    assert!(with("SCRAM-SHA-256").is_err() && with("PLAIN").is_err());
+    with("MONGODB-X509").unwrap();
+    // Nothing is said of what could not be read.
+    let given = [("mongo.username", "x"), ("mongo.password_file", "/nowhere")];
+    assert!(!refused(&flags(&given)).contains("both"), "{}", refused(&flags(&given)));
 }
 
 #[test]
@@ -93,6 +142,24 @@ fn host_and_port_of_mongodb_replace_an_earlier_uri_and_a_uri_beside_them_wins() 
     let mongo = Settings::load(&sources).unwrap();
     assert_eq!(mongo.mongo.uri.expose_secret(), "mongodb://db:27017");
     assert_eq!(mongo.to_table()["mongo"]["uri"].as_str(), Some("mongodb://db:27017"));
+}
+
+/// As a compose file spells what is not set.
+#[test]
+fn what_is_set_to_nothing_does_not_say_where_mongodb_is() {
+    let uri = |given: &[(&str, &str)]| {
+        Settings::load(&env(given)).unwrap().mongo.uri.expose_secret().to_owned()
+    };
+    let host = ("SENTINEL_MONGO_HOST", "db");
+    assert_eq!(uri(&[host, ("SENTINEL_MONGO__URI_FILE", "")]), "mongodb://db:27017");
+    let both = [("SENTINEL_MONGO_PORT", "1"), ("SENTINEL_MONGO__URI_FILE", "")];
+    assert_eq!(uri(&both), "mongodb://localhost:1");
+    let (_dir, mut sources) = file("[mongo]\nuri = \"mongodb://u\"\nhost = \"db\"\n");
+    for nothing in ["", "0"] {
+        sources.env = env(&[("SENTINEL_MONGO_PORT", nothing)]).env;
+        let read = Settings::load(&sources).unwrap().mongo.uri;
+        assert_eq!(read.expose_secret(), "mongodb://u", "{nothing:?}");
+    }
 }
 
 #[test]

@@ -147,12 +147,37 @@ fn names_of_flask_oauthlib_without_effect_are_a_warning() {
     assert!(load_file("OAUTH2_PROVIDER_TOKEN_GENERATOR = \"x\"").is_err());
 }
 
+/// It would be plain HTTP, or the system's authorities, without a word.
+#[test]
+fn certificates_that_nothing_shows_are_a_warning() {
+    let warnings = |given: &[(&str, &str)]| {
+        let given = flags(given);
+        Settings::load(&given).unwrap().warnings().join("; ")
+    };
+    let files = [("tls.cert", "c.pem"), ("tls.key", "k.pem")];
+    assert_eq!(
+        warnings(&files),
+        "tls.cert and tls.key are set, but tls.mode is \"off\"; with \"files\" they would be served"
+    );
+    let mode = |mode| [&files[..1], &[("tls.mode", mode)]].concat();
+    assert!(warnings(&mode("self-signed")).starts_with("tls.cert is set, but tls.mode is \"self"));
+    assert_eq!(warnings(&[&files[..], &[("tls.mode", "files")]].concat()), "");
+
+    let redis =
+        [("redis.tls_ca", "a.pem"), ("redis.tls_cert", "c.pem"), ("redis.tls_key", "k.pem")];
+    assert_eq!(
+        warnings(&redis),
+        "redis.tls_ca, redis.tls_cert and redis.tls_key are set, but redis.url is not"
+    );
+    assert_eq!(warnings(&[&redis[..], &[("redis.url", "rediss://h")]].concat()), "");
+}
+
 #[test]
 fn a_wrong_value_is_reported_with_key_value_source_and_what_was_expected() {
     assert_eq!(
         refused(&env(&[("SENTINEL_OAUTH__ACCESS_TOKEN_TTL", "soon")])),
-        "oauth.access_token_ttl = \"soon\" from SENTINEL_OAUTH__ACCESS_TOKEN_TTL: expected a duration of at least 1s: \
-         3600 (seconds), or numbers with ms, s, m, h or d, such as \"15m\" or \"1h30m\""
+        "oauth.access_token_ttl = \"soon\" from SENTINEL_OAUTH__ACCESS_TOKEN_TTL: expected a duration of at least 1s, in \
+         whole seconds: 3600, or numbers with s, m, h or d, such as \"15m\" or \"1h30m\""
     );
     let (_dir, sources) = file("[password]\nbcrypt_cost = 3\nSENTINEL = 1\n");
     let message = refused(&sources);

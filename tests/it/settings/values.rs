@@ -58,6 +58,10 @@ fn durations_are_seconds_or_have_units() {
     ] {
         let message = flag_refused("oauth.session_ttl", text);
         assert!(message.contains("expected a duration"), "{text}");
+        assert!(message.contains("numbers with s, m, h or d"), "{text}: {message}");
+    }
+    for text in ["-5", "1.5", "15M"] {
+        let message = flag_refused("oauth.refresh_grace", text);
         assert!(message.contains("numbers with ms, s, m, h or d"), "{text}: {message}");
     }
     assert!(load_file("[oauth]\nsession_ttl = -1").is_err());
@@ -276,10 +280,42 @@ fn allowed_origins_are_a_star_or_scheme_host_and_port() {
 
 #[test]
 fn log_levels_are_levels_or_directives() {
-    for good in ["debug", "WARN", "info,sentinel::store=debug", "sentinel=trace"] {
-        assert_eq!(from_flags(&[("log.level", good)]).log.level, good);
+    for good in [
+        "debug",
+        "WARN",
+        "info,sentinel::store=debug",
+        "info, sentinel::store=debug",
+        "sentinel=trace",
+        "[call]=debug",
+    ] {
+        assert_eq!(from_flags(&[("log.level", good)]).log.level, good.replace(", ", ","));
     }
-    for bad in ["", "inof", "info,sentinel", "x=loud"] {
+    for bad in ["", "inof", "info,sentinel", "x=loud", "[=debug", "a[b=info", "x[{=debug"] {
         assert!(flag_refused("log.level", bad).contains("log.level"), "{bad}");
+    }
+}
+
+/// OpenTelemetry Protocol Exporter: a URL without a path is one of all signals, and spans go to `v1/traces` there.
+#[test]
+fn spans_go_to_the_path_of_their_own_where_only_a_host_is_named() {
+    for (given, meant) in [
+        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+        ("https://otel.example.org/", "https://otel.example.org/v1/traces"),
+        ("http://127.0.0.1:4318/v1/traces", "http://127.0.0.1:4318/v1/traces"),
+        ("http://127.0.0.1/otel", "http://127.0.0.1/otel"),
+    ] {
+        let settings = from_flags(&[("traces.endpoint", given)]);
+        assert_eq!(settings.traces.endpoint.as_deref(), Some(meant));
+        assert_eq!(settings.to_table()["traces"]["endpoint"].as_str(), Some(meant));
+    }
+}
+
+#[test]
+fn lifetimes_are_whole_seconds_of_at_least_one() {
+    for key in ["oauth.access_token_ttl", "oauth.refresh_idle_ttl", "oauth.session_ttl"] {
+        for bad in ["1500ms", "0", "999ms", "36501d"] {
+            assert!(flag_refused(key, bad).contains("whole seconds"), "{key} {bad}");
+        }
+        from_flags(&[(key, "1000ms"), ("oauth.refresh_grace", "1500ms")]);
     }
 }

@@ -7,10 +7,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{self, Scope, UnknownGrant, check_username, is_login_text};
-
-/// The longest lifetime, a hundred years: every moment stays one that can be written down.
-const MAX_SECONDS: u64 = 100 * 365 * 24 * 3600;
+use crate::domain::{self, LIFETIME_SECONDS, Scope, UnknownGrant, check_username, is_login_text};
 
 /// Takes what is there: `null` is a value too, and not the same as nothing.
 pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -154,7 +151,7 @@ impl TryFrom<Vec<Grant>> for Grants {
     }
 }
 
-/// A lifetime in seconds.
+/// A lifetime in seconds, of [`LIFETIME_SECONDS`].
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "f64")]
 #[schema(value_type = u64, minimum = 1, maximum = 3_153_600_000u64, example = 3600)]
@@ -173,7 +170,7 @@ impl TryFrom<f64> for Seconds {
     fn try_from(seconds: f64) -> Result<Self, Self::Error> {
         let whole = seconds.fract() == 0.0;
         let duration = Duration::try_from_secs_f64(seconds).ok().filter(|_| whole);
-        let fits = duration.filter(|duration| (1..=MAX_SECONDS).contains(&duration.as_secs()));
+        let fits = duration.filter(|duration| LIFETIME_SECONDS.contains(&duration.as_secs()));
         fits.map(|duration| Self(duration.as_secs()))
             .ok_or("expected 1 to 3153600000 whole seconds")
     }

@@ -9,14 +9,12 @@ use super::form::Form;
 use super::user_form::{scope, sentence};
 use crate::admin::AdminError;
 use crate::domain::{
-    Client, Grant, MAX_CLIENT_NAME_BYTES, Scope, check_client_name, parse_duration, show_duration,
+    Client, Grant, MAX_CLIENT_NAME_BYTES, Scope, check_client_name, parse_lifetime, show_duration,
 };
 
 const CONFIDENTIAL: &str = "confidential";
 
-/// Lifetimes, and the least that each may be, which is what the server's own may be.
 const LIFETIMES: [&str; 3] = ["access_token_ttl", "refresh_idle_ttl", "session_ttl"];
-const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Everything that a form says of a client, but for its kind.
 pub(super) struct Read {
@@ -139,8 +137,9 @@ fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let read = parse_duration(text).filter(|ttl| *ttl >= SHORTEST);
-    read.map(Some).ok_or("Enter a duration such as 900, 15m, 1h30m or 30d, or leave it empty.")
+    parse_lifetime(text)
+        .map(Some)
+        .ok_or("Enter a duration such as 900, 15m, 1h30m or 30d, or leave it empty.")
 }
 
 /// What the admin has against it goes beside the grants, which decide.

@@ -1,0 +1,120 @@
+//! Which settings go together: what one table cannot know of another.
+
+use std::collections::BTreeMap;
+
+use super::reader::Reader;
+use super::{Backend, ErrorUri, Settings, TlsMode};
+
+/// What is served at paths that no setting moves.
+const PROBES: [(&str, &str); 2] = [("the probe", "/healthz"), ("the probe", "/readyz")];
+
+impl Settings {
+    /// Refuses what cannot be meant so.
+    pub(super) fn check_together(&self, reader: &mut Reader) {
+        self.check_plain_http(reader);
+        self.check_paths(reader);
+        self.check_addresses(reader);
+    }
+
+    /// RFC 6749 §3.2: the server "MUST require the use of TLS … when sending requests to the token
+    /// endpoint".
+    fn check_plain_http(&self, reader: &mut Reader) {
+        let server = &self.server;
+        if self.tls.mode != TlsMode::Off
+            || server.allow_plain_http
+            || !server.trusted_proxies.is_empty()
+        {
+            return;
+        }
+        for bind in server.bind.iter().filter(|bind| !bind.is_local()) {
+            reader.refuse(format!(
+                "server.bind = \"{bind}\" would take passwords over plain HTTP from other \
+                 machines: set tls.mode, or name the proxies that add TLS in \
+                 server.trusted_proxies, or set server.allow_plain_http = true"
+            ));
+        }
+    }
+
+    /// Two endpoints at one path would leave the second unreachable, without a word.
+    fn check_paths(&self, reader: &mut Reader) {
+        let oauth = &self.oauth;
+        let error_path = match &oauth.error_uri {
+            Some(ErrorUri::Path(path)) => Some(path.clone()),
+            Some(ErrorUri::Url(_)) | None => None,
+        };
+        let mut taken: BTreeMap<_, _> =
+            PROBES.map(|(what, path)| (path.to_owned(), what)).into_iter().collect();
+        for (key, path) in [
+            ("oauth.token_url", oauth.token_path()),
+            ("oauth.introspection_url", oauth.introspection_path()),
+            ("oauth.revocation_url", oauth.revocation_path()),
+            ("oauth.verify_url", oauth.verify_path()),
+            ("oauth.metadata_url", oauth.metadata_url.clone()),
+            ("oauth.error_uri", error_path),
+            ("management.url", self.management.path(oauth)),
+        ] {
+            let Some(path) = path else { continue };
+            if let Some(other) = taken.insert(path.clone(), key) {
+                reader.refuse(format!(
+                    "{other} and {key} are both {path}; give each a path of its own"
+                ));
+            }
+        }
+    }
+
+    /// The second listener on an address would not start.
+    fn check_addresses(&self, reader: &mut Reader) {
+        let mut taken = BTreeMap::new();
+        let listeners = self.server.bind.iter().map(|bind| ("server.bind", bind));
+        let metrics = self.metrics.bind.iter().map(|bind| ("metrics.bind", bind));
+        for (key, bind) in listeners.chain(metrics).filter(|(_, bind)| !bind.is_any_port()) {
+            match taken.insert(bind.to_string(), key) {
+                Some(other) if other == key => reader.refuse(format!("{key} has {bind} twice")),
+                Some(other) => reader.refuse(format!(
+                    "{other} and {key} are both {bind}; give each an address of its own"
+                )),
+                None => {}
+            }
+        }
+    }
+
+    /// What is set in one table and has no effect because of another, one sentence each.
+    pub(super) fn without_effect(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.is_any_given("mongo") && self.store.backend == Backend::Embedded {
+            found.push("[mongo] has settings, but store.backend is \"embedded\"".to_owned());
+        }
+        let tls = &self.tls;
+        let mode = match tls.mode {
+            TlsMode::Off => Some("off"),
+            TlsMode::SelfSigned => Some("self-signed"),
+            TlsMode::Files => None,
+        };
+        let files = named(&[("tls.cert", tls.cert.is_some()), ("tls.key", tls.key.is_some())]);
+        if let (Some(mode), Some(names)) = (mode, files) {
+            found.push(format!(
+                "{names} set, but tls.mode is \"{mode}\"; with \"files\" they would be served"
+            ));
+        }
+        let redis = &self.redis;
+        let files = named(&[
+            ("redis.tls_ca", redis.tls_ca.is_some()),
+            ("redis.tls_cert", redis.tls_cert.is_some()),
+            ("redis.tls_key", redis.tls_key.is_some()),
+        ]);
+        if let (None, Some(names)) = (&redis.url, files) {
+            found.push(format!("{names} set, but redis.url is not"));
+        }
+        found
+    }
+}
+
+/// Those that are set, as the subject of a sentence.
+fn named(settings: &[(&str, bool)]) -> Option<String> {
+    let set: Vec<_> = settings.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect();
+    match set.as_slice() {
+        [] => None,
+        [only] => Some(format!("{only} is")),
+        [others @ .., last] => Some(format!("{} and {last} are", others.join(", "))),
+    }
+}

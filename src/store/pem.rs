@@ -1,0 +1,49 @@
+//! Certificates and keys for connections to stores. They are read before the first connection, which would
+//! otherwise be the one to fail, and say less.
+
+use std::path::Path;
+
+use rustls::pki_types::pem::{Error, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::{Result, StoreError};
+
+/// The text of the file that `setting` names, with at least one certificate in it: one with none would trust
+/// nobody.
+pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
+    let text = read(setting, path)?;
+    let first = CertificateDer::from_pem_slice(&text);
+    first.map_err(|error| cannot_use(setting, path, &reason(&error, "certificate")))?;
+    Ok(text)
+}
+
+/// The same with a key that needs no passphrase.
+pub(super) fn private_key(setting: &str, path: &Path) -> Result<Vec<u8>> {
+    let text = read(setting, path)?;
+    let key = PrivateKeyDer::from_pem_slice(&text);
+    key.map_err(|error| {
+        // RFC 7468 §11, RFC 1421 §4.6.1.1.
+        let words = String::from_utf8_lossy(&text);
+        let is_encrypted = words.contains("BEGIN ENCRYPTED PRIVATE KEY")
+            || words.contains("Proc-Type: 4,ENCRYPTED");
+        let encrypted = || "its key is encrypted; one without a passphrase is needed".to_owned();
+        let reason = if is_encrypted { encrypted() } else { reason(&error, "private key") };
+        cannot_use(setting, path, &reason)
+    })?;
+    Ok(text)
+}
+
+fn read(setting: &str, path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| cannot_use(setting, path, &error.to_string()))
+}
+
+fn reason(error: &Error, what: &str) -> String {
+    match error {
+        Error::NoItemsFound => format!("there is no PEM {what} in it"),
+        error => error.to_string(),
+    }
+}
+
+fn cannot_use(setting: &str, path: &Path, reason: &str) -> StoreError {
+    StoreError::Unusable(format!("{setting}: cannot use {}: {reason}", path.display()))
+}

@@ -1,0 +1,102 @@
+//! From when to when a certificate is valid, and for whom.
+//!
+//! rustls has read it, and tells it to those who ask whether it is valid at a moment at which it is not. The dates are
+//! looked at before whoever signed it (RFC 5280 §6.1.3), so it does not matter that nobody is trusted here.
+
+use std::time::Duration;
+
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, Error, RootCertStore};
+
+use crate::domain::Timestamp;
+
+/// Until when it is valid; none if it cannot be read.
+pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    match at(certificate, u64::MAX) {
+        Some(CertificateError::ExpiredContext { not_after, .. }) => Some(timestamp(not_after)),
+        _ => None,
+    }
+}
+
+/// From when it is valid; none if it cannot be read, or always was.
+pub(super) fn not_before(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    match at(certificate, 0) {
+        Some(CertificateError::NotValidYetContext { not_before, .. }) => {
+            Some(timestamp(not_before))
+        }
+        _ => None,
+    }
+}
+
+/// Whether it is for `host`, a name or an address. One that cannot be asked for is nobody's.
+pub(super) fn is_for(certificate: &CertificateDer<'_>, host: &str) -> bool {
+    let Ok(name) = ServerName::try_from(host) else { return true };
+    let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return true };
+    verify_server_name(&parsed, &name).is_ok()
+}
+
+/// What there is against it so many seconds after the Unix epoch.
+fn at(certificate: &CertificateDer<'_>, seconds: u64) -> Option<CertificateError> {
+    let parsed = ParsedCertificate::try_from(certificate).ok()?;
+    let result = verify_server_cert_signed_by_trust_anchor(
+        &parsed,
+        &RootCertStore::empty(),
+        &[],
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+        ring::default_provider().signature_verification_algorithms.all,
+    );
+    match result {
+        Err(Error::InvalidCertificate(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn timestamp(time: UnixTime) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(time.as_secs()).unwrap_or(0).saturating_mul(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    /// Signed by an authority that nobody has heard of, for `localhost`, valid in the years 2001 to 2050.
+    fn certificate() -> CertificateDer<'static> {
+        let key = KeyPair::generate().unwrap();
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = Issuer::new(authority, key);
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2051, 1, 1);
+        params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone()
+    }
+
+    #[test]
+    fn the_dates_are_those_of_the_certificate_whoever_signed_it() {
+        let certificate = certificate();
+        let text = |time: Option<Timestamp>| time.unwrap().to_string();
+        assert_eq!(text(not_before(&certificate)), "2001-01-01T00:00:00Z");
+        assert_eq!(text(not_after(&certificate)), "2051-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_certificate_has_no_dates_and_is_not_held_to_a_name() {
+        let nonsense = CertificateDer::from(&b"nonsense"[..]);
+        assert_eq!((not_before(&nonsense), not_after(&nonsense)), (None, None));
+        assert!(is_for(&nonsense, "localhost"));
+    }
+
+    #[test]
+    fn names_and_addresses_are_looked_for() {
+        let certificate = certificate();
+        assert!(is_for(&certificate, "localhost"));
+        assert!(!is_for(&certificate, "sentinel.example.org") && !is_for(&certificate, "::1"));
+    }
+}
