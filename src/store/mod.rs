@@ -103,13 +103,14 @@ pub trait UserStore: Send + Sync {
         new: &PasswordHash,
     ) -> Result<bool>;
 
-    /// Hashes of some users, `limit` at most, that begin with none of these. It may read all users, off the
-    /// threads that answer.
+    /// Hashes of users behind `after`, `limit` at most, that begin with none of these, in the order of the
+    /// users' ids. It may read all users, off the threads that answer.
     async fn passwords_unlike(
         &self,
         beginnings: &[String],
+        after: Option<UserId>,
         limit: u32,
-    ) -> Result<Vec<PasswordHash>>;
+    ) -> Result<Vec<(UserId, PasswordHash)>>;
 
     /// Removes a user and ends the user's sessions; `false` when there was none.
     async fn delete(&self, id: UserId) -> Result<bool>;

@@ -141,9 +141,10 @@ impl UserStore for RedisFront {
     async fn passwords_unlike(
         &self,
         beginnings: &[String],
+        after: Option<UserId>,
         limit: u32,
-    ) -> Result<Vec<PasswordHash>> {
-        self.behind.users.passwords_unlike(beginnings, limit).await
+    ) -> Result<Vec<(UserId, PasswordHash)>> {
+        self.behind.users.passwords_unlike(beginnings, after, limit).await
     }
 
     async fn delete(&self, id: UserId) -> Result<bool> {
