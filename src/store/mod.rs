@@ -58,6 +58,8 @@ pub struct SessionFilter {
     pub user: Option<UserId>,
     /// Only this client's.
     pub client: Option<ClientId>,
+    /// Only those that have a token that is alive then. The store keeps the others until they are purged.
+    pub alive_at: Option<Timestamp>,
 }
 
 /// Keeps users.

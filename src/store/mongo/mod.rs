@@ -189,7 +189,7 @@ impl MongoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let hint = indexes::of_sessions(&filter);
+        let hint = indexes::of_sessions(&filter).or_else(|| indexes::in_order(&filter, &order));
         let mut find = records.find(filter).sort(order).limit(limit.into());
         find = find.selection_criteria(self.lists.clone());
         if let Some(index) = hint {

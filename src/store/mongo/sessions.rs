@@ -231,5 +231,8 @@ fn condition(filter: &SessionFilter) -> Document {
     if let Some(client) = &filter.client {
         condition.insert("client_id", client.as_str());
     }
+    if let Some(now) = filter.alive_at {
+        condition.insert("expires_at", doc! { "$gt": to_date(now) });
+    }
     condition
 }
