@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::Clock;
-use crate::store::{Page, SessionFilter, SessionStore, StoreError, Stores, imports};
+use crate::store::{Page, SessionStore, StoreError, Stores, imports};
 
 /// How often expired sessions are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -96,12 +96,12 @@ async fn purge(sessions: &dyn SessionStore, clock: &dyn Clock) {
     }
 }
 
-/// Removes expired access tokens from sessions that go on. Who changes a session meanwhile wins: a
+/// Removes expired access tokens from sessions that go on and can be read. Who changes one meanwhile wins: a
 /// refresh removes them too.
 async fn sweep(sessions: &dyn SessionStore, clock: &dyn Clock) -> Result<(), StoreError> {
     let mut page = Page::first(SWEEP_BATCH);
     loop {
-        let batch = sessions.list(&SessionFilter::default(), &page).await?;
+        let batch = sessions.list_sound(&page).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         let is_last = batch.len() < SWEEP_BATCH as usize;
         page.after = Some(last.id.to_string());

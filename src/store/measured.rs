@@ -211,6 +211,10 @@ impl SessionStore for Measured {
         self.time(Operation::SessionsList, self.behind.sessions.list(filter, page)).await
     }
 
+    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>> {
+        self.time(Operation::SessionsListSound, self.behind.sessions.list_sound(page)).await
+    }
+
     async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.time(Operation::SessionsCount, self.behind.sessions.count(now, limit)).await
     }

@@ -214,6 +214,10 @@ pub trait SessionStore: Send + Sync {
     /// Sessions in the order of their ids.
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;
 
+    /// All sessions in the order of their ids, but for those that cannot be read, which are logged and passed
+    /// over: for what is done to each of them for itself.
+    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>>;
+
     /// How many have a token that is alive at `now`, counted up to `limit`.
     async fn count(&self, now: Timestamp, limit: u32) -> Result<u64>;
 

@@ -81,6 +81,10 @@ impl SessionStore for RedisFront {
         self.behind.sessions.list(filter, page).await
     }
 
+    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>> {
+        self.behind.sessions.list_sound(page).await
+    }
+
     async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.behind.sessions.count(now, limit).await
     }

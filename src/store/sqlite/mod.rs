@@ -11,6 +11,7 @@ mod imports;
 mod losses;
 mod readers;
 mod schema;
+mod session_tokens;
 mod sessions;
 mod users;
 mod writer;

@@ -207,6 +207,18 @@ pub(super) async fn sessions_are_listed_by_id_page_by_page_through_filters(
         }
         assert_eq!(stores.sessions.list(&filter, &Page::first(0)).await.unwrap(), []);
     }
+    for limit in [1, 4, 100] {
+        let (mut seen, mut page) = (Vec::new(), Page::first(limit));
+        loop {
+            let found = stores.sessions.list_sound(&page).await.unwrap();
+            assert!(found.len() <= limit as usize);
+            let Some(last) = found.last() else { break };
+            page.after = Some(last.id.to_string());
+            seen.extend(found);
+        }
+        assert_eq!(seen, sessions, "by {limit}");
+    }
+    assert_eq!(stores.sessions.list_sound(&Page::first(0)).await.unwrap(), []);
     // The page before may end with a session that is over by now.
     let gone = SessionId::from_bytes([0; 12]);
     let page = Page { after: Some(gone.to_string()), limit: 100 };
