@@ -7,6 +7,7 @@
 //! - [`server`]: where it is, and which certificates count.
 //! - [`links`]: connections, held and shared; what happens when Redis does not answer.
 //! - [`publishing`]: `<access token>` → user id, and the list of them beside each session.
+//! - [`telling`]: how both are taken back when something ends.
 //! - [`cache`]: sessions and callers, as introspection needs them, and how a late reader is kept from
 //!   putting back what has been taken away.
 //! - [`attempts`]: counters of failed attempts, for the throttle.
@@ -22,6 +23,7 @@ mod front;
 mod links;
 mod publishing;
 mod server;
+mod telling;
 
 use std::sync::Arc;
 
