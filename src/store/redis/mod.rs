@@ -74,11 +74,14 @@ impl RedisFront {
     pub(super) fn observed_by(self, metrics: Option<&Metrics>) -> Self {
         match metrics {
             None => self,
-            Some(metrics) => Self {
-                behind: measured(self.behind, &metrics.store),
-                counts: Some(Arc::clone(&metrics.cache)),
-                ..self
-            },
+            Some(metrics) => {
+                self.links.count_in(&metrics.redis);
+                Self {
+                    behind: measured(self.behind, &metrics.store),
+                    counts: Some(Arc::clone(&metrics.cache)),
+                    ..self
+                }
+            }
         }
     }
 
@@ -95,8 +98,15 @@ impl RedisFront {
 ///
 /// # Errors
 /// As [`RedisFront::new`].
-pub fn attempts(settings: &settings::Redis) -> Result<Arc<dyn AttemptStore>> {
-    Ok(Arc::new(RedisAttempts::new(links(settings)?)))
+pub fn attempts(
+    settings: &settings::Redis,
+    metrics: Option<&Metrics>,
+) -> Result<Arc<dyn AttemptStore>> {
+    let links = links(settings)?;
+    if let Some(metrics) = metrics {
+        links.count_in(&metrics.redis);
+    }
+    Ok(Arc::new(RedisAttempts::new(links)))
 }
 
 /// Whether there can be a connection, without making one.
