@@ -270,6 +270,10 @@ impl ImportStore for Measured {
 
 #[async_trait]
 impl Health for Measured {
+    fn name(&self) -> &str {
+        self.behind.health.name()
+    }
+
     async fn check(&self) -> Result<()> {
         self.time(Operation::HealthCheck, self.behind.health.check()).await
     }

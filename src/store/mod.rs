@@ -9,6 +9,7 @@ pub mod connect;
 pub mod copying;
 mod counter;
 mod error;
+mod health;
 pub mod imports;
 mod measured;
 pub mod mongo;
@@ -25,6 +26,7 @@ use futures_util::future::try_join_all;
 
 pub use attempts::{Added, AttemptStore, MemoryAttempts};
 pub use error::{StoreError, apart, told};
+pub use health::Health;
 pub use imports::{Alias, ImportStore};
 pub use publisher::{Loss, Losses, Lost, Publisher};
 
@@ -290,17 +292,5 @@ impl Stores {
             publisher: None,
             attempts: Arc::new(MemoryAttempts::new()),
         }
-    }
-}
-
-/// Tells whether a store can be reached.
-#[async_trait]
-pub trait Health: Send + Sync {
-    /// One small round trip.
-    async fn check(&self) -> Result<()>;
-
-    /// The same to what stands in front of the store, if something does. The store can do without.
-    async fn check_front(&self) -> Option<Result<()>> {
-        None
     }
 }

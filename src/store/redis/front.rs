@@ -243,6 +243,10 @@ impl ClientStore for RedisFront {
 
 #[async_trait]
 impl Health for RedisFront {
+    fn name(&self) -> &str {
+        self.behind.health.name()
+    }
+
     /// Redis is optional: a server that does not reach it is ready.
     async fn check(&self) -> Result<()> {
         self.behind.health.check().await
