@@ -38,6 +38,13 @@ pub(super) enum Failure {
     Call(#[from] RedisError),
 }
 
+impl Failure {
+    /// Whether Redis is there, and will not do this.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Call(error) if !is_trouble(error))
+    }
+}
+
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         Self::unavailable(failure)

@@ -7,10 +7,11 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use deadpool_redis::redis::{Pipeline, Script, cmd, pipe};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use super::RedisFront;
 use super::cache::{client_key, session_key};
+use super::links::Failure;
 use super::publishing::{LISTS, has, leases_key, list_key};
 use crate::domain::{SessionId, Token, TokenKind};
 use crate::observe::chain;
@@ -43,15 +44,14 @@ impl RedisFront {
             let mut telling = stream::iter(losses)
                 .map(async |loss| (self.tell(&loss.of).await, loss))
                 .buffer_unordered(AT_ONCE);
-            let mut is_vain = false;
+            let mut stopped = false;
             while let Some((done, loss)) = telling.next().await {
                 match done {
                     Ok(()) => told.push(loss),
                     Err(error) => {
-                        // The store fails, or nobody can be told of any.
-                        is_vain = !matches!(error, StoreError::Untold(_)) || self.links.is_down();
+                        stopped = is_vain(&error);
                         failed.get_or_insert(error);
-                        if is_vain {
+                        if stopped {
                             break;
                         }
                     }
@@ -61,7 +61,7 @@ impl RedisFront {
             if !told.is_empty() {
                 self.losses.clear(&told).await?;
             }
-            if is_last || is_vain {
+            if is_last || stopped {
                 return failed.map_or(Ok(()), Err);
             }
         }
@@ -155,11 +155,20 @@ impl RedisFront {
                 .await
                 .map_err(StoreError::untold)?;
             let sessions = lists.iter().filter_map(|list| list.strip_prefix(LISTS)?.parse().ok());
-            stream::iter(sessions.collect::<Vec<SessionId>>())
-                .map(|id| self.tell_of_session(id))
-                .buffer_unordered(AT_ONCE)
-                .try_collect::<()>()
-                .await?;
+            let mut telling = stream::iter(sessions.collect::<Vec<SessionId>>())
+                .map(async |id| (self.tell_of_session(id).await, id))
+                .buffer_unordered(AT_ONCE);
+            while let Some((done, id)) = telling.next().await {
+                match done {
+                    Err(error) if is_vain(&error) => return Err(error),
+                    // Another look would see the same, and look at all others again.
+                    Err(error) => {
+                        let why = chain(&error);
+                        tracing::error!(session = %id, "what is published is not looked at: {why}");
+                    }
+                    Ok(()) => {}
+                }
+            }
             if next == 0 {
                 break;
             }
@@ -169,6 +178,13 @@ impl RedisFront {
         note.cmd("HSET").arg(key).arg(field).arg(&*life).ignore();
         self.run(&note).await.map_err(StoreError::untold)
     }
+}
+
+/// Whether it is of no use to go on with others: the store fails, or Redis does. One that Redis refuses is no
+/// reason.
+fn is_vain(error: &StoreError) -> bool {
+    let StoreError::Untold(source) = error else { return true };
+    !source.downcast_ref::<Failure>().is_some_and(Failure::is_refusal)
 }
 
 /// The keys go first: what is not in a list cannot be found again.
