@@ -86,20 +86,10 @@ impl Admin {
     pub async fn live_sessions(
         &self,
         filter: &SessionFilter,
-        mut page: Page,
+        page: &Page,
     ) -> Result<Vec<Session>, AdminError> {
-        let (wanted, now) = (page.limit as usize, self.clock.now());
-        let mut found = Vec::new();
-        loop {
-            let sessions = self.sessions(filter, &page).await?;
-            let is_last = sessions.len() < wanted;
-            page.after = sessions.last().map(|session| session.id.to_string());
-            found.extend(sessions.into_iter().filter(|session| now < session.expires_at()));
-            if is_last || found.len() >= wanted {
-                found.truncate(wanted);
-                return Ok(found);
-            }
-        }
+        let alive = SessionFilter { alive_at: Some(self.clock.now()), ..filter.clone() };
+        self.sessions(&alive, page).await
     }
 
     /// The session with this id, if it has a live token.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::PasswordHash;
+use crate::observe::chain;
 use crate::password::{PasswordPool, hash_kind};
 use crate::store::{Result, UserStore};
 
@@ -12,9 +13,10 @@ use crate::store::{Result, UserStore};
 const EVERY: Duration = Duration::from_secs(60);
 /// And no more than this part of the time, since it may read all users.
 const ONE_IN: u32 = 200;
-/// So many hashes are asked for at a time, and so many times for kinds not seen before.
-const SAMPLE: u32 = 100;
-const SAMPLES: u32 = 8;
+/// So many hashes are asked for at a time.
+const SAMPLE: u32 = 1000;
+/// More kinds than any store has.
+const KINDS: usize = 32;
 
 /// Looks again and again for as long as it is kept.
 pub(super) struct HashKinds {
@@ -29,39 +31,59 @@ impl HashKinds {
         task.spawn(async move {
             loop {
                 let started = Instant::now();
-                match look(&*users, passwords.own_kind()).await {
+                let looked = look(&*users, passwords.own_kind()).await;
+                let pause = pause(looked.is_ok(), started.elapsed());
+                match looked {
                     Ok(kinds) => passwords.learn_kinds(&kinds).await,
                     Err(error) => {
-                        tracing::warn!(%error, "it is not known of which kinds password hashes are");
+                        tracing::warn!(
+                            error = chain(&error),
+                            "it is not known of which kinds password hashes are"
+                        );
                         passwords.expect_no_kinds();
                     }
                 }
-                tokio::time::sleep(EVERY.max(started.elapsed() * ONE_IN)).await;
+                tokio::time::sleep(pause).await;
             }
         });
         Self { _task: task }
     }
 }
 
+/// How long until the next look, after one that took so long to read. One that failed says nothing about how
+/// long reading takes.
+fn pause(read: bool, took: Duration) -> Duration {
+    if read { EVERY.max(took * ONE_IN) } else { EVERY }
+}
+
 /// One hash of each kind but the policy's own. Those that cannot be verified are no kind.
 async fn look(users: &dyn UserStore, own: &str) -> Result<Vec<PasswordHash>> {
-    let (mut kinds, mut beginnings) = (Vec::new(), vec![own.to_owned()]);
-    for _ in 0..SAMPLES {
-        let sample = users.passwords_unlike(&beginnings, SAMPLE).await?;
-        if sample.is_empty() {
-            break;
-        }
-        for hash in sample {
-            let kind = hash_kind(&hash);
-            let beginning = kind.unwrap_or(hash.encoded()).to_owned();
-            if beginnings.contains(&beginning) {
-                continue;
-            }
-            beginnings.push(beginning);
-            if kind.is_some() {
+    let (mut kinds, mut beginnings, mut after) = (Vec::new(), vec![own.to_owned()], None);
+    loop {
+        let sample = users.passwords_unlike(&beginnings, after, SAMPLE).await?;
+        after = sample.last().map(|(id, _)| *id);
+        let is_last = sample.len() < SAMPLE as usize;
+        for (_, hash) in sample {
+            let beginning = hash_kind(&hash).unwrap_or_default().to_owned();
+            if !beginning.is_empty() && !beginnings.contains(&beginning) {
+                beginnings.push(beginning);
                 kinds.push(hash);
             }
         }
+        if is_last || kinds.len() >= KINDS {
+            return Ok(kinds);
+        }
     }
-    Ok(kinds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_takes_a_two_hundredth_of_the_time_and_a_failure_keeps_nobody_from_trying_again() {
+        assert_eq!(pause(true, Duration::from_millis(10)), EVERY);
+        assert_eq!(pause(true, Duration::from_secs(4)), Duration::from_secs(800));
+        assert_eq!(pause(false, Duration::from_secs(4)), EVERY);
+    }
 }

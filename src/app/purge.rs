@@ -8,7 +8,8 @@ use futures_util::future::try_join_all;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::Clock;
-use crate::store::{Page, SessionFilter, SessionStore, StoreError, Stores, imports};
+use crate::observe::chain;
+use crate::store::{Page, SessionStore, StoreError, Stores, imports};
 
 /// How often expired sessions are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -43,28 +44,54 @@ impl Purge {
                 ticks.tick().await;
                 purge(&*all.sessions, &*time).await;
                 if let Err(error) = imports::forget_sessions_over(&all, time.now()).await {
-                    tracing::warn!(%error, "it is not known whether imported tokens are alive");
+                    tracing::warn!(
+                        error = chain(&error),
+                        "it is not known whether imported tokens are alive"
+                    );
                 }
             }
         });
         let used = stores.clone();
         tasks.spawn(async move {
+            let (name, mut outage) = (used.health.name(), Outage::default());
             let mut ticks = tokio::time::interval(SAID_EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                // A store that fails takes no copy either, and whoever needs it logs that.
-                let _ = used.take_into_use().await;
+                // A store that fails takes no copy either.
+                match used.take_into_use().await {
+                    Ok(()) => outage.is_over(|| tracing::info!("{name} works again")),
+                    Err(error @ StoreError::Unavailable(_)) => outage.is_there(|| {
+                        let why = chain(&error);
+                        tracing::error!(
+                            "{name} fails, and calls are answered 503 meanwhile: {why}"
+                        );
+                    }),
+                    Err(_) => {}
+                }
             }
         });
         if let Some(publisher) = stores.publisher.clone() {
+            let health = Arc::clone(&stores.health);
             tasks.spawn(async move {
+                let mut outage = Outage::default();
                 let mut ticks = tokio::time::interval(CATCH_UP_EVERY);
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 loop {
                     ticks.tick().await;
-                    if let Err(error) = publisher.catch_up().await {
-                        tracing::warn!(%error, "not all that is lost could be taken back");
+                    match publisher.catch_up().await {
+                        Ok(true) => outage
+                            .is_over(|| tracing::info!("Redis is told again of what has ended")),
+                        Ok(false) => {}
+                        Err(error) => outage.is_there(|| {
+                            let (why, store) = (chain(&error), health.name());
+                            let untold = matches!(error, StoreError::Untold(_));
+                            let server = if untold { "Redis" } else { store };
+                            tracing::warn!(
+                                "Redis is not told of what has ended while {server} fails, which is \
+                                 tried again each second: {why}"
+                            );
+                        }),
                     }
                 }
             });
@@ -75,11 +102,32 @@ impl Purge {
             loop {
                 ticks.tick().await;
                 if let Err(error) = sweep(&*sessions, &*clock).await {
-                    tracing::warn!(%error, "expired access tokens could not be removed");
+                    tracing::warn!(
+                        error = chain(&error),
+                        "expired access tokens could not be removed"
+                    );
                 }
             }
         });
         Self { _tasks: tasks }
+    }
+}
+
+/// Says once that something fails, and once that it does no longer.
+#[derive(Default)]
+struct Outage(bool);
+
+impl Outage {
+    fn is_there(&mut self, say: impl FnOnce()) {
+        if !std::mem::replace(&mut self.0, true) {
+            say();
+        }
+    }
+
+    fn is_over(&mut self, say: impl FnOnce()) {
+        if std::mem::take(&mut self.0) {
+            say();
+        }
     }
 }
 
@@ -89,19 +137,19 @@ async fn purge(sessions: &dyn SessionStore, clock: &dyn Clock) {
             Ok(removed) if removed >= u64::from(PURGE_BATCH) => {}
             Ok(_) => return,
             Err(error) => {
-                tracing::warn!(%error, "expired sessions could not be removed");
+                tracing::warn!(error = chain(&error), "expired sessions could not be removed");
                 return;
             }
         }
     }
 }
 
-/// Removes expired access tokens from sessions that go on. Who changes a session meanwhile wins: a
+/// Removes expired access tokens from sessions that go on and can be read. Who changes one meanwhile wins: a
 /// refresh removes them too.
 async fn sweep(sessions: &dyn SessionStore, clock: &dyn Clock) -> Result<(), StoreError> {
     let mut page = Page::first(SWEEP_BATCH);
     loop {
-        let batch = sessions.list(&SessionFilter::default(), &page).await?;
+        let batch = sessions.list_sound(&page).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         let is_last = batch.len() < SWEEP_BATCH as usize;
         page.after = Some(last.id.to_string());

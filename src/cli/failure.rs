@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::admin::AdminError;
 use crate::app::StartError;
+pub(super) use crate::observe::chain;
 use crate::settings;
 use crate::store::StoreError;
 
@@ -60,20 +61,6 @@ impl Failure {
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 impl From<settings::Error> for Failure {

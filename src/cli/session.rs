@@ -71,7 +71,7 @@ impl List {
         global.on_store(async |admin| {
             let filter = filter(admin, self.user.as_deref(), self.client.as_deref()).await?;
             let after = self.after.map(|id| id.to_string());
-            let read = async |page: &Page| Ok(admin.live_sessions(&filter, page.clone()).await?);
+            let read = async |page: &Page| Ok(admin.live_sessions(&filter, page).await?);
             self.limit.print(after, read, |session| session.id.to_string(), to).await
         })
     }

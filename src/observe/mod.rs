@@ -3,11 +3,15 @@
 //! - [`request`]: which call is being answered, for every line that is logged meanwhile;
 //! - [`actor`]: which operator is changing something, for the audit log;
 //! - [`trace`]: W3C trace context, and the spans of a call;
-//! - [`metrics`]: what Prometheus reads.
+//! - [`metrics`]: what Prometheus reads;
+//! - [`chain`]: an error as a line of text.
 //!
 //! All layers may say here what they do; nothing here knows them, or HTTP, or decides anything.
 
 pub mod actor;
+mod chain;
 pub mod metrics;
 pub mod request;
 pub mod trace;
+
+pub use chain::chain;

@@ -8,7 +8,7 @@
 
 use super::stored;
 use crate::domain::PasswordHash;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -19,10 +19,14 @@ const CEILING: Duration = Duration::from_secs(2);
 /// More kinds than any store has. Of more, the slowest are what matters.
 pub(super) const KINDS: usize = 32;
 
+/// So many measurements of each kind are kept, and so many tell whether one is out of the ordinary.
+const KEPT: usize = 8;
+const ENOUGH: usize = 3;
+
 /// How long each kind of hash takes, by function and parameters.
 pub(super) struct Floor {
     own: String,
-    times: Mutex<HashMap<String, Duration>>,
+    times: Mutex<HashMap<String, Times>>,
     /// Whether it is known which kinds there are.
     looked: watch::Sender<bool>,
 }
@@ -45,22 +49,23 @@ impl Floor {
     }
 
     /// How long verifying this hash took; the policy's own stands for one that there is not, or that cannot
-    /// be read. A time that is longer counts at once, a shorter one bit by bit: it depends on what else runs.
+    /// be read.
     pub(super) fn saw(&self, hash: Option<&PasswordHash>, took: Duration) {
         let kind = hash.and_then(stored::kind).unwrap_or(&self.own);
         let mut times = self.lock();
-        match times.get_mut(kind) {
-            Some(time) if *time < took => *time = took,
-            Some(time) => *time -= (*time - took) / 8,
-            None => {
-                if times.len() >= KINDS {
-                    let quickest = times.iter().min_by_key(|(_, time)| **time);
-                    let quickest = quickest.map(|(kind, _)| kind.clone());
-                    quickest.and_then(|kind| times.remove(&kind));
-                }
-                times.insert(kind.to_owned(), took);
-            }
+        if !times.contains_key(kind) && times.len() >= KINDS {
+            let quickest = times.iter().min_by_key(|(_, times)| times.usual());
+            let quickest = quickest.map(|(kind, _)| kind.clone());
+            quickest.and_then(|kind| times.remove(&kind));
         }
+        times.entry(kind.to_owned()).or_default().add(took);
+    }
+
+    /// How often a hash like this one is to be measured: once more, or until it is known what is usual.
+    pub(super) fn wanted(&self, hash: &PasswordHash) -> usize {
+        let kind = stored::kind(hash).unwrap_or_default();
+        let known = self.lock().get(kind).map_or(0, |times| times.0.len());
+        ENOUGH.saturating_sub(known).max(1)
     }
 
     /// Forgets the kinds that nobody has any more.
@@ -88,17 +93,47 @@ impl Floor {
         if times.keys().all(|kind| *kind == self.own) {
             return Duration::ZERO;
         }
-        let slowest = times.values().max().copied().unwrap_or_default();
-        (slowest + slowest / 4).min(CEILING)
+        above(times.values().map(Times::usual).max().unwrap_or_default())
     }
 
-    /// Whether a slower kind would change nothing.
-    pub(super) fn is_as_high_as_it_gets(&self) -> bool {
-        self.height() >= CEILING
+    /// Whether a slower kind than that of this hash would change nothing.
+    pub(super) fn is_ceiling_of(&self, hash: &PasswordHash) -> bool {
+        let usual = stored::kind(hash).and_then(|kind| self.lock().get(kind).map(Times::usual));
+        usual.is_some_and(|usual| above(usual) >= CEILING)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Duration>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Times>> {
         self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A quarter above, and not above the ceiling.
+fn above(time: Duration) -> Duration {
+    (time + time / 4).min(CEILING)
+}
+
+/// The last measurements of a kind. How long one takes depends on what else runs.
+#[derive(Default)]
+struct Times(VecDeque<Duration>);
+
+impl Times {
+    fn add(&mut self, took: Duration) {
+        if self.0.len() >= KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(took.min(CEILING));
+    }
+
+    /// The longest, unless it stands alone: a machine that stood still for a moment is not to slow everybody
+    /// down for as long as it is remembered.
+    fn usual(&self) -> Duration {
+        let mut times: Vec<Duration> = self.0.iter().copied().collect();
+        times.sort_unstable();
+        match times[..] {
+            [.., next, longest] if times.len() >= ENOUGH && longest > 2 * next => next,
+            [.., longest] => longest,
+            [] => Duration::ZERO,
+        }
     }
 }
 

@@ -33,9 +33,8 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
             match redis {
                 None => Ok(seen(store.into_stores())),
                 Some(redis) if !redis.publish_tokens => {
-                    let stores =
-                        Stores { attempts: redis::attempts(redis)?, ..store.into_stores() };
-                    Ok(seen(stores))
+                    let attempts = redis::attempts(redis, metrics)?;
+                    Ok(seen(Stores { attempts, ..store.into_stores() }))
                 }
                 Some(redis) => {
                     let store = store.noting_losses().await?;

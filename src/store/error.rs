@@ -22,7 +22,7 @@ pub enum StoreError {
     },
     /// What was asked for is done, but what was published of it, or is kept in a cache, could not be
     /// taken back. It is tried again until it has been.
-    #[error("Redis could not be told, and will be as soon as it can be reached")]
+    #[error("it is done, but Redis could not be told; servers try that again until it is")]
     Untold(#[source] Box<dyn Error + Send + Sync>),
     /// The store cannot be opened as it is.
     #[error("{0}")]
@@ -38,6 +38,16 @@ impl StoreError {
     /// It is done, and Redis could not be told for this reason.
     pub fn untold(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Untold(source.into())
+    }
+
+    /// The same error, once what was asked for is done: all that fails from there on is that others
+    /// could not be told of it.
+    #[must_use]
+    pub fn after_the_write(self) -> Self {
+        match self {
+            Self::Untold(_) => self,
+            error => Self::untold(error),
+        }
     }
 
     /// Whether a write that failed so may have taken place all the same, or may yet. Who could not be

@@ -98,9 +98,10 @@ impl UserStore for Measured {
     async fn passwords_unlike(
         &self,
         beginnings: &[String],
+        after: Option<UserId>,
         limit: u32,
-    ) -> Result<Vec<PasswordHash>> {
-        self.behind.users.passwords_unlike(beginnings, limit).await
+    ) -> Result<Vec<(UserId, PasswordHash)>> {
+        self.behind.users.passwords_unlike(beginnings, after, limit).await
     }
 
     async fn delete(&self, id: UserId) -> Result<bool> {
@@ -210,6 +211,10 @@ impl SessionStore for Measured {
         self.time(Operation::SessionsList, self.behind.sessions.list(filter, page)).await
     }
 
+    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>> {
+        self.time(Operation::SessionsListSound, self.behind.sessions.list_sound(page)).await
+    }
+
     async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.time(Operation::SessionsCount, self.behind.sessions.count(now, limit)).await
     }
@@ -265,6 +270,10 @@ impl ImportStore for Measured {
 
 #[async_trait]
 impl Health for Measured {
+    fn name(&self) -> &str {
+        self.behind.health.name()
+    }
+
     async fn check(&self) -> Result<()> {
         self.time(Operation::HealthCheck, self.behind.health.check()).await
     }

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod copying;
 mod counter;
 mod error;
+mod health;
 pub mod imports;
 mod measured;
 pub mod mongo;
@@ -26,6 +27,7 @@ use futures_util::future::try_join_all;
 
 pub use attempts::{Added, AttemptStore, MemoryAttempts};
 pub use error::{StoreError, apart, told};
+pub use health::Health;
 pub use imports::{Alias, ImportStore};
 pub use publisher::{Loss, Losses, Lost, Publisher};
 
@@ -59,6 +61,8 @@ pub struct SessionFilter {
     pub user: Option<UserId>,
     /// Only this client's.
     pub client: Option<ClientId>,
+    /// Only those that have a token that is alive then. The store keeps the others until they are purged.
+    pub alive_at: Option<Timestamp>,
 }
 
 /// Keeps users.
@@ -104,13 +108,14 @@ pub trait UserStore: Send + Sync {
         new: &PasswordHash,
     ) -> Result<bool>;
 
-    /// Hashes of some users, `limit` at most, that begin with none of these. It may read all users, off the
-    /// threads that answer.
+    /// Hashes of users behind `after`, `limit` at most, that begin with none of these, in the order of the
+    /// users' ids. It may read all users, off the threads that answer.
     async fn passwords_unlike(
         &self,
         beginnings: &[String],
+        after: Option<UserId>,
         limit: u32,
-    ) -> Result<Vec<PasswordHash>>;
+    ) -> Result<Vec<(UserId, PasswordHash)>>;
 
     /// Removes a user and ends the user's sessions; `false` when there was none.
     async fn delete(&self, id: UserId) -> Result<bool>;
@@ -212,6 +217,10 @@ pub trait SessionStore: Send + Sync {
     /// Sessions in the order of their ids.
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;
 
+    /// All sessions in the order of their ids, but for those that cannot be read, which are logged and passed
+    /// over: for what is done to each of them for itself.
+    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>>;
+
     /// How many have a token that is alive at `now`, counted up to `limit`.
     async fn count(&self, now: Timestamp, limit: u32) -> Result<u64>;
 
@@ -284,17 +293,5 @@ impl Stores {
             publisher: None,
             attempts: Arc::new(MemoryAttempts::new()),
         }
-    }
-}
-
-/// Tells whether a store can be reached.
-#[async_trait]
-pub trait Health: Send + Sync {
-    /// One small round trip.
-    async fn check(&self) -> Result<()>;
-
-    /// The same to what stands in front of the store, if something does. The store can do without.
-    async fn check_front(&self) -> Option<Result<()>> {
-        None
     }
 }

@@ -13,8 +13,9 @@ use crate::domain::{ClientId, Digest, Session, SessionId};
 /// not there to do it. A store notes losses only if it was told to.
 #[async_trait]
 pub trait Losses: Send + Sync {
-    /// Up to `limit` losses that have not been cleared.
-    async fn losses(&self, limit: u32) -> Result<Vec<Loss>>;
+    /// Up to `limit` losses that have not been cleared, in the order of their marks, behind the one with the
+    /// mark `after`.
+    async fn losses(&self, after: Option<i64>, limit: u32) -> Result<Vec<Loss>>;
 
     /// Forgets losses, unless they have been noted anew.
     async fn clear(&self, losses: &[Loss]) -> Result<()>;
@@ -55,6 +56,7 @@ pub trait Publisher: Send + Sync {
         expires_in: Duration,
     ) -> Result<()>;
 
-    /// Takes back what others, or this process, could not take back. To be called all the time.
-    async fn catch_up(&self) -> Result<()>;
+    /// Takes back what others, or this process, could not take back; `false` when it is known that nobody can be
+    /// told at this moment. To be called all the time.
+    async fn catch_up(&self) -> Result<bool>;
 }

@@ -1,8 +1,5 @@
 //! What a refusal looks like: RFC 6749 §5.2 JSON, whatever went wrong.
 
-use std::error::Error as _;
-use std::fmt::Write as _;
-
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -12,6 +9,7 @@ use serde::Serialize;
 
 use super::Web;
 use crate::oauth::{Error, ErrorCode, Unavailable};
+use crate::observe::chain;
 use crate::password::PoolError;
 use crate::store::StoreError;
 
@@ -162,13 +160,7 @@ pub(super) fn log_unavailable(cause: &Unavailable) {
             tracing::warn!("too busy: {cause}");
         }
         _ => {
-            let mut text = cause.to_string();
-            let mut source = cause.source();
-            while let Some(error) = source {
-                let _ = write!(text, ": {error}");
-                source = error.source();
-            }
-            tracing::error!("cannot answer: {text}");
+            tracing::error!("cannot answer: {}", chain(cause));
         }
     }
 }

@@ -45,10 +45,31 @@ async fn expired_access_tokens_are_removed_from_sessions_that_go_on() {
         all.iter().map(|session| session.access.len()).sum::<usize>()
     };
     assert_eq!(access_tokens(&app).await, tokens.len());
+    // One that cannot be read is in the way of no other.
+    let file = rusqlite::Connection::open(app.folder.path().join("sentinel.db")).unwrap();
+    let first = "(SELECT key FROM sessions ORDER BY key LIMIT 1)";
+    let damaged: Vec<u8> = file
+        .query_row(&format!("SELECT tokens FROM sessions WHERE key = {first}"), [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let spoil = |tokens: &[u8]| {
+        let sql = format!("UPDATE sessions SET tokens = ?1 WHERE key = {first}");
+        assert_eq!(file.execute(&sql, [tokens]).unwrap(), 1);
+    };
+    spoil(&[0]);
     let late = AppBuilder::default().on(&app.folder).later(3600).spawn().await;
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while access_tokens(&late).await > 0 {
+    let last = "SELECT length(tokens) FROM sessions ORDER BY key DESC LIMIT 1";
+    let length = || file.query_row(last, [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = length();
+    while length() == before {
         assert!(std::time::Instant::now() < deadline, "the expired token is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    spoil(&damaged);
+    while access_tokens(&late).await > 1 {
+        assert!(std::time::Instant::now() < deadline, "expired tokens are still there");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(app.refresh(&tokens[0].refresh_token()).await.status, 200);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sentinel::admin::NewUser;
+use sentinel::admin::{ImportedUser, NewUser};
 use sentinel::app::password_policy;
 use sentinel::domain::PasswordHash;
 use sentinel::password::Hasher;
@@ -74,6 +74,28 @@ async fn where_hashes_were_imported_all_failures_take_as_long_from_the_first_one
         logins.push(started.elapsed());
     }
     assert!(logins.iter().min().unwrap() < &price, "{price:?} {logins:?}");
+}
+
+/// As Django writes for users who have no password: no two are the same.
+#[tokio::test]
+async fn hashes_that_cannot_be_verified_hide_no_kind_however_many_there_are() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let before = unslowed().on(&folder).spawn().await;
+    for lot in 0..5 {
+        let users = (0..500).map(|number| ImportedUser {
+            id: None,
+            username: format!("unusable-{lot}-{number}"),
+            password: PasswordHash::imported(format!("!{lot}-{number}")),
+            scopes: None,
+            enabled: true,
+        });
+        before.admin.import_users(users.collect()).await.unwrap();
+    }
+    import(&before, "imported", true).await;
+    let price = price(&before);
+    before.stop().await;
+    let app = unslowed().on(&folder).spawn().await;
+    assert!(failure(&app, "nobody").await >= price / 2);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! promises is in `store_contract`, which runs behind Redis too.
 
 mod cache;
+mod damaged;
 mod outages;
 mod published;
 mod restarts;

@@ -63,6 +63,7 @@ macro_rules! hold {
                     a_look_up_for_a_caller_tells_whether_the_caller_has_changed,
                     sessions_end_by_user_by_client_by_both_and_all,
                     sessions_are_listed_by_id_page_by_page_through_filters,
+                    sessions_with_a_live_token_are_listed_alone,
                     sessions_with_a_live_token_are_counted_up_to_a_limit,
                     a_purge_removes_what_is_over_and_nothing_else,
                     a_purge_removes_no_more_than_its_limit,

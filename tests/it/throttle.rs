@@ -10,6 +10,7 @@ mod names;
 mod secrets;
 mod shared;
 mod simulation;
+mod waits;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
+
 use super::choice::{Against, Newcomer};
 use super::turns::{Place, Turn};
 use super::{Guessed, Throttle, Throttled, subjects};
@@ -23,6 +25,13 @@ const PLACES: usize = 256;
 /// An address, and the wider network that it is in.
 type Origin = (Subject, Subject);
 
+/// The turn of an address, its failures by then, and whether it had to wait for others.
+struct OfAddress {
+    turn: Turn,
+    tally: Tally,
+    has_waited: bool,
+}
+
 impl Throttle {
     /// The turns that an attempt needs, once it has them. Who gives up waiting leaves them to others.
     pub(super) async fn take_turns(
@@ -33,44 +42,51 @@ impl Throttle {
     ) -> Result<Vec<Turn>, Throttled> {
         let from = address
             .map(|address| (subjects::address(what, address), subjects::network(name, address)));
-        let turns = tokio::time::timeout(PATIENCE, async {
-            let (mut of_address, of_name) = self.recent(from, name).await;
-            let mut turns = Vec::with_capacity(2);
-            // In this order, always, so that no two wait for each other.
-            if let Some((from, _)) = from {
-                let (turn, tally) = self.turn_of_address(what, from, of_address).await?;
-                turns.push(turn);
-                of_address = tally;
+        let until = Instant::now() + PATIENCE;
+        let (mut of_address, mut of_name) = self.recent(from, name).await;
+        let mut turns = Vec::with_capacity(2);
+        // In this order, always, so that no two wait for each other.
+        if let Some((from, _)) = from {
+            let waiting = timeout_at(until, self.turn_of_address(what, from, of_address)).await;
+            let own = waiting
+                .unwrap_or_else(|_| Err(self.refuse(&self.refused.address, LONGEST_PAUSE)))?;
+            turns.push(own.turn);
+            of_address = own.tally;
+            if own.has_waited {
+                // Others may have tried meanwhile.
+                of_name = self.recent_of(name).await;
             }
-            turns.extend(self.turn_on_name(name, from, of_address, of_name).await?);
-            Ok(turns)
-        });
-        match turns.await {
-            Ok(result) => result,
-            Err(_) => Err(self.refuse_on_name(from, LONGEST_PAUSE).await),
         }
+        match timeout_at(until, self.turn_on_name(name, from, of_address, of_name)).await {
+            Ok(turn) => turns.extend(turn?),
+            Err(_) => return Err(self.refuse_on_name(from, LONGEST_PAUSE).await),
+        }
+        Ok(turns)
     }
 
-    /// The turn of an address, if there is something left of its budget, and its failures by then.
+    /// The turn of an address, if there is something left of its budget.
     async fn turn_of_address(
         &self,
         what: Guessed,
         from: Subject,
         mut tally: Tally,
-    ) -> Result<(Turn, Tally), Throttled> {
+    ) -> Result<OfAddress, Throttled> {
         let newcomer = Newcomer::of_address();
-        let mut turn = None;
+        let (mut turn, mut has_waited) = (None, false);
         loop {
             let left = self.inner.policy.failures_per_address.saturating_sub(tally.total());
             if left == 0 {
                 return Err(self.spent(what, &tally));
             }
             if let Some(turn) = turn {
-                return Ok((turn, tally));
+                return Ok(OfAddress { turn, tally, has_waited });
             }
             match self.inner.turns.take(from, left, PLACES, newcomer) {
-                Place::Now(turn) => return Ok((turn, tally)),
-                Place::Later(woken) => turn = woken.await.ok(),
+                Place::Now(turn) => return Ok(OfAddress { turn, tally, has_waited }),
+                Place::Later(woken) => {
+                    turn = woken.await.ok();
+                    has_waited = true;
+                }
                 Place::Full => return Err(self.refuse(&self.refused.address, Duration::ZERO)),
             }
             tally = self.recent_of(from).await;

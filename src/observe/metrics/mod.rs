@@ -7,6 +7,7 @@ mod families;
 mod histogram;
 mod operation;
 mod process;
+mod redis;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use families::{Cache, Endpoints, Passwords, Store, Throttled, Tokens};
 pub use histogram::Histogram;
 pub use operation::Operation;
+pub use redis::Redis;
 use text::Text;
 
 /// Goes up only.
@@ -77,6 +79,8 @@ pub struct Metrics {
     pub store: Arc<Store>,
     /// The cache in front of it.
     pub cache: Arc<Cache>,
+    /// The server that the cache is in, and more.
+    pub redis: Arc<Redis>,
     /// What guessing is slowed by.
     pub throttled: Arc<Throttled>,
     started: u64,
@@ -99,6 +103,7 @@ impl Metrics {
             passwords: Arc::default(),
             store: Arc::default(),
             cache: Arc::default(),
+            redis: Arc::default(),
             throttled: Arc::default(),
             started,
         }
@@ -142,6 +147,7 @@ impl Metrics {
         }
         self.store.write(&mut text);
         self.cache.write(&mut text);
+        self.redis.write(&mut text);
         self.throttled.write(&mut text);
         let name = "sentinel_tls_certificate_not_after_timestamp_seconds";
         text.family(name, "gauge", "Until when the certificate is valid, since the Unix epoch.");

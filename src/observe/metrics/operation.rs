@@ -55,6 +55,7 @@ operations! {
     SessionsEnd: "sessions" "end",
     SessionsEndAll: "sessions" "end_all",
     SessionsList: "sessions" "list",
+    SessionsListSound: "sessions" "list_sound",
     SessionsCount: "sessions" "count",
     SessionsPurge: "sessions" "purge",
     ImportsIsImported: "imports" "is_imported",

@@ -32,7 +32,7 @@ fn it_is_a_quarter_above_the_slowest_kind_and_the_own_is_one_of_them() {
     assert_eq!(floor.height(), milliseconds(500));
     // Quick for once is not quick.
     floor.saw(Some(&hash(BCRYPT)), milliseconds(320));
-    assert_eq!(floor.height(), milliseconds(487) + Duration::from_micros(500));
+    assert_eq!(floor.height(), milliseconds(500));
     floor.keep(&[]);
     assert_eq!(floor.height(), Duration::ZERO);
 }
@@ -45,8 +45,44 @@ fn it_has_a_ceiling_whatever_kinds_there_are() {
         floor.saw(Some(&hash(&text)), milliseconds(10 * number));
     }
     assert_eq!(floor.height(), CEILING);
-    assert!(floor.is_as_high_as_it_gets());
     assert!(floor.lock().len() <= KINDS);
+}
+
+#[test]
+fn a_moment_in_which_everything_stood_still_changes_nothing() {
+    let floor = Floor::new(&hash(OWN));
+    for took in [100, 110, 90, 60_000] {
+        floor.saw(Some(&hash(BCRYPT)), milliseconds(took));
+        assert!(floor.height() < milliseconds(140), "{:?}", floor.height());
+    }
+    // Twice as long is nothing out of the ordinary.
+    floor.saw(Some(&hash(BCRYPT)), milliseconds(110));
+    floor.saw(None, milliseconds(220));
+    assert_eq!(floor.height(), milliseconds(275));
+}
+
+#[test]
+fn two_such_moments_are_forgotten_after_some_measurements() {
+    let floor = Floor::new(&hash(OWN));
+    for took in [60_000, 60_000] {
+        floor.saw(Some(&hash(BCRYPT)), milliseconds(took));
+    }
+    assert!(floor.is_ceiling_of(&hash(BCRYPT)) && !floor.is_ceiling_of(&hash(OWN)));
+    assert_eq!(floor.height(), CEILING);
+    for number in 1..KEPT {
+        assert_eq!(floor.height(), CEILING, "{number}");
+        floor.saw(Some(&hash(BCRYPT)), milliseconds(100));
+    }
+    assert_eq!(floor.height(), milliseconds(125));
+}
+
+#[test]
+fn a_new_kind_is_wanted_three_times_and_one_that_is_known_once() {
+    let floor = Floor::new(&hash(OWN));
+    for wanted in [3, 2, 1, 1] {
+        assert_eq!(floor.wanted(&hash(BCRYPT)), wanted);
+        floor.saw(Some(&hash(BCRYPT)), milliseconds(4));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,3 +97,21 @@ async fn only_the_worker_threads_have_a_lower_priority() -> Result<(), StartErro
     assert_eq!(worker.as_deref(), Some("5"), "SCHED_IDLE");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_kind_that_was_once_too_slow_is_measured_again_until_it_is_not() -> Result<(), StartError>
+{
+    const BCRYPT: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
+    let pool = PasswordPool::start(SMALL, 1, 4)?;
+    let kinds = [PasswordHash::imported(BCRYPT.to_owned())];
+    let floor = &pool.inner.floor;
+    for _ in 0..8 {
+        floor.saw(kinds.first(), Duration::from_secs(60));
+    }
+    assert!(kinds.iter().all(|kind| floor.is_ceiling_of(kind)));
+    for _ in 0..8 {
+        pool.learn_kinds(&kinds).await;
+    }
+    assert!(floor.height() < Duration::from_secs(1), "{:?}", floor.height());
+    Ok(())
+}

@@ -11,12 +11,13 @@
 
 use futures_util::TryStreamExt;
 use mongodb::Collection;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
+use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, oid::ObjectId};
 use mongodb::options::ReadConcern;
 
 use super::documents::{Standing, read, to_integer};
 use super::{MongoStore, indexes, losses, sessions, users};
 use crate::domain::{Client, User};
+use crate::observe::chain;
 use crate::store::{Result, StoreError};
 
 /// Sessions ended by one command, so that each of them is short.
@@ -150,30 +151,37 @@ impl MongoStore {
         Ok(true)
     }
 
-    /// Finishes what somebody began and did not finish.
+    /// Finishes what somebody began and did not finish. A record that cannot be read keeps no other one
+    /// from being finished, and no server from starting.
     pub(super) async fn finish_endings(&self) -> Result<()> {
         for raw in self.unfinished(&self.users).await? {
-            let id = raw.get_object_id("_id").map_err(|e| StoreError::damaged("user", e))?;
-            let now: Standing = read(&raw, "user")?;
-            if now.deleting {
-                self.finish_deleting_user(id).await?;
-            } else {
-                self.end_earlier_of_user(id, now.generation).await?;
-                self.carry_name(id, &now.username, now.version).await?;
-                self.unmark(&self.users, id.into(), now.ending).await?;
-            }
+            pass_over_damaged(&raw, self.finish_user(&raw).await)?;
         }
         for raw in self.unfinished(&self.clients).await? {
-            let id = raw.get_str("_id").map_err(|e| StoreError::damaged("client", e))?;
-            let now: Standing = read(&raw, "client")?;
-            if now.deleting {
-                self.finish_deleting_client(id).await?;
-            } else {
-                self.end_earlier_of_client(id, now.generation).await?;
-                self.unmark(&self.clients, id.into(), now.ending).await?;
-            }
+            pass_over_damaged(&raw, self.finish_client(&raw).await)?;
         }
         Ok(())
+    }
+
+    async fn finish_user(&self, raw: &RawDocument) -> Result<()> {
+        let id = raw.get_object_id("_id").map_err(|error| StoreError::damaged("user", error))?;
+        let now: Standing = read(raw, "user")?;
+        if now.deleting {
+            return self.finish_deleting_user(id).await.map(drop);
+        }
+        self.end_earlier_of_user(id, now.generation).await?;
+        self.carry_name(id, &now.username, now.version).await?;
+        self.unmark(&self.users, id.into(), now.ending).await
+    }
+
+    async fn finish_client(&self, raw: &RawDocument) -> Result<()> {
+        let id = raw.get_str("_id").map_err(|error| StoreError::damaged("client", error))?;
+        let now: Standing = read(raw, "client")?;
+        if now.deleting {
+            return self.finish_deleting_client(id).await.map(drop);
+        }
+        self.end_earlier_of_client(id, now.generation).await?;
+        self.unmark(&self.clients, id.into(), now.ending).await
     }
 
     /// The marked records, as the majority has them: what may still be undone ends no session.
@@ -226,5 +234,17 @@ impl MongoStore {
         let mark = doc! { "_id": id, "ending": ending };
         self.bounded(records.update_one(mark, doc! { "$unset": { "ending": "" } })).await?;
         Ok(())
+    }
+}
+
+/// What failed for what a record holds fails again, and is for somebody to look at.
+fn pass_over_damaged(raw: &RawDocument, finished: Result<()>) -> Result<()> {
+    match finished {
+        Err(error @ StoreError::Damaged { .. }) => {
+            let id = raw.get("_id").ok().flatten().map(|id| format!("{id:?}"));
+            tracing::error!(id, "what a change began cannot be finished: {}", chain(&error));
+            Ok(())
+        }
+        finished => finished,
     }
 }

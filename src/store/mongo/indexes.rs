@@ -94,3 +94,15 @@ pub(super) fn of_sessions(condition: &Document) -> Option<Hint> {
     let both = condition.contains_key("user_id") && condition.contains_key("client_id");
     both.then(|| Hint::Name("user".to_owned()))
 }
+
+/// The index that has live sessions in the order of their ids. By that of expiry all that are alive would be read,
+/// and sorted.
+pub(super) fn in_order(condition: &Document, order: &Document) -> Option<Hint> {
+    let by_id = condition.contains_key("expires_at") && order.contains_key("_id");
+    let name = match condition {
+        these if these.contains_key("user_id") => "user",
+        these if these.contains_key("client_id") => "client",
+        _ => "_id_",
+    };
+    by_id.then(|| Hint::Name(name.to_owned()))
+}

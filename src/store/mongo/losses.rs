@@ -54,11 +54,16 @@ impl MongoStore {
 
 #[async_trait]
 impl Losses for MongoStore {
-    async fn losses(&self, limit: u32) -> Result<Vec<Loss>> {
+    async fn losses(&self, after: Option<i64>, limit: u32) -> Result<Vec<Loss>> {
+        let behind = match after {
+            Some(mark) => doc! { "$gt": mark },
+            None => doc! { "$exists": true },
+        };
         let sessions = self
             .sessions
-            .find(doc! { "lost": { "$exists": true } })
+            .find(doc! { "lost": behind.clone() })
             .projection(doc! { "lost": 1 })
+            .sort(doc! { "lost": 1 })
             .read_concern(ReadConcern::majority())
             .limit(limit.into());
         let sessions = self.bounded(async { sessions.await?.try_collect::<Vec<_>>().await });
@@ -67,7 +72,8 @@ impl Losses for MongoStore {
         };
         let clients = self
             .client_losses
-            .find(doc! { "$expr": { "$lt": ["$at", before] } })
+            .find(doc! { "mark": behind, "$expr": { "$lt": ["$at", before] } })
+            .sort(doc! { "mark": 1 })
             .read_concern(ReadConcern::majority())
             .limit(limit.into());
         let clients = self.bounded(async { clients.await?.try_collect::<Vec<_>>().await });
@@ -83,7 +89,10 @@ impl Losses for MongoStore {
             let of = Lost::Client(parsed(id, "loss")?);
             Ok(Loss { mark: raw.get_i64("mark").map_err(damaged)?, of })
         });
-        sessions.chain(clients).take(limit as usize).collect()
+        let mut losses = sessions.chain(clients).collect::<Result<Vec<_>>>()?;
+        losses.sort_unstable_by_key(|loss| loss.mark);
+        losses.truncate(limit as usize);
+        Ok(losses)
     }
 
     async fn clear(&self, losses: &[Loss]) -> Result<()> {

@@ -54,6 +54,7 @@ pub struct MongoStore {
     imported: Collection<RawDocumentBuf>,
     aliases: Collection<RawDocumentBuf>,
     notes_losses: bool,
+    name: Arc<str>,
 }
 
 /// Whether the connection string is one, without connecting or asking DNS.
@@ -111,6 +112,7 @@ impl MongoStore {
             turns: Arc::new(Turns::new(options.connections)),
             remembered: Arc::default(),
             notes_losses: false,
+            name: format!("MongoDB at {}", options.hosts).into(),
         };
         let hello = store.hello(&options.hosts).await?;
         if direct && has_other_members(&hello) {
@@ -189,7 +191,7 @@ impl MongoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let hint = indexes::of_sessions(&filter);
+        let hint = indexes::of_sessions(&filter).or_else(|| indexes::in_order(&filter, &order));
         let mut find = records.find(filter).sort(order).limit(limit.into());
         find = find.selection_criteria(self.lists.clone());
         if let Some(index) = hint {
@@ -215,6 +217,10 @@ impl MongoStore {
 
 #[async_trait]
 impl Health for MongoStore {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     async fn check(&self) -> Result<()> {
         self.bounded(self.database.run_command(doc! { "ping": 1 })).await.map(drop)
     }

@@ -6,13 +6,14 @@
 
 use async_trait::async_trait;
 use mongodb::ClientSession;
-use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 use mongodb::options::ReadConcern;
 
 use super::documents::{Standing, read as read_as, to_date, to_integer};
 use super::session_document::{SessionDocument, session as read, tokens};
 use super::{MongoStore, losses, to_raw, users};
 use crate::domain::{Client, Digest, Session, SessionId, SessionUser, Timestamp};
+use crate::observe::chain;
 use crate::store::{Page, Result, Seen, SessionFilter, SessionStore};
 
 const WHAT: &str = "session";
@@ -121,14 +122,30 @@ impl SessionStore for MongoStore {
     }
 
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
-        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
-        let mut condition = condition(filter);
-        condition.insert("ended", Bson::Null);
-        if let Some(after) = after {
-            condition.insert("_id", doc! { "$gt": key(after) });
+        let found = self.page_of_sessions(filter, page).await?;
+        found.iter().filter_map(|raw| read(raw).transpose()).collect()
+    }
+
+    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>> {
+        let (wanted, mut page, mut found) = (page.limit as usize, page.clone(), Vec::new());
+        loop {
+            let batch = self.page_of_sessions(&SessionFilter::default(), &page).await?;
+            let is_last = batch.len() < page.limit as usize;
+            let id = |raw: &RawDocumentBuf| raw.get_object_id("_id").map(|id| id.to_hex()).ok();
+            page.after = batch.last().and_then(id);
+            for raw in &batch {
+                match read(raw) {
+                    Ok(session) => found.extend(session),
+                    Err(error) => {
+                        tracing::error!(session = id(raw), "passed over: {}", chain(&error));
+                    }
+                }
+            }
+            if is_last || found.len() >= wanted || page.after.is_none() {
+                return Ok(found);
+            }
+            page.limit = u32::try_from(wanted - found.len()).unwrap_or(page.limit);
         }
-        let found = self.list_page(&self.sessions, condition, doc! { "_id": 1 }, page.limit);
-        found.await?.iter().filter_map(|raw| read(raw).transpose()).collect()
     }
 
     async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
@@ -154,6 +171,20 @@ impl SessionStore for MongoStore {
 }
 
 impl MongoStore {
+    async fn page_of_sessions(
+        &self,
+        filter: &SessionFilter,
+        page: &Page,
+    ) -> Result<Vec<RawDocumentBuf>> {
+        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let mut condition = condition(filter);
+        condition.insert("ended", Bson::Null);
+        if let Some(after) = after {
+            condition.insert("_id", doc! { "$gt": key(after) });
+        }
+        self.list_page(&self.sessions, condition, doc! { "_id": 1 }, page.limit).await
+    }
+
     async fn replace_with(&self, session: &Session, change: Document) -> Result<bool> {
         let version = to_integer(session.version);
         let before = doc! { "_id": key(session.id), "version": version - 1 };
@@ -230,6 +261,9 @@ fn condition(filter: &SessionFilter) -> Document {
     }
     if let Some(client) = &filter.client {
         condition.insert("client_id", client.as_str());
+    }
+    if let Some(now) = filter.alive_at {
+        condition.insert("expires_at", doc! { "$gt": to_date(now) });
     }
     condition
 }

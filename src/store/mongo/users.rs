@@ -110,8 +110,9 @@ impl UserStore for MongoStore {
     async fn passwords_unlike(
         &self,
         beginnings: &[String],
+        after: Option<UserId>,
         limit: u32,
-    ) -> Result<Vec<PasswordHash>> {
+    ) -> Result<Vec<(UserId, PasswordHash)>> {
         // To MongoDB, 0 is no limit, and an empty `$nor` an error. Who is being deleted has no password.
         if limit == 0 {
             return Ok(Vec::new());
@@ -120,12 +121,16 @@ impl UserStore for MongoStore {
         conditions.extend(beginnings.iter().map(|beginning| {
             doc! { "$nor": [{ "password": beginning_with(beginning) }] }
         }));
+        conditions.extend(after.map(|id| doc! { "_id": { "$gt": key(id) } }));
         let find = self.users.find(doc! { "$and": conditions }).limit(limit.into());
-        let find = find.projection(doc! { "_id": 0, "password": 1, "password_imported": 1 });
+        let find = find.sort(doc! { "_id": 1 });
+        let find = find.projection(doc! { "password": 1, "password_imported": 1 });
         let find = find.selection_criteria(self.lists.clone()).max_time(self.call);
         let found: Vec<RawDocumentBuf> =
             self.bounded(async { find.await?.try_collect().await }).await?;
-        found.iter().map(|raw| password(raw)).collect()
+        let id = |raw: &RawDocumentBuf| raw.get_object_id("_id").map(|id| id.bytes());
+        let id = |raw| id(raw).map_err(|error| StoreError::damaged(WHAT, error));
+        found.iter().map(|raw| Ok((UserId::from_bytes(id(raw)?), password(raw)?))).collect()
     }
 
     async fn put(&self, user: &User) -> Result<bool> {

@@ -11,8 +11,25 @@ use crate::domain::{
 };
 use crate::store::{
     Alias, ClientStore, Health, ImportStore, Page, Result, Seen, SessionFilter, SessionStore,
-    Update, UserStore,
+    StoreError, Update, UserStore,
 };
+
+/// After a write, which is done whatever fails here.
+impl RedisFront {
+    async fn told_all(&self) -> Result<()> {
+        self.tell_all().await.map_err(StoreError::after_the_write)
+    }
+
+    async fn told_of_session(&self, id: SessionId) -> Result<()> {
+        self.tell_of_session(id).await.map_err(StoreError::after_the_write)
+    }
+
+    /// Of a client, and of all that has ended with it.
+    async fn told_of_client(&self, id: &ClientId) -> Result<()> {
+        let forgotten = self.forget(&client_key(id)).await;
+        self.told_all().await.and(forgotten)
+    }
+}
 
 #[async_trait]
 impl SessionStore for RedisFront {
@@ -50,7 +67,7 @@ impl SessionStore for RedisFront {
     async fn replace_losing(&self, session: &Session) -> Result<bool> {
         let replaced = self.behind.sessions.replace_losing(session).await?;
         if replaced {
-            self.tell_of_session(session.id).await?;
+            self.told_of_session(session.id).await?;
         }
         Ok(replaced)
     }
@@ -59,7 +76,7 @@ impl SessionStore for RedisFront {
     async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
         let lasts = self.behind.sessions.settle(id, version).await?;
         if lasts {
-            self.tell_of_session(id).await?;
+            self.told_of_session(id).await?;
         }
         Ok(lasts)
     }
@@ -67,18 +84,22 @@ impl SessionStore for RedisFront {
     /// Redis is told even if there is no such session: who ended it may not have been able to.
     async fn end(&self, id: SessionId) -> Result<bool> {
         let ended = self.behind.sessions.end(id).await?;
-        self.tell_of_session(id).await?;
+        self.told_of_session(id).await?;
         Ok(ended)
     }
 
     async fn end_all(&self, filter: &SessionFilter) -> Result<u64> {
         let ended = self.behind.sessions.end_all(filter).await?;
-        self.tell_all().await?;
+        self.told_all().await?;
         Ok(ended)
     }
 
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
         self.behind.sessions.list(filter, page).await
+    }
+
+    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>> {
+        self.behind.sessions.list_sound(page).await
     }
 
     async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
@@ -91,7 +112,7 @@ impl SessionStore for RedisFront {
 
     async fn put(&self, session: &Session) -> Result<()> {
         self.behind.sessions.put(session).await?;
-        self.tell_of_session(session.id).await
+        self.told_of_session(session.id).await
     }
 }
 
@@ -124,7 +145,7 @@ impl UserStore for RedisFront {
     async fn update(&self, user: &User) -> Result<Update> {
         let update = self.behind.users.update(user).await?;
         if update == Update::Done {
-            self.tell_all().await?;
+            self.told_all().await?;
         }
         Ok(update)
     }
@@ -141,15 +162,16 @@ impl UserStore for RedisFront {
     async fn passwords_unlike(
         &self,
         beginnings: &[String],
+        after: Option<UserId>,
         limit: u32,
-    ) -> Result<Vec<PasswordHash>> {
-        self.behind.users.passwords_unlike(beginnings, limit).await
+    ) -> Result<Vec<(UserId, PasswordHash)>> {
+        self.behind.users.passwords_unlike(beginnings, after, limit).await
     }
 
     async fn delete(&self, id: UserId) -> Result<bool> {
         let deleted = self.behind.users.delete(id).await?;
         if deleted {
-            self.tell_all().await?;
+            self.told_all().await?;
         }
         Ok(deleted)
     }
@@ -157,7 +179,7 @@ impl UserStore for RedisFront {
     async fn delete_version(&self, id: UserId, version: u64) -> Result<bool> {
         let deleted = self.behind.users.delete_version(id, version).await?;
         if deleted {
-            self.tell_all().await?;
+            self.told_all().await?;
         }
         Ok(deleted)
     }
@@ -192,8 +214,7 @@ impl ClientStore for RedisFront {
     async fn update(&self, client: &Client) -> Result<Update> {
         let update = self.behind.clients.update(client).await?;
         if update == Update::Done {
-            self.forget(&client_key(&client.id)).await?;
-            self.tell_all().await?;
+            self.told_of_client(&client.id).await?;
         }
         Ok(update)
     }
@@ -201,8 +222,7 @@ impl ClientStore for RedisFront {
     async fn delete(&self, id: &ClientId) -> Result<bool> {
         let deleted = self.behind.clients.delete(id).await?;
         if deleted {
-            self.forget(&client_key(id)).await?;
-            self.tell_all().await?;
+            self.told_of_client(id).await?;
         }
         Ok(deleted)
     }
@@ -210,21 +230,23 @@ impl ClientStore for RedisFront {
     async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
         let deleted = self.behind.clients.delete_version(id, version).await?;
         if deleted {
-            self.forget(&client_key(id)).await?;
-            self.tell_all().await?;
+            self.told_of_client(id).await?;
         }
         Ok(deleted)
     }
 
     async fn put(&self, client: &Client) -> Result<()> {
         self.behind.clients.put(client).await?;
-        self.forget(&client_key(&client.id)).await?;
-        self.tell_all().await
+        self.told_of_client(&client.id).await
     }
 }
 
 #[async_trait]
 impl Health for RedisFront {
+    fn name(&self) -> &str {
+        self.behind.health.name()
+    }
+
     /// Redis is optional: a server that does not reach it is ready.
     async fn check(&self) -> Result<()> {
         self.behind.health.check().await

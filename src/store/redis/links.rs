@@ -5,7 +5,7 @@
 //! Redis is there again: so a Redis that is frozen delays one call, not all.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -13,6 +13,7 @@ use deadpool_redis::redis::{AsyncConnectionConfig, Client, RedisError, RedisResu
 use deadpool_redis::{Connection, Manager, Pool, PoolError};
 use thread_local::ThreadLocal;
 
+use crate::observe::metrics;
 use crate::store::StoreError;
 
 /// How long an answer, and how long a connection may take.
@@ -37,6 +38,13 @@ pub(super) enum Failure {
     Call(#[from] RedisError),
 }
 
+impl Failure {
+    /// Whether Redis is there, and will not do this.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Call(error) if !is_trouble(error))
+    }
+}
+
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         Self::unavailable(failure)
@@ -59,6 +67,8 @@ pub(super) struct Links {
     down: AtomicBool,
     /// Counts the times that Redis was gone.
     generation: AtomicU64,
+    /// What failed is counted here, if anybody wants to know.
+    counts: OnceLock<Arc<metrics::Redis>>,
 }
 
 struct Held {
@@ -83,7 +93,22 @@ impl Links {
             held: ThreadLocal::new(),
             down: AtomicBool::new(false),
             generation: AtomicU64::new(0),
+            counts: OnceLock::new(),
         })
+    }
+
+    /// Has `metrics` see what fails, and whether Redis is gone.
+    pub(super) fn count_in(self: &Arc<Self>, metrics: &Arc<metrics::Redis>) {
+        let links = Arc::downgrade(self);
+        let is_up = move || links.upgrade().is_some_and(|links| !links.is_down());
+        metrics.watch(Box::new(move || usize::from(is_up())));
+        let _ = self.counts.set(Arc::clone(metrics));
+    }
+
+    fn count(&self, failed: impl FnOnce(&metrics::Redis) -> &metrics::Counter) {
+        if let Some(counts) = self.counts.get() {
+            failed(counts).increment();
+        }
     }
 
     /// Whether Redis is known to be gone.
@@ -98,10 +123,13 @@ impl Links {
     ) -> Result<T, Failure> {
         let mut link = self.link().await?;
         let answer = call(&mut link).await;
-        if let Err(error) = &answer
-            && is_trouble(error)
-        {
-            self.lose(link.generation, error);
+        if let Err(error) = &answer {
+            if is_trouble(error) {
+                self.count(|counts| &counts.answer);
+                self.lose(link.generation, error);
+            } else {
+                self.count(|counts| &counts.refused);
+            }
         }
         Ok(answer?)
     }
@@ -114,6 +142,7 @@ impl Links {
     /// This thread's connection.
     async fn link(self: &Arc<Self>) -> Result<Link, Failure> {
         if self.is_down() {
+            self.count(|counts| &counts.down);
             return Err(Failure::Down);
         }
         let generation = self.generation.load(Ordering::Acquire);
@@ -127,7 +156,10 @@ impl Links {
             },
             Err(error) => Err(Failure::Connect(Box::new(error))),
         };
-        let held = connected.inspect_err(|failure| self.lose(generation, failure))?;
+        let held = connected.inspect_err(|failure| {
+            self.count(|counts| &counts.connect);
+            self.lose(generation, failure);
+        })?;
         let link = held.link();
         *self.slot() = Some(held);
         Ok(link)

@@ -7,6 +7,7 @@
 //! - [`server`]: where it is, and which certificates count.
 //! - [`links`]: connections, held and shared; what happens when Redis does not answer.
 //! - [`publishing`]: `<access token>` → user id, and the list of them beside each session.
+//! - [`telling`]: how both are taken back when something ends.
 //! - [`cache`]: sessions and callers, as introspection needs them, and how a late reader is kept from
 //!   putting back what has been taken away.
 //! - [`attempts`]: counters of failed attempts, for the throttle.
@@ -22,6 +23,7 @@ mod front;
 mod links;
 mod publishing;
 mod server;
+mod telling;
 
 use std::sync::Arc;
 
@@ -72,11 +74,14 @@ impl RedisFront {
     pub(super) fn observed_by(self, metrics: Option<&Metrics>) -> Self {
         match metrics {
             None => self,
-            Some(metrics) => Self {
-                behind: measured(self.behind, &metrics.store),
-                counts: Some(Arc::clone(&metrics.cache)),
-                ..self
-            },
+            Some(metrics) => {
+                self.links.count_in(&metrics.redis);
+                Self {
+                    behind: measured(self.behind, &metrics.store),
+                    counts: Some(Arc::clone(&metrics.cache)),
+                    ..self
+                }
+            }
         }
     }
 
@@ -93,8 +98,15 @@ impl RedisFront {
 ///
 /// # Errors
 /// As [`RedisFront::new`].
-pub fn attempts(settings: &settings::Redis) -> Result<Arc<dyn AttemptStore>> {
-    Ok(Arc::new(RedisAttempts::new(links(settings)?)))
+pub fn attempts(
+    settings: &settings::Redis,
+    metrics: Option<&Metrics>,
+) -> Result<Arc<dyn AttemptStore>> {
+    let links = links(settings)?;
+    if let Some(metrics) = metrics {
+        links.count_in(&metrics.redis);
+    }
+    Ok(Arc::new(RedisAttempts::new(links)))
 }
 
 /// Whether there can be a connection, without making one.

@@ -47,9 +47,10 @@ impl SqliteStore {
 
 #[async_trait]
 impl Losses for SqliteStore {
-    async fn losses(&self, limit: u32) -> Result<Vec<Loss>> {
-        let sql = "SELECT number, session, client FROM losses ORDER BY number LIMIT ?1";
-        self.list_rows(sql, [limit], |row| {
+    async fn losses(&self, after: Option<i64>, limit: u32) -> Result<Vec<Loss>> {
+        let sql =
+            "SELECT number, session, client FROM losses WHERE number > ?1 ORDER BY number LIMIT ?2";
+        self.list_rows(sql, params![after.unwrap_or(i64::MIN), limit], |row| {
             let session: Option<[u8; 12]> = column(row, 1, "loss")?;
             let of = match session {
                 Some(id) => Lost::Session(SessionId::from_bytes(id)),

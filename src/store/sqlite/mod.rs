@@ -11,6 +11,7 @@ mod imports;
 mod losses;
 mod readers;
 mod schema;
+mod session_tokens;
 mod sessions;
 mod users;
 mod writer;
@@ -47,6 +48,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     remembered: Arc<Remembered>,
     notes_losses: bool,
+    name: Arc<str>,
 }
 
 impl SqliteStore {
@@ -69,6 +71,7 @@ impl SqliteStore {
             readers: Arc::new(readers),
             remembered: Arc::default(),
             notes_losses: false,
+            name: format!("the store {}", path.display()).into(),
         })
     }
 
@@ -148,6 +151,10 @@ fn list<T>(
 
 #[async_trait]
 impl Health for SqliteStore {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     async fn check(&self) -> Result<()> {
         self.find_row("SELECT 1 FROM sessions WHERE key = 0", [], |_| Ok(()))?;
         // An empty transaction shows that the writer is alive and gets the lock. After a failure only

@@ -1,15 +1,13 @@
-//! Sessions in SQLite: one row each, its tokens packed into one column.
+//! Sessions in SQLite: one row each, its tokens packed into one column ([`super::session_tokens`]).
 
 use async_trait::async_trait;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Row, params, params_from_iter};
-use serde::{Deserialize, Serialize};
 
-use super::{SqliteStore, column, counter, losses, parsed, to_integer};
-use crate::domain::{
-    AccessToken, Client, Digest, RefreshChain, Session, SessionId, SessionUser, Timestamp,
-    UsedRefresh, UserId,
-};
+use super::session_tokens::{pack, unpack};
+use super::{SqliteStore, column, counter, failed, losses, parsed, to_integer};
+use crate::domain::{Client, Digest, Session, SessionId, SessionUser, Timestamp, UserId};
+use crate::observe::chain;
 use crate::store::{Page, Result, Seen, SessionFilter, SessionStore, StoreError};
 
 const WHAT: &str = "session";
@@ -127,7 +125,34 @@ impl SessionStore for SqliteStore {
         );
         values.extend(after.map(|id| Value::Integer(key(id))));
         values.push(Value::Integer(page.limit.into()));
+        if filter.alive_at.is_some() {
+            // Many that are over may be read for each that is not.
+            return self.scan(sql, params_from_iter(values), read).await;
+        }
         self.list_rows(&sql, params_from_iter(values), read)
+    }
+
+    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>> {
+        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let first = after.map_or(i64::MIN, |id| key(id).saturating_add(1));
+        let sql = select!(" FROM sessions WHERE key >= ?1 ORDER BY key");
+        self.readers.with(|connection| {
+            let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+            let mut rows = statement.query([first]).map_err(failed)?;
+            let mut found = Vec::new();
+            while found.len() < page.limit as usize
+                && let Some(row) = rows.next().map_err(failed)?
+            {
+                match read(row) {
+                    Ok(session) => found.push(session),
+                    Err(error) => {
+                        let id = row.get::<_, Vec<u8>>(0).map(hex::encode).unwrap_or_default();
+                        tracing::error!(session = id, "passed over: {}", chain(&error));
+                    }
+                }
+            }
+            Ok(found)
+        })
     }
 
     async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
@@ -205,16 +230,16 @@ fn key(id: SessionId) -> i64 {
     (u64::from_be_bytes(first) ^ (1 << 63)).cast_signed()
 }
 
-fn condition(filter: &SessionFilter) -> (&'static str, Vec<Value>) {
-    let user = filter.user.map(|id| Value::Blob(id.as_bytes().to_vec()));
-    let client = filter.client.as_ref().map(|id| Value::Text(id.to_string()));
-    let condition = match (&user, &client) {
-        (Some(_), Some(_)) => "user_id = ? AND client_id = ?",
-        (Some(_), None) => "user_id = ?",
-        (None, Some(_)) => "client_id = ?",
-        (None, None) => "TRUE",
-    };
-    (condition, user.into_iter().chain(client).collect())
+fn condition(filter: &SessionFilter) -> (String, Vec<Value>) {
+    // The unary plus keeps the index of expiry out of it: all that is alive would be read and sorted.
+    let conditions = [
+        filter.user.map(|id| ("user_id = ?", Value::Blob(id.as_bytes().to_vec()))),
+        filter.client.as_ref().map(|id| ("client_id = ?", Value::Text(id.to_string()))),
+        filter.alive_at.map(|now| ("+expires_at > ?", Value::Integer(now.as_millis()))),
+    ];
+    let (conditions, values): (Vec<_>, Vec<_>) = conditions.into_iter().flatten().unzip();
+    let none = conditions.is_empty();
+    (if none { "TRUE".to_owned() } else { conditions.join(" AND ") }, values)
 }
 
 fn read(row: &Row<'_>) -> Result<Session> {
@@ -228,9 +253,7 @@ fn read(row: &Row<'_>) -> Result<Session> {
     });
     let packed = row.get_ref(10).and_then(|value| Ok(value.as_blob()?));
     let packed = packed.map_err(|error| StoreError::damaged(WHAT, error))?;
-    let tokens: Tokens =
-        postcard::from_bytes(packed).map_err(|error| StoreError::damaged(WHAT, error))?;
-    let (access, refresh) = tokens.unpack()?;
+    let (access, refresh) = unpack(packed)?;
     Ok(Session {
         id: SessionId::from_bytes(column(row, 0, WHAT)?),
         version: counter(row, 1, WHAT)?,
@@ -243,83 +266,4 @@ fn read(row: &Row<'_>) -> Result<Session> {
         access,
         refresh,
     })
-}
-
-/// The column `tokens`: what changes with every refresh, as postcard. New fields need a migration.
-#[derive(Serialize, Deserialize)]
-struct Tokens {
-    access: Vec<Access>,
-    refresh: Option<Refresh>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Access {
-    digest: [u8; 32],
-    scope: Option<String>,
-    issued_at: i64,
-    expires_at: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Refresh {
-    key: [u8; 16],
-    current: [u8; 32],
-    issued_at: i64,
-    idle_ends_at: i64,
-    used: Option<Used>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Used {
-    digest: [u8; 32],
-    salt: [u8; 32],
-    at: i64,
-}
-
-fn pack(session: &Session) -> Result<Vec<u8>> {
-    let access = session.access.iter().map(|token| Access {
-        digest: *token.digest.as_bytes(),
-        scope: token.scope.as_ref().map(ToString::to_string),
-        issued_at: token.issued_at.as_millis(),
-        expires_at: token.expires_at.as_millis(),
-    });
-    let refresh = session.refresh.as_ref().map(|chain| Refresh {
-        key: chain.key,
-        current: *chain.current.as_bytes(),
-        issued_at: chain.issued_at.as_millis(),
-        idle_ends_at: chain.idle_ends_at.as_millis(),
-        used: chain.used.as_ref().map(|used| Used {
-            digest: *used.digest.as_bytes(),
-            salt: used.salt,
-            at: used.at.as_millis(),
-        }),
-    });
-    postcard::to_allocvec(&Tokens { access: access.collect(), refresh })
-        .map_err(|error| StoreError::damaged(WHAT, error))
-}
-
-impl Tokens {
-    fn unpack(self) -> Result<(Vec<AccessToken>, Option<RefreshChain>)> {
-        let access = self.access.into_iter().map(|token| {
-            let scope = token.scope.map(|text| text.parse()).transpose();
-            Ok(AccessToken {
-                digest: Digest::from_bytes(token.digest),
-                scope: scope.map_err(|error| StoreError::damaged(WHAT, error))?,
-                issued_at: Timestamp::from_millis(token.issued_at),
-                expires_at: Timestamp::from_millis(token.expires_at),
-            })
-        });
-        let refresh = self.refresh.map(|chain| RefreshChain {
-            key: chain.key,
-            current: Digest::from_bytes(chain.current),
-            issued_at: Timestamp::from_millis(chain.issued_at),
-            idle_ends_at: Timestamp::from_millis(chain.idle_ends_at),
-            used: chain.used.map(|used| UsedRefresh {
-                digest: Digest::from_bytes(used.digest),
-                salt: used.salt,
-                at: Timestamp::from_millis(used.at),
-            }),
-        });
-        Ok((access.collect::<Result<_>>()?, refresh))
-    }
 }

@@ -105,19 +105,22 @@ impl UserStore for SqliteStore {
     async fn passwords_unlike(
         &self,
         beginnings: &[String],
+        after: Option<UserId>,
         limit: u32,
-    ) -> Result<Vec<PasswordHash>> {
-        // Half a microsecond for each user; functions of SQLite's would take longer.
+    ) -> Result<Vec<(UserId, PasswordHash)>> {
+        // Functions of SQLite's would take longer.
         let others = "(password_hash < ? OR password_hash >= ?) AND ".repeat(beginnings.len());
         let sql = format!(
-            "SELECT password_hash, password_imported FROM users WHERE {others} true LIMIT ?"
+            "SELECT id, password_hash, password_imported FROM users WHERE {others} id > ? ORDER BY id LIMIT ?"
         );
         let mut values = Vec::new();
         for beginning in beginnings {
             values.extend([Value::Text(beginning.clone()), end_of(beginning)]);
         }
-        values.push(Value::Integer(limit.into()));
-        self.scan(sql, params_from_iter(values), |row| hash(row, 0)).await
+        let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+        values.extend([Value::Blob(after), Value::Integer(limit.into())]);
+        let read = |row: &Row<'_>| Ok((UserId::from_bytes(column(row, 0, WHAT)?), hash(row, 1)?));
+        self.scan(sql, params_from_iter(values), read).await
     }
 
     async fn put(&self, user: &User) -> Result<bool> {

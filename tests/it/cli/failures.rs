@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use rusqlite::Connection;
 
 use super::{Cli, Done, finish};
+use crate::helpers::redis::Redis;
 use crate::helpers::sentinel;
 
 /// Commands that open the store: one that reads, one that writes, and the server.
@@ -70,6 +71,24 @@ fn a_store_of_a_newer_version_is_refused() {
     store.pragma_update(None, "user_version", 4711).unwrap();
     drop(store);
     refuses_store(&cli, &cli.path("sentinel.db"), "written by a newer Sentinel");
+}
+
+/// It is done, and whoever reads only the last line should know.
+#[test]
+fn a_change_that_redis_could_not_be_told_of_is_said_to_be_done() {
+    let (cli, mut redis) = (Cli::new(), Redis::start());
+    cli.add_user("erin", "correct horse");
+    // Any session that others believe in.
+    let store = Connection::open(cli.path("sentinel.db")).unwrap();
+    store.execute("INSERT INTO losses (session) VALUES (zeroblob(12))", []).unwrap();
+    drop(store);
+    redis.kill();
+    let url = format!("redis.url={}", redis.url);
+    let done = cli.run(&["user", "disable", "erin", "--set", &url]);
+    assert_eq!(done.code, 69, "{done:?}");
+    let last = done.stderr.lines().last().unwrap();
+    assert!(last.starts_with("sentinel: it is done, but Redis could not be told"), "{last}");
+    assert_eq!(cli.json(&["user", "show", "erin"])["enabled"], false);
 }
 
 #[test]

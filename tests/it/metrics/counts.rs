@@ -88,6 +88,45 @@ async fn the_cache_counts_what_it_knows_and_what_it_does_not() {
     assert_eq!(session_reads(&text) - before, 1);
 }
 
+/// With the embedded store there is no cache, and no other number that shows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_gone_is_seen_and_that_it_is_back() {
+    for publish in ["true", "false"] {
+        let mut redis = Redis::start();
+        let app = AppBuilder::default().redis(&redis).set("redis.publish_tokens", publish);
+        let app = app.set("metrics.bind", "127.0.0.1:0").spawn().await;
+        app.login().await;
+        let failures = |text: &str| {
+            let of = |why| value(text, &format!("sentinel_redis_failures_total{{why=\"{why}\"}}"));
+            ["down", "connect", "answer", "refused"].map(of).iter().sum::<f64>()
+        };
+        let text = scrape(&app).await;
+        assert!(value(&text, "sentinel_redis_up") > 0.5 && failures(&text) < 0.5, "{text}");
+        redis.kill();
+        let expected = if publish == "true" { 503 } else { 200 };
+        assert_eq!(app.login_with(&[]).await.status, expected);
+        let text = scrape(&app).await;
+        assert!(value(&text, "sentinel_redis_up") < 0.5 && failures(&text) > 0.5, "{text}");
+        redis.restart();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while value(&scrape(&app).await, "sentinel_redis_up") < 0.5 {
+            assert!(std::time::Instant::now() < deadline, "it is not found again");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_redis_refuses_is_counted() {
+    let redis = Redis::start();
+    let app = AppBuilder::default().redis(&redis).set("metrics.bind", "127.0.0.1:0").spawn().await;
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    app.login_with(&[]).await.assert_error(503, "temporarily_unavailable");
+    let text = scrape(&app).await;
+    assert!(value(&text, r#"sentinel_redis_failures_total{why="refused"}"#) > 0.5, "{text}");
+    assert!(value(&text, "sentinel_redis_up") > 0.5, "{text}");
+}
+
 /// How often the store was asked for a session.
 fn session_reads(text: &str) -> u32 {
     let counts = text

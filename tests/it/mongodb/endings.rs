@@ -6,7 +6,7 @@ use mongodb::Collection;
 use mongodb::bson::{Document, doc, oid::ObjectId};
 use sentinel::domain::{Client, Session, Timestamp, User};
 use sentinel::store::mongo::MongoStore;
-use sentinel::store::{Stores, Update};
+use sentinel::store::{Page, Stores, Update};
 
 use crate::helpers::mongod::{self, Target};
 use crate::store_contract::samples::{
@@ -190,6 +190,53 @@ async fn the_same_holds_of_clients() {
     assert_eq!(left.marks("sentinel_clients").await, 0);
     let again = Client { id: left.app.id.clone(), ..client() };
     assert!(store.insert(&again).await.unwrap());
+}
+
+/// Somebody has spoilt them by hand. Nobody knows what was to end, and all else goes on.
+#[tokio::test]
+async fn marked_records_that_cannot_be_read_stop_no_start_no_purge_and_no_other_ending() {
+    let left = Left::new().await;
+    let damaged =
+        doc! { "_id": ObjectId::new(), "username": "a", "generation": "x", "ending": 1_i64 };
+    left.collection("sentinel_users").await.insert_one(damaged).await.unwrap();
+    let damaged = doc! { "_id": "app", "name": "a", "version": "x", "ending": 1_i64 };
+    left.collection("sentinel_clients").await.insert_one(damaged).await.unwrap();
+    left.disable_user_and_crash().await;
+    let other = open(&left.target).await;
+    assert!(!is_alive(&other, &left.session).await);
+    assert_eq!(left.marks("sentinel_users").await, 1);
+    let over = left.session.expires_at().plus(Duration::from_secs(1));
+    let another = stored_session(&left.stores, None, &left.app).await;
+    assert_eq!(left.stores.sessions.purge(over, 10).await.unwrap(), 1);
+    assert!(!is_alive(&left.stores, &another).await);
+}
+
+#[tokio::test]
+async fn sessions_that_cannot_be_read_are_passed_over_where_each_counts_for_itself() {
+    let left = Left::new().await;
+    let mut sessions = vec![left.session.clone()];
+    for _ in 0..4 {
+        sessions.push(stored_session(&left.stores, None, &left.app).await);
+    }
+    sessions.sort_unstable_by_key(|session| session.id);
+    let collection = left.collection("sentinel_sessions").await;
+    for damaged in [sessions.remove(3), sessions.remove(0)] {
+        let this = doc! { "_id": ObjectId::from_bytes(*damaged.id.as_bytes()) };
+        collection.update_one(this, doc! { "$set": { "scope": 7 } }).await.unwrap();
+    }
+    for limit in 1..5 {
+        let (mut seen, mut page) = (Vec::new(), Page::first(limit));
+        loop {
+            let found = left.stores.sessions.list_sound(&page).await.unwrap();
+            let is_last = found.len() < limit as usize;
+            page.after = found.last().map(|session| session.id.to_string());
+            seen.extend(found);
+            if is_last {
+                break;
+            }
+        }
+        assert_eq!(seen, sessions, "by {limit}");
+    }
 }
 
 /// MongoDB goes by its own clock, the purge by that of Sentinel.

@@ -9,7 +9,8 @@ use sentinel::store::mongo::MongoStore;
 use sentinel::store::{StoreError, Stores};
 
 use crate::helpers::mongod::{self, Mongod, Target};
-use crate::helpers::{Answer, App, AppBuilder, send};
+use crate::helpers::redis::Redis;
+use crate::helpers::{Answer, App, AppBuilder, Process, send};
 use crate::store_contract::samples::{Next, session, stored_client, stored_session, stored_user};
 
 const SET: [&str; 2] = ["--replSet", "rs0"];
@@ -77,6 +78,47 @@ async fn a_server_without_mongodb_answers_503_and_recovers_by_itself() {
     assert!(app.is_active(&login.access_token()).await);
     assert_eq!(app.refresh(&login.refresh_token()).await.status, 200);
     app.login().await;
+}
+
+/// Not once for each look at what Redis is to be told, and with a name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_once_that_mongodb_is_gone_and_once_that_it_is_back() {
+    let ((mut mongod, target), redis) = (own_server().await, Redis::start());
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = target.overrides();
+    settings.push(("redis.url".to_owned(), redis.url.clone()));
+    // So that what comes again and again would come often.
+    settings.push(("mongo.server_selection_timeout_ms".to_owned(), "500".to_owned()));
+    let settings: Vec<_> =
+        settings.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let arguments: Vec<&str> = settings.iter().flat_map(|set| ["--set", set.as_str()]).collect();
+    let process = Process::serve(folder.path(), &arguments);
+    mongod.kill();
+    let gone = format!("MongoDB at {} fails, and calls are answered 503", mongod.host());
+    let mut lines = process.lines_until(&gone);
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    mongod.restart(&SET);
+    lines.extend(process.lines_until(&format!("MongoDB at {} works again", mongod.host())));
+    assert!(!lines.iter().any(|line| line.contains(&gone)), "{lines:?}");
+    let untold = format!("Redis is not told of what has ended while MongoDB at {}", mongod.host());
+    assert_eq!(lines.iter().filter(|line| line.contains(&untold)).count(), 1, "{lines:?}");
+    if !lines.iter().any(|line| line.contains("Redis is told again of what has ended")) {
+        process.wait_for("Redis is told again of what has ended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_mongodb_tokens_in_the_cache_are_alive_for_a_little_longer() {
+    let ((mut mongod, target), redis) = (own_server().await, Redis::start());
+    let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
+    let (cached, other) = (app.login().await, app.login().await);
+    for _ in 0..2 {
+        assert_eq!(app.verify(&cached.access_token(), "").await.status, 204);
+    }
+    mongod.kill();
+    assert_eq!(app.verify(&cached.access_token(), "").await.status, 204);
+    assert_eq!(app.verify(&other.access_token(), "").await.status, 503);
+    assert_eq!(send(app.request("GET", "/readyz")).await.status, 503);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

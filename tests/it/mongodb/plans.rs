@@ -130,8 +130,9 @@ async fn a_page_reads_the_documents_on_it_and_no_others() {
         world.assert_direct("clients", stores.clients.list(&page)).await;
     }
     let everybody = SessionFilter::default();
-    let of_user = SessionFilter { user: Some(users[3].id), client: None };
-    let of_client = SessionFilter { user: None, client: Some(clients[1].id.clone()) };
+    let of_user = SessionFilter { user: Some(users[3].id), client: None, alive_at: None };
+    let of_client =
+        SessionFilter { user: None, client: Some(clients[1].id.clone()), alive_at: None };
     for filter in [everybody, of_user, of_client] {
         for page in [Page::first(3), after(sessions[40].id.to_string())] {
             let list = stores.sessions.list(&filter, &page);
@@ -143,7 +144,11 @@ async fn a_page_reads_the_documents_on_it_and_no_others() {
     let found = world.watch(stores.clients.search("an", &Page::first(3))).await;
     assert!(!found[0].plan.contains("COLLSCAN"), "{found:?}");
     // A user has few sessions, so those of one client are picked out of them.
-    let both = SessionFilter { user: Some(users[3].id), client: Some(clients[1].id.clone()) };
+    let both = SessionFilter {
+        user: Some(users[3].id),
+        client: Some(clients[1].id.clone()),
+        alive_at: None,
+    };
     let seen = world.watch(stores.sessions.list(&both, &Page::first(3))).await;
     assert_eq!(seen.len(), 1);
     assert!(seen[0].plan.contains("user_id") && seen[0].examined <= 4, "{seen:?}");
@@ -164,7 +169,8 @@ async fn ending_and_purging_read_what_they_remove_and_nothing_else() {
     world.assert_direct("update of a client", stores.clients.update(&other_name)).await;
     world.assert_direct("deletion of a user", stores.users.delete(users[5].id)).await;
     world.assert_direct("deletion of a client", stores.clients.delete(&clients[1].id)).await;
-    let of_client = SessionFilter { user: None, client: Some(clients[2].id.clone()) };
+    let of_client =
+        SessionFilter { user: None, client: Some(clients[2].id.clone()), alive_at: None };
     world.assert_direct("end of all", stores.sessions.end_all(&of_client)).await;
     // The marks of unfinished endings are looked for by the way: there are none.
     world.assert_direct("nothing to purge", stores.sessions.purge(START, 5)).await;

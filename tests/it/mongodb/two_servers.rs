@@ -109,7 +109,7 @@ async fn no_login_on_either_server_survives_a_disabling() {
                 assert!(!other.is_active(&answer.access_token()).await, "round {round}");
             }
         }
-        let filter = SessionFilter { user: Some(one.user.id), client: None };
+        let filter = SessionFilter { user: Some(one.user.id), client: None, alive_at: None };
         assert_eq!(one.admin.sessions(&filter, &Page::first(10)).await.unwrap(), []);
         one.enable_user().await;
     }

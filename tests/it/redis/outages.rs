@@ -139,6 +139,26 @@ async fn what_a_process_could_not_tell_another_one_tells() {
     assert_gone_at_last(&redis, &login.access_token()).await;
 }
 
+/// The store is not to blame.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_once_that_redis_is_gone_and_once_that_it_is_back() {
+    let mut redis = Redis::start();
+    let app = AppBuilder::default().redis(&redis).spawn().await;
+    let settings = [
+        format!("store.path={}", app.settings.store.path.display()),
+        format!("redis.url={}", redis.url),
+    ];
+    let arguments: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
+    let process = Process::serve(app.folder.path(), &arguments);
+    app.stop().await;
+    redis.kill();
+    process.wait_for("Redis is passed by until it answers again");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    redis.restart();
+    let meanwhile = process.lines_until("Redis answers again");
+    assert_eq!(meanwhile, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_flushed_redis_makes_no_token_alive_or_dead() {
     let redis = Redis::start();

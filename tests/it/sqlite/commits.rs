@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sentinel::store::{Page, SessionFilter, StoreError};
 
 use super::{Embedded, open};
-use crate::helpers::all;
+use crate::helpers::{START, all};
 use crate::store_contract::samples::user;
 
 /// The commits in a write-ahead log: frames that say how large the database is after them
@@ -23,6 +23,19 @@ fn commits(path: &Path) -> usize {
     let frames = log[HEADER..].chunks_exact(FRAME_HEADER + page_size);
     let frames = frames.take_while(|frame| frame[8..16] == *salt);
     frames.filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+/// There may be any number of sessions that are over before the first one that is not.
+#[tokio::test]
+async fn live_sessions_are_looked_for_on_a_thread_of_their_own() {
+    let store = Embedded::fresh().await;
+    let session = store.session();
+    assert!(store.stores.sessions.insert(&session).await.unwrap());
+    let filter = SessionFilter { alive_at: Some(START), ..SessionFilter::default() };
+    let page = Page::first(10);
+    let mut list = store.stores.sessions.list(&filter, &page);
+    assert!(futures_util::poll!(&mut list).is_pending());
+    assert_eq!(list.await.unwrap(), [session]);
 }
 
 /// Keeps the log from being started anew.

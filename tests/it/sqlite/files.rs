@@ -178,6 +178,8 @@ async fn a_damaged_record_is_an_error_and_not_a_missing_one() {
     assert!(matches!(found, Err(StoreError::Damaged { .. })), "{found:?}");
     let list = store.stores.sessions.list(&SessionFilter::default(), &Page::first(10)).await;
     assert!(matches!(list, Err(StoreError::Damaged { .. })), "{list:?}");
+    let sound = store.stores.sessions.list_sound(&Page::first(1)).await.unwrap();
+    assert_eq!(sound, std::slice::from_ref(&fine));
     assert_eq!(store.stores.sessions.find(fine.id).await.unwrap(), Some(fine));
     assert!(store.stores.sessions.end(damaged.id).await.unwrap());
 }

@@ -103,7 +103,11 @@ async fn race<F: Future<Output = ()>>(
         .collect();
     going.notified().await;
     end().await;
-    let filter = SessionFilter { user: user.map(|user| user.id), client: Some(client.id.clone()) };
+    let filter = SessionFilter {
+        user: user.map(|user| user.id),
+        client: Some(client.id.clone()),
+        alive_at: None,
+    };
     let left = |stores: Stores| {
         let filter = filter.clone();
         async move { stores.sessions.list(&filter, &Page::first(100)).await.unwrap() }

@@ -112,7 +112,7 @@ pub(crate) async fn stored_session(
 
 /// How many sessions there are of a user.
 pub(crate) async fn count_of(stores: &Stores, user: &User) -> usize {
-    let filter = SessionFilter { user: Some(user.id), client: None };
+    let filter = SessionFilter { user: Some(user.id), client: None, alive_at: None };
     stores.sessions.list(&filter, &Page::first(10_000)).await.unwrap().len()
 }
 

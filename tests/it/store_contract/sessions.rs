@@ -154,10 +154,10 @@ fn fits(filter: &SessionFilter, session: &Session) -> bool {
 fn filters(users: &[User], clients: &[Client]) -> [(SessionFilter, usize); 5] {
     let (user, client) = (Some(users[0].id), Some(clients[1].id.clone()));
     [
-        (SessionFilter { user, client: client.clone() }, 1),
-        (SessionFilter { user, client: None }, 2),
-        (SessionFilter { user: None, client }, 3),
-        (SessionFilter { user: Some(user_of_nobody()), client: None }, 0),
+        (SessionFilter { user, client: client.clone(), alive_at: None }, 1),
+        (SessionFilter { user, client: None, alive_at: None }, 2),
+        (SessionFilter { user: None, client, alive_at: None }, 3),
+        (SessionFilter { user: Some(user_of_nobody()), client: None, alive_at: None }, 0),
         (SessionFilter::default(), 6),
     ]
 }
@@ -207,11 +207,53 @@ pub(super) async fn sessions_are_listed_by_id_page_by_page_through_filters(
         }
         assert_eq!(stores.sessions.list(&filter, &Page::first(0)).await.unwrap(), []);
     }
+    for limit in [1, 4, 100] {
+        let (mut seen, mut page) = (Vec::new(), Page::first(limit));
+        loop {
+            let found = stores.sessions.list_sound(&page).await.unwrap();
+            assert!(found.len() <= limit as usize);
+            let Some(last) = found.last() else { break };
+            page.after = Some(last.id.to_string());
+            seen.extend(found);
+        }
+        assert_eq!(seen, sessions, "by {limit}");
+    }
+    assert_eq!(stores.sessions.list_sound(&Page::first(0)).await.unwrap(), []);
     // The page before may end with a session that is over by now.
     let gone = SessionId::from_bytes([0; 12]);
     let page = Page { after: Some(gone.to_string()), limit: 100 };
     let all = stores.sessions.list(&SessionFilter::default(), &page).await.unwrap();
     assert_eq!(all, sessions);
+}
+
+pub(super) async fn sessions_with_a_live_token_are_listed_alone(Backend { stores, .. }: &Backend) {
+    let (users, clients, mut sessions) = six(stores).await;
+    // Without a refresh token it lasts as long as its access token, else as long as that.
+    let short = |session: &Session| session.refresh.is_none();
+    assert_eq!(sessions.iter().filter(|session| short(session)).count(), 2);
+    let moment = START.plus(LIFETIMES.access_token);
+    let over = sessions.iter().map(Session::expires_at).max().unwrap();
+    let list = async |filter: SessionFilter, limit| {
+        stores.sessions.list(&filter, &Page::first(limit)).await.unwrap()
+    };
+    let (user, client) = (Some(users[0].id), Some(clients[1].id.clone()));
+    for alive_at in [START, moment, over] {
+        let alive_at = Some(alive_at);
+        sessions.retain(|session| alive_at < Some(session.expires_at()));
+        for filter in [
+            SessionFilter { alive_at, ..SessionFilter::default() },
+            SessionFilter { user, alive_at, ..SessionFilter::default() },
+            SessionFilter { client: client.clone(), alive_at, ..SessionFilter::default() },
+            SessionFilter { user, client: client.clone(), alive_at },
+        ] {
+            let wanted: Vec<_> = sessions.iter().filter(|session| fits(&filter, session)).collect();
+            assert_eq!(list(filter.clone(), 100).await.iter().collect::<Vec<_>>(), wanted);
+            // Those that are over take no place on a page.
+            let first: Vec<_> = wanted.into_iter().take(1).collect();
+            assert_eq!(list(filter, 1).await.iter().collect::<Vec<_>>(), first);
+        }
+    }
+    assert!(sessions.is_empty());
 }
 
 pub(super) async fn sessions_with_a_live_token_are_counted_up_to_a_limit(

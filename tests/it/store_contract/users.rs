@@ -364,7 +364,8 @@ pub(super) async fn hashes_that_begin_otherwise_are_found(Backend { stores, .. }
     }
     let unlike = async |beginnings: &[&str], limit| {
         let beginnings: Vec<String> = beginnings.iter().map(ToString::to_string).collect();
-        let mut found = stores.users.passwords_unlike(&beginnings, limit).await.unwrap();
+        let found = stores.users.passwords_unlike(&beginnings, None, limit).await.unwrap();
+        let mut found: Vec<_> = found.into_iter().map(|(_, hash)| hash).collect();
         found.sort_by_key(|hash| hashes.iter().position(|other| other == hash));
         found
     };
@@ -377,6 +378,18 @@ pub(super) async fn hashes_that_begin_otherwise_are_found(Backend { stores, .. }
     assert!(unlike(&[""], 9).await.is_empty());
     assert_eq!(unlike(&["$2b$"], 2).await.len(), 2);
     assert!(unlike(&[], 0).await.is_empty());
+    // One after the other, by the ids of the users.
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let found = stores.users.passwords_unlike(&["$2b$".to_owned()], after, 2).await.unwrap();
+        let Some((last, _)) = found.last() else { break };
+        after = Some(*last);
+        seen.extend(found);
+    }
+    assert!(seen.is_sorted_by(|(one, _), (next, _)| one < next) && seen.len() >= 3, "{seen:?}");
+    for (id, hash) in seen {
+        assert_eq!(stores.users.find(id).await.unwrap().unwrap().password, hash);
+    }
     // Who is gone has no hash.
     let first = stores.users.find_by_name("user-0").await.unwrap().unwrap();
     assert!(stores.users.delete(first.id).await.unwrap());

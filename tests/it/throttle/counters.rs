@@ -33,7 +33,7 @@ fn name(name: &str) -> Subject {
 pub(crate) fn over(url: &str) -> Arc<dyn AttemptStore> {
     let overrides = vec![("redis.url".to_owned(), url.to_owned())];
     let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
-    store_redis::attempts(&settings.redis).unwrap()
+    store_redis::attempts(&settings.redis, None).unwrap()
 }
 
 /// Counters as two processes see them.

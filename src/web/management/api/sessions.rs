@@ -137,7 +137,7 @@ pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
     let admin = &context.1.admin;
     let filter = filter(admin, list.user.as_deref(), list.client.as_deref()).await?;
     let page = paging::page(list.limit, list.after.as_ref());
-    let found = admin.live_sessions(&filter, page).await?;
+    let found = admin.live_sessions(&filter, &page).await?;
     let (now, key) = (admin.now(), |session: &Session| session.id.to_string());
     Ok(paging::answer(&context, list.limit, found, key, |session| View::of(session, now)))
 }

@@ -63,7 +63,7 @@ impl Asked {
         }
         let user = self.user.iter().flatten().next().map(|user| user.id);
         let client = self.client.iter().flatten().next().map(|client| client.id.clone());
-        Some(SessionFilter { user, client })
+        Some(SessionFilter { user, client, alive_at: None })
     }
 }
 

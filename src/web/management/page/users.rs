@@ -172,7 +172,7 @@ fn view(desk: &Desk, user: &User) -> UserView {
 }
 
 async fn page(desk: &Desk, user: &User, form: Form, password: Form) -> Result<UserPage, Failure> {
-    let filter = SessionFilter { user: Some(user.id), client: None };
+    let filter = SessionFilter { user: Some(user.id), ..SessionFilter::default() };
     let mut found = desk.admin().sessions(&filter, &Page::first(SESSIONS + 1)).await?;
     let more = found.len() > SESSIONS as usize;
     found.truncate(SESSIONS as usize);

@@ -1,0 +1,64 @@
+//! Who waits for the turn of an address, in simulated time.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel::oauth::{Guessed, Throttle};
+use sentinel::observe::metrics::Throttled;
+use tokio::time::{Instant, sleep};
+
+use super::simulation::throttle;
+
+/// Each address may fail twenty times, and so has as many turns.
+const TURNS: usize = 20;
+
+const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+async fn admit(throttle: &Throttle, from: IpAddr, name: &str) -> Option<sentinel::oauth::Attempt> {
+    throttle.admit(Guessed::Password, Some(from), name).await.ok()
+}
+
+/// All turns of an address, each for a name of its own.
+async fn take_all(throttle: &Throttle) -> Vec<sentinel::oauth::Attempt> {
+    let mut attempts = Vec::new();
+    for number in 0..TURNS {
+        attempts.push(admit(throttle, HOME, &format!("user-{number}")).await.unwrap());
+    }
+    attempts
+}
+
+/// What was known when the attempt came does not count.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_came_under_attack_meanwhile_is_not_tried_without_a_pause() {
+    let throttle = throttle(true);
+    let attempts = take_all(&throttle).await;
+    let waiting = tokio::spawn({
+        let throttle = throttle.clone();
+        async move {
+            let admitted = admit(&throttle, HOME, "alice").await.is_some();
+            (admitted, Instant::now())
+        }
+    });
+    sleep(Duration::from_secs(1)).await;
+    // The eleventh is the first on a name under attack, and goes at once.
+    for number in 0..11 {
+        let attempt = admit(&throttle, IpAddr::from([198, 51, 100, number]), "alice").await;
+        attempt.unwrap().failed(None).await.unwrap();
+    }
+    let given_up = Instant::now();
+    drop(attempts);
+    let (admitted, at) = waiting.await.unwrap();
+    assert!(admitted && at - given_up >= Duration::from_millis(250), "{:?}", at - given_up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_for_the_address_counts_for_the_address_and_not_for_a_name() {
+    let counts = Arc::new(Throttled::default());
+    let throttle = throttle(true).observed_by(Arc::clone(&counts));
+    let _attempts = take_all(&throttle).await;
+    let started = Instant::now();
+    assert!(admit(&throttle, HOME, "alice").await.is_none());
+    assert_eq!(started.elapsed().as_secs(), 15);
+    assert_eq!((counts.address.get(), counts.user.get()), (1, 0));
+}
