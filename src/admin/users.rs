@@ -1,8 +1,9 @@
 //! Operations on users.
 
-use super::unconfirmed::Of;
+use super::audit::{self, Of};
 use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
+use crate::observe::audit::Outcome;
 use crate::store::{Page, Update, apart, told};
 
 /// A user to be made.
@@ -55,7 +56,7 @@ impl Admin {
         if !Of::user(user.id).confirm("user_added", adding)? {
             return Err(AdminError::NameTaken(user.username));
         }
-        tracing::info!(target: "audit", event = "user_added", user = %user.id, username = user.username);
+        audit::user_added(&user);
         Ok(user)
     }
 
@@ -133,16 +134,13 @@ impl Admin {
             let user = self.user_by_id(id).await?;
             versions.check(user.version)?;
             let next = self.changed(&user, change);
-            let updating = self.stores.users.update(&next).await;
-            let updating = Of::user(id).confirm("user_changed", updating);
+            let password_changed = change.password.is_some();
+            let tell = |outcome| audit::user_changed(&user, &next, password_changed, outcome);
+            let updating = audit::confirm(self.stores.users.update(&next).await, tell);
             let (update, untold) = apart(updating, Update::Done)?;
             match update {
                 Update::Done => {
-                    tracing::info!(
-                        target: "audit", event = "user_changed", user = %id,
-                        username = next.username, enabled = next.enabled,
-                        password_changed = change.password.is_some(),
-                    );
+                    tell(Outcome::Ok);
                     return Ok(told(untold, next)?);
                 }
                 Update::NameTaken => return Err(AdminError::NameTaken(next.username)),

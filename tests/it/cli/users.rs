@@ -302,6 +302,7 @@ fn a_change_is_audited_without_the_password() {
     let event: serde_json::Value = serde_json::from_str(&passwd.stderr).unwrap();
     assert_eq!((&event["event"], &event["user"]), (&json!("user_changed"), &json!(id)));
     assert_eq!(event["password_changed"], json!(true));
+    assert_eq!([&event["renamed"], &event["scopes_changed"]], [false, false]);
     assert!(!passwd.stderr.contains(PASSWORD) && !passwd.stderr.contains("argon2"), "{passwd:?}");
     assert_eq!(cli.run(&["user", "show", "alice"]).stderr, "");
 }

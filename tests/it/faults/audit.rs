@@ -184,5 +184,6 @@ async fn what_an_operator_may_have_changed_is_written_down() {
     assert_eq!(seen, ["sessions_ended", "user_changed", "user_deleted", "client_deleted"]);
     assert!(events.iter().all(|line| line["outcome"] == "unconfirmed"), "{events:?}");
     assert_eq!(events[1]["user"], app.user.id.to_string());
+    assert_eq!(events[1]["enabled"], false);
     assert_eq!(events[3]["client"], app.client.id.as_str());
 }
