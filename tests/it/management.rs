@@ -6,6 +6,7 @@ mod gate;
 mod pages;
 mod tasks;
 mod templates;
+mod versions;
 
 use reqwest::RequestBuilder;
 
