@@ -233,6 +233,21 @@ fn without_a_terminal_the_password_has_to_be_piped_in_on_purpose() {
     cli.pipe(PASSWORD, &["user", "passwd", "alice"]).fails(64, "--password-stdin");
 }
 
+/// A terminal that is another session's, as under `setsid`.
+#[test]
+fn a_terminal_that_cannot_be_asked_at_is_none() {
+    const ELSEWHERE: &str = "import pty, subprocess, sys
+sys.exit(subprocess.run(sys.argv[1:], stdin=pty.openpty()[1], start_new_session=True).returncode)";
+    let cli = Cli::new();
+    cli.add_user("alice", PASSWORD);
+    for arguments in [["user", "passwd", "alice"], ["user", "add", "bob"]] {
+        let command = cli.command();
+        let mut elsewhere = std::process::Command::new("python3");
+        elsewhere.args(["-c", ELSEWHERE]).arg(command.get_program()).args(command.get_args());
+        super::finish(elsewhere.args(arguments), b"").fails(64, "--password-stdin");
+    }
+}
+
 #[test]
 fn a_password_is_never_taken_from_the_arguments() {
     let cli = Cli::new();
