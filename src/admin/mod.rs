@@ -53,6 +53,13 @@ pub enum AdminError {
     Store(#[from] StoreError),
 }
 
+impl AdminError {
+    /// Whether a change that failed so may have been made all the same, or may yet.
+    pub const fn may_be_done(&self) -> bool {
+        matches!(self, Self::Store(error) if error.may_be_done())
+    }
+}
+
 /// An operator's hands.
 #[derive(Clone)]
 pub struct Admin {

@@ -40,18 +40,7 @@ impl Admin {
     pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
         check_username(&new.username)?;
         self.stores.take_into_use().await?;
-        let now = self.clock.now();
-        let user = User {
-            id: UserId::generate(&*self.clock),
-            username: new.username,
-            password: new.password,
-            scopes: new.scopes,
-            enabled: new.enabled,
-            generation: 0,
-            version: 0,
-            created_at: now,
-            updated_at: now,
-        };
+        let user = self.new_user(None, new);
         let adding = self.stores.users.insert(&user).await;
         if !Of::user(user.id).confirm("user_added", adding)? {
             return Err(AdminError::NameTaken(user.username));
@@ -185,6 +174,22 @@ impl Admin {
             }
         }
         Err(AdminError::Contended)
+    }
+
+    /// The user, with a new id if there is none.
+    pub(super) fn new_user(&self, id: Option<UserId>, new: NewUser) -> User {
+        let now = self.clock.now();
+        User {
+            id: id.unwrap_or_else(|| UserId::generate(&*self.clock)),
+            username: new.username,
+            password: new.password,
+            scopes: new.scopes,
+            enabled: new.enabled,
+            generation: 0,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+        }
     }
 
     fn changed(&self, user: &User, change: &UserChange) -> User {

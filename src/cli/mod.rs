@@ -4,6 +4,7 @@
 //! for people. What goes wrong is one line on standard error and an exit code of `sysexits.h`
 //! ([`failure`]). Passwords never come from arguments, which everybody on the machine can read.
 
+mod bulk;
 mod client;
 mod completions;
 mod config;
