@@ -81,7 +81,7 @@ enum Command {
     Session(session::Session),
     /// Takes over the data of another server
     #[command(subcommand)]
-    Import(import::Import),
+    Import(import::Command),
     /// Copies the store to another one, or backs it up
     #[command(subcommand)]
     Store(store::Store),
