@@ -1,6 +1,7 @@
 //! The management page and what is around it.
 
 mod audit;
+mod client_tasks;
 mod contrast;
 mod gate;
 mod pages;
