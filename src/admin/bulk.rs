@@ -6,10 +6,8 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use super::clients::{check, usual_grants};
-use super::{Admin, AdminError};
-use crate::domain::{
-    Client, ClientId, ClientKind, Grant, PasswordHash, Scope, Timestamp, User, UserId,
-};
+use super::{Admin, AdminError, NewUser};
+use crate::domain::{Client, ClientId, ClientKind, Grant, Scope, Timestamp, User, UserId};
 
 /// Who was not added is looked for: so many at once.
 const LOOKED_UP_AT_ONCE: usize = 64;
@@ -19,14 +17,8 @@ const LOOKED_UP_AT_ONCE: usize = 64;
 pub struct ImportedUser {
     /// By which resource servers know the user; a new one if there is none.
     pub id: Option<UserId>,
-    /// Unique, and checked.
-    pub username: String,
-    /// The hash of the password.
-    pub password: PasswordHash,
-    /// See [`User::scopes`].
-    pub scopes: Option<Scope>,
-    /// Whether the user may log in.
-    pub enabled: bool,
+    /// What else there is to know; the name is checked.
+    pub user: NewUser,
 }
 
 /// A client that comes from elsewhere.
@@ -113,7 +105,7 @@ impl Admin {
         new: Vec<ImportedUser>,
     ) -> Result<Vec<Result<Imported, AdminError>>, AdminError> {
         let (ids, users): (Vec<_>, Vec<_>) =
-            new.into_iter().map(|new| (new.id, self.imported(new))).unzip();
+            new.into_iter().map(|new| (new.id, self.new_user(new.id, new.user))).unzip();
         let added = self.stores.users.insert_many(&users).await?;
         let found = users.iter().zip(ids).zip(added).map(async |((user, id), added)| {
             if added {
@@ -145,21 +137,6 @@ impl Admin {
         let client = new.into_client(self.clock.now())?;
         let found = self.stores.clients.find(&client.id).await?;
         Ok(if found.is_none() { Imported::Added } else { Imported::Already })
-    }
-
-    fn imported(&self, new: ImportedUser) -> User {
-        let now = self.clock.now();
-        User {
-            id: new.id.unwrap_or_else(|| UserId::generate(&*self.clock)),
-            username: new.username,
-            password: new.password,
-            scopes: new.scopes,
-            enabled: new.enabled,
-            generation: 0,
-            version: 0,
-            created_at: now,
-            updated_at: now,
-        }
     }
 
     /// The user with this name, who has to have this id if one is given.

@@ -1,11 +1,16 @@
 //! Operations on clients.
 
+mod change;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::unconfirmed::Of;
+pub use change::ClientChange;
+
+use super::audit::{self, Of};
 use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
+use crate::observe::audit::Outcome;
 use crate::store::{Page, StoreError, Update, apart, told};
 
 /// A client to be registered.
@@ -29,31 +34,6 @@ pub struct NewClient {
     pub session_ttl: Option<Duration>,
     /// Whether it may introspect.
     pub introspection: bool,
-}
-
-/// What is to become different; `None` leaves a thing as it is.
-#[derive(Clone, Debug, Default)]
-pub struct ClientChange {
-    /// See [`Client::name`].
-    pub name: Option<String>,
-    /// See [`Client::grants`].
-    pub grants: Option<BTreeSet<Grant>>,
-    /// See [`Client::scopes`].
-    pub scopes: Option<Scope>,
-    /// See [`Client::default_scopes`].
-    pub default_scopes: Option<Scope>,
-    /// `Some(None)` goes back to the server's lifetime.
-    pub access_token_ttl: Option<Option<Duration>>,
-    /// `Some(None)` goes back to the server's lifetime.
-    pub refresh_idle_ttl: Option<Option<Duration>>,
-    /// `Some(None)` goes back to the server's lifetime.
-    pub session_ttl: Option<Option<Duration>>,
-    /// See [`Client::introspection`].
-    pub introspection: Option<bool>,
-    /// See [`Client::enabled`]; disabling ends the client's sessions.
-    pub enabled: Option<bool>,
-    /// See [`Client::kind`]: a new secret.
-    pub kind: Option<ClientKind>,
 }
 
 impl Admin {
@@ -94,7 +74,7 @@ impl Admin {
         if !Of::client(&client.id).confirm("client_added", adding)? {
             return Err(AdminError::Contended);
         }
-        tracing::info!(target: "audit", event = "client_added", client = %client.id);
+        audit::client_added(&client);
         Ok((client, secret))
     }
 
@@ -176,16 +156,13 @@ impl Admin {
         for _ in 0..ATTEMPTS {
             let client = self.client(id.as_str()).await?;
             versions.check(client.version)?;
-            let next = self.changed_client(client, change);
+            let next = change.applied_to(&client, self.clock.now());
             check(&next)?;
-            let updating = self.stores.clients.update(&next).await;
-            let updating = Of::client(id).confirm("client_changed", updating);
+            let tell = |outcome| audit::client_changed(&client, &next, outcome);
+            let updating = audit::confirm(self.stores.clients.update(&next).await, tell);
             let (update, untold) = apart(updating, Update::Done)?;
             if update == Update::Done {
-                tracing::info!(
-                    target: "audit", event = "client_changed", client = %id, enabled = next.enabled,
-                    secret_changed = change.kind.is_some(),
-                );
+                tell(Outcome::Ok);
                 return Ok((next, untold));
             }
         }
@@ -263,40 +240,6 @@ impl Admin {
             }
         }
         Err(AdminError::Contended)
-    }
-
-    fn changed_client(&self, client: Client, change: &ClientChange) -> Client {
-        fn or<T: Clone>(new: &Option<T>, old: T) -> T {
-            new.clone().unwrap_or(old)
-        }
-        let enabled = change.enabled.unwrap_or(client.enabled);
-        let default_scopes = or(&change.default_scopes, client.default_scopes);
-        let scopes = or(&change.scopes, client.scopes);
-        // A default scope is an allowed scope. Taking a scope away takes it from the defaults, unless
-        // the same change sets those.
-        let (scopes, default_scopes) = match (&change.scopes, &change.default_scopes) {
-            (Some(_), None) => {
-                let kept = default_scopes.intersection(&scopes);
-                (scopes, kept)
-            }
-            _ => (scopes.union(&default_scopes), default_scopes),
-        };
-        Client {
-            name: or(&change.name, client.name),
-            kind: or(&change.kind, client.kind),
-            grants: or(&change.grants, client.grants),
-            scopes,
-            default_scopes,
-            access_token_ttl: or(&change.access_token_ttl, client.access_token_ttl),
-            refresh_idle_ttl: or(&change.refresh_idle_ttl, client.refresh_idle_ttl),
-            session_ttl: or(&change.session_ttl, client.session_ttl),
-            introspection: or(&change.introspection, client.introspection),
-            enabled,
-            generation: client.generation + u64::from(client.enabled && !enabled),
-            version: client.version + 1,
-            updated_at: self.clock.now(),
-            ..client
-        }
     }
 }
 

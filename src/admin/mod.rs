@@ -1,9 +1,9 @@
 //! What an operator does: users, clients and their sessions. The command line, the page and the API
 //! are faces of this module. It hashes nothing: it takes hashes.
 
+mod audit;
 mod bulk;
 mod clients;
-mod unconfirmed;
 mod users;
 mod versions;
 
@@ -14,7 +14,7 @@ pub use clients::{ClientChange, NewClient};
 pub use users::{NewUser, UserChange};
 pub use versions::Versions;
 
-use unconfirmed::Of;
+use audit::Of;
 
 use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
 use crate::store::{Page, SessionFilter, StoreError, Stores, apart, told};
@@ -51,6 +51,13 @@ pub enum AdminError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl AdminError {
+    /// Whether a change that failed so may have been made all the same, or may yet.
+    pub const fn may_be_done(&self) -> bool {
+        matches!(self, Self::Store(error) if error.may_be_done())
+    }
 }
 
 /// An operator's hands.

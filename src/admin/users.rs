@@ -1,8 +1,9 @@
 //! Operations on users.
 
-use super::unconfirmed::Of;
+use super::audit::{self, Of};
 use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
+use crate::observe::audit::Outcome;
 use crate::store::{Page, Update, apart, told};
 
 /// A user to be made.
@@ -39,23 +40,12 @@ impl Admin {
     pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
         check_username(&new.username)?;
         self.stores.take_into_use().await?;
-        let now = self.clock.now();
-        let user = User {
-            id: UserId::generate(&*self.clock),
-            username: new.username,
-            password: new.password,
-            scopes: new.scopes,
-            enabled: new.enabled,
-            generation: 0,
-            version: 0,
-            created_at: now,
-            updated_at: now,
-        };
+        let user = self.new_user(None, new);
         let adding = self.stores.users.insert(&user).await;
         if !Of::user(user.id).confirm("user_added", adding)? {
             return Err(AdminError::NameTaken(user.username));
         }
-        tracing::info!(target: "audit", event = "user_added", user = %user.id, username = user.username);
+        audit::user_added(&user);
         Ok(user)
     }
 
@@ -133,16 +123,13 @@ impl Admin {
             let user = self.user_by_id(id).await?;
             versions.check(user.version)?;
             let next = self.changed(&user, change);
-            let updating = self.stores.users.update(&next).await;
-            let updating = Of::user(id).confirm("user_changed", updating);
+            let password_changed = change.password.is_some();
+            let tell = |outcome| audit::user_changed(&user, &next, password_changed, outcome);
+            let updating = audit::confirm(self.stores.users.update(&next).await, tell);
             let (update, untold) = apart(updating, Update::Done)?;
             match update {
                 Update::Done => {
-                    tracing::info!(
-                        target: "audit", event = "user_changed", user = %id,
-                        username = next.username, enabled = next.enabled,
-                        password_changed = change.password.is_some(),
-                    );
+                    tell(Outcome::Ok);
                     return Ok(told(untold, next)?);
                 }
                 Update::NameTaken => return Err(AdminError::NameTaken(next.username)),
@@ -187,6 +174,22 @@ impl Admin {
             }
         }
         Err(AdminError::Contended)
+    }
+
+    /// The user, with a new id if there is none.
+    pub(super) fn new_user(&self, id: Option<UserId>, new: NewUser) -> User {
+        let now = self.clock.now();
+        User {
+            id: id.unwrap_or_else(|| UserId::generate(&*self.clock)),
+            username: new.username,
+            password: new.password,
+            scopes: new.scopes,
+            enabled: new.enabled,
+            generation: 0,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+        }
     }
 
     fn changed(&self, user: &User, change: &UserChange) -> User {

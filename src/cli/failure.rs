@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::admin::AdminError;
 use crate::app::StartError;
+use crate::observe::audit::Outcome;
 pub(super) use crate::observe::chain;
 use crate::settings;
 use crate::store::StoreError;
@@ -14,6 +15,8 @@ use crate::store::StoreError;
 pub(super) struct Failure {
     code: u8,
     message: String,
+    /// Whether it is not known if something that was to be written was.
+    unconfirmed: bool,
 }
 
 // By value, so that they can be given to `map_err` as they are.
@@ -21,32 +24,42 @@ pub(super) struct Failure {
 impl Failure {
     /// 64: the command line makes no sense.
     pub(super) fn usage(message: impl ToString) -> Self {
-        Self { code: 64, message: message.to_string() }
+        Self { code: 64, message: message.to_string(), unconfirmed: false }
     }
 
     /// 65: what was asked for is refused: a taken name, a bad value, nothing of that name.
     pub(super) fn refused(message: impl ToString) -> Self {
-        Self { code: 65, message: message.to_string() }
+        Self { code: 65, message: message.to_string(), unconfirmed: false }
     }
 
     /// 69: something that is needed does not answer or cannot be had.
     pub(super) fn unavailable(message: impl ToString) -> Self {
-        Self { code: 69, message: message.to_string() }
+        Self { code: 69, message: message.to_string(), unconfirmed: false }
     }
 
     /// 74: reading or writing failed.
     pub(super) fn io(message: impl ToString) -> Self {
-        Self { code: 74, message: message.to_string() }
+        Self { code: 74, message: message.to_string(), unconfirmed: false }
     }
 
     /// 75: not all of it is done, and running it again does the rest.
     pub(super) fn again(message: impl ToString) -> Self {
-        Self { code: 75, message: message.to_string() }
+        Self { code: 75, message: message.to_string(), unconfirmed: false }
     }
 
     /// 78: the settings are wrong.
     pub(super) fn config(message: impl ToString) -> Self {
-        Self { code: 78, message: message.to_string() }
+        Self { code: 78, message: message.to_string(), unconfirmed: false }
+    }
+
+    /// The same, of a write that may have been made all the same.
+    pub(super) fn unconfirmed_if(self, unconfirmed: bool) -> Self {
+        Self { unconfirmed, ..self }
+    }
+
+    /// How what has failed has ended, for the audit log.
+    pub(super) const fn outcome(&self) -> Outcome {
+        if self.unconfirmed { Outcome::Unconfirmed } else { Outcome::Failed }
     }
 
     /// Says what is wrong.
@@ -55,6 +68,19 @@ impl Failure {
         let _ = writeln!(std::io::stderr(), "sentinel: {}", self.message);
         ExitCode::from(self.code)
     }
+}
+
+/// What has failed now, or before: of several failures the first is told.
+pub(super) fn failed(done: Result<(), Failure>, now: Failure) -> Result<(), Failure> {
+    Err(match done {
+        Ok(()) => now,
+        Err(first) => Failure { unconfirmed: first.unconfirmed || now.unconfirmed, ..first },
+    })
+}
+
+/// How something has ended that has failed or has not, for the audit log.
+pub(super) fn outcome<T>(done: &Result<T, Failure>) -> Outcome {
+    done.as_ref().err().map_or(Outcome::Ok, Failure::outcome)
 }
 
 /// Prints what clap says: help and versions are no failures; the rest is a wrong usage.

@@ -2,17 +2,18 @@
 
 use clap::{Args, Subcommand};
 
-use super::failure::Failure;
+use super::failure::{Failure, outcome};
 use super::output::{self, plain};
 use super::{Global, with_log};
 use crate::app::{lifetimes, open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
-use crate::import::flask_sentinel::{ImportError, import};
+use crate::import::flask_sentinel::{Import, ImportError};
 use crate::import::{Counts, Report};
+use crate::observe::audit::operation;
 
 /// What can be taken over.
 #[derive(Debug, Subcommand)]
-pub(super) enum Import {
+pub(super) enum Command {
     /// Takes over users, clients and live tokens of a flask-sentinel; safe to repeat
     FlaskSentinel(FlaskSentinel),
 }
@@ -27,7 +28,7 @@ pub(super) struct FlaskSentinel {
     dry_run: bool,
 }
 
-impl Import {
+impl Command {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         match self {
             Self::FlaskSentinel(command) => command.run(global),
@@ -46,15 +47,21 @@ impl FlaskSentinel {
                 Some(open_stores(&settings).await?)
             };
             let now = SystemClock.now();
-            Ok(import(&self.from, stores, lifetimes, now, self.dry_run).await?)
+            let mut import = Import::new(stores, lifetimes, now, self.dry_run);
+            let done = import.take_all(&self.from).await.map_err(Failure::from);
+            let report = import.into_report();
+            if !self.dry_run {
+                operation!(
+                    outcome(&done),
+                    event = "imported",
+                    from = "flask-sentinel",
+                    users = report.users.imported,
+                    clients = report.clients.imported,
+                    sessions = report.tokens.imported,
+                );
+            }
+            done.map(|()| report)
         })?;
-        if !report.dry_run {
-            tracing::info!(
-                target: "audit", event = "imported", from = "flask-sentinel",
-                users = report.users.imported, clients = report.clients.imported,
-                sessions = report.tokens.imported,
-            );
-        }
         if global.json {
             return output::json(&report);
         }
@@ -99,7 +106,10 @@ impl From<ImportError> for Failure {
         match error {
             ImportError::Source(_) => Self::usage(error),
             ImportError::Nothing(_) => Self::refused(error),
-            ImportError::Store(error) => error.into(),
+            ImportError::Store(error) => {
+                let may_be_done = error.may_be_done();
+                Self::from(error).unconfirmed_if(may_be_done)
+            }
             ImportError::Read(_) => Self::unavailable(error),
         }
     }

@@ -4,6 +4,7 @@
 //! for people. What goes wrong is one line on standard error and an exit code of `sysexits.h`
 //! ([`failure`]). Passwords never come from arguments, which everybody on the machine can read.
 
+mod bulk;
 mod client;
 mod completions;
 mod config;
@@ -80,7 +81,7 @@ enum Command {
     Session(session::Session),
     /// Takes over the data of another server
     #[command(subcommand)]
-    Import(import::Import),
+    Import(import::Command),
     /// Copies the store to another one, or backs it up
     #[command(subcommand)]
     Store(store::Store),

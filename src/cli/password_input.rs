@@ -1,6 +1,7 @@
 //! Where a command takes a password from: standard input, or somebody at the terminal. Never from
 //! its arguments, which everybody on the machine can read.
 
+use std::fs::File;
 use std::io::{IsTerminal, Read};
 
 use clap::Args;
@@ -29,7 +30,7 @@ pub(super) struct PasswordInput {
 impl PasswordInput {
     /// Whether there is anywhere to get a password from; asked before anything else is done.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.password_stdin || std::io::stdin().is_terminal() {
+        if self.password_stdin || (std::io::stdin().is_terminal() && can_be_asked()) {
             return Ok(());
         }
         Err(Failure::usage(
@@ -97,8 +98,17 @@ fn ask(username: &str) -> Result<SecretString, Failure> {
     Err(Failure::refused("the two passwords differ"))
 }
 
+/// Whether the process has a terminal of its own, which is where it is asked: standard input may be one that is another
+/// session's.
+fn can_be_asked() -> bool {
+    let terminal = || File::options().read(true).write(true).open("/dev/tty");
+    !cfg!(unix) || terminal().is_ok()
+}
+
 fn prompt(text: &str) -> Result<SecretString, Failure> {
-    rpassword::prompt_password(text)
-        .map(SecretString::from)
-        .map_err(|error| Failure::io(format!("cannot read the password: {error}")))
+    rpassword::prompt_password(text).map(SecretString::from).map_err(|error| {
+        Failure::io(format!(
+            "cannot ask for the password: {error}; --password-stdin takes it from standard input"
+        ))
+    })
 }

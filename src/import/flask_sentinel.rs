@@ -12,7 +12,7 @@
 mod documents;
 mod sessions;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -21,7 +21,7 @@ use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
 use mongodb::{Client as Driver, Database};
 
 use super::Report;
-use crate::domain::{Client, ClientId, Lifetimes, Timestamp, UserId};
+use crate::domain::{Client, ClientId, Lifetimes, SessionId, Timestamp, UserId};
 use crate::store::{StoreError, Stores};
 
 /// The database where the connection string names none.
@@ -49,36 +49,6 @@ impl From<mongodb::error::Error> for ImportError {
     fn from(error: mongodb::error::Error) -> Self {
         Self::Read(Box::new(error))
     }
-}
-
-/// Takes over what is in the database that `source` names. Without `stores`, nothing is there yet; with
-/// `dry_run`, nothing is written.
-///
-/// # Errors
-/// [`ImportError`]. What was taken over until then stays.
-pub async fn import(
-    source: &str,
-    stores: Option<Stores>,
-    lifetimes: Lifetimes,
-    now: Timestamp,
-    dry_run: bool,
-) -> Result<Report, ImportError> {
-    let database = open(source).await?;
-    let names = database.list_collection_names().await?;
-    if !Collection::IN_ORDER.iter().any(|one| names.iter().any(|name| name == one.name())) {
-        return Err(ImportError::Nothing(database.name().to_owned()));
-    }
-    let mut import = Import::begin(stores, lifetimes, now, dry_run).await?;
-    for collection in Collection::IN_ORDER {
-        // As flask-sentinel's own queries would come upon them.
-        let order = doc! { "$natural": 1 };
-        let records = database.collection::<Document>(collection.name());
-        let mut found = records.find(doc! {}).sort(order).await?;
-        while let Some(record) = found.try_next().await? {
-            import.take(collection, &record).await?;
-        }
-    }
-    Ok(import.report)
 }
 
 async fn open(source: &str) -> Result<Database, ImportError> {
@@ -122,41 +92,64 @@ pub struct Import {
     stores: Option<Stores>,
     lifetimes: Lifetimes,
     now: Timestamp,
-    dry_run: bool,
-    /// Those of this run. In a dry run they are nowhere else.
+    /// What a dry run would have written; `None` in one that writes, which finds it in the store.
+    trial: Option<Trial>,
+    /// The clients of this run.
     clients: HashMap<ClientId, Client>,
-    users: HashMap<UserId, String>,
-    names: HashMap<String, UserId>,
-    /// The sessions of this run, by what they were taken over from.
-    sessions: HashMap<crate::domain::SessionId, String>,
+    /// The sessions of this run, and those that its documents have become earlier.
+    sessions: HashSet<SessionId>,
     report: Report,
 }
 
+/// The users of a dry run.
+#[derive(Default)]
+struct Trial {
+    users: HashSet<UserId>,
+    names: HashMap<String, UserId>,
+}
+
 impl Import {
-    /// Begins one; see [`import`].
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn begin(
+    /// Without `stores`, nothing is there yet; with `dry_run`, nothing is written.
+    pub fn new(
         stores: Option<Stores>,
         lifetimes: Lifetimes,
         now: Timestamp,
         dry_run: bool,
-    ) -> Result<Self, ImportError> {
-        if let Some(stores) = stores.as_ref().filter(|_| !dry_run) {
-            stores.take_into_use().await?;
-        }
-        Ok(Self {
+    ) -> Self {
+        Self {
             stores,
             lifetimes,
             now,
-            dry_run,
+            trial: dry_run.then(Trial::default),
             clients: HashMap::new(),
-            users: HashMap::new(),
-            names: HashMap::new(),
-            sessions: HashMap::new(),
+            sessions: HashSet::new(),
             report: Report { dry_run, ..Report::default() },
-        })
+        }
+    }
+
+    /// Takes over what is in the database that `source` names.
+    ///
+    /// # Errors
+    /// [`ImportError`]. What was taken over until then stays, and is in the report.
+    pub async fn take_all(&mut self, source: &str) -> Result<(), ImportError> {
+        let database = open(source).await?;
+        let names = database.list_collection_names().await?;
+        if !Collection::IN_ORDER.iter().any(|one| names.iter().any(|name| name == one.name())) {
+            return Err(ImportError::Nothing(database.name().to_owned()));
+        }
+        if let Some(stores) = self.target() {
+            stores.take_into_use().await?;
+        }
+        for collection in Collection::IN_ORDER {
+            // As flask-sentinel's own queries would come upon them.
+            let order = doc! { "$natural": 1 };
+            let records = database.collection::<Document>(collection.name());
+            let mut found = records.find(doc! {}).sort(order).await?;
+            while let Some(record) = found.try_next().await? {
+                self.take(collection, &record).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes one document over, or says in the report why not.
@@ -175,9 +168,9 @@ impl Import {
         }
     }
 
-    /// What became of the documents so far.
-    pub const fn report(&self) -> &Report {
-        &self.report
+    /// What became of the documents.
+    pub fn into_report(self) -> Report {
+        self.report
     }
 
     async fn is_imported(&self, key: &str) -> Result<bool, ImportError> {
@@ -187,10 +180,26 @@ impl Import {
         }
     }
 
+    /// The stores, if they are to be written to.
+    fn target(&self) -> Option<&Stores> {
+        self.stores.as_ref().filter(|_| self.trial.is_none())
+    }
+
     async fn note(&self, key: &str) -> Result<(), ImportError> {
+        match self.target() {
+            Some(stores) => Ok(stores.imports.note_imported(key).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whose a user name is.
+    async fn owner_of(&self, name: &str) -> Result<Option<UserId>, ImportError> {
+        if let Some(owner) = self.trial.as_ref().and_then(|trial| trial.names.get(name)) {
+            return Ok(Some(*owner));
+        }
         match &self.stores {
-            Some(stores) if !self.dry_run => Ok(stores.imports.note_imported(key).await?),
-            _ => Ok(()),
+            Some(stores) => Ok(stores.users.find_by_name(name).await?.map(|user| user.id)),
+            None => Ok(None),
         }
     }
 
@@ -209,15 +218,7 @@ impl Import {
                 return Ok(());
             }
         };
-        let owner = match self.names.get(&user.username) {
-            Some(owner) => Some(*owner),
-            None => match &self.stores {
-                Some(stores) => {
-                    stores.users.find_by_name(&user.username).await?.map(|user| user.id)
-                }
-                None => None,
-            },
-        };
+        let owner = self.owner_of(&user.username).await?;
         // Written by a run that was interrupted before it could note it.
         let is_there = owner == Some(user.id);
         if let Some(owner) = owner.filter(|owner| *owner != user.id) {
@@ -225,15 +226,17 @@ impl Import {
             self.report.users.skip(&id, reason);
             return Ok(());
         }
-        if let Some(stores) = self.stores.as_ref().filter(|_| !self.dry_run && !is_there)
+        if let Some(stores) = self.target().filter(|_| !is_there)
             && !stores.users.insert(&user).await?
         {
             self.report.users.skip(&id, "its id or its user name is taken");
             return Ok(());
         }
         self.note(&key).await?;
-        self.names.insert(user.username.clone(), user.id);
-        self.users.insert(user.id, user.username);
+        if let Some(trial) = &mut self.trial {
+            trial.users.insert(user.id);
+            trial.names.insert(user.username, user.id);
+        }
         self.report.users.imported += 1;
         Ok(())
     }
@@ -263,7 +266,8 @@ impl Import {
                 self.report.clients.skip(&id, "there is a client with this client_id already");
                 return Ok(());
             }
-            if there.is_none() && !self.dry_run && !stores.clients.insert(&client).await? {
+            if there.is_none() && self.target().is_some() && !stores.clients.insert(&client).await?
+            {
                 self.report.clients.skip(&id, "there is a client with this client_id already");
                 return Ok(());
             }

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 /// Longer than any record; a file that is something else must not fill the memory.
-const MAX_LINE: usize = 1 << 20;
+pub(super) const MAX_LINE: usize = 1 << 20;
 
 /// Why the rest of a file cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use csv::StringRecord;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::lines::{Lines, LinesError};
+use super::lines::{Lines, LinesError, MAX_LINE};
 use super::numbered::Numbered;
 use crate::domain::{
     PasswordHash, Scope, UserId, check_kept_username, check_password, check_username,
@@ -16,6 +16,10 @@ use crate::domain::{
 use crate::password::foreign_hash;
 
 const COLUMNS: [&str; 6] = ["id", "username", "password", "hash", "scopes", "enabled"];
+
+/// The most that is read for one record of CSV, beside what was read before it: an open quotation mark must not take
+/// the rest of the file.
+const MAX_RECORD: u64 = MAX_LINE as u64;
 
 /// No scope at all, in a cell of CSV; an empty one puts no limit.
 pub const NO_SCOPE: &str = "\"\"";
@@ -67,6 +71,11 @@ pub enum RowsError {
     /// A column in the header is none of ours.
     #[error("the first line has to name the columns, and {0:?} is none of {columns}", columns = COLUMNS.join(", "))]
     Column(String),
+    /// A record of CSV that does not end.
+    #[error(
+        "the record that begins in line {0} is longer than any: is a quotation mark missing there?"
+    )]
+    TooLong(u64),
     /// The next line cannot be read.
     #[error(transparent)]
     Lines(#[from] LinesError),
@@ -90,8 +99,12 @@ impl<R: BufRead> Rows<R> {
     /// # Errors
     /// [`RowsError`] for a header that cannot be read, or names other columns.
     pub fn of_csv(reader: R) -> Result<Self, RowsError> {
-        let mut reader = csv::Reader::from_reader(Numbered::new(reader));
-        let header = reader.headers().map_err(|_| RowsError::Header)?.clone();
+        let mut reader = csv::Reader::from_reader(Numbered::new(reader, MAX_RECORD));
+        let header = match reader.headers().cloned() {
+            Ok(header) => header,
+            Err(_) if reader.get_ref().is_at_limit() => return Err(RowsError::TooLong(1)),
+            Err(_) => return Err(RowsError::Header),
+        };
         if let Some(other) = header.iter().find(|name| !COLUMNS.contains(name)) {
             return Err(RowsError::Column(other.to_owned()));
         }
@@ -182,6 +195,8 @@ fn next_record<R: Read>(
     header: &StringRecord,
 ) -> Result<Next, RowsError> {
     let mut record = StringRecord::new();
+    let start = reader.position().clone();
+    reader.get_mut().allow(MAX_RECORD);
     match reader.read_record(&mut record) {
         Ok(false) => Ok(None),
         Ok(true) => {
@@ -193,6 +208,9 @@ fn next_record<R: Read>(
             let reason = match error.kind() {
                 csv::ErrorKind::Utf8 { .. } => "it is not UTF-8",
                 csv::ErrorKind::UnequalLengths { .. } => "it has not as many fields as the header",
+                _ if reader.get_ref().is_at_limit() => {
+                    return Err(RowsError::TooLong(line_of(reader, Some(&start))));
+                }
                 _ => return Err(LinesError::Read(error.into()).into()),
             };
             Ok(Some((line, Err(reason.to_owned()))))

@@ -1,37 +1,10 @@
-//! Audit events: who did what to whose tokens. A log target of their own, `audit`.
-//!
-//! An event names users, clients and sessions by what is safe to show; never a token or a password.
+//! The audit events of the protocol: who did what to whose tokens.
 
 use std::net::IpAddr;
 
+use super::{ClientFailure, GrantFailure};
 use crate::domain::{Client, Session, SessionId};
-
-/// The log target of all audit events.
-const TARGET: &str = "audit";
-
-/// What became of what was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It has taken place.
-    Ok,
-    /// The store did not say: it may have taken place, or may yet.
-    Unconfirmed,
-    /// It has taken place, and was taken back, since Redis could not be told.
-    Undone,
-    /// What was unconfirmed has not taken place, and will not.
-    Failed,
-}
-
-impl Outcome {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Unconfirmed => "unconfirmed",
-            Self::Undone => "undone",
-            Self::Failed => "failed",
-        }
-    }
-}
+use crate::observe::audit::{Outcome, TARGET, shown};
 
 /// An event of this level, or a warning if it did not go as it should.
 macro_rules! event {
@@ -45,10 +18,6 @@ macro_rules! event {
     };
 }
 
-fn shown(address: Option<IpAddr>) -> String {
-    address.map_or_else(|| "local".to_owned(), |address| address.to_string())
-}
-
 pub(super) fn login(session: &Session, outcome: Outcome, address: Option<IpAddr>) {
     let user = session.user.as_ref();
     event!(
@@ -58,20 +27,29 @@ pub(super) fn login(session: &Session, outcome: Outcome, address: Option<IpAddr>
     );
 }
 
-pub(super) fn login_failed(client: &Client, username: &str, why: &str, address: Option<IpAddr>) {
+pub(super) fn login_failed(
+    client: &Client,
+    username: &str,
+    why: GrantFailure,
+    address: Option<IpAddr>,
+) {
     // A name that nobody has may be a password typed into the wrong field: it is not written down.
-    let username = (why != "unknown user").then_some(username);
+    let username = (why != GrantFailure::UnknownUser).then_some(username);
     tracing::warn!(
-        target: TARGET, event = "login", outcome = "failed", why, client = %client.id, username,
+        target: TARGET, event = "login", outcome = "failed", why = %why, client = %client.id, username,
         address = shown(address),
     );
 }
 
-pub(super) fn client_refused(id: &str, why: &str, address: Option<IpAddr>) {
-    let client = (why != "unknown client").then_some(id);
+/// `id`: of the client, if there is one; what else was sent as an id may be a secret.
+pub(super) fn client_refused(id: &str, why: ClientFailure, address: Option<IpAddr>) {
+    let is_known = match why {
+        ClientFailure::Disabled | ClientFailure::WrongSecret | ClientFailure::Public => true,
+        ClientFailure::Missing | ClientFailure::Unreadable | ClientFailure::Unknown => false,
+    };
     tracing::warn!(
-        target: TARGET, event = "client_authentication", outcome = "failed", why, client,
-        address = shown(address),
+        target: TARGET, event = "client_authentication", outcome = "failed", why = %why,
+        client = is_known.then_some(id), address = shown(address),
     );
 }
 

@@ -212,7 +212,7 @@ fn claim<'a>(request: &Request<'a>) -> Result<Claim<'a>, Error> {
 
 /// The refusal, once it is in the audit log.
 fn refuse(named: &str, failure: ClientFailure, request: &Request<'_>) -> Error {
-    audit::client_refused(named, &failure.to_string(), request.address);
+    audit::client_refused(named, failure, request.address);
     Error::InvalidClient(failure)
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn grant(
     scope::check_client(requested.as_ref(), client)?;
 
     let refuse = |failure: GrantFailure| {
-        audit::login_failed(client, username, &failure.to_string(), request.address);
+        audit::login_failed(client, username, failure, request.address);
         provider.activity.failure(provider.now());
         Error::InvalidGrant(failure)
     };

@@ -1,11 +1,11 @@
 //! Refreshing (RFC 6749 §6) with rotation (RFC 9700 §4.14.2).
 
-use super::audit::{self, Outcome};
 use super::unanswered::Presented;
-use super::{Error, GrantFailure, Provider, Request, Unavailable, scope};
+use super::{Error, GrantFailure, Provider, Request, Unavailable, audit, scope};
 use crate::domain::{
     Client, Grant, IssuedTokens, RefreshOutcome, Scope, Session, Timestamp, Token, TokenKind,
 };
+use crate::observe::audit::Outcome;
 use crate::store::{apart, told};
 
 /// How often a decision is made anew because somebody else changed the session. Every change is one

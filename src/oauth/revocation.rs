@@ -1,8 +1,8 @@
 //! Revocation (RFC 7009).
 
-use super::audit::{self, Outcome};
-use super::{Error, GrantFailure, Provider, Request, Unavailable};
+use super::{Error, GrantFailure, Provider, Request, Unavailable, audit};
 use crate::domain::{Client, SessionId, Token, TokenKind};
+use crate::observe::audit::Outcome;
 use crate::store::{StoreError, apart, told};
 
 /// As in `refresh`.

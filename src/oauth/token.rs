@@ -1,10 +1,10 @@
 //! The token endpoint (RFC 6749 §3.2): who asks, and by which grant.
 
-use super::audit::{self, Outcome};
-use super::{Error, Provider, Request, client_credentials, password, refresh};
+use super::{Error, Provider, Request, audit, client_credentials, password, refresh};
 use crate::domain::{
     Client, Grant, IssuedTokens, NewSession, Scope, Session, SessionUser, Timestamp,
 };
+use crate::observe::audit::Outcome;
 use crate::store::apart;
 
 impl Provider {

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
-use super::Provider;
-use super::audit::{self, Outcome};
+use super::{Provider, audit};
 use crate::domain::{Session, SessionId, Timestamp, Token, UnansweredRefresh};
+use crate::observe::audit::Outcome;
 use crate::store::{Result, SessionStore, StoreError};
 
 /// How long to wait between two tries while the store is not there.

@@ -12,9 +12,11 @@ use crate::helpers::{Process, sentinel};
 
 mod backups;
 mod bulk;
+mod bulk_audit;
 mod bulk_clients;
 mod clients;
 mod failures;
+mod passwords;
 mod server;
 mod sessions;
 mod tools;
@@ -106,6 +108,14 @@ impl Done {
     /// What stands on standard error beside the audit events.
     fn remarks(&self) -> String {
         self.stderr.lines().filter(|line| !is_audit(line)).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The audit event that it has left.
+    #[track_caller]
+    fn audited(&self) -> Value {
+        let events: Vec<_> = self.stderr.lines().filter(|line| is_audit(line)).collect();
+        assert_eq!(events.len(), 1, "{self:?}");
+        serde_json::from_str(events[0]).unwrap()
     }
 
     /// The one line of JSON that a command that worked has printed.

@@ -2,15 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use sentinel::web::tls::AnyCertificate;
+use rustls::{ClientConnection, StreamOwned};
 
-use crate::helpers::Process;
+use crate::helpers::{Process, trusting};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
@@ -76,16 +73,9 @@ fn connect_with_tls(
     process: &Process,
     protocol: &[u8],
 ) -> StreamOwned<ClientConnection, TcpStream> {
-    let provider = Arc::new(ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
-    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), connect(process))
+    let client = ClientConnection::new(trusting(&[protocol]), name).unwrap();
+    StreamOwned::new(client, connect(process))
 }
 
 /// Sends everything, then stops the server; the lines of its log.

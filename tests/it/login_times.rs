@@ -84,10 +84,12 @@ async fn hashes_that_cannot_be_verified_hide_no_kind_however_many_there_are() {
     for lot in 0..5 {
         let users = (0..500).map(|number| ImportedUser {
             id: None,
-            username: format!("unusable-{lot}-{number}"),
-            password: PasswordHash::imported(format!("!{lot}-{number}")),
-            scopes: None,
-            enabled: true,
+            user: NewUser {
+                username: format!("unusable-{lot}-{number}"),
+                password: PasswordHash::imported(format!("!{lot}-{number}")),
+                scopes: None,
+                enabled: true,
+            },
         });
         before.admin.import_users(users.collect()).await.unwrap();
     }

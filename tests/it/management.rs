@@ -1,11 +1,13 @@
 //! The management page and what is around it.
 
 mod audit;
+mod client_tasks;
 mod contrast;
 mod gate;
 mod pages;
 mod tasks;
 mod templates;
+mod versions;
 
 use reqwest::RequestBuilder;
 

@@ -3,9 +3,9 @@
 use secrecy::SecretString;
 use sentinel::domain::PasswordHash;
 use sentinel::password::{Hasher, PasswordPool, Policy, PoolError, Scheme, StartError, Verdict};
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use crate::helpers::Captured;
 
 const SMALL: Policy = Policy {
     scheme: Scheme::Argon2id,
@@ -170,26 +170,10 @@ async fn a_policy_that_cannot_be_met_stops_the_start() {
     assert!(matches!(refused, Err(StartError::Policy(_))));
 }
 
-/// Where a test's log goes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_broken_hash_is_logged_within_the_request_and_nothing_of_it_is_shown() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let log = Captured::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
@@ -200,7 +184,7 @@ fn a_broken_hash_is_logged_within_the_request_and_nothing_of_it_is_shown() {
             assert_eq!(verdict.await.unwrap(), Verdict::Wrong);
         });
     });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(text.contains("r-17") && text.contains("cannot be used"), "{text}");
     assert!(!text.contains("hunter2") && !text.contains("correct horse"), "{text}");
 }

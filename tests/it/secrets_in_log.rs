@@ -1,34 +1,7 @@
 //! What is logged of a whole token cycle, and that no secret is in it.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
-use tracing_subscriber::fmt::MakeWriter;
-
 use crate::helpers::redis::Redis;
-use crate::helpers::{App, PASSWORD, Process, Servers, mongod, send, spawn_app};
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::helpers::{App, Captured, PASSWORD, Process, Servers, mongod, send, spawn_app};
 
 #[tokio::test]
 async fn no_secret_is_in_the_log_of_a_full_cycle() {
@@ -53,7 +26,7 @@ async fn no_secret_is_in_the_log_of_a_full_cycle() {
     let third = app.refresh(&second.refresh_token()).await;
     app.refresh(&first.refresh_token()).await.assert_error(400, "invalid_grant");
 
-    let log = String::from_utf8_lossy(&captured.0.lock().unwrap()).into_owned();
+    let log = captured.text();
     for event in ["login", "refresh", "revoke", "replay"] {
         let field = format!("event=\"{event}\"");
         assert!(log.contains(&field), "no {field} in the log, so this test proves nothing");

@@ -6,14 +6,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::Global;
+use super::super::bulk::{export, exported};
 use super::super::failure::Failure;
 use super::super::files::{Output, is_standard};
 use super::super::output::{self, plain};
 use super::view::View;
 use crate::domain::{Client, ClientKind};
+use crate::observe::audit::operation;
 use crate::store::Page;
-
-const PAGE: u32 = 1000;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Export {
@@ -38,26 +38,15 @@ struct Done {
 
 impl Export {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
-        let mut out = Output::create(&self.file)?;
+        let out = Output::create(&self.file)?;
         let clients = global.on_store(async |admin| {
-            let mut page = Page::first(PAGE);
-            let mut written = 0;
-            loop {
-                let clients = admin.clients(&page).await?;
-                for client in &clients {
-                    if !out.write(&line(client)?)? {
-                        return Ok(written);
-                    }
-                    written += 1;
-                }
-                if clients.len() < PAGE as usize {
-                    return Ok(written);
-                }
-                page.after = clients.last().map(|client| client.id.to_string());
-            }
+            let read = async |page: &Page| admin.clients(page).await;
+            let exporting = export(out, read, |client| client.id.to_string(), line, |_| ());
+            let (clients, done) = exporting.await;
+            // Of one that fails, too: these digests are out.
+            operation!(exported(&done), event = "clients_exported", clients);
+            done.map(|()| clients)
         })?;
-        out.finish()?;
-        tracing::info!(target: "audit", event = "clients_exported", clients);
         if is_standard(&self.file) {
             return Ok(());
         }

@@ -6,15 +6,15 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::Global;
+use super::super::bulk::{export, exported};
 use super::super::failure::Failure;
 use super::super::files::{Format, Output, is_standard};
 use super::super::output::{self, plain};
 use super::super::progress::Progress;
 use crate::domain::User;
 use crate::import::users::NO_SCOPE;
+use crate::observe::audit::operation;
 use crate::store::Page;
-
-const PAGE: u32 = 1000;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Export {
@@ -48,34 +48,23 @@ impl Export {
         let mut out = Output::create(&self.file)?;
         let progress = Progress::counting(global.json || is_standard(&self.file));
         let users = global.on_store(async |admin| {
-            let mut page = Page::first(PAGE);
-            let mut written = 0;
             if format == Format::Csv {
                 out.write(&record(["id", "username", "hash", "scopes", "enabled"])?)?;
             }
-            loop {
-                let users = admin.users(&page).await?;
-                for user in &users {
-                    let bytes = match format {
-                        Format::Csv => cells(user)?,
-                        Format::Jsonl => line(user)?,
-                    };
-                    if !out.write(&bytes)? {
-                        return Ok(written);
-                    }
-                    written += 1;
-                }
-                progress.at(written, "users");
-                if users.len() < PAGE as usize {
-                    return Ok(written);
-                }
-                page.after = users.last().map(|user| user.username.clone());
-            }
+            let read = async |page: &Page| admin.users(page).await;
+            let record = |user: &User| match format {
+                Format::Csv => cells(user),
+                Format::Jsonl => line(user),
+            };
+            let tell = |written| progress.at(written, "users");
+            let exporting = export(out, read, |user| user.username.clone(), record, tell);
+            let (users, done) = exporting.await;
+            // Of one that fails, too: these hashes are out.
+            operation!(exported(&done), event = "users_exported", users);
+            done.map(|()| users)
         });
         drop(progress);
         let users = users?;
-        out.finish()?;
-        tracing::info!(target: "audit", event = "users_exported", users);
         if is_standard(&self.file) {
             return Ok(());
         }

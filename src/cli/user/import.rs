@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 
-use super::super::failure::{Failure, chain};
+use super::super::bulk::{BadRow, Reading, Report};
+use super::super::failure::{Failure, chain, failed, outcome};
 use super::super::files::{self, Format};
-use super::super::output::{self, plain};
 use super::super::progress::Progress;
 use super::super::{Global, on_store};
-use crate::admin::{Admin, AdminError, Imported, ImportedUser};
+use crate::admin::{Admin, AdminError, Imported, ImportedUser, NewUser};
 use crate::app::password_policy;
 use crate::domain::{PasswordHash, check_password};
 use crate::import::users::{Bad, Password, Row, Rows, RowsError};
+use crate::observe::audit::operation;
 use crate::password::{PasswordPool, PoolError};
 
 /// Users on their way at once before they are written.
@@ -47,19 +47,6 @@ struct Hashing {
     short: Cell<u64>,
 }
 
-/// What became of the rows.
-#[derive(Debug, Default, Serialize)]
-struct Report {
-    read: u64,
-    added: u64,
-    /// In the store from an earlier run; they are left as they are.
-    already: u64,
-    bad: Vec<Bad>,
-    /// How many passwords were shorter than the page and the API would take.
-    #[serde(skip)]
-    short: u64,
-}
-
 impl Import {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let format = Format::of(self.format, &self.file)?;
@@ -77,7 +64,7 @@ impl Import {
             let pool = PasswordPool::start(policy, 0, AT_ONCE)
                 .map_err(|error| Failure::config(chain(&error)))?;
             admin.begin_import().await?;
-            let mut report = Report::default();
+            let mut report = Report::new(None);
             let hashing =
                 Hashing { pool, shortest: settings.password.min_length, short: Cell::new(0) };
             let done = take(admin, &hashing, &mut rows, &mut report, |read| {
@@ -85,61 +72,49 @@ impl Import {
                 progress.at(position, format!("{read} users"));
             });
             let done = done.await;
-            report.short = hashing.short.get();
-            tracing::info!(target: "audit", event = "users_imported", users = report.added);
-            done.map(|()| report)
+            operation!(outcome(&done), event = "users_imported", users = report.added);
+            done.map(|()| (report, hashing.short.get()))
         });
         drop(progress);
-        let mut report = report?;
-        report.bad.sort_by_key(|bad| bad.line);
-        if global.json {
-            output::json(&report)?;
-        } else {
-            print(&report)?;
-        }
-        if report.short > 0 {
-            // As with one user: taken with a word.
-            let (short, least) = (report.short, settings.password.min_length);
-            output::remark(format!(
-                "passwords with fewer than {least} characters (password.min_length): {short}, taken all the same"
-            ));
-        }
-        if report.bad.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::refused(format!("{} of {} rows are bad", report.bad.len(), report.read)))
+        let (report, short) = report?;
+        // As with one user: taken with a word.
+        let least = settings.password.min_length;
+        let remark = format!(
+            "passwords with fewer than {least} characters (password.min_length): {short}, taken all the same"
+        );
+        report.print(global.json, Some(remark).filter(|_| short > 0))
     }
 }
 
+/// Whatever stops it, what is being written is waited for and counted.
 async fn take(
     admin: &Admin,
     hashing: &Hashing,
     rows: &mut Rows<impl std::io::BufRead>,
-    report: &mut Report,
+    report: &mut Report<Bad>,
     tell: impl Fn(u64),
 ) -> Result<(), Failure> {
-    let rows = stream::iter(std::iter::from_fn(|| rows.next().transpose()));
-    let mut written = rows
-        .map(async |row| prepare(admin, hashing, row?).await)
-        .buffer_unordered(AT_ONCE)
-        .ready_chunks(IN_A_WRITE)
-        .map(async |rows| write(admin, rows).await)
-        .buffer_unordered(WRITES_AT_ONCE);
-    while let Some((outcomes, failure)) = written.next().await {
-        for outcome in outcomes {
-            report.read += 1;
-            match outcome {
-                Ok(Imported::Added) => report.added += 1,
-                Ok(Imported::Already) => report.already += 1,
-                Err(bad) => report.bad.push(bad),
+    let reading = Reading::default();
+    let mut done = Ok(());
+    {
+        let prepared = reading.rows(|| rows.next()).map(|row| prepare(admin, hashing, row));
+        let write = async |rows| {
+            if reading.is_stopped() { (Vec::new(), Ok(())) } else { write(admin, rows).await }
+        };
+        let writing = prepared.buffer_unordered(AT_ONCE).ready_chunks(IN_A_WRITE).map(write);
+        let mut written = std::pin::pin!(writing.buffer_unordered(WRITES_AT_ONCE));
+        while let Some((outcomes, written)) = written.next().await {
+            for outcome in outcomes {
+                report.count(outcome);
             }
+            if let Err(failure) = written {
+                reading.stop();
+                done = failed(done, failure);
+            }
+            tell(report.read());
         }
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        tell(report.read);
     }
-    Ok(())
+    reading.end(done)
 }
 
 impl Hashing {
@@ -195,39 +170,43 @@ async fn prepare(
             }
         }
     };
-    Ok(Prepared::New(line, ImportedUser { id, username, password, scopes, enabled }))
+    let user = NewUser { username, password, scopes, enabled };
+    Ok(Prepared::New(line, ImportedUser { id, user }))
 }
 
 /// Writes what is ready. What went wrong with one row, or with the store, ends the run when the others are written.
 async fn write(
     admin: &Admin,
     rows: Vec<Result<Prepared, Failure>>,
-) -> (Vec<Outcome>, Option<Failure>) {
-    let (mut outcomes, mut failure) = (Vec::with_capacity(rows.len()), None);
+) -> (Vec<Outcome>, Result<(), Failure>) {
+    let (mut outcomes, mut done) = (Vec::with_capacity(rows.len()), Ok(()));
     let (mut named, mut users) = (Vec::new(), Vec::new());
     for row in rows {
         match row {
-            Ok(Prepared::New(line, user)) => {
-                named.push((line, user.username.clone()));
-                users.push(user);
+            Ok(Prepared::New(line, new)) => {
+                named.push((line, new.user.username.clone()));
+                users.push(new);
             }
             Ok(Prepared::Done(outcome)) => outcomes.push(outcome),
-            Err(error) => failure = failure.or(Some(error)),
+            Err(failure) => done = failed(done, failure),
         }
     }
     match admin.import_users(users).await {
-        Ok(done) => {
-            for ((line, username), done) in named.into_iter().zip(done) {
+        Ok(imported) => {
+            for ((line, username), imported) in named.into_iter().zip(imported) {
                 let bad = |reason| Bad { line, username: Some(username), reason };
-                match about_the_row(done) {
+                match about_the_row(imported) {
                     Ok(outcome) => outcomes.push(outcome.map_err(bad)),
-                    Err(error) => failure = failure.or(Some(error)),
+                    Err(failure) => done = failed(done, failure),
                 }
             }
         }
-        Err(error) => failure = failure.or(Some(error.into())),
+        Err(error) => {
+            let may_be_done = error.may_be_done();
+            done = failed(done, Failure::from(error).unconfirmed_if(may_be_done));
+        }
     }
-    (outcomes, failure)
+    (outcomes, done)
 }
 
 /// The inner error is about the row, the outer one ends the run.
@@ -243,18 +222,15 @@ impl From<RowsError> for Failure {
     fn from(error: RowsError) -> Self {
         match error {
             RowsError::Lines(error) => error.into(),
-            RowsError::Header | RowsError::Column(_) => Self::refused(error),
+            RowsError::Header | RowsError::Column(_) | RowsError::TooLong(_) => {
+                Self::refused(error)
+            }
         }
     }
 }
 
-fn print(report: &Report) -> Result<(), Failure> {
-    let Report { read, added, already, bad, .. } = report;
-    let numbers = [*read, *added, *already, bad.len() as u64].map(|number| number.to_string());
-    output::table(["READ", "ADDED", "ALREADY", "BAD"], [numbers])?;
-    for Bad { line, username, reason } in bad {
-        let name = username.as_ref().map(|name| format!("{}: ", plain(name))).unwrap_or_default();
-        output::line(format!("line {line}: {name}{reason}"))?;
+impl BadRow for Bad {
+    fn parts(&self) -> (u64, Option<&str>, &str) {
+        (self.line, self.username.as_deref(), &self.reason)
     }
-    Ok(())
 }

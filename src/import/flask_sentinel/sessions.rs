@@ -1,41 +1,90 @@
 //! Sessions, out of documents of tokens: `access_token`, `refresh_token`, `expires`, whose and for what.
+//!
+//! A document is read into [`Tokens`]; with its user and its client, those become a [`NewSession`], which is written.
 
 use mongodb::bson::{Bson, Document};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::documents::{Reason, scope};
 use super::{Import, ImportError, id_of};
 use crate::domain::{
-    AccessToken, Client, ClientId, Digest, Grant, RefreshChain, Scope, Session, SessionId,
+    AccessToken, Client, ClientId, Grant, Lifetimes, RefreshChain, Scope, Session, SessionId,
     SessionUser, Timestamp, Token, TokenKind, UserId, legacy_seal,
 };
 use crate::store::imports;
 
-/// A session, and what its access token is to be known by.
-struct Started {
-    session: Session,
-    access: Option<(SecretString, Digest, Timestamp)>,
-    remark: Option<Reason>,
+/// A token of flask-sentinel.
+struct Old {
+    text: SecretString,
+    token: Token,
 }
 
-/// What a document says, before users and clients are looked at.
+/// What a document says, before its user and its client are looked for.
 struct Tokens {
-    access: Option<(String, Timestamp)>,
-    refresh: Option<String>,
+    /// And when it expires.
+    access: Option<(Old, Timestamp)>,
+    refresh: Option<Old>,
     user: UserId,
     client: ClientId,
     scope: Scope,
+    /// What of it is left out.
+    remark: Option<Reason>,
+}
+
+/// A session to be written, and its access token, which will be found by an alias.
+struct NewSession {
+    session: Session,
+    access: Option<(Old, Timestamp)>,
     remark: Option<Reason>,
 }
 
 impl Tokens {
     /// The sessions that they may have become.
     fn sessions(&self) -> impl Iterator<Item = SessionId> {
-        let refresh = self.refresh.iter().map(|text| (text, TokenKind::Refresh));
-        let access = self.access.iter().map(|(text, _)| (text, TokenKind::Access));
-        refresh.chain(access).filter_map(|(text, kind)| {
-            Token::parse_legacy(text, kind).map(|token| token.session_id())
-        })
+        let access = self.access.iter().map(|(access, _)| access);
+        self.refresh.iter().chain(access).map(|old| old.token.session_id())
+    }
+
+    /// The session that they become; `None` when nothing of it is left to use.
+    fn into_session(
+        self,
+        user: SessionUser,
+        client: &Client,
+        server: &Lifetimes,
+        now: Timestamp,
+    ) -> Option<NewSession> {
+        let lifetimes = client.lifetimes(server);
+        let ends_at = now.plus(lifetimes.session);
+        let refresh = self.refresh.filter(|_| client.grants.contains(&Grant::RefreshToken));
+        let access = self.access.map(|(access, expires_at)| (access, expires_at.min(ends_at)));
+        // A refresh token finds its session by its selector; an access token has the alias.
+        let named_by = refresh.as_ref().or(access.as_ref().map(|(access, _)| access))?;
+        let live = access.iter().map(|(access, expires_at)| AccessToken {
+            digest: access.token.verifier.digest(),
+            scope: None,
+            issued_at: now,
+            expires_at: *expires_at,
+        });
+        let chain = refresh.as_ref().map(|refresh| RefreshChain {
+            key: legacy_seal(refresh.text.expose_secret()),
+            current: refresh.token.verifier.digest(),
+            issued_at: now,
+            idle_ends_at: now.plus(lifetimes.refresh_idle).min(ends_at),
+            used: None,
+        });
+        let session = Session {
+            id: named_by.token.session_id(),
+            version: 0,
+            user: Some(user),
+            client_id: client.id.clone(),
+            client_generation: client.generation,
+            scope: self.scope,
+            created_at: now,
+            ends_at,
+            access: live.collect(),
+            refresh: chain,
+        };
+        Some(NewSession { session, access, remark: self.remark })
     }
 }
 
@@ -47,9 +96,7 @@ impl Import {
         if self.is_imported(&key).await? {
             // Another document with the same token is no more taken over than it was beside this one.
             let tokens = read(record, self.now).ok().flatten();
-            for session in tokens.iter().flat_map(Tokens::sessions) {
-                self.sessions.entry(session).or_insert_with(|| id.clone());
-            }
+            self.sessions.extend(tokens.iter().flat_map(Tokens::sessions));
             self.report.tokens.already += 1;
             return Ok(());
         }
@@ -64,8 +111,8 @@ impl Import {
                 return Ok(());
             }
         };
-        let started = match self.start(tokens).await? {
-            Ok(Some(started)) => started,
+        let new = match self.session_of(tokens).await? {
+            Ok(Some(new)) => new,
             Ok(None) => {
                 self.report.tokens.expired += 1;
                 return Ok(());
@@ -75,32 +122,34 @@ impl Import {
                 return Ok(());
             }
         };
-        if self.sessions.insert(started.session.id, id.clone()).is_some() {
+        if !self.sessions.insert(new.session.id) {
             self.report.tokens.skip(&id, "another document has the same token");
             return Ok(());
         }
-        if !self.dry_run && !self.write(&started).await? {
+        if !self.write(&new).await? {
             self.report.tokens.skip(&id, "its user or its client is disabled");
             return Ok(());
         }
         self.note(&key).await?;
-        if let Some(remark) = started.remark {
+        if let Some(remark) = new.remark {
             self.report.tokens.remark(&id, remark);
         }
         self.report.tokens.imported += 1;
         Ok(())
     }
 
-    /// The session as it will be; `None` when nothing of it is left to use.
-    async fn start(&self, tokens: Tokens) -> Result<Result<Option<Started>, Reason>, ImportError> {
+    /// The session that tokens become; `None` when nothing of it is left to use.
+    async fn session_of(
+        &self,
+        tokens: Tokens,
+    ) -> Result<Result<Option<NewSession>, Reason>, ImportError> {
         let Some(user) = self.user_of(tokens.user).await? else {
             return Ok(Err("its user is not there".to_owned()));
         };
         let Some(client) = self.client_of(&tokens.client).await? else {
             return Ok(Err("its client is not there".to_owned()));
         };
-        let may_refresh = client.grants.contains(&Grant::RefreshToken);
-        Ok(Ok(started(tokens, user, &client, may_refresh, self)))
+        Ok(Ok(tokens.into_session(user, &client, &self.lifetimes, self.now)))
     }
 
     async fn user_of(&self, id: UserId) -> Result<Option<SessionUser>, ImportError> {
@@ -110,8 +159,9 @@ impl Import {
             let generation = user.generation;
             return Ok(Some(SessionUser { id, username: user.username, generation }));
         }
-        let name = self.users.get(&id).filter(|_| self.dry_run);
-        Ok(name.map(|name| SessionUser { id, username: name.clone(), generation: 0 }))
+        // Nobody looks at the name in a session that is not written.
+        let trial = self.trial.as_ref().filter(|trial| trial.users.contains(&id));
+        Ok(trial.map(|_| SessionUser { id, username: String::new(), generation: 0 }))
     }
 
     async fn client_of(&self, id: &ClientId) -> Result<Option<Client>, ImportError> {
@@ -120,15 +170,17 @@ impl Import {
         {
             return Ok(Some(client));
         }
-        Ok(self.clients.get(id).filter(|_| self.dry_run).cloned())
+        Ok(self.clients.get(id).filter(|_| self.trial.is_some()).cloned())
     }
 
-    /// Writes the alias first: it leads nowhere until the session is there.
-    async fn write(&self, started: &Started) -> Result<bool, ImportError> {
-        let Some(stores) = &self.stores else { return Ok(true) };
-        let session = &started.session;
-        if let Some((_, digest, expires_at)) = &started.access {
-            stores.imports.add_alias(digest, session.id, *expires_at).await?;
+    /// `false` if its user or its client may have no session; in a dry run they may. The alias is written first: it leads
+    /// nowhere until the session is there.
+    async fn write(&self, new: &NewSession) -> Result<bool, ImportError> {
+        let Some(stores) = self.target() else { return Ok(true) };
+        let session = &new.session;
+        if let Some((access, expires_at)) = &new.access {
+            let digest = access.token.verifier.digest();
+            stores.imports.add_alias(&digest, session.id, *expires_at).await?;
         }
         // Written by a run that was interrupted before it could note it.
         let is_there = stores.sessions.find(session.id).await?.is_some();
@@ -136,66 +188,12 @@ impl Import {
             return Ok(false);
         }
         imports::note_session(stores, session.id).await?;
-        if let (Some(publisher), Some((text, digest, expires_at))) =
-            (&stores.publisher, &started.access)
-        {
-            publisher.publish(session, text, digest, expires_at.remaining(self.now)).await?;
+        if let (Some(publisher), Some((access, expires_at))) = (&stores.publisher, &new.access) {
+            let (digest, left) = (access.token.verifier.digest(), expires_at.remaining(self.now));
+            publisher.publish(session, &access.text, &digest, left).await?;
         }
         Ok(true)
     }
-}
-
-fn started(
-    tokens: Tokens,
-    user: SessionUser,
-    client: &Client,
-    may_refresh: bool,
-    run: &Import,
-) -> Option<Started> {
-    let (now, lifetimes) = (run.now, client.lifetimes(&run.lifetimes));
-    let ends_at = now.plus(lifetimes.session);
-    let refresh_text = tokens.refresh.filter(|_| may_refresh);
-    let refresh = refresh_text.as_deref().and_then(|text| {
-        let token = Token::parse_legacy(text, TokenKind::Refresh)?;
-        let chain = RefreshChain {
-            key: legacy_seal(text),
-            current: token.verifier.digest(),
-            issued_at: now,
-            idle_ends_at: now.plus(lifetimes.refresh_idle).min(ends_at),
-            used: None,
-        };
-        Some((token.session_id(), chain))
-    });
-    let access = tokens.access.and_then(|(text, expires_at)| {
-        let token = Token::parse_legacy(&text, TokenKind::Access)?;
-        Some((token, SecretString::from(text), expires_at.min(ends_at)))
-    });
-    let id: SessionId = match (&refresh, &access) {
-        (Some((id, _)), _) => *id,
-        (None, Some((token, ..))) => token.session_id(),
-        (None, None) => return None,
-    };
-    let access =
-        access.map(|(token, text, expires_at)| (text, token.verifier.digest(), expires_at));
-    let live = access.iter().map(|(_, digest, expires_at)| AccessToken {
-        digest: *digest,
-        scope: None,
-        issued_at: now,
-        expires_at: *expires_at,
-    });
-    let session = Session {
-        id,
-        version: 0,
-        user: Some(user),
-        client_id: client.id.clone(),
-        client_generation: client.generation,
-        scope: tokens.scope,
-        created_at: now,
-        ends_at,
-        access: live.collect(),
-        refresh: refresh.map(|(_, chain)| chain),
-    };
-    Some(Started { session, access, remark: tokens.remark })
 }
 
 /// What the document says; `None` when nothing of it is left to use.
@@ -205,12 +203,12 @@ fn read(record: &Document, now: Timestamp) -> Result<Option<Tokens>, Reason> {
     let client = client
         .parse()
         .map_err(|_| "its client_id is not 1 to 255 printable ASCII characters".to_owned())?;
-    let refresh = text(record, "refresh_token", TokenKind::Refresh)?;
+    let refresh = old(record, "refresh_token", TokenKind::Refresh)?;
     let mut remark = None;
-    let access = match (text(record, "access_token", TokenKind::Access)?, record.get("expires")) {
-        (Some(text), Some(Bson::DateTime(at))) => {
+    let access = match (old(record, "access_token", TokenKind::Access)?, record.get("expires")) {
+        (Some(access), Some(Bson::DateTime(at))) => {
             let expires_at = Timestamp::from_millis(at.timestamp_millis());
-            (now < expires_at).then_some((text, expires_at))
+            (now < expires_at).then_some((access, expires_at))
         }
         (Some(_), _) => {
             remark = Some("its access token has no date of expiry and is left out".to_owned());
@@ -227,12 +225,15 @@ fn read(record: &Document, now: Timestamp) -> Result<Option<Tokens>, Reason> {
 }
 
 /// A token, if there is one.
-fn text(record: &Document, field: &str, kind: TokenKind) -> Result<Option<String>, Reason> {
-    match record.get(field) {
-        None | Some(Bson::Null) => Ok(None),
-        Some(Bson::String(text)) if Token::parse_legacy(text, kind).is_some() => {
-            Ok(Some(text.clone()))
-        }
-        Some(_) => Err(format!("its {field} is not 30 letters and digits")),
-    }
+fn old(record: &Document, field: &str, kind: TokenKind) -> Result<Option<Old>, Reason> {
+    let text = match record.get(field) {
+        None | Some(Bson::Null) => return Ok(None),
+        Some(Bson::String(text)) => Some(text),
+        Some(_) => None,
+    };
+    let old = text.and_then(|text| {
+        let token = Token::parse_legacy(text, kind)?;
+        Some(Old { text: SecretString::from(text.as_str()), token })
+    });
+    old.map(Some).ok_or_else(|| format!("its {field} is not 30 letters and digits"))
 }

@@ -1,7 +1,5 @@
 //! The gate in front of the page and the API: the operator passes, by HTTP Basic (RFC 7617).
 
-use std::net::IpAddr;
-
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -15,6 +13,7 @@ use super::refusal::Refusal;
 use super::{Management, cross_site, page};
 use crate::oauth::Guessed;
 use crate::observe::actor::{Actor, Via};
+use crate::observe::audit::shown;
 use crate::web::{Web, authorization, client_address};
 
 /// No script at all, styles and pictures of ours, and forms that come back to us.
@@ -96,10 +95,6 @@ fn actor(web: &Web, management: &Management, request: &HttpRequest) -> Actor {
 
 fn via(management: &Management, request: &HttpRequest) -> Via {
     if management.is_api(request.path()) { Via::Api } else { Via::Page }
-}
-
-fn shown(address: Option<IpAddr>) -> String {
-    address.map_or_else(|| "local".to_owned(), |address| address.to_string())
 }
 
 /// What every answer says to the browser, beside what it says of itself.

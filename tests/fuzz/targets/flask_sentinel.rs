@@ -46,11 +46,11 @@ async fn import(
     documents: &[(Collection, Document)],
     dry_run: bool,
 ) -> Report {
-    let mut import = Import::begin(stores.cloned(), LIFETIMES, NOW, dry_run).await.unwrap();
+    let mut import = Import::new(stores.cloned(), LIFETIMES, NOW, dry_run);
     for (collection, document) in documents {
         import.take(*collection, document).await.unwrap();
     }
-    import.report().clone()
+    import.into_report()
 }
 
 fn counts(report: &Report) -> [&Counts; 3] {

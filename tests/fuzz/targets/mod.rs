@@ -15,6 +15,7 @@ pub mod tokens;
 pub mod user_rows;
 
 mod heard;
+mod kept;
 mod reading;
 mod world;
 

@@ -20,11 +20,10 @@ use futures_util::future::LocalBoxFuture;
 use secrecy::ExposeSecret;
 use sentinel::admin::Admin;
 use sentinel::domain::{
-    AccessToken, Client, ClientKind, Clock, Digest, Grant, Lifetimes, ManualClock, RefreshChain,
-    Scope, Session, SessionId, SessionUser, Timestamp, Token, User, UserId,
+    Clock, Grant, Lifetimes, ManualClock, Session, SessionId, Timestamp, Token,
 };
 use sentinel::oauth::{Policy, Provider, ThrottlePolicy};
-use sentinel::password::{Hasher, PasswordPool};
+use sentinel::password::PasswordPool;
 use sentinel::store::sqlite::SqliteStore;
 use sentinel::store::{Page, SessionFilter, Stores};
 use sentinel::web::management::{Management, ManagementPolicy, Operator};
@@ -34,7 +33,8 @@ use sentinel::web::{Routes, Transport, Web, WebPolicy};
 use tempfile::TempDir;
 
 use super::heard::{Heard, Spans};
-use super::{password_hashes, tokens};
+use super::kept::{fill, issued, session};
+use super::password_hashes;
 
 /// 2100-01-01T00:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_millis(4_102_444_800_000);
@@ -56,8 +56,6 @@ pub const LIFETIMES: Lifetimes = Lifetimes {
     session: Duration::from_secs(180 * 86_400),
     refresh_grace: Duration::from_secs(30),
 };
-
-const SEAL: [u8; 16] = *b"a key for a seal";
 
 /// What is sent.
 #[derive(Debug)]
@@ -267,95 +265,4 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
     let traces = Some(Arc::new(spans.clone()) as _);
     Web::new(provider, Some(management), templates, policy)
         .observed_by(Observers { metrics: None, traces })
-}
-
-/// The tokens of the session: always the same, so that a seed can have them.
-fn issued() -> (Token, Token) {
-    let made = |kind| {
-        let mut bytes = [7; 49];
-        bytes[0] = kind;
-        Token::parse(&tokens::written(&bytes)).unwrap()
-    };
-    let mut refresh = made(1);
-    refresh.verifier = refresh.verifier.sealed(&SEAL);
-    (made(0), refresh)
-}
-
-fn scopes() -> Scope {
-    SCOPES.join(" ").parse().unwrap()
-}
-
-fn user_id() -> UserId {
-    UserId::from_bytes(*b"0123456789ab")
-}
-
-fn session(access: &Token, refresh: &Token) -> Session {
-    let user = SessionUser { id: user_id(), username: USER.to_owned(), generation: 0 };
-    let ends_at = NOW.plus(LIFETIMES.session);
-    Session {
-        id: access.session_id(),
-        version: 0,
-        user: Some(user),
-        client_id: PUBLIC.parse().unwrap(),
-        client_generation: 0,
-        scope: scopes(),
-        created_at: NOW,
-        ends_at,
-        access: vec![AccessToken {
-            digest: access.verifier.digest(),
-            scope: None,
-            issued_at: NOW,
-            expires_at: NOW.plus(LIFETIMES.access_token),
-        }],
-        refresh: Some(RefreshChain {
-            key: SEAL,
-            current: refresh.verifier.digest(),
-            issued_at: NOW,
-            idle_ends_at: NOW.plus(LIFETIMES.refresh_idle),
-            used: None,
-        }),
-    }
-}
-
-async fn fill(stores: &Stores, session: &Session) {
-    let password = Hasher::new(password_hashes::POLICY).unwrap().hash(&PASSWORD.into()).unwrap();
-    let user = User {
-        id: user_id(),
-        username: USER.to_owned(),
-        password,
-        scopes: None,
-        enabled: true,
-        generation: 0,
-        version: 0,
-        created_at: NOW,
-        updated_at: NOW,
-    };
-    stores.users.put(&user).await.unwrap();
-    let public = Client {
-        id: PUBLIC.parse().unwrap(),
-        name: PUBLIC.to_owned(),
-        kind: ClientKind::Public,
-        grants: [Grant::Password, Grant::RefreshToken].into(),
-        scopes: scopes(),
-        default_scopes: scopes(),
-        access_token_ttl: None,
-        refresh_idle_ttl: None,
-        session_ttl: None,
-        introspection: false,
-        enabled: true,
-        generation: 0,
-        version: 0,
-        created_at: NOW,
-        updated_at: NOW,
-    };
-    let confidential = Client {
-        id: CONFIDENTIAL.parse().unwrap(),
-        kind: ClientKind::Confidential(Digest::of(SECRET.as_bytes())),
-        grants: Grant::ALL.into(),
-        introspection: true,
-        ..public.clone()
-    };
-    stores.clients.put(&public).await.unwrap();
-    stores.clients.put(&confidential).await.unwrap();
-    stores.sessions.put(session).await.unwrap();
 }

@@ -1,5 +1,7 @@
 //! Users: added, found, changed, deleted; each shows at the token endpoint.
 
+use sentinel::admin::UserChange;
+
 use super::Browser;
 use crate::helpers::App;
 
@@ -18,6 +20,7 @@ pub async fn manage(browser: &Browser, app: &App) {
     add(browser, app).await;
     search(browser).await;
     change(browser, app).await;
+    change_meanwhile(browser, app).await;
     sessions(browser, app).await;
     delete(browser, app).await;
 }
@@ -108,6 +111,27 @@ async fn change(browser: &Browser, app: &App) {
     browser.press("Enable").await;
     browser.see("The user was enabled.").await;
     log_in(app, "zoë", "another one", 200).await;
+}
+
+/// Saves a form that was opened before somebody else changed the same user.
+async fn change_meanwhile(browser: &Browser, app: &App) {
+    let user = app.admin.user("zoë").await.unwrap();
+    let narrowed = Some(Some("read".parse().unwrap()));
+    let change = UserChange { scopes: narrowed, ..UserChange::default() };
+    app.admin.edit_user(user.id, &change).await.unwrap();
+    browser.fill("Name", "chloë").await;
+    browser.expect_refusal(409);
+    browser.press("Save").await;
+    browser.see("Somebody has changed the user since this form was opened").await;
+    browser.see("You had entered “chloë”.").await;
+    assert_eq!(browser.value("Name").await, "zoë");
+    assert!(browser.is_chosen("No more than these").await);
+    assert_eq!(browser.value("Scopes").await, "read");
+
+    browser.choose("Whatever the client may be granted").await;
+    browser.press("Save").await;
+    browser.see("The changes were saved.").await;
+    assert_eq!(app.admin.user("zoë").await.unwrap().scopes, None);
 }
 
 /// Ends one session of two, and then the other, where the user is shown.

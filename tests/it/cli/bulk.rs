@@ -165,6 +165,14 @@ fn rows_of_csv_are_told_by_their_lines_too() {
     let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     let bad: Vec<_> = report["bad"].as_array().unwrap().iter().map(|bad| &bad["line"]).collect();
     assert_eq!((&report["added"], bad), (&json!(1), vec![&json!(4), &json!(7)]));
+    // Whatever is behind an open quotation mark, not more of it is read than a record may have.
+    let open =
+        format!("username,password\r\nheidi,x\r\n\r\nivan,\"x\r\n{}", "judy,x\n".repeat(1 << 19));
+    let done = cli.pipe(open, &["user", "import", "-", "--format", "csv", "--json"]);
+    done.assert_failed(65, "the record that begins in line 4 is longer than any");
+    assert_eq!(cli.json(&["user", "show", "heidi"])["username"], "heidi");
+    cli.pipe("\"".to_owned() + &"x".repeat(2 << 20), &["user", "import", "-", "--format", "csv"])
+        .fails(65, "the record that begins in line 1 is longer than any");
     cli.pipe("name,password\n", &["user", "import", "-", "--format", "csv"])
         .fails(65, "\"name\" is none of id, username");
     cli.run(&["user", "import", "-"]).fails(64, "--format csv or jsonl");

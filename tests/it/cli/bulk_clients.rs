@@ -128,7 +128,7 @@ fn bad_lines_are_told_and_the_good_ones_are_kept() {
     ];
     let done = cli.pipe(lines.join("\n"), &IMPORT);
     assert_eq!(done.code, 65, "{done:?}");
-    assert!(done.remarks().contains("18 of 20 lines are bad"), "{done:?}");
+    assert!(done.remarks().contains("18 of 20 rows are bad"), "{done:?}");
     assert!(!format!("{done:?}").contains("hunter2") && !format!("{done:?}").contains("4711"));
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!((&report["read"], &report["added"]), (&json!(20), &json!(2)));

@@ -1,9 +1,6 @@
 //! The audit log of a server whose store or Redis fails: an event for all that took effect, and for all
 //! that may have.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use mongodb::bson::{Document, doc};
 use sentinel::admin::UserChange;
 use serde_json::Value;
@@ -11,7 +8,7 @@ use serde_json::Value;
 use super::outlasting::{fail, own_server, retried};
 use crate::helpers::mongod::Mongod;
 use crate::helpers::redis::Redis;
-use crate::helpers::{App, AppBuilder, Process};
+use crate::helpers::{App, AppBuilder, Captured, Process};
 use crate::redis::login_at_last;
 
 /// A process on the store of an app, which is asked in its place from now on.
@@ -147,27 +144,12 @@ async fn what_took_place_without_redis_is_written_down() {
     panic!("the server always knew of it before");
 }
 
-/// What is logged, for a look at it.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn what_an_operator_may_have_changed_is_written_down() {
     let (mongod, app) = own_server().await;
-    let log = Log::default();
-    let writer = log.clone();
+    let log = Captured::default();
     let logger = tracing_subscriber::fmt().json().flatten_event(true);
-    let logger = logger.with_writer(move || writer.clone()).finish();
+    let logger = logger.with_writer(log.clone()).finish();
     let _logging = tracing::subscriber::set_default(logger);
     app.login().await;
     fail(&mongod, "alwaysOn", nothing_is_confirmed()).await;
@@ -177,12 +159,13 @@ async fn what_an_operator_may_have_changed_is_written_down() {
     app.admin.delete_user(app.user.id).await.unwrap_err();
     app.admin.delete_client(&app.client.id).await.unwrap_err();
     fail(&mongod, "off", doc! {}).await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let events: Vec<_> = lines.filter(|line| line["target"] == "audit").collect();
     let seen: Vec<_> = events.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(seen, ["sessions_ended", "user_changed", "user_deleted", "client_deleted"]);
     assert!(events.iter().all(|line| line["outcome"] == "unconfirmed"), "{events:?}");
     assert_eq!(events[1]["user"], app.user.id.to_string());
+    assert_eq!(events[1]["enabled"], false);
     assert_eq!(events[3]["client"], app.client.id.as_str());
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod app;
 pub mod authority;
+mod captured;
 mod external;
 pub mod mongod;
 mod operator;
@@ -10,13 +11,16 @@ mod process;
 pub mod redis;
 mod script;
 mod servers;
+mod tls;
 
 pub use answer::Answer;
 pub use app::{App, AppBuilder, PASSWORD, START, raw_exchange, send, spawn_app};
+pub use captured::Captured;
 pub use external::{External, SETUP, Silent, command, free_port};
 pub use process::{Process, sentinel, signal};
 pub use script::{Script, installed};
 pub use servers::{Peer, Servers};
+pub use tls::trusting;
 
 /// Many calls at once; their answers in the order of the calls.
 pub async fn all<T: Send + 'static>(

@@ -1,5 +1,7 @@
 //! What stops an import, and how that is said.
 
+use mongodb::bson::{Document, doc, oid::ObjectId};
+
 use super::target::Ours;
 use crate::helpers::{free_port, mongod};
 
@@ -23,4 +25,38 @@ async fn a_source_that_is_none_is_refused_with_a_sentence_and_without_its_passwo
     let empty = mongod::replica_set().await;
     let empty = format!("{}/{}", empty.uri, empty.dbname);
     assert_fails(&ours, &empty, 65, "has none of the collections");
+}
+
+/// The audit event of a run.
+fn event(output: &std::process::Output) -> serde_json::Value {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    let line = text.lines().find(|line| line.contains("\"event\":\"imported\""));
+    serde_json::from_str(line.unwrap_or_else(|| panic!("{text}"))).unwrap()
+}
+
+#[tokio::test]
+async fn an_import_that_stops_says_in_the_audit_log_how_many_it_has_taken_over() {
+    let source = mongod::replica_set().await;
+    let from = format!("{}/{}", source.uri, source.dbname);
+    let hash = "$2b$04$abcdefghijklmnopqrstuuMzrXzV1G5Yv3YKOs6jQQYnQVrWnLYr2";
+    let user = |name: &str| doc! { "_id": ObjectId::new(), "username": name, "hashpw": hash };
+    let users = source.database().await.collection::<Document>("users");
+    users.insert_many([user("alice"), user("bob"), user("carol")]).await.unwrap();
+    let ours = Ours::embedded();
+    let import = ["import", "flask-sentinel", "--from", &*from];
+    ours.run(&["user", "list"]);
+    ours.meddle(
+        "CREATE TRIGGER no_carol BEFORE INSERT ON users WHEN NEW.username = 'carol'
+        BEGIN SELECT abs(-9223372036854775808); END",
+    );
+    let output = ours.command(&import);
+    assert_eq!(output.status.code(), Some(69), "{output:?}");
+    let event = event(&output);
+    assert_eq!([&event["outcome"], &event["from"]], ["unconfirmed", "flask-sentinel"], "{event}");
+    assert_eq!([&event["users"], &event["clients"], &event["sessions"]], [2, 0, 0], "{event}");
+
+    ours.meddle("DROP TRIGGER no_carol");
+    let output = ours.command(&import);
+    let event = self::event(&output);
+    assert_eq!((&event["outcome"], &event["users"]), (&serde_json::Value::Null, &1.into()));
 }

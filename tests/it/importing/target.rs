@@ -92,6 +92,12 @@ impl Ours {
         found
     }
 
+    /// Changes an embedded store in a way that no command does.
+    pub(super) fn meddle(&self, sql: &str) {
+        let path = self.folder.path().join("data/sentinel.db");
+        rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+
     /// The hash of a user's password.
     pub(super) async fn hash_of(&self, name: &str) -> String {
         match &self.mongodb {

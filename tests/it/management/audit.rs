@@ -102,6 +102,72 @@ async fn changes_by_the_page_and_the_api_say_who_made_them_and_from_where() {
 }
 
 #[tokio::test]
+async fn a_change_says_what_has_changed_and_what_it_is_now() {
+    let served = Served::start();
+    let user = json!({ "username": "yves", "password": "long enough", "scopes": ["read"] });
+    let added = served.call("POST", "/api/users", &user).await;
+    let event = served.event("user_added");
+    assert_eq!([&event["enabled"], &event["scopes"]], [&json!(true), &json!("read")], "{event}");
+    let path = format!("/api/users/{}", added.json()["id"].as_str().unwrap());
+    let changes = ["renamed", "scopes_changed", "password_changed"];
+    for (change, changed, scopes) in [
+        (json!({ "username": "Yves" }), [true, false, false], json!("read")),
+        (json!({ "scopes": ["read", "write"] }), [false, true, false], json!("read write")),
+        (json!({ "scopes": null }), [false, true, false], Value::Null),
+        (json!({ "scopes": [] }), [false, true, false], json!("")),
+        (json!({ "enabled": false }), [false, false, false], json!("")),
+    ] {
+        let answer = served.call("PATCH", &path, &change).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let event = served.event("user_changed");
+        assert_eq!(changes.map(|name| &event[name]), changed, "{event}");
+        assert_eq!([&event["username"], &event["scopes"]], [&json!("Yves"), &scopes], "{event}");
+    }
+    let password = json!({ "password": "a new one" });
+    let set = served.call("POST", &format!("{path}/password"), &password).await;
+    let event = served.event("user_changed");
+    assert_eq!(set.status, 204, "{set:?}");
+    assert_eq!(changes.map(|name| &event[name]), [false, false, true], "{event}");
+    assert!(!event.to_string().contains("a new one"), "{event}");
+}
+
+#[tokio::test]
+async fn a_change_of_a_client_says_what_it_may_do_now() {
+    let served = Served::start();
+    let client = json!({ "type": "confidential", "grants": ["password"], "scopes": ["a"] });
+    let added = served.call("POST", "/api/clients", &client).await;
+    let event = served.event("client_added");
+    let members = ["confidential", "grants", "scopes", "default_scopes", "introspection"];
+    let values = [json!(true), json!("password"), json!("a"), json!(""), json!(false)];
+    assert_eq!(members.map(|name| event[name].clone()), values, "{event}");
+    let path = format!("/api/clients/{}", added.json()["client_id"].as_str().unwrap());
+    for (change, changed) in [
+        (json!({ "name": "shop" }), "renamed"),
+        (json!({ "grants": ["password", "refresh_token"] }), "grants_changed"),
+        (json!({ "scopes": ["a", "b"] }), "scopes_changed"),
+        (json!({ "default_scopes": ["b"] }), "default_scopes_changed"),
+        (json!({ "introspection": true }), "introspection_changed"),
+        (json!({ "session_ttl": 60 }), "lifetimes_changed"),
+    ] {
+        let answer = served.call("PATCH", &path, &change).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let event = served.event("client_changed");
+        for (name, value) in event.as_object().unwrap() {
+            if name == "renamed" || name.ends_with("_changed") {
+                assert_eq!(value.as_bool().unwrap(), name == changed, "{event}");
+            }
+        }
+    }
+    let rotated = served.call("POST", &format!("{path}/secret"), &json!({})).await;
+    let event = served.event("client_changed");
+    assert_eq!((rotated.status, &event["secret_changed"]), (200, &json!(true)), "{event}");
+    let values = [json!(true), json!("password refresh_token"), json!("a b"), json!("b")];
+    let members = ["enabled", "grants", "scopes", "default_scopes"];
+    assert_eq!(members.map(|name| event[name].clone()), values, "{event}");
+    assert!(!event.to_string().contains(rotated.json()["client_secret"].as_str().unwrap()));
+}
+
+#[tokio::test]
 async fn who_is_refused_is_named_by_no_more_than_the_address() {
     let served = Served::start();
     for (path, via) in [("/users", "page"), ("/api/users", "api")] {

@@ -64,6 +64,20 @@ async fn a_page_of_flask_sentinel_goes_on_working() {
     assert!(page(&app, "/users").await.contains("<title>Users – Sentinel</title>"));
 }
 
+#[tokio::test]
+async fn a_password_too_long_for_bcrypt_is_told_on_a_page_of_flask_sentinel_too() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "management.html", FLASK_SENTINEL);
+    let bcrypt =
+        with_folder(&folder).set("password.scheme", "bcrypt").set("password.bcrypt_cost", "4");
+    let app = bcrypt.spawn().await;
+    let long = "p".repeat(80);
+    let user = [("username", "zoe"), ("password", &*long), ("submit", "Add User")];
+    let answer = post(&app, "", &user).await;
+    assert_eq!(answer.status, 422, "{answer:?}");
+    assert!(answer.text.contains("at most 72 bytes") && !answer.text.contains(&long), "{answer:?}");
+}
+
 /// The page that flask-sentinel came with, which its operators made their own from.
 pub fn stock_page() -> String {
     // One folder, named by the version of Python.

@@ -1,16 +1,14 @@
 //! One connection, and requests as they are on it.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
-
-use rustls::crypto::ring;
-use sentinel::web::tls::AnyCertificate;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::helpers::trusting;
 
 /// How long anything may take on a machine that does much else.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,17 +25,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A connection to a server with TLS, in one of its protocols.
 pub async fn secured(address: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
-    let provider = Arc::new(ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
     let stream = TcpStream::connect(address).await.unwrap();
     let name = "localhost".try_into().unwrap();
-    let shaking = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let shaking = TlsConnector::from(trusting(&[protocol])).connect(name, stream);
     tokio::time::timeout(PATIENCE, shaking).await.expect("a handshake").unwrap()
 }
 

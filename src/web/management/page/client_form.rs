@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Failure;
 use super::fields::Fields;
 use super::form::Form;
-use super::user_form::{scope, sentence};
+use super::user_form::{changed_meanwhile, scope, sentence};
 use crate::admin::AdminError;
 use crate::domain::{
     Client, Grant, MAX_CLIENT_NAME_BYTES, Scope, check_client_name, parse_lifetime, show_duration,
@@ -28,6 +28,19 @@ pub(super) struct Read {
     pub(super) introspection: bool,
 }
 
+impl Read {
+    /// Whether the client is like this already.
+    pub(super) fn is_there(&self, client: &Client) -> bool {
+        let lifetimes = (self.access_token_ttl, self.refresh_idle_ttl, self.session_ttl);
+        self.name == client.name
+            && self.grants == client.grants
+            && self.scopes.union(&self.default_scopes) == client.scopes
+            && self.default_scopes == client.default_scopes
+            && lifetimes == (client.access_token_ttl, client.refresh_idle_ttl, client.session_ttl)
+            && self.introspection == client.introspection
+    }
+}
+
 /// The box of a grant.
 const fn name_of(grant: Grant) -> &'static str {
     match grant {
@@ -40,7 +53,7 @@ const fn name_of(grant: Grant) -> &'static str {
 /// A form for a client that is not there yet: an app for people.
 pub(super) fn blank() -> Form {
     let form = Form::default().with("name", "").with("kind", "public").with("grants", "");
-    let form = form.with("scopes", "").with("default_scopes", "").with("introspection", "");
+    let form = form.with("scopes", "").with("default_scopes", "").with_box("introspection", false);
     let form = LIFETIMES.into_iter().fold(form, |form, name| form.with(name, ""));
     let usual = |grant| grant != Grant::ClientCredentials;
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), usual(grant)))
@@ -58,13 +71,21 @@ pub(super) fn of_client(client: &Client) -> Form {
         .with("refresh_idle_ttl", ttl(client.refresh_idle_ttl))
         .with("session_ttl", ttl(client.session_ttl))
         .with_box("introspection", client.introspection);
+    let form = form.with("version", client.version.to_string());
     let has = |grant| client.grants.contains(&grant);
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), has(grant)))
 }
 
+/// The same for one that somebody has changed since the form was opened, with what was typed beside it.
+pub(super) fn of_changed(client: &Client, fields: &Fields) -> Form {
+    let mut form = of_client(client).beside(&typed(fields), &["version", "kind"]);
+    form.refuse("version", changed_meanwhile("client"));
+    form
+}
+
 /// What was typed.
 pub(super) fn typed(fields: &Fields) -> Form {
-    let texts = ["name", "scopes", "default_scopes"].into_iter().chain(LIFETIMES);
+    let texts = ["name", "scopes", "default_scopes", "version"].into_iter().chain(LIFETIMES);
     let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
     let kind = if is_confidential(fields) { CONFIDENTIAL } else { "public" };
     let form = form.with("kind", kind).with_box("introspection", fields.is_on("introspection"));

@@ -5,12 +5,12 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::desk::{Desk, cut};
-use super::fields::Posted;
+use super::fields::{Fields, Posted};
 use super::form::Form;
 use super::links::{encoded, with_query};
 use super::views::ClientView;
 use super::{Failure, client_form};
-use crate::admin::{ClientChange, NewClient};
+use crate::admin::{AdminError, ClientChange, NewClient};
 use crate::domain::{Client, ClientSecret, Lifetimes, show_duration};
 
 const SECTION: &str = "clients";
@@ -126,7 +126,10 @@ pub(super) async fn edit(
     id: web::Path<String>,
     Posted(fields): Posted,
 ) -> Result<HttpResponse, Failure> {
-    let client = desk.admin().client(&id).await?;
+    let (client, versions) = (desk.admin().client(&id).await?, fields.versions());
+    if versions.check(client.version).is_err() {
+        return show_changed(&desk, &client, &fields);
+    }
     let mut form = client_form::typed(&fields);
     if let Some(read) =
         client_form::read(&fields, client.is_confidential(), Some(&client.name), &mut form)
@@ -142,13 +145,28 @@ pub(super) async fn edit(
             introspection: Some(read.introspection),
             ..ClientChange::default()
         };
-        match desk.admin().edit_client(&client.id, &change).await {
+        match desk.admin().edit_client_if(&client.id, &change, &versions).await {
             Ok(client) => return Ok(to_client(&desk, &client, "client-changed")),
+            Err(AdminError::OtherVersion) => {
+                return show_changed(&desk, &desk.admin().client(&id).await?, &fields);
+            }
             Err(error) => client_form::refused(error, &mut form)?,
         }
     }
     let view = page(&desk, &client, form);
     desk.show_again(SECTION, "management/client.html", &view)
+}
+
+/// For a form that was opened before somebody changed the client, as with users.
+fn show_changed(desk: &Desk, client: &Client, fields: &Fields) -> Result<HttpResponse, Failure> {
+    let (confidential, name) = (client.is_confidential(), Some(client.name.as_str()));
+    let asked = client_form::read(fields, confidential, name, &mut Form::default());
+    if asked.is_some_and(|asked| asked.is_there(client)) {
+        // It was sent twice.
+        return Ok(to_client(desk, client, "client-changed"));
+    }
+    let view = page(desk, client, client_form::of_changed(client, fields));
+    desk.show_changed(SECTION, "management/client.html", &view)
 }
 
 pub(super) async fn disable(desk: Desk, id: web::Path<String>) -> Result<HttpResponse, Failure> {

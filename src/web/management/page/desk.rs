@@ -111,6 +111,16 @@ impl Desk {
         render(&self.management, status, section, None, template, view)
     }
 
+    /// The same, for a form that is about something that has become another meanwhile (RFC 9110 §15.5.10).
+    pub(super) fn show_changed(
+        &self,
+        section: &'static str,
+        template: &str,
+        view: &impl Serialize,
+    ) -> Result<HttpResponse, Failure> {
+        render(&self.management, StatusCode::CONFLICT, section, None, template, view)
+    }
+
     /// What [`Self::show_again`] answers.
     pub(super) fn html(
         &self,

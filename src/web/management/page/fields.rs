@@ -7,6 +7,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use percent_encoding::percent_decode;
 
 use super::Failure;
+use crate::admin::Versions;
 use crate::web::{Web, form};
 
 /// The largest form that is read. It is far more than any field may hold: who fills in too much is to be
@@ -30,6 +31,15 @@ impl Fields {
     /// Whether a box is ticked.
     pub(super) fn is_on(&self, name: &str) -> bool {
         !self.get(name).is_empty()
+    }
+
+    /// The version that a form was filled in for. A form without it, in an operator's own template, is meant for
+    /// whichever there is; with what was never a version, for none: it is better to change nothing.
+    pub(super) fn versions(&self) -> Versions {
+        match self.get("version") {
+            "" => Versions::Any,
+            version => Versions::OneOf(version.parse().into_iter().collect()),
+        }
     }
 }
 

@@ -25,7 +25,10 @@ async fn add_user(desk: &Desk, username: &str, password: &str) -> Result<HttpRes
     if let Err(error) = check_password(password, desk.shortest_password()) {
         return show_again(desk, user_form::sentence(&error.to_string())).await;
     }
-    let password = desk.hash(password).await?;
+    let password = match user_form::hash(desk, password).await? {
+        Ok(password) => password,
+        Err(reason) => return show_again(desk, reason).await,
+    };
     let new = NewUser { username: username.to_owned(), password, scopes: None, enabled: true };
     match desk.admin().add_user(new).await {
         Ok(_) => Ok(desk.see_other("?done=user-added")),

@@ -83,7 +83,11 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
                 &page,
                 &users::UserPage {
                     user: user_view(),
-                    form: wrong(user_form::of_user(&user), full, &["username", "scopes"]),
+                    form: wrong(
+                        user_form::of_user(&user),
+                        full,
+                        &["username", "scope_limit", "scopes", "version"],
+                    ),
                     password: wrong(user_form::of_password(), full, &["password", "again"]),
                     shortest,
                     sessions: if full { sessions() } else { Vec::new() },
@@ -121,6 +125,8 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
                     "access_token_ttl",
                     "refresh_idle_ttl",
                     "session_ttl",
+                    "grant_password",
+                    "version",
                 ],
             )
         };
@@ -209,9 +215,14 @@ fn dashboard(
     }
 }
 
-/// The form with something wrong everywhere.
-fn wrong(mut form: Form, wrong: bool, names: &[&'static str]) -> Form {
-    for name in names.iter().filter(|_| wrong) {
+/// The form with something wrong everywhere, and something else typed.
+fn wrong(form: Form, wrong: bool, names: &[&'static str]) -> Form {
+    if !wrong {
+        return form;
+    }
+    let typed = names.iter().fold(Form::default(), |form, name| form.with(name, TEXT));
+    let mut form = form.beside(&typed, &[]);
+    for name in names {
         form.refuse(name, TEXT);
     }
     form

@@ -21,10 +21,27 @@ pub(super) fn blank() -> Form {
 
 /// A form that shows a user as it is.
 pub(super) fn of_user(user: &User) -> Form {
-    match &user.scopes {
+    let form = match &user.scopes {
         None => of_fields(&user.username, ANY, ""),
         Some(scopes) => of_fields(&user.username, ONLY, scopes.as_str()),
-    }
+    };
+    form.with("version", user.version.to_string())
+}
+
+/// The same for whom somebody has changed since the form was opened, with what was typed beside it.
+pub(super) fn of_changed(user: &User, fields: &Fields) -> Form {
+    let mut form = of_user(user).beside(&typed(fields), &["version"]);
+    form.beside_in_words("scope_limit", "You had chosen the other one.");
+    form.refuse("version", changed_meanwhile("user"));
+    form
+}
+
+/// Why a form is shown again with something else in it.
+pub(super) fn changed_meanwhile(what: &str) -> String {
+    format!(
+        "Somebody has changed the {what} since this form was opened, so nothing of it was saved. It \
+         shows what is there now; where you had typed something else, that stands beside it."
+    )
 }
 
 /// A form for a new password.
@@ -35,6 +52,7 @@ pub(super) fn of_password() -> Form {
 /// What was typed. A password is never sent back.
 pub(super) fn typed(fields: &Fields) -> Form {
     of_fields(fields.get("username"), fields.get("scope_limit"), fields.get("scopes"))
+        .with("version", fields.get("version"))
         .with_box("enabled", fields.is_on("enabled"))
         .with("password", "")
         .with("again", "")
@@ -100,17 +118,15 @@ pub(super) fn password<'a>(desk: &Desk, fields: &'a Fields, form: &mut Form) -> 
     Some(password)
 }
 
-/// The hash of a password; `None` when it cannot be hashed as it is, which is said beside it.
+/// The hash of a password, or why it cannot be hashed as it is.
 pub(super) async fn hash(
     desk: &Desk,
     password: &str,
-    form: &mut Form,
-) -> Result<Option<PasswordHash>, Failure> {
+) -> Result<Result<PasswordHash, String>, Failure> {
     match desk.hash(password).await {
-        Ok(hash) => Ok(Some(hash)),
+        Ok(hash) => Ok(Ok(hash)),
         Err(PoolError::Hash(error)) if error.is_about_the_password() => {
-            form.refuse("password", sentence(&error.to_string()));
-            Ok(None)
+            Ok(Err(sentence(&error.to_string())))
         }
         Err(error) => Err(error.into()),
     }

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use super::desk::{Desk, cut};
-use super::fields::Posted;
+use super::fields::{Fields, Posted};
 use super::form::Form;
 use super::links::with_query;
 use super::views::{SessionView, UserView};
@@ -75,7 +75,7 @@ pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpRespon
     let read = user_form::read(&fields, &mut form, None);
     let password = user_form::password(&desk, &fields, &mut form);
     if let (Some((username, scopes)), Some(password)) = (read, password)
-        && let Some(password) = user_form::hash(&desk, password, &mut form).await?
+        && let Some(password) = form.note("password", user_form::hash(&desk, password).await?)
     {
         let enabled = fields.is_on("enabled");
         match desk.admin().add_user(NewUser { username, password, scopes, enabled }).await {
@@ -98,19 +98,37 @@ pub(super) async fn edit(
     id: web::Path<String>,
     Posted(fields): Posted,
 ) -> Result<HttpResponse, Failure> {
-    let user = find(&desk, &id).await?;
+    let (user, versions) = (find(&desk, &id).await?, fields.versions());
+    if versions.check(user.version).is_err() {
+        return show_changed(&desk, &user, &fields).await;
+    }
     let mut form = user_form::typed(&fields);
     let read = user_form::read(&fields, &mut form, Some(user.username.as_str()));
     if let Some((username, scopes)) = read {
         let username = Some(username).filter(|name| *name != user.username);
         let change = UserChange { username, scopes: Some(scopes), ..UserChange::default() };
-        match desk.admin().edit_user(user.id, &change).await {
+        match desk.admin().edit_user_if(user.id, &change, &versions).await {
             Ok(user) => return Ok(to_user(&desk, &user, "user-changed")),
+            Err(AdminError::OtherVersion) => {
+                return show_changed(&desk, &find(&desk, &id).await?, &fields).await;
+            }
             Err(error) => user_form::refused(error, &mut form)?,
         }
     }
     let view = page(&desk, &user, form, user_form::of_password()).await?;
     desk.show_again(SECTION, "management/user.html", &view)
+}
+
+/// For a form that was opened before somebody changed the user: it says everything of them, and would take that back.
+async fn show_changed(desk: &Desk, user: &User, fields: &Fields) -> Result<HttpResponse, Failure> {
+    let asked = user_form::read(fields, &mut Form::default(), Some(user.username.as_str()));
+    if asked.is_some_and(|(name, scopes)| name == user.username && scopes == user.scopes) {
+        // It was sent twice.
+        return Ok(to_user(desk, user, "user-changed"));
+    }
+    let form = user_form::of_changed(user, fields);
+    let view = page(desk, user, form, user_form::of_password()).await?;
+    desk.show_changed(SECTION, "management/user.html", &view)
 }
 
 pub(super) async fn set_password(
@@ -121,7 +139,7 @@ pub(super) async fn set_password(
     let user = find(&desk, &id).await?;
     let mut form = user_form::of_password();
     if let Some(password) = user_form::password(&desk, &fields, &mut form)
-        && let Some(password) = user_form::hash(&desk, password, &mut form).await?
+        && let Some(password) = form.note("password", user_form::hash(&desk, password).await?)
     {
         let change = UserChange { password: Some(password), ..UserChange::default() };
         let user = desk.admin().edit_user(user.id, &change).await?;

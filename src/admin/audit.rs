@@ -1,0 +1,109 @@
+//! What an operator has changed, in the audit log. What the store has not confirmed is there too: it may have been done.
+
+use std::collections::BTreeSet;
+
+use crate::domain::{Client, ClientId, Grant, Scope, SessionId, User, UserId};
+use crate::observe::audit::{Outcome, operation};
+use crate::store;
+
+/// What an operator's change is of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Of<'a> {
+    pub(super) user: Option<UserId>,
+    pub(super) client: Option<&'a ClientId>,
+    pub(super) session: Option<SessionId>,
+}
+
+impl<'a> Of<'a> {
+    pub(super) fn user(id: UserId) -> Self {
+        Self { user: Some(id), ..Self::default() }
+    }
+
+    pub(super) fn client(id: &'a ClientId) -> Self {
+        Self { client: Some(id), ..Self::default() }
+    }
+
+    pub(super) fn session(id: SessionId) -> Self {
+        Self { session: Some(id), ..Self::default() }
+    }
+
+    /// Passes on what the store says; an event, if it did not say whether the write took place.
+    pub(super) fn confirm<T>(
+        self,
+        event: &'static str,
+        written: store::Result<T>,
+    ) -> store::Result<T> {
+        confirm(written, |outcome| {
+            operation!(
+                outcome,
+                event,
+                user = self.user.map(|id| id.to_string()),
+                client = self.client.map(ToString::to_string),
+                session = self.session.map(|id| id.to_string()),
+            );
+        })
+    }
+}
+
+/// Passes on what the store says, and `tell`s if it did not say whether the write took place.
+pub(super) fn confirm<T>(
+    written: store::Result<T>,
+    tell: impl FnOnce(Outcome),
+) -> store::Result<T> {
+    written.inspect_err(|error| {
+        if error.may_be_done() {
+            tell(Outcome::Unconfirmed);
+        }
+    })
+}
+
+pub(super) fn user_added(user: &User) {
+    operation!(
+        Outcome::Ok, event = "user_added", user = %user.id, username = user.username,
+        enabled = user.enabled, scopes = limit(user),
+    );
+}
+
+/// `password_changed`: whether it was set, be it to the same.
+pub(super) fn user_changed(before: &User, after: &User, password_changed: bool, outcome: Outcome) {
+    operation!(
+        outcome, event = "user_changed", user = %after.id, username = after.username,
+        enabled = after.enabled, scopes = limit(after),
+        renamed = before.username != after.username,
+        scopes_changed = before.scopes != after.scopes, password_changed,
+    );
+}
+
+pub(super) fn client_added(client: &Client) {
+    operation!(
+        Outcome::Ok, event = "client_added", client = %client.id,
+        confidential = client.is_confidential(), grants = names(&client.grants),
+        scopes = client.scopes.as_str(), default_scopes = client.default_scopes.as_str(),
+        introspection = client.introspection,
+    );
+}
+
+pub(super) fn client_changed(before: &Client, after: &Client, outcome: Outcome) {
+    let lifetimes =
+        |client: &Client| (client.access_token_ttl, client.refresh_idle_ttl, client.session_ttl);
+    operation!(
+        outcome, event = "client_changed", client = %after.id, enabled = after.enabled,
+        grants = names(&after.grants), scopes = after.scopes.as_str(),
+        default_scopes = after.default_scopes.as_str(), introspection = after.introspection,
+        renamed = before.name != after.name, grants_changed = before.grants != after.grants,
+        scopes_changed = before.scopes != after.scopes,
+        default_scopes_changed = before.default_scopes != after.default_scopes,
+        introspection_changed = before.introspection != after.introspection,
+        lifetimes_changed = lifetimes(before) != lifetimes(after),
+        secret_changed = before.kind != after.kind,
+    );
+}
+
+/// Nothing for a user who may be granted whatever the client may.
+fn limit(user: &User) -> Option<&str> {
+    user.scopes.as_ref().map(Scope::as_str)
+}
+
+fn names(grants: &BTreeSet<Grant>) -> String {
+    grants.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(" ")
+}

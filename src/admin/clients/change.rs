@@ -1,0 +1,69 @@
+//! What is to become different of a client.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::domain::{Client, ClientKind, Grant, Scope, Timestamp};
+
+/// What is to become different; `None` leaves a thing as it is.
+#[derive(Clone, Debug, Default)]
+pub struct ClientChange {
+    /// See [`Client::name`].
+    pub name: Option<String>,
+    /// See [`Client::grants`].
+    pub grants: Option<BTreeSet<Grant>>,
+    /// See [`Client::scopes`].
+    pub scopes: Option<Scope>,
+    /// See [`Client::default_scopes`].
+    pub default_scopes: Option<Scope>,
+    /// `Some(None)` goes back to the server's lifetime.
+    pub access_token_ttl: Option<Option<Duration>>,
+    /// `Some(None)` goes back to the server's lifetime.
+    pub refresh_idle_ttl: Option<Option<Duration>>,
+    /// `Some(None)` goes back to the server's lifetime.
+    pub session_ttl: Option<Option<Duration>>,
+    /// See [`Client::introspection`].
+    pub introspection: Option<bool>,
+    /// See [`Client::enabled`]; disabling ends the client's sessions.
+    pub enabled: Option<bool>,
+    /// See [`Client::kind`]: a new secret.
+    pub kind: Option<ClientKind>,
+}
+
+impl ClientChange {
+    /// The client as it will be.
+    pub(super) fn applied_to(&self, client: &Client, now: Timestamp) -> Client {
+        fn or<T: Clone>(new: &Option<T>, old: &T) -> T {
+            new.as_ref().unwrap_or(old).clone()
+        }
+        let enabled = or(&self.enabled, &client.enabled);
+        let default_scopes = or(&self.default_scopes, &client.default_scopes);
+        let scopes = or(&self.scopes, &client.scopes);
+        // A default scope is an allowed scope. Taking a scope away takes it from the defaults, unless
+        // the same change sets those.
+        let (scopes, default_scopes) = match (&self.scopes, &self.default_scopes) {
+            (Some(_), None) => {
+                let kept = default_scopes.intersection(&scopes);
+                (scopes, kept)
+            }
+            _ => (scopes.union(&default_scopes), default_scopes),
+        };
+        Client {
+            id: client.id.clone(),
+            name: or(&self.name, &client.name),
+            kind: or(&self.kind, &client.kind),
+            grants: or(&self.grants, &client.grants),
+            scopes,
+            default_scopes,
+            access_token_ttl: or(&self.access_token_ttl, &client.access_token_ttl),
+            refresh_idle_ttl: or(&self.refresh_idle_ttl, &client.refresh_idle_ttl),
+            session_ttl: or(&self.session_ttl, &client.session_ttl),
+            introspection: or(&self.introspection, &client.introspection),
+            enabled,
+            generation: client.generation + u64::from(client.enabled && !enabled),
+            version: client.version + 1,
+            created_at: client.created_at,
+            updated_at: now,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What the store of the world holds: a user, two clients, and a session.
+
+use sentinel::domain::{
+    AccessToken, Client, ClientKind, Digest, Grant, RefreshChain, Scope, Session, SessionUser,
+    Token, User, UserId,
+};
+use sentinel::password::Hasher;
+use sentinel::store::Stores;
+
+use super::world::{CONFIDENTIAL, LIFETIMES, NOW, PASSWORD, PUBLIC, SCOPES, SECRET, USER};
+use super::{password_hashes, tokens};
+
+const SEAL: [u8; 16] = *b"a key for a seal";
+
+/// The tokens of the session: always the same, so that a seed can have them.
+pub fn issued() -> (Token, Token) {
+    let made = |kind| {
+        let mut bytes = [7; 49];
+        bytes[0] = kind;
+        Token::parse(&tokens::written(&bytes)).unwrap()
+    };
+    let mut refresh = made(1);
+    refresh.verifier = refresh.verifier.sealed(&SEAL);
+    (made(0), refresh)
+}
+
+fn scopes() -> Scope {
+    SCOPES.join(" ").parse().unwrap()
+}
+
+fn user_id() -> UserId {
+    UserId::from_bytes(*b"0123456789ab")
+}
+
+pub fn session(access: &Token, refresh: &Token) -> Session {
+    let user = SessionUser { id: user_id(), username: USER.to_owned(), generation: 0 };
+    let ends_at = NOW.plus(LIFETIMES.session);
+    Session {
+        id: access.session_id(),
+        version: 0,
+        user: Some(user),
+        client_id: PUBLIC.parse().unwrap(),
+        client_generation: 0,
+        scope: scopes(),
+        created_at: NOW,
+        ends_at,
+        access: vec![AccessToken {
+            digest: access.verifier.digest(),
+            scope: None,
+            issued_at: NOW,
+            expires_at: NOW.plus(LIFETIMES.access_token),
+        }],
+        refresh: Some(RefreshChain {
+            key: SEAL,
+            current: refresh.verifier.digest(),
+            issued_at: NOW,
+            idle_ends_at: NOW.plus(LIFETIMES.refresh_idle),
+            used: None,
+        }),
+    }
+}
+
+pub async fn fill(stores: &Stores, session: &Session) {
+    let password = Hasher::new(password_hashes::POLICY).unwrap().hash(&PASSWORD.into()).unwrap();
+    let user = User {
+        id: user_id(),
+        username: USER.to_owned(),
+        password,
+        scopes: None,
+        enabled: true,
+        generation: 0,
+        version: 0,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    stores.users.put(&user).await.unwrap();
+    let public = Client {
+        id: PUBLIC.parse().unwrap(),
+        name: PUBLIC.to_owned(),
+        kind: ClientKind::Public,
+        grants: [Grant::Password, Grant::RefreshToken].into(),
+        scopes: scopes(),
+        default_scopes: scopes(),
+        access_token_ttl: None,
+        refresh_idle_ttl: None,
+        session_ttl: None,
+        introspection: false,
+        enabled: true,
+        generation: 0,
+        version: 0,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let confidential = Client {
+        id: CONFIDENTIAL.parse().unwrap(),
+        kind: ClientKind::Confidential(Digest::of(SECRET.as_bytes())),
+        grants: Grant::ALL.into(),
+        introspection: true,
+        ..public.clone()
+    };
+    stores.clients.put(&public).await.unwrap();
+    stores.clients.put(&confidential).await.unwrap();
+    stores.sessions.put(session).await.unwrap();
+}

@@ -1,0 +1,153 @@
+//! Forms that were opened before somebody changed what they are about: they take nothing back.
+
+use std::time::Duration;
+
+use sentinel::admin::{ClientChange, UserChange};
+
+use super::{managed, page, post, redirected};
+use crate::helpers::{Answer, App};
+
+/// The version in the form of a page.
+fn version(html: &str) -> String {
+    let behind = html.split("name=\"version\" value=\"").nth(1).expect("a version");
+    behind.split('"').next().unwrap().to_owned()
+}
+
+/// What is said beside a field to have been typed.
+fn typed<'a>(answer: &'a Answer, field: &str) -> Option<&'a str> {
+    let behind = answer.text.split(&format!("id=\"{field}-typed\">")).nth(1)?;
+    behind.split('<').next()
+}
+
+/// Asserts that nothing was saved, and that the form says so.
+#[track_caller]
+fn assert_changed(answer: &Answer, what: &str) {
+    assert_eq!(answer.status, 409, "{answer:?}");
+    let said = format!("Somebody has changed the {what} since this form was opened");
+    assert!(answer.text.contains(&said), "{answer:?}");
+}
+
+async fn narrow(app: &App) {
+    app.limit_user("read").await;
+}
+
+#[tokio::test]
+async fn a_form_does_not_widen_what_a_user_was_narrowed_to_meanwhile() {
+    let app = managed().spawn().await;
+    let user = format!("/users/{}", app.user.id);
+    let opened = version(&page(&app, &user).await);
+    narrow(&app).await;
+    let form = [("username", "zoe"), ("scope_limit", "any"), ("version", &opened)];
+    let answer = post(&app, &user, &form).await;
+    assert_changed(&answer, "user");
+    let stored = app.admin.user_by_id(app.user.id).await.unwrap();
+    assert_eq!((stored.username.as_str(), stored.scopes.unwrap().as_str()), ("alice", "read"));
+    // What is there now, and what was typed beside it.
+    assert!(answer.text.contains("name=\"username\" value=\"alice\""), "{answer:?}");
+    assert!(answer.text.contains("name=\"scopes\" value=\"read\""), "{answer:?}");
+    assert_eq!(typed(&answer, "username"), Some("You had entered “zoe”."));
+    assert_eq!(typed(&answer, "scopes"), Some("You had left it empty."));
+    assert_eq!(typed(&answer, "scope_limit"), Some("You had chosen the other one."));
+
+    // Filled in anew, it is followed.
+    let shown = version(&answer.text);
+    let form =
+        [("username", "zoe"), ("scope_limit", "only"), ("scopes", "read"), ("version", &shown)];
+    redirected(&app, &user, &form).await;
+    let stored = app.admin.user("zoe").await.unwrap();
+    assert_eq!(stored.scopes.unwrap().as_str(), "read");
+}
+
+#[tokio::test]
+async fn a_form_with_a_mistake_is_still_that_of_the_version_it_was_opened_for() {
+    let app = managed().spawn().await;
+    let user = format!("/users/{}", app.user.id);
+    let opened = version(&page(&app, &user).await);
+    let form = [("username", ""), ("scope_limit", "any"), ("version", &opened)];
+    let answer = post(&app, &user, &form).await;
+    assert_eq!((answer.status, version(&answer.text)), (422, opened.clone()));
+    narrow(&app).await;
+    let form = [("username", "zoe"), ("scope_limit", "any"), ("version", &opened)];
+    assert_changed(&post(&app, &user, &form).await, "user");
+}
+
+#[tokio::test]
+async fn a_form_that_is_sent_twice_is_followed_once() {
+    let app = managed().spawn().await;
+    let user = format!("/users/{}", app.user.id);
+    let opened = version(&page(&app, &user).await);
+    let form = [("username", "zoe"), ("scope_limit", "any"), ("version", &opened)];
+    for _ in 0..2 {
+        assert!(redirected(&app, &user, &form).await.ends_with("done=user-changed"));
+    }
+    let changed = app.admin.user("zoe").await.unwrap();
+    assert_eq!(changed.version, app.user.version + 1);
+
+    let client = format!("/clients/{}", app.client.id);
+    let opened = version(&page(&app, &client).await);
+    let form = [
+        ("name", "shop"),
+        ("grant_password", "on"),
+        ("scopes", "read"),
+        ("default_scopes", "write"),
+        ("session_ttl", "1d"),
+        ("version", &opened),
+    ];
+    for _ in 0..2 {
+        assert!(redirected(&app, &client, &form).await.ends_with("done=client-changed"));
+    }
+}
+
+#[tokio::test]
+async fn a_form_gives_a_client_nothing_back_that_was_taken_from_it_meanwhile() {
+    let app = managed().spawn().await;
+    let client = format!("/clients/{}", app.backend.id);
+    let opened = version(&page(&app, &client).await);
+    let change = ClientChange {
+        introspection: Some(false),
+        scopes: Some("read".parse().unwrap()),
+        access_token_ttl: Some(Some(Duration::from_secs(60))),
+        ..ClientChange::default()
+    };
+    let narrowed = app.admin.edit_client(&app.backend.id, &change).await.unwrap();
+    let form = [
+        ("name", "new name"),
+        ("grant_password", "on"),
+        ("grant_client_credentials", "on"),
+        ("scopes", "read write admin"),
+        ("default_scopes", "read write"),
+        ("introspection", "on"),
+        ("version", &opened),
+    ];
+    let answer = post(&app, &client, &form).await;
+    assert_changed(&answer, "client");
+    assert_eq!(app.admin.client(app.backend.id.as_str()).await.unwrap(), narrowed);
+    assert_eq!(typed(&answer, "introspection"), Some("You had ticked it."));
+    assert_eq!(typed(&answer, "grant_refresh_token"), Some("You had not ticked it."));
+    assert_eq!(typed(&answer, "scopes"), Some("You had entered “read write admin”."));
+    assert_eq!(typed(&answer, "access_token_ttl"), Some("You had left it empty."));
+    assert_eq!(typed(&answer, "grant_password"), None);
+
+    let shown = version(&answer.text);
+    let form = [("name", "new name"), ("grant_password", "on"), ("version", &shown)];
+    redirected(&app, &client, &form).await;
+    assert_eq!(app.admin.client(app.backend.id.as_str()).await.unwrap().name, "new name");
+}
+
+#[tokio::test]
+async fn a_form_without_a_version_is_meant_for_any_and_one_with_nonsense_for_none() {
+    let app = managed().spawn().await;
+    let user = format!("/users/{}", app.user.id);
+    narrow(&app).await;
+    let form = [("username", "zoe"), ("scope_limit", "only"), ("scopes", "read write")];
+    redirected(&app, &user, &form).await;
+    for nonsense in ["-1", "1.0", "x"] {
+        let form = [("username", "alice"), ("scope_limit", "any"), ("version", nonsense)];
+        assert_changed(&post(&app, &user, &form).await, "user");
+    }
+    let change = UserChange { enabled: Some(false), ..UserChange::default() };
+    app.admin.edit_user(app.user.id, &change).await.unwrap();
+    // Somebody who is no longer there has no form.
+    app.admin.delete_user(app.user.id).await.unwrap();
+    assert_eq!(post(&app, &user, &form).await.status, 404);
+}

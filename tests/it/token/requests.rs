@@ -1,0 +1,142 @@
+//! What is a request to the token endpoint, and what is refused before anybody looks at whose it is.
+
+use crate::helpers::{AppBuilder, PASSWORD, send, spawn_app};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let app = spawn_app().await;
+    let id = app.client.id.as_str();
+    let cases: [(&[(&str, &str)], &str); 5] = [
+        (&[("client_id", id)], "grant_type"),
+        (&[("grant_type", ""), ("client_id", id)], "grant_type"),
+        (&[("grant_type", "password"), ("client_id", id), ("password", "x")], "username"),
+        (&[("grant_type", "password"), ("client_id", id), ("username", "x")], "password"),
+        (&[("grant_type", "refresh_token"), ("client_id", id)], "refresh_token"),
+    ];
+    for (form, missing) in cases {
+        let answer = app.post("/oauth/token", form).await;
+        answer.assert_error(400, "invalid_request");
+        assert!(answer.text_of("error_description").contains(missing), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_in_the_url_are_not_read() {
+    let app = spawn_app().await;
+    let id = app.client.id.as_str();
+    let query = format!("?grant_type=password&client_id={id}&username=alice&password={PASSWORD}");
+    let path = format!("/oauth/token{query}");
+    app.post_raw(&path, FORM, "").await.assert_error(400, "invalid_request");
+    let rest = format!("grant_type=password&client_id={id}&username=alice");
+    app.post_raw(&path, FORM, rest).await.assert_error(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_repeated_parameter_is_refused_and_an_unknown_one_is_not() {
+    let app = spawn_app().await;
+    let id = app.client.id.as_str();
+    for twice in ["username", "password", "scope", "client_id", "grant_type", "client_secret"] {
+        let answer = app.login_with(&[(twice, "x"), (twice, "y")]).await;
+        answer.assert_error(400, "invalid_request");
+    }
+    let answer = app.login_with(&[("resource", "a"), ("resource", "b"), ("x", id)]).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn malformed_bodies_answer_json() {
+    let app = spawn_app().await;
+    let base = format!(
+        "grant_type=password&client_id={}&username=alice&password=",
+        app.client.id.as_str()
+    );
+    let bad_tails: [&[u8]; 7] = [b"%", b"%4", b"%zz", b"%ff", b"\xff\xfe", b"%c3", b"%\0\0"];
+    for tail in bad_tails {
+        let body = [base.as_bytes(), tail].concat();
+        app.post_raw("/oauth/token", FORM, body).await.assert_error(400, "invalid_request");
+    }
+    for body in ["", "&&&&", "====", "{\"grant_type\":\"password\"}", "%00=%00"] {
+        let answer = app.post_raw("/oauth/token", FORM, body).await;
+        answer.assert_error(400, "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn other_media_types_are_refused() {
+    let app = spawn_app().await;
+    let body = format!(
+        "grant_type=password&client_id={}&username=alice&password={}",
+        app.client.id.as_str(),
+        PASSWORD.replace(' ', "+")
+    );
+    let good = [FORM, "Application/X-WWW-Form-Urlencoded", &format!("{FORM}; charset=UTF-8")];
+    for media_type in good {
+        let answer = app.post_raw("/oauth/token", media_type, body.clone()).await;
+        assert_eq!(answer.status, 200, "{media_type}");
+    }
+    let latin = format!("{FORM};charset=latin1");
+    for media_type in ["application/json", "text/plain", "multipart/form-data", "", "%", &latin] {
+        let answer = app.post_raw("/oauth/token", media_type, body.clone()).await;
+        answer.assert_error(400, "invalid_request");
+    }
+    let untyped = send(app.request("POST", "/oauth/token").body(body.clone())).await;
+    untyped.assert_error(400, "invalid_request");
+    let zipped = app.request("POST", "/oauth/token").header("content-type", FORM);
+    let zipped = send(zipped.header("content-encoding", "gzip").body(body)).await;
+    zipped.assert_error(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_huge_body_is_refused_whether_announced_or_not() {
+    let app = spawn_app().await;
+    let huge = vec![b'a'; 1 << 20];
+    let answer = app.post_raw("/oauth/token", FORM, huge.clone()).await;
+    answer.assert_error(413, "invalid_request");
+    let just_fits = vec![b'a'; 16 << 10];
+    let answer = app.post_raw("/oauth/token", FORM, just_fits).await;
+    answer.assert_error(400, "invalid_request");
+    let too_long = vec![b'a'; (16 << 10) + 1];
+    let answer = app.post_raw("/oauth/token", FORM, too_long).await;
+    answer.assert_error(413, "invalid_request");
+    // A body without a length.
+    let status = crate::helpers::raw_exchange(
+        &app,
+        &[
+            b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\
+              Content-Type: application/x-www-form-urlencoded\r\n\r\n",
+            format!("8000\r\n{}\r\n", "a".repeat(0x8000)).as_bytes(),
+        ],
+    )
+    .await;
+    assert!(status.starts_with("HTTP/1.1 413"), "{status}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for_forever() {
+    let app = AppBuilder::default().set("server.request_timeout", "1s").spawn().await;
+    let answer = crate::helpers::raw_exchange(
+        &app,
+        &[b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\
+            Content-Type: application/x-www-form-urlencoded\r\n\r\ngrant_type="],
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("invalid_request"), "{answer}");
+}
+
+#[tokio::test]
+async fn other_methods_answer_405_and_say_which_one_is_right() {
+    let app = spawn_app().await;
+    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+        for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+            let answer = send(app.request(method, path)).await;
+            answer.assert_error(405, "invalid_request");
+            assert_eq!(answer.header("allow"), Some("POST"));
+        }
+        assert_eq!(send(app.request("HEAD", path)).await.status, 405);
+    }
+    let nowhere = send(app.request("GET", "/oauth/nothing")).await;
+    assert_eq!(nowhere.status, 404);
+}
