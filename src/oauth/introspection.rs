@@ -101,7 +101,10 @@ impl Provider {
         let access = (token.kind == TokenKind::Access).then_some(&digest);
         let found = self.stores.sessions.find_for(token.session_id(), access, &caller);
         match found.await? {
-            Seen::OtherCaller => Ok(None),
+            Seen::OtherCaller => {
+                self.proven.forget(request);
+                Ok(None)
+            }
             Seen::Session(session) => {
                 let active = session.and_then(|session| self.active(*session, token.kind, &digest));
                 Ok(Some(active.into()))

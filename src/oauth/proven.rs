@@ -28,11 +28,24 @@ impl Proven {
     /// Remembers that this request is the caller's.
     pub(super) fn note(&self, request: &Request<'_>, caller: &Client) {
         let Some(digest) = digest(request) else { return };
+        // Who calls like this for long should not keep others waiting.
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if known.get(&digest).is_some_and(|known| **known == *caller) {
+            return;
+        }
+        drop(known);
         let mut callers = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if callers.len() >= REMEMBERED {
             callers.clear();
         }
         callers.insert(digest, Arc::new(caller.clone()));
+    }
+
+    /// Forgets who has sent such a request: it is somebody else by now.
+    pub(super) fn forget(&self, request: &Request<'_>) {
+        if let Some(digest) = digest(request) {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&digest);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod connections;
 mod floods;
 mod http2;
+mod one_at_a_time;
 mod pipelines;
 mod slow_clients;
 mod stores;

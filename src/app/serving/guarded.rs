@@ -15,6 +15,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+/// A connection of which it can be said that the other side has to go on.
+pub(super) trait Owing {
+    /// Says so, though nothing has come since the last write.
+    fn owe(&mut self);
+}
+
 /// A connection that is given up in time.
 pub(super) struct Guarded<T> {
     io: T,
@@ -92,6 +98,12 @@ impl<T> Guarded<T> {
             context.waker().wake_by_ref();
         }
         result
+    }
+}
+
+impl<T> Owing for Guarded<T> {
+    fn owe(&mut self) {
+        self.owing = true;
     }
 }
 

@@ -26,6 +26,7 @@ use actix_service::{Service, fn_service};
 use actix_web::web::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::guarded::Owing;
 use extent::Extent;
 
 /// How much of what comes before an answer is kept here; the rest stays in the system's buffers.
@@ -76,6 +77,7 @@ impl Requests {
                 return Poll::Ready(());
             }
             open = open + (self.begun.get() - begun) - (self.answered.get() - answered);
+            // What is not sent is not answered, and would be framed by the next request.
             if open == 0 && incoming.borrow_mut().go_on() {
                 context.waker().wake_by_ref();
             }
@@ -92,29 +94,39 @@ struct Incoming {
     extent: Extent,
     /// What is for later.
     held: BytesMut,
+    /// Something of the present request was handed on.
+    is_begun: bool,
+    /// The present request is answered, and has not come to its end.
+    is_refused: bool,
+    /// What was handed on of its body since then.
+    unwanted: usize,
+    /// Something waits to be sent.
+    is_blocked: bool,
     /// Nothing more comes, or can be sent.
     is_over: bool,
-    /// What was handed on of a body whose request is answered.
-    unwanted: usize,
-    /// The present request is answered.
-    answered: bool,
 }
 
 impl Incoming {
-    /// Says that no request is being answered; whether there is something to be handed on because of that.
+    /// Takes note that no request is being answered; whether there is something to do because of that.
     fn go_on(&mut self) -> bool {
-        self.answered = true;
-        if !self.extent.is_whole() {
+        if self.is_blocked {
             return false;
         }
-        (self.extent, self.answered, self.unwanted) = (Extent::default(), false, 0);
+        if !self.extent.is_whole() {
+            // From now on the client owes its end.
+            let was_refused = std::mem::replace(&mut self.is_refused, self.extent.is_in_body());
+            return self.is_refused && !was_refused;
+        }
+        self.extent = Extent::default();
+        (self.is_begun, self.is_refused, self.unwanted) = (false, false, 0);
         self.is_over || !self.held.is_empty()
     }
 
     /// How many of these octets, the next ones, are of the present request: at least one.
     fn take(&mut self, octets: &[u8]) -> usize {
         let taken = self.extent.take(octets);
-        if self.answered && self.extent.is_in_body() {
+        self.is_begun |= taken > 0;
+        if self.is_refused {
             self.unwanted += taken;
             self.is_over |= self.unwanted > UNWANTED;
         }
@@ -169,7 +181,7 @@ fn read<S: AsyncRead + Unpin>(
     Ok(Poll::Ready(()))
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
+impl<S: AsyncRead + Owing + Unpin> AsyncRead for Gate<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -194,6 +206,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
         if incoming.is_over {
             return Poll::Ready(Ok(()));
         }
+        if incoming.is_begun {
+            io.owe();
+        }
         let before = buffer.filled().len();
         match read(io, incoming, context, buffer) {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -211,9 +226,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
 impl<S> Gate<S> {
     /// What becomes of a write. To whom it cannot be written, it need not be.
     fn written<T>(&self, result: Poll<io::Result<T>>, all: T) -> Poll<io::Result<T>> {
+        let mut incoming = self.incoming.borrow_mut();
+        incoming.is_blocked = result.is_pending();
         match result {
             Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::TimedOut => {
-                self.incoming.borrow_mut().is_over = true;
+                incoming.is_over = true;
                 Poll::Ready(Ok(all))
             }
             result => result,
@@ -221,7 +238,7 @@ impl<S> Gate<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -236,7 +253,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         self.written(result, ())
     }
 
+    /// What has come and is not read would have the system say that the connection is reset, and the client
+    /// might not read the answers before that.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        let Self { io, incoming } = &mut *self;
+        let incoming = &mut *incoming.borrow_mut();
+        incoming.held.clear();
+        while !incoming.is_over && incoming.unwanted < UNWANTED {
+            Self::look_ahead(io, incoming, context)?;
+            if incoming.held.is_empty() {
+                break;
+            }
+            incoming.unwanted += incoming.held.len();
+            incoming.held.clear();
+        }
+        Pin::new(io).poll_shutdown(context)
     }
 }

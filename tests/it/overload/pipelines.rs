@@ -9,10 +9,6 @@ use super::target::Target;
 use super::wire::{PATIENCE, Wire, get, post, secured};
 use crate::helpers::{Process, all};
 
-/// A form is to follow.
-const BEGINNING: &str = "POST /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
-                         content-type: application/x-www-form-urlencoded\r\n";
-
 /// A guess at the password of somebody who is not there.
 fn guess(target: &Target) -> Vec<u8> {
     let fields = [
@@ -106,34 +102,6 @@ async fn many_small_requests_take_little_memory() {
     }
 }
 
-/// Each answer is framed by its own request, whatever was sent behind it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_do_not_change_the_answers_to_others() {
-    let target = Target::start(&[]).await;
-    let mut wire = Wire::to(target.address()).await;
-    let head = b"HEAD /healthz HTTP/1.1\r\nhost: sentinel\r\n\r\n".to_vec();
-    let posted = format!("{BEGINNING}content-length: 100\r\n\r\n{}", "x".repeat(100));
-    let last = get("/healthz", "connection: close\r\n");
-    let requests = [get("/healthz", ""), head, get("/healthz", ""), posted.into_bytes(), last];
-    wire.stream.write_all(&requests.concat()).await.unwrap();
-    let answers = wire.rest(PATIENCE).await;
-    let answers: Vec<_> = answers.split("HTTP/1.1 ").skip(1).collect();
-    assert_eq!(answers.len(), 5, "{answers:?}");
-    for (answer, (status, has_body)) in answers.iter().zip([
-        ("200", true),
-        ("200", false),
-        ("200", true),
-        ("400", true),
-        ("200", true),
-    ]) {
-        assert!(answer.starts_with(status), "{answer}");
-        assert_ne!(answer.ends_with("\r\n\r\n"), has_body, "{answer}");
-    }
-    let closing: Vec<_> =
-        answers.iter().map(|answer| answer.contains("connection: close")).collect();
-    assert_eq!(closing, [false, false, false, false, true]);
-}
-
 /// What was asked before the client said that it has no more to ask is answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_no_more_to_ask_is_answered() {
@@ -157,37 +125,6 @@ async fn who_has_no_more_to_ask_is_answered() {
     wire.stream.write_all(end).await.unwrap();
     wire.stream.shutdown().await.unwrap();
     assert_eq!(wire.reply().await.unwrap().status, 200);
-}
-
-/// RFC 9112 §9.6: "A server that sends a "close" connection option MUST initiate closure of the connection
-/// [...] MUST NOT process any further requests received on that connection."
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_answered_behind_a_last_answer() {
-    let target = Target::start(&[]).await;
-    let mut wire = Wire::to(target.address()).await;
-    let put = b"PUT /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\na=b".to_vec();
-    wire.stream.write_all(&[put, get("/healthz", "")].concat()).await.unwrap();
-    let answers = wire.rest(PATIENCE).await;
-    assert!(answers.starts_with("HTTP/1.1 405 ") && answers.contains("connection: close"));
-    assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
-}
-
-/// A body that is too large is not read to its end, if it has one.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_body_without_end_is_hung_up_on() {
-    let target = Target::start(&[]).await;
-    let mut wire = Wire::to(target.address()).await;
-    let beginning = format!("{BEGINNING}transfer-encoding: chunked\r\n\r\n");
-    wire.stream.write_all(beginning.as_bytes()).await.unwrap();
-    let chunk = format!("10000\r\n{}\r\n", "x".repeat(1 << 16));
-    let mut sent = 0;
-    let sending = async {
-        while wire.stream.write_all(chunk.as_bytes()).await.is_ok() {
-            sent += chunk.len();
-            assert!(sent < 64 << 20, "it takes {sent} octets and more");
-        }
-    };
-    tokio::time::timeout(PATIENCE, sending).await.unwrap();
 }
 
 /// It does not matter to what is counted whether the answer can be sent, nor what else is sent before.
@@ -265,7 +202,7 @@ async fn send_and_drop(mut stream: impl AsyncWrite + Unpin, guess: &[u8]) {
 }
 
 /// The processor time of the threads that do not hash.
-fn busy(process: &Process) -> Duration {
+pub fn busy(process: &Process) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
     let stats = threads.filter_map(|thread| {
         let folder = thread.unwrap().path();

@@ -68,23 +68,33 @@ async fn a_connection_without_a_request_or_a_handshake_is_closed() {
     }
 }
 
-/// The three of them at once, since each takes its time. The head of a later request has no time of its
+/// The same in chunks, for which it is refused.
+const REFUSED: &str = "PUT /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
+                       transfer-encoding: chunked\r\n\r\n3\r\na=b\r\n";
+
+/// All of them at once, since each takes its time. The head of a later request has no time of its
 /// own, and whoever reads no answer has none either; both are bounded all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_nothing_more_is_hung_up_on() {
     let folder = tempfile::tempdir().unwrap();
     let process = impatient(folder.path(), &[]);
     let healthy = get("/healthz", "");
-    let stops = [&b""[..], b"GET /hea", BODILESS.as_bytes()];
-    all(stops.map(|beginning| {
-        let (address, healthy) = (process.address.clone(), healthy.clone());
+    let stops = ["", "\r\n", "GET /hea", BODILESS, REFUSED];
+    let stops = stops.into_iter().flat_map(|beginning| [(beginning, true), (beginning, false)]);
+    all(stops.map(|(beginning, at_once)| {
+        let (address, mut first) = (process.address.clone(), healthy.clone());
         async move {
             let mut wire = Wire::to(&address).await;
-            assert_eq!(wire.ask(&healthy).await.status, 200);
-            wire.stream.write_all(beginning).await.unwrap();
+            let then = beginning.as_bytes();
+            if at_once {
+                first.extend(then);
+            }
+            assert_eq!(wire.ask(&first).await.status, 200);
+            if !at_once {
+                wire.stream.write_all(then).await.unwrap();
+            }
             let started = Instant::now();
             wire.rest(Duration::from_secs(240)).await;
-            let beginning = String::from_utf8_lossy(beginning);
             println!("{beginning:?}: closed after {:.0?}", started.elapsed());
         }
     }))

@@ -4,8 +4,8 @@ use memchr::memchr;
 
 /// Where in a request the next octet is.
 pub(super) enum Extent {
-    /// In its head, of which this is known.
-    Head(Line, Framing),
+    /// In its head, of which this is known; it has not begun before a line that is not empty (§2.2).
+    Head(Line, Option<Framing>),
     /// In a body of which so many octets are to come.
     Length(u64),
     /// In a body that comes in chunks.
@@ -14,7 +14,12 @@ pub(super) enum Extent {
     Whole,
 }
 
-/// A line of which the end may not have come.
+/// As much of a line of a head as says something of the body.
+const FIELD: usize = 64;
+/// As much of a line between chunks as says how large the next one is.
+const SIZE: usize = 24;
+
+/// The beginning of a line of which the end has not come.
 #[derive(Default)]
 pub(super) struct Line(Vec<u8>);
 
@@ -42,7 +47,7 @@ pub(super) enum Chunk {
 
 impl Default for Extent {
     fn default() -> Self {
-        Self::Head(Line::default(), Framing::default())
+        Self::Head(Line::default(), None)
     }
 }
 
@@ -72,14 +77,18 @@ impl Extent {
     fn step(&mut self, octets: &[u8]) -> (usize, Option<Self>) {
         match self {
             Self::Head(line, framing) => {
-                let (taken, ended) = line.read(octets, |line| {
-                    let ended = is_empty(line);
-                    if !ended {
+                let (taken, ended) = line.read(octets, FIELD, |line| match framing {
+                    Some(framing) if is_empty(line) => Some(framing.body()),
+                    Some(framing) => {
                         framing.note(line);
+                        None
                     }
-                    ended
+                    None => {
+                        *framing = (!is_empty(line)).then(Framing::default);
+                        None
+                    }
                 });
-                (taken, (ended == Some(true)).then(|| framing.body()))
+                (taken, ended.flatten())
             }
             Self::Length(left) => {
                 let taken = within(octets, left);
@@ -92,7 +101,7 @@ impl Extent {
             }
             Self::Chunks(line, chunk) => {
                 let at = *chunk;
-                let (taken, next) = line.read(octets, |line| at.behind(line));
+                let (taken, next) = line.read(octets, SIZE, |line| at.behind(line));
                 let next = next.map(|next| {
                     next.map_or(Self::Whole, |next| Self::Chunks(Line::default(), next))
                 });
@@ -104,20 +113,31 @@ impl Extent {
 }
 
 impl Line {
-    /// Reads up to the end of the line; what `read` makes of it, if the end is there.
-    fn read<T>(&mut self, octets: &[u8], read: impl FnOnce(&[u8]) -> T) -> (usize, Option<T>) {
+    /// Reads up to the end of the line; what `read` makes of it, if the end is there. Of a line that comes
+    /// in pieces no more is kept than its first `most` octets.
+    fn read<T>(
+        &mut self,
+        octets: &[u8],
+        most: usize,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> (usize, Option<T>) {
         let Some(end) = memchr(b'\n', octets) else {
-            self.0.extend_from_slice(octets);
+            self.keep(octets, most);
             return (octets.len(), None);
         };
         let (end, _) = octets.split_at(end + 1);
         if self.0.is_empty() {
             return (end.len(), Some(read(end)));
         }
-        self.0.extend_from_slice(end);
+        self.keep(end, most);
         let made = read(&self.0);
         self.0.clear();
         (end.len(), Some(made))
+    }
+
+    fn keep(&mut self, octets: &[u8], most: usize) {
+        let room = most.saturating_sub(self.0.len());
+        self.0.extend(octets.iter().take(room));
     }
 }
 
@@ -128,7 +148,9 @@ impl Framing {
         let Some(b'c' | b'C' | b't' | b'T') = line.first() else { return };
         let Some(colon) = memchr(b':', line) else { return };
         let (name, value) = line.split_at(colon);
-        let value = value.strip_prefix(b":").unwrap_or_default().trim_ascii();
+        let value = value.strip_prefix(b":").unwrap_or_default();
+        // Of a longer one than is kept the end is not there.
+        let value = value.strip_suffix(b"\n").unwrap_or_default().trim_ascii();
         let said = match name.trim_ascii() {
             name if name.eq_ignore_ascii_case(b"content-length") => {
                 number(value, 10).map_or(Self::Unknown, Self::Length)
@@ -161,7 +183,7 @@ impl Chunk {
                 Some(if size == 0 { Self::Trailer } else { Self::Data(size) })
             }
             Self::Data(_) | Self::End => is_empty(line).then_some(Self::Size),
-            Self::Trailer => (!is_empty(line)).then_some(Self::Trailer),
+            Self::Trailer => (line != b"\r\n").then_some(Self::Trailer),
         }
     }
 }

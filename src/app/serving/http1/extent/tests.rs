@@ -20,7 +20,8 @@ fn taken(request: &str, sizes: &[usize]) -> usize {
     all.len() - rest.len()
 }
 
-const REQUESTS: [&str; 9] = [
+const REQUESTS: [&str; 10] = [
+    "\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n",
     "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
     "GET / HTTP/1.1\nhost: x\n\n",
     "POST / HTTP/1.1\r\nContent-Length:5\r\n\r\na=b&c",
@@ -51,8 +52,22 @@ fn chunks_that_cannot_be_told_end_it() {
 }
 
 #[test]
-fn empty_lines_in_front_are_by_themselves() {
-    assert_eq!(taken("\r\n\r\nGET / HTTP/1.1\r\n\r\n", &[]), 2);
+fn no_more_of_a_line_is_kept_than_is_needed() {
+    let long = "x".repeat(1000);
+    for (beginning, most) in [
+        ("GET /", FIELD),
+        ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;", SIZE),
+        ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", SIZE),
+    ] {
+        let mut extent = Extent::default();
+        for piece in [beginning, &long, &long] {
+            assert_eq!(extent.take(piece.as_bytes()), piece.len());
+        }
+        let (Extent::Head(line, _) | Extent::Chunks(line, _)) = &extent else {
+            panic!("it is over behind {beginning}");
+        };
+        assert_eq!(line.0.len(), most);
+    }
 }
 
 proptest! {

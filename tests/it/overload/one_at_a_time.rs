@@ -1,0 +1,165 @@
+//! Requests of one connection do nothing to each other, nor to others, however they are sent.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+
+use super::pipelines::busy;
+use super::target::Target;
+use super::wire::{PATIENCE, Wire, basic, get};
+
+/// A form is to follow.
+const BEGINNING: &str = "POST /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
+                         content-type: application/x-www-form-urlencoded\r\n";
+
+/// Each answer is framed by its own request, whatever was sent behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_do_not_change_the_answers_to_others() {
+    let target = Target::start(&[]).await;
+    let mut wire = Wire::to(target.address()).await;
+    let head = b"HEAD /healthz HTTP/1.1\r\nhost: sentinel\r\n\r\n".to_vec();
+    let posted = format!("{BEGINNING}content-length: 100\r\n\r\n{}", "x".repeat(100));
+    let last = get("/healthz", "connection: close\r\n");
+    let requests = [get("/healthz", ""), head, get("/healthz", ""), posted.into_bytes(), last];
+    wire.stream.write_all(&requests.concat()).await.unwrap();
+    let answers = wire.rest(PATIENCE).await;
+    let answers: Vec<_> = answers.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(answers.len(), 5, "{answers:?}");
+    for (answer, (status, has_body)) in answers.iter().zip([
+        ("200", true),
+        ("200", false),
+        ("200", true),
+        ("400", true),
+        ("200", true),
+    ]) {
+        assert!(answer.starts_with(status), "{answer}");
+        assert_ne!(answer.ends_with("\r\n\r\n"), has_body, "{answer}");
+    }
+    let closing: Vec<_> =
+        answers.iter().map(|answer| answer.contains("connection: close")).collect();
+    assert_eq!(closing, [false, false, false, false, true]);
+}
+
+/// RFC 9112 §9.6: "A server that sends a "close" connection option MUST initiate closure of the connection
+/// [...] MUST NOT process any further requests received on that connection."
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_answered_behind_a_last_answer() {
+    let target = Target::start(&[]).await;
+    let mut wire = Wire::to(target.address()).await;
+    let put = b"PUT /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\na=b".to_vec();
+    wire.stream.write_all(&[put, get("/healthz", "")].concat()).await.unwrap();
+    let answers = wire.rest(PATIENCE).await;
+    assert!(answers.starts_with("HTTP/1.1 405 ") && answers.contains("connection: close"));
+    assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+}
+
+/// A body that is too large is not read to its end, if it has one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_body_without_end_is_hung_up_on() {
+    let target = Target::start(&[]).await;
+    let mut wire = Wire::to(target.address()).await;
+    let beginning = format!("{BEGINNING}transfer-encoding: chunked\r\n\r\n");
+    wire.stream.write_all(beginning.as_bytes()).await.unwrap();
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(1 << 16));
+    let mut sent = 0;
+    let sending = async {
+        while wire.stream.write_all(chunk.as_bytes()).await.is_ok() {
+            sent += chunk.len();
+            assert!(sent < 64 << 20, "it takes {sent} octets and more");
+        }
+    };
+    tokio::time::timeout(PATIENCE, sending).await.unwrap();
+}
+
+/// What waits to be sent is framed already: the client does not read for some time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_late_gets_what_was_asked() {
+    let target = Target::start(&[]).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(target.address().parse().unwrap()).await.unwrap();
+    let (mut reading, mut writing) = stream.into_split();
+    let mut requests = String::new();
+    for number in 0..4000 {
+        let method = if number % 2 == 0 { "HEAD" } else { "GET" };
+        write!(requests, "{method} /oauth/errors HTTP/1.1\r\nhost: sentinel\r\n\r\n").unwrap();
+    }
+    requests.push_str("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let behind = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(4);
+    let sending = tokio::spawn(async move {
+        // It may be closed when all but the last four are answered.
+        let _ = writing.write_all((requests + &behind).as_bytes()).await;
+        writing
+    });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut received = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, reading.read_to_end(&mut received)).await.unwrap();
+    sending.await.unwrap();
+    let received = String::from_utf8(received).unwrap();
+    let answers: Vec<_> = received.split("HTTP/1.1 200 OK").skip(1).collect();
+    assert_eq!(answers.len(), 4001);
+    for (number, answer) in answers.iter().enumerate() {
+        let has_body = !answer.ends_with("\r\n\r\n");
+        assert_eq!(has_body, number % 2 == 1 || number == 4000, "the one numbered {number}");
+    }
+}
+
+/// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least
+/// one empty line (CRLF) received prior to the request-line."
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn empty_lines_in_front_cost_nothing() {
+    let target = Target::start(&[]).await;
+    let mut wire = Wire::to(target.address()).await;
+    assert_eq!(wire.ask(&[b"\r\n".to_vec(), get("/healthz", "")].concat()).await.status, 200);
+    let before = busy(target.process());
+    let lines = "\r\n".repeat(20_000).into_bytes();
+    let answer = wire.ask(&[get("/healthz", ""), lines, get("/healthz", "")].concat()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(wire.reply().await.unwrap().status, 200);
+    let busy = busy(target.process()) - before;
+    assert!(busy < Duration::from_millis(300), "{busy:?}");
+}
+
+/// Neither the rest of a line that says how large a chunk is nor a trailer is kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_without_end_take_no_memory() {
+    let target = Target::start(&[]).await;
+    let before = target.process().memory();
+    for line in ["1;a=", "0\r\nx: "] {
+        let mut wire = Wire::to(target.address()).await;
+        let beginning = format!("{BEGINNING}transfer-encoding: chunked\r\n\r\n{line}");
+        let requests = [get("/healthz", ""), beginning.into_bytes()].concat();
+        assert_eq!(wire.ask(&requests).await.status, 200);
+        let more = vec![b'a'; 1 << 20];
+        for _ in 0..64 {
+            if wire.stream.write_all(&more).await.is_err() {
+                break;
+            }
+        }
+        let grown = target.process().memory().saturating_sub(before);
+        assert!(grown < 16 << 20, "{line:?}: {grown} octets more");
+    }
+}
+
+/// As much as is allowed is taken, however it comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_body_that_is_allowed_is_taken() {
+    let target = Target::start(&[("server.max_body", "4MiB")]).await;
+    let (name, secret) = &target.peer().backend;
+    let body = format!("token={}&x={}", target.token, "y".repeat(1_000_000));
+    let head = format!(
+        "POST /oauth/introspect HTTP/1.1\r\nhost: x\r\n{}content-length: {}\r\n\
+         content-type: application/x-www-form-urlencoded\r\n\r\n",
+        basic(name, secret),
+        body.len(),
+    );
+    let mut wire = Wire::to(target.address()).await;
+    for pause in [0, 100] {
+        wire.stream.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let answer = wire.ask(body.as_bytes()).await;
+        assert_eq!((answer.status, answer.body.contains("\"active\":true")), (200, true));
+    }
+}
