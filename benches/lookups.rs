@@ -47,21 +47,22 @@ pub fn compare<S: Script>(
 ) -> Result<(Vec<Measured>, Vec<Measured>)> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
-        ours.push(round(first, &first_script, plan.time)?);
-        theirs.push(round(second, &second_script, plan.time)?);
+        ours.push(round(first, &first_script, plan)?);
+        theirs.push(round(second, &second_script, plan)?);
     }
     Ok((ours, theirs))
 }
 
 /// A round in which the server's core was busy; in another one the load would be what is measured.
-fn round<S: Script>(server: &Server, script: &impl Fn() -> S, time: Duration) -> Result<Measured> {
+fn round<S: Script>(server: &Server, script: &impl Fn() -> S, plan: Plan) -> Result<Measured> {
+    let time = plan.time;
     for _ in 0..5 {
         let before = server.used()?;
         let scripts: Vec<_> = (0..CONNECTIONS).map(|_| script()).collect();
         let (measured, _) = closed_loop::run(server.address, scripts, time)?;
         let busy = (server.used()? - before).as_secs_f64() / time.mul_f64(1.1).as_secs_f64();
         eprintln!("  {:>8.0}/s, the server's core {:.0} % busy", measured.per_second, busy * 100.0);
-        if busy > 0.9 {
+        if busy > plan.busy {
             return Ok(measured);
         }
     }

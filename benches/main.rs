@@ -72,6 +72,8 @@ struct Plan {
     rounds: usize,
     time: Duration,
     sessions: usize,
+    /// How much of its core a server has to have used in a round that counts.
+    busy: f64,
 }
 
 fn main() -> Result<()> {
@@ -83,6 +85,7 @@ fn main() -> Result<()> {
         rounds: arguments.rounds,
         time: Duration::from_secs_f64(arguments.seconds),
         sessions: arguments.sessions,
+        busy: 0.9,
     };
     cores::to_load()?;
     type Measure = fn(Plan) -> Result<Row>;

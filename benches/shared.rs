@@ -43,6 +43,8 @@ pub fn introspection(plan: Plan) -> Result<Row> {
     let script = || Introspect::of(&store, &tokens);
     let body = format!("{redis_url}\n{}", answer(&server, script())?);
     let baseline = Server::baseline(Kind::RedisGet, &body)?;
+    // Redis shares the load's core: now and then it is Redis that a server waits for, ours or the other.
+    let plan = Plan { busy: 0.8, ..plan };
     let (ours, theirs) = compare(plan, (&server, script), (&baseline, script))?;
     let what = "introspection on MongoDB and Redis, cached, vs. a bare handler with one GET";
     Ok(Row::speed(what, Target::AtLeast(0.75), &ours, &theirs))
