@@ -1,7 +1,7 @@
 //! Who the client is, and whether it proves it (RFC 6749 §2.3, §3.2.1).
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -136,28 +136,6 @@ impl Provider {
         } else {
             Err(refuse(client.id.as_str(), ClientFailure::Public, request))
         }
-    }
-
-    /// A confidential client that proves itself, as it was when it was last found. Nothing is read:
-    /// it may have changed since. Who has the right secret is not asked how many others have guessed.
-    /// `None` leaves it to [`Self::authenticate_confidential`].
-    pub(super) fn recall_confidential(&self, request: &Request<'_>) -> Option<Arc<Client>> {
-        if let Some(client) = self.proven.recall(request) {
-            return Some(client);
-        }
-        let names_itself = match request.authorization.presented() {
-            Presented::Basic(_) => true,
-            Presented::Nothing => request.params.get("client_id").is_some(),
-            Presented::Unreadable => false,
-        };
-        // What is refused for good is refused, and put into the audit log, in one place.
-        if !names_itself {
-            return None;
-        }
-        let claim = claim(request).ok()?;
-        let id = claim.ids.first().parse().ok()?;
-        let client = self.stores.clients.recall(&id)?;
-        (client.is_confidential() && judge(&claim, Some(&client)).is_ok()).then_some(client)
     }
 
     async fn check(&self, claim: &Claim<'_>) -> Result<Result<Client, ClientFailure>, Error> {

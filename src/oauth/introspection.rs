@@ -41,7 +41,7 @@ impl Provider {
     /// As RFC 7662 §2.3 says. RFC 7662 §2.1: "To prevent token scanning attacks, the endpoint MUST
     /// also require some form of authorization to access this endpoint". It comes first.
     pub async fn introspect(&self, request: &Request<'_>) -> Result<Introspection, Error> {
-        if let Some(answer) = self.introspect_for_recalled(request).await? {
+        if let Some(answer) = self.introspect_for_proven(request).await? {
             return Ok(answer);
         }
         let caller = self.authenticate_confidential(request).await?;
@@ -87,16 +87,16 @@ impl Provider {
     }
 
     /// The same in one read, for a caller that has called before and a token that looks like one of
-    /// ours. The caller proves itself to what is remembered of it, and the read that finds the session
-    /// also sees whether it is still the same client. `None` for all else: it takes the long way,
-    /// which refuses what is to be refused.
-    async fn introspect_for_recalled(
+    /// ours. Who has proven itself with the same credentials is not asked how many others have guessed,
+    /// and the read that finds the session also sees whether it is still the same client, with the same
+    /// permission. `None` for all else: it takes the long way, which refuses what is to be refused.
+    async fn introspect_for_proven(
         &self,
         request: &Request<'_>,
     ) -> Result<Option<Introspection>, Error> {
-        let Some(caller) = self.recall_confidential(request) else { return Ok(None) };
+        let Some(caller) = self.proven.recall(request) else { return Ok(None) };
         let token = request.params.get("token").and_then(Token::parse);
-        let (true, Some(token)) = (caller.introspection, token) else { return Ok(None) };
+        let Some(token) = token else { return Ok(None) };
         let digest = token.verifier.digest();
         let access = (token.kind == TokenKind::Access).then_some(&digest);
         let found = self.stores.sessions.find_for(token.session_id(), access, &caller);

@@ -1,12 +1,14 @@
-//! Callers that have proven themselves, remembered by the header that they did it with.
+//! Callers that have proven themselves, remembered by the credentials that they did it with.
 //!
 //! A resource server sends the same header with each of thousands of introspections a second. To take it
 //! apart and compare what is in it costs more than all else that an introspection does outside the store.
 //! What is kept is a digest of the header, which holds a random secret: it is worth as much as the digest
-//! of the secret, which every store has.
+//! of the secret, which every store has. It is the same for credentials in the body.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+
+use zeroize::Zeroizing;
 
 use super::Request;
 use crate::domain::{Client, Digest};
@@ -25,7 +27,7 @@ impl Proven {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&digest).map(Arc::clone)
     }
 
-    /// Remembers that this request is the caller's.
+    /// Remembers that this request is the caller's, who may introspect.
     pub(super) fn note(&self, request: &Request<'_>, caller: &Client) {
         let Some(digest) = digest(request) else { return };
         // Who calls like this for long should not keep others waiting.
@@ -49,10 +51,90 @@ impl Proven {
     }
 }
 
-/// What a request is known by: its header, if it is all that the request says of the caller.
+/// What a request is known by: its credentials, if they are in one place and nothing else is said of the
+/// caller.
 fn digest(request: &Request<'_>) -> Option<Digest> {
-    let header = request.authorization.header()?;
-    let says_more = |name| request.params.get(name).is_some();
-    let is_all = !says_more("client_id") && !says_more("client_secret");
-    is_all.then(|| Digest::of(header))
+    let (id, secret) = (request.params.get("client_id"), request.params.get("client_secret"));
+    match (request.authorization.header(), id, secret) {
+        (Some(header), None, None) => Some(Digest::of(header)),
+        // No header has a NUL in it (RFC 9110 §5.5), and no id.
+        (None, Some(id), Some(secret)) => {
+            let both = Zeroizing::new([id, secret].join("\0"));
+            Some(Digest::of(both.as_bytes()))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::{ClientId, ClientKind, Scope, Timestamp};
+    use crate::oauth::{Authorization, Params, Presented};
+
+    fn with<T>(header: Option<&str>, body: &str, run: impl FnOnce(&Request<'_>) -> T) -> T {
+        let read = |_: &[u8]| Presented::Unreadable;
+        let authorization = header.map_or_else(Authorization::nothing, |header| {
+            Authorization::of(header.as_bytes(), read)
+        });
+        let params = Params::parse(body.as_bytes()).unwrap_or_else(|_| panic!("{body}"));
+        run(&Request { authorization: &authorization, params: &params, address: None })
+    }
+
+    fn caller() -> Client {
+        let now = Timestamp::from_millis(0);
+        Client {
+            id: ClientId::generate(),
+            name: String::new(),
+            kind: ClientKind::Confidential(Digest::of(b"secret")),
+            grants: BTreeSet::new(),
+            scopes: Scope::default(),
+            default_scopes: Scope::default(),
+            access_token_ttl: None,
+            refresh_idle_ttl: None,
+            session_ttl: None,
+            introspection: true,
+            enabled: true,
+            generation: 0,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    #[test]
+    fn who_says_more_or_less_than_before_is_nobody() {
+        let (proven, caller) = (Proven::default(), caller());
+        let recalled = |header, body| with(header, body, |request| proven.recall(request));
+        with(Some("Basic eA=="), "token=x", |request| proven.note(request, &caller));
+        with(None, "client_id=a&client_secret=b", |request| proven.note(request, &caller));
+        assert_eq!(recalled(Some("Basic eA=="), "token=y").as_deref(), Some(&caller));
+        assert_eq!(recalled(None, "client_secret=b&client_id=a").as_deref(), Some(&caller));
+        for (header, body) in [
+            (None, "token=x"),
+            (Some("Basic eQ=="), "token=x"),
+            (Some("Basic eA=="), "client_id=a"),
+            (Some("Basic eA=="), "client_id=a&client_secret=b"),
+            (None, "client_id=a"),
+            (None, "client_secret=b"),
+            (None, "client_id=a&client_secret=c"),
+            (Some("a"), "client_secret=b"),
+        ] {
+            assert_eq!(recalled(header, body), None, "{header:?} {body}");
+        }
+        with(Some("Basic eA=="), "token=x", |request| proven.forget(request));
+        assert_eq!(recalled(Some("Basic eA=="), "token=x"), None);
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_remembered() {
+        let (proven, caller) = (Proven::default(), caller());
+        for number in 0..2 * REMEMBERED {
+            let header = format!("Basic {number}");
+            with(Some(&header), "", |request| proven.note(request, &caller));
+        }
+        assert!(proven.0.read().is_ok_and(|callers| (1..=REMEMBERED).contains(&callers.len())));
+    }
 }

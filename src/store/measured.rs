@@ -128,10 +128,6 @@ impl ClientStore for Measured {
         self.time(Operation::ClientsFind, self.behind.clients.find(id)).await
     }
 
-    fn recall(&self, id: &ClientId) -> Option<Arc<Client>> {
-        self.behind.clients.recall(id)
-    }
-
     async fn list(&self, page: &Page) -> Result<Vec<Client>> {
         self.time(Operation::ClientsList, self.behind.clients.list(page)).await
     }

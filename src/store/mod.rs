@@ -17,7 +17,6 @@ mod pem;
 mod prefix;
 mod publisher;
 pub mod redis;
-mod remembered;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -137,10 +136,6 @@ pub trait ClientStore: Send + Sync {
     /// The client with this id.
     async fn find(&self, id: &ClientId) -> Result<Option<Client>>;
 
-    /// The client with this id as it was when it was last found, if that is remembered. It may be
-    /// another one by now: only [`SessionStore::find_for`] tells. Reads nothing.
-    fn recall(&self, id: &ClientId) -> Option<Arc<Client>>;
-
     /// Clients in the order of their ids.
     async fn list(&self, page: &Page) -> Result<Vec<Client>> {
         self.search("", page).await
@@ -185,7 +180,7 @@ pub trait SessionStore: Send + Sync {
         self.find(id).await
     }
 
-    /// The same for a caller that was recalled: one read sees the session, and whether `caller` is
+    /// The same for a caller that was found before: one read sees the session, and whether `caller` is
     /// still that client in all it holds. `access` is for whoever wants to know about one access token
     /// only, as in [`Self::find_access`].
     async fn find_for(
@@ -232,10 +227,10 @@ pub trait SessionStore: Send + Sync {
     async fn put(&self, session: &Session) -> Result<()>;
 }
 
-/// What a look-up for a recalled caller has seen.
+/// What a look-up for a caller that was found before has seen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
-    /// The caller is as it was recalled, and this is the session, if there is one.
+    /// The caller is as it was, and this is the session, if there is one.
     Session(Option<Box<Session>>),
     /// The caller has changed, or is gone: find it again.
     OtherCaller,

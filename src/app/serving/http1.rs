@@ -77,7 +77,6 @@ impl Requests {
                 return Poll::Ready(());
             }
             open = open + (self.begun.get() - begun) - (self.answered.get() - answered);
-            // What is not sent is not answered, and would be framed by the next request.
             if open == 0 && incoming.borrow_mut().go_on() {
                 context.waker().wake_by_ref();
             }
@@ -109,6 +108,7 @@ struct Incoming {
 impl Incoming {
     /// Takes note that no request is being answered; whether there is something to do because of that.
     fn go_on(&mut self) -> bool {
+        // What is not sent would be framed by the next request.
         if self.is_blocked {
             return false;
         }

@@ -1,7 +1,5 @@
 //! Clients in MongoDB.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use mongodb::bson::{Bson, Document, doc};
 
@@ -30,13 +28,7 @@ impl ClientStore for MongoStore {
     async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
         self.has_room()?;
         let found = self.bounded(self.clients.find_one(doc! { "_id": id.as_str() })).await?;
-        let found = found.map(|raw| read(&raw)).transpose()?.flatten();
-        self.remembered.note(id, found.as_ref());
-        Ok(found)
-    }
-
-    fn recall(&self, id: &ClientId) -> Option<Arc<Client>> {
-        self.remembered.get(id)
+        Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
     }
 
     async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {

@@ -31,7 +31,6 @@ use mongodb::{Client, ClientSession, Collection, Database};
 use serde::Serialize;
 
 use super::prefix;
-use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
 use options::Options;
@@ -49,7 +48,6 @@ pub struct MongoStore {
     lists: SelectionCriteria,
     call: Duration,
     turns: Arc<Turns>,
-    remembered: Arc<Remembered>,
     client_losses: Collection<RawDocumentBuf>,
     imported: Collection<RawDocumentBuf>,
     aliases: Collection<RawDocumentBuf>,
@@ -110,7 +108,6 @@ impl MongoStore {
             lists: options.lists,
             call: options.call,
             turns: Arc::new(Turns::new(options.connections)),
-            remembered: Arc::default(),
             notes_losses: false,
             name: format!("MongoDB at {}", options.hosts).into(),
         };

@@ -1,7 +1,5 @@
 //! The store's traits: what takes something away tells Redis of it before it answers.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use super::RedisFront;
@@ -197,10 +195,6 @@ impl ClientStore for RedisFront {
 
     async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
         self.behind.clients.find(id).await
-    }
-
-    fn recall(&self, id: &ClientId) -> Option<Arc<Client>> {
-        self.behind.clients.recall(id)
     }
 
     async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {

@@ -1,7 +1,6 @@
 //! Clients in SQLite.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -55,13 +54,7 @@ impl ClientStore for SqliteStore {
     }
 
     async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
-        let found = self.find_row(select!("WHERE id = ?1"), [id.as_str()], read)?;
-        self.remembered.note(id, found.as_ref());
-        Ok(found)
-    }
-
-    fn recall(&self, id: &ClientId) -> Option<Arc<Client>> {
-        self.remembered.get(id)
+        self.find_row(select!("WHERE id = ?1"), [id.as_str()], read)
     }
 
     async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {

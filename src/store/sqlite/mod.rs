@@ -26,7 +26,6 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::prefix;
-use super::remembered::Remembered;
 use super::{Health, Result, StoreError, Stores};
 pub use backup::{BackupError, backup};
 use readers::Readers;
@@ -46,7 +45,6 @@ const READ_PATIENCE: Duration = Duration::from_millis(250);
 pub struct SqliteStore {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
-    remembered: Arc<Remembered>,
     notes_losses: bool,
     name: Arc<str>,
 }
@@ -69,7 +67,6 @@ impl SqliteStore {
         Ok(Self {
             writer: Arc::new(writer),
             readers: Arc::new(readers),
-            remembered: Arc::default(),
             notes_losses: false,
             name: format!("the store {}", path.display()).into(),
         })

@@ -240,15 +240,3 @@ async fn the_snapshot_that_readers_share_lets_the_log_start_over() {
     let written = fs::metadata(&log).unwrap().len();
     assert!(written < 32 << 20, "the log has grown to {written} bytes");
 }
-
-#[tokio::test]
-async fn a_client_that_was_found_is_remembered_until_it_is_not_there() {
-    let store = Embedded::fresh().await;
-    let id = &store.client.id;
-    assert_eq!(store.stores.clients.recall(id), None);
-    store.stores.clients.find(id).await.unwrap();
-    assert_eq!(store.stores.clients.recall(id).as_deref(), Some(&store.client));
-    assert!(open(&store.path).clients.delete(id).await.unwrap());
-    assert_eq!(store.stores.clients.find(id).await.unwrap(), None);
-    assert_eq!(store.stores.clients.recall(id), None);
-}
