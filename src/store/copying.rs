@@ -118,7 +118,14 @@ pub async fn copy(
     }
     if let Some(publisher) = source.publisher.as_ref().filter(|_| !dry_run) {
         // What Redis has not been told of yet is noted in the source alone.
-        publisher.catch_up().await?;
+        let told = publisher.catch_up().await.map_err(|error| match error {
+            // It is the copy that was asked for, and it has not begun.
+            StoreError::Untold(why) => StoreError::Unavailable(why),
+            error => error,
+        })?;
+        if !told {
+            return Err(StoreError::unavailable("Redis cannot be told of what has ended").into());
+        }
     }
     let (now, writes) = (clock.now(), !dry_run);
     let pass = Pass { source, target, removes: true, puts: true, writes, now, progress };

@@ -13,8 +13,8 @@ use crate::domain::{ClientId, Digest, Session, SessionId};
 /// not there to do it. A store notes losses only if it was told to.
 #[async_trait]
 pub trait Losses: Send + Sync {
-    /// Up to `limit` losses that have not been cleared, in the order of their marks, behind the one with the
-    /// mark `after`.
+    /// Up to `limit` losses that have not been cleared, in the order of their marks, behind those with the
+    /// mark `after`; many may have one mark.
     async fn losses(&self, after: Option<i64>, limit: u32) -> Result<Vec<Loss>>;
 
     /// Forgets losses, unless they have been noted anew.
@@ -57,6 +57,6 @@ pub trait Publisher: Send + Sync {
     ) -> Result<()>;
 
     /// Takes back what others, or this process, could not take back; `false` when it is known that nobody can be
-    /// told at this moment. To be called all the time.
+    /// told at this moment, which who needs it done must look at. To be called all the time.
     async fn catch_up(&self) -> Result<bool>;
 }

@@ -3,6 +3,7 @@
 
 mod cache;
 mod damaged;
+mod many;
 mod outages;
 mod published;
 mod restarts;

@@ -38,9 +38,8 @@ impl RedisFront {
         let (mut after, mut failed) = (None, None);
         loop {
             let losses = self.losses.losses(after, BATCH).await?;
-            after = losses.last().map(|loss| loss.mark);
-            let is_last = losses.len() < BATCH as usize;
-            let mut told = Vec::with_capacity(losses.len());
+            let (read, last) = (losses.len(), losses.last().map(|loss| loss.mark));
+            let mut told = Vec::with_capacity(read);
             let mut telling = stream::iter(losses)
                 .map(async |loss| (self.tell(&loss.of).await, loss))
                 .buffer_unordered(AT_ONCE);
@@ -61,8 +60,12 @@ impl RedisFront {
             if !told.is_empty() {
                 self.losses.clear(&told).await?;
             }
-            if is_last || stopped {
+            if stopped || read < BATCH as usize {
                 return failed.map_or(Ok(()), Err);
+            }
+            if told.len() < read {
+                // Past what failed. Else from the same place: many may have one mark, and what was told is gone.
+                after = last;
             }
         }
     }

@@ -44,6 +44,16 @@ async fn a_store_with_other_users_is_left_alone_and_they_are_named() {
     assert_eq!(users, std::slice::from_ref(&other.user));
 }
 
+/// What Redis was not told of is noted in the source alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_copied_while_redis_cannot_be_told_of_what_has_ended() {
+    let (app, to) = (spawn_app().await, Other::file());
+    let output = copy_of(&app, &to, &["--set", "redis.url=redis://127.0.0.1:1"]);
+    refused(&output, 69, "Redis");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("it is done"));
+    to.copy_of(&app, &[]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_a_server_was_started_on_is_refused_from_then_on() {
     for to in [Other::file(), Other::database().await] {

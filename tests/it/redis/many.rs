@@ -1,0 +1,29 @@
+//! What ends at once, and is more than Redis is told of at a time.
+
+use mongodb::bson::{Document, doc};
+use sentinel::settings::{Settings, Sources};
+use sentinel::store::SessionFilter;
+use sentinel::store::connect::connect;
+
+use crate::helpers::mongod;
+use crate::helpers::redis::Redis;
+use crate::store_contract::samples::{stored_client, stored_session};
+
+/// One command ends many, and gives all of them one mark. No server is there to catch up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_is_told_of_all_that_one_command_has_ended_however_many_they_are() {
+    let (target, redis) = (mongod::replica_set().await, Redis::start());
+    let mut overrides = target.overrides();
+    overrides.push(("redis.url".to_owned(), redis.url.clone()));
+    let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
+    let stores = connect(&settings).await.unwrap();
+    let app = stored_client(&stores).await;
+    for _ in 0..501 {
+        stored_session(&stores, None, &app).await;
+    }
+    let filter = SessionFilter { client: Some(app.id.clone()), ..SessionFilter::default() };
+    assert_eq!(stores.sessions.end_all(&filter).await.unwrap(), 501);
+    let sessions = target.database().await.collection::<Document>("sentinel_sessions");
+    let untold = doc! { "lost": { "$exists": true } };
+    assert_eq!(sessions.count_documents(untold).await.unwrap(), 0);
+}
