@@ -151,7 +151,7 @@ impl<S, H> Connections<S, H> {
         H: Service<(Gate<Stream<T>>, Option<SocketAddr>)>,
     {
         let Ok(peer) = io.peer() else { return };
-        // An idle connection is for others to end.
+        // An idle connection is for others to end, before this.
         let patience = (self.request_timeout + ANSWER).max(KEEP_ALIVE + GOODBYE);
         let io = Guarded::new(io, patience);
         let Some(tls) = &self.tls else {

@@ -2,10 +2,9 @@
 //!
 //! Two things that a client may do would cost memory, or a connection, for as long as it likes. It
 //! may send requests and read no answers: so nothing more is read from it while an answer waits to be
-//! taken. And it may stop in the middle, of the head of a request or of an answer, perhaps because it
-//! is no longer there: so it is given up when something is owed on either side and nothing has been
-//! written for some time. Between requests nothing is owed; how long an idle connection stays is not
-//! decided here.
+//! taken. And it may stop, in the middle of the head of a request or of an answer or elsewhere, perhaps
+//! because it is no longer there: so it is given up when nothing has been written for some time. That is
+//! longer than an idle connection is kept, so that nobody has to know here whether it is one.
 
 use std::io;
 use std::pin::Pin;
@@ -15,17 +14,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A connection of which it can be said that the other side has to go on.
-pub(super) trait Owing {
-    /// Says so, though nothing has come since the last write.
-    fn owe(&mut self);
-}
-
 /// A connection that is given up in time.
 pub(super) struct Guarded<T> {
     io: T,
-    /// Something has come since the last byte went out, or a byte waits to go out.
-    owing: bool,
     /// A byte waits to go out.
     blocked: bool,
     /// Nothing was read because of that, so whoever wanted to read has to be woken.
@@ -43,12 +34,11 @@ pub(super) struct Guarded<T> {
 }
 
 impl<T> Guarded<T> {
-    /// `patience` is for how long nothing may be written while something is owed, and no answer may take
-    /// as long; it may become up to twice as long.
+    /// `patience` is for how long nothing may be written, and no answer may take as long; it may become up
+    /// to twice as long. It is longer than an idle connection is kept.
     pub(super) const fn new(io: T, patience: Duration) -> Self {
         Self {
             io,
-            owing: false,
             blocked: false,
             refused: false,
             written: 0,
@@ -89,21 +79,15 @@ impl<T> Guarded<T> {
         result: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if result.is_pending() {
-            (self.owing, self.blocked) = (true, true);
+            self.blocked = true;
             return self.wait(context);
         }
         self.written += 1;
-        (self.owing, self.blocked) = (false, false);
+        self.blocked = false;
         if std::mem::take(&mut self.refused) {
             context.waker().wake_by_ref();
         }
         result
-    }
-}
-
-impl<T> Owing for Guarded<T> {
-    fn owe(&mut self) {
-        self.owing = true;
     }
 }
 
@@ -118,12 +102,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
             this.refused = true;
             return this.wait(context);
         }
-        let before = buffer.filled().len();
         let result = Pin::new(&mut this.io).poll_read(context, buffer);
-        if result.is_pending() && this.owing {
+        if result.is_pending() {
             return this.wait(context);
         }
-        this.owing |= buffer.filled().len() > before;
         result
     }
 }
@@ -236,16 +218,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_owes_nothing_may_be_silent() {
+    async fn who_is_silent_between_requests_is_given_up_later() {
         let (mut io, mut client) = pair();
+        let mut question = [0; 3];
+        let short = PATIENCE - Duration::from_secs(1);
         for _ in 0..3 {
             client.write_all(b"ask").await.unwrap();
-            let mut question = [0; 3];
             io.read_exact(&mut question).await.unwrap();
             io.write_all(b"yes").await.unwrap();
             client.read_exact(&mut question).await.unwrap();
-            let silence = tokio::time::timeout(10 * PATIENCE, io.read_exact(&mut question)).await;
-            assert!(silence.is_err(), "given up while idle");
+            let silence = tokio::time::timeout(short, io.read_exact(&mut question)).await;
+            assert!(silence.is_err(), "given up too soon");
         }
+        let error = io.read_exact(&mut question).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -26,7 +26,6 @@ use actix_service::{Service, fn_service};
 use actix_web::web::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::guarded::Owing;
 use extent::Extent;
 
 /// How much of what comes before an answer is kept here; the rest stays in the system's buffers.
@@ -93,8 +92,6 @@ struct Incoming {
     extent: Extent,
     /// What is for later.
     held: BytesMut,
-    /// Something of the present request was handed on.
-    is_begun: bool,
     /// The present request is answered, and has not come to its end.
     is_refused: bool,
     /// What was handed on of its body since then.
@@ -113,19 +110,18 @@ impl Incoming {
             return false;
         }
         if !self.extent.is_whole() {
-            // From now on the client owes its end.
+            // It is read on, so that the client can read why.
             let was_refused = std::mem::replace(&mut self.is_refused, self.extent.is_in_body());
             return self.is_refused && !was_refused;
         }
         self.extent = Extent::default();
-        (self.is_begun, self.is_refused, self.unwanted) = (false, false, 0);
+        (self.is_refused, self.unwanted) = (false, 0);
         self.is_over || !self.held.is_empty()
     }
 
     /// How many of these octets, the next ones, are of the present request: at least one.
     fn take(&mut self, octets: &[u8]) -> usize {
         let taken = self.extent.take(octets);
-        self.is_begun |= taken > 0;
         if self.is_refused {
             self.unwanted += taken;
             self.is_over |= self.unwanted > UNWANTED;
@@ -181,7 +177,7 @@ fn read<S: AsyncRead + Unpin>(
     Ok(Poll::Ready(()))
 }
 
-impl<S: AsyncRead + Owing + Unpin> AsyncRead for Gate<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -205,9 +201,6 @@ impl<S: AsyncRead + Owing + Unpin> AsyncRead for Gate<S> {
         }
         if incoming.is_over {
             return Poll::Ready(Ok(()));
-        }
-        if incoming.is_begun {
-            io.owe();
         }
         let before = buffer.filled().len();
         match read(io, incoming, context, buffer) {

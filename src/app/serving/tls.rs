@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::guarded::{Guarded, Owing};
+use super::guarded::Guarded;
 
 /// The protocols that are offered, the better one first (RFC 7301 §3.1).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -64,15 +64,6 @@ pub(super) fn is_http2<T>(stream: &TlsStream<T>) -> bool {
 pub(super) enum Stream<T> {
     Plain(Guarded<T>),
     Tls(Box<TlsStream<Guarded<T>>>),
-}
-
-impl<T> Owing for Stream<T> {
-    fn owe(&mut self) {
-        match self {
-            Self::Plain(io) => io.owe(),
-            Self::Tls(io) => io.get_mut().0.owe(),
-        }
-    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {

@@ -72,6 +72,10 @@ async fn a_connection_without_a_request_or_a_handshake_is_closed() {
 const REFUSED: &str = "PUT /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
                        transfer-encoding: chunked\r\n\r\n3\r\na=b\r\n";
 
+/// It ends for who takes a line to end at LF, and not for who wants CR LF.
+const HALF_ENDED: &str = "PUT /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
+                          transfer-encoding: chunked\r\n\r\n0\r\n\n\r\n";
+
 /// All of them at once, since each takes its time. The head of a later request has no time of its
 /// own, and whoever reads no answer has none either; both are bounded all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,7 +83,7 @@ async fn who_says_nothing_more_is_hung_up_on() {
     let folder = tempfile::tempdir().unwrap();
     let process = impatient(folder.path(), &[]);
     let healthy = get("/healthz", "");
-    let stops = ["", "\r\n", "GET /hea", BODILESS, REFUSED];
+    let stops = ["", "\r\n", "GET /hea", BODILESS, REFUSED, HALF_ENDED];
     let stops = stops.into_iter().flat_map(|beginning| [(beginning, true), (beginning, false)]);
     all(stops.map(|(beginning, at_once)| {
         let (address, mut first) = (process.address.clone(), healthy.clone());
