@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::PasswordHash;
 use crate::observe::chain;
-use crate::password::{PasswordPool, hash_kind};
+use crate::password::{MOST_HASH_KINDS, PasswordPool, hash_kind};
 use crate::store::{Result, UserStore};
 
 /// How often at most: users may be imported while the server runs.
@@ -15,8 +15,6 @@ const EVERY: Duration = Duration::from_secs(60);
 const ONE_IN: u32 = 200;
 /// So many hashes are asked for at a time.
 const SAMPLE: u32 = 1000;
-/// More kinds than any store has.
-const KINDS: usize = 32;
 
 /// Looks again and again for as long as it is kept.
 pub(super) struct HashKinds {
@@ -70,7 +68,7 @@ async fn look(users: &dyn UserStore, own: &str) -> Result<Vec<PasswordHash>> {
                 kinds.push(hash);
             }
         }
-        if is_last || kinds.len() >= KINDS {
+        if is_last || kinds.len() >= MOST_HASH_KINDS {
             return Ok(kinds);
         }
     }

@@ -10,7 +10,6 @@ use super::failure::{Failure, failed};
 use super::files::Output;
 use super::output::{self, plain};
 use crate::admin::{AdminError, Imported};
-use crate::observe::audit::Outcome;
 use crate::store::Page;
 
 /// Entries read at a time.
@@ -44,11 +43,6 @@ pub(super) async fn export<T>(
     };
     let done = done.await.and_then(|()| out.finish());
     (written, done)
-}
-
-/// How an export has ended, for the audit log. It has changed nothing, so there is nothing to confirm.
-pub(super) const fn exported(done: &Result<(), Failure>) -> Outcome {
-    if done.is_ok() { Outcome::Ok } else { Outcome::Failed }
 }
 
 /// Reads the rows of a file, up to where it cannot be read on or an import has to stop. What was read before is taken over:

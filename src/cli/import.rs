@@ -48,9 +48,10 @@ impl FlaskSentinel {
             };
             let now = SystemClock.now();
             let mut import = Import::new(stores, lifetimes, now, self.dry_run);
-            let done = import.take_all(&self.from).await.map_err(Failure::from);
-            let report = import.into_report();
-            if !self.dry_run {
+            let done = import.take_all(&self.from).await;
+            let is_begun = !matches!(done, Err(ImportError::Source(_) | ImportError::Nothing(_)));
+            let (done, report) = (done.map_err(Failure::from), import.into_report());
+            if is_begun && !self.dry_run {
                 operation!(
                     outcome(&done),
                     event = "imported",

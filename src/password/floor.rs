@@ -17,7 +17,7 @@ use tokio::time::{sleep_until, timeout};
 /// Nobody waits longer than that, so that a few hashes that cost seconds do not slow everybody down.
 const CEILING: Duration = Duration::from_secs(2);
 /// More kinds than any store has. Of more, the slowest are what matters.
-pub(super) const KINDS: usize = 32;
+pub const KINDS: usize = 32;
 
 /// So many measurements of each kind are kept, and so many tell whether one is out of the ordinary.
 const KEPT: usize = 8;

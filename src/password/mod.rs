@@ -27,6 +27,7 @@ mod verdict;
 mod worker;
 
 pub use error::{HashError, PolicyError, PoolError, StartError};
+pub use floor::KINDS as MOST_HASH_KINDS;
 pub use foreign::{ForeignHashError, foreign_hash};
 pub use hasher::Hasher;
 pub use policy::{Policy, Scheme, needs_upgrade};

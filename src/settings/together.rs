@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::reader::Reader;
 use super::{Backend, ErrorUri, Settings, TlsMode};
 
-/// What is served at paths that no setting moves.
-const PROBES: [(&str, &str); 2] = [("the probe", "/healthz"), ("the probe", "/readyz")];
+/// Where the probes are, which no setting moves.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 impl Settings {
     /// Refuses what cannot be meant so.
@@ -42,8 +42,7 @@ impl Settings {
             Some(ErrorUri::Path(path)) => Some(path.clone()),
             Some(ErrorUri::Url(_)) | None => None,
         };
-        let mut taken: BTreeMap<_, _> =
-            PROBES.map(|(what, path)| (path.to_owned(), what)).into_iter().collect();
+        let mut taken = BTreeMap::from(PROBES.map(|path| (path.to_owned(), "the probe")));
         for (key, path) in [
             ("oauth.token_url", oauth.token_path()),
             ("oauth.introspection_url", oauth.introspection_path()),

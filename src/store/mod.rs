@@ -13,7 +13,7 @@ mod health;
 pub mod imports;
 mod measured;
 pub mod mongo;
-mod pem;
+pub mod pem;
 mod prefix;
 mod publisher;
 pub mod redis;

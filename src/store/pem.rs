@@ -1,5 +1,5 @@
-//! Certificates and keys for connections to stores. They are read before the first connection, which would
-//! otherwise be the one to fail, and say less.
+//! Certificates and keys in files. Those for connections to stores are read before the first connection, which
+//! would otherwise be the one to fail, and say less.
 
 use std::path::Path;
 
@@ -21,16 +21,20 @@ pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
 pub(super) fn private_key(setting: &str, path: &Path) -> Result<Vec<u8>> {
     let text = read(setting, path)?;
     let key = PrivateKeyDer::from_pem_slice(&text);
-    key.map_err(|error| {
-        // RFC 7468 §11, RFC 1421 §4.6.1.1.
-        let words = String::from_utf8_lossy(&text);
-        let is_encrypted = words.contains("BEGIN ENCRYPTED PRIVATE KEY")
-            || words.contains("Proc-Type: 4,ENCRYPTED");
-        let encrypted = || "its key is encrypted; one without a passphrase is needed".to_owned();
-        let reason = if is_encrypted { encrypted() } else { reason(&error, "private key") };
-        cannot_use(setting, path, &reason)
-    })?;
+    key.map_err(|error| cannot_use(setting, path, &why_no_key(&text, &error)))?;
     Ok(text)
+}
+
+/// Why no key could be read from a text. One that needs a passphrase says so of itself: as PKCS#8 (RFC 7468
+/// §11), or in the older form (RFC 1421 §4.6.1.1).
+pub fn why_no_key(text: &[u8], error: &Error) -> String {
+    let words = String::from_utf8_lossy(text);
+    if words.contains("BEGIN ENCRYPTED PRIVATE KEY") || words.contains("Proc-Type: 4,ENCRYPTED") {
+        return "it is encrypted; a key without a passphrase is needed, as `openssl pkey -in OLD -out NEW` \
+                makes it"
+            .to_owned();
+    }
+    reason(error, "private key")
 }
 
 fn read(setting: &str, path: &Path) -> Result<Vec<u8>> {

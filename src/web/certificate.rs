@@ -17,6 +17,7 @@ use super::reload::{Reload, ReloadError};
 use super::tls::TlsError;
 use super::{self_signed, validity};
 use crate::domain::{Clock, Timestamp};
+use crate::store::pem::why_no_key;
 
 /// A certificate chain and its key, and where they come from.
 pub struct Certificate {
@@ -185,20 +186,8 @@ pub(super) fn from_files(
         return Err(problem(cert_name, cert, "there is no PEM certificate in it".to_owned()));
     }
     let text = read(key_name, key)?;
-    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
-        let reason = if is_encrypted(&text) { ENCRYPTED.to_owned() } else { error.to_string() };
-        problem(key_name, key, reason)
-    })?;
+    let private = PrivateKeyDer::from_pem_slice(&text)
+        .map_err(|error| problem(key_name, key, why_no_key(&text, &error)))?;
     let pair = |source| TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), source };
     CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(pair)
-}
-
-const ENCRYPTED: &str = "it is encrypted; a key without a passphrase is needed, as \
-                         `openssl pkey -in OLD -out NEW` makes it";
-
-/// Whether it says of itself that it needs a passphrase: as PKCS#8 (RFC 7468 §11), or in the older form (RFC 1421
-/// §4.6.1.1).
-fn is_encrypted(pem: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(pem);
-    text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
 }

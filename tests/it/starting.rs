@@ -22,6 +22,7 @@ pub(crate) fn lines(folder: &Path, arguments: &[&str]) -> Vec<String> {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    assert!(said.last().is_some_and(|line| line.contains("\"listening\"")), "{said:#?}");
     said
 }
 

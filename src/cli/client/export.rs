@@ -6,8 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::Global;
-use super::super::bulk::{export, exported};
-use super::super::failure::Failure;
+use super::super::bulk::export;
+use super::super::failure::{Failure, outcome};
 use super::super::files::{Output, is_standard};
 use super::super::output::{self, plain};
 use super::view::View;
@@ -44,7 +44,7 @@ impl Export {
             let exporting = export(out, read, |client| client.id.to_string(), line, |_| ());
             let (clients, done) = exporting.await;
             // Of one that fails, too: these digests are out.
-            operation!(exported(&done), event = "clients_exported", clients);
+            operation!(outcome(&done), event = "clients_exported", clients);
             done.map(|()| clients)
         })?;
         if is_standard(&self.file) {

@@ -6,8 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::Global;
-use super::super::bulk::{export, exported};
-use super::super::failure::Failure;
+use super::super::bulk::export;
+use super::super::failure::{Failure, outcome};
 use super::super::files::{Format, Output, is_standard};
 use super::super::output::{self, plain};
 use super::super::progress::Progress;
@@ -60,7 +60,7 @@ impl Export {
             let exporting = export(out, read, |user| user.username.clone(), record, tell);
             let (users, done) = exporting.await;
             // Of one that fails, too: these hashes are out.
-            operation!(exported(&done), event = "users_exported", users);
+            operation!(outcome(&done), event = "users_exported", users);
             done.map(|()| users)
         });
         drop(progress);

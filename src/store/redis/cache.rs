@@ -70,7 +70,7 @@ fn stamp(client: &Client) -> String {
     format!("{}:{created}:{updated}", client.version)
 }
 
-fn has(session: &Session, access: &Digest) -> bool {
+pub(super) fn has(session: &Session, access: &Digest) -> bool {
     session.access.iter().any(|token| token.digest == *access)
 }
 

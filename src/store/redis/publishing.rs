@@ -18,6 +18,7 @@ use deadpool_redis::redis::{Pipeline, Script, pipe};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::RedisFront;
+use super::cache::has;
 use super::links::Failure;
 use crate::domain::{Digest, Session, SessionId, Timestamp};
 use crate::store::{Publisher, Result, StoreError};
@@ -151,8 +152,4 @@ impl RedisFront {
             .await?;
         Ok(Lease { nonce, life })
     }
-}
-
-pub(super) fn has(session: &Session, digest: &Digest) -> bool {
-    session.access.iter().any(|access| access.digest == *digest)
 }

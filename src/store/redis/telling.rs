@@ -10,9 +10,9 @@ use deadpool_redis::redis::{Pipeline, Script, cmd, pipe};
 use futures_util::{StreamExt, stream};
 
 use super::RedisFront;
-use super::cache::{client_key, session_key};
+use super::cache::{client_key, has, session_key};
 use super::links::Failure;
-use super::publishing::{LISTS, has, leases_key, list_key};
+use super::publishing::{LISTS, leases_key, list_key};
 use crate::domain::{SessionId, Token, TokenKind};
 use crate::observe::chain;
 use crate::store::{Lost, Result, StoreError};

@@ -64,31 +64,25 @@ pub(super) fn pack(session: &Session) -> Result<Vec<u8>> {
 pub(super) fn unpack(packed: &[u8]) -> Result<(Vec<AccessToken>, Option<RefreshChain>)> {
     let tokens: Tokens =
         postcard::from_bytes(packed).map_err(|error| StoreError::damaged(WHAT, error))?;
-    tokens.unpack()
-}
-
-impl Tokens {
-    fn unpack(self) -> Result<(Vec<AccessToken>, Option<RefreshChain>)> {
-        let access = self.access.into_iter().map(|token| {
-            let scope = token.scope.map(|text| text.parse()).transpose();
-            Ok(AccessToken {
-                digest: Digest::from_bytes(token.digest),
-                scope: scope.map_err(|error| StoreError::damaged(WHAT, error))?,
-                issued_at: Timestamp::from_millis(token.issued_at),
-                expires_at: Timestamp::from_millis(token.expires_at),
-            })
-        });
-        let refresh = self.refresh.map(|chain| RefreshChain {
-            key: chain.key,
-            current: Digest::from_bytes(chain.current),
-            issued_at: Timestamp::from_millis(chain.issued_at),
-            idle_ends_at: Timestamp::from_millis(chain.idle_ends_at),
-            used: chain.used.map(|used| UsedRefresh {
-                digest: Digest::from_bytes(used.digest),
-                salt: used.salt,
-                at: Timestamp::from_millis(used.at),
-            }),
-        });
-        Ok((access.collect::<Result<_>>()?, refresh))
-    }
+    let access = tokens.access.into_iter().map(|token| {
+        let scope = token.scope.map(|text| text.parse()).transpose();
+        Ok(AccessToken {
+            digest: Digest::from_bytes(token.digest),
+            scope: scope.map_err(|error| StoreError::damaged(WHAT, error))?,
+            issued_at: Timestamp::from_millis(token.issued_at),
+            expires_at: Timestamp::from_millis(token.expires_at),
+        })
+    });
+    let refresh = tokens.refresh.map(|chain| RefreshChain {
+        key: chain.key,
+        current: Digest::from_bytes(chain.current),
+        issued_at: Timestamp::from_millis(chain.issued_at),
+        idle_ends_at: Timestamp::from_millis(chain.idle_ends_at),
+        used: chain.used.map(|used| UsedRefresh {
+            digest: Digest::from_bytes(used.digest),
+            salt: used.salt,
+            at: Timestamp::from_millis(used.at),
+        }),
+    });
+    Ok((access.collect::<Result<_>>()?, refresh))
 }

@@ -10,6 +10,8 @@ fn assert_fails(ours: &Ours, from: &str, code: i32, said: &str) {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert!(text.contains(said) && !text.contains("secret"), "{text}");
+    // What was not begun is no event.
+    assert_eq!(text.contains("\"event\":\"imported\""), code == 69, "{text}");
 }
 
 #[tokio::test]

@@ -152,6 +152,7 @@ async fn a_change_of_a_client_says_what_it_may_do_now() {
         let answer = served.call("PATCH", &path, &change).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let event = served.event("client_changed");
+        assert_eq!(event[changed], true, "{event}");
         for (name, value) in event.as_object().unwrap() {
             if name == "renamed" || name.ends_with("_changed") {
                 assert_eq!(value.as_bool().unwrap(), name == changed, "{event}");
