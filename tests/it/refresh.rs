@@ -155,7 +155,9 @@ async fn a_replay_is_noticed_even_when_its_scope_is_wrong() {
 async fn what_is_no_refresh_token_is_refused() {
     let app = spawn_app().await;
     let tokens = app.login().await;
-    let garbled = format!("{}x", &tokens.refresh_token()[..74]);
+    let token = tokens.refresh_token();
+    let (beginning, last) = token.split_at(token.len() - 1);
+    let garbled = format!("{beginning}{}", if last == "x" { "y" } else { "x" });
     for text in [&tokens.access_token(), &garbled, "x", "snr_", "\u{1f511}", &"9".repeat(75)] {
         app.refresh(text).await.assert_error(400, "invalid_grant");
     }
