@@ -9,10 +9,10 @@ TARGET ?= form_bodies
 SECONDS ?= 1200
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint audit bench fuzz
+.PHONY: help run build test lint audit bench conformance fuzz
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Build, and start a server for development on https://localhost:5000
 	$(CARGO) run --locked -- serve --dev $(ARGS)
@@ -47,6 +47,10 @@ audit: ## Look for known vulnerabilities in the dependencies: needs cargo-deny a
 
 bench: ## Measure beside baselines: needs two processor cores and ten minutes
 	$(CARGO) bench --locked --bench bench -- $(ARGS)
+
+conformance: build ## Run third-party HTTP and TLS tools against the release build; needs Debian packages
+	tests/setup.sh
+	tests/conformance/run.sh
 
 # Sanitizers are not in the stable compiler without RUSTC_BOOTSTRAP. Leaks are not looked for: a router of actix-web
 # leaks the names in its paths, once and on purpose.

@@ -1,17 +1,23 @@
 //! What the HTTP framework alone does: parse the same request, answer the same bytes.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use actix_web::error::ErrorBadGateway;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::{Context, Result};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, cmd};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
 use serde::Deserialize;
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Kind {
     Introspection,
+    /// The same over TLS, by HTTP/1.1 or HTTP/2.
+    TlsIntrospection,
     /// The same, after one `GET` from the Redis whose URL is the first line of the body.
     RedisGet,
     Verify,
@@ -21,6 +27,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Introspection => "introspection",
+            Self::TlsIntrospection => "tls-introspection",
             Self::RedisGet => "redis-get",
             Self::Verify => "verify",
         }
@@ -38,7 +45,7 @@ pub fn serve(kind: Kind, body: String) -> Result<()> {
         let server = HttpServer::new(move || {
             let app = App::new().app_data(web::Data::new(body.clone()));
             match kind {
-                Kind::Introspection => app
+                Kind::Introspection | Kind::TlsIntrospection => app
                     .service(web::resource("/oauth/introspect").route(web::post().to(introspect))),
                 Kind::RedisGet => app
                     .app_data(web::Data::new(Redis::default()))
@@ -48,12 +55,25 @@ pub fn serve(kind: Kind, body: String) -> Result<()> {
                 }
             }
         });
-        let server = server.workers(1).bind("127.0.0.1:0")?;
+        let server = server.workers(1);
+        let server = match kind {
+            Kind::TlsIntrospection => server.bind_rustls_0_23("127.0.0.1:0", certificate()?)?,
+            _ => server.bind("127.0.0.1:0")?,
+        };
         let address = *server.addrs().first().context("bound to nothing")?;
         println!("{address}");
         std::io::stdout().flush()?;
         Ok(server.run().await?)
     })
+}
+
+/// TLS as Sentinel's self-signed mode has it.
+fn certificate() -> Result<ServerConfig> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions()?.with_no_client_auth();
+    Ok(config.with_single_cert(vec![made.cert.der().clone()], key)?)
 }
 
 async fn introspect(form: web::Form<Form>, body: web::Data<String>) -> HttpResponse {

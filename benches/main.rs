@@ -9,6 +9,7 @@
 
 mod baseline;
 mod closed_loop;
+mod connections;
 mod cores;
 mod footprint;
 mod growth;
@@ -89,7 +90,7 @@ fn main() -> Result<()> {
     };
     cores::to_load()?;
     type Measure = fn(Plan) -> Result<Row>;
-    let all: [(&str, Measure); 11] = [
+    let all: [(&str, Measure); 18] = [
         ("introspection", lookups::introspection),
         ("redis", shared::introspection),
         ("verify", lookups::verify),
@@ -97,6 +98,13 @@ fn main() -> Result<()> {
         ("refresh", refreshes::measure),
         ("storm", storm::measure),
         ("growth", growth::measure),
+        ("new-connections", connections::new_plain),
+        ("new-tls-connections", connections::new_tls),
+        ("http2-streams", connections::http2_streams),
+        ("reused-tls", connections::reused_tls),
+        ("reused-http2", connections::reused_http2),
+        ("first-tls", connections::first_tls),
+        ("first-http2", connections::first_http2),
         ("start", footprint::start),
         ("idle", footprint::idle),
         ("memory", footprint::after_tokens),

@@ -5,13 +5,13 @@
 
 mod check;
 mod hash_kinds;
+mod http_server;
 mod limits;
 mod listener;
 mod metrics;
 mod policy;
 mod purge;
 mod reload;
-mod serving;
 mod sockets;
 mod supervisor;
 mod traces;

@@ -1,4 +1,4 @@
-//! The HTTP server: sockets, dressed in TLS where it is asked for, and how it stops.
+//! Binds the sockets, builds the HTTP server with its certificate, and stops it on signals.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::Data;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::serving::Serving;
+use super::http_server::HttpServer;
 use super::sockets::{self, Listening, Socket};
 use super::{StartError, limits, supervisor};
 use crate::domain::Clock;
@@ -54,36 +54,20 @@ pub(super) fn listen(
         .max_concurrent_connections((connections / workers).max(1))
         .shutdown_timeout(DRAIN.as_secs())
         .shutdown_signal(stop_signal().map_err(StartError::Signals)?);
-    let plain = Serving {
-        tls: None,
-        request_timeout: settings.server.request_timeout,
-        stopping: server.graceful_shutdown_signal(),
-    };
-    let tls = certificate.map(Certificate::server_config).transpose()?.map(Arc::new);
+    let tls = certificate.map(Certificate::server_config).transpose()?;
+    let tcp = if tls.is_some() { Transport::Tls } else { Transport::Tcp };
+    let http = HttpServer::new(&server, settings.server.request_timeout, tls);
     let mut listening = Listening::default();
     for socket in sockets::all(settings)? {
-        server = match socket {
-            Socket::Unix(listener, path) => {
-                let (serving, app) = (plain.clone(), app(Transport::Unix));
-                let factory = move || serving.clone().factory(app.clone());
-                let server = server.listen_uds("unix", listener, factory).map_err(failed(&path))?;
-                listening.unix_sockets.push(path);
-                server
-            }
-            Socket::Tcp(listener, address) => {
-                listening.addresses.push(address);
-                let serving = Serving { tls: tls.clone(), ..plain.clone() };
-                let app = app(if tls.is_some() { Transport::Tls } else { Transport::Tcp });
-                let factory = move || serving.clone().factory(app.clone());
-                server.listen("tcp", listener, factory).map_err(failed(address))?
-            }
-        };
+        let transport = if matches!(socket, Socket::Unix(..)) { Transport::Unix } else { tcp };
+        let failed = failed(socket.name());
+        server = http.listen(server, socket, &mut listening, app(transport)).map_err(failed)?;
     }
     Ok((server.run(), listening))
 }
 
-fn failed(address: impl ToString) -> impl FnOnce(io::Error) -> StartError {
-    move |source| StartError::Listen { address: address.to_string(), source }
+fn failed(address: String) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::Listen { address, source }
 }
 
 /// The certificate that the settings ask for, if they do.

@@ -1,13 +1,16 @@
 //! The listener for Prometheus, and what the counters begin with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_server::ServerBuilder;
+use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer};
 use tokio::task::JoinSet;
 
 use super::StartError;
-use super::sockets::{self, Listening, Socket};
+use super::http_server::HttpServer;
+use super::sockets::{self, Listening};
 use crate::domain::{Clock, Timestamp};
 use crate::oauth::{GRANT_NAMES, token_outcomes};
 use crate::observe::metrics::Metrics;
@@ -36,6 +39,9 @@ pub(super) fn watch_certificate(metrics: &Metrics, certificate: &Arc<Certificate
     metrics.watch_certificate(Box::new(not_after));
 }
 
+/// Time limit of a request head.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A listener that is about to answer.
 pub(super) struct Listener {
     server: Server,
@@ -49,24 +55,14 @@ impl Listener {
         let mut bound = Vec::new();
         sockets::bind(KEY, bind, &mut bound)?;
         // One thread is enough for one caller in some seconds.
-        let mut server = HttpServer::new(move || {
-            App::new().configure(|config| web::metrics::configure(config, &metrics))
-        })
-        .workers(1)
-        .disable_signals();
+        let mut server = ServerBuilder::new().workers(1).disable_signals();
+        let http = HttpServer::new(&server, REQUEST_TIMEOUT, None);
         let mut listening = Listening::default();
         for socket in bound {
-            server = match socket {
-                Socket::Unix(listener, path) => {
-                    listening.unix_sockets.push(path);
-                    server.listen_uds(listener)
-                }
-                Socket::Tcp(listener, address) => {
-                    listening.addresses.push(address);
-                    server.listen(listener)
-                }
-            }
-            .map_err(failed)?;
+            let metrics = Arc::clone(&metrics);
+            let app =
+                move || App::new().configure(|config| web::metrics::configure(config, &metrics));
+            server = http.listen(server, socket, &mut listening, app).map_err(failed)?;
         }
         Ok(Self { server: server.run(), listening })
     }

@@ -22,6 +22,16 @@ pub(super) enum Socket {
     Unix(UnixListener, String),
 }
 
+impl Socket {
+    /// Returns its address or path.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Tcp(_, address) => address.to_string(),
+            Self::Unix(_, path) => path.clone(),
+        }
+    }
+}
+
 /// Where connections are taken.
 #[derive(Debug, Default)]
 pub struct Listening {

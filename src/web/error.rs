@@ -153,6 +153,15 @@ pub(super) async fn not_found(web: web::Data<Web>) -> HttpResponse {
     })
 }
 
+/// The response to a request that no handler gets.
+pub fn bad_request(status: StatusCode, description: &str) -> HttpResponse {
+    json(status).json(Body {
+        error: ErrorCode::InvalidRequest.as_str(),
+        error_description: description,
+        error_uri: None,
+    })
+}
+
 /// Logs, once, why the server could not answer. Being busy is no fault and is not an error.
 pub(super) fn log_unavailable(cause: &Unavailable) {
     match cause {

@@ -64,7 +64,7 @@ pub(super) async fn answer(web: web::Data<Web>) -> HttpResponse {
 fn explain(code: ErrorCode) -> Entry {
     let (status, meaning, remedy, source) = match code {
         ErrorCode::InvalidRequest => (
-            "400, 404, 405, 408 or 413",
+            "400, 404, 405, 408, 413, 431 or 501",
             "The request is not one that can be read: a parameter is missing, repeated or malformed, \
              the body is too large or of the wrong type, or the method is wrong.",
             "Send a POST with a body of type application/x-www-form-urlencoded; error_description \

@@ -33,6 +33,7 @@ use actix_web::{HttpRequest, guard};
 use ipnet::IpNet;
 
 use crate::oauth::{Endpoints, Provider};
+pub use error::bad_request;
 use management::Management;
 use observed::Observers;
 use templates::Templates;

@@ -20,6 +20,7 @@ mod fuzzing;
 mod garbage;
 mod helpers;
 mod housekeeping;
+mod http_server;
 mod importing;
 mod inactive;
 mod introspection;

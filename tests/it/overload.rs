@@ -9,6 +9,6 @@ mod one_at_a_time;
 mod pipelines;
 mod slow_clients;
 mod stores;
-mod target;
+pub mod target;
 mod watch;
-mod wire;
+pub mod wire;

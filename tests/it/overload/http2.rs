@@ -1,7 +1,7 @@
 //! HTTP/2 frames (RFC 9113 §4) as no client of good will sends them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -217,6 +217,98 @@ async fn who_asks_and_takes_it_back_for_ever_is_hung_up_on() {
         assert!(stream < 2_000_000, "it takes all");
     }
     is_well(&process, before).await;
+}
+
+/// A client that opens a window of one octet gets at most a kilobyte of each response.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn responses_in_small_windows_are_not_kept() {
+    let (_folder, process) = serve(&[]);
+    let window_of_one = [0, 4, 0, 0, 0, 1];
+    let mut clients = Vec::new();
+    let before = process.memory();
+    for _ in 0..40 {
+        let mut client = Client::to(&process, &window_of_one).await;
+        for index in 0..128 {
+            let head = get_of("/oauth/errors");
+            client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * index + 1, &head)).await;
+        }
+        clients.push(client);
+    }
+    // Every connection has its responses, the last ones although there are no permits left.
+    for client in &mut clients {
+        client.until(|frame| frame.kind == DATA).await;
+    }
+    is_well(&process, before).await;
+    // A client that behaves gets its responses, too.
+    let mut other = Client::to(&process, &[]).await;
+    other.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &get_of("/readyz"))).await;
+    let frames = other.until(|frame| frame.kind == HEADERS || frame.kind == RST_STREAM).await;
+    assert!(frames.last().is_some_and(|frame| frame.kind == HEADERS), "{frames:?}");
+}
+
+/// Requests without end, each with many small header fields: as many as a few kilobytes can hold, and as many as are
+/// allowed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_of_many_header_fields_is_given_back() {
+    let (_folder, process) = serve(&["--set", "server.request_timeout=5s"]);
+    // The server is warm: it has had some of each.
+    attack_with_fields(&process, 2).await;
+    let before = process.memory();
+    attack_with_fields(&process, 36).await;
+    let during = process.memory();
+    println!("{} MiB before, {} MiB after the attack", before >> 20, during >> 20);
+    assert!(during.saturating_sub(before) < 256 << 20, "{before} → {during}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let grown = process.memory().saturating_sub(before);
+        if grown < 8 << 20 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{grown} octets more than before");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn attack_with_fields(process: &Process, connections: usize) {
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        clients.push(Client::to(process, &[]).await);
+    }
+    let refused = post_with(900);
+    let allowed = post_with(90);
+    for client in &mut clients {
+        for index in 0..127 {
+            let block = if index % 2 == 0 { &refused } else { &allowed };
+            client.send(&frame(HEADERS, END_HEADERS, 2 * index + 1, block)).await;
+        }
+    }
+    // Answered with 431, or refused beyond the limit of the process.
+    for client in &mut clients {
+        let mut ended = 0;
+        client
+            .until(|frame| {
+                ended += usize::from([HEADERS, RST_STREAM].contains(&frame.kind));
+                ended >= 64
+            })
+            .await;
+        assert_eq!(ended, 64);
+    }
+}
+
+/// A login whose body does not come, with so many more header fields of three letters each.
+fn post_with(fields: usize) -> Vec<u8> {
+    let mut block = vec![0x83, 0x87, 0x04, 12];
+    block.extend(b"/oauth/token");
+    block.extend([0x01, 1, b'x']);
+    let form = b"application/x-www-form-urlencoded";
+    block.extend([0x0f, 0x10, form.len().try_into().unwrap()]);
+    block.extend(form);
+    for number in 0..fields {
+        let letter =
+            |place: usize| b'a' + u8::try_from(number / 26_usize.pow(place as u32) % 26).unwrap();
+        block.extend([0x00, 3, letter(0), letter(1), letter(2), 1, b'1']);
+    }
+    block
 }
 
 /// A window of nothing (§6.9.2): the answers wait, and those beyond the limit are refused; who goes on

@@ -135,6 +135,7 @@ async fn a_guess_counts_when_its_client_is_gone() {
         ("off", Going::Continued),
         ("off", Going::Behind),
         ("self-signed", Going::Alone),
+        ("self-signed", Going::Http2),
     ] {
         let settings = [
             ("tls.mode", tls),
@@ -147,8 +148,19 @@ async fn a_guess_counts_when_its_client_is_gone() {
         ];
         let target = Target::start(&settings).await;
         let guess = how.guess(&target);
-        all((0..8).map(|_| guess_and_go(target.address().to_owned(), tls == "off", guess.clone())))
-            .await;
+        let client = target.peer().client.clone();
+        all((0..8).map(|_| {
+            let (address, guess, client) =
+                (target.address().to_owned(), guess.clone(), client.clone());
+            async move {
+                if matches!(how, Going::Http2) {
+                    guess_over_http2_and_go(&address, &client).await;
+                } else {
+                    guess_and_go(address, tls == "off", guess).await;
+                }
+            }
+        }))
+        .await;
         // This one has its turn after them.
         let mut wire = target.door().enter().await;
         let begun = Instant::now();
@@ -167,13 +179,15 @@ enum Going {
     Continued,
     /// There is another answer before.
     Behind,
+    /// Over HTTP/2, where the stream is cancelled.
+    Http2,
 }
 
 impl Going {
     fn guess(self, target: &Target) -> Vec<u8> {
         let guess = guess(target);
         match self {
-            Self::Alone => guess,
+            Self::Alone | Self::Http2 => guess,
             Self::Continued => {
                 let text = String::from_utf8(guess).unwrap();
                 text.replacen("\r\n", "\r\nexpect: 100-continue\r\n", 1).into_bytes()
@@ -192,6 +206,31 @@ async fn guess_and_go(address: String, plain: bool, guess: Vec<u8>) {
     } else {
         send_and_drop(secured(&address, b"http/1.1").await, &guess).await;
     }
+}
+
+async fn guess_over_http2_and_go(address: &str, client: &str) {
+    let stream = secured(address, b"h2").await;
+    let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let head = http::Request::post("https://localhost/oauth/token")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(())
+        .unwrap();
+    let mut requests = requests.ready().await.unwrap();
+    let (response, mut body) = requests.send_request(head, false).unwrap();
+    let fields = [
+        ("grant_type", "password"),
+        ("username", "nobody"),
+        ("password", "wrong"),
+        ("client_id", client),
+    ];
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    body.send_data(form.into(), true).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    body.send_reset(h2::Reason::CANCEL);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop((response, body, requests));
+    connection.abort();
 }
 
 async fn send_and_drop(mut stream: impl AsyncWrite + Unpin, guess: &[u8]) {

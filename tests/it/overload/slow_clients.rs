@@ -76,8 +76,8 @@ const REFUSED: &str = "PUT /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
 const HALF_ENDED: &str = "PUT /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
                           transfer-encoding: chunked\r\n\r\n0\r\n\n\r\n";
 
-/// All of them at once, since each takes its time. The head of a later request has no time of its
-/// own, and whoever reads no answer has none either; both are bounded all the same.
+/// All of them at once, since each takes its time. A partial head that arrived with the previous request is
+/// closed as an idle connection, after 75 s; any other after `server.request_timeout`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_nothing_more_is_hung_up_on() {
     let folder = tempfile::tempdir().unwrap();

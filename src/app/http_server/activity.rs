@@ -1,0 +1,131 @@
+//! The state of a connection, and the deadline that follows from it.
+//!
+//! Events only record the time; the one timer of the connection asks for the deadline when it fires.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+/// How long an idle connection is kept, and how long a write may wait: longer than nginx keeps its own idle
+/// connections (60 s), so that the proxy closes them and no request meets a closing connection.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// State of one connection that its stream, its requests and its timer share.
+pub(super) struct Activity {
+    /// Requests whose body or response is not complete.
+    in_flight: Cell<u32>,
+    /// No request has arrived yet.
+    is_new: Cell<bool>,
+    /// Something has arrived since the last request: the next request head.
+    has_begun: Cell<bool>,
+    /// A write waits for the client.
+    is_blocked: Cell<bool>,
+    /// The response to the last request did not wait for its body.
+    left_body: Cell<bool>,
+    /// When the state last changed.
+    since: Cell<Instant>,
+}
+
+impl Activity {
+    /// Starts with a connection that awaits its first request.
+    pub(super) fn start() -> Rc<Self> {
+        Rc::new(Self {
+            in_flight: Cell::new(0),
+            is_new: Cell::new(true),
+            has_begun: Cell::new(false),
+            is_blocked: Cell::new(false),
+            left_body: Cell::new(false),
+            since: Cell::new(Instant::now()),
+        })
+    }
+
+    /// Sets the start of the current time limit.
+    pub(super) fn restart(&self, now: Instant) {
+        self.since.set(now);
+    }
+
+    /// Returns when the client must have made progress; `None` while the application is at work, which
+    /// sets limits of its own. `limit` applies to a request head, and to a connection that is being shut
+    /// down.
+    pub(super) fn deadline(&self, limit: Duration, is_shutting_down: bool) -> Option<Instant> {
+        if self.in_flight.get() > 0 && !self.is_blocked.get() {
+            return None;
+        }
+        let awaits_head = self.is_new.get() || self.has_begun.get();
+        let is_short = (awaits_head && !self.is_blocked.get()) || is_shutting_down;
+        Some(self.since.get() + if is_short { limit } else { KEEP_ALIVE })
+    }
+
+    /// Returns whether the connection may be closed without a response.
+    pub(super) const fn is_idle(&self) -> bool {
+        let is_waiting = self.is_new.get() || self.has_begun.get() || self.is_blocked.get();
+        self.in_flight.get() == 0 && !is_waiting
+    }
+
+    /// Returns the number of requests in progress.
+    pub(super) const fn in_flight(&self) -> u32 {
+        self.in_flight.get()
+    }
+
+    /// Returns whether a write waits for the client.
+    pub(super) const fn is_blocked(&self) -> bool {
+        self.is_blocked.get()
+    }
+
+    /// Returns whether part of a request may not have been read.
+    pub(super) const fn has_unread(&self) -> bool {
+        self.has_begun.get() || self.left_body.get()
+    }
+
+    /// Records octets that have arrived; returns whether they are the first of a request head. RFC 9112 §2.2:
+    /// empty lines before it are ignored.
+    pub(super) fn received(&self, octets: &[u8]) -> bool {
+        let is_empty = octets.iter().all(|octet| b"\r\n".contains(octet));
+        if self.in_flight.get() > 0 || is_empty || self.has_begun.replace(true) {
+            return false;
+        }
+        if !self.is_new.get() {
+            self.restart(Instant::now());
+        }
+        true
+    }
+
+    /// Records whether a write waits for the client.
+    pub(super) fn set_blocked(&self, is_blocked: bool) {
+        if self.is_blocked.replace(is_blocked) != is_blocked {
+            self.restart(Instant::now());
+        }
+    }
+}
+
+/// A request in progress. Dropping it ends the request.
+pub(super) struct InFlight {
+    activity: Rc<Activity>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl InFlight {
+    pub(super) fn start(activity: &Rc<Activity>, permit: Option<OwnedSemaphorePermit>) -> Rc<Self> {
+        activity.in_flight.set(activity.in_flight.get() + 1);
+        activity.is_new.set(false);
+        activity.has_begun.set(false);
+        Rc::new(Self { activity: Rc::clone(activity), _permit: permit })
+    }
+}
+
+impl InFlight {
+    /// Records that the response does not wait for the request body, and the connection is closed after it.
+    pub(super) fn leave_body(&self) {
+        self.activity.left_body.set(true);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.activity.in_flight.set(self.activity.in_flight.get() - 1);
+        self.activity.restart(Instant::now());
+    }
+}

@@ -1,0 +1,58 @@
+//! TLS handshakes.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::poll;
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// The protocols that are offered, the preferred one first (RFC 7301 §3.1).
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Performs the handshakes of one I/O thread.
+///
+/// A key exchange takes a good part of a millisecond. A client that begins many at once would delay all
+/// responses of the thread for as long as all of them take, so the task yields to other connections after
+/// each. A slow client delays nobody: only computing takes turns.
+pub(super) struct Handshakes {
+    config: Arc<ServerConfig>,
+    turns: Semaphore,
+}
+
+impl Handshakes {
+    pub(super) fn new(config: Arc<ServerConfig>) -> Self {
+        let mut config = Arc::unwrap_or_clone(config);
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+        Self { config: Arc::new(config), turns: Semaphore::new(1) }
+    }
+
+    /// Performs a handshake; the caller limits its time.
+    pub(super) async fn perform<T>(&self, io: T) -> io::Result<TlsStream<T>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+        // The key exchange is computed as soon as there is a stream.
+        let turn = self.turns.acquire().await;
+        let mut handshake = pin!(hello.into_stream(Arc::clone(&self.config)));
+        let computed = poll!(&mut handshake);
+        tokio::task::yield_now().await;
+        drop(turn);
+        match computed {
+            Poll::Ready(done) => done,
+            Poll::Pending => handshake.await,
+        }
+    }
+}
+
+/// Returns whether the client has chosen HTTP/2.
+pub(super) fn is_http2<T>(stream: &TlsStream<T>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(PROTOCOLS[0])
+}

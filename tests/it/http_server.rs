@@ -1,0 +1,7 @@
+//! Connections and messages of HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113), with the real binary.
+
+mod early_responses;
+mod http2_client;
+mod latency;
+mod messages;
+mod timeouts;

@@ -1,0 +1,66 @@
+//! Connections of clients that stop in the middle are closed.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+
+use crate::helpers::{Process, all};
+use crate::overload::wire::{Wire, get};
+
+const BODY_LIMIT: Duration = Duration::from_secs(2);
+
+/// The response to a body that does not end comes after `server.request_timeout`, and the connection
+/// is closed a few seconds later, whatever part of the body is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_end_holds_no_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::serve(folder.path(), &["--set", "server.request_timeout=2s"]);
+    let beginning = |path: &str, framing: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             {framing}\r\n"
+        )
+    };
+    let chunked = "transfer-encoding: chunked\r\n";
+    let cases = [
+        (beginning("/oauth/token", chunked), "3\r\na=b\r\n", "408", BODY_LIMIT),
+        (beginning("/oauth/token", chunked), "3;x", "408", BODY_LIMIT),
+        (beginning("/oauth/token", chunked), "0\r\nx: y", "408", BODY_LIMIT),
+        (beginning("/oauth/token", "content-length: 9\r\n"), "a=b", "408", BODY_LIMIT),
+        // The response is ready at once, and waits for two seconds.
+        (beginning("/nowhere", chunked), "3\r\na=b\r\n", "404", Duration::ZERO),
+        (beginning("/nowhere", "content-length: 9\r\n"), "a=b", "404", Duration::ZERO),
+    ];
+    all(cases.map(|(head, body, status, response_limit)| {
+        let address = process.address.clone();
+        async move {
+            let mut wire = Wire::to(&address).await;
+            let started = Instant::now();
+            wire.stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            let reply = wire.reply().await.unwrap();
+            let responded = started.elapsed();
+            assert_eq!(reply.status.to_string(), status, "{body:?}");
+            let slack = Duration::from_secs(4);
+            assert!(responded < response_limit + slack, "{body:?}: {responded:?}");
+            wire.rest(Duration::from_secs(30)).await;
+            let closed = started.elapsed() - responded;
+            println!("{status} {body:?}: {responded:.1?}, closed after {closed:.1?} more");
+            assert!(closed < Duration::from_secs(15), "{body:?}: {closed:?}");
+        }
+    }))
+    .await;
+}
+
+/// A later request head has as much time as the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_request_head_that_does_not_end_is_answered_408() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::serve(folder.path(), &["--set", "server.request_timeout=2s"]);
+    let mut wire = Wire::to(&process.address).await;
+    assert_eq!(wire.ask(&get("/healthz", "")).await.status, 200);
+    let started = Instant::now();
+    wire.stream.write_all(b"GET /hea").await.unwrap();
+    let answer = wire.rest(Duration::from_secs(30)).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+}
