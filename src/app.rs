@@ -1,7 +1,7 @@
-//! The composition root: from settings to a server that listens.
+//! Composition root: builds a server from the settings.
 //!
-//! Everything that can be wrong is found before the first request is taken: stores are open,
-//! certificates are loaded and sockets are bound when [`Application::build`] returns.
+//! [`Application::build`] opens the stores, loads the certificates and binds the sockets, so that a
+//! problem with any of them is reported before the server accepts a request.
 
 mod check;
 mod hash_kinds;
@@ -43,49 +43,50 @@ use hash_kinds::HashKinds;
 use purge::Purge;
 use reload::Reloads;
 
-/// The server could not start.
+/// Error that prevents the server from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The certificate or its key is no good.
+    /// The certificate or its private key cannot be used.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
-    /// The password settings cannot be used.
+    /// The password policy is invalid, or the hashing workers cannot be started.
     #[error(transparent)]
     Passwords(#[from] password::StartError),
-    /// Spans cannot be sent there.
+    /// The exporter of spans cannot be created for `traces.endpoint`.
     #[error("traces.endpoint cannot be used: {0}")]
     Traces(String),
-    /// Something is asked for that this version has not.
+    /// The settings ask for a combination that the server does not support.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// Templates cannot be rendered.
+    /// The templates cannot be loaded or rendered.
     #[error("templates are wrong (templates.dir):\n{0}")]
     Templates(#[from] TemplateErrors),
-    /// The system gives no signals.
+    /// The signal handlers cannot be installed.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
-    /// Passwords would go over the network in the clear (RFC 6749 §3.2).
+    /// An inherited socket would accept passwords over plain HTTP from other machines (RFC 6749
+    /// §3.2).
     #[error(
         "the inherited socket {0} would take passwords over plain HTTP from other machines: set \
          tls.mode, or name the proxies that add TLS in server.trusted_proxies, or set \
          server.allow_plain_http = true"
     )]
     PlainHttp(SocketAddr),
-    /// A socket cannot be had.
+    /// The server cannot listen on a socket.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// As it was set, and where.
+        /// Address of the socket, followed by the name of its setting if that is known.
         address: String,
-        /// What the system says.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
-/// A server that is about to answer.
+/// Server whose stores are open and whose sockets are bound.
 pub struct Application {
     server: Server,
     listening: Listening,
@@ -98,12 +99,15 @@ pub struct Application {
 }
 
 impl Application {
-    /// Opens the stores, loads certificates, binds sockets. Call it inside a Tokio runtime.
+    /// Opens the stores, loads the certificates and binds the sockets.
+    ///
+    /// Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// [`StartError`], one sentence for the operator.
+    /// Returns a [`StartError`] if any of these steps fails. Its message is one sentence for the
+    /// operator.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        // First of all: nobody has to wait with a signal until the server is there.
+        // Installed first, so that a SIGHUP during the start does not end the process.
         let mut reloads = Reloads::on_hangup().map_err(StartError::Signals)?;
         let templates = Arc::new(Templates::load(settings.templates.dir.clone())?);
         let traces = traces::Exporter::start(&settings.traces)?.map(Arc::new);
@@ -148,36 +152,36 @@ impl Application {
         Ok(Self { server, listening, admin, purge, hash_kinds, reloads, metrics, traces })
     }
 
-    /// What is listened on: by the settings, or handed over.
+    /// Returns the sockets that the server listens on, configured or inherited.
     pub const fn listening(&self) -> &Listening {
         &self.listening
     }
 
-    /// The TCP addresses of it.
+    /// Returns the TCP addresses that the server listens on.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.listening.addresses
     }
 
-    /// What Prometheus is listened to on, if it is.
+    /// Returns the sockets of the Prometheus listener; `None` if it is off.
     pub fn metrics_listening(&self) -> Option<&Listening> {
         self.metrics.as_ref().map(metrics::Listener::listening)
     }
 
-    /// What an operator can do, on the stores of this server.
+    /// Returns the operator's operations on the stores of this server.
     pub const fn admin(&self) -> &Admin {
         &self.admin
     }
 
-    /// Stops the server from elsewhere.
+    /// Returns a handle that stops the server from another task.
     pub fn handle(&self) -> ServerHandle {
         self.server.handle()
     }
 
-    /// Answers until a signal comes. SIGTERM and SIGINT let calls in flight finish; SIGHUP reads
-    /// certificates again.
+    /// Serves requests until SIGTERM or SIGINT, then lets the requests in progress finish. SIGHUP
+    /// reloads the certificates and the templates.
     ///
     /// # Errors
-    /// When the system takes the sockets away.
+    /// Returns an I/O error if the HTTP server fails.
     pub async fn run(self) -> io::Result<()> {
         let Self { server, purge, hash_kinds, reloads, metrics, traces, .. } = self;
         let mut beside = tokio::task::JoinSet::new();
@@ -191,25 +195,26 @@ impl Application {
         }
         drop((purge, hash_kinds, beside));
         if let Some(traces) = traces {
-            // What is left is sent; that may wait, and there is nothing else to do.
+            // Sending the remaining spans blocks the thread. A failure is logged and does not
+            // change the result.
             let _ = tokio::task::spawn_blocking(move || traces.finish()).await;
         }
         result
     }
 }
 
-/// The stores of the settings, for the command line.
+/// Opens the stores that the settings select, for the command line.
 ///
 /// # Errors
-/// When they cannot be opened.
+/// Returns a [`StartError`] if they cannot be opened.
 pub async fn open_stores(settings: &Settings) -> Result<Stores, StartError> {
     Ok(connect::connect(settings).await?)
 }
 
-/// The same for reading alone; `None` when there are none yet.
+/// Opens the stores for reading only. Returns `None` if the embedded store does not exist yet.
 ///
 /// # Errors
-/// When they cannot be opened.
+/// Returns a [`StartError`] if they cannot be opened.
 pub async fn open_stores_for_reading(settings: &Settings) -> Result<Option<Stores>, StartError> {
     Ok(connect::connect_reading(settings).await?)
 }

@@ -1,16 +1,16 @@
 //! Sentinel: a standalone OAuth 2.0 token server.
 //!
-//! The modules, from the inside out; each imports only what stands above it:
+//! The modules, lowest layer first. A module imports only modules listed above it:
 //!
-//! - [`domain`]: tokens, sessions, users, clients and the rules they live by, without I/O;
-//! - [`observe`]: ids of calls, metrics, traces: what is noted of the work;
-//! - [`settings`]: what the operator set, as plain data;
-//! - [`password`]: hashing on bounded workers;
-//! - [`store`]: where all is kept: traits, and the backends behind them;
-//! - [`oauth`]: the protocol, without HTTP; beside it [`admin`], what an operator does, and [`import`],
-//!   what comes from other servers;
-//! - [`web`]: requests and answers, over HTTP;
-//! - [`app`]: puts it together; [`telemetry`]: the log;
+//! - [`domain`]: tokens, sessions, users, clients and their rules, without I/O;
+//! - [`observe`]: request ids, metrics and traces;
+//! - [`settings`]: the operator's settings, as plain data;
+//! - [`password`]: password hashing on a bounded pool of workers;
+//! - [`store`]: the storage traits and their backends;
+//! - [`oauth`]: the protocol, without HTTP; on the same layer [`admin`], the operator's operations,
+//!   and [`import`], which reads the data of other servers;
+//! - [`web`]: the HTTP endpoints;
+//! - [`app`]: composes the application; [`telemetry`]: the log;
 //! - [`cli`]: the command line.
 
 pub mod admin;

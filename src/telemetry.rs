@@ -1,9 +1,10 @@
-//! The log: pretty on a terminal, JSON lines otherwise, on standard error.
+//! The log, on standard error: human-readable on a terminal, JSON lines otherwise.
 //!
-//! What may be logged: ids of users, clients and sessions, user names of users that exist, error
-//! codes. What may not: tokens, passwords, secrets, bodies, names that nobody has. An error is logged
-//! once, where it is answered. Audit events have the target `audit`, and say who changes something. A
-//! line that is written while a call is answered has the id of the call, and its trace, if it has one.
+//! Log lines may contain ids of users, clients and sessions, names of existing users, and error
+//! codes. They must not contain tokens, passwords, secrets, request bodies or unknown user names.
+//! An error is logged once, where the request is answered. Audit events have the target `audit` and
+//! name the actor. A line written while a request is handled has the request id and, if the request
+//! is traced, the trace id.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -20,28 +21,30 @@ use crate::observe::actor::Actor;
 use crate::observe::request::with_current;
 use crate::settings::{Log, LogFormat};
 
-/// What libraries log, as errors and warnings, of whatever strangers send: requests that are none, broken
-/// TLS, frames out of order. Anybody could fill the log with it, and nobody has to look. What is wrong with
-/// the server itself, they say under other targets, or we do.
+/// Log targets of libraries that report malformed input as errors and warnings: invalid requests,
+/// broken TLS, frames out of order. Any client could fill the log with such lines, and they need no
+/// action. Faults of the server itself are logged under other targets.
 const OF_STRANGERS: [&str; 4] =
     ["actix_http::h1::decoder", "actix_http::h1::dispatcher", "h2", "rustls"];
 
-/// Who says at `info`, in several lines, what our own says in one: that a server starts, and where.
+/// Log target that reports each server start in several `info` lines. Sentinel logs the same in
+/// one.
 const TALKATIVE: &str = "actix_server";
 
-/// Of what `log.level` lets through, that which a command logs: changes are audited wherever they are made;
-/// most of the rest is for the server's log.
+/// Additional filter for commands, applied after `log.level`. Commands write audit events, since
+/// changes are audited wherever they are made; most other lines are meant for the server's log.
 const OF_COMMANDS: &str = "warn,audit=info";
 
 /// Starts logging for a server.
 ///
 /// # Errors
-/// When the level cannot be understood, or logging was started before.
+/// When `log.level` cannot be parsed, or when logging has been started before.
 pub fn start(log: &Log) -> anyhow::Result<()> {
     start_for(log, None)
 }
 
-/// Starts logging for a command, which does whatever is done in this process.
+/// Starts logging for a command. Audit events without an actor of their own name the command line
+/// as the actor.
 ///
 /// # Errors
 /// As [`start`].
@@ -49,7 +52,8 @@ pub fn start_for_command(log: &Log) -> anyhow::Result<()> {
     start_for(log, Some(Actor::COMMAND_LINE))
 }
 
-/// What `log.level` says. Strangers are heard only where it names who logs them.
+/// Returns the filter for `log.level`. Lines of the targets in `OF_STRANGERS` are dropped unless
+/// `level` names the target.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     let mut filter: EnvFilter = level.parse()?;
     let directives = level.split(',').map(str::trim);
@@ -60,7 +64,8 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     for target in OF_STRANGERS.into_iter().filter(|target| !is_named(target)) {
         filter = filter.add_directive(format!("{target}=off").parse()?);
     }
-    // Of any other level it would let more through, or less than is asked for.
+    // Only for `info`: with `error` or `off`, the directive would let more lines through than
+    // requested, and with `debug` or `trace` fewer.
     let general = directives.clone().rfind(|part| !part.contains('='));
     if general.is_some_and(|level| level.eq_ignore_ascii_case("info")) && !is_named(TALKATIVE) {
         filter = filter.add_directive(format!("{TALKATIVE}=warn").parse()?);
@@ -68,7 +73,8 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     Ok(filter)
 }
 
-/// `actor`: who does everything, if it is a command. What it logs has to pass a second filter.
+/// Starts logging. For a command, `actor` is the actor of all changes, and `OF_COMMANDS` applies as
+/// a second filter.
 fn start_for(log: &Log, actor: Option<Actor>) -> anyhow::Result<()> {
     let more: Option<EnvFilter> = actor.is_some().then(|| OF_COMMANDS.parse()).transpose()?;
     let filter = filter(&log.level)?;
@@ -102,17 +108,18 @@ where
     Ok(())
 }
 
-/// Lines with the ids of the call at their end, and audit events with who it was. They are no fields of a
-/// span: a span costs more than answering an introspection may, and is made even if nothing is logged in it.
+/// Event format that adds the request id and trace id to every line and the actor to audit events.
+/// They are not fields of a span: a span costs more than an introspection can afford and is created
+/// even if nothing is logged in it.
 struct WithContext<F> {
     format: F,
     json: bool,
-    /// Who does what nobody else does.
+    /// Actor of changes for which no other actor is set; `None` for a server.
     actor: Option<Actor>,
 }
 
 impl<F> WithContext<F> {
-    /// What is known beside the event itself.
+    /// Returns the fields to add to the event.
     fn fields(&self, event: &Event<'_>) -> Vec<(&'static str, String)> {
         let mut fields = Vec::new();
         if event.metadata().target() == "audit"
@@ -129,7 +136,8 @@ impl<F> WithContext<F> {
         fields
     }
 
-    /// Ids as they are; text that somebody chose in quotation marks.
+    /// Appends a field to the line. In the human-readable format ids are written as they are, other
+    /// values in quotation marks, since some of them are user input.
     fn write(&self, line: &mut String, name: &str, value: &str) -> std::fmt::Result {
         if self.json {
             let value = serde_json::Value::from(value);

@@ -1,4 +1,5 @@
-//! What an operator has changed, in the audit log. What the store has not confirmed is there too: it may have been done.
+//! Audit events of the operator's changes. A change that the store has not confirmed is logged too,
+//! since it may have been made.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,7 @@ use crate::domain::{Client, ClientId, Grant, Scope, SessionId, User, UserId};
 use crate::observe::audit::{Outcome, operation};
 use crate::store;
 
-/// What an operator's change is of.
+/// The record that an operation changes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Of<'a> {
     pub(super) user: Option<UserId>,
@@ -27,7 +28,7 @@ impl<'a> Of<'a> {
         Self { session: Some(id), ..Self::default() }
     }
 
-    /// Passes on what the store says; an event, if it did not say whether the write took place.
+    /// Returns the store's result. Writes an event if the outcome of the write is unknown.
     pub(super) fn confirm<T>(
         self,
         event: &'static str,
@@ -45,7 +46,7 @@ impl<'a> Of<'a> {
     }
 }
 
-/// Passes on what the store says, and `tell`s if it did not say whether the write took place.
+/// Returns the store's result. Calls `tell` if the outcome of the write is unknown.
 pub(super) fn confirm<T>(
     written: store::Result<T>,
     tell: impl FnOnce(Outcome),
@@ -64,7 +65,8 @@ pub(super) fn user_added(user: &User) {
     );
 }
 
-/// `password_changed`: whether it was set, be it to the same.
+/// Writes the event of a changed user. `password_changed` is true whenever a password was set, even
+/// if it is the former one.
 pub(super) fn user_changed(before: &User, after: &User, password_changed: bool, outcome: Outcome) {
     operation!(
         outcome, event = "user_changed", user = %after.id, username = after.username,
@@ -99,7 +101,7 @@ pub(super) fn client_changed(before: &Client, after: &Client, outcome: Outcome) 
     );
 }
 
-/// Nothing for a user who may be granted whatever the client may.
+/// Returns the scopes that limit the user; `None` if the user has no limit.
 fn limit(user: &User) -> Option<&str> {
     user.scopes.as_ref().map(Scope::as_str)
 }

@@ -1,4 +1,4 @@
-//! Many users and clients at once: nothing is logged of each of them, and what is there already is no error.
+//! Bulk import of users and clients. Single records are not logged, and existing ones are no error.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,32 +9,32 @@ use super::clients::{check, usual_grants};
 use super::{Admin, AdminError, NewUser};
 use crate::domain::{Client, ClientId, ClientKind, Grant, Scope, Timestamp, User, UserId};
 
-/// Who was not added is looked for: so many at once.
+/// Maximum number of concurrent look-ups of users that were not added.
 const LOOKED_UP_AT_ONCE: usize = 64;
 
-/// A user who comes from elsewhere.
+/// A user to be imported.
 #[derive(Clone, Debug)]
 pub struct ImportedUser {
-    /// By which resource servers know the user; a new one if there is none.
+    /// The id by which resource servers know the user; `None` generates one.
     pub id: Option<UserId>,
-    /// What else there is to know; the name is checked.
+    /// The other fields. The caller has checked the user name.
     pub user: NewUser,
 }
 
-/// A client that comes from elsewhere.
+/// A client to be imported.
 #[derive(Clone, Debug)]
 pub struct ImportedClient {
-    /// By which programs know themselves, and resource servers them.
+    /// The id by which apps and resource servers know the client.
     pub id: ClientId,
-    /// What people call it.
+    /// Display name.
     pub name: String,
-    /// The digest of its secret, if it can keep one.
+    /// Public or confidential, the latter with the digest of the secret.
     pub kind: ClientKind,
-    /// The grants it may use; `None` for all that its kind may have.
+    /// The allowed grants; `None` for the default grants of its kind.
     pub grants: Option<BTreeSet<Grant>>,
-    /// All that it may be granted, beside the default scopes.
+    /// The allowed scopes. The default scopes are added.
     pub scopes: Scope,
-    /// What it is granted when it does not ask.
+    /// The scope granted if a request has no `scope` parameter.
     pub default_scopes: Scope,
     /// See [`Client::access_token_ttl`].
     pub access_token_ttl: Option<Duration>,
@@ -42,17 +42,18 @@ pub struct ImportedClient {
     pub refresh_idle_ttl: Option<Duration>,
     /// See [`Client::session_ttl`].
     pub session_ttl: Option<Duration>,
-    /// Whether it may introspect.
+    /// Whether it has the introspection permission.
     pub introspection: bool,
-    /// Whether it may do anything.
+    /// Whether the client is enabled.
     pub enabled: bool,
 }
 
 impl ImportedClient {
-    /// The client that it becomes.
+    /// Returns the client to be stored.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] for a public client with what only a confidential one may have.
+    /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
+    /// confidential one.
     pub fn into_client(self, now: Timestamp) -> Result<Client, AdminError> {
         let confidential = matches!(self.kind, ClientKind::Confidential(_));
         let client = Client {
@@ -77,29 +78,33 @@ impl ImportedClient {
     }
 }
 
-/// What became of one.
+/// Result of importing a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// It is new.
+    /// The record was added.
     Added,
-    /// There is a user of this name, and of this id if one was given, or a client of this id; it is left as it is.
+    /// The record exists and is unchanged: a client with this id, or a user with this name and, if
+    /// one was given, this id.
     Already,
 }
 
 impl Admin {
-    /// To be called once before [`Self::import_users`] and [`Self::import_client`].
+    /// Marks the store as in use, so that no store copy is made into it. Call it once before
+    /// [`Self::import_users`] and [`Self::import_client`].
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn begin_import(&self) -> Result<(), AdminError> {
         Ok(self.stores.take_into_use().await?)
     }
 
-    /// Adds users, but for those that are there; what became of each. A few hundred at a time share a write.
+    /// Adds the users that do not exist and returns the result for each. The users are added
+    /// together, so pass a few hundred at a time.
     ///
     /// # Errors
-    /// When the store fails: any of them may have been added. Of one, [`AdminError::Invalid`] when another user has the
-    /// name or the id, or when the store fails.
+    /// [`AdminError::Store`] when the store fails; any of the users may have been added. For a
+    /// single user [`AdminError::Invalid`] when another user has the name or the id, or
+    /// [`AdminError::Store`] when its look-up fails.
     pub async fn import_users(
         &self,
         new: Vec<ImportedUser>,
@@ -119,30 +124,31 @@ impl Admin {
         Ok(stream::iter(found).buffered(LOOKED_UP_AT_ONCE).collect().await)
     }
 
-    /// Adds a client, unless it is there.
+    /// Adds a client unless it exists.
     ///
     /// # Errors
-    /// As [`ImportedClient::into_client`], or when the store fails.
+    /// As [`ImportedClient::into_client`], and [`AdminError::Store`] when the store fails.
     pub async fn import_client(&self, new: ImportedClient) -> Result<Imported, AdminError> {
         let client = new.into_client(self.clock.now())?;
         let added = self.stores.clients.insert(&client).await?;
         Ok(if added { Imported::Added } else { Imported::Already })
     }
 
-    /// What [`Self::import_client`] would do.
+    /// Returns the result that [`Self::import_client`] would have, without writing: a dry run.
     ///
     /// # Errors
-    /// As [`ImportedClient::into_client`], or when the store fails.
+    /// As [`ImportedClient::into_client`], and [`AdminError::Store`] when the store fails.
     pub async fn check_client(&self, new: ImportedClient) -> Result<Imported, AdminError> {
         let client = new.into_client(self.clock.now())?;
         let found = self.stores.clients.find(&client.id).await?;
         Ok(if found.is_none() { Imported::Added } else { Imported::Already })
     }
 
-    /// The user with this name, who has to have this id if one is given.
+    /// Returns the user with this name.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] when it has another one, or when the store fails.
+    /// [`AdminError::Invalid`] when `id` is given and the user has another one,
+    /// [`AdminError::Store`] when the store fails.
     pub async fn find_imported(
         &self,
         username: &str,

@@ -16,15 +16,15 @@ use crate::store::{Page, StoreError, Update, apart, told};
 /// A client to be registered.
 #[derive(Clone, Debug, Default)]
 pub struct NewClient {
-    /// What people call it.
+    /// Display name.
     pub name: String,
-    /// Whether it can keep a secret, and so gets one.
+    /// Whether the client is confidential (RFC 6749 §2.1), and so gets a secret.
     pub confidential: bool,
-    /// The grants it may use; empty for all that its kind may have.
+    /// The allowed grants; empty for the default grants of its kind.
     pub grants: BTreeSet<Grant>,
-    /// All that it may be granted, beside the default scopes.
+    /// The allowed scopes. The default scopes are added.
     pub scopes: Scope,
-    /// What it is granted when it does not ask.
+    /// The scope granted if a request has no `scope` parameter.
     pub default_scopes: Scope,
     /// See [`Client::access_token_ttl`].
     pub access_token_ttl: Option<Duration>,
@@ -32,16 +32,17 @@ pub struct NewClient {
     pub refresh_idle_ttl: Option<Duration>,
     /// See [`Client::session_ttl`].
     pub session_ttl: Option<Duration>,
-    /// Whether it may introspect.
+    /// Whether it has the introspection permission.
     pub introspection: bool,
 }
 
 impl Admin {
-    /// Registers a client. The secret, for a confidential one, is told here and never again.
+    /// Registers a client. Returns the secret of a confidential client, which cannot be read later.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] for a public client with what only a confidential one may have, or
-    /// when the store fails.
+    /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
+    /// confidential one, [`AdminError::Contended`] when the generated id is taken,
+    /// [`AdminError::Store`] when the store fails.
     pub async fn add_client(
         &self,
         new: NewClient,
@@ -78,19 +79,19 @@ impl Admin {
         Ok((client, secret))
     }
 
-    /// Clients in the order of their ids.
+    /// Lists clients in the order of their ids.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn clients(&self, page: &Page) -> Result<Vec<Client>, AdminError> {
         Ok(self.stores.clients.list(page).await?)
     }
 
-    /// Clients whose ids or names begin with `prefix`, upper and lower case apart, in the order of their
+    /// Lists clients whose id or name begins with `prefix`, case-sensitively, in the order of their
     /// ids.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn search_clients(
         &self,
         prefix: &str,
@@ -99,18 +100,18 @@ impl Admin {
         Ok(self.stores.clients.search(prefix, page).await?)
     }
 
-    /// How many clients there are, counted up to `limit`.
+    /// Returns the number of clients, counted up to `limit`.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn count_clients(&self, limit: u32) -> Result<u64, AdminError> {
         Ok(self.stores.clients.count(limit).await?)
     }
 
-    /// The client with this id.
+    /// Returns the client with this id.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`], or when the store fails.
+    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
     pub async fn client(&self, id: &str) -> Result<Client, AdminError> {
         let found = match id.parse() {
             Ok(id) => self.stores.clients.find(&id).await?,
@@ -122,7 +123,10 @@ impl Admin {
     /// Changes a client.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`], [`AdminError::Invalid`], or when the store fails.
+    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Invalid`] when a public
+    /// client would get a grant or permission that requires a confidential one,
+    /// [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`] when the
+    /// store fails.
     pub async fn edit_client(
         &self,
         id: &ClientId,
@@ -131,10 +135,10 @@ impl Admin {
         self.edit_client_if(id, change, &Versions::Any).await
     }
 
-    /// Changes a client that is of one of these versions.
+    /// Changes a client if its version matches `versions`.
     ///
     /// # Errors
-    /// As [`Self::edit_client`], and [`AdminError::OtherVersion`].
+    /// As [`Self::edit_client`], and [`AdminError::OtherVersion`] when the version does not match.
     pub async fn edit_client_if(
         &self,
         id: &ClientId,
@@ -145,7 +149,7 @@ impl Admin {
         Ok(told(untold, next)?)
     }
 
-    /// The changed client, and perhaps that Redis could not be told.
+    /// Returns the changed client, and the error if only the Redis invalidation failed.
     async fn change_client(
         &self,
         id: &ClientId,
@@ -169,19 +173,23 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// Gives a confidential client a new secret; the old one is worth nothing from now on. Sessions
-    /// go on: refreshing them takes the new secret.
+    /// Replaces the secret of a confidential client; the old one stops working. Sessions continue,
+    /// and refreshing them requires the new secret.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`], [`AdminError::Invalid`] for a public client, or when the store fails.
+    /// [`AdminError::NotFound`] when the client does not exist, [`AdminError::Invalid`] when it is
+    /// public, [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`]
+    /// when the store fails.
     pub async fn rotate_secret(&self, id: &ClientId) -> Result<ClientSecret, AdminError> {
         Ok(self.rotate_secret_if(id, &Versions::Any).await?.1)
     }
 
-    /// The same for a client that is of one of these versions; also what it is then.
+    /// Replaces the secret of a confidential client if its version matches `versions`. Returns the
+    /// changed client and the secret.
     ///
     /// # Errors
-    /// As [`Self::rotate_secret`], and [`AdminError::OtherVersion`].
+    /// As [`Self::rotate_secret`], and [`AdminError::OtherVersion`] when the version does not
+    /// match.
     pub async fn rotate_secret_if(
         &self,
         id: &ClientId,
@@ -193,7 +201,8 @@ impl Admin {
         let secret = ClientSecret::generate();
         let kind = ClientKind::Confidential(secret.digest());
         let change = ClientChange { kind: Some(kind), ..ClientChange::default() };
-        // The secret cannot be shown again: it is answered in any case.
+        // The secret cannot be shown later, so it is returned even if the Redis invalidation
+        // failed.
         let (client, untold) = self.change_client(id, &change, versions).await?;
         if let Some(error) = untold {
             tracing::warn!(client = %id, %error, "the old secret may work for a moment longer");
@@ -201,18 +210,19 @@ impl Admin {
         Ok((client, secret))
     }
 
-    /// Removes a client and its sessions.
+    /// Deletes a client and ends its sessions.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`], or when the store fails.
+    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
     pub async fn delete_client(&self, id: &ClientId) -> Result<(), AdminError> {
         self.delete_client_if(id, &Versions::Any).await
     }
 
-    /// Removes a client that is of one of these versions, and its sessions.
+    /// Deletes a client if its version matches `versions`, and ends its sessions.
     ///
     /// # Errors
-    /// As [`Self::delete_client`], and [`AdminError::OtherVersion`].
+    /// As [`Self::delete_client`], [`AdminError::OtherVersion`] when the version does not match,
+    /// and [`AdminError::Contended`] after too many concurrent changes.
     pub async fn delete_client_if(
         &self,
         id: &ClientId,
@@ -243,8 +253,8 @@ impl Admin {
     }
 }
 
-/// What a client may do when nobody says: log users in and keep them logged in, and, if it can prove
-/// itself, act for itself.
+/// Returns the default grants: password and refresh token, and for confidential clients also client
+/// credentials.
 pub(super) fn usual_grants(confidential: bool) -> BTreeSet<Grant> {
     let own = confidential.then_some(Grant::ClientCredentials);
     [Grant::Password, Grant::RefreshToken].into_iter().chain(own).collect()

@@ -1,5 +1,5 @@
-//! What an operator does: users, clients and their sessions. The command line, the page and the API
-//! are faces of this module. It hashes nothing: it takes hashes.
+//! Operations of the operator on users, clients and sessions, shared by the command line, the
+//! management page and the API. Password hashing is not here: the operations take hashes.
 
 mod audit;
 mod bulk;
@@ -19,48 +19,49 @@ use audit::Of;
 use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
 use crate::store::{Page, SessionFilter, StoreError, Stores, apart, told};
 
-/// How often a change is tried again because somebody else changed the same record.
+/// Maximum number of attempts when the same record is changed concurrently.
 const ATTEMPTS: usize = 20;
 
-/// An operation was refused.
+/// Errors of the operations.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// Another user has this name.
     #[error("there is already a user called {0:?}")]
     NameTaken(String),
-    /// The name cannot be one.
+    /// The user name is not valid.
     #[error(transparent)]
     InvalidUsername(#[from] InvalidUsername),
-    /// There is no such thing.
+    /// No such record exists.
     #[error("there is no {what} {name:?}")]
     NotFound {
-        /// User, client or session.
+        /// Kind of the record: user, client or session.
         what: &'static str,
-        /// As it was asked for.
+        /// The name or id that was looked for.
         name: String,
     },
-    /// What is asked for makes no sense for this client.
+    /// The operation or the value is not valid for this record.
     #[error("{0}")]
     Invalid(&'static str),
-    /// The record has another version than the change is meant for.
+    /// The record has none of the versions given by [`Versions`].
     #[error("the record has changed")]
     OtherVersion,
-    /// Others kept changing the same record.
+    /// Concurrent changes of the same record did not stop within the maximum number of attempts.
     #[error("others keep changing the same record")]
     Contended,
-    /// The store failed.
+    /// The store failed. With [`StoreError::Untold`] the change is done, but a Redis invalidation
+    /// failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl AdminError {
-    /// Whether a change that failed so may have been made all the same, or may yet.
+    /// Returns whether the change may have been made despite the error, or may still be made.
     pub const fn may_be_done(&self) -> bool {
         matches!(self, Self::Store(error) if error.may_be_done())
     }
 }
 
-/// An operator's hands.
+/// The operator's operations on one set of stores.
 #[derive(Clone)]
 pub struct Admin {
     stores: Stores,
@@ -68,15 +69,15 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// On these stores.
+    /// Creates the operations on `stores`.
     pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
         Self { stores, clock }
     }
 
-    /// Sessions in the order of their ids.
+    /// Lists sessions in the order of their ids.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn sessions(
         &self,
         filter: &SessionFilter,
@@ -85,11 +86,11 @@ impl Admin {
         Ok(self.stores.sessions.list(filter, page).await?)
     }
 
-    /// A page of the sessions that have a live token. The store keeps the others for a while, until they
-    /// are purged; nobody is logged in by them.
+    /// Lists sessions that have a live token, in the order of their ids. The store keeps expired
+    /// sessions until they are purged.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn live_sessions(
         &self,
         filter: &SessionFilter,
@@ -99,38 +100,40 @@ impl Admin {
         self.sessions(&alive, page).await
     }
 
-    /// The session with this id, if it has a live token.
+    /// Returns the session with this id if it has a live token.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when there is none, or when the store fails.
+    /// [`AdminError::NotFound`] when it does not exist or has none, [`AdminError::Store`] when the
+    /// store fails.
     pub async fn live_session(&self, id: SessionId) -> Result<Session, AdminError> {
         let found = self.stores.sessions.find(id).await?;
         let found = found.filter(|session| self.clock.now() < session.expires_at());
         found.ok_or_else(|| AdminError::NotFound { what: "session", name: id.to_string() })
     }
 
-    /// The present moment, by which sessions are alive or over, and which is written into what is changed.
+    /// Returns the current time of the clock that decides whether sessions are alive and dates
+    /// changes.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// How many sessions have a token that is alive, counted up to `limit`.
+    /// Returns the number of sessions that have a live token, counted up to `limit`.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn count_sessions(&self, limit: u32) -> Result<u64, AdminError> {
         Ok(self.stores.sessions.count(self.clock.now(), limit).await?)
     }
 
-    /// Whether the store answers, and whether Redis does, if there is one.
+    /// Checks that the store is reachable and, if Redis is configured, that Redis is.
     pub async fn health(&self) -> (Result<(), StoreError>, Option<Result<(), StoreError>>) {
         futures_util::join!(self.stores.health.check(), self.stores.health.check_front())
     }
 
-    /// Ends one session.
+    /// Ends a session.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when there is none, or when the store fails.
+    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
     pub async fn end_session(&self, id: SessionId) -> Result<(), AdminError> {
         let ending = self.stores.sessions.end(id).await;
         let ending = Of::session(id).confirm("session_ended", ending);
@@ -142,10 +145,10 @@ impl Admin {
         Err(AdminError::NotFound { what: "session", name: id.to_string() })
     }
 
-    /// Ends all sessions that the filter lets through; how many there were.
+    /// Ends all sessions that match the filter and returns their number.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn end_sessions(&self, filter: &SessionFilter) -> Result<u64, AdminError> {
         let of = Of { user: filter.user, client: filter.client.as_ref(), session: None };
         let ending = of.confirm("sessions_ended", self.stores.sessions.end_all(filter).await);

@@ -6,37 +6,38 @@ use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
 use crate::observe::audit::Outcome;
 use crate::store::{Page, Update, apart, told};
 
-/// A user to be made.
+/// A user to be added.
 #[derive(Clone, Debug)]
 pub struct NewUser {
-    /// Unique.
+    /// Unique user name.
     pub username: String,
-    /// The hash of the password.
+    /// Hash of the password.
     pub password: PasswordHash,
     /// See [`User::scopes`].
     pub scopes: Option<Scope>,
-    /// Whether the user may log in.
+    /// Whether the user is enabled.
     pub enabled: bool,
 }
 
-/// What is to become different; `None` leaves a thing as it is.
+/// A change to a user. A field that is `None` leaves the value as it is.
 #[derive(Clone, Debug, Default)]
 pub struct UserChange {
-    /// A new name; the id stays.
+    /// A new user name. The id stays.
     pub username: Option<String>,
-    /// A new password: ends the user's sessions.
+    /// Hash of a new password. Setting it ends the user's sessions.
     pub password: Option<PasswordHash>,
-    /// New limits; `Some(None)` takes them away.
+    /// New allowed scopes; `Some(None)` removes the limit.
     pub scopes: Option<Option<Scope>>,
-    /// Whether the user may log in; disabling ends the user's sessions.
+    /// Whether the user is enabled. Disabling ends the user's sessions.
     pub enabled: Option<bool>,
 }
 
 impl Admin {
-    /// Makes a user.
+    /// Adds a user.
     ///
     /// # Errors
-    /// [`AdminError::NameTaken`], [`AdminError::InvalidUsername`], or when the store fails.
+    /// [`AdminError::NameTaken`] when another user has the name, [`AdminError::InvalidUsername`]
+    /// when the name is not valid, [`AdminError::Store`] when the store fails.
     pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
         check_username(&new.username)?;
         self.stores.take_into_use().await?;
@@ -49,34 +50,34 @@ impl Admin {
         Ok(user)
     }
 
-    /// Users in the order of their names.
+    /// Lists users in the order of their names.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn users(&self, page: &Page) -> Result<Vec<User>, AdminError> {
         Ok(self.stores.users.list(page).await?)
     }
 
-    /// Users whose names begin with `prefix`, upper and lower case apart, in the order of their names.
+    /// Lists users whose name begins with `prefix`, case-sensitively, in the order of their names.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn search_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>, AdminError> {
         Ok(self.stores.users.search(prefix, page).await?)
     }
 
-    /// How many users there are, counted up to `limit`.
+    /// Returns the number of users, counted up to `limit`.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`AdminError::Store`] when the store fails.
     pub async fn count_users(&self, limit: u32) -> Result<u64, AdminError> {
         Ok(self.stores.users.count(limit).await?)
     }
 
-    /// The user with this name, or else with this id.
+    /// Returns the user with this name or, if there is none, with this id.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`], or when the store fails.
+    /// [`AdminError::NotFound`] when neither exists, [`AdminError::Store`] when the store fails.
     pub async fn user(&self, name: &str) -> Result<User, AdminError> {
         if let Some(user) = self.stores.users.find_by_name(name).await? {
             return Ok(user);
@@ -87,10 +88,10 @@ impl Admin {
         }
     }
 
-    /// The user with this id.
+    /// Returns the user with this id.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`], or when the store fails.
+    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
     pub async fn user_by_id(&self, id: UserId) -> Result<User, AdminError> {
         let found = self.stores.users.find(id).await?;
         found.ok_or_else(|| not_found(&id.to_string()))
@@ -99,16 +100,18 @@ impl Admin {
     /// Changes a user.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`], [`AdminError::NameTaken`], [`AdminError::InvalidUsername`], or when
-    /// the store fails.
+    /// [`AdminError::NotFound`] when the user does not exist, [`AdminError::NameTaken`] when
+    /// another user has the new name, [`AdminError::InvalidUsername`] when the new name is not
+    /// valid, [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`]
+    /// when the store fails.
     pub async fn edit_user(&self, id: UserId, change: &UserChange) -> Result<User, AdminError> {
         self.edit_user_if(id, change, &Versions::Any).await
     }
 
-    /// Changes a user who is of one of these versions.
+    /// Changes a user if the version matches `versions`.
     ///
     /// # Errors
-    /// As [`Self::edit_user`], and [`AdminError::OtherVersion`].
+    /// As [`Self::edit_user`], and [`AdminError::OtherVersion`] when the version does not match.
     pub async fn edit_user_if(
         &self,
         id: UserId,
@@ -139,18 +142,20 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// Removes a user and the user's sessions.
+    /// Deletes a user and ends the user's sessions.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`], or when the store fails.
+    /// [`AdminError::NotFound`] when the user does not exist, [`AdminError::Store`] when the store
+    /// fails.
     pub async fn delete_user(&self, id: UserId) -> Result<(), AdminError> {
         self.delete_user_if(id, &Versions::Any).await
     }
 
-    /// Removes a user who is of one of these versions, and the user's sessions.
+    /// Deletes a user if the version matches `versions`, and ends the user's sessions.
     ///
     /// # Errors
-    /// As [`Self::delete_user`], and [`AdminError::OtherVersion`].
+    /// As [`Self::delete_user`], [`AdminError::OtherVersion`] when the version does not match, and
+    /// [`AdminError::Contended`] after too many concurrent changes.
     pub async fn delete_user_if(&self, id: UserId, versions: &Versions) -> Result<(), AdminError> {
         self.stores.take_into_use().await?;
         let users = &self.stores.users;
@@ -176,7 +181,7 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// The user, with a new id if there is none.
+    /// Builds the user record. Generates an id if `id` is `None`.
     pub(super) fn new_user(&self, id: Option<UserId>, new: NewUser) -> User {
         let now = self.clock.now();
         User {
@@ -206,7 +211,7 @@ impl Admin {
         if let Some(password) = &change.password {
             next.password = password.clone();
         }
-        // A new generation ends the sessions of the old one.
+        // A new generation invalidates the sessions of the former one.
         let disabled = user.enabled && !next.enabled;
         next.generation += u64::from(disabled || change.password.is_some());
         next.version += 1;

@@ -1,22 +1,22 @@
-//! Which versions of a record a change is meant for: a guard against lost updates.
+//! Record versions for optimistic concurrency, which prevents lost updates.
 
 use super::AdminError;
 
-/// Which versions a change is meant for.
+/// The record versions to which a change may be applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Versions {
-    /// Whichever there is.
+    /// Any version.
     #[default]
     Any,
-    /// One of these.
+    /// One of these versions.
     OneOf(Vec<u64>),
 }
 
 impl Versions {
-    /// Lets a record of this version be changed.
+    /// Checks that a record of this version may be changed.
     ///
     /// # Errors
-    /// [`AdminError::OtherVersion`].
+    /// [`AdminError::OtherVersion`] when `version` is none of the allowed ones.
     pub fn check(&self, version: u64) -> Result<(), AdminError> {
         match self {
             Self::OneOf(versions) if !versions.contains(&version) => Err(AdminError::OtherVersion),

@@ -1,5 +1,7 @@
-//! What can be said of settings without doing anything by them: nothing is made, opened for writing, connected
-//! to or bound. `sentinel config check` says it, before a server has to.
+//! Checks the settings for `sentinel config check`, before a server is started with them.
+//!
+//! The check has no side effects: it creates nothing, opens nothing for writing, and neither
+//! connects to nor binds an address.
 
 use super::{StartError, listener, policy, traces};
 use crate::domain::Clock;
@@ -8,16 +10,16 @@ use crate::settings::Settings;
 use crate::store::connect;
 use crate::web::templates::Templates;
 
-/// What a check has found.
+/// Result of a check of the settings.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// What would stop a server from starting, as far as that can be seen; empty if nothing.
+    /// Errors that would prevent a server from starting, as far as a check can detect them.
     pub errors: Vec<StartError>,
-    /// What would not, and is no good all the same, one sentence each.
+    /// Problems that would not prevent a server from starting, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Looks at everything that the settings name.
+/// Checks the settings, with the templates, certificates and stores that they name.
 pub fn check(settings: &Settings, clock: &dyn Clock) -> Found {
     let mut found = Found::default();
     let passwords = policy::password_policy(&settings.password).check();

@@ -1,5 +1,7 @@
-//! Finds out in the background of which kinds the hashes of the users are, so that a failed login does
-//! not tell by its time whether there is such a user.
+//! Surveys the kinds of the users' password hashes in the background, for the timing equalizer.
+//!
+//! A kind is a hash function with its parameters. A failed login must take equally long for every
+//! kind; otherwise its duration would reveal whether the user exists.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,16 +11,17 @@ use crate::observe::chain;
 use crate::password::{MOST_HASH_KINDS, PasswordPool, hash_kind};
 use crate::store::{Result, UserStore};
 
-/// How often at most: users may be imported while the server runs.
+/// Minimum pause between two surveys. They are repeated because users may be imported while the
+/// server runs.
 const EVERY: Duration = Duration::from_secs(60);
-/// And no more than this part of the time, since it may read all users.
+/// Minimum pause after a survey, as a multiple of its duration, since a survey may read all users.
 const ONE_IN: u32 = 200;
-/// So many hashes are asked for at a time.
+/// Maximum number of hashes for each query.
 const SAMPLE: u32 = 1000;
 
-/// Looks again and again for as long as it is kept.
+/// Background task that repeats the survey until it is dropped.
 pub(super) struct HashKinds {
-    /// Aborted when it is dropped.
+    /// Aborted on drop.
     _task: tokio::task::JoinSet<()>,
 }
 
@@ -48,13 +51,14 @@ impl HashKinds {
     }
 }
 
-/// How long until the next look, after one that took so long to read. One that failed says nothing about how
-/// long reading takes.
+/// Returns the pause before the next survey. The duration of a failed survey is ignored, since it
+/// does not show how long reading takes.
 fn pause(read: bool, took: Duration) -> Duration {
     if read { EVERY.max(took * ONE_IN) } else { EVERY }
 }
 
-/// One hash of each kind but the policy's own. Those that cannot be verified are no kind.
+/// Returns one hash of each kind except the policy's own. Hashes that cannot be verified have no
+/// kind and are ignored.
 async fn look(users: &dyn UserStore, own: &str) -> Result<Vec<PasswordHash>> {
     let (mut kinds, mut beginnings, mut after) = (Vec::new(), vec![own.to_owned()], None);
     loop {

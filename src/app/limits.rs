@@ -1,13 +1,14 @@
-//! How many files and sockets may be open at once (getrlimit(2)), and what of that connections may have.
+//! Raises the limit on open files (getrlimit(2)), and derives the maximum number of connections
+//! from it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What connections leave for the store, for MongoDB and Redis, and for files that are read again, of a
-/// limit that is large; of a small one it is half.
+/// Number of open files reserved for the store, MongoDB, Redis and files that are reloaded. At most
+/// half of the limit is reserved.
 const RESERVED: usize = 256;
 
-/// Lets the process open as many files as it may. Systems start programs with 1024, for the sake of those
-/// that use select(2), and let them ask for more.
+/// Raises the soft limit on open files to the hard limit. Systems start programs with a soft limit
+/// of 1024 for the sake of those that use select(2).
 pub fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
@@ -18,10 +19,12 @@ pub fn raise_open_files() {
     }
 }
 
-/// How many connections there may be: as many as are wanted, if there can be so many open files.
+/// Returns the maximum number of connections: `wanted`, or fewer if the limit on open files is too
+/// low.
 ///
-/// Without a file left, a connection would be refused by the system in the middle of being taken, and so
-/// would be a new one to MongoDB. So those beyond wait to be taken until others have gone.
+/// Without a free file descriptor the system would refuse to accept a connection, and a new
+/// connection to MongoDB would fail as well. Connections above the maximum therefore wait in the
+/// backlog until others are closed.
 pub(super) fn connections(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     let possible =

@@ -20,10 +20,10 @@ use crate::settings::{Settings, TlsMode};
 use crate::web::certificate::{Certificate, Source};
 use crate::web::{Transport, Web, cors};
 
-/// How long calls in flight may take to finish when the server stops.
+/// Time limit for requests in progress when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Binds all sockets and makes the server that will serve them.
+/// Binds all sockets and builds the server for them.
 pub(super) fn listen(
     settings: &Settings,
     web: Web,
@@ -38,13 +38,13 @@ pub(super) fn listen(
                     web.has_allowed_origins(),
                     from_fn::<_, (Data<Web>,)>(cors::answer),
                 ))
-                // Around all else: what the others answer is seen too.
+                // Outermost, so that responses of the other middleware are observed too.
                 .wrap_fn(move |request, service| observer.call(request, service))
                 .configure(|config| web.configure(config, transport))
         }
     };
     let workers = match settings.server.workers {
-        // actix has no more.
+        // actix-server supports at most 512 workers.
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(512),
         some => some,
     };
@@ -70,7 +70,7 @@ fn failed(address: String) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::Listen { address, source }
 }
 
-/// The certificate that the settings ask for, if they do.
+/// Loads the certificate that the settings select. Returns `None` if TLS is off.
 pub(super) fn certificate(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
@@ -79,7 +79,8 @@ pub(super) fn certificate(
     Ok(Some(Arc::new(Certificate::load(source, Arc::clone(clock))?)))
 }
 
-/// Whether it can be used, as far as there is one already, and what clients will have against it.
+/// Checks whether the certificate can be used. Returns the reasons for which clients may reject it.
+/// A self-signed certificate that does not exist yet passes.
 pub(super) fn check_certificate(
     settings: &Settings,
     clock: &dyn Clock,
@@ -106,20 +107,21 @@ fn certificate_source(settings: &Settings) -> Result<Option<Source>, StartError>
     })
 }
 
-/// The folder of the embedded store, where a self-signed certificate is kept too.
+/// Returns the data folder: the folder of the embedded store, which also holds a self-signed
+/// certificate.
 pub fn data_folder(settings: &Settings) -> &Path {
     let parent = settings.store.path.parent();
     parent.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// The host that clients ask for; of an IPv6 address without its brackets.
+/// Returns the host of `server.public_url`, an IPv6 address without its brackets.
 fn public_host(settings: &Settings) -> Option<String> {
     let url = settings.server.public_url.as_deref()?.parse::<actix_web::http::Uri>().ok()?;
     url.host().map(|host| host.trim_start_matches('[').trim_end_matches(']').to_owned())
 }
 
-/// Resolves when the process is told to stop. The handlers are in place when this returns, so that a
-/// signal that comes while the server starts stops it as calmly as a later one.
+/// Returns a future that resolves on SIGTERM or SIGINT. The handlers are installed before this
+/// function returns, so that a signal during the start stops the server gracefully too.
 fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

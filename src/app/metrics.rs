@@ -1,4 +1,4 @@
-//! The listener for Prometheus, and what the counters begin with.
+//! The Prometheus listener, and the metrics that are set up when the server starts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +19,21 @@ use crate::settings::Bind;
 use crate::web;
 use crate::web::certificate::Certificate;
 
-/// All counters of a server that starts now.
+/// Creates the metrics of a server that starts now.
 pub(super) fn all(clock: &dyn Clock) -> Metrics {
     let started = u64::try_from(clock.now().as_seconds()).unwrap_or(0);
     Metrics::new(&GRANT_NAMES, token_outcomes(), started)
 }
 
-/// The same hashing workers, whose queue and work are seen.
+/// Reports the queue and the work of the hashing workers to `metrics`. Returns the pool that does
+/// so.
 pub(super) fn watch(metrics: &Metrics, pool: PasswordPool) -> PasswordPool {
     let queue = pool.clone();
     metrics.watch_queue(Box::new(move || queue.depth()), pool.capacity());
     pool.observed_by(Arc::clone(&metrics.passwords))
 }
 
-/// Has the end of the certificate seen, that of whichever is shown.
+/// Reports the expiry of the certificate in use to `metrics`, also after a reload.
 pub(super) fn watch_certificate(metrics: &Metrics, certificate: &Arc<Certificate>) {
     let certificate = Arc::clone(certificate);
     let not_after = move || certificate.not_after().map(Timestamp::as_seconds);
@@ -42,7 +43,7 @@ pub(super) fn watch_certificate(metrics: &Metrics, certificate: &Arc<Certificate
 /// Time limit of a request head.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A listener that is about to answer.
+/// Prometheus listener whose sockets are bound.
 pub(super) struct Listener {
     server: Server,
     listening: Listening,
@@ -54,7 +55,7 @@ impl Listener {
         let failed = |source| StartError::Listen { address: format!("{bind} ({KEY})"), source };
         let mut bound = Vec::new();
         sockets::bind(KEY, bind, &mut bound)?;
-        // One thread is enough for one caller in some seconds.
+        // One thread suffices for a scrape every few seconds.
         let mut server = ServerBuilder::new().workers(1).disable_signals();
         let http = HttpServer::new(&server, REQUEST_TIMEOUT, None);
         let mut listening = Listening::default();
@@ -71,7 +72,7 @@ impl Listener {
         &self.listening
     }
 
-    /// Answers until it is told to stop.
+    /// Serves scrapes in one of `tasks`. Returns the handle that stops the server.
     pub(super) fn run(self, tasks: &mut JoinSet<()>) -> ServerHandle {
         let handle = self.server.handle();
         tasks.spawn(async move {

@@ -1,4 +1,4 @@
-//! From settings to the policies of the layers, which know no settings.
+//! Converts settings into the policies of the other layers, which do not read settings.
 
 use crate::domain::{Grant, Lifetimes};
 use crate::oauth::{Policy, ThrottlePolicy};
@@ -7,7 +7,7 @@ use crate::settings::{self, Settings};
 use crate::web::management::{ManagementPolicy, Operator};
 use crate::web::{Routes, WebPolicy};
 
-/// The hashing policy that the settings ask for.
+/// Returns the password hashing policy of the settings.
 pub const fn password_policy(settings: &settings::Password) -> password::Policy {
     password::Policy {
         scheme: match settings.scheme {
@@ -21,7 +21,7 @@ pub const fn password_policy(settings: &settings::Password) -> password::Policy 
     }
 }
 
-/// How long tokens and sessions last where a client has no lifetimes of its own.
+/// Returns the lifetimes of tokens and sessions for clients that have none of their own.
 pub const fn lifetimes(oauth: &settings::OAuth) -> Lifetimes {
     Lifetimes {
         access_token: oauth.access_token_ttl,
@@ -80,7 +80,7 @@ pub(super) fn web_policy(settings: &Settings) -> WebPolicy {
     }
 }
 
-/// The management page, if it is not switched off and there is somebody to see it.
+/// Returns the management policy. Returns `None` if the page is switched off or has no credentials.
 pub(super) fn management_policy(settings: &Settings) -> Option<ManagementPolicy> {
     let management = &settings.management;
     let path = management.path(&settings.oauth)?;

@@ -1,5 +1,8 @@
-//! What a server does in the background: what has expired is removed, a few at a time, with what is only of use with it,
-//! and Redis and copies are told what they have to know.
+//! Background tasks of a server.
+//!
+//! They purge expired sessions, expired access tokens and the notes of imported sessions that have
+//! ended, deliver pending Redis invalidations, and mark the store as in use, so that `store copy`
+//! refuses it as a target.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,26 +14,28 @@ use crate::domain::Clock;
 use crate::observe::chain;
 use crate::store::{Page, SessionStore, StoreError, Stores, imports};
 
-/// How often expired sessions are removed.
+/// Interval between purges of expired sessions.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
-/// How many are removed in one write, so that others get their turn in between.
+/// Maximum number of sessions purged in one write, so that other writes run in between.
 const PURGE_BATCH: u32 = 500;
-/// How often expired access tokens of sessions that go on are removed: all sessions have to be read for
-/// it, and what is left of such a token is a digest.
+/// Interval between sweeps for expired access tokens of live sessions. It is long because a sweep
+/// reads all sessions, and only a digest remains of such a token.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
-/// How often it is looked whether Redis has still to be told of something.
+/// Interval between attempts to deliver pending Redis invalidations.
 const CATCH_UP_EVERY: Duration = Duration::from_secs(1);
-/// How often it is said that the store is in use. A copy that found it empty, with this server on it, has marked it as its
-/// own since, and its next run would take away what was made here.
+/// Interval at which the store is marked as in use. A `store copy` may find the store empty while
+/// this server runs, and mark it as its target. Its next run would then remove what this server has
+/// stored.
 const SAID_EVERY: Duration = Duration::from_secs(5);
-/// Sessions read at a time by a sweep.
+/// Number of sessions that a sweep reads at a time.
 const SWEEP_BATCH: u32 = 100;
-/// Between two such batches, so that reading millions does not take a core from those who ask.
+/// Pause after each batch of a sweep, so that reading millions of sessions does not occupy a core
+/// that serves requests.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
 
-/// Removes expired sessions in the background for as long as it is kept.
+/// Background tasks, which run until this is dropped.
 pub(super) struct Purge {
-    /// Aborted when they are dropped.
+    /// Aborted on drop.
     _tasks: tokio::task::JoinSet<()>,
 }
 
@@ -58,7 +63,7 @@ impl Purge {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                // A store that fails takes no copy either.
+                // A store that fails cannot be the target of a copy either.
                 match used.take_into_use().await {
                     Ok(()) => outage.is_over(|| tracing::info!("{name} works again")),
                     Err(error @ StoreError::Unavailable(_)) => outage.is_there(|| {
@@ -113,7 +118,7 @@ impl Purge {
     }
 }
 
-/// Says once that something fails, and once that it does no longer.
+/// Logs an outage once when it begins and once when it is over.
 #[derive(Default)]
 struct Outage(bool);
 
@@ -144,8 +149,8 @@ async fn purge(sessions: &dyn SessionStore, clock: &dyn Clock) {
     }
 }
 
-/// Removes expired access tokens from sessions that go on and can be read. Who changes one meanwhile wins: a
-/// refresh removes them too.
+/// Removes expired access tokens from live sessions, and skips corrupt sessions. A session that
+/// changes meanwhile is left alone, since a refresh removes expired tokens too.
 async fn sweep(sessions: &dyn SessionStore, clock: &dyn Clock) -> Result<(), StoreError> {
     let mut page = Page::first(SWEEP_BATCH);
     loop {
@@ -155,7 +160,7 @@ async fn sweep(sessions: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Sto
         page.after = Some(last.id.to_string());
         let lighter: Vec<_> =
             batch.iter().filter_map(|session| session.without_expired(clock.now())).collect();
-        // All at once, so that they share a commit.
+        // Concurrent writes share a commit.
         try_join_all(lighter.iter().map(|session| sessions.replace(session))).await?;
         if is_last {
             return Ok(());

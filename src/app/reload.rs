@@ -1,4 +1,5 @@
-//! SIGHUP: everything that was read from files is read again. What is wrong stays as it was.
+//! Reloads certificates and templates on SIGHUP. If one cannot be loaded, its previous version
+//! stays in use.
 
 use std::io;
 use std::sync::Arc;
@@ -8,14 +9,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::supervisor;
 use crate::web::reload::Reload;
 
-/// What is read again, and the signal for it.
+/// The SIGHUP handler and the parts of the server that it reloads.
 pub(super) struct Reloads {
     signal: Signal,
     what: Vec<Arc<dyn Reload>>,
 }
 
 impl Reloads {
-    /// From here on the signal no longer ends the process.
+    /// Installs the handler. From then on SIGHUP no longer ends the process.
     pub(super) fn on_hangup() -> io::Result<Self> {
         Ok(Self { signal: signal(SignalKind::hangup())?, what: Vec::new() })
     }
@@ -24,7 +25,7 @@ impl Reloads {
         self.what.push(what);
     }
 
-    /// Waits for signals, and never returns.
+    /// Waits for signals and reloads on each; does not return.
     pub(super) async fn run(mut self) {
         while self.signal.recv().await.is_some() {
             supervisor::reloading();
@@ -38,7 +39,7 @@ impl Reloads {
         for part in &self.what {
             match part.reload() {
                 Ok(()) => {
-                    // Whether it is the new one can be seen by this.
+                    // Shows the operator whether the new certificate is in use.
                     let not_after = part.not_after().map(|end| end.to_string());
                     tracing::info!(what = part.what(), not_after, "reloaded");
                 }

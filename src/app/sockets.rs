@@ -1,4 +1,5 @@
-//! Sockets to listen on: those that systemd hands over (sd_listen_fds(3)), or else those of the settings.
+//! Sockets to listen on: those inherited from systemd (sd_listen_fds(3)), or else those of the
+//! settings.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -13,10 +14,10 @@ use socket2::{Domain, SockAddr, Type};
 use super::StartError;
 use crate::settings::{Bind, Settings, TlsMode};
 
-/// Connections that may wait to be taken; the system may allow less (`net.core.somaxconn`).
+/// Maximum length of the accept queue of a socket. The system may lower it (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
-/// A socket that takes connections from now on, and where.
+/// Listening socket with its address or path.
 pub(super) enum Socket {
     Tcp(TcpListener, SocketAddr),
     Unix(UnixListener, String),
@@ -32,16 +33,16 @@ impl Socket {
     }
 }
 
-/// Where connections are taken.
+/// Addresses and paths that the server listens on.
 #[derive(Debug, Default)]
 pub struct Listening {
-    /// The TCP addresses, with the ports that the system chose for port 0.
+    /// TCP addresses, with the ports that the system chose for port 0.
     pub addresses: Vec<SocketAddr>,
-    /// The paths of Unix sockets; what stands for one that has none.
+    /// Paths of Unix sockets, or a description of an inherited socket that has no path.
     pub unix_sockets: Vec<String>,
 }
 
-/// All sockets to listen on. Those that are handed over stand in place of `server.bind`.
+/// Returns all sockets to listen on. Inherited sockets replace `server.bind`.
 pub(super) fn all(settings: &Settings) -> Result<Vec<Socket>, StartError> {
     let mut inherited = ListenFd::from_env();
     if inherited.len() > 0 {
@@ -55,7 +56,7 @@ pub(super) fn all(settings: &Settings) -> Result<Vec<Socket>, StartError> {
     Ok(sockets)
 }
 
-/// Binds an address that `key` has; a host name may be several.
+/// Binds the address that the setting `key` contains. A host name may resolve to several addresses.
 pub(super) fn bind(key: &str, bind: &Bind, sockets: &mut Vec<Socket>) -> Result<(), StartError> {
     let failed = |source| StartError::Listen { address: format!("{bind} ({key})"), source };
     bind_all(bind, sockets).map_err(failed)
@@ -70,8 +71,8 @@ fn bind_all(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
         Bind::Tcp(address) => {
             for address in address.to_socket_addrs()? {
                 let listener = TcpListener::bind(address)?;
-                // The standard library's 128 is soon full when many connect at once, and those who
-                // are turned away try again only after a second.
+                // The backlog of the standard library, 128, is soon full when many clients connect
+                // at once. Clients that are turned away retry only after a second.
                 rustix::net::listen(&listener, BACKLOG)?;
                 let address = listener.local_addr()?;
                 sockets.push(Socket::Tcp(listener, address));
@@ -81,11 +82,14 @@ fn bind_all(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whoever can connect to a Unix socket is believed as a proxy is, so it is never for all on the machine,
-/// whatever the umask: for the owner, and for the group if the umask lets it write.
+/// Binds a Unix socket that only its owner can connect to, and its group if the umask lets the
+/// group write.
 ///
-/// Nobody can connect before `listen`, so there is no moment at which the mode is another one. Setting
-/// the umask instead would reach the files that other threads make meanwhile.
+/// Peers on a Unix socket are trusted like a proxy, so that other users of the machine must never
+/// be able to connect, whatever the umask.
+///
+/// No connection is possible before `listen`, so that the socket never accepts one under another
+/// mode. Changing the umask instead would affect files that other threads create meanwhile.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
@@ -96,7 +100,7 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     Ok(OwnedFd::from(socket).into())
 }
 
-/// One that is handed over, by its index.
+/// Takes the inherited socket with this index.
 fn take(inherited: &mut ListenFd, index: usize, settings: &Settings) -> Result<Socket, StartError> {
     let failed =
         |source| StartError::Listen { address: format!("inherited socket {index}"), source };
@@ -122,8 +126,9 @@ fn take(inherited: &mut ListenFd, index: usize, settings: &Settings) -> Result<S
     }
 }
 
-/// Whether everybody on this machine can connect, if the folders let them. A socket in Linux's abstract
-/// namespace has no mode, and is for all.
+/// Returns whether the mode of the socket lets all users of this machine connect, not considering
+/// the permissions of its folders. A socket in Linux's abstract namespace has no mode and is open
+/// to all.
 fn is_for_all(listener: &UnixListener) -> bool {
     let Ok(address) = listener.local_addr() else { return false };
     match address.as_pathname() {
@@ -134,7 +139,7 @@ fn is_for_all(listener: &UnixListener) -> bool {
     }
 }
 
-/// What `server.bind` is held to holds for the others too.
+/// Applies the plain HTTP rule of `server.bind` to an inherited socket.
 fn check_plain_http(address: SocketAddr, settings: &Settings) -> Result<(), StartError> {
     let server = &settings.server;
     let fine = address.ip().to_canonical().is_loopback()
@@ -144,8 +149,9 @@ fn check_plain_http(address: SocketAddr, settings: &Settings) -> Result<(), Star
     if fine { Ok(()) } else { Err(StartError::PlainHttp(address)) }
 }
 
-/// A socket file stays behind when a server is killed. It is removed where the system says that nobody takes
-/// connections there, and nowhere else: any other answer, or none, may be that of somebody who is there.
+/// Removes the socket file that a killed server left behind. Removes it only if the system reports
+/// that no process accepts connections there, since any other result may mean that the socket is in
+/// use.
 fn remove_stale_socket(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
@@ -153,17 +159,17 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A server that has too many connections waiting would keep this one waiting too.
+    // A server whose accept queue is full would block this attempt.
     socket.set_nonblocking(true)?;
     let in_use = |what: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, what));
     match socket.connect(&SockAddr::unix(path)?) {
         Ok(()) => in_use("another server answers there"),
         Err(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-            // Its server has just removed it.
+            // Its server has just removed the file.
             io::ErrorKind::NotFound => Ok(()),
             io::ErrorKind::WouldBlock => in_use("another server is there, and busy"),
-            // A socket of another kind (EPROTOTYPE), one of another user (EACCES).
+            // A socket of another type (EPROTOTYPE) or of another user (EACCES).
             kind => Err(io::Error::new(
                 kind,
                 format!("there is a socket that may be somebody's: {error}"),

@@ -1,16 +1,16 @@
-//! What systemd, or another supervisor that sets `NOTIFY_SOCKET`, is told (sd_notify(3)). Where there is
-//! none, nothing happens.
+//! Notifies systemd, or another supervisor that sets `NOTIFY_SOCKET`, of the server's state
+//! (sd_notify(3)). Without that variable nothing is sent.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState::{self, MonotonicUsec, Ready, Reloading, Stopping, Watchdog};
 
-/// All sockets are bound.
+/// Reports that the server is ready: all sockets are bound, or a reload is complete.
 pub(super) fn ready() {
     tell(&[Ready]);
 }
 
-/// Settings are being read again; [`ready`] says when it is done.
+/// Reports that a reload has begun. [`ready`] reports its end.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now @ MonotonicUsec(_)) => tell(&[Reloading, now]),
@@ -18,12 +18,13 @@ pub(super) fn reloading() {
     }
 }
 
-/// No more connections are taken.
+/// Reports that the server accepts no more connections.
 pub(super) fn stopping() {
     tell(&[Stopping]);
 }
 
-/// Says that the process is alive, twice as often as is asked for; never returns where nobody asks.
+/// Sends a keep-alive at twice the requested rate. Never returns, even if the supervisor has no
+/// watchdog.
 pub(super) async fn watchdog() {
     let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| *limit > Duration::ZERO) else {
         return std::future::pending().await;

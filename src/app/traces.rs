@@ -1,7 +1,8 @@
-//! Spans on their way to a collector, with OTLP: queued, and sent in batches by a thread of their own.
+//! Exports spans to a collector with OTLP. They are queued, and a thread of their own sends them in
+//! batches.
 //!
-//! The SDK's queue, batches and encoding are used, and not its tracer: what a call did is known when it is
-//! answered, and becomes a span then.
+//! The queue, the batches and the encoding are those of the OpenTelemetry SDK. Its tracer is not
+//! used: a request becomes a span only when its response is known.
 
 mod client;
 
@@ -20,27 +21,28 @@ use crate::observe::trace::{Collector, Span, TraceParent, not_zero};
 use crate::settings::Traces;
 use client::Client;
 
-/// How long the last spans may take when the server stops.
+/// Time limit for sending the remaining spans when the server stops.
 const LAST: Duration = Duration::from_secs(5);
 
-/// Whether spans could be sent where the settings say; nothing is started or asked.
+/// Checks whether spans can be sent to `traces.endpoint`, without starting a thread or connecting.
 pub(super) fn check(settings: &Traces) -> Result<(), StartError> {
     let client = settings.endpoint.as_deref().map(Client::new).transpose();
     client.map(drop).map_err(StartError::Traces)
 }
 
-/// Sends spans. What the queue cannot hold is dropped.
+/// Exports spans. Drops those that the queue cannot hold.
 #[derive(Debug)]
 pub(super) struct Exporter {
     processor: BatchSpanProcessor,
     scope: InstrumentationScope,
     sample_percent: u8,
-    /// One moment on both clocks.
+    /// One instant on both clocks, which converts other instants to system time.
     anchor: (Instant, SystemTime),
 }
 
 impl Exporter {
-    /// Starts the thread, if the settings name a collector. Whether it is there is not asked.
+    /// Starts the exporting thread if `traces.endpoint` is set. Does not check whether the
+    /// collector is reachable.
     pub(super) fn start(settings: &Traces) -> Result<Option<Self>, StartError> {
         let Some(endpoint) = &settings.endpoint else { return Ok(None) };
         let failed = |error: &dyn std::fmt::Display| StartError::Traces(error.to_string());
@@ -63,7 +65,7 @@ impl Exporter {
         }))
     }
 
-    /// Sends what is left.
+    /// Sends the remaining spans.
     pub(super) fn finish(&self) {
         if let Err(error) = self.processor.shutdown_with_timeout(LAST) {
             tracing::warn!(%error, "the last spans could not be sent");
@@ -103,7 +105,8 @@ impl Exporter {
     }
 }
 
-/// Spans are in real time, whatever clock the server goes by.
+/// Returns the current time on both clocks. Spans have real time even if the server runs on another
+/// clock.
 #[allow(clippy::disallowed_methods)]
 fn anchor() -> (Instant, SystemTime) {
     (Instant::now(), SystemTime::now())
@@ -121,11 +124,13 @@ impl Collector for Exporter {
             let name = (step.name.to_owned(), SpanKind::Internal);
             self.processor.on_end(self.data(of, name, (step.started, step.took)));
         }
-        // OpenTelemetry's semantic conventions for HTTP spans: "{method} {target}", or "HTTP" for a method
-        // that is not known, and its attribute is "_OTHER" then: or names would have no end.
-        // Deviation: there is no `http.request.method_original`, no `url.path` and no address, though the
-        // conventions want the path. What a stranger makes up could be anything, a token too, and paths
-        // of the management page have ids. Test: `names_of_spans_are_not_made_up_by_callers`.
+        // OpenTelemetry's semantic conventions for HTTP spans: the name is "{method} {target}". For
+        // an unknown method the name is "HTTP" and the attribute is "_OTHER", which limits the
+        // number of names.
+        // Deviation: there is no `http.request.method_original`, no `url.path` and no address,
+        // though the conventions want the path. What a stranger makes up could be anything, a token
+        // too, and paths of the management page have ids.
+        // Test: `names_of_spans_are_not_made_up_by_callers`.
         let method = span.method.unwrap_or("HTTP");
         let name = match &span.route {
             Some(route) => format!("{method} {route}"),
@@ -140,7 +145,7 @@ impl Collector for Exporter {
             KeyValue::new("sentinel.endpoint", span.endpoint),
         ];
         data.attributes.extend(span.route.map(|route| KeyValue::new("http.route", route)));
-        // A server's span is an error if the fault is the server's.
+        // By the conventions, a client error (4xx) is no error of a server span.
         if span.status >= 500 {
             data.attributes.push(KeyValue::new("error.type", span.status.to_string()));
             data.status = Status::error("");

@@ -1,5 +1,5 @@
-//! What the imports and exports of users and of clients have in common: pages that are written one after the other, and
-//! what is said of many rows at once.
+//! Code that the imports and exports of users and clients share: the export page by page, and the
+//! report of an import.
 
 use std::cell::Cell;
 
@@ -12,10 +12,11 @@ use super::output::{self, plain};
 use crate::admin::{AdminError, Imported};
 use crate::store::Page;
 
-/// Entries read at a time.
+/// Number of entries read at a time.
 const PAGE: u32 = 1000;
 
-/// Writes all entries and finishes the file; how many were written, and whether those are all.
+/// Writes all entries and finishes the file. Returns the number of entries written, and whether the
+/// export succeeded.
 pub(super) async fn export<T>(
     mut out: Output,
     read: impl AsyncFn(&Page) -> Result<Vec<T>, AdminError>,
@@ -45,8 +46,8 @@ pub(super) async fn export<T>(
     (written, done)
 }
 
-/// Reads the rows of a file, up to where it cannot be read on or an import has to stop. What was read before is taken over:
-/// its lines say which.
+/// Reads the rows of a file, until one cannot be read or the import stops. Rows that were read
+/// before are still imported.
 #[derive(Default)]
 pub(super) struct Reading {
     stopped: Cell<bool>,
@@ -69,7 +70,7 @@ impl Reading {
         }))
     }
 
-    /// Reads no more.
+    /// Stops reading.
     pub(super) fn stop(&self) {
         self.stopped.set(true);
     }
@@ -78,7 +79,7 @@ impl Reading {
         self.stopped.get()
     }
 
-    /// What has failed, if not the import then the reading.
+    /// Returns the failure of the import, if there is one, or else that of reading.
     pub(super) fn end(self, done: Result<(), Failure>) -> Result<(), Failure> {
         match self.failure.into_inner() {
             Some(failure) => failed(done, failure),
@@ -87,21 +88,21 @@ impl Reading {
     }
 }
 
-/// A row that cannot be taken over.
+/// Row that cannot be imported.
 pub(super) trait BadRow: Serialize {
-    /// Where it is, whose it is, if that is known, and why not.
+    /// Returns the line number, the name or id of the record if it is known, and the reason.
     fn parts(&self) -> (u64, Option<&str>, &str);
 }
 
-/// What became of the rows of an import.
+/// Result of an import.
 #[derive(Debug, Serialize)]
 pub(super) struct Report<B> {
-    /// Nothing for imports that have no trial.
+    /// `None` for an import that has no dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     dry_run: Option<bool>,
     read: u64,
     pub(super) added: u64,
-    /// In the store before; they are left as they are.
+    /// Number of records that existed before. They are left unchanged.
     already: u64,
     bad: Vec<B>,
 }
@@ -111,7 +112,7 @@ impl<B: BadRow> Report<B> {
         Self { dry_run, read: 0, added: 0, already: 0, bad: Vec::new() }
     }
 
-    /// How many rows there were so far.
+    /// Returns the number of rows read so far.
     pub(super) const fn read(&self) -> u64 {
         self.read
     }
@@ -125,7 +126,7 @@ impl<B: BadRow> Report<B> {
         }
     }
 
-    /// Prints it; then `remark`, if there is one. It is a failure if rows are bad.
+    /// Prints the report, then `remark`, if there is one. Fails if rows could not be imported.
     pub(super) fn print(mut self, json: bool, remark: Option<String>) -> Result<(), Failure> {
         self.bad.sort_by_key(|bad| bad.parts().0);
         if json {

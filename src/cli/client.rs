@@ -1,4 +1,4 @@
-//! `sentinel client`: the programs that may ask for tokens. What is printed of them is in [`view`].
+//! `sentinel client`: manages registered clients. [`view`] prints them.
 
 mod export;
 mod import;
@@ -113,7 +113,7 @@ pub(super) struct Edit {
     no_introspection: bool,
 }
 
-/// A lifetime of the client's own, or the server's.
+/// Lifetime of a client's tokens or sessions; `None` for the server's default.
 #[derive(Clone, Copy, Debug)]
 struct Ttl(Option<Duration>);
 

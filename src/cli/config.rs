@@ -1,4 +1,4 @@
-//! `sentinel config`: the settings, checked and shown.
+//! `sentinel config`: checks and shows the settings.
 
 use clap::Subcommand;
 
@@ -32,7 +32,7 @@ impl Config {
     }
 }
 
-/// Reports everything that is wrong at once.
+/// Prints all warnings, and fails with all errors at once.
 fn check(settings: &Settings) -> Result<(), Failure> {
     let found = app::check(settings, &SystemClock);
     for warning in settings.warnings().iter().chain(&found.warnings) {

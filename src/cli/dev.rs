@@ -1,8 +1,8 @@
-//! `sentinel serve --dev`: tokens on a laptop in a minute.
+//! `sentinel serve --dev`: a server for development, with demo data.
 //!
-//! An empty store gets a demo client, a resource server and a user. Their credentials are made up
-//! once and kept beside the store in a file that only its owner may read, so that the lines that are
-//! printed still work after a restart.
+//! An empty store gets a demo client, a resource server and a user. Their credentials are generated
+//! once and kept in a file beside the store that only its owner can read, so that the printed
+//! commands still work after a restart.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,17 +22,17 @@ use crate::settings::{Backend, Bind, Settings, TlsMode};
 use crate::store::Page;
 use crate::web::{self_signed, tls};
 
-/// What `--dev` sets where the settings say nothing.
+/// Returns the settings that `--dev` applies if the operator has not set them.
 ///
 /// # Errors
-/// When the made-up credentials cannot be kept.
+/// Fails if the generated operator password cannot be read or written.
 pub(super) fn defaults(settings: &Settings) -> Result<Vec<(&'static str, String)>, Failure> {
     let mut defaults = vec![("tls.mode", "self-signed".to_owned())];
     let port = settings.server.bind.iter().find_map(|bind| match bind {
         Bind::Tcp(address) => address.rsplit_once(':').map(|(_, port)| port),
         Bind::Unix(_) => None,
     });
-    // A port that the system will choose is not known yet, and so neither is the URL.
+    // If the system chooses the port, neither the port nor the URL is known yet.
     if let Some(port) = port.filter(|port| *port != "0") {
         defaults.push(("server.public_url", format!("https://localhost:{port}")));
     }
@@ -48,7 +48,7 @@ const USERNAME: &str = "demo";
 const OPERATOR: &str = "operator";
 const OPERATOR_FILE: &str = "dev-operator-password";
 
-/// The operator's made-up password, the same at every start.
+/// Returns the generated password of the operator, which is the same at every start.
 fn operator_password(settings: &Settings) -> Result<String, Failure> {
     let file = data_folder(settings).join(OPERATOR_FILE);
     if let Some(password) = read(&file)?.filter(|password| !password.is_empty()) {
@@ -59,14 +59,14 @@ fn operator_password(settings: &Settings) -> Result<String, Failure> {
     Ok(password.expose_secret().to_owned())
 }
 
-/// A password of 16 letters and digits.
+/// Generates a password of 16 letters and digits.
 fn made_up() -> SecretString {
     let secret = ClientSecret::generate();
     let letters = secret.expose_secret().trim_start_matches("sns_").chars().take(16);
     SecretString::from(letters.collect::<String>())
 }
 
-/// The demo credentials, as they are kept.
+/// Demo credentials, as they are kept in the file.
 #[derive(Serialize, Deserialize)]
 struct Demo {
     username: String,
@@ -76,7 +76,7 @@ struct Demo {
     resource_server_secret: String,
 }
 
-/// Fills an empty store and says what can be done with it.
+/// Adds the demo data to an empty store, and prints commands to try.
 pub(super) async fn welcome(settings: &Settings, application: &Application) -> Result<(), Failure> {
     let file = data_folder(settings).join("dev-credentials.json");
     let admin = application.admin();
@@ -105,7 +105,8 @@ pub(super) async fn welcome(settings: &Settings, application: &Application) -> R
     })
 }
 
-/// Where the management page is. The password is told if it was made up.
+/// Returns a line with the address and user name of the management page, and the password if it was
+/// generated.
 fn management(settings: &Settings, base: &str) -> Result<String, Failure> {
     let management = &settings.management;
     let Some((path, (username, password))) =
@@ -121,7 +122,7 @@ fn management(settings: &Settings, base: &str) -> Result<String, Failure> {
     })
 }
 
-/// The store, for people.
+/// Describes the store in the printed text.
 fn store(settings: &Settings) -> String {
     match settings.store.backend {
         Backend::Embedded => settings.store.path.display().to_string(),
@@ -129,7 +130,8 @@ fn store(settings: &Settings) -> String {
     }
 }
 
-/// The file that is kept; a damaged one is as good as none, but is not overwritten unnoticed.
+/// Loads the demo credentials. Fails if the file is damaged, so that it is not overwritten
+/// silently.
 fn load(file: &Path) -> Result<Option<Demo>, Failure> {
     let Some(text) = read(file)? else { return Ok(None) };
     serde_json::from_str(&text)
@@ -141,7 +143,7 @@ fn save(file: &Path, demo: &Demo) -> Result<(), Failure> {
     write(file, &serde_json::to_string_pretty(demo).map_err(Failure::io)?)
 }
 
-/// What is in a file, if there is one.
+/// Returns the content of a file; `None` if it does not exist.
 fn read(file: &Path) -> Result<Option<String>, Failure> {
     match fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
@@ -202,7 +204,7 @@ async fn make(settings: &Settings, admin: &Admin) -> Result<Demo, Failure> {
     })
 }
 
-/// Where the server is found: by the name in its certificate, on the port that it really has.
+/// Returns the URL of the server, with the host name in its certificate and the port it listens on.
 fn base_url(settings: &Settings, application: &Application) -> String {
     let scheme = if settings.tls.mode == TlsMode::Off { "http" } else { "https" };
     let port = application.addresses().first().map_or(5000, std::net::SocketAddr::port);
@@ -213,7 +215,8 @@ fn absolute(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// What to paste. The shell keeps the tokens in variables, so every line can be pasted as it is.
+/// Returns the commands to paste. The shell keeps the tokens in variables, so that every line works
+/// unchanged.
 fn lines(
     settings: &Settings,
     base: &str,

@@ -1,4 +1,4 @@
-//! How a command fails: one line on standard error, and an exit code of `sysexits.h`.
+//! Failures of commands: one line on standard error, and an exit code of `sysexits.h`.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,67 +10,71 @@ pub(super) use crate::observe::chain;
 use crate::settings;
 use crate::store::StoreError;
 
-/// Why a command failed.
+/// Failure of a command.
 #[derive(Debug)]
 pub(super) struct Failure {
     code: u8,
     message: String,
-    /// Whether it is not known if something that was to be written was.
+    /// Whether a write may have taken place although it was not confirmed.
     unconfirmed: bool,
 }
 
-// By value, so that they can be given to `map_err` as they are.
+// By value, so that the constructors can be passed to `map_err`.
 #[allow(clippy::needless_pass_by_value)]
 impl Failure {
-    /// 64: the command line makes no sense.
+    /// Exit code 64 (`EX_USAGE`): the command line is invalid.
     pub(super) fn usage(message: impl ToString) -> Self {
         Self { code: 64, message: message.to_string(), unconfirmed: false }
     }
 
-    /// 65: what was asked for is refused: a taken name, a bad value, nothing of that name.
+    /// Exit code 65 (`EX_DATAERR`): the request is refused, for example because a name is taken, a
+    /// value is invalid, or a record does not exist.
     pub(super) fn refused(message: impl ToString) -> Self {
         Self { code: 65, message: message.to_string(), unconfirmed: false }
     }
 
-    /// 69: something that is needed does not answer or cannot be had.
+    /// Exit code 69 (`EX_UNAVAILABLE`): a resource that is needed does not respond or cannot be
+    /// opened.
     pub(super) fn unavailable(message: impl ToString) -> Self {
         Self { code: 69, message: message.to_string(), unconfirmed: false }
     }
 
-    /// 74: reading or writing failed.
+    /// Exit code 74 (`EX_IOERR`): reading or writing failed.
     pub(super) fn io(message: impl ToString) -> Self {
         Self { code: 74, message: message.to_string(), unconfirmed: false }
     }
 
-    /// 75: not all of it is done, and running it again does the rest.
+    /// Exit code 75 (`EX_TEMPFAIL`): the work is incomplete, and running the command again
+    /// completes it.
     pub(super) fn again(message: impl ToString) -> Self {
         Self { code: 75, message: message.to_string(), unconfirmed: false }
     }
 
-    /// 78: the settings are wrong.
+    /// Exit code 78 (`EX_CONFIG`): the settings are invalid.
     pub(super) fn config(message: impl ToString) -> Self {
         Self { code: 78, message: message.to_string(), unconfirmed: false }
     }
 
-    /// The same, of a write that may have been made all the same.
+    /// Returns the failure. `unconfirmed` marks the failure of a write that may have taken place.
     pub(super) fn unconfirmed_if(self, unconfirmed: bool) -> Self {
         Self { unconfirmed, ..self }
     }
 
-    /// How what has failed has ended, for the audit log.
+    /// Returns the outcome of the failed operation, for the audit log.
     pub(super) const fn outcome(&self) -> Outcome {
         if self.unconfirmed { Outcome::Unconfirmed } else { Outcome::Failed }
     }
 
-    /// Says what is wrong.
+    /// Prints the message and returns the exit code.
     pub(super) fn report(&self) -> ExitCode {
-        // With standard error closed there is nobody left to tell; the code still tells it.
+        // If standard error is closed, the exit code still reports the failure.
         let _ = writeln!(std::io::stderr(), "sentinel: {}", self.message);
         ExitCode::from(self.code)
     }
 }
 
-/// What has failed now, or before: of several failures the first is told.
+/// Combines a failure with an earlier result. The first failure is reported, and is unconfirmed if
+/// either of them is.
 pub(super) fn failed(done: Result<(), Failure>, now: Failure) -> Result<(), Failure> {
     Err(match done {
         Ok(()) => now,
@@ -78,12 +82,12 @@ pub(super) fn failed(done: Result<(), Failure>, now: Failure) -> Result<(), Fail
     })
 }
 
-/// How something has ended that has failed or has not, for the audit log.
+/// Returns the outcome of an operation, for the audit log.
 pub(super) fn outcome<T>(done: &Result<T, Failure>) -> Outcome {
     done.as_ref().err().map_or(Outcome::Ok, Failure::outcome)
 }
 
-/// Prints what clap says: help and versions are no failures; the rest is a wrong usage.
+/// Prints clap's message. Help and version succeed; any other message is a usage error.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS }

@@ -21,7 +21,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// As it was given, or as the name of the file says.
+    /// Returns the given format, or the one that the file name extension stands for.
     pub(super) fn of(given: Option<Self>, file: &Path) -> Result<Self, Failure> {
         let extension = file.extension().and_then(|extension| extension.to_str());
         let named = match extension.map(str::to_ascii_lowercase).as_deref() {
@@ -37,12 +37,12 @@ impl Format {
     }
 }
 
-/// `-`: standard input, or output.
+/// Returns whether `file` is `-`, which means standard input or standard output.
 pub(super) fn is_standard(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// A file to read, and how long it is, if that is known.
+/// Opens a file for reading. Also returns its length, if that is known.
 pub(super) fn open(file: &Path) -> Result<(Counted, Option<u64>), Failure> {
     if is_standard(file) {
         return Ok((Counted::new(Box::new(io::stdin().lock())), None));
@@ -53,7 +53,7 @@ pub(super) fn open(file: &Path) -> Result<(Counted, Option<u64>), Failure> {
     Ok((Counted::new(Box::new(opened)), Some(length)))
 }
 
-/// Counts the bytes that are read.
+/// Reader that counts the bytes that are read.
 pub(super) struct Counted {
     reader: Box<dyn Read>,
     read: Arc<AtomicU64>,
@@ -90,7 +90,8 @@ impl From<LinesError> for Failure {
     }
 }
 
-/// A new file for its owner alone, or standard output. What is not finished is removed.
+/// New file that only its owner can read, or standard output. The file is removed if it is dropped
+/// unfinished.
 pub(super) struct Output {
     writer: BufWriter<Box<dyn Write>>,
     unfinished: Option<PathBuf>,
@@ -117,7 +118,7 @@ impl Output {
         Ok(Self { writer, unfinished: Some(file.to_owned()) })
     }
 
-    /// `false` when whoever reads has seen enough (`| head`).
+    /// Writes bytes. Returns `false` if the reader has closed the pipe (`| head`).
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
         went(self.writer.write_all(bytes))
     }
@@ -140,7 +141,7 @@ fn went(result: io::Result<()>) -> Result<bool, Failure> {
 impl Drop for Output {
     fn drop(&mut self) {
         if let Some(file) = &self.unfinished {
-            // It has failed, and that is being told.
+            // The export has failed, and that failure is reported already.
             let _ = std::fs::remove_file(file);
         }
     }

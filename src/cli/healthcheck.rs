@@ -1,4 +1,4 @@
-//! `sentinel healthcheck`: one request to `/readyz` of the server on this machine.
+//! `sentinel healthcheck`: sends one request to `/readyz` of the server on this machine.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -39,7 +39,7 @@ impl Healthcheck {
     }
 }
 
-/// The status of `/readyz`.
+/// Returns the status code of `/readyz`.
 fn ask(tls: TlsMode, bind: &Bind, timeout: Duration) -> std::io::Result<u16> {
     match bind {
         Bind::Unix(path) => {
@@ -57,7 +57,7 @@ fn ask(tls: TlsMode, bind: &Bind, timeout: Duration) -> std::io::Result<u16> {
                 TlsMode::Off => exchange(connect()?),
                 _ => return exchange(StreamOwned::new(tls_client()?, connect()?)),
             };
-            // `serve --dev` speaks TLS where the settings say nothing.
+            // `serve --dev` uses TLS where the settings do not set `tls.mode`.
             plain.or_else(|error| {
                 exchange(StreamOwned::new(tls_client()?, connect()?)).map_err(|_| error)
             })
@@ -74,7 +74,7 @@ fn exchange(mut stream: impl Read + Write) -> std::io::Result<u16> {
     status.ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
 }
 
-/// A server that listens on every address is asked over loopback.
+/// Resolves an address. Replaces an unspecified address by the loopback address.
 fn reachable(address: &str) -> std::io::Result<SocketAddr> {
     let mut resolved = address.to_socket_addrs()?;
     let mut address = resolved.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
@@ -87,8 +87,8 @@ fn reachable(address: &str) -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// A TLS client that takes any certificate: it asks this machine whether it is well, tells it
-/// nothing, and the certificate is made out to another name than `localhost`.
+/// Creates a TLS client that accepts any certificate. The request goes to this machine and contains
+/// no secret, and the certificate may be issued to a name other than `localhost`.
 fn tls_client() -> std::io::Result<ClientConnection> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))

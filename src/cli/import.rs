@@ -1,4 +1,4 @@
-//! `sentinel import …`.
+//! `sentinel import`: imports the data of another server.
 
 use clap::{Args, Subcommand};
 

@@ -1,4 +1,4 @@
-//! Lists, printed page by page: a long one takes no more memory than a short one.
+//! Prints lists page by page, so that a long list takes no more memory than a short one.
 
 use clap::Args;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::output::{self, Table, plain};
 use crate::store::Page;
 
-/// Entries read at a time.
+/// Number of entries read at a time.
 const PAGE: u32 = 1000;
 
 /// How much of a list to print.
@@ -22,8 +22,8 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// Prints the entries behind `after`. If there are more than the limit lets through, it says on standard error how to
-    /// go on behind the last one: a list that is cut short in silence would be taken for the whole.
+    /// Prints the entries after `after`. If the limit cuts the list short, standard error says how
+    /// to continue, so that the list is not mistaken for the whole.
     pub(super) async fn print<T>(
         &self,
         after: Option<String>,
@@ -34,7 +34,7 @@ impl Limit {
         let mut left = self.limit;
         let mut page = Page { after, limit: 0 };
         loop {
-            // One more than is printed tells whether there are more.
+            // One entry more than is printed shows whether there are more.
             let wanted = left.min(PAGE);
             page.limit = wanted + 1;
             let mut found = read(&page).await?;
@@ -57,17 +57,17 @@ impl Limit {
     }
 }
 
-/// Prints entries; `false` when whoever reads has seen enough.
+/// Prints pages of entries. `page` returns `false` if the reader has closed the pipe.
 pub(super) trait Printer<T> {
     fn page(&mut self, entries: &[T]) -> Result<bool, Failure>;
     fn end(self) -> Result<(), Failure>;
 }
 
-/// A list as JSON, with `--json`, or in columns.
+/// Output format of a list.
 pub(super) enum As<const N: usize, V, R> {
-    /// An array of what this makes of each, and whether it has begun.
+    /// JSON array, for `--json`: the conversion of an entry, and whether the array has begun.
     Json(V, bool),
-    /// A row of each.
+    /// Table: the conversion of an entry into a row, and the column widths so far.
     Table(R, Table<N>),
 }
 
@@ -105,7 +105,7 @@ where
     }
 }
 
-/// An entry as JSON.
+/// Formats an entry as JSON.
 pub(super) fn to_json(view: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(view).map_err(Failure::io)
 }

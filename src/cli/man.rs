@@ -1,11 +1,11 @@
-//! `sentinel man`.
+//! `sentinel man`: prints the manual page.
 
 use clap_mangen::Man;
 
 use super::failure::Failure;
 use super::{command, output};
 
-/// Prints the manual page: one for all commands, so that `man -l` and a packager need one file.
+/// Prints one manual page for all commands, so that `man -l` and packagers need only one file.
 pub(super) fn run() -> Result<(), Failure> {
     let mut page = Vec::new();
     let mut whole = command();
@@ -26,7 +26,7 @@ fn render(whole: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     man.render_version_section(page)
 }
 
-/// A section for each command that does something.
+/// Writes a section for each command that has no subcommands.
 fn commands(of: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     for command in of.get_subcommands().filter(|command| command.get_name() != "help") {
         if command.has_subcommands() {
@@ -40,7 +40,7 @@ fn commands(of: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
         man.render_synopsis_section(&mut parts)?;
         man.render_description_section(&mut parts)?;
         man.render_options_section(&mut parts)?;
-        // Below a section of their own, the parts are sections no more.
+        // Within the section of a command, its parts are subsections.
         page.extend_from_slice(String::from_utf8_lossy(&parts).replace(".SH ", ".SS ").as_bytes());
     }
     Ok(())

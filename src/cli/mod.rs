@@ -1,8 +1,9 @@
-//! The command line: one file per family of commands.
+//! The command line, with one module for each family of commands.
 //!
-//! A command parses, calls [`crate::admin`] or [`crate::app`], and prints: JSON with `--json`, else
-//! for people. What goes wrong is one line on standard error and an exit code of `sysexits.h`
-//! ([`failure`]). Passwords never come from arguments, which everybody on the machine can read.
+//! A command parses its arguments, calls [`crate::admin`] or [`crate::app`], and prints text, or
+//! JSON with `--json`. A failure is one line on standard error and an exit code of `sysexits.h`
+//! ([`failure`]). Passwords are never taken from arguments, which all users of the machine can
+//! read.
 
 mod bulk;
 mod client;
@@ -38,7 +39,7 @@ use crate::settings::{Settings, Sources};
 use crate::telemetry;
 use failure::Failure;
 
-/// Over the options of every command, in the help.
+/// Help heading of the options that every command has.
 const HEADING: &str = "Options of every command";
 
 /// A standalone OAuth 2.0 token server.
@@ -58,7 +59,7 @@ struct Global {
     /// The settings file (TOML), else the one that SENTINEL_CONFIG names; `sentinel config show` lists all settings
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What `--set` says; see [`with_set`].
+    /// Values of `--set`; see [`with_set`].
     #[arg(skip)]
     overrides: Vec<(String, String)>,
     /// Prints JSON instead of text for people
@@ -110,7 +111,7 @@ impl Global {
         Ok(Settings::load(&self.sources())?)
     }
 
-    /// Does `work` on the configured store, beside a running server if there is one.
+    /// Runs `work` on the configured store. A server may be running on the store.
     fn on_store<T>(
         &self,
         work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
@@ -129,7 +130,7 @@ fn on_store<T>(
     })
 }
 
-/// Does `work` in a runtime, with the log of a command.
+/// Runs `work` in a Tokio runtime, with logging set up for a command.
 fn with_log<T>(
     settings: &Settings,
     work: impl AsyncFnOnce() -> Result<T, Failure>,
@@ -143,14 +144,15 @@ fn with_log<T>(
     runtime.block_on(work())
 }
 
-/// The whole command line.
+/// Returns the parser of the whole command line.
 fn command() -> clap::Command {
     with_set(Cli::command())
 }
 
-/// Gives a command, and all below it, the option `--set`. Were it one of clap's global options, those
-/// behind a sub-command would replace those before it, and `sentinel --set store.path=a user add
-/// --set …` would write to another store.
+/// Adds the option `--set` to a command and its subcommands.
+///
+/// With a global option of clap, values after a subcommand would replace those before it, and
+/// `sentinel --set store.path=a user add --set …` would write to another store.
 fn with_set(command: clap::Command) -> clap::Command {
     let set = Arg::new("set")
         .long("set")
@@ -162,7 +164,7 @@ fn with_set(command: clap::Command) -> clap::Command {
     command.arg(set).mut_subcommands(with_set)
 }
 
-/// What `--set` says before and behind each sub-command, in this order.
+/// Returns the values of `--set` before and after each subcommand, in this order.
 fn overrides(matches: &ArgMatches) -> Vec<(String, String)> {
     let here = matches.get_many("set").into_iter().flatten().cloned();
     let below = matches.subcommand().map(|(_, matches)| overrides(matches));
@@ -181,7 +183,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
     Ok(cli)
 }
 
-/// Runs the command of this process.
+/// Runs the command in the arguments of this process.
 pub fn main() -> ExitCode {
     run(std::env::args_os())
 }

@@ -1,4 +1,4 @@
-//! What a command prints: the answer on standard output, remarks on standard error.
+//! Output of commands: results on standard output, remarks on standard error.
 
 use std::io::Write;
 
@@ -6,18 +6,18 @@ use serde::Serialize;
 
 use super::failure::Failure;
 
-/// Says something beside the answer.
+/// Prints a remark on standard error.
 pub(super) fn remark(text: impl std::fmt::Display) {
-    // As with failures: with standard error closed there is nobody left to tell.
+    // If standard error is closed, the remark is dropped.
     let _ = writeln!(std::io::stderr(), "sentinel: {text}");
 }
 
-/// Prints a text and ends the line.
+/// Prints a text and a newline.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
     print(format!("{}\n", text.as_ref())).map(drop)
 }
 
-/// Prints a text; `false` when whoever reads has seen enough (`| head`).
+/// Prints a text. Returns `false` if the reader has closed the pipe (`| head`).
 pub(super) fn print(text: impl AsRef<str>) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush()) {
@@ -32,7 +32,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(serde_json::to_string(value).map_err(Failure::io)?)
 }
 
-/// Prints rows under a heading, in columns.
+/// Prints rows in columns, under a heading.
 pub(super) fn table<const N: usize>(
     heading: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -41,7 +41,7 @@ pub(super) fn table<const N: usize>(
     line(table.lines(rows))
 }
 
-/// Rows in columns. Those that come later make columns wider, if they have to.
+/// Rows in columns. Later rows may widen the columns.
 pub(super) struct Table<const N: usize> {
     heading: Option<[String; N]>,
     widths: [usize; N],
@@ -52,7 +52,8 @@ impl<const N: usize> Table<N> {
         Self { heading: Some(heading.map(str::to_owned)), widths: [0; N] }
     }
 
-    /// Rows, the first time under the heading, less the end of the last line. The cells are made [`plain`].
+    /// Formats rows, the first time under the heading, without the last newline. [`plain`] escapes
+    /// the cells.
     pub(super) fn lines(&mut self, rows: impl IntoIterator<Item = [String; N]>) -> String {
         let plain = rows.into_iter().map(|row| row.map(|cell| plain(&cell)));
         let rows: Vec<[String; N]> = self.heading.take().into_iter().chain(plain).collect();
@@ -69,7 +70,7 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// Prints one thing, a line for each of its properties. The values are made [`plain`].
+/// Prints the properties of a record, one on each line. [`plain`] escapes the values.
 pub(super) fn properties(of: &[(&str, String)]) -> Result<(), Failure> {
     let width = of.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let line_of = |(name, value): &(&str, String)| format!("{name:width$}  {}", plain(value));
@@ -77,11 +78,11 @@ pub(super) fn properties(of: &[(&str, String)]) -> Result<(), Failure> {
     line(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// Text that a terminal shows as it is. A name may hold characters that move the cursor, change
-/// colours or turn the direction of writing, and so forge what stands around it; they are written as
-/// escapes, and a backslash as two, so that nothing else looks like an escape.
+/// Escapes a text for a terminal. A name may contain characters that move the cursor, change
+/// colours or reverse the direction of writing, and so forge the text around it. These are escaped,
+/// and backslashes are doubled, so that no other text looks like an escape.
 pub(super) fn plain(text: &str) -> String {
-    // Quotes do no harm, and escaped they would puzzle.
+    // Quotation marks are harmless, and escaping them would confuse.
     const QUOTES: [char; 2] = ['\'', '"'];
     let mut shown = String::with_capacity(text.len());
     for piece in text.split_inclusive(QUOTES) {

@@ -1,5 +1,5 @@
-//! Where a command takes a password from: standard input, or somebody at the terminal. Never from
-//! its arguments, which everybody on the machine can read.
+//! Reads passwords from standard input or a terminal. They are never taken from arguments, which
+//! all users of the machine can read.
 
 use std::fs::File;
 use std::io::{IsTerminal, Read};
@@ -15,7 +15,7 @@ use crate::domain::{InvalidPassword, PasswordHash, check_password};
 use crate::password::Hasher;
 use crate::settings;
 
-/// Nobody types more, and a pipe that never ends must not fill the memory.
+/// Maximum number of bytes read, so that a pipe that never ends does not fill the memory.
 const MAX_BYTES: usize = 64 << 10;
 
 /// How to get the password.
@@ -28,7 +28,7 @@ pub(super) struct PasswordInput {
 }
 
 impl PasswordInput {
-    /// Whether there is anywhere to get a password from; asked before anything else is done.
+    /// Checks that a password can be read, before the command does anything else.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.password_stdin || (std::io::stdin().is_terminal() && can_be_asked()) {
             return Ok(());
@@ -38,7 +38,7 @@ impl PasswordInput {
         ))
     }
 
-    /// Gets the password of `username` and hashes it.
+    /// Reads the password of `username` and hashes it.
     pub(super) fn hash(
         &self,
         username: &str,
@@ -57,7 +57,8 @@ impl PasswordInput {
     }
 }
 
-/// A short one is taken with a word: who has the shell has the store, and scripts may have to set what others chose.
+/// Checks a password. A short one is accepted with a warning, since the operator has access to the
+/// store anyway and scripts may have to set passwords that others have chosen.
 fn check(password: &SecretString, shortest: usize) -> Result<(), InvalidPassword> {
     match check_password(password.expose_secret(), shortest) {
         Err(InvalidPassword::TooShort(least)) => {
@@ -71,7 +72,7 @@ fn check(password: &SecretString, shortest: usize) -> Result<(), InvalidPassword
 }
 
 fn from_stdin() -> Result<SecretString, Failure> {
-    // All the room at once: a buffer that grows leaves copies of what it held.
+    // Allocated at once, since a buffer that grows leaves copies of the password in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
     let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
     std::io::stdin()
@@ -84,7 +85,8 @@ fn from_stdin() -> Result<SecretString, Failure> {
     }
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::refused("the password is not valid UTF-8"))?;
-    // One newline is echo's or the editor's; more are somebody's mistake, and are told.
+    // `echo` and editors append one newline. More are a mistake, and the check of the password
+    // rejects them.
     let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     Ok(SecretString::from(text))
 }
@@ -98,8 +100,8 @@ fn ask(username: &str) -> Result<SecretString, Failure> {
     Err(Failure::refused("the two passwords differ"))
 }
 
-/// Whether the process has a terminal of its own, which is where it is asked: standard input may be one that is another
-/// session's.
+/// Returns whether the process has a terminal of its own, where the password is asked for. Standard
+/// input may be the terminal of another session.
 fn can_be_asked() -> bool {
     File::options().read(true).write(true).open("/dev/tty").is_ok()
 }

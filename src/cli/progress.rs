@@ -1,23 +1,23 @@
-//! How far a long command has come: for people at a terminal, on standard error; nothing on a pipe.
+//! Progress of a long command, shown on standard error if that is a terminal.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Looks are cheap, and so is drawing, but not a million times.
+/// Interval between redraws of the progress bar.
 const DRAWN_EVERY: Duration = Duration::from_millis(100);
 
-/// A bar, if there is somebody to see it. It goes when it is dropped.
+/// Progress bar, removed on drop. `None` if standard error is not a terminal, or with `--json`.
 pub(super) struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// Of something whose end is not known.
+    /// Creates a progress display for work of unknown length.
     pub(super) fn counting(json: bool) -> Self {
         Self::new(json, None, "{spinner} {msg} {human_pos} ({per_sec})")
     }
 
-    /// Of a file of so many bytes, or of one whose end is not known.
+    /// Creates a progress display for reading a file, whose length may be unknown.
     pub(super) fn reading(json: bool, bytes: Option<u64>) -> Self {
         match bytes {
             None => Self::counting(json),
@@ -37,7 +37,7 @@ impl Progress {
         Self(Some(bar))
     }
 
-    /// How far it is, and with what.
+    /// Sets the position and the message.
     pub(super) fn at(&self, position: u64, what: impl Into<std::borrow::Cow<'static, str>>) {
         if let Some(bar) = &self.0 {
             bar.set_message(what);

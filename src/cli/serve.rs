@@ -1,4 +1,4 @@
-//! `sentinel serve`.
+//! `sentinel serve`: runs the server.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Serve {
         if !self.dev {
             return Ok(settings);
         }
-        // What `--dev` is for gives way to what was set on purpose.
+        // Explicit settings take precedence over those of `--dev`.
         for (key, value) in dev::defaults(&settings)? {
             if !settings.is_given(key) {
                 sources.overrides.push((key.to_owned(), value));
@@ -83,7 +83,7 @@ async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What runs here, by which settings, and on which store.
+/// Logs the version, the settings file and the store.
 fn announce(settings: &Settings) {
     let version = env!("CARGO_PKG_VERSION");
     let config = settings.file().map(|file| file.display().to_string());
@@ -95,7 +95,8 @@ fn announce(settings: &Settings) {
     tracing::info!(version, config, store, path, database, "sentinel has started");
 }
 
-/// What is not there, for want of a setting or in this version: whoever expects it has to hear of it.
+/// Logs which parts of the server are off and which settings have no effect, since the operator may
+/// expect otherwise.
 fn warn_of_missing_parts(settings: &Settings) {
     let management = &settings.management;
     if management.url.is_some() && management.credentials().is_none() {

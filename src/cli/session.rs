@@ -1,4 +1,4 @@
-//! `sentinel session`: who is logged in, through what.
+//! `sentinel session`: lists and ends sessions.
 
 use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
@@ -105,8 +105,8 @@ async fn end_one(admin: &Admin, id: &str) -> Result<u64, Failure> {
     Ok(1)
 }
 
-/// What the options ask for. A user or client that is not there is a mistake in a name, not one
-/// without sessions.
+/// Returns the filter of the options. Fails if the user or client does not exist, since that is a
+/// misspelled name rather than an empty result.
 async fn filter(
     admin: &Admin,
     user: Option<&str>,
@@ -122,21 +122,21 @@ async fn filter(
     Ok(filter)
 }
 
-/// What is shown of a session: no digest of a token.
+/// Printed representation of a session, without digests of tokens.
 #[derive(Serialize)]
 struct View<'a> {
     id: String,
-    /// Null, as the name is, for a client that acts for itself.
+    /// Null, like `username`, for a client that acts on its own behalf.
     user_id: Option<String>,
     username: Option<&'a str>,
     client_id: &'a str,
     scope: String,
     created_at: String,
-    /// When it is over, however much it is used.
+    /// End of the session, even if it is used.
     ends_at: String,
-    /// When it is over unless it is used: with its last token.
+    /// End of the session unless it is used: the expiry of its last token.
     expires_at: String,
-    /// How many of them are alive.
+    /// Number of live access tokens.
     access_tokens: usize,
     refreshable: bool,
 }

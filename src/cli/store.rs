@@ -1,4 +1,4 @@
-//! `sentinel store`: the store as a whole.
+//! `sentinel store`: operations on the store as a whole.
 
 mod backup;
 mod copy;

@@ -1,4 +1,4 @@
-//! `sentinel templates`: the operator's own pages, checked.
+//! `sentinel templates`: checks the operator's templates.
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -13,13 +13,13 @@ pub(super) enum Command {
     Check,
 }
 
-/// What `--json` prints.
+/// Output with `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     ok: bool,
-    /// How many templates and styles there are.
+    /// Number of templates and styles.
     count: usize,
-    /// Those that come from templates.dir.
+    /// Names of those in `templates.dir`.
     own: &'a [String],
     errors: &'a [TemplateError],
 }

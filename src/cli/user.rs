@@ -1,4 +1,4 @@
-//! `sentinel user`: who can log in.
+//! `sentinel user`: manages users.
 
 mod export;
 mod import;
@@ -118,7 +118,7 @@ impl Add {
         self.password.check()?;
         let settings = global.settings()?;
         let user = on_store(&settings, async |admin| {
-            // The store has the last word on the name; this spares typing a password in vain.
+            // Checked before the password is asked for. The store checks the name again.
             check_username(&self.username).map_err(AdminError::from)?;
             match admin.user(&self.username).await {
                 Ok(user) if user.username == self.username => {
@@ -226,7 +226,7 @@ async fn edit(admin: &Admin, user: &Named, to: &UserChange) -> Result<domain::Us
     Ok(admin.edit_user(id, to).await?)
 }
 
-/// Says what was done to a user; in JSON, what the user has become.
+/// Reports a change of a user. With `--json`, prints the changed user instead.
 fn done(global: &Global, user: &domain::User, what: &str, and: &str) -> Result<(), Failure> {
     if global.json {
         return output::json(&View::of(user));
@@ -246,7 +246,7 @@ fn scopes(user: &domain::User) -> String {
     }
 }
 
-/// The scope of an option that may be repeated.
+/// Returns the union of the scopes of a repeated option.
 pub(super) fn union(scopes: &[Scope]) -> Scope {
     scopes.iter().fold(Scope::empty(), |all, scope| all.union(scope))
 }
@@ -264,12 +264,12 @@ struct Deleted<'a> {
     deleted: bool,
 }
 
-/// What is shown of a user: not the hash.
+/// JSON representation of a user, without the password hash.
 #[derive(Serialize)]
 struct View<'a> {
     id: String,
     username: &'a str,
-    /// Null puts no limit beside the client's.
+    /// Null for no restriction beyond the client's.
     scopes: Option<Vec<&'a str>>,
     enabled: bool,
     created_at: String,

@@ -1,16 +1,18 @@
-//! Fixed-width base62 (`0-9A-Za-z`) of big-endian numbers, as used in tokens and secrets.
+//! Fixed-width base62 encoding (`0-9A-Za-z`) of big-endian numbers, used in tokens and client
+//! secrets.
 //!
-//! Base62 has no character that a URL, a form, a header or a double click would break. The width is
-//! fixed by the number of bytes, and a text that stands for a number too large for those bytes is
-//! refused, so every value has exactly one text.
+//! The alphabet needs no escaping in URLs, forms and headers, and a double click selects the whole
+//! value. The number of digits depends only on the number of bytes, and decoding rejects numbers
+//! that do not fit into those bytes. Each value therefore has exactly one encoding.
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const INVALID: u8 = 255;
 
-/// The value of each byte as a digit, or `INVALID`.
+/// Digit value of each byte, or `INVALID` for a byte outside the alphabet.
 const VALUES: [u8; 256] = values();
 
-/// 62^10, the largest power that fits a 64-bit limb: ten digits are handled at once.
+/// 62^10, the largest power of 62 that fits into 64 bits. Encoding and decoding process ten digits
+/// at once.
 const CHUNK: u64 = 62u64.pow(CHUNK_DIGITS as u32);
 const CHUNK_DIGITS: usize = 10;
 
@@ -33,13 +35,13 @@ fn digit_of(value: u64) -> char {
     ALPHABET.get(usize::try_from(value % 62).unwrap_or_default()).copied().map_or('0', char::from)
 }
 
-/// How many digits `bytes` bytes take.
+/// Returns the number of base62 digits that encode `bytes` bytes.
 pub(super) const fn width(bytes: usize) -> usize {
     // ceil(bytes * 8 / log2(62)), with log2(62) = 5.9541963…
     (bytes * 8 * 10_000).div_ceil(59_541)
 }
 
-/// Appends `bytes` (at most 32) to `out`, most significant digit first.
+/// Appends the encoding of `bytes` (at most 32) to `out`, most significant digit first.
 pub(super) fn encode(bytes: &[u8], out: &mut String) {
     let mut limbs = to_limbs(bytes);
     let digits = width(bytes.len());
@@ -59,13 +61,14 @@ pub(super) fn encode(bytes: &[u8], out: &mut String) {
     out.extend(reversed.iter().take(digits).rev());
 }
 
-/// Reads `N` bytes (at most 32) from exactly `width(N)` digits; `None` for any other text.
+/// Decodes `N` bytes (at most 32) from exactly `width(N)` digits. Returns `None` for any other
+/// text.
 pub(super) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if text.len() != width(N) {
         return None;
     }
     let mut limbs = [0u64; 4];
-    // The first chunk is the short one, so that all the others are whole.
+    // The first chunk takes the remainder, so that all later chunks have ten digits.
     let (first, rest) = text.split_at_checked(text.len() % CHUNK_DIGITS)?;
     for chunk in std::iter::once(first).chain(rest.chunks(CHUNK_DIGITS)) {
         let mut value = 0u64;
@@ -78,7 +81,7 @@ pub(super) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     from_limbs(&limbs)
 }
 
-/// Little-endian limbs of a big-endian number of at most 32 bytes.
+/// Converts a big-endian number of at most 32 bytes to little-endian 64-bit limbs.
 fn to_limbs(bytes: &[u8]) -> [u64; 4] {
     let mut limbs = [0u64; 4];
     for (limb, chunk) in limbs.iter_mut().zip(bytes.rchunks(8)) {
@@ -99,7 +102,7 @@ fn from_limbs<const N: usize>(limbs: &[u64; 4]) -> Option<[u8; N]> {
     tail.try_into().ok()
 }
 
-/// Divides in place, returns the remainder.
+/// Divides `limbs` by `by` in place and returns the remainder.
 fn divide(limbs: &mut [u64; 4], by: u64) -> u64 {
     let mut remainder = 0u64;
     for limb in limbs.iter_mut().rev() {
@@ -110,7 +113,8 @@ fn divide(limbs: &mut [u64; 4], by: u64) -> u64 {
     remainder
 }
 
-/// Multiplies and adds in place; `None` when the result does not fit 256 bits.
+/// Multiplies `limbs` by `by` and adds `add`, in place. Returns `None` if the result exceeds 256
+/// bits.
 fn multiply_add(limbs: &mut [u64; 4], by: u64, add: u64) -> Option<()> {
     let mut carry = u128::from(add);
     for limb in limbs.iter_mut() {

@@ -1,87 +1,95 @@
-//! Clients: the programs that ask for tokens (RFC 6749 §2).
+//! Registered clients (RFC 6749 §2) and the lifetimes of their tokens.
+//!
+//! Not here: client authentication (`oauth`) and persistence (`store`).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ClientId, Digest, Grant, Scope, Timestamp};
 
-/// Whether a client can keep a secret (RFC 6749 §2.1).
+/// Client type (RFC 6749 §2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientKind {
-    /// It cannot: an app, a page.
+    /// A client that cannot keep a secret, such as a mobile or browser application.
     Public,
-    /// It can, and proves itself by it; this is the digest of the secret.
+    /// A client that authenticates with a secret. Holds the SHA-256 digest of the secret.
     Confidential(Digest),
 }
 
-/// The longest name of a client, in bytes of UTF-8.
+/// Maximum length of a client name, in bytes of UTF-8.
 pub const MAX_CLIENT_NAME_BYTES: usize = 255;
 
-/// The text cannot be the name of a client.
+/// Error returned for an invalid client name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a name of at most {MAX_CLIENT_NAME_BYTES} bytes without control characters")]
 pub struct InvalidClientName;
 
-/// Whether a client may be called `name` in a form. It may have no name, or that of another one; a script may
-/// give any.
+/// Checks a client name that was entered in a form of the management page.
+///
+/// An empty name is allowed, and names need not be unique. The command line and the JSON API accept
+/// any name and do not call this function.
 ///
 /// # Errors
-/// [`InvalidClientName`] for what could not be shown in a line.
+/// [`InvalidClientName`] if the name exceeds [`MAX_CLIENT_NAME_BYTES`] or contains a control
+/// character.
 pub fn check_client_name(name: &str) -> Result<(), InvalidClientName> {
     let fits = name.len() <= MAX_CLIENT_NAME_BYTES && !name.chars().any(char::is_control);
     if fits { Ok(()) } else { Err(InvalidClientName) }
 }
 
-/// How long things last.
+/// Lifetimes of tokens and sessions, and the grace period of refresh tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// An access token.
+    /// Lifetime of an access token.
     pub access_token: Duration,
-    /// A refresh token that is not used.
+    /// Idle lifetime of a refresh token, after which it expires if it is not used.
     pub refresh_idle: Duration,
-    /// A session, however much it is used.
+    /// Absolute lifetime of a session, regardless of its use.
     pub session: Duration,
-    /// How long a used refresh token is answered again, with the same successor.
+    /// Grace period within which a retry with a used refresh token returns the same successor
+    /// tokens.
     pub refresh_grace: Duration,
 }
 
-/// A registered client.
+/// A registered client (RFC 6749 §2).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Client {
-    /// Names the client for good.
+    /// Client identifier (RFC 6749 §2.2). It never changes.
     pub id: ClientId,
-    /// What people call it; may be empty.
+    /// Display name. It may be empty.
     pub name: String,
-    /// Public or confidential.
+    /// Client type.
     pub kind: ClientKind,
-    /// The grants it may use.
+    /// Grant types that the client may use.
     pub grants: BTreeSet<Grant>,
-    /// All that it may be granted.
+    /// Scope that the client may be granted at most.
     pub scopes: Scope,
-    /// What it is granted when it does not ask.
+    /// Default scope, for requests without a `scope` parameter (RFC 6749 §3.3).
     pub default_scopes: Scope,
-    /// Its own lifetime of access tokens, instead of the server's.
+    /// Access token lifetime of this client. `None` means the server's.
     pub access_token_ttl: Option<Duration>,
-    /// Its own idle lifetime of refresh tokens.
+    /// Idle lifetime of this client's refresh tokens. `None` means the server's.
     pub refresh_idle_ttl: Option<Duration>,
-    /// Its own lifetime of sessions.
+    /// Absolute lifetime of this client's sessions. `None` means the server's.
     pub session_ttl: Option<Duration>,
-    /// Whether it may introspect tokens (RFC 7662 §2.1); confidential clients only.
+    /// Whether the client may introspect tokens (RFC 7662 §2.1). Only a confidential client may.
     pub introspection: bool,
-    /// A disabled client is refused everywhere and has no session.
+    /// Whether the client is enabled. A disabled client is always rejected and has no sessions.
     pub enabled: bool,
-    /// Grows when the client is disabled, and so ends its sessions; see `User::generation`.
+    /// Generation, incremented when the client is disabled. Sessions of an earlier generation are
+    /// invalid; see `User::generation`.
     pub generation: u64,
-    /// Grows with every change of the record; guards against lost updates.
+    /// Version, incremented by every change of the record. It is used for optimistic concurrency.
     pub version: u64,
-    /// When the client was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When the record last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
 impl Client {
-    /// The lifetimes that hold for this client: its own where it has some, else the server's.
+    /// Returns the lifetimes that apply to this client: its own where they are set, otherwise the
+    /// server's. The grace period is always the server's.
     pub fn lifetimes(&self, server: &Lifetimes) -> Lifetimes {
         Lifetimes {
             access_token: self.access_token_ttl.unwrap_or(server.access_token),
@@ -91,7 +99,7 @@ impl Client {
         }
     }
 
-    /// Whether the client can keep a secret.
+    /// Returns whether the client is confidential (RFC 6749 §2.1).
     pub const fn is_confidential(&self) -> bool {
         matches!(self.kind, ClientKind::Confidential(_))
     }

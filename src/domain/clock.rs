@@ -1,54 +1,55 @@
-//! Moments and where they come from.
+//! Timestamps, and the clocks that supply the current time.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment: milliseconds since the Unix epoch, UTC.
+/// A point in time, in milliseconds since the Unix epoch (UTC).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment that is `millis` milliseconds after the Unix epoch.
+    /// Creates a timestamp from milliseconds since the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the Unix epoch, rounded down: the form of `exp` and `iat` (RFC 7519 §2).
+    /// Returns whole seconds since the Unix epoch, rounded down, as in `exp` and `iat` (RFC 7519
+    /// §2).
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// This moment plus a duration; the far future instead of an overflow.
+    /// Adds a duration. Saturates instead of overflowing.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long from `now` until this moment; zero when it has passed.
+    /// Returns the time from `now` until this timestamp, or zero if the timestamp has passed.
     pub fn remaining(self, now: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(now.0)).unwrap_or(0))
     }
 }
 
-/// RFC 3339, in UTC, with whole seconds.
+/// Formats the timestamp as RFC 3339 in UTC, with whole seconds.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The year 9999 is the last that the format knows.
+        // RFC 3339 has four digits for the year, so the year 9999 is the last one.
         let seconds = u64::try_from(self.as_seconds()).unwrap_or(0).min(253_402_300_799);
         let time = UNIX_EPOCH + Duration::from_secs(seconds);
         humantime::format_rfc3339_seconds(time).fmt(f)
     }
 }
 
-/// Where the present moment comes from.
+/// Source of the current time.
 pub trait Clock: Send + Sync {
-    /// The present moment.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -57,24 +58,24 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods)] // the one place where the ambient clock is read
+    #[allow(clippy::disallowed_methods)] // the only place that reads the ambient clock
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }
 
-/// A clock that stands still until it is moved: time in tests.
+/// A clock for tests that stands still until it is advanced.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// Creates a clock that is set to `now`.
     pub const fn new(now: Timestamp) -> Self {
         Self(AtomicI64::new(now.0))
     }
 
-    /// Moves the clock forward.
+    /// Advances the clock by a duration.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }

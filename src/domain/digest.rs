@@ -1,4 +1,4 @@
-//! SHA-256 digests: the only form in which a store sees a token or a client secret.
+//! SHA-256 digests, the form in which stores keep token verifiers and client secrets.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -6,25 +6,25 @@ use std::hash::{Hash, Hasher};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
-/// A SHA-256 digest. Equality takes constant time.
+/// A SHA-256 digest. Comparison takes constant time.
 ///
-/// A plain digest is enough for what it is used for: verifiers and secrets are 256 random bits, so
-/// there is nothing to guess that a slow hash would protect.
+/// A slow password hash is not needed here: verifiers and generated secrets are random and too long
+/// to be guessed.
 #[derive(Clone, Copy)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Returns the SHA-256 digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// A digest that was read from a store.
+    /// Creates a digest from the bytes that a store holds.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes, for a store to keep.
+    /// Returns the 32 bytes that a store holds.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -1,25 +1,28 @@
-//! How people write durations: in settings, on the command line and in forms.
+//! Parses and formats durations as people write them in settings, on the command line and in forms.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// No setting needs a longer time, and sums with a time of day stay far from overflowing.
+/// Maximum duration: 36,500 days. No setting needs more, and adding it to a timestamp cannot
+/// overflow.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 3600);
 
-/// The fewest and the most seconds that a token or a session may live, whoever says so: the settings, or a client
-/// of its own. `expires_in` (RFC 6749 §5.1) is in seconds, so there are no parts of one.
+/// Minimum and maximum lifetime of a token or session, in seconds, for the settings and for a
+/// client's own lifetimes. Lifetimes are whole seconds, because `expires_in` (RFC 6749 §5.1) is in
+/// seconds.
 pub const LIFETIME_SECONDS: RangeInclusive<u64> = 1..=LONGEST.as_secs();
 
-/// What [`parse_lifetime`] reads.
+/// Description of the text that [`parse_lifetime`] accepts, for error messages.
 pub const LIFETIME: &str = "a duration of at least 1s, in whole seconds: 3600, or numbers with s, m, h or d, such as \
      \"15m\" or \"1h30m\"";
 
-/// In milliseconds, the longest first. There are no months, and no letter stands for two things: `15M` is
-/// a slip of somebody who means minutes.
+/// Units with their length in milliseconds, longest first. There is no unit for months, because
+/// `15M` is most likely a mistyped `15m`.
 const UNITS: [(&str, u64); 5] =
     [("d", 24 * 3_600_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// `3600` (seconds), `15m`, `1h30m`; `None` for what is no duration, or is longer than a century.
+/// Parses a duration such as `3600` (seconds), `15m` or `1h30m`. Returns `None` if the text is not
+/// a duration or exceeds 36,500 days.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let duration = match text.parse::<u64>() {
@@ -29,7 +32,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (duration <= LONGEST).then_some(duration)
 }
 
-/// How long a token or a session lives: a duration within [`LIFETIME_SECONDS`].
+/// Parses the lifetime of a token or session: whole seconds within [`LIFETIME_SECONDS`].
 pub fn parse_lifetime(text: &str) -> Option<Duration> {
     let whole = |lifetime: &Duration| {
         lifetime.subsec_nanos() == 0 && LIFETIME_SECONDS.contains(&lifetime.as_secs())
@@ -37,7 +40,7 @@ pub fn parse_lifetime(text: &str) -> Option<Duration> {
     parse_duration(text).filter(whole)
 }
 
-/// One or more numbers, each with its unit.
+/// Parses one or more numbers, each followed by a unit, and returns the sum.
 fn sum(mut text: &str) -> Option<Duration> {
     let mut sum = None::<Duration>;
     while !text.is_empty() {
@@ -55,7 +58,8 @@ fn split(text: &str, belongs: fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|letter: char| !belongs(letter)).unwrap_or(text.len()))
 }
 
-/// The shortest exact form that [`parse_duration`] reads.
+/// Formats a duration in the largest unit that divides it, such as `90m`. [`parse_duration`] reads
+/// the result. Fractions of a millisecond are dropped.
 pub fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     UNITS

@@ -1,24 +1,24 @@
-//! The grant types that Sentinel knows.
+//! The grant types that Sentinel supports.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A way to get a token (RFC 6749 §1.3).
+/// Grant type (RFC 6749 §1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grant {
-    /// Resource owner password credentials (RFC 6749 §4.3).
+    /// Resource owner password credentials grant (RFC 6749 §4.3).
     Password,
-    /// Refreshing an access token (RFC 6749 §6).
+    /// Refresh token grant (RFC 6749 §6).
     RefreshToken,
-    /// Client credentials (RFC 6749 §4.4); for confidential clients only.
+    /// Client credentials grant (RFC 6749 §4.4), for confidential clients only.
     ClientCredentials,
 }
 
 impl Grant {
-    /// All of them, in the order in which they are shown.
+    /// All grant types, in display order.
     pub const ALL: [Self; 3] = [Self::Password, Self::RefreshToken, Self::ClientCredentials];
 
-    /// The value of the `grant_type` parameter.
+    /// Returns the value of the `grant_type` parameter.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
@@ -34,7 +34,7 @@ impl fmt::Display for Grant {
     }
 }
 
-/// The text is not a grant type that Sentinel knows.
+/// Error returned for the name of an unsupported grant type.
 #[derive(Debug, thiserror::Error)]
 #[error("expected password, refresh_token or client_credentials")]
 pub struct UnknownGrant;

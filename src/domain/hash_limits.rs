@@ -1,15 +1,15 @@
-//! What one password hash may cost at most, as the settings offer it and as hashing holds stored ones to it.
+//! Limits on the cost of one password hash. They apply to the settings and to stored hashes.
 
 use std::ops::RangeInclusive;
 
-/// The memory of one argon2 hash, in KiB: up to 1 GiB. A stored hash is data, and must not be able to make the server
-/// allocate at will. RFC 9106 §3.1: at least 8 for each lane.
+/// Memory of one argon2 hash, in KiB, up to 1 GiB. A stored hash is untrusted data and must not
+/// cause arbitrary allocations. RFC 9106 §3.1 requires at least 8 KiB per lane.
 pub const ARGON2_MEMORY_KIB: RangeInclusive<u32> = 8..=1 << 20;
 
-/// argon2's lanes. RFC 9106 §3.1 has up to 2^24-1; more memory is what makes a hash strong, and nobody runs 255 lanes
-/// for one login.
+/// Lanes of one argon2 hash. RFC 9106 §3.1 allows up to 2^24-1, but memory is what strengthens a
+/// hash, and no login needs 255 lanes.
 pub const ARGON2_LANES: RangeInclusive<u32> = 1..=255;
 
-/// The costs of bcrypt, from the least that it defines itself. Each step doubles the time: 16 is some four seconds,
-/// and 31, which the format allows, days.
+/// Cost of bcrypt. The minimum is bcrypt's own. Each step doubles the time: cost 16 takes about
+/// four seconds, and 31, the maximum of the format, takes more than a day.
 pub const BCRYPT_COST: RangeInclusive<u32> = 4..=16;

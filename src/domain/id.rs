@@ -1,4 +1,4 @@
-//! Identifiers: safe to show and to log.
+//! Identifiers of users, sessions and clients. They are safe to show and to log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,13 @@ use rand::RngExt;
 use super::{Clock, Selector};
 use sha2::{Digest as _, Sha256};
 
-/// The text is not an identifier of the wanted kind.
+/// Error returned for a text that is not a valid identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct InvalidId(&'static str);
 
-/// 24 lower-case hex digits, the form of a MongoDB ObjectId, for ids of any store.
+/// Defines an id of 12 bytes, formatted as 24 lower-case hex digits like a MongoDB ObjectId. All
+/// stores use this format.
 macro_rules! object_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -21,12 +22,12 @@ macro_rules! object_id {
         pub struct $name([u8; 12]);
 
         impl $name {
-            /// An id that was read from a store.
+            /// Creates an id from the bytes that a store holds.
             pub const fn from_bytes(bytes: [u8; 12]) -> Self {
                 Self(bytes)
             }
 
-            /// The 12 bytes, for a store to keep.
+            /// Returns the 12 bytes that a store holds.
             pub const fn as_bytes(&self) -> &[u8; 12] {
                 &self.0
             }
@@ -60,19 +61,19 @@ macro_rules! object_id {
 }
 
 object_id! {
-    /// Names a user, for good: resource servers know users by it.
+    /// User id. It never changes, because resource servers identify users by it.
     UserId
 }
 
 object_id! {
-    /// Names a session: the first 96 bits of SHA-256 of the selector in its tokens.
+    /// Session id: the first 96 bits of SHA-256 of the selector in the session's tokens.
     ///
-    /// The selector cannot be found from it, so a session's id can be logged and put into a URL.
+    /// The selector cannot be derived from the id, so the id can be logged and used in URLs.
     SessionId
 }
 
 impl UserId {
-    /// A new id, built as an ObjectId is: the seconds of `clock`, then 64 random bits.
+    /// Generates an id in the layout of an ObjectId: the seconds of `clock`, then 64 random bits.
     pub fn generate(clock: &dyn Clock) -> Self {
         let seconds = u32::try_from(clock.now().as_seconds()).unwrap_or(u32::MAX);
         let random: [u8; 8] = rand::random();
@@ -85,7 +86,7 @@ impl UserId {
 }
 
 impl SessionId {
-    /// The id of the session whose tokens carry `selector`.
+    /// Returns the id of the session whose tokens contain `selector`.
     pub fn of(selector: &Selector) -> Self {
         let digest = Sha256::digest(selector.as_bytes());
         let mut bytes = [0u8; 12];
@@ -96,9 +97,9 @@ impl SessionId {
     }
 }
 
-/// Names a client (RFC 6749 §2.2): 40 letters and digits when made here.
+/// Client identifier (RFC 6749 §2.2): 40 letters and digits if Sentinel generated it.
 ///
-/// Other texts are accepted from a store, since a migrated client keeps its id.
+/// Other texts are valid too, because a migrated client keeps its id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(String);
 
@@ -106,13 +107,13 @@ impl ClientId {
     const LENGTH: usize = 40;
     const MAX_BYTES: usize = 255;
 
-    /// A new id of 40 letters and digits.
+    /// Generates an id of 40 random letters and digits.
     pub fn generate() -> Self {
         let mut rng = rand::rng();
         Self((0..Self::LENGTH).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect())
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -121,7 +122,7 @@ impl ClientId {
 impl FromStr for ClientId {
     type Err = InvalidId;
 
-    /// Takes what RFC 6749 Appendix A.1 allows (`*VSCHAR`), up to 255 characters.
+    /// Accepts the characters that RFC 6749 Appendix A.1 allows (`*VSCHAR`), from 1 to 255 of them.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let printable = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
         if text.is_empty() || text.len() > Self::MAX_BYTES || !printable {

@@ -1,8 +1,8 @@
-//! Tokens of flask-sentinel: 30 letters and digits, of either kind.
+//! Tokens of flask-sentinel: 30 letters and digits, both access and refresh tokens.
 //!
-//! They say neither their kind nor their session, and there is nothing in them but chance. So selector
-//! and verifier are derived from the text, one-way: what a store keeps of them gives no token away, and
-//! all that follows (sessions, rotation, replays) is as with tokens of our own.
+//! The text is random and contains neither the token's kind nor its session. Selector and verifier
+//! are derived from it with HMAC-SHA256. The derivation is one-way, so a store does not reveal the
+//! token. Sessions, rotation and replay detection then work as for Sentinel's own tokens.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -13,10 +13,12 @@ use super::token::{Selector, Token, TokenKind, Verifier};
 const LENGTH: usize = 30;
 
 impl Token {
-    /// Takes a text for a token of flask-sentinel of this kind; `None` for what cannot be one.
+    /// Interprets a text as a flask-sentinel token of this kind. Returns `None` if it is not 30
+    /// ASCII letters and digits.
     ///
-    /// A refresh token's session is that of its selector. An access token was issued beside a refresh
-    /// token, by whose selector its session goes: it has to be found by the digest of its verifier.
+    /// The selector of a refresh token identifies its session. The selector of an access token does
+    /// not, because the session has the selector of the refresh token that was issued with it. The
+    /// session of an access token must be found by the digest of its verifier.
     pub fn parse_legacy(text: &str, kind: TokenKind) -> Option<Self> {
         if text.len() != LENGTH || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return None;
@@ -33,15 +35,16 @@ impl Token {
     }
 }
 
-/// What the refresh tokens of a session are sealed with that was started by this refresh token, so that
-/// it is recognised as one of them when it is used again.
+/// Returns the seal key of a session that was imported with this refresh token. With this key,
+/// [`Verifier::is_sealed_by`] recognizes the imported token as one of the session's refresh tokens
+/// when it is presented again.
 pub fn legacy_seal(refresh_token: &str) -> [u8; 16] {
     derive(refresh_token, "seal").first_chunk().copied().unwrap_or_default()
 }
 
 fn derive(text: &str, purpose: &str) -> Zeroizing<[u8; 32]> {
     let mut derived = Zeroizing::new([0; 32]);
-    // HMAC takes a key of any length, so the error cannot occur.
+    // HMAC accepts keys of any length, so this cannot fail.
     if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(text.as_bytes()) {
         mac.update(b"sentinel legacy token ");
         mac.update(purpose.as_bytes());

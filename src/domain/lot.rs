@@ -1,6 +1,6 @@
-//! Lots, where chance is fairer than any order.
+//! Random choice of an index.
 
-/// One of so many, from 0 on, each as likely as the others; 0 where there is none.
+/// Returns a uniformly distributed random index below `of`, or 0 if `of` is 0.
 pub fn draw_lot(of: usize) -> usize {
     if of == 0 { 0 } else { rand::random_range(0..of) }
 }

@@ -1,9 +1,10 @@
-//! What Sentinel is about, with no input or output: tokens, sessions, users, clients, scopes, time.
+//! Domain types and rules without I/O: tokens, sessions, users, clients, scopes and time.
 //!
-//! The rules of refreshing (rotation, retry, replay) are in [`refreshing`], as pure functions from a
-//! session and a moment to a new session, so that they can be tested without a store and hold on
-//! every store alike. Randomness is drawn here and nowhere else; time is an argument, and comes from
-//! a [`Clock`]. Not here: protocols (`oauth`), records and queries (`store`), hashing (`password`).
+//! The rules of refreshing (rotation, retry, replay detection) are pure functions in
+//! [`refreshing`], from a session and a time to the next version of the session. They are tested
+//! without a store and apply to every store. Tokens, secrets and ids are generated here. Time is an
+//! argument and comes from a [`Clock`]. Not here: protocols (`oauth`), persistence (`store`) and
+//! password hashing (`password`).
 
 mod base62;
 mod client;

@@ -1,14 +1,15 @@
-//! A password's hash as the stores keep it.
+//! Password hashes as stores keep them: the encoded text and its origin.
 //!
-//! Here is the encoded text and where it came from. What the text means, and whether it can be read at all, is the
-//! business of `password`: a store hands back whatever it holds, and a broken row must not keep it from doing so.
+//! Parsing and verification are in `password`. A store returns the text that it holds, even if it
+//! is malformed, so that one damaged row does not make the look-up fail.
 
 use std::fmt;
 
-/// An encoded password hash: a PHC string (`$argon2id$…`, `$scrypt$…`, `$pbkdf2-sha256$…`) or bcrypt (`$2a$…`, `$2b$…`, `$2y$…`).
+/// An encoded password hash: a PHC string (`$argon2id$…`, `$scrypt$…`, `$pbkdf2-sha256$…`) or
+/// bcrypt (`$2a$…`, `$2b$…`, `$2y$…`).
 ///
-/// It is not a secret in the way a password is, but it is all that an offline guesser needs. So it is never
-/// serialized, and its `Debug` shows the scheme and nothing else.
+/// A hash is all that is needed for offline guessing. It is therefore never serialized, and its
+/// `Debug` output shows only the scheme and the origin.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
     encoded: String,
@@ -16,29 +17,30 @@ pub struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// A hash that Sentinel made. It stands for the whole password, however long.
+    /// Creates a hash that Sentinel computed. It covers the whole password.
     pub fn own(encoded: String) -> Self {
         Self { encoded, imported: false }
     }
 
-    /// A hash that was made elsewhere. If it is bcrypt, only the first 72 bytes of the password went into it, and the
-    /// same cut is made when it is verified, since that is how the old server let its users in.
+    /// Creates a hash that another server computed. An imported bcrypt hash covers only the first
+    /// 72 bytes of the password. Verification truncates the password likewise, because the other
+    /// server did.
     pub fn imported(encoded: String) -> Self {
         Self { encoded, imported: true }
     }
 
-    /// The text as it is stored. Not to be logged, nor shown.
+    /// Returns the encoded text. It must not be logged or shown.
     pub fn encoded(&self) -> &str {
         &self.encoded
     }
 
-    /// Whether the hash was made elsewhere.
+    /// Returns whether another server computed the hash.
     pub fn is_imported(&self) -> bool {
         self.imported
     }
 
-    /// The scheme's name if it is one we know. Anything else is "unknown" rather than a piece of the text, which may
-    /// be a password that somebody once stored in the clear.
+    /// Returns the name of the scheme, or "unknown". No part of an unknown text is returned,
+    /// because it may be a password that was stored in plain text.
     fn scheme(&self) -> &'static str {
         const KNOWN: [&str; 10] = [
             "argon2id",

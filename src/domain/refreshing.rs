@@ -1,4 +1,7 @@
-//! The rules of refreshing (RFC 6749 §6, RFC 9700 §4.14.2): rotation, retry, replay.
+//! Refresh token rotation, retries within the grace period, and replay detection (RFC 6749 §6, RFC
+//! 9700 §4.14.2).
+//!
+//! The functions take a session and return its next version, which the caller writes.
 
 use std::time::Duration;
 
@@ -8,43 +11,48 @@ use super::{
     UsedRefresh,
 };
 
-/// What became of a refresh token that was presented.
+/// Result of presenting a refresh token.
 #[derive(Clone, Debug)]
 pub enum RefreshOutcome {
-    /// It was current: replace the session by this one, then answer the tokens.
+    /// The token is current. The caller replaces the session with this version, then returns the
+    /// tokens.
     Rotated(Box<Session>, Box<IssuedTokens>),
-    /// It was used before, its answer may have been lost: answer the same tokens, write nothing.
+    /// The token was used before, and its response may be lost. The caller returns the same tokens
+    /// and writes nothing.
     Repeated(Box<IssuedTokens>),
-    /// The same where its answer is known to have been lost, so that the time for a retry starts now:
-    /// replace the session by this one, then answer the same tokens.
+    /// The token was used before, and its response is known to be lost. The grace period starts
+    /// now: the caller replaces the session with this version, then returns the same tokens.
     Resumed(Box<Session>, Box<IssuedTokens>),
-    /// It was used up: somebody has a token that is not theirs. End the session.
+    /// The token was used before and can no longer be retried, which indicates a stolen token. The
+    /// caller ends the session.
     Replayed,
-    /// The session, or the token by idleness, is over.
+    /// The token is current, but its idle lifetime or the session's lifetime has passed.
     Expired,
-    /// It never was a refresh token of this session: nothing is to be done.
+    /// The token was never issued in this session. The caller changes nothing.
     Unknown,
 }
 
-/// A refresh by this token that got no answer, through no fault of the client.
+/// A refresh request that failed through no fault of the client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnansweredRefresh {
     /// SHA-256 of the token's verifier.
     pub digest: Digest,
-    /// When the token was presented.
+    /// Time at which the token was presented.
     pub presented_at: Timestamp,
-    /// When it was given up.
+    /// Time at which the server gave up the request.
     pub failed_at: Timestamp,
-    /// The uses of the token that were written, or may have been, or were to be answered once more.
+    /// Uses of the token that this request has written, may have written, or would have answered as
+    /// a retry.
     pub uses: Vec<UsedRefresh>,
 }
 
 impl Session {
-    /// Decides about a refresh token of this session (RFC 6749 §6, RFC 9700 §4.14.2).
+    /// Decides on a refresh request (RFC 6749 §6, RFC 9700 §4.14.2). `presented` must have the
+    /// selector of this session.
     ///
-    /// It was presented at `presented_at`, which is what the grace time goes by: how long it took to get
-    /// to this decision is not the client's fault. `scope` is what the new access token may do; it is ignored when the token was used before,
-    /// since then the answer has to be the one that was given.
+    /// The grace period is compared with `presented_at`, the arrival of the request, because delays
+    /// in the server must not shorten it. `scope` is the scope of the new access token. It is
+    /// ignored for a retry, which returns the tokens of the first response.
     pub fn refresh(
         &self,
         presented: &Token,
@@ -77,38 +85,40 @@ impl Session {
                 }
                 RefreshOutcome::Resumed(Box::new(self.with_used_at(chain, used, now)), tokens)
             }
-            // Nothing is kept of former tokens: the seal tells them from made-up ones.
+            // Former tokens are not stored. The seal distinguishes them from forged ones.
             _ if self.has_issued_refresh(presented) => RefreshOutcome::Replayed,
             _ => RefreshOutcome::Unknown,
         }
     }
 
-    /// The next version of the session after such a refresh: a token that was current or could be tried
-    /// again when it was presented stays so for as long as it would have lived unused. `None`: it was
-    /// neither.
+    /// Returns the next version of the session after a refresh that failed without a response, so
+    /// that the client can retry it. A token that was current, or could be retried, when it was
+    /// presented stays usable until the idle lifetime of the chain ends. Returns `None` for any
+    /// other token, and if a retry has been answered or made possible since.
     ///
-    /// Of a session in which the token is current nothing changes but the version, so that a write that
-    /// is still on its way cannot use it up any more.
+    /// If the token is still current, only the version changes, so that a delayed write of the
+    /// failed request is rejected and cannot use up the token.
     pub fn keeping_retry(&self, unanswered: &UnansweredRefresh, grace: Duration) -> Option<Self> {
         let chain = self.refresh.as_ref()?;
         if self.is_current_refresh(&unanswered.digest) {
             return Some(self.next());
         }
         let used = self.used_refresh().filter(|used| used.digest == unanswered.digest)?;
-        // One that was tried again since has been answered.
+        // A later `used.at` means that a retry was answered, or was already made possible, since.
         let in_time =
             used.at <= unanswered.failed_at && unanswered.presented_at < used.at.plus(grace);
-        // What the call itself has written is open however short the grace time is.
+        // A use that the failed request wrote itself can be retried even if the grace period is
+        // over.
         let was_open = in_time || unanswered.uses.contains(used);
         was_open.then(|| self.with_used_at(chain, used, chain.idle_ends_at))
     }
 
-    /// Whether this is the digest of the refresh token that is to be used next.
+    /// Returns whether `digest` is that of the current refresh token.
     pub fn is_current_refresh(&self, digest: &Digest) -> bool {
         self.refresh.as_ref().is_some_and(|chain| chain.current == *digest)
     }
 
-    /// The refresh token that was used last, until its successor is used.
+    /// Returns the refresh token that was used last, which is kept until its successor is used.
     pub fn used_refresh(&self) -> Option<&UsedRefresh> {
         self.refresh.as_ref().and_then(|chain| chain.used.as_ref())
     }
@@ -118,13 +128,14 @@ impl Session {
         Self { refresh: Some(RefreshChain { used, ..chain.clone() }), ..self.next() }
     }
 
-    /// Whether this is a refresh token of the session, current or former.
+    /// Returns whether the token is a refresh token of this session, current or former.
     pub fn has_issued_refresh(&self, token: &Token) -> bool {
         let chain = self.refresh.as_ref();
         chain.is_some_and(|chain| token.verifier.is_sealed_by(&chain.key))
     }
 
-    /// The next version of the session, for a presented token that is the chain's current one.
+    /// Issues the successors of the chain's current token and returns them with the next version of
+    /// the session.
     fn rotate(
         &self,
         presented: &Token,
@@ -157,7 +168,8 @@ impl Session {
         let kept = self.access.iter().find(|token| token.digest == digest);
         IssuedTokens {
             access,
-            // Revoked since: it is answered all the same, as one that is over.
+            // If the access token was revoked or removed since, the response still contains it, as
+            // expired.
             expires_in: kept.map_or(Duration::ZERO, |token| token.expires_at.remaining(now)),
             scope: kept.map_or(&self.scope, |token| self.scope_of(token)).clone(),
             refresh: Some(refresh),
@@ -165,7 +177,8 @@ impl Session {
     }
 }
 
-/// The pair that follows a refresh token, given the key of the session and the salt.
+/// Derives the access token and refresh token that succeed `presented`, from the session's key and
+/// the salt.
 fn successors(presented: &Token, key: &[u8; 16], salt: &[u8; 32]) -> (Token, Token) {
     let derive = |kind| presented.verifier.successor(salt, kind);
     let refresh = derive(TokenKind::Refresh).sealed(key);

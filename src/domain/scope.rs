@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A set of scope tokens; their order and repetition carry no meaning.
-// One text, in order and without repetition: every look-up of a session reads one, and a text is one
-// allocation where a set would be one for each token.
+/// A set of scope tokens. Their order and repetition have no meaning.
+// Held as one sorted text without duplicates: every look-up of a session reads a scope, and a text
+// is one allocation where a set would be one per token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scope(String);
 
-/// The text is not a scope.
+/// Error returned for a text that is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected scope tokens of printable ASCII without `\"` and `\\`, separated by single spaces"
@@ -17,39 +17,39 @@ pub struct Scope(String);
 pub struct InvalidScope;
 
 impl Scope {
-    /// No scope at all.
+    /// Returns the empty scope.
     pub const fn empty() -> Self {
         Self(String::new())
     }
 
-    /// Whether it holds no token.
+    /// Returns whether the scope contains no token.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether every token of `self` is in `other`.
+    /// Returns whether every token of `self` is in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.iter().all(|token| other.contains(token))
     }
 
-    /// What is in both.
+    /// Returns the tokens that are in both scopes.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.iter().filter(|token| other.contains(token)).collect()
     }
 
-    /// What is in either.
+    /// Returns the tokens that are in either scope.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.iter().chain(other.iter()).collect()
     }
 
-    /// The tokens, in order.
+    /// Returns the tokens, in sorted order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
-    /// The tokens, in order, with single spaces between them.
+    /// Returns the tokens in sorted order, separated by single spaces.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -59,7 +59,7 @@ impl Scope {
     }
 }
 
-/// Takes tokens that are known to be ones.
+/// Collects scope tokens. They must be valid; they are not checked again.
 impl<'a> FromIterator<&'a str> for Scope {
     fn from_iter<I: IntoIterator<Item = &'a str>>(tokens: I) -> Self {
         let mut tokens: Vec<&str> = tokens.into_iter().collect();
@@ -75,7 +75,8 @@ impl fmt::Display for Scope {
     }
 }
 
-/// `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )` (RFC 6749 §3.3).
+/// Returns whether the text is a scope token: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )` (RFC
+/// 6749 §3.3).
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
@@ -83,8 +84,8 @@ fn is_token(text: &str) -> bool {
 impl FromStr for Scope {
     type Err = InvalidScope;
 
-    /// Reads `scope-token *( SP scope-token )`. The empty text is the empty scope, and spaces beyond
-    /// the one between two tokens are forgiven, since clients send them and they can mean only this.
+    /// Parses `scope-token *( SP scope-token )`. The empty text is the empty scope. Superfluous
+    /// spaces are accepted, because clients send them and their meaning is unambiguous.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if is_in_order(text) {
             return Ok(Self(text.to_owned()));
@@ -94,7 +95,8 @@ impl FromStr for Scope {
     }
 }
 
-/// Whether the text is already what a scope would be written as; what a store holds always is.
+/// Returns whether the text is already in canonical form: valid tokens, sorted and without
+/// duplicates. Texts from a store always are.
 fn is_in_order(text: &str) -> bool {
     let mut last = "";
     text.split(' ').all(|token| {

@@ -1,4 +1,4 @@
-//! Client secrets (RFC 6749 §2.3.1).
+//! Client secrets that Sentinel generates (RFC 6749 §2.3.1).
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -6,12 +6,12 @@ use super::{Digest, base62};
 
 const PREFIX: &str = "sns_";
 
-/// A client secret in plain text: it exists when it is made, is shown once, and is never kept.
+/// A client secret in plain text. It is shown once when it is generated and never stored.
 #[derive(Clone, Debug)]
 pub struct ClientSecret(SecretString);
 
 impl ClientSecret {
-    /// A new secret of 256 random bits, with a prefix by which secret scanners can find a leak.
+    /// Generates a secret of 256 random bits. Its prefix lets secret scanners find a leaked one.
     pub fn generate() -> Self {
         let mut text = String::with_capacity(64);
         text.push_str(PREFIX);
@@ -19,7 +19,7 @@ impl ClientSecret {
         Self(SecretString::from(text))
     }
 
-    /// What the store keeps of it.
+    /// Returns the SHA-256 digest, which the store keeps.
     pub fn digest(&self) -> Digest {
         Digest::of(self.0.expose_secret().as_bytes())
     }

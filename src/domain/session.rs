@@ -1,9 +1,10 @@
-//! Sessions: what one login started, and the rules by which its tokens live and die.
+//! Sessions: the record of one grant, and the rules by which its tokens are issued and expire.
 //!
-//! A session is one record, and every change to it is one write: these functions take a session and
-//! a moment and answer with the session that should replace it. The store replaces it only if nobody
-//! else has meanwhile ([`Session::version`]), and whoever loses that race reads again and decides
-//! again. So fifty parallel refreshes of one token rotate once, and forty-nine find it rotated.
+//! A session is one record, and every change of it is one write. These functions take a session and
+//! a time and return the next version of the session. The store replaces the record only if its
+//! version is unchanged ([`Session::version`], optimistic concurrency). A caller whose write is
+//! rejected reads the session again and decides again. Of fifty parallel refreshes with one token,
+//! one therefore rotates, and 49 find the rotated session.
 
 use std::time::Duration;
 
@@ -12,86 +13,87 @@ use super::{
     Verifier,
 };
 
-/// How many live access tokens a session may have; the oldest gives way to the next.
+/// Maximum number of live access tokens of a session. A new token replaces the oldest.
 pub const MAX_ACCESS_TOKENS: usize = 16;
 
-/// The user of a session, as it was when the session started.
+/// The user of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionUser {
-    /// Who.
+    /// User id.
     pub id: UserId,
-    /// By which name; kept here so that introspection needs no second look-up.
+    /// User name. It is copied here so that introspection needs no second look-up.
     pub username: String,
-    /// `User::generation` at the login.
+    /// Value of `User::generation` at the login.
     pub generation: u64,
 }
 
-/// A live access token.
+/// An access token, as stored in its session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccessToken {
-    /// SHA-256 of the verifier.
+    /// SHA-256 of the token's verifier.
     pub digest: Digest,
-    /// The scope of this token where it was narrowed; else it is the session's.
+    /// Scope of the token if it was narrowed. `None` means the session's scope.
     pub scope: Option<Scope>,
-    /// When it was issued.
+    /// Time of issue.
     pub issued_at: Timestamp,
-    /// When it ends.
+    /// Expiration time.
     pub expires_at: Timestamp,
 }
 
-/// The refresh tokens of a session: one that is current, and perhaps the one used to get it.
+/// Refresh tokens of a session: the current one and, if there is one, its used predecessor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshChain {
-    /// What all refresh tokens of the session are sealed with; see [`Verifier::sealed`].
+    /// Key of the seal in all refresh tokens of the session; see [`Verifier::sealed`].
     pub key: [u8; 16],
     /// SHA-256 of the current token's verifier.
     pub current: Digest,
-    /// When the current token was issued.
+    /// Time at which the current token was issued.
     pub issued_at: Timestamp,
-    /// When it ends unless it is used.
+    /// Time at which the current token expires if it is not used.
     pub idle_ends_at: Timestamp,
-    /// The token used last, until its successor is used.
+    /// The token used last. It is kept until its successor is used.
     pub used: Option<UsedRefresh>,
 }
 
-/// A refresh token that was used, and what it takes to answer it the same way once more.
+/// A used refresh token, with the data that a retry needs to return the same tokens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UsedRefresh {
-    /// SHA-256 of its verifier.
+    /// SHA-256 of the token's verifier.
     pub digest: Digest,
-    /// What its successor was derived with; see [`Verifier::successor`].
+    /// Salt from which the successors were derived; see [`Verifier::successor`].
     pub salt: [u8; 32],
-    /// When it was used; or, while it is known that its answer did not arrive, when the token would
-    /// have ended unused.
+    /// Time of use, at which the grace period starts. While the response is known to be lost, it is
+    /// instead the time at which the idle lifetime of the chain ends; see
+    /// [`Session::keeping_retry`].
     pub at: Timestamp,
 }
 
-/// What one login started.
+/// A session: the record of one login or client credentials grant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
-    /// Derived from the selector in its tokens.
+    /// Session id, derived from the selector in the session's tokens.
     pub id: SessionId,
-    /// Counts the writes; a store replaces version *n* by *n + 1* and nothing else.
+    /// Version, incremented by every write. A store replaces version *n* only by version *n + 1*.
     pub version: u64,
-    /// Whose it is; `None` for a client that acts for itself (RFC 6749 §4.4).
+    /// User of the session. `None` for the client credentials grant (RFC 6749 §4.4).
     pub user: Option<SessionUser>,
-    /// Through which client.
+    /// Client that the tokens were issued to.
     pub client_id: ClientId,
-    /// `Client::generation` at the login.
+    /// Value of `Client::generation` at the start of the session.
     pub client_generation: u64,
-    /// What was granted; no token of the session can do more.
+    /// Granted scope. No token of the session has more.
     pub scope: Scope,
-    /// When it started.
+    /// Time at which the session started.
     pub created_at: Timestamp,
-    /// When it ends, however much it is used.
+    /// Time at which the session ends, regardless of its use.
     pub ends_at: Timestamp,
-    /// Its access tokens, oldest first.
+    /// Access tokens, oldest first.
     pub access: Vec<AccessToken>,
-    /// Its refresh tokens, if the client may refresh.
+    /// Refresh tokens. `None` if the session cannot be refreshed.
     pub refresh: Option<RefreshChain>,
 }
 
-/// What a session is started with.
+/// Data from which a session is started.
 #[derive(Clone, Debug)]
 pub struct NewSession {
     /// See [`Session::user`].
@@ -106,16 +108,16 @@ pub struct NewSession {
     pub refreshable: bool,
 }
 
-/// Tokens on their way to the client.
+/// Tokens that are returned to the client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssuedTokens {
     /// The access token.
     pub access: Token,
-    /// How long it still lasts.
+    /// Remaining lifetime of the access token.
     pub expires_in: Duration,
-    /// What it may do.
+    /// Scope of the access token.
     pub scope: Scope,
-    /// The refresh token, if there is one.
+    /// The refresh token, if the session has one.
     pub refresh: Option<Token>,
 }
 
@@ -150,45 +152,51 @@ impl Session {
         (session, IssuedTokens { access, expires_in, scope, refresh })
     }
 
-    /// The access token with this digest, if it is alive.
+    /// Returns the access token with this digest, unless it has expired.
     pub fn live_access(&self, digest: &Digest, now: Timestamp) -> Option<&AccessToken> {
         self.access.iter().find(|token| token.digest == *digest && now < token.expires_at)
     }
 
-    /// The refresh chain, if this is the digest of its current token and that is alive.
+    /// Returns the refresh chain if `digest` is that of its current token and the token has not
+    /// expired.
     pub fn live_refresh(&self, digest: &Digest, now: Timestamp) -> Option<&RefreshChain> {
         self.refresh.as_ref().filter(|chain| chain.current == *digest && now < chain.idle_ends_at)
     }
 
-    /// What an access token of this session may do.
+    /// Returns the scope of an access token of this session.
     pub fn scope_of<'a>(&'a self, token: &'a AccessToken) -> &'a Scope {
         token.scope.as_ref().unwrap_or(&self.scope)
     }
 
-    /// When the last token of the session is over, and the record can be removed.
+    /// Returns the time at which the last token of the session expires and the record can be
+    /// purged.
     pub fn expires_at(&self) -> Timestamp {
         let access = self.access.iter().map(|token| token.expires_at);
         let refresh = self.refresh.iter().map(|chain| chain.idle_ends_at);
         access.chain(refresh).max().unwrap_or(self.created_at)
     }
 
-    /// The session without this access token; `None` when it has no such token.
+    /// Returns the next version of the session without this access token, or `None` if the session
+    /// has no such token.
     pub fn without_access(&self, digest: &Digest) -> Option<Self> {
         self.keeping(|token| token.digest != *digest)
     }
 
-    /// The session without the access tokens that are over; `None` when there are none such.
+    /// Returns the next version of the session without expired access tokens, or `None` if there
+    /// are none.
     pub fn without_expired(&self, now: Timestamp) -> Option<Self> {
         self.keeping(|token| now < token.expires_at)
     }
 
-    /// Whether `next`, a later version, is without an access token of this one that is alive.
+    /// Returns whether `next`, a later version, lacks an access token of this version that is still
+    /// live.
     pub fn loses_in(&self, next: &Self, now: Timestamp) -> bool {
         let alive = self.access.iter().filter(|token| now < token.expires_at);
         alive.into_iter().any(|token| next.live_access(&token.digest, now).is_none())
     }
 
-    /// The session with only some of its access tokens; `None` when that is all of them.
+    /// Returns the next version of the session with the access tokens that satisfy `keep`, or
+    /// `None` if all of them do.
     fn keeping(&self, keep: impl Fn(&AccessToken) -> bool) -> Option<Self> {
         if self.access.iter().all(&keep) {
             return None;

@@ -1,25 +1,25 @@
-//! What failed attempts are counted of.
+//! Keys of the counters that limit the rate of failed attempts.
 
 use super::Digest;
 
-/// What a subject is.
+/// Kind of rate limit key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SubjectKind {
-    /// Where attempts come from.
+    /// Source address of attempts.
     Address,
-    /// The same, for attempts that were refused. They cost an attacker nothing, so they must not take the
-    /// place of failures.
+    /// Source address, for counting its rejected attempts. Rejections cost an attacker nothing, so
+    /// their counters must not evict those of failures.
     RefusedAddress,
-    /// Whom they are made on.
+    /// Name for which a password is tried.
     Name,
-    /// The wider network from which they are made on somebody.
+    /// Name, together with the wider network that contains the source address.
     Network,
-    /// Somebody who has got in from somewhere before.
+    /// Known device: a name, together with an address from which it has logged in before.
     Acquaintance,
 }
 
 impl SubjectKind {
-    /// Its name in shared counters.
+    /// Returns the name of the kind in the keys of shared counters.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -31,8 +31,8 @@ impl SubjectKind {
     }
 }
 
-/// An address, a user name, or both, as a digest: a name that nobody has may be a password that was
-/// typed into the wrong field, and is not to be kept anywhere.
+/// A rate limit key: a digest of an address, a name, or both. Only the digest is kept, because a
+/// name of no user may be a password that was typed into the wrong field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subject {
     kind: SubjectKind,
@@ -40,7 +40,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The subject that these parts name together.
+    /// Creates the key of this kind that the parts identify together.
     pub fn of(kind: SubjectKind, parts: &[&[u8]]) -> Self {
         let digests: Vec<u8> = parts.iter().flat_map(|part| *Digest::of(part).as_bytes()).collect();
         let mut digest = [0; 16];
@@ -49,12 +49,12 @@ impl Subject {
         Self { kind, digest }
     }
 
-    /// What it is.
+    /// Returns the kind of the key.
     pub const fn kind(&self) -> SubjectKind {
         self.kind
     }
 
-    /// 128 bits that name it.
+    /// Returns the 128 bits that identify the key within its kind.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.digest
     }

@@ -1,47 +1,47 @@
-//! Failures of the recent past: how many there are, and when there will be fewer.
+//! Sliding-window counters of failures, for rate limits.
 //!
-//! A window slides in ten steps, so that what is kept is ten numbers, however many failures there are. A
-//! failure counts for at least nine tenths of the window, and never for longer than the window.
+//! The window is divided into ten buckets, so a counter has a constant size. A failure counts for
+//! at least nine tenths of the window, and never for longer than the window.
 
 use std::time::Duration;
 
 use super::Timestamp;
 
-/// Steps in a window.
+/// Number of buckets in a window.
 pub const SLICES: usize = 10;
 
-/// A moment, and the step of a sliding window that it lies in.
+/// A point in time, with the bucket of the sliding window that contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slice {
-    /// Steps are numbered from the Unix epoch on.
+    /// Number of the bucket, counted from the Unix epoch.
     pub index: i64,
-    /// How long a step is, in milliseconds.
+    /// Length of a bucket, in milliseconds.
     length: i64,
-    /// The moment itself.
+    /// The point in time.
     pub now: Timestamp,
 }
 
 impl Slice {
-    /// The step in which `now` lies.
+    /// Returns the bucket that contains `now`, for a window of this length.
     pub fn at(now: Timestamp, window: Duration) -> Self {
         let steps = i64::try_from(SLICES).unwrap_or(1);
         let length = (i64::try_from(window.as_millis()).unwrap_or(i64::MAX) / steps).max(1);
         Self { index: now.as_millis().div_euclid(length), length, now }
     }
 
-    /// The oldest step whose failures still count.
+    /// Returns the number of the oldest bucket that is still in the window.
     pub fn oldest(self) -> i64 {
         let steps = i64::try_from(SLICES).unwrap_or(1);
         self.index.saturating_sub(steps - 1)
     }
 
-    /// After this time nothing counts any more that counts now.
+    /// Returns the length of the window. Nothing that counts now counts after this time.
     pub fn window(self) -> Duration {
         let steps = i64::try_from(SLICES).unwrap_or(1);
         Duration::from_millis(u64::try_from(self.length.saturating_mul(steps)).unwrap_or(0))
     }
 
-    /// How long until the steps up to `age` steps ago no longer count.
+    /// Returns the time until all buckets that are `age` or more buckets old have left the window.
     fn until_over(self, age: usize) -> Duration {
         let left = i64::try_from(SLICES.saturating_sub(age)).unwrap_or(0);
         let end = self.index.saturating_add(left).saturating_mul(self.length);
@@ -49,7 +49,7 @@ impl Slice {
     }
 }
 
-/// Failures by age, the latest step first.
+/// A counter of failures: the count of each bucket, newest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     newest: i64,
@@ -57,7 +57,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Of counts by the index of their step.
+    /// Creates a counter from the counts of numbered buckets, as of `at`.
     pub fn of(counts: impl IntoIterator<Item = (i64, u32)>, at: Slice) -> Self {
         let mut tally = Self { newest: at.index, counts: [0; SLICES] };
         for (index, count) in counts {
@@ -66,30 +66,31 @@ impl Tally {
         tally
     }
 
-    /// What still counts.
+    /// Returns the counter as of `at`, without the failures that have left the window.
     #[must_use]
     pub fn at(mut self, at: Slice) -> Self {
         self.age(at);
         self
     }
 
-    /// One more failure.
+    /// Counts one failure at `at`.
     pub fn add(&mut self, at: Slice) {
         self.age(at);
         self.put(at.index, 1);
     }
 
-    /// How many there are.
+    /// Returns the number of failures in the window.
     pub fn total(&self) -> u32 {
         self.counts.iter().fold(0, |total, count| total.saturating_add(*count))
     }
 
-    /// The step of the latest failure, to tell what is old from what is not.
+    /// Returns the number of the newest bucket, for comparing the age of counters.
     pub const fn newest(&self) -> i64 {
         self.newest
     }
 
-    /// What both have seen, where each may have missed some. Both are of the same moment.
+    /// Returns the larger count of each bucket, because either counter may have missed failures.
+    /// Both counters must be as of the same time.
     #[must_use]
     pub fn max(mut self, other: &Self) -> Self {
         for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
@@ -98,7 +99,7 @@ impl Tally {
         self
     }
 
-    /// How long until there are fewer than `limit`.
+    /// Returns the time until fewer than `limit` failures count.
     pub fn until_below(&self, limit: u32, at: Slice) -> Duration {
         let mut left = self.total();
         for (age, count) in self.counts.iter().enumerate().rev() {
@@ -117,7 +118,8 @@ impl Tally {
         self.newest = self.newest.max(at.index);
     }
 
-    /// What lies ahead was counted by somebody whose clock is ahead: it is as good as new.
+    /// Adds to a bucket. A bucket in the future was counted by a server whose clock is ahead, so it
+    /// is treated as the newest.
     fn put(&mut self, index: i64, count: u32) {
         let age = usize::try_from(self.newest.saturating_sub(index).max(0)).unwrap_or(SLICES);
         if let Some(of_age) = self.counts.get_mut(age) {
@@ -156,13 +158,13 @@ mod tests {
             tally.add(at(second));
         }
         let wait = |limit| tally.at(at(65)).until_below(limit, at(65)).as_secs();
-        // The steps of 0, 31 and 62 are over at 300, 330 and 360.
+        // The buckets of the seconds 0, 31 and 62 leave the window at 300, 330 and 360.
         assert_eq!((wait(4), wait(3), wait(2), wait(1)), (235, 235, 265, 295));
     }
 
     proptest! {
-        /// Against a list of all moments: nothing that is younger than nine tenths of the window is
-        /// missed, and nothing that is older than the window is counted.
+        /// Compares the counter with a list of all failures: each one younger than nine tenths of
+        /// the window counts, and none older than the window does.
         #[test]
         fn ten_numbers_are_as_good_as_a_list(
             mut moments in prop::collection::vec(0_i64..2_000_000, 0..60), later in 0_i64..400_000,

@@ -1,9 +1,9 @@
-//! Bearer tokens: `sna_…` gives access, `snr_…` refreshes.
+//! Bearer tokens: `sna_…` is an access token, `snr_…` a refresh token.
 //!
-//! A token is 75 characters: a kind prefix, a 128-bit *selector* that names the session (22 base62
-//! digits), a 256-bit *verifier* that proves the token (43 digits), and the CRC-32 of all that (6
-//! digits). The checksum is no protection. It lets a garbled token, or one of another system, be
-//! refused without a look-up, and lets secret scanners tell a leaked token from noise.
+//! A token has 75 characters: a kind prefix, a 128-bit *selector* that identifies the session (22
+//! base62 digits), a 256-bit *verifier* that proves the token (43 digits), and the CRC-32 of the
+//! characters before it (6 digits). The checksum provides no security. It allows rejecting mistyped
+//! and foreign tokens without a look-up, and lets secret scanners recognize leaked tokens.
 
 use std::fmt;
 
@@ -15,19 +15,19 @@ use zeroize::Zeroizing;
 
 use super::{Digest, SessionId, base62};
 
-/// The bytes of a verifier that its seal covers.
+/// Number of leading bytes of a verifier that its seal covers.
 const SEALED_BYTES: usize = 24;
 const PREFIX_LENGTH: usize = 4;
 const SELECTOR_DIGITS: usize = base62::width(16);
 const VERIFIER_DIGITS: usize = base62::width(32);
 const CHECKSUM_DIGITS: usize = base62::width(4);
 
-/// What a token is for.
+/// Kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// Opens resources (RFC 6749 §1.4).
+    /// Access token (RFC 6749 §1.4).
     Access,
-    /// Gets new access tokens (RFC 6749 §1.5).
+    /// Refresh token (RFC 6749 §1.5).
     Refresh,
 }
 
@@ -44,12 +44,12 @@ impl TokenKind {
     }
 }
 
-/// The 128 random bits by which all tokens of a session find it.
+/// The 128 random bits that identify a session. All tokens of a session have the same selector.
 #[derive(Clone)]
 pub struct Selector([u8; 16]);
 
 impl Selector {
-    /// A new one.
+    /// Generates a random selector.
     pub fn generate() -> Self {
         Self(rand::random())
     }
@@ -69,12 +69,12 @@ impl fmt::Debug for Selector {
     }
 }
 
-/// The 256 bits that prove a token; a store only ever sees their digest.
+/// The 256 bits that prove a token. A store sees only their digest.
 #[derive(Clone)]
 pub struct Verifier(Zeroizing<[u8; 32]>);
 
 impl Verifier {
-    /// A new, random one.
+    /// Generates a random verifier.
     pub fn generate() -> Self {
         Self(Zeroizing::new(rand::random()))
     }
@@ -83,15 +83,16 @@ impl Verifier {
         Self(Zeroizing::new(bytes))
     }
 
-    /// What the store keeps of it.
+    /// Returns the SHA-256 digest, which the store keeps.
     pub fn digest(&self) -> Digest {
         Digest::of(&*self.0)
     }
 
-    /// This verifier with its last 64 bits made a seal of the others, under the key of a session.
+    /// Replaces the last 64 bits with a seal: a MAC of the other bits under the session's key.
     ///
-    /// Refresh tokens are sealed, so that a former one of the session is told from one that was made
-    /// up around its selector, which every holder of an access token knows. 192 random bits are left.
+    /// The seal distinguishes a former refresh token of the session from a forged one with the
+    /// session's selector, which every holder of an access token knows. The other 192 bits remain
+    /// random.
     #[must_use]
     pub fn sealed(mut self, key: &[u8; 16]) -> Self {
         let seal = self.seal(key);
@@ -101,7 +102,7 @@ impl Verifier {
         self
     }
 
-    /// Whether it was sealed under this key; takes constant time.
+    /// Returns whether the verifier was sealed with this key. Takes constant time.
     pub fn is_sealed_by(&self, key: &[u8; 16]) -> bool {
         let seal = self.0.get(SEALED_BYTES..).unwrap_or_default();
         seal.ct_eq(&self.seal(key)).into()
@@ -109,7 +110,7 @@ impl Verifier {
 
     fn seal(&self, key: &[u8; 16]) -> [u8; 8] {
         let mut seal = [0u8; 8];
-        // HMAC takes a key of any length, so the error cannot occur.
+        // HMAC accepts keys of any length, so this cannot fail.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) {
             mac.update(self.0.get(..SEALED_BYTES).unwrap_or_default());
             for (to, from) in seal.iter_mut().zip(mac.finalize().into_bytes()) {
@@ -119,16 +120,15 @@ impl Verifier {
         seal
     }
 
-    /// The verifier that follows this one: HMAC-SHA256, keyed by this verifier, of `salt` and the
-    /// kind of the token to be made.
+    /// Derives the verifier of a successor: HMAC-SHA256, keyed by this verifier, of `salt` and the
+    /// kind of the new token.
     ///
-    /// Whoever presents this verifier again within the grace window is given the very same
-    /// successor, although only digests were kept. Nobody else can compute it: the salt alone, which
-    /// is what a store holds, says nothing without the verifier.
+    /// A retry within the grace period derives the same successor again, although only digests are
+    /// stored. The salt, which the store holds, is of no use without this verifier.
     #[must_use]
     pub fn successor(&self, salt: &[u8; 32], kind: TokenKind) -> Self {
         let mut derived = [0u8; 32];
-        // HMAC takes a key of any length, so the error cannot occur.
+        // HMAC accepts keys of any length, so this cannot fail.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.0) {
             mac.update(salt);
             mac.update(kind.prefix().as_bytes());
@@ -144,19 +144,19 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// A token in plain text, as a client holds it.
+/// A token in plain text.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// What it is for.
+    /// Kind of the token.
     pub kind: TokenKind,
-    /// Which session it belongs to.
+    /// Selector, which identifies the session.
     pub selector: Selector,
-    /// What proves it.
+    /// Verifier, which proves the token.
     pub verifier: Verifier,
 }
 
 impl Token {
-    /// Reads a token; `None` for anything that Sentinel cannot have issued.
+    /// Parses a token. Returns `None` if Sentinel cannot have issued the text.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         if bytes.len() != PREFIX_LENGTH + SELECTOR_DIGITS + VERIFIER_DIGITS + CHECKSUM_DIGITS {
@@ -176,12 +176,12 @@ impl Token {
         })
     }
 
-    /// The session that the token belongs to, if it exists.
+    /// Returns the id of the session that the token names. The session need not exist.
     pub fn session_id(&self) -> SessionId {
         SessionId::of(&self.selector)
     }
 
-    /// The text that goes to the client.
+    /// Returns the text of the token, as the client receives it.
     pub fn to_secret(&self) -> SecretString {
         let mut text = String::with_capacity(80);
         text.push_str(self.kind.prefix());
@@ -193,7 +193,7 @@ impl Token {
     }
 }
 
-/// Two tokens are the same when they would be written the same.
+/// Compares the texts of two tokens.
 impl PartialEq for Token {
     fn eq(&self, other: &Self) -> bool {
         self.to_secret().expose_secret() == other.to_secret().expose_secret()

@@ -1,11 +1,13 @@
-//! From the MongoDB database of a flask-sentinel: `users`, `clients`, `tokens`.
+//! Import of the collections `users`, `clients` and `tokens` from a MongoDB database of
+//! flask-sentinel.
 //!
-//! Ids are kept. What has been taken over is noted, record by record, and never taken over again: a user
-//! that was deleted here, or a session that was ended, does not come back with the next run. Each record is
-//! written before it is noted, and writing it twice does nothing, so a run may be interrupted anywhere.
+//! Ids are kept. Each imported record is noted and never imported again: a user deleted here, or a
+//! session ended here, does not return with the next run. A record is written before it is noted,
+//! and writing it twice has no effect. So a run may be interrupted at any point and repeated.
 //!
-//! A document of tokens becomes a session. Its refresh token finds the session as one of our own does;
-//! its access token by an alias. See [`Token::parse_legacy`].
+//! A `tokens` document becomes a session. The refresh token identifies the session by its selector,
+//! as Sentinel's own tokens do; the access token identifies it by an alias. See
+//! [`Token::parse_legacy`].
 //!
 //! [`Token::parse_legacy`]: crate::domain::Token::parse_legacy
 
@@ -24,20 +26,20 @@ use super::Report;
 use crate::domain::{Client, ClientId, Lifetimes, SessionId, Timestamp, UserId};
 use crate::store::{StoreError, Stores};
 
-/// The database where the connection string names none.
+/// Default database, if the connection string names none.
 const DATABASE: &str = "oauth";
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The import cannot go on.
+/// Reason why an import cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The source is no connection string.
+    /// The source is not a valid connection string.
     #[error("--from is not a connection string of MongoDB: {0}")]
     Source(String),
     /// The source cannot be read.
     #[error("cannot read the source: {0}")]
     Read(#[source] Box<mongodb::error::Error>),
-    /// There is nothing of flask-sentinel in it.
+    /// The source has none of the collections of flask-sentinel.
     #[error("the database {0} has none of the collections users, clients and tokens")]
     Nothing(String),
     /// The store fails.
@@ -54,7 +56,7 @@ impl From<mongodb::error::Error> for ImportError {
 async fn open(source: &str) -> Result<Database, ImportError> {
     let mut options = ClientOptions::parse(source)
         .await
-        // What the driver says may hold the whole string, password and all.
+        // The driver's message may contain the whole string, including the password.
         .map_err(|_| ImportError::Source("expected mongodb://HOST/DATABASE".to_owned()))?;
     options.server_selection_timeout = options.server_selection_timeout.or(Some(CONNECT));
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
@@ -62,22 +64,23 @@ async fn open(source: &str) -> Result<Database, ImportError> {
     Ok(Driver::with_options(options)?.database(&name))
 }
 
-/// What flask-sentinel keeps.
+/// A collection of flask-sentinel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Collection {
-    /// Who can log in.
+    /// Users.
     Users,
-    /// Through which apps.
+    /// Clients.
     Clients,
-    /// What was issued to them.
+    /// Issued access and refresh tokens.
     Tokens,
 }
 
 impl Collection {
-    /// Tokens are taken over with their users and clients there.
+    /// All collections in import order: tokens come last, because they need their users and
+    /// clients.
     pub const IN_ORDER: [Self; 3] = [Self::Users, Self::Clients, Self::Tokens];
 
-    /// What it is called in the database.
+    /// Returns the name of the collection in the database.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Users => "users",
@@ -87,21 +90,23 @@ impl Collection {
     }
 }
 
-/// One run.
+/// One run of the import.
 pub struct Import {
     stores: Option<Stores>,
     lifetimes: Lifetimes,
     now: Timestamp,
-    /// What a dry run would have written; `None` in one that writes, which finds it in the store.
+    /// Users that a dry run would import. `None` in a run that writes, which finds them in the
+    /// store.
     trial: Option<Trial>,
-    /// The clients of this run.
+    /// Clients imported by this run.
     clients: HashMap<ClientId, Client>,
-    /// The sessions of this run, and those that its documents have become earlier.
+    /// Sessions imported by this run, and those that documents of the source became in earlier
+    /// runs.
     sessions: HashSet<SessionId>,
     report: Report,
 }
 
-/// The users of a dry run.
+/// Ids and names of the users that a dry run would import.
 #[derive(Default)]
 struct Trial {
     users: HashSet<UserId>,
@@ -109,7 +114,8 @@ struct Trial {
 }
 
 impl Import {
-    /// Without `stores`, nothing is there yet; with `dry_run`, nothing is written.
+    /// Creates a run. Without `stores` the target counts as empty; with `dry_run` nothing is
+    /// written.
     pub fn new(
         stores: Option<Stores>,
         lifetimes: Lifetimes,
@@ -127,10 +133,11 @@ impl Import {
         }
     }
 
-    /// Takes over what is in the database that `source` names.
+    /// Imports all records of the database that `source`, a MongoDB connection string, names.
     ///
     /// # Errors
-    /// [`ImportError`]. What was taken over until then stays, and is in the report.
+    /// [`ImportError`] if the source cannot be read or the store fails. Records imported until then
+    /// are kept, and the report counts them.
     pub async fn take_all(&mut self, source: &str) -> Result<(), ImportError> {
         let database = open(source).await?;
         let names = database.list_collection_names().await?;
@@ -141,7 +148,7 @@ impl Import {
             stores.take_into_use().await?;
         }
         for collection in Collection::IN_ORDER {
-            // As flask-sentinel's own queries would come upon them.
+            // Natural order is the order in which flask-sentinel's own queries find the documents.
             let order = doc! { "$natural": 1 };
             let records = database.collection::<Document>(collection.name());
             let mut found = records.find(doc! {}).sort(order).await?;
@@ -152,10 +159,10 @@ impl Import {
         Ok(())
     }
 
-    /// Takes one document over, or says in the report why not.
+    /// Imports one document, or adds the reason why not to the report.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`ImportError::Store`] if the store fails.
     pub async fn take(
         &mut self,
         collection: Collection,
@@ -168,7 +175,7 @@ impl Import {
         }
     }
 
-    /// What became of the documents.
+    /// Returns the report of this run.
     pub fn into_report(self) -> Report {
         self.report
     }
@@ -180,7 +187,7 @@ impl Import {
         }
     }
 
-    /// The stores, if they are to be written to.
+    /// Returns the stores to write to; `None` in a dry run.
     fn target(&self) -> Option<&Stores> {
         self.stores.as_ref().filter(|_| self.trial.is_none())
     }
@@ -192,7 +199,7 @@ impl Import {
         }
     }
 
-    /// Whose a user name is.
+    /// Returns the id of the user that has this name.
     async fn owner_of(&self, name: &str) -> Result<Option<UserId>, ImportError> {
         if let Some(owner) = self.trial.as_ref().and_then(|trial| trial.names.get(name)) {
             return Ok(Some(*owner));
@@ -219,7 +226,7 @@ impl Import {
             }
         };
         let owner = self.owner_of(&user.username).await?;
-        // Written by a run that was interrupted before it could note it.
+        // An interrupted run may have written the user without noting it.
         let is_there = owner == Some(user.id);
         if let Some(owner) = owner.filter(|owner| *owner != user.id) {
             let reason = format!("its user name belongs to {owner}, who was there first");
@@ -282,7 +289,7 @@ impl Import {
     }
 }
 
-/// The `_id` of a record, as text.
+/// Returns the `_id` of a document as text, or an empty string if it has none.
 fn id_of(record: &Document) -> String {
     match record.get("_id") {
         Some(Bson::ObjectId(id)) => id.to_hex(),

@@ -1,14 +1,14 @@
-//! The lines of a file of JSON Lines.
+//! Line reader for JSON Lines.
 
 use std::io::{self, BufRead, Read};
 
-/// Longer than any record; a file that is something else must not fill the memory.
+/// Maximum length of a line in bytes. It limits memory if the file is not JSON Lines.
 pub(super) const MAX_LINE: usize = 1 << 20;
 
-/// Why the rest of a file cannot be read.
+/// Reason why the rest of a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LinesError {
-    /// A line that does not end.
+    /// The line with this number is too long.
     #[error("line {0} is longer than any record: is this JSON Lines?")]
     TooLong(u64),
     /// Reading failed.
@@ -16,23 +16,24 @@ pub enum LinesError {
     Read(#[from] io::Error),
 }
 
-/// The lines, with their numbers. Those without anything on them are passed over.
+/// Reader of the non-empty lines of a file, with their numbers.
 pub struct Lines<R> {
     reader: R,
     line: u64,
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Those of `reader`.
+    /// Reads from `reader`.
     pub const fn new(reader: R) -> Self {
         Self { reader, line: 0 }
     }
 
-    /// The next one; `None` at the end.
+    /// Returns the next non-empty line and its number, counted from 1; `None` at the end of the
+    /// file.
     ///
     /// # Errors
-    /// [`LinesError`] when the rest of the file cannot be read.
-    // No iterator: what is behind an error is not to be read.
+    /// [`LinesError`] if the rest of the file cannot be read.
+    // Not an `Iterator`, because reading must not continue after an error.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, LinesError> {
         loop {

@@ -1,4 +1,4 @@
-//! What comes from other servers.
+//! Import of users, clients and tokens from other servers and from files.
 
 pub mod flask_sentinel;
 pub mod lines;

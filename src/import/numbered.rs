@@ -1,44 +1,46 @@
-//! Tells in which line of a file something stands, and reads no more for one record than a record may have.
+//! Line numbers of positions in a file, and a limit on the bytes read for one record.
 //!
-//! The `csv` crate counts too, and takes a record to begin behind the `\r` that ended the one before, and before the
-//! empty lines that it passes over: in a file of Windows it is a line behind.
+//! The `csv` crate counts lines as well, but it places the start of a record directly after the
+//! `\r` that ends the previous record, and before empty lines that it skips. In a file with CRLF
+//! line ends, its number is too low by one.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use memchr::memchr2_iter;
 
-/// A reader that notes where lines end.
+/// A reader that records the positions of line ends.
 pub(super) struct Numbered<R> {
     inner: R,
     read: u64,
-    /// Nothing is read from here on.
+    /// Offset at which reading stops.
     limit: u64,
-    /// Where `\r` and `\n` were read, and which of them; without those that were asked about.
+    /// Offsets of the `\r` and `\n` bytes read so far, without those that `line_at` has passed.
     ends: VecDeque<(u64, u8)>,
-    /// Where the last `\r` was: with a `\n` behind it, it ends one line and not two.
+    /// Offset of the last `\r` that `line_at` passed: a `\n` directly after it ends the same line.
     carriage: Option<u64>,
     line: u64,
 }
 
 impl<R> Numbered<R> {
-    /// Lets so many bytes be read.
+    /// Wraps `inner` and permits `limit` bytes to be read.
     pub(super) const fn new(inner: R, limit: u64) -> Self {
         Self { inner, read: 0, limit, ends: VecDeque::new(), carriage: None, line: 1 }
     }
 
-    /// Lets so many more bytes be read from now on.
+    /// Permits `bytes` more bytes to be read from the current position.
     pub(super) const fn allow(&mut self, bytes: u64) {
         self.limit = self.read.saturating_add(bytes);
     }
 
-    /// Whether all has been read that may be.
+    /// Returns whether the limit is reached.
     pub(super) const fn is_at_limit(&self) -> bool {
         self.read >= self.limit
     }
 
-    /// The line of what begins at this byte, or behind the ends of lines that are there. What lies before it is
-    /// forgotten.
+    /// Returns the number of the line at the offset `byte`, counted from 1. If line ends begin
+    /// there, returns the number of the line after them. Discards all earlier positions, so offsets
+    /// must not decrease from call to call.
     pub(super) fn line_at(&mut self, mut byte: u64) -> u64 {
         while let Some((at, end)) = self.ends.front().copied().filter(|(at, _)| *at <= byte) {
             self.ends.pop_front();
@@ -75,7 +77,8 @@ mod tests {
         let text = "a\n\n\r\nb\r\nc\rd";
         let mut numbered = Numbered::new(text.as_bytes(), u64::MAX);
         numbered.read_to_end(&mut Vec::new()).unwrap();
-        // Behind the end of the line before, in the middle of it, and at the thing itself.
+        // The offsets are those of a record, of the line ends before one, of a record, and of the
+        // `\n` in a CRLF.
         assert_eq!([0, 1, 5, 7].map(|byte| numbered.line_at(byte)), [1, 4, 4, 5]);
         assert_eq!(numbered.line_at(text.find('d').unwrap() as u64), 6);
     }
@@ -85,7 +88,7 @@ mod tests {
         let mut buffer = [0; 3];
         assert_eq!(numbered.read(&mut buffer).unwrap(), 3);
         assert!(!numbered.is_at_limit());
-        // What is left of a limit is not cut off a read.
+        // A read that begins below the limit is not shortened by it.
         assert_eq!(numbered.read(&mut buffer).unwrap(), 3);
         assert!(numbered.is_at_limit() && numbered.read(&mut buffer).is_err());
         numbered.allow(1);

@@ -1,43 +1,43 @@
-//! What became of each record. No token, no hash, no password is in it.
+//! Report of an import: the result for each record. It contains no token, hash or password.
 
 use serde::Serialize;
 
-/// What an import did, or would do.
+/// Results of an import, or of a dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whether nothing was written.
+    /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
-    /// Users.
+    /// Results for users.
     pub users: Counts,
-    /// Clients.
+    /// Results for clients.
     pub clients: Counts,
-    /// Documents of tokens, each of which becomes a session.
+    /// Results for documents of tokens, each of which becomes a session.
     pub tokens: Counts,
 }
 
-/// What became of the records of one kind.
+/// Results for the records of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// In the source.
+    /// Number of records in the source.
     pub read: u64,
-    /// Taken over now.
+    /// Number of records imported by this run.
     pub imported: u64,
-    /// Taken over by an earlier run; they are left as they are.
+    /// Number of records imported by an earlier run, which are left unchanged.
     pub already: u64,
-    /// Not taken over, because they are over: nobody can use them.
+    /// Number of records not imported because all their tokens have expired or cannot be used.
     pub expired: u64,
-    /// Not taken over, or not all of it, and why.
+    /// Records not imported, each with the reason.
     pub skipped: Vec<Skipped>,
-    /// Taken over with something left out, and what.
+    /// Records imported in part, each with a description of the part left out.
     pub remarks: Vec<Skipped>,
 }
 
-/// A record that cannot be taken over as it is.
+/// A record that was not imported, or not completely.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// Its `_id` in the source.
+    /// The `_id` of the record in the source.
     pub id: String,
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 

@@ -1,5 +1,5 @@
-//! Users in a file: CSV with a header, or JSON Lines. What is wrong with a row is said without what it holds,
-//! which may be a password.
+//! Reader for files of users: CSV with a header, or JSON Lines. Errors do not quote the contents of
+//! a row, which may include a password.
 
 use std::collections::HashMap;
 use std::io::{BufRead, Read};
@@ -17,61 +17,61 @@ use crate::password::foreign_hash;
 
 const COLUMNS: [&str; 6] = ["id", "username", "password", "hash", "scopes", "enabled"];
 
-/// The most that is read for one record of CSV, beside what was read before it: an open quotation mark must not take
-/// the rest of the file.
+/// Maximum number of bytes read for one CSV record, beyond those already buffered. An unclosed
+/// quotation mark must not consume the rest of the file.
 const MAX_RECORD: u64 = MAX_LINE as u64;
 
-/// No scope at all, in a cell of CSV; an empty one puts no limit.
+/// CSV cell that permits no scope at all. An empty cell sets no limit.
 pub const NO_SCOPE: &str = "\"\"";
 
-/// A user to be taken over.
+/// A valid row: a user to import.
 #[derive(Debug)]
 pub struct Row {
-    /// Where it is in the file.
+    /// Line number in the file, counted from 1.
     pub line: u64,
-    /// By which resource servers know the user, if the file says it.
+    /// User id, by which resource servers know the user, if the row has one.
     pub id: Option<UserId>,
-    /// Checked.
+    /// User name, already validated.
     pub username: String,
-    /// What the user will log in with.
+    /// Password or password hash.
     pub password: Password,
-    /// What the user may be granted; `None` puts no limit beside the client's.
+    /// Scopes that the user may be granted; `None` sets no limit beyond the client's.
     pub scopes: Option<Scope>,
     /// Whether the user may log in.
     pub enabled: bool,
 }
 
-/// A password, in one of the forms that a file may have it in.
+/// A password, in one of the forms that a file may contain.
 #[derive(Debug)]
 pub enum Password {
-    /// Itself.
+    /// Password in plain text.
     Plain(SecretString),
-    /// Its hash.
+    /// Password hash.
     Hash(PasswordHash),
 }
 
-/// A row that cannot be taken over.
+/// A row that cannot be imported.
 #[derive(Debug, serde::Serialize)]
 pub struct Bad {
-    /// Where it is in the file.
+    /// Line number in the file, counted from 1.
     pub line: u64,
-    /// The user name in it, if there is one.
+    /// User name, if the row has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Why not.
+    /// Reason, without the contents of the row.
     pub reason: String,
 }
 
-/// The file is none that can be read on.
+/// Reason why the rest of the file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
-    /// The first line of CSV is no header.
+    /// The first line of a CSV file is not a readable header.
     #[error("the header of the file cannot be read")]
     Header,
-    /// A column in the header is none of ours.
+    /// The header names an unknown column.
     #[error("the first line has to name the columns, and {0:?} is none of {columns}", columns = COLUMNS.join(", "))]
     Column(String),
-    /// A record of CSV that does not end.
+    /// A CSV record is too long, probably because of an unclosed quotation mark.
     #[error(
         "the record that begins in line {0} is longer than any: is a quotation mark missing there?"
     )]
@@ -81,10 +81,10 @@ pub enum RowsError {
     Lines(#[from] LinesError),
 }
 
-/// The rows of a file, one after the other.
+/// Reader of the rows of a file.
 pub struct Rows<R> {
     source: Source<R>,
-    /// In which line a name was seen.
+    /// Line number of the first row with each user name.
     seen: HashMap<String, u64>,
 }
 
@@ -94,10 +94,10 @@ enum Source<R> {
 }
 
 impl<R: BufRead> Rows<R> {
-    /// Those of CSV with a header.
+    /// Reads CSV with a header.
     ///
     /// # Errors
-    /// [`RowsError`] for a header that cannot be read, or names other columns.
+    /// [`RowsError`] if the header cannot be read or names an unknown column.
     pub fn of_csv(reader: R) -> Result<Self, RowsError> {
         let mut reader = csv::Reader::from_reader(Numbered::new(reader, MAX_RECORD));
         let header = match reader.headers().cloned() {
@@ -111,16 +111,16 @@ impl<R: BufRead> Rows<R> {
         Ok(Self { source: Source::Csv { reader, header }, seen: HashMap::new() })
     }
 
-    /// Those of JSON Lines.
+    /// Reads JSON Lines.
     pub fn of_lines(reader: R) -> Self {
         Self { source: Source::Lines(Lines::new(reader)), seen: HashMap::new() }
     }
 
-    /// The next row, if it can be taken over; `None` at the end.
+    /// Returns the next row, or why it cannot be imported; `None` at the end of the file.
     ///
     /// # Errors
-    /// [`RowsError`] when the rest of the file cannot be read.
-    // No iterator: what is behind an error is not to be read.
+    /// [`RowsError`] if the rest of the file cannot be read.
+    // Not an `Iterator`, because reading must not continue after an error.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Result<Row, Bad>>, RowsError> {
         let Some((line, fields)) = self.source.next()? else { return Ok(None) };
@@ -135,7 +135,7 @@ impl<R: BufRead> Rows<R> {
     }
 }
 
-/// What a row says.
+/// The fields of a row before validation.
 #[derive(Default)]
 struct Fields {
     id: Option<String>,
@@ -149,13 +149,14 @@ struct Fields {
 impl Fields {
     fn row(self, line: u64) -> Result<Row, String> {
         let username = self.username.ok_or("it has no username")?;
-        // Who has an id has been somebody's user, and may have been exported here.
+        // A user with an id existed before, possibly in Sentinel itself, and keeps a name that a
+        // new user could not have.
         let check = if self.id.is_some() { check_kept_username } else { check_username };
         check(&username).map_err(|error| error.to_string())?;
         let id = self.id.map(|id| id.parse()).transpose();
         let password = match (self.password, self.hash) {
             (Some(password), None) => {
-                // However short; the run says how many were.
+                // No minimum length; the import counts and reports short passwords.
                 check_password(password.expose_secret(), 0).map_err(|error| error.to_string())?;
                 Password::Plain(password)
             }
@@ -223,7 +224,7 @@ fn line_of<R: Read>(reader: &mut csv::Reader<Numbered<R>>, at: Option<&csv::Posi
     at.map_or(0, |at| reader.get_mut().line_at(at))
 }
 
-/// An empty cell is none.
+/// Reads a CSV record; an empty cell counts as absent.
 fn of_record(header: &StringRecord, record: &StringRecord) -> Result<Fields, String> {
     let mut fields = Fields::default();
     for (name, cell) in header.iter().zip(record).filter(|(_, cell)| !cell.is_empty()) {

@@ -1,5 +1,5 @@
-//! How many logged in and how many failed, hour by hour: what a person wants to see at a glance. It is
-//! kept in this process since its start; other servers on the same store have their own.
+//! Hourly counts of started sessions and failed logins, for the dashboard. Each process counts its
+//! own since its start; processes that share a store do not share the counts.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use crate::domain::Timestamp;
 
-/// The hours that are kept.
+/// Number of hours kept.
 const HOURS: usize = 24;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What happened in one hour.
+/// Counts of one hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hour {
-    /// When it began.
+    /// Start of the hour.
     pub start: Timestamp,
-    /// Sessions that were started.
+    /// Number of sessions started.
     pub logins: u64,
-    /// Logins of users that were refused.
+    /// Number of user logins refused.
     pub failures: u64,
 }
 
-/// The counters of a process.
+/// The counts of this process.
 #[derive(Debug, Default)]
 pub struct Activity {
-    /// Hours in which something happened, the oldest first.
+    /// Hours with at least one event, the oldest first.
     hours: Mutex<VecDeque<Hour>>,
 }
 
@@ -39,7 +39,7 @@ impl Activity {
         self.count(now, |hour| hour.failures += 1);
     }
 
-    /// The last hours, the oldest first, up to the one of `now`.
+    /// Returns the last 24 hours, the oldest first. The last one contains `now`.
     pub fn last_hours(&self, now: Timestamp) -> Vec<Hour> {
         let hours = self.hours();
         let current = start_of_hour(now).as_millis();
@@ -57,7 +57,7 @@ impl Activity {
     fn count(&self, now: Timestamp, add: impl FnOnce(&mut Hour)) {
         let start = start_of_hour(now);
         let mut hours = self.hours();
-        // A clock that was set back counts where it was.
+        // If the clock was set back, events count in the latest hour recorded.
         if hours.back().is_none_or(|last| last.start < start) {
             hours.push_back(Hour { start, logins: 0, failures: 0 });
             if hours.len() > HOURS {

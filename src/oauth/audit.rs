@@ -1,4 +1,5 @@
-//! The audit events of the protocol: who did what to whose tokens.
+//! Audit events of the protocol: logins, refreshes, reuse of refresh tokens, revocations, failed
+//! client authentication and exceeded rate limits.
 
 use std::net::IpAddr;
 
@@ -6,7 +7,7 @@ use super::{ClientFailure, GrantFailure};
 use crate::domain::{Client, Session, SessionId};
 use crate::observe::audit::{Outcome, TARGET, shown};
 
-/// An event of this level, or a warning if it did not go as it should.
+/// Writes an event at this level, or as a warning if the outcome is not `Ok`.
 macro_rules! event {
     ($level:ident, $event:literal, $outcome:expr, $($fields:tt)*) => {
         let outcome = $outcome.as_str();
@@ -33,7 +34,7 @@ pub(super) fn login_failed(
     why: GrantFailure,
     address: Option<IpAddr>,
 ) {
-    // A name that nobody has may be a password typed into the wrong field: it is not written down.
+    // An unknown user name may be a password typed into the wrong field, so it is not logged.
     let username = (why != GrantFailure::UnknownUser).then_some(username);
     tracing::warn!(
         target: TARGET, event = "login", outcome = "failed", why = %why, client = %client.id, username,
@@ -41,7 +42,8 @@ pub(super) fn login_failed(
     );
 }
 
-/// `id`: of the client, if there is one; what else was sent as an id may be a secret.
+/// Writes the event of a failed client authentication. `id` is logged only if it is the id of an
+/// existing client; any other text may be a secret.
 pub(super) fn client_refused(id: &str, why: ClientFailure, address: Option<IpAddr>) {
     let is_known = match why {
         ClientFailure::Disabled | ClientFailure::WrongSecret | ClientFailure::Public => true,
@@ -53,7 +55,7 @@ pub(super) fn client_refused(id: &str, why: ClientFailure, address: Option<IpAdd
     );
 }
 
-/// Once, when the budget is spent, and not for each attempt that is refused for it.
+/// Writes one event when the budget of an address is spent. Refused attempts cause no event.
 pub(super) fn address_throttled(guessed: &str, address: IpAddr) {
     tracing::warn!(
         target: TARGET, event = "throttle", what = "address", guessed, address = %address,
@@ -61,7 +63,7 @@ pub(super) fn address_throttled(guessed: &str, address: IpAddr) {
     );
 }
 
-/// Once, when the attempts on a name begin to be slowed.
+/// Writes one event when attempts on a name begin to be slowed.
 pub(super) fn name_under_attack(guessed: &str, username: Option<&str>, address: Option<IpAddr>) {
     tracing::warn!(
         target: TARGET, event = "throttle", what = "name", guessed, username,
@@ -77,7 +79,8 @@ pub(super) fn refreshed(session: &Session, outcome: Outcome, address: Option<IpA
     );
 }
 
-/// What became of an earlier refresh that was unconfirmed; nobody's call is being answered.
+/// Writes the final outcome of a refresh that was unconfirmed before. It is written in the
+/// background or by a later request, so it has no address.
 pub(super) fn refresh_settled(session: &Session, outcome: Outcome) {
     event!(
         info, "refresh", outcome, session = %session.id, client = %session.client_id,

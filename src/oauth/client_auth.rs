@@ -1,4 +1,4 @@
-//! Who the client is, and whether it proves it (RFC 6749 §2.3, §3.2.1).
+//! Client authentication (RFC 6749 §2.3, §3.2.1).
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -10,27 +10,27 @@ use zeroize::Zeroizing;
 use super::{ClientFailure, Error, Provider, Request, audit, params};
 use crate::domain::{Client, ClientId, ClientKind, Digest};
 
-/// The user and password of an `Authorization: Basic` header, as they were sent.
+/// User name and password of an `Authorization: Basic` header, not form-decoded.
 #[derive(Clone, Debug)]
 pub struct BasicCredentials {
     /// The part before the first colon.
     pub user: String,
-    /// The part after it.
+    /// The part after the first colon; may be empty.
     pub password: SecretString,
 }
 
-/// What an `Authorization` header holds.
+/// Content of an `Authorization` header.
 #[derive(Clone, Debug)]
 pub enum Presented {
-    /// There is none.
+    /// The request has no such header.
     Nothing,
     /// Basic credentials (RFC 7617).
     Basic(BasicCredentials),
-    /// Something else, or something that cannot be read.
+    /// Another scheme, or a header that cannot be parsed.
     Unreadable,
 }
 
-/// An `Authorization` header, which is read when somebody wants to know what is in it.
+/// An `Authorization` header that is parsed on first use.
 #[derive(Debug)]
 pub struct Authorization<'a> {
     header: Option<&'a [u8]>,
@@ -39,51 +39,52 @@ pub struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// For a request without one.
+    /// Creates the value for a request without the header.
     pub const fn nothing() -> Self {
         Self { header: None, read: |_| Presented::Nothing, presented: OnceLock::new() }
     }
 
-    /// For one with this header, which `read` reads.
+    /// Creates the value for a request with this header; `read` parses it.
     pub const fn of(header: &'a [u8], read: fn(&[u8]) -> Presented) -> Self {
         Self { header: Some(header), read, presented: OnceLock::new() }
     }
 
-    /// The header as it was sent.
+    /// Returns the header value as it was sent.
     pub(super) const fn header(&self) -> Option<&'a [u8]> {
         self.header
     }
 
-    /// What is in it.
+    /// Returns the parsed header.
     fn presented(&self) -> &Presented {
         self.presented
             .get_or_init(|| self.header.map_or(Presented::Nothing, |header| (self.read)(header)))
     }
 }
 
-/// What a client says of itself.
+/// The credentials with which a client identifies itself.
 struct Claim<'a> {
-    /// Possible readings of the id, the likeliest first.
+    /// Candidates for the client id, the most likely first.
     ids: Readings<'a>,
-    /// Possible readings of the secret.
+    /// Candidates for the client secret.
     secrets: Readings<'a>,
 }
 
-/// What a text may mean, where it is not sure how it was written; wiped after use.
+/// Candidates for a value that the client may have sent form-encoded or raw. The decoded copy is
+/// zeroized on drop.
 struct Readings<'a> {
-    /// The form-decoded text, where that differs.
+    /// The form-decoded value, if it differs from the raw one.
     decoded: Option<Zeroizing<String>>,
-    /// The text as it is.
+    /// The raw value.
     raw: Option<&'a str>,
 }
 
 impl<'a> Readings<'a> {
-    /// The text, and nothing else.
+    /// Returns the raw value as the only candidate.
     const fn only(raw: Option<&'a str>) -> Self {
         Self { decoded: None, raw }
     }
 
-    /// The form-decoded text, and the text as it is where that differs.
+    /// Returns the form-decoded value as the first candidate, if it differs, and the raw value.
     fn of(raw: &'a str) -> Self {
         let decoded = match params::decode(raw.as_bytes()) {
             Ok(Cow::Owned(decoded)) if decoded != raw => Some(Zeroizing::new(decoded)),
@@ -108,14 +109,14 @@ impl Claim<'_> {
 }
 
 impl Provider {
-    /// The client that sends this request: a public one that names itself, or a confidential one
-    /// that proves itself.
+    /// Returns the authenticated client: a public client that names itself, or a confidential
+    /// client that proves its secret.
     pub(super) async fn authenticate(&self, request: &Request<'_>) -> Result<Client, Error> {
         let claim = claim(request)?;
         match self.check(&claim).await? {
             Ok(client) => Ok(client),
             Err(failure) => {
-                // Where there is no secret nothing was guessed.
+                // A request without a secret is not a guess and does not count against the budget.
                 if claim.has_secret() {
                     self.throttle.secret_failed(request.address).await?;
                 }
@@ -125,7 +126,8 @@ impl Provider {
         }
     }
 
-    /// The same for endpoints that only confidential clients may call.
+    /// Authenticates the client and rejects public clients, for endpoints that require confidential
+    /// ones.
     pub(super) async fn authenticate_confidential(
         &self,
         request: &Request<'_>,
@@ -151,14 +153,14 @@ impl Provider {
     }
 }
 
-/// Whether the claim is the client's, and the client may be served.
+/// Checks the secret against the client, and that the client is enabled.
 fn judge(claim: &Claim<'_>, client: Option<&Client>) -> Result<(), ClientFailure> {
     let expected = match client.map(|client| &client.kind) {
         Some(ClientKind::Confidential(digest)) => *digest,
-        // A digest that nothing has, so that an unknown client costs what a wrong secret costs.
+        // No secret has this digest. It lets an unknown client take as long as a wrong secret.
         _ => Digest::from_bytes([0; 32]),
     };
-    // Every reading is compared, so that time does not tell which one was right.
+    // Every candidate is compared, so that the timing does not reveal which one matched.
     let proven = claim
         .secrets
         .iter()
@@ -178,27 +180,29 @@ fn judge(claim: &Claim<'_>, client: Option<&Client>) -> Result<(), ClientFailure
     }
 }
 
-/// What the request says of its client.
+/// Reads the client's credentials from the header or the body.
 fn claim<'a>(request: &Request<'a>) -> Result<Claim<'a>, Error> {
     match request.authorization.presented() {
         Presented::Basic(basic) => from_header(basic, request),
         Presented::Nothing => from_body(request),
-        // A client that tries to authenticate by a header and cannot is told how (RFC 6749 §5.2).
+        // RFC 6749 §5.2: a client that attempted to authenticate by the header gets 401 with
+        // `WWW-Authenticate`.
         Presented::Unreadable => Err(refuse("", ClientFailure::Unreadable, request)),
     }
 }
 
-/// The refusal, once it is in the audit log.
+/// Writes the audit event of a failed client authentication and returns the error.
 fn refuse(named: &str, failure: ClientFailure, request: &Request<'_>) -> Error {
     audit::client_refused(named, failure, request.address);
     Error::InvalidClient(failure)
 }
 
-/// RFC 6749 §2.3.1: "The client identifier is encoded using the "application/x-www-form-urlencoded"
-/// encoding algorithm […], and the encoded value is used as the username; the client password is
-/// encoded using the same algorithm and used as the password."
+/// Reads the client's credentials from the Basic header. RFC 6749 §2.3.1: "The client identifier is
+/// encoded using the "application/x-www-form-urlencoded" encoding algorithm […], and the encoded
+/// value is used as the username; the client password is encoded using the same algorithm and used
+/// as the password."
 ///
-/// Many clients do not encode, so the raw value is taken where the decoded one does not fit.
+/// Many clients do not encode the values, so the raw value is a candidate as well.
 fn from_header<'a>(basic: &'a BasicCredentials, request: &Request<'a>) -> Result<Claim<'a>, Error> {
     // RFC 6749 §2.3: "The client MUST NOT use more than one authentication method in each request."
     if request.params.get("client_secret").is_some() {

@@ -1,4 +1,4 @@
-//! Why a request was refused: many reasons for the log, few codes on the wire.
+//! Errors of the protocol. Many reasons for the log map to few error codes in the response.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use super::Throttled;
 use crate::password::PoolError;
 use crate::store::StoreError;
 
-/// The error codes of RFC 6749 §5.2, and the one of §4.1.2.1 for a server that cannot answer now, or not
-/// yet: §5.2 has none for either.
+/// The error codes of RFC 6749 §5.2, and `temporarily_unavailable` of §4.1.2.1. §5.2 has no code
+/// for a server that is unavailable or refuses a request because of a rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     /// "The request is missing a required parameter, includes an unsupported parameter value (other
@@ -30,7 +30,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// All of them.
+    /// All error codes.
     pub const ALL: [Self; 7] = [
         Self::InvalidRequest,
         Self::InvalidClient,
@@ -41,7 +41,7 @@ impl ErrorCode {
         Self::TemporarilyUnavailable,
     ];
 
-    /// The value of the `error` parameter.
+    /// Returns the value of the `error` parameter.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
@@ -55,113 +55,115 @@ impl ErrorCode {
     }
 }
 
-/// Why a client was not let in. All of them look the same from outside.
+/// Reasons for a failed client authentication, for the audit log. The response is the same for all
+/// of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientFailure {
-    /// Nothing in the request says who the client is.
+    /// The request names no client.
     #[error("no client named")]
     Missing,
-    /// The `Authorization` header is not one that can be read.
+    /// The `Authorization` header is not valid Basic authentication.
     #[error("unreadable authorization header")]
     Unreadable,
-    /// There is no such client.
+    /// No client has this id.
     #[error("unknown client")]
     Unknown,
-    /// It was disabled.
+    /// The client is disabled.
     #[error("disabled client")]
     Disabled,
-    /// The secret is not the client's, is missing, or is one where the client has none.
+    /// The secret is wrong or missing, or was sent for a public client.
     #[error("wrong secret")]
     WrongSecret,
-    /// The endpoint is for confidential clients.
+    /// The endpoint requires a confidential client, and this one is public.
     #[error("public client")]
     Public,
 }
 
-/// Why a grant was refused. All of them look the same from outside.
+/// Reasons for a rejected grant, for the audit log. The response has the code `invalid_grant` for
+/// all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantFailure {
-    /// There is no such user.
+    /// No user has this name.
     #[error("unknown user")]
     UnknownUser,
-    /// The password is not the user's.
+    /// The password is wrong.
     #[error("wrong password")]
     WrongPassword,
-    /// The user was disabled.
+    /// The user is disabled.
     #[error("disabled user")]
     DisabledUser,
-    /// The user or the client was disabled, or the password changed, while the login went on.
+    /// The user or the client was disabled, or the password changed, during the login.
     #[error("changed during the login")]
     Changed,
     /// The user or the client was disabled, or the password changed, after the login.
     #[error("changed since the login")]
     Superseded,
-    /// Not a refresh token of ours, or one whose session has ended.
+    /// The text is not a refresh token of this server, or its session has ended.
     #[error("unknown refresh token")]
     UnknownToken,
     /// The token was issued to another client.
     #[error("token of another client")]
     OtherClient,
-    /// The token or its session is over.
+    /// The token or its session has expired.
     #[error("expired refresh token")]
     Expired,
-    /// The token was used before.
+    /// The token was used before and may not be retried any more.
     #[error("replayed refresh token")]
     Replayed,
 }
 
-/// Why the server cannot answer now.
+/// Reasons why the server cannot answer the request now.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Passwords are not being verified.
+    /// The password pool is full or failed.
     #[error(transparent)]
     Passwords(#[from] PoolError),
-    /// Others kept changing the same session.
+    /// Other requests kept changing the same session.
     #[error("the session changed too often")]
     Contended,
 }
 
-/// A request was refused.
+/// Errors of the protocol endpoints, with the HTTP status of each.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// 400: the request is not one; what is wrong with it.
+    /// 400: the request is malformed. The text describes the mistake.
     #[error("{0}")]
     InvalidRequest(&'static str),
-    /// 401: the client did not prove itself.
+    /// 401: client authentication failed.
     #[error("client authentication failed")]
     InvalidClient(#[source] ClientFailure),
-    /// 400: the user name and password, or the refresh token, are no good.
+    /// 400: wrong user name or password, or an unusable refresh token.
     #[error("{}", match self.grant_failure() {
         Some(GrantFailure::UnknownUser | GrantFailure::WrongPassword | GrantFailure::DisabledUser
             | GrantFailure::Changed) => "wrong user name or password",
         _ => "the token is invalid, expired, revoked, or was issued to another client",
     })]
     InvalidGrant(#[source] GrantFailure),
-    /// 400: the client may not use this grant.
+    /// 400: the client may not use this grant type.
     #[error("the client may not use this grant type")]
     UnauthorizedClient,
-    /// 403: the client may not introspect.
+    /// 403: the client lacks the introspection permission.
     #[error("the client may not introspect tokens")]
     IntrospectionForbidden,
-    /// 400: no such grant, or it is switched off.
+    /// 400: the grant type is unknown or switched off.
     #[error("the grant type is not supported")]
     UnsupportedGrantType,
-    /// 400: the scope is malformed, or more than can be granted.
+    /// 400: the scope is malformed or exceeds what may be granted.
     #[error("the requested scope is malformed or exceeds what may be granted")]
     InvalidScope,
-    /// 429 (RFC 6585 §4): too many have guessed.
+    /// 429 (RFC 6585 §4): a rate limit was exceeded.
     #[error(transparent)]
     Throttled(#[from] Throttled),
-    /// 503: try again.
+    /// 503: the server cannot answer now; the client may try again.
     #[error("the server cannot answer now, try again shortly")]
     Unavailable(#[source] Unavailable),
 }
 
 impl Error {
-    /// The code on the wire.
+    /// Returns the error code for the response.
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
@@ -176,7 +178,7 @@ impl Error {
         }
     }
 
-    /// How long to wait before trying again, for [`Error::Unavailable`] and [`Error::Throttled`].
+    /// Returns the value for `Retry-After`, for [`Error::Unavailable`] and [`Error::Throttled`].
     pub const fn retry_after(&self) -> Duration {
         match self {
             Self::Throttled(throttled) => throttled.retry_after,

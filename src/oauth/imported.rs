@@ -1,8 +1,10 @@
-//! Whether tokens of flask-sentinel are alive that were taken over: only then is one looked for.
+//! Tokens imported from flask-sentinel, the server that Sentinel replaces. They are looked up only
+//! while live ones may exist.
 //!
-//! They have no checksum, so any 30 letters and digits may be one, and would cost reads of the store. The
-//! store is asked about it at most once a second, and only when something comes that may be one: the
-//! command line may be taking some over at this moment, and the last of them is over one day.
+//! They have no checksum, so any text of 30 letters and digits may be one, and each would cost
+//! store reads. The store is asked whether imported sessions are left at most once a second, and
+//! only when such a text arrives. The answer changes over time: the command line may import tokens
+//! while the server runs, and the last imported session ends one day.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -11,14 +13,14 @@ use super::{Error, Provider};
 use crate::domain::{Token, TokenKind};
 use crate::store::imports;
 
-/// For how long the store's answer is believed.
+/// Time for which the store's answer is reused.
 const BELIEVED: Duration = Duration::from_secs(1);
 
-/// What is known of them.
+/// The latest answer of the store.
 #[derive(Debug)]
 pub(super) struct Imported {
     some: AtomicBool,
-    /// When the store said so, in milliseconds.
+    /// Time of the answer, in milliseconds since the Unix epoch.
     asked_at: AtomicI64,
 }
 
@@ -29,7 +31,8 @@ impl Default for Imported {
 }
 
 impl Provider {
-    /// What may be a token of flask-sentinel, of this kind.
+    /// Parses a flask-sentinel token of this kind. Returns `None` if the text cannot be one, or if
+    /// no imported sessions are left. The token is not verified.
     pub(super) async fn imported(
         &self,
         text: &str,

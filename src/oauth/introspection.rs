@@ -1,4 +1,4 @@
-//! Introspection (RFC 7662): whose is this token? Writes nothing.
+//! Token introspection (RFC 7662). It writes nothing to the store.
 
 use super::{Error, Provider, Request};
 use crate::domain::{
@@ -6,40 +6,44 @@ use crate::domain::{
 };
 use crate::store::Seen;
 
-/// What a token is worth.
+/// Result of an introspection (RFC 7662 §2.2).
 #[derive(Clone, Debug)]
 pub enum Introspection {
-    /// Nothing: unknown, malformed, expired, revoked, used, or of another server. RFC 7662 §2.2:
-    /// "the authorization server SHOULD NOT include any additional information about an inactive
-    /// token, including why the token is inactive."
+    /// The token is unknown, malformed, expired, revoked, used, or of another server. RFC 7662
+    /// §2.2: "the authorization server SHOULD NOT include any additional information about an
+    /// inactive token, including why the token is inactive."
     Inactive,
-    /// What follows.
+    /// The token is active and has these properties.
     Active(Box<ActiveToken>),
 }
 
-/// A token that is alive.
+/// Properties of an active token.
 #[derive(Clone, Debug)]
 pub struct ActiveToken {
-    /// Which kind it is.
+    /// Kind of the token.
     pub kind: TokenKind,
-    /// Whose it is; `None` for a client that acts for itself.
+    /// The resource owner; `None` for a token that a client got by client credentials.
     pub user: Option<SessionUser>,
-    /// Which client it was issued to.
+    /// The client that the token was issued to.
     pub client_id: ClientId,
-    /// What it may do.
+    /// The scope of the token.
     pub scope: Scope,
-    /// When it was issued.
+    /// Time of issue.
     pub issued_at: Timestamp,
-    /// When it ends.
+    /// Time of expiry.
     pub expires_at: Timestamp,
 }
 
 impl Provider {
-    /// Answers an introspection request.
+    /// Answers an introspection request. RFC 7662 §2.1: "To prevent token scanning attacks, the
+    /// endpoint MUST also require some form of authorization to access this endpoint". The caller
+    /// is authenticated before anything is looked up.
     ///
     /// # Errors
-    /// As RFC 7662 §2.3 says. RFC 7662 §2.1: "To prevent token scanning attacks, the endpoint MUST
-    /// also require some form of authorization to access this endpoint". It comes first.
+    /// As RFC 7662 §2.3 says: [`Error::InvalidClient`], or [`Error::Throttled`] after too many
+    /// wrong secrets; [`Error::IntrospectionForbidden`] for a client without the permission;
+    /// [`Error::InvalidRequest`] for a malformed request or a missing token; [`Error::Unavailable`]
+    /// when the store fails.
     pub async fn introspect(&self, request: &Request<'_>) -> Result<Introspection, Error> {
         if let Some(answer) = self.introspect_for_proven(request).await? {
             return Ok(answer);
@@ -56,7 +60,7 @@ impl Provider {
         })
     }
 
-    /// The same for what may be a token of flask-sentinel, of either kind.
+    /// Looks up a flask-sentinel token of either kind.
     async fn look_up_legacy(&self, text: &str) -> Result<Option<ActiveToken>, Error> {
         let Some(token) = self.imported(text, TokenKind::Refresh).await? else { return Ok(None) };
         match self.look_up(&token).await? {
@@ -65,7 +69,7 @@ impl Provider {
         }
     }
 
-    /// The same for what may be one of its access tokens.
+    /// Looks up a flask-sentinel access token.
     pub(super) async fn look_up_legacy_access(
         &self,
         text: &str,
@@ -74,7 +78,8 @@ impl Provider {
         Ok(self.active(session, token.kind, &token.verifier.digest()))
     }
 
-    /// What may be an access token of flask-sentinel, and the session that it was taken over into.
+    /// Returns a flask-sentinel access token with the session that it was imported into. The
+    /// session may have lost the token.
     pub(super) async fn legacy_access(
         &self,
         text: &str,
@@ -86,10 +91,10 @@ impl Provider {
         Ok(session.map(|session| (session, token)))
     }
 
-    /// The same in one read, for a caller that has called before and a token that looks like one of
-    /// ours. Who has proven itself with the same credentials is not asked how many others have guessed,
-    /// and the read that finds the session also sees whether it is still the same client, with the same
-    /// permission. `None` for all else: it takes the long way, which refuses what is to be refused.
+    /// Answers in one store read if the caller is in the caller cache and the token has Sentinel's
+    /// own format. The read returns the session and checks that the client record is unchanged,
+    /// permission included; no rate limit is consulted. Returns `None` in all other cases; the
+    /// request then takes the full path, which also reports the errors.
     async fn introspect_for_proven(
         &self,
         request: &Request<'_>,
@@ -112,7 +117,7 @@ impl Provider {
         }
     }
 
-    /// What is known of a token, if it is alive: one read by primary key.
+    /// Returns the properties of a token if it is active: one store read by primary key.
     pub(super) async fn look_up(&self, token: &Token) -> Result<Option<ActiveToken>, Error> {
         let (sessions, id) = (&self.stores.sessions, token.session_id());
         let digest = token.verifier.digest();
@@ -123,7 +128,8 @@ impl Provider {
         Ok(session.and_then(|session| self.active(session, token.kind, &digest)))
     }
 
-    /// What the token of this kind and with this verifier is worth in its session.
+    /// Returns the properties of the token with this kind and verifier digest if it is active in
+    /// `session`.
     fn active(&self, session: Session, kind: TokenKind, digest: &Digest) -> Option<ActiveToken> {
         let now = self.now();
         match kind {

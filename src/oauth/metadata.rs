@@ -1,21 +1,21 @@
-//! What the server says of itself (RFC 8414 §2).
+//! Authorization server metadata (RFC 8414 §2).
 
 use serde::Serialize;
 
 use super::Provider;
 
-/// The absolute URLs of the endpoints that are switched on.
+/// Absolute URLs of the endpoints; `None` for an endpoint that is switched off.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
-    /// RFC 6749 §3.2.
+    /// Token endpoint (RFC 6749 §3.2).
     pub token: Option<String>,
-    /// RFC 7662 §2.
+    /// Introspection endpoint (RFC 7662 §2).
     pub introspection: Option<String>,
-    /// RFC 7009 §2.
+    /// Revocation endpoint (RFC 7009 §2).
     pub revocation: Option<String>,
 }
 
-/// Authorization server metadata, as JSON.
+/// The authorization server metadata document (RFC 8414 §2), serialized as JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Metadata {
     issuer: String,
@@ -32,7 +32,7 @@ pub struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     revocation_endpoint_auth_methods_supported: Option<Vec<&'static str>>,
     grant_types_supported: Vec<&'static str>,
-    /// "REQUIRED": empty, since there is no authorization endpoint.
+    /// "REQUIRED" by RFC 8414 §2; empty, because there is no authorization endpoint.
     response_types_supported: Vec<&'static str>,
 }
 
@@ -40,7 +40,7 @@ const ANY_CLIENT: [&str; 3] = ["none", "client_secret_basic", "client_secret_pos
 const CONFIDENTIAL: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
 impl Provider {
-    /// The metadata document; `None` without a public URL.
+    /// Returns the metadata document; `None` if no public URL is configured.
     pub fn metadata(&self, endpoints: Endpoints) -> Option<Metadata> {
         let methods =
             |url: &Option<String>, methods: &[&'static str]| url.as_ref().map(|_| methods.to_vec());
@@ -60,7 +60,7 @@ impl Provider {
         })
     }
 
-    /// The issuer, for the `iss` of an introspection.
+    /// Returns the issuer, for the `iss` member of an introspection response.
     pub fn issuer(&self) -> Option<&str> {
         self.policy.issuer.as_deref()
     }

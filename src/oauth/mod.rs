@@ -1,8 +1,9 @@
 //! The protocol: OAuth 2.0 (RFC 6749) with introspection (RFC 7662) and revocation (RFC 7009).
 //!
-//! [`Provider`] takes parameters and answers values; it knows no HTTP framework. One file per grant
-//! and per endpoint, with the RFC's MUST quoted where it is obeyed. Not here: how tokens rotate
-//! (`domain::Session`), what errors look like on the wire (`web::error`).
+//! [`Provider`] takes request parameters and returns values; it knows no HTTP framework. Each grant
+//! and each endpoint has its own file, and a MUST of an RFC is quoted at the line that obeys it.
+//! Not here: the rules of token rotation (`domain::Session`) and the HTTP form of errors
+//! (`web::error`).
 
 mod activity;
 mod audit;
@@ -44,31 +45,31 @@ use imported::Imported;
 use proven::Proven;
 use unanswered::Unanswered;
 
-/// What the server grants, and for how long.
+/// Policy of the provider: enabled grants, lifetimes, issuer and rate limits.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The grants that are switched on.
+    /// The enabled grants.
     pub grants: BTreeSet<Grant>,
-    /// How long things last, where a client has no lifetimes of its own.
+    /// Lifetimes for clients that have none of their own.
     pub lifetimes: Lifetimes,
-    /// The public URL of the server (RFC 8414 §2), if it has one.
+    /// The issuer (RFC 8414 §2), which is the public URL of the server, if one is configured.
     pub issuer: Option<String>,
-    /// How guessing is slowed.
+    /// Rate limits for failed attempts.
     pub throttle: ThrottlePolicy,
 }
 
 /// A request to one of the endpoints that authenticate clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// Its `Authorization` header.
+    /// The `Authorization` header.
     pub authorization: &'a Authorization<'a>,
-    /// The parameters of the body.
+    /// The parameters of the request body.
     pub params: &'a Params<'a>,
-    /// Where it came from, for the audit log and the throttle.
+    /// Address of the caller, for the audit log and the rate limits; `None` if it is unknown.
     pub address: Option<IpAddr>,
 }
 
-/// The OAuth 2.0 server, without the HTTP.
+/// The OAuth 2.0 server without HTTP. Clones share all state.
 #[derive(Clone)]
 pub struct Provider {
     stores: Stores,
@@ -83,16 +84,17 @@ pub struct Provider {
     activity: Arc<Activity>,
 }
 
-/// What grants are called in metrics; the last is for what is none.
+/// Values of the metric label for the grant. `other` stands for unknown grant types.
 pub const GRANT_NAMES: [&str; 4] = ["password", "refresh_token", "client_credentials", "other"];
 
-/// What came of a request for tokens, in metrics.
+/// Returns the values of the metric label for the outcome of a token request: `ok` and the error
+/// codes.
 pub fn token_outcomes() -> Vec<&'static str> {
     std::iter::once("ok").chain(ErrorCode::ALL.map(ErrorCode::as_str)).collect()
 }
 
 impl Provider {
-    /// A provider on these stores.
+    /// Creates a provider that works on `stores`.
     pub fn new(
         stores: Stores,
         passwords: PasswordPool,
@@ -115,7 +117,7 @@ impl Provider {
         }
     }
 
-    /// The same, seen by these.
+    /// Attaches the metrics in which the provider counts token requests and refused attempts.
     #[must_use]
     pub fn observed_by(self, metrics: Option<Arc<Metrics>>) -> Self {
         let throttle = match &metrics {
@@ -125,25 +127,25 @@ impl Provider {
         Self { metrics, throttle, ..self }
     }
 
-    /// What slows guessing, for whoever else takes passwords.
+    /// Returns the rate limiter, for other components that verify passwords.
     pub const fn throttle(&self) -> &Throttle {
         &self.throttle
     }
 
-    /// What has happened lately.
+    /// Returns the hourly counts of started sessions and failed logins.
     pub const fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 
-    /// How long things last, where a client has no lifetimes of its own.
+    /// Returns the lifetimes for clients that have none of their own.
     pub const fn lifetimes(&self) -> &Lifetimes {
         &self.policy.lifetimes
     }
 
-    /// Whether the store answers.
+    /// Checks that the store is reachable.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when it does not.
+    /// [`Error::Unavailable`] when it is not.
     pub async fn ready(&self) -> Result<(), Error> {
         Ok(self.stores.health.check().await?)
     }

@@ -1,4 +1,4 @@
-//! Request parameters: `application/x-www-form-urlencoded`, read strictly (RFC 6749 Appendix B).
+//! Request parameters: `application/x-www-form-urlencoded`, parsed strictly (RFC 6749 Appendix B).
 
 use std::borrow::Cow;
 
@@ -6,9 +6,9 @@ use memchr::{memchr, memchr2};
 
 use super::Error;
 
-/// The parameters that mean something here. Others are ignored (RFC 6749 §3.2: "The authorization
-/// server MUST ignore unrecognized request parameters"), however often they come: an extension may
-/// allow its own to be repeated (RFC 8707 does).
+/// The recognized parameters. Others are ignored (RFC 6749 §3.2: "The authorization server MUST
+/// ignore unrecognized request parameters"), even if repeated: an extension may allow its
+/// parameters to be repeated (RFC 8707 does).
 const RECOGNIZED: [&str; 9] = [
     "grant_type",
     "client_id",
@@ -21,15 +21,15 @@ const RECOGNIZED: [&str; 9] = [
     "token_type_hint",
 ];
 
-/// Parameters of a request body.
+/// The parameters of a request body.
 pub struct Params<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Params<'a> {
-    /// Reads a form body.
+    /// Parses a form body.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] for what is not UTF-8, has a malformed percent-encoding, or repeats
-    /// a parameter.
+    /// [`Error::InvalidRequest`] when the body is not UTF-8, has a malformed percent-encoding, or
+    /// repeats a recognized parameter.
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
         let mut found: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(8);
         for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
@@ -47,37 +47,37 @@ impl<'a> Params<'a> {
         Ok(Self(found))
     }
 
-    /// The value of a parameter. RFC 6749 §3.2: "Parameters sent without a value MUST be treated as
-    /// if they were omitted from the request."
+    /// Returns the value of a parameter. RFC 6749 §3.2: "Parameters sent without a value MUST be
+    /// treated as if they were omitted from the request."
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
         value.filter(|value| !value.is_empty())
     }
 
-    /// The value of a parameter that has to be there.
+    /// Returns the value of a required parameter.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] with `otherwise` when it is not.
+    /// [`Error::InvalidRequest`] with `otherwise` when it is missing or empty.
     pub fn require(&self, name: &str, otherwise: &'static str) -> Result<&str, Error> {
         self.get(name).ok_or(Error::InvalidRequest(otherwise))
     }
 }
 
-/// Values may be secrets.
+/// Prints the names alone, since values may be secrets.
 impl std::fmt::Debug for Params<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
-/// What stands before the first `=`, and what stands behind it.
+/// Splits a pair at the first `=` into name and value.
 fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
     let equals = memchr(b'=', pair).unwrap_or(pair.len());
     let (name, rest) = pair.split_at_checked(equals).unwrap_or_default();
     (name, rest.get(1..).unwrap_or_default())
 }
 
-/// Undoes the encoding of one name or value: `+` is a space, `%XX` a byte, all together UTF-8.
+/// Form-decodes a name or a value: `+` is a space, `%XX` an octet, and the result must be UTF-8.
 pub(super) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Error> {
     const NOT_UTF8: Error = Error::InvalidRequest("the parameters are not UTF-8");
     if memchr2(b'+', b'%', raw).is_none() {

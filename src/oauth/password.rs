@@ -1,4 +1,4 @@
-//! The password grant (RFC 6749 §4.3).
+//! The resource owner password credentials grant (RFC 6749 §4.3).
 
 use secrecy::SecretString;
 
@@ -21,12 +21,12 @@ pub(super) async fn grant(
         provider.activity.failure(provider.now());
         Error::InvalidGrant(failure)
     };
-    // Before anything is looked up or hashed: who is refused here takes no place in the queue.
+    // Before any look-up or hashing: a refused attempt takes no place in the hash queue.
     let attempt = provider.throttle.admit(Guessed::Password, request.address, username).await?;
     let user = provider.stores.users.find_by_name(username).await?;
-    // RFC 6749 §4.3.2: "validate the resource owner password credentials using its existing password
-    // validation algorithm". It runs for unknown and for disabled users too: the time that an answer
-    // takes must not tell which names exist.
+    // RFC 6749 §4.3.2: "validate the resource owner password credentials using its existing
+    // password validation algorithm". It runs for unknown and disabled users too: the response time
+    // must not reveal which names exist.
     let hash = user.as_ref().map(|user| user.password.clone());
     let (pool, password) = (&provider.passwords, SecretString::from(password));
     let verdict = if user.as_ref().is_some_and(|user| user.enabled) {
@@ -37,7 +37,8 @@ pub(super) async fn grant(
     let (user, upgrade) = match (user, verdict) {
         (Some(user), Verdict::Right { upgrade }) if user.enabled => (user, upgrade),
         (user, verdict) => {
-            // A name that nobody has may be a password: it is not written down.
+            // An unknown user name may be a password typed into the wrong field, so it is not
+            // logged.
             attempt.failed(user.as_ref().map(|user| user.username.as_str())).await?;
             return Err(refuse(match (user, verdict) {
                 (None, _) => GrantFailure::UnknownUser,
@@ -58,7 +59,8 @@ pub(super) async fn grant(
 }
 
 impl Provider {
-    /// Keeps the stronger hash. The login goes on without it: the next one tries again.
+    /// Replaces the user's password hash by a stronger one. A failure does not fail the login; the
+    /// next login tries again.
     async fn upgrade_password(&self, user: &User, stronger: &PasswordHash) {
         match self.stores.users.upgrade_password(user.id, &user.password, stronger).await {
             Ok(_) => tracing::debug!(user = %user.id, "a password hash was upgraded"),
@@ -67,7 +69,10 @@ impl Provider {
     }
 }
 
-/// A parameter that holds what RFC 6749 Appendix A allows.
+/// Returns a required parameter that consists of characters allowed by RFC 6749 Appendix A.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] with `otherwise` when it is missing or has other characters.
 fn text<'a>(
     request: &'a Request<'_>,
     name: &str,

@@ -1,9 +1,10 @@
-//! Callers that have proven themselves, remembered by the credentials that they did it with.
+//! The caller cache: clients that have authenticated for introspection, by their credentials.
 //!
-//! A resource server sends the same header with each of thousands of introspections a second. To take it
-//! apart and compare what is in it costs more than all else that an introspection does outside the store.
-//! What is kept is a digest of the header, which holds a random secret: it is worth as much as the digest
-//! of the secret, which every store has. It is the same for credentials in the body.
+//! A resource server sends the same header with thousands of introspections a second. Parsing it
+//! and comparing its contents costs more than the rest of an introspection outside the store. The
+//! cache key is a SHA-256 digest of the header. The header contains a random secret, so the key is
+//! as sensitive as the digest of the secret, which every store has. Credentials in the body are
+//! handled likewise.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,24 +14,25 @@ use zeroize::Zeroizing;
 use super::Request;
 use crate::domain::{Client, Digest};
 
-/// So many are remembered at most; a server has fewer callers that call it all the time.
+/// Maximum number of entries. A server has fewer callers that call it regularly.
 const REMEMBERED: usize = 1024;
 
-/// Callers as they were when they proved themselves.
+/// Client records as they were when the callers authenticated.
 #[derive(Default)]
 pub(super) struct Proven(RwLock<HashMap<Digest, Arc<Client>>>);
 
 impl Proven {
-    /// The caller that has sent such a request before, as it was then. It may have changed since.
+    /// Returns the client that authenticated with the credentials of this request before. Its
+    /// record may have changed since.
     pub(super) fn recall(&self, request: &Request<'_>) -> Option<Arc<Client>> {
         let digest = digest(request)?;
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&digest).map(Arc::clone)
     }
 
-    /// Remembers that this request is the caller's, who may introspect.
+    /// Adds the authenticated caller, which has the introspection permission.
     pub(super) fn note(&self, request: &Request<'_>, caller: &Client) {
         let Some(digest) = digest(request) else { return };
-        // Who calls like this for long should not keep others waiting.
+        // Checked under the read lock: repeated requests of a cached caller must not block others.
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if known.get(&digest).is_some_and(|known| **known == *caller) {
             return;
@@ -43,7 +45,7 @@ impl Proven {
         callers.insert(digest, Arc::new(caller.clone()));
     }
 
-    /// Forgets who has sent such a request: it is somebody else by now.
+    /// Removes the entry for these credentials, because the client record has changed.
     pub(super) fn forget(&self, request: &Request<'_>) {
         if let Some(digest) = digest(request) {
             self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&digest);
@@ -51,13 +53,14 @@ impl Proven {
     }
 }
 
-/// What a request is known by: its credentials, if they are in one place and nothing else is said of the
-/// caller.
+/// Returns the cache key: the digest of the credentials. Returns `None` if they are incomplete, or
+/// if both the header and the body contain some.
 fn digest(request: &Request<'_>) -> Option<Digest> {
     let (id, secret) = (request.params.get("client_id"), request.params.get("client_secret"));
     match (request.authorization.header(), id, secret) {
         (Some(header), None, None) => Some(Digest::of(header)),
-        // No header has a NUL in it (RFC 9110 §5.5), and no id.
+        // A NUL separates the two values. Neither a header (RFC 9110 §5.5) nor a client id contains
+        // one, so keys of the two kinds cannot be equal.
         (None, Some(id), Some(secret)) => {
             let both = Zeroizing::new([id, secret].join("\0"));
             Some(Digest::of(both.as_bytes()))

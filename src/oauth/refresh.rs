@@ -1,4 +1,4 @@
-//! Refreshing (RFC 6749 §6) with rotation (RFC 9700 §4.14.2).
+//! The refresh grant (RFC 6749 §6), with rotation and reuse detection (RFC 9700 §4.14.2).
 
 use super::unanswered::Presented;
 use super::{Error, GrantFailure, Provider, Request, Unavailable, audit, scope};
@@ -8,8 +8,8 @@ use crate::domain::{
 use crate::observe::audit::Outcome;
 use crate::store::{apart, told};
 
-/// How often a decision is made anew because somebody else changed the session. Every change is one
-/// that succeeded for somebody, so this is never reached by clients that behave.
+/// Maximum number of attempts when other requests change the session concurrently. Each lost race
+/// is a successful write of another request, so well-behaved clients never reach the limit.
 const ATTEMPTS: usize = 100;
 
 pub(super) async fn grant(
@@ -35,18 +35,19 @@ pub(super) async fn grant(
     Err(Error::Unavailable(Unavailable::Contended))
 }
 
-/// One of our own refresh tokens.
+/// Parses a refresh token in Sentinel's own format.
 fn own(text: &str) -> Option<Token> {
     Token::parse(text).filter(|token| token.kind == TokenKind::Refresh)
 }
 
-/// What may be one, of our own or taken over; nobody can be asked now.
+/// Parses a refresh token, Sentinel's own or flask-sentinel's, without asking the store whether
+/// imported tokens exist: the store may be unavailable.
 fn parse(text: &str) -> Option<Token> {
     own(text).or_else(|| Token::parse_legacy(text, TokenKind::Refresh))
 }
 
-/// After a request that could not be answered: the token in it is not to suffer by that, if it was
-/// there to be used.
+/// Records the refresh token of a request that failed because the server was unavailable, so that
+/// the failure does not use the token up. Other grants are ignored.
 pub(super) fn keep_retry(provider: &Provider, request: &Request<'_>, presented_at: Timestamp) {
     if request.params.get("grant_type") != Some(Grant::RefreshToken.as_str()) {
         return;
@@ -57,7 +58,8 @@ pub(super) fn keep_retry(provider: &Provider, request: &Request<'_>, presented_a
 }
 
 impl Provider {
-    /// One attempt: reads, decides, and writes if nobody else has; `None` when somebody has.
+    /// Makes one attempt: reads the session, decides, and writes the next version. Returns `None`
+    /// if another request has changed the session.
     async fn try_refresh(
         &self,
         client: &Client,
@@ -66,12 +68,13 @@ impl Provider {
         request: &Request<'_>,
     ) -> Result<Option<IssuedTokens>, Error> {
         let token = presented.token;
-        // Asked before the session is read: who tells it forgets the token after that.
+        // Read before the session: the entry is removed only after the session has been updated, so
+        // at least one of the two shows that the token may be retried.
         let unanswered = self.is_unanswered(token);
         let session = self.stores.sessions.find(token.session_id()).await?;
         let session = session.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
-        // RFC 6749 §6: "The authorization server MUST […] ensure that the refresh token was issued to
-        // the authenticated client". A token in wrong hands ends nothing: it does nothing at all.
+        // RFC 6749 §6: "The authorization server MUST […] ensure that the refresh token was issued
+        // to the authenticated client". A token presented by another client changes nothing.
         if session.client_id != client.id {
             return Err(Error::InvalidGrant(GrantFailure::OtherClient));
         }
@@ -90,7 +93,8 @@ impl Provider {
             }
             RefreshOutcome::Repeated(tokens) => {
                 scope?;
-                // Nothing is written here, and the write that is repeated may be in progress still.
+                // Nothing is written here, and the write that rotated the token may not be durable
+                // yet.
                 let settled = self.stores.sessions.settle(session.id, session.version).await;
                 if !settled.inspect_err(|_| self.keep_retry_of(presented, &session))? {
                     return Ok(None);
@@ -103,11 +107,11 @@ impl Provider {
             }
             RefreshOutcome::Unknown => Err(Error::InvalidGrant(GrantFailure::UnknownToken)),
             RefreshOutcome::Expired => Err(Error::InvalidGrant(GrantFailure::Expired)),
-            // RFC 9700 §4.14.2: "If a refresh token is compromised and subsequently used by both the
-            // attacker and the legitimate client, one of them will present an invalidated refresh
-            // token, which will inform the authorization server of the breach. The authorization
-            // server cannot determine which party submitted the invalid refresh token, but it will
-            // revoke the active refresh token."
+            // RFC 9700 §4.14.2: "If a refresh token is compromised and subsequently used by both
+            // the attacker and the legitimate client, one of them will present an invalidated
+            // refresh token, which will inform the authorization server of the breach. The
+            // authorization server cannot determine which party submitted the invalid refresh
+            // token, but it will revoke the active refresh token."
             RefreshOutcome::Replayed => {
                 if unanswered {
                     self.tell_of_retry(token).await?;
@@ -126,7 +130,7 @@ impl Provider {
         }
     }
 
-    /// Writes the next version of a session; `false` when somebody else has changed it.
+    /// Writes the next version of a session. Returns `false` if another request has changed it.
     async fn rotate(
         &self,
         session: &Session,
@@ -140,7 +144,7 @@ impl Provider {
             self.stores.sessions.replace(next).await
         };
         let (written, untold) = apart(written, true).inspect_err(|error| {
-            // It may have been written all the same, or still be.
+            // The write may have succeeded despite the error, or may still succeed.
             self.keep_retry_of_write(presented, next);
             if error.may_be_done() {
                 audit::refreshed(next, Outcome::Unconfirmed, request.address);
@@ -155,7 +159,8 @@ impl Provider {
         Ok(told(untold, written)?)
     }
 
-    /// The retry gets the same pair and publishes it again.
+    /// Publishes the access token. If that fails, keeps the refresh token usable for a retry, which
+    /// gets the same pair and publishes it again.
     async fn publish_or_keep_retry(
         &self,
         session: &Session,
@@ -170,11 +175,13 @@ impl Provider {
         published
     }
 
-    /// What the new access token may do. The inner error is one that a replay takes precedence over.
+    /// Returns the scope of the new access token. The outer error rejects the request at once; the
+    /// inner one is reported only if the refresh token turns out to be usable, since reuse takes
+    /// precedence.
     ///
     /// RFC 6749 §6: "The requested scope MUST NOT include any scope not originally granted by the
-    /// resource owner, and if omitted is treated as equal to the scope originally granted". What the
-    /// client or the user has lost since is not granted again.
+    /// resource owner, and if omitted is treated as equal to the scope originally granted". Scopes
+    /// that the client or the user has lost since the login are not granted again.
     async fn scope_of_refresh(
         &self,
         client: &Client,

@@ -1,24 +1,25 @@
-//! Revocation (RFC 7009).
+//! Token revocation (RFC 7009).
 
 use super::{Error, GrantFailure, Provider, Request, Unavailable, audit};
 use crate::domain::{Client, SessionId, Token, TokenKind};
 use crate::observe::audit::Outcome;
 use crate::store::{StoreError, apart, told};
 
-/// As in `refresh`.
+/// Maximum number of attempts when other requests change the session concurrently, as in `refresh`.
 const ATTEMPTS: usize = 100;
 
 impl Provider {
-    /// Ends a token. A refresh token takes its whole session with it, access tokens included; RFC
-    /// 7009 §2.1: "If the particular token is a refresh token and the authorization server supports
-    /// the revocation of access tokens, then the authorization server SHOULD also invalidate all
-    /// access tokens based on the same authorization grant".
+    /// Revokes a token. Revoking a refresh token ends its session, access tokens included. RFC 7009
+    /// §2.1: "If the particular token is a refresh token and the authorization server supports the
+    /// revocation of access tokens, then the authorization server SHOULD also invalidate all access
+    /// tokens based on the same authorization grant".
     ///
-    /// `token_type_hint` is not looked at: the token says what it is.
+    /// `token_type_hint` is ignored, because the token itself determines its kind.
     ///
     /// # Errors
-    /// As RFC 7009 §2.2.1 says. A token that is not alive is no error (§2.2): "invalid tokens do not
-    /// cause an error response since the client cannot handle such an error in a reasonable way."
+    /// As RFC 7009 §2.2.1 says. A token that is not alive is no error (§2.2): "invalid tokens do
+    /// not cause an error response since the client cannot handle such an error in a reasonable
+    /// way."
     pub async fn revoke(&self, request: &Request<'_>) -> Result<(), Error> {
         let client = self.authenticate(request).await?;
         let text = request.params.require("token", "token is missing")?;
@@ -31,7 +32,8 @@ impl Provider {
         Err(Error::Unavailable(Unavailable::Contended))
     }
 
-    /// What may be a token, and the session that it is a token of.
+    /// Parses a token and returns it with its session's id. Returns `None` for text that cannot be
+    /// a token. The token is not verified against its session.
     async fn revocable(&self, text: &str) -> Result<Option<(SessionId, Token)>, Error> {
         if let Some(token) = Token::parse(text) {
             return Ok(Some((token.session_id(), token)));
@@ -43,7 +45,7 @@ impl Provider {
         Ok(refresh.map(|token| (token.session_id(), token)))
     }
 
-    /// One attempt; `false` when somebody else changed the session meanwhile.
+    /// Makes one attempt. Returns `false` if another request has changed the session.
     async fn try_revoke(
         &self,
         client: &Client,
@@ -52,7 +54,8 @@ impl Provider {
         request: &Request<'_>,
     ) -> Result<bool, Error> {
         let Some(session) = self.stores.sessions.find(id).await? else {
-            // Somebody else's ending of it may not be done with, or may be lost yet: it is ended again.
+            // Another request's end of the session may be unfinished or not durable yet, so it is
+            // ended again.
             if self.stores.sessions.end(id).await? {
                 audit::revoked(id, client, "session", Outcome::Ok, request.address);
             }
@@ -70,7 +73,8 @@ impl Provider {
             }
         };
         let done = match token.kind {
-            // Any token of the chain ends the session, a used one too: its holder wants it over.
+            // A former refresh token of the session ends it too: its holder wants the session to
+            // end.
             TokenKind::Refresh if !session.has_issued_refresh(token) => true,
             TokenKind::Refresh => {
                 let ending = apart(self.stores.sessions.end(id).await, true);

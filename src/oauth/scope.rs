@@ -1,16 +1,20 @@
-//! What is granted of what was asked (RFC 6749 §3.3).
+//! The scope that is granted for a request (RFC 6749 §3.3).
 
 use super::{Error, Params};
 use crate::domain::{Client, Scope};
 
-/// The `scope` parameter, if it was sent.
+/// Returns the `scope` parameter, or `None` if it was not sent or is blank.
+///
+/// # Errors
+/// [`Error::InvalidScope`] when it is malformed.
 pub(super) fn requested(params: &Params<'_>) -> Result<Option<Scope>, Error> {
     let scope: Result<Option<Scope>, _> = params.get("scope").map(str::parse).transpose();
-    // Nothing but spaces names no scope, and so asks for none.
+    // A value of spaces alone names no scope and counts as omitted.
     scope.map(|scope| scope.filter(|scope| !scope.is_empty())).map_err(|_| Error::InvalidScope)
 }
 
-/// Checks what was asked against the client alone, which needs no secret to be known.
+/// Checks the requested scope against the client alone. This reveals nothing about a user, so it
+/// runs before the password is verified.
 pub(super) fn check_client(requested: Option<&Scope>, client: &Client) -> Result<(), Error> {
     match requested {
         Some(scope) if !scope.is_subset(&client.scopes) => Err(Error::InvalidScope),
@@ -18,7 +22,8 @@ pub(super) fn check_client(requested: Option<&Scope>, client: &Client) -> Result
     }
 }
 
-/// What is granted to `client` for a user with these scopes (`None`: no limit of the user's own).
+/// Returns the scope granted to `client` for a user who may be granted `user` (`None`: no limit
+/// beside the client's).
 ///
 /// RFC 6749 §3.3: "If the client omits the scope parameter when requesting authorization, the
 /// authorization server MUST either process the request using a pre-defined default value or fail
@@ -36,7 +41,7 @@ pub(super) fn granted(
     }
 }
 
-/// What is left of `scope` for a user with these scopes.
+/// Limits `scope` to what a user may be granted (`None`: no limit).
 pub(super) fn limit(scope: &Scope, user: Option<&Scope>) -> Scope {
     user.map_or_else(|| scope.clone(), |user| scope.intersection(user))
 }

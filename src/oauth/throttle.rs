@@ -1,16 +1,18 @@
-//! Slows the guessing of passwords and secrets, and locks nobody out for what somebody else does.
+//! Rate limits for guesses at passwords and client secrets. One caller cannot lock out another.
 //!
-//! - An *address* has a budget of failures in a window of time; when it is spent, it is refused.
-//! - A *name* on which many have failed is under attack: attempts on it run one at a time, with a pause
-//!   that grows, and who is next is decided when a pause is over (`choice`): those first against whom
-//!   there is least, and chance between equals. Who has got in from the same address before, lately,
-//!   does not wait at all. What nobody is called is treated as a name, or the throttle would tell which
-//!   names there are.
+//! - An *address* has a budget of failures in a sliding window. When it is spent, attempts from
+//!   there are refused.
+//! - A *name*, of a user or the operator, with many failures is under attack. Attempts on it run
+//!   one at a time, with a growing pause between them. When a pause is over, `choice` selects the
+//!   next attempt: those with the fewest failures and refusals come first, and chance decides
+//!   between equals. A known device, that is, a pair of name and address with an earlier successful
+//!   login, does not wait. Unknown names are treated like existing ones; otherwise the limits would
+//!   reveal which names exist.
 //!
-//! A success gives nothing back: whoever has one account could guess the others in between. Counted are
-//! guesses at what people have chosen, and at client secrets. Bearer and refresh tokens are not: they
-//! are 256 random bits, so there is nothing to slow, and a resource server that asks about bad ones, or
-//! a client that tries an old one, guesses nothing.
+//! A success does not restore the budget: an attacker with one account could guess at others in
+//! between. Only guesses at secrets chosen by people and at client secrets are counted. Bearer and
+//! refresh tokens are not: they have 256 random bits, so guessing them is hopeless, and a resource
+//! server that asks about invalid tokens, or a client that presents an old one, is not guessing.
 
 mod admission;
 mod choice;
@@ -27,31 +29,31 @@ use crate::observe::metrics;
 use crate::store::AttemptStore;
 use turns::{Turn, Turns};
 
-/// For how long who has got in is remembered.
+/// Time for which a known device is remembered after a login.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Budgets for failed attempts.
 #[derive(Clone, Copy, Debug)]
 pub struct ThrottlePolicy {
-    /// Whether anything is slowed.
+    /// Whether rate limits apply.
     pub enabled: bool,
-    /// Failures within the window before an address is refused.
+    /// Number of failures in the window after which attempts from an address are refused.
     pub failures_per_address: u32,
-    /// Failures within the window before a name is under attack.
+    /// Number of failures in the window after which a name counts as under attack.
     pub failures_per_user: u32,
-    /// How far back failures count.
+    /// Length of the sliding window.
     pub window: Duration,
 }
 
-/// What is guessed. Each is counted apart: a service with an outdated secret does not keep the people at
-/// the same address from logging in.
+/// The kind of credential that an attempt guesses at. Each kind has budgets of its own, so that a
+/// service with an outdated secret does not keep users at the same address from logging in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guessed {
     /// A user's password.
     Password,
-    /// A client's secret.
+    /// A client secret.
     ClientSecret,
-    /// The operator's name and password.
+    /// The operator's user name and password.
     Operator,
 }
 
@@ -69,15 +71,15 @@ impl Guessed {
     }
 }
 
-/// Too many have failed, or too many are waiting.
+/// The attempt was refused because too many have failed or too many are waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many attempts have failed, try again later")]
 pub struct Throttled {
-    /// When to come back: whole seconds, at least one.
+    /// Time after which the caller may try again, in whole seconds, at least one.
     pub retry_after: Duration,
 }
 
-/// The throttle of a server. Clones share everything.
+/// The rate limiter of a server. Clones share all state.
 #[derive(Clone)]
 pub struct Throttle {
     inner: Arc<Inner>,
@@ -91,8 +93,9 @@ struct Inner {
     turns: Arc<Turns>,
 }
 
-/// An attempt that may be made now. What became of it has to be said; if it is not, because the server
-/// could not tell, nothing is counted.
+/// An admitted attempt. The caller reports its result with [`Self::failed`] or [`Self::succeeded`].
+/// If the result is unknown because the server could not verify the guess, the attempt is dropped
+/// and nothing is counted.
 #[must_use]
 pub struct Attempt {
     throttle: Throttle,
@@ -104,7 +107,7 @@ pub struct Attempt {
 }
 
 impl Throttle {
-    /// A throttle that counts in `attempts`.
+    /// Creates a rate limiter that counts in `attempts`.
     pub fn new(
         attempts: Arc<dyn AttemptStore>,
         clock: Arc<dyn Clock>,
@@ -114,18 +117,19 @@ impl Throttle {
         Self { inner: Arc::new(inner), refused: Arc::default() }
     }
 
-    /// The same, which counts here what it refuses.
+    /// Returns the rate limiter with `refused` as the metric for refused attempts.
     #[must_use]
     pub fn observed_by(self, refused: Arc<metrics::Throttled>) -> Self {
         Self { refused, ..self }
     }
 
-    /// Asks whether an attempt on `name` may be made, and waits for its turn. `address` is `None` where it
-    /// is not known: a Unix socket behind which nobody says who calls. All who call would share one
-    /// budget there, so that one of them could use it up for all; only names are protected.
+    /// Admits an attempt on `name`, waiting for its turn if necessary. `address` is `None` if it is
+    /// unknown, as on a Unix socket without a forwarded address. Such callers have no address
+    /// budget, since one of them could use up a budget that all share; only the limits on names
+    /// apply.
     ///
     /// # Errors
-    /// [`Throttled`]; then the guess must not be looked at.
+    /// [`Throttled`] when the attempt is refused; the caller must not verify the guess.
     pub async fn admit(
         &self,
         what: Guessed,
@@ -143,13 +147,13 @@ impl Throttle {
         Ok(attempt)
     }
 
-    /// Counts a wrong client secret, which was looked at already: secrets are 256 random bits, so to be
-    /// told that this one is wrong helps nobody, and who has the right one is served from an address at
-    /// which somebody else guesses. Only an address has a budget here, and not a client: who guesses its
-    /// secret does not slow it.
+    /// Counts a wrong client secret. The secret is compared before this call: it has 256 random
+    /// bits, so learning that one is wrong does not help an attacker, and a client with the correct
+    /// secret is served even from an address with many failures. Only addresses have a budget here.
+    /// Clients have none, so that guesses at a client's secret do not slow the client down.
     ///
     /// # Errors
-    /// [`Throttled`]: the budget was spent before.
+    /// [`Throttled`] when the budget of the address was already spent.
     pub async fn secret_failed(&self, address: Option<IpAddr>) -> Result<(), Throttled> {
         match address.filter(|_| self.inner.policy.enabled) {
             Some(address) => self.count_address(Guessed::ClientSecret, address).await,
@@ -157,8 +161,8 @@ impl Throttle {
         }
     }
 
-    /// Counts a failure of an address, if there is something left of its budget. The failure that spends
-    /// it is written down, and not those that are refused for it.
+    /// Counts a failure against the budget of an address. The failure that spends the budget is
+    /// audited; the attempts refused afterwards are not.
     async fn count_address(&self, what: Guessed, address: IpAddr) -> Result<(), Throttled> {
         let from = subjects::address(what, address);
         let budget = self.inner.policy.failures_per_address;
@@ -176,7 +180,7 @@ impl Throttle {
         Slice::at(self.inner.clock.now(), self.inner.policy.window)
     }
 
-    /// The budget of an address is spent.
+    /// Refuses an attempt from an address whose budget is spent.
     fn spent(&self, what: Guessed, tally: &Tally) -> Throttled {
         let at = self.slice();
         let by = match what {
@@ -194,10 +198,12 @@ impl Throttle {
 }
 
 impl Attempt {
-    /// The guess was wrong. `shown` is the name, if it may be written down.
+    /// Reports that the guess was wrong. `shown` is the name for the audit log, or `None` if it
+    /// must not be logged.
     ///
     /// # Errors
-    /// [`Throttled`]: others have spent the budget meanwhile; then nothing may be said about the guess.
+    /// [`Throttled`] when concurrent failures have spent the budget; the caller must not reveal the
+    /// result of the guess.
     pub async fn failed(mut self, shown: Option<&str>) -> Result<(), Throttled> {
         let (throttle, what) = (self.throttle.clone(), self.what);
         let policy = &throttle.inner.policy;
@@ -216,12 +222,12 @@ impl Attempt {
             Some(address) => throttle.count_address(what, address).await,
             None => Ok(()),
         };
-        // Only now may those go on who wait for what became of this one.
+        // After counting: the waiting attempts that run next must see this failure.
         self.turns.iter_mut().for_each(Turn::spend);
         counted
     }
 
-    /// The guess was right.
+    /// Reports that the guess was right, and remembers the known device.
     pub async fn succeeded(self) {
         let inner = &self.throttle.inner;
         if let Some(from) = self.from.filter(|_| inner.policy.enabled) {

@@ -1,4 +1,4 @@
-//! The token endpoint (RFC 6749 §3.2): who asks, and by which grant.
+//! The token endpoint (RFC 6749 §3.2): client authentication and dispatch to the grants.
 
 use super::{Error, Provider, Request, audit, client_credentials, password, refresh};
 use crate::domain::{
@@ -11,9 +11,10 @@ impl Provider {
     /// Answers a token request.
     ///
     /// # Errors
-    /// As RFC 6749 §5.2 says; nothing is used up by a refusal.
+    /// As RFC 6749 §5.2 says. A failed request does not use up a refresh token.
     pub async fn token(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
-        // Not when it has failed: how long that took must not make a retry late.
+        // Taken on arrival, not at the failure: the duration of a failed request must not make its
+        // retry too late.
         let presented_at = self.now();
         let result = self.grant(request, presented_at).await;
         if let Some(metrics) = &self.metrics {
@@ -32,7 +33,8 @@ impl Provider {
         presented_at: Timestamp,
     ) -> Result<IssuedTokens, Error> {
         let grant_type = request.params.require("grant_type", "grant_type is missing")?;
-        // RFC 6749 §3.2.1: "Confidential clients […] MUST authenticate with the authorization server."
+        // RFC 6749 §3.2.1: "Confidential clients […] MUST authenticate with the authorization
+        // server."
         let client = self.authenticate(request).await?;
         let grant: Grant = grant_type.parse().map_err(|_| Error::UnsupportedGrantType)?;
         if !self.policy.grants.contains(&grant) {
@@ -48,7 +50,8 @@ impl Provider {
         }
     }
 
-    /// Starts a session in the store; `None` when the user or the client has changed meanwhile.
+    /// Adds a session to the store and publishes its access token. Returns `None` if the user or
+    /// the client has changed during the login.
     pub(super) async fn start_session(
         &self,
         client: &Client,
@@ -78,7 +81,7 @@ impl Provider {
             return Ok(None);
         }
         if let Err(error) = self.publish(&session, &tokens).await {
-            // Nobody gets its tokens.
+            // The client gets no tokens, so the session ends.
             match apart(self.stores.sessions.end(session.id).await, true) {
                 Ok(_) => note(Outcome::Undone),
                 Err(error) => {
@@ -93,7 +96,8 @@ impl Provider {
         Ok(Some(tokens))
     }
 
-    /// Nothing is written that could not be answered.
+    /// Checks that the access token can be published, so that no session is written whose tokens
+    /// could not be returned.
     pub(super) fn can_publish(&self) -> Result<(), Error> {
         match &self.stores.publisher {
             Some(publisher) => Ok(publisher.can_publish()?),
@@ -101,8 +105,8 @@ impl Provider {
         }
     }
 
-    /// Tells resource servers of the access token, where they are to be told: an answered token is one
-    /// that they know.
+    /// Publishes the access token if a publisher is configured. This completes before the response,
+    /// so that resource servers know every token that was returned.
     pub(super) async fn publish(
         &self,
         session: &Session,

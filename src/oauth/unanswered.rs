@@ -1,10 +1,11 @@
-//! Refreshes without an answer, because the store or Redis was not there: the client may try again,
-//! however long that lasts.
+//! Refreshes that failed because the store or Redis was unavailable. Their tokens stay usable for a
+//! retry, however long the outage lasts.
 //!
-//! A refresh that fails may have been written, by this call or an earlier one whose answer was lost, or
-//! may still be. Its retry is answered the same tokens, but within the grace time only, and an outage can
-//! be longer: the token would be taken for replayed, and the session ended. So it is remembered here
-//! which tokens got no answer, and as soon as the store is there again, their sessions are told.
+//! A failed refresh may have been written, by this request or an earlier one whose response was
+//! lost, or may still be written. A retry gets the same tokens, but only within the grace period.
+//! An outage can last longer; the retry would then count as reuse and end the session. This module
+//! therefore records the tokens of failed refreshes in memory and, as soon as the store is
+//! available again, updates their sessions so that the tokens can be retried.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,30 +18,32 @@ use crate::domain::{Session, SessionId, Timestamp, Token, UnansweredRefresh};
 use crate::observe::audit::Outcome;
 use crate::store::{Result, SessionStore, StoreError};
 
-/// How long to wait between two tries while the store is not there.
+/// Pause between two attempts while the store is unavailable.
 const RETRY: Duration = Duration::from_millis(200);
-/// How many sessions are told at once.
+/// Number of sessions that are updated concurrently.
 const AT_ONCE: usize = 64;
-/// So many are remembered at most, of either sort. It takes an outage with as many refreshes under way.
+/// Maximum number of entries in each map; further tokens are not recorded. Reaching it takes an
+/// outage with that many failed refreshes.
 const REMEMBERED: usize = 20_000;
-/// So many uses of one token are remembered, the latest. More do not run side by side.
+/// Maximum number of uses recorded for one token; the latest are kept. More than these are not
+/// expected to run concurrently.
 const USES: usize = 16;
 
-/// A refresh token that is being used, and when it came.
+/// A refresh token that a client presented, and the time at which it did.
 #[derive(Clone, Copy)]
 pub(super) struct Presented<'a> {
     pub(super) token: &'a Token,
     pub(super) at: Timestamp,
 }
 
-/// The session that a token is of, and the token's digest.
+/// Key of an entry: the session's id and the digest of the token's verifier.
 type Key = (SessionId, [u8; 32]);
 
-/// What is remembered of a token that got no answer.
+/// An entry: a refresh token that got no response.
 #[derive(Clone, PartialEq)]
 struct Kept {
     refresh: UnansweredRefresh,
-    /// Whether a write is under way that may use it up later still.
+    /// Whether a write may still be in progress that would use the token up.
     in_flight: bool,
 }
 
@@ -49,37 +52,40 @@ pub(super) struct Unanswered {
     waiting: Mutex<Waiting>,
 }
 
-/// Anybody can send what looks like a token, while nobody can be asked if it is one. Therefore two sorts,
-/// of which neither takes the other's place.
+/// The entries, in two maps. During an outage a token cannot be verified, so any sender can add
+/// entries for invented tokens; a separate map keeps these from displacing verified ones.
 #[derive(Default)]
 struct Waiting {
-    /// Tokens that were found good, in the hands of the right client.
+    /// Tokens that were found valid and presented by their own client.
     good: HashMap<Key, Kept>,
-    /// Those that could not be looked up.
+    /// Tokens that could not be looked up.
     unseen: HashMap<Key, Kept>,
-    /// Whether a task is at it.
+    /// Whether the background task is running.
     at_work: bool,
 }
 
 impl Provider {
-    /// Sees to it that this token can be tried again, after a refresh that failed.
+    /// Records the token of a failed refresh. The token counts as one that could not be looked up
+    /// unless an earlier call has recorded a use of it.
     pub(super) fn keep_retry(&self, presented: Presented<'_>) {
         self.remember(key(presented.token), self.given_up(presented, None));
     }
 
-    /// The same, where the session has, or would have had, what is to be answered.
+    /// Records the token of a failed refresh, with the last use of the token in `session`: the
+    /// tokens of that use are the ones that a retry gets.
     pub(super) fn keep_retry_of(&self, presented: Presented<'_>, session: &Session) {
         self.remember(key(presented.token), self.given_up(presented, Some(session)));
     }
 
-    /// The same, where the session may have been written, or may still be.
+    /// Records the token of a refresh whose write of `written` failed but may have taken place or
+    /// may still take place.
     pub(super) fn keep_retry_of_write(&self, presented: Presented<'_>, written: &Session) {
         let kept = self.given_up(presented, Some(written));
         self.remember(key(presented.token), Kept { in_flight: true, ..kept });
     }
 
-    /// The same where the session is sure to be written, so that it is done when this returns; later, if
-    /// the store is not there either.
+    /// Updates the session at once, for a refresh whose write is confirmed. If the update fails,
+    /// records the token for the background task.
     pub(super) async fn keep_retry_now(&self, presented: Presented<'_>, session: &Session) {
         let kept = self.given_up(presented, Some(session));
         if self.tell(session.id, &kept).await.is_err() {
@@ -87,17 +93,17 @@ impl Provider {
         }
     }
 
-    /// Whether this token had no answer until now.
+    /// Returns whether the token is recorded as one that got no response.
     pub(super) fn is_unanswered(&self, token: &Token) -> bool {
         self.unanswered.waiting().get(&key(token)).is_some()
     }
 
-    /// Whether it is not known what became of its use.
+    /// Returns whether the outcome of the write that uses the token is unknown.
     pub(super) fn is_unconfirmed(&self, token: &Token) -> bool {
         self.unanswered.waiting().get(&key(token)).is_some_and(|kept| kept.in_flight)
     }
 
-    /// Does it at once, if it is not done yet.
+    /// Updates the session of a recorded token now, and then removes the entry.
     pub(super) async fn tell_of_retry(&self, token: &Token) -> Result<()> {
         let key = key(token);
         let kept = self.unanswered.waiting().get(&key).cloned();
@@ -108,7 +114,7 @@ impl Provider {
         Ok(())
     }
 
-    /// It has an answer.
+    /// Removes the entry, since the token got its response.
     pub(super) fn answered(&self, token: &Token) {
         self.unanswered.waiting().forget(&key(token));
     }
@@ -139,16 +145,16 @@ impl Provider {
         }
     }
 
-    /// Tells all sessions that are to be told; whether that worked with each.
+    /// Updates the sessions of all entries. Returns whether every update succeeded.
     async fn keep_retries(&self) -> bool {
-        // While there is no store, it is not asked so many times at once whether there is one.
+        // One health check instead of many requests that would fail while the store is unavailable.
         if self.stores.health.check().await.is_err() {
             return false;
         }
         let waiting = self.unanswered.waiting().all();
         let told = stream::iter(waiting).map(async |(key, kept)| {
             match self.tell(key.0, &kept).await {
-                // It will not be any better the next time.
+                // A retry cannot repair a damaged record.
                 Ok(()) | Err(StoreError::Damaged { .. }) => {}
                 Err(_) => return false,
             }
@@ -158,7 +164,8 @@ impl Provider {
         told.buffer_unordered(AT_ONCE).fold(true, async |all, told| all && told).await
     }
 
-    /// Tells the session, unless it is over or about another token by now.
+    /// Updates the session so that the token can be retried. Does nothing if the session has ended,
+    /// or if the token is neither its current nor its last used one by now.
     async fn tell(&self, id: SessionId, kept: &Kept) -> Result<()> {
         let sessions: &dyn SessionStore = &*self.stores.sessions;
         while let Some(session) = sessions.find(id).await? {
@@ -166,7 +173,8 @@ impl Provider {
                 break;
             }
             let next = session.keeping_retry(&kept.refresh, self.policy.lifetimes.refresh_grace);
-            // None: an earlier try has done it, though it did not seem so, or the session has gone on.
+            // `None`: an earlier attempt has succeeded although it reported an error, or the
+            // session has moved on.
             let told = match next {
                 Some(next) => sessions.replace(&next).await?,
                 None => true,
@@ -185,22 +193,24 @@ fn key(token: &Token) -> Key {
 }
 
 impl Kept {
-    /// Says what became of a use that was unconfirmed, where that can be seen.
+    /// Writes the audit event for an unconfirmed refresh if the session shows its outcome.
     fn settle(&self, session: &Session) {
         let digest = &self.refresh.digest;
         let was_used = session.used_refresh().is_some_and(|used| used.digest == *digest);
         let outcome = match (self.in_flight, was_used) {
             (true, true) => Outcome::Ok,
-            // Another version is in its place by now, so it cannot be written any more.
+            // The session has a newer version by now, so compare-and-swap rejects the write from
+            // here on.
             (true, false) if session.is_current_refresh(digest) => Outcome::Failed,
             _ => return,
         };
         audit::refresh_settled(session, outcome);
     }
 
-    /// After the same token has failed again.
+    /// Merges a later failure of the same token into the entry.
     fn and(mut self, later: Self) -> Self {
-        // The time for the retry goes by when it was first presented.
+        // The first `presented_at` stays: it decides whether the token came within the grace
+        // period.
         for used in later.refresh.uses {
             if !self.refresh.uses.contains(&used) {
                 self.refresh.uses.push(used);
@@ -217,7 +227,7 @@ impl Unanswered {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is work; if not, the task that asks is done.
+    /// Returns whether entries are left, and marks the background task as stopped if not.
     fn is_waiting(&self) -> bool {
         let mut waiting = self.waiting();
         waiting.at_work = !(waiting.good.is_empty() && waiting.unseen.is_empty());
@@ -243,13 +253,14 @@ impl Waiting {
         self.good.get(key).or_else(|| self.unseen.get(key))
     }
 
-    /// The good ones first.
+    /// Returns all entries, those of verified tokens first.
     fn all(&self) -> Vec<(Key, Kept)> {
         let all = self.good.iter().chain(&self.unseen);
         all.map(|(key, kept)| (*key, kept.clone())).collect()
     }
 
-    /// The session has been told this; it is done, unless there is more to tell by now.
+    /// Removes an entry after its session was updated, unless the entry has changed in the
+    /// meantime.
     fn told(&mut self, key: &Key, kept: &Kept) {
         if self.get(key) == Some(kept) {
             self.forget(key);

@@ -1,30 +1,32 @@
-//! Whether a bearer may pass: for nginx's `auth_request` (RFC 6750 §3).
+//! Verification of bearer tokens for proxies, such as nginx with `auth_request` (RFC 6750 §3).
 
 use super::{ActiveToken, Error, Provider};
 use crate::domain::{Scope, Token, TokenKind};
 
-/// A bearer that may pass.
+/// Properties of a verified access token.
 pub type Verified = ActiveToken;
 
-/// Why a bearer may not pass.
+/// Errors of [`Provider::verify`].
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// No access token of ours that is alive.
+    /// The text is not a live access token of this server.
     #[error("the access token is invalid, expired or revoked")]
     InvalidToken,
-    /// The token may do less than is asked.
+    /// The token lacks a required scope.
     #[error("the access token has not the required scope")]
     InsufficientScope,
-    /// The server cannot tell now.
+    /// The server cannot verify the token now.
     #[error(transparent)]
     Unavailable(#[from] Error),
 }
 
 impl Provider {
-    /// Checks an access token, and that it may do all of `required`.
+    /// Verifies an access token, and that its scope covers `required`.
     ///
     /// # Errors
-    /// [`VerifyError`].
+    /// [`VerifyError::InvalidToken`] for anything but a live access token,
+    /// [`VerifyError::InsufficientScope`] when the token lacks a required scope,
+    /// [`VerifyError::Unavailable`] when the store fails.
     pub async fn verify(&self, text: &str, required: &Scope) -> Result<Verified, VerifyError> {
         let active = match Token::parse(text) {
             Some(token) if token.kind == TokenKind::Access => self.look_up(&token).await?,

@@ -1,4 +1,5 @@
-//! Who is changing users, clients and sessions: what the audit log says of every change, whatever it is of.
+//! The operator who changes users, clients or sessions, as named in the audit events of all such
+//! changes.
 
 use std::future::Future;
 
@@ -6,30 +7,30 @@ tokio::task_local! {
     static ACTING: Actor;
 }
 
-/// By which way somebody changes something.
+/// Interface through which a change is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     /// The management page.
     Page,
     /// The management API.
     Api,
-    /// A command, by whoever may run it.
+    /// The command line.
     CommandLine,
 }
 
-/// Somebody who changes something.
+/// The operator who makes a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// How.
+    /// Interface in use.
     pub via: Via,
-    /// The name that they have proved to be theirs.
+    /// Authenticated user name of the operator. `None` on the command line.
     pub operator: Option<String>,
-    /// Where they are, for those who come over the network.
+    /// Network address of the operator. `None` on the command line.
     pub address: Option<String>,
 }
 
 impl Via {
-    /// As the log calls it.
+    /// Returns the name of the interface in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Page => "page",
@@ -40,15 +41,15 @@ impl Via {
 }
 
 impl Actor {
-    /// Whoever runs a command.
+    /// The actor of all changes on the command line.
     pub const COMMAND_LINE: Self = Self { via: Via::CommandLine, operator: None, address: None };
 
-    /// Makes this who does what `future` does.
+    /// Runs `future` with this actor as the current one.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         ACTING.scope(self, future)
     }
 
-    /// Who does what is being done; `None` for what clients ask for, and what the server does by itself.
+    /// Returns the current actor. `None` for requests of clients and for background tasks.
     pub fn current() -> Option<Self> {
         ACTING.try_with(Clone::clone).ok()
     }

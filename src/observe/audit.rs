@@ -1,27 +1,28 @@
-//! Audit events: who did what to whose tokens, users and clients. A log target of their own, `audit`.
+//! Common parts of audit events, which have the log target `audit`.
 //!
-//! An event names users, clients and sessions by what is safe to show; never a token, a secret or a password.
+//! An event identifies users, clients and sessions by data that is safe to show, never by a token,
+//! secret or password.
 
 use std::net::IpAddr;
 
 /// The log target of all audit events.
 pub const TARGET: &str = "audit";
 
-/// What became of what was begun.
+/// Outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It has taken place.
+    /// The operation succeeded.
     Ok,
-    /// The store did not say: it may have taken place, or may yet.
+    /// The store did not confirm the operation. It may have succeeded, or may still succeed.
     Unconfirmed,
-    /// It has taken place, and was taken back, since Redis could not be told.
+    /// The operation succeeded and was then reverted, because Redis could not be updated.
     Undone,
-    /// It has not taken place, or not to its end.
+    /// The operation failed, or was completed only in part.
     Failed,
 }
 
 impl Outcome {
-    /// As the log calls it.
+    /// Returns the name of the outcome in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -32,7 +33,8 @@ impl Outcome {
     }
 }
 
-/// An event of what an operator does: with its outcome, as a warning, if that is not as it should be.
+/// Logs an audit event of an operator's change: at `info` if it succeeded, otherwise as a warning
+/// with the outcome.
 macro_rules! operation {
     ($outcome:expr, $($fields:tt)*) => {
         match $outcome {
@@ -49,7 +51,7 @@ macro_rules! operation {
 
 pub(crate) use operation;
 
-/// Where somebody is. Who comes over a Unix socket has no address.
+/// Formats a caller's address, or "local" if there is none, as on a Unix socket.
 pub fn shown(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "local".to_owned(), |address| address.to_string())
 }

@@ -1,8 +1,9 @@
-//! An error as a line of text.
+//! Formatting of errors for the log.
 
 use std::error::Error;
 
-/// An error with its causes, in one line.
+/// Formats an error and its sources in one line. A source whose text is already part of the line is
+/// omitted.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

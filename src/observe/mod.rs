@@ -1,13 +1,13 @@
-//! What is observed of the server's work: ids that tell calls apart, counters, and times.
+//! Observability: request ids, audit events, traces and metrics.
 //!
-//! - [`request`]: which call is being answered, for every line that is logged meanwhile;
-//! - [`audit`]: what is said alike in every audit event;
-//! - [`actor`]: which operator is changing something, for the audit log;
-//! - [`trace`]: W3C trace context, and the spans of a call;
-//! - [`metrics`]: what Prometheus reads;
-//! - [`chain`]: an error as a line of text.
+//! - [`request`]: the context of the current request, for log lines;
+//! - [`audit`]: common parts of audit events;
+//! - [`actor`]: the operator who makes a change, for audit events;
+//! - [`trace`]: W3C Trace Context, and the spans of a request;
+//! - [`metrics`]: metrics for Prometheus;
+//! - [`chain`]: formatting of errors.
 //!
-//! All layers may say here what they do; nothing here knows them, or HTTP, or decides anything.
+//! Every layer may use this module. It knows neither the layers nor HTTP, and makes no decisions.
 
 pub mod actor;
 pub mod audit;

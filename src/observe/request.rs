@@ -1,7 +1,6 @@
-//! The call that is being answered, and its id.
+//! Context of the current request, with its id.
 //!
-//! An id that nobody looks at costs nothing: it is made when something is logged, or when the answer is
-//! to carry it.
+//! An id is generated only when a log line or the response needs it, so an unused id costs nothing.
 
 use std::cell::OnceCell;
 use std::future::Future;
@@ -13,7 +12,7 @@ tokio::task_local! {
     static CURRENT: Call;
 }
 
-/// What is known of a call, beside what it asks for.
+/// Per-request context for log lines and traces.
 #[derive(Debug, Default)]
 pub struct Call {
     id: OnceCell<RequestId>,
@@ -21,15 +20,16 @@ pub struct Call {
     recorder: Option<Recorder>,
 }
 
-/// What tells a call from others, in its log lines and in `X-Request-Id`.
+/// Request id, as in log lines and in `X-Request-Id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(Box<str>);
 
-/// More would be no id, but a way to fill the log. A token is longer, so none gets into the log as one.
+/// Maximum length of a received id. Longer ones could be used to fill the log. Sentinel's own
+/// tokens are longer, so none is logged as an id.
 const LONGEST: usize = 64;
 
 impl RequestId {
-    /// An id that somebody else gave; `None` for what should not be put into a log.
+    /// Parses a received id. Returns `None` for a text that must not be logged.
     pub fn parse(text: &str) -> Option<Self> {
         let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(&byte);
         let fits = (1..=LONGEST).contains(&text.len()) && text.bytes().all(sane);
@@ -40,14 +40,15 @@ impl RequestId {
         Self(hex::encode(rand::random::<[u8; 16]>()).into())
     }
 
-    /// As text; nothing in it has to be escaped, in JSON or in a header.
+    /// Returns the id as text. It needs no escaping in JSON or in a header.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Call {
-    /// A call with what its headers say. Its steps are timed for `recorder`, if there is one.
+    /// Creates the context from the headers of a request. If there is a `recorder`, it records the
+    /// steps.
     pub fn new(
         id: Option<RequestId>,
         trace: Option<TraceParent>,
@@ -56,38 +57,39 @@ impl Call {
         Self { id: id.map(OnceCell::from).unwrap_or_default(), trace, recorder }
     }
 
-    /// Makes this the call that is being answered while `future` runs.
+    /// Runs `future` with this request as the current one.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, future)
     }
 
-    /// Its id, which is made now if it has none.
+    /// Returns the id. Generates it if the request has none.
     pub fn id(&self) -> &RequestId {
         self.id.get_or_init(RequestId::random)
     }
 
-    /// Its id, if somebody gave or needed one.
+    /// Returns the id if one was received or has been generated.
     pub fn known_id(&self) -> Option<&RequestId> {
         self.id.get()
     }
 
-    /// The trace that it belongs to.
+    /// Returns the trace context: that of the request's own span if it is recorded, otherwise the
+    /// caller's.
     pub fn trace(&self) -> Option<TraceParent> {
         self.recorder.as_ref().map(Recorder::context).or(self.trace)
     }
 
-    /// What times its steps.
+    /// Returns the recorder, if the request is traced.
     pub const fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
     }
 }
 
-/// Does something with the call that is being answered; `None` outside of all.
+/// Calls `look` with the current request. Returns `None` outside of a request.
 pub fn with_current<T>(look: impl FnOnce(&Call) -> T) -> Option<T> {
     CURRENT.try_with(look).ok()
 }
 
-/// Notes a step of the call that is being answered, which has just ended.
+/// Records a step of the current request that has just ended, if the request is traced.
 pub fn note_step(name: &'static str, started: Instant, took: Duration) {
     with_current(|call| {
         if let Some(recorder) = &call.recorder {

@@ -1,21 +1,21 @@
-//! W3C Trace Context (`traceparent`), and the spans of a call for whoever collects them.
+//! W3C Trace Context (`traceparent`), and the spans of a request, for a [`Collector`].
 
 use std::cell::RefCell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Which trace a call belongs to, and what in it called us.
+/// A span's position in a trace (W3C Trace Context §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceParent {
-    /// The trace.
+    /// Trace id.
     pub trace_id: TraceId,
-    /// The span that this is a part of.
+    /// Span id. In a `traceparent` header it is the caller's span.
     pub span_id: u64,
-    /// Whether the caller records it.
+    /// Whether the span is recorded.
     pub sampled: bool,
 }
 
-/// 128 bits, shown in 32 hex digits.
+/// Trace id of 128 bits, formatted as 32 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceId(pub u128);
 
@@ -26,13 +26,13 @@ impl fmt::Display for TraceId {
 }
 
 impl TraceParent {
-    /// Reads the header. W3C Trace Context §3.2.2: "version-format = trace-id "-" parent-id "-"
+    /// Parses the header. W3C Trace Context §3.2.2: "version-format = trace-id "-" parent-id "-"
     /// trace-flags", in lower-case hex; "All bytes as zero […] is considered an invalid value".
     pub fn parse(header: &str) -> Option<Self> {
         let (version, rest) = (header.get(..2)?, header.get(2..)?);
         let version = hex(version)?;
-        // §3.2.2: "Version 0xFF is invalid". §3.2.4: of a higher version, the part that is known is
-        // read, and it ends there or at a dash.
+        // §3.2.2: "Version 0xFF is invalid". §3.2.4: of a higher version, the known part is read.
+        // It must end there or be followed by a dash.
         let ends_well = match (version, rest.as_bytes().get(53)) {
             (0xff, _) => false,
             (0, more) => more.is_none(),
@@ -57,40 +57,40 @@ impl TraceParent {
     }
 }
 
-/// Hex digits in lower case only.
+/// Parses lower-case hex digits.
 fn hex(text: &str) -> Option<u128> {
     let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if text.bytes().all(lower) { u128::from_str_radix(text, 16).ok() } else { None }
 }
 
-/// Times the steps of one call that is traced.
+/// Records the steps of one traced request.
 #[derive(Debug)]
 pub struct Recorder {
-    /// Of the call's own span.
+    /// Context of the request's own span.
     context: TraceParent,
     steps: RefCell<Vec<Step>>,
 }
 
-/// A part of a call: a read of the store, the hashing of a password.
+/// A timed step of a request, such as a store look-up or hashing a password.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// What was done.
+    /// Name of the step.
     pub name: &'static str,
-    /// When it began.
+    /// Start time.
     pub started: Instant,
-    /// How long it took.
+    /// Duration.
     pub took: Duration,
 }
 
 impl Recorder {
-    /// For a new span in the caller's trace, or in a new one.
+    /// Creates a recorder with a new span in the caller's trace, or in a new trace.
     pub fn new(parent: Option<TraceParent>) -> Self {
         let trace_id = parent.map_or_else(|| TraceId(not_zero()), |parent| parent.trace_id);
         let context = TraceParent { trace_id, span_id: not_zero(), sampled: true };
         Self { context, steps: RefCell::default() }
     }
 
-    /// The span of the call itself.
+    /// Returns the context of the request's own span.
     pub const fn context(&self) -> TraceParent {
         self.context
     }
@@ -99,13 +99,13 @@ impl Recorder {
         self.steps.borrow_mut().push(Step { name, started, took });
     }
 
-    /// The steps so far.
+    /// Returns the steps recorded so far and removes them from the recorder.
     pub fn steps(&self) -> Vec<Step> {
         self.steps.take()
     }
 }
 
-/// A random number; 0 is no id.
+/// Returns a random number other than 0, because 0 is not a valid trace or span id.
 pub fn not_zero<T: Default + PartialEq>() -> T
 where
     rand::distr::StandardUniform: rand::distr::Distribution<T>,
@@ -118,37 +118,37 @@ where
     }
 }
 
-/// A call that was answered, for whoever collects spans.
+/// A completed request, for a [`Collector`].
 #[derive(Debug)]
 pub struct Span {
-    /// Its own span.
+    /// Context of the request's own span.
     pub context: TraceParent,
-    /// The caller's span.
+    /// Context of the caller's span.
     pub parent: Option<TraceParent>,
-    /// The method, if it is one that is known.
+    /// HTTP method, if it is a known one.
     pub method: Option<&'static str>,
-    /// The pattern of the path, if it is a route's.
+    /// Path pattern of the route, if one matched.
     pub route: Option<String>,
-    /// What answered, as metrics name it.
+    /// Name of the endpoint, as in metrics.
     pub endpoint: &'static str,
-    /// Whether it came over TLS.
+    /// Whether the request came over TLS.
     pub secure: bool,
-    /// The status of the answer.
+    /// HTTP status code of the response.
     pub status: u16,
-    /// When it began.
+    /// Start time.
     pub started: Instant,
-    /// How long it took.
+    /// Duration.
     pub took: Duration,
-    /// What it did.
+    /// Steps of the request.
     pub steps: Vec<Step>,
 }
 
-/// Takes spans. It is called on I/O threads, so it must not wait.
+/// Receives spans. The methods are called on I/O threads and must not block.
 pub trait Collector: Send + Sync {
-    /// Whether a call is traced for which nobody else decides.
+    /// Returns whether to trace a request for which the caller has not decided, or may not decide.
     fn samples(&self) -> bool;
 
-    /// Takes one, or drops it.
+    /// Accepts a span, or drops it.
     fn take(&self, span: Span);
 }
 

@@ -1,8 +1,10 @@
-//! argon2 (RFC 9106) and its PHC string, `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<result>`, base64 without padding.
+//! argon2 (RFC 9106) and its PHC string, `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<output>`, base64
+//! without padding.
 //!
-//! The string is read by hand: it is six fields, our limits have to be checked between reading and computing anyway,
-//! and the crate's `password-hash` feature would bring a second set of types and errors for it. What is refused: the
-//! `keyid` and `data` parameters, which the RFC dropped, and parameters in any order but the standard's.
+//! The string is parsed by hand. It has only six fields, the limits must be checked before
+//! computing anyway, and the crate's `password-hash` feature would add a second set of types and
+//! errors. The parser rejects the `keyid` and `data` parameters, which the RFC dropped, and
+//! parameters in another order than the standard's.
 
 use super::error::HashError;
 use super::memory::Memory;
@@ -14,18 +16,18 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// The length of our own salts, as RFC 9106 §3.1 recommends.
+/// Length of the salt of new hashes, in bytes, as RFC 9106 §3.1 recommends.
 pub(super) const SALT_LEN: usize = 16;
 
-/// The length of our own results.
+/// Length of the output of new hashes, in bytes.
 pub(super) const OUTPUT_LEN: usize = 32;
 
-/// What a stored salt or result may measure. The lower bound of the result keeps a cut-off one from being matched by
-/// chance; the upper ones are far above what anybody uses.
+/// Accepted lengths of a stored salt and output, in bytes. A truncated output below the minimum
+/// could match by chance. The maximums are far above the lengths in use.
 const STORED_SALT: std::ops::RangeInclusive<usize> = argon2::MIN_SALT_LEN..=128;
 const STORED_OUTPUT: std::ops::RangeInclusive<usize> = 12..=128;
 
-/// An argon2 hash: the function with its parameters, the salt, the result.
+/// An argon2 hash, with function, parameters and salt.
 pub(super) struct Argon2Hash {
     algorithm: Algorithm,
     version: Version,
@@ -37,7 +39,7 @@ pub(super) struct Argon2Hash {
 }
 
 impl Argon2Hash {
-    /// A hash with the policy's parameters from its parts.
+    /// Creates a hash from its parts, with the parameters of the policy.
     pub(super) fn new(policy: &Policy, salt: [u8; SALT_LEN], output: [u8; OUTPUT_LEN]) -> Self {
         Self {
             algorithm: Algorithm::Argon2id,
@@ -50,7 +52,7 @@ impl Argon2Hash {
         }
     }
 
-    /// Hashes a password as the policy says.
+    /// Hashes a password with the parameters of the policy.
     pub(super) fn compute(
         password: &[u8],
         policy: &Policy,
@@ -62,13 +64,14 @@ impl Argon2Hash {
         Ok(hash)
     }
 
-    /// Whether the password is the one that this hash was made of.
+    /// Returns whether the password matches this hash.
     pub(super) fn matches(&self, password: &[u8], memory: &mut Memory) -> Result<bool, HashError> {
         let derived = self.derive(password, memory)?;
         Ok(derived.as_slice().ct_eq(self.output.as_slice()).into())
     }
 
-    /// Computes the result for a password with this hash's own parameters, salt and length.
+    /// Computes the output for a password, with the parameters, salt and output length of this
+    /// hash.
     fn derive(
         &self,
         password: &[u8],
@@ -87,7 +90,7 @@ impl Argon2Hash {
         Ok(output)
     }
 
-    /// Reads a PHC string.
+    /// Parses a PHC string.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         let mut fields = encoded.split('$').skip(1);
         let mut next = || fields.next().ok_or(HashError::Malformed("six PHC fields"));
@@ -101,7 +104,7 @@ impl Argon2Hash {
         let (version, params) = match next()? {
             "v=19" => (Version::V0x13, next()?),
             "v=16" => (Version::V0x10, next()?),
-            // Hashes of before version 1.3 have no version field.
+            // Strings older than version 1.3 of argon2 have no version field.
             params if params.starts_with("m=") => (Version::V0x10, params),
             _ => return Err(HashError::Malformed("v=19 or v=16")),
         };
@@ -114,7 +117,7 @@ impl Argon2Hash {
         Ok(Self { algorithm, version, memory_kib, iterations, parallelism, salt, output })
     }
 
-    /// Whether the function itself is the one that new hashes are made with.
+    /// Returns whether algorithm and version are those of new argon2id hashes.
     pub(super) fn is_current_argon2id(&self) -> bool {
         self.algorithm == Algorithm::Argon2id && self.version == Version::V0x13
     }
@@ -132,7 +135,7 @@ impl Argon2Hash {
     }
 }
 
-/// The PHC string.
+/// Formats the hash as a PHC string.
 impl fmt::Display for Argon2Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -149,7 +152,7 @@ impl fmt::Display for Argon2Hash {
     }
 }
 
-/// Reads `m=…,t=…,p=…`: numbers that argon2 can work with and that our limits allow.
+/// Parses `m=…,t=…,p=…`. Rejects numbers that argon2 cannot use or that exceed the limits.
 fn params_of(field: &str) -> Result<(u32, u32, u32), HashError> {
     const EXPECTED: HashError = HashError::Malformed("m=…,t=…,p=…");
     let mut parts = field.split(',');
@@ -157,7 +160,7 @@ fn params_of(field: &str) -> Result<(u32, u32, u32), HashError> {
         parts
             .next()
             .and_then(|part| part.strip_prefix(name))
-            // `parse` alone would take a leading plus sign.
+            // `parse` alone would accept a leading plus sign.
             .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok())
             .ok_or(EXPECTED)

@@ -1,12 +1,14 @@
-//! bcrypt and its string, `$2b$<cost>$<22 characters of salt><31 of result>`, in bcrypt's own base64.
+//! bcrypt and its string, `$2b$<cost>$<22 characters of salt><31 of output>`, in bcrypt's own
+//! base64.
 //!
-//! bcrypt reads at most 72 bytes, and takes a NUL for the end. Hashes made elsewhere are verified with the same cut,
-//! or their users could not log in. Our own stand for the whole password, so a longer one is refused when hashing and
-//! never matches when verifying.
+//! bcrypt reads at most 72 bytes of a password. Imported hashes are verified with the same
+//! truncation, because their users could not log in otherwise. Hashes that Sentinel computed cover
+//! the whole password: a longer one is rejected when hashing and never matches when verifying.
 //!
-//! A password with a NUL in it never matches either, and none is hashed: the key is repeated with a NUL between, so `a`
-//! and `a\0a` give one hash. Nobody is shut out by this, since the Python library behind flask-sentinel refused them
-//! too. Whatever the answer, the full price is paid for it, so that time does not tell the cases apart.
+//! A password with a NUL byte is rejected and never matches either. bcrypt repeats the password
+//! with a NUL in between, so `a` and `a\0a` have equal hashes. This locks out no imported user,
+//! because the Python library of flask-sentinel rejected such passwords too. Verification computes
+//! the hash in all of these cases, so its time does not distinguish them.
 
 use super::error::HashError;
 use super::policy;
@@ -18,21 +20,22 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// How many bytes of a password bcrypt reads.
+/// Number of bytes of a password that bcrypt reads.
 const MAX_PASSWORD: usize = 72;
 
-/// The length of the salt and of the result. The function gives 24 bytes, and the format keeps 23 of them.
+/// Lengths of salt and output, in bytes. bcrypt computes 24 bytes, of which the format keeps 23.
 pub(super) const SALT_LEN: usize = 16;
 pub(super) const OUTPUT_LEN: usize = 23;
 
-/// The characters that the salt takes; the result takes the others.
+/// Number of characters that encode the salt. The remaining ones encode the output.
 const SALT_CHARS: usize = 22;
 
-/// bcrypt's base64. Some libraries leave stray bits in the last character of the salt; they mean nothing.
+/// The base64 variant of bcrypt. Some libraries set unused bits in the last character of the salt;
+/// they are ignored.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 
-/// A bcrypt hash: the cost, the salt, the result.
+/// A bcrypt hash, with cost and salt.
 pub(super) struct BcryptHash {
     cost: u32,
     salt: [u8; SALT_LEN],
@@ -40,12 +43,15 @@ pub(super) struct BcryptHash {
 }
 
 impl BcryptHash {
-    /// A hash from its parts.
+    /// Creates a hash from its parts.
     pub(super) fn new(cost: u32, salt: [u8; SALT_LEN], output: [u8; OUTPUT_LEN]) -> Self {
         Self { cost, salt, output }
     }
 
-    /// Hashes a password, which has to fit.
+    /// Hashes a password.
+    ///
+    /// # Errors
+    /// [`HashError::TooLong`] or [`HashError::HasNul`] if bcrypt cannot hash the whole password.
     pub(super) fn compute(
         password: &[u8],
         cost: u32,
@@ -60,15 +66,16 @@ impl BcryptHash {
         Ok(Self::new(cost, salt, derive(password, cost, salt)))
     }
 
-    /// Whether the password is the one that this hash was made of; of a hash made elsewhere, whether its first 72
-    /// bytes are.
+    /// Returns whether the password matches this hash. An imported hash is compared with the first
+    /// 72 bytes only.
     pub(super) fn matches(&self, password: &[u8], imported: bool) -> bool {
         let derived = derive(password, self.cost, self.salt);
         let same: bool = derived.ct_eq(&self.output).into();
         same && (imported || password.len() <= MAX_PASSWORD) && !password.contains(&0)
     }
 
-    /// Reads a bcrypt string. `$2x$` is refused: it marks hashes of a library that read non-ASCII wrongly.
+    /// Parses a bcrypt string. `$2x$` is rejected, because it marks hashes of a library that
+    /// misread non-ASCII passwords.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         const EXPECTED: HashError =
             HashError::Malformed("$2a$, $2b$ or $2y$, a cost and 53 characters");
@@ -100,7 +107,7 @@ impl BcryptHash {
     }
 }
 
-/// The bcrypt string.
+/// Formats the hash as a bcrypt string.
 impl fmt::Display for BcryptHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (salt, output) = (BASE64.encode(self.salt), BASE64.encode(self.output));
@@ -108,7 +115,8 @@ impl fmt::Display for BcryptHash {
     }
 }
 
-/// Computes bcrypt of the first 72 bytes. The key is the password with its terminating NUL, if there is room for it.
+/// Computes bcrypt of the first 72 bytes. The terminating NUL is part of the key if there is room
+/// for it.
 fn derive(password: &[u8], cost: u32, salt: [u8; SALT_LEN]) -> [u8; OUTPUT_LEN] {
     let mut key = Zeroizing::new([0; MAX_PASSWORD]);
     for (to, from) in key.iter_mut().zip(password) {

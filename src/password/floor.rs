@@ -1,10 +1,15 @@
-//! Until when failures are answered, where users have hashes of several kinds.
+//! Timing equalizer: delays failed logins so that their time does not reveal whether the user
+//! exists.
 //!
-//! A hash of another function, or of other parameters, takes another time to verify than the dummy that
-//! stands in for an unknown user. So all failures wait until some time after the work began which the
-//! slowest kind keeps: on a timer, which costs nothing. A success does not wait: it tells only whoever has
-//! the right password. The alternative was to verify a share of the unknown names against a dummy of the
-//! other kind; that takes a secret to choose them by, and costs the work.
+//! Verifying a stored hash with another function or other parameters does not take as long as
+//! verifying the dummy hash of an unknown user. Where users have such hashes, no failure is
+//! therefore returned before a fixed time since its verification began: the time of the slowest
+//! kind of hash plus a quarter. A kind is a function with its parameters. The delay is a timer and
+//! uses no CPU time. A successful login is not delayed, because its time is seen only by a caller
+//! that knows the password.
+//!
+//! The alternative is to verify a share of the unknown names against a dummy hash of another kind.
+//! It needs a secret to choose the names by, and CPU time for the verification.
 
 use super::stored;
 use crate::domain::PasswordHash;
@@ -14,42 +19,45 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
-/// Nobody waits longer than that, so that a few hashes that cost seconds do not slow everybody down.
+/// Maximum delay. It keeps a few hashes that take seconds from slowing down all failed logins.
 const CEILING: Duration = Duration::from_secs(2);
-/// More kinds than any store has. Of more, the slowest are what matters.
+/// Maximum number of kinds that are measured, more than stores usually have. Beyond it, the slowest
+/// kinds are kept, because they determine the delay.
 pub const KINDS: usize = 32;
 
-/// So many measurements of each kind are kept, and so many tell whether one is out of the ordinary.
+/// Number of latest measurements kept for each kind, and number of measurements needed to recognize
+/// an outlier.
 const KEPT: usize = 8;
 const ENOUGH: usize = 3;
 
-/// How long each kind of hash takes, by function and parameters.
+/// Measured verification times of each kind of hash.
 pub(super) struct Floor {
     own: String,
     times: Mutex<HashMap<String, Times>>,
-    /// Whether it is known which kinds there are.
+    /// Whether the kinds of the users' hashes are known.
     looked: watch::Sender<bool>,
 }
 
 impl Floor {
-    /// For a policy whose hashes are such as `dummy`. There is nothing to wait for, until something is seen.
+    /// Creates an equalizer for a policy whose hashes are of the same kind as `dummy`. There is no
+    /// delay until another kind is measured.
     pub(super) fn new(dummy: &PasswordHash) -> Self {
         let own = stored::kind(dummy).unwrap_or_default().to_owned();
         Self { own, times: Mutex::default(), looked: watch::Sender::new(true) }
     }
 
-    /// The kind of the policy's own hashes.
+    /// Returns the kind of the policy's own hashes.
     pub(super) fn own_kind(&self) -> &str {
         &self.own
     }
 
-    /// Says whether it is known which kinds there are. Until then failures wait for it.
+    /// Sets whether the kinds of the users' hashes are known. Until they are, failures wait.
     pub(super) fn set_looked(&self, looked: bool) {
         self.looked.send_replace(looked);
     }
 
-    /// How long verifying this hash took; the policy's own stands for one that there is not, or that cannot
-    /// be read.
+    /// Records how long the verification of this hash took. Without a hash, or with one that cannot
+    /// be parsed, the dummy was verified, so the time is recorded for the policy's own kind.
     pub(super) fn saw(&self, hash: Option<&PasswordHash>, took: Duration) {
         let kind = hash.and_then(stored::kind).unwrap_or(&self.own);
         let mut times = self.lock();
@@ -61,24 +69,25 @@ impl Floor {
         times.entry(kind.to_owned()).or_default().add(took);
     }
 
-    /// How often a hash like this one is to be measured: once more, or until it is known what is usual.
+    /// Returns how many measurements of this hash to take: as many as its kind lacks for
+    /// recognizing an outlier, and at least one.
     pub(super) fn wanted(&self, hash: &PasswordHash) -> usize {
         let kind = stored::kind(hash).unwrap_or_default();
         let known = self.lock().get(kind).map_or(0, |times| times.0.len());
         ENOUGH.saturating_sub(known).max(1)
     }
 
-    /// Forgets the kinds that nobody has any more.
+    /// Removes the measurements of all kinds except these and the policy's own.
     pub(super) fn keep(&self, kinds: &[PasswordHash]) {
         let kinds: Vec<_> = kinds.iter().filter_map(stored::kind).collect();
         self.lock().retain(|kind, _| *kind == self.own || kinds.contains(&kind.as_str()));
     }
 
-    /// Waits until a failure may be answered whose verification began then.
+    /// Waits until a failure may be returned whose verification began at `began`.
     pub(super) async fn wait(&self, began: Instant) {
         if !*self.looked.borrow() {
             let mut looked = self.looked.subscribe();
-            // That it takes longer is no reason not to answer.
+            // If the kinds are still unknown, the failure is returned nevertheless.
             let _ = timeout(CEILING, looked.wait_for(|looked| *looked)).await;
         }
         let height = self.height();
@@ -87,7 +96,8 @@ impl Floor {
         }
     }
 
-    /// A quarter above the slowest kind; nothing where all hashes are of the policy's own.
+    /// Returns the minimum duration of a failure: a quarter above the slowest kind, or zero if all
+    /// measured hashes are of the policy's own kind.
     pub(super) fn height(&self) -> Duration {
         let times = self.lock();
         if times.keys().all(|kind| *kind == self.own) {
@@ -96,7 +106,8 @@ impl Floor {
         above(times.values().map(Times::usual).max().unwrap_or_default())
     }
 
-    /// Whether a slower kind than that of this hash would change nothing.
+    /// Returns whether the kind of this hash causes the maximum delay, so that slower kinds change
+    /// nothing.
     pub(super) fn is_ceiling_of(&self, hash: &PasswordHash) -> bool {
         let usual = stored::kind(hash).and_then(|kind| self.lock().get(kind).map(Times::usual));
         usual.is_some_and(|usual| above(usual) >= CEILING)
@@ -107,12 +118,12 @@ impl Floor {
     }
 }
 
-/// A quarter above, and not above the ceiling.
+/// Adds a quarter, up to the maximum delay.
 fn above(time: Duration) -> Duration {
     (time + time / 4).min(CEILING)
 }
 
-/// The last measurements of a kind. How long one takes depends on what else runs.
+/// Latest measurements of one kind. Several are kept because they vary with the load.
 #[derive(Default)]
 struct Times(VecDeque<Duration>);
 
@@ -124,8 +135,8 @@ impl Times {
         self.0.push_back(took.min(CEILING));
     }
 
-    /// The longest, unless it stands alone: a machine that stood still for a moment is not to slow everybody
-    /// down for as long as it is remembered.
+    /// Returns the longest measurement, or the second longest if the longest is an outlier. A short
+    /// stall of the machine must not delay all failures for as long as its measurement is kept.
     fn usual(&self) -> Duration {
         let mut times: Vec<Duration> = self.0.iter().copied().collect();
         times.sort_unstable();

@@ -1,11 +1,15 @@
-//! Hashes as other frameworks write them, brought into the form that is kept here.
+//! Conversion of password hashes from the formats of other frameworks to the stored format.
 //!
-//! - PHC strings and bcrypt, as they are;
+//! Supported formats:
+//!
+//! - PHC strings and bcrypt, which are kept unchanged;
 //! - Django: `pbkdf2_sha256$…`, `pbkdf2_sha1$…`, `scrypt$…`, `argon2$…`, `bcrypt$…`;
 //! - Werkzeug (Flask): `pbkdf2:sha256:…`, `scrypt:…`;
-//! - Spring Security: `{bcrypt}`, `{argon2}`, `{pbkdf2}`, `{scrypt}`, with its parameters of before and since 5.8.
+//! - Spring Security: `{bcrypt}`, `{argon2}`, `{pbkdf2}`, `{scrypt}`, with the default parameters
+//!   before and since 5.8.
 //!
-//! What cannot be verified here is refused with the reason, and not when its user logs in.
+//! A hash that cannot be verified is rejected here, with the reason, instead of at the user's next
+//! login.
 
 use super::error::HashError;
 use super::pbkdf2_hash::{Function, Pbkdf2Hash};
@@ -16,28 +20,30 @@ use crate::domain::PasswordHash;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Why a hash that was made elsewhere cannot be taken over. No message holds any of it.
+/// Error returned for a hash that cannot be imported. No message contains any part of the hash.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForeignHashError {
-    /// It is of no format that is known here.
+    /// The format is unknown.
     #[error("its hash is of no format that is known here")]
     Unknown,
-    /// It is known, and not verified here.
+    /// The format is known but not supported.
     #[error("its hash is {0}")]
     Unsupported(&'static str),
-    /// It is malformed, or costs too much.
+    /// The hash is malformed or too costly to verify.
     #[error(transparent)]
     Hash(#[from] HashError),
 }
 
-/// What it says in other words, or that it is not.
+/// Result of converting a hash.
 type Read<T> = Result<T, ForeignHashError>;
 
-/// Reads a hash in any of the formats above. Costs nothing but reading.
+/// Converts a hash from any of the formats that the module documentation lists. Only parses the
+/// text; no hash is computed.
 ///
 /// # Errors
-/// [`ForeignHashError`].
+/// [`ForeignHashError`] if the format is unknown or unsupported, or the hash is malformed or too
+/// costly to verify.
 pub fn foreign_hash(text: &str) -> Read<PasswordHash> {
     let encoded =
         if let Some((encoder, rest)) = text.strip_prefix('{').and_then(|t| t.split_once('}')) {
@@ -111,7 +117,8 @@ fn werkzeug(method: &str, rest: &str) -> Read<String> {
     }
 }
 
-/// Salt and result of Spring's PBKDF2 are one text; what else it takes is in its source alone.
+/// Converts a Spring Security hash. In PBKDF2 strings, salt and output are one text; function and
+/// iterations are defaults that only Spring's source code states.
 fn spring(encoder: &str, rest: &str) -> Read<String> {
     let pbkdf2 = |function, iterations, salt_length| {
         let mut salt = hex(rest)?;
@@ -130,7 +137,7 @@ fn spring(encoder: &str, rest: &str) -> Read<String> {
             let ["", parameters, salt, output] = split(rest).ok_or_else(expected)? else {
                 return Err(expected().into());
             };
-            // log2 N, then r and p of one byte each, as one hexadecimal number.
+            // One hexadecimal number: log2 N, then one byte each for r and p.
             let packed = u32::from_str_radix(parameters, 16).map_err(|_| expected())?;
             let parameters = [packed >> 16, packed >> 8 & 0xff, packed & 0xff];
             Ok(ScryptHash::new(parameters, base64(salt)?, base64(output)?)?.to_string())

@@ -1,6 +1,6 @@
-//! The work itself, synchronous and for one thread: hash a password, verify one.
+//! Synchronous hashing and verification on the calling thread.
 //!
-//! Not here: queues and threads (`pool`), and what to answer for a user that does not exist (`verdict`).
+//! Not here: queue and threads (`pool`), and logins of unknown users (`verdict`).
 
 use super::argon2_hash::Argon2Hash;
 use super::bcrypt_hash::BcryptHash;
@@ -13,14 +13,17 @@ use crate::domain::PasswordHash;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 
-/// Hashes and verifies passwords, keeping the memory it works in from one to the next.
+/// Hashes and verifies passwords. Reuses its working memory.
 pub struct Hasher {
     policy: Policy,
     memory: Memory,
 }
 
 impl Hasher {
-    /// A hasher for new hashes of this policy. Memory is taken when first needed.
+    /// Creates a hasher whose new hashes follow this policy. Memory is allocated on first use.
+    ///
+    /// # Errors
+    /// [`PolicyError`] if a parameter of the policy is out of range.
     pub fn new(policy: Policy) -> Result<Self, PolicyError> {
         policy.check()?;
         let keep = match policy.scheme {
@@ -30,15 +33,17 @@ impl Hasher {
         Ok(Self { policy, memory: Memory::keeping(keep) })
     }
 
-    /// The policy that new hashes follow.
+    /// Returns the policy of new hashes.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
     /// Hashes a new password.
     ///
-    /// Fails for a password that bcrypt cannot take ([`HashError::is_about_the_password`]), for want of memory or of
-    /// random bytes.
+    /// # Errors
+    /// [`HashError::TooLong`] or [`HashError::HasNul`] if bcrypt cannot hash the password
+    /// ([`HashError::is_about_the_password`]), and another [`HashError`] if memory or random bytes
+    /// cannot be obtained.
     pub fn hash(&mut self, password: &SecretString) -> Result<PasswordHash, HashError> {
         let password = password.expose_secret().as_bytes();
         let encoded = match self.policy.scheme {
@@ -54,9 +59,12 @@ impl Hasher {
         Ok(PasswordHash::own(encoded))
     }
 
-    /// Whether the password is the one that the hash was made of, by the hash's own scheme and parameters.
+    /// Returns whether the password matches the hash, verified with the hash's own scheme and
+    /// parameters.
     ///
-    /// No password makes this fail; a stored hash that is malformed or too costly does, and want of memory.
+    /// # Errors
+    /// [`HashError`] if the stored hash is malformed or too costly, or if memory cannot be
+    /// allocated. No password causes an error.
     pub fn verify(
         &mut self,
         password: &SecretString,
@@ -71,18 +79,19 @@ impl Hasher {
         }
     }
 
-    /// Gives the kept memory back to the operating system. The next hash takes it anew.
+    /// Returns the kept memory to the operating system. The next hash allocates it again.
     pub fn release(&mut self) {
         self.memory.release();
     }
 
-    /// How much memory is kept between hashes, in KiB: none before the first, and never more than the policy's.
+    /// Returns how much memory is kept between hashes, in KiB: none before the first hash, and at
+    /// most the policy's.
     pub fn kept_kib(&self) -> usize {
         self.memory.kept_kib()
     }
 }
 
-/// Without the memory, whose contents come from passwords.
+/// Omits the memory, because its contents are derived from passwords.
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hasher")

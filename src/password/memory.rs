@@ -1,14 +1,16 @@
-//! The memory that argon2 works in, kept from one hash to the next.
+//! Working memory of argon2, reused for successive hashes.
 //!
-//! Fresh memory costs nearly as much as the hash itself, in page faults. It is not wiped between hashes, which would
-//! cost a twentieth of the rate: the blocks tell nothing without as many guesses as the stored hash needs too.
+//! Page faults in newly allocated memory cost nearly as much as the hash itself. The memory is not
+//! wiped between hashes, which would reduce the hash rate by a twentieth. The blocks do not help an
+//! attacker: recovering a password from them takes as many guesses as from the stored hash.
 
 use super::error::HashError;
 use argon2::Block;
 
-/// The least that is reserved, in blocks of 1 KiB. glibc maps an allocation of more than 32 MiB on its own and unmaps
-/// it when freed; a smaller one, after the first, it keeps for itself, and an idle server would never shrink. The part
-/// that is reserved but not used is address space only.
+/// Minimum reservation, in blocks of 1 KiB. glibc maps an allocation of more than 32 MiB separately
+/// and unmaps it when it is freed. A smaller allocation, after the first one, stays in the heap
+/// when it is freed, so an idle server would not shrink. The reserved but unused part is only
+/// address space.
 const RESERVE: usize = 33 * 1024;
 
 /// Blocks for one hash at a time.
@@ -18,19 +20,19 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Nothing yet. What is allocated later is kept if it is at most `keep` blocks.
+    /// Creates an empty working memory. Later allocations of at most `keep` blocks are kept.
     pub(super) fn keeping(keep: usize) -> Self {
         Self { blocks: Vec::new(), keep }
     }
 
-    /// Lends as many blocks as asked for, with whatever the last hash left in them.
+    /// Calls `work` with `count` blocks, which still contain the data of the previous hash.
     pub(super) fn lend<T>(
         &mut self,
         count: usize,
         work: impl FnOnce(&mut [Block]) -> T,
     ) -> Result<T, HashError> {
         if self.blocks.len() < count {
-            // First out with the old, so that the two are never held together.
+            // Release the old blocks first, so that old and new ones are never held together.
             self.release();
             self.blocks
                 .try_reserve_exact(count.max(RESERVE))
@@ -47,12 +49,12 @@ impl Memory {
         Ok(result)
     }
 
-    /// Gives everything back to the operating system.
+    /// Returns all blocks to the operating system.
     pub(super) fn release(&mut self) {
         self.blocks = Vec::new();
     }
 
-    /// How much is held between hashes, in KiB.
+    /// Returns the memory held between hashes, in KiB.
     pub(super) fn kept_kib(&self) -> usize {
         self.blocks.len()
     }

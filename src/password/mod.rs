@@ -1,13 +1,16 @@
-//! Hashing and verifying passwords, without ever doing it on an I/O thread.
+//! Password hashing and verification. Neither runs on an I/O thread.
 //!
-//! - [`Policy`]: how new hashes are made, and which stored ones are too weak to stay ([`needs_upgrade`]);
-//! - [`Hasher`]: the work itself, synchronous, for one thread; the CLI uses it directly;
-//! - [`PasswordPool`]: the bounded workers that the server uses, which also keep an unknown user from answering faster
-//!   than a wrong password does.
+//! - [`Policy`]: the parameters of new hashes, and which stored hashes are too weak
+//!   ([`needs_upgrade`]);
+//! - [`Hasher`]: synchronous hashing on the calling thread, which the CLI uses directly;
+//! - [`PasswordPool`]: the bounded hashing workers of the server, which also equalize the time of
+//!   failed logins, so that it does not reveal whether a user exists.
 //!
-//! Schemes are argon2id (RFC 9106, as PHC strings that any other tool can verify) and bcrypt; argon2i, argon2d, scrypt
-//! and PBKDF2 are verified and replaced, and [`foreign_hash`] reads what other frameworks write. Not here: who the user is, how often one may guess (the throttles), where hashes are kept
-//! (the stores), and client secrets, which are random and need no slow hash.
+//! New hashes are argon2id (RFC 9106, as PHC strings that other tools can verify) or bcrypt. Hashes
+//! of argon2i, argon2d, scrypt and PBKDF2 are verified and replaced at the next login.
+//! [`foreign_hash`] reads the formats of other frameworks. Not here: looking up users and rate
+//! limiting (`oauth`), storing hashes (`store`), and client secrets, which are random and need no
+//! slow hash.
 
 mod argon2_hash;
 mod bcrypt_hash;

@@ -1,6 +1,7 @@
-//! PBKDF2 (RFC 8018) with HMAC, as other servers have used it; nothing new is hashed with it.
+//! PBKDF2 (RFC 8018) with HMAC, for verifying hashes of other servers. New hashes never use it.
 //!
-//! Kept as a PHC string, `$pbkdf2-sha256$i=<iterations>,l=<bytes>$<salt>$<result>`, whatever it came as.
+//! Hashes are stored as a PHC string, `$pbkdf2-sha256$i=<iterations>,l=<bytes>$<salt>$<output>`,
+//! regardless of the format they were imported from.
 
 use super::error::HashError;
 use super::phc;
@@ -11,7 +12,7 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// The hash function below HMAC.
+/// Hash function that HMAC uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
     Sha1,
@@ -22,7 +23,7 @@ pub(super) enum Function {
 impl Function {
     const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
 
-    /// By its name in other formats: `sha256`.
+    /// Returns the function with this name in other formats, such as `sha256`.
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|function| function.name() == name)
     }
@@ -35,7 +36,7 @@ impl Function {
         }
     }
 
-    /// The bytes of one block of output, each of which takes all of the iterations.
+    /// Returns the length of one block of output, in bytes. Each block takes all of the iterations.
     const fn block(self) -> usize {
         match self {
             Self::Sha1 => 20,
@@ -45,7 +46,7 @@ impl Function {
     }
 }
 
-/// A PBKDF2 hash: the function with its iterations, the salt, the result.
+/// A PBKDF2 hash, with function, iterations and salt.
 pub(super) struct Pbkdf2Hash {
     function: Function,
     iterations: u32,
@@ -54,7 +55,10 @@ pub(super) struct Pbkdf2Hash {
 }
 
 impl Pbkdf2Hash {
-    /// From its parts, if they are within our limits.
+    /// Creates a hash from its parts.
+    ///
+    /// # Errors
+    /// [`HashError::Malformed`] or [`HashError::TooCostly`] if a part is outside the limits.
     pub(super) fn new(
         function: Function,
         iterations: u32,
@@ -69,7 +73,7 @@ impl Pbkdf2Hash {
         Ok(Self { function, iterations, salt, output })
     }
 
-    /// Whether the password is the one that this hash was made of.
+    /// Returns whether the password matches this hash.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let mut derived = Zeroizing::new(vec![0; self.output.len()]);
         let (salt, iterations) = (&*self.salt, self.iterations);
@@ -85,7 +89,7 @@ impl Pbkdf2Hash {
         derived.as_slice().ct_eq(self.output.as_slice()).into()
     }
 
-    /// Reads a PHC string.
+    /// Parses a PHC string.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         const EXPECTED: HashError =
             HashError::Malformed("$pbkdf2-sha256$i=…,l=…, a salt and a result");
@@ -97,7 +101,7 @@ impl Pbkdf2Hash {
     }
 }
 
-/// The PHC string.
+/// Formats the hash as a PHC string.
 impl fmt::Display for Pbkdf2Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, iterations, length) = (self.function.name(), self.iterations, self.output.len());

@@ -1,20 +1,22 @@
-//! What PHC strings have in common: `$<function>$<name>=<number>,…$<salt>$<result>`, base64 without padding.
+//! Common parts of PHC strings: `$<function>$<name>=<number>,…$<salt>$<output>`, base64 without
+//! padding.
 
 use super::error::HashError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// What a salt or a result that was made elsewhere may measure. A short result could be matched by chance.
+/// Accepted lengths of an imported salt and output, in bytes. A shorter output could match by
+/// chance.
 const SALT: std::ops::RangeInclusive<usize> = 4..=128;
 const OUTPUT: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// The four fields.
+/// Splits a PHC string into its four fields.
 pub(super) fn fields(encoded: &str) -> Option<[&str; 4]> {
     let fields: Vec<&str> = encoded.strip_prefix('$')?.split('$').collect();
     fields.try_into().ok()
 }
 
-/// Numbers under these names, in this order.
+/// Parses numbers with these names, in this order. A name includes its `=`.
 pub(super) fn numbers<const N: usize>(field: &str, names: [&str; N]) -> Option<[u32; N]> {
     let mut parts = field.split(',');
     let mut numbers = [0; N];
@@ -24,7 +26,7 @@ pub(super) fn numbers<const N: usize>(field: &str, names: [&str; N]) -> Option<[
     parts.next().is_none().then_some(numbers)
 }
 
-/// A number of digits alone; `parse` would take a leading plus sign too.
+/// Parses a number that consists of digits only; `parse` would also accept a leading plus sign.
 pub(super) fn number(digits: &str) -> Option<u32> {
     let fits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     fits.then(|| digits.parse().ok()).flatten()
@@ -34,12 +36,12 @@ pub(super) fn decode(field: &str) -> Result<Vec<u8>, HashError> {
     STANDARD_NO_PAD.decode(field).map_err(|_| HashError::Malformed("salt and result in base64"))
 }
 
-/// The last two fields.
+/// Formats the last two fields.
 pub(super) fn tail(salt: &[u8], output: &[u8]) -> String {
     format!("{}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output))
 }
 
-/// Whether salt and result are of a length that they may have.
+/// Checks that salt and output have accepted lengths.
 pub(super) fn check(salt: &[u8], output: &[u8]) -> Result<(), HashError> {
     if SALT.contains(&salt.len()) && OUTPUT.contains(&output.len()) {
         return Ok(());

@@ -1,53 +1,60 @@
-//! How new hashes are made, which stored ones are too weak to stay, and the limits that hold for both.
+//! Policy for new hashes, the rule for upgrading stored ones, and the limits for both.
 //!
-//! The settings have a table of their own for this; the application converts it.
+//! Settings have a type of their own, which `app` converts to [`Policy`].
 
 use super::error::{HashError, PolicyError};
 use super::stored::Stored;
 use crate::domain::PasswordHash;
 use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST};
 
-/// The most that one argon2 hash may write in all, memory times iterations, in KiB: 4 GiB, some seconds of one core.
-/// A limit on the product rather than on the iterations lets a small hash iterate often, as some do.
+/// Maximum work of one argon2 hash, memory times iterations, in KiB: 4 GiB, some seconds of one
+/// core. Limiting the product instead of the iterations permits hashes with little memory and many
+/// iterations, which some servers use.
 const MAX_WORK_KIB: u64 = 1 << 22;
 
-/// The most iterations of PBKDF2, over all blocks of its result: some five seconds of one core. Django asks for a
-/// million.
+/// Maximum number of PBKDF2 iterations over all blocks of the output: about five seconds of one
+/// core. Django uses a million.
 const MAX_PBKDF2_ITERATIONS: u64 = 10_000_000;
 
-/// The most memory and work of scrypt, in bytes: N times r times 128, and p times as much; a second or two of one core.
+/// Maximum memory (128 · N · r) and work (memory times p) of scrypt, in bytes: one or two seconds
+/// of one core.
 const MAX_SCRYPT_MEMORY: u64 = 256 << 20;
 const MAX_SCRYPT_WORK: u64 = 1 << 30;
 
-/// Beside N, r and p are small wherever scrypt is used.
+/// Maximum of scrypt's r and p, which are small compared with N in practice.
 const MAX_SCRYPT_FACTOR: u32 = 64;
 
-/// Which function new hashes are made with.
+/// Hash function of new hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// argon2id, RFC 9106.
+    /// argon2id (RFC 9106).
     Argon2id,
-    /// bcrypt, written as `$2b$`.
+    /// bcrypt, in the format `$2b$`.
     Bcrypt,
 }
 
-/// How new hashes are made.
+/// Parameters of new hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Which function is used. The parameters of the other one are ignored.
+    /// Hash function. The parameters of the other function are ignored.
     pub scheme: Scheme,
-    /// argon2id's memory, in KiB, per hash.
+    /// Memory of argon2id, in KiB per hash.
     pub memory_kib: u32,
-    /// argon2id's passes over that memory.
+    /// Passes of argon2id over the memory.
     pub iterations: u32,
-    /// argon2id's lanes. They are computed one after the other: many logins at once keep the cores busy already.
+    /// Lanes of argon2id. They are computed one after the other, because concurrent logins already
+    /// use all cores.
     pub parallelism: u32,
-    /// bcrypt's cost, the logarithm of its rounds.
+    /// Cost of bcrypt, the binary logarithm of the number of rounds.
     pub bcrypt_cost: u32,
 }
 
 impl Policy {
-    /// Checks that hashes can be made with this policy, and that our own limits would let us verify them.
+    /// Checks that hashes can be made with this policy and that the limits on stored hashes accept
+    /// them.
+    ///
+    /// # Errors
+    /// [`PolicyError`] with the first parameter that is out of range.
     pub fn check(&self) -> Result<(), PolicyError> {
         match self.scheme {
             Scheme::Argon2id => self.check_argon2(),
@@ -84,11 +91,13 @@ impl Policy {
     }
 }
 
-/// Whether a hash whose password was just proven right should be replaced by one that follows the policy.
+/// Returns whether a hash whose password was just verified should be replaced by one that follows
+/// the policy.
 ///
-/// So it is if it was made by another function, or with less memory, iterations, lanes or cost than the policy asks
-/// for. What is stronger stays. An imported bcrypt hash goes even if strong, since it may stand for the first 72 bytes
-/// of the password only. A malformed hash follows no policy.
+/// It should if it uses another function, or less memory, fewer iterations, fewer lanes or a lower
+/// cost than the policy. Stronger parameters are kept. An imported bcrypt hash is replaced even if
+/// it is strong, because it may cover only the first 72 bytes of the password. A malformed hash
+/// does not follow the policy.
 pub fn needs_upgrade(hash: &PasswordHash, policy: &Policy) -> bool {
     match (Stored::parse(hash.encoded()), policy.scheme) {
         (Ok(Stored::Argon2(stored)), Scheme::Argon2id) => {
@@ -104,7 +113,7 @@ pub fn needs_upgrade(hash: &PasswordHash, policy: &Policy) -> bool {
     }
 }
 
-/// Refuses the parameters of a stored argon2 hash that nobody would have chosen for a login.
+/// Rejects a stored argon2 hash that is too costly to verify.
 pub(super) fn check_stored_argon2(
     memory_kib: u32,
     iterations: u32,
@@ -122,7 +131,7 @@ pub(super) fn check_stored_argon2(
     Ok(())
 }
 
-/// The same for bcrypt.
+/// Rejects a stored bcrypt hash that is too costly to verify.
 pub(super) fn check_stored_bcrypt(cost: u32) -> Result<(), HashError> {
     if cost > *BCRYPT_COST.end() {
         return Err(HashError::TooCostly("a bcrypt cost of at most 16"));
@@ -130,7 +139,8 @@ pub(super) fn check_stored_bcrypt(cost: u32) -> Result<(), HashError> {
     Ok(())
 }
 
-/// The same for PBKDF2; each block takes all of the iterations.
+/// Rejects a stored PBKDF2 hash that is too costly to verify. Each block of output takes all of the
+/// iterations.
 pub(super) fn check_stored_pbkdf2(iterations: u32, blocks: usize) -> Result<(), HashError> {
     let blocks = u64::try_from(blocks).unwrap_or(u64::MAX);
     if u64::from(iterations).saturating_mul(blocks) > MAX_PBKDF2_ITERATIONS {
@@ -139,7 +149,7 @@ pub(super) fn check_stored_pbkdf2(iterations: u32, blocks: usize) -> Result<(), 
     Ok(())
 }
 
-/// The same for scrypt.
+/// Rejects a stored scrypt hash that is too costly to verify.
 pub(super) fn check_stored_scrypt(log_n: u32, r: u32, p: u32) -> Result<(), HashError> {
     if r > MAX_SCRYPT_FACTOR || p > MAX_SCRYPT_FACTOR {
         return Err(HashError::TooCostly("r and p of at most 64 in scrypt"));

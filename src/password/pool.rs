@@ -1,8 +1,9 @@
-//! The server's workers: a bounded queue in front of a few threads that hash.
+//! The hashing workers of the server: a bounded queue and a few threads.
 //!
-//! The queue is what protects the server. A hash takes some 13 ms of a core, so whatever waits beyond the queue is told
-//! to come back ([`PoolError::Busy`]) at once. A caller that hangs up keeps its place until its job was run: if it were
-//! freed early, connecting and hanging up would be a way to queue without end.
+//! The bounded queue protects the server from overload. A hash takes about 13 ms of one core, so a
+//! job that does not fit into the queue is rejected at once ([`PoolError::Busy`]). If the caller
+//! disconnects, its job keeps its place until it was run. Callers could otherwise exceed the bound
+//! by connecting and disconnecting again and again.
 
 use super::error::{HashError, PoolError, StartError};
 use super::floor::{Floor, KINDS};
@@ -22,10 +23,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// How long a worker without jobs keeps its memory.
+/// Time after which an idle worker releases its memory.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// A handle on the workers, cheap to clone. They end when the last one is dropped.
+/// A handle to the workers, cheap to clone. The threads end when the last handle is dropped.
 #[derive(Clone)]
 pub struct PasswordPool {
     inner: Arc<Inner>,
@@ -40,8 +41,13 @@ struct Inner {
 }
 
 impl PasswordPool {
-    /// Starts the threads; 0 workers means one for each core. At most `queue` jobs wait (but one may always) beside
-    /// those being run. Takes no memory to hash in, and hashes nothing, until the first job.
+    /// Starts the threads. `workers` of 0 starts one thread per core. At most `queue` jobs wait,
+    /// and at least one can, in addition to those being run. No memory is allocated for hashing,
+    /// and nothing is hashed, until the first job.
+    ///
+    /// # Errors
+    /// [`StartError`] if the policy is invalid, the dummy hash cannot be made, or a thread cannot
+    /// be started.
     pub fn start(policy: Policy, workers: usize, queue: usize) -> Result<Self, StartError> {
         Self::start_with(policy, workers, queue, IDLE)
     }
@@ -55,7 +61,7 @@ impl PasswordPool {
         policy.check()?;
         let dummy = stored::dummy(&policy)?;
         let workers = match workers {
-            // Where the number of cores cannot be told, one worker is slow but sure.
+            // If the number of cores is unknown, one worker is slow but safe.
             0 => thread::available_parallelism().map_or(1, usize::from),
             some => some,
         };
@@ -70,19 +76,27 @@ impl PasswordPool {
         Ok(Self { inner: Arc::new(inner), observed: None })
     }
 
-    /// The same workers, seen by these.
+    /// Records queue waits, hashing times and rejections of this handle in `passwords`.
     #[must_use]
     pub fn observed_by(self, passwords: Arc<Passwords>) -> Self {
         Self { observed: Some(passwords), ..self }
     }
 
     /// Hashes a new password.
+    ///
+    /// # Errors
+    /// [`PoolError::Busy`] if the queue is full, [`PoolError::Lost`] if the job ended without a
+    /// result, and [`PoolError::Hash`] if hashing failed.
     pub async fn hash(&self, password: SecretString) -> Result<PasswordHash, PoolError> {
         self.run(move |hasher| hasher.hash(&password)).await
     }
 
-    /// Verifies a login's password against the user's hash; `None` says that there is no such user, and is answered
-    /// [`Verdict::Wrong`] after the same work. A stored hash that cannot be used is logged, and answered likewise.
+    /// Verifies the password of a login against the user's hash. `None` means that the user does
+    /// not exist: the result is [`Verdict::Wrong`], after the same amount of work. A stored hash
+    /// that cannot be used is logged, and also results in [`Verdict::Wrong`].
+    ///
+    /// # Errors
+    /// [`PoolError`], as [`Self::hash`].
     pub async fn verify(
         &self,
         password: SecretString,
@@ -91,8 +105,11 @@ impl PasswordPool {
         self.judge(password, stored, true).await
     }
 
-    /// The same for a user who is not let in whatever the password is: the hash is left as it is, so that
-    /// a right password takes as long as a wrong one.
+    /// Verifies the password of a login that is rejected in any case, such as that of a disabled
+    /// user. The hash is not upgraded, and a correct password takes as long as a wrong one.
+    ///
+    /// # Errors
+    /// [`PoolError`], as [`Self::hash`].
     pub async fn verify_in_vain(
         &self,
         password: SecretString,
@@ -123,24 +140,25 @@ impl PasswordPool {
         Ok(judgement.log())
     }
 
-    /// What hashes of the policy's own kind begin with.
+    /// Returns the prefix of hashes that have the policy's own function and parameters.
     pub fn own_kind(&self) -> &str {
         self.inner.floor.own_kind()
     }
 
-    /// Has failures wait, though not for long, until it is known of which kinds the hashes of the users are.
+    /// Delays failures, up to a maximum, until the kinds of the users' hashes are known.
     pub fn expect_kinds(&self) {
         self.inner.floor.set_looked(false);
     }
 
-    /// Nobody can tell of which: failures are answered as soon as they are known.
+    /// Stops delaying failures because the kinds of the users' hashes cannot be determined.
     pub fn expect_no_kinds(&self) {
         self.inner.floor.set_looked(true);
     }
 
-    /// Here is one hash of each kind that users have, beside the policy's own. From now on no failure tells by its time
-    /// which it was. It takes one verification of each, and three of one that is new; a queue that is full, or a hash
-    /// that cannot be verified, keeps what was known.
+    /// Measures the kinds of hashes that users have. `kinds` contains one hash of each kind except
+    /// the policy's own. Afterwards the time of a failure does not reveal the kind of hash. Each
+    /// kind takes one verification, and a new kind three. If the queue is full, or a hash cannot be
+    /// verified, the earlier measurements are kept.
     pub async fn learn_kinds(&self, kinds: &[PasswordHash]) {
         let Inner { dummy, floor, .. } = &*self.inner;
         floor.keep(kinds);
@@ -149,8 +167,9 @@ impl PasswordPool {
             for _ in 0..floor.wanted(hash) {
                 self.measure(hash).await;
             }
-            // No other one has to wait behind hashes that cost seconds if it changes nothing. This one is measured
-            // each time: it may have been the machine that was slow.
+            // The delay is at its maximum, so measuring slower hashes would only occupy the
+            // workers. This kind is measured again at each call, because the machine may just have
+            // been slow.
             if floor.is_ceiling_of(hash) {
                 break;
             }
@@ -158,7 +177,7 @@ impl PasswordPool {
         floor.set_looked(true);
     }
 
-    /// Times a verification.
+    /// Measures the time of one verification.
     async fn measure(&self, hash: &PasswordHash) {
         let copy = hash.clone();
         let took = self.run(move |hasher| {
@@ -172,17 +191,17 @@ impl PasswordPool {
         }
     }
 
-    /// How many jobs are waiting for a worker now.
+    /// Returns the number of jobs that wait for a worker.
     pub fn depth(&self) -> usize {
         self.inner.jobs.len()
     }
 
-    /// How many jobs may wait.
+    /// Returns the maximum number of waiting jobs.
     pub fn capacity(&self) -> usize {
         self.inner.capacity
     }
 
-    /// Queues some work and waits for its result.
+    /// Queues a job and waits for its result.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Hasher) -> Result<T, HashError> + Send + 'static,
@@ -202,7 +221,7 @@ impl PasswordPool {
                     result
                 }
             };
-            // Nobody is there to read it if the caller has hung up.
+            // The receiver is gone if the caller has disconnected.
             let _ = reply.send(result);
         });
         self.inner.jobs.try_send(job).map_err(|error| match error {

@@ -1,6 +1,7 @@
-//! scrypt (RFC 7914), as other servers have used it; nothing new is hashed with it.
+//! scrypt (RFC 7914), for verifying hashes of other servers. New hashes never use it.
 //!
-//! Kept as a PHC string, `$scrypt$ln=<log2 N>,r=<r>,p=<p>$<salt>$<result>`, whatever it came as.
+//! Hashes are stored as a PHC string, `$scrypt$ln=<log2 N>,r=<r>,p=<p>$<salt>$<output>`, regardless
+//! of the format they were imported from.
 
 use super::error::HashError;
 use super::phc;
@@ -10,7 +11,7 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// A scrypt hash: the parameters, the salt, the result.
+/// A scrypt hash, with parameters and salt.
 pub(super) struct ScryptHash {
     log_n: u32,
     r: u32,
@@ -20,7 +21,10 @@ pub(super) struct ScryptHash {
 }
 
 impl ScryptHash {
-    /// From its parts, if they are within our limits.
+    /// Creates a hash from its parts.
+    ///
+    /// # Errors
+    /// [`HashError::Malformed`] or [`HashError::TooCostly`] if a part is outside the limits.
     pub(super) fn new(
         [log_n, r, p]: [u32; 3],
         salt: Vec<u8>,
@@ -32,7 +36,7 @@ impl ScryptHash {
         hash.params().map(|_| hash)
     }
 
-    /// Whether the password is the one that this hash was made of.
+    /// Returns whether the password matches this hash.
     pub(super) fn matches(&self, password: &[u8]) -> Result<bool, HashError> {
         let mut derived = Zeroizing::new(vec![0; self.output.len()]);
         scrypt::scrypt(password, &self.salt, &self.params()?, &mut derived)
@@ -48,7 +52,7 @@ impl ScryptHash {
         Params::new(log_n, self.r, self.p).map_err(|_| EXPECTED)
     }
 
-    /// Reads a PHC string.
+    /// Parses a PHC string.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         const EXPECTED: HashError =
             HashError::Malformed("$scrypt$ln=…,r=…,p=…, a salt and a result");
@@ -60,7 +64,7 @@ impl ScryptHash {
     }
 }
 
-/// The PHC string.
+/// Formats the hash as a PHC string.
 impl fmt::Display for ScryptHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (ln, r, p) = (self.log_n, self.r, self.p);

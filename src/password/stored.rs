@@ -1,4 +1,4 @@
-//! A stored hash, read: which scheme it is, with its own parameters.
+//! Parsing of stored hashes into their scheme and parameters.
 
 use super::argon2_hash::Argon2Hash;
 use super::bcrypt_hash::BcryptHash;
@@ -9,7 +9,7 @@ use super::random;
 use super::scrypt_hash::ScryptHash;
 use crate::domain::PasswordHash;
 
-/// What an encoded hash says.
+/// A parsed hash.
 pub(super) enum Stored {
     Argon2(Argon2Hash),
     Bcrypt(BcryptHash),
@@ -18,7 +18,8 @@ pub(super) enum Stored {
 }
 
 impl Stored {
-    /// Reads an encoded hash. Parameters beyond our limits are refused here, before anything is allocated for them.
+    /// Parses an encoded hash. Rejects parameters beyond the limits before any memory is allocated
+    /// for them.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         if encoded.starts_with("$argon2") {
             Argon2Hash::parse(encoded).map(Self::Argon2)
@@ -34,19 +35,19 @@ impl Stored {
     }
 }
 
-/// What a hash has in common with all that take as long to verify: function and parameters, as they stand in
-/// front of the salt. `None` if it cannot be verified.
+/// Returns the kind of a hash: its function and parameters, as the prefix up to the salt. Hashes of
+/// one kind take equally long to verify. Returns `None` if the hash cannot be verified.
 pub fn kind(hash: &PasswordHash) -> Option<&str> {
     let encoded = hash.encoded();
     let bcrypt = matches!(Stored::parse(encoded).ok()?, Stored::Bcrypt(_));
     let last = encoded.rfind('$')?;
-    // Where salt and result are not one text.
+    // Only bcrypt has salt and output in one field.
     let end = if bcrypt { last } else { encoded.get(..last)?.rfind('$')? };
     encoded.get(..=end)
 }
 
-/// A hash that no password belongs to and that costs what the policy's own cost: random bytes where the salt and the
-/// result would be. Nothing is computed, so that making it does not delay the start.
+/// Creates a dummy hash that no password matches and that costs as much to verify as the policy's
+/// own. Salt and output are random bytes. Nothing is computed, so the start is not delayed.
 pub(super) fn dummy(policy: &Policy) -> Result<PasswordHash, HashError> {
     let encoded = match policy.scheme {
         Scheme::Argon2id => Argon2Hash::new(policy, random::bytes()?, random::bytes()?).to_string(),

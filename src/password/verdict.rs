@@ -1,7 +1,8 @@
-//! What to say to a login, in the same time whether or not there is such a user.
+//! Verification of a login's password, in equal time whether or not the user exists.
 //!
-//! The same time means that of the policy's hashes. A hash that follows other parameters, or was made elsewhere, takes as
-//! long as those do; where there are such, `floor` has all failures answered at one time.
+//! An unknown user is verified against a dummy hash that follows the policy. A stored hash with
+//! other parameters, or of another function, takes a different time. If there are such hashes,
+//! `floor` equalizes the time of failures.
 
 use super::error::HashError;
 use super::hasher::Hasher;
@@ -10,39 +11,40 @@ use crate::domain::PasswordHash;
 use secrecy::SecretString;
 use std::hint::black_box;
 
-/// What became of a login's password.
+/// Result of verifying the password of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The password is not this user's, or there is no such user, or the stored hash cannot be used.
+    /// The password is wrong, the user does not exist, or the stored hash cannot be used.
     Wrong,
-    /// The password is this user's.
+    /// The password is correct.
     Right {
-        /// A hash of the same password that follows the policy, to be stored in place of the weaker one.
+        /// A new hash of the password that follows the policy, to replace the stored one. `None` if
+        /// no upgrade is due or possible.
         upgrade: Option<PasswordHash>,
     },
 }
 
-/// A verdict, with what the operator should hear about the stored hash.
+/// A verdict, with the error of the stored hash that is to be logged.
 pub(super) struct Judgement {
     verdict: Verdict,
     trouble: Option<HashError>,
 }
 
 impl Judgement {
-    /// Whether the password was wrong.
+    /// Returns whether the verdict is [`Verdict::Wrong`].
     pub(super) fn is_wrong(&self) -> bool {
         self.verdict == Verdict::Wrong
     }
 
-    /// The verdict, once the trouble is logged. This is done by the caller of the pool and not by its worker, so that
-    /// the line stands in the span of the request, which says who the user is.
+    /// Logs the error, if there is one, and returns the verdict. The caller of the pool logs it,
+    /// not the worker, so that the line carries the context of the request.
     pub(super) fn log(self) -> Verdict {
         match (&self.verdict, self.trouble) {
             (_, None) => {}
             (Verdict::Wrong, Some(error)) => {
                 tracing::error!(%error, "a user is locked out: the stored password hash cannot be used");
             }
-            // It would be said at every login of this user, and nobody could do anything about it.
+            // Every login of this user would log this, and the operator cannot fix it.
             (Verdict::Right { .. }, Some(error)) if error.is_about_the_password() => {
                 tracing::debug!(%error, "a password hash stays as it is");
             }
@@ -54,8 +56,9 @@ impl Judgement {
     }
 }
 
-/// Judges a password against the user's hash, or against the dummy if there is no user. A right one makes
-/// a better hash where there should be one, if that is wanted.
+/// Verifies a password against the user's hash, or against the dummy hash if there is no user. If
+/// `upgrading` is set, the password is correct, and the stored hash is weaker than the policy, the
+/// verdict contains a new hash.
 pub(super) fn judge(
     hasher: &mut Hasher,
     password: &SecretString,
@@ -77,19 +80,21 @@ pub(super) fn judge(
     }
 }
 
-/// Pays the price of a verification for nothing.
+/// Returns [`Verdict::Wrong`] after verifying the dummy hash, so that the failure takes as long as
+/// another.
 fn wrong_after_all(
     hasher: &mut Hasher,
     password: &SecretString,
     dummy: &PasswordHash,
     trouble: Option<HashError>,
 ) -> Result<Judgement, HashError> {
-    // Without the black box the compiler might see that the result is not used, and drop the work with it.
+    // The compiler might otherwise remove the verification, because its result is not used.
     black_box(hasher.verify(password, dummy)?);
     Ok(Judgement { verdict: Verdict::Wrong, trouble })
 }
 
-/// The password was right. If the hash should be replaced and cannot be, that is no reason to turn the user away.
+/// Returns the verdict on a correct password, with an upgraded hash if one is due. A failed upgrade
+/// does not reject the login.
 fn right(hasher: &mut Hasher, password: &SecretString, stored: &PasswordHash) -> Judgement {
     let (upgrade, trouble) = if policy::needs_upgrade(stored, hasher.policy()) {
         match hasher.hash(password) {

@@ -1,4 +1,4 @@
-//! One hashing thread: takes jobs until there is nobody left to send any.
+//! A hashing thread, which runs jobs until the pool is dropped.
 
 use super::hasher::Hasher;
 use std::io;
@@ -6,14 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
-/// What a worker does: anything that needs a hasher. It sends its result itself.
+/// A job for a worker. It sends its result itself.
 pub(super) type Job = Box<dyn FnOnce(&mut Hasher) + Send>;
 
-/// How far below the I/O threads a worker is, in steps of `nice`, where the system refuses the better way.
+/// Increment of the `nice` value of a worker, used if the system refuses `SCHED_IDLE`.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Starts the thread "hash-N". It ends by itself when the senders of `jobs` are gone and the queue is empty.
+/// Starts the thread "hash-N". It ends when all senders of `jobs` are dropped and the queue is
+/// empty.
 pub(super) fn spawn(
     index: usize,
     hasher: Hasher,
@@ -31,8 +32,9 @@ pub(super) fn spawn(
 
 fn work(mut hasher: Hasher, jobs: &flume::Receiver<Job>, idle: Duration) {
     while let Some(job) = next(&mut hasher, jobs, idle) {
-        // The hasher may be used again after a panic: its memory is scratch space, and is given back here in case the
-        // panic came from there. The caller learns of it by its reply channel, which the unwinding dropped.
+        // The hasher can be used again after a panic, because its memory is scratch space. It is
+        // released in case it caused the panic. The caller is notified by its reply channel, which
+        // unwinding dropped.
         if catch_unwind(AssertUnwindSafe(|| job(&mut hasher))).is_err() {
             hasher.release();
             tracing::error!("a password job panicked; its worker goes on");
@@ -40,7 +42,8 @@ fn work(mut hasher: Hasher, jobs: &flume::Receiver<Job>, idle: Duration) {
     }
 }
 
-/// The next job; none when the pool is gone. After some time without one the hasher's memory is given back.
+/// Returns the next job, or `None` when the pool is gone. Releases the hasher's memory after `idle`
+/// without a job.
 fn next(hasher: &mut Hasher, jobs: &flume::Receiver<Job>, idle: Duration) -> Option<Job> {
     match jobs.recv_timeout(idle) {
         Ok(job) => Some(job),
@@ -52,11 +55,13 @@ fn next(hasher: &mut Hasher, jobs: &flume::Receiver<Job>, idle: Duration) -> Opt
     }
 }
 
-/// Puts the calling thread behind the I/O threads, where the system allows it for one thread alone.
+/// Lowers the priority of the calling thread below that of the I/O threads, if the system supports
+/// this for a single thread.
 ///
-/// `SCHED_IDLE` (sched(7)): a thread that wakes up takes the core from such a one at once. With `nice` alone it waits
-/// for the end of a slice: the p99 of introspection in a storm of logins was 1.9 ms, and is 0.7 ms so (`make bench`,
-/// medians of three runs in turn). The price: a flood of introspections that leaves no core idle starves logins.
+/// With `SCHED_IDLE` (sched(7)), a thread that wakes up preempts a worker at once. With `nice`
+/// alone it waits for the end of a time slice. Under a flood of logins, the p99 of introspection
+/// was 1.9 ms with `nice` and 0.7 ms with `SCHED_IDLE` (`make bench`, medians of three runs in
+/// turn). As a trade-off, a flood of introspections that leaves no core idle starves logins.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     {

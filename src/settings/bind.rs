@@ -8,18 +8,19 @@ use super::parse;
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bind {
-    /// `host:port`, the host an address (IPv6 in brackets) or a name. Port 0 takes a free one.
+    /// `host:port`. The host is a name or an address, IPv6 in brackets. Port 0 lets the system
+    /// choose.
     Tcp(String),
-    /// A unix socket, written `unix:/run/sentinel.sock`.
+    /// Unix socket, written `unix:/run/sentinel.sock`.
     Unix(PathBuf),
 }
 
-/// What a mistyped address should have been.
+/// Description of a valid address, for error messages.
 pub(super) const EXPECTED: &str =
     "host:port such as \"127.0.0.1:5000\" or \"[::1]:5000\", or \"unix:/path\"";
 
 impl Bind {
-    /// Reads the written form; none if it is not one.
+    /// Parses the written form. Returns `None` if it is invalid.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("unix:") {
             Some(path) => (!path.is_empty()).then(|| Self::Unix(path.into())),
@@ -27,7 +28,7 @@ impl Bind {
         }
     }
 
-    /// Whether the system chooses the port, so that it is another one each time.
+    /// Returns whether the system chooses the port, which then differs at each start.
     pub(super) fn is_any_port(&self) -> bool {
         match self {
             Self::Tcp(address) => parse::host_port(address).is_some_and(|(_, port)| port == 0),
@@ -35,7 +36,8 @@ impl Bind {
         }
     }
 
-    /// Whether nobody outside this machine can reach it. Of names, only `localhost` counts.
+    /// Returns whether only this machine can reach the address. Of host names, only `localhost`
+    /// counts.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => {

@@ -1,12 +1,12 @@
-//! Settings that are one of a few words.
+//! Settings whose value is one of a few keywords.
 
-/// A setting that is one of a few words.
+/// Setting whose value is one of a few keywords.
 pub(super) trait Choice: Copy + 'static {
-    /// Each word with its meaning.
+    /// Each keyword with its value.
     const WORDS: &'static [(&'static str, Self)];
 
     fn from_word(text: &str) -> Option<(&'static str, Self)> {
-        // flask-sentinel's drivers took PRIMARY_PREFERRED where MongoDB says primaryPreferred.
+        // flask-sentinel's drivers accepted PRIMARY_PREFERRED for MongoDB's primaryPreferred.
         let plain = |word: &str| word.replace(['_', '-'], "").to_ascii_lowercase();
         Self::WORDS.iter().find(|(word, _)| plain(word) == plain(text.trim())).copied()
     }

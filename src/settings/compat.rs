@@ -1,11 +1,12 @@
-//! `[compat]`: what flask-sentinel did and the RFCs do not.
+//! `[compat]`: deviations from the RFCs for compatibility with flask-sentinel.
 
 use super::reader::Reader;
 
-/// Deviations for callers that were written against flask-sentinel.
+/// Deviations for clients that were written for flask-sentinel.
 #[derive(Clone, Debug)]
 pub struct Compat {
-    /// Whether errors that RFC 6749 §5.2 answers with 400 are answered 401, as flask-sentinel did.
+    /// Whether `invalid_grant`, `invalid_scope` and `unauthorized_client` are answered with 401, as
+    /// by flask-sentinel, instead of 400 (RFC 6749 §5.2).
     pub flask_sentinel_status: bool,
 }
 

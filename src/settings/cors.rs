@@ -1,13 +1,13 @@
-//! `[cors]`: scripts of which origins may call.
+//! `[cors]`: origins whose scripts may call the server.
 
 use super::parse;
 use super::reader::Reader;
 
-/// Cross-origin calls.
+/// Cross-origin requests.
 #[derive(Clone, Debug)]
 pub struct Cors {
-    /// Each `*` or `scheme://host[:port]` in lower case, as a browser's `Origin` has it (RFC 6454
-    /// §6.2).
+    /// Allowed origins. Each is `*`, or `scheme://host[:port]` in lower case, as browsers send it
+    /// in `Origin` (RFC 6454 §6.2).
     pub allowed_origins: Vec<String>,
 }
 

@@ -1,4 +1,6 @@
-//! Settings in environment variables: which are ours, which only look like it, and what they set.
+//! Reads settings from environment variables, named by Sentinel's or flask-sentinel's convention.
+//!
+//! Variables that only look like settings, such as those that Kubernetes creates, are ignored.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,13 +8,14 @@ use std::ffi::OsString;
 use super::error::Problem;
 use super::keys;
 
-/// Variables of our own that are no settings.
+/// Variables with Sentinel's prefix that are not settings.
 const NO_SETTINGS: [&str; 2] = ["SENTINEL_CONFIG", "SENTINEL_COPY_TO"];
 
-/// By key: the variable's name as the user wrote it, and its value.
+/// Name of the variable as the user wrote it, and its value, by the key of the setting.
 type Found = BTreeMap<String, (String, String)>;
 
-/// What the environment sets by our names, and what it sets by flask-sentinel's.
+/// Returns the settings with Sentinel's names and those with flask-sentinel's names. Unknown names,
+/// duplicates and values that are not UTF-8 are added to `problems`.
 pub(super) fn read(
     variables: &[(OsString, OsString)],
     problems: &mut Vec<Problem>,
@@ -49,9 +52,8 @@ pub(super) fn read(
     (named, legacy)
 }
 
-/// What is to be said of names that flask-oauthlib had, or others of its kind, and that have no effect here. They
-/// begin as two of ours do, but not with `SENTINEL_`: whoever else reads them may have set them, and so they
-/// do not stop the start.
+/// Returns a warning for each variable that has flask-oauthlib's prefix and is not a setting here.
+/// Such variables do not prevent the start, since they may be meant for another program.
 pub(super) fn without_effect(variables: &[(OsString, OsString)]) -> Vec<String> {
     let names = variables.iter().filter_map(|(name, _)| name.to_str());
     let foreign = names
@@ -79,13 +81,13 @@ fn unknown(name: &str, known: &[String]) -> Problem {
     }
 }
 
-/// Whether Kubernetes (or Docker's old links) made this variable.
+/// Returns whether Kubernetes (or Docker's legacy links) created this variable.
 ///
 /// A Service called `sentinel` gives every pod of its namespace `SENTINEL_SERVICE_HOST`,
 /// `SENTINEL_SERVICE_PORT[_name]`, `SENTINEL_PORT=tcp://…` and
-/// `SENTINEL_PORT_5000_TCP[_ADDR|_PORT|_PROTO]`; one called `sentinel-mongo` gives
+/// `SENTINEL_PORT_5000_TCP[_ADDR|_PORT|_PROTO]`. A Service called `sentinel-mongo` gives
 /// `SENTINEL_MONGO_PORT=tcp://…`, which looks like flask-sentinel's name for the port of MongoDB.
-/// Nobody wrote them, so they must not stop the start.
+/// The operator did not write these variables, so they must not prevent the start.
 fn is_service_link(name: &str, value: &str) -> bool {
     const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
     let Some(rest) = name.strip_prefix("SENTINEL") else {

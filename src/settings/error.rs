@@ -1,4 +1,4 @@
-//! What can be wrong with settings, said so that the person who wrote them can put it right.
+//! Errors in settings, worded so that the operator can correct them.
 
 use std::fmt;
 use std::io;
@@ -6,79 +6,80 @@ use std::path::PathBuf;
 
 use super::keys;
 
-/// Why the settings could not be loaded. No message holds the value of a secret.
+/// Error of loading the settings. No message contains the value of a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The settings file cannot be read.
     #[error("cannot read the settings file {}", path.display())]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The settings file is not TOML. The offending line is not quoted, since it may hold a secret.
+    /// The settings file is not valid TOML. The message does not quote the line, which may contain
+    /// a secret.
     #[error("{place} is not valid TOML at line {line}: {message}")]
     Syntax {
-        /// The file.
+        /// Name of the file.
         place: String,
-        /// The line, from 1.
+        /// Line number, starting at 1.
         line: usize,
-        /// The parser's words.
+        /// Message of the parser.
         message: String,
     },
-    /// Settings that are unknown, or that make no sense: everything found in one load.
+    /// Settings are unknown or invalid. Lists every problem found in one load.
     #[error("{}", Listed(.0))]
     Invalid(Vec<Problem>),
-    /// The layers could not be merged.
+    /// The layers cannot be merged.
     #[error("cannot merge the layers of settings")]
     Merge(#[from] config::ConfigError),
 }
 
-/// One thing that is wrong.
+/// Problem with a setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// A name that is not a setting.
+    /// The name is not a setting.
     #[error("unknown {what} {name}{place}; {}", Suggested(.name, .nearest))]
     Unknown {
         /// "setting" or "environment variable".
         what: &'static str,
-        /// The name, as the user wrote it.
+        /// Name as the user wrote it.
         name: String,
-        /// Where it was written, with a leading space; empty if the name says it.
+        /// Origin of the name, with a leading space. Empty if the name implies it.
         place: String,
-        /// Up to three valid names, the nearest first.
+        /// Up to three valid names, the most similar first.
         nearest: Vec<String>,
     },
-    /// A value of the wrong type, or out of range.
+    /// The value has the wrong type or is out of range.
     #[error("{key}{}{place}: expected {expected}", Shown(.value.as_deref()))]
     Value {
-        /// The setting.
+        /// Name of the setting.
         key: String,
-        /// Its value as written; none if it is a secret.
+        /// Value as written; `None` for a secret.
         value: Option<String>,
-        /// What would have been right.
+        /// Description of a valid value.
         expected: String,
-        /// Where it was set, with a leading space.
+        /// Origin of the value, with a leading space.
         place: String,
     },
-    /// Settings that do not go together.
+    /// Settings contradict each other.
     #[error("{0}")]
     Combination(String),
-    /// A file that should hold a secret, and does not.
+    /// A secret cannot be read from its file.
     #[error("{key}: cannot take the secret from {}: {reason}", path.display())]
     SecretFile {
-        /// The `*_file` setting.
+        /// Name of the `*_file` setting.
         key: String,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason for which it cannot be read.
         reason: String,
     },
-    /// An environment variable that is not UTF-8.
+    /// An environment variable is not valid UTF-8.
     #[error("the environment variable {0} is not valid UTF-8")]
     NotUnicode(String),
-    /// One setting, given twice in the environment by names that differ in case.
+    /// Two environment variables set the same setting, with names that differ in case.
     #[error("the environment variables {0} and {1} are the same setting")]
     Twice(String, String),
 }

@@ -1,22 +1,22 @@
-//! [`GrantName`], the grants that can be switched on.
+//! [`GrantName`], the grants that can be enabled.
 
 use std::fmt;
 
 use super::choice::Choice;
 
-/// A value of `grant_type` (RFC 6749).
+/// Grant type, as in the parameter `grant_type` (RFC 6749).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrantName {
-    /// RFC 6749 §4.3.
+    /// Resource owner password credentials grant (RFC 6749 §4.3).
     Password,
-    /// RFC 6749 §6.
+    /// Refresh token grant (RFC 6749 §6).
     RefreshToken,
-    /// RFC 6749 §4.4.
+    /// Client credentials grant (RFC 6749 §4.4).
     ClientCredentials,
 }
 
 impl GrantName {
-    /// The word on the wire.
+    /// Returns the value of the parameter `grant_type`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",

@@ -1,8 +1,8 @@
-//! The items of a list, in each form that a list takes.
+//! Splits the value of a list setting into its items.
 
 use config::ValueKind;
 
-/// The items of an array, or of one text: with commas between them, or as a TOML or JSON array.
+/// Returns the items of an array, or of a text that is comma-separated or a TOML or JSON array.
 pub(super) fn items(kind: &ValueKind) -> Option<Vec<String>> {
     match kind {
         ValueKind::Array(values) => values
@@ -23,8 +23,8 @@ pub(super) fn items(kind: &ValueKind) -> Option<Vec<String>> {
     }
 }
 
-/// The items of a TOML array. `[::1]:5000` begins like one and is none, so what does not parse is
-/// not an array.
+/// Returns the items of a TOML array of strings. Text that does not parse is not an array, since
+/// `[::1]:5000` starts with a bracket too.
 fn array(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     text.starts_with('[').then_some(())?;

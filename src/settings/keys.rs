@@ -1,26 +1,27 @@
-//! The names of settings: the valid ones, flask-sentinel's, and the nearest to a mistyped one.
+//! Names of settings: the valid ones, those of flask-sentinel, and suggestions for misspelled ones.
 //!
-//! `config/default.toml` is the one list of keys. It is scanned line by line besides being parsed,
-//! because a parsed table has forgotten the order that `config show` keeps.
+//! `config/default.toml` is the only list of keys. It is scanned line by line besides being parsed,
+//! because a parsed table loses the order, which `config show` preserves.
 
-/// The defaults, and by that the set of valid keys.
+/// Default settings, which also define the valid keys.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// Said of an unknown name that resembles no valid one.
+/// Hint for an unknown name that is not similar to a valid one.
 const WHERE_LISTED: &str = "no valid name is like it, and `sentinel config show` lists them all";
 
-/// What the names of our environment variables begin with.
+/// Prefix of Sentinel's environment variables.
 pub(super) const ENV_PREFIX: &str = "SENTINEL_";
 
-/// What those begin with that flask-sentinel had of flask-oauthlib. Others may have such variables too.
+/// Prefix of the names that flask-sentinel inherited from flask-oauthlib. Other programs may read
+/// variables with this prefix too.
 pub(super) const OAUTHLIB_PREFIX: &str = "OAUTH2_PROVIDER_";
 
-/// flask-sentinel's names for where MongoDB is.
+/// flask-sentinel's names for the address of MongoDB.
 pub(super) const LEGACY_PLACES_OF_MONGODB: [&str; 2] =
     ["SENTINEL_MONGO_URI", "SENTINEL_MONGO_HOST"];
 
-/// The names flask-sentinel used, in the environment and in its configuration file, and what they
-/// are called here.
+/// flask-sentinel's names, in the environment and in its configuration file, each with the key of
+/// the setting.
 pub(super) const LEGACY: &[(&str, &str)] = &[
     ("SENTINEL_ROUTE_PREFIX", "oauth.route_prefix"),
     ("SENTINEL_TOKEN_URL", "oauth.token_url"),
@@ -45,11 +46,11 @@ pub(super) const LEGACY: &[(&str, &str)] = &[
     ("OAUTH2_PROVIDER_ERROR_URI", "oauth.error_uri"),
 ];
 
-/// The settings whose values are never shown, each with a `*_file` twin.
+/// Secret settings, whose values are never shown. Each has a `*_file` twin.
 pub(super) const SECRETS: &[&str] =
     &["mongo.uri", "mongo.password", "redis.url", "management.password"];
 
-/// Every valid key as `table.name`, in the order of `config/default.toml`.
+/// Returns every valid key as `table.name`, in the order of `config/default.toml`.
 pub(super) fn all() -> Vec<String> {
     let mut table = "";
     let mut keys = Vec::new();
@@ -65,7 +66,7 @@ pub(super) fn all() -> Vec<String> {
     keys
 }
 
-/// The tables, in the order of `config/default.toml`.
+/// Returns the names of the tables, in the order of `config/default.toml`.
 pub(super) fn tables() -> Vec<&'static str> {
     DEFAULTS
         .lines()
@@ -77,22 +78,23 @@ pub(super) fn is_table(name: &str) -> bool {
     tables().contains(&name)
 }
 
-/// `SENTINEL_OAUTH__TOKEN_URL` as `oauth.token_url`.
+/// Converts `SENTINEL_OAUTH__TOKEN_URL` into `oauth.token_url`. Returns `None` without the prefix.
 pub(super) fn of_variable(name: &str) -> Option<String> {
     Some(name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", "."))
 }
 
-/// The key that flask-sentinel's `name` stands for.
+/// Returns the key of the setting that flask-sentinel calls `name`.
 pub(super) fn legacy(name: &str) -> Option<&'static str> {
     LEGACY.iter().find(|(old, _)| *old == name).map(|(_, key)| *key)
 }
 
-/// `oauth.token_url` as `SENTINEL_OAUTH__TOKEN_URL`.
+/// Converts `oauth.token_url` into `SENTINEL_OAUTH__TOKEN_URL`.
 pub(super) fn variable(key: &str) -> String {
     format!("{ENV_PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
 }
 
-/// What to say of an unknown `name` that resembles no valid one: what there is in its table, or where to look.
+/// Returns a hint for an unknown `name` without a similar valid one: the keys of its table, or how
+/// to list all settings.
 pub(super) fn instead(name: &str) -> String {
     let name = of_variable(name).unwrap_or_else(|| name.to_owned());
     let table = name.split('.').next().unwrap_or_default();
@@ -106,16 +108,16 @@ pub(super) fn instead(name: &str) -> String {
     format!("{is} has {}", names.join(", "))
 }
 
-/// Up to three of `candidates` that `name` may have been meant to be, the nearest first.
+/// Returns up to three of `candidates` that are similar to `name`, the most similar first.
 pub(super) fn nearest<I>(name: &str, candidates: I) -> Vec<String>
 where
     I: IntoIterator<Item = String>,
 {
-    /// Below this two names have little more in common than their letters.
+    /// Minimum similarity of a suggestion to the name.
     const ALIKE: f64 = 0.6;
-    /// A name this much farther than the best one is noise beside it.
+    /// Maximum difference in similarity to the best suggestion.
     const MARGIN: f64 = 0.12;
-    // It is right, and something is missing behind it.
+    // The name is a table without a key, so no other name is suggested.
     if is_table(&of_variable(name).unwrap_or_else(|| name.to_owned())) {
         return Vec::new();
     }
@@ -137,12 +139,13 @@ where
 fn likeness(name: &str, candidate: &str) -> f64 {
     let (name, candidate) = (bare(name), bare(candidate));
     let whole = strsim::normalized_damerau_levenshtein(&name, &candidate);
-    // The right name in the wrong table, or in none, is a common slip that whole names do not show.
+    // The right name in the wrong table, or in none, is a common mistake that a comparison of whole
+    // names does not detect.
     let leaf = strsim::normalized_damerau_levenshtein(leaf(&name), leaf(&candidate)) * 0.9;
     whole.max(leaf)
 }
 
-/// A name without what all names of its kind have in common, which would make short ones alike.
+/// Returns a name without its prefix, which would make short names look similar.
 fn bare(name: &str) -> String {
     let rest = name.strip_prefix(ENV_PREFIX).or_else(|| name.strip_prefix(OAUTHLIB_PREFIX));
     let rest = rest.unwrap_or(name).trim_matches(['[', ']']);

@@ -1,5 +1,5 @@
-//! One layer of settings: what a file, the environment or the flags say, as known keys with their
-//! origin.
+//! One layer of settings: the keys and values that a file, the environment or the flags set, with
+//! their origin.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,18 +9,18 @@ use config::{Map, Source, Value, ValueKind};
 use super::error::{Error, Problem};
 use super::{environment, keys};
 
-/// Values by `table.name`. Each remembers where it was written, as the words that end an error
-/// message.
+/// Values by `table.name`. The origin of a value is a phrase that ends error messages about it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
     values: BTreeMap<String, Value>,
-    /// flask-sentinel's name for where MongoDB is, if this layer has one.
+    /// flask-sentinel's name for the address of MongoDB, if this layer sets it.
     pub(super) names_mongodb: Option<&'static str>,
 }
 
 impl Layer {
-    /// The built-in defaults. With `names_mongodb` set in a later layer the store is MongoDB: flask-sentinel
-    /// had no other, and whoever kept its variables would be served from an empty file.
+    /// Returns the built-in defaults. If a later layer sets `names_mongodb`, the default store is
+    /// MongoDB. flask-sentinel had no other store, so an operator who keeps its variables must not
+    /// get an empty embedded one.
     pub(super) fn builtin(names_mongodb: Option<&'static str>) -> Result<Self, Error> {
         let mut layer = Self::toml(keys::DEFAULTS, "config/default.toml", &mut Vec::new())?;
         if let Some(name) = names_mongodb {
@@ -29,7 +29,7 @@ impl Layer {
         Ok(layer)
     }
 
-    /// A settings file.
+    /// Reads a settings file.
     pub(super) fn file(path: &Path, problems: &mut Vec<Problem>) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Unreadable { path: path.to_path_buf(), source })?;
@@ -56,7 +56,7 @@ impl Layer {
             } else {
                 let old = keys::LEGACY.iter().map(|(old, _)| (*old).to_owned());
                 let tables = keys::tables().into_iter().map(|table| format!("[{table}]"));
-                // A name alone may be a mistyped header with nothing below it.
+                // A name without a dot may be a misspelled header of an empty table.
                 let tables = tables.filter(|_| !name.contains('.'));
                 problems.push(Problem::Unknown {
                     what: "setting",
@@ -70,7 +70,7 @@ impl Layer {
         Ok(layer)
     }
 
-    /// The environment.
+    /// Reads the environment.
     pub(super) fn environment(
         variables: &[(std::ffi::OsString, std::ffi::OsString)],
         problems: &mut Vec<Problem>,
@@ -87,7 +87,7 @@ impl Layer {
         layer
     }
 
-    /// The flags.
+    /// Reads the flags.
     pub(super) fn overrides(flags: &[(String, String)], problems: &mut Vec<Problem>) -> Self {
         let known = keys::all();
         let mut layer = Self::default();
@@ -114,8 +114,8 @@ impl Layer {
         self.values.insert(key.to_owned(), Value::new(Some(&origin.to_owned()), kind(value)));
     }
 
-    /// Takes from `legacy` what this layer does not say itself: a new name wins over an old one
-    /// beside it.
+    /// Adds the values of `legacy` that this layer does not set. Within a layer, Sentinel's name
+    /// takes precedence over flask-sentinel's.
     fn fill(&mut self, legacy: Self) {
         self.names_mongodb = keys::LEGACY_PLACES_OF_MONGODB.into_iter().find(|name| {
             let value = keys::legacy(name).and_then(|key| legacy.values.get(key));
@@ -139,8 +139,8 @@ impl Source for Layer {
     }
 }
 
-/// Spells nested tables as dotted names. An empty table is a name of its own unless it is one of
-/// ours, so that a mistyped header is noticed even with nothing below it.
+/// Converts nested tables into dotted names. An empty table with an unknown name is kept as a name,
+/// so that a misspelled header is reported even if no key follows it.
 fn flatten(prefix: &str, table: toml::Table, leaves: &mut Vec<(String, toml::Value)>) {
     for (name, value) in table {
         let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };

@@ -1,28 +1,28 @@
-//! `[log]`: how much is logged, and how.
+//! `[log]`: format and level of the log.
 
 use tracing_subscriber::EnvFilter;
 
 use super::choice::Choice;
 use super::reader::Reader;
 
-/// The log.
+/// Format and level of the log.
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// How a line looks.
+    /// Format of a log line.
     pub format: LogFormat,
     /// A level, or directives such as `info,sentinel::store=debug`.
     pub level: String,
 }
 
-/// How a line looks.
+/// Format of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// Pretty on a terminal, JSON otherwise.
     #[default]
     Auto,
-    /// For people.
+    /// Readable for people.
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object for each line.
     Json,
 }
 
@@ -42,12 +42,13 @@ impl Log {
     }
 }
 
-/// Between directives it is no mistake, and yet the log would take none.
+/// Removes the spaces between directives, which `EnvFilter` does not accept.
 fn without_space(text: &str) -> String {
     text.split(',').map(str::trim).collect::<Vec<_>>().join(",")
 }
 
-/// A word that is no level would be taken for the name of a module, and silence everything else.
+/// Returns whether `text` is a valid filter. Rejects a word that is not a level, because
+/// `EnvFilter` would take it for the name of a module and silence all others.
 fn is_filter(text: &str) -> bool {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
@@ -56,6 +57,6 @@ fn is_filter(text: &str) -> bool {
         None => is_level(part),
     };
     let text = without_space(text);
-    // What it makes of spans and their fields, the log alone knows.
+    // `EnvFilter` alone can validate directives for spans and fields.
     text.split(',').all(is_directive) && text.parse::<EnvFilter>().is_ok()
 }

@@ -1,4 +1,4 @@
-//! `[management]`: the operator's page and API.
+//! `[management]`: the management page and API.
 
 use secrecy::SecretString;
 
@@ -6,14 +6,14 @@ use super::oauth::OAuth;
 use super::reader::Reader;
 use super::secret;
 
-/// The management page and API.
+/// Management page and API.
 #[derive(Clone, Debug)]
 pub struct Management {
-    /// The page, a path below the route prefix, the API below it; none: switched off.
+    /// Path of the page below the route prefix, with the API below it. `None` switches both off.
     pub url: Option<String>,
-    /// The operator's name for HTTP Basic (RFC 7617 §2). None: no page and no API.
+    /// Operator's user name for HTTP Basic (RFC 7617 §2). `None` switches the page and the API off.
     pub username: Option<String>,
-    /// The operator's password. Set if and only if `username` is.
+    /// Operator's password. Set if and only if `username` is set.
     pub password: Option<SecretString>,
 }
 
@@ -28,7 +28,7 @@ impl Management {
             username: Some(username).filter(|name| !name.is_empty()),
             password: secret::optional(reader, "management.password"),
         };
-        // After another complaint one of the two may be missing only because it could not be read.
+        // After another problem, one of the two may be missing only because it could not be read.
         if before == reader.problems.len()
             && management.username.is_some() != management.password.is_some()
         {
@@ -40,12 +40,12 @@ impl Management {
         management
     }
 
-    /// The page's full path.
+    /// Returns the full path of the page. Returns `None` if the page is switched off.
     pub fn path(&self, oauth: &OAuth) -> Option<String> {
         oauth.prefixed(self.url.as_deref())
     }
 
-    /// The operator's name and password, if there is an operator.
+    /// Returns the operator's user name and password, if they are set.
     pub fn credentials(&self) -> Option<(&str, &SecretString)> {
         self.username.as_deref().zip(self.password.as_ref())
     }

@@ -3,10 +3,11 @@
 use super::bind::{self, Bind};
 use super::reader::Reader;
 
-/// The listener for `GET /metrics`.
+/// Listener for `GET /metrics`.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Where; none: nowhere. It carries no credentials, so plain HTTP is not refused here.
+    /// Address of the listener; `None` for no listener. Plain HTTP is allowed on any address, since
+    /// scrapes carry no credentials.
     pub bind: Option<Bind>,
 }
 

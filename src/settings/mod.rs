@@ -1,13 +1,12 @@
-//! Settings: what an operator may say about the server, read from layers, checked, and handed on as
-//! plain data.
+//! Settings of the server: merged from layers, validated, and provided as plain data.
 //!
-//! `config/default.toml` names every setting and its default. Over it go a settings file, the
-//! environment and the flags, as [`Sources`] hands them in; [`Settings::load`] merges them, and
-//! reports everything that is wrong with them at once. One file here is one table of settings. The
-//! rest: `keys` knows the names, `layer` and `environment` find values, `reader` gives them types,
-//! `secret` follows `*_file`, `together` knows what goes with what, `show` prints.
+//! `config/default.toml` names every setting and its default. A settings file, the environment and
+//! the flags override it; [`Sources`] holds these. [`Settings::load`] merges the layers and reports
+//! all problems at once. Each table of settings has a module of its own. Of the others, `keys` has
+//! the names, `layer` and `environment` collect values, `reader` gives them types, `secret` reads
+//! `*_file` settings, `together` compares settings of different tables, and `show` prints settings.
 //!
-//! Not here: reading certificates and templates, opening stores, and parsing flags.
+//! This module does not read certificates or templates, open stores, or parse flags.
 
 mod bind;
 mod choice;
@@ -65,41 +64,41 @@ pub use traces::Traces;
 use layer::Layer;
 use reader::Reader;
 
-/// Every setting, checked. `Debug` shows no secret.
+/// All settings, validated. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen, and what is taken from whom.
+    /// Listeners, trusted proxies and limits.
     pub server: Server,
     /// TLS on the listeners.
     pub tls: Tls,
-    /// The protocol: endpoints, grants, lifetimes.
+    /// Endpoints, grants and lifetimes.
     pub oauth: OAuth,
-    /// Which store holds the truth.
+    /// Store backend.
     pub store: Store,
-    /// How to reach MongoDB.
+    /// Connection to MongoDB.
     pub mongo: Mongo,
-    /// Redis, if there is one.
+    /// Connection to Redis, if Redis is used.
     pub redis: Redis,
     /// Password hashing.
     pub password: Password,
-    /// How guessing is slowed.
+    /// Rate limits on failed attempts.
     pub throttle: Throttle,
-    /// The operator's page and API.
+    /// Management page and API.
     pub management: Management,
-    /// Cross-origin calls.
+    /// Cross-origin requests.
     pub cors: Cors,
-    /// The listener for Prometheus.
+    /// Prometheus listener.
     pub metrics: Metrics,
-    /// The log.
+    /// Format and level of the log.
     pub log: Log,
-    /// Where spans go.
+    /// Export of spans.
     pub traces: Traces,
-    /// The operator's own pages.
+    /// The operator's own templates.
     pub templates: Templates,
-    /// Deviations for flask-sentinel's callers.
+    /// Deviations for compatibility with flask-sentinel.
     pub compat: Compat,
     shown: BTreeMap<String, toml::Value>,
-    /// What `config show` says beside a value.
+    /// Remarks that `config show` prints beside values.
     notes: BTreeMap<&'static str, String>,
     given: BTreeSet<String>,
     warnings: Vec<String>,
@@ -107,11 +106,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Merges `sources` over the defaults and checks the result.
+    /// Merges `sources` over the defaults and validates the result.
     ///
     /// # Errors
-    /// [`Error::Invalid`] lists everything that is wrong with values and names; a file that cannot
-    /// be read, or is not TOML, is reported alone.
+    /// Returns [`Error::Invalid`] with every unknown name and invalid value. A file that cannot be
+    /// read or is not valid TOML is reported alone.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
         let (reader, names_mongodb) = merged(sources)?;
         let mut settings = Self::read(reader)?;
@@ -127,52 +126,54 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Where a server with these `sources` listens, and whether with TLS. It is for who asks a server
-    /// whether it is well: other tables are not looked at, and no secret is read, which not everybody
-    /// may who may ask.
+    /// Returns the listeners and TLS settings of `sources`, for a health check.
+    ///
+    /// Validates no other table and reads no secret, since the user who runs a health check may not
+    /// have permission to read secret files.
     ///
     /// # Errors
-    /// As [`load`](Self::load), of what is read and of unknown names.
+    /// As [`load`](Self::load), for the tables that are read and for unknown names.
     pub fn listening(sources: &Sources) -> Result<(Server, Tls), Error> {
         let (mut reader, _) = merged(sources)?;
         let found = (Server::read(&mut reader), Tls::read(&mut reader));
         if reader.problems.is_empty() { Ok(found) } else { Err(Error::Invalid(reader.problems)) }
     }
 
-    /// The defaults alone.
+    /// Returns the default settings.
     ///
     /// # Errors
-    /// None with the defaults as they are; a test holds that.
+    /// Never fails with the present defaults, which a test verifies.
     pub fn builtin() -> Result<Self, Error> {
         Self::load(&Sources::default())
     }
 
-    /// Whether the user set `key` (as `table.name`) anywhere, even to its default.
+    /// Returns whether the user set `key` (as `table.name`) in any layer, even to its default.
     pub fn is_given(&self, key: &str) -> bool {
         self.given.contains(key)
     }
 
-    /// Whether anything in a table was set by anybody.
+    /// Returns whether the user set any key of a table.
     pub fn is_any_given(&self, table: &str) -> bool {
         self.given.iter().any(|key| key.split_once('.').is_some_and(|(own, _)| own == table))
     }
 
-    /// The settings as loaded, as TOML in the order of `config/default.toml`, with no secret in it.
+    /// Returns the settings as TOML, in the order of `config/default.toml` and without secrets.
     pub fn describe(&self) -> String {
         show::text(&self.shown, &self.notes)
     }
 
-    /// The settings file that was read, if there is one.
+    /// Returns the path of the settings file, if one was read.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// What is set and has no effect, one sentence each. It is no reason not to start.
+    /// Returns one sentence for each setting that is set and has no effect. These do not prevent
+    /// the start.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// What [`describe`](Self::describe) says, as nested tables.
+    /// Returns the values that [`describe`](Self::describe) prints, as nested tables.
     pub fn to_table(&self) -> toml::Table {
         show::table(&self.shown)
     }
@@ -210,7 +211,8 @@ impl Settings {
     }
 }
 
-/// All layers as one, and flask-sentinel's name for where MongoDB is, if one of them has it.
+/// Merges all layers. Also returns flask-sentinel's name for the address of MongoDB, if a layer
+/// sets it.
 fn merged(sources: &Sources) -> Result<(Reader, Option<&'static str>), Error> {
     let mut problems = Vec::new();
     let file = match sources.path() {

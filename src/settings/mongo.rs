@@ -1,4 +1,4 @@
-//! `[mongo]`: how to reach MongoDB.
+//! `[mongo]`: the connection to MongoDB.
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -9,49 +9,49 @@ use super::choice::Choice;
 use super::reader::Reader;
 use super::{parse, secret, show};
 
-/// How to reach MongoDB. What is none is as `uri` says, or else the driver's choice.
+/// Connection to MongoDB. `None` means the value in `uri`, or else a default.
 #[derive(Clone, Debug)]
 pub struct Mongo {
-    /// The connection string; made of `host` and `port` where those replace it.
+    /// Connection string. Built from `host` and `port` if they take precedence.
     pub uri: SecretString,
-    /// The database.
+    /// Name of the database.
     pub dbname: String,
-    /// The server's name or address, already part of `uri` where it counts.
+    /// Host name or address of the server. If it takes precedence, `uri` already contains it.
     pub host: Option<String>,
-    /// Its port, already part of `uri` where it counts.
+    /// Port of the server. If it takes precedence, `uri` already contains it.
     pub port: Option<u16>,
-    /// Who to log in as.
+    /// User name for authentication.
     pub username: Option<String>,
-    /// The password of `username`.
+    /// Password of `username`.
     pub password: Option<SecretString>,
-    /// The database that knows `username`.
+    /// Database that authenticates `username`.
     pub auth_source: Option<String>,
-    /// The name of the replica set.
+    /// Name of the replica set.
     pub replica_set: Option<String>,
-    /// Connections that one process keeps open at most.
+    /// Maximum number of connections that one process keeps open.
     pub max_pool_size: Option<u32>,
-    /// Which members may be read from.
+    /// Members of the replica set that may be read from.
     pub read_preference: Option<ReadPreference>,
-    /// Until a call is given up.
+    /// Time limit of an operation.
     pub socket_timeout: Option<Duration>,
-    /// Until a connection attempt is given up.
+    /// Time limit of a connection attempt.
     pub connect_timeout: Option<Duration>,
-    /// Until the search for a usable server is given up.
+    /// Time limit for the selection of a usable server.
     pub server_selection_timeout: Option<Duration>,
 }
 
-/// Which members of a replica set may be read from.
+/// Members of a replica set that may be read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadPreference {
     /// The primary only.
     Primary,
-    /// The primary, or a secondary while there is none.
+    /// The primary, or a secondary if there is no primary.
     PrimaryPreferred,
     /// Secondaries only.
     Secondary,
-    /// A secondary, or the primary if there is none.
+    /// A secondary, or the primary if there is no secondary.
     SecondaryPreferred,
-    /// Whichever answers fastest.
+    /// The member that responds fastest.
     Nearest,
 }
 
@@ -96,7 +96,7 @@ impl Mongo {
             server_selection_timeout: milliseconds(reader, "mongo.server_selection_timeout_ms"),
         };
         mongo.settle(reader);
-        // After another complaint one of the two may be missing only because it could not be read.
+        // After another problem, one of the two may be missing only because it could not be read.
         match (&mongo.username, &mongo.password) {
             (None, Some(_)) if before == reader.problems.len() => reader
                 .refuse("mongo.password is set and mongo.username is not; set both or neither"),
@@ -110,8 +110,8 @@ impl Mongo {
         mongo
     }
 
-    /// Whether a name alone is of no use: so it is but where another system knows who logs in, by a certificate
-    /// for example.
+    /// Returns whether `username` needs a password. It does unless `authMechanism` in `uri` names a
+    /// mechanism that authenticates by other means, for example by a certificate.
     fn needs_password(&self) -> bool {
         const OTHERWISE: [&str; 4] = ["MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI"];
         let (_, options) = self.uri.expose_secret().rsplit_once('?').unwrap_or_default();
@@ -123,7 +123,8 @@ impl Mongo {
             .is_some_and(|name| OTHERWISE.iter().any(|other| other.eq_ignore_ascii_case(name)))
     }
 
-    /// Makes one connection string and one database name of the settings that can each say them.
+    /// Merges the settings that can each name the server or the database into one connection string
+    /// and one database name.
     fn settle(&mut self, reader: &mut Reader) {
         let set = |key| reader.rank_if_set(key);
         let uri_rank = set("mongo.uri").max(set("mongo.uri_file"));
@@ -147,8 +148,8 @@ impl Mongo {
     }
 }
 
-/// The database that a connection string names. `admin` is where users log in, not where anyone
-/// means to keep tokens.
+/// Returns the database that a connection string names. Ignores `admin`, which is the database for
+/// authentication and not meant for tokens.
 fn database(uri: &str) -> Option<&str> {
     let (_, rest) = uri.split_once("://")?;
     let (_, path) = rest.split('?').next()?.rsplit_once('/')?;

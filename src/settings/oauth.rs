@@ -1,4 +1,4 @@
-//! `[oauth]`: the endpoints, the grants, and how long tokens live.
+//! `[oauth]`: endpoints, grants and lifetimes.
 
 use std::time::Duration;
 
@@ -7,43 +7,43 @@ use super::grant::GrantName;
 use super::parse;
 use super::reader::Reader;
 
-/// The protocol's settings. The endpoints are paths below `route_prefix`, or none where switched
+/// Protocol settings. The endpoints are paths below `route_prefix`; `None` switches an endpoint
 /// off.
 #[derive(Clone, Debug)]
 pub struct OAuth {
-    /// What stands before the endpoints: "" or a path from `/` with no slash at its end.
+    /// Prefix of the endpoints: empty, or a path that starts with `/` and does not end with `/`.
     pub route_prefix: String,
-    /// The token endpoint (RFC 6749 §3.2). [`OAuth::token_path`] has the prefix.
+    /// Token endpoint (RFC 6749 §3.2). [`OAuth::token_path`] includes the prefix.
     pub token_url: Option<String>,
-    /// The introspection endpoint (RFC 7662 §2).
+    /// Introspection endpoint (RFC 7662 §2).
     pub introspection_url: Option<String>,
-    /// The revocation endpoint (RFC 7009 §2).
+    /// Revocation endpoint (RFC 7009 §2).
     pub revocation_url: Option<String>,
-    /// The endpoint for `auth_request`, which takes a bearer token (RFC 6750 §2.1).
+    /// Verify endpoint for `auth_request`, which takes a bearer token (RFC 6750 §2.1).
     pub verify_url: Option<String>,
-    /// The metadata document (RFC 8414 §3), a full path.
+    /// Full path of the metadata document (RFC 8414 §3).
     pub metadata_url: Option<String>,
-    /// The page that explains errors (RFC 6749 §5.2).
+    /// Page that explains error codes (RFC 6749 §5.2).
     pub error_uri: Option<ErrorUri>,
-    /// The grants that the server knows at all; at least one, none twice.
+    /// Grants that the server supports; at least one, without duplicates.
     pub grants: Vec<GrantName>,
-    /// How long an access token lives unless its client says otherwise.
+    /// Lifetime of an access token, unless its client has its own.
     pub access_token_ttl: Duration,
-    /// How long an unused refresh token lives.
+    /// Lifetime of a refresh token that is not used.
     pub refresh_idle_ttl: Duration,
-    /// How long a session lives at most.
+    /// Maximum lifetime of a session.
     pub session_ttl: Duration,
-    /// For how long a retry of a used refresh token gets the same answer (RFC 9700 §4.14.2); may be
-    /// zero.
+    /// Grace period in which a retry of a used refresh token gets the same response (RFC 9700
+    /// §4.14.2). May be zero.
     pub refresh_grace: Duration,
 }
 
-/// Where the page that explains errors is.
+/// Location of the page that explains error codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorUri {
-    /// Served here, at this full path.
+    /// Full path on this server.
     Path(String),
-    /// Served elsewhere, at this absolute URL.
+    /// Absolute URL on another server.
     Url(String),
 }
 
@@ -89,22 +89,22 @@ impl OAuth {
         }
     }
 
-    /// The token endpoint's full path.
+    /// Returns the full path of the token endpoint.
     pub fn token_path(&self) -> Option<String> {
         self.prefixed(self.token_url.as_deref())
     }
 
-    /// The introspection endpoint's full path.
+    /// Returns the full path of the introspection endpoint.
     pub fn introspection_path(&self) -> Option<String> {
         self.prefixed(self.introspection_url.as_deref())
     }
 
-    /// The revocation endpoint's full path.
+    /// Returns the full path of the revocation endpoint.
     pub fn revocation_path(&self) -> Option<String> {
         self.prefixed(self.revocation_url.as_deref())
     }
 
-    /// The verify endpoint's full path.
+    /// Returns the full path of the verify endpoint.
     pub fn verify_path(&self) -> Option<String> {
         self.prefixed(self.verify_url.as_deref())
     }

@@ -1,5 +1,5 @@
-//! The forms that values take: durations, sizes, paths, URLs, networks. None means that the text is
-//! not one. The command line reads durations in the same form.
+//! Parsers of setting values: durations, sizes, paths, URLs and networks. They return `None` for
+//! invalid text. The command line parses durations with them too.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,12 +10,12 @@ pub(crate) use crate::domain::{
     LIFETIME, parse_duration as duration, parse_lifetime as lifetime, show_duration,
 };
 
-/// `16384` or `16KiB`, in bytes.
+/// Parses a size, such as `16384` or `16KiB`, into bytes.
 pub(super) fn size(text: &str) -> Option<u64> {
     text.trim().parse::<ByteSize>().ok().map(|size| size.as_u64())
 }
 
-/// The shortest exact form that [`size`] reads.
+/// Formats a size in the shortest exact form that [`size`] parses.
 pub(super) fn show_size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     UNITS
@@ -24,14 +24,14 @@ pub(super) fn show_size(bytes: u64) -> String {
         .map_or_else(|| format!("{bytes}B"), |(length, unit)| format!("{}{unit}", bytes / length))
 }
 
-/// What [`network`] reads.
+/// Description of the text that [`network`] parses, for error messages.
 pub(super) const NETWORK: &str = "an address or a CIDR block such as \"10.0.0.0/8\"";
 
-/// `10.0.0.0/8`, or an address alone, which is a network of one.
+/// Parses a network such as `10.0.0.0/8`, or an address, which is a network of one.
 pub(super) fn network(text: &str) -> Option<IpNet> {
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()?;
-    // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d, and whoever copies that from a log
-    // means the IPv4 one.
+    // A dual-stack listener shows IPv4 peers as ::ffff:a.b.c.d. An operator who copies such an
+    // address from a log means the IPv4 one.
     match net {
         IpNet::V6(v6) if v6.prefix_len() >= 96 => Some(
             v6.addr()
@@ -43,16 +43,16 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
     }
 }
 
-/// An absolute path as it stands in a URL: from `/`, with nothing that a router or a browser takes
-/// for something else.
+/// Parses an absolute URL path: it starts with `/` and contains nothing that a router or a browser
+/// would interpret otherwise.
 pub(super) fn url_path(text: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#{}\\\"<>".contains(&byte);
     (text.starts_with('/') && !text.contains("//") && text.bytes().all(plain))
         .then(|| text.to_owned())
 }
 
-/// An absolute http or https URL with no credentials, query or fragment; a trailing slash is
-/// dropped.
+/// Parses an absolute http or https URL without credentials, query and fragment. Removes a trailing
+/// slash.
 pub(super) fn http_url(text: &str) -> Option<String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
@@ -60,8 +60,8 @@ pub(super) fn http_url(text: &str) -> Option<String> {
     (path.is_empty() || url_path(path).is_some()).then(|| text.trim_end_matches('/').to_owned())
 }
 
-/// `*`, or scheme, host and port as a browser's `Origin` has them (RFC 6454 §6.2), which is in
-/// lower case.
+/// Parses `*` or an origin. Converts it to lower case, as browsers send it in `Origin` (RFC 6454
+/// §6.2).
 pub(super) fn web_origin(text: &str) -> Option<String> {
     if text == "*" {
         return Some(text.to_owned());
@@ -75,21 +75,21 @@ pub(super) fn web_origin(text: &str) -> Option<String> {
     .then_some(text)
 }
 
-/// A URL that stands for a server, by its scheme; the rest is left to the driver that will use it.
+/// Returns whether a URL has one of these schemes. The driver that uses the URL validates the rest.
 pub(super) fn has_scheme(text: &str, schemes: &[&str]) -> bool {
     text.split_once("://")
         .is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.is_empty())
 }
 
-/// `host:port`, with the port.
+/// Splits `host:port`. The port is required.
 pub(super) fn host_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     (digits && is_host(host)).then(|| port.parse().ok().map(|port| (host, port)))?
 }
 
-/// Whether only this machine can reach a listener on `host`. A name other than localhost may be any
-/// address tomorrow.
+/// Returns whether only this machine can reach a listener on `host`. Of names only localhost
+/// counts, since any other may resolve to another address later.
 pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {

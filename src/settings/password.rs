@@ -1,34 +1,35 @@
-//! `[password]`: what new hashes are made with, and the workers that make them.
+//! `[password]`: hashing of new passwords, and the hashing workers.
 
 use super::choice::Choice;
 use super::reader::Reader;
 use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST};
 
-/// Password hashing. The parameters are those of new hashes; old ones carry their own.
+/// Password hashing. The parameters are those of new hashes; existing hashes contain their own.
 #[derive(Clone, Debug)]
 pub struct Password {
-    /// What new hashes are made with.
+    /// Algorithm of new hashes.
     pub scheme: Scheme,
-    /// The fewest characters that a password may be set to, 1 to 64.
+    /// Minimum number of characters of a new password, 1 to 64.
     pub min_length: usize,
-    /// argon2id: memory in KiB, at least 8 for each lane (RFC 9106 §3.1), of [`ARGON2_MEMORY_KIB`].
+    /// Memory of argon2id in KiB, at least 8 for each lane (RFC 9106 §3.1), within
+    /// [`ARGON2_MEMORY_KIB`].
     pub memory_kib: u32,
-    /// argon2id: passes; at least 1.
+    /// Number of passes of argon2id; at least 1.
     pub iterations: u32,
-    /// argon2id: lanes, of [`ARGON2_LANES`].
+    /// Number of lanes of argon2id, within [`ARGON2_LANES`].
     pub parallelism: u32,
-    /// bcrypt: the base-2 logarithm of the rounds, of [`BCRYPT_COST`].
+    /// Base-2 logarithm of the rounds of bcrypt, within [`BCRYPT_COST`].
     pub bcrypt_cost: u32,
-    /// Threads that hash; 0 is one for each core.
+    /// Number of hashing threads; 0 for one per core.
     pub workers: usize,
-    /// Logins that may wait for such a thread; at least 1.
+    /// Maximum number of logins that wait for a hashing thread; at least 1.
     pub queue: usize,
 }
 
-/// What new hashes are made with.
+/// Algorithm of new hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scheme {
-    /// RFC 9106.
+    /// argon2id (RFC 9106).
     #[default]
     Argon2id,
     /// bcrypt, `$2b$`.
@@ -44,7 +45,8 @@ impl Password {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let password = Self {
             scheme: reader.choice("password.scheme"),
-            // NIST SP 800-63B-4 §3.1.1.2: passwords of "at least 64 characters" have to be permitted.
+            // NIST SP 800-63B-4 §3.1.1.2: passwords of "at least 64 characters" have to be
+            // permitted.
             min_length: reader.integer("password.min_length", 1..=64),
             memory_kib: reader.integer("password.memory_kib", ARGON2_MEMORY_KIB),
             iterations: reader.integer("password.iterations", 1..=u32::MAX),

@@ -1,5 +1,7 @@
-//! Typed reading of the merged layers. It goes on after a mistake, so that one start reports them
-//! all, and keeps what it read in the form that `config show` prints.
+//! Converts the merged layers into typed values.
+//!
+//! Reading goes on after an invalid value, so that one start reports all problems. Each value is
+//! kept in the form that `config show` prints as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -16,7 +18,7 @@ use super::items::items;
 use super::layer::Layer;
 use super::{keys, parse, show};
 
-/// The merged layers, and what has come of reading them so far.
+/// Merged layers, with the problems found and the values read so far.
 pub(super) struct Reader {
     values: BTreeMap<String, Value>,
     ranks: BTreeMap<String, usize>,
@@ -24,11 +26,11 @@ pub(super) struct Reader {
     pub(super) shown: BTreeMap<String, toml::Value>,
 }
 
-/// What a reading comes to: the value, and how to show it.
+/// Parsed value with its printed form; `None` if the value is invalid.
 type Read<T> = Option<(T, toml::Value)>;
 
 impl Reader {
-    /// Merges `layers`, the later over the earlier.
+    /// Merges `layers`. Later layers override earlier ones.
     pub(super) fn new(layers: &[Layer], problems: Vec<Problem>) -> Result<Self, Error> {
         let merged = layers
             .iter()
@@ -48,12 +50,13 @@ impl Reader {
         Ok(Self { values, ranks, problems, shown: BTreeMap::new() })
     }
 
-    /// The layer that `key` comes from; 0 is the built-in one.
+    /// Returns the index of the layer that sets `key`; 0 is the built-in layer.
     pub(super) fn rank(&self, key: &str) -> usize {
         self.ranks.get(key).copied().unwrap_or(0)
     }
 
-    /// The same, but 0 for what is there and says nothing: `""` or 0, as a compose file spells "not set".
+    /// Returns the index of the layer that sets `key`, or 0 if the value is `""` or 0, which in a
+    /// compose file stands for "not set".
     pub(super) fn rank_if_set(&self, key: &str) -> usize {
         let is_nothing = self.values.get(key).is_none_or(|value| match &value.kind {
             ValueKind::String(text) => matches!(text.trim(), "" | "0"),
@@ -63,17 +66,17 @@ impl Reader {
         if is_nothing { 0 } else { self.rank(key) }
     }
 
-    /// The keys that a user set.
+    /// Returns the keys that the user set.
     pub(super) fn given(&self) -> BTreeSet<String> {
         self.ranks.iter().filter(|(_, rank)| **rank > 0).map(|(key, _)| key.clone()).collect()
     }
 
-    /// Reports settings that do not go together.
+    /// Reports settings that contradict each other.
     pub(super) fn refuse(&mut self, message: impl Into<String>) {
         self.problems.push(Problem::Combination(message.into()));
     }
 
-    /// Replaces what `config show` says of `key`.
+    /// Replaces the value that `config show` prints for `key`.
     pub(super) fn show(&mut self, key: &str, value: impl Into<toml::Value>) {
         self.shown.insert(key.to_owned(), value.into());
     }
@@ -98,8 +101,7 @@ impl Reader {
         None
     }
 
-    /// A setting that is written as text; numbers and flags are read as their text where `parse`
-    /// wants them.
+    /// Reads a setting that is written as text. Numbers and booleans are passed to `parse` as text.
     fn scalar<T>(
         &mut self,
         key: &str,
@@ -149,7 +151,8 @@ impl Reader {
     {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         self.scalar(key, &expected, |text| {
-            // Unset numbers are 0, and an empty variable is how a compose file spells "unset".
+            // 0 stands for "not set". A compose file passes an empty variable for one that is not
+            // set.
             let text = if text.trim().is_empty() { "0" } else { text.trim() };
             let written = text.parse::<i64>().ok()?;
             let number = T::try_from(written).ok().filter(|number| range.contains(number))?;
@@ -158,7 +161,7 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// A number of which 0 means that it is not set.
+    /// Reads a number for which 0 means "not set".
     pub(super) fn optional_integer<T>(&mut self, key: &str, range: RangeInclusive<T>) -> Option<T>
     where
         T: Copy + Default + Display + PartialOrd + TryFrom<i64>,
@@ -181,7 +184,7 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// How long a token or a session lives.
+    /// Reads the lifetime of a token or a session.
     pub(super) fn lifetime(&mut self, key: &str) -> Duration {
         self.scalar(key, parse::LIFETIME, |text| {
             let lifetime = parse::lifetime(text)?;
@@ -205,7 +208,7 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// A choice that may be left open as "".
+    /// Reads a keyword that may be left empty.
     pub(super) fn optional_choice<T: Choice>(&mut self, key: &str) -> Option<T> {
         self.scalar(key, &T::expected(), |text| match text {
             "" => Some((None, "".into())),
@@ -214,7 +217,7 @@ impl Reader {
         .flatten()
     }
 
-    /// A value that may be left open, by "" or false.
+    /// Reads a value that may be left out, by an empty text or `false`.
     pub(super) fn switchable<T>(
         &mut self,
         key: &str,
@@ -229,8 +232,8 @@ impl Reader {
         .flatten()
     }
 
-    /// An endpoint that may be switched off, by false as in flask-sentinel. Not by "", which is what a
-    /// compose file makes of a variable that is not set.
+    /// Reads an endpoint that `false` switches off, as in flask-sentinel. An empty text does not,
+    /// since a compose file passes it for a variable that is not set.
     pub(super) fn endpoint<T>(
         &mut self,
         key: &str,
@@ -249,7 +252,7 @@ impl Reader {
         self.endpoint(key, "a path that starts with \"/\"", parse::url_path)
     }
 
-    /// What stands before paths, with no slash at its end: "" or false for nothing.
+    /// Reads a path prefix, without a trailing slash. An empty text or `false` means no prefix.
     pub(super) fn url_prefix(&mut self, key: &str) -> String {
         let expected = "a path that starts with \"/\", or \"\"";
         self.scalar(key, expected, |text| {
@@ -262,7 +265,7 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// A list, or its items in one text: with commas between them, or as a TOML or JSON array.
+    /// Reads a list: an array, or a text that is comma-separated or a TOML or JSON array.
     pub(super) fn list<T>(
         &mut self,
         key: &str,
@@ -278,8 +281,8 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// The text of a secret, before its twin file is looked at. Only [`secret`](super::secret)
-    /// calls this.
+    /// Reads the text of a secret, without its `*_file` twin. Only [`secret`](super::secret) calls
+    /// this.
     pub(super) fn hidden(
         &mut self,
         key: &str,

@@ -7,18 +7,19 @@ use secrecy::{ExposeSecret, SecretString};
 use super::reader::Reader;
 use super::{parse, secret};
 
-/// Redis, if there is one.
+/// Connection to Redis, if Redis is used.
 #[derive(Clone, Debug)]
 pub struct Redis {
-    /// Where it is; none: no Redis.
+    /// URL of the server; `None` for no Redis.
     pub url: Option<SecretString>,
-    /// Whether each access token is published as a key that holds the user's id.
+    /// Whether each access token is published as a key whose value is the user's id.
     pub publish_tokens: bool,
-    /// The certificates of those who may sign the server's, PEM; none: the system's.
+    /// PEM file of the certification authorities for the server's certificate; `None` for the
+    /// system's.
     pub tls_ca: Option<PathBuf>,
-    /// The certificate chain that Sentinel shows, PEM. Set with `tls_key` or not at all.
+    /// PEM file of the client certificate chain. Set if and only if `tls_key` is set.
     pub tls_cert: Option<PathBuf>,
-    /// Its private key, PEM.
+    /// PEM file of the client's private key.
     pub tls_key: Option<PathBuf>,
 }
 
@@ -47,7 +48,8 @@ impl Redis {
         redis
     }
 
-    /// Certificates that would not be looked at are taken for a mistake: the connection is not safe.
+    /// Rejects certificates that the URL would leave unused: the operator expects TLS, and the
+    /// connection would not have it.
     fn check_scheme(&self, reader: &mut Reader) {
         let Some(url) = &self.url else { return };
         let is_tls = parse::has_scheme(url.expose_secret(), &["rediss", "valkeys"]);

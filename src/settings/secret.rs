@@ -1,4 +1,4 @@
-//! Secrets, each written as a setting or kept in a file that its `*_file` twin names.
+//! Reads secrets, each from its setting or from the file that its `*_file` twin names.
 
 use std::path::Path;
 
@@ -8,14 +8,14 @@ use super::error::Problem;
 use super::reader::Reader;
 use super::show;
 
-/// A secret that may be any text; "" is none.
+/// Reads a secret that may be any text. Returns `None` if it is empty.
 pub(super) fn optional(reader: &mut Reader, key: &str) -> Option<SecretString> {
     let secret = read(reader, key, "text", |_| true);
     (!secret.expose_secret().is_empty()).then_some(secret)
 }
 
-/// The secret `key`, from where the user put it; else its default. `expected` says what `valid`
-/// holds true of.
+/// Reads the secret `key` from its setting, its file or its default. `expected` describes the
+/// values that `valid` accepts.
 pub(super) fn read(
     reader: &mut Reader,
     key: &str,
@@ -47,7 +47,7 @@ pub(super) fn read(
 
 fn from_file(path: &Path) -> Result<String, String> {
     let mut text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    // One newline is the editor's or echo's; any more could be part of the secret.
+    // Editors and `echo` append one newline; further ones could be part of the secret.
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

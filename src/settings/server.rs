@@ -1,4 +1,4 @@
-//! `[server]`: where to listen, and what is taken from whom.
+//! `[server]`: listeners, trusted proxies and limits.
 
 use std::time::Duration;
 
@@ -8,26 +8,27 @@ use super::bind::{self, Bind};
 use super::parse;
 use super::reader::Reader;
 
-/// The listeners and the limits of one request.
+/// Listeners, trusted proxies and limits.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Where to listen; at least one.
+    /// Addresses to listen on; at least one.
     pub bind: Vec<Bind>,
-    /// The issuer (RFC 8414 §2), with no trailing slash. None: no metadata document and no
-    /// `error_uri`.
+    /// Issuer (RFC 8414 §2), without a trailing slash. `None` switches off the metadata document,
+    /// and `error_uri` unless it is an absolute URL.
     pub public_url: Option<String>,
-    /// The peers whose `X-Forwarded-*` headers count. IPv4-mapped IPv6 networks are kept as IPv4.
+    /// Networks of proxies whose `X-Forwarded-*` headers are trusted. IPv4-mapped IPv6 networks are
+    /// stored as IPv4.
     pub trusted_proxies: Vec<IpNet>,
-    /// Threads that answer HTTP; 0 is one for each core.
+    /// Number of I/O threads; 0 for one per core.
     pub workers: usize,
-    /// The largest request body that is read, in bytes.
+    /// Maximum size of a request body, in bytes.
     pub max_body: u64,
-    /// How long one request may take.
+    /// Time limit for the head of a request, and then for its body.
     pub request_timeout: Duration,
-    /// How many connections there may be at once.
+    /// Maximum number of concurrent connections.
     pub max_connections: usize,
-    /// Whether plain HTTP may be served to other machines with no trusted proxy (RFC 6749 §3.2
-    /// wants TLS).
+    /// Whether plain HTTP may be served to other machines without a trusted proxy. RFC 6749 §3.2
+    /// requires TLS.
     pub allow_plain_http: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How settings are shown: in the order of `config/default.toml`, with no secret in sight.
+//! Formats settings in the order of `config/default.toml`, without secrets.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,11 @@ use config::ValueKind;
 
 use super::keys;
 
-/// What stands for a secret that is set.
+/// Placeholder for a secret that is set.
 const HIDDEN: &str = "(hidden)";
 
-/// A value as it was written, for an error message. A URL may hold a password wherever it was put.
+/// Formats a value for an error message. The password of a URL is hidden in every setting, since it
+/// may have been entered in the wrong one.
 pub(super) fn value(kind: &ValueKind) -> String {
     if let ValueKind::String(text) = kind
         && text.contains("://")
@@ -38,7 +39,7 @@ fn toml_value(kind: &ValueKind) -> Option<toml::Value> {
     })
 }
 
-/// A secret as it may be shown: a URL without its password, anything else not at all.
+/// Formats a secret: a URL without its password, a placeholder for any other.
 pub(super) fn secret(key: &str, text: &str) -> String {
     match key {
         _ if text.is_empty() => String::new(),
@@ -47,10 +48,10 @@ pub(super) fn secret(key: &str, text: &str) -> String {
     }
 }
 
-/// `text` with the password of its credentials, and those in its query, replaced.
+/// Replaces the password in the credentials of a URL, and the secrets in its query.
 ///
-/// The credentials are taken to reach to the last `@` of all: a password with a raw `/` or `@` is a
-/// mistake, but hiding too much of a URL is better than showing the rest of it.
+/// The credentials are assumed to extend to the last `@`. A raw `/` or `@` in a password is an
+/// error, but hiding too much of a URL is better than showing a part of the password.
 fn url(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return HIDDEN.to_owned();
@@ -69,8 +70,8 @@ fn url(text: &str) -> String {
 }
 
 fn parameter(text: &str) -> String {
-    // `pass` of Redis's unix sockets; MongoDB's tlsCertificateKeyFilePassword, proxyPassword and
-    // session tokens.
+    // Redis has `pass` for Unix sockets. MongoDB has tlsCertificateKeyFilePassword, proxyPassword
+    // and session tokens.
     const SECRET: [&str; 2] = ["pass", "authmechanismproperties"];
     match text.split_once('=') {
         Some((name, _)) if SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word)) => {
@@ -80,7 +81,7 @@ fn parameter(text: &str) -> String {
     }
 }
 
-/// `shown` as TOML, with `notes` as comments.
+/// Formats `shown` as TOML, with `notes` as comments.
 pub(super) fn text(
     shown: &BTreeMap<String, toml::Value>,
     notes: &BTreeMap<&'static str, String>,
@@ -102,7 +103,7 @@ pub(super) fn text(
     out
 }
 
-/// `shown` as nested tables.
+/// Converts `shown` into nested tables.
 pub(super) fn table(shown: &BTreeMap<String, toml::Value>) -> toml::Table {
     let mut out = toml::Table::new();
     for (key, value) in shown {

@@ -1,26 +1,25 @@
-//! Where settings come from, as plain data, so that a test never changes its own process's
-//! environment.
+//! Sources of settings, as plain data, so that a test does not change the environment of its
+//! process.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
-/// Everything that [`Settings::load`](super::Settings::load) looks at besides the built-in
-/// defaults.
+/// Input of [`Settings::load`](super::Settings::load) besides the built-in defaults.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// The file named by `--config`; without it, the one that `SENTINEL_CONFIG` names in `env`, if
+    /// File named by `--config`. If it is `None`, `SENTINEL_CONFIG` in `env` names the file, if
     /// any.
     pub file: Option<PathBuf>,
-    /// The environment. Variables that are not ours are passed over.
+    /// Environment variables. Those that are not Sentinel's are ignored.
     pub env: Vec<(OsString, OsString)>,
-    /// Settings from flags, as (`table.name`, value), in the forms that the environment takes. The
-    /// last of a key wins.
+    /// Settings from flags, as (`table.name`, value). The values have the same forms as in the
+    /// environment. Of several values of a key, the last one wins.
     pub overrides: Vec<(String, String)>,
 }
 
 impl Sources {
-    /// The process's environment and, if given, a file; no flags.
+    /// Returns the environment of the process and, if given, a file. Contains no flags.
     pub fn from_process(file: Option<PathBuf>) -> Self {
         Self { file, env: std::env::vars_os().collect(), overrides: Vec::new() }
     }
@@ -29,14 +28,14 @@ impl Sources {
         let named = || {
             let (_, path) =
                 self.env.iter().find(|(name, _)| name == OsStr::new("SENTINEL_CONFIG"))?;
-            // `SENTINEL_CONFIG=` is how a compose file spells "not set".
+            // A compose file passes `SENTINEL_CONFIG=` for a variable that is not set.
             (!path.is_empty()).then(|| PathBuf::from(path))
         };
         self.file.clone().or_else(named)
     }
 }
 
-/// Names only: the values of variables and flags may be secrets.
+/// Shows names only, since the values of variables and flags may be secrets.
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sources")

@@ -1,31 +1,31 @@
-//! `[store]`: which store holds the truth.
+//! `[store]`: the store backend.
 
 use std::path::PathBuf;
 
 use super::choice::Choice;
 use super::reader::Reader;
 
-/// Where users, clients and sessions are kept.
+/// Store of users, clients and sessions.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// Which store.
+    /// Store backend.
     pub backend: Backend,
-    /// The file of the embedded store. Its folder is the data folder.
+    /// File of the embedded store. Its folder is the data folder.
     pub path: PathBuf,
 }
 
-/// Which store.
+/// Store backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// One SQLite file.
     #[default]
     Embedded,
-    /// MongoDB, as `[mongo]` says.
+    /// MongoDB, configured in `[mongo]`.
     Mongodb,
 }
 
 impl Backend {
-    /// The word for it.
+    /// Returns the keyword of the setting.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Embedded => "embedded",

@@ -1,4 +1,4 @@
-//! `[templates]`: the operator's own pages.
+//! `[templates]`: the operator's own templates.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use super::reader::Reader;
 /// Templates that replace the built-in ones.
 #[derive(Clone, Debug)]
 pub struct Templates {
-    /// The folder that holds them; none: the built-in ones only.
+    /// Folder of the templates; `None` for the built-in ones only.
     pub dir: Option<PathBuf>,
 }
 

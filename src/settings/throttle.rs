@@ -1,4 +1,4 @@
-//! `[throttle]`: how guessing is slowed.
+//! `[throttle]`: rate limits on failed attempts.
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use super::reader::Reader;
 /// Budgets for failed attempts.
 #[derive(Clone, Debug)]
 pub struct Throttle {
-    /// Whether guessing is slowed at all.
+    /// Whether failed attempts are rate-limited.
     pub enabled: bool,
-    /// Failures within `window` before an address is answered 429; at least 1.
+    /// Number of failures within `window` after which an address is answered with 429; at least 1.
     pub failures_per_address: u32,
-    /// Failures within `window` before attempts on one user name are delayed; at least 1.
+    /// Number of failures within `window` after which attempts on a user name are delayed; at least
+    /// 1.
     pub failures_per_user: u32,
-    /// How far back failures count; at least a second.
+    /// Length of the sliding window in which failures count; at least one second.
     pub window: Duration,
 }
 

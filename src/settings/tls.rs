@@ -1,4 +1,4 @@
-//! `[tls]`: whether listeners speak TLS, and with which certificate.
+//! `[tls]`: TLS on the listeners, and its certificate.
 
 use std::path::PathBuf;
 
@@ -8,23 +8,24 @@ use super::reader::Reader;
 /// TLS on the TCP listeners.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// Where the certificate comes from.
+    /// Source of the certificate.
     pub mode: TlsMode,
-    /// The certificate chain, PEM. Always set with [`TlsMode::Files`].
+    /// PEM file of the certificate chain. Always set with [`TlsMode::Files`].
     pub cert: Option<PathBuf>,
-    /// Its private key, PEM. Always set with [`TlsMode::Files`].
+    /// PEM file of the private key. Always set with [`TlsMode::Files`].
     pub key: Option<PathBuf>,
 }
 
-/// Where the certificate comes from.
+/// Source of the certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
     /// No TLS.
     #[default]
     Off,
-    /// Made at the first start, and kept in the data folder so that it can be trusted once.
+    /// Self-signed: created at the first start and kept in the data folder, so that clients need
+    /// not trust a new one at each start.
     SelfSigned,
-    /// The operator's own.
+    /// Files of the operator.
     Files,
 }
 

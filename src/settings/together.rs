@@ -1,23 +1,23 @@
-//! Which settings go together: what one table cannot know of another.
+//! Checks settings of different tables against each other.
 
 use std::collections::BTreeMap;
 
 use super::reader::Reader;
 use super::{Backend, ErrorUri, Settings, TlsMode};
 
-/// Where the probes are, which no setting moves.
+/// Paths of the health probes, which no setting changes.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 impl Settings {
-    /// Refuses what cannot be meant so.
+    /// Rejects settings that contradict each other.
     pub(super) fn check_together(&self, reader: &mut Reader) {
         self.check_plain_http(reader);
         self.check_paths(reader);
         self.check_addresses(reader);
     }
 
-    /// RFC 6749 §3.2: the server "MUST require the use of TLS … when sending requests to the token
-    /// endpoint".
+    /// Rejects plain HTTP on an address that other machines can reach. RFC 6749 §3.2: the server
+    /// "MUST require the use of TLS … when sending requests to the token endpoint".
     fn check_plain_http(&self, reader: &mut Reader) {
         let server = &self.server;
         if self.tls.mode != TlsMode::Off
@@ -35,7 +35,7 @@ impl Settings {
         }
     }
 
-    /// Two endpoints at one path would leave the second unreachable, without a word.
+    /// Rejects two endpoints with the same path, the second of which would silently be unreachable.
     fn check_paths(&self, reader: &mut Reader) {
         let oauth = &self.oauth;
         let error_path = match &oauth.error_uri {
@@ -61,7 +61,7 @@ impl Settings {
         }
     }
 
-    /// The second listener on an address would not start.
+    /// Rejects an address that is used twice, since the second listener would not start.
     fn check_addresses(&self, reader: &mut Reader) {
         let mut taken = BTreeMap::new();
         let listeners = self.server.bind.iter().map(|bind| ("server.bind", bind));
@@ -77,7 +77,8 @@ impl Settings {
         }
     }
 
-    /// What is set in one table and has no effect because of another, one sentence each.
+    /// Returns one sentence for each setting that is set and has no effect because of another
+    /// table.
     pub(super) fn without_effect(&self) -> Vec<String> {
         let mut found = Vec::new();
         if self.is_any_given("mongo") && self.store.backend == Backend::Embedded {
@@ -108,7 +109,7 @@ impl Settings {
     }
 }
 
-/// Those that are set, as the subject of a sentence.
+/// Returns the names of the settings that are set, as the subject of a sentence.
 fn named(settings: &[(&str, bool)]) -> Option<String> {
     let set: Vec<_> = settings.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect();
     match set.as_slice() {

@@ -1,18 +1,18 @@
-//! `[traces]`: where the spans of calls go.
+//! `[traces]`: the export of spans.
 
 use ipnet::IpNet;
 
 use super::parse;
 use super::reader::Reader;
 
-/// OTLP over HTTP.
+/// Export of spans with OTLP over HTTP.
 #[derive(Clone, Debug)]
 pub struct Traces {
-    /// The URL that takes them; none: nothing is traced.
+    /// URL of the collector; `None` switches tracing off.
     pub endpoint: Option<String>,
-    /// How many of a hundred of the other calls.
+    /// Percentage of requests that are traced if no trusted caller decides.
     pub sample_percent: u8,
-    /// The callers that decide whether their calls are traced.
+    /// Networks of the callers that decide whether their requests are traced.
     pub trusted_callers: Vec<IpNet>,
 }
 
@@ -35,8 +35,8 @@ impl Traces {
     }
 }
 
-/// A URL of a host alone is one of all signals, as in `OTEL_EXPORTER_OTLP_ENDPOINT`: spans go to `v1/traces`
-/// there (OpenTelemetry Protocol Exporter, "Endpoint URLs for OTLP/HTTP").
+/// Appends `/v1/traces` to a URL without a path, which stands for all signals, as in
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` (OpenTelemetry Protocol Exporter, "Endpoint URLs for OTLP/HTTP").
 fn with_path(url: String) -> String {
     let is_host = url.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
     if is_host { format!("{url}/v1/traces") } else { url }

@@ -1,8 +1,8 @@
-//! Counters of failed attempts, for the throttle: a trait, and the counters in memory. Those that are
-//! shared over Redis are in `redis::attempts`.
+//! Counters of failed attempts for rate limiting: the trait, and the implementation in memory.
+//! `redis::attempts` has the implementation that servers share over Redis.
 //!
-//! Counting never fails and waits for nobody for long: who is slowed by it should not be slowed by its
-//! troubles. What the counts mean is decided in `oauth::Throttle`.
+//! No method fails or waits for long, since a fault of the counter storage must not delay logins.
+//! `oauth::Throttle` decides what the counts mean.
 
 mod memory;
 mod table;
@@ -15,19 +15,20 @@ pub use memory::MemoryAttempts;
 
 use crate::domain::{Slice, Subject, Tally};
 
-/// Counts failed attempts, and remembers who has got in.
+/// Storage of failed attempts and known devices.
 #[async_trait]
 pub trait AttemptStore: Send + Sync {
-    /// The failures of each of these subjects that count now.
+    /// Returns the failures of each subject in the current window, in the order of `subjects`.
     async fn recent(&self, subjects: &[Subject], at: Slice) -> Vec<Tally>;
 
-    /// Counts a failure, unless there are `limit` already, in one step: of many at once, only so many
-    /// are counted as are left.
+    /// Counts a failure, unless the subject already has `limit` failures in the window. The check
+    /// and the increment are one atomic step, so concurrent failures do not exceed the limit.
     async fn add(&self, subject: Subject, limit: u32, at: Slice) -> Added;
 
-    /// The next free moment for an attempt on a subject, as the time from now until then; there is none
-    /// for anybody else within `pause` after it. `None`, and nothing is taken, when it is more than
-    /// `patience` away. Who calls with a clock that is behind is not kept waiting for that.
+    /// Reserves the next free time for an attempt on a subject, and returns the time from now until
+    /// then. The next reservation is at least `pause` later. Returns `None`, and reserves nothing,
+    /// if the wait would exceed `patience`. A caller whose clock is behind does not wait longer for
+    /// that reason.
     async fn reserve(
         &self,
         subject: Subject,
@@ -36,18 +37,18 @@ pub trait AttemptStore: Send + Sync {
         at: Slice,
     ) -> Option<Duration>;
 
-    /// Remembers somebody who has got in, for a time.
+    /// Remembers a known device for `time`.
     async fn remember(&self, subject: Subject, time: Duration, at: Slice);
 
-    /// Whether somebody is remembered.
+    /// Returns whether the subject is a known device.
     async fn is_remembered(&self, subject: Subject, at: Slice) -> bool;
 }
 
-/// What became of a failure.
+/// Result of [`AttemptStore::add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Added {
-    /// Whether it was counted.
+    /// Whether the failure was counted.
     pub counted: bool,
-    /// The failures that count now, this one too.
+    /// Failures in the current window, including this one if it was counted.
     pub tally: Tally,
 }

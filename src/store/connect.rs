@@ -1,4 +1,4 @@
-//! From settings to stores: the only file that knows every backend.
+//! Opens the stores that the settings configure. No other file knows all backends.
 
 use super::measured::measured;
 use super::mongo::{self, MongoStore};
@@ -8,15 +8,16 @@ use super::{Result, StoreError, Stores};
 use crate::observe::metrics::Metrics;
 use crate::settings::{Backend, Settings};
 
-/// Opens the stores that the settings name.
+/// Opens the configured stores.
 ///
 /// # Errors
-/// [`super::StoreError`] with a sentence for the operator.
+/// [`super::StoreError::Unusable`] with a sentence for the operator if a store cannot be opened as
+/// configured. Other variants if a backend fails while it is opened.
 pub async fn connect(settings: &Settings) -> Result<Stores> {
     connect_observed(settings, None).await
 }
 
-/// The same, seen by `metrics`.
+/// Opens the configured stores and counts and times their operations in `metrics`.
 ///
 /// # Errors
 /// As [`connect`].
@@ -29,7 +30,7 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
     match settings.store.backend {
         Backend::Embedded => {
             let store = of_path(SqliteStore::open(&settings.store.path))?;
-            // Nothing is faster than the file: there is no cache in front of it.
+            // A read of the file is faster than a round trip to Redis, so there is no cache here.
             match redis {
                 None => Ok(seen(store.into_stores())),
                 Some(redis) if !redis.publish_tokens => {
@@ -52,10 +53,10 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
     }
 }
 
-/// Whether the settings make sense, without opening or connecting to anything.
+/// Checks the store settings without opening a store or connecting to a server.
 ///
 /// # Errors
-/// [`super::StoreError`] with a sentence for the operator.
+/// [`super::StoreError::Unusable`] with a sentence for the operator if a setting cannot work.
 pub fn check(settings: &Settings) -> Result<()> {
     match settings.store.backend {
         Backend::Embedded => of_path(sqlite::check(&settings.store.path))?,
@@ -64,7 +65,8 @@ pub fn check(settings: &Settings) -> Result<()> {
     settings.redis.url.as_ref().map_or(Ok(()), |_| redis::check(&settings.redis))
 }
 
-/// Opens the stores for reading alone; `None` when there are none yet. Makes nothing that is not there.
+/// Opens the stores for a command that only reads, without Redis. Returns `None` if the file of the
+/// embedded store does not exist. Creates no store and no MongoDB index.
 ///
 /// # Errors
 /// As [`connect`].
@@ -80,7 +82,7 @@ pub async fn connect_reading(settings: &Settings) -> Result<Option<Stores>> {
     }
 }
 
-/// Names the setting beside the file.
+/// Adds the name of the setting to a message that names the file.
 fn of_path<T>(result: Result<T>) -> Result<T> {
     result.map_err(|error| match error {
         StoreError::Unusable(reason) => StoreError::Unusable(format!("store.path: {reason}")),

@@ -1,14 +1,16 @@
-//! Everything of one store into another: users, clients, sessions as they are, and what was imported.
+//! Copies one store to another: users, clients, sessions, import records and imported access
+//! tokens.
 //!
-//! A target belongs to the copy from the first run, which finds it empty and marks it, until it is taken
-//! into use: until a server starts on it, or an operator changes something in it
-//! ([`Stores::take_into_use`]). Up to then every run makes it equal to the source. So a run may be
-//! interrupted anywhere and repeated, and what has ended in the source meanwhile ends in the target.
-//! After that it is refused: nobody could tell what is newer. A server that was running on the empty target before the
-//! first run says every few seconds that it is in use.
+//! The first run needs an empty target, and marks it. As long as the mark exists, each run makes
+//! the target equal to the source. So a run may be interrupted at any point and repeated, and a
+//! session that has ended in the source ends in the target. The mark is removed when the target
+//! comes into use: when a server starts on it, or an operator changes something in it
+//! ([`Stores::take_into_use`]). After that, a run is rejected, since neither store is known to be
+//! the newer one. A running server removes the mark every few seconds, in case it was started on
+//! the empty target before the first run.
 //!
-//! Both stores are read in the order of their keys, side by side ([`merge`]), so that nothing has to be
-//! held in memory, and what is equal is not written again.
+//! Both stores are read in key order, side by side ([`merge`]). So neither has to fit in memory,
+//! and equal records are not written again.
 
 mod kinds;
 mod merge;
@@ -22,41 +24,44 @@ use crate::domain::Clock;
 use kinds::{Aliases, Clients, Notes, Sessions, Users};
 use merge::{Pass, each};
 
-/// Noted in a target that is not in use yet.
+/// Import record that marks a target that is not in use yet.
 const MARK: &str = "copy/target";
-/// Noted for a moment, to see whether source and target are one.
+/// Key prefix of a temporary import record, which shows whether source and target are the same
+/// store.
 const PROBE: &str = "copy/probe/";
-/// Of other users with a wanted name, so many are named.
+/// Maximum number of conflicting user names in [`CopyError::InUse`].
 const NAMED: usize = 10;
 
-/// What is over so soon may be gone from one store and not from the other, by their own clocks.
+/// Lifetime that a record must have left for the final check to compare it. A record that expires
+/// sooner may be gone from one store only, since each goes by its own clock.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// A copy was refused, or is not what the source is.
+/// Error of a copy.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// Both are one store.
+    /// Source and target are the same store.
     #[error("source and target are the same store")]
     Same,
-    /// The target is not empty, and not what an earlier run has left.
+    /// The target is neither empty nor left by an earlier run. Contains the conflicts of user
+    /// names.
     #[error(
         "the target is in use: it holds users, clients or sessions that are of no unfinished copy, or a \
          server was started on it, or something was changed in it since; nothing was written{}",
         others(.0)
     )]
     InUse(Vec<String>),
-    /// It was the copy's when this began.
+    /// The target came into use during the run.
     #[error(
         "the target has come into use while it was written to: a server runs on it, or something was changed in it; \
          everything is there, and what was made in the target meanwhile may be gone from it"
     )]
     TakenIntoUse,
-    /// The source has changed while it was read.
+    /// The source has changed during the run. Contains the number of records that differ.
     #[error(
         "{0} records differ from the source, which has changed meanwhile: stop its servers and run this again"
     )]
     Differs(u64),
-    /// A store fails.
+    /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -65,39 +70,39 @@ fn others(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("; {}", names.join("; ")) }
 }
 
-/// What a copy did, or would do.
+/// Result of a copy or of a dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whether nothing was written.
+    /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
-    /// Users.
+    /// Counts of users.
     pub users: Counts,
-    /// Clients.
+    /// Counts of clients.
     pub clients: Counts,
-    /// Sessions with a live token.
+    /// Counts of sessions with a live token.
     pub sessions: Counts,
-    /// Imported access tokens that are alive.
+    /// Counts of imported access tokens that are alive.
     pub aliases: Counts,
-    /// Notes of what was imported.
+    /// Counts of import records.
     pub imported: Counts,
 }
 
-/// What became of the records of one kind.
+/// Counts of the records of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// In the source, and when the run is over in the target as well.
+    /// Records in the source. After the run, the target contains them too.
     pub read: u64,
-    /// Written, since the target did not have them so.
+    /// Records written, since the target did not have them or had them with another content.
     pub written: u64,
-    /// Taken from the target, since the source no longer has them.
+    /// Records deleted from the target, since the source does not have them.
     pub removed: u64,
 }
 
-/// Makes `target` equal to `source`. Without a target, nothing is there yet; with `dry_run`, nothing is
-/// written. `progress` is told how many records of which kind have been looked at.
+/// Makes `target` equal to `source`. `target` is `None` if it does not exist yet. A dry run writes
+/// nothing. Calls `progress` with the name of a kind of records and the number read so far.
 ///
 /// # Errors
-/// [`CopyError`]. What was written until then stays, and the next run goes on.
+/// [`CopyError`]. Records that were written stay in the target, and the next run continues.
 pub async fn copy(
     source: &Stores,
     target: Option<&Stores>,
@@ -117,9 +122,9 @@ pub async fn copy(
         }
     }
     if let Some(publisher) = source.publisher.as_ref().filter(|_| !dry_run) {
-        // What Redis has not been told of yet is noted in the source alone.
+        // Pending invalidations are stored in the source only, so they are delivered first.
         let told = publisher.catch_up().await.map_err(|error| match error {
-            // It is the copy that was asked for, and it has not begun.
+            // The copy has not begun, so no write has succeeded.
             StoreError::Untold(why) => StoreError::Unavailable(why),
             error => error,
         })?;
@@ -130,14 +135,14 @@ pub async fn copy(
     let (now, writes) = (clock.now(), !dry_run);
     let pass = Pass { source, target, removes: true, puts: true, writes, now, progress };
     let mut report = Report { dry_run, ..Report::default() };
-    // A name is free before it is given to another.
+    // Deletes first, so that a user name is free before another user gets it.
     let removed = each::<Users>(&Pass { puts: false, ..pass }).await?.removed;
     let users = each::<Users>(&Pass { removes: false, ..pass }).await?;
     report.users = Counts { removed, ..users };
     report.clients = each::<Clients>(&pass).await?;
     report.imported = each::<Notes>(&pass).await?;
     report.aliases = each::<Aliases>(&pass).await?;
-    // Last, since a session goes with its user and its client.
+    // Sessions come last, since deleting a user or client deletes its sessions.
     report.sessions = each::<Sessions>(&pass).await?;
     if !dry_run {
         check(&Pass { writes: false, now: clock.now().plus(LEEWAY), ..pass }).await?;
@@ -150,7 +155,7 @@ pub async fn copy(
     Ok(report)
 }
 
-/// Reads all of it once more.
+/// Compares both stores once more.
 async fn check(pass: &Pass<'_>) -> Result<(), CopyError> {
     let mut differ = 0;
     for counts in [
@@ -165,7 +170,8 @@ async fn check(pass: &Pass<'_>) -> Result<(), CopyError> {
     if differ == 0 { Ok(()) } else { Err(CopyError::Differs(differ)) }
 }
 
-/// Whether what is noted in one is noted in the other. Names of servers and paths would not tell.
+/// Returns whether a record that is written to one store appears in the other. Server names and
+/// paths cannot show whether two stores are the same.
 async fn are_one(source: &Stores, target: &Stores) -> Result<bool> {
     let probe = format!("{PROBE}{:016x}", rand::random::<u64>());
     target.imports.note_imported(&probe).await?;
@@ -198,10 +204,11 @@ async fn check_empty(source: &Stores, target: &Stores) -> Result<(), CopyError> 
 }
 
 impl Stores {
-    /// To be called by whoever starts to work with a store: no copy is made into it any more.
+    /// Removes the mark of a copy, so that no further copy is made to this store. Servers and
+    /// operator commands call this before they work with a store.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`StoreError`] if the store fails.
     pub async fn take_into_use(&self) -> Result<()> {
         if self.imports.is_imported(MARK).await? {
             self.imports.forget_imported(MARK).await?;

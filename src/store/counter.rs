@@ -1,11 +1,12 @@
-//! Versions and generations, as stores hold them: signed, since they have no other integers.
+//! Versions and generations as the backends store them: signed, since they have no unsigned
+//! integers.
 
 use super::{Result, StoreError};
 
-/// What a record of kind `what` holds as a count.
+/// Converts the stored version or generation of a record of kind `what`.
 ///
-/// One that cannot grow is as damaged as one below zero: its record could never be replaced, and whoever tried would take
-/// it for one that others keep changing.
+/// Rejects a negative number with [`StoreError::Damaged`], and the maximum too: its record could
+/// never be replaced, and each attempt would look like a conflict with another writer.
 pub(super) fn counter(number: i64, what: &'static str) -> Result<u64> {
     match u64::try_from(number) {
         Ok(_) if number == i64::MAX => Err(StoreError::damaged(what, "a count is at its end")),

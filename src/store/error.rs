@@ -1,47 +1,48 @@
-//! What can go wrong with a store.
+//! Errors of the stores, and functions that separate a failed invalidation from a failed write.
 
 use std::error::Error;
 
-/// A store did not do what it was asked. None of these says anything about a token or a password.
+/// Error of a store operation. No variant says anything about the validity of a token or a
+/// password.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store cannot be reached, or failed; it may work again later.
+    /// The backend failed or cannot be reached. The operation may succeed later.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// More writes are waiting than the store takes on.
+    /// Too many operations are waiting in the store.
     #[error("the store is too busy")]
     Busy,
-    /// A record is there and cannot be understood.
+    /// A stored record cannot be decoded.
     #[error("the store holds a damaged {what}")]
     Damaged {
-        /// Of what kind the record is.
+        /// Kind of the record, for the message.
         what: &'static str,
-        /// What is wrong with it.
+        /// Reason why the record cannot be decoded.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// What was asked for is done, but what was published of it, or is kept in a cache, could not be
-    /// taken back. It is tried again until it has been.
+    /// The write succeeded, but the invalidation of published tokens or cache entries in Redis
+    /// failed. Servers repeat the invalidation until it succeeds.
     #[error("it is done, but Redis could not be told; servers try that again until it is")]
     Untold(#[source] Box<dyn Error + Send + Sync>),
-    /// The store cannot be opened as it is.
+    /// The store cannot be opened as configured. Contains a sentence for the operator.
     #[error("{0}")]
     Unusable(String),
 }
 
 impl StoreError {
-    /// The store failed for this reason.
+    /// Creates an [`Self::Unavailable`] with this cause.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
     }
 
-    /// It is done, and Redis could not be told for this reason.
+    /// Creates an [`Self::Untold`] with this cause.
     pub fn untold(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Untold(source.into())
     }
 
-    /// The same error, once what was asked for is done: all that fails from there on is that others
-    /// could not be told of it.
+    /// Converts an error that occurred after a successful write to [`Self::Untold`], since only the
+    /// invalidation can have failed.
     #[must_use]
     pub fn after_the_write(self) -> Self {
         match self {
@@ -50,19 +51,24 @@ impl StoreError {
         }
     }
 
-    /// Whether a write that failed so may have taken place all the same, or may yet. Who could not be
-    /// reached is not told apart from who did not answer.
+    /// Returns whether the failed write may have taken effect, or may still do so. True for
+    /// [`Self::Unavailable`], which does not tell an unreachable backend from one that did not
+    /// answer.
     pub const fn may_be_done(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// A record of kind `what` is damaged for this reason.
+    /// Creates a [`Self::Damaged`] for a record of kind `what` with this cause.
     pub fn damaged(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Damaged { what, source: source.into() }
     }
 }
 
-/// What a store did, apart from that it could not tell Redis of it: `done` stands for the result then.
+/// Separates the result of a write from a failed Redis invalidation. For [`StoreError::Untold`],
+/// returns `done` as the result, with the error beside it.
+///
+/// # Errors
+/// Every other error of the write.
 pub fn apart<T>(
     result: Result<T, StoreError>,
     done: T,
@@ -73,7 +79,11 @@ pub fn apart<T>(
     }
 }
 
-/// What was done, once it is written down; who asked is to know if Redis has not been told.
+/// Returns `done`, unless the invalidation failed. Callers use this after they have written the
+/// audit event of the change.
+///
+/// # Errors
+/// The [`StoreError::Untold`] that [`apart`] returned.
 pub fn told<T>(untold: Option<StoreError>, done: T) -> Result<T, StoreError> {
     untold.map_or(Ok(done), Err)
 }

@@ -1,19 +1,20 @@
-//! Whether a store can be reached, and what it is called.
+//! Reachability and name of a store.
 
 use async_trait::async_trait;
 
 use super::Result;
 
-/// Tells whether a store can be reached.
+/// Reachability check of a store.
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// What the store is, and where, for the log.
+    /// Returns the kind and the location of the store, for the log.
     fn name(&self) -> &str;
 
-    /// One small round trip.
+    /// Checks with one small operation that the store works.
     async fn check(&self) -> Result<()>;
 
-    /// The same to what stands in front of the store, if something does. The store can do without.
+    /// Checks with one round trip that the Redis server in front of the store answers. Returns
+    /// `None` if there is none. The store works without Redis.
     async fn check_front(&self) -> Option<Result<()>> {
         None
     }

@@ -1,4 +1,5 @@
-//! What was taken over from another server: which records, and the access tokens that name no session.
+//! Records of what was imported from another server, and the imported access tokens, which do not
+//! name their session.
 
 use async_trait::async_trait;
 
@@ -7,27 +8,29 @@ use futures_util::future::try_join_all;
 use super::{Page, Result, Stores};
 use crate::domain::{Digest, SessionId, Timestamp};
 
-/// What the notes begin with that stand for sessions of tokens that were taken over.
+/// Key prefix of the import records of sessions with imported tokens.
 const SESSIONS: &str = "sessions/";
-/// How many of them are looked at together.
+/// Number of these records that are read at a time.
 const BATCH: u32 = 100;
 
-/// Remembers what was taken over from another server.
+/// Storage of import records and of imported access tokens.
 #[async_trait]
 pub trait ImportStore: Send + Sync {
-    /// Whether the record with this key was taken over, whatever became of it here.
+    /// Returns whether the record with this key was imported, even if it was changed or deleted
+    /// here since.
     async fn is_imported(&self, key: &str) -> Result<bool>;
 
-    /// Notes that it was.
+    /// Stores the import record with this key.
     async fn note_imported(&self, key: &str) -> Result<()>;
 
-    /// Takes the note back.
+    /// Deletes the import record with this key.
     async fn forget_imported(&self, key: &str) -> Result<()>;
 
-    /// The keys of all that was noted, in their order.
+    /// Returns a page of the keys of all import records, in their order.
     async fn list_imported(&self, page: &Page) -> Result<Vec<String>>;
 
-    /// Makes an access token that does not name its session known until it expires.
+    /// Adds an access token that does not name its session. The store may delete the entry after
+    /// `expires_at`.
     async fn add_alias(
         &self,
         access: &Digest,
@@ -35,45 +38,46 @@ pub trait ImportStore: Send + Sync {
         expires_at: Timestamp,
     ) -> Result<()>;
 
-    /// The session of such a token. It may have ended, or lost the token.
+    /// Returns the session of such a token. The session may have ended or may no longer contain it.
     async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>>;
 
-    /// Such tokens behind `after`, in the order of their digests.
+    /// Returns up to `limit` such tokens in the order of their digests, starting after `after`.
     async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>>;
 }
 
-/// An access token that does not name its session.
+/// Imported access token, which does not name its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alias {
-    /// The digest that it is known by.
+    /// Digest of the token.
     pub access: Digest,
-    /// Its session.
+    /// Session of the token.
     pub session: SessionId,
-    /// When the token ends.
+    /// Time at which the token expires.
     pub expires_at: Timestamp,
 }
 
-/// Notes that a session has tokens that were taken over. It is to be in the store already: what is noted of
-/// one that is not is forgotten again.
+/// Stores an import record for a session with imported tokens. The session must be in the store
+/// already: [`forget_sessions_over`] deletes records whose session does not exist.
 ///
 /// # Errors
-/// When the store fails.
+/// [`super::StoreError`] if the store fails.
 pub async fn note_session(stores: &Stores, session: SessionId) -> Result<()> {
     stores.imports.note_imported(&format!("{SESSIONS}{session}")).await
 }
 
-/// Whether there may be a session left that has such tokens.
+/// Returns whether a session with imported tokens may still exist.
 ///
 /// # Errors
-/// When the store fails.
+/// [`super::StoreError`] if the store fails.
 pub async fn may_have_sessions(stores: &Stores) -> Result<bool> {
     Ok(!noted(stores, SESSIONS.to_owned(), 1).await?.is_empty())
 }
 
-/// Forgets the sessions that are over, up to the first one that is not: it is enough to know of one.
+/// Deletes the import records of expired sessions in key order, up to the first session that is
+/// alive. Later records can stay, since one live session is enough for [`may_have_sessions`].
 ///
 /// # Errors
-/// When the store fails.
+/// [`super::StoreError`] if the store fails.
 pub async fn forget_sessions_over(stores: &Stores, now: Timestamp) -> Result<()> {
     let mut after = SESSIONS.to_owned();
     loop {
@@ -85,7 +89,7 @@ pub async fn forget_sessions_over(stores: &Stores, now: Timestamp) -> Result<()>
             }
             over.push(key);
         }
-        // All at once, so that they share a commit.
+        // Concurrently, so that the deletions share a commit.
         try_join_all(over.iter().map(|key| stores.imports.forget_imported(key))).await?;
         match noted.last() {
             Some(last) if over.len() == noted.len() => after = last.clone(),
@@ -94,7 +98,7 @@ pub async fn forget_sessions_over(stores: &Stores, now: Timestamp) -> Result<()>
     }
 }
 
-/// The first notes of sessions behind this key.
+/// Returns up to `limit` import records of sessions, starting after the key `after`.
 async fn noted(stores: &Stores, after: String, limit: u32) -> Result<Vec<String>> {
     let page = Page { after: Some(after), limit };
     let mut noted = stores.imports.list_imported(&page).await?;

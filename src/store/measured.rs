@@ -1,5 +1,6 @@
-//! A store whose operations are counted and timed, and are steps in the trace of a call. It is there only
-//! where somebody wants to know. What only commands do is passed on: no server does it.
+//! Decorator that counts and times store operations and records them as steps in the trace of a
+//! request. It is in use only if metrics are enabled. Methods without an [`Operation`], such
+//! as those for bulk imports and store copies, are forwarded unmeasured.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::domain::{
 use crate::observe::metrics::{self, Operation};
 use crate::observe::request::note_step;
 
-/// These stores, seen by `metrics`.
+/// Wraps the stores in the decorator. Publisher and attempt counters stay as they are.
 pub(super) fn measured(behind: Stores, metrics: &Arc<metrics::Store>) -> Stores {
     let store = Measured { behind: behind.clone(), metrics: Arc::clone(metrics) };
     let store = Arc::new(store);

@@ -1,8 +1,14 @@
-//! Where clients, users and sessions are kept: three narrow traits, and the backends behind them.
+//! Persistence of users, clients and sessions: narrow traits, and the backends that implement them.
 //!
-//! The traits say what must be atomic by making it one method. Time is an argument; tokens and
-//! secrets come as digests. Every backend is held to the same suite, `tests/it/store_contract.rs`.
-//! Not here: what a refresh or a revocation means (`domain::Session`, `oauth`).
+//! An operation that must be atomic is one method. Time is an argument. The three traits receive
+//! tokens and client secrets as digests only. Every backend passes one contract suite,
+//! `tests/it/store_contract.rs`. The rules of refresh and revocation are not here; see
+//! `domain::Session` and `oauth`.
+//!
+//! A method returns [`StoreError::Unavailable`] if the backend fails or does not answer in time,
+//! [`StoreError::Busy`] if too many operations are waiting, and [`StoreError::Damaged`] if a record
+//! cannot be decoded. With Redis, [`StoreError::Untold`] means that the write succeeded but its
+//! Redis invalidation failed.
 
 mod attempts;
 pub mod connect;
@@ -34,72 +40,76 @@ use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
 };
 
-/// What a look-up or a write answers.
+/// Result of a store operation.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// The part of a list that is asked for.
+/// One page of a sorted list, given by cursor and page size.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Start behind the entry with this key: a user name, a client id, a session id.
+    /// Cursor: the page starts after this key (user name, client id, session id or key of an import
+    /// record). `None` for the first page.
     pub after: Option<String>,
-    /// At most so many.
+    /// Maximum number of entries in the page.
     pub limit: u32,
 }
 
 impl Page {
-    /// The first entries.
+    /// Returns the first page.
     pub const fn first(limit: u32) -> Self {
         Self { after: None, limit }
     }
 }
 
-/// Which sessions to list.
+/// Filter for sessions. All conditions that are set must hold.
 #[derive(Clone, Debug, Default)]
 pub struct SessionFilter {
-    /// Only this user's.
+    /// Selects the sessions of this user.
     pub user: Option<UserId>,
-    /// Only this client's.
+    /// Selects the sessions of this client.
     pub client: Option<ClientId>,
-    /// Only those that have a token that is alive then. The store keeps the others until they are purged.
+    /// Selects sessions with a token that is alive at this time. Expired sessions stay in the store
+    /// until they are purged.
     pub alive_at: Option<Timestamp>,
 }
 
-/// Keeps users.
+/// Storage of users.
 #[async_trait]
 pub trait UserStore: Send + Sync {
-    /// Adds a user; `false` when the name is taken.
+    /// Adds a user. Returns `false`, and writes nothing, if the name or the id is taken.
     async fn insert(&self, user: &User) -> Result<bool>;
 
-    /// Adds many users, each as [`Self::insert`] would, and of several with the same name or id one; for each, whether
-    /// it was added. After an error any of them may have been.
+    /// Adds many users, each as [`Self::insert`] does. Of several users with the same name or id,
+    /// one is added. Returns for each user, in the given order, whether it was added. After an
+    /// error, any of them may have been added.
     async fn insert_many(&self, users: &[User]) -> Result<Vec<bool>> {
         try_join_all(users.iter().map(|user| self.insert(user))).await
     }
 
-    /// The user with this id.
+    /// Returns the user with this id.
     async fn find(&self, id: UserId) -> Result<Option<User>>;
 
-    /// The user with exactly this name.
+    /// Returns the user with exactly this name, compared byte by byte.
     async fn find_by_name(&self, username: &str) -> Result<Option<User>>;
 
-    /// Users in the order of their names.
+    /// Returns a page of all users in the order of their names.
     async fn list(&self, page: &Page) -> Result<Vec<User>> {
         self.search("", page).await
     }
 
-    /// Those whose names begin with `prefix`, compared byte by byte, in the order of their names.
+    /// Returns a page of the users whose names begin with `prefix`, compared byte by byte, in the
+    /// order of their names.
     async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<User>>;
 
-    /// How many there are, counted up to `limit`.
+    /// Returns the number of users, counted up to `limit`.
     async fn count(&self, limit: u32) -> Result<u64>;
 
-    /// Replaces version `user.version - 1` of the user, and ends the sessions that were started
-    /// under another generation: none that was added is left, or can still be added, when this
-    /// returns.
+    /// Replaces version `user.version - 1` of the user, copies a new name to the user's sessions,
+    /// and ends the user's sessions of every other generation. When this returns [`Update::Done`],
+    /// no such session is stored, and no login in progress can still add one.
     async fn update(&self, user: &User) -> Result<Update>;
 
-    /// Puts a stronger hash of the same password in the place of `old`, and ends no session.
-    /// `false` when the password is another one by now.
+    /// Replaces the hash `old` with `new`, a stronger hash of the same password. Ends no session.
+    /// Returns `false` if `old` is no longer the user's hash or the user does not exist.
     async fn upgrade_password(
         &self,
         id: UserId,
@@ -107,8 +117,9 @@ pub trait UserStore: Send + Sync {
         new: &PasswordHash,
     ) -> Result<bool>;
 
-    /// Hashes of users behind `after`, `limit` at most, that begin with none of these, in the order of the
-    /// users' ids. It may read all users, off the threads that answer.
+    /// Returns up to `limit` password hashes that begin with none of `beginnings`, with the ids of
+    /// their users, in the order of these ids, starting after the id `after`. An implementation may
+    /// read all users, but must not block an I/O thread.
     async fn passwords_unlike(
         &self,
         beginnings: &[String],
@@ -116,73 +127,80 @@ pub trait UserStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(UserId, PasswordHash)>>;
 
-    /// Removes a user and ends the user's sessions; `false` when there was none.
+    /// Deletes a user and ends the user's sessions. Returns `false` if the user does not exist.
     async fn delete(&self, id: UserId) -> Result<bool>;
 
-    /// The same for exactly this version of the user; `false` when there is another one, or none.
+    /// Deletes a user and ends the user's sessions, but only in this version. Returns `false` if
+    /// the user has another version or does not exist.
     async fn delete_version(&self, id: UserId, version: u64) -> Result<bool>;
 
-    /// Puts a user as it is, in the place of any version of it, and touches no session; `false`, and
-    /// nothing is written, when the name is another's. For copies ([`copying`]), not for servers.
+    /// Writes a user unchanged, replaces any stored version of it, and ends no session. Returns
+    /// `false`, and writes nothing, if another user has the name. For store copies ([`copying`])
+    /// only.
     async fn put(&self, user: &User) -> Result<bool>;
 }
 
-/// Keeps clients.
+/// Storage of clients.
 #[async_trait]
 pub trait ClientStore: Send + Sync {
-    /// Adds a client; `false` when the id is taken.
+    /// Adds a client. Returns `false`, and writes nothing, if the id is taken.
     async fn insert(&self, client: &Client) -> Result<bool>;
 
-    /// The client with this id.
+    /// Returns the client with this id.
     async fn find(&self, id: &ClientId) -> Result<Option<Client>>;
 
-    /// Clients in the order of their ids.
+    /// Returns a page of all clients in the order of their ids.
     async fn list(&self, page: &Page) -> Result<Vec<Client>> {
         self.search("", page).await
     }
 
-    /// Those whose ids or names begin with `prefix`, compared byte by byte, in the order of their ids.
+    /// Returns a page of the clients whose ids or names begin with `prefix`, compared byte by byte,
+    /// in the order of their ids.
     async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>>;
 
-    /// How many there are, counted up to `limit`.
+    /// Returns the number of clients, counted up to `limit`.
     async fn count(&self, limit: u32) -> Result<u64>;
 
-    /// Replaces version `client.version - 1` of the client, and ends the sessions that were started
-    /// under another generation, as [`UserStore::update`] does.
+    /// Replaces version `client.version - 1` of the client, and ends its sessions of every other
+    /// generation, with the same guarantee as [`UserStore::update`].
     async fn update(&self, client: &Client) -> Result<Update>;
 
-    /// Removes a client and ends its sessions; `false` when there was none.
+    /// Deletes a client and ends its sessions. Returns `false` if the client does not exist.
     async fn delete(&self, id: &ClientId) -> Result<bool>;
 
-    /// The same for exactly this version of the client; `false` when there is another one, or none.
+    /// Deletes a client and ends its sessions, but only in this version. Returns `false` if the
+    /// client has another version or does not exist.
     async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool>;
 
-    /// Puts a client as it is, in the place of any version of it, and touches no session. For copies
-    /// ([`copying`]), not for servers.
+    /// Writes a client unchanged, replaces any stored version of it, and ends no session. For store
+    /// copies ([`copying`]) only.
     async fn put(&self, client: &Client) -> Result<()>;
 }
 
-/// Keeps sessions.
+/// Storage of sessions.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Adds a session if its user and its client still are what they were at the login: enabled, and
-    /// of the same generation. `false`, and nothing is added, when they are not. Until this returns,
-    /// a session that will not be added may be seen.
+    /// Adds a session if its user and its client are enabled and still have the generations that
+    /// the session names. Otherwise adds nothing and returns `false`. The session gets the user's
+    /// current name. Until this returns, other callers may see a session that is rejected in the
+    /// end.
     async fn insert(&self, session: &Session) -> Result<bool>;
 
-    /// The session with this id. One read by primary key; it waits for no writer.
+    /// Returns the session with this id. Takes one read by primary key and does not wait for
+    /// writers.
     async fn find(&self, id: SessionId) -> Result<Option<Session>>;
 
-    /// The same for whoever wants to know about one of its access tokens only, the one with this
-    /// digest: the session may come without its refresh tokens.
+    /// Returns the session for a check of the access token with the digest `access`. The result may
+    /// lack the session's refresh tokens.
     async fn find_access(&self, id: SessionId, access: &Digest) -> Result<Option<Session>> {
         let _ = access;
         self.find(id).await
     }
 
-    /// The same for a caller that was found before: one read sees the session, and whether `caller` is
-    /// still that client in all it holds. `access` is for whoever wants to know about one access token
-    /// only, as in [`Self::find_access`].
+    /// Returns the session for a client that was authenticated earlier, after checking in the same
+    /// look-up that the stored client is still `caller`. `access` is the digest of the access token
+    /// if only that token is checked; the result may then lack the refresh tokens, as in
+    /// [`Self::find_access`].
     async fn find_for(
         &self,
         id: SessionId,
@@ -190,91 +208,95 @@ pub trait SessionStore: Send + Sync {
         caller: &Client,
     ) -> Result<Seen>;
 
-    /// Replaces version `session.version - 1`; `false`, and nothing is written, when the session has
-    /// another version by now or has ended.
+    /// Replaces version `session.version - 1` of the session (compare-and-swap). Returns `false`,
+    /// and writes nothing, if the stored version is another one or the session has ended.
     async fn replace(&self, session: &Session) -> Result<bool>;
 
-    /// Whether this version of the session is the current one and sure to last. What a look-up sees
-    /// may be the write of another process that is not answered yet, and can still be lost with the
-    /// server that took it; whoever answers by it, and writes nothing, has to ask.
+    /// Returns whether this version of the session is current and durable. A look-up may return a
+    /// write of another process that is not yet acknowledged and that a failover can still undo. A
+    /// caller that answers with what it read, and writes nothing, must call this first. With Redis,
+    /// also repeats the invalidation of the session.
     async fn settle(&self, id: SessionId, version: u64) -> Result<bool>;
 
-    /// The same as [`Self::replace`], for a version without an access token that is alive in the version
-    /// before: the loss is noted, where losses are, in the same write.
+    /// Replaces a session as [`Self::replace`] does, for a version that lacks an access token that
+    /// is alive in the version before. A store that records pending invalidations ([`Loss`]) adds
+    /// one in the same write.
     async fn replace_losing(&self, session: &Session) -> Result<bool>;
 
-    /// Ends a session; `false` when there was none.
+    /// Ends a session. Returns `false` if it does not exist.
     async fn end(&self, id: SessionId) -> Result<bool>;
 
-    /// Ends all sessions that the filter lets through; how many there were.
+    /// Ends all sessions that match the filter. Returns their number.
     async fn end_all(&self, filter: &SessionFilter) -> Result<u64>;
 
-    /// Sessions in the order of their ids.
+    /// Returns a page of the sessions that match the filter, in the order of their ids.
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;
 
-    /// All sessions in the order of their ids, but for those that cannot be read, which are logged and passed
-    /// over: for what is done to each of them for itself.
+    /// Returns a page of all sessions in the order of their ids. Logs and skips sessions that
+    /// cannot be decoded. For tasks that process each session on its own.
     async fn list_sound(&self, page: &Page) -> Result<Vec<Session>>;
 
-    /// How many have a token that is alive at `now`, counted up to `limit`.
+    /// Returns the number of sessions with a token that is alive at `now`, counted up to `limit`.
     async fn count(&self, now: Timestamp, limit: u32) -> Result<u64>;
 
-    /// Removes up to `limit` sessions whose last token was over before `now`; how many there were.
+    /// Deletes up to `limit` sessions whose last token had expired at `now`. Returns their number.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64>;
 
-    /// Puts a session as it is, in the place of any version of it, and asks nothing of its user or
-    /// client. For copies ([`copying`]), not for servers.
+    /// Writes a session unchanged, replaces any stored version of it, and does not check its user
+    /// or client. For store copies ([`copying`]) only.
     async fn put(&self, session: &Session) -> Result<()>;
 }
 
-/// What a look-up for a caller that was found before has seen.
+/// Result of [`SessionStore::find_for`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
-    /// The caller is as it was, and this is the session, if there is one.
+    /// The client is unchanged. Contains the session, if it exists.
     Session(Option<Box<Session>>),
-    /// The caller has changed, or is gone: find it again.
+    /// The client was changed or deleted. The caller must look it up again.
     OtherCaller,
 }
 
-/// What became of an update.
+/// Result of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
-    /// It was written.
+    /// The update was written.
     Done,
-    /// There is no such record, or it has another version: read again.
+    /// The record does not exist or has another version. The caller must read it again.
     Stale,
-    /// The new name is taken.
+    /// Another user has the new name.
     NameTaken,
 }
 
-/// The stores that one server works on.
+/// Stores of one server.
 #[derive(Clone)]
 pub struct Stores {
-    /// Users.
+    /// Storage of users.
     pub users: Arc<dyn UserStore>,
-    /// Clients.
+    /// Storage of clients.
     pub clients: Arc<dyn ClientStore>,
-    /// Sessions.
+    /// Storage of sessions.
     pub sessions: Arc<dyn SessionStore>,
-    /// What was taken over from another server.
+    /// Storage of import records and imported access tokens.
     pub imports: Arc<dyn ImportStore>,
-    /// Whether the server behind them answers.
+    /// Reachability check of the backend.
     pub health: Arc<dyn Health>,
-    /// Who is to be told of access tokens.
+    /// Publisher of access tokens, which also delivers invalidations. `None` if Redis holds neither
+    /// published tokens nor a cache.
     pub publisher: Option<Arc<dyn Publisher>>,
-    /// Who has failed to get in.
+    /// Counters of failed attempts, and known devices.
     pub attempts: Arc<dyn AttemptStore>,
 }
 
 impl Stores {
-    /// One store for everything.
+    /// Creates the stores from one backend, as [`Self::shared`] does.
     pub fn of<S: UserStore + ClientStore + SessionStore + ImportStore + Health + 'static>(
         store: S,
     ) -> Self {
         Self::shared(Arc::new(store))
     }
 
-    /// The same, for one that others hold too.
+    /// Creates the stores from a backend that others hold too. They have no publisher and count
+    /// failed attempts in memory.
     pub fn shared<S>(store: Arc<S>) -> Self
     where
         S: UserStore + ClientStore + SessionStore + ImportStore + Health + 'static,

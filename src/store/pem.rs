@@ -1,5 +1,5 @@
-//! Certificates and keys in files. Those for connections to stores are read before the first connection, which
-//! would otherwise be the one to fail, and say less.
+//! PEM files with certificates and private keys. Those for connections to stores are read before
+//! the first connection, whose error would be less specific.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{Result, StoreError};
 
-/// The text of the file that `setting` names, with at least one certificate in it: one with none would trust
-/// nobody.
+/// Returns the text of the file that `setting` names. Returns [`StoreError::Unusable`] unless it
+/// contains a certificate: with an empty list, no peer would be trusted.
 pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
     let text = read(setting, path)?;
     let first = CertificateDer::from_pem_slice(&text);
@@ -17,7 +17,8 @@ pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The same with a key that needs no passphrase.
+/// Returns the text of the file that `setting` names. Returns [`StoreError::Unusable`] unless it
+/// contains a private key without a passphrase.
 pub(super) fn private_key(setting: &str, path: &Path) -> Result<Vec<u8>> {
     let text = read(setting, path)?;
     let key = PrivateKeyDer::from_pem_slice(&text);
@@ -25,8 +26,8 @@ pub(super) fn private_key(setting: &str, path: &Path) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Why no key could be read from a text. One that needs a passphrase says so of itself: as PKCS#8 (RFC 7468
-/// §11), or in the older form (RFC 1421 §4.6.1.1).
+/// Returns the reason why `text` contains no usable private key. Recognises a key with a passphrase
+/// by its label in PKCS#8 (RFC 7468 §11) or by its header in the older format (RFC 1421 §4.6.1.1).
 pub fn why_no_key(text: &[u8], error: &Error) -> String {
     let words = String::from_utf8_lossy(text);
     if words.contains("BEGIN ENCRYPTED PRIVATE KEY") || words.contains("Proc-Type: 4,ENCRYPTED") {

@@ -1,7 +1,8 @@
-//! Texts that begin alike, as a range.
+//! Key ranges for prefix searches.
 
-/// The least text that comes behind every text that begins with `prefix`, in the order of their bytes;
-/// `None` where nothing does. UTF-8 is in the order of the characters.
+/// Returns the exclusive end of the key range of `prefix`: the least string, in byte order, that is
+/// greater than every string that begins with `prefix`. Returns `None` if the range has no end.
+/// Incrementing the last character is enough, since UTF-8 sorts by code point.
 pub(super) fn end_of(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {

@@ -1,4 +1,4 @@
-//! What others are told of access tokens, and how it is taken back.
+//! Publication of access tokens, and pending invalidations of what was published or cached.
 
 use std::time::Duration;
 
@@ -8,46 +8,48 @@ use secrecy::SecretString;
 use super::Result;
 use crate::domain::{ClientId, Digest, Session, SessionId};
 
-/// Notes, with the writes that take them away, which sessions have lost access tokens and which clients
-/// have changed: what others were told of them has to be taken back, even if the process that wrote is
-/// not there to do it. A store notes losses only if it was told to.
+/// Transactional outbox of Redis invalidations. The write that ends or renames a session, removes
+/// an access token from it, or changes a client also records a pending invalidation ([`Loss`]). So
+/// any server can deliver it if the process that wrote it does not. A store records invalidations
+/// only if it was opened for that.
 #[async_trait]
 pub trait Losses: Send + Sync {
-    /// Up to `limit` losses that have not been cleared, in the order of their marks, behind those with the
-    /// mark `after`; many may have one mark.
+    /// Returns up to `limit` pending invalidations in the order of their marks, starting after the
+    /// mark `after`. Several may have the same mark.
     async fn losses(&self, after: Option<i64>, limit: u32) -> Result<Vec<Loss>>;
 
-    /// Forgets losses, unless they have been noted anew.
+    /// Deletes pending invalidations, except those that were recorded again meanwhile.
     async fn clear(&self, losses: &[Loss]) -> Result<()>;
 }
 
-/// Something that others may still believe.
+/// Pending invalidation of published tokens or of cache entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// Which noting this is.
+    /// Mark of this entry. If the invalidation is recorded again, it gets another mark.
     pub mark: i64,
-    /// What has changed.
+    /// Record to which the invalidation applies.
     pub of: Lost,
 }
 
-/// What has changed.
+/// Record whose copies in Redis are to be invalidated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// A session has ended, has lost an access token, or has another user name.
+    /// A session that has ended, has lost an access token, or has another user name.
     Session(SessionId),
-    /// A client has changed or is gone.
+    /// A client that was changed or deleted.
     Client(ClientId),
 }
 
-/// Tells resource servers of access tokens, so that they need not ask.
+/// Publishes access tokens, so that resource servers can check them without a call to Sentinel.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Whether publishing is known to fail at this moment. Asks nobody.
+    /// Checks, without a network call, whether publishing is known to fail at this moment.
     fn can_publish(&self) -> Result<()>;
 
-    /// Publishes an access token of a session that the store holds, until the token expires, in
-    /// `expires_in`; nothing, if the session or the token has ended meanwhile. Once somebody has been
-    /// answered that it ended, it is not published any more.
+    /// Publishes an access token of a stored session until the token expires, in `expires_in`.
+    /// `access` is the digest of the token. Publishes nothing if the session or the token has ended
+    /// meanwhile. Once a caller was told that the token has ended, the token is not published
+    /// again.
     async fn publish(
         &self,
         session: &Session,
@@ -56,7 +58,8 @@ pub trait Publisher: Send + Sync {
         expires_in: Duration,
     ) -> Result<()>;
 
-    /// Takes back what others, or this process, could not take back; `false` when it is known that nobody can be
-    /// told at this moment, which who needs it done must look at. To be called all the time.
+    /// Delivers the pending invalidations of all processes. Returns `false` if Redis is known to be
+    /// unreachable; a caller that depends on the delivery must check this. Servers call it every
+    /// second.
     async fn catch_up(&self) -> Result<bool>;
 }

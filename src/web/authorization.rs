@@ -1,4 +1,4 @@
-//! The `Authorization` header.
+//! Basic and Bearer credentials in the `Authorization` header (RFC 7617, RFC 6750 §2.1).
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use secrecy::SecretString;
 use super::error::Refusal;
 use crate::oauth::{Authorization, BasicCredentials, Error, Presented};
 
-/// The header, for the endpoints that authenticate clients.
+/// Returns the `Authorization` header, for endpoints that authenticate clients.
 ///
 /// # Errors
-/// `invalid_request` for a repeated header.
+/// `invalid_request` if the header is repeated.
 pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, Refusal> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let Some(header) = headers.next() else { return Ok(Authorization::nothing()) };
@@ -23,7 +23,8 @@ pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, 
     Ok(Authorization::of(header.as_bytes(), read))
 }
 
-/// The Basic credentials of the only such header.
+/// Returns the Basic credentials if the request has exactly one `Authorization` header and it can
+/// be parsed.
 pub(super) fn basic(request: &HttpRequest) -> Option<BasicCredentials> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let (Some(header), None) = (headers.next(), headers.next()) else { return None };
@@ -43,8 +44,9 @@ fn credentials(header: &HeaderValue) -> Option<BasicCredentials> {
     })
 }
 
-/// The token of a Bearer header (RFC 6750 §2.1); `None` when there is none, and the empty text, which
-/// is no token, when what is there cannot be read, or comes beside another header, of any scheme.
+/// Returns the token of a Bearer header (RFC 6750 §2.1). Returns `None` without an `Authorization`
+/// header or with another scheme. Returns the empty string, which is never a token, if the header
+/// is repeated or is not visible ASCII.
 pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let header = headers.next()?;
@@ -53,10 +55,11 @@ pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_matches(' '))
 }
 
-/// The header with its scheme written as the parser wants it: schemes are case-insensitive (RFC 9110
-/// §11.1), and may be followed by more than one space.
+/// Returns the header with the spelling of the scheme that the parser expects; `None` for another
+/// scheme. Schemes are case-insensitive (RFC 9110 §11.1) and may be followed by more than one
+/// space.
 fn canonical<'a>(header: &'a HeaderValue, scheme: &str) -> Option<Cow<'a, HeaderValue>> {
-    // Nearly every header is written so, and its characters need not be looked at twice.
+    // Fast path: most headers already have this form and need no second validation.
     let rest = header.as_bytes().strip_prefix(scheme.as_bytes());
     if let Some([b' ', credentials @ ..]) = rest
         && credentials.first() != Some(&b' ')

@@ -1,5 +1,5 @@
-//! The certificate of the listeners: from files, or a self-signed one ([`super::self_signed`]). It can be read
-//! again while connections go on; each handshake takes the newest. TLS 1.2 and 1.3 only.
+//! TLS certificate of the listeners, from files or self-signed ([`super::self_signed`]). It can be
+//! reloaded while connections are open; each handshake uses the newest one. TLS 1.2 and 1.3 only.
 
 use std::fmt;
 use std::fs;
@@ -19,7 +19,7 @@ use super::{self_signed, validity};
 use crate::domain::{Clock, Timestamp};
 use crate::store::pem::why_no_key;
 
-/// A certificate chain and its key, and where they come from.
+/// Certificate chain with its key and its source.
 pub struct Certificate {
     source: Source,
     clock: Arc<dyn Clock>,
@@ -32,31 +32,31 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// Where a certificate comes from.
+/// Source of a certificate.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// PEM files of the operator's (the key in PKCS#1, PKCS#8 or SEC1).
+    /// PEM files of the operator (the key in PKCS#1, PKCS#8 or SEC1).
     Files {
-        /// The chain.
+        /// File of the certificate chain.
         cert: PathBuf,
-        /// The key.
+        /// File of the private key.
         key: PathBuf,
     },
-    /// A self-signed one that is kept in `folder`, and made there the first time and when the one
-    /// before is about to end. It is kept so that it can be trusted once.
+    /// Self-signed certificate that is stored in `folder`, so that clients have to trust it only
+    /// once. It is made if there is none, and renewed before it expires.
     SelfSigned {
-        /// Where it is kept.
+        /// Folder of the certificate and its key.
         folder: PathBuf,
-        /// What it is made out to beside this machine: the host of the public URL.
+        /// Host of the public URL, for which the certificate is made in addition to this machine.
         host: Option<String>,
     },
 }
 
 impl Certificate {
-    /// Reads the certificate. `clock` says whether a self-signed one is about to end.
+    /// Reads the certificate. `clock` determines whether a self-signed one is about to expire.
     ///
     /// # Errors
-    /// [`TlsError`] that names the folder or the file.
+    /// Returns a [`TlsError`] that names the folder or the file.
     pub fn load(source: Source, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let current = RwLock::new(Arc::new(source.read(clock.now())?));
         let certificate = Self { source, clock, current };
@@ -64,14 +64,14 @@ impl Certificate {
         Ok(certificate)
     }
 
-    /// What clients will have against it.
+    /// Logs the reasons why clients will refuse the certificate.
     fn warn(&self) {
         for warning in self.source.warnings(&self.current(), self.clock.now()) {
             tracing::warn!("{warning}");
         }
     }
 
-    /// Until when it is valid.
+    /// Returns the end of the certificate's validity; `None` if it cannot be read.
     pub fn not_after(&self) -> Option<Timestamp> {
         validity::not_after(self.current().cert.first()?)
     }
@@ -80,10 +80,10 @@ impl Certificate {
         Arc::clone(&*self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The configuration of a listener that serves whatever is newest.
+    /// Returns the configuration of a listener that uses the newest certificate for each handshake.
     ///
     /// # Errors
-    /// None with the protocol versions as they are.
+    /// Returns [`TlsError::Versions`], which cannot happen with the TLS versions used here.
     pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
         let resolver = Arc::<Self>::clone(self);
         Ok(ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -118,10 +118,11 @@ impl Reload for Certificate {
 }
 
 impl Source {
-    /// Whether it can be used, and what clients will have against it; makes nothing.
+    /// Checks that the certificate can be used, and returns the reasons why clients will refuse it.
+    /// Creates no files.
     ///
     /// # Errors
-    /// [`TlsError`] that names the file.
+    /// Returns a [`TlsError`] that names the file.
     pub fn check(&self, now: Timestamp) -> Result<Vec<String>, TlsError> {
         let there = match self {
             Self::Files { cert, key } => Some(from_files(cert, key, OF_SETTINGS)?),
@@ -137,7 +138,7 @@ impl Source {
         }
     }
 
-    /// Why clients will refuse it, as far as that can be seen here.
+    /// Returns the reasons why clients will refuse the certificate, as far as the server can tell.
     fn warnings(&self, used: &CertifiedKey, now: Timestamp) -> Vec<String> {
         let Some(certificate) = used.cert.first() else { return Vec::new() };
         match self {
@@ -162,13 +163,13 @@ impl Source {
     }
 }
 
-/// What the files of the settings are called in messages.
+/// Names of the configured files in messages.
 const OF_SETTINGS: [&str; 2] = ["certificate (tls.cert)", "key (tls.key)"];
 
-/// Reads a chain and its key, which messages call by `names`.
+/// Reads a certificate chain and its key, whose names in messages are `names`.
 ///
 /// # Errors
-/// [`TlsError`] that names the file.
+/// Returns a [`TlsError`] that names the file.
 pub(super) fn from_files(
     cert: &Path,
     key: &Path,

@@ -1,6 +1,6 @@
-//! Where a request really came from.
+//! Address of the client that sent a request.
 //!
-//! A proxy that is not trusted is not believed.
+//! `X-Forwarded-For` counts only if a trusted proxy sent it.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -11,9 +11,10 @@ use super::Transport;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The address of the client: the peer's, or, when the peer is a trusted proxy, the right-most
-/// address in `X-Forwarded-For` that is not one. What stands to the left of that was written by the
-/// client and could be anything. `None` for a Unix socket without a proxy's word.
+/// Returns the address of the client. Behind a trusted proxy it is the right-most address in
+/// `X-Forwarded-For` that is not a trusted proxy, since the client may have written anything to the
+/// left of it. Otherwise it is the peer's address. Returns `None` for a Unix socket if the header
+/// names no address.
 pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     let (peer, local) = peer(request);
     if !believed(peer, local, trusted) {
@@ -24,21 +25,23 @@ pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     resolve(peer, local, &values, trusted)
 }
 
-/// Whether the peer is a proxy that is believed.
+/// Returns whether the peer is a trusted proxy.
 pub(super) fn is_trusted_peer(request: &HttpRequest, trusted: &[IpNet]) -> bool {
     let (peer, local) = peer(request);
     believed(peer, local, trusted)
 }
 
-/// The peer's address, or whether it came over a Unix socket.
+/// Returns the peer's address, and whether the peer is connected over a Unix socket.
 fn peer(request: &HttpRequest) -> (Option<IpAddr>, bool) {
     let peer = request.peer_addr().map(|address| address.ip().to_canonical());
-    // Who can reach a Unix socket was let in by its file mode: it is a proxy on this machine.
+    // The file mode of a Unix socket decides who may connect, so the peer is a proxy on this
+    // machine.
     (peer, peer.is_none() && Transport::of(request) == Transport::Unix)
 }
 
-/// The address of a client, out of its peer's, whether that came over a Unix socket (`local`), and what all the
-/// `X-Forwarded-For` headers say, in their order.
+/// Determines the address of a client from the peer's address, from whether the peer is connected
+/// over a Unix socket (`local`), and from the values of all `X-Forwarded-For` headers in their
+/// order.
 pub fn resolve(
     peer: Option<IpAddr>,
     local: bool,
@@ -50,7 +53,7 @@ pub fn resolve(
     }
     let mut nearest = peer;
     for hop in forwarded.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b',')) {
-        // Something that is no address, or not even text, ends what the proxies vouch for.
+        // A value that is not an address ends the part of the list that trusted proxies wrote.
         let hop = std::str::from_utf8(hop).unwrap_or_default();
         let Some(address) = parse(hop.trim()) else { break };
         nearest = Some(address);
@@ -61,17 +64,17 @@ pub fn resolve(
     nearest
 }
 
-/// Whether what the peer says of others counts.
+/// Returns whether the headers that name the client count if this peer sends them.
 fn believed(peer: Option<IpAddr>, local: bool, trusted: &[IpNet]) -> bool {
     peer.map_or(local, |peer| is_in(peer, trusted))
 }
 
-/// Whether an address is in one of these networks.
+/// Returns whether `address` is in one of the networks.
 pub(super) fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
     networks.iter().any(|net| net.contains(&address))
 }
 
-/// An address, perhaps with a port, as proxies write it.
+/// Parses an address with or without a port, as proxies write it.
 fn parse(text: &str) -> Option<IpAddr> {
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
     let address = text
@@ -79,7 +82,7 @@ fn parse(text: &str) -> Option<IpAddr> {
         .or_else(|_| text.parse::<SocketAddr>().map(|with_port| with_port.ip()))
         .ok()
         .or_else(|| in_brackets().map(IpAddr::V6));
-    // `::ffff:192.0.2.1` is 192.0.2.1.
+    // Converts an IPv4-mapped address: `::ffff:192.0.2.1` becomes 192.0.2.1.
     address.map(|address| address.to_canonical())
 }
 

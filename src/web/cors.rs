@@ -1,9 +1,9 @@
-//! Cross-origin calls (Fetch §3.2, "CORS protocol"): scripts on pages of the origins in
-//! `cors.allowed_origins` may get tokens, and ask for their own.
+//! Cross-origin requests (Fetch §3.2, "CORS protocol"): scripts of the origins in
+//! `cors.allowed_origins` may call the protocol endpoints.
 //!
-//! Only the endpoints of the protocol take part: the management page, its API and the probes never do. Who
-//! is not allowed is answered like everybody, without the headers that a browser wants to see; it is the
-//! browser that refuses then.
+//! The management page, its API, the page about error codes and the probes do not support CORS. A
+//! request from an origin that is not allowed gets the usual response without CORS headers, and the
+//! browser withholds it from the script.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -18,23 +18,24 @@ use actix_web::{HttpResponse, web};
 
 use super::{Web, metadata};
 
-/// What an allowed script may send, for as many seconds as it need not ask again.
+/// Preflight response headers for an allowed origin: the methods and headers that its scripts may
+/// send, and for how many seconds the browser may cache this permission.
 const GRANTED: [(actix_web::http::header::HeaderName, &str); 3] = [
     (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
     (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
     (ACCESS_CONTROL_MAX_AGE, "3600"),
 ];
 
-/// What of an answer's head a script may read, beside what every script may.
+/// Response headers that scripts may read in addition to those that every script may read.
 const EXPOSED: &str = "retry-after, www-authenticate, x-auth-user-id, x-auth-username, x-auth-client-id, x-auth-scope";
 
 impl Web {
-    /// Whether scripts of any other origin may call.
+    /// Returns whether any origin is allowed.
     pub fn has_allowed_origins(&self) -> bool {
         !self.policy.allowed_origins.is_empty()
     }
 
-    /// What an answer has to say to the origin that asks, if it may.
+    /// Returns the value of `Access-Control-Allow-Origin` if the origin of the request is allowed.
     fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(ORIGIN)?;
         let is_allowed =
@@ -43,7 +44,7 @@ impl Web {
         HeaderValue::from_str(allowed).ok()
     }
 
-    /// Whether an endpoint of the protocol is at this path.
+    /// Returns whether `path` is that of a protocol endpoint.
     fn is_protocol(&self, path: &str) -> bool {
         let routes = &self.policy.routes;
         let fixed = [&routes.token, &routes.introspection, &routes.revocation, &routes.verify];
@@ -55,7 +56,8 @@ impl Web {
     }
 }
 
-/// Answers a preflight, and says in other answers who may read them.
+/// Responds to preflight requests, and adds CORS headers to the other responses of the protocol
+/// endpoints.
 pub async fn answer(
     web: web::Data<Web>,
     request: ServiceRequest,
@@ -79,13 +81,15 @@ pub async fn answer(
     Ok(response)
 }
 
-/// Fetch §3.2.2: "a request that checks to see if the CORS protocol is understood", with `OPTIONS`.
+/// Returns whether the request is a CORS preflight. Fetch §3.2.2: "a request that checks to see if
+/// the CORS protocol is understood", with `OPTIONS`.
 fn is_preflight(request: &ServiceRequest) -> bool {
     let has = |name| request.headers().contains_key(name);
     *request.method() == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// No refusal for who is not allowed: the absence of the headers is one.
+/// Returns the response to a preflight. Without the CORS headers, the browser treats the origin as
+/// not allowed; no error status is needed.
 fn preflight(allowed: bool) -> HttpResponse {
     let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
     response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));

@@ -1,4 +1,4 @@
-//! What a refusal looks like: RFC 6749 §5.2 JSON, whatever went wrong.
+//! Error responses of the protocol endpoints: JSON as in RFC 6749 §5.2 for every failure.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
@@ -13,25 +13,25 @@ use crate::observe::chain;
 use crate::password::PoolError;
 use crate::store::StoreError;
 
-/// The challenge to a client that did not authenticate (RFC 7617 §2).
+/// Challenge for a client that did not authenticate (RFC 7617 §2).
 const BASIC_CHALLENGE: &str = "Basic realm=\"sentinel\", charset=\"UTF-8\"";
 
-/// Why a request gets no answer.
+/// Reason why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    /// What the protocol says.
+    /// Protocol error; its variant determines the status.
     #[error(transparent)]
     Protocol(#[from] Error),
-    /// 413.
+    /// 413: the body is larger than the limit.
     #[error("the request body is too large")]
     TooLarge,
-    /// 408.
+    /// 408: the body did not arrive in time.
     #[error("the request body did not arrive in time")]
     Slow,
-    /// 400: the connection broke, or its framing is wrong.
+    /// 400: the connection broke, or the framing of the body is invalid.
     #[error("the request body could not be read")]
     Broken,
-    /// 400.
+    /// 400: the headers do not declare an uncompressed form in UTF-8.
     #[error("the body has to be application/x-www-form-urlencoded")]
     MediaType,
 }
@@ -69,12 +69,13 @@ struct Body<'a> {
 }
 
 impl Web {
-    /// The answer to a refused request.
+    /// Returns the response to a refused request.
     pub(super) fn refuse(&self, refusal: &Refusal) -> HttpResponse {
         self.refuse_with(refusal, refusal.status())
     }
 
-    /// The same for the token endpoint, the one that flask-sentinel had.
+    /// Returns the response to a refused token request. Its status may be that of flask-sentinel,
+    /// which had no endpoint but this.
     pub(super) fn refuse_token(&self, refusal: &Refusal) -> HttpResponse {
         self.refuse_with(refusal, self.old_status(refusal).unwrap_or_else(|| refusal.status()))
     }
@@ -84,7 +85,7 @@ impl Web {
         let mut response = json(status);
         // RFC 6749 §5.2: the server "MUST respond with an HTTP 401 (Unauthorized) status code and
         // include the "WWW-Authenticate" response header field matching the authentication scheme
-        // used by the client"; every 401 has to have one anyway (RFC 9110 §15.5.2).
+        // used by the client". Every 401 needs the header (RFC 9110 §15.5.2).
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, BASIC_CHALLENGE));
         }
@@ -96,7 +97,7 @@ impl Web {
             response.insert_header((RETRY_AFTER, error.retry_after().as_secs()));
         }
         if matches!(refusal, Refusal::TooLarge | Refusal::Slow | Refusal::Broken) {
-            // The rest of the body is not worth reading.
+            // Closes the connection instead of reading the rest of the body.
             response.force_close();
         }
         response.json(Body {
@@ -106,7 +107,8 @@ impl Web {
         })
     }
 
-    /// What flask-sentinel answered, for clients that still look for it.
+    /// Returns 401 if flask-sentinel returned it for this error and the operator has enabled its
+    /// statuses.
     fn old_status(&self, refusal: &Refusal) -> Option<StatusCode> {
         use ErrorCode::{InvalidGrant, InvalidScope, UnauthorizedClient};
         let old = matches!(refusal.code(), InvalidGrant | InvalidScope | UnauthorizedClient);
@@ -114,24 +116,25 @@ impl Web {
     }
 }
 
-/// A JSON answer that nobody may keep. RFC 6749 §5.1: "The authorization server MUST include the HTTP
-/// "Cache-Control" response header field with a value of "no-store" in any response containing
-/// tokens, credentials, or other sensitive information, as well as the "Pragma" response header field
-/// with a value of "no-cache"."
+/// Starts a JSON response that must not be stored. RFC 6749 §5.1: "The authorization server MUST
+/// include the HTTP "Cache-Control" response header field with a value of "no-store" in any
+/// response containing tokens, credentials, or other sensitive information, as well as the "Pragma"
+/// response header field with a value of "no-cache"."
 pub(super) fn json(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
-    // Made once: a header value out of a text is checked and copied.
+    // `from_static` copies nothing, unlike the conversion from `&str`.
     response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
     response.insert_header((PRAGMA, HeaderValue::from_static("no-cache")));
     response
 }
 
-/// The endpoint takes POST only (RFC 6749 §3.2: "The client MUST use the HTTP "POST" method").
+/// Responds to other methods at an endpoint that accepts POST only (RFC 6749 §3.2: "The client MUST
+/// use the HTTP "POST" method").
 pub(super) async fn only_post(web: web::Data<Web>) -> HttpResponse {
     wrong_method(&web, "POST")
 }
 
-/// The endpoint takes GET only.
+/// Responds to other methods at an endpoint that accepts GET and HEAD only.
 pub(super) async fn only_get(web: web::Data<Web>) -> HttpResponse {
     wrong_method(&web, "GET, HEAD")
 }
@@ -144,7 +147,7 @@ fn wrong_method(web: &Web, allowed: &str) -> HttpResponse {
     })
 }
 
-/// There is no such endpoint.
+/// Responds to a request for a path without an endpoint.
 pub(super) async fn not_found(web: web::Data<Web>) -> HttpResponse {
     json(StatusCode::NOT_FOUND).json(Body {
         error: ErrorCode::InvalidRequest.as_str(),
@@ -153,7 +156,7 @@ pub(super) async fn not_found(web: web::Data<Web>) -> HttpResponse {
     })
 }
 
-/// The response to a request that no handler gets.
+/// Returns the response to a request that is rejected before a handler receives it.
 pub fn bad_request(status: StatusCode, description: &str) -> HttpResponse {
     json(status).json(Body {
         error: ErrorCode::InvalidRequest.as_str(),
@@ -162,7 +165,8 @@ pub fn bad_request(status: StatusCode, description: &str) -> HttpResponse {
     })
 }
 
-/// Logs, once, why the server could not answer. Being busy is no fault and is not an error.
+/// Logs once why the server could not respond. Overload is not a failure and is logged as a
+/// warning.
 pub(super) fn log_unavailable(cause: &Unavailable) {
     match cause {
         Unavailable::Passwords(PoolError::Busy) | Unavailable::Store(StoreError::Busy) => {

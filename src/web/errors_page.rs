@@ -1,4 +1,4 @@
-//! `GET /oauth/errors`: the page behind `error_uri` (RFC 6749 §5.2), which explains each error code.
+//! Page that explains each error code, `GET /oauth/errors`. `error_uri` (RFC 6749 §5.2) is its URL.
 
 use actix_web::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -15,7 +15,7 @@ use crate::oauth::ErrorCode;
 
 const TEMPLATE: &str = "errors.html";
 
-/// The page, rendered once.
+/// Page that explains each error code, rendered when the templates are loaded.
 #[derive(Clone, Debug)]
 pub(super) struct ErrorsPage {
     html: String,
@@ -41,7 +41,7 @@ impl ErrorsPage {
         let digest = BASE64_STANDARD.encode(Digest::of(style.as_bytes()).as_bytes());
         Ok(Self {
             html: tera.render(TEMPLATE, &context)?,
-            // The one style is allowed by its digest; nothing else is loaded or run.
+            // Allows the one inline style by its digest; nothing else is loaded or executed.
             content_security_policy: format!(
                 "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; \
                  form-action 'none'; frame-ancestors 'none'"
@@ -117,7 +117,7 @@ fn explain(code: ErrorCode) -> Entry {
     Entry { code: code.as_str(), status, meaning, remedy, source }
 }
 
-/// What resources answer, in `WWW-Authenticate`.
+/// Returns the error codes that resource servers send in `WWW-Authenticate`.
 fn of_bearers() -> [Entry; 2] {
     [
         Entry {

@@ -1,4 +1,5 @@
-//! Reads form bodies ourselves, since every way in which one can be wrong has to be answered in JSON.
+//! Reads form bodies without the extractors of actix-web, so that every invalid body is answered
+//! with JSON.
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Payload};
@@ -11,7 +12,7 @@ use super::error::Refusal;
 use super::{Web, authorization, client_address};
 use crate::oauth::{Authorization, Params, Request};
 
-/// A request with a form body, taken apart.
+/// Request with a form body: the credentials, the body and the client's address.
 pub(super) struct Form<'a> {
     authorization: Authorization<'a>,
     body: Bytes,
@@ -19,16 +20,16 @@ pub(super) struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    /// Reads the body and the credentials. Parameters in the URL are never looked at (RFC 6749
-    /// §2.3.1: they "can only be transmitted in the request-body and MUST NOT be included in the
-    /// request URI").
+    /// Reads the body and the credentials. Parameters in the URL are never read (RFC 6749 §2.3.1:
+    /// they "can only be transmitted in the request-body and MUST NOT be included in the request
+    /// URI").
     pub(super) async fn read(
         web: &Web,
         request: &'a HttpRequest,
         payload: Payload,
     ) -> Result<Self, Refusal> {
-        // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded" format
-        // […] with a character encoding of UTF-8".
+        // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded"
+        // format […] with a character encoding of UTF-8".
         Ok(Self {
             body: body(web, request, payload, web.policy.max_body).await?,
             authorization: authorization::authorization(request)?,
@@ -36,7 +37,7 @@ impl<'a> Form<'a> {
         })
     }
 
-    /// Hands the request to `call`, which answers it.
+    /// Parses the parameters of the body and passes the request to `call`.
     pub(super) async fn handle<T>(
         &self,
         call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
@@ -48,7 +49,7 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Reads the form, calls, and answers what `reply` makes of the result.
+/// Reads the form, passes the request to `call`, and turns the result into a response with `reply`.
 pub(super) async fn answer<T>(
     web: &Web,
     request: HttpRequest,
@@ -60,7 +61,7 @@ pub(super) async fn answer<T>(
     form.handle(call).await.map(reply)
 }
 
-/// The body of a form, up to a limit, if it arrives in time.
+/// Checks the media type of a form, and reads its body as [`read_in_time`] does.
 pub(super) async fn body(
     web: &Web,
     request: &HttpRequest,
@@ -73,7 +74,7 @@ pub(super) async fn body(
     read_in_time(web, request, payload, limit).await
 }
 
-/// Reads a body up to a limit, as long as the policy allows.
+/// Reads a body of at most `limit` bytes within the configured time.
 pub(super) async fn read_in_time(
     web: &Web,
     request: &HttpRequest,
@@ -81,7 +82,7 @@ pub(super) async fn read_in_time(
     limit: usize,
 ) -> Result<Bytes, Refusal> {
     let mut reading = pin!(read_body(request, payload, limit));
-    // Nearly every body comes with its head: no timer is set for it.
+    // Most bodies arrive with their heads, and need no timer.
     match reading.as_mut().now_or_never() {
         Some(body) => body,
         None => {
@@ -91,14 +92,15 @@ pub(super) async fn read_in_time(
     }
 }
 
-/// An answer of 200 in JSON.
+/// Returns a 200 response in JSON.
 pub(super) fn ok(body: impl serde::Serialize) -> HttpResponse {
     super::error::json(StatusCode::OK).json(body)
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Whether the body is of one of these types, in UTF-8 and not compressed.
+/// Returns whether the body is declared as one of these media types, in UTF-8 and without
+/// compression.
 pub(super) fn is_of_type(request: &HttpRequest, types: &[&str]) -> bool {
     let mut headers = request.headers().get_all(CONTENT_TYPE);
     let (Some(header), None) = (headers.next(), headers.next()) else { return false };
@@ -106,7 +108,7 @@ pub(super) fn is_of_type(request: &HttpRequest, types: &[&str]) -> bool {
 }
 
 fn names_one_of(header: &HeaderValue, types: &[&str]) -> bool {
-    // Nearly every header is written so.
+    // Fast path: most headers have exactly this form.
     if types.iter().any(|wanted| header.as_bytes() == wanted.as_bytes()) {
         return true;
     }
@@ -144,7 +146,7 @@ async fn read_body(
         if have + chunk.len() > limit {
             return Err(Refusal::TooLarge);
         }
-        // Nearly every body is one chunk, and needs no copy.
+        // Most bodies are one chunk, which needs no copy.
         match &mut more {
             Some(buffer) => buffer.extend_from_slice(&chunk),
             None if first.is_empty() => first = chunk,

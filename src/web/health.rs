@@ -1,4 +1,4 @@
-//! Probes: `/healthz` says that the process answers, `/readyz` that the store does.
+//! Health probes: `/healthz` reports that the process responds, `/readyz` that the store does.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};

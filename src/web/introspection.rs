@@ -1,4 +1,4 @@
-//! `POST /oauth/introspect` (RFC 7662).
+//! Introspection endpoint, `POST /oauth/introspect` (RFC 7662).
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use super::{Web, form};
 use crate::domain::{TokenKind, UserId};
 use crate::oauth::{ActiveToken, Introspection, Request};
 
-/// RFC 7662 §2.2. Anything not active has no other member.
+/// Introspection response for a token that is not active (RFC 7662 §2.2). It has no other member.
 #[derive(Serialize)]
 struct Inactive {
     active: bool,
@@ -53,7 +53,8 @@ fn reply(token: &ActiveToken, issuer: Option<&str>) -> HttpResponse {
         client_id: token.client_id.as_str(),
         username: token.user.as_ref().map(|user| user.username.as_str()),
         sub: &subject,
-        // A refresh token opens no resource: a resource server that looks can tell.
+        // Refresh tokens must not give access to resources. A resource server that reads
+        // `token_type` can tell them from access tokens.
         token_type: match token.kind {
             TokenKind::Access => "Bearer",
             TokenKind::Refresh => "refresh_token",

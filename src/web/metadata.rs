@@ -1,4 +1,4 @@
-//! `GET /.well-known/oauth-authorization-server` (RFC 8414).
+//! Authorization server metadata, `GET /.well-known/oauth-authorization-server` (RFC 8414).
 
 use actix_web::{HttpResponse, web};
 
@@ -11,8 +11,8 @@ pub(super) async fn answer(web: web::Data<Web>) -> HttpResponse {
     }
 }
 
-/// Where the document is found: at the well-known path, and, when the issuer has a path of its own,
-/// with that behind it (RFC 8414 §3.1).
+/// Returns the paths of the metadata document: the well-known path and, if the issuer has a path,
+/// the well-known path followed by the issuer's path (RFC 8414 §3.1).
 pub(super) fn paths(well_known: &str, issuer: &str) -> Vec<String> {
     let behind_host = issuer.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
     let with_path = behind_host.map(|(_, path)| format!("{well_known}/{path}"));

@@ -1,4 +1,4 @@
-//! `GET /metrics`, for Prometheus. It has a listener of its own, and no credentials.
+//! Prometheus metrics, `GET /metrics`, on a listener of their own and without authentication.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 
 use crate::observe::metrics::Metrics;
 
-/// The one route of that listener.
+/// Registers the only route of the metrics listener.
 pub fn configure(config: &mut ServiceConfig, metrics: &Arc<Metrics>) {
     config.app_data(Data::from(Arc::clone(metrics)));
     config.service(web::resource("/metrics").route(super::get_or_head().to(answer)));

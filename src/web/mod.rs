@@ -1,7 +1,8 @@
-//! HTTP: takes requests apart, calls the provider, writes answers.
+//! HTTP layer: parses requests, calls the provider and writes responses.
 //!
-//! [`Web::configure`] lists every route. One file per endpoint; what goes wrong becomes JSON in
-//! [`error`]. Not here: what the protocol says (`oauth`), sockets and their life (`app`).
+//! [`Web::configure`] registers every route. Each endpoint has a file of its own; [`error`] turns
+//! failures into JSON responses. Not here: the OAuth 2.0 protocol (`oauth`), sockets and their
+//! lifetime (`app`).
 
 mod authorization;
 pub mod certificate;
@@ -38,68 +39,71 @@ use management::Management;
 use observed::Observers;
 use templates::Templates;
 
-/// The paths of the endpoints; `None` where one is switched off.
+/// Paths of the endpoints. `None` switches an endpoint off.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// RFC 6749 §3.2.
+    /// Path of the token endpoint (RFC 6749 §3.2).
     pub token: Option<String>,
-    /// RFC 7662 §2.
+    /// Path of the introspection endpoint (RFC 7662 §2).
     pub introspection: Option<String>,
-    /// RFC 7009 §2.
+    /// Path of the revocation endpoint (RFC 7009 §2).
     pub revocation: Option<String>,
-    /// For `auth_request`.
+    /// Path of the verify endpoint, for `auth_request` of nginx.
     pub verify: Option<String>,
-    /// RFC 8414 §3.
+    /// Path of the authorization server metadata (RFC 8414 §3).
     pub metadata: Option<String>,
-    /// The page that explains error codes.
+    /// Path of the page that explains error codes.
     pub errors: Option<String>,
 }
 
-/// RFC 9110 §9.1: "All general-purpose servers MUST support the methods GET and HEAD."
+/// Returns a route for GET and HEAD. RFC 9110 §9.1: "All general-purpose servers MUST support the
+/// methods GET and HEAD."
 fn get_or_head() -> actix_web::Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// What the handlers need beside the provider.
+/// Settings of the HTTP handlers.
 #[derive(Clone, Debug)]
 pub struct WebPolicy {
-    /// The paths that are served.
+    /// Paths of the endpoints.
     pub routes: Routes,
-    /// The `error_uri` of error answers (RFC 6749 §5.2).
+    /// `error_uri` of error responses (RFC 6749 §5.2). `None` leaves it out.
     pub error_uri: Option<String>,
-    /// The largest body that is read, in bytes.
+    /// Maximum size of a request body, in bytes. Forms of the management page have a limit of their
+    /// own.
     pub max_body: usize,
-    /// How long a body may take to arrive.
+    /// Maximum time for a request body to arrive.
     pub body_timeout: Duration,
-    /// The origins whose scripts may call; "*" for any.
+    /// Origins whose scripts may call the protocol endpoints (CORS); `*` allows every origin.
     pub allowed_origins: Vec<String>,
-    /// Whose `X-Forwarded-For` counts.
+    /// Networks of the proxies whose `X-Forwarded-For`, `X-Forwarded-Host` and `X-Request-Id`
+    /// count.
     pub trusted_proxies: Vec<IpNet>,
-    /// The callers whose calls are traced because they say so.
+    /// Networks of the callers whose `traceparent` decides that a call is traced.
     pub tracing_callers: Vec<IpNet>,
-    /// Answer 401 where flask-sentinel did.
+    /// Whether the token endpoint returns 401 for the errors for which flask-sentinel did.
     pub flask_sentinel_status: bool,
 }
 
-/// What requests come over.
+/// Transport of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// TCP as it is.
+    /// TCP without TLS.
     Tcp,
     /// TLS over TCP.
     Tls,
-    /// A Unix socket.
+    /// Unix domain socket.
     Unix,
 }
 
 impl Transport {
-    /// What a request came over.
+    /// Returns the transport of the listener that received `request`.
     fn of(request: &HttpRequest) -> Self {
         request.app_data().copied().unwrap_or(Self::Tcp)
     }
 }
 
-/// The HTTP face of a provider. Clones share everything.
+/// HTTP interface of a [`Provider`]. Clones share all state.
 #[derive(Clone)]
 pub struct Web {
     provider: Arc<Provider>,
@@ -110,7 +114,8 @@ pub struct Web {
 }
 
 impl Web {
-    /// A web face for `provider`, with the management page if there is an operator.
+    /// Creates the HTTP interface of `provider`, with the management page and API if `management`
+    /// is given.
     pub fn new(
         provider: Provider,
         management: Option<Management>,
@@ -126,13 +131,13 @@ impl Web {
         }
     }
 
-    /// The same, seen by these.
+    /// Sets the receivers of metrics and traces.
     #[must_use]
     pub fn observed_by(self, observers: Observers) -> Self {
         Self { observers, ..self }
     }
 
-    /// Every route, on one screen, for requests that come over `transport`.
+    /// Registers every route for a listener that uses `transport`.
     pub fn configure(&self, config: &mut ServiceConfig, transport: Transport) {
         let routes = &self.policy.routes;
         let mut post = |path: &Option<String>, route: actix_web::Route| {
@@ -170,8 +175,9 @@ impl Web {
         config.default_service(web::to(error::not_found));
     }
 
-    /// RFC 8414 §3: the path of the issuer comes behind the well-known one; many clients look for it
-    /// without.
+    /// Returns the paths of the metadata document; none without an issuer. The issuer's path comes
+    /// after the well-known path (RFC 8414 §3), but many clients look for the document at the
+    /// well-known path alone.
     fn metadata_paths(&self) -> Vec<String> {
         match (&self.policy.routes.metadata, self.provider.issuer()) {
             (Some(path), Some(issuer)) => metadata::paths(path, issuer),
@@ -179,7 +185,7 @@ impl Web {
         }
     }
 
-    /// The absolute URLs of the endpoints, under the issuer.
+    /// Returns the absolute URLs of the endpoints, which begin with the issuer.
     fn endpoints(&self) -> Endpoints {
         let base = self.provider.issuer().unwrap_or_default();
         let url = |path: &Option<String>| path.as_ref().map(|path| format!("{base}{path}"));

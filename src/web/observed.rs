@@ -1,7 +1,8 @@
-//! What every call goes through: its ids, and, where they are asked for, its metrics and its trace.
+//! Observes every request: request ids and, if they are enabled, metrics and traces.
 //!
-//! Introspection and verify are answered in a few microseconds, so nothing is done here that is not asked
-//! for: there is no id until somebody needs one, and no clock is read where nothing is timed.
+//! Introspection and verify take a few microseconds, so this module does only what is needed: a
+//! request id is made when it is first used, and the clock is read only for metrics and traced
+//! requests.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -20,16 +21,16 @@ use crate::observe::trace::{Collector, Recorder, Span, TraceParent};
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: &str = "traceparent";
 
-/// Who wants to know of calls. Nobody, by default.
+/// Receivers of metrics and traces; none by default.
 #[derive(Clone, Default)]
 pub struct Observers {
-    /// Counts and times.
+    /// Counts requests and measures their duration.
     pub metrics: Option<Arc<Metrics>>,
-    /// Collects spans.
+    /// Collects the spans of traced requests.
     pub traces: Option<Arc<dyn Collector>>,
 }
 
-/// What answers a call, as metrics and traces name it.
+/// Endpoint of a request, as metrics and traces name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
     Introspection,
@@ -63,22 +64,22 @@ impl Endpoint {
     }
 }
 
-/// Sees the calls of one I/O thread. Clones share everything.
+/// Observes the requests of one I/O thread. Clones share all state.
 #[derive(Clone)]
 pub struct Observer(Rc<Shared>);
 
 struct Shared {
     web: Web,
-    /// The busiest first.
+    /// Paths of the endpoints, the most requested first.
     paths: Vec<(String, Endpoint)>,
-    /// Of the page and of all that is below it.
+    /// Path of the management page; every path below it counts as management too.
     management: Option<String>,
     counts: Option<Arc<Endpoints>>,
     traces: Option<Arc<dyn Collector>>,
 }
 
 impl Web {
-    /// For one I/O thread.
+    /// Creates the observer for one I/O thread.
     pub fn observer(&self) -> Observer {
         let routes = &self.policy.routes;
         let paths = [
@@ -104,7 +105,7 @@ impl Web {
 }
 
 impl Observer {
-    /// Has a call answered.
+    /// Passes a request to `service`, and observes the request and its response.
     pub fn call<S, B>(
         &self,
         request: ServiceRequest,
@@ -126,8 +127,8 @@ impl Observer {
             let mut response = answering.await?;
             let status = response.status();
             with_current(|call| {
-                // Of the answers that have to be fast, those that are as they should be carry an id
-                // only if there is one. Test: `an_answer_has_an_id_unless_it_has_to_be_fast`.
+                // Introspection and verify have to be fast: their successful responses carry an id
+                // only if one exists already. Test: `an_answer_has_an_id_unless_it_has_to_be_fast`.
                 let fast = matches!(endpoint, Endpoint::Introspection | Endpoint::Verify);
                 let quiet = fast && status.is_success();
                 let id = if quiet { call.known_id() } else { Some(call.id()) };
@@ -175,7 +176,7 @@ impl Shared {
         }
     }
 
-    /// The id that a trusted proxy gave.
+    /// Returns the request id that a trusted proxy sent.
     fn given_id(&self, request: &ServiceRequest) -> Option<RequestId> {
         let header = request.headers().get(X_REQUEST_ID)?;
         let trusted = &self.web.policy.trusted_proxies;
@@ -183,14 +184,15 @@ impl Shared {
         client_address::is_trusted_peer(request.request(), trusted).then_some(id)
     }
 
-    /// A call is traced if a caller who may say so traces it. Of the others a share is, but for those that
-    /// their callers do not trace.
+    /// Returns a recorder if the request is traced. A request without `traceparent` is sampled. A
+    /// request that its caller traces is traced if the caller may demand it, and sampled otherwise.
+    /// A request that its caller does not trace is not traced.
     ///
-    /// W3C Trace Context §7.2: "When distributed tracing is enabled on a service with a
-    /// public API and naively continues any trace with the `sampled` flag set, a malicious attacker could
-    /// overwhelm an application with tracing overhead". The ids are taken from anybody: what they cost
-    /// is nothing, and without them a caller's trace would have a hole.
-    /// Test: `a_stranger_has_no_more_traced_than_the_share`.
+    /// W3C Trace Context §7.2: "When distributed tracing is enabled on a service with a public API
+    /// and naively continues any trace with the `sampled` flag set, a malicious attacker could
+    /// overwhelm an application with tracing overhead". Trace ids are accepted from every caller:
+    /// they cost nothing, and without them a caller's trace would be incomplete. Test:
+    /// `a_stranger_has_no_more_traced_than_the_share`.
     fn recorder(&self, parent: Option<TraceParent>, request: &ServiceRequest) -> Option<Recorder> {
         let traces = self.traces.as_ref()?;
         let sampled = match parent {
@@ -200,8 +202,8 @@ impl Shared {
         sampled.then(|| Recorder::new(parent))
     }
 
-    /// Whether the caller decides what is traced. It is not asked whether its proxy is trusted: proxies
-    /// pass on what anybody has sent them.
+    /// Returns whether the caller may demand that its requests are traced. This depends on the
+    /// address of the client and not on its proxy: proxies pass on the `traceparent` of any client.
     fn may_have_traced(&self, request: &ServiceRequest) -> bool {
         let policy = &self.web.policy;
         let address = client_address::of(request.request(), &policy.trusted_proxies);
@@ -209,14 +211,16 @@ impl Shared {
     }
 }
 
-/// The methods of RFC 9110 §9 and RFC 5789. There is no end to the others, which anybody can make up.
+/// Returns the method if RFC 9110 §9 or RFC 5789 defines it. Clients can invent any number of
+/// others, which would make the values in traces unbounded.
 fn known(method: &Method) -> Option<&'static str> {
     const KNOWN: [&str; 9] =
         ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
     KNOWN.into_iter().find(|known| *known == method.as_str())
 }
 
-/// W3C Trace Context §3.2: a header that cannot be read, or is there twice, is as good as none.
+/// Returns the parsed `traceparent` header. A malformed or repeated header is ignored (W3C Trace
+/// Context §3.2).
 fn parent(headers: &HeaderMap) -> Option<TraceParent> {
     let mut values = headers.get_all(TRACEPARENT);
     let (value, None) = (values.next()?, values.next()) else { return None };

@@ -1,23 +1,23 @@
-//! What is read from files, and can be read again while the server answers.
+//! Data that are read from files and can be reloaded while the server runs.
 
 use crate::domain::Timestamp;
 
-/// Why something could not be read again. What was there before goes on being used.
+/// Reason why a reload failed. The previous data stay in use.
 pub type ReloadError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Something that was read from files.
+/// Data that were read from files.
 pub trait Reload: Send + Sync {
-    /// What it is, for the log.
+    /// Returns the name of the data, for the log.
     fn what(&self) -> &'static str;
 
-    /// Until when what is used is valid, if it has an end.
+    /// Returns the end of validity of the data in use; `None` if they do not expire.
     fn not_after(&self) -> Option<Timestamp> {
         None
     }
 
-    /// Reads it again, and uses it from now on.
+    /// Reads the files again and uses the new data from now on.
     ///
     /// # Errors
-    /// What is wrong with it; nothing has changed then.
+    /// Returns the reason if the files are unreadable or invalid. The previous data stay in use.
     fn reload(&self) -> Result<(), ReloadError>;
 }

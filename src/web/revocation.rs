@@ -1,4 +1,4 @@
-//! `POST /oauth/revoke` (RFC 7009).
+//! Revocation endpoint, `POST /oauth/revoke` (RFC 7009).
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::{Web, form};
 use crate::oauth::Request;
 
-/// RFC 7009 §2.2: "The content of the response body is ignored by the client as all necessary
-/// information is conveyed in the response code." It is JSON, like all answers here.
+/// Body of a successful revocation response. RFC 7009 §2.2: "The content of the response body is
+/// ignored by the client as all necessary information is conveyed in the response code." It is
+/// JSON, as at the other endpoints.
 #[derive(Serialize)]
 struct Done {}
 

@@ -1,8 +1,9 @@
-//! The self-signed certificate: made, kept in the data folder so that it can be trusted once, and made anew
-//! before it ends.
+//! Self-signed certificate: makes it, stores it in the data folder so that clients have to trust it
+//! only once, and renews it before it expires.
 //!
-//! Systems of Apple refuse a TLS server's certificate that is valid for more than 825 days, has no
-//! subjectAltName, or is not for serverAuth (RFC 5280 §4.2.1.12), even where it was trusted by hand.
+//! Systems of Apple refuse a TLS server certificate that is valid for more than 825 days, has no
+//! subjectAltName, or is not for serverAuth (RFC 5280 §4.2.1.12), even if a user trusts it
+//! manually.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,20 +20,20 @@ use super::validity;
 use crate::domain::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Clocks differ: it is valid somewhat before it is made.
+/// Interval before its creation in which a certificate is already valid, since clocks differ.
 const BEFORE: Duration = DAY;
-/// How long it is valid from when it is made.
+/// Validity of a new certificate, from the time when it is made.
 const AFTER: Duration = Duration::from_secs(820 * 24 * 3600);
-/// One that has less than this left is made anew.
+/// Remaining validity below which a certificate is renewed.
 const LEAST_LEFT: Duration = Duration::from_secs(30 * 24 * 3600);
-/// This machine.
+/// Names and addresses of this machine.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
-/// What its files are called in messages.
+/// Names of the two files in messages.
 const NAMES: [&str; 2] = ["certificate", "key"];
-/// What Apple's systems take at most.
+/// Maximum validity that systems of Apple accept.
 const MOST: Duration = Duration::from_secs(825 * 24 * 3600);
 
-/// The file of the self-signed certificate in a folder, for clients to trust.
+/// Returns the path of the self-signed certificate in `folder`, for clients that are to trust it.
 pub fn path(folder: &Path) -> PathBuf {
     folder.join("self-signed-cert.pem")
 }
@@ -41,7 +42,7 @@ fn key_path(folder: &Path) -> PathBuf {
     folder.join("self-signed-key.pem")
 }
 
-/// The one that is kept in `folder`, unless there is none, or a start would make it anew.
+/// Returns the certificate in `folder`; `None` if there is none or a start would renew it.
 pub(super) fn kept(folder: &Path, now: Timestamp) -> Result<Option<CertifiedKey>, TlsError> {
     let (cert, key) = (path(folder), key_path(folder));
     if !cert.exists() || !key.exists() {
@@ -51,7 +52,7 @@ pub(super) fn kept(folder: &Path, now: Timestamp) -> Result<Option<CertifiedKey>
     Ok((!is_over(&kept, now.plus(LEAST_LEFT))).then_some(kept))
 }
 
-/// Says that the one in `folder` is not for `host`, and what can be done.
+/// Returns a warning that the certificate in `folder` is not for `host`, with the remedy.
 pub(super) fn is_not_for(folder: &Path, host: &str) -> String {
     let (cert, key) = (path(folder), key_path(folder));
     format!(
@@ -62,7 +63,8 @@ pub(super) fn is_not_for(folder: &Path, host: &str) -> String {
     )
 }
 
-/// The one that is kept in `folder`, or a new one for this machine and `host` if there is none that will do.
+/// Returns the certificate in `folder`. Makes a new one for this machine and `host` if there is
+/// none or it is about to expire.
 pub(super) fn read(
     folder: &Path,
     host: Option<&str>,
@@ -86,7 +88,8 @@ pub(super) fn read(
         );
         return Ok(made);
     }
-    // Earlier versions made it for ever. Somebody has trusted it, so it stays until it is removed.
+    // Earlier versions made certificates that are valid for longer. Clients may trust this one, so
+    // it stays until the operator removes it.
     if !is_over(&kept, now.plus(MOST)) {
         tracing::info!(
             certificate = %cert.display(),
@@ -97,15 +100,15 @@ pub(super) fn read(
     Ok(kept)
 }
 
-/// What one is made out to.
+/// Returns the names and addresses for which a certificate is made.
 fn names(host: Option<&str>) -> Vec<String> {
     let mut names = LOCAL.map(str::to_owned).to_vec();
     names.extend(host.filter(|host| !LOCAL.contains(host)).map(str::to_owned));
     names
 }
 
-/// Whether it is no longer valid at `moment`. One that cannot be read is taken for good: it was put there on
-/// purpose.
+/// Returns whether the certificate has expired at `moment`. A certificate whose dates cannot be
+/// read counts as valid, since an operator must have put it there.
 fn is_over(kept: &CertifiedKey, moment: Timestamp) -> bool {
     kept.cert.first().and_then(validity::not_after).is_some_and(|end| end < moment)
 }
@@ -116,13 +119,15 @@ fn make(cert: &Path, key: &Path, names: &[String], now: Timestamp) -> Result<(),
     let mut params = CertificateParams::new(names.to_vec()).map_err(|error| text(&error))?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "Sentinel development certificate");
-    // Not a certificate authority: who trusts it trusts this server, and nothing else.
+    // The certificate is not a certificate authority: a client that trusts it trusts only this
+    // server.
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let now = Duration::from_secs(u64::try_from(now.as_seconds()).unwrap_or(0));
     params.not_before = date_time_ymd(1970, 1, 1) + now.saturating_sub(BEFORE);
     params.not_after = date_time_ymd(1970, 1, 1) + now + AFTER;
     let public = params.self_signed(&private).map_err(|error| text(&error))?;
-    // Never a certificate beside another one's key: without a certificate the next start makes both.
+    // Removes the old certificate before the key is replaced, so that a certificate is never stored
+    // beside the key of another one. Without a certificate, the next start makes both.
     match fs::remove_file(cert) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(text(&error)),
         _ => {}

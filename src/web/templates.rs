@@ -1,8 +1,8 @@
-//! Templates: the built-in ones, and the operator's own in place of them.
+//! Templates: the built-in ones, and those of the operator that replace them.
 //!
-//! A file in `templates.dir` replaces the built-in one of the same name. All are loaded and rendered with
-//! sample data before the first request, and again with [`Templates::reload`]. Not here: what the pages
-//! are about.
+//! A file in `templates.dir` replaces the built-in template of the same name. All templates are
+//! loaded and rendered with sample data before the first request, and again by
+//! [`Templates::reload`]. Not here: the contents of the pages.
 
 mod error;
 mod files;
@@ -19,14 +19,15 @@ use super::errors_page::ErrorsPage;
 use super::management;
 use super::reload::{Reload, ReloadError};
 
-/// A template or a style that is built in, under the name by which a file replaces it.
+/// Lists built-in templates or styles with their contents and the names by which files replace
+/// them.
 macro_rules! built_in {
     ($folder:literal: $($name:literal),* $(,)?) => {
         [$(($name, include_str!(concat!("../../", $folder, "/", $name)))),*]
     };
 }
 
-/// In the order in which they are listed.
+/// Built-in templates.
 const TEMPLATES: [(&str, &str); 17] = built_in!("templates":
     "errors.html",
     "management.html",
@@ -47,53 +48,54 @@ const TEMPLATES: [(&str, &str); 17] = built_in!("templates":
     "management/users.html",
 );
 
-/// Styles, for pages that link or hold them.
+/// Built-in styles, for pages that link or embed them.
 const STYLES: [(&str, &str); 2] = built_in!("static": "errors.css", "management.css");
 
-/// The templates of a server.
+/// Templates of a server.
 #[derive(Debug)]
 pub struct Templates {
     dir: Option<PathBuf>,
     current: RwLock<Arc<Set>>,
 }
 
-/// What a check has found in order.
+/// Result of a successful check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// How many templates and styles there are.
+    /// Number of built-in templates and styles.
     pub count: usize,
-    /// Those that come from the operator's folder, by name.
+    /// Names of the operator's own templates and styles.
     pub own: Vec<String>,
 }
 
 impl Templates {
-    /// Loads and checks all of them. `dir` is the folder of the operator's own.
+    /// Loads and checks all templates. `dir` is the folder of the operator's own templates.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// Returns [`TemplateErrors`] if a file cannot be read, or a template cannot be parsed or
+    /// rendered.
     pub fn load(dir: Option<PathBuf>) -> Result<Self, TemplateErrors> {
         let current = RwLock::new(Arc::new(Set::load(dir.as_deref())?));
         Ok(Self { dir, current })
     }
 
-    /// Loads them anew. Those of before stay in use if something is wrong.
+    /// Loads and checks all templates again. The previous ones stay in use if one is invalid.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// Returns the errors of [`Self::load`].
     pub fn reload(&self) -> Result<(), TemplateErrors> {
         let new = Arc::new(Set::load(self.dir.as_deref())?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
-    /// What there is, all of it in order.
+    /// Returns the number of templates and the names of the operator's own.
     pub fn checked(&self) -> Checked {
         let set = self.current();
         let count = TEMPLATES.len() + STYLES.len();
         Checked { count, own: set.own.clone() }
     }
 
-    /// Those that are in use.
+    /// Returns the templates in use.
     pub(super) fn current(&self) -> Arc<Set> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -109,11 +111,11 @@ impl Reload for Templates {
     }
 }
 
-/// Templates that go together.
+/// Templates and styles that were loaded together.
 #[derive(Debug)]
 pub(super) struct Set {
     tera: Tera,
-    /// Without the operator's own, if there are any.
+    /// Engine with the built-in templates only; `None` if the operator has no files.
     built_in: Option<Tera>,
     own: Vec<String>,
     pub(super) errors_page: ErrorsPage,
@@ -145,12 +147,12 @@ impl Set {
         if wrong.is_empty() { Ok(set) } else { Err(TemplateErrors(wrong)) }
     }
 
-    /// Whether any of them is the operator's own.
+    /// Returns whether the operator has files of their own.
     pub(super) const fn has_own(&self) -> bool {
         self.built_in.is_some()
     }
 
-    /// Renders every page with sample data; what goes wrong.
+    /// Renders every page with sample data, and returns the errors.
     fn check(&self) -> Vec<tera::Error> {
         let pages = management::samples(&self.assets).into_iter();
         let failed = |(name, context): (&str, tera::TeraResult<Context>)| {
@@ -159,8 +161,8 @@ impl Set {
         pages.filter_map(failed).collect()
     }
 
-    /// The page. Sample data cannot show everything: if the operator's own template fails after all,
-    /// that is logged, and the built-in one takes its place.
+    /// Renders a page. Sample data cannot reveal every error: if a template of the operator fails,
+    /// the error is logged and the built-in template is rendered instead.
     pub(super) fn render(&self, name: &str, context: &Context) -> tera::TeraResult<String> {
         let Some(built_in) = &self.built_in else { return self.tera.render(name, context) };
         self.tera.render(name, context).or_else(|error| {

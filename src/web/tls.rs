@@ -1,5 +1,5 @@
-//! TLS around the certificate, which [`super::certificate`] has: what can be wrong with it, private
-//! files, and clients that take any.
+//! TLS support beside the certificate, which is in [`super::certificate`]: errors, files that only
+//! their owner may read, and a client-side verifier that accepts every certificate.
 
 use std::fs;
 use std::io::Write;
@@ -11,49 +11,50 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
-/// TLS cannot be set up.
+/// Reason why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file is not there, not readable, or holds nothing usable.
+    /// A file is missing, unreadable, or contains nothing usable.
     #[error("cannot read the TLS {what} in {}: {reason}", path.display())]
     File {
-        /// Certificate or key.
+        /// Name of the file in messages: certificate or key.
         what: &'static str,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Description of the problem.
         reason: String,
     },
-    /// The key is not the certificate's, or is of a kind that cannot be used.
+    /// The key does not belong to the certificate, or its type is not supported.
     #[error("the TLS certificate in {} and the key in {} do not work together: {source}",
         cert.display(), key.display())]
     Pair {
-        /// The certificate's file.
+        /// Path of the certificate's file.
         cert: PathBuf,
-        /// The key's file.
+        /// Path of the key's file.
         key: PathBuf,
-        /// What is wrong.
+        /// Error from rustls.
         #[source]
         source: rustls::Error,
     },
-    /// There is nothing that both sides could speak.
+    /// The crypto provider does not support the TLS versions.
     #[error("the TLS versions cannot be used: {0}")]
     Versions(#[source] rustls::Error),
-    /// The self-signed certificate could not be made or kept.
+    /// The self-signed certificate could not be made or stored.
     #[error("cannot make a self-signed certificate in {}: {reason}", folder.display())]
     SelfSigned {
-        /// Where it was to be kept.
+        /// Folder in which it was to be stored.
         folder: PathBuf,
-        /// What is wrong.
+        /// Description of the problem.
         reason: String,
     },
 }
 
-/// Writes a file that only its owner may read, all of it or nothing, and its folder if there is none.
-/// It takes the place of one that is there, whose mode would otherwise stay as it is.
+/// Writes a file that only its owner may read, completely or not at all, and creates its folder if
+/// necessary. An existing file is replaced and not overwritten, since overwriting would keep its
+/// mode.
 ///
 /// # Errors
-/// What the system says.
+/// Returns the error of the operating system.
 pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut folder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -72,7 +73,8 @@ pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     fs::rename(&draft, path)
 }
 
-/// Takes any certificate, for a client that asks its own machine and tells it nothing.
+/// Certificate verifier that accepts every certificate, for a client that connects to its own
+/// machine and sends no secrets.
 #[derive(Debug)]
 pub struct AnyCertificate(pub Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! `POST /oauth/token` (RFC 6749 §3.2).
+//! Token endpoint, `POST /oauth/token` (RFC 6749 §3.2).
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Web, form};
 use crate::domain::IssuedTokens;
 
-/// A successful answer (RFC 6749 §5.1).
+/// Successful response of the token endpoint (RFC 6749 §5.1).
 #[derive(Serialize)]
 struct Answer<'a> {
     access_token: &'a str,

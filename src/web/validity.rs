@@ -1,7 +1,8 @@
-//! From when to when a certificate is valid, and for whom.
+//! Validity period and names of a certificate.
 //!
-//! rustls has read it, and tells it to those who ask whether it is valid at a moment at which it is not. The dates are
-//! looked at before whoever signed it (RFC 5280 §6.1.3), so it does not matter that nobody is trusted here.
+//! rustls does not expose the dates that it parses, but its error contains them if a certificate is
+//! verified at a time outside its validity period. It checks the dates before the issuer (RFC 5280
+//! §6.1.3), so an empty set of trust anchors suffices.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 
 use crate::domain::Timestamp;
 
-/// Until when it is valid; none if it cannot be read.
+/// Returns the end of the validity period; `None` if the certificate cannot be read.
 pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     match at(certificate, u64::MAX) {
         Some(CertificateError::ExpiredContext { not_after, .. }) => Some(timestamp(not_after)),
@@ -21,7 +22,8 @@ pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     }
 }
 
-/// From when it is valid; none if it cannot be read, or always was.
+/// Returns the start of the validity period; `None` if the certificate cannot be read or has been
+/// valid since the Unix epoch.
 pub(super) fn not_before(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     match at(certificate, 0) {
         Some(CertificateError::NotValidYetContext { not_before, .. }) => {
@@ -31,14 +33,16 @@ pub(super) fn not_before(certificate: &CertificateDer<'_>) -> Option<Timestamp> 
     }
 }
 
-/// Whether it is for `host`, a name or an address. One that cannot be asked for is nobody's.
+/// Returns whether the certificate is for `host`, a name or an address. Returns `true` if `host` or
+/// the certificate cannot be parsed.
 pub(super) fn is_for(certificate: &CertificateDer<'_>, host: &str) -> bool {
     let Ok(name) = ServerName::try_from(host) else { return true };
     let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return true };
     verify_server_name(&parsed, &name).is_ok()
 }
 
-/// What there is against it so many seconds after the Unix epoch.
+/// Returns the certificate error of a verification at `seconds` after the Unix epoch. Returns
+/// `None` if the certificate cannot be parsed or the verification fails for another reason.
 fn at(certificate: &CertificateDer<'_>, seconds: u64) -> Option<CertificateError> {
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
     let result = verify_server_cert_signed_by_trust_anchor(
@@ -66,7 +70,8 @@ mod tests {
 
     use super::*;
 
-    /// Signed by an authority that nobody has heard of, for `localhost`, valid in the years 2001 to 2050.
+    /// Returns a certificate for `localhost`, signed by an unknown authority and valid in the years
+    /// 2001 to 2050.
     fn certificate() -> CertificateDer<'static> {
         let key = KeyPair::generate().unwrap();
         let mut authority = CertificateParams::new(Vec::new()).unwrap();

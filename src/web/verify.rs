@@ -1,5 +1,5 @@
-//! `GET /oauth/verify`: for nginx's `auth_request`, which knows 2xx, 401, 403, and takes all else for
-//! an error of its own.
+//! Verify endpoint, `GET /oauth/verify`, for `auth_request` of nginx. nginx takes 2xx as
+//! permission, 401 and 403 as refusals, and any other status as an error.
 
 use std::borrow::Cow;
 
@@ -15,9 +15,10 @@ use super::{Web, authorization};
 use crate::domain::Scope;
 use crate::oauth::{Error, Params, Verified, VerifyError};
 
-/// What a user name in a header must not hold as it is. Letters outside ASCII are always encoded.
-// Deviation: names in plain ASCII are promised as they are, but `%` is encoded too, or a user who is
-// called `%61dmin` would be taken for `admin` by everyone who decodes. Test:
+/// Characters that are percent-encoded in `X-Auth-Username`. Characters outside ASCII are always
+/// encoded.
+// Deviation: names in plain ASCII are promised as they are, but `%` is encoded too, or a user who
+// is called `%61dmin` would be taken for `admin` by everyone who decodes. Test:
 // `a_percent_sign_in_a_user_name_cannot_pose_as_an_encoding`.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
@@ -34,7 +35,8 @@ pub(super) async fn answer(web: web::Data<Web>, request: HttpRequest) -> HttpRes
     };
     let scope = required_scope(request.query_string());
     let result = web.provider.verify(token, scope.as_ref().unwrap_or(&Scope::empty())).await;
-    // A scope that cannot be read is one that no token has; who has no token is told just that.
+    // No token has a malformed scope, so the response is `insufficient_scope`, unless the token
+    // itself is invalid.
     let result = result.and_then(|verified| match scope {
         Some(_) => Ok(verified),
         None => Err(VerifyError::InsufficientScope),
@@ -66,7 +68,8 @@ fn pass(verified: &Verified) -> HttpResponse {
     response.finish()
 }
 
-/// Space at either end, as taken over from elsewhere, is no part of a header's value (RFC 9110 §5.5).
+/// Percent-encodes a user name for a header. Leading and trailing spaces, which imported names may
+/// have, are encoded too, since they are not part of a field value (RFC 9110 §5.5).
 fn encoded(name: &str) -> Cow<'_, str> {
     let trimmed = name.trim_matches(' ');
     if trimmed.len() == name.len() {
@@ -90,14 +93,16 @@ fn unavailable(error: &Error) -> HttpResponse {
     empty(StatusCode::SERVICE_UNAVAILABLE).insert_header((RETRY_AFTER, retry_after)).finish()
 }
 
-/// An answer that nobody may keep, but for nginx where its configuration says so.
+/// Starts a response without a body that must not be stored. nginx caches it only if its
+/// configuration tells it to.
 fn empty(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
     response
 }
 
-/// The `scope` of the query string; the empty scope when there is none, `None` for a malformed one.
+/// Returns the `scope` parameter of the query string: the empty scope if it is missing, `None` if
+/// it or the query string is malformed.
 fn required_scope(query: &str) -> Option<Scope> {
     if query.is_empty() {
         return Some(Scope::empty());

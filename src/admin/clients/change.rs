@@ -1,11 +1,11 @@
-//! What is to become different of a client.
+//! Changes to a client.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::{Client, ClientKind, Grant, Scope, Timestamp};
 
-/// What is to become different; `None` leaves a thing as it is.
+/// A change to a client. A field that is `None` leaves the value as it is.
 #[derive(Clone, Debug, Default)]
 pub struct ClientChange {
     /// See [`Client::name`].
@@ -16,22 +16,22 @@ pub struct ClientChange {
     pub scopes: Option<Scope>,
     /// See [`Client::default_scopes`].
     pub default_scopes: Option<Scope>,
-    /// `Some(None)` goes back to the server's lifetime.
+    /// A new lifetime; `Some(None)` restores the server's.
     pub access_token_ttl: Option<Option<Duration>>,
-    /// `Some(None)` goes back to the server's lifetime.
+    /// A new lifetime; `Some(None)` restores the server's.
     pub refresh_idle_ttl: Option<Option<Duration>>,
-    /// `Some(None)` goes back to the server's lifetime.
+    /// A new lifetime; `Some(None)` restores the server's.
     pub session_ttl: Option<Option<Duration>>,
     /// See [`Client::introspection`].
     pub introspection: Option<bool>,
-    /// See [`Client::enabled`]; disabling ends the client's sessions.
+    /// See [`Client::enabled`]. Disabling ends the client's sessions.
     pub enabled: Option<bool>,
-    /// See [`Client::kind`]: a new secret.
+    /// See [`Client::kind`]. Used to replace the secret.
     pub kind: Option<ClientKind>,
 }
 
 impl ClientChange {
-    /// The client as it will be.
+    /// Returns the next version of the client with the change applied.
     pub(super) fn applied_to(&self, client: &Client, now: Timestamp) -> Client {
         fn or<T: Clone>(new: &Option<T>, old: &T) -> T {
             new.as_ref().unwrap_or(old).clone()
@@ -39,8 +39,9 @@ impl ClientChange {
         let enabled = or(&self.enabled, &client.enabled);
         let default_scopes = or(&self.default_scopes, &client.default_scopes);
         let scopes = or(&self.scopes, &client.scopes);
-        // A default scope is an allowed scope. Taking a scope away takes it from the defaults, unless
-        // the same change sets those.
+        // Default scopes are a subset of the allowed scopes. Removing an allowed scope removes it
+        // from the defaults, unless the same change sets the defaults; then they extend the allowed
+        // scopes.
         let (scopes, default_scopes) = match (&self.scopes, &self.default_scopes) {
             (Some(_), None) => {
                 let kept = default_scopes.intersection(&scopes);

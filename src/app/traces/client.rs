@@ -1,5 +1,6 @@
-//! An HTTP client for one URL: one POST on one connection, which closes. It runs on the thread that sends
-//! batches, and may wait.
+//! HTTP client for the collector's URL. It sends each POST request on a connection of its own.
+//!
+//! Its calls block, and run on the thread that sends batches of spans.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -11,12 +12,13 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// How long connecting may take, and each write and read.
+/// Time limit for connecting, and for each write and read.
 const LIMIT: Duration = Duration::from_secs(5);
-/// More is not read of an answer.
+/// Maximum number of bytes read from a response.
 const LONGEST: u64 = 64 * 1024;
 
-/// Sends to a collector, and logs once when it can no longer be reached, and once when it can again.
+/// Sends requests to a collector. Logs once when they start to fail, and once when they succeed
+/// again.
 #[derive(Debug)]
 pub(super) struct Client {
     host: String,
@@ -88,7 +90,7 @@ fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
     Err(last)
 }
 
-/// The system's certificates are trusted.
+/// Returns a TLS configuration that trusts the root certificates of the system.
 fn tls() -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -99,7 +101,8 @@ fn tls() -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// HTTP/1.0, so that the answer ends where the connection does, and comes in one piece.
+/// Sends a request and reads its response. Uses HTTP/1.0, whose response ends with the connection
+/// and is not chunked.
 fn exchange(
     mut stream: impl Read + Write,
     request: &Request<Bytes>,
@@ -121,7 +124,7 @@ fn exchange(
     let mut answer = Vec::new();
     match stream.take(LONGEST).read_to_end(&mut answer) {
         Ok(_) => {}
-        // Over TLS many just close.
+        // Over TLS, many servers close the connection without a `close_notify`.
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
         Err(error) => return Err(error.into()),
     }

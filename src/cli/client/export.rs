@@ -1,4 +1,5 @@
-//! `sentinel client export`: all clients with the digests of their secrets, as `client import` reads them.
+//! `sentinel client export`: writes all clients with the digests of their secrets, in the form that
+//! `client import` reads.
 
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ pub(in crate::cli) struct Export {
 struct Line<'a> {
     #[serde(flatten)]
     client: View<'a>,
-    /// In hexadecimal; null for public clients.
+    /// Hexadecimal; null for public clients.
     secret_sha256: Option<String>,
 }
 
@@ -43,7 +44,7 @@ impl Export {
             let read = async |page: &Page| admin.clients(page).await;
             let exporting = export(out, read, |client| client.id.to_string(), line, |_| ());
             let (clients, done) = exporting.await;
-            // Of one that fails, too: these digests are out.
+            // A failed export is audited too, since some digests may have been written.
             operation!(outcome(&done), event = "clients_exported", clients);
             done.map(|()| clients)
         })?;

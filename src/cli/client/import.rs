@@ -1,4 +1,4 @@
-//! `sentinel client import`: many clients at once, from another server or from an export.
+//! `sentinel client import`: imports clients from another server or from an export.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
 use crate::observe::audit::operation;
 
-/// Clients on their way at once: they share commits of the embedded store.
+/// Number of clients imported concurrently. They share commits of the embedded store.
 const AT_ONCE: usize = 64;
 
 #[derive(Debug, Args)]
@@ -48,8 +48,10 @@ impl Import {
         report.print(global.json, Some(remark).filter(|_| short > 0))
     }
 
-    /// What became of the rows, and how many new secrets are short. Without a store, which a dry run does not make, no
-    /// client is there. Whatever stops it, what is being written is waited for and counted.
+    /// Imports the rows. Returns the report and the number of new clients with a short secret.
+    ///
+    /// `admin` is `None` in a dry run without a store, in which all clients are new. If the import
+    /// stops early, writes in progress are completed and counted first.
     async fn take(
         &self,
         admin: Option<&Admin>,
@@ -86,8 +88,8 @@ impl Import {
         done.map(|()| (report, short))
     }
 
-    /// What became of a client, and whether its secret is short. The inner error is about the line, the outer one ends
-    /// the run.
+    /// Imports a client. Returns the result, and whether the secret is short. The inner error
+    /// concerns the line; the outer one ends the import.
     async fn take_one(
         &self,
         admin: Option<&Admin>,

@@ -1,5 +1,5 @@
-//! Clients in a file of JSON Lines, as `client export` writes them. What is wrong with a line is said without what it
-//! holds, which may be a secret.
+//! Reads clients from a file of JSON Lines, as `client export` writes them. Error messages do not
+//! quote values, which may be secrets.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::BufRead;
@@ -12,18 +12,18 @@ use crate::admin::ImportedClient;
 use crate::domain::{ClientId, ClientKind, Digest, Grant, Scope};
 use crate::import::lines::Lines;
 
-/// A secret of fewer characters, even if it is random, can be guessed from its digest in time.
+/// Length below which a secret is short. Even a random one can then be guessed from its digest.
 const SHORT_SECRET: usize = 16;
 
-/// A client to be taken over.
+/// Client to be imported.
 pub(super) struct Row {
     pub(super) line: u64,
     pub(super) client: ImportedClient,
-    /// Whether its secret is known and short.
+    /// Whether the file contains the client's secret and the secret is short.
     pub(super) short_secret: bool,
 }
 
-/// A line that cannot be taken over.
+/// Line that cannot be imported.
 #[derive(Debug, serde::Serialize)]
 pub(super) struct Bad {
     pub(super) line: u64,
@@ -32,10 +32,10 @@ pub(super) struct Bad {
     pub(super) reason: String,
 }
 
-/// The clients of a file, one after the other.
+/// Reads the clients of a file one by one.
 pub(super) struct Rows<R> {
     lines: Lines<R>,
-    /// In which line an id was seen.
+    /// Line in which each id last occurred.
     seen: HashMap<ClientId, u64>,
 }
 
@@ -44,7 +44,7 @@ impl<R: BufRead> Rows<R> {
         Self { lines: Lines::new(reader), seen: HashMap::new() }
     }
 
-    /// `None` at the end.
+    /// Returns the next row; `None` at the end of the file.
     pub(super) fn next(&mut self) -> Result<Option<Result<Row, Bad>>, Failure> {
         let Some((line, bytes)) = self.lines.next()? else { return Ok(None) };
         let fields = Fields::of_line(&bytes);
@@ -59,7 +59,7 @@ impl<R: BufRead> Rows<R> {
     }
 }
 
-/// What a line says.
+/// Members of the JSON object on a line.
 #[derive(Default)]
 struct Fields {
     client_id: Option<String>,
@@ -97,7 +97,7 @@ impl Fields {
                 "session_ttl" => set(&mut fields.session_ttl, time(value)),
                 "introspection" => set(&mut fields.introspection, value.as_bool()),
                 "enabled" => set(&mut fields.enabled, value.as_bool()),
-                // The moments of an export are those of another store.
+                // The timestamps of an export belong to the store that it was made from.
                 "created_at" | "updated_at" => true,
                 other => return Err(format!("it has a member {other:?}, which no client has")),
             };
@@ -144,7 +144,7 @@ impl Fields {
     }
 }
 
-/// Public or confidential, as it is said or as a secret says; and whether the secret is short.
+/// Returns the client type, as stated or as implied by a secret, and whether the secret is short.
 fn kind(
     said: Option<&str>,
     secret: Option<&str>,
@@ -175,7 +175,8 @@ fn kind(
     }
 }
 
-/// RFC 6749 Appendix A.2: `client-secret = *VSCHAR`. An empty one proves nothing.
+/// Returns the digest of a secret. RFC 6749 Appendix A.2: `client-secret = *VSCHAR`. Rejects an
+/// empty secret too, since it proves nothing.
 fn of_secret(secret: &str) -> Result<Digest, String> {
     let printable = secret.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
     if secret.is_empty() || !printable {
@@ -189,7 +190,7 @@ fn grants(names: &[String]) -> Result<BTreeSet<Grant>, String> {
     grants.collect::<Result<_, _>>().map_err(|error| format!("its grants: {error}"))
 }
 
-/// Whether there was something to be set.
+/// Sets `to` to `value`. Returns whether there was a value.
 fn set<T>(to: &mut Option<T>, value: Option<T>) -> bool {
     *to = value;
     to.is_some()
@@ -202,7 +203,7 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// A list of words, or one text with spaces between them.
+/// Reads a list of words, or a text of words with spaces between them.
 fn words(value: Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(text.split(' ').map(str::to_owned).collect()),
@@ -211,7 +212,7 @@ fn words(value: Value) -> Option<Vec<String>> {
     }
 }
 
-/// Seconds, or what the options of `client add` take.
+/// Reads a number of seconds, or a text in the form that the options of `client add` take.
 fn time(value: Value) -> Option<String> {
     match value {
         Value::Number(seconds) => Some(seconds.to_string()),

@@ -1,5 +1,5 @@
-//! What the commands print of a client: never the digest of its secret, and the secret itself only
-//! when it is made.
+//! Prints clients. Never shows the digest of a secret, and shows the secret itself only when it is
+//! created.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(super) fn show(global: &Global, client: &Client) -> Result<(), Failure> {
     ])
 }
 
-/// Says what was done to a client; in JSON, what it has become.
+/// Reports a change of a client. With `--json`, prints the changed client instead.
 pub(super) fn done(global: &Global, client: &Client, what: &str, and: &str) -> Result<(), Failure> {
     if global.json {
         return output::json(&View::of(client));
@@ -61,7 +61,7 @@ pub(super) fn deleted(global: &Global, client: &Client) -> Result<(), Failure> {
     output::line(format!("deleted client {} and ended its sessions", client.id))
 }
 
-/// Prints what the client will log in with: the one time that the secret is shown.
+/// Prints the credentials of a client. The secret is shown only this time.
 pub(super) fn credentials(
     global: &Global,
     client: &Client,
@@ -105,7 +105,7 @@ struct Deleted<'a> {
     deleted: bool,
 }
 
-/// What is shown of a client: not the digest of its secret.
+/// JSON representation of a client, without the digest of its secret.
 #[derive(Serialize)]
 pub(super) struct View<'a> {
     client_id: &'a str,
@@ -115,7 +115,7 @@ pub(super) struct View<'a> {
     grants: Vec<&'static str>,
     scopes: Vec<&'a str>,
     default_scopes: Vec<&'a str>,
-    /// In seconds; null for as long as the server says. So the next two.
+    /// In seconds; null for the server's default. The next two fields have the same form.
     access_token_ttl: Option<u64>,
     refresh_idle_ttl: Option<u64>,
     session_ttl: Option<u64>,

@@ -1,4 +1,4 @@
-//! `sentinel store backup`.
+//! `sentinel store backup`: writes a backup of the embedded store.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `sentinel store copy`.
+//! `sentinel store copy`: copies all data to another store.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(in crate::cli) struct Copy {
 impl Copy {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let mut source = global.settings()?;
-        // A secondary may be behind.
+        // A secondary may lag behind the primary.
         source.mongo.read_preference = Some(ReadPreference::Primary);
         let target = self.target()?;
         if are_one(&source, &target) {
@@ -59,7 +59,7 @@ impl Copy {
         print(&report)
     }
 
-    /// The settings of the other store. Nothing of this one's holds for it.
+    /// Returns the settings of the target. Settings of the source do not apply to it.
     fn target(&self) -> Result<Settings, Failure> {
         let is_mongodb = self.to.starts_with("mongodb://") || self.to.starts_with("mongodb+srv://");
         if self.to.is_empty() || (!is_mongodb && self.to.contains("://")) {
@@ -80,7 +80,7 @@ impl Copy {
     }
 
     async fn open_source(&self, source: &Settings) -> Result<Stores, Failure> {
-        // To make an empty one and to copy that would be a typing error carried out.
+        // Creating an empty store and copying it would hide a misspelled path.
         let nothing =
             || Failure::refused(format!("there is no store {}", source.store.path.display()));
         if source.store.backend == Backend::Embedded && !source.store.path.exists() {
@@ -93,7 +93,8 @@ impl Copy {
     }
 }
 
-/// Whether both are plainly one. What cannot be told from the settings, the copy finds out.
+/// Returns whether the settings show that both stores are the same. The copy detects the other
+/// cases.
 fn are_one(source: &Settings, target: &Settings) -> bool {
     match (source.store.backend, target.store.backend) {
         (Backend::Embedded, Backend::Embedded) => {

@@ -1,4 +1,5 @@
-//! `sentinel user export`: all users with their hashes, as `user import` reads them.
+//! `sentinel user export`: writes all users with their password hashes, in the form that
+//! `user import` reads.
 
 use std::path::PathBuf;
 
@@ -31,7 +32,7 @@ struct Line<'a> {
     id: String,
     username: &'a str,
     hash: &'a str,
-    /// Null puts no limit beside the client's.
+    /// Null for no restriction beyond the client's.
     scopes: Option<Vec<&'a str>>,
     enabled: bool,
 }
@@ -59,7 +60,7 @@ impl Export {
             let tell = |written| progress.at(written, "users");
             let exporting = export(out, read, |user| user.username.clone(), record, tell);
             let (users, done) = exporting.await;
-            // Of one that fails, too: these hashes are out.
+            // A failed export is audited too, since some hashes may have been written.
             operation!(outcome(&done), event = "users_exported", users);
             done.map(|()| users)
         });

@@ -1,4 +1,4 @@
-//! `sentinel user import`: many users at once, from another server or from an export.
+//! `sentinel user import`: imports users from another server or from an export.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -20,11 +20,11 @@ use crate::import::users::{Bad, Password, Row, Rows, RowsError};
 use crate::observe::audit::operation;
 use crate::password::{PasswordPool, PoolError};
 
-/// Users on their way at once before they are written.
+/// Number of users prepared concurrently before they are written.
 const AT_ONCE: usize = 256;
 
-/// Users who share a write, and such writes at once: no more than a store takes in a fraction of the time that it may
-/// take to answer.
+/// Number of users in a write, and of concurrent writes. A store can complete these in a fraction
+/// of its time limit.
 const IN_A_WRITE: usize = 500;
 const WRITES_AT_ONCE: usize = 2;
 
@@ -38,12 +38,12 @@ pub(in crate::cli) struct Import {
     format: Option<Format>,
 }
 
-/// How passwords become hashes.
+/// Hashes the passwords of imported users.
 struct Hashing {
     pool: PasswordPool,
-    /// The fewest characters that the page and the API would take.
+    /// Minimum number of characters that the management page and API require.
     shortest: usize,
-    /// How many had fewer.
+    /// Number of passwords with fewer characters.
     short: Cell<u64>,
 }
 
@@ -60,7 +60,7 @@ impl Import {
         };
         let report = on_store(&settings, async |admin| {
             let policy = password_policy(&settings.password);
-            // All cores, whatever a server beside this one is to leave free.
+            // Uses all cores, even if the settings leave some of them free beside a server.
             let pool = PasswordPool::start(policy, 0, AT_ONCE)
                 .map_err(|error| Failure::config(chain(&error)))?;
             admin.begin_import().await?;
@@ -77,7 +77,7 @@ impl Import {
         });
         drop(progress);
         let (report, short) = report?;
-        // As with one user: taken with a word.
+        // As for a single user, short passwords are accepted with a warning.
         let least = settings.password.min_length;
         let remark = format!(
             "passwords with fewer than {least} characters (password.min_length): {short}, taken all the same"
@@ -86,7 +86,7 @@ impl Import {
     }
 }
 
-/// Whatever stops it, what is being written is waited for and counted.
+/// Imports the rows. If the import stops early, writes in progress are completed and counted first.
 async fn take(
     admin: &Admin,
     hashing: &Hashing,
@@ -125,18 +125,18 @@ impl Hashing {
     }
 }
 
-/// What became of a row, or why not.
+/// Result of importing a row, or the reason for which it is not imported.
 type Outcome = Result<Imported, Bad>;
 
-/// A row on its way.
+/// Row after its preparation.
 enum Prepared {
-    /// It is to be written.
+    /// User to be written, with the line number.
     New(u64, ImportedUser),
-    /// It is not.
+    /// Row that needs no write.
     Done(Outcome),
 }
 
-/// Hashes the password of a row, unless its user is there.
+/// Hashes the password of a row, unless its user exists.
 async fn prepare(
     admin: &Admin,
     hashing: &Hashing,
@@ -154,7 +154,8 @@ async fn prepare(
     let password = match password {
         Password::Hash(hash) => hash,
         Password::Plain(password) => {
-            // Nothing is hashed for users that are there: this is what a repeated run spends its time on.
+            // Passwords of existing users are not hashed, since that would take most of the time of
+            // a repeated run.
             match admin.find_imported(&username, id).await {
                 Ok(None) => {}
                 found => {
@@ -174,7 +175,8 @@ async fn prepare(
     Ok(Prepared::New(line, ImportedUser { id, user }))
 }
 
-/// Writes what is ready. What went wrong with one row, or with the store, ends the run when the others are written.
+/// Writes the prepared users. A failure of one row or of the store ends the import after the others
+/// are written.
 async fn write(
     admin: &Admin,
     rows: Vec<Result<Prepared, Failure>>,
@@ -209,7 +211,7 @@ async fn write(
     (outcomes, done)
 }
 
-/// The inner error is about the row, the outer one ends the run.
+/// Separates errors that concern the row (inner) from those that end the import (outer).
 fn about_the_row(done: Result<Imported, AdminError>) -> Result<Result<Imported, String>, Failure> {
     match done {
         Err(error @ (AdminError::Store(_) | AdminError::Contended)) => Err(error.into()),

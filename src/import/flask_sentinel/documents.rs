@@ -1,4 +1,5 @@
-//! Users and clients, out of documents that anybody may have written.
+//! Conversion of user and client documents of flask-sentinel. Their contents are not trusted: every
+//! field is validated.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +10,10 @@ use crate::domain::{
     check_kept_username,
 };
 
-/// Why a document cannot be taken over.
+/// Reason why a document cannot be imported.
 pub(super) type Reason = String;
 
-/// The user in a document.
+/// Converts a user document.
 pub(super) fn user(record: &Document, now: Timestamp) -> Result<User, Reason> {
     let id = record.get_object_id("_id").map_err(|_| "its _id is no ObjectId")?;
     let username = record.get_str("username").map_err(|_| "it has no username")?;
@@ -41,7 +42,7 @@ pub(super) fn user(record: &Document, now: Timestamp) -> Result<User, Reason> {
     })
 }
 
-/// `$2b$12$` and 53 more characters.
+/// Returns whether the text is a bcrypt hash: for example `$2b$12$` and 53 more characters.
 fn is_bcrypt(hash: &str) -> bool {
     let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| hash.strip_prefix(prefix));
     let Some((cost, rest)) = rest.and_then(|rest| rest.split_once('$')) else { return false };
@@ -51,7 +52,7 @@ fn is_bcrypt(hash: &str) -> bool {
         && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'/')
 }
 
-/// The client in a document, and what of it is left out.
+/// Converts a client document. Also returns a description of each part that is left out.
 pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<Reason>), Reason> {
     let text = record.get_str("client_id").map_err(|_| "it has no client_id")?;
     let id: ClientId = text
@@ -63,12 +64,13 @@ pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<R
         Ok(_) => return Err("it is no public client, and there is no secret to keep".to_owned()),
     }
     let mut grants = BTreeSet::new();
-    // It made every client with just this one, and asked nobody for more.
+    // flask-sentinel creates every client with this grant type only, so it is the default.
     let usual = Bson::from(vec!["password"]);
     let allowed = record.get("allowed_grant_types").filter(|value| !matches!(value, Bson::Null));
     for name in strings(allowed.or(Some(&usual))).ok_or("its allowed_grant_types are no texts")? {
         match name.as_str() {
-            // They could refresh too: flask-sentinel did not look.
+            // flask-sentinel did not check the grant type of a refresh, so these clients could
+            // refresh.
             "password" => grants.extend([Grant::Password, Grant::RefreshToken]),
             "refresh_token" => drop(grants.insert(Grant::RefreshToken)),
             other => remarks.push(format!("the grant type {other:?} is left out")),
@@ -84,7 +86,7 @@ pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<R
             Scope::empty()
         }
     };
-    // What a client is called is all that the old server does not have.
+    // Clients of flask-sentinel have no name.
     let made = record.get_object_id("_id").map(|id| id.timestamp().timestamp_millis());
     let client = Client {
         name: format!("flask-sentinel {}", super::id_of(record)),
@@ -106,14 +108,15 @@ pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<R
     Ok((client, remarks))
 }
 
-/// A scope from a list of words, or from words in a row; empty words are none.
+/// Parses a scope from a list of strings or from one string with spaces. Empty strings are ignored.
 pub(super) fn scope(value: Option<&Bson>) -> Result<Scope, Reason> {
     let words = strings(value).ok_or("they are no texts")?;
     let words: Vec<&str> = words.iter().flat_map(|text| text.split_whitespace()).collect();
     words.join(" ").parse().map_err(|_| "they are no scopes".to_owned())
 }
 
-/// A list of texts; one text, or none, is a list too.
+/// Converts a string or a list of strings. A missing value is an empty list; `None` for other
+/// types.
 fn strings(value: Option<&Bson>) -> Option<Vec<String>> {
     match value {
         None | Some(Bson::Null) => Some(Vec::new()),

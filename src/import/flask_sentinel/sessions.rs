@@ -1,6 +1,8 @@
-//! Sessions, out of documents of tokens: `access_token`, `refresh_token`, `expires`, whose and for what.
+//! Conversion of `tokens` documents of flask-sentinel to sessions.
 //!
-//! A document is read into [`Tokens`]; with its user and its client, those become a [`NewSession`], which is written.
+//! A document contains `access_token`, `refresh_token`, `expires`, the user, the client and the
+//! scopes. It is read into [`Tokens`]; together with its user and client, those become a
+//! [`NewSession`], which is written to the store.
 
 use mongodb::bson::{Bson, Document};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,25 +15,25 @@ use crate::domain::{
 };
 use crate::store::imports;
 
-/// A token of flask-sentinel.
+/// A token issued by flask-sentinel.
 struct Old {
     text: SecretString,
     token: Token,
 }
 
-/// What a document says, before its user and its client are looked for.
+/// Contents of a document, before its user and client are looked up.
 struct Tokens {
-    /// And when it expires.
+    /// Access token and its expiry.
     access: Option<(Old, Timestamp)>,
     refresh: Option<Old>,
     user: UserId,
     client: ClientId,
     scope: Scope,
-    /// What of it is left out.
+    /// Description of the part of the document that is not imported.
     remark: Option<Reason>,
 }
 
-/// A session to be written, and its access token, which will be found by an alias.
+/// A session to be written, and the access token for which an alias is written.
 struct NewSession {
     session: Session,
     access: Option<(Old, Timestamp)>,
@@ -39,13 +41,13 @@ struct NewSession {
 }
 
 impl Tokens {
-    /// The sessions that they may have become.
+    /// Returns the ids of all sessions that this document may have become.
     fn sessions(&self) -> impl Iterator<Item = SessionId> {
         let access = self.access.iter().map(|(access, _)| access);
         self.refresh.iter().chain(access).map(|old| old.token.session_id())
     }
 
-    /// The session that they become; `None` when nothing of it is left to use.
+    /// Converts to a session. Returns `None` if no usable token is left.
     fn into_session(
         self,
         user: SessionUser,
@@ -57,7 +59,7 @@ impl Tokens {
         let ends_at = now.plus(lifetimes.session);
         let refresh = self.refresh.filter(|_| client.grants.contains(&Grant::RefreshToken));
         let access = self.access.map(|(access, expires_at)| (access, expires_at.min(ends_at)));
-        // A refresh token finds its session by its selector; an access token has the alias.
+        // A refresh token identifies its session by its selector; the access token has an alias.
         let named_by = refresh.as_ref().or(access.as_ref().map(|(access, _)| access))?;
         let live = access.iter().map(|(access, expires_at)| AccessToken {
             digest: access.token.verifier.digest(),
@@ -94,7 +96,8 @@ impl Import {
         let id = id_of(record);
         let key = format!("tokens/{id}");
         if self.is_imported(&key).await? {
-            // Another document with the same token is no more taken over than it was beside this one.
+            // Remembers the sessions of this document, so that another document with the same token
+            // is still skipped.
             let tokens = read(record, self.now).ok().flatten();
             self.sessions.extend(tokens.iter().flat_map(Tokens::sessions));
             self.report.tokens.already += 1;
@@ -138,7 +141,8 @@ impl Import {
         Ok(())
     }
 
-    /// The session that tokens become; `None` when nothing of it is left to use.
+    /// Looks up user and client and converts to a session. Returns `None` if no usable token is
+    /// left, and the reason if user or client is missing.
     async fn session_of(
         &self,
         tokens: Tokens,
@@ -159,7 +163,7 @@ impl Import {
             let generation = user.generation;
             return Ok(Some(SessionUser { id, username: user.username, generation }));
         }
-        // Nobody looks at the name in a session that is not written.
+        // The user name is not needed, because a dry run writes no session.
         let trial = self.trial.as_ref().filter(|trial| trial.users.contains(&id));
         Ok(trial.map(|_| SessionUser { id, username: String::new(), generation: 0 }))
     }
@@ -173,8 +177,8 @@ impl Import {
         Ok(self.clients.get(id).filter(|_| self.trial.is_some()).cloned())
     }
 
-    /// `false` if its user or its client may have no session; in a dry run they may. The alias is written first: it leads
-    /// nowhere until the session is there.
+    /// Writes the session. Returns `false` if its user or client may not have one; a dry run always
+    /// returns `true`. The alias is written first: it has no effect until the session exists.
     async fn write(&self, new: &NewSession) -> Result<bool, ImportError> {
         let Some(stores) = self.target() else { return Ok(true) };
         let session = &new.session;
@@ -182,7 +186,7 @@ impl Import {
             let digest = access.token.verifier.digest();
             stores.imports.add_alias(&digest, session.id, *expires_at).await?;
         }
-        // Written by a run that was interrupted before it could note it.
+        // An interrupted run may have written the session without noting it.
         let is_there = stores.sessions.find(session.id).await?.is_some();
         if !is_there && !stores.sessions.insert(session).await? {
             return Ok(false);
@@ -196,7 +200,7 @@ impl Import {
     }
 }
 
-/// What the document says; `None` when nothing of it is left to use.
+/// Reads a document. Returns `None` if all its tokens have expired, or it has none.
 fn read(record: &Document, now: Timestamp) -> Result<Option<Tokens>, Reason> {
     let user = record.get_object_id("user_id").map_err(|_| "its user_id is no ObjectId")?;
     let client = record.get_str("client_id").map_err(|_| "it has no client_id")?;
@@ -224,7 +228,7 @@ fn read(record: &Document, now: Timestamp) -> Result<Option<Tokens>, Reason> {
     Ok(Some(Tokens { access, refresh, user, client, scope, remark }))
 }
 
-/// A token, if there is one.
+/// Reads a token; `None` if the field is absent or null.
 fn old(record: &Document, field: &str, kind: TokenKind) -> Result<Option<Old>, Reason> {
     let text = match record.get(field) {
         None | Some(Bson::Null) => return Ok(None),

@@ -1,4 +1,4 @@
-//! Whether an attempt may be made, and when.
+//! Admission of attempts: waits for the turns that an attempt needs, or refuses it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,22 +10,23 @@ use super::turns::{Place, Turn};
 use super::{Guessed, Throttle, Throttled, subjects};
 use crate::domain::{Subject, Tally};
 
-/// The first pause on a name under attack. It doubles with each failure.
+/// First pause between attempts on a name under attack. It doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause, which leaves an attacker 900 attempts in an hour.
+/// Longest pause. It leaves an attacker 900 attempts an hour.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-/// How long an attempt waits at most, all in all, which is shorter than clients do.
+/// Longest total time that an attempt waits; shorter than the timeouts of clients.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// So many refusals of an address are kept in mind.
+/// Maximum number of refusals counted for an address.
 const REFUSALS: u32 = 1000;
-/// How many wait for one address or name. On a name under attack few of them have the patience, but whoever
-/// did not wait would not be chosen from.
+/// Maximum number of attempts waiting for one address or name. On a name under attack few of them
+/// get a turn before `PATIENCE` is over, but only waiting attempts can be selected.
 const PLACES: usize = 256;
 
-/// An address, and the wider network that it is in.
+/// Keys of an address and of its wider network.
 type Origin = (Subject, Subject);
 
-/// The turn of an address, its failures by then, and whether it had to wait for others.
+/// The turn of an address, the failures counted for it by then, and whether it waited for other
+/// attempts.
 struct OfAddress {
     turn: Turn,
     tally: Tally,
@@ -33,7 +34,8 @@ struct OfAddress {
 }
 
 impl Throttle {
-    /// The turns that an attempt needs, once it has them. Who gives up waiting leaves them to others.
+    /// Returns the turns that an attempt needs, after waiting for them. An attempt that stops
+    /// waiting leaves its place to others.
     pub(super) async fn take_turns(
         &self,
         what: Guessed,
@@ -45,7 +47,7 @@ impl Throttle {
         let until = Instant::now() + PATIENCE;
         let (mut of_address, mut of_name) = self.recent(from, name).await;
         let mut turns = Vec::with_capacity(2);
-        // In this order, always, so that no two wait for each other.
+        // Always address before name: a fixed order prevents deadlocks.
         if let Some((from, _)) = from {
             let waiting = timeout_at(until, self.turn_of_address(what, from, of_address)).await;
             let own = waiting
@@ -53,7 +55,7 @@ impl Throttle {
             turns.push(own.turn);
             of_address = own.tally;
             if own.has_waited {
-                // Others may have tried meanwhile.
+                // Other attempts may have failed in the meantime.
                 of_name = self.recent_of(name).await;
             }
         }
@@ -64,7 +66,7 @@ impl Throttle {
         Ok(turns)
     }
 
-    /// The turn of an address, if there is something left of its budget.
+    /// Returns the turn of an address. Refuses the attempt if its budget is spent.
     async fn turn_of_address(
         &self,
         what: Guessed,
@@ -93,7 +95,8 @@ impl Throttle {
         }
     }
 
-    /// The turn on a name; none for those who need none.
+    /// Returns the turn on a name; `None` for a known device on a name under attack, which needs
+    /// none.
     async fn turn_on_name(
         &self,
         name: Subject,
@@ -131,8 +134,9 @@ impl Throttle {
         Err(self.refuse_on_name(from, pause(tally.total(), limit)).await)
     }
 
-    /// Waits for the next free moment, and has one chosen of all who wait then. It belongs to none of them:
-    /// those who hang up would take a free moment away from the others.
+    /// Waits for the next free slot and then gives the turn to one of the attempts that wait. The
+    /// slot is not reserved for one attempt: a client that hangs up would take the slot away from
+    /// the others.
     async fn choose_after_pause(self, turn: Turn, name: Subject, tally: Tally) {
         let pause = pause(tally.total(), self.inner.policy.failures_per_user);
         while turn.is_awaited() {
@@ -142,12 +146,13 @@ impl Throttle {
                 tokio::time::sleep(wait).await;
                 return turn.choose();
             }
-            // Other servers have taken all moments that are near.
+            // Other processes have reserved all slots within `PATIENCE`.
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// What speaks against whoever comes from there.
+    /// Builds the entry of an attempt for the selection, with the failures and refusals of its
+    /// origin.
     async fn newcomer(
         &self,
         from: Option<Origin>,
@@ -165,7 +170,7 @@ impl Throttle {
         Newcomer::new(from, against)
     }
 
-    /// The refusal is kept in mind, and counts for nothing but who is chosen.
+    /// Refuses an attempt on a name. The refusal is counted, and used only for the selection.
     async fn refuse_on_name(&self, from: Option<Origin>, wait: Duration) -> Throttled {
         if let Some((from, _)) = from {
             let refusals = subjects::refusals(from);
@@ -180,7 +185,7 @@ impl Throttle {
         self.inner.attempts.is_remembered(known, self.slice()).await
     }
 
-    /// The failures of an address and those on a name.
+    /// Returns the failures of the address and those on the name.
     async fn recent(&self, from: Option<Origin>, name: Subject) -> (Tally, Tally) {
         let from = from.map(|(from, _)| from);
         let subjects: Vec<Subject> = [name].into_iter().chain(from).collect();
@@ -195,7 +200,7 @@ impl Throttle {
     }
 }
 
-/// The pause after an attempt on a name on which so many have failed.
+/// Returns the pause after an attempt on a name with this number of failures.
 fn pause(failures: u32, limit: u32) -> Duration {
     let doubled = 1_u32.checked_shl(failures.saturating_sub(limit)).unwrap_or(u32::MAX);
     FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)

@@ -1,52 +1,56 @@
-//! Which of those who wait for a name under attack is looked at next, and who leaves when too many wait.
+//! Selection among the attempts that wait on a name under attack: which runs next, and which is
+//! dropped when too many wait.
 //!
-//! No single rule is fair. Who asks often would lose by refusals, though it is the user who comes back as
-//! told, against attackers with a fresh address for each guess; by chance alone the user would lose
-//! against some hundred addresses that come again and again. So the two take turns, and each kind of
-//! attack leaves the user every other one.
+//! No single rule is fair. If failures and refusals alone decided, attackers with a fresh address
+//! for each guess would win: a user who retries as asked collects refusals, and a fresh address has
+//! none. If chance alone decided, a few hundred addresses that retry constantly would win. The two
+//! rules therefore alternate, so that each kind of attack affects only every other selection.
 
 use std::collections::HashMap;
 
 use crate::domain::{Subject, draw_lot};
 
-/// So many failures and one more are worse by chance too. Whoever has mistyped a password is not to be
-/// behind every address that has never been seen.
+/// Number of failures that [`Rule::Chance`] ignores. Without it, a user who mistyped a password
+/// would rank behind every address without failures.
 const FORGIVEN: u32 = 3;
 
-/// What speaks against somebody, the weightiest first.
+/// Failures and refusals that count against an attempt. Fields are compared in this order, the most
+/// significant first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Against {
-    /// Failures of the address, on whatever name.
+    /// Failures of the address, on any name.
     pub(super) failures: u32,
-    /// Failures on this name from the wider network. A new address costs nothing there.
+    /// Failures on this name from the wider network, in which an attacker gets new addresses at no
+    /// cost.
     pub(super) around: u32,
-    /// How often the address was refused on a name. Of those who attack a name with many addresses few
-    /// get so far as to fail.
+    /// Refusals of the address on names under attack. In an attack from many addresses, few get a
+    /// turn in which they could fail.
     pub(super) refusals: u32,
 }
 
-/// Somebody who wants to try.
+/// An attempt that wants to run.
 #[derive(Clone, Copy)]
 pub(super) struct Newcomer {
     from: Option<Subject>,
     network: Option<Subject>,
     against: Against,
-    /// Decides who stays when too many equals come: as likely the first as the last.
+    /// Random tie-breaker for dropping: among equals, the first arrival is as likely to stay as the
+    /// last.
     lot: usize,
 }
 
-/// By what is chosen.
+/// Rule for the next selection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// All that speaks against somebody.
+    /// Rank by all failures and refusals.
     #[default]
     Merit,
-    /// Chance, among all against whom there is next to nothing, whatever they were refused.
+    /// Ignore refusals and up to `FORGIVEN` failures, so that chance decides among more attempts.
     Chance,
 }
 
 impl Rule {
-    /// The one that is used after this one.
+    /// Returns the rule for the selection after this one.
     pub(super) const fn other(self) -> Self {
         match self {
             Self::Merit => Self::Chance,
@@ -68,7 +72,8 @@ impl Rule {
 }
 
 impl Newcomer {
-    /// Somebody from this address and network. Who comes from nowhere is behind all others.
+    /// Creates an attempt from this address and network. An attempt without an address ranks behind
+    /// all others.
     pub(super) fn new(from: Option<(Subject, Subject)>, against: Against) -> Self {
         let nowhere = Against { failures: u32::MAX, ..against };
         let against = if from.is_some() { against } else { nowhere };
@@ -76,20 +81,20 @@ impl Newcomer {
         Self { from, network, against, lot: draw_lot(usize::MAX) }
     }
 
-    /// Somebody who waits for nobody but others of the same address.
+    /// Creates an attempt that competes only with attempts from the same address.
     pub(super) fn of_address() -> Self {
-        // One lot for all: the last to come leaves.
+        // All have the same tie-breaker, so that the latest arrival is dropped.
         Self { lot: 0, ..Self::new(None, Against::default()) }
     }
 
-    /// What speaks against it.
+    /// Returns the failures and refusals that count against the attempt.
     pub(super) const fn against(&self) -> Against {
         self.against
     }
 }
 
-/// Who is next: of the best, one network is as likely as another, however many wait there, and in it each
-/// address.
+/// Returns the index of the attempt to run next. Among those with the best rank, each network is
+/// equally likely, however many attempts wait there, and within the network each address.
 pub(super) fn next(waiting: &[Newcomer], rule: Rule) -> Option<usize> {
     let best = waiting.iter().map(|one| rule.rank(&one.against)).min()?;
     let mut left: Vec<(usize, &Newcomer)> =
@@ -99,7 +104,8 @@ pub(super) fn next(waiting: &[Newcomer], rule: Rule) -> Option<usize> {
     left.get(draw_lot(left.len())).map(|(at, _)| *at)
 }
 
-/// Leaves those who have in common what one of the values is, each as likely.
+/// Draws one of the distinct values of `of`, all equally likely, and keeps the entries that have
+/// it.
 fn draw_one(left: &mut Vec<(usize, &Newcomer)>, of: impl Fn(&Newcomer) -> Option<Subject>) {
     let mut values = Vec::new();
     for (_, one) in left.iter() {
@@ -112,7 +118,8 @@ fn draw_one(left: &mut Vec<(usize, &Newcomer)>, of: impl Fn(&Newcomer) -> Option
     left.retain(|(_, one)| Some(of(one)) == drawn);
 }
 
-/// Who leaves: one of the worst, from where most of them come.
+/// Returns the index of the attempt to drop: one of those with the highest [`Against`], from the
+/// network with the most of them.
 pub(super) fn last(waiting: &[Newcomer]) -> Option<usize> {
     let worst = waiting.iter().map(|one| one.against).max()?;
     let worst = || waiting.iter().enumerate().filter(move |(_, one)| one.against == worst);

@@ -1,12 +1,13 @@
-//! From addresses and names to what is counted.
+//! Rate limit keys, derived from addresses and names.
 
 use std::net::IpAddr;
 
 use super::Guessed;
 use crate::domain::{Subject, SubjectKind};
 
-/// Where attempts come from. Of an IPv6 address the first 64 bits count: whoever has one has the other
-/// 2^64 behind the same prefix too (RFC 6177 §2). One that is an IPv4 address in disguise is that one.
+/// Returns the key of an address. An IPv6 address counts by its first 64 bits, since its holder
+/// also has the other addresses of that prefix (RFC 6177 §2). An IPv4-mapped IPv6 address counts as
+/// the IPv4 address.
 pub(super) fn address(what: Guessed, address: IpAddr) -> Subject {
     let network = match address.to_canonical() {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -15,8 +16,8 @@ pub(super) fn address(what: Guessed, address: IpAddr) -> Subject {
     Subject::of(SubjectKind::Address, &[what.as_bytes(), &network])
 }
 
-/// The wider network of an address, for what comes from there on this name: 24 bits of IPv4, and of IPv6
-/// the 48 that a site is given (RFC 6177 §2), so that it has 65,536 of what counts as an address.
+/// Returns the key of a name and the wider network of an address: the /24 of IPv4, and of IPv6 the
+/// /48 that a site is assigned (RFC 6177 §2), which contains 65,536 prefixes of 64 bits.
 pub(super) fn network(name: Subject, address: IpAddr) -> Subject {
     let network = match address.to_canonical() {
         IpAddr::V4(address) => (address.to_bits() >> 8).to_be_bytes().to_vec(),
@@ -25,17 +26,17 @@ pub(super) fn network(name: Subject, address: IpAddr) -> Subject {
     Subject::of(SubjectKind::Network, &[name.as_bytes(), &network])
 }
 
-/// The refusals of an address, which are counted apart from its failures.
+/// Returns the key for refusals of an address, which are counted apart from its failures.
 pub(super) fn refusals(address: Subject) -> Subject {
     Subject::of(SubjectKind::RefusedAddress, &[address.as_bytes()])
 }
 
-/// Whom attempts are made on.
+/// Returns the key of the name that attempts are made on.
 pub(super) fn name(what: Guessed, name: &str) -> Subject {
     Subject::of(SubjectKind::Name, &[what.as_bytes(), name.as_bytes()])
 }
 
-/// Somebody at an address.
+/// Returns the key of a known device: a pair of name and address.
 pub(super) fn acquaintance(name: Subject, address: Subject) -> Subject {
     Subject::of(SubjectKind::Acquaintance, &[name.as_bytes(), address.as_bytes()])
 }

@@ -1,9 +1,8 @@
-//! Who may try now, and who has to wait for others to be done: in this process, for what is being tried
-//! at the moment.
+//! Concurrency limit for attempts on one rate limit key, in this process.
 //!
-//! Failures are counted when they are known, which takes a hash. If nobody had to wait meanwhile, a
-//! thousand guesses sent at once would all find an empty counter. So only as many attempts on one subject
-//! run at a time as may still fail.
+//! A failure is counted when its result is known, which takes the time of a password hash. Without
+//! a limit, a thousand concurrent guesses would all find an empty counter. So at most as many
+//! attempts on a key run at once as failures are left in its budget.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,16 +12,16 @@ use tokio::sync::oneshot;
 use super::choice::{self, Newcomer, Rule};
 use crate::domain::Subject;
 
-/// The attempts that run, and those that wait.
+/// The running and the waiting attempts of each key.
 #[derive(Default)]
 pub(super) struct Turns(Mutex<HashMap<Subject, Queue>>);
 
 #[derive(Default)]
 struct Queue {
     running: usize,
-    /// In the order of their coming.
+    /// In order of arrival.
     waiting: Vec<Waiter>,
-    /// By what is chosen the next time.
+    /// Rule of the next selection.
     rule: Rule,
 }
 
@@ -31,29 +30,31 @@ struct Waiter {
     wake: oneshot::Sender<Turn>,
 }
 
-/// Where a newcomer stands.
+/// Result of asking for a turn.
 pub(super) enum Place {
-    /// It may go on.
+    /// The attempt may run now.
     Now(Turn),
-    /// It will be told; or not, when somebody else gets its place.
+    /// Receives the turn. The channel closes if the attempt is dropped in favour of another one.
     Later(oneshot::Receiver<Turn>),
-    /// Too many are waiting that go before it.
+    /// Too many attempts are waiting, and this one would be the first to be dropped.
     Full,
 }
 
-/// The right to try. It goes on to the next one when it is dropped.
+/// The right to run an attempt. Dropping it passes it to the next waiting attempt, unless this
+/// attempt has failed and others still run.
 pub(super) struct Turn {
     turns: Arc<Turns>,
     subject: Subject,
-    /// It was chosen from all who waited, after the pause.
+    /// Whether it was given by selection among all waiting attempts after a pause.
     chosen: bool,
-    /// The attempt has failed: fewer may run from now on.
+    /// Whether the attempt has failed, so that fewer may run from now on.
     spent: bool,
     taken_back: bool,
 }
 
 impl Turns {
-    /// At most `slots` (but one always) run at a time, and `places` wait. When more come, somebody leaves.
+    /// Asks for a turn. At most `slots` attempts run at once, but always at least one, and `places`
+    /// wait. When more arrive, one of them is dropped.
     pub(super) fn take(
         self: &Arc<Self>,
         subject: Subject,
@@ -85,7 +86,7 @@ impl Turns {
         Turn { turns, subject, chosen: false, spent: false, taken_back: false }
     }
 
-    /// The turn goes to one who waits, or ends.
+    /// Passes the turn to the waiting attempt that `next` returns, or ends it if there is none.
     fn pass_on(
         self: &Arc<Self>,
         subject: Subject,
@@ -128,12 +129,13 @@ impl Queue {
         woken
     }
 
-    /// Who has hung up leaves its place.
+    /// Removes the waiting attempts whose callers have hung up.
     fn forget_who_left(&mut self) {
         self.waiting.retain(|waiter| !waiter.wake.is_closed());
     }
 
-    /// The first of those against whom there is least.
+    /// Removes and returns the waiting attempt with the lowest `Against`; among equals, the
+    /// earliest.
     fn first(&mut self) -> Option<Waiter> {
         let waiting = self.waiting.iter().enumerate();
         let (at, _) = waiting.min_by_key(|(_, waiter)| waiter.newcomer.against())?;
@@ -149,22 +151,23 @@ impl Queue {
 }
 
 impl Turn {
-    /// The attempt has failed.
+    /// Records that the attempt has failed.
     pub(super) const fn spend(&mut self) {
         self.spent = true;
     }
 
-    /// Whether it came by [`Self::choose`].
+    /// Returns whether the turn was given by [`Self::choose`].
     pub(super) const fn is_chosen(&self) -> bool {
         self.chosen
     }
 
-    /// Waits beside the others until one is chosen, by whoever has this turn meanwhile.
+    /// Adds an attempt to the waiting ones; the holder of this turn selects among them after the
+    /// pause.
     pub(super) fn wait_again(&self, newcomer: Newcomer) -> oneshot::Receiver<Turn> {
         self.turns.lock().entry(self.subject).or_default().add(newcomer)
     }
 
-    /// Whether somebody is waiting.
+    /// Returns whether attempts are waiting.
     pub(super) fn is_awaited(&self) -> bool {
         let mut queues = self.turns.lock();
         queues.get_mut(&self.subject).is_some_and(|queue| {
@@ -173,7 +176,7 @@ impl Turn {
         })
     }
 
-    /// It goes to one of all who wait now.
+    /// Passes the turn to one of the attempts that wait now.
     pub(super) fn choose(mut self) {
         self.taken_back = true;
         self.turns.pass_on(self.subject, true, Queue::choose);
@@ -184,7 +187,8 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let spent = self.spent;
         if !self.taken_back {
-            // The last one that runs always passes it on, so that nobody waits for good.
+            // The last running attempt always passes its turn on, so that waiting attempts are not
+            // stranded.
             self.turns.pass_on(self.subject, false, |queue| {
                 if spent && queue.running > 1 { None } else { queue.first() }
             });

@@ -1,4 +1,4 @@
-//! What is remembered when there is more than there is room for.
+//! Tests of the entries for failed refreshes.
 
 use super::*;
 use crate::domain::{Selector, TokenKind, UsedRefresh, Verifier};
@@ -8,7 +8,7 @@ fn made_up() -> Token {
     Token { kind: TokenKind::Refresh, selector, verifier }
 }
 
-/// A failed refresh at this moment; by these salts it was written.
+/// Returns the entry of a refresh that failed at `at`, with one use for each salt.
 fn kept(token: &Token, at: i64, salts: &[u8]) -> Kept {
     let (digest, at) = (token.verifier.digest(), Timestamp::from_millis(at));
     let uses = salts.iter().map(|salt| UsedRefresh { digest, salt: [*salt; 32], at }).collect();
@@ -27,11 +27,11 @@ fn what_anybody_can_send_takes_no_place_from_what_was_written() {
     let token = made_up();
     waiting.keep(key(&token), kept(&token, 1, &[1]));
     assert!(waiting.get(&key(&token)).is_some_and(|kept| kept.in_flight));
-    // Nor does another token in the name of the same session.
+    // An entry for a forged token of the same session does not displace it either.
     let forged = Token { verifier: Verifier::generate(), ..token.clone() };
     waiting.keep(key(&forged), kept(&forged, 2, &[]));
     assert!(waiting.get(&key(&token)).is_some_and(|kept| kept.in_flight));
-    // They are told of first.
+    // Entries of verified tokens come first.
     assert!(waiting.all().first().is_some_and(|(first, _)| *first == key(&token)));
 }
 
@@ -42,7 +42,7 @@ fn a_token_that_fails_again_keeps_its_first_time_and_all_its_uses() {
     assert_eq!((waiting.unseen.len(), waiting.good.len()), (1, 0));
     let first = kept(&token, 1, &[]);
     waiting.keep(key(&token), kept(&token, 2, &[7]));
-    // What was told of it before that is not all.
+    // The entry has changed since `first` was copied, so it stays.
     waiting.told(&key(&token), &first);
     waiting.keep(key(&token), kept(&token, 2, &[7, 8]));
     waiting.keep(key(&token), kept(&token, 3, &[]));

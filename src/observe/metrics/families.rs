@@ -1,4 +1,4 @@
-//! The metrics that are ours: what each part of the server counts.
+//! Metrics that are specific to Sentinel, by part of the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::operation::Operation;
 use super::text::Text;
 use super::{Counter, Table};
 
-/// The statuses that are told apart; what is none of them counts as 0, "other".
+/// Status codes with a label of their own. All others count as 0, "other".
 const STATUSES: [(u16, &str); 22] = [
     (0, "other"),
     (200, "200"),
@@ -34,7 +34,7 @@ const STATUSES: [(u16, &str); 22] = [
     (503, "503"),
 ];
 
-/// Calls, by the endpoint that answered.
+/// HTTP requests, by endpoint.
 #[derive(Debug)]
 pub struct Endpoints {
     names: &'static [&'static str],
@@ -48,7 +48,7 @@ impl Endpoints {
         Self { names, calls: Table::new(names.len(), STATUSES.len()), times }
     }
 
-    /// A call was answered.
+    /// Records a completed request.
     pub fn answered(&self, endpoint: usize, status: u16, took: Duration) {
         let column = STATUSES.iter().position(|(known, _)| *known == status).unwrap_or(0);
         self.calls.increment(endpoint, column);
@@ -57,7 +57,8 @@ impl Endpoints {
         }
     }
 
-    /// What all threads have counted. Statuses that an endpoint has never answered are left out.
+    /// Writes the sums over all I/O threads. A status that an endpoint has never returned is
+    /// omitted.
     pub(super) fn write(all: &[Arc<Self>], text: &mut Text) {
         let names = all.first().map_or(&[][..], |first| first.names);
         let name = "sentinel_http_requests_total";
@@ -80,7 +81,7 @@ impl Endpoints {
     }
 }
 
-/// Requests for tokens, by grant and outcome.
+/// Token requests, by grant type and outcome.
 #[derive(Debug)]
 pub struct Tokens {
     grants: &'static [&'static str],
@@ -94,8 +95,7 @@ impl Tokens {
         Self { grants, outcomes, requests }
     }
 
-    /// A request was answered, with these of the labels.
-    /// A grant that nobody knows counts as the last.
+    /// Records a completed token request. An unknown grant type counts as the last one.
     pub fn answered(&self, grant: &str, outcome: &str) {
         let last = self.grants.len().saturating_sub(1);
         let row = self.grants.iter().position(|known| *known == grant).unwrap_or(last);
@@ -116,14 +116,14 @@ impl Tokens {
     }
 }
 
-/// Hashing.
+/// Password hashing.
 #[derive(Debug, Default)]
 pub struct Passwords {
-    /// From the queue to a worker.
+    /// Time from queueing a job to its start.
     pub waited: Histogram,
-    /// The work itself.
+    /// Duration of a job.
     pub hashed: Histogram,
-    /// Calls that found the queue full.
+    /// Jobs rejected because the queue was full.
     pub refused: Counter,
 }
 
@@ -148,7 +148,7 @@ impl Passwords {
     }
 }
 
-/// The store.
+/// Store operations.
 #[derive(Debug)]
 pub struct Store {
     times: [Histogram; Operation::COUNT],
@@ -163,7 +163,7 @@ impl Default for Store {
 }
 
 impl Store {
-    /// An operation has ended.
+    /// Records a completed operation.
     pub fn done(&self, operation: Operation, took: Duration, failed: bool) {
         let operation = operation as usize;
         if let Some(times) = self.times.get(operation) {
@@ -174,7 +174,7 @@ impl Store {
         }
     }
 
-    /// Operations that were never asked for are left out.
+    /// Writes the metrics. Operations that were never called are omitted.
     pub(super) fn write(&self, text: &mut Text) {
         let sums = self.times.iter().map(|times| {
             let mut sum = Sum::default();
@@ -200,16 +200,16 @@ impl Store {
     }
 }
 
-/// The cache of look-ups in Redis.
+/// Look-ups in the introspection cache in Redis.
 #[derive(Debug, Default)]
 pub struct Cache {
     /// Look-ups that the cache answered.
     pub hits: Counter,
     /// Look-ups that went to the store.
     pub misses: Counter,
-    /// Look-ups that passed it by, since Redis did not answer.
+    /// Look-ups that bypassed the cache because Redis did not answer.
     pub failures: Counter,
-    /// How long Redis took.
+    /// Duration of a look-up in Redis.
     pub times: Histogram,
 }
 
@@ -230,14 +230,14 @@ impl Cache {
     }
 }
 
-/// Attempts that were refused because of failures before them.
+/// Attempts that were rejected by a rate limit.
 #[derive(Debug, Default)]
 pub struct Throttled {
-    /// The address had failed too often.
+    /// Rejections because the address has spent its budget, or too many of its attempts wait.
     pub address: Counter,
-    /// The user name is under attack, and others wait already.
+    /// Rejections because the user name is under attack and the attempt was not admitted in time.
     pub user: Counter,
-    /// The address has sent too many wrong secrets of clients.
+    /// Rejections because the address has sent too many wrong client secrets.
     pub client: Counter,
 }
 

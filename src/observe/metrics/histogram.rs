@@ -1,9 +1,9 @@
-//! How long things take.
+//! Histograms of durations.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The upper bounds of the buckets, in nanoseconds: from a point read to the longest wait.
+/// Upper bounds of the buckets, in nanoseconds: from a store look-up by key to the longest wait.
 const BOUNDS: [u64; 16] = [
     50_000,
     100_000,
@@ -23,7 +23,7 @@ const BOUNDS: [u64; 16] = [
     10_000_000_000,
 ];
 
-/// Times, in buckets.
+/// Durations, counted in buckets.
 #[derive(Debug, Default)]
 pub struct Histogram {
     buckets: [AtomicU64; BOUNDS.len() + 1],
@@ -31,7 +31,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Counts one.
+    /// Counts one duration.
     pub fn observe(&self, time: Duration) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| *bound < nanoseconds);
@@ -42,7 +42,7 @@ impl Histogram {
     }
 }
 
-/// Histograms, added up.
+/// The sum of several histograms.
 #[derive(Debug, Default)]
 pub(super) struct Sum {
     buckets: [u64; BOUNDS.len() + 1],
@@ -66,7 +66,7 @@ impl Sum {
         Duration::from_nanos(self.nanoseconds).as_secs_f64()
     }
 
-    /// Each bound in seconds, with how many took no longer.
+    /// Returns each bound, in seconds, with the number of durations that do not exceed it.
     pub(super) fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
         let mut below = 0;
         BOUNDS.iter().zip(&self.buckets).map(move |(bound, bucket)| {

@@ -1,7 +1,8 @@
-//! What Prometheus reads. Counting is a relaxed addition or two, without a lock or a look-up: every
-//! label is resolved when the server starts. Where metrics are switched off, nothing of this is there.
+//! Metrics for Prometheus.
 //!
-//! `docs/metrics.md` lists them all; a test holds it.
+//! Counting is one or two relaxed atomic additions, without a lock or a look-up, because all labels
+//! are resolved at the start. If metrics are disabled, none of this exists. `docs/metrics.md` lists
+//! all metrics, and a test compares it.
 
 mod families;
 mod histogram;
@@ -19,23 +20,23 @@ pub use operation::Operation;
 pub use redis::Redis;
 use text::Text;
 
-/// Goes up only.
+/// A counter, which only increases.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// One more.
+    /// Adds one.
     pub fn increment(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many there were.
+    /// Returns the current count.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Counters by two labels, whose values are known beforehand.
+/// Counters with two labels whose values are known in advance.
 #[derive(Debug)]
 pub struct Table {
     columns: usize,
@@ -43,12 +44,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// All zero.
+    /// Creates the counters with a count of zero.
     pub fn new(rows: usize, columns: usize) -> Self {
         Self { columns, cells: (0..rows * columns).map(|_| Counter::default()).collect() }
     }
 
-    /// One more there.
+    /// Adds one to the counter in this row and column.
     pub fn increment(&self, row: usize, column: usize) {
         if let Some(counter) = self.cells.get(row * self.columns + column) {
             counter.increment();
@@ -60,28 +61,28 @@ impl Table {
     }
 }
 
-/// Reads a number when it is asked for.
+/// Function that returns the current value of a gauge.
 pub type Gauge = Box<dyn Fn() -> usize + Send + Sync>;
 
-/// Reads a moment when it is asked for, in seconds since the Unix epoch.
+/// Function that returns a time in seconds since the Unix epoch, if it is known.
 pub type Moment = Box<dyn Fn() -> Option<i64> + Send + Sync>;
 
-/// Everything that is counted in this process.
+/// All metrics of this process.
 pub struct Metrics {
     endpoints: Mutex<Vec<Arc<Endpoints>>>,
     queue: Mutex<Option<Queue>>,
     certificate: Mutex<Option<Moment>>,
-    /// Requests for tokens.
+    /// Token requests.
     pub tokens: Tokens,
-    /// Hashing.
+    /// Password hashing.
     pub passwords: Arc<Passwords>,
-    /// The store.
+    /// Store operations.
     pub store: Arc<Store>,
-    /// The cache in front of it.
+    /// The cache in front of the store.
     pub cache: Arc<Cache>,
-    /// The server that the cache is in, and more.
+    /// Availability of Redis, and failed calls.
     pub redis: Arc<Redis>,
-    /// What guessing is slowed by.
+    /// Attempts that were rejected by a rate limit.
     pub throttled: Arc<Throttled>,
     started: u64,
 }
@@ -93,7 +94,8 @@ struct Queue {
 }
 
 impl Metrics {
-    /// Nothing has happened yet. `started` is in seconds since the Unix epoch.
+    /// Creates the metrics with counts of zero. `started` is the start of the process in seconds
+    /// since the Unix epoch.
     pub fn new(grants: &'static [&'static str], outcomes: Vec<&'static str>, started: u64) -> Self {
         Self {
             endpoints: Mutex::default(),
@@ -109,7 +111,8 @@ impl Metrics {
         }
     }
 
-    /// What one I/O thread counts by itself, so that none waits for another's cache line.
+    /// Creates the counters of one I/O thread. Each thread has its own, so that threads do not
+    /// contend for cache lines.
     pub fn endpoints(&self, names: &'static [&'static str]) -> Arc<Endpoints> {
         let of_thread = Arc::new(Endpoints::new(names));
         let mut all = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,19 +120,19 @@ impl Metrics {
         of_thread
     }
 
-    /// The queue to look at.
+    /// Sets the source of the hashing queue's metrics.
     pub fn watch_queue(&self, depth: Gauge, capacity: usize) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         *queue = Some(Queue { depth, capacity });
     }
 
-    /// Until when the certificate is valid that is shown.
+    /// Sets the source of the expiration time of the certificate in use.
     pub fn watch_certificate(&self, not_after: Moment) {
         let mut certificate = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
         *certificate = Some(not_after);
     }
 
-    /// All of it, in the text format of Prometheus, version 0.0.4.
+    /// Renders all metrics in the text format of Prometheus, version 0.0.4.
     pub fn render(&self) -> String {
         let mut text = Text::default();
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);

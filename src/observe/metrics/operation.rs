@@ -1,24 +1,24 @@
-//! What a store may be asked for.
+//! Store operations, as metrics and traces name them.
 
-/// Names each operation once, by what it is about.
+/// Defines the operations, each with its subject and its name.
 macro_rules! operations {
     ($($variant:ident: $of:literal $name:literal,)*) => {
-        /// An operation of a store: a method of one of its traits.
+        /// A store operation: a method of one of the store traits.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(missing_docs)] // their names are those of the methods
+        #[allow(missing_docs)] // the variants are named after the methods
         pub enum Operation {
             $($variant,)*
         }
 
         impl Operation {
-            /// How many there are.
+            /// Number of operations.
             pub const COUNT: usize = Self::NAMES.len();
 
-            /// Of each: what it is about, its name, and both.
+            /// Subject, name and full name of each operation.
             pub(super) const NAMES: [(&'static str, &'static str, &'static str);
                 [$($name,)*].len()] = [$(($of, $name, concat!($of, ".", $name)),)*];
 
-            /// For a trace.
+            /// Returns the name of the operation in a trace.
             pub fn full_name(self) -> &'static str {
                 Self::NAMES.get(self as usize).map_or("", |(.., full)| full)
             }

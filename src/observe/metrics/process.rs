@@ -1,5 +1,5 @@
-//! The process itself, under the names that Prometheus' own clients use. Linux only: elsewhere there is no
-//! `/proc`, and nothing is said.
+//! Metrics of the process, named as in Prometheus' own client libraries. Those that are read from
+//! `/proc` exist on Linux only.
 
 use super::text::Text;
 
@@ -33,11 +33,12 @@ fn field_of(path: &str, field: usize) -> Option<u64> {
 
 fn open_files() -> Option<u64> {
     let open = std::fs::read_dir("/proc/self/fd").ok()?.count();
-    // Reading the folder takes one.
+    // Reading the directory opens one descriptor.
     u64::try_from(open.saturating_sub(1)).ok()
 }
 
-/// proc_pid_stat(5): the 14th and 15th field, of which the second may have spaces in its parentheses.
+/// Returns the CPU time in seconds, from fields 14 and 15 of proc_pid_stat(5). The second field may
+/// contain spaces within its parentheses.
 fn processor_time() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let (_, rest) = stat.rsplit_once(')')?;

@@ -1,26 +1,26 @@
-//! Redis: whether it answers, and what it did not do. Nothing is counted of calls that work.
+//! Metrics of Redis: whether it is available, and failed calls. Successful calls are not counted.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::text::Text;
 use super::{Counter, Gauge};
 
-/// Calls that failed, by why.
+/// Failed calls, by cause.
 #[derive(Default)]
 pub struct Redis {
-    /// It was known to be gone, and not asked.
+    /// Calls that were not sent, because Redis was known to be unavailable.
     pub down: Counter,
-    /// There was no connection to be had.
+    /// Calls for which no connection could be opened.
     pub connect: Counter,
-    /// It hung up, or did not answer in time.
+    /// Calls whose connection was closed, that timed out, or that Redis could not serve at all.
     pub answer: Counter,
-    /// It answered that it would not do it.
+    /// Calls that Redis rejected with any other error.
     pub refused: Counter,
     up: Mutex<Option<Gauge>>,
 }
 
 impl Redis {
-    /// What tells whether it answers: 1, or 0.
+    /// Sets the source of the availability metric, which returns 1 or 0.
     pub fn watch(&self, up: Gauge) {
         *self.up.lock().unwrap_or_else(PoisonError::into_inner) = Some(up);
     }

@@ -1,30 +1,30 @@
-//! The text format of Prometheus, version 0.0.4.
+//! Writer for the text format of Prometheus, version 0.0.4.
 
 use std::fmt::{Display, Write};
 
 use super::histogram::Sum;
 
-/// A text that grows.
+/// The text written so far.
 #[derive(Debug, Default)]
 pub(super) struct Text(String);
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
-// Writing to a `String` cannot fail.
+// Errors are ignored below, because writing to a `String` cannot fail.
 impl Text {
-    /// What the samples up to the next one are.
+    /// Writes the header of a metric family. The samples that follow belong to it.
     pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    /// One number. Label values are our own words, with nothing in them to be escaped.
+    /// Writes one sample. Label values are constants that need no escaping.
     pub(super) fn sample(&mut self, name: &str, labels: Labels<'_>, value: impl Display) {
         self.0.push_str(name);
         self.labels(labels, None);
         let _ = writeln!(self.0, " {value}");
     }
 
-    /// A histogram, in seconds.
+    /// Writes a histogram, in seconds.
     pub(super) fn histogram(&mut self, name: &str, labels: Labels<'_>, sum: &Sum) {
         let bucket = |text: &mut Self, bound: &str, count: u64| {
             let _ = write!(text.0, "{name}_bucket");

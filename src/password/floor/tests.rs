@@ -1,4 +1,4 @@
-//! How high it is.
+//! Tests of the delay of failures.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn it_is_a_quarter_above_the_slowest_kind_and_the_own_is_one_of_them() {
     assert_eq!(floor.height(), milliseconds(25));
     floor.saw(Some(&hash(BCRYPT)), milliseconds(400));
     assert_eq!(floor.height(), milliseconds(500));
-    // Quick for once is not quick.
+    // One quick measurement does not lower the delay.
     floor.saw(Some(&hash(BCRYPT)), milliseconds(320));
     assert_eq!(floor.height(), milliseconds(500));
     floor.keep(&[]);
@@ -55,7 +55,7 @@ fn a_moment_in_which_everything_stood_still_changes_nothing() {
         floor.saw(Some(&hash(BCRYPT)), milliseconds(took));
         assert!(floor.height() < milliseconds(140), "{:?}", floor.height());
     }
-    // Twice as long is nothing out of the ordinary.
+    // The policy's own kind is now the slowest, so it determines the delay.
     floor.saw(Some(&hash(BCRYPT)), milliseconds(110));
     floor.saw(None, milliseconds(220));
     assert_eq!(floor.height(), milliseconds(275));

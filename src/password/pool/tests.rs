@@ -1,4 +1,5 @@
-//! What cannot be seen from outside: jobs that panic, memory given back, threads that end.
+//! Tests of properties that black-box tests cannot see: panicking jobs, released memory, ended
+//! threads.
 
 use super::*;
 use crate::password::Scheme;
@@ -61,7 +62,7 @@ async fn a_job_whose_caller_has_gone_is_run_all_the_same() -> Result<(), StartEr
 #[tokio::test]
 async fn the_threads_end_when_the_last_handle_is_dropped() -> Result<(), StartError> {
     thread_local! {
-        // Dropped, and so heard of at the other end, when the worker's thread ends.
+        // Dropped when the worker's thread ends, which disconnects the channel.
         static ALIVE: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
     }
     let pool = PasswordPool::start(SMALL, 1, 4)?;
@@ -86,7 +87,8 @@ async fn the_threads_end_when_the_last_handle_is_dropped() -> Result<(), StartEr
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn only_the_worker_threads_have_a_lower_priority() -> Result<(), StartError> {
-    // Field 41 of proc_pid_stat(5); the second, which ends with the last `)`, may hold spaces.
+    // Scheduling policy: field 41 of proc_pid_stat(5). The second field ends with the last `)` and
+    // may contain spaces.
     let scheduling = || {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
         stat.rsplit_once(')')?.1.split_whitespace().nth(41 - 3).map(str::to_owned)

@@ -1,4 +1,4 @@
-//! Counters in the memory of the process.
+//! Counters of failed attempts in the memory of the process.
 
 use std::time::Duration;
 
@@ -8,34 +8,34 @@ use super::table::Table;
 use super::{Added, AttemptStore};
 use crate::domain::{Slice, Subject, SubjectKind, Tally, Timestamp};
 
-/// Counters in memory, at most 32,768 of each kind, some 12 MB together.
+/// Counters in memory: at most 32,768 of each kind, about 12 MB in total.
 ///
-/// Who has failed most is pushed out last: to get rid of a counter that is full, somebody would have to
-/// fill eight others in its bucket, none of which can be chosen, which takes more failures than the
-/// budget that is won by it.
+/// Counters with the fewest failures are evicted first. To evict a counter at its limit, an
+/// attacker would have to raise all other counters of its bucket to the limit. An attacker cannot
+/// choose the bucket of a key, so this takes more failures than the eviction gains.
 pub struct MemoryAttempts {
     addresses: Table<Failures>,
     refused: Table<Failures>,
     names: Table<Failures>,
     networks: Table<Failures>,
-    /// Until when each is remembered.
+    /// Known devices, each with the time until which it is remembered.
     acquaintances: Table<Timestamp>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Failures {
     tally: Tally,
-    /// When the next attempt may be made.
+    /// Time of the next allowed attempt.
     next: Timestamp,
-    /// When that was noted. It is still to come if the clock was set back since.
+    /// Time at which `next` was set. It is in the future if the clock was set back since.
     noted: Timestamp,
 }
 
 impl MemoryAttempts {
-    /// The most counters of one kind.
+    /// Maximum number of counters of each kind.
     pub const CAPACITY: usize = Table::<Failures>::CAPACITY;
 
-    /// Counters that have counted nothing.
+    /// Creates an empty set of counters.
     pub fn new() -> Self {
         Self {
             addresses: Table::new(),
@@ -46,7 +46,7 @@ impl MemoryAttempts {
         }
     }
 
-    /// How many counters of this kind there are.
+    /// Returns the number of counters of this kind.
     pub fn len(&self, kind: SubjectKind) -> usize {
         match kind {
             SubjectKind::Address => self.addresses.len(),

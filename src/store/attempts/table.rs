@@ -1,10 +1,11 @@
-//! A map that never holds more than so many entries, whoever fills it.
+//! Hash table of bounded size.
 //!
-//! Each key has its place in one of 4096 buckets of eight. In a full bucket the entry gives way that
-//! matters least, which whoever uses the table decides. So a flood of new keys pushes out other new
-//! ones, and not those that much is known of. A random key of the process decides about the buckets, so
-//! that nobody can choose keys that fall into the bucket of another one. A sketch (count-min) would be
-//! smaller still, but counts too much when it is full, and would have strangers pay for the flood.
+//! Each key belongs to one of 4096 buckets with room for eight entries. A full bucket evicts the
+//! entry with the least worth, which the caller defines. So a flood of new keys evicts other new
+//! keys, and not the counters with many failures. The hash has a random key per process, so that an
+//! attacker cannot choose keys that share a bucket with a given key. A count-min sketch would be
+//! smaller, but it overcounts when it is full, and would limit unrelated clients because of the
+//! flood.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,14 +17,14 @@ const WAYS: usize = 8;
 
 type Bucket<V> = Vec<(Subject, V)>;
 
-/// A table of bounded size. Its memory is taken as it fills.
+/// Hash table of bounded size. It allocates memory as it fills.
 pub(super) struct Table<V> {
     random: RandomState,
     buckets: Vec<Mutex<Bucket<V>>>,
 }
 
 impl<V: Copy> Table<V> {
-    /// The most that it ever holds.
+    /// Maximum number of entries.
     pub(super) const CAPACITY: usize = BUCKETS * WAYS;
 
     pub(super) fn new() -> Self {
@@ -36,8 +37,8 @@ impl<V: Copy> Table<V> {
         bucket.iter().find(|(other, _)| other == subject).map(|(_, value)| *value)
     }
 
-    /// Changes the entry of `subject`, or a new one, in one step. If there is no room, the entry with
-    /// the least `worth` makes some.
+    /// Applies `change` to the entry of `subject`, or to `new` if there is none, in one atomic
+    /// step. A new entry in a full bucket evicts the entry with the least `worth`.
     pub(super) fn change<T, W: Ord>(
         &self,
         subject: &Subject,
@@ -59,7 +60,7 @@ impl<V: Copy> Table<V> {
         result
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
         self.buckets.iter().map(|bucket| lock(bucket).len()).sum()
     }

@@ -1,36 +1,38 @@
-//! What there is to copy, kind by kind.
+//! Kinds of records that a copy transfers.
 
 use super::super::{Alias, Page, Result, SessionFilter, Stores};
 use super::{MARK, PROBE};
 use crate::domain::{Client, ClientId, Session, SessionId, Timestamp, User};
 
-/// Records read at once.
+/// Number of records that are read at a time.
 pub(super) const PAGE: u32 = 1000;
 
-/// Records of one kind, in the order of their keys. Every store has the same order.
+/// Kind of records, read in the order of their keys. All stores have the same order.
 pub(super) trait Kind {
     const NAME: &'static str;
-    /// Whether what the source no longer has is to go from the target.
+    /// Whether records that the source does not have are deleted from the target.
     const GOES: bool = true;
     type Key: Ord;
     type Record: Clone + PartialEq;
 
     fn key(record: &Self::Record) -> Self::Key;
 
-    /// Those behind this one.
+    /// Returns the page of records after the given one.
     async fn page(stores: &Stores, after: Option<&Self::Record>) -> Result<Vec<Self::Record>>;
 
-    /// Whether the record is of any use after this moment; a store may have removed it otherwise.
+    /// Returns whether the record is to be compared and copied. A record that has expired at `now`
+    /// is not, since a store may have deleted it.
     fn counts(_record: &Self::Record, _now: Timestamp) -> bool {
         true
     }
 
-    /// Whether one may be written over the other.
+    /// Returns whether two records with the same key are the same record, of which one may
+    /// overwrite the other.
     fn is_the_same(_a: &Self::Record, _b: &Self::Record) -> bool {
         true
     }
 
-    /// What cannot be written now, the check finds.
+    /// Writes a record to the target. If the target refuses it now, the final check reports it.
     async fn put(target: &Stores, record: &Self::Record) -> Result<()>;
 
     async fn remove(target: &Stores, record: &Self::Record) -> Result<()>;
@@ -125,7 +127,7 @@ pub(super) struct Aliases;
 
 impl Kind for Aliases {
     const NAME: &'static str = "imported tokens";
-    /// It was over, and leads nowhere.
+    /// An alias that is missing in the source has expired there, and has no effect in the target.
     const GOES: bool = false;
     type Key = [u8; 32];
     type Record = Alias;
@@ -166,7 +168,7 @@ impl Kind for Notes {
         stores.imports.list_imported(&behind(after.cloned())).await
     }
 
-    /// Those of the copy itself stay where they are.
+    /// The records of the copy itself are not copied.
     fn counts(note: &String, _: Timestamp) -> bool {
         note != MARK && !note.starts_with(PROBE)
     }

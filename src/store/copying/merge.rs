@@ -1,4 +1,4 @@
-//! Two stores side by side, in the order of keys.
+//! Merge of two stores in key order.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -10,27 +10,27 @@ use super::Counts;
 use super::kinds::{Kind, PAGE};
 use crate::domain::Timestamp;
 
-/// Writes at once: as many as share a commit of the embedded store.
+/// Maximum number of concurrent writes: as many as the embedded store puts into one commit.
 const AT_ONCE: usize = 256;
 
-/// One way through both stores.
+/// One pass over both stores.
 #[derive(Clone, Copy)]
 pub(super) struct Pass<'a> {
     pub(super) source: &'a Stores,
-    /// None: nothing is there yet.
+    /// Target, or `None` if it does not exist yet.
     pub(super) target: Option<&'a Stores>,
-    /// Whether what the target has and the source has not is looked at.
+    /// Whether records that only the target has are deleted.
     pub(super) removes: bool,
-    /// Whether what the source has is looked at.
+    /// Whether records that differ in the source are written.
     pub(super) puts: bool,
-    /// Whether anything is written; else it is counted and no more.
+    /// Whether changes are made, or only counted.
     pub(super) writes: bool,
-    /// What is over by then is passed by.
+    /// Time at which a record must be alive to be compared and copied.
     pub(super) now: Timestamp,
     pub(super) progress: &'a dyn Fn(&'static str, u64),
 }
 
-/// Brings the records of one kind into line.
+/// Makes the records of one kind in the target equal to those in the source.
 pub(super) async fn each<K: Kind>(pass: &Pass<'_>) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut source = Cursor::<K>::new(Some(pass.source), pass.now);
@@ -48,7 +48,8 @@ pub(super) async fn each<K: Kind>(pass: &Pass<'_>) -> Result<Counts> {
         let ours = if order.is_le() { source.page.pop_front() } else { None };
         let theirs = if order.is_ge() { target.page.pop_front() } else { None };
         counts.read += u64::from(ours.is_some());
-        // Another one in its place, such as a user of the same name, is not written over.
+        // Another record with the same key, such as a user with the same name, is deleted, not
+        // overwritten.
         let gone = theirs.as_ref().filter(|theirs| {
             pass.removes
                 && K::GOES
@@ -89,7 +90,7 @@ async fn write<K: Kind>(
     stream::iter(putting).buffer_unordered(AT_ONCE).try_collect::<()>().await
 }
 
-/// A store, read page by page.
+/// Cursor over the records of one kind in a store, which it reads page by page.
 struct Cursor<'a, K: Kind> {
     stores: Option<&'a Stores>,
     now: Timestamp,
@@ -102,7 +103,7 @@ impl<'a, K: Kind> Cursor<'a, K> {
         Self { stores, now, page: VecDeque::new(), last: None }
     }
 
-    /// Reads on, if all that was read has been taken.
+    /// Reads the next page once all records of the current one are taken.
     async fn fill(&mut self) -> Result<()> {
         while self.page.is_empty()
             && let Some(stores) = self.stores

@@ -1,4 +1,4 @@
-//! Clients in MongoDB.
+//! [`ClientStore`] for MongoDB: one document per client.
 
 use async_trait::async_trait;
 use mongodb::bson::{Bson, Document, doc};
@@ -18,7 +18,7 @@ impl ClientStore for MongoStore {
         if self.unless_taken(self.clients.insert_one(&document)).await?.is_some() {
             return Ok(true);
         }
-        // The id may be that of a client whose deletion was interrupted.
+        // The id may belong to a client whose deletion was interrupted.
         if !self.finish_deleting_client(client.id.as_str()).await? {
             return Ok(false);
         }

@@ -1,7 +1,8 @@
-//! What the documents look like: BSON forms of users, clients and sessions, and back.
+//! BSON documents of users and clients, and conversions shared by all documents of this backend.
 //!
-//! Moments are BSON dates, which are milliseconds too; counters are 64-bit integers; digests are
-//! binary. Beside the record a document may have `ending` and `deleting` (`super::endings`).
+//! Times are BSON dates, in milliseconds; counters are 64-bit integers; digests are binary. A
+//! document may also have the fields `ending` and `deleting`, which `super::endings` describes.
+//! Sessions are in `super::session_document`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -31,13 +32,13 @@ pub(super) struct UserDocument {
     version: i64,
     created_at: DateTime,
     updated_at: DateTime,
-    /// Of the update whose sessions have not all been ended yet.
+    /// Version of the update whose cascade to the user's sessions is unfinished.
     #[serde(skip_serializing_if = "Option::is_none")]
     ending: Option<i64>,
 }
 
 impl UserDocument {
-    /// `ending` marks it; see `super::endings`.
+    /// Converts a user. `ending` marks the document as described in `super::endings`.
     pub(super) fn of(user: &User, ending: Option<i64>) -> Self {
         Self {
             id: ObjectId::from_bytes(*user.id.as_bytes()),
@@ -68,12 +69,12 @@ impl From<PasswordDocument> for PasswordHash {
     }
 }
 
-/// The hash in a document that may hold nothing else.
+/// Reads the password hash from a projection of a user document.
 pub(super) fn password(raw: &RawDocument) -> Result<PasswordHash> {
     read::<PasswordDocument>(raw, USER).map(Into::into)
 }
 
-/// The user in a document; `None` when it is being deleted.
+/// Reads the user from a document. Returns `None` if the user is being deleted.
 pub(super) fn user(raw: &RawDocument) -> Result<Option<User>> {
     if is_deleting(raw) {
         return Ok(None);
@@ -101,7 +102,7 @@ pub(super) struct ClientDocument {
     #[serde(rename = "_id")]
     id: String,
     name: String,
-    /// None: a public client.
+    /// `None` for a public client.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_digest: Option<Binary>,
     grants: Vec<String>,
@@ -119,13 +120,13 @@ pub(super) struct ClientDocument {
     version: i64,
     created_at: DateTime,
     updated_at: DateTime,
-    /// See [`UserDocument::ending`].
+    /// Version of the update whose cascade to the client's sessions is unfinished.
     #[serde(skip_serializing_if = "Option::is_none")]
     ending: Option<i64>,
 }
 
 impl ClientDocument {
-    /// `ending` marks it; see `super::endings`.
+    /// Converts a client. `ending` marks the document as described in `super::endings`.
     pub(super) fn of(client: &Client, ending: Option<i64>) -> Self {
         let millis = |ttl: Duration| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         Self {
@@ -152,7 +153,7 @@ impl ClientDocument {
     }
 }
 
-/// The client in a document; `None` when it is being deleted.
+/// Reads the client from a document. Returns `None` if the client is being deleted.
 pub(super) fn client(raw: &RawDocument) -> Result<Option<Client>> {
     if is_deleting(raw) {
         return Ok(None);
@@ -180,7 +181,7 @@ pub(super) fn client(raw: &RawDocument) -> Result<Option<Client>> {
     }))
 }
 
-/// What a session depends on: how its user or its client stands right now.
+/// Account status of a user or client: the fields that decide whether its sessions are valid.
 #[derive(Deserialize)]
 pub(super) struct Standing {
     #[serde(default)]
@@ -189,13 +190,13 @@ pub(super) struct Standing {
     pub(super) deleting: bool,
     pub(super) generation: i64,
     pub(super) version: i64,
-    /// Of a user.
+    /// User name; empty for a client.
     #[serde(default)]
     pub(super) username: String,
     pub(super) ending: Option<i64>,
 }
 
-/// Whether somebody has begun to delete this.
+/// Returns whether the deletion of this record has begun.
 fn is_deleting(raw: &RawDocument) -> bool {
     raw.get_bool("deleting").unwrap_or(false)
 }
@@ -211,7 +212,8 @@ where
     text.parse().map_err(|error| StoreError::damaged(what, error))
 }
 
-/// BSON has signed integers only; what does not fit was never written by us.
+/// Converts a counter to a signed integer, the only kind that BSON has. Sentinel writes no greater
+/// values.
 pub(super) fn to_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

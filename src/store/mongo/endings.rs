@@ -1,13 +1,14 @@
-//! Ending the sessions of a user or a client that has changed, so that it is done even if this
-//! process is not there to do it.
+//! Cascade from a changed user or client to its sessions, which completes even if this process
+//! dies.
 //!
-//! The write that changes the record marks it as well: `ending`. The mark goes when the sessions have
-//! gone. A record that still has it, because somebody crashed or lost the connection in between, is
-//! found by an index and finished at every start and with every purge, of any process. So a deletion
-//! is a mark first (`deleting`, which hides the record), and the record goes last.
+//! The write that changes the record also marks it with `ending`. The mark is removed after the
+//! sessions have been ended. If a process crashes or loses its connection in between, the mark
+//! remains. Every process looks for marked records, by an index, at each start and each purge, and
+//! completes them. Deletion works in the same way: the record is first marked `deleting`, which
+//! hides it, and is removed last.
 //!
-//! All of it may be done by several at once, and late: sessions are ended that are of an *earlier*
-//! generation, and names are replaced by those of a *later* version, never the other way.
+//! Each step may run late and in several processes at once: it ends only sessions of an *earlier*
+//! generation, and writes only names of a *later* version.
 
 use futures_util::TryStreamExt;
 use mongodb::Collection;
@@ -20,19 +21,21 @@ use crate::domain::{Client, User};
 use crate::observe::chain;
 use crate::store::{Result, StoreError};
 
-/// Sessions ended by one command, so that each of them is short.
+/// Maximum number of sessions ended by one command, which keeps each command short.
 const BATCH: u32 = 1000;
 
-/// What became of one batch.
+/// Result of one batch.
 pub(super) struct Batch {
-    /// How many there were to end; fewer than asked for means that there are no more.
+    /// Number of matching sessions that were read. If it is below the limit, no more sessions
+    /// match.
     found: usize,
-    /// How many of them this call has ended.
+    /// Number of sessions that this call ended.
     pub(super) ended: u64,
 }
 
 impl MongoStore {
-    /// Ends all sessions that fit; how many this call has ended.
+    /// Ends all sessions that match `condition`. Returns the number of sessions that this call
+    /// ended.
     pub(super) async fn end_sessions(&self, condition: Document) -> Result<u64> {
         let mut ended = 0;
         loop {
@@ -48,7 +51,8 @@ impl MongoStore {
         }
     }
 
-    /// Removes up to `limit` sessions that fit, and still do when they are removed.
+    /// Deletes up to `limit` sessions that match `condition`, and checks the condition again when
+    /// it deletes them.
     pub(super) async fn remove_batch(
         &self,
         condition: &Document,
@@ -65,7 +69,7 @@ impl MongoStore {
         Ok(Batch { found, ended: done.deleted_count })
     }
 
-    /// Ends up to `limit` sessions that fit and leaves their documents, as losses.
+    /// Ends up to `limit` matching sessions. Keeps their documents as pending invalidations.
     async fn note_batch(&self, condition: &Document, limit: u32) -> Result<Batch> {
         let mut alive = condition.clone();
         alive.insert("ended", Bson::Null);
@@ -101,8 +105,8 @@ impl MongoStore {
         ids.collect::<Result<_, _>>().map_err(|error| StoreError::damaged("session", error))
     }
 
-    /// Ends the sessions of earlier generations, and carries the name to those that stay, after an
-    /// update of the record that was as `before`.
+    /// Ends the user's sessions of earlier generations and updates the user name in the others.
+    /// `before` is the state of the record before the update.
     pub(super) async fn end_sessions_of_user(&self, user: &User, before: &Standing) -> Result<()> {
         let (id, generation) = (users::key(user.id), to_integer(user.generation));
         if before.ending.is_some() || before.generation != generation {
@@ -115,21 +119,24 @@ impl MongoStore {
         self.unmark(&self.users, id.into(), Some(version)).await
     }
 
-    /// Ends the sessions of earlier generations, after an update of the record that was as `before`.
+    /// Ends the client's sessions of earlier generations. `before` is the state of the record
+    /// before the update.
     pub(super) async fn end_sessions_of_client(
         &self,
         client: &Client,
         before: &Standing,
     ) -> Result<()> {
         let (id, generation) = (client.id.as_str(), to_integer(client.generation));
-        // To look for sessions that are not there would be to look at all that the client has.
+        // Skipped if no session can be of an earlier generation: the query would scan all sessions
+        // of the client.
         if before.ending.is_some() || before.generation != generation {
             self.end_earlier_of_client(id, generation).await?;
         }
         self.unmark(&self.clients, id.into(), Some(to_integer(client.version))).await
     }
 
-    /// Deletes a user that is marked so; `false` when there is none such.
+    /// Completes the deletion of a user marked `deleting`. Returns `false` if there is no such
+    /// user.
     pub(super) async fn finish_deleting_user(&self, id: ObjectId) -> Result<bool> {
         let marked = doc! { "_id": id, "deleting": true };
         if self.bounded(self.users.find_one(marked.clone())).await?.is_none() {
@@ -140,7 +147,8 @@ impl MongoStore {
         Ok(true)
     }
 
-    /// The same of a client.
+    /// Completes the deletion of a client marked `deleting`. Returns `false` if there is no such
+    /// client.
     pub(super) async fn finish_deleting_client(&self, id: &str) -> Result<bool> {
         let marked = doc! { "_id": id, "deleting": true };
         if self.bounded(self.clients.find_one(marked.clone())).await?.is_none() {
@@ -151,8 +159,8 @@ impl MongoStore {
         Ok(true)
     }
 
-    /// Finishes what somebody began and did not finish. A record that cannot be read keeps no other one
-    /// from being finished, and no server from starting.
+    /// Completes the cascades that other processes left unfinished. Logs and skips damaged records,
+    /// so that they prevent neither the rest nor the start of a server.
     pub(super) async fn finish_endings(&self) -> Result<()> {
         for raw in self.unfinished(&self.users).await? {
             pass_over_damaged(&raw, self.finish_user(&raw).await)?;
@@ -184,7 +192,8 @@ impl MongoStore {
         self.unmark(&self.clients, id.into(), now.ending).await
     }
 
-    /// The marked records, as the majority has them: what may still be undone ends no session.
+    /// Returns the marked records with read concern majority: a change that can still be rolled
+    /// back must not end a session.
     async fn unfinished(
         &self,
         records: &Collection<RawDocumentBuf>,
@@ -211,7 +220,8 @@ impl MongoStore {
     async fn carry_name(&self, id: ObjectId, username: &str, of_version: i64) -> Result<()> {
         let mut older = doc! { "user_id": id, "name_version": { "$lt": of_version } };
         let name = doc! { "$literal": username };
-        // A new version where the name is another one, so that a refresh in progress decides again.
+        // The version changes with the name, so that a concurrent refresh fails its
+        // compare-and-swap and reads the session again.
         let version = doc! { "$cond": [
             { "$eq": ["$username", name.clone()] }, "$version", { "$add": ["$version", 1_i64] },
         ] };
@@ -224,7 +234,7 @@ impl MongoStore {
         self.bounded(self.sessions.update_many(older, vec![carry])).await.map(drop)
     }
 
-    /// Takes the mark away, unless a later update has put its own.
+    /// Removes the mark, unless a later update has set its own.
     async fn unmark(
         &self,
         records: &Collection<RawDocumentBuf>,
@@ -237,7 +247,8 @@ impl MongoStore {
     }
 }
 
-/// What failed for what a record holds fails again, and is for somebody to look at.
+/// Logs and ignores [`StoreError::Damaged`]: a retry would fail again, and an operator has to
+/// repair the record.
 fn pass_over_damaged(raw: &RawDocument, finished: Result<()>) -> Result<()> {
     match finished {
         Err(error @ StoreError::Damaged { .. }) => {

@@ -1,4 +1,4 @@
-//! What was taken over from another server, in MongoDB.
+//! [`ImportStore`] for MongoDB: import records and aliases of imported access tokens.
 
 use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;

@@ -1,4 +1,4 @@
-//! The indexes: made at every start, also over data that is there already.
+//! Indexes of the MongoDB collections. They are created at every start, also on existing data.
 
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use mongodb::{Collection, IndexModel};
 use super::{DUPLICATE_KEY, MongoStore, sentence};
 use crate::store::{Result, StoreError};
 
-/// How long building an index over data that is there may take.
+/// Maximum time for building the indexes of a collection that already has data.
 const BUILDING: Duration = Duration::from_secs(600);
 
-/// An index of this name, or on these fields, is there with other options.
+/// Codes of `IndexOptionsConflict` and `IndexKeySpecsConflict`: an index with the same name or the
+/// same fields exists and has other options.
 const CONFLICTS: [i32; 2] = [85, 86];
 
 fn index(name: &str, keys: Document) -> IndexModel {
@@ -24,21 +25,22 @@ fn options(keys: Document, options: IndexOptions) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }
 
-/// Of records whose sessions have not all been ended; empty nearly always.
+/// Index of users or clients whose cascade is unfinished. It is sparse and usually empty.
 fn ending() -> IndexModel {
     let sparse = IndexOptions::builder().name("ending".to_owned()).sparse(true).build();
     options(doc! { "ending": 1 }, sparse)
 }
 
-/// Of sessions whose loss others have not been told of; empty nearly always.
+/// Index of sessions with a pending cache invalidation. It is sparse and usually empty.
 fn lost() -> IndexModel {
     let sparse = IndexOptions::builder().name("lost".to_owned()).sparse(true).build();
     options(doc! { "lost": 1 }, sparse)
 }
 
-/// Makes all indexes. Those that are there stay as they are.
+/// Creates all missing indexes and leaves existing ones as they are.
 pub(super) async fn create(store: &MongoStore) -> Result<()> {
-    // A user that is being deleted has no name, and leaves it to others.
+    // A user that is being deleted has no name, so that others may take it. The index is sparse,
+    // because a unique index would otherwise accept only one document without a name.
     let name = IndexOptions::builder().name("username".to_owned()).unique(true).sparse(true);
     let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
     let of_users = [options(doc! { "username": 1 }, name.build()), ending()];
@@ -60,7 +62,8 @@ async fn create_on(
     records: &Collection<RawDocumentBuf>,
     indexes: impl IntoIterator<Item = IndexModel>,
 ) -> Result<()> {
-    // Over much data the other members need their time, too.
+    // The other members of the replica set build the index too, which takes time on large
+    // collections.
     let all = WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(BUILDING).build();
     let creating = records.create_indexes(indexes).write_concern(all);
     match tokio::time::timeout(BUILDING, creating).await {
@@ -89,14 +92,15 @@ fn unusable(collection: &str, error: &Error) -> StoreError {
     })
 }
 
-/// The index for a condition on sessions where two would do: a user has few sessions, a client many.
+/// Returns the index for a condition on both user and client: a user has few sessions, a client
+/// many.
 pub(super) fn of_sessions(condition: &Document) -> Option<Hint> {
     let both = condition.contains_key("user_id") && condition.contains_key("client_id");
     both.then(|| Hint::Name("user".to_owned()))
 }
 
-/// The index that has live sessions in the order of their ids. By that of expiry all that are alive would be read,
-/// and sorted.
+/// Returns the index that has live sessions in the order of their ids. With the index on
+/// `expires_at`, MongoDB would read and sort all live sessions.
 pub(super) fn in_order(condition: &Document, order: &Document) -> Option<Hint> {
     let by_id = condition.contains_key("expires_at") && order.contains_key("_id");
     let name = match condition {

@@ -1,9 +1,11 @@
-//! Losses in MongoDB.
+//! Pending cache invalidations ([`Loss`]) in MongoDB, a transactional outbox.
 //!
-//! A session that has ended keeps its document until others have been told, without its tokens: `ended`.
-//! One that goes on has a mark, `lost`, which an index finds. Both are put there by the write that ends
-//! the session or replaces it. The loss of a client is written *before* the client is: so it is not
-//! acted on by others before that has had its time.
+//! The write that ends a session, removes an access token from it or changes its user name also
+//! records the invalidation, in the session's document. Every session with a pending invalidation
+//! has the indexed field `lost`. A session that has ended keeps its document, marked `ended` and
+//! without tokens, until the invalidation is delivered. The invalidation of a client is a document
+//! of its own and is written *before* the client is. Other processes therefore deliver it only
+//! after the time that such a change may take.
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -16,15 +18,18 @@ use super::sessions::key;
 use crate::domain::{ClientId, SessionId};
 use crate::store::{Loss, Losses, Lost, Result, StoreError};
 
-/// Longer than a change of a client takes, in seconds.
+/// Minimum age in seconds of a client's invalidation before it is delivered. It is longer than a
+/// change of a client takes.
 const CHANGING: i32 = 60;
 
-/// Tells one noting from another.
+/// Returns a random mark that identifies one recorded invalidation, so that [`Losses::clear`] does
+/// not remove a later one of the same record.
 pub(super) fn mark() -> i64 {
     rand::random()
 }
 
-/// Ends a session and notes the loss. What goes by the version finds it changed.
+/// Returns the update that ends a session and records its invalidation. It increments the version,
+/// so that a concurrent compare-and-swap fails.
 pub(super) fn ended() -> Document {
     doc! {
         "$set": { "ended": true, "lost": mark() },
@@ -34,14 +39,15 @@ pub(super) fn ended() -> Document {
 }
 
 impl MongoStore {
-    /// This store, noting losses from now on.
+    /// Makes this store record pending invalidations.
     #[must_use]
     pub(super) const fn noting_losses(mut self) -> Self {
         self.notes_losses = true;
         self
     }
 
-    /// Notes that a client is about to change, if losses are noted.
+    /// Records the invalidation of a client that is about to be changed, if this store records
+    /// invalidations.
     pub(super) async fn note_client(&self, id: &ClientId) -> Result<()> {
         if self.notes_losses {
             let change = doc! { "$set": { "mark": mark() }, "$currentDate": { "at": true } };

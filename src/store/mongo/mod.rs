@@ -1,9 +1,12 @@
-//! The store over MongoDB: many processes, a replica set, a sharded cluster or a single server.
+//! Store backend for MongoDB, shared by any number of processes. It works with a single server or a
+//! replica set; a sharded cluster should work and is untested.
 //!
-//! Three collections; a session is one document, and issuing, rotating and revoking are one write
-//! each, acknowledged by a majority. There are no transactions: [`sessions`] says how a login races
-//! with a disabling, [`endings`] how the end of a user's sessions survives a crash. Whatever decides
-//! about a token, a user or a client is read from the primary.
+//! Users, clients and sessions have one collection each; three more contain pending invalidations
+//! of clients, import records, and aliases of imported access tokens. A session is one document:
+//! issuing, rotating and revoking are one write each, acknowledged by a majority. The store uses no
+//! transactions. [`sessions`] describes how a login and a concurrent disabling are resolved,
+//! [`endings`] how ending a user's sessions survives a crash. All reads that decide about a token,
+//! a user or a client go to the primary.
 
 mod clients;
 mod documents;
@@ -38,7 +41,7 @@ use options::Options;
 pub use session_document::session as read_session;
 use turns::Turns;
 
-/// The store over MongoDB. Clones share everything.
+/// Store backend for MongoDB. Clones share connections and state.
 #[derive(Clone)]
 pub struct MongoStore {
     database: Database,
@@ -55,25 +58,29 @@ pub struct MongoStore {
     name: Arc<str>,
 }
 
-/// Whether the connection string is one, without connecting or asking DNS.
+/// Validates the connection string without connecting and without DNS look-ups.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] with a sentence for the operator.
+/// [`StoreError::Unusable`], with a message for the operator, if the connection string or a
+/// certificate file that it names is invalid.
 pub fn check(settings: &Mongo) -> Result<()> {
     options::check(settings)
 }
 
 impl MongoStore {
-    /// Connects, makes the indexes, and finishes what other processes began and did not.
+    /// Connects, creates the indexes, and completes the cascades that other processes left
+    /// unfinished.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] with a sentence for the operator when MongoDB cannot be reached or
-    /// its data is not as it has to be.
+    /// [`StoreError::Unusable`], with a message for the operator, if the settings are invalid,
+    /// MongoDB is unreachable or the indexes cannot be created. Another [`StoreError`] if an
+    /// unfinished cascade cannot be completed.
     pub async fn open(settings: &Mongo) -> Result<Self> {
         Self::open_reading(settings).await?.finished().await
     }
 
-    /// The same, with losses noted: those too that come of what others began.
+    /// Connects as [`Self::open`] does, with a store that records pending cache invalidations
+    /// ([`Loss`](super::Loss)), including those of the cascades completed here.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -87,10 +94,12 @@ impl MongoStore {
         Ok(self)
     }
 
-    /// Connects, and writes nothing.
+    /// Connects and writes nothing.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// [`StoreError::Unusable`], with a message for the operator, if the settings are invalid,
+    /// MongoDB is unreachable, or `mongo.uri` connects directly to one of several members of a
+    /// replica set.
     pub async fn open_reading(settings: &Mongo) -> Result<Self> {
         let options = Options::read(settings).await?;
         let direct = options.client.direct_connection == Some(true);
@@ -122,12 +131,12 @@ impl MongoStore {
         Ok(store)
     }
 
-    /// This store as all three, for the server.
+    /// Returns this store as the implementation of every store trait.
     pub fn into_stores(self) -> Stores {
         Stores::of(self)
     }
 
-    /// What the server says of itself; the first call that reaches it.
+    /// Sends the `hello` command, the first call to the server.
     async fn hello(&self, hosts: &str) -> Result<Document> {
         let hello = self.database.run_command(doc! { "hello": 1 });
         match tokio::time::timeout(self.call, hello).await {
@@ -138,18 +147,20 @@ impl MongoStore {
         }
     }
 
-    /// Whether a call to Sentinel may begin with a look-up: not if MongoDB has not answered so many others.
-    /// What has begun is let go on, so that nothing is left half done.
+    /// Rejects new look-ups with [`StoreError::Busy`] while too many calls to MongoDB are
+    /// unanswered. Only the first look-up of a request checks this, so that no request is abandoned
+    /// midway.
     fn has_room(&self) -> Result<()> {
         if self.turns.have_room() { Ok(()) } else { Err(StoreError::Busy) }
     }
 
-    /// What the driver answers, unless it takes too long.
+    /// Runs a driver call with the time limit of [`Self::timed`].
     async fn bounded<T>(&self, call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T> {
         self.timed(call).await?.map_err(StoreError::unavailable)
     }
 
-    /// The same for a write that may find its key taken: `None`.
+    /// Runs a write with the time limit of [`Self::timed`]. Returns `None` if a unique key already
+    /// exists.
     async fn unless_taken<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
@@ -160,7 +171,8 @@ impl MongoStore {
         }
     }
 
-    /// The driver has no end to how long it waits for an answer on a connection that is open.
+    /// Limits how long a call may wait for a permit and an answer. The driver has no time limit for
+    /// an answer on an open connection.
     async fn timed<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
@@ -169,14 +181,14 @@ impl MongoStore {
         answer.ok_or_else(|| StoreError::unavailable("MongoDB did not answer in time"))
     }
 
-    /// A session of the driver in which reads see what was written in it.
+    /// Starts a driver session with causal consistency, so that its reads see its earlier writes.
     async fn causal_session(&self) -> Result<ClientSession> {
-        // Nobody is asked for it, so it takes no turn.
+        // This sends nothing to MongoDB, so it needs no permit.
         let session = self.database.client().start_session().causal_consistency(true).await;
         session.map_err(StoreError::unavailable)
     }
 
-    /// The part of a list that is asked for; the only thing that a secondary may be asked.
+    /// Reads one page of a list. The read preference may direct this read to a secondary.
     async fn list_page(
         &self,
         records: &Collection<RawDocumentBuf>,
@@ -184,7 +196,7 @@ impl MongoStore {
         order: Document,
         limit: u32,
     ) -> Result<Vec<RawDocumentBuf>> {
-        // To MongoDB, 0 is no limit.
+        // MongoDB treats limit 0 as no limit.
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -197,7 +209,8 @@ impl MongoStore {
         self.bounded(async { find.await?.try_collect().await }).await
     }
 
-    /// How many records there are, for people to read: a secondary may be asked, too.
+    /// Counts records for display, up to `limit`. The read preference may direct this read to a
+    /// secondary.
     async fn count_up_to(
         &self,
         records: &Collection<RawDocumentBuf>,
@@ -223,7 +236,7 @@ impl Health for MongoStore {
     }
 }
 
-/// The condition on a text that it begins with `prefix`.
+/// Returns the condition that a string begins with `prefix`.
 fn beginning_with(prefix: &str) -> Document {
     let mut range = doc! { "$gte": prefix };
     if let Some(end) = prefix::end_of(prefix) {
@@ -241,13 +254,14 @@ const DUPLICATE_KEY: i32 = 11000;
 fn is_duplicate(error: &Error) -> bool {
     match &*error.kind {
         ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
-        // As findAndModify says it.
+        // `findAndModify` reports a duplicate key as a command error.
         ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
         _ => false,
     }
 }
 
-/// Which records of many found their keys taken; `None` when something else went wrong.
+/// Returns the positions of the documents that `insert_many` rejected because of a duplicate key,
+/// or `None` if it failed for any other reason.
 fn refused_as_taken(error: &Error) -> Option<HashSet<usize>> {
     let ErrorKind::InsertMany(failed) = &*error.kind else { return None };
     let errors = failed.write_errors.as_deref().unwrap_or_default();
@@ -256,7 +270,7 @@ fn refused_as_taken(error: &Error) -> Option<HashSet<usize>> {
     all.then(|| errors.iter().map(|error| error.index).collect())
 }
 
-/// Whether this is a member of a replica set that has other members.
+/// Returns whether the server belongs to a replica set with other data-bearing members.
 fn has_other_members(hello: &Document) -> bool {
     let count = |kind| hello.get_array(kind).map_or(0, Vec::len);
     count("hosts") + count("passives") > 1
@@ -266,7 +280,7 @@ fn cannot(what: &str, hosts: &str, error: &Error) -> StoreError {
     StoreError::Unusable(format!("cannot {what} at {hosts}: {}", sentence(error)))
 }
 
-/// What the driver says, without its own headings.
+/// Returns the driver's message without the text that its [`Error`] type adds.
 fn sentence(error: &Error) -> String {
     error.kind.to_string()
 }

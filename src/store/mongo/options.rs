@@ -1,4 +1,5 @@
-//! From `[mongo]` to the driver's options: where MongoDB is, who logs in, and how long a call waits.
+//! Conversion of the `[mongo]` settings to options of the MongoDB driver: addresses, credentials
+//! and timeouts.
 
 use std::time::Duration;
 
@@ -11,33 +12,36 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::settings::{self, Mongo};
 use crate::store::{Result, StoreError, pem};
 
-/// Where neither the settings nor the connection string say otherwise. A request is to be answered
-/// 503 within a few seconds, and the driver's own defaults are half a minute and no end at all.
+/// Default time limit of a call, if neither the settings nor the connection string set one. A
+/// request must be answered with 503 within a few seconds; the driver has no limit by default.
 const CALL: Duration = Duration::from_secs(4);
+/// Default time limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Connections to each server, as the driver has it.
+/// Default number of connections to each server, equal to the driver's default.
 const CONNECTIONS: u32 = 10;
+/// Default time limit for server selection. The driver's default is 30 seconds.
 const SELECT: Duration = Duration::from_secs(3);
 
-/// How MongoDB is used.
+/// Driver options and the settings that [`super::MongoStore`] needs itself.
 pub(super) struct Options {
     pub(super) client: ClientOptions,
     pub(super) dbname: String,
-    /// Which members lists are read from. All else is read from the primary.
+    /// Read preference of lists, counts and password hash samples. All other reads go to the
+    /// primary.
     pub(super) lists: SelectionCriteria,
-    /// Until a call is given up.
+    /// Time limit of a call.
     pub(super) call: Duration,
-    /// Connections to each server at most; 0 is any number.
+    /// Maximum number of connections to each server; 0 means no limit.
     pub(super) connections: u32,
-    /// The servers, for people.
+    /// Server addresses for messages.
     pub(super) hosts: String,
 }
 
 impl Options {
-    /// Resolves what the connection string names, if that takes DNS.
+    /// Builds the options. Resolves the connection string by DNS if it is a `mongodb+srv` URI.
     pub(super) async fn read(settings: &Mongo) -> Result<Self> {
         let parsed = parse(settings)?;
-        #[allow(deprecated)] // the driver reads it and leaves it at that
+        #[allow(deprecated)] // the driver parses the option and does not apply it
         let in_uri = parsed.socket_timeout.filter(|limit| !limit.is_zero());
         let call = settings.socket_timeout.or(in_uri).unwrap_or(CALL);
         let resolving = tokio::time::timeout(CONNECT * 2, ClientOptions::parse(parsed));
@@ -58,8 +62,8 @@ impl Options {
         let lists = settings.read_preference.map(preference).or(client.selection_criteria);
         client.selection_criteria = Some(primary());
         client.read_concern = Some(ReadConcern::local());
-        // What has been answered survives any minority of the servers, whatever the connection string
-        // says, and a write that waits for them in vain ends before the call does.
+        // Acknowledged writes survive the loss of any minority of servers, even if the connection
+        // string asks for less. The write concern times out before the call does.
         let limit = call.saturating_sub(Duration::from_millis(500)).max(call / 2);
         let all = WriteConcern::builder().w(Acknowledgment::Majority).journal(true);
         client.write_concern = Some(all.w_timeout(limit).build());
@@ -77,7 +81,7 @@ impl Options {
     }
 }
 
-/// Whether the connection string is one, and the files are there that it names, without asking DNS for servers.
+/// Validates the connection string and the certificate files that it names, without DNS look-ups.
 pub(super) fn check(settings: &Mongo) -> Result<()> {
     parse(settings).map(drop)
 }
@@ -104,7 +108,8 @@ fn primary() -> SelectionCriteria {
     ReadPreference::Primary.into()
 }
 
-/// What the settings say of the login, over what the connection string says.
+/// Applies the credentials of the settings, which take precedence over those of the connection
+/// string.
 fn log_in(settings: &Mongo, client: &mut ClientOptions) {
     if let Some(username) = &settings.username {
         let mut credential = Credential::default();
@@ -135,8 +140,9 @@ fn preference(setting: settings::ReadPreference) -> SelectionCriteria {
     .into()
 }
 
-/// The driver quotes what it does not understand, and that may be a piece of the password. So it is asked again with
-/// another login: what it says then is of the rest.
+/// Builds the error for an invalid connection string without revealing the password. The driver
+/// quotes the text that it cannot parse, which may be part of the password. So the string is parsed
+/// again with placeholder credentials, and the error of that attempt is shown, if there is one.
 fn invalid(uri: &str, error: &mongodb::error::Error) -> StoreError {
     const ENCODE: &str = "its user or password has to be percent-encoded";
     let message = match login(uri) {
@@ -145,14 +151,15 @@ fn invalid(uri: &str, error: &mongodb::error::Error) -> StoreError {
         Some((login, other)) => {
             let of_rest = ConnectionString::parse(&other).err();
             let (_, password) = login.split_once(':').unwrap_or_default();
-            // The rest may have it too.
+            // The password may occur in the rest of the string too.
             hide(&super::sentence(of_rest.as_ref().unwrap_or(error)), password)
         }
     };
     StoreError::Unusable(format!("mongo.uri cannot be used: {message}"))
 }
 
-/// Who logs in, up to the last `@` of all, and the connection string with somebody else.
+/// Splits off the credentials, up to the last `@`, and returns them with a connection string that
+/// has placeholder credentials instead.
 fn login(uri: &str) -> Option<(&str, String)> {
     let (scheme, rest) = uri.split_once("://")?;
     let (login, hosts) = rest.rsplit_once('@')?;
@@ -160,7 +167,7 @@ fn login(uri: &str) -> Option<(&str, String)> {
     Some((login, format!("{scheme}://{other}@{hosts}")))
 }
 
-/// Whether it can stand before the `@` (RFC 3986 §3.2.1, and one colon).
+/// Returns whether the credentials are valid userinfo (RFC 3986 §3.2.1) with at most one colon.
 fn is_encoded(login: &str) -> bool {
     let is_hex = |part: &str| {
         part.get(..2).is_some_and(|two| two.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -170,7 +177,8 @@ fn is_encoded(login: &str) -> bool {
         && login.split('%').skip(1).all(is_hex)
 }
 
-/// `text` without `secret`. A short one is a piece of many words, and is hidden only where it is one of its own.
+/// Replaces `secret` in `text` by `***`. A secret of at most four bytes may be part of ordinary
+/// words and is replaced only as a whole word.
 fn hide(text: &str, secret: &str) -> String {
     const SHORT: usize = 4;
     let mut shown = String::new();

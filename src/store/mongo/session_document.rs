@@ -1,4 +1,7 @@
-//! The document of a session: all that there is of it, so that every change is one write.
+//! The BSON document of a session.
+//!
+//! The document contains the whole session, so that every change of a session is one write. Queries
+//! are in `super::sessions`.
 
 use mongodb::bson::{Binary, DateTime, Document, RawDocument, oid::ObjectId};
 use serde::{Deserialize, Serialize};
@@ -22,8 +25,8 @@ pub(super) struct SessionDocument {
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_generation: Option<i64>,
-    /// The version of the user's record that `username` was taken from: a name is only ever replaced
-    /// by that of a later version.
+    /// Version of the user's record from which `username` was taken. Only the name of a later
+    /// version may replace it.
     #[serde(skip_serializing_if = "Option::is_none")]
     name_version: Option<i64>,
     client_id: String,
@@ -35,11 +38,11 @@ pub(super) struct SessionDocument {
     tokens: Tokens,
 }
 
-/// What changes with every refresh.
+/// The fields that each refresh replaces.
 #[derive(Serialize, Deserialize)]
 struct Tokens {
     version: i64,
-    /// When the last of them is over; what the TTL index goes by.
+    /// Expiry of the session's last token, used by the TTL index.
     expires_at: DateTime,
     access: Vec<Access>,
     refresh: Option<Refresh>,
@@ -71,7 +74,8 @@ struct Used {
 }
 
 impl SessionDocument {
-    /// `name_version` goes with the name in `session`.
+    /// Converts a session. `name_version` is the version of the user's record that the session's
+    /// user name was taken from.
     pub(super) fn of(session: &Session, name_version: Option<i64>) -> Self {
         let user = session.user.as_ref();
         Self {
@@ -90,16 +94,18 @@ impl SessionDocument {
     }
 }
 
-/// The fields of a session that a replacement writes. Only its tokens ever change.
+/// Returns the fields that a replacement of the session writes. It leaves all other fields
+/// unchanged.
 pub(super) fn tokens(session: &Session) -> Result<Document> {
     mongodb::bson::serialize_to_document(&Tokens::of(session))
         .map_err(|error| StoreError::damaged(WHAT, error))
 }
 
-/// The session in a document; `None` when it has ended, and only its loss is noted there.
+/// Reads the session from a document. Returns `None` if the session has ended and the document only
+/// records its pending cache invalidation.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] for what is no session.
+/// [`StoreError::Damaged`] if the document is not a valid session.
 pub fn session(raw: &RawDocument) -> Result<Option<Session>> {
     if raw.get_bool("ended").unwrap_or(false) {
         return Ok(None);

@@ -1,8 +1,9 @@
-//! Sessions in MongoDB: one document each.
+//! [`SessionStore`] for MongoDB: one document per session.
 //!
-//! A login is let in without a transaction. Whoever disables a user writes the user first and deletes
-//! sessions after; a login adds its session first and looks at the user after. So either the deletion
-//! finds the session, or the look finds the user changed; and no token is answered before it.
+//! A login is checked without a transaction. A change that disables a user first writes the user
+//! and then deletes the user's sessions. A login first inserts its session and then reads the user.
+//! So either the deletion finds the session, or the login sees that the user has changed. Its
+//! tokens are returned to the client only after that read.
 
 use async_trait::async_trait;
 use mongodb::ClientSession;
@@ -33,7 +34,7 @@ impl SessionStore for MongoStore {
             user.username = now.username;
         }
         let document = to_raw(&SessionDocument::of(&session, name_version), WHAT)?;
-        // What is read in it is at least as late as what was written in it.
+        // Causal consistency: the reads below see at least the state at the time of the insert.
         let mut causal = self.causal_session().await?;
         let added = self.sessions.insert_one(&document).session(&mut causal);
         let allowed = match self.bounded(added).await {
@@ -43,7 +44,8 @@ impl SessionStore for MongoStore {
         match allowed {
             Ok(true) => {}
             Ok(false) => drop(self.end(session.id).await?),
-            // Its tokens are not answered; it is only in the way. The answer does not wait for it.
+            // The login fails, so its tokens are never returned to a client. The session is removed
+            // in the background to keep the response from waiting for it.
             Err(_) => {
                 let (store, id) = (self.clone(), session.id);
                 tokio::spawn(async move { store.end(id).await });
@@ -69,8 +71,8 @@ impl SessionStore for MongoStore {
         caller: &Client,
     ) -> Result<Seen> {
         self.has_room()?;
-        // Two reads at once, both of them begun after the call: the session is not older than the
-        // call, nor is what is known of the caller.
+        // Both reads start after this call did, so neither the session nor the client can be older
+        // than the call.
         let current = self
             .clients
             .find_one(doc! { "_id": caller.id.as_str() })
@@ -99,7 +101,8 @@ impl SessionStore for MongoStore {
         self.replace_with(session, change).await
     }
 
-    /// A write that changes nothing is acknowledged when a majority has all that was written before.
+    /// Confirms the version by an update that changes nothing: MongoDB acknowledges it only when a
+    /// majority has all earlier writes.
     async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
         let version = to_integer(version);
         let same = doc! { "$set": { "version": version } };
@@ -154,15 +157,15 @@ impl SessionStore for MongoStore {
     }
 
     async fn put(&self, session: &Session) -> Result<()> {
-        // Older than any name that its user is yet to get.
+        // Version 0 precedes every later version of the user, so any later name replaces this one.
         let name_version = session.user.as_ref().map(|_| 0);
         let document = to_raw(&SessionDocument::of(session, name_version), WHAT)?;
         let this = doc! { "_id": key(session.id) };
         self.bounded(self.sessions.replace_one(this, &document).upsert(true)).await.map(drop)
     }
 
-    /// The TTL index removes them too; this goes by the time of this server. What other processes
-    /// have left unfinished is finished by the way.
+    /// Deletes sessions whose last token has expired by this server's clock; the TTL index deletes
+    /// them too. First completes the cascades that other processes left unfinished.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.finish_endings().await?;
         let over = doc! { "expires_at": { "$lte": to_date(now) } };
@@ -192,8 +195,9 @@ impl MongoStore {
         Ok(self.bounded(done).await?.matched_count == 1)
     }
 
-    /// Whether user and client are what they were at the login, as the majority has them after the
-    /// session was added. A new name is put into the session.
+    /// Returns whether client and user still are enabled and of the generation of the login, as
+    /// read from a majority after the insert. If the user was renamed in between, updates the name
+    /// in the session.
     async fn is_still_allowed(
         &self,
         session: &Session,
@@ -227,7 +231,8 @@ impl MongoStore {
         Ok(true)
     }
 
-    /// The user, if it is enabled and of the generation of the login.
+    /// Returns the current state of the user, or `None` if it is disabled, being deleted or of
+    /// another generation than at the login.
     async fn standing_of_user(
         &self,
         user: &SessionUser,
@@ -244,7 +249,7 @@ impl MongoStore {
     }
 }
 
-/// What [`Standing`] reads.
+/// Returns the projection of the fields that [`Standing`] reads.
 pub(super) fn standing() -> Document {
     let fields = ["enabled", "deleting", "generation", "version", "username", "ending"];
     fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()

@@ -1,10 +1,11 @@
-//! Whose call goes to MongoDB next, and how many wait for that.
+//! Concurrency limit for calls to MongoDB, with a count of the calls that wait.
 //!
-//! The driver lets any number of calls wait for its connections. But the place of one that was given up stays taken
-//! there until something happens in the pool, and then one place is freed at a time. After MongoDB had hung for some
-//! seconds with hundreds of calls waiting, all later ones stood behind those and were given up in their turn, though
-//! it answered again. So calls wait here, and go to the driver only when a connection should be free, and with time
-//! enough; while MongoDB hangs, one goes at a time, to find out when it is back.
+//! The driver queues any number of calls for its connections. The queue entry of a call that timed
+//! out remains until the state of the pool changes, and then entries are freed one at a time. After
+//! MongoDB had stalled for some seconds with hundreds of queued calls, all later calls were queued
+//! behind those entries and timed out as well, although MongoDB answered again. So calls wait for a
+//! permit here. They reach the driver only when a connection should be free and enough time is
+//! left. While MongoDB does not answer, one call at a time is sent, to detect its recovery.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,24 +13,24 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-/// Calls that MongoDB has not answered yet, beyond which no new ones should begin. When it hangs, all of them wait
-/// until they are given up.
+/// Maximum number of unanswered calls, sent or waiting, before new look-ups are rejected. If
+/// MongoDB stalls, all of them wait until they time out.
 const UNANSWERED: usize = 4096;
-/// How many go at once where the connections have no limit.
+/// Number of permits if the connections are unlimited.
 const MANY: usize = 1000;
 
-/// The turns of one process.
+/// The concurrency limit of one process.
 pub(super) struct Turns {
     turns: Semaphore,
-    /// How many there are.
+    /// Number of permits in total.
     all: usize,
-    /// How many are not given to anybody until a call has been answered.
+    /// Number of permits withheld until MongoDB answers a call.
     resting: AtomicUsize,
     unanswered: AtomicUsize,
 }
 
 impl Turns {
-    /// So many at once; 0 is any number.
+    /// Creates a limit of `connections` concurrent calls; 0 selects [`MANY`].
     pub(super) fn new(connections: u32) -> Self {
         let all = if connections == 0 { MANY } else { connections as usize };
         Self {
@@ -40,12 +41,13 @@ impl Turns {
         }
     }
 
-    /// Whether few enough calls wait for more to begin.
+    /// Returns whether fewer calls are unanswered than [`UNANSWERED`].
     pub(super) fn have_room(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) < UNANSWERED
     }
 
-    /// What is answered to `call`, if it comes in time.
+    /// Runs `call` under a permit. Returns its output, or `None` if permit and call together take
+    /// longer than `limit`.
     pub(super) async fn take<T>(
         &self,
         limit: Duration,
@@ -53,7 +55,7 @@ impl Turns {
     ) -> Option<T> {
         let _unanswered = Unanswered::one_more(&self.unanswered);
         let started = Instant::now();
-        // With no time left it would be given up as soon as it has begun.
+        // A call that starts with too little time left would only time out after it was sent.
         let in_time = started + limit - limit / 8;
         let permit = timeout_at(in_time, self.turns.acquire()).await.ok()?.ok()?;
         let turn = Turn { of: self, permit: Some(permit) };
@@ -62,21 +64,22 @@ impl Turns {
         Some(answer)
     }
 
-    /// Whether a turn that came to nothing is to rest: all but one do.
+    /// Returns whether the permit of an unfinished call is withheld, and counts it. The last permit
+    /// never is.
     fn rests(&self) -> bool {
         let more = |resting| (resting + 1 < self.all).then_some(resting + 1);
         self.resting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 }
 
-/// The turn of a call. It rests if the call is given up, or nobody waits for it any more.
+/// Permit of one call. It is withheld if the call times out or is cancelled.
 struct Turn<'a> {
     of: &'a Turns,
     permit: Option<SemaphorePermit<'a>>,
 }
 
 impl Turn<'_> {
-    /// MongoDB is there: no turn rests any longer.
+    /// Releases this permit and all withheld ones, because MongoDB has answered.
     fn answered(mut self) {
         drop(self.permit.take());
         self.of.turns.add_permits(self.of.resting.swap(0, Ordering::Relaxed));
@@ -93,7 +96,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// A call that MongoDB has not answered yet, and that somebody waits for.
+/// Guard that counts a call as unanswered until it is answered, times out or is cancelled.
 struct Unanswered<'a>(&'a AtomicUsize);
 
 impl<'a> Unanswered<'a> {

@@ -1,4 +1,4 @@
-//! Users in MongoDB.
+//! [`UserStore`] for MongoDB: one document per user.
 
 use std::collections::HashSet;
 
@@ -27,7 +27,7 @@ impl UserStore for MongoStore {
         if self.unless_taken(self.users.insert_one(&document)).await?.is_some() {
             return Ok(true);
         }
-        // The id may be that of a user whose deletion was interrupted.
+        // The id may belong to a user whose deletion was interrupted.
         if !self.finish_deleting_user(key(user.id)).await? {
             return Ok(false);
         }
@@ -42,7 +42,7 @@ impl UserStore for MongoStore {
             .iter()
             .map(|user| to_raw(&UserDocument::of(user, None), WHAT))
             .collect::<Result<_>>()?;
-        // One that is refused does not keep those behind it from being added.
+        // Unordered, so that a rejected document does not prevent the insertion of those after it.
         let inserting = self.users.insert_many(&documents).ordered(false);
         let refused = match self.timed(inserting).await? {
             Ok(_) => HashSet::new(),
@@ -74,7 +74,7 @@ impl UserStore for MongoStore {
     }
 
     async fn count(&self, limit: u32) -> Result<u64> {
-        // Who is being deleted has no name.
+        // Excludes users that are being deleted, which have no name.
         self.count_up_to(&self.users, doc! { "username": { "$gte": "" } }, limit).await
     }
 
@@ -113,7 +113,8 @@ impl UserStore for MongoStore {
         after: Option<UserId>,
         limit: u32,
     ) -> Result<Vec<(UserId, PasswordHash)>> {
-        // To MongoDB, 0 is no limit, and an empty `$nor` an error. Who is being deleted has no password.
+        // MongoDB treats limit 0 as no limit and rejects an empty `$nor`. The first condition
+        // excludes users that are being deleted, which have no password.
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -149,7 +150,8 @@ impl UserStore for MongoStore {
 }
 
 impl MongoStore {
-    /// Adds those that the ids of users whose deletion was interrupted have kept out, as a single insert does.
+    /// Inserts the users that were rejected because their id belongs to a user whose deletion was
+    /// interrupted, as [`UserStore::insert`] does.
     async fn insert_over_deleted(&self, users: &[User], added: &mut [bool]) -> Result<()> {
         let left = users.iter().zip(added).filter(|(_, added)| !**added);
         let left: Vec<_> = left.map(|(user, added)| (key(user.id), user, added)).collect();
@@ -170,7 +172,7 @@ impl MongoStore {
     }
 
     async fn delete_user(&self, mut before: Document, id: ObjectId) -> Result<bool> {
-        // Without a name it is out of the index of names, so that the name can be had again at once.
+        // Without a name the document is not in the unique index, so the name is available at once.
         let change = doc! {
             "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
             "$unset": { "username": "", "password": "" },

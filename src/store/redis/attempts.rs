@@ -1,9 +1,10 @@
-//! Counters of failed attempts that all servers share: `sentinel:throttle:<kind>:<digest>`.
+//! Rate limit counters shared by all servers: `sentinel:throttle:<kind>:<digest>`.
 //!
-//! Each is a hash with a field for each step of the window, and two with the next free moment and when it
-//! was noted. Whatever
-//! is counted is counted in memory too. So a server that does not reach Redis goes on with what it has
-//! seen itself, and one whose Redis was flushed has not forgotten it.
+//! Each is a hash with a field for each bucket of the sliding window. Two more fields contain the
+//! time of the next permitted attempt and the time at which it was recorded. A known device has a
+//! field with the time of its expiry. Every counted failure is counted in memory as well. So a
+//! server that cannot reach Redis continues with its own counts, and a flush of Redis does not
+//! clear them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -16,7 +17,8 @@ use super::links::{Failure, Links};
 use crate::domain::{Slice, Subject, Tally};
 use crate::store::{Added, AttemptStore, MemoryAttempts};
 
-/// Counts one, unless there are too many, and drops what no longer counts.
+/// Counts a failed attempt unless the limit is reached, and removes the buckets that have left the
+/// window.
 static ADD: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local total, all = 0, redis.call('HGETALL', KEYS[1])
@@ -37,12 +39,13 @@ static ADD: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Takes the next free moment, unless it is too far away.
+/// Reserves the next permitted attempt, unless it is too far in the future.
 ///
-/// Moments are by the clocks of the servers, and those differ. What was noted at a moment that is still to
-/// come was noted by a clock that is ahead: it is as good as noted now. So of two servers the one whose
-/// clock is behind waits for the other's attempts as if they had just been made, and neither waits longer
-/// than it would for its own. Redis's own time would be one for all, and nothing that a test could move.
+/// Times are those of the servers' clocks, which may differ. A reservation recorded at a time that
+/// is still in the future comes from a server whose clock is ahead; the script treats it as
+/// recorded now. So the server whose clock is behind waits for attempts of the other as if they had
+/// just been made, and neither waits longer than for attempts of its own. The clock of Redis would
+/// be common to all servers, but tests could not set it.
 static RESERVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local now = tonumber(ARGV[1])
@@ -59,7 +62,7 @@ static RESERVE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Counters over Redis, with those in memory beside them.
+/// [`AttemptStore`] over Redis, with counters in memory as a fallback.
 pub(super) struct RedisAttempts {
     links: Arc<Links>,
     own: MemoryAttempts,
@@ -108,7 +111,8 @@ impl AttemptStore for RedisAttempts {
             })
             .await;
         match shared {
-            // What is not counted there is not counted here, or this would get ahead of it.
+            // A failure that Redis did not count is not counted here, or the counter in memory
+            // would exceed the shared one.
             Ok((false, fields)) => {
                 let own = self.own.recent_of(&subject, at);
                 Added { counted: false, tally: tally(&fields, at).max(&own) }
@@ -197,7 +201,8 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(i64::MAX as u64)
 }
 
-/// That Redis is gone has been logged by whoever noticed it.
+/// Logs a failure at debug level only: the component that detected the outage has logged it as an
+/// error.
 fn passed_by(failure: &Failure) {
     tracing::debug!(error = %failure, "attempts are counted in memory alone");
 }

@@ -1,11 +1,12 @@
-//! The cache: `sentinel:session:<id>` has the access tokens of a session, `sentinel:client:<id>` the
-//! version of a client that introspects.
+//! Introspection cache: `sentinel:session:<id>` contains the access tokens of a session,
+//! `sentinel:client:<id>` the version of a client that introspects.
 //!
-//! Both are hashes of two fields. Whoever finds no data puts a lease there, then reads the store, then
-//! writes the data if the lease is still its own. Whoever takes something away changes the store, then
-//! removes the whole key, lease and all: who read before that finds the lease gone, who reads after it
-//! reads what is true. The name of the data's field has the server's life in it: what a server has of an
-//! earlier life is not read.
+//! Both are hashes with a field for the data and one for a lease. After a miss, a reader writes a
+//! lease, reads the store, and writes the data only if the lease still is its own. An invalidation
+//! follows the change of the store and deletes the whole key, including the lease. So a reader that
+//! read the store before the change finds its lease gone, and a later reader reads the new state.
+//! The name of the data field contains the `run_id` of the Redis instance, so that data from an
+//! earlier instance is not read.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -20,14 +21,14 @@ use crate::observe::metrics;
 use crate::observe::request::note_step;
 use crate::store::{Result, Seen};
 
-/// How long data is kept, in milliseconds. That it is right does not depend on it.
+/// Time to live of cached data, in milliseconds. Correctness does not depend on this TTL.
 const KEPT: i64 = 60_000;
-/// How long a lease is, which is longer than reading the store takes.
+/// Lifetime of a lease, in milliseconds. It is longer than a read of the store takes.
 const LEASE: i64 = 10_000;
 const LEASE_FIELD: &str = "lease";
 
-/// Leases on those of the keys on which nobody has one. Only who gets it sets when it is over: those who
-/// come later must not keep one alive whose owner is gone.
+/// Takes leases on those keys that have none. Only a successful attempt sets the expiry: a failed
+/// one must not extend a lease whose owner is gone.
 static LEASES: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local taken = {}
@@ -39,7 +40,7 @@ static LEASES: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Writes data for whoever has the lease.
+/// Writes data if the caller still has the lease.
 static WRITE_BACK: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('HGET', KEYS[1], 'lease') ~= ARGV[1] then return 0 end
@@ -58,13 +59,14 @@ pub(super) fn client_key(id: &ClientId) -> String {
     format!("sentinel:client:{id}")
 }
 
-/// Where the data of this version of Sentinel is, in this life of the server.
+/// Returns the name of the data field for this format version and this Redis instance, or `None` if
+/// the instance is unknown.
 fn data_field(link: &Link) -> Option<String> {
     let life = link.life.as_deref()?;
     Some(format!("v1:{}", life.get(..12).unwrap_or(life)))
 }
 
-/// Changes with every change of the client.
+/// Returns a text that changes with every change of the client.
 fn stamp(client: &Client) -> String {
     let (created, updated) = (client.created_at.as_millis(), client.updated_at.as_millis());
     format!("{}:{created}:{updated}", client.version)
@@ -74,21 +76,21 @@ pub(super) fn has(session: &Session, access: &Digest) -> bool {
     session.access.iter().any(|token| token.digest == *access)
 }
 
-/// A key that this look-up may write.
+/// Lease that permits one look-up to fill a cache entry.
 struct Lease {
     key: String,
     field: String,
     nonce: String,
 }
 
-/// A look-up that is counted.
+/// Measurement of one cache look-up.
 struct Lookup<'a> {
     counts: &'a metrics::Cache,
     started: Instant,
 }
 
 impl<'a> Lookup<'a> {
-    /// Redis has answered, or will not.
+    /// Records the time that Redis took, whether it answered or failed.
     fn answered(self) -> &'a metrics::Cache {
         let took = self.started.elapsed();
         self.counts.times.observe(took);
@@ -97,7 +99,7 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// Counts what came of it.
+/// Counts a look-up as hit, miss or failure.
 fn count(asked: Option<&metrics::Cache>, answered: bool, hit: bool) {
     let Some(counts) = asked else { return };
     match (answered, hit) {
@@ -108,7 +110,7 @@ fn count(asked: Option<&metrics::Cache>, answered: bool, hit: bool) {
 }
 
 impl RedisFront {
-    /// A look-up begins, if anybody counts them.
+    /// Starts the measurement of a look-up, if metrics are enabled.
     fn asks(&self) -> Option<Lookup<'_>> {
         self.counts.as_deref().map(|counts| Lookup { counts, started: Instant::now() })
     }
@@ -202,7 +204,7 @@ impl RedisFront {
         seen
     }
 
-    /// Leases on those of these keys on which nobody has one.
+    /// Takes leases on those of `keys` that have none, and returns the leases taken.
     async fn lease(&self, keys: Vec<String>) -> Vec<Lease> {
         if keys.is_empty() {
             return Vec::new();
@@ -226,7 +228,8 @@ impl RedisFront {
         leases.map(|(key, _)| Lease { key, field: field.clone(), nonce: nonce.clone() }).collect()
     }
 
-    /// Writes data under a lease, or gives the lease up. That it fails costs a read of the store later.
+    /// Writes data under a lease, or removes the lease if there is no data. A failure only costs a
+    /// later read of the store.
     async fn write_back(&self, lease: Option<Lease>, data: Option<Vec<u8>>) {
         let Some(lease) = lease else { return };
         let written = self

@@ -1,12 +1,12 @@
-//! What the cache holds of a session: what there is to say of its access tokens. No refresh tokens:
-//! whether one of those is alive is asked of the store.
+//! Cache format of a session. It contains the access tokens, but no refresh tokens: their state is
+//! always read from the store.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AccessToken, Digest, Session, SessionId, SessionUser, Timestamp, UserId};
 
-/// As postcard. A server that reads what another version wrote must not take it for something else:
-/// change the field in `super::cache` with this.
+/// A session, encoded with postcard. Servers of different versions share the cache, so a change of
+/// this format needs a new field name in `super::cache`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct CachedSession {
     version: u64,
@@ -34,7 +34,7 @@ struct Access {
     expires_at: i64,
 }
 
-/// What to write for a session; `None` if it cannot be written.
+/// Encodes a session; `None` if encoding fails.
 pub(super) fn pack(session: &Session) -> Option<Vec<u8>> {
     let access = session.access.iter().map(|token| Access {
         digest: *token.digest.as_bytes(),
@@ -60,7 +60,7 @@ pub(super) fn pack(session: &Session) -> Option<Vec<u8>> {
     postcard::to_allocvec(&cached).ok()
 }
 
-/// The session, if these are the bytes of one.
+/// Decodes a session; `None` if the bytes are not a valid session.
 pub fn unpack(id: SessionId, bytes: &[u8]) -> Option<Session> {
     let cached: CachedSession = postcard::from_bytes(bytes).ok()?;
     let access = cached.access.into_iter().map(|token| {

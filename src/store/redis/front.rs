@@ -1,4 +1,5 @@
-//! The store's traits: what takes something away tells Redis of it before it answers.
+//! Store traits for [`RedisFront`]. A write that ends a session or a token, or changes a user or
+//! client, invalidates Redis before it returns.
 
 use async_trait::async_trait;
 
@@ -12,7 +13,8 @@ use crate::store::{
     StoreError, Update, UserStore,
 };
 
-/// After a write, which is done whatever fails here.
+/// Invalidation after a write that succeeded. [`StoreError::after_the_write`] marks every failure
+/// as one of the invalidation only.
 impl RedisFront {
     async fn told_all(&self) -> Result<()> {
         self.tell_all().await.map_err(StoreError::after_the_write)
@@ -22,7 +24,7 @@ impl RedisFront {
         self.tell_of_session(id).await.map_err(StoreError::after_the_write)
     }
 
-    /// Of a client, and of all that has ended with it.
+    /// Invalidates a client and all sessions that ended with it.
     async fn told_of_client(&self, id: &ClientId) -> Result<()> {
         let forgotten = self.forget(&client_key(id)).await;
         self.told_all().await.and(forgotten)
@@ -70,7 +72,7 @@ impl SessionStore for RedisFront {
         Ok(replaced)
     }
 
-    /// Redis has been told of what this version has lost, too.
+    /// Confirms the version and delivers its pending invalidation.
     async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
         let lasts = self.behind.sessions.settle(id, version).await?;
         if lasts {
@@ -79,7 +81,8 @@ impl SessionStore for RedisFront {
         Ok(lasts)
     }
 
-    /// Redis is told even if there is no such session: who ended it may not have been able to.
+    /// Invalidates Redis even if there is no such session: the call that ended it may have failed
+    /// to reach Redis.
     async fn end(&self, id: SessionId) -> Result<bool> {
         let ended = self.behind.sessions.end(id).await?;
         self.told_of_session(id).await?;
@@ -241,7 +244,7 @@ impl Health for RedisFront {
         self.behind.health.name()
     }
 
-    /// Redis is optional: a server that does not reach it is ready.
+    /// Checks the wrapped store only. Redis is optional: a server that cannot reach it is ready.
     async fn check(&self) -> Result<()> {
         self.behind.health.check().await
     }

@@ -1,8 +1,8 @@
-//! Connections to Redis: one for each thread that asks, held for as long as it works.
+//! Connections to Redis: one per thread, kept open and shared by all calls of the thread.
 //!
-//! Calls are sent over it one behind the other, without waiting for the answers of those before. When
-//! Redis does not answer in time or hangs up, all further calls fail at once, and a task tries until
-//! Redis is there again: so a Redis that is frozen delays one call, not all.
+//! Calls are pipelined: a call is sent without waiting for earlier answers. If Redis does not
+//! answer in time or closes the connection, all further calls fail at once, and a background task
+//! tries to reconnect. So an unresponsive Redis delays only the calls that are already in progress.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,30 +16,31 @@ use thread_local::ThreadLocal;
 use crate::observe::metrics;
 use crate::store::StoreError;
 
-/// How long an answer, and how long a connection may take.
+/// Time limit for an answer.
 const ANSWER: Duration = Duration::from_millis(500);
+/// Time limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How long to wait between two tries when Redis is gone.
+/// Delay between two attempts to reconnect.
 const RETRY: Duration = Duration::from_millis(250);
-/// More than there are threads that ask.
+/// Maximum size of the pool. It is greater than the number of threads.
 const CONNECTIONS: usize = 1024;
 
-/// Why there is no answer.
+/// Reason why a call to Redis failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// It is known to be gone.
+    /// Redis is known to be unavailable, and the call was not sent.
     #[error("Redis does not answer")]
     Down,
-    /// A connection cannot be had.
+    /// No connection could be opened.
     #[error("cannot connect to Redis")]
     Connect(#[source] Box<PoolError>),
-    /// It failed at this call.
+    /// The call itself failed.
     #[error("Redis failed")]
     Call(#[from] RedisError),
 }
 
 impl Failure {
-    /// Whether Redis is there, and will not do this.
+    /// Returns whether Redis is available and refused this command.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Call(error) if !is_trouble(error))
     }
@@ -51,23 +52,23 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// A connection for one call.
+/// Connection for one call.
 pub(super) struct Link {
     pub(super) connection: MultiplexedConnection,
-    /// Tells one life of the server from the next: what it had in an earlier one may be older than what
-    /// was taken from it. `None` when it does not say.
+    /// `run_id` of the Redis instance. Data written in an earlier instance may be older than the
+    /// invalidations sent to it. `None` if Redis does not report it.
     pub(super) life: Option<Arc<str>>,
     generation: u64,
 }
 
-/// The connections of a process.
+/// The connections of one process.
 pub(super) struct Links {
     pool: Pool,
     held: ThreadLocal<Mutex<Option<Held>>>,
     down: AtomicBool,
-    /// Counts the times that Redis was gone.
+    /// Number of outages so far. Connections opened before the last one are discarded.
     generation: AtomicU64,
-    /// What failed is counted here, if anybody wants to know.
+    /// Failure counters, if metrics are enabled.
     counts: OnceLock<Arc<metrics::Redis>>,
 }
 
@@ -84,7 +85,7 @@ impl Links {
             .set_connection_timeout(Some(CONNECT));
         let manager = Manager::new_with_config(server.get_connection_info().clone(), config)?;
         let pool = Pool::builder(manager).max_size(CONNECTIONS);
-        // Without timeouts of its own the builder needs no runtime, and cannot fail.
+        // A pool without timeouts needs no runtime, so this cannot fail.
         let pool = pool
             .build()
             .map_err(|error| RedisError::from(std::io::Error::other(error.to_string())))?;
@@ -97,7 +98,7 @@ impl Links {
         })
     }
 
-    /// Has `metrics` see what fails, and whether Redis is gone.
+    /// Records failures and the availability of Redis in `metrics`.
     pub(super) fn count_in(self: &Arc<Self>, metrics: &Arc<metrics::Redis>) {
         let links = Arc::downgrade(self);
         let is_up = move || links.upgrade().is_some_and(|links| !links.is_down());
@@ -111,12 +112,12 @@ impl Links {
         }
     }
 
-    /// Whether Redis is known to be gone.
+    /// Returns whether Redis is known to be unavailable.
     pub(super) fn is_down(&self) -> bool {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// Makes one call, or one pipeline of calls.
+    /// Runs one call, or one pipeline of calls.
     pub(super) async fn call<T>(
         self: &Arc<Self>,
         call: impl AsyncFnOnce(&mut Link) -> RedisResult<T>,
@@ -134,12 +135,12 @@ impl Links {
         Ok(answer?)
     }
 
-    /// Whether Redis answers.
+    /// Checks that Redis answers.
     pub(super) async fn ping(self: &Arc<Self>) -> Result<(), Failure> {
         self.call(async |link| cmd("PING").query_async(&mut link.connection).await).await
     }
 
-    /// This thread's connection.
+    /// Returns this thread's connection and opens it if necessary.
     async fn link(self: &Arc<Self>) -> Result<Link, Failure> {
         if self.is_down() {
             self.count(|counts| &counts.down);
@@ -167,7 +168,7 @@ impl Links {
 
     fn held(&self, generation: u64) -> Option<Link> {
         let mut slot = self.slot();
-        // The connection of before is not to be used again, even if it has come back to life.
+        // A connection from before an outage is discarded, even if it works again.
         if slot.as_ref().is_some_and(|held| held.generation != generation) {
             drop(slot.take().map(|held| Connection::take(held.connection)));
         }
@@ -178,7 +179,7 @@ impl Links {
         self.held.get_or_default().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Redis is gone; the first to notice sees to it that it is found again.
+    /// Marks Redis as unavailable. The first failure of an outage starts the task that reconnects.
     fn lose(self: &Arc<Self>, generation: u64, error: &dyn std::error::Error) {
         let lost = self.generation.compare_exchange(
             generation,
@@ -221,18 +222,18 @@ impl Held {
     }
 }
 
-/// What the server calls this life of it.
+/// Returns the `run_id` of the Redis instance.
 async fn life(connection: &mut Connection) -> RedisResult<Option<Arc<str>>> {
     let said: RedisResult<String> = cmd("INFO").arg("server").query_async(connection).await;
     match said {
         Ok(said) => Ok(said.lines().find_map(|line| line.strip_prefix("run_id:")).map(Arc::from)),
         Err(error) if is_trouble(&error) => Err(error),
-        // It is not for us to ask.
+        // Redis refuses `INFO`, for example because of its access control list.
         Err(_) => Ok(None),
     }
 }
 
-/// Whether another connection might do better.
+/// Returns whether the error affects the connection or the server, and not just this call.
 fn is_trouble(error: &RedisError) -> bool {
     let by_code = matches!(error.code(), Some("LOADING" | "READONLY" | "MASTERDOWN" | "NOAUTH"));
     by_code || error.is_io_error() || error.is_timeout() || error.is_connection_dropped()

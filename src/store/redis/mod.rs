@@ -1,20 +1,20 @@
 //! Redis in front of a store: published access tokens, and a cache that several servers share.
 //!
-//! Redis is never the truth. What is in it can be lost at any moment, and what is to go from it is noted
-//! in the store, with the write that takes it away ([`Losses`]): whoever cannot tell Redis answers that
-//! it could not, and every server goes on trying.
+//! Redis is never authoritative. Its data may be lost at any time. A write that makes data in Redis
+//! stale also records a pending invalidation in the store ([`Losses`]). If Redis cannot be
+//! invalidated, the call that caused the change reports it, and every server retries the
+//! invalidation.
 //!
-//! - [`server`]: where it is, and which certificates count.
-//! - [`links`]: connections, held and shared; what happens when Redis does not answer.
-//! - [`publishing`]: `<access token>` → user id, and the list of them beside each session.
-//! - [`telling`]: how both are taken back when something ends.
-//! - [`cache`]: sessions and callers, as introspection needs them, and how a late reader is kept from
-//!   putting back what has been taken away.
-//! - [`attempts`]: counters of failed attempts, for the throttle.
-//! - [`front`]: the traits, over those of the store behind.
+//! - [`server`]: address and certificates.
+//! - [`links`]: shared connections, and behavior while Redis does not answer.
+//! - [`publishing`]: `<access token>` → user id, and a list of these keys for each session.
+//! - [`telling`]: invalidation of cached and published data.
+//! - [`cache`]: sessions and clients for introspection, and the leases that prevent stale writes.
+//! - [`attempts`]: rate limit counters.
+//! - [`front`]: the store traits, implemented over those of the wrapped store.
 //!
-//! String keys are live access tokens, all of them: resource servers take any for one. All else is of
-//! another type, under `sentinel:`.
+//! All string keys are valid access tokens, because resource servers accept any string key as one.
+//! All other keys are of another type and begin with `sentinel:`.
 
 mod attempts;
 mod cache;
@@ -38,7 +38,7 @@ use attempts::RedisAttempts;
 pub use cached_session::unpack as read_cached;
 use links::Links;
 
-/// A store with Redis in front of it. Clones share everything.
+/// A decorator that puts Redis in front of a store. Clones share connections and state.
 #[derive(Clone)]
 pub struct RedisFront {
     links: Arc<Links>,
@@ -50,11 +50,12 @@ pub struct RedisFront {
 }
 
 impl RedisFront {
-    /// `caches`: whether a look-up in Redis is faster than one in the store. Connects when it is first
-    /// needed.
+    /// Creates the decorator; it connects at the first call. `caches` enables the introspection
+    /// cache, for stores that are slower than Redis.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] when the URL is no good.
+    /// [`StoreError::Unusable`](super::StoreError::Unusable) if the URL or a certificate file is
+    /// invalid.
     pub fn new<S>(store: S, settings: &settings::Redis, caches: bool) -> Result<Self>
     where
         S: UserStore + ClientStore + SessionStore + ImportStore + Health + Losses + 'static,
@@ -70,7 +71,7 @@ impl RedisFront {
         })
     }
 
-    /// The same, with the store behind it and the cache seen by `metrics`.
+    /// Records metrics of the wrapped store, of the cache and of Redis, if `metrics` is given.
     pub(super) fn observed_by(self, metrics: Option<&Metrics>) -> Self {
         match metrics {
             None => self,
@@ -85,7 +86,8 @@ impl RedisFront {
         }
     }
 
-    /// As the stores of a server.
+    /// Returns this decorator as the stores of a server, with publisher and shared rate limit
+    /// counters.
     pub fn into_stores(self) -> Stores {
         let front = Arc::new(self);
         let publisher = Arc::<Self>::clone(&front);
@@ -94,7 +96,7 @@ impl RedisFront {
     }
 }
 
-/// Counters of failed attempts alone, for a store that has no other use for Redis.
+/// Returns only the shared rate limit counters, for a store that does not use Redis otherwise.
 ///
 /// # Errors
 /// As [`RedisFront::new`].
@@ -109,7 +111,7 @@ pub fn attempts(
     Ok(Arc::new(RedisAttempts::new(links)))
 }
 
-/// Whether there can be a connection, without making one.
+/// Validates the Redis settings without connecting.
 ///
 /// # Errors
 /// As [`RedisFront::new`].

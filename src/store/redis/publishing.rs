@@ -1,14 +1,16 @@
-//! Published tokens: `SET <access token> <user id>`, for resource servers that look them up themselves,
-//! as those of flask-sentinel do.
+//! Published access tokens: `SET <access token> <user id>`, for resource servers that look tokens
+//! up in Redis, as those of flask-sentinel do. The value is the client id if the session has no
+//! user.
 //!
-//! No store holds a plain token, so what is published of a session is listed beside it, in a sorted set
-//! by expiry. Whoever takes a token away changes the store first, and then takes down what is listed and
-//! not alive in the store.
+//! No store contains a token in plain text. Therefore each session has a list of its published
+//! tokens, a sorted set by expiry. A change that ends a token first writes the store and then
+//! removes the listed tokens that are no longer valid in the store.
 //!
-//! Whoever publishes takes a lease on the session first, then looks whether the store has the token, and
-//! lists it and sets the key only if the lease is still its own. To read the list is to take all leases
-//! away. So a publisher that looked before a loss either is in the list already or comes too late,
-//! however long it was held up in between, and what is gone once is never published again.
+//! A publisher first takes a lease on the session and then checks that the store has the token. It
+//! lists the token and sets its key only if it still has the lease. Reading the list for removal
+//! deletes all leases. So if a publisher checked the store before the token ended, either its token
+//! is in the list already or its lease is gone, however long the publisher was delayed. A token
+//! that was removed is never published again.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -23,14 +25,16 @@ use super::links::Failure;
 use crate::domain::{Digest, Session, SessionId, Timestamp};
 use crate::store::{Publisher, Result, StoreError};
 
-/// How long a list stays after the last token in it.
+/// Time for which a list is kept after its last token has expired.
 const LINGER: Duration = Duration::from_secs(60);
 
-/// How long a lease is, in milliseconds, and how often it is taken anew when others take it away.
+/// Lifetime of a publishing lease, in milliseconds.
 const LEASE: i64 = 10_000;
+/// Maximum number of attempts to publish a token. An attempt fails if its lease is gone, for
+/// example because of a concurrent invalidation.
 const ATTEMPTS: usize = 20;
 
-/// Lists a token and sets its key, for whoever has a lease.
+/// Lists a token and sets its key, if the caller still has the lease.
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
@@ -52,10 +56,11 @@ pub(super) fn leases_key(id: SessionId) -> String {
     format!("sentinel:publishing:{id}")
 }
 
-/// The right to publish tokens of a session.
+/// Lease that permits a process to publish tokens of a session.
 struct Lease {
     nonce: String,
-    /// The life of the server that gave it: one that comes back with what it had is no other's.
+    /// `run_id` of the Redis instance that granted the lease. A restarted instance may have
+    /// restored the lease from disk; such a lease is not valid.
     life: Option<Arc<str>>,
 }
 
@@ -124,7 +129,7 @@ impl Publisher for RedisFront {
         let checked = self.check_life().await;
         let told = self.tell_all().await;
         match told.and(checked) {
-            // Whoever noticed it has said so.
+            // The component that detected the outage has logged it.
             Err(StoreError::Untold(_)) if self.links.is_down() => Ok(false),
             done => done.map(|()| true),
         }
@@ -136,7 +141,7 @@ impl RedisFront {
         self.links.call(async |link| pipeline.query_async(&mut link.connection).await).await
     }
 
-    /// A lease on a session's published tokens; several may have one.
+    /// Takes a lease on the published tokens of a session. Several publishers may each have one.
     async fn lease_publishing(&self, leases: &str) -> Result<Lease, Failure> {
         let nonce = hex::encode(rand::random::<[u8; 12]>());
         let mut take = pipe();

@@ -1,4 +1,4 @@
-//! From `[redis]` to the server: its URL, and the certificates for `rediss://`.
+//! Conversion of the `[redis]` settings to a client: the URL, and the certificates for `rediss://`.
 
 use deadpool_redis::redis::{Client, ClientTlsConfig, RedisError, TlsCertificates};
 use secrecy::ExposeSecret;
@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use crate::settings;
 use crate::store::{Result, StoreError, pem};
 
-/// Connects to nothing yet.
+/// Builds the client without connecting. Reads the certificate files.
 pub(super) fn read(settings: &settings::Redis) -> Result<Client> {
     let url = settings.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
     let root_cert = settings
@@ -29,7 +29,7 @@ pub(super) fn read(settings: &settings::Redis) -> Result<Client> {
 }
 
 pub(super) fn unusable(error: &RedisError) -> StoreError {
-    // The name of the kind is for programmers.
+    // The error kind is a Rust name and does not help an operator.
     let said = error.to_string().replace(&format!(" - {:?}", error.kind()), "");
     StoreError::Unusable(format!("redis.url cannot be used: {said}"))
 }

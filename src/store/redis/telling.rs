@@ -1,7 +1,8 @@
-//! Taking back: what the cache has, and what is published, of what has ended.
+//! Invalidation of cached sessions and clients and of published access tokens.
 //!
-//! Whoever takes something away changes the store first, which notes the loss, and tells Redis then. What could
-//! not be told is told later, by whichever server gets to it.
+//! A change that ends a session or token, or changes a client, first writes the store, which
+//! records a pending invalidation ([`Loss`](crate::store::Loss)), and then invalidates Redis. An
+//! invalidation that fails stays pending, and any server delivers it later.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -17,14 +18,16 @@ use crate::domain::{SessionId, Token, TokenKind};
 use crate::observe::chain;
 use crate::store::{Lost, Result, StoreError};
 
-/// Losses taken on at a time, and of those at once.
+/// Maximum number of pending invalidations read at a time.
 const BATCH: u32 = 500;
+/// Maximum number of concurrent invalidations.
 const AT_ONCE: usize = 32;
-/// Which life of the server has been checked.
+/// Hash that contains the `run_id` of the Redis instance that was reconciled last.
 const SERVER_KEY: &str = "sentinel:server";
 
-/// Takes all leases away and reads the list. A full Redis allows a script that only removes and reads, and no
-/// transaction whatever.
+/// Removes all publishing leases of a session and returns its published tokens. This is a script
+/// because Redis at its memory limit rejects transactions, but runs a script that only deletes and
+/// reads.
 static LISTED: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "redis.call('DEL', KEYS[1])
@@ -33,7 +36,8 @@ static LISTED: LazyLock<Script> = LazyLock::new(|| {
 });
 
 impl RedisFront {
-    /// Tells Redis of all that is noted as lost. One that fails keeps no other from being told.
+    /// Delivers all pending invalidations. One that Redis refuses does not keep the others from
+    /// being delivered; an unavailable store or Redis ends the delivery.
     pub(super) async fn tell_all(&self) -> Result<()> {
         let (mut after, mut failed) = (None, None);
         loop {
@@ -64,7 +68,8 @@ impl RedisFront {
                 return failed.map_or(Ok(()), Err);
             }
             if told.len() < read {
-                // Past what failed. Else from the same place: many may have one mark, and what was told is gone.
+                // Continues after those that failed. If none failed, starts at the same place
+                // again: several invalidations may have the same mark, and delivered ones are gone.
                 after = last;
             }
         }
@@ -77,7 +82,7 @@ impl RedisFront {
         }
     }
 
-    /// Takes away what the cache has of a session, and what is published of it and no longer alive.
+    /// Removes a session from the cache, and its published tokens that are no longer valid.
     pub(super) async fn tell_of_session(&self, id: SessionId) -> Result<()> {
         if self.caches {
             self.forget(&session_key(id)).await?;
@@ -95,7 +100,7 @@ impl RedisFront {
             return Ok(());
         }
         let session = match self.behind.sessions.find(id).await {
-            // Introspection takes none of its tokens for alive either.
+            // Introspection does not report tokens of a damaged session as active either.
             Err(error @ StoreError::Damaged { .. }) => {
                 let why = chain(&error);
                 tracing::error!(session = %id, "what is published of a damaged session is taken down: {why}");
@@ -115,7 +120,7 @@ impl RedisFront {
         self.run(&taking_down(&list, &dead)).await.map_err(StoreError::untold)
     }
 
-    /// Removes a key of the cache.
+    /// Removes an entry from the cache.
     pub(super) async fn forget(&self, key: &str) -> Result<()> {
         if !self.caches {
             return Ok(());
@@ -126,8 +131,8 @@ impl RedisFront {
             .map_err(StoreError::untold)
     }
 
-    /// A server that has started again, or another one in its place, may have what was taken from the
-    /// one before: all that is listed is looked at once.
+    /// Reconciles all published tokens with the store, once per Redis instance. A restarted or
+    /// replaced Redis may contain tokens that were removed from the previous instance.
     pub(super) async fn check_life(&self) -> Result<()> {
         let life = self
             .links
@@ -164,7 +169,7 @@ impl RedisFront {
             while let Some((done, id)) = telling.next().await {
                 match done {
                     Err(error) if is_vain(&error) => return Err(error),
-                    // Another look would see the same, and look at all others again.
+                    // A retry would fail in the same way and check all other sessions again.
                     Err(error) => {
                         let why = chain(&error);
                         tracing::error!(session = %id, "what is published is not looked at: {why}");
@@ -183,14 +188,15 @@ impl RedisFront {
     }
 }
 
-/// Whether it is of no use to go on with others: the store fails, or Redis does. One that Redis refuses is no
-/// reason.
+/// Returns whether all further invalidations would fail too, because the store or Redis is
+/// unavailable. A command that Redis refuses concerns one invalidation only.
 fn is_vain(error: &StoreError) -> bool {
     let StoreError::Untold(source) = error else { return true };
     !source.downcast_ref::<Failure>().is_some_and(Failure::is_refusal)
 }
 
-/// The keys go first: what is not in a list cannot be found again.
+/// Returns the commands that remove published tokens. The keys are deleted before their list
+/// entries, because a key without a list entry cannot be found again.
 fn taking_down(list: &str, tokens: &[String]) -> Pipeline {
     let mut pipeline = pipe();
     pipeline.cmd("DEL").arg(tokens).ignore();

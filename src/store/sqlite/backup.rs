@@ -1,7 +1,7 @@
-//! A copy of the file that is whole, made while others read and write.
+//! Backup of the embedded store while servers read and write.
 //!
-//! `VACUUM INTO` reads one snapshot, which writers do not wait for. SQLite's other way, the backup API,
-//! begins anew whenever another process has written, and beside a busy server would not come to an end.
+//! `VACUUM INTO` reads one snapshot, and writers do not wait for it. SQLite's backup API starts
+//! again whenever another process has written, and beside a busy server would not finish.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -12,39 +12,41 @@ use rusqlite::{Connection, OpenFlags};
 use super::{READ_PATIENCE, schema};
 use crate::store::{Result, StoreError};
 
-/// Why there is no backup.
+/// Error of a backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The place is taken.
+    /// The target file exists.
     #[error("{} is there already; a backup overwrites nothing", .0.display())]
     Exists(PathBuf),
-    /// There is nothing to copy.
+    /// The store does not exist.
     #[error("there is no store {}", .0.display())]
     NoStore(PathBuf),
-    /// The file cannot be written.
+    /// The backup file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
-        /// Which.
+        /// Path of the backup file.
         path: PathBuf,
-        /// Why.
+        /// Error of the file system.
         #[source]
         source: io::Error,
     },
-    /// The store cannot be read, or what was written is not in order.
+    /// The store cannot be read, or the check of the backup failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Copies the store at `path` into a new file that its owner alone may read, and checks it; its size.
+/// Copies the store at `path` to a new file that only its owner can read, and checks the copy.
+/// Returns its size in bytes.
 ///
 /// # Errors
-/// [`BackupError`]; nothing is left behind then.
+/// [`BackupError`]. No new file is left behind.
 pub fn backup(path: &Path, to: &Path) -> Result<u64, BackupError> {
     if !path.exists() {
         return Err(BackupError::NoStore(path.to_owned()));
     }
     let failed = |source| BackupError::Write { path: to.to_owned(), source };
-    // Takes the place. The backup is written beside it, and is under its name only when it is whole.
+    // Reserves the name. The backup is written to a temporary file in the same folder, which is
+    // renamed when it is complete.
     private(to).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => BackupError::Exists(to.to_owned()),
         _ => failed(error),
@@ -60,19 +62,20 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, BackupError> {
         Ok(file.metadata().map_err(failed)?.len())
     });
     if done.is_err() {
-        // There may be nothing to remove, and there is nobody else to tell.
+        // The files may not exist, and the first error is the one to report.
         let _ = (fs::remove_file(&part), fs::remove_file(to));
     }
     done
 }
 
-/// `sentinel.bak` → `.sentinel.bak.part`.
+/// Returns a path for the temporary file: `sentinel.bak` → `.sentinel.bak.1a2b3c4d.part`.
 fn beside(to: &Path) -> PathBuf {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     to.with_file_name(format!(".{name}.{:08x}.part", rand::random::<u32>()))
 }
 
-/// Makes a file that is not there, for its owner alone. SQLite writes into one that is empty.
+/// Creates a new file with access for its owner only. SQLite writes to an existing file if it is
+/// empty.
 fn private(path: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new();
     #[cfg(unix)]
@@ -84,7 +87,7 @@ fn copy(path: &Path, to: &Path) -> Result<()> {
     let unusable = |error: rusqlite::Error| {
         StoreError::Unusable(format!("cannot back up the store {}: {error}", path.display()))
     };
-    // To read a log, SQLite has to be able to write beside it.
+    // Reading a file in WAL mode needs write access to the files beside it.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
     connection.busy_timeout(READ_PATIENCE).map_err(unusable)?;
@@ -96,7 +99,7 @@ fn copy(path: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads all of it, as whoever restores it will.
+/// Reads the whole backup: checks its integrity, and that this version could open it.
 fn check(path: &Path) -> Result<()> {
     let damaged = |what: String| {
         StoreError::Unusable(format!("the backup is not in order, and was removed: {what}"))
@@ -113,7 +116,7 @@ fn check(path: &Path) -> Result<()> {
     schema::recognise(&connection, path)
 }
 
-/// So that the new name outlives a power cut, too.
+/// Syncs the folder, so that the new name survives a power failure.
 fn sync_folder(of: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! Clients in SQLite.
+//! Clients in SQLite: one row each.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl ClientStore for SqliteStore {
             let sql = select!("WHERE id > ?1 ORDER BY id LIMIT ?2");
             return self.list_rows(sql, params![after, page.limit], read);
         }
-        // Each half goes through an index of its own.
+        // Two subqueries, so that each uses an index of its own.
         let sql = select!(
             "WHERE id IN (
                 SELECT id FROM clients WHERE id > ?1 AND id >= ?2 AND id < ?3
@@ -109,7 +109,7 @@ impl ClientStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Whichever version there is, or exactly this one.
+    /// Deletes a client and its sessions: in any version, or only in the given one.
     async fn delete_client(&self, id: &ClientId, version: Option<i64>) -> Result<bool> {
         let id = id.clone();
         self.write(move |connection| {

@@ -1,4 +1,4 @@
-//! What was taken over from another server, in SQLite.
+//! Import records and imported access tokens in SQLite.
 
 use async_trait::async_trait;
 use rusqlite::params;

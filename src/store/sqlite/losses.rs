@@ -1,7 +1,8 @@
-//! Losses in SQLite: a row for each, written in the transaction of what was lost.
+//! Transactional outbox of Redis invalidations in SQLite: one row for each pending invalidation
+//! (`Loss`), written in the transaction of the change.
 //!
-//! Triggers note them, on the connection that writes and for as long as it is open: a process that is
-//! not told to note losses has no such triggers.
+//! Temporary triggers on the connection of the writer add the rows. They exist as long as that
+//! connection, so a process that does not record invalidations has no triggers.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
@@ -10,7 +11,7 @@ use super::{SqliteStore, column, parsed};
 use crate::domain::SessionId;
 use crate::store::{Loss, Losses, Lost, Result};
 
-/// A session that was over anyway is no loss.
+/// Triggers that record pending invalidations. Deleting an expired session needs none.
 const TRIGGERS: &str = "
     CREATE TEMP TRIGGER session_ended AFTER DELETE ON sessions
         WHEN OLD.expires_at > unixepoch('subsec') * 1000
@@ -22,7 +23,7 @@ const TRIGGERS: &str = "
     CREATE TEMP TRIGGER client_gone AFTER DELETE ON clients
         BEGIN INSERT OR REPLACE INTO losses (client) VALUES (OLD.id); END;";
 
-/// Notes that a session has lost an access token.
+/// Records a pending invalidation for a session that has lost an access token.
 pub(super) fn note(connection: &Connection, session: SessionId) -> rusqlite::Result<()> {
     let mut statement =
         connection.prepare_cached("INSERT OR REPLACE INTO losses (session) VALUES (?1)")?;
@@ -30,10 +31,10 @@ pub(super) fn note(connection: &Connection, session: SessionId) -> rusqlite::Res
 }
 
 impl SqliteStore {
-    /// This store, noting losses from now on.
+    /// Turns on the recording of pending invalidations.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// [`crate::store::StoreError`] if the writer cannot create the triggers.
     pub async fn noting_losses(mut self) -> Result<Self> {
         self.write(|connection| connection.execute_batch(TRIGGERS)).await?;
         self.notes_losses = true;

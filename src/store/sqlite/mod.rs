@@ -1,9 +1,9 @@
-//! The embedded store: one SQLite file in WAL mode, durable, nothing to install.
+//! Embedded store: one SQLite file in WAL mode.
 //!
-//! Writes go through one thread that commits whole batches ([`writer`]). Reads take the connection
-//! of the thread they are on ([`readers`]), see the last commit, and wait for nobody: a look-up by
+//! One thread does all writes and commits them in batches ([`writer`]). Reads use a connection of
+//! the calling thread ([`readers`]), see the last commit, and do not wait for writers: a look-up by
 //! primary key takes a few microseconds, less than handing it to another thread would. Other
-//! processes (the command line) may open the same file at the same time.
+//! processes, such as the command line, may have the same file open.
 
 mod backup;
 mod clients;
@@ -31,16 +31,16 @@ pub use backup::{BackupError, backup};
 use readers::Readers;
 use writer::Writer;
 
-/// How often a writer looks whether another process has finished its transaction, and how many times.
-/// SQLite's own way of waiting looks ever less often, and so hardly gets its turn beside a server that
-/// writes without a pause.
+/// Interval between two attempts to get the write lock while another process holds it, and the
+/// maximum number of attempts. SQLite's own busy timeout makes the intervals longer and longer, and
+/// would rarely get the lock beside a server that writes without a pause.
 const WRITE_POLL: Duration = Duration::from_millis(2);
 const WRITE_POLLS: i32 = 2500;
-/// How long a reader waits; it only ever has to while the file is opened or recovered, and it holds
-/// up an I/O thread meanwhile.
+/// Busy timeout of a read connection. Readers wait only while the file is opened or recovered, and
+/// block an I/O thread meanwhile.
 const READ_PATIENCE: Duration = Duration::from_millis(250);
 
-/// The embedded store. Clones share everything.
+/// Embedded store. Clones share the writer and the read connections.
 #[derive(Clone)]
 pub struct SqliteStore {
     writer: Arc<Writer>,
@@ -50,11 +50,12 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, and makes it and its folder if they are not there.
+    /// Opens the file, and creates it and its folder if they do not exist.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] with a sentence for the operator when the file cannot be opened, is
-    /// not Sentinel's, or was written by a newer version.
+    /// [`StoreError::Unusable`] with a sentence for the operator if the file cannot be opened, is
+    /// not a Sentinel store, or was written by a newer version. [`StoreError::Unavailable`] if the
+    /// read connection or the writer thread cannot be started.
     pub fn open(path: &Path) -> Result<Self> {
         create_private(path).map_err(|error| {
             StoreError::Unusable(format!("cannot open the store {}: {error}", path.display()))
@@ -72,12 +73,12 @@ impl SqliteStore {
         })
     }
 
-    /// This store as all three, for the server.
+    /// Returns the stores of a server, with this one as the backend of all of them.
     pub fn into_stores(self) -> Stores {
         Stores::of(self)
     }
 
-    /// Runs `work` in a batch of the writer; when this returns, it is on disk.
+    /// Runs `work` in a batch of the writer. Returns after the commit is on disk.
     async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -86,7 +87,7 @@ impl SqliteStore {
         self.writer.run(work).await
     }
 
-    /// The one row that `sql` finds by `key`, if any.
+    /// Returns the first row that `sql` finds for `key`, or `None` if it finds none.
     fn find_row<T>(
         &self,
         sql: &str,
@@ -100,14 +101,15 @@ impl SqliteStore {
         })
     }
 
-    /// The one number that `sql` asks for.
+    /// Returns the number that `sql` selects.
     fn count_rows(&self, sql: &str, params: impl rusqlite::Params) -> Result<u64> {
         let count = self.find_row(sql, params, |row| counter(row, 0, "count"))?;
         Ok(count.unwrap_or_default())
     }
 
-    /// All rows that `sql` finds, which may read whole tables: on a thread and a connection of its own, so
-    /// that what of the file is mapped for it does not stay.
+    /// Returns all rows that `sql` finds, for queries that may read whole tables. Uses a blocking
+    /// thread and a connection of its own: closing the connection unmaps the pages that the query
+    /// has read.
     async fn scan<T: Send + 'static>(
         &self,
         sql: String,
@@ -120,7 +122,7 @@ impl SqliteStore {
         scanned.await.map_err(StoreError::unavailable)?
     }
 
-    /// All rows that `sql` finds.
+    /// Returns all rows that `sql` finds.
     fn list_rows<T>(
         &self,
         sql: &str,
@@ -154,8 +156,9 @@ impl Health for SqliteStore {
 
     async fn check(&self) -> Result<()> {
         self.find_row("SELECT 1 FROM sessions WHERE key = 0", [], |_| Ok(()))?;
-        // An empty transaction shows that the writer is alive and gets the lock. After a failure only
-        // a real write shows that it is over: the version is written as it is.
+        // An empty transaction shows that the writer runs and gets the lock. After a failed commit,
+        // only a real write shows that writes work again, so the schema version is rewritten
+        // unchanged.
         let failed = self.writer.has_failed();
         self.write(
             move |connection| {
@@ -166,8 +169,8 @@ impl Health for SqliteStore {
     }
 }
 
-/// Hashes of passwords are in the file: it belongs to its owner alone. SQLite gives the files beside
-/// it (`-wal`, `-shm`) the same mode.
+/// Creates the file and its folder with access for the owner only, since the file contains password
+/// hashes. SQLite gives `-wal` and `-shm` the mode of the file.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut folder = std::fs::DirBuilder::new();
     let mut file = std::fs::OpenOptions::new();
@@ -179,18 +182,19 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         folder.recursive(true).create(parent)?;
     }
-    // Never opens a file that is there: closing it again would give up the locks that SQLite has on
-    // it in this process (https://sqlite.org/howtocorrupt.html, 2.2).
+    // An existing file is not opened: closing it would release the locks that SQLite holds on it in
+    // this process (https://sqlite.org/howtocorrupt.html, 2.2).
     match file.write(true).create_new(true).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         made => made.map(|_| ()),
     }
 }
 
-/// Whether there can be a store at `path`, as far as can be seen without making or opening anything.
+/// Checks whether a store can exist at `path`, without creating or opening anything.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] with a sentence for the operator.
+/// [`StoreError::Unusable`] with a sentence for the operator if `path` is a folder or is below a
+/// file.
 pub fn check(path: &Path) -> Result<()> {
     let is_in = path.ancestors().skip(1).find(|folder| folder.exists());
     let reason = match is_in {
@@ -201,7 +205,7 @@ pub fn check(path: &Path) -> Result<()> {
     Err(StoreError::Unusable(format!("cannot open the store {}: {reason}", path.display())))
 }
 
-/// Called with the number of looks so far; `false` gives up.
+/// Busy handler of the writer. `looks` is the number of earlier attempts; `false` gives up.
 fn wait_to_write(looks: i32) -> bool {
     std::thread::park_timeout(WRITE_POLL);
     looks < WRITE_POLLS
@@ -211,7 +215,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // Else SQLite prepares a statement anew for every value bound that could make another plan better.
+    // Otherwise SQLite prepares a statement again whenever a bound value could allow a better plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
@@ -224,13 +228,14 @@ fn failed(error: rusqlite::Error) -> StoreError {
     StoreError::unavailable(error)
 }
 
-/// The end of the texts that begin with `prefix`. Any blob comes behind every text, and so is the end of
-/// those that have none.
+/// Returns the exclusive end of the key range of `prefix`. If the range has no end, returns a blob,
+/// since SQLite sorts blobs after every text.
 fn end_of(prefix: &str) -> Value {
     prefix::end_of(prefix).map_or_else(|| Value::Blob(Vec::new()), Value::Text)
 }
 
-/// SQLite has signed integers only; what does not fit was never written by us.
+/// Converts a number to a signed integer, as SQLite has no other. A number that does not fit
+/// becomes the maximum, which no valid record contains.
 fn to_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -244,12 +249,12 @@ fn column<T: rusqlite::types::FromSql>(
     row.get(index).map_err(|error| StoreError::damaged(what, error))
 }
 
-/// Reads column `index` as a count.
+/// Reads column `index` as a version, a generation or a count.
 fn counter(row: &Row<'_>, index: usize, what: &'static str) -> Result<u64> {
     super::counter::counter(column(row, index, what)?, what)
 }
 
-/// Reads column `index` as text that stands for a `T`.
+/// Reads column `index` as text and parses it.
 fn parsed<T>(row: &Row<'_>, index: usize, what: &'static str) -> Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,

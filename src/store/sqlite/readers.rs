@@ -1,4 +1,4 @@
-//! Read connections: one a thread, opened when the thread first needs it.
+//! Read connections: one per thread, opened when the thread first needs it.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use thread_local::ThreadLocal;
 use super::{READ_PATIENCE, connect, failed};
 use crate::store::Result;
 
-/// What a connection keeps of the file at most. It holds the inner pages of the tree of five million
-/// sessions, so that a look-up reads one page.
+/// Size of the page cache of a connection. It holds the inner pages of the tree of five million
+/// sessions, so that a look-up reads one page of the file.
 const CACHE_KIB: i64 = 8192;
 
-/// How much of the file is read as memory, without a system call and without a copy: as much as SQLite
-/// allows, which is two gigabytes. See docs/adr/0013-mapped-reads.md.
+/// Requested size of the memory map, which is read without a system call and without a copy. SQLite
+/// limits it to two gigabytes. See docs/adr/0013-mapped-reads.md.
 const MAPPED_BYTES: i64 = 1 << 40;
 
-/// The read connections of a store.
+/// Read connections of a store.
 pub(super) struct Readers {
     path: PathBuf,
     connections: ThreadLocal<RefCell<Connection>>,
@@ -28,19 +28,20 @@ impl Readers {
         Self { path: path.to_owned(), connections: ThreadLocal::new() }
     }
 
-    /// Runs `read` on this thread's connection. It must be short: it holds up an I/O thread.
+    /// Runs `read` on the connection of this thread. `read` must be short, since it blocks an I/O
+    /// thread.
     pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let connection = self.connections.get_or_try(|| self.open().map(RefCell::new))?;
         read(&connection.borrow())
     }
 
-    /// A connection that reads only.
+    /// Opens a connection that can only read.
     pub(super) fn open(&self) -> Result<Connection> {
         let connection = connect(&self.path).map_err(failed)?;
         connection.busy_timeout(READ_PATIENCE).map_err(failed)?;
         connection.pragma_update(None, "query_only", true).map_err(failed)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
-        // It answers with what it grants.
+        // This pragma returns the size that SQLite grants.
         connection
             .pragma_update_and_check(None, "mmap_size", MAPPED_BYTES, |_| Ok(()))
             .map_err(failed)?;

@@ -1,7 +1,8 @@
-//! The tables, and how a file comes to have them.
+//! Schema of the embedded store, and its migrations.
 //!
-//! `user_version` counts the migrations that a file has seen. Each runs once, in a transaction of
-//! its own with the count. A file of a later version is refused: what it means is not known here.
+//! `user_version` is the number of migrations that a file has had. Each migration runs once, in one
+//! transaction with the new number. A file with a higher number is rejected, since its schema is
+//! unknown.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,15 +12,16 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use super::{failed, unusable};
 use crate::store::{Result, StoreError};
 
-/// "SNTL": tells our files from other SQLite files.
+/// `application_id` of Sentinel's files: "SNTL". It tells them from other SQLite files.
 const APPLICATION_ID: i64 = 0x534e_544c;
 
-/// How often, 10 ms apart.
+/// Number of attempts to switch to WAL mode that are repeated after 10 ms.
 const WAL_ATTEMPTS: u32 = 100;
 
-/// Migration *n* leads from version *n* to *n + 1*. Never change one that was released.
+/// Migration *n* upgrades a file from version *n* to *n + 1*. A released migration must not be
+/// changed.
 const MIGRATIONS: [&str; 5] = [
-    // Clients are found by their text: without a rowid that is one tree descent instead of two.
+    // Clients have a text as key: WITHOUT ROWID makes a look-up one tree descent instead of two.
     "CREATE TABLE users (
         id BLOB NOT NULL PRIMARY KEY,
         username TEXT NOT NULL UNIQUE,
@@ -49,9 +51,9 @@ const MIGRATIONS: [&str; 5] = [
         created_at INTEGER NOT NULL,
         updated_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;",
-    // A session's key is the first eight bytes of its id: as a rowid it makes a tree of a quarter of
-    // the pages that a look-up in millions of rows reads otherwise, since rows are in the leaves only.
-    // `expires_at` is when the last of its tokens is over. Version 1 had another such table; it was never
+    // `key` is the first eight bytes of the id. Rows of a rowid table are in the leaves only, so a
+    // look-up in millions of rows reads a tree with a quarter of the pages. `expires_at` is the
+    // expiry of the session's last token. Version 1 had another table of this name; it was never
     // released, and its sessions are not carried over.
     "DROP TABLE IF EXISTS sessions;
     CREATE TABLE sessions (
@@ -72,7 +74,7 @@ const MIGRATIONS: [&str; 5] = [
     CREATE INDEX sessions_by_user ON sessions (user_id) WHERE user_id IS NOT NULL;
     CREATE INDEX sessions_by_client ON sessions (client_id);
     CREATE INDEX sessions_by_expiry ON sessions (expires_at);",
-    // See `super::losses`. A number is never used again.
+    // See `super::losses`. AUTOINCREMENT never reuses a number.
     "CREATE TABLE losses (
         number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         session BLOB UNIQUE,
@@ -86,30 +88,31 @@ const MIGRATIONS: [&str; 5] = [
         expires_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX aliases_by_expiry ON aliases (expires_at);",
-    // Without a rowid, the index has the id too.
+    // In a table WITHOUT ROWID, the index contains the id too.
     "CREATE INDEX clients_by_name ON clients (name);",
 ];
 
-/// Brings an opened file up to date.
+/// Checks an opened file, configures the connection, and runs the missing migrations.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
-    // One look: another process may be making the tables at this moment.
+    // One transaction for all checks, since another process may be creating the tables now.
     let snapshot = connection.transaction().map_err(|error| unusable(path, &error))?;
     recognise(&snapshot, path)?;
     drop(snapshot);
     let unusable = |error: rusqlite::Error| unusable(path, &error);
-    // WAL: readers wait for no writer. FULL: a commit is on disk when it returns, so a token that
-    // was answered outlives a power cut.
+    // WAL: readers do not wait for writers. FULL: a commit is on disk when it returns, so an issued
+    // token survives a power failure.
     switch_to_wal(connection).map_err(unusable)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(unusable)?;
-    // On macOS only this reaches the disk; elsewhere it changes nothing.
+    // On macOS, only this makes a commit reach the disk. Elsewhere it changes nothing.
     connection.pragma_update(None, "fullfsync", true).map_err(unusable)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(unusable)?;
     while migrate_once(connection, path)? {}
     Ok(())
 }
 
-/// SQLite does not wait for others to let go of the file here, since they might be waiting for it.
-/// Whoever starts on a fresh file at the same moment is through in a few milliseconds.
+/// Switches the file to WAL mode. SQLite does not call the busy handler for this, to avoid
+/// deadlocks, so the attempts are repeated here. Another process that starts on a new file at the
+/// same time is done in a few milliseconds.
 fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     for _ in 0..WAL_ATTEMPTS {
         match connection.pragma_update(None, "journal_mode", "WAL") {
@@ -122,7 +125,7 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")
 }
 
-/// Refuses what is not a Sentinel file, and what a later Sentinel wrote.
+/// Rejects a file that is not Sentinel's, and a file with a schema of a newer version.
 pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<()> {
     let integer = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let unusable = |error: rusqlite::Error| unusable(path, &error);
@@ -150,8 +153,8 @@ fn version_of(connection: &Connection) -> rusqlite::Result<usize> {
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
 
-/// Runs the next migration; `false` when there is none. The version is read under the write lock,
-/// since another process may be starting on the same file.
+/// Runs the next migration. Returns `false` if there is none. Reads the version under the write
+/// lock, since another process may be starting on the same file.
 fn migrate_once(connection: &mut Connection, path: &Path) -> Result<bool> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)

@@ -1,4 +1,5 @@
-//! The column `tokens` of a session: what changes with every refresh, as postcard.
+//! Encoding of the column `tokens` of a session, in postcard. It contains the part of a session
+//! that changes with every refresh.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,7 @@ use crate::store::{Result, StoreError};
 
 const WHAT: &str = "session";
 
-/// New fields need a migration.
+/// Content of the column. A new field needs a migration, since postcard does not name fields.
 #[derive(Serialize, Deserialize)]
 struct Tokens {
     access: Vec<Access>,
@@ -60,7 +61,7 @@ pub(super) fn pack(session: &Session) -> Result<Vec<u8>> {
         .map_err(|error| StoreError::damaged(WHAT, error))
 }
 
-/// The tokens of a session in its column.
+/// Decodes the access tokens and the refresh tokens of a session from the column.
 pub(super) fn unpack(packed: &[u8]) -> Result<(Vec<AccessToken>, Option<RefreshChain>)> {
     let tokens: Tokens =
         postcard::from_bytes(packed).map_err(|error| StoreError::damaged(WHAT, error))?;

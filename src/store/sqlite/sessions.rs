@@ -1,4 +1,5 @@
-//! Sessions in SQLite: one row each, its tokens packed into one column ([`super::session_tokens`]).
+//! Sessions in SQLite: one row each, with the tokens packed into one column
+//! ([`super::session_tokens`]).
 
 use async_trait::async_trait;
 use rusqlite::types::{Value, ValueRef};
@@ -12,9 +13,9 @@ use crate::store::{Page, Result, Seen, SessionFilter, SessionStore, StoreError};
 
 const WHAT: &str = "session";
 
-/// Adds the row only while its user and its client are enabled and of the generation in which the
-/// login saw them: a login that races with a disabling comes before it and is ended by it, or comes
-/// after it and adds nothing. The name is the one that the user has now.
+/// Adds the row only if user and client are enabled and have the generations that the login saw. If
+/// a login races with disabling the user, either the login commits first and the disabling ends its
+/// session, or the login commits second and adds nothing. The row gets the user's current name.
 const INSERT: &str = "INSERT INTO sessions (key, id, version, user_id, username, user_generation,
         client_id, client_generation, scope, created_at, ends_at, expires_at, tokens)
     SELECT ?13, ?1, ?2, ?3, coalesce((SELECT username FROM users WHERE id = ?3), ?4), ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
@@ -26,7 +27,7 @@ const PUT: &str = "INSERT OR REPLACE INTO sessions (key, id, version, user_id, u
         user_generation, client_id, client_generation, scope, created_at, ends_at, expires_at, tokens)
     VALUES (?13, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
-/// What [`read`] reads, and `$more` behind it.
+/// Builds a SELECT of the columns that [`read`] reads, followed by `$more`.
 macro_rules! select {
     ($($more:literal)*) => {
         concat!(
@@ -39,9 +40,9 @@ macro_rules! select {
 
 const FIND: &str = select!(" FROM sessions WHERE key = ?1 AND sessions.id = ?2");
 
-/// One statement is one snapshot of the file: the session, and the caller's version at that moment. No
-/// row is another version: every change of a client raises it, and one removed and made again has
-/// another time.
+/// Selects the session and checks the client in one statement, which sees one snapshot of the file.
+/// No row means that the client has changed: each change raises its version, and a client that was
+/// deleted and created again has other timestamps.
 const FIND_FOR: &str = select!(
     " FROM clients LEFT JOIN sessions ON key = ?1 AND sessions.id = ?2 WHERE clients.id = ?3"
     " AND clients.version = ?4 AND clients.created_at = ?5 AND clients.updated_at = ?6"
@@ -91,7 +92,7 @@ impl SessionStore for SqliteStore {
         self.replace_noting(session, true).await
     }
 
-    /// Readers see what is on disk, and nothing else.
+    /// Compares the version only, since readers see nothing but durable commits.
     async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
         Ok(self.find(id).await?.is_some_and(|session| session.version == version))
     }
@@ -126,7 +127,7 @@ impl SessionStore for SqliteStore {
         values.extend(after.map(|id| Value::Integer(key(id))));
         values.push(Value::Integer(page.limit.into()));
         if filter.alive_at.is_some() {
-            // Many that are over may be read for each that is not.
+            // Many expired sessions may be read for each live one.
             return self.scan(sql, params_from_iter(values), read).await;
         }
         self.list_rows(&sql, params_from_iter(values), read)
@@ -175,7 +176,7 @@ impl SessionStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Runs [`INSERT`] or [`PUT`]; whether a row was written.
+    /// Runs [`INSERT`] or [`PUT`]. Returns whether a row was written.
     async fn add(&self, sql: &'static str, session: &Session) -> Result<bool> {
         let tokens = pack(session)?;
         let session = session.clone();
@@ -207,7 +208,7 @@ impl SqliteStore {
         let expires_at = session.expires_at().as_millis();
         let notes = loss && self.notes_losses();
         self.write(move |connection| {
-            // Only the tokens of a session ever change.
+            // The other columns do not change when tokens are issued, rotated or revoked.
             let mut statement = connection.prepare_cached(
                 "UPDATE sessions SET version = ?2, expires_at = ?3, tokens = ?4
                  WHERE key = ?5 AND id = ?1 AND version = ?2 - 1",
@@ -223,15 +224,17 @@ impl SqliteStore {
     }
 }
 
-/// The first eight bytes of the id, as a number in the order of the ids. Two ids that share them are as
-/// good as impossible (ids are hashes of random bytes); the second would not be added.
+/// Returns the row key: the first eight bytes of the id, as a number that sorts like the ids. Two
+/// ids with the same key are practically impossible, since ids are hashes of random bytes; the
+/// insertion of the second session would fail.
 fn key(id: SessionId) -> i64 {
     let first = id.as_bytes().first_chunk().copied().unwrap_or_default();
     (u64::from_be_bytes(first) ^ (1 << 63)).cast_signed()
 }
 
 fn condition(filter: &SessionFilter) -> (String, Vec<Value>) {
-    // The unary plus keeps the index of expiry out of it: all that is alive would be read and sorted.
+    // The unary plus keeps SQLite from using the index on expiry, with which it would read and sort
+    // all live sessions.
     let conditions = [
         filter.user.map(|id| ("user_id = ?", Value::Blob(id.as_bytes().to_vec()))),
         filter.client.as_ref().map(|id| ("client_id = ?", Value::Text(id.to_string()))),

@@ -1,4 +1,4 @@
-//! Users in SQLite.
+//! Users in SQLite: one row each.
 
 use async_trait::async_trait;
 use rusqlite::types::Value;
@@ -72,7 +72,8 @@ impl UserStore for SqliteStore {
                     "DELETE FROM sessions WHERE user_id = ?1 AND user_generation <> ?2",
                 )?
                 .execute(params![user.id.as_bytes(), to_integer(user.generation)])?;
-            // A new version, so that a refresh in progress does not write the old name back.
+            // The version is raised too, so that a refresh that read the old name must read the
+            // session again.
             connection
                 .prepare_cached(
                     "UPDATE sessions SET username = ?2, version = version + 1
@@ -108,7 +109,7 @@ impl UserStore for SqliteStore {
         after: Option<UserId>,
         limit: u32,
     ) -> Result<Vec<(UserId, PasswordHash)>> {
-        // Functions of SQLite's would take longer.
+        // Range conditions, since SQLite's text functions would take longer.
         let others = "(password_hash < ? OR password_hash >= ?) AND ".repeat(beginnings.len());
         let sql = format!(
             "SELECT id, password_hash, password_imported FROM users WHERE {others} id > ? ORDER BY id LIMIT ?"
@@ -139,7 +140,7 @@ impl UserStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Whichever version there is, or exactly this one.
+    /// Deletes a user and the user's sessions: in any version, or only in the given one.
     async fn delete_user(&self, id: UserId, version: Option<i64>) -> Result<bool> {
         self.write(move |connection| {
             let rows = connection
@@ -158,7 +159,8 @@ impl SqliteStore {
     }
 }
 
-/// Runs `INSERT` or `UPDATE`; how many rows it wrote, or `None` when the name is taken.
+/// Runs `INSERT`, `UPDATE` or `PUT`. Returns the number of rows written, or `None` if the name (or
+/// the id of a new user) is taken.
 fn write(connection: &Connection, sql: &str, user: &User) -> rusqlite::Result<Option<usize>> {
     let done = connection.prepare_cached(sql)?.execute(params![
         user.username,
@@ -178,7 +180,7 @@ fn write(connection: &Connection, sql: &str, user: &User) -> rusqlite::Result<Op
     }
 }
 
-/// The hash in a column, and in the next one whether it was made elsewhere.
+/// Reads the password hash in column `at`; the next column says whether it was imported.
 fn hash(row: &Row<'_>, at: usize) -> Result<PasswordHash> {
     let (hash, imported) = (column(row, at, WHAT)?, column(row, at + 1, WHAT)?);
     Ok(if imported { PasswordHash::imported(hash) } else { PasswordHash::own(hash) })

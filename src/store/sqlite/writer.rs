@@ -1,9 +1,10 @@
-//! The one thread that writes, many jobs to a commit.
+//! Writer thread with group commit.
 //!
-//! A durable commit costs a wait for the disk, whether it holds one change or a hundred. So the
-//! thread takes what has queued up while the last commit was on its way to disk, runs it all in one
-//! transaction, commits, and only then answers. A single caller waits no longer than for a commit of
-//! its own; under load, commits are shared. A job that fails is undone alone, by a savepoint.
+//! A durable commit waits for the disk, whether it contains one change or a hundred. The thread
+//! therefore takes the jobs that were queued during the last commit, runs them in one transaction,
+//! commits, and only then answers the callers. A single caller waits no longer than for a commit of
+//! its own; under load, callers share commits. A job that fails is rolled back alone, by a
+//! savepoint.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,30 +18,30 @@ use tokio::sync::oneshot;
 use super::failed;
 use crate::store::{Result, StoreError};
 
-/// Jobs that may wait; beyond that, callers are told to come back.
+/// Capacity of the queue. If it is full, a caller gets [`StoreError::Busy`].
 const QUEUE: usize = 8192;
-/// Jobs to a commit at most, so that the first of them does not wait for too long.
+/// Maximum number of jobs in a commit. It limits how long the first of them waits.
 const BATCH: usize = 256;
-/// How long a [`Pin`] stays where it is, so that what other processes write can be checkpointed.
+/// Maximum age of a [`Pin`]. It is renewed so that commits of other processes can be checkpointed.
 const PIN: Duration = Duration::from_secs(1);
 
-/// A job on its way through a batch.
+/// Job in a batch.
 trait Job: Send {
-    /// Does the work, inside the batch's transaction. An error means that the work could not be undone
-    /// by itself, so the batch must not be committed.
+    /// Runs the job in the transaction of the batch. An error means that its changes could not be
+    /// rolled back alone, so the batch must not be committed.
     fn execute(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-    /// Answers, once the batch is on disk or has failed.
+    /// Sends the result to the caller, after the batch was committed or has failed.
     fn settle(self: Box<Self>, committed: bool);
 }
 
-/// The writer's end of the queue. The thread ends with it, after all that was queued.
+/// Sending end of the job queue. When it is dropped, the thread runs the queued jobs and exits.
 pub(super) struct Writer {
     queue: flume::Sender<Box<dyn Job>>,
     failed: Arc<AtomicBool>,
 }
 
 impl Writer {
-    /// Starts the thread; `reader` is another connection to the same file, for its [`Pin`].
+    /// Starts the thread. `reader` is another connection to the same file, for the [`Pin`].
     pub(super) fn start(connection: Connection, reader: Connection) -> Result<Self> {
         let (queue, jobs) = flume::bounded(QUEUE);
         let failed = Arc::new(AtomicBool::new(false));
@@ -52,12 +53,13 @@ impl Writer {
         Ok(Self { queue, failed })
     }
 
-    /// Whether the last batch could not be committed.
+    /// Returns whether the last batch could not be committed.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Queues `work` and waits until it is on disk. A caller that stops waiting stops nothing.
+    /// Queues `work` and waits until it is on disk. The write happens even if the caller stops
+    /// waiting.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -77,7 +79,7 @@ fn stopped() -> StoreError {
     StoreError::unavailable("the writer has stopped")
 }
 
-/// Writes the version as it is: the smallest write that there is.
+/// Rewrites the schema version unchanged, which is the smallest possible write.
 pub(super) fn write_version(connection: &Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     connection.pragma_update(None, "user_version", version)
@@ -107,19 +109,20 @@ where
             Some(Err(error)) => Err(failed(error)),
             _ => Err(StoreError::unavailable("the write could not be committed")),
         };
-        // Nobody may be waiting any more; what is written stays written.
+        // The caller may be gone. The write stays committed.
         let _ = self.reply.send(answer);
     }
 }
 
-/// Runs `work` so that it is undone alone if it fails. The outer error: it could not be.
+/// Runs `work` in a savepoint, and rolls it back alone if it fails. The outer error means that
+/// setting, rolling back or releasing the savepoint failed.
 fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<rusqlite::Result<T>> {
     run(connection, "SAVEPOINT job")?;
     let result = work(connection);
-    // After some failures (disk full) SQLite has undone the whole transaction, savepoint and all.
+    // After some errors, such as a full disk, SQLite has rolled back the whole transaction.
     if result.is_err() && !connection.is_autocommit() {
         run(connection, "ROLLBACK TO job")?;
     }
@@ -133,14 +136,14 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-/// Reads at the last commit, and does not stop reading. SQLite asks the system for the lock of a
-/// snapshot only for the first connection of a process that reads there: while this one does, the
-/// readers begin and end without a system call. It lets go before every write, since a log that is
-/// being read from cannot be started over.
+/// Read transaction that stays open at the last commit. SQLite takes the file lock of a snapshot
+/// only for the first connection of a process that reads it, so that while the pin is held, the
+/// other readers begin and end without a system call. The pin is released before every write, since
+/// SQLite cannot restart a log that is being read.
 struct Pin(Connection);
 
 impl Pin {
-    /// Without it reading is slower, and nothing else.
+    /// Begins the read transaction. If this fails, reads are slower but correct.
     fn hold(&self) {
         let begun = run(&self.0, "BEGIN")
             .and_then(|()| self.0.prepare_cached("SELECT 1 FROM sqlite_schema")?.exists([]));
@@ -173,7 +176,7 @@ fn work(
         match first {
             Ok(first) => batch.push(first),
             Err(flume::RecvTimeoutError::Timeout) => {
-                // Beside an empty log SQLite asks the system for the size of the file at every read.
+                // With an empty log, SQLite asks the system for the size of the file at every read.
                 if !written {
                     written = write_version(connection).is_ok();
                 }
@@ -181,7 +184,7 @@ fn work(
             }
             Err(flume::RecvTimeoutError::Disconnected) => return,
         }
-        // A panic would end the thread, and with it all writing, for good.
+        // A panic would end the thread, and all writes with it, until a restart.
         let attempt = AssertUnwindSafe(|| commit_batch(connection, jobs, &mut batch));
         let committed = match catch_unwind(attempt) {
             Ok(Ok(committed)) => committed,
@@ -200,7 +203,8 @@ fn work(
             if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
                 tracing::error!("a failed transaction could not be rolled back");
             }
-            // What has been waiting meanwhile would wait as long again, one after the other.
+            // The jobs that are waiting fail too: otherwise each would wait as long, one after
+            // another.
             batch.extend(jobs.try_iter());
         }
         for job in batch.drain(..) {
@@ -209,7 +213,8 @@ fn work(
     }
 }
 
-/// Runs the first job and all that are waiting, and commits.
+/// Runs the first job and the jobs that are waiting, and commits. Returns `false` if SQLite has
+/// rolled back the transaction.
 fn commit_batch(
     connection: &Connection,
     jobs: &flume::Receiver<Box<dyn Job>>,
@@ -220,7 +225,7 @@ fn commit_batch(
     while let Some(job) = batch.get_mut(done) {
         job.execute(connection)?;
         if connection.is_autocommit() {
-            // The transaction is gone, and the work of the jobs before this one with it.
+            // SQLite has rolled back the transaction, with the work of the earlier jobs.
             return Ok(false);
         }
         done += 1;

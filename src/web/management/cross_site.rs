@@ -1,9 +1,11 @@
-//! Requests that another site made a browser send: refused, if they could change anything.
+//! Rejects requests that another site made a browser send (cross-site request forgery), unless
+//! their method is safe.
 //!
-//! Browsers send what they know of HTTP Basic with every request, whoever is behind it. They also say
-//! who is: in `Sec-Fetch-Site` (W3C Fetch Metadata), where the page came over TLS or from this machine,
-//! and in `Origin` (RFC 6454 §7), with everything but GET and HEAD. A program that is no browser sends
-//! neither, and carries nobody else's password.
+//! Browsers send HTTP Basic credentials with every request to a site, whichever page causes the
+//! request. They state the relation of that page to the server in `Sec-Fetch-Site` (W3C Fetch
+//! Metadata), over TLS or on the local machine, and the page's origin in `Origin` (RFC 6454 §7),
+//! for every method but GET and HEAD. Programs other than browsers send neither header, and use
+//! only their own credentials.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
@@ -15,18 +17,19 @@ use crate::web::{Transport, client_address};
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
 
-/// Refuses what another site has made a browser send. `issuer` is the server's public URL.
+/// Rejects requests that another site made a browser send. `issuer` is the server's public URL.
 pub(super) fn check(
     request: &HttpRequest,
     issuer: Option<&str>,
     trusted: &[IpNet],
 ) -> Result<(), Refusal> {
-    // RFC 9110 §9.2.1: safe methods change nothing, here as elsewhere.
+    // Safe methods change nothing (RFC 9110 §9.2.1).
     if request.method().is_safe() {
         return Ok(());
     }
     let headers = request.headers();
-    // "none" is the user's own doing. A page next door (`same-site`) is not ours.
+    // `none` means that the user started the request. `same-site` names another origin and is
+    // rejected.
     let from_here = |site: &[u8]| site == b"same-origin" || site == b"none";
     if !headers.get_all(SEC_FETCH_SITE).all(|site| from_here(site.as_bytes())) {
         return Err(Refusal::CrossSite);
@@ -43,10 +46,10 @@ pub(super) fn check(
     Err(Refusal::CrossSite)
 }
 
-/// The names that the request was sent to: the one that it names, and, if it came through a trusted
-/// proxy, the one that the proxy was asked for.
+/// Returns the hosts to which the request was sent: the host of the request itself and, behind a
+/// trusted proxy, the host in `X-Forwarded-Host`.
 fn hosts<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> impl Iterator<Item = &'a str> {
-    // HTTP/2 has the name in the URI.
+    // In HTTP/2 the host is part of the URI.
     let named = request.uri().authority().map(|authority| authority.as_str());
     let host = named.or_else(|| only(request.headers(), HOST.as_str()));
     let forwarded = client_address::is_trusted_peer(request, trusted)
@@ -55,7 +58,7 @@ fn hosts<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> impl Iterator<Item 
     host.into_iter().chain(forwarded)
 }
 
-/// The value of a header that is there once.
+/// Returns the value of a header that occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name);
     values.next().filter(|_| values.next().is_none())?.to_str().ok()
@@ -65,7 +68,7 @@ fn is_tls(request: &HttpRequest) -> bool {
     Transport::of(request) == Transport::Tls
 }
 
-/// The origin of a URL (RFC 6454 §4): what stands before its path.
+/// Returns the origin of a URL (RFC 6454 §4), which is the part before its path.
 fn origin_of(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next().unwrap_or_default();
@@ -76,14 +79,14 @@ fn same(one: &str, other: &str) -> bool {
     without_default_port(one).eq_ignore_ascii_case(without_default_port(other))
 }
 
-/// Whether `origin` is at `host`, which is a name and perhaps a port. Whoever speaks plain HTTP with us
-/// may be a proxy that speaks TLS with the browser.
+/// Returns whether `origin` is at `host`, a name with or without a port. `https` is accepted for
+/// requests over plain HTTP too, since a proxy may use TLS with the browser.
 fn is_at(origin: &str, host: &str, tls: bool) -> bool {
     let at = |scheme: &str| same(origin, &format!("{scheme}://{host}"));
     at("https") || (!tls && at("http"))
 }
 
-/// Browsers leave out 443 and 80; proxies may write them.
+/// Removes a default port. Browsers leave out 443 and 80; proxies may write them.
 fn without_default_port(origin: &str) -> &str {
     let default = if origin.starts_with("https:") { ":443" } else { ":80" };
     origin.strip_suffix(default).unwrap_or(origin)

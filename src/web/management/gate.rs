@@ -1,4 +1,5 @@
-//! The gate in front of the page and the API: the operator passes, by HTTP Basic (RFC 7617).
+//! Authentication check in front of the page and the API: requires the operator's credentials by
+//! HTTP Basic (RFC 7617).
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -16,12 +17,14 @@ use crate::observe::actor::{Actor, Via};
 use crate::observe::audit::shown;
 use crate::web::{Web, authorization, client_address};
 
-/// No script at all, styles and pictures of ours, and forms that come back to us.
+/// Content security policy: no scripts, styles and images from this origin only, and forms that
+/// post to this origin only.
 const CONTENT_SECURITY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
                                 form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// On every answer. `same-origin` and not `no-referrer`: under that, browsers send `Origin: null` with
-/// our own forms (Fetch, "append a request `Origin` header").
+/// Headers of every response. The referrer policy is `same-origin` because with `no-referrer`
+/// browsers send `Origin: null` with the forms of this page (Fetch, "append a request `Origin`
+/// header").
 const HEADERS: [(HeaderName, &str); 6] = [
     (CONTENT_SECURITY_POLICY, CONTENT_SECURITY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -31,7 +34,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Lets the operator through; everybody else gets the same answer on every path.
+/// Passes on requests of the operator. All others are refused, whether the path exists or not.
 pub(super) async fn guard(
     web: web::Data<Web>,
     management: web::Data<Management>,
@@ -54,19 +57,20 @@ pub(super) async fn guard(
 }
 
 async fn admit(web: &Web, management: &Management, request: &HttpRequest) -> Result<(), Refusal> {
-    // First of all: another site must not make a browser ask for a password, or fail at one.
+    // This check comes first: another site must not make a browser ask for a password or send a
+    // wrong one.
     cross_site::check(request, web.provider.issuer(), &web.policy.trusted_proxies)?;
     authenticate(web, management, request).await
 }
 
-/// Whether this is the operator.
+/// Checks the operator's credentials, subject to the rate limit.
 async fn authenticate(
     web: &Web,
     management: &Management,
     request: &HttpRequest,
 ) -> Result<(), Refusal> {
     let address = client_address::of(request, &web.policy.trusted_proxies);
-    // Who sends no credentials, as every browser does at first, has not guessed.
+    // A request without credentials, which every browser sends first, is not a guess.
     let basic = authorization::basic(request).ok_or(Refusal::NotTheOperator)?;
     let throttle = web.provider.throttle();
     let attempt = throttle.admit(Guessed::Operator, address, &basic.user).await?;
@@ -78,12 +82,12 @@ async fn authenticate(
         target: "audit", event = "management_authentication", outcome = "failed",
         via = via(management, request).as_str(), address = shown(address),
     );
-    // What was typed as a name may be the password.
+    // The name is not logged, since it may be a password that was typed into the wrong field.
     attempt.failed(None).await?;
     Err(Refusal::NotTheOperator)
 }
 
-/// The operator, who has authenticated, as the audit log calls them.
+/// Returns the authenticated operator as the audit log names them.
 fn actor(web: &Web, management: &Management, request: &HttpRequest) -> Actor {
     let address = client_address::of(request, &web.policy.trusted_proxies);
     Actor {
@@ -97,7 +101,8 @@ fn via(management: &Management, request: &HttpRequest) -> Via {
     if management.is_api(request.path()) { Via::Api } else { Via::Page }
 }
 
-/// What every answer says to the browser, beside what it says of itself.
+/// Adds the security headers to a response, and `Cache-Control: no-store` if it has no
+/// `Cache-Control`.
 fn protect(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));

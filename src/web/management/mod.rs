@@ -1,8 +1,8 @@
-//! The management page, for the operator, and the API below it.
+//! Management page for the operator, and the JSON API below it.
 //!
-//! [`Management::configure`] puts all of it behind one gate ([`gate`]): who is not the operator gets the
-//! same answer on every path, there or not. What is done to users, clients and sessions is `admin`'s
-//! business.
+//! [`Management::configure`] puts all routes behind one authentication check ([`gate`]). A request
+//! without the operator's credentials is refused in the same way whether its path exists or not.
+//! The operations on users, clients and sessions are in `admin`.
 
 mod api;
 mod cross_site;
@@ -23,19 +23,19 @@ use crate::admin::Admin;
 use crate::domain::Digest;
 use crate::password::PasswordPool;
 
-/// Where the page is, and who may see it.
+/// Settings of the management page and its API.
 #[derive(Clone, Debug)]
 pub struct ManagementPolicy {
-    /// The page's full path; the API is at `/api` below it.
+    /// Full path of the page. The API is at `/api` below it.
     pub path: String,
-    /// Who may see it.
+    /// Credentials of the operator.
     pub operator: Operator,
-    /// The fewest characters that a password may be set to.
+    /// Minimum number of characters of a new password.
     pub shortest_password: usize,
 }
 
-/// The operator's name and password (RFC 7617), as digests: comparing those takes the same time
-/// however long a guess is, and however much of it is right.
+/// Credentials of the operator (RFC 7617). They are compared as digests, which takes the same time
+/// however long a guess is and however much of it is right.
 #[derive(Clone, Debug)]
 pub struct Operator {
     name: String,
@@ -44,48 +44,50 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// The operator who is called `username`.
+    /// Creates the operator's credentials.
     pub fn new(username: &str, password: &SecretString) -> Self {
         let password = Digest::of(password.expose_secret().as_bytes());
         let name = username.to_owned();
         Self { name, username: Digest::of(username.as_bytes()), password }
     }
 
-    /// Whether these are the operator's. Both are compared, so that time does not tell which was wrong.
+    /// Returns whether these are the operator's credentials. Both are always compared, so that the
+    /// time does not reveal which one was wrong.
     fn is(&self, username: &str, password: &SecretString) -> bool {
         let presented = Self::new(username, password);
         (presented.username == self.username) & (presented.password == self.password)
     }
 }
 
-/// What the page and the API work with.
+/// State of the management page and its API.
 pub struct Management {
     path: String,
     operator: Operator,
     shortest_password: usize,
-    /// What an operator can do.
+    /// Operations on users, clients and sessions.
     pub(super) admin: Admin,
-    /// Who hashes new passwords.
+    /// Workers that hash new passwords.
     pub(super) passwords: PasswordPool,
     templates: Arc<Templates>,
 }
 
 impl Management {
-    /// A page over these.
+    /// Creates the management page and its API.
     pub fn new(
         policy: ManagementPolicy,
         admin: Admin,
         passwords: PasswordPool,
         templates: Arc<Templates>,
     ) -> Self {
-        // A path of "/" is the root: everything that is not another endpoint's.
+        // The path "/" becomes "": the page is at the root and gets every path that no other
+        // endpoint has.
         let path = policy.path.trim_end_matches('/').to_owned();
         let ManagementPolicy { operator, shortest_password, .. } = policy;
         Self { path, operator, shortest_password, admin, passwords, templates }
     }
 
-    /// Everything below the page's path, behind the gate. It comes after all other routes, since one of
-    /// theirs may lie below it.
+    /// Registers the page and the API behind the authentication check. All other routes must be
+    /// registered first, since some may lie below the page's path.
     pub(super) fn configure(&self, config: &mut ServiceConfig) {
         config.service(
             web::scope(&self.path)
@@ -96,12 +98,12 @@ impl Management {
         );
     }
 
-    /// Where it is; "" at the root.
+    /// Returns the path of the page; "" at the root.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether this is a path of the API.
+    /// Returns whether `path` belongs to the API.
     fn is_api(&self, path: &str) -> bool {
         let below = path.strip_prefix(&self.path).and_then(|rest| rest.strip_prefix("/api"));
         below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -1,4 +1,4 @@
-//! What who is not let in gets to see.
+//! Responses for requests that fail the operator check: 401, 403, 429.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -8,23 +8,24 @@ use super::Management;
 use super::api::{PROBLEM_JSON, ProblemBody};
 use crate::oauth::Throttled;
 
-/// The challenge (RFC 7617 §2.1: the charset "indicates that the server expects character data in UTF-8").
-/// The realm is not that of clients: a browser must not offer one where the other is asked for.
+/// Challenge (RFC 7617 §2.1: the charset "indicates that the server expects character data in
+/// UTF-8"). The realm differs from that of the protocol endpoints, so that a browser does not offer
+/// credentials of one for the other.
 const CHALLENGE: &str = "Basic realm=\"sentinel management\", charset=\"UTF-8\"";
 
-/// Why a request does not pass the gate.
+/// Reason why a request fails the operator check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    /// 401.
+    /// 401: the operator's credentials are missing or wrong.
     #[error("log in with management.username and management.password")]
     NotTheOperator,
-    /// 403.
+    /// 403: another site made a browser send the request.
     #[error(
         "another site asked for this; if it was this page, set server.public_url to the URL it is at, \
          or have the proxy pass on the Host header"
     )]
     CrossSite,
-    /// 429 (RFC 6585 §4): too many have guessed.
+    /// 429 (RFC 6585 §4): too many attempts have failed.
     #[error(transparent)]
     Throttled(#[from] Throttled),
 }
@@ -38,7 +39,7 @@ impl Refusal {
         }
     }
 
-    /// For programs, RFC 9457 JSON; for people, a sentence.
+    /// Returns the response: RFC 9457 JSON for the API, plain text for the page.
     pub(super) fn answer(self, management: &Management, request: &HttpRequest) -> HttpResponse {
         let status = self.status();
         let title = status.canonical_reason().unwrap_or_default();

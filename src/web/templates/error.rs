@@ -1,4 +1,4 @@
-//! What is wrong with a template, and where.
+//! Errors in templates, with file, line and column.
 
 use std::fmt;
 use std::path::Path;
@@ -6,26 +6,26 @@ use std::path::Path;
 use serde::Serialize;
 use tera::ErrorKind;
 
-/// One thing that is wrong.
+/// Error in a template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TemplateError {
-    /// The file; of a built-in template, its name.
+    /// Path of the file; the name of a built-in template.
     pub file: String,
-    /// The line, from 1, where there is one to name.
+    /// Line, from 1; `None` if the error has no position.
     pub line: Option<usize>,
-    /// The column, from 1.
+    /// Column, from 1; `None` if the error has no position.
     pub column: Option<usize>,
-    /// What is wrong.
+    /// Description of the error.
     pub message: String,
 }
 
-/// All that is wrong.
+/// Errors that were found in templates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateErrors(pub Vec<TemplateError>);
 
 impl TemplateError {
-    /// What the engine says, which may be several things in one text. A file of the operator's own is
-    /// named by its path below `dir`.
+    /// Converts an error of the template engine, whose text may contain several reports. Files of
+    /// the operator are named by their paths, which begin with `dir`.
     pub(super) fn all(error: &tera::Error, dir: Option<&Path>) -> Vec<Self> {
         let ErrorKind::Msg(text) = error.kind() else { return vec![Self::of(error, dir)] };
         let reports = text.split("error: ").filter_map(|report| Self::of_report(report, dir));
@@ -33,7 +33,7 @@ impl TemplateError {
         if reports.is_empty() { vec![Self::of(error, dir)] } else { reports }
     }
 
-    /// A message, and in the next line `--> file:line:column`.
+    /// Parses a report: a message, and in the next line `--> file:line:column`.
     fn of_report(report: &str, dir: Option<&Path>) -> Option<Self> {
         let (message, rest) = report.split_once('\n')?;
         let place = rest.lines().next()?.trim_start().strip_prefix("--> ")?;
@@ -43,7 +43,7 @@ impl TemplateError {
         Some(Self { file: path(parts.next()?, dir), line, column, message: message.to_owned() })
     }
 
-    /// What the engine says.
+    /// Converts an error of the template engine to one [`TemplateError`].
     pub(super) fn of(error: &tera::Error, dir: Option<&Path>) -> Self {
         let (name, place, message) = match error.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
@@ -83,7 +83,7 @@ fn path(name: &str, dir: Option<&Path>) -> String {
     }
 }
 
-/// As compilers say it, which editors understand.
+/// Writes `file:line:column: message`, the format of compilers, which editors recognize.
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;

@@ -1,4 +1,4 @@
-//! The operator's own files.
+//! Reads the operator's own templates and styles.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,11 +6,12 @@ use std::path::Path;
 
 use super::{STYLES, TemplateError, TemplateErrors};
 
-/// Nobody nests templates deeper, and a link to a folder above must not go on for ever.
+/// Maximum depth of folders below `templates.dir`, so that a symbolic link to a parent folder
+/// cannot cause endless recursion.
 const DEPTH: usize = 4;
 
-/// All templates in a folder, and the styles that are known, by their names below it. Other files are
-/// left alone.
+/// Reads all templates in a folder and the styles that replace built-in ones, by their paths below
+/// it. Other files are ignored.
 pub(super) fn read(dir: &Path) -> Result<BTreeMap<String, String>, TemplateErrors> {
     let mut found = BTreeMap::new();
     let mut wrong = Vec::new();

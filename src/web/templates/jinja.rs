@@ -1,4 +1,5 @@
-//! Filters that Jinja has and Tera has under another name only: flask-sentinel's templates were Jinja's.
+//! Jinja filters that Tera has under another name only. Templates for flask-sentinel were written
+//! for Jinja.
 
 use tera::{Kwargs, State, StringInput, Tera, TeraResult, Value};
 
@@ -7,7 +8,8 @@ pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("count", length);
 }
 
-/// `escape`: once, whatever comes behind it.
+/// Implements `e`, the alias of `escape`. Marks the result as safe, so that it is not escaped
+/// twice.
 fn escape(text: StringInput<'_>, _: Kwargs, state: &State<'_>) -> TeraResult<Value> {
     if text.is_safe() {
         return Ok(text.into_value());
@@ -15,7 +17,7 @@ fn escape(text: StringInput<'_>, _: Kwargs, state: &State<'_>) -> TeraResult<Val
     Ok(Value::safe_string(&state.escape(text.as_str())?))
 }
 
-/// `length`.
+/// Implements `count`, the alias of `length`.
 fn length(value: &Value, _: Kwargs, _: &State<'_>) -> TeraResult<usize> {
     let none = || tera::Error::message(format!("a value of type {} has no length", value.name()));
     value.len().ok_or_else(none)

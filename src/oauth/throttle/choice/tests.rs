@@ -1,11 +1,11 @@
-//! Who is chosen, of whom.
+//! Tests of the selection among waiting attempts.
 
 use std::net::IpAddr;
 
 use super::super::{Guessed, subjects};
 use super::*;
 
-/// Somebody at this address, against whom there are so many failures, failures around, and refusals.
+/// Returns an attempt from this address with these failures and refusals.
 fn one(address: &str, failures: u32, around: u32, refusals: u32) -> Newcomer {
     let address: IpAddr = address.parse().unwrap();
     let alice = subjects::name(Guessed::Password, "alice");
@@ -14,7 +14,7 @@ fn one(address: &str, failures: u32, around: u32, refusals: u32) -> Newcomer {
     Newcomer::new(Some((from, subjects::network(alice, address))), against)
 }
 
-/// How often each is chosen in a thousand times.
+/// Returns how often each attempt is selected in 1000 draws.
 fn chosen(waiting: &[Newcomer], rule: Rule) -> Vec<usize> {
     let mut times = vec![0; waiting.len()];
     (0..1000).for_each(|_| times[next(waiting, rule).unwrap()] += 1);
@@ -68,7 +68,7 @@ fn when_too_many_wait_those_leave_against_whom_there_is_most_and_then_of_the_lar
     assert_eq!(last(&[]), None);
 }
 
-/// The last to come is as likely to be left as the first.
+/// The first arrival is as likely to stay as the last.
 #[test]
 fn of_equals_chance_decides_who_leaves() {
     let mut left = [0; 10];

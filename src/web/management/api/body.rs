@@ -1,4 +1,4 @@
-//! Reads JSON bodies: only what is known, and each thing once.
+//! Reads JSON bodies strictly: unknown and repeated members are errors.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,13 +12,13 @@ use serde_path_to_error::Segment;
 use super::problem::Problem;
 use crate::web::{Web, form};
 
-/// RFC 8259.
+/// Media type of JSON (RFC 8259).
 pub(super) const JSON: &str = "application/json";
 
-/// RFC 7396.
+/// Media type of JSON merge patches (RFC 7396).
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// A JSON object that was sent.
+/// JSON object in the body of a request.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest for Json<T> {
@@ -39,7 +39,8 @@ async fn read<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<T, Problem> {
-    // RFC 8259 §8.1: JSON "MUST be encoded using UTF-8". A patch in plain JSON is taken for what it can only be.
+    // RFC 8259 §8.1: JSON "MUST be encoded using UTF-8". A PATCH with plain JSON is read as a merge
+    // patch.
     let types: &'static [&'static str] =
         if request.method() == Method::PATCH { &[MERGE_PATCH, JSON] } else { &[JSON] };
     if !form::is_of_type(request, types) {
@@ -47,7 +48,7 @@ async fn read<T: DeserializeOwned>(
     }
     let web = request.app_data::<web::Data<Web>>().ok_or(Problem::NoSuchPath)?;
     let body = form::read_in_time(web, request, payload, web.policy.max_body).await?;
-    // The reader would take an array for an object without names.
+    // serde would also accept an array of the values of the members.
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first == Some(&b'[') {
         let detail = "expected an object".to_owned();
@@ -62,7 +63,8 @@ async fn read<T: DeserializeOwned>(
     Ok(read)
 }
 
-/// What is no JSON is a malformed request; JSON that is not what was wanted has a place to be named.
+/// Converts an error of the parser. Text that is not JSON is a malformed request; for JSON with an
+/// invalid value, the problem has a pointer to the value.
 fn explain(pointer: String, error: &serde_json::Error) -> Problem {
     let said = error.to_string();
     if error.is_data() {
@@ -73,7 +75,7 @@ fn explain(pointer: String, error: &serde_json::Error) -> Problem {
     Problem::Body(format!("the body is not JSON: {said}"))
 }
 
-/// RFC 6901 §3.
+/// Returns a path as a JSON Pointer (RFC 6901 §3).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {

@@ -1,4 +1,5 @@
-//! `/clients`: the programs that may ask for tokens. What is taken and shown of them is in [`view`].
+//! `/clients`: lists, registers, changes and deletes clients. [`view`] has their JSON
+//! representations.
 
 mod view;
 
@@ -16,17 +17,17 @@ use super::query::Query;
 use super::{Answer, Context, id};
 use view::{Add, Added, Credentials, Edit, View};
 
-/// Which client.
+/// Path parameter of the routes for one client.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[allow(dead_code)] // it is there to be described
+#[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct OneClient {
     /// The client's id.
     #[param(min_length = 1, max_length = 255, pattern = "^[\\u0020-\\u007e]+$")]
     id: String,
 }
 
-/// The part of the list that is wanted.
+/// Query parameters of the list of clients.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]

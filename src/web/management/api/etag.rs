@@ -1,5 +1,5 @@
-//! Versions of records as entity tags: `If-Match` against lost updates, `If-None-Match` against reading
-//! what is known (RFC 9110 §8.8.3, §13.1).
+//! Versions of records as entity tags: `If-Match` prevents lost updates, `If-None-Match` avoids
+//! sending a record that the caller has already (RFC 9110 §8.8.3, §13.1).
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -13,10 +13,10 @@ use utoipa::IntoParams;
 
 use crate::admin::Versions;
 
-/// The headers of a request that changes something.
+/// Headers of a request that changes a record.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[allow(dead_code)] // it is there to be described
+#[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct ChangeHeaders {
     /// Changes only the version with this `ETag` (or one of several), and answers 412 if the record has
     /// another one by now.
@@ -28,10 +28,10 @@ pub(super) struct ChangeHeaders {
     if_match: (),
 }
 
-/// The headers of a request that reads something.
+/// Headers of a request that reads a record.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[allow(dead_code)] // it is there to be described
+#[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct ReadHeaders {
     /// Answers 304, without a body, if the record still has this `ETag` (or one of several).
     #[param(
@@ -42,7 +42,7 @@ pub(super) struct ReadHeaders {
     if_none_match: (),
 }
 
-/// Which versions the change is meant for.
+/// Versions for which a change is meant (`If-Match`).
 pub(super) struct IfMatch(pub(super) Versions);
 
 impl FromRequest for IfMatch {
@@ -50,8 +50,9 @@ impl FromRequest for IfMatch {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // RFC 9110 §13.1.1: "An origin server MUST use the strong comparison function", in which no weak
-        // tag is equal to anything. What is no tag is none of ours either: it is better to change nothing.
+        // RFC 9110 §13.1.1: "An origin server MUST use the strong comparison function", in which a
+        // weak tag matches no tag. A malformed tag matches no version, since it is safer to change
+        // nothing.
         ready(Ok(match condition(request, &IF_MATCH) {
             Condition::None | Condition::Any => Self(Versions::Any),
             Condition::Tags(tags) => {
@@ -61,7 +62,7 @@ impl FromRequest for IfMatch {
     }
 }
 
-/// Which versions the caller knows.
+/// Versions that the caller has already (`If-None-Match`).
 pub(super) struct IfNoneMatch(Condition);
 
 impl FromRequest for IfNoneMatch {
@@ -74,7 +75,7 @@ impl FromRequest for IfNoneMatch {
 }
 
 impl IfNoneMatch {
-    /// The record as it is in this version, or 304 for a caller who knows it.
+    /// Returns the record in this version, or 304 if the caller has it already.
     pub(super) fn answer(&self, version: u64, view: impl Serialize) -> HttpResponse {
         let known = match &self.0 {
             Condition::None => false,
@@ -89,7 +90,7 @@ impl IfNoneMatch {
     }
 }
 
-/// An answer about a record that has this version.
+/// Starts a response about a record of this version.
 pub(super) fn with(status: StatusCode, version: u64) -> actix_web::HttpResponseBuilder {
     let mut response = super::answer(status);
     response.insert_header((ETAG, format!("\"{version}\"")));
@@ -104,7 +105,7 @@ enum Condition {
 
 struct Tag {
     weak: bool,
-    /// `None` for what was never a tag of ours.
+    /// Version of the record; `None` for a tag that this server cannot have sent.
     version: Option<u64>,
 }
 
@@ -126,7 +127,8 @@ fn condition(request: &HttpRequest, name: &HeaderName) -> Condition {
     all.map_or(Condition::None, Condition::Tags)
 }
 
-/// `#entity-tag`, where `entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE` (RFC 9110 §5.6.1, §8.8.3).
+/// Parses `#entity-tag`, where `entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE` (RFC 9110 §5.6.1,
+/// §8.8.3).
 fn tags(text: &str) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
     let mut rest = text;
@@ -142,7 +144,7 @@ fn tags(text: &str) -> Option<Vec<Tag>> {
         if !clean || !(behind.is_empty() || behind.starts_with(',')) {
             return None;
         }
-        // Another spelling of the same number is not the same tag.
+        // Another spelling of the same number, such as `07`, is a different tag.
         let version = opaque.parse().ok().filter(|version: &u64| version.to_string() == opaque);
         tags.push(Tag { weak: weak.is_some(), version });
         rest = behind;

@@ -1,4 +1,4 @@
-//! The kinds of values in bodies, each with what makes one, and the same as a schema.
+//! Types of the values in bodies, each with its validation and its OpenAPI schema.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::{self, LIFETIME_SECONDS, Scope, UnknownGrant, check_username, is_login_text};
 
-/// Takes what is there: `null` is a value too, and not the same as nothing.
+/// Deserializes a member that is present. `null` is a value and differs from a missing member.
 pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -56,7 +56,7 @@ impl TryFrom<String> for Password {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // The token endpoint would take no other (RFC 6749 §3.2, Appendix A).
+        // The token endpoint accepts no other passwords (RFC 6749 §3.2, Appendix A).
         if text.is_empty() || !is_login_text(&text) {
             return Err("expected a password with no control characters");
         }
@@ -80,12 +80,12 @@ impl TryFrom<String> for ScopeToken {
     }
 }
 
-/// The scope of these tokens.
+/// Returns the scope with these tokens.
 pub(super) fn scope(tokens: &[ScopeToken]) -> Scope {
     tokens.iter().map(|token| token.0.as_str()).collect()
 }
 
-/// The tokens of a scope.
+/// Returns the tokens of a scope.
 pub(super) fn tokens(scope: &Scope) -> Vec<ScopeToken> {
     scope.iter().map(|token| ScopeToken(token.to_owned())).collect()
 }
@@ -163,7 +163,7 @@ impl Seconds {
     }
 }
 
-/// JSON has one kind of number: 3600 and 3600.0 are the same.
+/// Converts a number without a fraction. JSON has one type of number, so 3600.0 equals 3600.
 impl TryFrom<f64> for Seconds {
     type Error = &'static str;
 

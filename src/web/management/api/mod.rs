@@ -1,8 +1,10 @@
-//! The JSON API for the operator's scripts, below the management page and behind the same gate.
+//! JSON API for the operator's scripts, below the management page and behind the same
+//! authentication check.
 //!
-//! [`scope`] lists every route. One file per resource; what they share: [`body`] reads JSON strictly,
-//! [`query`] the URL, [`paging`] cuts lists into pages, [`etag`] guards against lost updates, [`problem`]
-//! says what went wrong (RFC 9457), [`fields`] has the kinds of values, and [`openapi`] describes it all.
+//! [`scope`] lists every route. Each resource has a file of its own. Shared code: [`body`] reads
+//! JSON strictly, [`query`] reads the query string, [`paging`] splits lists into pages, [`etag`]
+//! prevents lost updates, [`problem`] formats errors (RFC 9457), [`fields`] has the types of
+//! values, and [`openapi`] describes the API.
 
 mod body;
 mod clients;
@@ -29,13 +31,13 @@ use problem::Problem;
 
 pub(super) use problem::{PROBLEM_JSON, View as ProblemBody};
 
-/// What handlers work with.
+/// State and request that handlers receive.
 type Context = (Data<Web>, Data<Management>, HttpRequest);
 
-/// What a handler answers.
+/// Result of a handler.
 type Answer = Result<HttpResponse, Problem>;
 
-/// Every route, on one screen.
+/// Returns every route of the API.
 pub(super) fn scope() -> Scope {
     web::scope("/api")
         .service(
@@ -76,26 +78,26 @@ pub(super) fn scope() -> Scope {
         .default_service(web::to(async || Answer::Err(Problem::NoSuchPath)))
 }
 
-/// A resource that answers other methods than `allowed` with 405 and those.
+/// Creates a resource that responds to other methods than `allowed` with 405.
 fn resource(path: &str, allowed: &'static str) -> Resource {
     let other = web::to(move || ready(Answer::Err(Problem::WrongMethod(allowed))));
     web::resource(path).default_service(other)
 }
 
-/// An answer that nobody may keep.
+/// Starts a response that must not be stored.
 fn answer(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header((CACHE_CONTROL, "no-store"));
     response
 }
 
-/// The URL of something below the API: absolute if the server knows its own, else a path.
+/// Returns the URL of a path below the API: absolute if the server has an issuer, otherwise a path.
 fn url(web: &Web, management: &Management, below: &str) -> String {
     let issuer = web.provider.issuer().unwrap_or_default();
     format!("{issuer}{}/api{below}", management.path)
 }
 
-/// The id in the path. One that cannot be an id names nothing that is there.
+/// Returns the id in the path. A malformed id is reported as not found.
 fn id<T: FromStr>(request: &HttpRequest, what: &'static str) -> Result<T, Problem> {
     let found = request.match_info().load::<String>().ok().and_then(|id| id.parse().ok());
     found.ok_or(Problem::NotFound(what))

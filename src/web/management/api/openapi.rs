@@ -1,7 +1,7 @@
-//! `/openapi.json`: the API described (OpenAPI 3.1), from the code that answers it.
+//! `/openapi.json`: OpenAPI 3.1 description of the API, generated from the code of its handlers.
 //!
-//! What one route alone answers is said beside its handler; what many have in common is added here, by
-//! what can go wrong with such a request.
+//! Responses of a single route are declared at its handler. Responses that many routes have in
+//! common are added here, depending on the parameters and the body of each operation.
 
 use actix_web::http::StatusCode;
 use utoipa::openapi::path::{Operation, ParameterIn};
@@ -57,7 +57,7 @@ pub(super) async fn answer(context: Context) -> Answer {
 )]
 struct Description;
 
-/// What many routes have in common.
+/// Adds the parts of the description that many routes have in common.
 struct Common;
 
 impl Modify for Common {
@@ -86,7 +86,7 @@ impl Modify for Common {
     }
 }
 
-/// What a password has to have is a setting.
+/// Sets the minimum length of passwords, which is a setting.
 fn require_length(described: &mut utoipa::openapi::OpenApi, characters: usize) {
     let schemas = described.components.as_mut().map(|components| &mut components.schemas);
     let password = schemas.and_then(|schemas| schemas.get_mut(&*Password::name()));
@@ -95,7 +95,7 @@ fn require_length(described: &mut utoipa::openapi::OpenApi, characters: usize) {
     }
 }
 
-/// Entries of a list are what is shown of one alone.
+/// Makes the entries of a list refer to the schema `of` a single record.
 fn name_items(listing: &mut Schema, of: &str) {
     let Schema::Object(listing) = listing else { return };
     if let Some(RefOr::T(Schema::Array(items))) = listing.properties.get_mut("items") {
@@ -103,7 +103,8 @@ fn name_items(listing: &mut Schema, of: &str) {
     }
 }
 
-/// What RFC 6749 §4.4 lets confidential clients do, and no others.
+/// Returns a schema that limits the client credentials grant (RFC 6749 §4.4) and introspection to
+/// confidential clients.
 fn public_or_confidential() -> AnyOfBuilder {
     let one_of = |values: &[&str]| Object::builder().enum_values(Some(values.iter().copied()));
     let grants = Array::builder().items(one_of(&["password", "refresh_token"]));
@@ -113,7 +114,8 @@ fn public_or_confidential() -> AnyOfBuilder {
         .item(Object::builder().property("grants", grants).property("introspection", never))
 }
 
-/// What can go wrong with such a request, beside what is said with its handler.
+/// Adds the errors (and 304) that an operation may return, unless its handler declares them.
+/// `changes` is true for operations that change something.
 fn add_refusals(operation: Option<&mut Operation>, changes: bool) {
     let Some(operation) = operation else { return };
     let (mut path, mut query, mut if_match, mut if_none_match) = (false, false, false, false);

@@ -1,8 +1,9 @@
-//! Lists, page by page.
+//! Cursor pagination of lists.
 //!
-//! A cursor names the last entry of a page, and the next one starts behind it: so it holds when entries
-//! come and go meanwhile, even that one. It is the entry's key in hexadecimal digits, which no URL has
-//! to encode; whoever makes one up starts behind that.
+//! A cursor names the last entry of a page; the next page starts after it. It stays valid when
+//! entries are added or removed, even if that entry is removed. A cursor is the key of the entry in
+//! hexadecimal digits, which need no encoding in URLs. A made-up cursor does no harm: the page
+//! starts after that key.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -64,12 +65,13 @@ pub(super) struct Listing<T> {
     next: Option<String>,
 }
 
-/// The part of a list that is asked for, and one entry more, which shows whether there is more.
+/// Returns the requested part of a list with one entry more, which shows whether another page
+/// follows.
 pub(super) fn page(limit: Limit, after: Option<&Cursor>) -> Page {
     Page { after: after.map(|cursor| cursor.0.clone()), limit: limit.0 + 1 }
 }
 
-/// Answers with what was found for [`page`].
+/// Returns the response with the entries that were found for [`page`].
 pub(super) fn answer<T, V: Serialize>(
     (web, management, request): &Context,
     limit: Limit,
@@ -90,7 +92,7 @@ pub(super) fn answer<T, V: Serialize>(
         let path = request.match_pattern().unwrap_or_default();
         let list = path.rsplit('/').next().unwrap_or_default();
         let url = super::url(web, management, &format!("/{list}?{query}"));
-        // RFC 8288 §3.
+        // `Link` header (RFC 8288 §3).
         response.insert_header((LINK, format!("<{url}>; rel=\"next\"")));
     }
     response.json(Listing { items: found.iter().map(view).collect(), next })

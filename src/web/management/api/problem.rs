@@ -1,4 +1,4 @@
-//! What a refusal looks like: RFC 9457 JSON, whatever went wrong.
+//! Error responses of the API: JSON as in RFC 9457 for every failure.
 
 use std::fmt;
 
@@ -16,48 +16,48 @@ use crate::password::PoolError;
 use crate::store::StoreError;
 use crate::web::error::{Refusal, log_unavailable};
 
-/// The media type of RFC 9457.
+/// Media type of problem details (RFC 9457).
 pub(in crate::web::management) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// RFC 5789 §3.1.
+/// Header that lists the media types of patches (RFC 5789 §3.1).
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
-/// Why a request is refused.
+/// Reason why a request is refused.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// 400: the body is no JSON, or could not be read.
+    /// 400: the body is not JSON or could not be read.
     Body(String),
-    /// 400: a parameter of the URL.
+    /// 400: a query parameter is invalid.
     Parameter {
-        /// Its name.
+        /// Name of the parameter.
         name: String,
-        /// What is wrong with it.
+        /// Description of the error.
         detail: String,
     },
-    /// 404: there is no such route.
+    /// 404: the path has no route.
     NoSuchPath,
-    /// 404: there is no such user, client or session.
+    /// 404: the record does not exist. The text says whether it is a user, a client or a session.
     NotFound(&'static str),
-    /// 405, with the methods that would do.
+    /// 405, with the allowed methods.
     WrongMethod(&'static str),
-    /// 408.
+    /// 408: the body did not arrive in time.
     Slow,
-    /// 409: it does not go with what is there.
+    /// 409: the request conflicts with existing data, such as the name of another user.
     Conflict(String),
-    /// 412: the record has another version than `If-Match` wants.
+    /// 412: the record does not have a version that `If-Match` names.
     OtherVersion,
-    /// 413.
+    /// 413: the body is larger than the limit.
     TooLarge,
-    /// 415, with the types that would do.
+    /// 415, with the accepted media types.
     MediaType(&'static [&'static str]),
-    /// 422: a value in the body.
+    /// 422: a value in the body is invalid.
     Invalid {
-        /// Where it is (RFC 6901).
+        /// Position of the value in the body, as a JSON Pointer (RFC 6901).
         pointer: String,
-        /// What is wrong with it.
+        /// Description of the error.
         detail: String,
     },
-    /// 503.
+    /// 503: the store or the password workers are unavailable.
     Unavailable(oauth::Error),
 }
 
@@ -99,10 +99,10 @@ pub(super) struct ValueError {
 }
 
 impl View {
-    /// A problem that the status and a sentence say all about.
+    /// Creates a problem that consists of a status and a sentence.
     pub(in crate::web::management) fn new(status: StatusCode, detail: String) -> Self {
-        // RFC 9457 §4.2.1: with about:blank "the value of title SHOULD be the same as the recommended HTTP
-        // status phrase", and RFC 9110 has newer ones for two.
+        // RFC 9457 §4.2.1: with about:blank "the value of title SHOULD be the same as the
+        // recommended HTTP status phrase". RFC 9110 has renamed two of them.
         let title = match status {
             StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
             StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
@@ -181,7 +181,7 @@ impl ResponseError for Problem {
             Self::WrongMethod(allowed) => {
                 response.insert_header((ALLOW, *allowed));
             }
-            // The rest of the body is not worth reading.
+            // Closes the connection instead of reading the rest of the body.
             Self::Slow | Self::TooLarge => {
                 response.force_close();
             }

@@ -1,5 +1,5 @@
-//! Reads the parameters of the URL: only known ones, and each once. One that was mistyped would else
-//! let through more than was meant.
+//! Reads the query string strictly: unknown and repeated parameters are errors. If a mistyped
+//! parameter were ignored, the request would affect more records than intended.
 
 use std::collections::BTreeSet;
 use std::future::{Ready, ready};
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
-/// The parameters of the URL.
+/// Query parameters of a request.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest for Query<T> {
@@ -36,7 +36,8 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     })
 }
 
-/// The parameters of a query, decoded (URL Standard, "application/x-www-form-urlencoded parsing").
+/// Returns the decoded parameters of a query string (URL Standard,
+/// "application/x-www-form-urlencoded parsing").
 pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
     serde_urlencoded::from_str(query).unwrap_or_default()
 }

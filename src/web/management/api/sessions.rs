@@ -1,5 +1,5 @@
-//! `/sessions`: who is logged in. They have no `ETag`: they change whenever they are used, and all that
-//! can be done to one is to end it.
+//! `/sessions`: lists and ends sessions. Sessions have no `ETag`: every use changes them, and the
+//! only operation on a session is to end it.
 
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -73,17 +73,17 @@ pub(super) struct Ended {
     ended: u64,
 }
 
-/// Which session.
+/// Path parameter of the routes for one session.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[allow(dead_code)] // it is there to be described
+#[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct OneSession {
     /// The session's id.
     #[param(pattern = "^[0-9a-f]{24}$", example = "0b1a6dd2f2a9c1f0d3e4b5a6")]
     id: String,
 }
 
-/// The part of the list that is wanted.
+/// Query parameters of the list of sessions.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -106,7 +106,7 @@ pub(super) struct List {
     client: Option<String>,
 }
 
-/// Whose sessions are meant: at least one of the two has to be there.
+/// Query parameters that select sessions to be ended. At least one is required.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -151,7 +151,7 @@ pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
 )]
 pub(super) async fn end_all(context: Context, Query(whose): Query<Whose>) -> Answer {
     if whose.user.is_none() && whose.client.is_none() {
-        // Everybody would have to log in again.
+        // Without a user or a client, all sessions of the server would end.
         let detail = "expected user or client: whose sessions are to end".to_owned();
         return Err(Problem::Parameter { name: "user".to_owned(), detail });
     }
@@ -184,7 +184,8 @@ pub(super) async fn end(context: Context) -> Answer {
     Ok(super::answer(StatusCode::NO_CONTENT).finish())
 }
 
-/// A user or client that is not there is a mistake in a name, not one without sessions.
+/// Returns the filter for a user and a client. An unknown user or client is an error, since it is
+/// more likely a mistyped name than a user or client without sessions.
 async fn filter(
     admin: &Admin,
     user: Option<&str>,

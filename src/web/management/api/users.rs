@@ -1,4 +1,4 @@
-//! `/users`: who can log in.
+//! `/users`: lists, adds, changes and deletes users.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
@@ -100,17 +100,17 @@ pub(super) struct SetPassword {
     password: Password,
 }
 
-/// Which user.
+/// Path parameter of the routes for one user.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[allow(dead_code)] // it is there to be described
+#[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct OneUser {
     /// The user's id.
     #[param(pattern = "^[0-9a-f]{24}$", example = "6b04d06505deaee2d33dc505")]
     id: String,
 }
 
-/// The part of the list that is wanted.
+/// Query parameters of the list of users.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -225,7 +225,7 @@ pub(super) async fn set_password(
     let (_, management, request) = context;
     check_length(&management, &set.password)?;
     let user_id = id(&request, "user")?;
-    // Hashing takes its time; who has not got that far is told without it.
+    // Checks the version before the password is hashed, since hashing is expensive.
     only.0.check(management.admin.user_by_id(user_id).await?.version)?;
     let password = Some(management.passwords.hash(set.password.0).await?);
     let change = UserChange { password, ..UserChange::default() };
@@ -233,7 +233,8 @@ pub(super) async fn set_password(
     Ok(etag::with(StatusCode::NO_CONTENT, user.version).finish())
 }
 
-/// What a body can be refused for is what comes first, of whomever it is.
+/// Checks the length of a new password. Handlers call it first: an invalid body is refused in the
+/// same way for every user.
 fn check_length(management: &Management, password: &Password) -> Result<(), Problem> {
     Ok(check_password(password.0.expose_secret(), management.shortest_password)?)
 }

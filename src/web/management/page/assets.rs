@@ -1,4 +1,4 @@
-//! What the pages link: a style and an icon, at addresses that change with what is there.
+//! Style and icon of the pages, at URLs that change with their contents.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -10,7 +10,7 @@ use crate::domain::Digest;
 
 const ICON: &str = include_str!("../../../../static/icon.svg");
 
-/// The style and the icon.
+/// Style and icon of the pages.
 #[derive(Clone, Debug)]
 pub struct Assets {
     style: Asset,
@@ -25,7 +25,7 @@ struct Asset {
 }
 
 impl Assets {
-    /// With this style.
+    /// Creates the assets with this style.
     pub(in crate::web) fn new(style: String) -> Self {
         Self {
             style: Asset::new("management", "css", "text/css; charset=utf-8", style),
@@ -33,19 +33,19 @@ impl Assets {
         }
     }
 
-    /// The style's file name.
+    /// Returns the file name of the style.
     pub(super) fn style(&self) -> &str {
         &self.style.name
     }
 
-    /// The icon's file name.
+    /// Returns the file name of the icon.
     pub(super) fn icon(&self) -> &str {
         &self.icon.name
     }
 }
 
 impl Asset {
-    /// A name with a piece of the content's digest in it.
+    /// Creates an asset whose name contains a part of the digest of its content.
     fn new(stem: &str, extension: &str, media_type: &'static str, content: String) -> Self {
         let digest = hex::encode(Digest::of(content.as_bytes()).as_bytes());
         let digest = digest.get(..12).unwrap_or(&digest);
@@ -59,7 +59,7 @@ pub(super) async fn answer(desk: Desk, name: web::Path<String>) -> Result<HttpRe
     let asset = assets.into_iter().find(|asset| asset.name == *name).ok_or(Failure::NoSuchPage)?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, asset.media_type))
-        // Another content has another name.
+        // A changed asset has another name, so browsers may cache this one for good.
         .insert_header((CACHE_CONTROL, "private, max-age=31536000, immutable"))
         .body(asset.content.clone()))
 }

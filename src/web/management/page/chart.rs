@@ -1,10 +1,11 @@
-//! Logins of the last hours, as bars of an SVG: a picture that needs neither script nor inline style.
+//! Chart of the logins of the last hours: an SVG with bars, which needs neither scripts nor inline
+//! styles.
 
 use serde::Serialize;
 
 use crate::oauth::Hour;
 
-/// The size of the picture, in its own units.
+/// Dimensions of the chart, in SVG user units.
 const HEIGHT: u64 = 100;
 const STEP: u64 = 20;
 const BAR: u64 = 14;
@@ -15,22 +16,22 @@ pub(super) struct Chart {
     height: u64,
     bar: u64,
     hours: Vec<Bar>,
-    /// In all of these hours.
+    /// Logins in all hours of the chart.
     logins: u64,
     failures: u64,
-    /// What the highest bar stands for.
+    /// Number of attempts that the highest bar stands for.
     most: u64,
 }
 
-/// One hour.
+/// Bar of one hour.
 #[derive(Serialize)]
 struct Bar {
-    /// `02:00`, in UTC.
+    /// Start of the hour in UTC, such as `02:00`.
     label: String,
     logins: u64,
     failures: u64,
     x: u64,
-    /// Failures stand on top of logins.
+    /// Upper edge of the logins in the bar. Failures are drawn above it.
     logins_y: u64,
     logins_height: u64,
     failures_y: u64,
@@ -40,7 +41,7 @@ struct Bar {
 impl Chart {
     pub(super) fn of(hours: &[Hour]) -> Self {
         let most = hours.iter().map(|hour| hour.logins + hour.failures).max().unwrap_or_default();
-        // One is to be seen beside a thousand.
+        // Minimum height, so that one attempt is visible beside a thousand.
         let height = |count: u64| match count {
             0 => 0,
             count => (count * HEIGHT / most.max(1)).max(2),

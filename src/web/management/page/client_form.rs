@@ -1,4 +1,4 @@
-//! Forms about clients: read, and told what is wrong with them.
+//! Forms for clients: fills them in and validates what was submitted.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const CONFIDENTIAL: &str = "confidential";
 
 const LIFETIMES: [&str; 3] = ["access_token_ttl", "refresh_idle_ttl", "session_ttl"];
 
-/// Everything that a form says of a client, but for its kind.
+/// Validated values of a client form, except the client type.
 pub(super) struct Read {
     pub(super) name: String,
     pub(super) grants: BTreeSet<Grant>,
@@ -29,7 +29,7 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Whether the client is like this already.
+    /// Returns whether the client already has these values.
     pub(super) fn is_there(&self, client: &Client) -> bool {
         let lifetimes = (self.access_token_ttl, self.refresh_idle_ttl, self.session_ttl);
         self.name == client.name
@@ -41,7 +41,7 @@ impl Read {
     }
 }
 
-/// The box of a grant.
+/// Returns the name of the check box of a grant.
 const fn name_of(grant: Grant) -> &'static str {
     match grant {
         Grant::Password => "grant_password",
@@ -50,7 +50,7 @@ const fn name_of(grant: Grant) -> &'static str {
     }
 }
 
-/// A form for a client that is not there yet: an app for people.
+/// Returns the form for a new client: a public one with all grants but client credentials.
 pub(super) fn blank() -> Form {
     let form = Form::default().with("name", "").with("kind", "public").with("grants", "");
     let form = form.with("scopes", "").with("default_scopes", "").with_box("introspection", false);
@@ -59,7 +59,7 @@ pub(super) fn blank() -> Form {
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), usual(grant)))
 }
 
-/// A form that shows a client as it is.
+/// Returns the form with the present values of a client.
 pub(super) fn of_client(client: &Client) -> Form {
     let ttl = |ttl: Option<Duration>| ttl.map(show_duration).unwrap_or_default();
     let form = blank()
@@ -76,14 +76,15 @@ pub(super) fn of_client(client: &Client) -> Form {
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), has(grant)))
 }
 
-/// The same for one that somebody has changed since the form was opened, with what was typed beside it.
+/// Returns the form for a client that was changed after the form was opened: the present values,
+/// and beside them the submitted ones.
 pub(super) fn of_changed(client: &Client, fields: &Fields) -> Form {
     let mut form = of_client(client).beside(&typed(fields), &["version", "kind"]);
     form.refuse("version", changed_meanwhile("client"));
     form
 }
 
-/// What was typed.
+/// Returns the form with the submitted values.
 pub(super) fn typed(fields: &Fields) -> Form {
     let texts = ["name", "scopes", "default_scopes", "version"].into_iter().chain(LIFETIMES);
     let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
@@ -99,8 +100,8 @@ pub(super) fn is_confidential(fields: &Fields) -> bool {
     fields.get("kind") == CONFIDENTIAL
 }
 
-/// What the form says; `None` when something is wrong with it. The name that the client has, if it is
-/// there already, may be one that a form would not take.
+/// Validates a form. Returns `None` if a value is invalid, and sets the errors in `form`. The
+/// present name of the client (`has`) is always valid, even if a new client could not have it.
 pub(super) fn read(
     fields: &Fields,
     confidential: bool,
@@ -153,7 +154,7 @@ fn grants(fields: &Fields, confidential: bool) -> Result<BTreeSet<Grant>, &'stat
     Ok(grants)
 }
 
-/// "" is the server's.
+/// Parses a lifetime. An empty field stands for the lifetime of the server.
 fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
     if text.trim().is_empty() {
         return Ok(None);
@@ -163,7 +164,7 @@ fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
         .ok_or("Enter a duration such as 900, 15m, 1h30m or 30d, or leave it empty.")
 }
 
-/// What the admin has against it goes beside the grants, which decide.
+/// Shows [`AdminError::Invalid`] beside the grants, which cause it. Returns any other error.
 pub(super) fn refused(error: AdminError, form: &mut Form) -> Result<(), Failure> {
     match error {
         AdminError::Invalid(message) => form.refuse("grants", sentence(message)),

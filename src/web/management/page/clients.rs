@@ -1,4 +1,4 @@
-//! Clients: found, registered, changed, deleted; their secrets, each shown once.
+//! Pages that list, register, change and delete clients, and show each new secret once.
 
 use actix_web::{HttpResponse, web};
 use secrecy::ExposeSecret;
@@ -18,14 +18,14 @@ const SECTION: &str = "clients";
 #[derive(Serialize)]
 pub(super) struct ListView {
     pub(super) query: String,
-    /// Whether this is the beginning of the list.
+    /// Whether this is the first page of the list.
     pub(super) first: bool,
     pub(super) clients: Vec<ClientView>,
-    /// Where the list goes on.
+    /// URL of the next page.
     pub(super) next: Option<String>,
 }
 
-/// How long things last where a client says nothing.
+/// Lifetimes of the server, for clients that have none of their own.
 #[derive(Serialize)]
 pub(super) struct Server {
     access_token_ttl: String,
@@ -44,7 +44,7 @@ pub(super) struct ClientPage {
     pub(super) client: ClientView,
     pub(super) form: Form,
     pub(super) server: Server,
-    /// All sessions of the client.
+    /// URL of the list of the client's sessions.
     pub(super) sessions_url: String,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct ConfirmView {
 pub(super) struct SecretView {
     pub(super) client: ClientView,
     pub(super) secret: String,
-    /// Whether the client was made just now.
+    /// Whether the client was registered by this request.
     pub(super) added: bool,
 }
 
@@ -89,7 +89,8 @@ pub(super) async fn new(desk: Desk) -> Result<HttpResponse, Failure> {
     desk.show(SECTION, "management/client_new.html", &view)
 }
 
-/// A confidential client's secret is in the answer, and in no address.
+/// Registers a client. The secret of a confidential client is in the response and not in a
+/// redirect, so that it appears in no URL.
 pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
     let mut form = client_form::typed(&fields);
     let confidential = client_form::is_confidential(&fields);
@@ -157,12 +158,13 @@ pub(super) async fn edit(
     desk.show_again(SECTION, "management/client.html", &view)
 }
 
-/// For a form that was opened before somebody changed the client, as with users.
+/// Responds to a form for a client that was changed after the form was opened. The form has all
+/// values of the client, so saving it would undo that change.
 fn show_changed(desk: &Desk, client: &Client, fields: &Fields) -> Result<HttpResponse, Failure> {
     let (confidential, name) = (client.is_confidential(), Some(client.name.as_str()));
     let asked = client_form::read(fields, confidential, name, &mut Form::default());
     if asked.is_some_and(|asked| asked.is_there(client)) {
-        // It was sent twice.
+        // The form was submitted twice.
         return Ok(to_client(desk, client, "client-changed"));
     }
     let view = page(desk, client, client_form::of_changed(client, fields));
@@ -177,7 +179,8 @@ pub(super) async fn enable(desk: Desk, id: web::Path<String>) -> Result<HttpResp
     set_enabled(&desk, &id, true).await
 }
 
-/// Apart from the form of the other changes, as with users.
+/// Enables or disables a client. This is not part of the form with the other values: a form that
+/// was opened before the client was disabled must not enable it again.
 async fn set_enabled(desk: &Desk, id: &str, enabled: bool) -> Result<HttpResponse, Failure> {
     let client = desk.admin().client(id).await?;
     let change = ClientChange { enabled: Some(enabled), ..ClientChange::default() };
@@ -185,7 +188,7 @@ async fn set_enabled(desk: &Desk, id: &str, enabled: bool) -> Result<HttpRespons
     Ok(to_client(desk, &client, if enabled { "client-enabled" } else { "client-disabled" }))
 }
 
-/// Asks before a client gets a new secret.
+/// Asks for confirmation before a client gets a new secret.
 pub(super) async fn confirm_rotation(
     desk: Desk,
     id: web::Path<String>,
@@ -207,7 +210,7 @@ pub(super) async fn rotate(desk: Desk, id: web::Path<String>) -> Result<HttpResp
     tell(&desk, &client, &secret, false)
 }
 
-/// Asks before a client is deleted.
+/// Asks for confirmation before a client is deleted.
 pub(super) async fn confirm(desk: Desk, id: web::Path<String>) -> Result<HttpResponse, Failure> {
     let client = desk.admin().client(&id).await?;
     let view = ConfirmView { client: view(&desk, &client) };
@@ -220,7 +223,7 @@ pub(super) async fn delete(desk: Desk, id: web::Path<String>) -> Result<HttpResp
     Ok(desk.see_other("/clients?done=client-deleted"))
 }
 
-/// The one time that a secret is shown.
+/// Shows a new secret. No other page shows it.
 fn tell(
     desk: &Desk,
     client: &Client,

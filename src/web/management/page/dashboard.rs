@@ -1,4 +1,4 @@
-//! The first page: how many there are of everything, and how it goes.
+//! First page: numbers of users, clients and sessions, health, and recent logins.
 
 use actix_web::HttpResponse;
 use serde::Serialize;
@@ -13,13 +13,14 @@ use crate::store::Page;
 
 const SECTION: &str = "dashboard";
 
-/// The template that flask-sentinel had, too.
+/// Name of the template. It is the same as in flask-sentinel.
 pub(super) const TEMPLATE: &str = "management.html";
 
-/// Counting goes no further, so that it costs the same at millions.
+/// Maximum number that is counted, so that the cost stays the same with millions of records.
 const COUNTED: u32 = 10_000;
 
-/// Users and clients for templates that show all on one page: more would take long to read and to write.
+/// Maximum number of users and of clients for templates that show all of them on one page. More
+/// would take too long to read and to write.
 const LISTED: u32 = 1000;
 
 #[derive(Serialize)]
@@ -27,22 +28,23 @@ pub(super) struct View {
     pub(super) counts: Counts,
     pub(super) health: Health,
     pub(super) chart: Chart,
-    /// The first of them, by name and by id, for an operator's own template; the built-in one shows none.
+    /// First users by name and first clients by id, for the operator's own template. The built-in
+    /// template shows none.
     pub(super) users: Vec<UserView>,
     pub(super) clients: Vec<ClientView>,
-    /// What is wrong with what was posted from an operator's own template.
+    /// Error in a form that was posted from the operator's own template.
     pub(super) error: Option<String>,
     pub(super) request: Request,
 }
 
-/// What flask-sentinel's templates had of Flask's request.
+/// Attributes of Flask's `request` that flask-sentinel's templates read.
 #[derive(Serialize)]
 pub(super) struct Request {
     pub(super) method: &'static str,
     pub(super) path: String,
 }
 
-/// Each as text; `None` when the store does not answer.
+/// Numbers as text; `None` if the store does not respond.
 #[derive(Serialize)]
 pub(super) struct Counts {
     pub(super) users: Option<String>,
@@ -50,11 +52,11 @@ pub(super) struct Counts {
     pub(super) sessions: Option<String>,
 }
 
-/// Whether what is behind this server answers.
+/// Whether the store and Redis respond.
 #[derive(Serialize)]
 pub(super) struct Health {
     pub(super) store: bool,
-    /// `None` where there is no Redis.
+    /// `None` if Redis is not configured.
     pub(super) redis: Option<bool>,
 }
 
@@ -63,8 +65,8 @@ pub(super) async fn show(desk: Desk) -> Result<HttpResponse, Failure> {
     desk.show(SECTION, TEMPLATE, &view)
 }
 
-/// The same, with what is wrong with the form. flask-sentinel's own page has no place for that, and would
-/// look as if nothing had happened: then it gets a page of its own.
+/// Shows the first page with an error in a form. A template of flask-sentinel does not show the
+/// error, and the failure would go unnoticed. In this case the error gets a page of its own.
 pub(super) async fn show_again(desk: &Desk, error: String) -> Result<HttpResponse, Failure> {
     let mut view = view(desk, "POST").await?;
     let silent = desk.html(SECTION, TEMPLATE, &view)?;
@@ -104,7 +106,8 @@ async fn view(desk: &Desk, method: &'static str) -> Result<View, Failure> {
     })
 }
 
-/// Users and clients, if there is a template that may show them. What fails is told as the store's health.
+/// Returns users and clients if a template may show them. Errors are ignored, since the page shows
+/// the health of the store.
 async fn lists(desk: &Desk) -> (Vec<User>, Vec<Client>) {
     if !desk.templates().has_own() {
         return Default::default();
@@ -114,7 +117,8 @@ async fn lists(desk: &Desk) -> (Vec<User>, Vec<Client>) {
     (users.unwrap_or_default(), clients.unwrap_or_default())
 }
 
-/// "10,000+" where counting stopped. What fails is told as the store's health.
+/// Formats a number; "10,000+" where counting stopped. Returns `None` for errors, since the page
+/// shows the health of the store.
 fn counted(count: Result<u64, AdminError>) -> Option<String> {
     let count = count.ok()?;
     let more = if count >= u64::from(COUNTED) { "+" } else { "" };

@@ -1,4 +1,4 @@
-//! What every handler works at: the store, the templates, and the question that was asked.
+//! Per-request context for the page handlers: store, templates and query.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::web::Web;
 use crate::web::management::Management;
 use crate::web::templates::Set;
 
-/// Entries on a page of a list.
+/// Maximum number of entries on a page of a list.
 const PAGE: u32 = 50;
 
-/// For one request.
+/// Context of one request.
 pub(super) struct Desk {
     web: web::Data<Web>,
     management: web::Data<Management>,
@@ -65,22 +65,22 @@ impl Desk {
         self.management.templates.current()
     }
 
-    /// The path of the page, with nothing behind it.
+    /// Returns the path of the management page, without a trailing slash.
     pub(super) fn base(&self) -> &str {
         &self.management.path
     }
 
-    /// The fewest characters that a password may be set to.
+    /// Returns the minimum number of characters of a new password.
     pub(super) fn shortest_password(&self) -> usize {
         self.management.shortest_password
     }
 
-    /// The path of the first page.
+    /// Returns the path of the first page.
     pub(super) fn home(&self) -> &str {
         home(self.base())
     }
 
-    /// How long things last where a client says nothing.
+    /// Returns the lifetimes for clients that have none of their own.
     pub(super) fn server_lifetimes(&self) -> &Lifetimes {
         self.web.provider.lifetimes()
     }
@@ -89,7 +89,7 @@ impl Desk {
         self.management.passwords.hash(SecretString::from(password)).await
     }
 
-    /// A page that shows `view`.
+    /// Returns a page that shows `view`.
     pub(super) fn show(
         &self,
         section: &'static str,
@@ -100,7 +100,7 @@ impl Desk {
         render(&self.management, StatusCode::OK, section, notice, template, view)
     }
 
-    /// The same, for a form that cannot be followed as it was filled in (RFC 9110 §15.5.21).
+    /// Returns a page that shows an invalid form again, with status 422 (RFC 9110 §15.5.21).
     pub(super) fn show_again(
         &self,
         section: &'static str,
@@ -111,7 +111,8 @@ impl Desk {
         render(&self.management, status, section, None, template, view)
     }
 
-    /// The same, for a form that is about something that has become another meanwhile (RFC 9110 §15.5.10).
+    /// Returns a page that shows a form for a record that was changed in the meantime, with status
+    /// 409 (RFC 9110 §15.5.10).
     pub(super) fn show_changed(
         &self,
         section: &'static str,
@@ -121,7 +122,7 @@ impl Desk {
         render(&self.management, StatusCode::CONFLICT, section, None, template, view)
     }
 
-    /// What [`Self::show_again`] answers.
+    /// Returns the HTML of the page that [`Self::show_again`] returns.
     pub(super) fn html(
         &self,
         section: &'static str,
@@ -131,31 +132,33 @@ impl Desk {
         html(&self.management, section, None, template, view)
     }
 
-    /// Sends the browser on, with GET (RFC 9110 §15.4.4), so that reloading does nothing twice.
+    /// Redirects the browser with 303 (RFC 9110 §15.4.4), so that a reload does not repeat the
+    /// operation.
     pub(super) fn see_other(&self, path: &str) -> HttpResponse {
         let location = if path.is_empty() { self.home() } else { self.base() };
         HttpResponse::SeeOther().insert_header((LOCATION, format!("{location}{path}"))).finish()
     }
 
-    /// The part of a list that the address asks for, and one more, to know whether there is more.
+    /// Returns the requested part of a list with one entry more, which shows whether another page
+    /// follows.
     pub(super) fn page(&self) -> Page {
         let after = self.query.get("after");
         Page { after: Some(after.to_owned()).filter(|after| !after.is_empty()), limit: PAGE + 1 }
     }
 }
 
-/// Cuts off the one more; whether there was one.
+/// Removes the additional entry, and returns whether there was one.
 pub(super) fn cut<T>(entries: &mut Vec<T>) -> bool {
     let more = entries.len() > PAGE as usize;
     entries.truncate(PAGE as usize);
     more
 }
 
-/// What every template is given, as `page`.
+/// Values that every template receives as `page`.
 #[derive(Serialize)]
 pub(super) struct Common<'a> {
     base: &'a str,
-    /// Where "home" leads.
+    /// URL of the first page.
     home: &'a str,
     style: String,
     icon: String,
@@ -183,7 +186,7 @@ impl<'a> Common<'a> {
     }
 }
 
-/// The root is "/".
+/// Returns the path of the first page, which is "/" at the root.
 fn home(base: &str) -> &str {
     if base.is_empty() { "/" } else { base }
 }

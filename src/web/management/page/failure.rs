@@ -1,4 +1,4 @@
-//! What goes wrong, as a page.
+//! Error pages.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
@@ -15,40 +15,40 @@ use crate::store::StoreError;
 use crate::web::error::{Refusal, log_unavailable};
 use crate::web::management::Management;
 
-/// Why a page cannot be shown, or a form not be followed.
+/// Reason why a page cannot be shown or a form cannot be processed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::web::management) enum Failure {
-    /// 404.
+    /// 404: the path has no page.
     #[error("There is no such page.")]
     NoSuchPage,
-    /// 404: it may have been there a moment ago.
+    /// 404: the record does not exist; it may have been deleted in the meantime.
     #[error("There is no such {0}. It may have been deleted in the meantime.")]
     Gone(&'static str),
-    /// 405; with the methods that are allowed.
+    /// 405, with the allowed methods.
     #[error("This address takes {0} only.")]
     Method(&'static str),
-    /// What was sent cannot be read.
+    /// The form cannot be read. The [`Refusal`] has the status.
     #[error("{0}.")]
     Body(#[from] Refusal),
-    /// 400.
+    /// 400: the form is not one that the built-in templates send.
     #[error("The form is not one of ours.")]
     Malformed,
-    /// 422: something is wrong with a form that has no place to say it.
+    /// 422: the form is invalid, and the template has no place for the error.
     #[error("{0}")]
     Refused(String),
-    /// 409.
+    /// 409: others changed the same record at the same time.
     #[error("Others keep changing the same record. Nothing was changed; try again.")]
     Contended,
-    /// 503, though it is done.
+    /// 503: the change was made, but the Redis invalidation failed.
     #[error(
         "It is done, but Redis could not be told, and may hold what has ended for alive. It will be \
          told as soon as it can be reached."
     )]
     Untold(Unavailable),
-    /// 503.
+    /// 503: the store or the password workers are unavailable.
     #[error("{}", unavailable(.0))]
     Unavailable(Unavailable),
-    /// 500: a built-in template is wrong.
+    /// 500: a built-in template is invalid.
     #[error("The page could not be made.")]
     Template(#[from] tera::Error),
 }
@@ -81,7 +81,7 @@ impl From<PoolError> for Failure {
     }
 }
 
-/// What a form says wrong is answered beside the field; what is left is not about the form.
+/// Converts the errors that remain after the handlers have shown errors about a field beside it.
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         match error {
@@ -110,7 +110,7 @@ impl ResponseError for Failure {
     }
 }
 
-/// For routes that do nothing but fail.
+/// Lets a route respond with a [`Failure`] alone.
 impl Responder for Failure {
     type Body = BoxBody;
 
@@ -126,7 +126,7 @@ pub(super) struct View {
     pub(super) message: String,
 }
 
-/// Puts a page in the place of a failure, once it is in the log.
+/// Replaces a failed response with an error page. Errors of the server are logged.
 pub(in crate::web::management) fn explain(
     management: &Management,
     response: ServiceResponse<BoxBody>,
@@ -167,7 +167,8 @@ fn page(management: &Management, failure: &Failure) -> HttpResponse {
     response
 }
 
-/// Parameters and reading a body fail as they do for the other endpoints.
+/// Converts errors about parameters and bodies, which have the same status as at the other
+/// endpoints.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Body(error.into())

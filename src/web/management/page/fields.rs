@@ -1,4 +1,4 @@
-//! Names and values, from a query or from a form that was posted.
+//! Names and values of a query string or a posted form.
 
 use std::pin::Pin;
 
@@ -10,11 +10,11 @@ use super::Failure;
 use crate::admin::Versions;
 use crate::web::{Web, form};
 
-/// The largest form that is read. It is far more than any field may hold: who fills in too much is to be
-/// told beside the field.
+/// Maximum size of a form, in bytes. It is far more than the fields may hold, so that the page can
+/// show the error about a long value beside its field.
 const MAX_FORM: usize = 256 << 10;
 
-/// Names and values; of a name that is repeated the first counts.
+/// Names and values. If a name is repeated, its first value counts.
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
@@ -22,19 +22,20 @@ impl Fields {
         Self(form_urlencoded::parse(encoded).into_owned().collect())
     }
 
-    /// The value; "" where there is none.
+    /// Returns the value of a field; "" if it is missing.
     pub(super) fn get(&self, name: &str) -> &str {
         let value = self.0.iter().find(|(known, _)| known == name);
         value.map_or("", |(_, value)| value.as_str())
     }
 
-    /// Whether a box is ticked.
+    /// Returns whether a check box is ticked.
     pub(super) fn is_on(&self, name: &str) -> bool {
         !self.get(name).is_empty()
     }
 
-    /// The version that a form was filled in for. A form without it, in an operator's own template, is meant for
-    /// whichever there is; with what was never a version, for none: it is better to change nothing.
+    /// Returns the versions for which a form is meant. A form without a version, as in an
+    /// operator's own template, is meant for every version. A malformed version matches none, since
+    /// it is safer to change nothing.
     pub(super) fn versions(&self) -> Versions {
         match self.get("version") {
             "" => Versions::Any,
@@ -43,7 +44,7 @@ impl Fields {
     }
 }
 
-/// A form that was posted.
+/// Posted form.
 pub(super) struct Posted(pub(super) Fields);
 
 impl FromRequest for Posted {
@@ -57,7 +58,8 @@ impl FromRequest for Posted {
             let web = request.app_data::<web::Data<Web>>().ok_or(Failure::NoSuchPage)?;
             let payload = reading.await.map_err(|_| Failure::Malformed)?;
             let body = form::body(web, &request, payload, MAX_FORM).await?;
-            // Browsers send UTF-8, since the page is; what is not would be changed by reading it.
+            // Browsers send UTF-8, the encoding of the page. Other octets are rejected, since the
+            // parser would replace them.
             percent_decode(&body).decode_utf8().map_err(|_| Failure::Malformed)?;
             Ok(Self(Fields::parse(&body)))
         })

@@ -1,4 +1,5 @@
-//! What flask-sentinel's page posted, to its own address: an operator's `management.html` goes on working.
+//! Handles the forms of flask-sentinel's page, which post to the URL of the page, so that an
+//! operator's `management.html` keeps working.
 
 use actix_web::HttpResponse;
 
@@ -9,7 +10,8 @@ use super::{Failure, user_form};
 use crate::admin::{AdminError, NewClient, NewUser};
 use crate::domain::check_password;
 
-/// "Add User" takes `username` and `password`; "Add Client" takes nothing and makes a public client.
+/// Handles both forms. "Add User" reads `username` and `password`; "Add Client" reads nothing and
+/// registers a public client.
 pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
     match fields.get("submit") {
         "Add User" => add_user(&desk, fields.get("username"), fields.get("password")).await,

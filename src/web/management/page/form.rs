@@ -1,17 +1,17 @@
-//! A form on its way back to who filled it in: what was typed, and what is wrong with it.
+//! Form with the values of its fields and the errors in them.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// One field.
+/// Field of a form.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Field {
-    /// What was typed; of a box, "on" if it is ticked.
+    /// Value of the field; for a check box, "on" if it is ticked.
     pub(super) value: String,
-    /// What is wrong.
+    /// Error in the value.
     pub(super) error: Option<String>,
-    /// What was typed, in words, where the value is what is there now instead.
+    /// Sentence about the submitted value, if `value` is the present one of the record instead.
     pub(super) typed: Option<String>,
     #[serde(skip)]
     is_box: bool,
@@ -28,26 +28,27 @@ impl Field {
     }
 }
 
-/// The fields of a form, by name.
+/// Fields of a form, by name.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
 pub(super) struct Form(BTreeMap<&'static str, Field>);
 
 impl Form {
-    /// Puts a field in, as it was typed.
+    /// Adds a field with its value.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.0.insert(name, Field { value: value.into(), ..Field::default() });
         self
     }
 
-    /// The same for a box.
+    /// Adds a check box.
     pub(super) fn with_box(mut self, name: &'static str, ticked: bool) -> Self {
         let value = if ticked { "on" } else { "" }.to_owned();
         self.0.insert(name, Field { value, is_box: true, ..Field::default() });
         self
     }
 
-    /// Says beside the fields, but for these, what was typed where that is something else.
+    /// Adds a sentence about the submitted value to each field whose value differs, except the
+    /// fields in `but`.
     pub(super) fn beside(mut self, typed: &Self, but: &[&str]) -> Self {
         for (name, field) in self.0.iter_mut().filter(|(name, _)| !but.contains(*name)) {
             let other = typed.0.get(name).filter(|other| other.value != field.value);
@@ -56,19 +57,20 @@ impl Form {
         self
     }
 
-    /// Says so in these words, where [`Self::beside`] has found something.
+    /// Replaces the sentence that [`Self::beside`] added to a field, if there is one.
     pub(super) fn beside_in_words(&mut self, name: &str, words: &str) {
         if let Some(typed) = self.0.get_mut(name).and_then(|field| field.typed.as_mut()) {
             words.clone_into(typed);
         }
     }
 
-    /// Says what is wrong with a field.
+    /// Sets the error of a field.
     pub(super) fn refuse(&mut self, name: &'static str, error: impl Into<String>) {
         self.0.entry(name).or_default().error = Some(error.into());
     }
 
-    /// The result of reading a field; what is wrong is said beside it.
+    /// Returns the value of a valid field. Otherwise sets the error of the field and returns
+    /// `None`.
     pub(super) fn note<T, E: Into<String>>(
         &mut self,
         name: &'static str,

@@ -1,7 +1,7 @@
-//! The page itself: rendered here, without a script, so that every task is a link or a form.
+//! Management page. The server renders it without scripts, so every operation is a link or a form.
 //!
-//! A handler reads the query or the form, calls [`crate::admin`], and shows a template or sends the
-//! browser on with 303. What goes wrong becomes a page in [`failure`].
+//! A handler reads the query or the form, calls [`crate::admin`], and renders a template or
+//! redirects with 303. [`failure`] turns errors into pages.
 
 mod assets;
 mod chart;
@@ -31,7 +31,7 @@ pub use samples::samples;
 
 use crate::web::get_or_head;
 
-/// The pages, below the page's path.
+/// Registers the pages below the path of the management page.
 pub(super) fn configure(config: &mut ServiceConfig) {
     let mut show = |path: &str, get: actix_web::Route| {
         config.service(web::resource(path).route(get).default_service(web::to(only_get)));
@@ -91,7 +91,7 @@ async fn get_and_post() -> Failure {
     Failure::Method("GET, HEAD, POST")
 }
 
-/// There is no such page.
+/// Returns the error for a path without a page.
 pub(super) async fn no_such_page() -> Failure {
     Failure::NoSuchPage
 }

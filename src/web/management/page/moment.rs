@@ -1,4 +1,4 @@
-//! Moments, for people.
+//! Timestamps for people.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::domain::Timestamp;
 
-/// A moment in three forms.
+/// Timestamp in three formats.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Moment {
-    /// RFC 3339, for machines.
+    /// RFC 3339, for programs.
     iso: String,
-    /// The same for people.
+    /// Date and time in UTC, for people.
     text: String,
-    /// How far away it is.
+    /// Distance from the present, such as `in 5 min` or `2 d ago`.
     away: String,
 }
 

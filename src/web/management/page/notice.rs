@@ -1,9 +1,9 @@
-//! What was done, told on the page that the browser is sent to. The address holds a word of ours and a
-//! number, and no text that anybody could choose.
+//! Confirmation messages that a page shows after a redirect. The URL contains a fixed word and a
+//! number, but no text that an attacker could choose.
 
 use super::fields::Fields;
 
-/// The words and what they say.
+/// Words in the URL, and the messages that they stand for.
 const NOTICES: [(&str, &str); 14] = [
     ("user-added", "The user was added."),
     ("user-changed", "The changes were saved."),
@@ -21,7 +21,7 @@ const NOTICES: [(&str, &str); 14] = [
     ("sessions-ended", "sessions were ended."),
 ];
 
-/// What the address says was done.
+/// Returns the message for a query; `None` if the query names none.
 pub(super) fn of(query: &Fields) -> Option<String> {
     let (word, text) = NOTICES.iter().find(|(word, _)| *word == query.get("done"))?;
     if *word != "sessions-ended" {

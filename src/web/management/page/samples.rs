@@ -1,5 +1,5 @@
-//! Sample data for every template, by which they are checked: with and without each thing that may be
-//! missing, and with text that has to be escaped.
+//! Sample data with which every template is checked: with and without each optional value, and with
+//! text that must be escaped.
 
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ const LIFETIMES: Lifetimes = Lifetimes {
     refresh_grace: Duration::ZERO,
 };
 
-/// A template and what it is given.
+/// Name of a template and the context for it.
 type Sample = (&'static str, TeraResult<Context>);
 
-/// Every page at least once.
+/// Returns contexts for every page, at least one for each.
 pub fn samples(assets: &Assets) -> Vec<Sample> {
     let page = |notice: bool| {
         Common::new(BASE, assets, "users", notice.then(|| "It was done.".to_owned()))
@@ -215,7 +215,8 @@ fn dashboard(
     }
 }
 
-/// The form with something wrong everywhere, and something else typed.
+/// Returns the form with an error and a different submitted value in every field, if `wrong` is
+/// true.
 fn wrong(form: Form, wrong: bool, names: &[&'static str]) -> Form {
     if !wrong {
         return form;

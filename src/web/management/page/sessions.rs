@@ -1,4 +1,4 @@
-//! Sessions: found and ended.
+//! Pages that list and end sessions.
 
 use std::collections::HashMap;
 
@@ -18,30 +18,30 @@ const SECTION: &str = "sessions";
 
 #[derive(Serialize)]
 pub(super) struct ListView {
-    /// As it was typed: a name or an id.
+    /// User filter as submitted: a name or an id.
     pub(super) user: String,
     pub(super) client: String,
-    /// What is wrong with them.
+    /// Error in the user filter.
     pub(super) user_error: Option<&'static str>,
     pub(super) client_error: Option<&'static str>,
     pub(super) filtered: bool,
-    /// Whether this is the beginning of the list.
+    /// Whether this is the first page of the list.
     pub(super) first: bool,
     pub(super) sessions: Vec<SessionView>,
-    /// Where the list goes on.
+    /// URL of the next page.
     pub(super) next: Option<String>,
-    /// Where all of these can be ended.
+    /// URL of the page that ends all sessions of the filter.
     pub(super) end_url: String,
 }
 
 #[derive(Serialize)]
 pub(super) struct EndView {
-    /// Whose sessions will be ended; neither: everybody's.
+    /// User and client whose sessions will be ended. If both are `None`, all sessions will be.
     pub(super) user: Option<Link>,
     pub(super) client: Option<Link>,
 }
 
-/// Who is asked for, as far as there is such a one.
+/// Requested filter. `Some(None)` stands for a user or client that does not exist.
 struct Asked {
     user: Option<Option<User>>,
     client: Option<Option<Client>>,
@@ -56,7 +56,8 @@ impl Asked {
         })
     }
 
-    /// `None` when somebody is asked for who is not there, and so has no sessions.
+    /// Returns the filter; `None` if it names a user or client that does not exist and so has no
+    /// sessions.
     fn filter(&self) -> Option<SessionFilter> {
         if matches!(self.user, Some(None)) || matches!(self.client, Some(None)) {
             return None;
@@ -97,7 +98,7 @@ pub(super) async fn list(desk: Desk) -> Result<HttpResponse, Failure> {
     desk.show(SECTION, "management/sessions.html", &view)
 }
 
-/// Ends one, and goes back to where it was seen.
+/// Ends one session, and redirects to the page that showed it.
 pub(super) async fn end(
     desk: Desk,
     id: web::Path<String>,
@@ -106,7 +107,7 @@ pub(super) async fn end(
     let id = id.parse().map_err(|_| Failure::Gone("session"))?;
     let done = match desk.admin().end_session(id).await {
         Ok(()) => "session-ended",
-        // It is what was wanted.
+        // A missing session is the intended result.
         Err(AdminError::NotFound { .. }) => "session-gone",
         Err(error) => return Err(error.into()),
     };
@@ -117,7 +118,7 @@ pub(super) async fn end(
     Ok(desk.see_other(&path))
 }
 
-/// Asks before many are ended.
+/// Asks for confirmation before several sessions are ended.
 pub(super) async fn confirm(desk: Desk) -> Result<HttpResponse, Failure> {
     let asked = Asked::read(&desk, &desk.query).await?;
     if asked.filter().is_none() {
@@ -141,19 +142,20 @@ pub(super) async fn confirm(desk: Desk) -> Result<HttpResponse, Failure> {
 
 pub(super) async fn end_all(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
     let asked = Asked::read(&desk, &fields).await?;
-    // Somebody who has gone in the meantime must not become everybody.
+    // A user or client that was deleted in the meantime must not become an empty filter, which
+    // would end all sessions.
     let filter = asked.filter().ok_or(Failure::Gone("user or client"))?;
     let count = desk.admin().end_sessions(&filter).await?.to_string();
     Ok(desk.see_other(&back(&fields, &[("done", "sessions-ended"), ("count", &count)])))
 }
 
-/// The list as it was filtered.
+/// Returns the path of the list with the same filter.
 fn back(fields: &Fields, more: &[(&str, &str)]) -> String {
     let filter = [("user", fields.get("user")), ("client", fields.get("client"))];
     with_query("/sessions", &[&filter, more].concat())
 }
 
-/// Sessions with the names of their clients, each looked up once.
+/// Returns sessions with the names of their clients. Each client is looked up once.
 pub(super) async fn views(desk: &Desk, sessions: &[Session]) -> Result<Vec<SessionView>, Failure> {
     let mut names: HashMap<&ClientId, String> = HashMap::new();
     for session in sessions {

@@ -1,4 +1,4 @@
-//! Forms about users: read, and told what is wrong with them.
+//! Forms for users: fills them in and validates what was submitted.
 
 use super::Failure;
 use super::desk::Desk;
@@ -10,16 +10,16 @@ use crate::domain::{
 };
 use crate::password::PoolError;
 
-/// The scopes of a user: any, or no more than these.
+/// Values of the field `scope_limit`: any scope, or only the listed ones.
 const ANY: &str = "any";
 const ONLY: &str = "only";
 
-/// A form for a user who is not there yet.
+/// Returns the form for a new user.
 pub(super) fn blank() -> Form {
     of_fields("", ANY, "").with_box("enabled", true).with("password", "").with("again", "")
 }
 
-/// A form that shows a user as it is.
+/// Returns the form with the present values of a user.
 pub(super) fn of_user(user: &User) -> Form {
     let form = match &user.scopes {
         None => of_fields(&user.username, ANY, ""),
@@ -28,7 +28,8 @@ pub(super) fn of_user(user: &User) -> Form {
     form.with("version", user.version.to_string())
 }
 
-/// The same for whom somebody has changed since the form was opened, with what was typed beside it.
+/// Returns the form for a user who was changed after the form was opened: the present values, and
+/// beside them the submitted ones.
 pub(super) fn of_changed(user: &User, fields: &Fields) -> Form {
     let mut form = of_user(user).beside(&typed(fields), &["version"]);
     form.beside_in_words("scope_limit", "You had chosen the other one.");
@@ -36,7 +37,7 @@ pub(super) fn of_changed(user: &User, fields: &Fields) -> Form {
     form
 }
 
-/// Why a form is shown again with something else in it.
+/// Returns the message for a form whose record was changed after it was opened.
 pub(super) fn changed_meanwhile(what: &str) -> String {
     format!(
         "Somebody has changed the {what} since this form was opened, so nothing of it was saved. It \
@@ -44,12 +45,12 @@ pub(super) fn changed_meanwhile(what: &str) -> String {
     )
 }
 
-/// A form for a new password.
+/// Returns the form for a new password.
 pub(super) fn of_password() -> Form {
     Form::default().with("password", "").with("again", "")
 }
 
-/// What was typed. A password is never sent back.
+/// Returns the form with the submitted values. Passwords are never sent back.
 pub(super) fn typed(fields: &Fields) -> Form {
     of_fields(fields.get("username"), fields.get("scope_limit"), fields.get("scopes"))
         .with("version", fields.get("version"))
@@ -63,8 +64,8 @@ fn of_fields(username: &str, limit: &str, scopes: &str) -> Form {
     form.with("scope_limit", if limit == ONLY { ONLY } else { ANY }).with("scopes", scopes)
 }
 
-/// The name and the limits; `None` when something is wrong with them. A name that is left as it is may
-/// be one of before, that no new user could have.
+/// Validates the name and the scopes. Returns `None` if one is invalid, and sets the errors in
+/// `form`. An unchanged name (`before`) is always valid, even if a new user could not have it.
 pub(super) fn read(
     fields: &Fields,
     form: &mut Form,
@@ -96,7 +97,7 @@ fn username(name: &str) -> Result<String, String> {
     check_username(name).map(|()| name.to_owned()).map_err(|_| wrong.to_owned())
 }
 
-/// Scopes, separated by spaces.
+/// Parses scopes that are separated by spaces.
 pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
     text.parse().map_err(|_| {
         "Scopes are words of letters, digits and signs, with spaces between them; no quotation \
@@ -104,7 +105,7 @@ pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
     })
 }
 
-/// The password of a form, if nothing is wrong with it.
+/// Returns the password of a form. If it is invalid, sets the error in `form` and returns `None`.
 pub(super) fn password<'a>(desk: &Desk, fields: &'a Fields, form: &mut Form) -> Option<&'a str> {
     let password = fields.get("password");
     if let Err(error) = check_password(password, desk.shortest_password()) {
@@ -118,7 +119,7 @@ pub(super) fn password<'a>(desk: &Desk, fields: &'a Fields, form: &mut Form) -> 
     Some(password)
 }
 
-/// The hash of a password, or why it cannot be hashed as it is.
+/// Returns the hash of a password, or a message if this password cannot be hashed.
 pub(super) async fn hash(
     desk: &Desk,
     password: &str,
@@ -132,7 +133,7 @@ pub(super) async fn hash(
     }
 }
 
-/// What the store has against a name goes beside it.
+/// Shows errors about a user name beside its field. Returns any other error.
 pub(super) fn refused(error: AdminError, form: &mut Form) -> Result<(), Failure> {
     match error {
         AdminError::NameTaken(_) => {
@@ -146,7 +147,7 @@ pub(super) fn refused(error: AdminError, form: &mut Form) -> Result<(), Failure>
     Ok(())
 }
 
-/// A message of an error, for people.
+/// Turns an error message into a sentence.
 pub(super) fn sentence(message: &str) -> String {
     let mut letters = message.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>());

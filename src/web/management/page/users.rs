@@ -1,4 +1,4 @@
-//! Users: found, added, changed, deleted.
+//! Pages that list, add, change and delete users.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -15,16 +15,16 @@ use crate::store::{Page, SessionFilter};
 
 const SECTION: &str = "users";
 
-/// Sessions that are shown beside a user; the list of sessions has all.
+/// Maximum number of sessions on the page of a user. The list of sessions shows all.
 const SESSIONS: u32 = 10;
 
 #[derive(Serialize)]
 pub(super) struct ListView {
     pub(super) query: String,
-    /// Whether this is the beginning of the list.
+    /// Whether this is the first page of the list.
     pub(super) first: bool,
     pub(super) users: Vec<UserView>,
-    /// Where the list goes on.
+    /// URL of the next page.
     pub(super) next: Option<String>,
 }
 
@@ -41,9 +41,9 @@ pub(super) struct UserPage {
     pub(super) password: Form,
     pub(super) shortest: usize,
     pub(super) sessions: Vec<SessionView>,
-    /// Whether there are more sessions than these.
+    /// Whether the user has more sessions than these.
     pub(super) more: bool,
-    /// All sessions of the user.
+    /// URL of the list of the user's sessions.
     pub(super) sessions_url: String,
 }
 
@@ -119,11 +119,12 @@ pub(super) async fn edit(
     desk.show_again(SECTION, "management/user.html", &view)
 }
 
-/// For a form that was opened before somebody changed the user: it says everything of them, and would take that back.
+/// Responds to a form for a user who was changed after the form was opened. The form has the name
+/// and the scopes of the user, so saving it would undo that change.
 async fn show_changed(desk: &Desk, user: &User, fields: &Fields) -> Result<HttpResponse, Failure> {
     let asked = user_form::read(fields, &mut Form::default(), Some(user.username.as_str()));
     if asked.is_some_and(|(name, scopes)| name == user.username && scopes == user.scopes) {
-        // It was sent twice.
+        // The form was submitted twice.
         return Ok(to_user(desk, user, "user-changed"));
     }
     let form = user_form::of_changed(user, fields);
@@ -157,8 +158,8 @@ pub(super) async fn enable(desk: Desk, id: web::Path<String>) -> Result<HttpResp
     set_enabled(&desk, &id, true).await
 }
 
-/// Apart from the form of the other changes: one that was opened before somebody disabled the user must
-/// not enable them again.
+/// Enables or disables a user. This is not part of the form with the other values: a form that was
+/// opened before the user was disabled must not enable the user again.
 async fn set_enabled(desk: &Desk, id: &str, enabled: bool) -> Result<HttpResponse, Failure> {
     let user = find(desk, id).await?;
     let change = UserChange { enabled: Some(enabled), ..UserChange::default() };
@@ -166,7 +167,7 @@ async fn set_enabled(desk: &Desk, id: &str, enabled: bool) -> Result<HttpRespons
     Ok(to_user(desk, &user, if enabled { "user-enabled" } else { "user-disabled" }))
 }
 
-/// Asks before a user is deleted.
+/// Asks for confirmation before a user is deleted.
 pub(super) async fn confirm(desk: Desk, id: web::Path<String>) -> Result<HttpResponse, Failure> {
     let user = find(&desk, &id).await?;
     let view = DeleteView { user: view(&desk, &user) };
@@ -179,7 +180,7 @@ pub(super) async fn delete(desk: Desk, id: web::Path<String>) -> Result<HttpResp
     Ok(desk.see_other("/users?done=user-deleted"))
 }
 
-/// The user with this id. A name that looks like one is not meant.
+/// Returns the user with this id. Unlike [`named`], it does not look for a user with this name.
 async fn find(desk: &Desk, id: &str) -> Result<User, Failure> {
     let id = id.parse().map_err(|_| Failure::Gone("user"))?;
     Ok(desk.admin().user_by_id(id).await?)
@@ -205,7 +206,7 @@ fn to_user(desk: &Desk, user: &User, done: &str) -> HttpResponse {
     desk.see_other(&format!("/users/{}?done={done}", user.id))
 }
 
-/// Sessions of a user who is named by name or by id.
+/// Returns the user with this name or id; `None` if there is none.
 pub(super) async fn named(desk: &Desk, name: &str) -> Result<Option<User>, Failure> {
     match desk.admin().user(name).await {
         Ok(user) => Ok(Some(user)),

@@ -1,4 +1,5 @@
-//! What the templates are shown of users, clients and sessions: never a hash, nor the digest of a secret.
+//! Users, clients and sessions as templates receive them, without password hashes and digests of
+//! secrets.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::links::encoded;
 use super::moment::Moment;
 use crate::domain::{Client, Session, Timestamp, User, show_duration};
 
-/// What stands where flask-sentinel's page had a hash.
+/// Placeholder for the hash that flask-sentinel's page showed.
 const HIDDEN: &str = "(hidden)";
 
 #[derive(Clone, Debug, Serialize)]
@@ -16,17 +17,17 @@ pub(super) struct UserView {
     pub(super) id: String,
     pub(super) username: String,
     pub(super) enabled: bool,
-    /// `None` puts no limit.
+    /// Scopes that the user may be granted; `None` for no limit.
     pub(super) scopes: Option<Vec<String>>,
     pub(super) created: Moment,
     pub(super) changed: Moment,
-    /// The user's page.
+    /// URL of the user's page.
     pub(super) url: String,
     #[serde(flatten)]
     of_old: OldUser,
 }
 
-/// What flask-sentinel's templates call it.
+/// Attributes of a user under the names that flask-sentinel's templates use.
 #[derive(Clone, Debug, Serialize)]
 struct OldUser {
     _id: String,
@@ -52,13 +53,13 @@ impl UserView {
 pub(super) struct ClientView {
     pub(super) id: String,
     pub(super) name: String,
-    /// What to call it where it has no name.
+    /// Name of the client, or its id if it has no name.
     pub(super) title: String,
     pub(super) confidential: bool,
     pub(super) grants: Vec<String>,
     pub(super) scopes: Vec<String>,
     pub(super) default_scopes: Vec<String>,
-    /// "" for the server's; so the next two.
+    /// Lifetime of access tokens; "" for that of the server, as in the two lifetimes below.
     pub(super) access_token_ttl: String,
     pub(super) refresh_idle_ttl: String,
     pub(super) session_ttl: String,
@@ -66,20 +67,20 @@ pub(super) struct ClientView {
     pub(super) enabled: bool,
     pub(super) created: Moment,
     pub(super) changed: Moment,
-    /// The client's page.
+    /// URL of the client's page.
     pub(super) url: String,
     #[serde(flatten)]
     of_old: OldClient,
 }
 
-/// What flask-sentinel's templates call it.
+/// Attributes of a client under the names that flask-sentinel's templates use.
 #[derive(Clone, Debug, Serialize)]
 struct OldClient {
     _id: String,
     client_id: String,
     client_type: &'static str,
     allowed_grant_types: Vec<String>,
-    /// Always "": there are no redirects.
+    /// Always "", since Sentinel has no redirect URIs.
     default_redirect_uri: &'static str,
 }
 
@@ -117,21 +118,21 @@ impl ClientView {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct SessionView {
     pub(super) id: String,
-    /// `None` for a client that acts for itself.
+    /// User of the session; `None` for a client that acts for itself.
     pub(super) user: Option<Link>,
     pub(super) client: Link,
     pub(super) scope: Vec<String>,
     pub(super) started: Moment,
-    /// When a token of it was last issued.
+    /// Time when a token of the session was last issued.
     pub(super) used: Moment,
-    /// When its last token is over, unless it is refreshed.
+    /// Time when the last token of the session expires, unless it is refreshed.
     pub(super) expires: Moment,
     pub(super) refreshable: bool,
-    /// Where to post its end to.
+    /// URL to which the form that ends the session posts.
     pub(super) end_url: String,
 }
 
-/// Something with a page of its own.
+/// Link to the page of a user or client.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Link {
     pub(super) id: String,
@@ -140,7 +141,7 @@ pub(super) struct Link {
 }
 
 impl SessionView {
-    /// `client` is the name of the session's client.
+    /// Creates the view of a session. `client` is the name of its client.
     pub(super) fn of(session: &Session, client: String, base: &str, now: Timestamp) -> Self {
         let (id, client_id) = (session.id.to_string(), session.client_id.to_string());
         let issued = session.access.iter().map(|token| token.issued_at);
@@ -168,7 +169,7 @@ impl SessionView {
     }
 }
 
-/// What to call a client.
+/// Returns the name of a client, or its id if it has no name.
 pub(super) fn title(client: &Client) -> String {
     if client.name.is_empty() { client.id.to_string() } else { client.name.clone() }
 }

@@ -1,4 +1,5 @@
-//! What is taken and what is shown of a client: never the digest of its secret.
+//! JSON representations of clients in requests and responses. None of them has the digest of a
+//! client secret.
 
 use std::time::Duration;
 
@@ -153,7 +154,8 @@ pub(in crate::web::management::api) struct Add {
 }
 
 impl Add {
-    /// The client to register, if there can be one.
+    /// Returns the client to register, or a [`Problem`] if a public client asks for the client
+    /// credentials grant or introspection.
     pub(super) fn check(self) -> Result<NewClient, Problem> {
         let invalid = |pointer: String, detail: &str| {
             Err(Problem::Invalid { pointer, detail: detail.to_owned() })
