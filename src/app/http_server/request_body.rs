@@ -65,6 +65,11 @@ impl RequestBody {
         Payload::Stream { payload }
     }
 
+    /// Returns whether the body is read to its end, and the next request can follow.
+    pub(super) fn is_complete(&self) -> bool {
+        self.0.is_complete.get() && !self.0.is_malformed.get()
+    }
+
     /// Waits for the rest of a short body that the application has not read. `is_late` if the application has
     /// waited for it in vain. Returns whether the connection can be kept; if the body is not complete by
     /// then, it is discarded after the response.
@@ -74,7 +79,7 @@ impl RequestBody {
         if !awaits_continue && !is_late && !is_long {
             self.clone().discard((BEFORE_RESPONSE.0, self.0.patience)).await;
         }
-        if self.0.is_complete.get() && !self.0.is_malformed.get() {
+        if self.is_complete() {
             return true;
         }
         let may_never_come = awaits_continue || self.0.patience.is_zero();

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use actix_http::{ConnectionType, Payload, Request, RequestHead, Response};
 use actix_service::Service;
-use actix_web::body::{BoxBody, MessageBody, to_bytes};
+use actix_web::body::{MessageBody, to_bytes};
 use actix_web::http::{StatusCode, Uri, Version, header};
 use actix_web::web::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
@@ -51,13 +51,19 @@ pub(super) async fn respond(
         },
     };
     let mut keeps_alive = response.head().connection_type() != ConnectionType::Close;
-    if let Some(body) = body {
+    if let Some(body) = body.filter(|body| !body.is_complete()) {
         let is_late = response.status() == StatusCode::REQUEST_TIMEOUT;
-        keeps_alive &= body.finish(is_late, &in_flight).await;
+        // Boxed, so that other requests do not reserve memory for it.
+        keeps_alive &= Box::pin(body.finish(is_late, &in_flight)).await;
     }
+    let (head, body) = response.into_parts();
+    let body = match body.try_into_bytes() {
+        Ok(bytes) => bytes,
+        Err(body) => Box::pin(to_bytes(body)).await.map_err(|_| h2::Reason::INTERNAL_ERROR)?,
+    };
     // The application makes no response that cannot be translated.
     let mut response =
-        translate_response(response, is_head, in_flight).await.ok_or(h2::Reason::INTERNAL_ERROR)?;
+        translate_response(&head, body, is_head, in_flight).ok_or(h2::Reason::INTERNAL_ERROR)?;
     if !keeps_alive && !is_http2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         // hyper adds "keep-alive" to a response of HTTP/1.1 to a request of HTTP/1.0.
@@ -152,16 +158,12 @@ fn translate_head(from: &Parts, to: &mut RequestHead) -> Option<()> {
     Some(())
 }
 
-async fn translate_response(
-    response: Response<BoxBody>,
+fn translate_response(
+    head: &Response<()>,
+    bytes: Bytes,
     is_head: bool,
     in_flight: Rc<InFlight>,
 ) -> Option<http::Response<ResponseBody>> {
-    let (head, body) = response.into_parts();
-    let bytes = match body.try_into_bytes() {
-        Ok(bytes) => bytes,
-        Err(body) => to_bytes(body).await.ok()?,
-    };
     let length = bytes.len();
     let bytes = if is_head { Bytes::new() } else { bytes };
     let mut response = http::Response::new(ResponseBody { bytes, _in_flight: in_flight });

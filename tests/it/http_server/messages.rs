@@ -65,7 +65,8 @@ async fn a_later_minor_version_is_processed_as_http_1_1() {
 async fn a_request_without_one_valid_host_is_refused() {
     let (_folder, process) = serve(&[]);
     let get = |fields: &str| format!("GET /healthz HTTP/1.1\r\n{fields}\r\n");
-    for host in ["localhost", "localhost:5000", "[::1]", "[::1]:5000", "auth.example.org:", "a_b:1"] {
+    for host in ["localhost", "localhost:5000", "[::1]", "[::1]:5000", "auth.example.org:", "a_b:1"]
+    {
         assert_eq!(status_of(&process, &get(&format!("host: {host}\r\n"))).await, 200, "{host}");
     }
     for host in ["", "u@b", "a/b", "a b", "a:99999", "a:b", "a:+1", ":80", "[::1", "::1", "a?b"] {
