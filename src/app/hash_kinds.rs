@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_takes_a_two_hundredth_of_the_time_and_a_failure_keeps_nobody_from_trying_again() {
+    fn pause_is_200_times_survey_duration_and_minimum_after_failure() {
         assert_eq!(pause(true, Duration::from_millis(10)), EVERY);
         assert_eq!(pause(true, Duration::from_secs(4)), Duration::from_secs(800));
         assert_eq!(pause(false, Duration::from_secs(4)), EVERY);

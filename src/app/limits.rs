@@ -48,7 +48,7 @@ mod tests {
     use super::available;
 
     #[test]
-    fn something_is_left_for_the_store() {
+    fn open_file_limit_leaves_descriptors_for_store() {
         assert_eq!([128, 1024, 65536].map(available), [64, 768, 65280]);
     }
 }

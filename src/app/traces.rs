@@ -130,7 +130,7 @@ impl Collector for Exporter {
         // Deviation: there is no `http.request.method_original`, no `url.path` and no address,
         // though the conventions want the path. What a stranger makes up could be anything, a token
         // too, and paths of the management page have ids.
-        // Test: `names_of_spans_are_not_made_up_by_callers`.
+        // Test: `span_names_contain_no_method_or_path_made_up_by_a_caller`.
         let method = span.method.unwrap_or("HTTP");
         let name = match &span.route {
             Some(route) => format!("{method} {route}"),

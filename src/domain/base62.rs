@@ -131,12 +131,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn widths_are_those_of_the_token_format() {
+    fn encoded_widths_match_token_format() {
         assert_eq!((width(16), width(32), width(4)), (22, 43, 6));
     }
 
     #[test]
-    fn a_text_beyond_the_largest_number_is_refused() {
+    fn decoding_text_above_maximum_value_fails() {
         assert!(decode::<16>(b"zzzzzzzzzzzzzzzzzzzzzz").is_none());
         assert!(decode::<32>(&[b'z'; 43]).is_none());
         let mut largest = String::new();
@@ -146,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_number_comes_back(bytes: [u8; 32]) {
+        fn encoded_bytes_decode_to_same_bytes(bytes: [u8; 32]) {
             let mut text = String::new();
             encode(&bytes, &mut text);
             prop_assert_eq!(text.len(), 43);
@@ -154,7 +154,7 @@ mod tests {
         }
 
         #[test]
-        fn every_text_that_is_read_is_the_one_that_would_be_written(text in "[0-9A-Za-z]{22}") {
+        fn decoded_text_encodes_to_same_text(text in "[0-9A-Za-z]{22}") {
             if let Some(bytes) = decode::<16>(text.as_bytes()) {
                 let mut again = String::new();
                 encode(&bytes, &mut again);

@@ -60,7 +60,7 @@ mod tests {
     const TEXT: &str = "abcdefghijABCDEFGHIJ0123456789";
 
     #[test]
-    fn thirty_letters_and_digits_are_a_token_of_either_kind_and_nothing_else_is() {
+    fn legacy_token_is_exactly_30_letters_and_digits() {
         for kind in [TokenKind::Access, TokenKind::Refresh] {
             assert!(Token::parse_legacy(TEXT, kind).is_some());
             for text in [
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_derived_differs_by_text_and_kind_and_repeats_otherwise() {
+    fn legacy_derivation_is_deterministic_and_differs_by_text_and_kind() {
         let access = Token::parse_legacy(TEXT, TokenKind::Access).unwrap();
         let refresh = Token::parse_legacy(TEXT, TokenKind::Refresh).unwrap();
         assert_eq!(access.session_id(), refresh.session_id());

@@ -10,7 +10,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_lot_is_drawn_and_no_other() {
+    fn draws_return_every_index_below_count_and_no_other() {
         let drawn: std::collections::BTreeSet<usize> = (0..1000).map(|_| draw_lot(5)).collect();
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
         assert_eq!((draw_lot(1), draw_lot(0)), (0, 0));

@@ -113,7 +113,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn order_and_repetition_and_spaces_carry_no_meaning() {
+    fn parsing_ignores_order_duplicates_and_extra_spaces() {
         let scope: Scope = " write  read write ".parse().unwrap();
         assert_eq!(scope.as_str(), "read write");
         assert_eq!("".parse(), Ok(Scope::empty()));
@@ -123,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_set_of_its_tokens(a in "[a-c ]{0,12}", b in "[a-c ]{0,12}") {
+        fn scope_operations_match_those_of_token_sets(a in "[a-c ]{0,12}", b in "[a-c ]{0,12}") {
             let set = |text: &str| -> BTreeSet<String> {
                 text.split(' ').filter(|t| !t.is_empty()).map(str::to_owned).collect()
             };

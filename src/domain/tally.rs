@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_counts_for_the_window_and_no_longer() {
+    fn failure_counts_for_one_window_only() {
         let mut tally = Tally::default();
         tally.add(at(0));
         tally.add(at(299));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_ends_when_there_are_fewer() {
+    fn wait_ends_when_count_falls_below_limit() {
         let mut tally = Tally::default();
         for second in [0, 0, 31, 62] {
             tally.add(at(second));
@@ -166,7 +166,7 @@ mod tests {
         /// Compares the counter with a list of all failures: each one younger than nine tenths of
         /// the window counts, and none older than the window does.
         #[test]
-        fn ten_numbers_are_as_good_as_a_list(
+        fn sliding_window_matches_list_of_all_failures(
             mut moments in prop::collection::vec(0_i64..2_000_000, 0..60), later in 0_i64..400_000,
         ) {
             moments.sort_unstable();

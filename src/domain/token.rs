@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_comes_back_from_its_text() {
+    fn token_text_parses_to_same_token() {
         for kind in [TokenKind::Access, TokenKind::Refresh] {
             let token = sample(kind);
             let text = token.to_secret();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn any_one_changed_character_is_noticed() {
+    fn token_with_one_changed_character_is_rejected() {
         let text = sample(TokenKind::Access).to_secret();
         let text = text.expose_secret();
         for position in 0..text.len() {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn successors_differ_by_kind_and_salt_and_repeat_otherwise() {
+    fn successor_is_deterministic_and_differs_by_kind_and_salt() {
         let verifier = Verifier::generate();
         let access = verifier.successor(&[1; 32], TokenKind::Access);
         assert_eq!(access.digest(), verifier.successor(&[1; 32], TokenKind::Access).digest());
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_holds_for_one_key_and_one_verifier() {
+    fn seal_matches_its_own_key_and_verifier_only() {
         let sealed = Verifier::generate().sealed(&[1; 16]);
         assert!(sealed.is_sealed_by(&[1; 16]));
         assert!(!sealed.is_sealed_by(&[2; 16]));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_secret() {
+    fn debug_output_contains_no_secret() {
         let token = sample(TokenKind::Refresh);
         let text = token.to_secret();
         let shown = format!("{token:?} {text:?}");
@@ -260,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_makes_the_parser_panic(text in ".{0,120}") {
+        fn parsing_arbitrary_text_never_panics(text in ".{0,120}") {
             let _ = Token::parse(&text);
         }
     }

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_the_one_that_an_editor_shows() {
+    fn line_numbers_match_those_of_editors() {
         let text = "a\n\n\r\nb\r\nc\rd";
         let mut numbered = Numbered::new(text.as_bytes(), u64::MAX);
         numbered.read_to_end(&mut Vec::new()).unwrap();
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(numbered.line_at(text.find('d').unwrap() as u64), 6);
     }
     #[test]
-    fn no_more_is_read_than_is_allowed() {
+    fn reading_above_byte_limit_fails_until_limit_is_raised() {
         let mut numbered = Numbered::new(&b"abcdefgh"[..], 4);
         let mut buffer = [0; 3];
         assert_eq!(numbered.read(&mut buffer).unwrap(), 3);

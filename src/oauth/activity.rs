@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happened_is_counted_in_its_hour_and_forgotten_after_a_day() {
+    fn events_are_counted_by_hour_and_dropped_after_one_day() {
         let activity = Activity::default();
         let at =
             |hours: u64| Timestamp::from_millis(1_000).plus(HOUR * u32::try_from(hours).unwrap());

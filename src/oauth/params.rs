@@ -111,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn values_are_decoded_and_empty_ones_are_as_good_as_absent() {
+    fn values_are_decoded_and_empty_values_count_as_absent() {
         let params = Params::parse(b"username=J%c3%b6rg+M&scope=&&x=%41&password=a=b").unwrap();
         assert_eq!(params.get("username"), Some("J\u{f6}rg M"));
         assert_eq!(params.get("password"), Some("a=b"));
@@ -128,12 +128,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_makes_the_parser_panic(body: Vec<u8>) {
+        fn parsing_arbitrary_body_never_panics(body: Vec<u8>) {
             let _ = Params::parse(&body);
         }
 
         #[test]
-        fn what_is_encoded_byte_by_byte_comes_back(value in ".{1,40}") {
+        fn percent_encoded_value_decodes_to_original(value in ".{1,40}") {
             let encoded: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
             let body = format!("password={encoded}");
             let params = Params::parse(body.as_bytes()).unwrap();

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn who_says_more_or_less_than_before_is_nobody() {
+    fn caller_cache_hit_requires_identical_credentials() {
         let (proven, caller) = (Proven::default(), caller());
         let recalled = |header, body| with(header, body, |request| proven.recall(request));
         with(Some("Basic eA=="), "token=x", |request| proven.note(request, &caller));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_so_many_are_remembered() {
+    fn caller_cache_size_is_bounded() {
         let (proven, caller) = (Proven::default(), caller());
         for number in 0..2 * REMEMBERED {
             let header = format!("Basic {number}");

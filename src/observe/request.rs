@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_short_and_plain() {
+    fn request_id_accepts_at_most_64_plain_characters() {
         let longest = "a".repeat(64);
         for good in ["a", "4f2d-_.:+/=@Z", &longest] {
             assert_eq!(RequestId::parse(good).unwrap().as_str(), good);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_id_is_made_once_and_only_if_it_is_needed() {
+    async fn request_id_is_generated_once_on_first_use() {
         let call = Call::default();
         call.scope(async {
             assert!(with_current(|call| call.known_id().is_none()).unwrap());

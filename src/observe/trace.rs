@@ -159,7 +159,7 @@ mod tests {
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
     #[test]
-    fn a_traceparent_is_read_strictly() {
+    fn traceparent_is_parsed_strictly() {
         let good = format!("00-{TRACE}-00f067aa0ba902b7-01");
         let parent = TraceParent::parse(&good).unwrap();
         assert_eq!(parent.trace_id.to_string(), TRACE);

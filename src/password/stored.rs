@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_what_stands_in_front_of_the_salt() {
+    fn kind_is_prefix_of_encoded_hash_before_salt() {
         let salted = "$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
         for kind in ["$argon2id$v=19$m=19456,t=2,p=1", "$argon2i$m=64,t=3,p=1"] {
             let hash = PasswordHash::imported(format!("{kind}{salted}"));

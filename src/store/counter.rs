@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_is_not_below_zero_and_can_grow() {
+    fn negative_or_maximum_counter_is_damaged_record() {
         assert_eq!([0, 7].map(|number| counter(number, "user").unwrap()), [0, 7]);
         for number in [-1, i64::MIN, i64::MAX] {
             assert!(matches!(counter(number, "user"), Err(StoreError::Damaged { .. })), "{number}");

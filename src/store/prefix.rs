@@ -20,7 +20,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_ends_with_the_last_character_ends_before_the_one_in_front_of_it() {
+    fn range_end_drops_trailing_maximum_characters() {
         assert_eq!(end_of(""), None);
         assert_eq!(end_of("\u{10ffff}"), None);
         assert_eq!(end_of("ab\u{10ffff}").as_deref(), Some("ac"));
@@ -29,7 +29,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_range_holds_what_begins_so_and_nothing_else(prefix in ".{0,3}", text in ".{0,5}") {
+        fn range_contains_exactly_texts_with_prefix(prefix in ".{0,3}", text in ".{0,5}") {
             let within = |text: &str| {
                 *text >= *prefix && end_of(&prefix).is_none_or(|end| *text < *end)
             };

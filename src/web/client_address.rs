@@ -98,12 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
+    fn forwarded_address_from_untrusted_peer_is_ignored() {
         assert_eq!(resolved("192.0.2.1", &["10.0.0.1"], &["127.0.0.0/8"]), "192.0.2.1");
     }
 
     #[test]
-    fn the_right_most_untrusted_hop_counts() {
+    fn rightmost_untrusted_hop_is_client_address() {
         let trusted = ["127.0.0.0/8", "10.0.0.0/8"];
         let hops = ["6.6.6.6, 192.0.2.1", "10.0.0.7"];
         assert_eq!(resolved("127.0.0.1", &hops, &trusted), "192.0.2.1");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_hide_nothing() {
+    fn invalid_utf8_in_header_does_not_hide_rightmost_hop() {
         let (peer, trusted) = ("127.0.0.1".parse().unwrap(), ["127.0.0.0/8".parse().unwrap()]);
         let values: [&[u8]; 2] = [b"6.6.6.6", b"\xff, 203.0.113.9"];
         let address = resolve(Some(peer), false, &values, &trusted);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_socket_is_a_proxy_on_this_machine() {
+    fn unix_socket_peer_is_trusted_proxy() {
         let address = resolve(None, true, &[b"192.0.2.1"], &[]);
         assert_eq!(address, Some("192.0.2.1".parse().unwrap()));
         assert_eq!(resolve(None, true, &[], &[]), None);

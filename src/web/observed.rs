@@ -128,7 +128,8 @@ impl Observer {
             let status = response.status();
             with_current(|call| {
                 // Introspection and verify have to be fast: their successful responses carry an id
-                // only if one exists already. Test: `an_answer_has_an_id_unless_it_has_to_be_fast`.
+                // only if one exists already.
+                // Test: `request_id_is_sent_except_with_successful_introspection_and_verify`.
                 let fast = matches!(endpoint, Endpoint::Introspection | Endpoint::Verify);
                 let quiet = fast && status.is_success();
                 let id = if quiet { call.known_id() } else { Some(call.id()) };
@@ -192,7 +193,7 @@ impl Shared {
     /// and naively continues any trace with the `sampled` flag set, a malicious attacker could
     /// overwhelm an application with tracing overhead". Trace ids are accepted from every caller:
     /// they cost nothing, and without them a caller's trace would be incomplete. Test:
-    /// `a_stranger_has_no_more_traced_than_the_share`.
+    /// `untrusted_caller_cannot_raise_the_sampling_rate`.
     fn recorder(&self, parent: Option<TraceParent>, request: &ServiceRequest) -> Option<Recorder> {
         let traces = self.traces.as_ref()?;
         let sampled = match parent {

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dates_are_those_of_the_certificate_whoever_signed_it() {
+    fn certificate_dates_are_read_without_trusted_issuer() {
         let certificate = certificate();
         let text = |time: Option<Timestamp>| time.unwrap().to_string();
         assert_eq!(text(not_before(&certificate)), "2001-01-01T00:00:00Z");
@@ -92,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_has_no_dates_and_is_not_held_to_a_name() {
+    fn malformed_certificate_has_no_dates_and_matches_any_name() {
         let nonsense = CertificateDer::from(&b"nonsense"[..]);
         assert_eq!((not_before(&nonsense), not_after(&nonsense)), (None, None));
         assert!(is_for(&nonsense, "localhost"));
     }
 
     #[test]
-    fn names_and_addresses_are_looked_for() {
+    fn certificate_matches_its_own_names_only() {
         let certificate = certificate();
         assert!(is_for(&certificate, "localhost"));
         assert!(!is_for(&certificate, "sentinel.example.org") && !is_for(&certificate, "::1"));

@@ -19,7 +19,7 @@ use crate::oauth::{Error, Params, Verified, VerifyError};
 /// encoded.
 // Deviation: names in plain ASCII are promised as they are, but `%` is encoded too, or a user who
 // is called `%61dmin` would be taken for `admin` by everyone who decodes. Test:
-// `a_percent_sign_in_a_user_name_cannot_pose_as_an_encoding`.
+// `percent_sign_in_username_header_is_percent_encoded`.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
 const USER_ID: HeaderName = HeaderName::from_static("x-auth-user-id");

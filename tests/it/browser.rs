@@ -1,5 +1,7 @@
-//! The management page in a real browser: Chromium, which ChromeDriver drives. Every task on every store; on
-//! MongoDB in a browser that runs no script, so that nothing is found to need one.
+//! Tests of the management page in Chromium, driven by ChromeDriver.
+//!
+//! Every task runs on both stores. On MongoDB the browser runs no scripts, so that no task can
+//! depend on one.
 
 mod clients;
 mod driver;
@@ -65,15 +67,15 @@ async fn sessions_are_found_and_ended_on_mongodb() {
 }
 
 #[tokio::test]
-async fn the_page_that_flask_sentinel_came_with_works_in_a_browser() {
+async fn flask_sentinel_management_template_works_in_browser() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("management.html"), stock_page()).unwrap();
     let app = managed().set("templates.dir", folder.path().to_str().unwrap()).spawn().await;
     let browser = Browser::start(&app, &[]).await;
     browser.open("").await;
     flask_sentinel::manage(&browser, &app).await;
-    // The page links a style from elsewhere, which the policy refuses, and no icon, so that the browser
-    // may look for one where there is none; and it gives a password no `autocomplete`.
+    // The template links an external style sheet, which the policy blocks. It links no icon, so the
+    // browser may request /favicon.ico. Its password field has no `autocomplete`.
     let known = ["Content Security Policy", "favicon.ico", "autocomplete attributes"];
     browser.quit_in_spite_of(&known).await;
 }

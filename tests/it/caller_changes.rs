@@ -1,5 +1,5 @@
-//! What an operator does to a client that introspects is seen by its very next call, on whichever
-//! connection and thread it arrives, however often the client was served before.
+//! Tests that a change of a client takes effect on its next introspection request, on every
+//! connection and thread, although the caller cache has an entry for the client.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use sentinel::store::sqlite::SqliteStore;
 
 use crate::helpers::{Answer, App, AppBuilder, all, send};
 
-/// More connections than the server has threads.
+/// Number of parallel calls: more than the server has threads.
 const CONNECTIONS: usize = 16;
 
-/// A client that introspects, and a token to ask about.
+/// A client with the introspection permission, and the tokens that it asks about.
 struct Caller {
     app: App,
     secret: String,
@@ -23,7 +23,7 @@ struct Caller {
 }
 
 impl Caller {
-    /// Who has been served on every thread.
+    /// Starts an application whose caller cache has an entry for the client.
     async fn served() -> Self {
         let app = AppBuilder::default().set("throttle.enabled", "false").spawn().await;
         let tokens = app.login().await;
@@ -38,7 +38,8 @@ impl Caller {
         self.app.backend.id.as_str()
     }
 
-    /// One call. Refused ones must not depend on the token, so both kinds and none are asked about.
+    /// Sends one introspection request. The token is an access token, a refresh token or malformed,
+    /// depending on `turn`, since a refusal must not depend on it.
     fn call(&self, turn: usize, secret: &str) -> impl Future<Output = Answer> + use<> {
         let token = [self.access.as_str(), self.refresh.as_str(), "x"][turn % 3];
         let request = self.app.request("POST", "/oauth/introspect");
@@ -49,7 +50,7 @@ impl Caller {
         send(request.form(&[&[("token", token)], &proof[..]].concat()))
     }
 
-    /// The very next call, and then many at once on connections that are open already.
+    /// Sends one request, and then many in parallel on connections that are already open.
     async fn calls(&self, secret: &str) -> Vec<Answer> {
         let mut answers = vec![self.call(0, secret).await];
         answers.extend(all((0..CONNECTIONS).map(|turn| self.call(turn, secret))).await);
@@ -78,7 +79,7 @@ impl Caller {
 }
 
 #[tokio::test]
-async fn a_disabled_caller_is_refused_and_an_enabled_one_is_served() {
+async fn disabled_introspection_client_is_refused_until_enabled_again() {
     let caller = Caller::served().await;
     for _ in 0..3 {
         caller.app.run(&["client", "disable", caller.id()]).await;
@@ -89,7 +90,7 @@ async fn a_disabled_caller_is_refused_and_an_enabled_one_is_served() {
 }
 
 #[tokio::test]
-async fn a_caller_without_the_permission_is_refused_and_with_it_is_served() {
+async fn introspection_is_refused_while_permission_is_withdrawn() {
     let caller = Caller::served().await;
     for _ in 0..3 {
         caller.app.run(&["client", "edit", caller.id(), "--no-introspection"]).await;
@@ -100,7 +101,7 @@ async fn a_caller_without_the_permission_is_refused_and_with_it_is_served() {
 }
 
 #[tokio::test]
-async fn a_rotated_secret_is_the_only_one_from_then_on() {
+async fn old_secret_of_introspection_client_is_refused_after_rotation() {
     let mut caller = Caller::served().await;
     for _ in 0..3 {
         let rotated = caller.app.run(&["client", "rotate-secret", caller.id(), "--json"]).await;
@@ -115,14 +116,14 @@ async fn a_rotated_secret_is_the_only_one_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_deleted_caller_is_refused() {
+async fn deleted_introspection_client_is_refused() {
     let caller = Caller::served().await;
     caller.app.run(&["client", "delete", caller.id()]).await;
     caller.assert_refused(&caller.secret, 401, "invalid_client").await;
 }
 
 #[tokio::test]
-async fn what_else_is_changed_about_a_caller_refuses_nothing() {
+async fn change_of_name_or_scopes_keeps_introspection_working() {
     let caller = Caller::served().await;
     caller.app.run(&["client", "edit", caller.id(), "--name", "another"]).await;
     caller.assert_served().await;
@@ -130,13 +131,13 @@ async fn what_else_is_changed_about_a_caller_refuses_nothing() {
     caller.assert_served().await;
 }
 
-/// The store, opened by somebody else.
+/// Opens the store of the running application a second time.
 fn open(folder: &Path) -> Stores {
     SqliteStore::open(&folder.join("sentinel.db")).unwrap().into_stores()
 }
 
-/// Commands draw a new id for each client, but a store can be given one, as an import does. All of its
-/// counters start anew; only the moment at which it was made is another, by as little as there is.
+/// Deletes the client and inserts it with the same id, as an import can. Its version and generation
+/// start at 0 again, and its creation time differs by one millisecond.
 async fn make_again(caller: &Caller, change: impl FnOnce(&mut Client)) {
     let stores = open(caller.app.folder.path());
     let mut client = stores.clients.find(&caller.app.backend.id).await.unwrap().unwrap();
@@ -149,7 +150,7 @@ async fn make_again(caller: &Caller, change: impl FnOnce(&mut Client)) {
 }
 
 #[tokio::test]
-async fn a_caller_that_was_made_again_has_the_new_secret_only() {
+async fn recreated_client_accepts_new_secret_only() {
     let mut caller = Caller::served().await;
     for _ in 0..3 {
         let secret = ClientSecret::generate();
@@ -163,7 +164,7 @@ async fn a_caller_that_was_made_again_has_the_new_secret_only() {
 }
 
 #[tokio::test]
-async fn a_caller_that_was_made_again_has_the_new_permission_only() {
+async fn recreated_client_has_new_permission_status_and_type_only() {
     let caller = Caller::served().await;
     make_again(&caller, |client| client.introspection = false).await;
     caller.assert_refused(&caller.secret, 403, "unauthorized_client").await;
@@ -182,7 +183,7 @@ async fn a_caller_that_was_made_again_has_the_new_permission_only() {
 }
 
 #[tokio::test]
-async fn a_caller_that_changes_while_it_calls_is_refused_from_then_on() {
+async fn introspection_is_refused_after_concurrent_client_change() {
     let caller = Caller::served().await;
     for round in 0..4 {
         let (off, on): (&[&str], &[&str]) = if round % 2 == 0 {
@@ -193,7 +194,7 @@ async fn a_caller_that_changes_while_it_calls_is_refused_from_then_on() {
                 &["client", "edit", caller.id(), "--introspection"],
             )
         };
-        // Calls that go on until they are refused, so that some cross the change.
+        // Each task sends requests until one is refused, so that some overlap the change.
         let until_refused = (0..4).map(|_| {
             let request = caller.app.request("POST", "/oauth/introspect");
             let request = request.form(&[("token", &caller.access)]);
@@ -219,7 +220,7 @@ async fn a_caller_that_changes_while_it_calls_is_refused_from_then_on() {
 }
 
 impl Caller {
-    /// By whichever code.
+    /// Asserts that every call is refused, with 401 or 403.
     async fn assert_refused_at_all(&self) {
         for answer in self.calls(&self.secret).await {
             assert!(matches!(answer.status, 401 | 403), "{answer:?}");

@@ -1,4 +1,4 @@
-//! Certificates that clients will refuse: who runs the server hears of it before they do.
+//! Tests of the warnings about certificates that clients will refuse.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,8 @@ use crate::starting;
 const FILES: [&str; 6] =
     ["--set", "tls.mode=files", "--set", "tls.cert=cert.pem", "--set", "tls.key=key.pem"];
 
-/// Writes `cert.pem`, valid from the first day of one year to that of another, and `key.pem`.
+/// Writes `cert.pem`, valid from 1 January of year `from` until 1 January of year `to`, and
+/// `key.pem`.
 fn write(folder: &Path, from: i32, to: i32) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -22,21 +23,21 @@ fn write(folder: &Path, from: i32, to: i32) {
     std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
 }
 
-/// What `config check` says of settings that are in order, on standard error.
+/// Returns the standard error of a `config check` that succeeds.
 fn check(folder: &Path, arguments: &[&str]) -> String {
     let output = sentinel(folder).args(["config", "check"]).args(arguments).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// The warnings at the start of a server.
+/// Returns the warnings that a server logs at its start.
 fn warnings(folder: &Path, arguments: &[&str]) -> String {
     let said = starting::lines(folder, arguments);
     said.into_iter().filter(|line| line.contains("\"WARN\"")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn one_that_is_over_or_not_valid_yet_is_warned_of() {
+fn expired_or_not_yet_valid_certificate_causes_warning() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for (from, to, said) in [
@@ -56,7 +57,7 @@ fn one_that_is_over_or_not_valid_yet_is_warned_of() {
 }
 
 #[test]
-fn a_reload_says_until_when_the_new_one_is_valid_and_warns_of_one_that_is_over() {
+fn reload_logs_not_after_and_warns_about_expired_certificate() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 2001, 2901);
     let process = Process::serve(folder.path(), &FILES);
@@ -74,7 +75,7 @@ fn a_reload_says_until_when_the_new_one_is_valid_and_warns_of_one_that_is_over()
 }
 
 #[tokio::test]
-async fn until_when_it_is_valid_can_be_watched() {
+async fn certificate_expiry_is_exported_as_metric() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 2001, 2150);
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -86,9 +87,9 @@ async fn until_when_it_is_valid_can_be_watched() {
     assert!(text.lines().any(|line| line == sample), "{text}");
 }
 
-/// It was made at the first start, and the name came later.
+/// Covers a certificate that was generated before the public URL was set.
 #[test]
-fn a_self_signed_one_without_the_name_of_the_public_url_is_warned_of() {
+fn self_signed_certificate_without_public_url_host_causes_warning() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let with = |url| ["--set", "tls.mode=self-signed", "--set", url];
@@ -118,7 +119,7 @@ fn a_self_signed_one_without_the_name_of_the_public_url_is_warned_of() {
 }
 
 #[test]
-fn a_key_with_a_passphrase_is_told_from_one_that_is_damaged() {
+fn encrypted_tls_key_is_distinguished_from_damaged_one() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     write(folder, 2001, 2902);

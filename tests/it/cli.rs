@@ -1,4 +1,4 @@
-//! The command line, as the real binary that an operator runs.
+//! Tests of the command line with the real binary.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -22,15 +22,15 @@ mod sessions;
 mod tools;
 mod users;
 
-/// Cheap hashing, so that tests measure something else.
+/// Settings for cheap password hashing, which keep the tests fast.
 const CHEAP: [&str; 4] = ["--set", "password.memory_kib=64", "--set", "password.iterations=1"];
 
-/// Commands on a store of their own.
+/// Runs commands on an embedded store in a temporary folder.
 struct Cli {
     folder: TempDir,
 }
 
-/// What came of a command.
+/// Exit code and output of a command.
 #[derive(Debug)]
 struct Done {
     code: i32,
@@ -43,12 +43,12 @@ impl Cli {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// A path in the folder of the test.
+    /// Returns the path of a file in the folder of the test.
     fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// Writes a file into the folder of the test; its path.
+    /// Writes a file into the folder of the test. Returns its path.
     fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         std::fs::write(self.path(name), content).unwrap();
         self.path(name)
@@ -60,30 +60,30 @@ impl Cli {
         command
     }
 
-    /// Runs a command with nothing on its standard input.
+    /// Runs a command with an empty standard input.
     fn run(&self, arguments: &[&str]) -> Done {
         finish(self.command().args(arguments), b"")
     }
 
-    /// Runs a command that reads this from its standard input.
+    /// Runs a command with `input` on its standard input.
     fn pipe(&self, input: impl AsRef<[u8]>, arguments: &[&str]) -> Done {
         finish(self.command().args(arguments), input.as_ref())
     }
 
-    /// Runs a command that works, with `--json`.
+    /// Runs a command with `--json`, asserts that it succeeds, and returns its output.
     #[track_caller]
     fn json(&self, arguments: &[&str]) -> Value {
         self.run(&[arguments, &["--json"]].concat()).json()
     }
 
-    /// Adds a user; its id.
+    /// Adds a user. Returns its id.
     #[track_caller]
     fn add_user(&self, name: &str, password: &str) -> String {
         let done = self.pipe(password, &["user", "add", name, "--password-stdin", "--json"]);
         done.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Adds a client; its id.
+    /// Adds a client. Returns its id.
     #[track_caller]
     fn add_client(&self, options: &[&str]) -> String {
         let client = self.json(&[&["client", "add"], options].concat());
@@ -98,19 +98,19 @@ impl Cli {
 }
 
 impl Done {
-    /// What a command that worked, and has no remark to make, has printed.
+    /// Asserts success without remarks on standard error. Returns the standard output.
     #[track_caller]
     fn ok(&self) -> &str {
         assert_eq!((self.code, self.remarks()), (0, String::new()), "{self:?}");
         self.stdout.trim_end()
     }
 
-    /// What stands on standard error beside the audit events.
+    /// Returns the lines of standard error that are not audit events.
     fn remarks(&self) -> String {
         self.stderr.lines().filter(|line| !is_audit(line)).map(|line| format!("{line}\n")).collect()
     }
 
-    /// The audit event that it has left.
+    /// Asserts that there is exactly one audit event, and returns it.
     #[track_caller]
     fn audited(&self) -> Value {
         let events: Vec<_> = self.stderr.lines().filter(|line| is_audit(line)).collect();
@@ -118,7 +118,7 @@ impl Done {
         serde_json::from_str(events[0]).unwrap()
     }
 
-    /// The one line of JSON that a command that worked has printed.
+    /// Asserts success and one line of output. Returns the line as JSON.
     #[track_caller]
     fn json(&self) -> Value {
         let line = self.ok();
@@ -126,8 +126,8 @@ impl Done {
         serde_json::from_str(line).unwrap()
     }
 
-    /// Asserts a failure: the code, nothing on standard output, and one line on standard error that
-    /// says `what`.
+    /// Asserts a failure with this exit code, an empty standard output, and one line on standard
+    /// error that contains `what`.
     #[track_caller]
     fn fails(&self, code: i32, what: &str) {
         self.assert_failed(code, what);
@@ -135,7 +135,8 @@ impl Done {
         assert!(self.stderr.starts_with("sentinel: "), "{self:?}");
     }
 
-    /// Asserts a command line that the parser refuses, in a few lines of its own.
+    /// Asserts that the argument parser rejects the command line. Its message may have several
+    /// lines.
     #[track_caller]
     fn is_misused(&self, what: &str) {
         self.assert_failed(64, what);
@@ -149,11 +150,12 @@ impl Done {
     }
 }
 
-/// Feeds a command and waits for it: not for ever, should it serve where it ought to fail.
+/// Runs a command with `input` on its standard input. Kills it after a minute, in case it starts to
+/// serve although it should fail.
 fn finish(command: &mut Command, input: &[u8]) -> Done {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A command that refuses before it reads has closed its end.
+    // A command that fails before it reads its input has closed the pipe.
     let _ = child.stdin.take().unwrap().write_all(input);
     let id = child.id().to_string();
     let (finished, running) = channel::<()>();
@@ -175,12 +177,12 @@ fn is_audit(line: &str) -> bool {
     serde_json::from_str::<Value>(line).is_ok_and(|line| line["target"] == "audit")
 }
 
-/// The names of the members of a JSON object, in their order.
+/// Returns the names of the members of a JSON object, in their order.
 fn members(json: &Value) -> Vec<&str> {
     json.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// Asserts a moment as RFC 3339 has it, in UTC.
+/// Asserts an RFC 3339 timestamp in UTC.
 #[track_caller]
 fn assert_moment(json: &Value) {
     let text = json.as_str().unwrap();

@@ -1,4 +1,4 @@
-//! Client authentication (RFC 6749 §2.3): who the client is, and whether it proves it.
+//! Tests of client authentication (RFC 6749 §2.3).
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -7,7 +7,7 @@ use crate::helpers::{Answer, App, send, spawn_app};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
-/// A client-credentials request with an `Authorization` header written by hand.
+/// Sends a client credentials request with this `Authorization` header.
 async fn with_header(app: &App, header: &str, form: &[(&str, &str)]) -> Answer {
     let request = app.request("POST", "/oauth/token").header("authorization", header);
     send(request.form(&[&[GRANT], form].concat())).await
@@ -18,7 +18,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_secret_is_taken_from_the_header_or_from_the_body() {
+async fn client_secret_is_accepted_in_header_or_body() {
     let app = spawn_app().await;
     let (id, secret) = (app.backend.id.as_str(), app.backend_secret.as_str());
     let both_right = basic(id, secret);
@@ -30,13 +30,13 @@ async fn a_secret_is_taken_from_the_header_or_from_the_body() {
     assert_eq!(with_header(&app, &both_right, &[("client_id", id)]).await.status, 200);
     let in_body = [GRANT, ("client_id", id), ("client_secret", secret)];
     assert_eq!(app.post("/oauth/token", &in_body).await.status, 200);
-    // Form-encoded as RFC 6749 §2.3.1 says.
+    // RFC 6749 §2.3.1 requires id and secret to be form-encoded.
     let encoded = basic(id, &secret.replacen("sns_", "%73ns%5F", 1));
     assert_eq!(with_header(&app, &encoded, &[]).await.status, 200);
 }
 
 #[tokio::test]
-async fn whoever_does_not_prove_itself_gets_the_same_401() {
+async fn every_failed_client_authentication_returns_same_401() {
     let app = spawn_app().await;
     let (id, secret) = (app.backend.id.as_str(), app.backend_secret.as_str());
     let unknown = "x".repeat(40);
@@ -68,7 +68,7 @@ async fn whoever_does_not_prove_itself_gets_the_same_401() {
         vec![GRANT, ("client_id", id), ("client_secret", "wrong")],
         vec![GRANT, ("client_secret", secret)],
         vec![GRANT, ("client_id", "\u{1f511}"), ("client_secret", secret)],
-        // A public client has no secret that could be right.
+        // A public client has no secret, so none can match.
         vec![GRANT, ("client_id", app.client.id.as_str()), ("client_secret", "x")],
     ];
     for form in in_body {
@@ -79,7 +79,7 @@ async fn whoever_does_not_prove_itself_gets_the_same_401() {
 }
 
 #[tokio::test]
-async fn two_ways_to_authenticate_in_one_request_are_refused() {
+async fn two_client_authentication_methods_are_invalid_request() {
     let app = spawn_app().await;
     let (id, secret) = (app.backend.id.as_str(), app.backend_secret.as_str());
     let header = basic(id, secret);
@@ -93,7 +93,7 @@ async fn two_ways_to_authenticate_in_one_request_are_refused() {
 }
 
 #[tokio::test]
-async fn a_public_client_may_name_itself_with_an_empty_secret() {
+async fn public_client_with_empty_secret_in_header_is_accepted() {
     let app = spawn_app().await;
     let form =
         [("grant_type", "password"), ("username", "alice"), ("password", crate::helpers::PASSWORD)];
@@ -103,7 +103,7 @@ async fn a_public_client_may_name_itself_with_an_empty_secret() {
 }
 
 #[tokio::test]
-async fn a_rotated_secret_replaces_the_old_one_at_once() {
+async fn rotated_client_secret_replaces_old_one_immediately() {
     let app = spawn_app().await;
     let old = basic(app.backend.id.as_str(), &app.backend_secret);
     let secret = app.admin.rotate_secret(&app.backend.id).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_rotated_secret_replaces_the_old_one_at_once() {
 }
 
 #[tokio::test]
-async fn a_disabled_client_is_refused_everywhere_and_its_sessions_are_over() {
+async fn disabled_client_is_refused_and_its_sessions_are_revoked() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     assert!(app.is_active(&tokens.access_token()).await);

@@ -1,5 +1,5 @@
-//! `docker-compose.yml` and `Dockerfile`, without Docker: the same programs with the same files,
-//! arguments, environment and order of starts, on ports and in a folder of the test's own.
+//! Tests of `docker-compose.yml` and `Dockerfile` without Docker. The services run with the files,
+//! arguments, environment and start order given there, on free ports and in a temporary folder.
 
 mod files;
 mod running;

@@ -1,4 +1,4 @@
-//! Cross-origin calls, as a browser makes and reads them (Fetch §3.2).
+//! Tests of cross-origin requests (CORS, Fetch §3.2).
 
 use crate::helpers::{Answer, App, send};
 use crate::management::{OPERATOR, OPERATOR_PASSWORD, managed};
@@ -29,7 +29,7 @@ fn allowed(answer: &Answer) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn pages_of_allowed_origins_may_call_the_endpoints_of_the_protocol() {
+async fn allowed_origin_gets_cors_headers_on_protocol_endpoints() {
     let app = with_origins("https://other.example,https://app.example").await;
     for path in PROTOCOL {
         let answer = preflight(&app, path, OURS).await;
@@ -47,12 +47,12 @@ async fn pages_of_allowed_origins_may_call_the_endpoints_of_the_protocol() {
     let request = app.request("POST", "/oauth/token").form(&form).header("origin", OURS);
     let refused = send(request).await;
     refused.assert_error(400, "invalid_request");
-    // The script is to read what is wrong, too.
+    // Scripts can read error responses too.
     assert_eq!(allowed(&refused), Some(OURS));
 }
 
 #[tokio::test]
-async fn others_are_answered_like_everybody_and_the_browser_refuses() {
+async fn other_origin_gets_no_cors_headers() {
     let app = with_origins(OURS).await;
     for origin in ["https://evil.example", "https://app.example.evil.example", "null", ""] {
         for path in PROTOCOL {
@@ -68,13 +68,13 @@ async fn others_are_answered_like_everybody_and_the_browser_refuses() {
         refused.assert_error(400, "invalid_request");
         assert_eq!((allowed(&refused), refused.header("vary")), (None, Some("Origin")));
     }
-    // That is no question about other origins.
+    // Without `Access-Control-Request-Method`, OPTIONS is not a preflight request.
     let answer = send(app.request("OPTIONS", "/oauth/token").header("origin", OURS)).await;
     answer.assert_error(405, "invalid_request");
 }
 
 #[tokio::test]
-async fn the_management_page_and_its_api_take_no_part() {
+async fn cors_headers_are_absent_outside_protocol_endpoints() {
     for origins in [OURS, "*"] {
         let app = with_origins(origins).await;
         for path in [
@@ -94,7 +94,7 @@ async fn the_management_page_and_its_api_take_no_part() {
 }
 
 #[tokio::test]
-async fn a_star_lets_in_every_origin_and_nothing_none() {
+async fn wildcard_allows_every_origin_and_empty_setting_allows_none() {
     let app = with_origins("*").await;
     assert_eq!(allowed(&preflight(&app, "/oauth/token", OURS).await), Some("*"));
     let app = with_origins("").await;

@@ -1,5 +1,5 @@
-//! The real binary, killed at any moment: no token that was answered is lost, and no client is left
-//! unable to refresh (DESIGN §10).
+//! Kills the real binary at random moments. No answered token may be lost, and every client can
+//! still refresh (DESIGN §10).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use crate::helpers::{PASSWORD, Process, all};
 
 const ROUNDS: usize = 3;
 const TASKS: usize = 16;
-/// A session has its first access token, so many more, and two that the check asks for: none of them
-/// gives way to another.
+/// Number of refreshes in each session. With the first access token and the two of the check, a
+/// session stays below its maximum of 16 live access tokens.
 const REFRESHES: usize = 10;
 
-/// What one login led to, as its client knows it.
+/// Tokens of one session, as its client knows them.
 #[derive(Clone)]
 struct Chain {
     access: Vec<String>,
     refresh: String,
-    /// The server died before it answered the next refresh.
+    /// Whether the server was killed before it answered the next refresh.
     in_flight: bool,
 }
 
-/// What a client needs to know of the server.
+/// Address of the server, and the ids and secrets of the clients that call it.
 struct Target {
     http: reqwest::Client,
     url: String,
@@ -41,7 +41,8 @@ struct Target {
     judge: (String, String),
 }
 
-/// A user and two clients, one of which may introspect.
+/// Creates a user and two clients. Returns the id of the public one, and id and secret of the one
+/// with the introspection permission.
 async fn prepare(path: &Path) -> (String, (String, String)) {
     let stores = SqliteStore::open(path).unwrap().into_stores();
     let admin = Admin::new(stores, Arc::new(SystemClock));
@@ -76,7 +77,7 @@ impl Target {
         })
     }
 
-    /// The answer to a token request; `None` when the server is gone.
+    /// Returns the answer to a token request, or `None` if the server was killed.
     async fn token(&self, form: &[(&str, &str)]) -> Option<Value> {
         let mut fields = vec![("client_id", self.client.as_str())];
         fields.extend_from_slice(form);
@@ -110,7 +111,8 @@ fn text(answer: &Value, member: &str) -> String {
     answer[member].as_str().unwrap().to_owned()
 }
 
-/// Logs in and refreshes until the server is gone; counts each answer.
+/// Logs in and refreshes until the server is killed. Counts the answers, and notifies `enough` at
+/// answer number `kill_at`.
 async fn load(
     target: Arc<Target>,
     answered: Arc<AtomicUsize>,
@@ -146,7 +148,8 @@ async fn load(
     chains
 }
 
-/// Whether the answer to the refresh in flight was lost after it had been written.
+/// Asserts that all answered tokens are active and that a refresh can be retried. Returns how many
+/// refreshes were stored although their answer was lost.
 async fn check(target: Arc<Target>, chains: Vec<Chain>) -> usize {
     let mut lost = 0;
     for chain in &chains {
@@ -156,7 +159,7 @@ async fn check(target: Arc<Target>, chains: Vec<Chain>) -> usize {
         let alive = target.is_active(&chain.refresh).await;
         assert!(alive || chain.in_flight, "an answered refresh token is gone");
         lost += usize::from(!alive);
-        // The retry is answered, and what it answers is as good as any.
+        // The retry succeeds, and its tokens are valid.
         let next = target.refresh(&chain.refresh).await.unwrap();
         assert!(target.is_active(&text(&next, "access_token")).await);
         let after = target.refresh(&text(&next, "refresh_token")).await.unwrap();
@@ -166,7 +169,7 @@ async fn check(target: Arc<Target>, chains: Vec<Chain>) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kill_at_any_moment_loses_no_answered_token_and_logs_nobody_out() {
+async fn kill_at_random_moment_loses_no_answered_token_and_no_session() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sentinel.db");
     let (client, judge) = prepare(&path).await;

@@ -1,5 +1,5 @@
-//! What the documents say, held against what there is: examples are run or parsed, names exist, links lead
-//! somewhere.
+//! Tests of the documents against the program: examples are run or parsed, names exist, and links
+//! have targets.
 
 mod commands;
 mod databases;

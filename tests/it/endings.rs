@@ -1,5 +1,5 @@
-//! What an operator ends by a command is over when the command returns, also what was being started
-//! at that very moment.
+//! Tests that all sessions of a user or client are revoked when the command that ends them returns,
+//! including sessions that were started while it ran.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,7 +16,7 @@ use crate::helpers::{Answer, App, AppBuilder, PASSWORD, all, send};
 
 const TASKS: usize = 6;
 
-/// A user and a client for one round, and the server they are on.
+/// User and client of one round, and their server.
 struct Round {
     app: Arc<App>,
     username: String,
@@ -51,15 +51,15 @@ impl Round {
     }
 }
 
-/// All tokens in an answer.
+/// Returns the tokens in an answer.
 fn tokens(answer: &Answer) -> Vec<String> {
     let json = answer.json();
     let members = ["access_token", "refresh_token"].into_iter();
     members.filter_map(|member| json[member].as_str().map(str::to_owned)).collect()
 }
 
-/// Calls until it is refused; all tokens it was handed out, and the refusal. A refusal is certain:
-/// the operator ends what the calls need.
+/// Repeats the call until it is refused. Returns all tokens that were issued, and the refusal. It
+/// ends because the command under test revokes the access that the calls need.
 async fn until_refused<F: Future<Output = Answer>>(
     mut call: impl FnMut(Option<Answer>) -> F,
 ) -> (Vec<String>, Answer) {
@@ -74,26 +74,26 @@ async fn until_refused<F: Future<Output = Answer>>(
     }
 }
 
-/// What calls at once.
+/// Requests that run while the command does.
 #[derive(Clone, Copy, PartialEq)]
 enum Load {
-    /// Logins of the user, and refreshes of sessions that were there before.
+    /// Logins of the user, and refreshes of sessions that existed before.
     User,
-    /// These, and the client for itself.
+    /// The requests of `User`, and client credentials requests.
     Client,
 }
 
-/// Runs a command while tokens are handed out, until there are no more to be had: then none of them
-/// is alive. Four rounds, each with a user and a client of its own.
-async fn nothing_survives(load: Load, command: [&str; 2], input: &str) {
+/// Runs the command while tokens are being issued, and asserts that none of them is active
+/// afterwards. Runs four rounds, each with its own user and client.
+async fn assert_all_revoked(load: Load, command: [&str; 2], input: &str) {
     let app = spawn().await;
     for number in 0..4 {
         let round = Arc::new(Round::start(&app, number).await);
-        nothing_survives_in(&round, load, command, input).await;
+        assert_all_revoked_in(&round, load, command, input).await;
     }
 }
 
-async fn nothing_survives_in(round: &Arc<Round>, load: Load, command: [&str; 2], input: &str) {
+async fn assert_all_revoked_in(round: &Arc<Round>, load: Load, command: [&str; 2], input: &str) {
     let app = &round.app;
     let mut found = Vec::new();
     let mut calls = tokio::task::JoinSet::new();
@@ -123,7 +123,8 @@ async fn nothing_survives_in(round: &Arc<Round>, load: Load, command: [&str; 2],
     while let Some(done) = calls.join_next().await {
         let (handed_out, refusal) = done.unwrap();
         found.extend(handed_out);
-        // What crosses the end of a client is refused for itself; what follows it, with the client.
+        // A request that overlaps the command is `invalid_grant`; a later one of the client is
+        // `invalid_client`.
         if load == Load::Client && refusal.status == 401 {
             refusal.assert_error(401, "invalid_client");
         } else {
@@ -143,28 +144,28 @@ async fn spawn() -> Arc<App> {
 }
 
 #[tokio::test]
-async fn a_disabled_user_has_no_session_not_even_one_that_was_being_started() {
-    nothing_survives(Load::User, ["user", "disable"], "").await;
+async fn disabling_user_revokes_all_sessions_including_concurrent_logins() {
+    assert_all_revoked(Load::User, ["user", "disable"], "").await;
 }
 
 #[tokio::test]
-async fn a_deleted_user_has_no_session_not_even_one_that_was_being_started() {
-    nothing_survives(Load::User, ["user", "delete"], "").await;
+async fn deleting_user_revokes_all_sessions_including_concurrent_logins() {
+    assert_all_revoked(Load::User, ["user", "delete"], "").await;
 }
 
 #[tokio::test]
-async fn an_old_password_has_no_session_not_even_one_that_was_being_started() {
-    nothing_survives(Load::User, ["user", "passwd"], "another one\n").await;
+async fn password_change_revokes_all_sessions_including_concurrent_logins() {
+    assert_all_revoked(Load::User, ["user", "passwd"], "another one\n").await;
 }
 
 #[tokio::test]
-async fn a_disabled_client_has_no_session_not_even_one_that_was_being_started() {
-    nothing_survives(Load::Client, ["client", "disable"], "").await;
+async fn disabling_client_revokes_all_sessions_including_concurrent_logins() {
+    assert_all_revoked(Load::Client, ["client", "disable"], "").await;
 }
 
 #[tokio::test]
-async fn a_deleted_client_has_no_session_not_even_one_that_was_being_started() {
-    nothing_survives(Load::Client, ["client", "delete"], "").await;
+async fn deleting_client_revokes_all_sessions_including_concurrent_logins() {
+    assert_all_revoked(Load::Client, ["client", "delete"], "").await;
 }
 
 fn slow_hash() -> PasswordHash {
@@ -174,16 +175,17 @@ fn slow_hash() -> PasswordHash {
     Hasher::new(password_policy(&settings.password)).unwrap().hash(&PASSWORD.into()).unwrap()
 }
 
-/// When a login was sent: before the command, while it ran, or after it.
+/// Phase of a login that was sent before the commands. The phase while they run is 1.
 const BEFORE: u8 = 0;
+/// Phase of a login that was sent after the commands.
 const AFTER: u8 = 2;
 
 #[tokio::test]
-async fn what_is_enabled_again_has_the_sessions_that_were_started_since() {
+async fn enabling_again_keeps_old_sessions_revoked_and_allows_new_ones() {
     let app = spawn().await;
     for (number, family) in ["user", "client"].into_iter().enumerate() {
         let round = Arc::new(Round::start(&app, number).await);
-        // Verifying it takes longer than both commands, so that logins cross them.
+        // Verifying this hash takes longer than both commands, so that logins overlap them.
         let user = app.admin.user(&round.username).await.unwrap().id;
         let change = UserChange { password: Some(slow_hash()), ..UserChange::default() };
         app.admin.edit_user(user, &change).await.unwrap();
@@ -208,7 +210,7 @@ async fn what_is_enabled_again_has_the_sessions_that_were_started_since() {
             });
         }
         let subject = if family == "user" { &round.username } else { &round.client };
-        // Somebody is logged in.
+        // Wait for the first session.
         let filter = SessionFilter { user: Some(user), ..SessionFilter::default() };
         while app.admin.sessions(&filter, &Page::first(1)).await.unwrap().is_empty() {
             tokio::task::yield_now().await;
@@ -225,7 +227,7 @@ async fn what_is_enabled_again_has_the_sessions_that_were_started_since() {
                     match sent {
                         BEFORE => assert!(!app.is_active(&token).await, "{family}"),
                         AFTER => assert!(app.is_active(&token).await, "{family}"),
-                        // One that was sent in between is of before or of after.
+                        // A login that was sent while the commands ran may have either result.
                         _ => {}
                     }
                 }
@@ -236,7 +238,7 @@ async fn what_is_enabled_again_has_the_sessions_that_were_started_since() {
 }
 
 #[tokio::test]
-async fn a_new_password_starts_sessions_and_those_stay() {
+async fn sessions_started_with_new_password_stay_active() {
     let app = spawn().await;
     for number in 0..3 {
         let round = Arc::new(Round::start(&app, number).await);
@@ -244,7 +246,7 @@ async fn a_new_password_starts_sessions_and_those_stay() {
             let round = Arc::clone(&round);
             tokio::spawn(until_refused(move |_| round.login(PASSWORD)))
         };
-        // Tries the new password until it is the one.
+        // Tries the new password until it is accepted.
         let with_new = {
             let round = Arc::clone(&round);
             tokio::spawn(async move {
@@ -272,7 +274,7 @@ async fn a_new_password_starts_sessions_and_those_stay() {
 }
 
 #[tokio::test]
-async fn a_new_secret_ends_no_session_and_the_old_one_starts_none() {
+async fn secret_rotation_keeps_sessions_and_refuses_old_secret() {
     let app = spawn().await;
     for number in 0..3 {
         let mut round = Round::start(&app, number).await;

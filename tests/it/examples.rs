@@ -1,4 +1,4 @@
-//! The examples, as they are, with the programs that they are for.
+//! Tests of the unchanged examples, with the programs that they are written for.
 
 mod eve;
 mod flask;

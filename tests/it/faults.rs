@@ -1,5 +1,5 @@
-//! Servers in processes of their own on one MongoDB and one Redis, and what becomes of them when one of
-//! those fails. What was measured is printed; `docs/faults.md` has it from one run.
+//! Tests of several server processes with one MongoDB and one Redis, and of failures of each. The
+//! tests print their measurements; `docs/faults.md` contains those of one run.
 
 mod audit;
 mod commands;

@@ -1,8 +1,9 @@
-//! Hashes of other frameworks: they verify, and give way to argon2id.
+//! Tests of password hashes of other frameworks: they are verified, and upgraded to argon2id.
 //!
-//! Those of Django were made by Django 5.2 (`PBKDF2PasswordHasher().encode(password, salt)` and so on), those of Werkzeug
-//! by Werkzeug 3.1 (`generate_password_hash(password, method)`). Those of Spring are put together as its 5.8 does it, with
-//! Python's hashlib: salt and result in hexadecimal for PBKDF2, `$parameters$salt$result` for scrypt.
+//! Django 5.2 (`PBKDF2PasswordHasher().encode(password, salt)` and others) generated the hashes of
+//! Django, and Werkzeug 3.1 (`generate_password_hash(password, method)`) those of Werkzeug. Those
+//! of Spring were generated with Python's hashlib in the formats of Spring Security 5.8: salt and
+//! result in hexadecimal for PBKDF2, `$parameters$salt$result` for scrypt.
 
 use proptest::prelude::*;
 use sentinel::password::{
@@ -23,7 +24,7 @@ const PASSWORD: &str = "correct horse battery staple";
 const QUICK: &str =
     "pbkdf2_sha256$1000$seasalt0seasalt0seasa0$zmwH/lAwndl+fmNO6oQViP2wCskggNqeRCYslipyfNY=";
 
-/// The text, and what the form that is kept begins with.
+/// Hash as the framework stores it, and the prefix of its form in the store.
 const HASHES: [(&str, &str); 20] = [
     // Django
     (
@@ -91,7 +92,7 @@ const HASHES: [(&str, &str); 20] = [
         "{argon2@SpringSecurity_v5_8}$argon2id$v=19$m=102400,t=2,p=8$c2Vhc2FsdDBzZWFzYWx0MHNlYXNhMA$ELXBU9d3hEiF90xQb2zz0JWRtoyvAGIwUEZvIRBFX7w",
         "$argon2id$v=19$m=102400,t=2,p=8$",
     ),
-    // As they are
+    // Without a framework's prefix
     ("$2b$04$abcdefghijklmnopqrstuu7EJV7kdjBBQxyb0HjTh9KS7.Lah/6CG", "$2b$04$"),
     (
         "$argon2id$v=19$m=102400,t=2,p=8$c2Vhc2FsdDBzZWFzYWx0MHNlYXNhMA$ELXBU9d3hEiF90xQb2zz0JWRtoyvAGIwUEZvIRBFX7w",
@@ -100,7 +101,7 @@ const HASHES: [(&str, &str); 20] = [
 ];
 
 #[test]
-fn hashes_of_other_frameworks_verify_and_nothing_else_does() {
+fn foreign_hash_verifies_its_password_only() {
     let mut hasher = Hasher::new(POLICY).unwrap();
     for (text, begins) in HASHES {
         let hash = foreign_hash(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -108,13 +109,13 @@ fn hashes_of_other_frameworks_verify_and_nothing_else_does() {
         assert!(hash.is_imported());
         assert!(hasher.verify(&PASSWORD.into(), &hash).unwrap(), "{text}");
         assert!(!hasher.verify(&"Correct horse battery staple".into(), &hash).unwrap(), "{text}");
-        // What is kept is read again, as an export is.
+        // The stored form is parsed too, since exports contain it.
         assert_eq!(foreign_hash(hash.encoded()).unwrap(), hash);
     }
 }
 
 #[tokio::test]
-async fn a_login_with_such_a_hash_replaces_it() {
+async fn verifying_foreign_hash_upgrades_it_to_argon2id() {
     let policy = Policy { memory_kib: 19456, ..POLICY };
     let pool = PasswordPool::start(policy, 1, 8).unwrap();
     for text in [QUICK, HASHES[7].0, HASHES[12].0, HASHES[5].0] {
@@ -131,12 +132,12 @@ async fn a_login_with_such_a_hash_replaces_it() {
 }
 
 #[test]
-fn hashes_that_would_take_minutes_or_gigabytes_are_refused() {
+fn foreign_hash_above_cost_limits_is_refused() {
     let result = "zmwH/lAwndl+fmNO6oQViP2wCskggNqeRCYslipyfNY=";
     for text in [
         format!("pbkdf2_sha256$10000001$seasalt${result}"),
         format!("pbkdf2_sha256$4294967295$seasalt${result}"),
-        // Two blocks of SHA-1 are twice the work.
+        // A result of two SHA-1 blocks doubles the work.
         format!("pbkdf2_sha1$5000001$seasalt${result}"),
         format!("scrypt$524288$seasalt$8$1${result}"),
         format!("scrypt$2147483648$seasalt$64$1${result}"),
@@ -152,7 +153,7 @@ fn hashes_that_would_take_minutes_or_gigabytes_are_refused() {
 }
 
 #[test]
-fn what_cannot_be_verified_is_refused_with_the_reason() {
+fn unsupported_or_malformed_hash_is_refused_with_reason() {
     for (text, reason) in [
         (
             "bcrypt_sha256$$2b$04$abcdefghijklmnopqrstuuaBT8mpw5tGdD3eO40znWcQP/dT9hEVK",
@@ -187,7 +188,7 @@ fn what_cannot_be_verified_is_refused_with_the_reason() {
 
 proptest! {
     #[test]
-    fn no_text_makes_reading_panic_or_costs_more_than_reading(
+    fn parsing_arbitrary_foreign_hash_never_panics(
         start in prop::sample::select(&HASHES[..]), cut in 0_usize..200, tail in "[0-9a-zA-Z$:,={}+/-]{0,60}"
     ) {
         let start = start.0.get(..cut.min(start.0.len())).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is fuzzed, on the inputs that are kept and on some that are made up: see docs/fuzzing.md.
+//! Runs the fuzz targets on their seeds and on variations of them; see docs/fuzzing.md.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -25,7 +25,7 @@ fn run(target: &str) -> fn(&[u8]) {
     targets::ALL.iter().find(|(name, _)| *name == target).unwrap().1
 }
 
-/// What a target has left behind goes, and at a time when it can.
+/// Guard that releases the shared state of the targets on drop.
 struct End;
 
 impl Drop for End {
@@ -34,7 +34,7 @@ impl Drop for End {
     }
 }
 
-/// Every seed as it is.
+/// Runs the target on every seed.
 fn replay(target: &str) {
     let _end = End;
     let seeds = seeds(target);
@@ -47,7 +47,7 @@ fn replay(target: &str) {
     }
 }
 
-/// Seeds with something else in some place of them.
+/// Runs the target on seeds in which a random part is replaced.
 fn vary(target: &str) {
     let _end = End;
     let seeds: Vec<Vec<u8>> = seeds(target).into_iter().map(|(_, input)| input).collect();
@@ -64,7 +64,8 @@ fn vary(target: &str) {
         input
     });
     let config = ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() };
-    // The same ones each time: looking for new ones is what fuzzing is for, and no change is to wait for those.
+    // A fixed random seed makes the inputs reproducible. Finding new inputs is the task of the
+    // fuzzer, and must not fail an unrelated change.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let answered = runner.run(&varied, |input| {
@@ -99,7 +100,7 @@ tests! {
 }
 
 #[test]
-fn every_target_is_fuzzed_and_tested_and_has_seeds() {
+fn every_fuzz_target_has_binary_test_and_seeds() {
     let names: Vec<&str> = targets::ALL.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, TESTED);
     let manifest: toml::Table =

@@ -1,4 +1,4 @@
-//! What strangers send that is no request, and what the log says of it: nothing that asks for somebody to look.
+//! Tests that malformed input from unauthenticated callers causes no warning or error in the log.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::helpers::{Process, trusting};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 
-/// In plain text, and inside TLS.
+/// Returns malformed HTTP/1.1 requests, for plain connections and for TLS.
 fn requests() -> Vec<Vec<u8>> {
     let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(300_000));
     [
@@ -34,7 +34,8 @@ fn requests() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-/// Behind an HTTP/2 preface: frames out of order, too long, of unknown streams, or cut off.
+/// Returns HTTP/2 prefaces with malformed frames: out of order, too long, of unknown streams or
+/// truncated.
 fn frames() -> Vec<Vec<u8>> {
     let ping_never_asked_for = b"\0\0\x08\x06\x01\0\0\0\0abcdefgh";
     let data_on_no_stream = b"\0\0\x01\0\0\0\0\0\x05x";
@@ -57,10 +58,10 @@ fn frames() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-/// Sends it, and reads until the server has had enough of it and hangs up; what comes back is not looked at.
+/// Sends `bytes`, and reads until the server closes the connection. Ignores the response.
 fn send(mut stream: impl Read + Write, socket: &TcpStream, bytes: &[u8]) {
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // The server may hang up in the middle.
+    // The server may close the connection before everything is sent.
     let _ = stream.write_all(bytes).and_then(|()| stream.flush());
     let _ = stream.read_to_end(&mut Vec::new());
 }
@@ -78,13 +79,13 @@ fn connect_with_tls(
     StreamOwned::new(client, connect(process))
 }
 
-/// Sends everything, then stops the server; the lines of its log.
+/// Sends all malformed input to a server, stops it, and returns the lines of its log.
 fn log_of(arguments: &[&str], is_tls: bool) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
-    // What is cut off is not waited for.
+    // A short timeout, since some requests are incomplete.
     let limit = ["--set", "server.request_timeout=1s"];
     let process = Process::serve(folder.path(), &[&limit[..], arguments].concat());
-    // Plain garbage; over TLS, none that is part of a handshake.
+    // With TLS, these plain requests are not part of a handshake.
     for bytes in requests() {
         let socket = connect(&process);
         send(&socket, &socket, &bytes);
@@ -113,7 +114,7 @@ fn log_of(arguments: &[&str], is_tls: bool) -> Vec<String> {
 
 fn faults(lines: Vec<String>) -> Vec<String> {
     let is_fault = |line: &String| line.contains("\"ERROR\"") || line.contains("\"WARN\"");
-    // That there is no management page has nothing to do with strangers.
+    // The warning about missing management credentials is unrelated to the requests.
     lines
         .into_iter()
         .filter(|line| is_fault(line) && !line.contains("no management page"))
@@ -121,17 +122,17 @@ fn faults(lines: Vec<String>) -> Vec<String> {
 }
 
 #[test]
-fn garbage_leaves_no_error_and_no_warning_in_the_log() {
+fn malformed_requests_log_no_error_or_warning() {
     assert_eq!(faults(log_of(&[], false)), [""; 0]);
 }
 
 #[test]
-fn garbage_before_and_inside_of_tls_leaves_no_error_and_no_warning_in_the_log() {
+fn malformed_tls_and_http2_input_logs_no_error_or_warning() {
     assert_eq!(faults(log_of(&["--set", "tls.mode=self-signed"], true)), [""; 0]);
 }
 
 #[test]
-fn a_level_that_names_the_http_server_shows_malformed_requests() {
+fn http_server_debug_level_logs_malformed_requests() {
     let lines = log_of(&["--set", "log.level=info,sentinel::app::http_server=debug"], false);
     let early = lines.iter().filter(|line| line.contains("a connection ended early")).count();
     assert!(early >= requests().len() / 2, "{lines:?}");

@@ -1,4 +1,4 @@
-//! What the server does by itself: it cleans up, and it stops calmly.
+//! Tests of background jobs, of graceful shutdown, and of a store that is locked.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use sentinel::store::{Page, SessionFilter};
 use crate::helpers::{App, AppBuilder, Process, all, spawn_app};
 
 #[tokio::test]
-async fn expired_sessions_are_removed_in_the_background() {
+async fn expired_sessions_are_purged_in_background() {
     let app = spawn_app().await;
-    // More than one batch.
+    // More sessions than one batch of the purge.
     let mut stored = 0;
     while stored <= 500 {
         let answers = all((0..40).map(|_| app.login_with(&[]))).await;
@@ -32,9 +32,9 @@ async fn expired_sessions_are_removed_in_the_background() {
 }
 
 #[tokio::test]
-async fn expired_access_tokens_are_removed_from_sessions_that_go_on() {
+async fn expired_access_tokens_are_purged_from_live_sessions() {
     let app = spawn_app().await;
-    // More than one batch, and then some.
+    // More sessions than one batch of the purge.
     let mut tokens = Vec::new();
     while tokens.len() <= 200 {
         let answers = all((0..40).map(|_| app.login_with(&[]))).await;
@@ -45,7 +45,7 @@ async fn expired_access_tokens_are_removed_from_sessions_that_go_on() {
         all.iter().map(|session| session.access.len()).sum::<usize>()
     };
     assert_eq!(access_tokens(&app).await, tokens.len());
-    // One that cannot be read is in the way of no other.
+    // A corrupt record must not stop the purge of the others.
     let file = rusqlite::Connection::open(app.folder.path().join("sentinel.db")).unwrap();
     let first = "(SELECT key FROM sessions ORDER BY key LIMIT 1)";
     let damaged: Vec<u8> = file
@@ -76,9 +76,9 @@ async fn expired_access_tokens_are_removed_from_sessions_that_go_on() {
 }
 
 #[test]
-fn a_call_in_flight_is_answered_before_the_server_stops() {
+fn in_flight_request_is_answered_before_shutdown() {
     let folder = tempfile::tempdir().unwrap();
-    // One hash takes long enough for the signal to come in between.
+    // Hashing takes long enough for the signal to arrive before the answer.
     let slow = ["--dev", "--set", "password.iterations=60", "--set", "tls.mode=off"];
     let printed = folder.path().join("printed");
     let out = std::fs::File::create(&printed).unwrap();
@@ -89,7 +89,7 @@ fn a_call_in_flight_is_answered_before_the_server_stops() {
     let mut shell = std::process::Command::new("bash");
     shell.args(["-c", line]);
     let answer = std::thread::spawn(move || shell.output().unwrap());
-    // The hashing thread wakes up when the login has arrived.
+    // Hashing starts when the login has arrived.
     process.wait_until_hashing();
     let stopped = process.terminate();
     let output = answer.join().unwrap();
@@ -98,7 +98,7 @@ fn a_call_in_flight_is_answered_before_the_server_stops() {
 }
 
 #[tokio::test]
-async fn writes_that_wait_for_a_lock_fail_together_and_the_server_recovers() {
+async fn writes_waiting_for_store_lock_fail_together_and_server_recovers() {
     let app = spawn_app().await;
     let path = app.folder.path().join("sentinel.db");
     let other = rusqlite::Connection::open(path).unwrap();
@@ -108,7 +108,7 @@ async fn writes_that_wait_for_a_lock_fail_together_and_the_server_recovers() {
     for answer in &answers {
         answer.assert_error(503, "temporarily_unavailable");
     }
-    // One wait for the lock takes five seconds and a little; six would take half a minute.
+    // One wait for the lock takes slightly more than five seconds, and six in a row half a minute.
     assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
     other.execute_batch("ROLLBACK").unwrap();
     let ready = crate::helpers::send(app.request("GET", "/readyz")).await;

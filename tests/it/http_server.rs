@@ -1,4 +1,5 @@
-//! Connections and messages of HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113), with the real binary.
+//! Tests of connections and messages of HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113), with the real
+//! binary.
 
 mod early_responses;
 mod http2_client;

@@ -1,4 +1,4 @@
-//! `sentinel import flask-sentinel`.
+//! Tests of `sentinel import flask-sentinel`.
 
 mod failures;
 mod flask_sentinel;

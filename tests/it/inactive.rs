@@ -1,4 +1,4 @@
-//! Every token that is not alive looks the same, whatever the hint (RFC 7662 §2.2).
+//! Tests that introspection answers the same for every inactive token and hint (RFC 7662 §2.2).
 
 use secrecy::ExposeSecret;
 use sentinel::domain::{Selector, Token, TokenKind, Verifier};
@@ -7,7 +7,7 @@ use crate::helpers::{Answer, App, AppBuilder, all, spawn_app};
 
 const KINDS: [TokenKind; 2] = [TokenKind::Access, TokenKind::Refresh];
 
-/// Hints as RFC 7662 §2.1 has them, and as nobody should send them.
+/// Token type hints: none, those of RFC 7662 §2.1, and unknown ones.
 const HINTS: [Option<&str>; 6] = [
     None,
     Some("access_token"),
@@ -23,14 +23,15 @@ fn ask(app: &App, token: &str, hint: Option<&str>) -> impl Future<Output = Answe
     app.post_as_backend("/oauth/introspect", &form)
 }
 
-/// A token in the right form that was never issued, of this session or of none.
+/// Returns a well-formed token that was never issued, with the selector of the token `of` or with a
+/// random one.
 fn made_up(kind: TokenKind, of: Option<&str>) -> String {
     let selector = of.map_or_else(Selector::generate, |text| Token::parse(text).unwrap().selector);
     let token = Token { kind, selector, verifier: Verifier::generate() };
     token.to_secret().expose_secret().to_owned()
 }
 
-/// The same token, said to be of the other kind, under a checksum that fits.
+/// Returns the token with the other kind prefix and a valid checksum.
 fn of_other_kind(text: &str) -> String {
     let Token { kind, selector, verifier } = Token::parse(text).unwrap();
     let kind = if kind == TokenKind::Access { TokenKind::Refresh } else { TokenKind::Access };
@@ -45,7 +46,7 @@ async fn assert_inactive(app: &App, what: &str, token: &str) {
         assert_eq!(answer.header("content-length"), Some("16"), "{what}, hint {hint:?}");
         answer.assert_json_for_nobody_to_keep();
     }
-    // Who asks by the token itself is told no more.
+    // The verify endpoint does not tell inactive tokens apart either.
     let verified = app.verify(token, "").await;
     assert_eq!((verified.status, verified.text.as_str()), (401, ""), "{what}");
 }
@@ -59,7 +60,7 @@ async fn assert_active(app: &App, token: &str) {
 }
 
 #[tokio::test]
-async fn whatever_is_not_alive_is_inactive_and_nothing_more() {
+async fn introspection_of_expired_revoked_or_forged_token_is_inactive() {
     let app = spawn_app().await;
     let expired = app.login().await;
     app.advance(3600);
@@ -101,7 +102,7 @@ async fn whatever_is_not_alive_is_inactive_and_nothing_more() {
     for kind in KINDS {
         assert_inactive(&app, "of no session", &made_up(kind, None)).await;
     }
-    // What was not touched is alive, and so is what only looks like the dead.
+    // Related tokens that were neither revoked nor used are still active.
     for tokens in [&alive, &next, &newest] {
         assert_active(&app, &tokens.access_token()).await;
         assert_active(&app, &tokens.refresh_token()).await;
@@ -117,11 +118,11 @@ async fn whatever_is_not_alive_is_inactive_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_inactive_and_nothing_more() {
+async fn introspection_of_malformed_token_is_inactive() {
     let app = spawn_app().await;
     let alive = app.login().await.access_token();
     let broken = [
-        // One character too few, too many, or another; other case; another prefix.
+        // One character missing, added or replaced; other case; other prefix.
         alive[..alive.len() - 1].to_owned(),
         format!("{alive}0"),
         format!("{} {}", &alive[..40], &alive[40..]),
@@ -132,7 +133,7 @@ async fn what_is_no_token_is_inactive_and_nothing_more() {
         format!(" {alive}"),
         format!("{alive}\n"),
         format!("{alive}\0"),
-        // What a token of flask-sentinel and one of others look like.
+        // The formats of flask-sentinel's tokens and of a JWT.
         "0Ab9".repeat(8)[..30].to_owned(),
         "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.".to_owned(),
         app.backend_secret.clone(),
@@ -152,7 +153,7 @@ async fn what_is_no_token_is_inactive_and_nothing_more() {
             assert_eq!((status, body), (200, r#"{"active":false}"#), "{token:?}, hint {hint:?}");
         }
     }
-    // Every single character counts.
+    // Any changed character makes the token invalid.
     let changed = (0..alive.len()).map(|at| {
         let other = if alive.as_bytes()[at] == b'a' { "b" } else { "a" };
         app.introspect(&format!("{}{other}{}", &alive[..at], &alive[at + 1..]))
@@ -164,7 +165,7 @@ async fn what_is_no_token_is_inactive_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_over_leaves_inactive_tokens() {
+async fn introspection_of_token_of_expired_session_is_inactive() {
     let app = AppBuilder::default()
         .set("oauth.access_token_ttl", "20s")
         .set("oauth.refresh_idle_ttl", "100s")

@@ -1,12 +1,12 @@
-//! Introspection (RFC 7662), and what the server says of itself: metadata (RFC 8414), the page of
-//! errors, probes.
+//! Tests of introspection (RFC 7662), server metadata (RFC 8414), the page of error codes and the
+//! probes.
 
 use std::collections::BTreeSet;
 
 use crate::helpers::{Answer, App, AppBuilder, send, spawn_app};
 
 #[tokio::test]
-async fn an_active_access_token_is_told_about_in_full() {
+async fn introspection_of_active_token_returns_all_members() {
     let app = AppBuilder::default().set("server.public_url", "https://id.example").spawn().await;
     let tokens = app.login().await;
     let told = app.introspect(&tokens.access_token()).await;
@@ -29,7 +29,7 @@ async fn an_active_access_token_is_told_about_in_full() {
 }
 
 #[tokio::test]
-async fn only_a_confidential_client_with_the_permission_is_answered() {
+async fn introspection_requires_confidential_client_with_permission() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     let as_public = [("client_id", app.client.id.as_str()), ("token", token.as_str())];
@@ -43,7 +43,7 @@ async fn only_a_confidential_client_with_the_permission_is_answered() {
 }
 
 #[tokio::test]
-async fn the_caller_is_authenticated_before_anything_else_is_looked_at() {
+async fn introspection_authenticates_client_before_reading_token() {
     let app = spawn_app().await;
     let alive = app.login().await.access_token();
     for token in [alive.as_str(), "nonsense", ""] {
@@ -55,7 +55,7 @@ async fn the_caller_is_authenticated_before_anything_else_is_looked_at() {
 }
 
 #[tokio::test]
-async fn metadata_names_what_is_there_also_behind_a_path() {
+async fn metadata_lists_all_endpoints_for_issuer_with_path() {
     let app =
         AppBuilder::default().set("server.public_url", "https://id.example/team").spawn().await;
     let well_known = "/.well-known/oauth-authorization-server";
@@ -82,7 +82,7 @@ async fn metadata_names_what_is_there_also_behind_a_path() {
 }
 
 #[tokio::test]
-async fn every_error_code_is_explained_on_a_page() {
+async fn error_page_explains_every_error_code() {
     let app = spawn_app().await;
     let page = send(app.request("GET", "/oauth/errors")).await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
@@ -99,8 +99,8 @@ async fn every_error_code_is_explained_on_a_page() {
     assert_eq!(answer.text_of("error_uri"), "https://docs.example/e");
 }
 
-/// One request for each code that is answered in JSON; `temporarily_unavailable` apart, which takes a
-/// store that fails.
+/// Returns a response for each error code that is answered in JSON, except
+/// `temporarily_unavailable`, which requires a failing store.
 async fn one_of_each(app: &App) -> Vec<Answer> {
     let id = app.client.id.as_str();
     let (grant, password) = (("grant_type", "password"), ("password", crate::helpers::PASSWORD));
@@ -121,7 +121,7 @@ async fn one_of_each(app: &App) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn an_error_is_found_on_the_page_that_it_names() {
+async fn error_uri_leads_to_explanation_of_error_code() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let app = AppBuilder::default()
         .set("server.bind", &free.to_string())
@@ -152,12 +152,12 @@ async fn an_error_is_found_on_the_page_that_it_names() {
 }
 
 #[tokio::test]
-async fn the_page_of_errors_runs_and_loads_nothing() {
+async fn error_page_has_no_active_or_external_content() {
     let app = spawn_app().await;
     let page = send(app.request("GET", "/oauth/errors")).await;
     let text = page.text.to_lowercase();
     for active in ["<script", "javascript:", " on", "<img", "<link", "<iframe", "src=", "url("] {
-        // A handler is an attribute: it is in a tag.
+        // Only tags are searched, since event handlers are attributes.
         let tags =
             text.split('<').skip(1).map(|rest| format!("<{}", rest.split('>').next().unwrap()));
         assert!(!tags.into_iter().any(|tag| tag.contains(active)), "{active}");
@@ -172,7 +172,7 @@ async fn the_page_of_errors_runs_and_loads_nothing() {
 }
 
 #[tokio::test]
-async fn metadata_names_no_endpoint_that_is_switched_off() {
+async fn metadata_omits_disabled_endpoints() {
     let app = AppBuilder::default()
         .set("server.public_url", "https://id.example")
         .set("oauth.introspection_url", "false")
@@ -197,14 +197,14 @@ async fn metadata_names_no_endpoint_that_is_switched_off() {
     assert_eq!(send(app.request("HEAD", path)).await.status, 200);
     let post = send(app.request("POST", path)).await;
     post.assert_error(405, "invalid_request");
-    // An issuer without a path has its document in one place.
+    // The metadata of an issuer without a path has a single URL.
     for elsewhere in [format!("{path}/"), format!("{path}/other"), format!("/team{path}")] {
         assert_eq!(send(app.request("GET", &elsewhere)).await.status, 404, "{elsewhere}");
     }
 }
 
 #[tokio::test]
-async fn probes_answer() {
+async fn probes_return_200_for_get_and_head() {
     let app = spawn_app().await;
     for path in ["/healthz", "/readyz"] {
         assert_eq!(send(app.request("GET", path)).await.status, 200);

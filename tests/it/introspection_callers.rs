@@ -1,4 +1,5 @@
-//! Who may introspect, and that nobody else learns anything (RFC 7662 §2.1, §4).
+//! Tests of the authorization of introspection requests: a refusal must not reveal the state of the
+//! token (RFC 7662 §2.1, §4).
 
 use reqwest::RequestBuilder;
 use secrecy::ExposeSecret;
@@ -6,7 +7,7 @@ use sentinel::admin::NewClient;
 
 use crate::helpers::{Answer, App, AppBuilder, send};
 
-/// All of an answer but the second in which it was given, and the id of the call, which is random.
+/// Returns status, headers and body of an answer, without `Date` and the random `X-Request-Id`.
 fn seen(answer: &Answer) -> (u16, Vec<(String, Vec<u8>)>, String) {
     let own = |name: &str| name == "date" || name == "x-request-id";
     let headers = answer.headers.iter().filter(|(name, _)| !own(name.as_str()));
@@ -16,11 +17,12 @@ fn seen(answer: &Answer) -> (u16, Vec<(String, Vec<u8>)>, String) {
     (answer.status, headers, answer.text.clone())
 }
 
-/// A way to ask that is refused, with the refusal.
+/// Description of a request that is refused, its status and error code, and a function that builds
+/// it.
 type Way<'a> = (&'a str, u16, &'a str, Box<dyn Fn(&[(&str, &str)]) -> RequestBuilder + 'a>);
 
 #[tokio::test]
-async fn who_may_not_ask_gets_one_answer_whatever_the_token_is() {
+async fn introspection_refusal_does_not_depend_on_token() {
     let app = AppBuilder::default().set("throttle.enabled", "false").spawn().await;
     let tokens = app.login().await;
     let (access, refresh) = (tokens.access_token(), tokens.refresh_token());
@@ -91,7 +93,7 @@ async fn who_may_not_ask_gets_one_answer_whatever_the_token_is() {
         }
         assert_eq!(seen(&send(way(&[])).await), expected, "{what}, and no token");
     }
-    // All that is refused as a client looks the same.
+    // All responses to failed client authentication are identical.
     let texts = ways.iter().filter(|way| way.1 == 401).map(|way| (way.3)(&[("token", &access)]));
     let mut answers = Vec::new();
     for request in texts {
@@ -100,12 +102,12 @@ async fn who_may_not_ask_gets_one_answer_whatever_the_token_is() {
     assert!(answers.len() > 5);
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");
-    // And the token was alive all the time.
+    // The token stayed active.
     assert!(app.is_active(&access).await);
 }
 
 #[tokio::test]
-async fn a_bearer_in_the_header_is_no_client_even_beside_one_in_the_body() {
+async fn bearer_header_beside_client_in_body_is_invalid_client() {
     let app = AppBuilder::default().spawn().await;
     let token = app.login().await.access_token();
     let (id, secret) = (app.backend.id.as_str(), app.backend_secret.as_str());
@@ -115,9 +117,9 @@ async fn a_bearer_in_the_header_is_no_client_even_beside_one_in_the_body() {
     assert_eq!(app.post("/oauth/introspect", &form).await.json()["active"], true);
 }
 
-/// What a header has proven once is not all that a request may say of its client.
+/// The whole request is checked, even if the header is in the caller cache.
 #[tokio::test]
-async fn a_caller_that_was_served_before_has_to_agree_with_itself() {
+async fn cached_client_with_conflicting_credentials_is_invalid_request() {
     let app = AppBuilder::default().spawn().await;
     let token = app.login().await.access_token();
     let (id, secret) = (app.backend.id.as_str(), app.backend_secret.as_str());
@@ -137,7 +139,7 @@ async fn a_caller_that_was_served_before_has_to_agree_with_itself() {
     }
 }
 
-/// As the confidential client, with a body written by hand.
+/// Builds a request of the confidential client with this media type and body.
 fn raw(app: &App, path: &str, media_type: &str, body: impl Into<Vec<u8>>) -> RequestBuilder {
     let request = app.request("POST", path).header("content-type", media_type).body(body.into());
     request.basic_auth(app.backend.id.as_str(), Some(&app.backend_secret))
@@ -146,9 +148,9 @@ fn raw(app: &App, path: &str, media_type: &str, body: impl Into<Vec<u8>>) -> Req
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
-async fn a_malformed_introspection_or_revocation_is_answered_in_json() {
+async fn malformed_introspection_or_revocation_returns_json_error() {
     let app = AppBuilder::default().set("throttle.enabled", "false").spawn().await;
-    // A token of the caller, so that a revocation would work.
+    // The token belongs to the calling client, so that it could revoke it.
     let login = [("grant_type", "password"), ("username", "alice")];
     let login = [&login[..], &[("password", crate::helpers::PASSWORD)]].concat();
     let token = app.post_as_backend("/oauth/token", &login).await.access_token();
@@ -183,7 +185,7 @@ async fn a_malformed_introspection_or_revocation_is_answered_in_json() {
         let huge = format!("{body}&x={}", "y".repeat(16 << 10));
         send(raw(&app, path, FORM, huge)).await.assert_error(413, "invalid_request");
 
-        // A token in the URL is not read, whatever the method.
+        // A token in the URL is ignored for every method.
         let url = format!("{path}?{body}");
         send(raw(&app, &url, FORM, "")).await.assert_error(400, "invalid_request");
         let get = app.request("GET", &url);
@@ -193,7 +195,7 @@ async fn a_malformed_introspection_or_revocation_is_answered_in_json() {
         assert_eq!(get.header("allow"), Some("POST"));
         assert!(app.is_active(&token).await, "{path}");
     }
-    // The same body, well formed, does what it says.
+    // A well-formed body with unknown parameters revokes the token.
     let body = format!("x=%&token={token}");
     send(raw(&app, "/oauth/revoke", FORM, body)).await.assert_error(400, "invalid_request");
     let body = format!("x=y&x=z&token={token}");

@@ -1,4 +1,5 @@
-//! How long a failed login takes does not tell whether there is such a user, whatever hash the user has.
+//! Tests that the duration of a failed login does not reveal whether the user exists, whatever the
+//! kind of password hash.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use sentinel::password::Hasher;
 
 use crate::helpers::{App, AppBuilder, PASSWORD, spawn_app};
 
-/// Of a cost at which it takes some hundred times as long as the hashes of these servers.
+/// A bcrypt hash that takes some hundred times as long to verify as the hashes of the test servers.
 const IMPORTED: &str = "$2b$11$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
 
 async fn import(app: &App, username: &str, enabled: bool) {
@@ -19,7 +20,7 @@ async fn import(app: &App, username: &str, enabled: bool) {
     app.admin.add_user(user).await.unwrap();
 }
 
-/// What verifying such a hash takes when not much else runs.
+/// Returns the time that verifying the imported hash takes: the minimum of three measurements.
 fn price(app: &App) -> Duration {
     let mut hasher = Hasher::new(password_policy(&app.settings.password)).unwrap();
     let hash = PasswordHash::imported(IMPORTED.to_owned());
@@ -42,7 +43,7 @@ fn unslowed() -> AppBuilder {
 }
 
 #[tokio::test]
-async fn where_hashes_were_imported_all_failures_take_as_long_from_the_first_one_on() {
+async fn failed_logins_take_equally_long_when_hashes_were_imported() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let before = unslowed().on(&folder).spawn().await;
     import(&before, "imported", true).await;
@@ -61,12 +62,12 @@ async fn where_hashes_were_imported_all_failures_take_as_long_from_the_first_one
     for times in &mut times {
         times.sort_unstable();
     }
-    // Half, since other things may have been running then.
+    // Half of the measured time, since other work may have slowed the measurement down.
     assert!(times.iter().all(|times| times[0] >= price / 2), "{price:?} {times:?}");
     let medians = times.map(|times| times[3]);
     let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
     assert!(*most < *least * 2, "{medians:?}");
-    // Who knows the password does not wait.
+    // A successful login is not delayed.
     let mut logins = Vec::new();
     for _ in 0..7 {
         let started = Instant::now();
@@ -76,9 +77,9 @@ async fn where_hashes_were_imported_all_failures_take_as_long_from_the_first_one
     assert!(logins.iter().min().unwrap() < &price, "{price:?} {logins:?}");
 }
 
-/// As Django writes for users who have no password: no two are the same.
+/// Covers the unusable hashes that Django stores for users without a password, all different.
 #[tokio::test]
-async fn hashes_that_cannot_be_verified_hide_no_kind_however_many_there_are() {
+async fn many_unusable_hashes_do_not_hide_slow_hash_from_equalizer() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let before = unslowed().on(&folder).spawn().await;
     for lot in 0..5 {
@@ -101,7 +102,7 @@ async fn hashes_that_cannot_be_verified_hide_no_kind_however_many_there_are() {
 }
 
 #[tokio::test]
-async fn a_user_who_is_imported_later_shows_once_at_most() {
+async fn imported_hash_raises_delay_after_first_failed_login() {
     let app = unslowed().spawn().await;
     import(&app, "imported", true).await;
     let price = price(&app);
@@ -110,7 +111,7 @@ async fn a_user_who_is_imported_later_shows_once_at_most() {
 }
 
 #[tokio::test]
-async fn where_all_hashes_are_current_failures_are_as_quick_as_ever() {
+async fn failed_logins_are_not_delayed_when_all_hashes_are_current() {
     let app = spawn_app().await;
     let price = price(&app);
     let mut times = Vec::new();

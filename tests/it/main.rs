@@ -1,4 +1,4 @@
-//! Everything that is tested from outside, in one binary.
+//! Black-box tests, all in one binary.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::indexing_slicing, clippy::print_stdout, clippy::print_stderr, unreachable_pub)]

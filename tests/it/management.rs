@@ -1,4 +1,4 @@
-//! The management page and what is around it.
+//! Tests of the management page, its access control, templates and audit events.
 
 mod audit;
 mod client_tasks;
@@ -18,7 +18,7 @@ use crate::helpers::{Answer, App, AppBuilder, send};
 pub const OPERATOR: &str = "op";
 pub const OPERATOR_PASSWORD: &str = "p:ä ss\u{1f511}word";
 
-/// An application with an operator.
+/// Returns the builder of an application with management credentials.
 pub fn managed() -> AppBuilder {
     AppBuilder::default()
         .set("management.username", OPERATOR)
@@ -26,14 +26,14 @@ pub fn managed() -> AppBuilder {
 }
 
 impl App {
-    /// A request as the operator, to a path below the page's.
+    /// Builds a request of the operator to `path` below the management page's.
     fn operate(&self, method: &str, path: &str) -> RequestBuilder {
         let request = self.request(method, &format!("/oauth/management{path}"));
         request.basic_auth(OPERATOR, Some(OPERATOR_PASSWORD))
     }
 }
 
-/// A page that is there.
+/// Returns the text of the page at `path`; asserts that it is answered with 200.
 async fn page(app: &App, path: &str) -> String {
     let answer = send(app.operate("GET", path)).await;
     assert_eq!(answer.status, 200, "{path}: {answer:?}");
@@ -46,7 +46,7 @@ async fn post(app: &App, path: &str, form: &[(&str, &str)]) -> Answer {
     send(request.header("origin", &app.url).header("sec-fetch-site", "same-origin")).await
 }
 
-/// Posts a form that is followed; where the browser is sent, below the page's path.
+/// Posts a form and asserts a redirect. Returns its target below the management page's path.
 async fn redirected(app: &App, path: &str, form: &[(&str, &str)]) -> String {
     let answer = post(app, path, form).await;
     assert_eq!(answer.status, 303, "{path} {form:?}: {answer:?}");

@@ -1,4 +1,4 @@
-//! The JSON API for management.
+//! Tests of the JSON API for management.
 
 mod access;
 mod clients;
@@ -20,7 +20,7 @@ const API: &str = "/oauth/management/api";
 const OPERATOR: &str = "operator";
 const OPERATOR_PASSWORD: &str = "operators-own-password";
 
-/// An application with an operator.
+/// Returns the builder of an application with management credentials.
 fn managed() -> AppBuilder {
     AppBuilder::default()
         .set("management.username", OPERATOR)
@@ -28,45 +28,45 @@ fn managed() -> AppBuilder {
 }
 
 impl App {
-    /// A request as the operator, to a path below the API's.
+    /// Builds a request of the operator to `path` below the API's.
     fn api(&self, method: &str, path: &str) -> RequestBuilder {
         let request = self.request(method, &format!("{API}{path}"));
         request.basic_auth(OPERATOR, Some(OPERATOR_PASSWORD))
     }
 
-    /// A GET as the operator.
+    /// Sends a GET request of the operator.
     async fn get(&self, path: &str) -> Answer {
         send(self.api("GET", path)).await
     }
 
-    /// The same, of what has to be there.
+    /// Returns the JSON at `path`; asserts that it is answered with 200.
     async fn read(&self, path: &str) -> Value {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.json()
     }
 
-    /// A DELETE as the operator.
+    /// Sends a DELETE request of the operator.
     async fn delete(&self, path: &str) -> Answer {
         send(self.api("DELETE", path)).await
     }
 
-    /// A request as the operator with a body in JSON.
+    /// Sends a request of the operator with a JSON body.
     async fn send_json(&self, method: &str, path: &str, body: &Value) -> Answer {
         send(json(self.api(method, path), body)).await
     }
 
-    /// The path of the user who is always there.
+    /// Returns the path of the user that every test application has.
     fn alice(&self) -> String {
         format!("/users/{}", self.user.id)
     }
 
-    /// The path of the public client.
+    /// Returns the path of the public client.
     fn public(&self) -> String {
         format!("/clients/{}", self.client.id)
     }
 
-    /// The path of the confidential client.
+    /// Returns the path of the confidential client.
     fn confidential(&self) -> String {
         format!("/clients/{}", self.backend.id)
     }
@@ -77,7 +77,7 @@ fn json(request: RequestBuilder, body: &Value) -> RequestBuilder {
 }
 
 impl Answer {
-    /// Asserts an RFC 9457 problem, with everything that every one of them has; its detail.
+    /// Asserts an RFC 9457 problem with all common members and headers. Returns its `detail`.
     #[track_caller]
     fn assert_problem(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{self:?}");
@@ -93,7 +93,7 @@ impl Answer {
         self.text_of("detail")
     }
 
-    /// Asserts a 422 about the value at `pointer`; what is said of it.
+    /// Asserts a 422 about the value at `pointer`. Returns its `detail`.
     #[track_caller]
     fn assert_invalid(&self, pointer: &str) -> String {
         let detail = self.assert_problem(422);
@@ -103,7 +103,7 @@ impl Answer {
         detail
     }
 
-    /// Asserts a 400 about a parameter of the URL.
+    /// Asserts a 400 about a URL parameter. Returns its `detail`.
     #[track_caller]
     fn assert_bad_parameter(&self, name: &str) -> String {
         let detail = self.assert_problem(400);

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what it says, and that the documents, the dashboard and the alerts say the same.
+//! Tests of `GET /metrics`, and that documents, dashboard and alerts agree with it.
 
 mod counts;
 mod documents;
@@ -14,7 +14,7 @@ async fn spawn() -> App {
     AppBuilder::default().set("metrics.bind", "127.0.0.1:0").spawn().await
 }
 
-/// What Prometheus would read.
+/// Returns the text that Prometheus would scrape.
 async fn scrape(app: &App) -> String {
     let answer = send(app.http.get(app.metrics.as_ref().unwrap())).await;
     assert_eq!(answer.status, 200);
@@ -23,14 +23,14 @@ async fn scrape(app: &App) -> String {
     answer.text
 }
 
-/// The number behind a name and its labels, as they are written.
+/// Returns the value of a sample, given by its name and labels as they are written.
 #[track_caller]
 fn value(text: &str, sample: &str) -> f64 {
     let found = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
     found.unwrap_or_else(|| panic!("no {sample} in {text}")).parse().unwrap()
 }
 
-/// The families in a text, each with its type and the labels of its samples.
+/// Returns the metric families in a text, each with its type and the labels of its samples.
 fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let mut found: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
     let mut last = String::new();
@@ -50,7 +50,7 @@ fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
     found
 }
 
-/// Runs promtool; what it prints.
+/// Runs promtool, asserts that it succeeds, and returns its output.
 fn promtool(arguments: &[&str], input: &str) -> String {
     let child = Command::new("promtool")
         .args(arguments)

@@ -1,4 +1,5 @@
-//! What is only so with MongoDB behind the server. What every store promises is in `store_contract`.
+//! Tests of behaviour that is specific to MongoDB. The contract of all stores is tested in
+//! `store_contract`.
 
 mod bulk;
 mod command_line;

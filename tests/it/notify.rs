@@ -1,4 +1,4 @@
-//! What systemd is told, and sockets that it hands over.
+//! Notifications to systemd (`sd_notify`), socket activation, and the unit files.
 
 use std::fs::Permissions;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::helpers::{Process, SETUP, sentinel};
 
-/// What stands for systemd's end of `NOTIFY_SOCKET`.
+/// Stands in for systemd: receives the messages sent to `NOTIFY_SOCKET`.
 struct Supervisor(UnixDatagram);
 
 impl Supervisor {
@@ -21,7 +21,7 @@ impl Supervisor {
         Self(socket)
     }
 
-    /// The next message.
+    /// Waits for the next message.
     fn hear(&self) -> String {
         let mut buffer = [0; 1024];
         let length = self.0.recv(&mut buffer).expect("the server says something");
@@ -37,12 +37,12 @@ fn serve(folder: &Path) -> Command {
 }
 
 #[test]
-fn the_start_a_reload_and_the_stop_are_told() {
+fn systemd_is_notified_of_start_reload_and_stop() {
     let folder = tempfile::tempdir().unwrap();
     let supervisor = Supervisor::at(&folder.path().join("notify"));
     let mut process = Process::start(serve(folder.path()));
     assert_eq!(supervisor.hear().trim_end(), "READY=1");
-    // Whoever is told so can connect.
+    // READY=1 means that the socket accepts connections.
     std::net::TcpStream::connect(&process.address).unwrap();
     let before = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     process.reload();
@@ -57,7 +57,7 @@ fn the_start_a_reload_and_the_stop_are_told() {
 }
 
 #[test]
-fn the_watchdog_is_fed_if_it_is_asked_for() {
+fn watchdog_messages_are_sent_if_watchdog_usec_is_set() {
     let folder = tempfile::tempdir().unwrap();
     let supervisor = Supervisor::at(&folder.path().join("notify"));
     let mut command = serve(folder.path());
@@ -68,15 +68,15 @@ fn the_watchdog_is_fed_if_it_is_asked_for() {
 }
 
 #[test]
-fn a_supervisor_that_is_gone_stops_nothing() {
+fn missing_notify_socket_does_not_affect_start_reload_or_stop() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = Process::start(serve(folder.path()));
     process.reload();
     assert_eq!(process.terminate(), Some(0));
 }
 
-/// A server that is handed a socket as systemd does it: as number 3, and for one process alone.
-/// `exec` keeps the process, so the shell knows its number beforehand.
+/// Command for a server that inherits a socket as systemd passes it: as file descriptor 3, with
+/// `LISTEN_PID` set to the process id. `exec` keeps the process id of the shell, so it is known.
 fn activated(folder: &Path, listener: impl Into<OwnedFd>, more: &str) -> Command {
     let script = format!(
         "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec '{}' serve \
@@ -90,11 +90,11 @@ fn activated(folder: &Path, listener: impl Into<OwnedFd>, more: &str) -> Command
 }
 
 #[test]
-fn a_socket_that_is_handed_over_stands_in_place_of_the_settings() {
+fn socket_passed_by_systemd_replaces_server_bind() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    // One that cannot be bound, since it is taken.
+    // Binding this address would fail, since it is in use.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let bind = format!("--bind {},unix:not.sock", taken.local_addr().unwrap());
     let mut process = Process::start(activated(folder.path(), listener, &bind));
@@ -107,7 +107,7 @@ fn a_socket_that_is_handed_over_stands_in_place_of_the_settings() {
 }
 
 #[test]
-fn a_unix_socket_can_be_handed_over_too_and_one_for_everybody_is_warned_of() {
+fn unix_socket_passed_by_systemd_is_warned_of_if_world_accessible() {
     for (mode, warned) in [(0o660, false), (0o666, true)] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sentinel.sock");
@@ -116,7 +116,7 @@ fn a_unix_socket_can_be_handed_over_too_and_one_for_everybody_is_warned_of() {
         let mut command = activated(folder.path(), listener, "");
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let path = path.to_str().unwrap();
-        // The kernel keeps the connection until the server takes it.
+        // The kernel queues the connection until the server accepts it.
         let output = Command::new("curl")
             .args(["-sS", "--max-time", "20", "--unix-socket", path, "http://localhost/readyz"])
             .output();
@@ -132,7 +132,7 @@ fn a_unix_socket_can_be_handed_over_too_and_one_for_everybody_is_warned_of() {
 }
 
 #[test]
-fn passwords_do_not_go_in_the_clear_over_a_socket_that_is_handed_over() {
+fn plain_http_on_non_loopback_socket_passed_by_systemd_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let everywhere = || TcpListener::bind("0.0.0.0:0").unwrap();
     let output = activated(folder.path(), everywhere(), "").output().unwrap();
@@ -156,14 +156,14 @@ fn analyze(folder: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn systemd_understands_the_units_and_finds_little_that_is_open() {
+fn units_pass_systemd_analyze_verify_and_exposure_threshold() {
     let folder = tempfile::tempdir().unwrap();
     let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systemd");
     let units = std::fs::read_dir(units).unwrap().map(|entry| entry.unwrap().path());
     let units = units.filter(|path| path.extension().is_some());
     let mut paths = Vec::new();
     for path in units {
-        // It looks whether the program is there.
+        // `systemd-analyze verify` checks that the executable exists.
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text.replace("/usr/local/bin/sentinel", env!("CARGO_BIN_EXE_sentinel"));
         let here = folder.path().join(path.file_name().unwrap());
@@ -173,7 +173,7 @@ fn systemd_understands_the_units_and_finds_little_that_is_open() {
     assert_eq!(paths.len(), 4, "{paths:?}");
     let paths: Vec<_> = paths.iter().map(String::as_str).collect();
     let said = analyze(folder.path(), &[&["verify", "--man=no"], &paths[..]].concat());
-    // It warns of what it does not know, and ends well.
+    // Unknown directives are only warnings: the exit status is 0 all the same.
     assert!(!said.contains("/sentinel"), "{said}");
     for path in paths.iter().filter(|path| path.ends_with(".service")) {
         let security = ["security", "--offline=true", "--threshold=20", "--no-pager", path];
@@ -183,7 +183,7 @@ fn systemd_understands_the_units_and_finds_little_that_is_open() {
 }
 
 #[test]
-fn the_units_that_share_the_store_are_of_one_user_and_start_again_unless_they_must_not() {
+fn units_that_share_the_store_run_as_one_user_and_restart_on_failure() {
     let text = |name: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systemd").join(name);
         std::fs::read_to_string(path).unwrap()
@@ -202,7 +202,8 @@ fn the_units_that_share_the_store_are_of_one_user_and_start_again_unless_they_mu
         assert!(backup.contains(&format!("\n{line}\n")), "{line}");
         assert!(command.contains(&format!("--property={line} ")), "{line}");
     }
-    // 64 and 78 stay as they are, see docs/cli.md; the rest may pass, however long it takes.
+    // A restart does not fix exit codes 64 and 78 (docs/cli.md); any other failure may be
+    // temporary.
     assert!(service.contains("\nRestart=on-failure\n"));
     assert!(service.contains("\nRestartPreventExitStatus=64 78\n"));
     let unit = service.split("[Service]").next().unwrap();

@@ -1,6 +1,6 @@
-//! Too much of anything: connections, requests, octets. The server stays as large as it is, says early
-//! what it cannot take, and goes on answering those who ask as they should. What was measured is
-//! printed; `docs/overload.md` has it from one run.
+//! Overload: too many connections, requests or octets. Memory use stays bounded, excess load is
+//! rejected early, and well-behaved clients keep being served. Measurements are printed;
+//! `docs/overload.md` shows those of one run.
 
 mod connections;
 mod floods;

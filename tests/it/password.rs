@@ -1,6 +1,7 @@
-//! Hashing and verifying: known vectors, the rules of bcrypt, and stored text that is no hash.
+//! Password hashing and verification: known vectors, the limits of bcrypt, and malformed stored
+//! hashes.
 //!
-//! The vectors were made by Python's argon2-cffi 25 and bcrypt 5.0.
+//! The vectors were made with Python's argon2-cffi 25 and bcrypt 5.0.
 
 use proptest::prelude::*;
 use secrecy::SecretString;
@@ -36,7 +37,7 @@ fn hash(policy: Policy, password: &str) -> Result<PasswordHash, HashError> {
 }
 
 #[test]
-fn argon2_hashes_of_other_tools_verify() {
+fn argon2_hashes_made_by_other_tools_verify() {
     for (password, encoded) in [
         ("correct horse", OWN_DEFAULT),
         (
@@ -71,7 +72,7 @@ fn argon2_hashes_of_other_tools_verify() {
 }
 
 #[test]
-fn bcrypt_hashes_of_other_tools_verify() {
+fn bcrypt_hashes_made_by_other_tools_verify() {
     for (password, encoded) in [
         ("correct horse", "$2a$05$JK9Py0DkWidk4DhGdfkBSetARc6Zb.VS6qUMPqSWs1ev1y4xiA/Xa"),
         ("correct horse", BCRYPT_2B),
@@ -88,15 +89,15 @@ fn bcrypt_hashes_of_other_tools_verify() {
 }
 
 #[test]
-fn stray_bits_in_a_bcrypt_salt_do_not_matter() {
-    // The 22nd character of the salt carries two bits only: `u` and `v` mean the same.
+fn unused_bits_of_a_bcrypt_salt_are_ignored() {
+    // The 22nd character of the salt carries only two bits: `u` and `v` decode to the same salt.
     let stray = BCRYPT_2B.replacen("weyhUju", "weyhUjv", 1);
     assert_ne!(stray, BCRYPT_2B);
     assert!(verify("correct horse", &stray).unwrap());
 }
 
 #[test]
-fn our_own_hashes_are_standard_strings_with_the_parameters_of_the_policy() {
+fn new_hashes_encode_scheme_and_parameters_of_the_policy() {
     let argon2 = hash(SMALL, "correct horse").unwrap();
     let fields: Vec<_> = argon2.encoded().split('$').collect();
     assert_eq!(&fields[..4], ["", "argon2id", "v=19", "m=64,t=2,p=1"]);
@@ -109,14 +110,14 @@ fn our_own_hashes_are_standard_strings_with_the_parameters_of_the_policy() {
 }
 
 #[test]
-fn no_two_hashes_of_a_password_are_alike() {
+fn hashing_the_same_password_twice_gives_different_hashes() {
     for policy in [SMALL, SMALL_BCRYPT] {
         assert_ne!(hash(policy, "same").unwrap(), hash(policy, "same").unwrap());
     }
 }
 
 #[test]
-fn imported_bcrypt_is_cut_at_72_bytes_even_inside_a_character() {
+fn imported_bcrypt_hash_truncates_passwords_at_72_bytes() {
     let whole = "é".repeat(40);
     let encoded = "$2b$05$FwD5Nr2QuxvNDYpeNfWYS.P6ywCZl52VV5ekX3v0.p/hVnNN4anuG";
     assert!(verify_imported(&whole, encoded));
@@ -128,7 +129,7 @@ fn imported_bcrypt_is_cut_at_72_bytes_even_inside_a_character() {
 }
 
 #[test]
-fn our_own_bcrypt_is_never_cut() {
+fn own_bcrypt_hash_refuses_passwords_over_72_bytes() {
     let longest = "x".repeat(72);
     let stored = hash(SMALL_BCRYPT, &longest).unwrap();
     assert!(verify(&longest, stored.encoded()).unwrap());
@@ -139,7 +140,7 @@ fn our_own_bcrypt_is_never_cut() {
 }
 
 #[test]
-fn a_nul_neither_ends_nor_repeats_a_bcrypt_password() {
+fn nul_in_a_bcrypt_password_neither_truncates_nor_repeats_it() {
     let stored = hash(SMALL_BCRYPT, "a").unwrap();
     for password in ["a\0", "a\0a", "a\0b", "\0"] {
         assert!(!verify(password, stored.encoded()).unwrap());
@@ -150,7 +151,7 @@ fn a_nul_neither_ends_nor_repeats_a_bcrypt_password() {
 }
 
 #[test]
-fn malformed_hashes_are_an_error_and_not_a_wrong_password() {
+fn verification_against_a_malformed_hash_is_an_error() {
     for encoded in [
         "",
         "$",
@@ -183,7 +184,7 @@ fn malformed_hashes_are_an_error_and_not_a_wrong_password() {
 }
 
 #[test]
-fn memory_taken_for_a_bigger_hash_is_given_back() {
+fn memory_allocated_for_a_larger_hash_is_released() {
     let mut hasher = Hasher::new(SMALL).unwrap();
     assert_eq!(hasher.kept_kib(), 0);
     let small = hasher.hash(&"correct horse".into()).unwrap();
@@ -191,7 +192,7 @@ fn memory_taken_for_a_bigger_hash_is_given_back() {
     let big = PasswordHash::own(OWN_DEFAULT.to_owned());
     assert!(hasher.verify(&"correct horse".into(), &big).unwrap());
     assert!(hasher.kept_kib() <= 64);
-    // What the bigger hash left in the memory does not matter to the next one.
+    // Data left in memory by the larger hash does not affect the next one.
     assert!(hasher.verify(&"correct horse".into(), &small).unwrap());
     hasher.release();
     assert_eq!(hasher.kept_kib(), 0);
@@ -199,7 +200,7 @@ fn memory_taken_for_a_bigger_hash_is_given_back() {
 }
 
 #[test]
-fn debug_output_names_the_scheme_and_shows_nothing_of_the_hash() {
+fn password_hash_debug_output_shows_the_scheme_only() {
     let shown = format!("{:?}", PasswordHash::imported(BCRYPT_2B.to_owned()));
     assert_eq!(shown, r#"PasswordHash { scheme: "2b", imported: true, .. }"#);
     let shown = format!("{:?}", PasswordHash::own("a$hunter2$b".to_owned()));
@@ -210,7 +211,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_password_is_right_for_its_own_hash_and_no_other(one in any::<String>(), other in any::<String>()) {
+    fn argon2id_hash_verifies_exactly_its_own_password(one in any::<String>(), other in any::<String>()) {
         let mut hasher = Hasher::new(SMALL).unwrap();
         let stored = hasher.hash(&SecretString::from(one.clone())).unwrap();
         prop_assert!(hasher.verify(&SecretString::from(one.clone()), &stored).unwrap());
@@ -218,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn any_password_that_fits_bcrypt_does_likewise(one in any::<String>(), other in any::<String>()) {
+    fn bcrypt_hash_verifies_exactly_its_own_password(one in any::<String>(), other in any::<String>()) {
         let mut hasher = Hasher::new(Policy { bcrypt_cost: 4, ..SMALL_BCRYPT }).unwrap();
         match hasher.hash(&SecretString::from(one.clone())) {
             Ok(stored) => {
@@ -234,7 +235,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_stored_text_makes_it_panic(
+    fn parsing_an_arbitrary_stored_hash_does_not_panic(
         encoded in prop_oneof![
             any::<String>(),
             r"\$(argon2(id|i|d)|2[abxy])\$(v=1[69]\$)?[mtp=,0-9$]{0,24}\$[A-Za-z0-9+/.=$]{0,90}",
@@ -242,7 +243,7 @@ proptest! {
             (0..OWN_DEFAULT.len(), any::<char>()).prop_map(|(at, with)| mutated(OWN_DEFAULT, at, with)),
         ],
     ) {
-        // Reading is what is tested: some of these would take a while to verify, if read they can be.
+        // Tests parsing only: verifying against some of these would take long, if they are valid.
         needs_upgrade(&PasswordHash::own(encoded), &SMALL);
     }
 }

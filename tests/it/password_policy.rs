@@ -1,4 +1,4 @@
-//! Which hashes are replaced, and which parameters are refused.
+//! Upgrades of outdated hashes, and limits on hash parameters.
 
 use sentinel::domain::PasswordHash;
 use sentinel::password::{HashError, Hasher, Policy, PolicyError, Scheme, needs_upgrade};
@@ -16,7 +16,7 @@ const SMALL_BCRYPT: Policy = Policy { scheme: Scheme::Bcrypt, ..SMALL };
 const BCRYPT_2B: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
 
 #[test]
-fn weaker_or_foreign_hashes_are_upgraded_and_stronger_ones_stay() {
+fn hash_weaker_than_the_policy_or_of_another_scheme_needs_an_upgrade() {
     let policy = Policy { memory_kib: 19456, ..SMALL };
     let bcrypt_policy = Policy { scheme: Scheme::Bcrypt, ..policy };
     let argon2 = |function: &str, params: &str| {
@@ -49,7 +49,7 @@ fn weaker_or_foreign_hashes_are_upgraded_and_stronger_ones_stay() {
 }
 
 #[test]
-fn a_policy_that_cannot_be_met_is_refused() {
+fn policy_with_out_of_range_parameters_is_refused() {
     let check = |policy: Policy| Hasher::new(policy).unwrap_err();
     let error = check(Policy { parallelism: 0, ..SMALL });
     assert!(matches!(error, PolicyError::Parallelism { got: 0, .. }));
@@ -66,12 +66,12 @@ fn a_policy_that_cannot_be_met_is_refused() {
     assert!(matches!(error, PolicyError::Iterations { max: 65_536, .. }));
     let error = check(Policy { bcrypt_cost: 17, ..SMALL_BCRYPT });
     assert!(matches!(error, PolicyError::BcryptCost { max: 16, .. }));
-    // The parameters of the scheme that is not used may be anything.
+    // Parameters of a scheme that is not in use are not checked.
     assert!(Hasher::new(Policy { bcrypt_cost: 99, ..SMALL }).is_ok());
 }
 
 #[test]
-fn absurd_parameters_are_refused_before_anything_is_allocated() {
+fn stored_hash_with_excessive_parameters_is_too_costly() {
     for encoded in [
         "$argon2i$v=19$m=1048577,t=1,p=1$c2FsdHNhbHQ$fwEloPNoiNo2lBPR3agnSg",
         "$argon2i$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ$fwEloPNoiNo2lBPR3agnSg",

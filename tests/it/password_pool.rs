@@ -1,4 +1,5 @@
-//! The workers: queueing, verdicts, and that time does not tell who exists.
+//! The password hashing workers: queueing, verdicts, upgrades, and equal timing for known and
+//! unknown users.
 
 use secrecy::SecretString;
 use sentinel::domain::PasswordHash;
@@ -15,7 +16,8 @@ const SMALL: Policy = Policy {
     bcrypt_cost: 5,
 };
 
-/// Some tenths of a second for each hash, so that a worker stays busy while a test looks at its queue.
+/// Parameters that take tenths of a second for each hash, so that a worker stays busy while a test
+/// checks its queue.
 const SLOW: Policy = Policy { memory_kib: 65_536, iterations: 5, ..SMALL };
 
 const IMPORTED: &str = "$2y$05$fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra";
@@ -30,7 +32,7 @@ fn stored(policy: Policy) -> PasswordHash {
 }
 
 #[tokio::test]
-async fn a_hash_from_the_pool_tells_right_from_wrong() {
+async fn pool_distinguishes_right_password_from_wrong_one_and_unknown_user() {
     let pool = PasswordPool::start(SMALL, 0, 16).unwrap();
     let hash = pool.hash(password()).await.unwrap();
     let right = pool.verify(password(), Some(hash.clone())).await.unwrap();
@@ -42,7 +44,7 @@ async fn a_hash_from_the_pool_tells_right_from_wrong() {
 }
 
 #[tokio::test]
-async fn a_right_password_upgrades_an_older_hash_and_a_wrong_one_does_not() {
+async fn right_password_upgrades_an_outdated_hash_and_wrong_one_does_not() {
     let pool = PasswordPool::start(SMALL, 1, 16).unwrap();
     let weak = stored(Policy { iterations: 1, ..SMALL });
     for old in [weak, PasswordHash::imported(IMPORTED.to_owned())] {
@@ -58,9 +60,9 @@ async fn a_right_password_upgrades_an_older_hash_and_a_wrong_one_does_not() {
     }
 }
 
-/// Or the time would tell that the password of a disabled user was right.
+/// An upgrade would take longer, and so reveal that the password of a disabled user was right.
 #[tokio::test]
-async fn of_a_user_who_is_not_let_in_no_hash_is_upgraded() {
+async fn verification_for_a_disabled_user_upgrades_no_hash() {
     let pool = PasswordPool::start(SMALL, 1, 16).unwrap();
     let old = PasswordHash::imported(IMPORTED.to_owned());
     let right = pool.verify_in_vain(password(), Some(old.clone())).await.unwrap();
@@ -71,10 +73,10 @@ async fn of_a_user_who_is_not_let_in_no_hash_is_upgraded() {
 }
 
 #[tokio::test]
-async fn a_password_too_long_to_upgrade_to_bcrypt_still_gets_in() {
+async fn password_too_long_for_a_bcrypt_upgrade_is_still_accepted() {
     let policy = Policy { scheme: Scheme::Bcrypt, ..SMALL };
     let pool = PasswordPool::start(policy, 1, 16).unwrap();
-    // Of 36 letters of two bytes, just as many as bcrypt read of the longer password.
+    // The hash of 36 two-byte letters: the 72 bytes that bcrypt reads of the longer password.
     let encoded = "$2b$05$FwD5Nr2QuxvNDYpeNfWYS.P6ywCZl52VV5ekX3v0.p/hVnNN4anuG";
     let old = PasswordHash::imported(encoded.to_owned());
     let long = pool.verify("é".repeat(40).into(), Some(old.clone())).await;
@@ -86,7 +88,7 @@ async fn a_password_too_long_to_upgrade_to_bcrypt_still_gets_in() {
 }
 
 #[tokio::test]
-async fn a_full_queue_is_busy_and_a_caller_that_hangs_up_keeps_its_place() {
+async fn full_queue_is_busy_and_a_cancelled_call_keeps_its_place() {
     let pool = PasswordPool::start(SLOW, 1, 2).unwrap();
     let ask = || {
         let pool = pool.clone();
@@ -120,13 +122,13 @@ async fn wait_until_depth_is(pool: &PasswordPool, depth: usize) {
 }
 
 #[tokio::test]
-async fn an_unknown_user_and_a_broken_hash_take_as_long_as_a_wrong_password() {
+async fn unknown_user_and_malformed_hash_take_as_long_as_wrong_password() {
     for scheme in [Scheme::Argon2id, Scheme::Bcrypt] {
         let policy = Policy { scheme, memory_kib: 4096, ..SMALL };
         let pool = PasswordPool::start(policy, 1, 4).unwrap();
         let cases =
             [Some(stored(policy)), None, Some(PasswordHash::own("$argon2id$broken".to_owned()))];
-        // The machine may be busy with other things, so a few attempts are allowed.
+        // Other load on the machine can distort a measurement, so up to four attempts are made.
         let alike = async || {
             let [wrong, unknown, broken] = medians(&pool, &cases).await;
             let near = |time: f64| (0.75..1.25).contains(&(time / wrong));
@@ -136,13 +138,13 @@ async fn an_unknown_user_and_a_broken_hash_take_as_long_as_a_wrong_password() {
     }
 }
 
-/// The median time of a wrong password for each stored hash, taken in turns.
+/// Measures the median time to refuse a password for each stored hash, alternating among them.
 async fn medians(pool: &PasswordPool, cases: &[Option<PasswordHash>; 3]) -> [f64; 3] {
     let mut times: [Vec<f64>; 3] = Default::default();
     for _ in 0..41 {
         for (stored, times) in cases.iter().zip(&mut times) {
             let start = Instant::now();
-            // As long as bcrypt cannot take, which must not be a shortcut either.
+            // Longer than bcrypt accepts, which must not shorten the verification either.
             let verdict = pool.verify("x".repeat(80).into(), stored.clone()).await;
             times.push(start.elapsed().as_secs_f64());
             assert_eq!(verdict.unwrap(), Verdict::Wrong);
@@ -155,7 +157,7 @@ async fn medians(pool: &PasswordPool, cases: &[Option<PasswordHash>; 3]) -> [f64
 }
 
 #[tokio::test]
-async fn the_pool_starts_in_no_time_whatever_a_hash_costs() {
+async fn pool_with_costly_parameters_starts_within_100_ms() {
     let policy = Policy { memory_kib: 1 << 20, iterations: 4, ..SMALL };
     let start = Instant::now();
     let pool = PasswordPool::start(policy, 4, 16).unwrap();
@@ -164,14 +166,14 @@ async fn the_pool_starts_in_no_time_whatever_a_hash_costs() {
 }
 
 #[tokio::test]
-async fn a_policy_that_cannot_be_met_stops_the_start() {
+async fn pool_with_out_of_range_policy_does_not_start() {
     let policy = Policy { iterations: 0, ..SMALL };
     let refused = PasswordPool::start(policy, 1, 16);
     assert!(matches!(refused, Err(StartError::Policy(_))));
 }
 
 #[test]
-fn a_broken_hash_is_logged_within_the_request_and_nothing_of_it_is_shown() {
+fn malformed_hash_is_logged_in_the_request_span_without_its_content() {
     let log = Captured::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
     tracing::subscriber::with_default(subscriber, || {

@@ -1,10 +1,11 @@
-//! The quick start, as a newcomer does it: start the real binary, paste what it prints.
+//! The quick start with the real binary: `serve --dev` is started, and the commands that it prints
+//! are run.
 
 use std::process::{Command, Stdio};
 
 use crate::helpers::{Process, sentinel};
 
-/// Runs shell lines in a folder; what they print.
+/// Runs shell commands in a folder and returns their output.
 fn paste(folder: &std::path::Path, lines: &str) -> String {
     let mut shell = Command::new("bash");
     let output = shell.args(["-ceu", lines]).current_dir(folder).output().unwrap();
@@ -13,7 +14,7 @@ fn paste(folder: &std::path::Path, lines: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Starts `serve --dev`, and gives back what is printed for pasting.
+/// Starts `serve --dev`, and returns the process with the output meant for pasting.
 fn start(folder: &std::path::Path) -> (Process, String) {
     let printed = folder.join("printed");
     let file = std::fs::File::create(&printed).unwrap();
@@ -22,7 +23,7 @@ fn start(folder: &std::path::Path) -> (Process, String) {
 }
 
 #[test]
-fn the_printed_lines_log_in_and_tell_whose_the_token_is_and_refresh() {
+fn printed_commands_log_in_introspect_verify_and_refresh() {
     let folder = tempfile::tempdir().unwrap();
     let (mut process, printed) = start(folder.path());
     let output = paste(folder.path(), &printed_lines(&printed));
@@ -36,13 +37,13 @@ fn the_printed_lines_log_in_and_tell_whose_the_token_is_and_refresh() {
         assert!(output.contains(expected), "no {expected} in {output}");
     }
     assert_eq!(output.matches("\"access_token\"").count(), 2, "{output}");
-    // The settings say nothing of the TLS that `--dev` speaks.
+    // The settings do not mention the TLS that `--dev` enables: `healthcheck` has to detect it.
     let bind = format!("server.bind={}", process.address);
     let health = sentinel(folder.path()).args(["healthcheck", "--set", &bind]).output().unwrap();
     assert!(health.status.success(), "{health:?}");
     assert_eq!(process.terminate(), Some(0));
 
-    // The next day: the same certificate, client and user.
+    // After a restart, certificate, client and user are the same.
     let (_process, again) = start(folder.path());
     let credentials = |text: &str| text.split("client_id=").nth(1).unwrap()[..90].to_owned();
     assert_eq!(credentials(&again), credentials(&printed));
@@ -50,13 +51,13 @@ fn the_printed_lines_log_in_and_tell_whose_the_token_is_and_refresh() {
     assert!(output.contains("\"active\":true"), "{output}");
 }
 
-/// What follows the first comment, which is what a person would paste.
+/// The output from its first comment on, which is the part to paste.
 fn printed_lines(printed: &str) -> String {
     printed[printed.find("\n#").unwrap()..].to_owned()
 }
 
 #[test]
-fn a_store_with_users_of_its_own_gets_no_demo_user() {
+fn dev_mode_on_a_store_in_use_creates_no_demo_credentials() {
     let folder = tempfile::tempdir().unwrap();
     let add = ["client", "add", "--json"];
     let output = sentinel(folder.path()).args(add).output().unwrap();
@@ -66,7 +67,8 @@ fn a_store_with_users_of_its_own_gets_no_demo_user() {
     assert!(!folder.path().join("data/dev-credentials.json").exists());
 }
 
-/// Whether a line is as the README shows it; what stands before `…` is only how something made up begins.
+/// Whether a line matches the one in the README, where `…` stands for the rest of a generated
+/// value.
 fn is_as_shown(shown: &str, line: &str) -> bool {
     let mut rest = line;
     let mut pieces = shown.split('…').peekable();
@@ -80,7 +82,7 @@ fn is_as_shown(shown: &str, line: &str) -> bool {
 }
 
 #[test]
-fn what_is_printed_is_what_the_readme_shows() {
+fn dev_mode_output_matches_the_readme() {
     let readme =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let shown = readme.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
@@ -100,9 +102,9 @@ fn what_is_printed_is_what_the_readme_shows() {
     assert!(!is_as_shown("user x, password GQ7w…", "user y, password abc"));
 }
 
-/// What `docs/threat-model.md` says of other users of the machine.
+/// Checks the protection from other users of the machine that `docs/threat-model.md` describes.
 #[test]
-fn what_is_kept_in_the_data_folder_is_for_its_owner_alone() {
+fn data_folder_is_accessible_to_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let (_process, _) = start(folder.path());
@@ -114,7 +116,7 @@ fn what_is_kept_in_the_data_folder_is_for_its_owner_alone() {
     for entry in std::fs::read_dir(&data).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        // It is shown to everybody who connects.
+        // The certificate is public.
         if name != "self-signed-cert.pem" {
             assert_eq!(mode(&path), 0o600, "{name}");
         }

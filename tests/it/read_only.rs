@@ -1,4 +1,4 @@
-//! Introspection and verify write nothing: neither the database nor its log of writes changes.
+//! Introspection and verify are read-only: neither the database nor its write-ahead log changes.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -7,10 +7,10 @@ use rusqlite::Connection;
 
 use crate::helpers::{Answer, App, all, send, spawn_app};
 
-/// What is on disk: each file with all of its bytes and when it was last written.
+/// Reads the content and modification time of each database file.
 ///
-/// The third file of SQLite, `-shm`, is the memory that processes share; readers mark there what they
-/// read, and nothing in it outlives them.
+/// The third file of SQLite, `-shm`, is left out: it is shared memory, in which readers keep their
+/// marks, and holds no durable data.
 fn on_disk(app: &App) -> Vec<(Vec<u8>, SystemTime)> {
     ["sentinel.db", "sentinel.db-wal"]
         .map(|name| {
@@ -20,7 +20,8 @@ fn on_disk(app: &App) -> Vec<(Vec<u8>, SystemTime)> {
         .into()
 }
 
-/// Another process's view of the same file: the number changes with every commit of somebody else.
+/// Another connection to the same file, on which `PRAGMA data_version` changes with every commit of
+/// any other connection.
 struct Witness(Connection);
 
 impl Witness {
@@ -33,7 +34,7 @@ impl Witness {
     }
 }
 
-/// Asks about a token in every way, as everybody.
+/// Introspects and verifies a token in every way, as every kind of caller.
 async fn ask(app: &App, token: &str) -> Vec<Answer> {
     let wrong = app.request("POST", "/oauth/introspect").form(&[("token", token)]);
     let wrong = wrong.basic_auth(app.backend.id.as_str(), Some("wrong"));
@@ -66,7 +67,7 @@ async fn introspection_and_verify_write_nothing() {
         ended.access_token(),
         ended.refresh_token(),
         rotated.access_token(),
-        // A replay is one for who refreshes, not for who asks.
+        // Presenting a used refresh token is a replay only at the token endpoint.
         rotated.refresh_token(),
         own.access_token(),
         "x".to_owned(),
@@ -86,7 +87,7 @@ async fn introspection_and_verify_write_nothing() {
     assert_eq!(witness.commits(), before.0);
     assert!(on_disk(&app) == before.1, "something was written");
 
-    // What does write is seen by the same means.
+    // The same checks detect operations that do write.
     for _ in 0..2 {
         let (commits, files) = (witness.commits(), on_disk(&app));
         app.login().await;

@@ -1,5 +1,5 @@
-//! Clients that other people wrote: each logs in, refreshes, has its tokens introspected, and
-//! revokes them. What each library does and does not do stands at the top of its script.
+//! Third-party client libraries: each logs in, refreshes, has its tokens introspected, and revokes
+//! them. The head of each script says which of the features its library supports.
 
 use oauth2::basic::{BasicClient, BasicErrorResponseType};
 use oauth2::{
@@ -10,7 +10,7 @@ use oauth2::{
 
 use crate::helpers::{App, AppBuilder, PASSWORD, Script, free_port};
 
-/// A server that knows its own address, which its metadata needs.
+/// Starts a server with `server.public_url` set, which its metadata needs.
 async fn spawn() -> App {
     let free = format!("127.0.0.1:{}", free_port());
     let app = AppBuilder::default()
@@ -23,27 +23,28 @@ async fn spawn() -> App {
 }
 
 #[tokio::test]
-async fn requests_oauthlib() {
+async fn requests_oauthlib_completes_the_token_lifecycle() {
     Script::Python("requests_oauthlib_client.py").run(&spawn().await).await;
 }
 
 #[tokio::test]
-async fn authlib() {
+async fn authlib_completes_the_token_lifecycle() {
     Script::Python("authlib_client.py").run(&spawn().await).await;
 }
 
 #[tokio::test]
-async fn oauth4webapi() {
+async fn oauth4webapi_completes_the_token_lifecycle() {
     Script::Node("oauth4webapi_client.mjs").run(&spawn().await).await;
 }
 
 #[tokio::test]
-async fn openid_client() {
+async fn openid_client_completes_the_token_lifecycle() {
     Script::Node("openid_client.mjs").run(&spawn().await).await;
 }
 
-/// The crate sends through whatever it is given. It wants revocation over TLS: a proxy that ends it
-/// is what stands here, and what follows it is plain.
+/// Sends a request of the `oauth2` crate, which leaves the transport to the caller. The crate
+/// insists on HTTPS for revocation; this stands in for a TLS-terminating proxy and forwards plain
+/// HTTP.
 async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
     let (parts, body) = request.into_parts();
     let url = parts.uri.to_string().replacen("https://", "http://", 1);
@@ -55,9 +56,9 @@ async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpRespons
     Ok(response)
 }
 
-/// The crate has every grant and endpoint of Sentinel, and no metadata.
+/// The crate supports every grant and endpoint of Sentinel, but not metadata.
 #[tokio::test]
-async fn the_oauth2_crate() {
+async fn oauth2_crate_completes_the_token_lifecycle() {
     let app = spawn().await;
     let http = |request| send(app.http.clone(), request);
     let url = |path: &str| format!("{}{path}", app.url);

@@ -1,5 +1,5 @@
-//! Redis in front of a store: what is in it, what a client sees when it is not there. What every store
-//! promises is in `store_contract`, which runs behind Redis too.
+//! Redis in front of a store: its contents, and the behavior when it is unavailable. The contract
+//! that every store fulfils is tested in `store_contract`, which runs with Redis too.
 
 mod cache;
 mod damaged;

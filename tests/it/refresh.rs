@@ -1,9 +1,10 @@
-//! Refreshing (RFC 6749 §6): rotation, retry, replay, and what a refusal leaves alone.
+//! Refresh grant (RFC 6749 §6): rotation, retry within the grace period, replay detection, and
+//! refusals, which consume nothing.
 
 use crate::helpers::{AppBuilder, all, spawn_app};
 
 #[tokio::test]
-async fn a_refresh_answers_a_new_pair_and_the_old_access_token_lives_on() {
+async fn refresh_returns_a_new_pair_and_keeps_the_old_access_token_active() {
     let app = spawn_app().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
@@ -18,7 +19,7 @@ async fn a_refresh_answers_a_new_pair_and_the_old_access_token_lives_on() {
 }
 
 #[tokio::test]
-async fn a_retry_within_the_grace_window_answers_the_same_pair() {
+async fn refresh_retry_within_grace_returns_same_tokens() {
     let app = spawn_app().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
@@ -31,7 +32,7 @@ async fn a_retry_within_the_grace_window_answers_the_same_pair() {
 }
 
 #[tokio::test]
-async fn fifty_parallel_refreshes_of_one_token_get_one_and_the_same_successor() {
+async fn fifty_parallel_refreshes_of_one_token_return_the_same_pair() {
     let app = spawn_app().await;
     let token = app.login().await.refresh_token();
     let answers = all((0..50).map(|_| app.refresh(&token))).await;
@@ -44,7 +45,7 @@ async fn fifty_parallel_refreshes_of_one_token_get_one_and_the_same_successor() 
 }
 
 #[tokio::test]
-async fn a_retry_after_the_window_is_a_replay_and_ends_the_session() {
+async fn refresh_retry_after_grace_is_a_replay_and_revokes_the_session() {
     let app = spawn_app().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
@@ -57,7 +58,7 @@ async fn a_retry_after_the_window_is_a_replay_and_ends_the_session() {
 }
 
 #[tokio::test]
-async fn the_window_closes_once_the_successor_is_used() {
+async fn grace_period_ends_once_the_successor_is_used() {
     let app = spawn_app().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
@@ -69,7 +70,7 @@ async fn the_window_closes_once_the_successor_is_used() {
 }
 
 #[tokio::test]
-async fn a_replay_leaves_other_sessions_of_the_user_alone() {
+async fn replay_does_not_revoke_other_sessions_of_the_user() {
     let app = spawn_app().await;
     let (stolen, other) = (app.login().await, app.login().await);
     let next = app.refresh(&stolen.refresh_token()).await;
@@ -80,7 +81,7 @@ async fn a_replay_leaves_other_sessions_of_the_user_alone() {
 }
 
 #[tokio::test]
-async fn without_a_grace_window_the_second_use_is_a_replay() {
+async fn second_use_without_a_grace_period_is_a_replay() {
     let app = AppBuilder::default().set("oauth.refresh_grace", "0").spawn().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
@@ -89,7 +90,7 @@ async fn without_a_grace_window_the_second_use_is_a_replay() {
 }
 
 #[tokio::test]
-async fn a_narrowed_scope_narrows_the_access_token_only() {
+async fn refresh_with_narrower_scope_narrows_the_access_token_only() {
     let app = spawn_app().await;
     let token = app.login().await.refresh_token();
     let id = app.client.id.as_str();
@@ -110,14 +111,14 @@ async fn a_narrowed_scope_narrows_the_access_token_only() {
     assert_eq!(app.introspect(&narrow.access_token()).await.text_of("scope"), "read");
     let told = app.introspect(&narrow.refresh_token()).await;
     assert_eq!(told.text_of("scope"), "read write");
-    // A retry is answered as the first time, whatever it asks for.
+    // A retry gets the first response again, whatever scope it requests.
     assert_eq!(form(token, "write").await.text_of("scope"), "read");
     let wide = app.refresh(&narrow.refresh_token()).await;
     assert_eq!(wide.text_of("scope"), "read write");
 }
 
 #[tokio::test]
-async fn a_refused_refresh_uses_nothing_up() {
+async fn refused_refresh_does_not_consume_the_refresh_token() {
     let app = spawn_app().await;
     let token = app.login().await.refresh_token();
     let id = app.client.id.as_str();
@@ -136,7 +137,7 @@ async fn a_refused_refresh_uses_nothing_up() {
 }
 
 #[tokio::test]
-async fn a_replay_is_noticed_even_when_its_scope_is_wrong() {
+async fn replay_with_invalid_scope_is_detected() {
     let app = spawn_app().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
@@ -152,7 +153,7 @@ async fn a_replay_is_noticed_even_when_its_scope_is_wrong() {
 }
 
 #[tokio::test]
-async fn what_is_no_refresh_token_is_refused() {
+async fn refresh_with_access_token_or_malformed_token_is_invalid_grant() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     let token = tokens.refresh_token();
@@ -165,7 +166,7 @@ async fn what_is_no_refresh_token_is_refused() {
 }
 
 #[tokio::test]
-async fn sessions_end_by_idleness_and_by_age() {
+async fn sessions_expire_by_idle_and_by_absolute_lifetime() {
     let app = AppBuilder::default()
         .set("oauth.access_token_ttl", "10s")
         .set("oauth.refresh_idle_ttl", "100s")
@@ -181,7 +182,7 @@ async fn sessions_end_by_idleness_and_by_age() {
     }
     app.refresh(&idle.refresh_token()).await.assert_error(400, "invalid_grant");
     assert!(!app.is_active(&idle.refresh_token()).await);
-    // 240 s of 250 are gone: what is issued now ends with the session.
+    // 240 of 250 s have passed: tokens issued now expire with the session.
     assert_eq!(used.json()["expires_in"], 10);
     app.advance(10);
     assert!(!app.is_active(&used.access_token()).await);
@@ -190,14 +191,14 @@ async fn sessions_end_by_idleness_and_by_age() {
 }
 
 #[tokio::test]
-async fn a_client_may_have_lifetimes_of_its_own() {
+async fn access_token_ttl_of_the_client_overrides_the_setting() {
     let app = spawn_app().await;
     app.set_access_token_ttl(60).await;
     assert_eq!(app.login().await.json()["expires_in"], 60);
 }
 
 #[tokio::test]
-async fn only_the_sixteen_newest_access_tokens_stay_alive() {
+async fn only_the_sixteen_newest_access_tokens_stay_active() {
     let app = spawn_app().await;
     let mut tokens = vec![app.login().await];
     for _ in 0..16 {
@@ -211,7 +212,7 @@ async fn only_the_sixteen_newest_access_tokens_stay_alive() {
 }
 
 #[tokio::test]
-async fn what_was_taken_from_client_or_user_is_not_granted_again() {
+async fn refresh_does_not_grant_scopes_removed_from_the_user() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     app.limit_user("read").await;
@@ -220,7 +221,7 @@ async fn what_was_taken_from_client_or_user_is_not_granted_again() {
 }
 
 #[tokio::test]
-async fn a_new_password_a_disabled_and_a_deleted_user_end_the_sessions() {
+async fn new_password_disabling_or_deletion_of_the_user_revokes_sessions() {
     let app = spawn_app().await;
     for round in 0..3 {
         let tokens = app.login().await;
@@ -239,7 +240,8 @@ async fn a_new_password_a_disabled_and_a_deleted_user_end_the_sessions() {
     }
 }
 
-/// A refresh token made up by somebody who has an access token of the session, and no more.
+/// Forges a refresh token from an access token of the session: the selector is right, the verifier
+/// is not.
 fn made_up(access_token: &str) -> String {
     use sentinel::domain::{Token, TokenKind, Verifier};
     let access = Token::parse(access_token).unwrap();
@@ -249,7 +251,7 @@ fn made_up(access_token: &str) -> String {
 }
 
 #[tokio::test]
-async fn who_has_an_access_token_cannot_end_the_session_by_a_made_up_refresh_token() {
+async fn forged_refresh_token_with_a_valid_selector_revokes_nothing() {
     let app = spawn_app().await;
     let first = app.login().await;
     let forged = made_up(&first.access_token());

@@ -1,4 +1,4 @@
-//! SIGHUP, and servers that are restarted one after the other.
+//! Reload on SIGHUP, and rolling restarts.
 
 mod certificates;
 mod rolling;

@@ -1,4 +1,4 @@
-//! Ids of calls: in answers, and in every line that is logged of a call.
+//! Request ids, in responses and in every log line of a request.
 
 use std::collections::HashSet;
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,7 @@ fn id(answer: &Answer) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn an_answer_has_an_id_unless_it_has_to_be_fast() {
+async fn request_id_is_sent_except_with_successful_introspection_and_verify() {
     let app = spawn_app().await;
     let login = app.login().await;
     let token = login.access_token();
@@ -43,7 +43,7 @@ async fn an_answer_has_an_id_unless_it_has_to_be_fast() {
 }
 
 #[tokio::test]
-async fn an_id_from_a_trusted_proxy_is_kept_if_it_is_sane() {
+async fn valid_request_id_from_a_trusted_proxy_is_kept() {
     let app = AppBuilder::default().set("server.trusted_proxies", "127.0.0.1").spawn().await;
     let token = app.login().await.access_token();
     let verify = |id: &str| {
@@ -64,13 +64,14 @@ async fn an_id_from_a_trusted_proxy_is_kept_if_it_is_sane() {
 }
 
 #[tokio::test]
-async fn an_id_from_anybody_else_is_not() {
+async fn request_id_from_an_untrusted_address_is_replaced() {
     let app = AppBuilder::default().set("server.trusted_proxies", "192.0.2.1").spawn().await;
     let request = app.request("GET", "/oauth/verify").header("x-request-id", "mine");
     assert_eq!(id(&send(request).await).unwrap().len(), 32);
 }
 
-/// A token request that is refused, and so logged, with these headers.
+/// Sends a token request that is refused, and so logged, with these headers; returns the response
+/// and the log line.
 async fn refused(process: &Process, headers: &[(&str, &str)]) -> (Answer, Value) {
     let url = format!("http://{}/oauth/token", process.address);
     let form = [("grant_type", "password"), ("client_id", "nobody")];
@@ -83,7 +84,7 @@ async fn refused(process: &Process, headers: &[(&str, &str)]) -> (Answer, Value)
 }
 
 #[tokio::test]
-async fn log_lines_have_the_id_and_the_trace_of_their_call() {
+async fn json_log_lines_have_the_request_id_and_the_trace_id() {
     let folder = tempfile::tempdir().unwrap();
     let trusted = ["--set", "server.trusted_proxies=127.0.0.1"];
     let process = Process::serve(folder.path(), &trusted);
@@ -104,14 +105,14 @@ async fn log_lines_have_the_id_and_the_trace_of_their_call() {
     let twice = [("traceparent", parent.as_str()), ("traceparent", parent.as_str())];
     let (_, line) = refused(&process, &twice).await;
     assert_eq!(line.get("trace_id"), None, "{line}");
-    // What is not of a call has none.
+    // Log lines outside a request have no request id.
     process.signal("HUP");
     let line: Value = serde_json::from_str(&process.wait_for("SIGHUP")).unwrap();
     assert_eq!(line.get("request_id"), None, "{line}");
 }
 
 #[test]
-fn lines_for_people_have_them_too() {
+fn pretty_log_lines_have_the_request_id_and_the_trace_id() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = sentinel(folder.path());
     command.args(["serve", "--bind", "unix:sentinel.sock", "--set", "log.format=pretty"]);
@@ -122,7 +123,7 @@ fn lines_for_people_have_them_too() {
         std::thread::yield_now();
     }
     let parent = format!("traceparent: 00-{TRACE}-{SPAN}-00");
-    // Who can reach the socket is trusted.
+    // Peers on a Unix socket are trusted like proxies.
     let curl = Command::new("curl")
         .args(["-sS", "--unix-socket", "sentinel.sock", "http://localhost/oauth/token"])
         .args(["-H", "X-Request-Id: from-nginx", "-H", &parent])

@@ -1,9 +1,9 @@
-//! Revocation (RFC 7009).
+//! Token revocation (RFC 7009).
 
 use crate::helpers::{all, spawn_app};
 
 #[tokio::test]
-async fn a_revoked_access_token_is_over_and_its_session_is_not() {
+async fn revoking_an_access_token_ends_the_token_but_not_its_session() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     let answer = app.revoke(&tokens.access_token()).await;
@@ -15,7 +15,7 @@ async fn a_revoked_access_token_is_over_and_its_session_is_not() {
 }
 
 #[tokio::test]
-async fn a_revoked_refresh_token_takes_its_session_with_it() {
+async fn revoking_a_refresh_token_ends_its_session() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     assert_eq!(app.revoke(&tokens.refresh_token()).await.status, 200);
@@ -25,7 +25,7 @@ async fn a_revoked_refresh_token_takes_its_session_with_it() {
 }
 
 #[tokio::test]
-async fn a_used_refresh_token_still_ends_its_session() {
+async fn revoking_a_used_refresh_token_ends_its_session() {
     let app = spawn_app().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
@@ -34,7 +34,7 @@ async fn a_used_refresh_token_still_ends_its_session() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_no_error() {
+async fn revoking_a_malformed_token_is_not_an_error() {
     let app = spawn_app().await;
     for token in ["x", "snr_", "\u{1f511}", &"9".repeat(75)] {
         assert_eq!(app.revoke(token).await.status, 200, "{token}");
@@ -45,7 +45,7 @@ async fn what_is_no_token_is_no_error() {
 }
 
 #[tokio::test]
-async fn another_clients_token_is_left_alone() {
+async fn revoking_a_token_of_another_client_is_invalid_grant() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     for token in [tokens.access_token(), tokens.refresh_token()] {
@@ -56,7 +56,7 @@ async fn another_clients_token_is_left_alone() {
 }
 
 #[tokio::test]
-async fn hints_change_nothing() {
+async fn token_type_hint_does_not_affect_revocation() {
     let app = spawn_app().await;
     for hint in ["access_token", "refresh_token", "other"] {
         let token = app.login().await.access_token();
@@ -68,7 +68,7 @@ async fn hints_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_revocation_that_races_with_refreshes_leaves_nothing_alive() {
+async fn revocation_during_parallel_refreshes_leaves_no_token_active() {
     let app = spawn_app().await;
     for _ in 0..20 {
         let first = app.login().await;
@@ -88,12 +88,12 @@ async fn a_revocation_that_races_with_refreshes_leaves_nothing_alive() {
 }
 
 #[tokio::test]
-async fn the_very_next_calls_see_a_revocation_on_whichever_connection() {
+async fn revocation_applies_to_the_next_request_on_every_connection() {
     let app = spawn_app().await;
     for round in 0..20 {
         let tokens = app.login().await;
         let (access, refresh) = (tokens.access_token(), tokens.refresh_token());
-        // Whatever is kept of a token that is asked about often.
+        // Fills any cache that frequent requests for a token may use.
         let warm = (0..16).map(|_| app.verify(&access, ""));
         assert!(all(warm).await.iter().all(|answer| answer.status == 204));
         assert!(app.is_active(&refresh).await);
@@ -109,7 +109,7 @@ async fn the_very_next_calls_see_a_revocation_on_whichever_connection() {
 }
 
 #[tokio::test]
-async fn a_revocation_that_races_with_a_chain_of_refreshes_leaves_nothing_alive() {
+async fn revocation_during_successive_refreshes_leaves_no_token_active() {
     let app = spawn_app().await;
     let (mut overtaken, mut refreshes) = (0, 0);
     for round in 0..40 {
@@ -119,7 +119,7 @@ async fn a_revocation_that_races_with_a_chain_of_refreshes_leaves_nothing_alive(
             let id = app.client.id.to_string();
             let (http, url) = (app.http.clone(), format!("{}/oauth/token", app.url));
             let mut last = first.clone();
-            // Each refreshes what it was handed out last, until there is nothing to refresh.
+            // Each chain refreshes its latest refresh token until one is refused.
             chains.push(async move {
                 let mut found = Vec::new();
                 loop {
@@ -138,7 +138,7 @@ async fn a_revocation_that_races_with_a_chain_of_refreshes_leaves_nothing_alive(
                 }
             });
         }
-        // Alone, a chain would never end; three of them may end each other by a replay.
+        // A single chain ends only by the revocation; several may also end each other by a replay.
         chains.truncate(1 + round % 3);
         let chains = tokio::spawn(all(chains));
         for _ in 0..round % 4 {
@@ -161,7 +161,7 @@ async fn a_revocation_that_races_with_a_chain_of_refreshes_leaves_nothing_alive(
 }
 
 #[tokio::test]
-async fn an_access_token_that_is_revoked_during_refreshes_is_the_only_one_to_end() {
+async fn revoking_an_access_token_during_refreshes_ends_that_token_only() {
     let app = spawn_app().await;
     for _ in 0..20 {
         let first = app.login().await;
@@ -181,12 +181,12 @@ async fn an_access_token_that_is_revoked_during_refreshes_is_the_only_one_to_end
 }
 
 #[tokio::test]
-async fn a_retry_of_a_refresh_does_not_bring_a_revoked_token_back() {
+async fn refresh_retry_does_not_reactivate_a_revoked_access_token() {
     let app = spawn_app().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
     assert_eq!(app.revoke(&second.access_token()).await.status, 200);
-    // Within the grace time it is answered once more, and is as revoked as before.
+    // A retry within the grace period returns the same token, which stays revoked.
     let again = app.refresh(&first.refresh_token()).await;
     assert_eq!(again.access_token(), second.access_token());
     assert!(!app.is_active(&second.access_token()).await);
@@ -196,7 +196,7 @@ async fn a_retry_of_a_refresh_does_not_bring_a_revoked_token_back() {
 }
 
 #[tokio::test]
-async fn a_client_revokes_its_own_token_only_after_it_has_proved_itself() {
+async fn revocation_by_a_confidential_client_requires_authentication() {
     let app = crate::helpers::AppBuilder::default().set("throttle.enabled", "false").spawn().await;
     let form = [("grant_type", "client_credentials")];
     let token = app.post_as_backend("/oauth/token", &form).await.access_token();

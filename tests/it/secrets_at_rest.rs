@@ -1,5 +1,5 @@
-//! What is in the stores after tokens have been issued, used and revoked: what `docs/threat-model.md` says
-//! that somebody finds who reads them, and no more.
+//! Contents of the stores after tokens have been issued, used and revoked: no more than
+//! `docs/threat-model.md` says that a reader of them finds.
 
 use mongodb::bson::{Document, doc};
 use sentinel::domain::ClientKind;
@@ -7,7 +7,7 @@ use sentinel::domain::ClientKind;
 use crate::helpers::redis::Redis;
 use crate::helpers::{Answer, App, AppBuilder, PASSWORD, mongod, spawn_app};
 
-/// What must not be found, each with what it is.
+/// Byte strings that must not be found, each with a description.
 #[derive(Clone, Default)]
 struct Secrets(Vec<(String, Vec<u8>)>);
 
@@ -16,7 +16,7 @@ impl Secrets {
         self.0.push((what.to_owned(), bytes.to_vec()));
     }
 
-    /// A token as text, and its two secret parts as text and as the bytes that they are.
+    /// Adds a token as text, and its two secret parts as text, bytes and hexadecimal digits.
     fn add_token(&mut self, what: &str, token: &str) {
         self.add(what, token.as_bytes());
         self.add_parts(what, token);
@@ -33,7 +33,7 @@ impl Secrets {
         }
     }
 
-    /// Nothing of it is in `found`.
+    /// Asserts that `found` contains none of the secrets.
     fn assert_not_in(&self, place: &str, found: &[u8]) {
         for (what, secret) in &self.0 {
             assert!(!holds(found, secret), "{what} is in {place}");
@@ -45,7 +45,7 @@ fn holds(found: &[u8], wanted: &[u8]) -> bool {
     found.windows(wanted.len()).any(|part| part == wanted)
 }
 
-/// The number that these digits are, in so many bytes.
+/// Decodes base62 digits into a big-endian number of `length` bytes.
 fn base62(digits: &str, length: usize) -> Vec<u8> {
     let value = |c: u8| match c {
         b'0'..=b'9' => c - b'0',
@@ -66,13 +66,13 @@ fn base62(digits: &str, length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn digits_become_the_bytes_that_they_are() {
+fn base62_decodes_known_values() {
     assert_eq!(base62("00", 1), [0]);
     assert_eq!(base62("47", 1), [4 * 62 + 7]);
     assert_eq!(base62("000G8", 2), [3, 0xe8]);
 }
 
-/// Tokens in every state: alive, used, revoked, of a session that was ended, and of one that goes on.
+/// Creates tokens in every state: active, used, revoked, of an ended and of a continuing session.
 async fn cycle(app: &App) -> (Secrets, Vec<Answer>) {
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
@@ -101,7 +101,7 @@ async fn cycle(app: &App) -> (Secrets, Vec<Answer>) {
     (secrets, answers)
 }
 
-/// The same for stores, which hold no access tokens either.
+/// Adds the access tokens, which must not be found in a store either.
 fn with_access(mut secrets: Secrets, answers: &[Answer]) -> Secrets {
     for answer in answers {
         secrets.add_token("an access token", &answer.access_token());
@@ -110,7 +110,7 @@ fn with_access(mut secrets: Secrets, answers: &[Answer]) -> Secrets {
 }
 
 #[tokio::test]
-async fn the_file_of_the_embedded_store_has_no_token_no_secret_and_no_password() {
+async fn embedded_store_file_contains_no_token_secret_or_password() {
     let app = spawn_app().await;
     let (secrets, answers) = cycle(&app).await;
     let secrets = with_access(secrets, &answers);
@@ -119,7 +119,7 @@ async fn the_file_of_the_embedded_store_has_no_token_no_secret_and_no_password()
     for name in ["sentinel.db", "sentinel.db-wal", "backup"] {
         let found = std::fs::read(app.folder.path().join(name)).unwrap();
         secrets.assert_not_in(name, &found);
-        // What is there, the page says: names and hashes.
+        // User names and hashes are there, as the page says.
         if name == "backup" {
             let has = |text: &str| holds(&found, text.as_bytes());
             assert!(has("alice") && has("$argon2id$") && has("read write"));
@@ -128,7 +128,7 @@ async fn the_file_of_the_embedded_store_has_no_token_no_secret_and_no_password()
 }
 
 #[tokio::test]
-async fn a_backup_has_nothing_of_what_was_deleted() {
+async fn backup_contains_no_deleted_user_and_no_replaced_hash() {
     let app = spawn_app().await;
     let old = app.user.password.encoded().to_owned();
     app.run_with("another horse", &["user", "passwd", "alice", "--password-stdin"]).await;
@@ -142,7 +142,7 @@ async fn a_backup_has_nothing_of_what_was_deleted() {
     gone.assert_not_in("the backup", &std::fs::read(backup).unwrap());
 }
 
-/// All documents of all collections of a database.
+/// Reads all documents of all collections of a database.
 async fn documents(database: &mongodb::Database) -> Vec<u8> {
     use futures_util::TryStreamExt;
     let mut found = Vec::new();
@@ -156,7 +156,7 @@ async fn documents(database: &mongodb::Database) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_documents_of_mongodb_have_no_token_no_secret_and_no_password() {
+async fn mongodb_documents_contain_no_token_secret_or_password() {
     let (target, redis) = (mongod::replica_set().await, Redis::start());
     let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
     let (secrets, answers) = cycle(&app).await;
@@ -166,7 +166,7 @@ async fn the_documents_of_mongodb_have_no_token_no_secret_and_no_password() {
     assert!(has("alice") && has("$argon2id$") && has(app.client.id.as_str()));
 }
 
-/// All keys of Redis with what they hold, and their types.
+/// Reads all keys of Redis with their types and values.
 async fn everything(redis: &Redis) -> Vec<(String, String, Vec<u8>)> {
     let mut found = Vec::new();
     for (key, kind) in redis.keys().await {
@@ -183,7 +183,7 @@ async fn everything(redis: &Redis) -> Vec<(String, String, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn redis_has_live_access_tokens_where_it_is_said_and_no_other_secret() {
+async fn redis_contains_published_live_access_tokens_and_no_other_secret() {
     let (target, redis) = (mongod::replica_set().await, Redis::start());
     let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
     let (mut secrets, answers) = cycle(&app).await;
@@ -191,7 +191,7 @@ async fn redis_has_live_access_tokens_where_it_is_said_and_no_other_secret() {
     secrets.add("a password hash", app.user.password.encoded().as_bytes());
     let ClientKind::Confidential(digest) = &app.backend.kind else { panic!("it is public") };
     secrets.add("a client secret's digest", digest.as_bytes());
-    // What is revoked or ended is gone.
+    // Revoked tokens, and those of ended sessions, have been removed.
     secrets.add("a revoked token", second.access_token().as_bytes());
     secrets.add_token("a token of a session that was ended", &ended.access_token());
     let live = [first, third, own].map(Answer::access_token);
@@ -209,8 +209,8 @@ async fn redis_has_live_access_tokens_where_it_is_said_and_no_other_secret() {
             continue;
         }
         let family = key.split(':').take(2).collect::<Vec<_>>().join(":");
-        // The list beside a session is the other place where tokens stand, and so the selector that all
-        // tokens of a session have.
+        // The list of published tokens beside a session contains tokens too, and so the selector
+        // that all tokens of a session share.
         let mut forbidden = secrets.clone();
         if family == "sentinel:published" {
             forbidden.0.retain(|(_, secret)| !selectors.contains(secret));
@@ -224,7 +224,7 @@ async fn redis_has_live_access_tokens_where_it_is_said_and_no_other_secret() {
     let known = known.map(|name| format!("sentinel:{name}"));
     assert!(kinds.iter().all(|family| known.contains(family)), "{kinds:?}");
 
-    // Without publishing there is no token at all.
+    // With `redis.publish_tokens = false`, Redis contains no token at all.
     let redis = Redis::start();
     let target = mongod::replica_set().await;
     let app = AppBuilder::default().mongodb(&target).redis(&redis);
@@ -239,7 +239,7 @@ async fn redis_has_live_access_tokens_where_it_is_said_and_no_other_secret() {
 }
 
 #[tokio::test]
-async fn metrics_have_no_secret_no_name_and_no_id() {
+async fn metrics_contain_no_secret_name_id_or_address() {
     let app = AppBuilder::default().set("metrics.bind", "127.0.0.1:0").spawn().await;
     let (secrets, answers) = cycle(&app).await;
     let mut secrets = with_access(secrets, &answers);
@@ -253,15 +253,15 @@ async fn metrics_have_no_secret_no_name_and_no_id() {
     secrets.assert_not_in("the metrics", found.as_bytes());
 }
 
-/// What `docs/threat-model.md` says of those who can write to Redis: they are believed.
+/// Confirms that write access to Redis is trusted, as `docs/threat-model.md` says.
 #[tokio::test]
-async fn whoever_writes_to_redis_can_bring_back_what_was_revoked_until_it_is_forgotten() {
+async fn forged_redis_cache_entry_reactivates_a_revoked_access_token() {
     use deadpool_redis::redis::{Client, cmd};
     let (target, redis) = (mongod::replica_set().await, Redis::start());
     let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
     let login = app.login().await;
     let token = login.access_token();
-    // Asked twice: the first puts it into the cache.
+    // The first introspection fills the cache, which the second reads.
     assert!(app.is_active(&token).await && app.is_active(&token).await);
     let keys = redis.keys().await;
     let key = keys.into_keys().find(|key| key.starts_with("sentinel:session:")).unwrap();
@@ -277,9 +277,9 @@ async fn whoever_writes_to_redis_can_bring_back_what_was_revoked_until_it_is_for
     }
     forge.query_async::<()>(&mut connection).await.unwrap();
     assert!(app.is_active(&token).await, "the cache is believed");
-    // It is a cache all the same: a refresh is not.
+    // Refreshes do not use the cache.
     app.refresh(&login.refresh_token()).await.assert_error(400, "invalid_grant");
-    // And with the embedded store there is none.
+    // The embedded store uses no cache.
     let app = AppBuilder::default().redis(&redis).spawn().await;
     let login = app.login().await;
     assert!(app.is_active(&login.access_token()).await);

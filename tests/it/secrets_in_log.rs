@@ -1,12 +1,12 @@
-//! What is logged of a whole token cycle, and that no secret is in it.
+//! The log of a whole token lifecycle contains no secret.
 
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, Captured, PASSWORD, Process, Servers, mongod, send, spawn_app};
 
 #[tokio::test]
-async fn no_secret_is_in_the_log_of_a_full_cycle() {
+async fn trace_log_of_a_token_lifecycle_contains_no_secret() {
     let captured = Captured::default();
-    // For the whole process: the server answers on threads of its own.
+    // Set for the whole process, since the server runs on threads of its own.
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_max_level(tracing::Level::TRACE)
@@ -40,7 +40,7 @@ async fn no_secret_is_in_the_log_of_a_full_cycle() {
     ];
     for answer in [first, second, third] {
         for token in [answer.access_token(), answer.refresh_token()] {
-            // The selector alone finds a session: it must not be there either.
+            // The selector alone identifies a session, so it must not be logged either.
             secrets.push(token[4..26].to_owned());
             secrets.push(token[26..69].to_owned());
         }
@@ -50,7 +50,7 @@ async fn no_secret_is_in_the_log_of_a_full_cycle() {
     }
 }
 
-/// A server in a process of its own, on the store of `app`, that trusts this machine.
+/// Starts a server in a process of its own, on the store of `app`, that trusts loopback as a proxy.
 fn serve_beside(app: &App, level: &str) -> Process {
     let store = format!("store.path={}", app.folder.path().join("sentinel.db").display());
     let level = format!("log.level={level}");
@@ -60,11 +60,11 @@ fn serve_beside(app: &App, level: &str) -> Process {
 }
 
 #[tokio::test]
-async fn what_is_introspected_and_verified_leaves_no_line() {
+async fn successful_introspection_and_verify_log_nothing_at_info() {
     let app = spawn_app().await;
     let process = serve_beside(&app, "info");
     let token = app.login().await.access_token();
-    // It answers, so what it says of its start is said.
+    // A response means that the messages of the start have been logged.
     send(app.http.get(format!("http://{}/readyz", process.address))).await;
     process.reload();
     for _ in 0..3 {
@@ -80,7 +80,7 @@ async fn what_is_introspected_and_verified_leaves_no_line() {
 }
 
 #[tokio::test]
-async fn no_header_is_a_way_to_get_a_secret_into_the_log() {
+async fn secrets_in_request_headers_are_not_logged() {
     let app = spawn_app().await;
     let process = serve_beside(&app, "trace");
     let tokens = app.login().await;
@@ -106,7 +106,7 @@ async fn no_header_is_a_way_to_get_a_secret_into_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_behind_put_no_secret_into_the_log_either() {
+async fn trace_log_with_mongodb_and_redis_contains_no_secret() {
     let target = mongod::replica_set().await;
     let redis = Redis::start_with(&["--save", "", "--requirepass", "the-password-of-redis"]);
     let mut settings = target.overrides();

@@ -1,4 +1,4 @@
-//! The self-signed certificate over the years, on a clock that is moved.
+//! Lifetime and renewal of the self-signed certificate, on a manual clock.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use sentinel::web::self_signed;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The first day of 2026.
+/// Clock set to 2026-01-01.
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(1_767_225_600_000)))
 }
@@ -26,7 +26,7 @@ fn kept(folder: &Path) -> String {
     std::fs::read_to_string(self_signed::path(folder)).unwrap()
 }
 
-/// What `openssl x509` says of it.
+/// Output of `openssl x509` for the certificate.
 fn described(folder: &Path) -> String {
     let mut command = Command::new("openssl");
     command.args(["x509", "-noout", "-dates", "-dateopt", "iso_8601"]);
@@ -36,9 +36,10 @@ fn described(folder: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// At most 825 days, with names, and for servers.
+/// Apple systems accept certificates for server authentication with subject alternative names and
+/// at most 825 days of validity.
 #[test]
-fn it_is_one_that_systems_of_apple_take() {
+fn self_signed_certificate_meets_the_requirements_of_apple() {
     let folder = tempfile::tempdir().unwrap();
     load(folder.path(), &clock());
     let text = described(folder.path());
@@ -53,7 +54,7 @@ fn it_is_one_that_systems_of_apple_take() {
 }
 
 #[test]
-fn it_is_kept_until_a_month_before_its_end_and_made_anew_then() {
+fn self_signed_certificate_is_renewed_a_month_before_expiry() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
     load(folder.path(), &clock);
@@ -79,9 +80,10 @@ fn it_is_kept_until_a_month_before_its_end_and_made_anew_then() {
     assert_ne!(kept(folder.path()), second);
 }
 
-/// As earlier versions made them, from 1975 to 4096: whoever trusts it already is not to lose it.
+/// Earlier versions made certificates valid from 1975 to 4096; replacing one would break clients
+/// that trust it.
 #[test]
-fn one_without_an_end_is_kept() {
+fn self_signed_certificate_without_expiry_is_kept() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(self_signed::path(folder.path()), made.cert.pem()).unwrap();

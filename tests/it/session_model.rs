@@ -1,6 +1,6 @@
-//! Logins, refreshes and revocations in any order, against a model of the rules (DESIGN §2); and all
-//! at once, where only what must never happen can be said. Over `oauth::Provider`, without HTTP, in
-//! two processes that share a store.
+//! Logins, refreshes and revocations in any order, compared with a model of the rules (DESIGN §2);
+//! and in parallel, where only invariants are asserted. Tests `oauth::Provider` without HTTP, in
+//! two simulated processes that share a store.
 
 mod history;
 mod lifetimes;
@@ -9,7 +9,7 @@ mod races;
 mod steps;
 mod world;
 
-/// Makes a test of every case, for one backend.
+/// Generates a test of each case for one backend.
 macro_rules! hold {
     ($backend:ident: $histories:literal) => {
         mod $backend {
@@ -20,16 +20,16 @@ macro_rules! hold {
             }
 
             hold! { $backend: lifetimes:
-                a_replay_after_the_idle_lifetime_ends_the_access_that_is_left,
+                refresh_token_reuse_after_idle_lifetime_revokes_access_tokens,
             }
 
             hold! { $backend: races:
-                fifty_parallel_refreshes_rotate_once_and_answer_one_pair,
-                a_revocation_that_races_with_refreshes_leaves_nothing_alive,
-                the_revocation_of_an_access_token_is_not_undone_by_a_refresh,
-                a_replay_that_races_with_the_legitimate_refresh_leaves_nothing_alive,
-                a_retry_that_races_with_the_next_refresh_never_forks,
-                a_chain_refreshed_by_two_holders_at_once_never_forks,
+                parallel_refreshes_rotate_once_and_return_one_token_pair,
+                revocation_racing_with_refreshes_leaves_no_active_token,
+                access_token_revocation_survives_concurrent_refresh,
+                reuse_racing_with_legitimate_refresh_leaves_no_active_token,
+                retry_racing_with_next_refresh_never_forks_the_chain,
+                refresh_by_two_holders_never_forks_the_chain,
             }
         }
     };
@@ -44,6 +44,6 @@ macro_rules! hold {
     };
 }
 
-// With a server behind it, a history takes a second.
+// With a database server, a history takes a second.
 hold!(embedded: 64);
 hold!(mongodb: 5);

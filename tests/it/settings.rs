@@ -1,4 +1,4 @@
-//! Settings: their names, defaults and layers; the rest is in the modules below.
+//! Settings: names, defaults and layers. The submodules test values, checks, secrets and messages.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -31,7 +31,7 @@ fn flags(flags: &[(&str, &str)]) -> Sources {
     Sources { overrides, ..Sources::default() }
 }
 
-/// A settings file in a folder that goes away with the first of the two.
+/// Writes a settings file, which is removed when the returned folder is dropped.
 fn file(text: &str) -> (TempDir, Sources) {
     let dir = TempDir::new().unwrap();
     let path = write(&dir, "sentinel.toml", text);
@@ -75,7 +75,7 @@ fn default_keys() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_key_of_the_design_has_its_default() {
+fn built_in_settings_have_the_documented_defaults() {
     let s = Settings::builtin().unwrap();
     let (minute, hour, day) =
         (Duration::from_secs(60), Duration::from_secs(3600), Duration::from_secs(86400));
@@ -135,7 +135,7 @@ fn every_key_of_the_design_has_its_default() {
 }
 
 #[test]
-fn every_default_key_is_described_with_its_default_and_in_order() {
+fn description_of_the_defaults_equals_default_toml() {
     let described = Settings::builtin().unwrap().describe();
     let lines = |text: &str| -> Vec<String> {
         let names = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
@@ -145,7 +145,7 @@ fn every_default_key_is_described_with_its_default_and_in_order() {
 }
 
 #[test]
-fn the_description_parses_as_the_table_that_to_table_gives() {
+fn description_parses_to_the_same_table_as_to_table() {
     let settings = from_flags(&[
         ("oauth.token_url", "false"),
         ("cors.allowed_origins", "https://a.b,https://c.d"),
@@ -155,7 +155,7 @@ fn the_description_parses_as_the_table_that_to_table_gives() {
 }
 
 #[test]
-fn the_description_of_settings_without_secrets_loads_to_the_same_description() {
+fn description_without_secrets_loads_to_the_same_description() {
     let first = from_flags(&[
         ("oauth.access_token_ttl", "90m"),
         ("oauth.refresh_grace", "1500ms"),
@@ -182,7 +182,7 @@ fn every_default_key_has_a_comment_above_it_or_above_its_group() {
 }
 
 #[test]
-fn a_file_wins_over_the_defaults_the_environment_over_the_file_and_flags_over_all() {
+fn layers_override_in_the_order_defaults_file_environment_flags() {
     let text = "[oauth]\naccess_token_ttl = 100\nrefresh_grace = 100\nsession_ttl = 100\n";
     let (_dir, mut sources) = file(text);
     sources.env = env(&[
@@ -199,7 +199,7 @@ fn a_file_wins_over_the_defaults_the_environment_over_the_file_and_flags_over_al
 }
 
 #[test]
-fn the_file_may_be_named_by_the_environment_and_an_explicit_one_wins() {
+fn explicit_settings_file_overrides_sentinel_config() {
     let dir = TempDir::new().unwrap();
     let one = write(&dir, "one.toml", "[mongo]\ndbname = \"one\"\n");
     let two = write(&dir, "two.toml", "[mongo]\ndbname = \"two\"\n");
@@ -212,7 +212,7 @@ fn the_file_may_be_named_by_the_environment_and_an_explicit_one_wins() {
 }
 
 #[test]
-fn the_path_in_a_variable_may_be_in_any_case() {
+fn setting_path_in_an_environment_variable_is_case_insensitive() {
     assert_eq!(from_env(&[("SENTINEL_mongo__DbName", "x")]).mongo.dbname, "x");
     let twice = env(&[("SENTINEL_mongo__dbname", "x"), ("SENTINEL_MONGO__DBNAME", "y")]);
     assert_eq!(
@@ -222,7 +222,7 @@ fn the_path_in_a_variable_may_be_in_any_case() {
 }
 
 #[test]
-fn every_key_can_be_set_by_a_variable() {
+fn every_key_can_be_set_by_an_environment_variable() {
     for (table, name) in default_keys() {
         let variable = format!("SENTINEL_{}__{}", table.to_uppercase(), name.to_uppercase());
         let message =
@@ -251,7 +251,7 @@ fn lists_are_comma_separated_or_toml_or_json_arrays() {
 }
 
 #[test]
-fn names_of_flask_sentinel_work_in_the_environment() {
+fn flask_sentinel_names_are_accepted_in_the_environment() {
     let s = from_env(&[
         ("SENTINEL_ROUTE_PREFIX", "/auth/"),
         ("SENTINEL_TOKEN_URL", "/t"),
@@ -297,7 +297,7 @@ fn names_of_flask_sentinel_work_in_the_environment() {
 }
 
 #[test]
-fn names_of_flask_sentinel_work_at_the_top_of_a_file() {
+fn flask_sentinel_names_are_accepted_at_the_top_level_of_a_file() {
     let text = "SENTINEL_TOKEN_URL = false\nOAUTH2_PROVIDER_TOKEN_EXPIRES_IN = 60\nSENTINEL_MONGO_PORT = 9\n";
     let s = load_file(text).unwrap();
     assert_eq!((s.oauth.token_path(), s.oauth.access_token_ttl.as_secs()), (None, 60));
@@ -305,7 +305,7 @@ fn names_of_flask_sentinel_work_at_the_top_of_a_file() {
 }
 
 #[test]
-fn a_new_name_wins_over_the_old_one_in_its_layer_and_loses_to_a_later_layer() {
+fn new_name_overrides_flask_sentinel_name_within_the_same_layer_only() {
     let both = [("SENTINEL_OAUTH__TOKEN_URL", "/new"), ("SENTINEL_TOKEN_URL", "/old")];
     assert_eq!(from_env(&both).oauth.token_url.as_deref(), Some("/new"));
     let (_dir, mut sources) =
@@ -316,7 +316,7 @@ fn a_new_name_wins_over_the_old_one_in_its_layer_and_loses_to_a_later_layer() {
 }
 
 #[test]
-fn variables_that_kubernetes_makes_for_a_service_are_ignored() {
+fn kubernetes_service_variables_are_ignored() {
     let s = from_env(&[
         ("SENTINEL_SERVICE_HOST", "10.0.0.1"),
         ("SENTINEL_SERVICE_PORT", "5000"),
@@ -338,7 +338,7 @@ fn variables_that_kubernetes_makes_for_a_service_are_ignored() {
 }
 
 #[test]
-fn what_the_user_set_is_known() {
+fn is_given_is_true_for_explicitly_set_keys_only() {
     let s = from_env(&[("SENTINEL_MONGO_URI", "mongodb://h")]);
     assert!(s.is_given("mongo.uri") && !s.is_given("store.backend"));
 }

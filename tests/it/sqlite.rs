@@ -1,5 +1,5 @@
-//! What the embedded store promises beyond the contract: the file, other processes on it, and
-//! commits that are shared.
+//! Guarantees of the embedded store beyond the contract: the database file, access by other
+//! processes, and group commit.
 
 mod commits;
 mod files;
@@ -32,7 +32,7 @@ impl Embedded {
         Self { stores, path, client, _folder: folder }
     }
 
-    /// A session to be inserted.
+    /// A new session, not yet inserted.
     fn session(&self) -> Session {
         let lifetime = std::time::Duration::from_secs(3600);
         let lifetimes = Lifetimes {
@@ -51,7 +51,7 @@ impl Embedded {
         Session::start(new, &lifetimes, START).0
     }
 
-    /// SQLite itself, on the same file.
+    /// Opens a plain SQLite connection to the same file.
     fn raw(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(&self.path).unwrap()
     }

@@ -1,4 +1,4 @@
-//! What the log says of a start.
+//! Log lines of the start.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::helpers::sentinel;
 
-/// The lines up to the one that says where it listens.
+/// Starts a server and returns its log lines up to `listening`.
 pub(crate) fn lines(folder: &Path, arguments: &[&str]) -> Vec<String> {
     let mut command = sentinel(folder);
     command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]).args(arguments);
@@ -27,7 +27,7 @@ pub(crate) fn lines(folder: &Path, arguments: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn one_line_says_which_version_it_is_by_which_settings_and_on_which_store() {
+fn start_is_logged_in_one_line_with_version_config_and_store() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("here.toml"), "[server]\nworkers = 2\n").unwrap();
     let said = lines(folder.path(), &["--config", "here.toml"]);
@@ -46,7 +46,7 @@ fn one_line_says_which_version_it_is_by_which_settings_and_on_which_store() {
 }
 
 #[test]
-fn libraries_say_nothing_of_a_start_but_to_those_who_ask_for_more() {
+fn library_messages_at_start_are_hidden_unless_log_level_enables_them() {
     let folder = tempfile::tempdir().unwrap();
     let of_libraries = |level: &str| {
         let said = lines(folder.path(), &["--set", &format!("log.level={level}")]);

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::helpers::mongod::{self, Target};
 use crate::helpers::{App, AppBuilder};
 
-/// A store that is not there yet.
+/// Destination of a copy: a store that does not exist yet.
 enum Other {
     File(Arc<TempDir>),
     Database(Target),
@@ -26,7 +26,7 @@ impl Other {
         Self::Database(mongod::replica_set().await)
     }
 
-    /// As `--to` takes it.
+    /// The value for `--to`.
     fn name(&self) -> String {
         match self {
             Self::File(folder) => folder.path().join("sentinel.db").to_str().unwrap().to_owned(),
@@ -37,7 +37,7 @@ impl Other {
         }
     }
 
-    /// A server on it.
+    /// Builder for a server on this store.
     fn server(&self) -> AppBuilder {
         match self {
             Self::File(folder) => AppBuilder::default().on(folder),
@@ -45,7 +45,7 @@ impl Other {
         }
     }
 
-    /// Copies the store of a server here; what the report says.
+    /// Copies the store of a server to this one and returns the report.
     async fn copy_of(&self, app: &App, more: &[&str]) -> serde_json::Value {
         let name = self.name();
         let copy = ["store", "copy", "--json", "--to", &name];

@@ -1,4 +1,5 @@
-//! Guessing is slowed, and nobody is locked out for what somebody else does.
+//! Rate limiting of password and secret guesses: attackers are slowed, and one caller cannot lock
+//! out another.
 //!
 //! Callers get addresses of their own by `X-Forwarded-For`, as behind a proxy on this machine.
 
@@ -20,19 +21,19 @@ use tokio::task::JoinHandle;
 
 use crate::helpers::{Answer, App, AppBuilder, PASSWORD, send};
 
-/// Budgets that are spent soon: 5 failures of an address, 3 on a name, in 5 minutes.
+/// Settings with small budgets: 5 failures per address and 3 per user name in 5 minutes.
 fn strict() -> AppBuilder {
     behind_a_proxy()
         .set("throttle.failures_per_address", "5")
         .set("throttle.failures_per_user", "3")
 }
 
-/// With the budgets that are the default.
+/// Settings with the default budgets, and loopback as a trusted proxy.
 fn behind_a_proxy() -> AppBuilder {
     AppBuilder::default().set("server.trusted_proxies", "127.0.0.0/8")
 }
 
-/// A login from an address.
+/// Logs in from an address.
 fn login(
     app: &App,
     from: &str,
@@ -45,12 +46,12 @@ fn login(
     send(request.form(&[&form[..], &[("password", password)]].concat()))
 }
 
-/// A login of alice with the right password.
+/// Logs in as alice with the right password.
 fn right(app: &App, from: &str) -> impl Future<Output = Answer> + Send + use<> {
     login(app, from, "alice", PASSWORD)
 }
 
-/// Wrong passwords for as many names as it takes to spend what an address has.
+/// Spends the budget of an address with wrong passwords for as many user names.
 async fn spend(app: &App, from: &str) {
     let budget = app.settings.throttle.failures_per_address;
     for number in 0..budget {
@@ -59,7 +60,7 @@ async fn spend(app: &App, from: &str) {
     }
 }
 
-/// Wrong passwords for a name, each from another address, until it is under attack.
+/// Sends wrong passwords for a user name, each from another address, until it is under attack.
 async fn attack(app: &App, name: &str) {
     for number in 0..app.settings.throttle.failures_per_user {
         let answer = login(app, &format!("198.51.100.{number}"), name, "wrong").await;
@@ -67,7 +68,8 @@ async fn attack(app: &App, name: &str) {
     }
 }
 
-/// Loops that guess at alice, each time from another /64 of one network, and the time that passes.
+/// Starts loops that guess alice's password, each time from another /64 of one network, and a task
+/// that advances the clock in real time.
 fn rotating(app: &Arc<App>, loops: usize) -> Vec<JoinHandle<()>> {
     let next = Arc::new(AtomicU32::default());
     let mut tasks: Vec<_> = (0..loops)

@@ -1,10 +1,11 @@
-//! Rules about the source itself: which layer may import which, and that documents name real files.
+//! Rules for the source itself: imports follow the layers, and ARCHITECTURE.md names existing
+//! files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The layers, inner ones first; each may import those before it. `settings` is plain data that the
-/// ones from `store` on may read.
+/// Layers from the inside out; each may import those before it. `settings` is plain data that
+/// `store`, `app`, `telemetry` and `cli` may read.
 const LAYERS: [&[&str]; 8] = [
     &["domain"],
     &["settings", "observe"],
@@ -16,7 +17,7 @@ const LAYERS: [&[&str]; 8] = [
     &["cli"],
 ];
 
-/// Modules that may not know the settings, since those are turned into their own policies in `app`.
+/// Modules that may not import the settings: `app` turns those into the policies of these modules.
 const WITHOUT_SETTINGS: [&str; 7] =
     ["domain", "observe", "password", "oauth", "admin", "import", "web"];
 
@@ -37,7 +38,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The top-level module that a file belongs to.
+/// Returns the top-level module that a file belongs to.
 fn module_of(path: &Path) -> String {
     let relative = path.strip_prefix(root().join("src")).unwrap();
     relative.components().next().unwrap().as_os_str().to_str().unwrap().replace(".rs", "")
@@ -47,7 +48,7 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// The modules that a text imports: every `crate::NAME`, braces included.
+/// Returns the modules that a source text imports: every `crate::NAME`, and each name in braces.
 fn imports(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("crate::") {
@@ -65,7 +66,7 @@ fn imports(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn imports_go_one_way() {
+fn imports_follow_the_order_of_the_layers() {
     let mut checked = 0;
     for path in sources(&root().join("src")) {
         let module = module_of(&path);
@@ -86,12 +87,12 @@ fn imports_go_one_way() {
 }
 
 #[test]
-fn imports_in_braces_are_seen() {
+fn imports_in_braces_are_found() {
     assert_eq!(imports("use crate::{web, app::x};use crate::cli::y;"), ["web", "app", "cli"]);
 }
 
 #[test]
-fn protocols_know_no_http_framework_and_domains_no_runtime() {
+fn layers_do_not_use_crates_forbidden_to_them() {
     for (module, forbidden) in [
         ("domain", &["tokio", "actix", "rusqlite", "mongodb", "std::fs", "std::net"][..]),
         ("observe", &["actix", "rusqlite", "mongodb", "opentelemetry"]),
@@ -112,7 +113,7 @@ fn protocols_know_no_http_framework_and_domains_no_runtime() {
 }
 
 #[test]
-fn the_paths_that_architecture_names_exist() {
+fn paths_named_in_architecture_md_exist() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let mut checked = 0;
     for name in text.split('`').skip(1).step_by(2) {

@@ -1,4 +1,4 @@
-//! TLS, as `curl` and `openssl` see it.
+//! TLS, tested with `curl` and `openssl`.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ fn run(folder: &Path, program: &str, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Asks `/healthz` over TLS, trusting only `cert`; the protocol and the status.
+/// Requests `/healthz` over TLS, trusting only `cert`; returns HTTP version and status.
 fn ask(folder: &Path, process: &Process, cert: &str, more: &[&str]) -> (bool, String) {
     let port = process.address.rsplit(':').next().unwrap();
     let url = format!("https://localhost:{port}/healthz");
@@ -44,7 +44,7 @@ fn serve(folder: &Path, name: &str) -> Process {
 }
 
 #[test]
-fn rsa_and_ec_keys_in_every_pem_form_are_served() {
+fn rsa_and_ec_keys_in_every_pem_format_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let rsa = ["-newkey", "rsa:2048"];
@@ -68,7 +68,7 @@ fn rsa_and_ec_keys_in_every_pem_form_are_served() {
 }
 
 #[test]
-fn only_tls_1_2_and_1_3_and_http_1_1_and_2_are_spoken() {
+fn only_tls_1_2_and_1_3_and_http_1_1_and_2_are_supported() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let process = Process::serve(folder, &["--set", "tls.mode=self-signed"]);
@@ -86,7 +86,7 @@ fn only_tls_1_2_and_1_3_and_http_1_1_and_2_are_spoken() {
 }
 
 #[test]
-fn a_self_signed_certificate_is_kept() {
+fn self_signed_certificate_is_kept_across_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let read = || std::fs::read(folder.path().join("data/self-signed-cert.pem")).unwrap();
     let mut process = Process::serve(folder.path(), &["--set", "tls.mode=self-signed"]);
@@ -97,7 +97,7 @@ fn a_self_signed_certificate_is_kept() {
 }
 
 #[test]
-fn a_bad_certificate_is_one_clear_line() {
+fn invalid_certificate_or_key_is_reported_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     generate(folder, "one", &["-newkey", "rsa:2048"], None);
@@ -122,7 +122,7 @@ fn a_bad_certificate_is_one_clear_line() {
 }
 
 #[test]
-fn a_private_key_is_for_its_owner_alone_whatever_was_there_before() {
+fn self_signed_key_file_gets_mode_0600_even_if_it_existed() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("data/self-signed-key.pem");

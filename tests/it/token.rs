@@ -1,11 +1,11 @@
-//! The token endpoint (RFC 6749 §3.2): what is granted, and every way to be refused.
+//! The token endpoint (RFC 6749 §3.2): grants, scopes and every error response.
 
 mod requests;
 
 use crate::helpers::{AppBuilder, PASSWORD, spawn_app};
 
 #[tokio::test]
-async fn a_password_login_answers_a_bearer_token_and_a_refresh_token() {
+async fn password_grant_returns_a_bearer_token_and_a_refresh_token() {
     let app = spawn_app().await;
     let answer = app.login().await;
     answer.assert_json_for_nobody_to_keep();
@@ -30,7 +30,7 @@ async fn a_password_login_answers_a_bearer_token_and_a_refresh_token() {
 }
 
 #[tokio::test]
-async fn wrong_user_wrong_password_and_disabled_user_look_the_same() {
+async fn unknown_user_wrong_password_and_disabled_user_get_the_same_error() {
     let app = spawn_app().await;
     let wrong_password = app.login_with_password("alice", "wrong").await;
     let wrong_user = app.login_with_password("bob", PASSWORD).await;
@@ -43,14 +43,14 @@ async fn wrong_user_wrong_password_and_disabled_user_look_the_same() {
 }
 
 #[tokio::test]
-async fn an_odd_password_or_name_is_wrong_and_nothing_worse() {
+async fn login_with_unusual_characters_is_invalid_grant_or_invalid_request() {
     let app = spawn_app().await;
     for text in ["\u{202e}x", "%00", "' OR 1=1 --", "\u{1f511}", &"x".repeat(10_000)] {
         let answer = app.login_with_password("alice", text).await;
         answer.assert_error(400, "invalid_grant");
         app.login_with_password(text, "wrong").await.assert_error(400, "invalid_grant");
     }
-    // RFC 6749 Appendix A: control characters are in neither.
+    // RFC 6749 Appendix A allows control characters in neither.
     for text in ["a\0", "a\r\nb", "\u{7f}"] {
         app.login_with_password("alice", text).await.assert_error(400, "invalid_request");
         app.login_with_password(text, "x").await.assert_error(400, "invalid_request");
@@ -58,7 +58,7 @@ async fn an_odd_password_or_name_is_wrong_and_nothing_worse() {
 }
 
 #[tokio::test]
-async fn a_grant_that_is_unknown_or_off_or_not_the_clients_is_refused() {
+async fn unknown_disabled_or_unauthorized_grant_type_is_refused() {
     let app = AppBuilder::default().set("oauth.grants", "password,refresh_token").spawn().await;
     for grant in ["authorization_code", "implicit", "PASSWORD", "client_credentials", "\u{1f511}"] {
         let answer = app.post_as_backend("/oauth/token", &[("grant_type", grant)]).await;
@@ -70,7 +70,7 @@ async fn a_grant_that_is_unknown_or_off_or_not_the_clients_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_may_not_refresh_gets_no_refresh_token() {
+async fn client_without_the_refresh_grant_gets_no_refresh_token() {
     let app = spawn_app().await;
     app.set_grants("password").await;
     let answer = app.login().await;
@@ -79,7 +79,7 @@ async fn a_client_that_may_not_refresh_gets_no_refresh_token() {
 }
 
 #[tokio::test]
-async fn a_confidential_client_acts_for_itself() {
+async fn client_credentials_grant_returns_a_token_without_a_user() {
     let app = spawn_app().await;
     let form = [("grant_type", "client_credentials"), ("scope", "admin")];
     let answer = app.post_as_backend("/oauth/token", &form).await;
@@ -93,7 +93,7 @@ async fn a_confidential_client_acts_for_itself() {
 }
 
 #[tokio::test]
-async fn scopes_are_those_asked_for_within_what_client_and_user_may_have() {
+async fn granted_scope_is_the_requested_scope_within_client_and_user_limits() {
     let app = spawn_app().await;
     assert_eq!(app.login().await.text_of("scope"), "read write");
     for (asked, granted) in [
@@ -112,7 +112,7 @@ async fn scopes_are_those_asked_for_within_what_client_and_user_may_have() {
     app.limit_user("read").await;
     assert_eq!(app.login().await.text_of("scope"), "read");
     app.login_with(&[("scope", "write")]).await.assert_error(400, "invalid_scope");
-    // The password is checked first: a scope tells nothing about a user.
+    // The password is checked first, so that the scope error reveals nothing about a user.
     let form = [("scope", "write"), ("username", "bob")];
     app.login_with(&form[..1]).await.assert_error(400, "invalid_scope");
     let unknown = app.login_as("bob", "x", &[("scope", "write")]).await;
@@ -124,7 +124,7 @@ async fn scopes_are_those_asked_for_within_what_client_and_user_may_have() {
 }
 
 #[tokio::test]
-async fn a_login_that_needs_a_full_queue_is_told_to_come_back() {
+async fn login_with_a_full_hashing_queue_is_503_with_retry_after() {
     let app = AppBuilder::default()
         .set("password.queue", "1")
         .set("password.workers", "1")
@@ -143,7 +143,7 @@ async fn a_login_that_needs_a_full_queue_is_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn errors_point_to_a_page_when_the_server_knows_its_own_address() {
+async fn error_uri_is_sent_only_if_public_url_is_set() {
     let app = AppBuilder::default().set("server.public_url", "https://id.example").spawn().await;
     let answer = app.login_with_password("alice", "wrong").await;
     assert_eq!(answer.text_of("error_uri"), "https://id.example/oauth/errors");
@@ -153,7 +153,7 @@ async fn errors_point_to_a_page_when_the_server_knows_its_own_address() {
 }
 
 #[tokio::test]
-async fn the_old_status_codes_are_answered_on_request() {
+async fn compat_setting_restores_the_status_codes_of_flask_sentinel() {
     let app = AppBuilder::default().set("compat.flask_sentinel_status", "true").spawn().await;
     app.login_with_password("alice", "wrong").await.assert_error(401, "invalid_grant");
     app.login_with(&[("scope", "other")]).await.assert_error(401, "invalid_scope");
@@ -166,7 +166,7 @@ async fn the_old_status_codes_are_answered_on_request() {
 }
 
 #[tokio::test]
-async fn paths_can_be_moved_and_switched_off() {
+async fn endpoint_paths_can_be_changed_and_disabled() {
     let app = AppBuilder::default()
         .set("oauth.route_prefix", "/auth")
         .set("oauth.token_url", "/t")

@@ -1,4 +1,4 @@
-//! Spans, as a collector gets them with OTLP over HTTP.
+//! Trace spans, as received by a collector with OTLP over HTTP.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, TcpListener};
@@ -14,11 +14,11 @@ use crate::helpers::{App, AppBuilder, PASSWORD, Process, free_port, send};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
-/// Who is at these addresses decides about its calls; or is a proxy.
+/// `traces.trusted_callers`: callers at these addresses decide whether a request is sampled.
 const TRUSTED: &str = "127.0.0.1,192.0.2.7";
 const PROXY: &str = "127.0.0.3";
 
-/// A collector that takes everything, and keeps the bodies.
+/// OTLP collector that accepts everything and keeps the bodies.
 struct Collector {
     url: String,
     bodies: Receiver<Vec<u8>>,
@@ -27,7 +27,7 @@ struct Collector {
 impl Collector {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        // As others of OpenTelemetry are given it; spans have a path of their own there.
+        // The base URL, as other OpenTelemetry exporters take it; they append `/v1/traces`.
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (sender, bodies) = channel();
         std::thread::spawn(move || {
@@ -54,7 +54,7 @@ impl Collector {
         Self { url, bodies }
     }
 
-    /// Waits for the first batch; its spans, and what it was on the wire.
+    /// Waits for the first batch; returns its spans and the encoded body.
     fn spans(&self) -> (Vec<Span>, Vec<u8>) {
         let body = self.bodies.recv_timeout(Duration::from_secs(20)).expect("spans come");
         let batch = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
@@ -65,7 +65,7 @@ impl Collector {
     }
 }
 
-/// Of a span, as text, in the order of their names.
+/// Returns the attributes of a span as text, sorted by name.
 fn attributes(span: &Span) -> Vec<(String, String)> {
     let text = |value: Option<any_value::Value>| match value {
         Some(any_value::Value::StringValue(text)) => text,
@@ -85,7 +85,7 @@ async fn spawn(collector: &Collector, percent: &str) -> App {
     app.set("traces.sample_percent", percent).spawn().await
 }
 
-/// As a client at this address of this machine would.
+/// Builds a request that is sent from this loopback address.
 fn at(address: &str, app: &App, path: &str, parent: &str) -> reqwest::RequestBuilder {
     let http = reqwest::Client::builder().local_address(address.parse::<IpAddr>().unwrap());
     let request = http.build().unwrap().get(format!("{}{path}", app.url));
@@ -93,7 +93,7 @@ fn at(address: &str, app: &App, path: &str, parent: &str) -> reqwest::RequestBui
 }
 
 #[tokio::test]
-async fn a_call_is_a_span_in_the_trace_of_its_caller() {
+async fn request_span_joins_the_trace_of_a_trusted_caller() {
     let collector = Collector::start();
     let app = spawn(&collector, "0").await;
     let form = [
@@ -136,7 +136,7 @@ async fn a_call_is_a_span_in_the_trace_of_its_caller() {
 }
 
 #[tokio::test]
-async fn what_the_caller_does_not_trace_is_not_and_the_rest_by_its_share() {
+async fn sampling_follows_traceparent_or_else_sample_percent() {
     let collector = Collector::start();
     let app = spawn(&collector, "0").await;
     let other = TRACE.replace('4', "5");
@@ -161,7 +161,7 @@ async fn what_the_caller_does_not_trace_is_not_and_the_rest_by_its_share() {
     assert!(spans.iter().all(|span| span.parent_span_id.iter().all(|byte| *byte == 0)));
 }
 
-/// The trace ids of what the collector gets from a server on which `calls` are made.
+/// Makes `calls` on a new server and returns the trace ids that the collector receives.
 async fn traced(percent: &str, calls: &[(&str, u32, Option<&str>)]) -> Vec<String> {
     let collector = Collector::start();
     let app = spawn(&collector, percent).await;
@@ -179,25 +179,25 @@ async fn traced(percent: &str, calls: &[(&str, u32, Option<&str>)]) -> Vec<Strin
 }
 
 #[tokio::test]
-async fn a_stranger_has_no_more_traced_than_the_share() {
+async fn untrusted_caller_cannot_raise_the_sampling_rate() {
     let calls = [
         ("127.0.0.2", 1, None),
-        // A proxy is trusted with addresses, and passes on what its clients have sent.
+        // A trusted proxy is believed about addresses, but forwards `traceparent` of its clients.
         (PROXY, 2, None),
         (PROXY, 3, Some("192.0.2.8")),
         (PROXY, 4, Some("192.0.2.7")),
-        // Who is no proxy cannot speak for somebody else.
+        // `X-Forwarded-For` from an address that is no trusted proxy is ignored.
         ("127.0.0.2", 5, Some("192.0.2.7")),
         ("127.0.0.1", 6, None),
     ];
     let ids = |all: &[u32]| all.iter().map(|id| format!("{id:032x}")).collect::<Vec<_>>();
     assert_eq!(traced("0", &calls).await, ids(&[4, 6]));
-    // And the share is in the trace of its caller, whoever that is.
+    // Requests sampled by percentage join the trace of any caller.
     assert_eq!(traced("100", &calls).await, ids(&[1, 2, 3, 4, 5, 6]));
 }
 
 #[tokio::test]
-async fn names_of_spans_are_not_made_up_by_callers() {
+async fn span_names_contain_no_method_or_path_made_up_by_a_caller() {
     let collector = Collector::start();
     let app = spawn(&collector, "100").await;
     let made_up = || reqwest::Method::from_bytes(b"BREWCOFFEE").unwrap();
@@ -218,7 +218,7 @@ async fn names_of_spans_are_not_made_up_by_callers() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_not_there_is_one_warning_and_harms_nobody() {
+async fn unreachable_collector_is_warned_of_and_requests_succeed() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("traces.endpoint=http://127.0.0.1:{}/v1/traces", free_port());
     let mut process = Process::serve(folder.path(), &["--set", &endpoint]);

@@ -1,4 +1,4 @@
-//! Who may connect to Unix sockets: whoever may is believed as a proxy is.
+//! Permissions and replacement of Unix sockets, whose peers are trusted like proxies.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::helpers::{Process, sentinel};
 
-/// A server with two Unix sockets, started under this umask.
+/// Starts a server with two Unix sockets under this umask.
 fn serve(folder: &Path, umask: &str) -> Process {
     let server = sentinel(folder);
     let mut command = Command::new("sh");
@@ -29,7 +29,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_socket_is_never_for_all_and_for_the_group_if_the_umask_says_so() {
+fn unix_socket_mode_follows_the_umask_and_excludes_other_users() {
     for (umask, expected) in [("0", 0o660), ("007", 0o660), ("022", 0o640), ("077", 0o600)] {
         let folder = tempfile::tempdir().unwrap();
         let mut process = serve(folder.path(), umask);
@@ -42,7 +42,7 @@ fn a_socket_is_never_for_all_and_for_the_group_if_the_umask_says_so() {
 }
 
 #[tokio::test]
-async fn it_answers_its_owner_and_takes_the_place_of_one_that_was_left() {
+async fn unix_socket_left_by_a_killed_server_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("api.sock");
     let http = reqwest::Client::builder().unix_socket(path.clone()).build().unwrap();
@@ -55,7 +55,7 @@ async fn it_answers_its_owner_and_takes_the_place_of_one_that_was_left() {
     assert_eq!(http.get("http://localhost/healthz").send().await.unwrap().status(), 200);
 }
 
-/// What the binary says that cannot listen there, without waiting for anybody.
+/// Runs a server that cannot bind there, which must not block, and returns its error output.
 async fn refused(folder: &Path, bind: &str) -> String {
     let mut command = sentinel(folder);
     command.args(["serve", "--bind", "127.0.0.1:0", "--set", bind, "--set", "log.level=error"]);
@@ -66,9 +66,9 @@ async fn refused(folder: &Path, bind: &str) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// As that of a syslog is, whose path somebody took for one of ours.
+/// A syslog socket, for example, whose path was configured by mistake.
 #[tokio::test]
-async fn a_socket_of_another_kind_is_left_alone() {
+async fn datagram_socket_at_the_bind_path_is_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let log = UnixDatagram::bind(&path).unwrap();
@@ -80,7 +80,7 @@ async fn a_socket_of_another_kind_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_server_that_has_too_many_connections_waiting_is_left_alone_and_not_waited_for() {
+async fn unix_socket_with_a_full_backlog_is_not_replaced_or_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("busy");
     let listener = UnixListener::bind(&path).unwrap();

@@ -1,4 +1,4 @@
-//! `GET /oauth/verify`: what nginx's `auth_request` is told.
+//! `GET /oauth/verify`, the endpoint for nginx's `auth_request`.
 
 use crate::helpers::{Answer, send, spawn_app};
 
@@ -14,7 +14,7 @@ fn assert_bearer_challenge(answer: &Answer, status: u16, error: Option<&str>) {
 }
 
 #[tokio::test]
-async fn a_bearer_may_pass_and_is_named() {
+async fn verify_of_an_active_token_is_204_with_identity_headers() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     let answer = app.verify(&tokens.access_token(), "").await;
@@ -27,7 +27,7 @@ async fn a_bearer_may_pass_and_is_named() {
 }
 
 #[tokio::test]
-async fn a_client_that_acts_for_itself_has_no_user_headers() {
+async fn verify_of_a_client_credentials_token_has_no_user_headers() {
     let app = spawn_app().await;
     let form = [("grant_type", "client_credentials")];
     let token = app.post_as_backend("/oauth/token", &form).await.access_token();
@@ -38,7 +38,7 @@ async fn a_client_that_acts_for_itself_has_no_user_headers() {
 }
 
 #[tokio::test]
-async fn names_outside_ascii_are_percent_encoded() {
+async fn non_ascii_username_header_is_percent_encoded() {
     let app = spawn_app().await;
     app.rename_user("J\u{f6}rg M").await;
     let token = app.login_as("J\u{f6}rg M", crate::helpers::PASSWORD, &[]).await.access_token();
@@ -47,7 +47,7 @@ async fn names_outside_ascii_are_percent_encoded() {
 }
 
 #[tokio::test]
-async fn a_percent_sign_in_a_user_name_cannot_pose_as_an_encoding() {
+async fn percent_sign_in_username_header_is_percent_encoded() {
     let app = spawn_app().await;
     app.rename_user("%61dmin").await;
     let token = app.login_as("%61dmin", crate::helpers::PASSWORD, &[]).await.access_token();
@@ -55,7 +55,7 @@ async fn a_percent_sign_in_a_user_name_cannot_pose_as_an_encoding() {
 }
 
 #[tokio::test]
-async fn without_a_token_no_error_is_named() {
+async fn verify_without_a_token_is_401_without_an_error_attribute() {
     let app = spawn_app().await;
     assert_bearer_challenge(&send(app.request("GET", "/oauth/verify")).await, 401, None);
     let basic = app.request("GET", "/oauth/verify").basic_auth("a", Some("b"));
@@ -63,7 +63,7 @@ async fn without_a_token_no_error_is_named() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_no_good_is_invalid() {
+async fn verify_of_a_malformed_or_expired_token_is_invalid_token() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     let bad = [tokens.refresh_token(), "x".to_owned(), String::new(), "a b".to_owned()];
@@ -83,7 +83,7 @@ async fn a_token_that_is_no_good_is_invalid() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_url_is_not_read() {
+async fn verify_ignores_a_token_in_the_url() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     let answer = send(app.request("GET", &format!("/oauth/verify?access_token={token}"))).await;
@@ -91,7 +91,7 @@ async fn a_token_in_the_url_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_scope_can_be_asked_for() {
+async fn verify_with_a_scope_not_granted_is_insufficient_scope() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     for query in ["?scope=read", "?scope=write+read", "?scope=read%20write", "?scope=", "?x=y"] {
@@ -102,26 +102,26 @@ async fn a_scope_can_be_asked_for() {
         let answer = app.verify(&token, query).await;
         assert_bearer_challenge(&answer, 403, Some("insufficient_scope"));
     }
-    // Who has no token learns nothing about scopes.
+    // Without a valid token, the response reveals nothing about scopes.
     for query in ["?scope=admin", "?scope=%"] {
         let answer = app.verify("x", query).await;
         assert_bearer_challenge(&answer, 401, Some("invalid_token"));
     }
 }
 
-/// What nginx passes on, letter by letter.
+/// Exact challenges, which nginx passes on to the client.
 const NONE: &str = "Bearer realm=\"sentinel\"";
 const INVALID: &str = "Bearer realm=\"sentinel\", error=\"invalid_token\", \
                        error_description=\"the access token is invalid, expired or revoked\"";
 const INSUFFICIENT: &str = "Bearer realm=\"sentinel\", error=\"insufficient_scope\", \
                             error_description=\"the access token has not the required scope\"";
 
-/// Asserts all there is of a refusal.
+/// Asserts status, all headers and the empty body of a refusal.
 #[track_caller]
 fn assert_refusal(answer: &Answer, status: u16, challenge: &str) {
     assert_eq!((answer.status, answer.text.as_str()), (status, ""), "{answer:?}");
     let names = answer.headers.keys().map(|name| name.as_str());
-    // Where the request had a body, which nobody reads, the connection ends.
+    // If the request has a body, which is not read, the connection is closed.
     let mut names: Vec<_> = names.filter(|name| *name != "connection").collect();
     names.sort_unstable();
     let expected = ["cache-control", "content-length", "date", "www-authenticate", "x-request-id"];
@@ -132,7 +132,7 @@ fn assert_refusal(answer: &Answer, status: u16, challenge: &str) {
 }
 
 #[tokio::test]
-async fn a_refusal_says_why_in_one_header_and_nothing_else() {
+async fn verify_refusal_has_one_challenge_and_no_body() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     for method in ["GET", "HEAD"] {
@@ -150,7 +150,7 @@ async fn a_refusal_says_why_in_one_header_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_scheme_is_written_in_any_case() {
+async fn bearer_scheme_is_case_insensitive() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     let with =
@@ -158,7 +158,7 @@ async fn the_scheme_is_written_in_any_case() {
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer ", "bearer   "] {
         assert_eq!(with(format!("{scheme} {token}")).await.status, 204, "{scheme:?}");
     }
-    // Another scheme brings no bearer token, whatever follows it.
+    // Another scheme presents no bearer token, whatever follows it.
     for other in ["Basic", "Bear", "Bearers", "Token", "DPoP"] {
         assert_refusal(&with(format!("{other} {token}")).await, 401, NONE);
     }
@@ -176,7 +176,7 @@ async fn the_scheme_is_written_in_any_case() {
 }
 
 #[tokio::test]
-async fn several_headers_are_none_that_can_be_believed() {
+async fn verify_with_several_authorization_headers_is_invalid_token() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     let good = format!("Bearer {token}");
@@ -196,15 +196,15 @@ async fn several_headers_are_none_that_can_be_believed() {
 }
 
 #[tokio::test]
-async fn a_token_is_read_from_the_header_and_from_nowhere_else() {
+async fn verify_reads_the_token_from_the_authorization_header_only() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
-    // RFC 6750 §2.2 and §2.3 have other ways, which are not for here.
+    // The methods of RFC 6750 §2.2 (form body) and §2.3 (URI query) are not supported here.
     let body = app.request("GET", "/oauth/verify").form(&[("access_token", &token)]);
     assert_refusal(&send(body).await, 401, NONE);
     let cookie = app.request("GET", "/oauth/verify").header("cookie", format!("token={token}"));
     assert_refusal(&send(cookie).await, 401, NONE);
-    // Beside a header they change nothing.
+    // Beside an `Authorization` header they are ignored.
     let path = format!("/oauth/verify?access_token={token}");
     let bad = app.request("GET", &path).form(&[("access_token", &token)]).bearer_auth("x");
     assert_refusal(&send(bad).await, 401, INVALID);
@@ -213,7 +213,7 @@ async fn a_token_is_read_from_the_header_and_from_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_scope_may_be_written_in_every_way_a_query_has() {
+async fn verify_decodes_the_scope_parameter_as_a_form_value() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     for query in [
@@ -244,7 +244,7 @@ async fn a_scope_may_be_written_in_every_way_a_query_has() {
     ] {
         assert_refusal(&app.verify(&token, query).await, 403, INSUFFICIENT);
     }
-    // The empty scope is within any, and no scope but it is within the empty one.
+    // The empty scope is contained in every scope, and contains no other.
     app.limit_user("").await;
     let nothing = app.login().await;
     assert_eq!(nothing.text_of("scope"), "");
@@ -255,7 +255,7 @@ async fn a_scope_may_be_written_in_every_way_a_query_has() {
 }
 
 #[tokio::test]
-async fn every_other_method_is_refused_in_json() {
+async fn verify_with_another_method_is_405_with_a_json_error() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {

@@ -127,7 +127,7 @@ impl Stream for RequestBody {
             }
             // Trailer fields. Deviation: RFC 9110 §6.5.1 allows to discard them. hyper ends a trailer section
             // at an empty line that ends with CR LF. After a bare LF, that can be inside the next request.
-            // Test: `a_bare_lf_in_a_trailer_section_hides_no_request`.
+            // Test: `bare_lf_in_trailer_section_hides_no_request`.
             Some(Ok(Err(_))) if !shared.is_http2 => shared.is_malformed.set(true),
             Some(Err(_)) => shared.is_malformed.set(!shared.is_http2),
             _ => {

@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_counts_by_its_first_64_bits_and_ipv4_as_a_whole() {
+    fn address_key_is_ipv6_64_bit_prefix_or_whole_ipv4_address() {
         assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff:ffff:ffff:ffff"));
         assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_24_bits_of_ipv4_and_48_of_ipv6_and_counts_for_one_name() {
+    fn network_key_is_ipv4_24_or_ipv6_48_bit_prefix_per_username() {
         let alice = name(Guessed::Password, "alice");
         let of = |text: &str| network(alice, text.parse().unwrap());
         assert_eq!(of("2001:db8:7:1::1"), of("2001:db8:7:ffff::1"));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_guess_is_counted_apart() {
+    fn keys_of_different_credential_kinds_differ() {
         let at = "192.0.2.1".parse().unwrap();
         assert_ne!(address(Guessed::Password, at), address(Guessed::ClientSecret, at));
         assert_ne!(name(Guessed::Password, "admin"), name(Guessed::Operator, "admin"));

@@ -17,7 +17,7 @@ fn kept(token: &Token, at: i64, salts: &[u8]) -> Kept {
 }
 
 #[test]
-fn what_anybody_can_send_takes_no_place_from_what_was_written() {
+fn unverified_entries_do_not_displace_verified_ones() {
     let mut waiting = Waiting::default();
     for _ in 0..REMEMBERED + 10 {
         let token = made_up();
@@ -36,7 +36,7 @@ fn what_anybody_can_send_takes_no_place_from_what_was_written() {
 }
 
 #[test]
-fn a_token_that_fails_again_keeps_its_first_time_and_all_its_uses() {
+fn repeated_failure_keeps_first_time_and_all_uses_of_token() {
     let (mut waiting, token) = (Waiting::default(), made_up());
     waiting.keep(key(&token), kept(&token, 1, &[]));
     assert_eq!((waiting.unseen.len(), waiting.good.len()), (1, 0));
@@ -56,7 +56,7 @@ fn a_token_that_fails_again_keeps_its_first_time_and_all_its_uses() {
 }
 
 #[test]
-fn of_very_many_uses_of_a_token_the_latest_are_kept() {
+fn excess_uses_of_token_drop_oldest_ones() {
     let (mut waiting, token) = (Waiting::default(), made_up());
     for salt in 0..100 {
         waiting.keep(key(&token), kept(&token, 1, &[salt]));

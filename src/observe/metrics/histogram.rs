@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_in_the_bucket_whose_bound_it_does_not_exceed() {
+    fn duration_is_counted_in_bucket_with_inclusive_upper_bound() {
         let histogram = Histogram::default();
         for nanoseconds in [0, 50_000, 50_001, 10_000_000_000, 10_000_000_001] {
             histogram.observe(Duration::from_nanos(nanoseconds));

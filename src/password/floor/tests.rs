@@ -14,7 +14,7 @@ fn milliseconds(number: u64) -> Duration {
 }
 
 #[test]
-fn there_is_none_where_all_hashes_are_of_the_policys_own_kind() {
+fn delay_is_zero_when_all_hashes_match_policy() {
     let floor = Floor::new(&hash(OWN));
     floor.saw(None, milliseconds(900));
     floor.saw(Some(&hash(OWN)), milliseconds(900));
@@ -23,7 +23,7 @@ fn there_is_none_where_all_hashes_are_of_the_policys_own_kind() {
 }
 
 #[test]
-fn it_is_a_quarter_above_the_slowest_kind_and_the_own_is_one_of_them() {
+fn delay_is_25_percent_above_slowest_kind_including_own() {
     let floor = Floor::new(&hash(OWN));
     floor.saw(Some(&hash(BCRYPT)), milliseconds(4));
     floor.saw(None, milliseconds(20));
@@ -38,7 +38,7 @@ fn it_is_a_quarter_above_the_slowest_kind_and_the_own_is_one_of_them() {
 }
 
 #[test]
-fn it_has_a_ceiling_whatever_kinds_there_are() {
+fn delay_and_number_of_kinds_are_bounded() {
     let floor = Floor::new(&hash(OWN));
     for number in 1..1000 {
         let text = OWN.replace("t=2", &format!("t={number}"));
@@ -49,7 +49,7 @@ fn it_has_a_ceiling_whatever_kinds_there_are() {
 }
 
 #[test]
-fn a_moment_in_which_everything_stood_still_changes_nothing() {
+fn single_outlier_does_not_raise_delay() {
     let floor = Floor::new(&hash(OWN));
     for took in [100, 110, 90, 60_000] {
         floor.saw(Some(&hash(BCRYPT)), milliseconds(took));
@@ -62,7 +62,7 @@ fn a_moment_in_which_everything_stood_still_changes_nothing() {
 }
 
 #[test]
-fn two_such_moments_are_forgotten_after_some_measurements() {
+fn two_outliers_are_forgotten_after_further_measurements() {
     let floor = Floor::new(&hash(OWN));
     for took in [60_000, 60_000] {
         floor.saw(Some(&hash(BCRYPT)), milliseconds(took));
@@ -77,7 +77,7 @@ fn two_such_moments_are_forgotten_after_some_measurements() {
 }
 
 #[test]
-fn a_new_kind_is_wanted_three_times_and_one_that_is_known_once() {
+fn new_kind_is_measured_three_times_and_known_kind_once() {
     let floor = Floor::new(&hash(OWN));
     for wanted in [3, 2, 1, 1] {
         assert_eq!(floor.wanted(&hash(BCRYPT)), wanted);
@@ -86,7 +86,7 @@ fn a_new_kind_is_wanted_three_times_and_one_that_is_known_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_fails_waits_until_it_is_known_which_kinds_there_are_but_not_for_good() {
+async fn failure_waits_for_survey_of_kinds_up_to_maximum_delay() {
     let floor = std::sync::Arc::new(Floor::new(&hash(OWN)));
     floor.set_looked(false);
     let start = tokio::time::Instant::now();

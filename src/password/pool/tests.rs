@@ -16,7 +16,7 @@ const SMALL: Policy = Policy {
 
 #[tokio::test]
 #[allow(clippy::panic, reason = "the worker has to survive one")]
-async fn a_panic_in_a_job_is_reported_and_the_worker_goes_on() -> Result<(), StartError> {
+async fn panicking_job_is_reported_and_worker_continues() -> Result<(), StartError> {
     let pool = PasswordPool::start(SMALL, 1, 4)?;
     let lost: Result<(), _> = pool.run(|_| panic!("on purpose")).await;
     assert!(matches!(lost, Err(PoolError::Lost)));
@@ -25,7 +25,7 @@ async fn a_panic_in_a_job_is_reported_and_the_worker_goes_on() -> Result<(), Sta
 }
 
 #[tokio::test]
-async fn a_worker_takes_memory_when_needed_and_gives_it_back_when_idle() -> Result<(), StartError> {
+async fn worker_allocates_memory_when_needed_and_frees_it_when_idle() -> Result<(), StartError> {
     let pool = PasswordPool::start_with(SMALL, 1, 4, Duration::from_millis(300))?;
     let kept = async || pool.run(|hasher| Ok(hasher.kept_kib())).await.ok();
     assert_eq!(kept().await, Some(0));
@@ -38,7 +38,7 @@ async fn a_worker_takes_memory_when_needed_and_gives_it_back_when_idle() -> Resu
 }
 
 #[tokio::test]
-async fn a_job_whose_caller_has_gone_is_run_all_the_same() -> Result<(), StartError> {
+async fn job_of_cancelled_caller_still_runs() -> Result<(), StartError> {
     let pool = PasswordPool::start(SMALL, 1, 4)?;
     let (open, gate) = mpsc::channel::<()>();
     let (done, was_done) = mpsc::channel::<()>();
@@ -60,7 +60,7 @@ async fn a_job_whose_caller_has_gone_is_run_all_the_same() -> Result<(), StartEr
 }
 
 #[tokio::test]
-async fn the_threads_end_when_the_last_handle_is_dropped() -> Result<(), StartError> {
+async fn worker_threads_end_when_last_handle_is_dropped() -> Result<(), StartError> {
     thread_local! {
         // Dropped when the worker's thread ends, which disconnects the channel.
         static ALIVE: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
@@ -86,7 +86,7 @@ async fn the_threads_end_when_the_last_handle_is_dropped() -> Result<(), StartEr
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn only_the_worker_threads_have_a_lower_priority() -> Result<(), StartError> {
+async fn only_worker_threads_have_lower_priority() -> Result<(), StartError> {
     // Scheduling policy: field 41 of proc_pid_stat(5). The second field ends with the last `)` and
     // may contain spaces.
     let scheduling = || {
@@ -101,8 +101,7 @@ async fn only_the_worker_threads_have_a_lower_priority() -> Result<(), StartErro
 }
 
 #[tokio::test]
-async fn a_kind_that_was_once_too_slow_is_measured_again_until_it_is_not() -> Result<(), StartError>
-{
+async fn kind_measured_as_too_slow_is_measured_again() -> Result<(), StartError> {
     const BCRYPT: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
     let pool = PasswordPool::start(SMALL, 1, 4)?;
     let kinds = [PasswordHash::imported(BCRYPT.to_owned())];

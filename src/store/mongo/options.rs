@@ -198,7 +198,7 @@ mod tests {
     use super::hide;
 
     #[test]
-    fn a_password_is_hidden_where_it_is_a_word_and_leaves_others_whole() {
+    fn password_is_masked_and_short_one_as_whole_word_only() {
         assert_eq!(hide("'hunter2' is no option", "hunter2"), "'***' is no option");
         assert_eq!(hide("hunter23 is no option", "hunter2"), "***3 is no option");
         assert_eq!(hide("op, stop: option op", "op"), "***, stop: option ***");

@@ -124,7 +124,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(4);
 
     #[tokio::test(start_paused = true)]
-    async fn while_it_hangs_one_call_goes_at_a_time_and_then_all_do() {
+    async fn hanging_server_gets_one_call_at_a_time_until_it_answers() {
         let turns = Turns::new(10);
         let sent = Cell::new(0);
         let hanging = || {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn there_is_room_until_too_many_wait() {
+    async fn room_is_exhausted_while_too_many_calls_wait() {
         let turns = Turns::new(0);
         let waiting = join_all((0..UNANSWERED).map(|_| turns.take(LIMIT, pending::<()>())));
         let looking = async {

@@ -97,14 +97,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_a_scheme_a_host_and_a_port() {
+    fn origin_of_url_is_scheme_host_and_port() {
         assert_eq!(origin_of("https://a.example/b/c"), Some("https://a.example"));
         assert_eq!(origin_of("https://a.example:8443"), Some("https://a.example:8443"));
         assert_eq!(origin_of("null"), None);
     }
 
     #[test]
-    fn default_ports_and_letter_case_make_no_difference() {
+    fn default_port_and_letter_case_are_ignored() {
         assert!(is_at("https://a.example", "A.example:443", true));
         assert!(is_at("http://a.example:80", "a.example", false));
         assert!(is_at("http://[::1]:5000", "[::1]:5000", false));
@@ -112,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_came_without_tls_is_not_one_of_ours_that_came_with_it() {
+    fn plain_http_origin_does_not_match_https_server() {
         assert!(!is_at("http://a.example", "a.example", true));
         assert!(is_at("https://a.example", "a.example", false));
     }
 
     #[test]
-    fn what_begins_or_ends_alike_is_another_origin() {
+    fn origin_with_shared_prefix_or_suffix_does_not_match() {
         for other in ["https://a.example.evil.example", "https://evil-a.example", "null", ""] {
             assert!(!is_at(other, "a.example", true), "{other}");
             assert!(!same("https://a.example", other), "{other}");

@@ -1,15 +1,15 @@
-//! A confidential client from its registration to its end, and its secrets.
+//! Life cycle of a confidential client: registration, edits, secret rotation and deletion.
 
 use super::Browser;
 use crate::helpers::{Answer, App, send};
 
-/// A token for the client itself.
+/// Requests an access token with the client credentials grant.
 async fn token(app: &App, id: &str, secret: &str) -> Answer {
     let request = app.request("POST", "/oauth/token").form(&[("grant_type", "client_credentials")]);
     send(request.basic_auth(id, Some(secret))).await
 }
 
-/// Asserts that the client gets a token that lasts so long.
+/// Asserts that the client gets an access token with this lifetime, and returns the token.
 async fn assert_granted(app: &App, id: &str, secret: &str, seconds: u64) -> String {
     let answer = token(app, id, secret).await;
     assert_eq!((answer.status, answer.json()["expires_in"].as_u64()), (200, Some(seconds)));
@@ -37,7 +37,7 @@ async fn add(browser: &Browser, app: &App) -> (String, String) {
     browser.follow("Clients").await;
     browser.follow("Add a client").await;
     browser.fill("Name", "shop").await;
-    // Both are ticked at first.
+    // Both are selected initially, so a click clears them.
     browser.choose("Password").await;
     browser.choose("Refresh token").await;
     browser.fill("Access token", "soon").await;
@@ -64,8 +64,8 @@ async fn add(browser: &Browser, app: &App) -> (String, String) {
     (id, secret)
 }
 
-/// The secret is on no page: not on the client's, not on the list, and not when the browser goes back to
-/// where it was shown.
+/// Asserts that the secret is on no page: neither the client's page, nor the list, nor the page
+/// that showed it when the browser goes back.
 async fn assert_gone(browser: &Browser, id: &str, secret: &str) {
     let page = format!("/clients/{id}");
     browser.back().await;

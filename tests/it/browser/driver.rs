@@ -1,4 +1,4 @@
-//! A browser, and what a person does with it: reads, types, clicks, presses keys.
+//! Drives Chromium like a person: reads, types, clicks and presses keys.
 
 use std::cell::RefCell;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::helpers::{App, External, command, free_port};
 use crate::management::{OPERATOR, OPERATOR_PASSWORD};
 
-/// How long anything may take; on a machine with nothing else to do, it is well below a second.
+/// Time limit of a single operation, which takes well below a second on an idle machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
 const ARGUMENTS: [&str; 10] = [
@@ -29,23 +29,23 @@ const ARGUMENTS: [&str; 10] = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
-    // The browser ends when the other end of the pipe does, even if the driver is killed.
+    // Chromium exits when the other end of the pipe is closed, even if ChromeDriver is killed.
     "--remote-debugging-pipe",
 ];
 
-/// Chromium with a profile of its own, in which the operator has logged in.
+/// Chromium with a profile of its own and the credentials of the operator.
 pub struct Browser {
     client: Client,
-    /// The page's address, with the operator's name and password.
+    /// URL of the management page with the operator's name and password.
     home: Url,
-    /// The statuses that are not 200, as the test expects them: the browser complains of each.
+    /// Expected statuses other than 200, in order. The browser logs an error for each.
     refusals: RefCell<Vec<u16>>,
-    /// Ends before its folder is removed.
+    /// Dropped before its folder is removed.
     _driver: External,
     _folder: TempDir,
 }
 
-/// What is not in WebDriver's standard: its path below the session, and what it is told.
+/// Command outside the WebDriver standard: its path below the session, and its body.
 #[derive(Debug)]
 struct Extension(&'static str, Value);
 
@@ -64,7 +64,7 @@ impl Browser {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut command = command("chromedriver");
-        // Whatever they write goes with the folder.
+        // Files that ChromeDriver and Chromium write are removed with the folder.
         command.env("HOME", folder.path()).env("TMPDIR", folder.path());
         command.arg(format!("--port={port}"));
         let driver = External::start(command, port, folder.path());
@@ -75,7 +75,7 @@ impl Browser {
             "goog:loggingPrefs": { "browser": "ALL" },
         });
         let mut connector = HttpConnector::new();
-        // A command's body does not wait until its head has been acknowledged.
+        // The body of a command is sent without waiting for the acknowledgement of its head.
         connector.set_nodelay(true);
         let mut builder = ClientBuilder::new(connector);
         builder.capabilities(serde_json::from_value(capabilities).unwrap());
@@ -87,13 +87,13 @@ impl Browser {
         Self { client, home, refusals: RefCell::default(), _driver: driver, _folder: folder }
     }
 
-    /// Ends it. It has complained of nothing but what the test expects: of no policy that something
-    /// did not follow, and of nothing that could not be loaded.
+    /// Closes the browser and asserts that it logged only the expected statuses: no violation of a
+    /// policy and no resource that failed to load.
     pub async fn quit(self) {
         self.quit_in_spite_of(&[]).await;
     }
 
-    /// The same, whatever it says of these.
+    /// Closes the browser like [`Self::quit`], but ignores log entries that contain one of `these`.
     pub async fn quit_in_spite_of(self, these: &[&str]) {
         let log = self.extension("se/log", json!({ "type": "browser" })).await;
         let complaints: Vec<&str> = log
@@ -111,24 +111,24 @@ impl Browser {
         within("quit", self.client.close()).await.unwrap();
     }
 
-    /// Types an address below the page's.
+    /// Opens a path below the management page.
     pub async fn open(&self, path: &str) {
         let address = format!("{}{path}", self.home);
         within(path, self.client.goto(&address)).await.unwrap();
     }
 
-    /// The same, for one that is answered with this status.
+    /// Opens a path below the management page that is answered with this status.
     pub async fn open_refused(&self, path: &str, status: u16) {
         self.expect_refusal(status);
         self.open(path).await;
     }
 
-    /// The next page is answered with this status, of which the browser will complain.
+    /// Expects the next page to have this status, for which the browser logs an error.
     pub fn expect_refusal(&self, status: u16) {
         self.refusals.borrow_mut().push(status);
     }
 
-    /// The title of any page.
+    /// Opens any address and returns the title of its page.
     pub async fn title_of(&self, address: &str) -> String {
         within(address, self.client.goto(address)).await.unwrap();
         within("title", self.client.title()).await.unwrap()
@@ -138,7 +138,7 @@ impl Browser {
         within("back", self.client.back()).await.unwrap();
     }
 
-    /// What can be read on the page.
+    /// Returns the visible text of the page.
     pub async fn text(&self) -> String {
         self.text_at("//main").await
     }
@@ -148,12 +148,12 @@ impl Browser {
         within(xpath, element.text()).await.unwrap()
     }
 
-    /// Everything of the page, whether it can be seen or not.
+    /// Returns the source of the page, including the invisible parts.
     pub async fn source(&self) -> String {
         within("source", self.client.source()).await.unwrap()
     }
 
-    /// Asserts that something is to be read.
+    /// Asserts that the page shows a text.
     pub async fn see(&self, text: &str) {
         let shown = self.text().await;
         assert!(shown.contains(text), "no {text:?} in {shown}");
@@ -164,7 +164,7 @@ impl Browser {
         assert!(!shown.contains(text), "{text:?} in {shown}");
     }
 
-    /// How many rows the table has.
+    /// Returns the number of rows in the table.
     pub async fn rows(&self) -> usize {
         within("rows", self.client.find_all(Locator::XPath("//tbody/tr"))).await.unwrap().len()
     }
@@ -174,30 +174,30 @@ impl Browser {
         self.leave_by(&format!("//a[normalize-space()=\"{link}\"]")).await;
     }
 
-    /// Presses a button that sends a form.
+    /// Presses a button that submits a form.
     pub async fn press(&self, button: &str) {
         self.leave_by(&format!("//button[normalize-space()=\"{button}\"]")).await;
     }
 
-    /// The same, for a form with a mistake in it.
+    /// Presses a button that submits a form with an error in it.
     pub async fn press_wrongly(&self, button: &str) {
         self.expect_refusal(422);
         self.press(button).await;
     }
 
-    /// Types into a field instead of what is there.
+    /// Replaces the value of the field with this label.
     pub async fn fill(&self, label: &str, text: &str) {
         self.type_at(&field_of(label), text).await;
     }
 
-    /// The same, for a field that has no label.
+    /// Replaces the value of the field at this XPath.
     pub async fn type_at(&self, xpath: &str, text: &str) {
         let field = self.find(xpath).await;
         within(xpath, field.clear()).await.unwrap();
         within(xpath, field.send_keys(text)).await.unwrap();
     }
 
-    /// Clicks the label of a box or of a choice.
+    /// Clicks the label of a checkbox or radio button.
     pub async fn choose(&self, label: &str) {
         let label = self.find(&format!("//label[normalize-space()=\"{label}\"]")).await;
         within("choose", label.click()).await.unwrap();
@@ -207,18 +207,18 @@ impl Browser {
         within(label, self.field(label).await.is_selected()).await.unwrap()
     }
 
-    /// What is typed in a field.
+    /// Returns the value of a field.
     pub async fn value(&self, label: &str) -> String {
         within(label, self.field(label).await.prop("value")).await.unwrap().unwrap()
     }
 
-    /// What is said beside a field to be wrong with it.
+    /// Returns the error message beside a field.
     pub async fn remark(&self, label: &str) -> String {
         let beside = "parent::div/p[@class=\"error\"]";
         self.text_at(&format!("//label[normalize-space()=\"{label}\"]/{beside}")).await
     }
 
-    /// Presses a key, wherever the focus is.
+    /// Presses a key in the element that has the focus.
     pub async fn key(&self, key: char) {
         let keys = KeyActions::new("keyboard".to_owned());
         let keys = keys.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key });
@@ -235,17 +235,17 @@ impl Browser {
     pub async fn leave_by_key(&self, key: char) {
         let page = self.find("/html").await;
         self.key(key).await;
-        self.loaded_instead_of(&page).await;
+        self.wait_for_page_after(&page).await;
     }
 
-    /// The label or the text of what has the focus.
+    /// Returns the label, or else the text, of the element that has the focus.
     pub async fn focus(&self) -> String {
         let script = "const focus = document.activeElement;
             return (focus.labels?.[0] ?? focus).textContent.trim()";
         self.script(script).await.as_str().unwrap().to_owned()
     }
 
-    /// Makes the window this wide.
+    /// Sets the width of the viewport, in CSS pixels.
     pub async fn set_width(&self, width: u32) {
         let size =
             json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
@@ -254,14 +254,14 @@ impl Browser {
         assert_eq!(self.script("return innerWidth").await, width);
     }
 
-    /// How wide the page is, and how much of that can be seen at once.
+    /// Returns the widths of the page and of its visible part, in CSS pixels.
     pub async fn widths(&self) -> (u64, u64) {
         let script = "const page = document.scrollingElement;
             return [page.scrollWidth, page.clientWidth]";
         serde_json::from_value(self.script(script).await).unwrap()
     }
 
-    /// Runs a script of the test's own, which no policy of the page's is about.
+    /// Runs a script of the test, to which the policy of the page does not apply.
     async fn script(&self, script: &str) -> Value {
         within("script", self.client.execute(script, Vec::new())).await.unwrap()
     }
@@ -281,16 +281,16 @@ impl Browser {
         }
     }
 
-    /// Clicks what leads to another page.
+    /// Clicks an element that leads to another page.
     pub async fn leave_by(&self, xpath: &str) {
         let page = self.find("/html").await;
         let element = self.find(xpath).await;
         within(xpath, element.click()).await.unwrap();
-        self.loaded_instead_of(&page).await;
+        self.wait_for_page_after(&page).await;
     }
 
-    /// Waits until another page is there to its end: the driver may take the old one for it.
-    async fn loaded_instead_of(&self, page: &Element) {
+    /// Waits until another page has loaded completely: the driver may still show the old one.
+    async fn wait_for_page_after(&self, page: &Element) {
         let deadline = Instant::now() + LIMIT;
         let is_there = async || within("page", page.tag_name()).await.is_ok();
         while is_there().await || self.script("return document.readyState").await != "complete" {
@@ -300,12 +300,12 @@ impl Browser {
     }
 }
 
-/// Where the field with this label is.
+/// Returns the XPath of the field with this label.
 fn field_of(label: &str) -> String {
     format!("//input[@id=//label[normalize-space()=\"{label}\"]/@for]")
 }
 
-/// What the browser is to do, in time.
+/// Awaits an operation of the browser within [`LIMIT`].
 async fn within<T>(what: &str, doing: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(LIMIT, doing).await;
     done.unwrap_or_else(|_| panic!("the browser does not answer: {what}"))

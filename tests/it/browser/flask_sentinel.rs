@@ -1,4 +1,4 @@
-//! The page that flask-sentinel came with: a user and a client are added as its operators did.
+//! Stock page of flask-sentinel: adds a user and a client as its operators did.
 
 use super::Browser;
 use crate::helpers::App;
@@ -17,7 +17,7 @@ pub async fn manage(browser: &Browser, app: &App) {
     type_into("password", "short").await;
     browser.expect_refusal(422);
     press("Add User").await;
-    // The page has no place for it, and this one leads back.
+    // The stock page cannot show the error, so a page of its own shows it and links back.
     browser.see("8 characters").await;
     browser.follow("To the dashboard").await;
 

@@ -1,4 +1,4 @@
-//! What holds for every page: it fits any screen, and a keyboard is enough for it.
+//! Rules for every page: it fits any screen, and can be used with a keyboard alone.
 
 use fantoccini::key::Key;
 use sentinel::admin::{NewClient, UserChange};
@@ -7,7 +7,7 @@ use super::Browser;
 use crate::helpers::{App, PASSWORD};
 use crate::management::managed;
 
-/// A phone, a tablet, a desk.
+/// Widths of a phone, a tablet and a desktop screen.
 const WIDTHS: [u32; 3] = [390, 820, 1440];
 
 async fn assert_fits(browser: &Browser, page: &str, width: u32) {
@@ -15,7 +15,8 @@ async fn assert_fits(browser: &Browser, page: &str, width: u32) {
     assert!(whole <= seen, "{page} at {width}: {whole} > {seen}");
 }
 
-/// Makes what is shown as long as may be, and in one word.
+/// Adds a user, a client and a session with very long names and scopes that contain no space.
+/// Returns the client's id.
 async fn fill_with_long_words(app: &App) -> String {
     let name = "w".repeat(200);
     let scopes = format!("read write {}", "scope:".repeat(30));
@@ -43,7 +44,7 @@ async fn fill_with_long_words(app: &App) -> String {
 }
 
 #[tokio::test]
-async fn no_page_is_wider_than_the_screen() {
+async fn every_page_fits_phone_tablet_and_desktop_widths() {
     let app = managed().spawn().await;
     let client = fill_with_long_words(&app).await;
     let (user, backend) = (app.user.id, &app.backend.id);
@@ -78,7 +79,7 @@ async fn no_page_is_wider_than_the_screen() {
     browser.quit().await;
 }
 
-/// Presses Tab until this has the focus.
+/// Presses Tab until the element with this label has the focus.
 async fn tab_to(browser: &Browser, label: &str) {
     for _ in 0..40 {
         browser.key(Key::Tab.into()).await;
@@ -90,13 +91,13 @@ async fn tab_to(browser: &Browser, label: &str) {
 }
 
 #[tokio::test]
-async fn a_keyboard_is_enough_to_add_a_user() {
+async fn user_can_be_added_with_keyboard_alone() {
     let app = managed().spawn().await;
     let browser = Browser::start(&app, &[]).await;
     browser.open("").await;
     tab_to(&browser, "Users").await;
     browser.leave_by_key(Key::Enter.into()).await;
-    // Past the navigation at once.
+    // Skips the navigation.
     tab_to(&browser, "Skip to the content").await;
     browser.key(Key::Enter.into()).await;
     tab_to(&browser, "Add a user").await;
@@ -109,7 +110,7 @@ async fn a_keyboard_is_enough_to_add_a_user() {
     browser.key(' ').await;
     assert!(!browser.is_chosen("May log in").await);
     browser.key(' ').await;
-    // The second password is missing, and the focus is where it is to be typed.
+    // The second password is missing, and its field has the focus.
     tab_to(&browser, "Add the user").await;
     browser.expect_refusal(422);
     browser.leave_by_key(Key::Enter.into()).await;

@@ -1,4 +1,4 @@
-//! Sessions that began with a login over HTTP: seen, filtered, ended.
+//! Sessions that began with a login over HTTP: listed, filtered and ended.
 
 use super::Browser;
 use crate::helpers::{App, PASSWORD};

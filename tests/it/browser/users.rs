@@ -1,11 +1,11 @@
-//! Users: added, found, changed, deleted; each shows at the token endpoint.
+//! Users: added, found, edited and deleted. Each change applies at the token endpoint.
 
 use sentinel::admin::UserChange;
 
 use super::Browser;
 use crate::helpers::App;
 
-/// Asserts that a login is answered so.
+/// Asserts that a login is answered with this status.
 async fn log_in(app: &App, username: &str, password: &str, status: u16) {
     let answer = app.login_with_password(username, password).await;
     assert_eq!(answer.status, status, "{username}: {answer:?}");
@@ -25,7 +25,7 @@ pub async fn manage(browser: &Browser, app: &App) {
     delete(browser, app).await;
 }
 
-/// Adds `zoe`, after every mistake.
+/// Adds `zoe`, after every possible error in the form.
 async fn add(browser: &Browser, app: &App) {
     browser.follow("Users").await;
     browser.follow("Add a user").await;
@@ -42,7 +42,7 @@ async fn add(browser: &Browser, app: &App) {
     fill_passwords(browser, "Password", "long enough", "long enough").await;
     browser.press_wrongly("Add the user").await;
     assert_eq!(browser.remark("Name").await, "There is already a user of this name.");
-    // What was typed is there still, but for the passwords.
+    // The form keeps its values, except for the passwords.
     assert_eq!(browser.value("Name").await, "alice");
     assert_eq!(browser.value("Scopes").await, "read");
     assert_eq!(browser.value("Password").await, "");
@@ -76,7 +76,7 @@ async fn search(browser: &Browser) {
     assert_eq!(browser.rows().await, 2);
 }
 
-/// Renames `zoe` to `zoë`, changes what she may, her password, and whether she may log in.
+/// Renames `zoe` to `zoë`; changes her scopes and password; disables and enables her.
 async fn change(browser: &Browser, app: &App) {
     browser.follow("zoe").await;
     browser.fill("Name", "alice").await;
@@ -113,7 +113,7 @@ async fn change(browser: &Browser, app: &App) {
     log_in(app, "zoë", "another one", 200).await;
 }
 
-/// Saves a form that was opened before somebody else changed the same user.
+/// Saves a form that was opened before a concurrent change of the user.
 async fn change_meanwhile(browser: &Browser, app: &App) {
     let user = app.admin.user("zoë").await.unwrap();
     let narrowed = Some(Some("read".parse().unwrap()));
@@ -134,7 +134,7 @@ async fn change_meanwhile(browser: &Browser, app: &App) {
     assert_eq!(app.admin.user("zoë").await.unwrap().scopes, None);
 }
 
-/// Ends one session of two, and then the other, where the user is shown.
+/// Ends one of two sessions and then the other, on the page of the user.
 async fn sessions(browser: &Browser, app: &App) {
     browser.follow("Users").await;
     browser.follow("zoë").await;

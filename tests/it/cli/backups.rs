@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Cli, members};
 use crate::helpers::mongod;
 
-/// What the folder of the test holds, but for the store itself.
+/// Returns the names of the files in the test's folder, except for those of the store.
 fn others(cli: &Cli) -> Vec<String> {
     let files = std::fs::read_dir(cli.folder.path()).unwrap();
     let mut names: Vec<String> =
@@ -19,7 +19,7 @@ fn others(cli: &Cli) -> Vec<String> {
 }
 
 #[test]
-fn a_backup_put_in_the_place_of_the_store_is_the_store_of_that_moment() {
+fn backup_in_place_of_store_has_data_of_backup_time() {
     let cli = Cli::new();
     cli.add_user("alice", "correct horse");
     let client = cli.add_client(&[]);
@@ -44,7 +44,7 @@ fn a_backup_put_in_the_place_of_the_store_is_the_store_of_that_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn backups_beside_a_server_that_logs_in_all_the_time_are_whole() {
+async fn backups_during_logins_are_complete() {
     let cli = Cli::new();
     cli.add_user("alice", "correct horse");
     let client = cli.add_client(&[]);
@@ -87,7 +87,7 @@ async fn backups_beside_a_server_that_logs_in_all_the_time_are_whole() {
 }
 
 #[test]
-fn a_backup_overwrites_nothing() {
+fn backup_to_existing_file_is_refused() {
     let cli = Cli::new();
     cli.add_user("alice", "correct horse");
     let file = cli.write("precious", "other things");
@@ -98,7 +98,7 @@ fn a_backup_overwrites_nothing() {
 }
 
 #[test]
-fn a_backup_that_cannot_be_made_leaves_nothing_behind() {
+fn failed_backup_leaves_no_file() {
     let cli = Cli::new();
     cli.run(&["store", "backup", &cli.path("backup")]).fails(65, "there is no store");
     cli.write("sentinel.db", "no database at all, whatever its name says, but a text");
@@ -109,7 +109,7 @@ fn a_backup_that_cannot_be_made_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_database_is_backed_up_by_its_own_tools() {
+async fn backup_of_mongodb_store_is_refused_and_names_mongodump() {
     let target = mongod::standalone().await;
     let cli = Cli::new();
     let settings: Vec<String> =

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Cli;
 
-/// As Django's `PBKDF2PasswordHasher().encode("correct horse battery staple", …)` made it.
+/// Output of Django's `PBKDF2PasswordHasher().encode("correct horse battery staple", …)`.
 const DJANGO: &str =
     "pbkdf2_sha256$1000$seasalt0seasalt0seasa0$zmwH/lAwndl+fmNO6oQViP2wCskggNqeRCYslipyfNY=";
 const PASSWORD: &str = "correct horse battery staple";
@@ -30,7 +30,7 @@ fn hash_of(cli: &Cli, name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn imported_users_log_in_and_their_hashes_are_upgraded() {
+async fn imported_users_can_log_in_and_their_hashes_are_upgraded() {
     let cli = Cli::new();
     let file = cli.write(
         "users.csv",
@@ -58,7 +58,7 @@ async fn imported_users_log_in_and_their_hashes_are_upgraded() {
     assert_eq!(login("alice", PASSWORD).await, 200);
     assert_eq!(login("bob, the second", "pässword").await, 200);
     assert_eq!(login("carol", "a secret").await, 400);
-    // The server has answered, and the stronger hash is on its way.
+    // The server answers before it stores the stronger hash.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !hash_of(&cli, "alice").starts_with("$argon2id$") {
         assert!(std::time::Instant::now() < deadline, "{}", hash_of(&cli, "alice"));
@@ -69,7 +69,7 @@ async fn imported_users_log_in_and_their_hashes_are_upgraded() {
 }
 
 #[test]
-fn bad_rows_are_told_by_line_and_the_good_ones_are_kept() {
+fn user_import_reports_invalid_rows_by_line_and_adds_others() {
     let cli = Cli::new();
     cli.add_user("taken", PASSWORD);
     let lines = [
@@ -132,7 +132,7 @@ fn bad_rows_are_told_by_line_and_the_good_ones_are_kept() {
 }
 
 #[test]
-fn short_passwords_in_a_file_are_taken_with_a_word_and_hashes_with_none() {
+fn user_import_warns_about_short_passwords_but_not_about_hashes() {
     let cli = Cli::new();
     let import = ["user", "import", "-", "--format", "jsonl", "--json"];
     let hash = json!({ "username": "alice", "hash": DJANGO }).to_string();
@@ -145,12 +145,12 @@ fn short_passwords_in_a_file_are_taken_with_a_word_and_hashes_with_none() {
         done.remarks(),
         "sentinel: passwords with fewer than 8 characters (password.min_length): 1, taken all the same\n"
     );
-    // Nobody's password was set this time.
+    // This import sets no password, because the users exist.
     cli.pipe(rows.join("\n"), &import).json();
 }
 
 #[test]
-fn rows_of_csv_are_told_by_their_lines_too() {
+fn csv_import_reports_invalid_rows_by_line() {
     let cli = Cli::new();
     let text =
         b"username,password\nalice,x\nbob\n\"two\nlines\",x\ncarol,\xff\ndave,x\n".as_slice();
@@ -159,13 +159,13 @@ fn rows_of_csv_are_told_by_their_lines_too() {
     let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     let bad: Vec<_> = report["bad"].as_array().unwrap().iter().map(|bad| &bad["line"]).collect();
     assert_eq!((&report["added"], bad), (&json!(2), vec![&json!(3), &json!(4), &json!(6)]));
-    // As a spreadsheet on Windows writes it, and with nothing in some lines.
+    // A spreadsheet on Windows writes CRLF; some lines are empty.
     let text = "username,password\r\nerin,x\r\n\r\nfrank\r\n\r\n\r\ngrace\r\n";
     let done = cli.pipe(text, &["user", "import", "-", "--format", "csv", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     let bad: Vec<_> = report["bad"].as_array().unwrap().iter().map(|bad| &bad["line"]).collect();
     assert_eq!((&report["added"], bad), (&json!(1), vec![&json!(4), &json!(7)]));
-    // Whatever is behind an open quotation mark, not more of it is read than a record may have.
+    // After an opening quotation mark, no more is read than the maximum size of a record.
     let open =
         format!("username,password\r\nheidi,x\r\n\r\nivan,\"x\r\n{}", "judy,x\n".repeat(1 << 19));
     let done = cli.pipe(open, &["user", "import", "-", "--format", "csv", "--json"]);
@@ -180,7 +180,7 @@ fn rows_of_csv_are_told_by_their_lines_too() {
 }
 
 #[test]
-fn a_long_list_is_printed_page_by_page_as_one() {
+fn list_longer_than_page_size_is_printed_as_one() {
     let cli = Cli::new();
     let line = |number: u32| json!({ "username": format!("u{number:04}"), "hash": DJANGO });
     let lines: Vec<String> = (0..2500).map(|number| line(number).to_string()).collect();
@@ -203,7 +203,7 @@ fn a_long_list_is_printed_page_by_page_as_one() {
 }
 
 #[test]
-fn an_export_is_read_back_as_it_was() {
+fn exported_users_are_imported_unchanged() {
     let (cli, other) = (Cli::new(), Cli::new());
     let lines = [
         json!({ "username": "alice", "hash": DJANGO, "id": ID }),
@@ -226,7 +226,7 @@ fn an_export_is_read_back_as_it_was() {
         assert_eq!(ours.ok(), theirs.ok());
         assert_eq!(ours.ok(), std::fs::read_to_string(&file).unwrap().trim_end());
         assert_eq!(ours.ok().matches(ID).count(), 1);
-        // The second file finds all of it there.
+        // A second import finds every user in the store.
         let again = other.json(&["user", "import", &file]);
         assert_eq!((&again["added"], &again["already"]), (&json!(0), &json!(3)));
     }

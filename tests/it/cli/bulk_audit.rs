@@ -1,4 +1,4 @@
-//! What the audit log says of imports and exports, also of those that fail when half is done.
+//! Audit events of imports and exports, including those that fail midway.
 
 use std::fmt::Write;
 
@@ -25,14 +25,14 @@ fn clients(numbers: std::ops::Range<u32>) -> String {
 }
 
 impl Cli {
-    /// Changes the store in a way that no command does.
-    fn meddle(&self, sql: &str) {
+    /// Changes the store in a way that no command offers.
+    fn execute_sql(&self, sql: &str) {
         let connection = rusqlite::Connection::open(self.path("sentinel.db")).unwrap();
         connection.execute_batch(sql).unwrap();
     }
 }
 
-/// Asserts the event of a run: its name, its outcome, and how many it names.
+/// Asserts the audit event of a command: its name, its outcome and the number of records.
 #[track_caller]
 fn assert_event(done: &Done, event: &str, outcome: Option<&str>, many: (&str, u64)) {
     let line = done.audited();
@@ -43,17 +43,17 @@ fn assert_event(done: &Done, event: &str, outcome: Option<&str>, many: (&str, u6
 }
 
 #[test]
-fn an_export_that_fails_says_how_many_hashes_are_out() {
+fn failed_user_export_audits_number_of_exported_hashes() {
     let cli = Cli::new();
     let done = cli.pipe(users(0..1500), &[&["user", "import", "-"], &JSONL[..]].concat());
     assert_event(&done, "users_imported", None, ("users", 1500));
     let export = [&["user", "export", "-"], &JSONL[..]].concat();
     assert_event(&cli.run(&export), "users_exported", None, ("users", 1500));
-    cli.meddle("UPDATE users SET scopes = '\"' WHERE username = 'u1400'");
+    cli.execute_sql("UPDATE users SET scopes = '\"' WHERE username = 'u1400'");
     let done = cli.run(&export);
     assert_eq!((done.code, done.stdout.lines().count()), (69, 1000), "{done:?}");
     assert_event(&done, "users_exported", Some("failed"), ("users", 1000));
-    // Into a file, which is removed, but somebody may have read it.
+    // The file is removed, but may have been read before.
     let file = cli.path("users.csv");
     let done = cli.run(&["user", "export", &file]);
     assert!(done.code == 69 && !std::path::Path::new(&file).exists(), "{done:?}");
@@ -61,19 +61,19 @@ fn an_export_that_fails_says_how_many_hashes_are_out() {
 }
 
 #[test]
-fn an_export_of_clients_that_fails_says_how_many_digests_are_out() {
+fn failed_client_export_audits_number_of_exported_digests() {
     let cli = Cli::new();
     let done = cli.pipe(clients(0..1500), &["client", "import", "-"]);
     assert_event(&done, "clients_imported", None, ("clients", 1500));
     assert_event(&cli.run(&["client", "export", "-"]), "clients_exported", None, ("clients", 1500));
-    cli.meddle("UPDATE clients SET scopes = '\"' WHERE id = 'c1400'");
+    cli.execute_sql("UPDATE clients SET scopes = '\"' WHERE id = 'c1400'");
     let done = cli.run(&["client", "export", "-"]);
     assert_eq!((done.code, done.stdout.lines().count()), (69, 1000), "{done:?}");
     assert_event(&done, "clients_exported", Some("failed"), ("clients", 1000));
 }
 
 #[test]
-fn an_export_that_nobody_can_be_given_says_so() {
+fn user_export_to_full_device_is_audited_as_failed() {
     let cli = Cli::new();
     cli.pipe(users(0..3), &[&["user", "import", "-"], &JSONL[..]].concat());
     let mut command = cli.command();
@@ -88,7 +88,7 @@ fn an_export_that_nobody_can_be_given_says_so() {
 }
 
 #[test]
-fn an_import_that_stops_says_how_many_it_has_added() {
+fn aborted_import_audits_number_of_added_records() {
     let cli = Cli::new();
     let endless = "x".repeat(2 << 20);
     let done = cli.pipe(users(0..700) + &endless, &[&["user", "import", "-"], &JSONL[..]].concat());
@@ -99,14 +99,15 @@ fn an_import_that_stops_says_how_many_it_has_added() {
     assert_event(&done, "clients_imported", Some("failed"), ("clients", 200));
 }
 
-/// What was on its way beside the write that failed is waited for: it is in the count.
+/// The import awaits the writes that are in flight beside the failed one, and counts them.
 #[test]
-fn an_import_whose_store_fails_says_that_more_may_be_there() {
+fn import_with_failed_write_is_audited_as_unconfirmed() {
     let cli = Cli::new();
     cli.add_user("zoe", "long enough");
     let fail = |table: &str, key: &str, value: &str| {
-        // The sum that overflows is no constraint, of which a row would be refused.
-        cli.meddle(&format!(
+        // An integer overflow is not a constraint violation, for which the import would reject a
+        // row.
+        cli.execute_sql(&format!(
             "CREATE TRIGGER no_{table} BEFORE INSERT ON {table} WHEN NEW.{key} = '{value}'
             BEGIN SELECT abs(-9223372036854775808); END"
         ));
@@ -115,10 +116,10 @@ fn an_import_whose_store_fails_says_that_more_may_be_there() {
     fail("clients", "id", "c0500");
     let done = cli.pipe(users(0..4000), &[&["user", "import", "-"], &JSONL[..]].concat());
     assert_eq!(done.code, 69, "{done:?}");
-    // Beside zoe.
+    // The list contains zoe as well.
     let listed =
         cli.json(&["user", "list", "--limit", "10000"]).as_array().unwrap().len() as u64 - 1;
-    // All but the write that failed, of which the store says no more.
+    // Only the records of the failed write are not counted, because their state is unknown.
     let counted = done.audited()["users"].as_u64().unwrap();
     assert!((1..500).contains(&(listed - counted)), "{counted} of {listed}");
     assert_event(&done, "users_imported", Some("unconfirmed"), ("users", counted));

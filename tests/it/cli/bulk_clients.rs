@@ -15,7 +15,7 @@ async fn introspect(url: &str, id: &str, secret: &str) -> u16 {
 }
 
 #[test]
-fn clients_are_exported_with_the_digests_of_their_secrets() {
+fn client_export_contains_digests_of_secrets() {
     let cli = Cli::new();
     let public = cli.add_client(&["--name", "app"]);
     let made = cli.json(&["client", "add", "--confidential", "--scope", "read"]);
@@ -41,7 +41,7 @@ fn clients_are_exported_with_the_digests_of_their_secrets() {
 }
 
 #[test]
-fn an_export_is_read_back_as_it_was() {
+fn exported_clients_are_imported_unchanged() {
     let (cli, other) = (Cli::new(), Cli::new());
     cli.add_client(&["--name", "an \"app\"", "--grant", "password", "--default-scope", "read"]);
     let times = ["--access-token-ttl", "15m", "--refresh-idle-ttl", "2d", "--session-ttl", "30d"];
@@ -100,7 +100,7 @@ async fn imported_clients_keep_their_ids_and_secrets() {
 }
 
 #[test]
-fn bad_lines_are_told_and_the_good_ones_are_kept() {
+fn client_import_reports_invalid_lines_and_adds_others() {
     let cli = Cli::new();
     let digest = "0".repeat(64);
     let lines = [
@@ -167,7 +167,7 @@ fn bad_lines_are_told_and_the_good_ones_are_kept() {
 }
 
 #[test]
-fn a_dry_run_says_what_an_import_would_do_and_writes_nothing() {
+fn dry_run_reports_result_of_import_and_writes_nothing() {
     let cli = Cli::new();
     let lines = [
         json!({ "client_id": "first" }).to_string(),
@@ -195,7 +195,7 @@ fn a_dry_run_says_what_an_import_would_do_and_writes_nothing() {
 }
 
 #[test]
-fn a_secret_that_can_be_guessed_is_taken_with_a_word() {
+fn short_client_secret_is_imported_with_warning() {
     let cli = Cli::new();
     let line = json!({ "client_id": "api", "client_secret": "hunter2" }).to_string();
     let done = cli.pipe(&line, &IMPORT);

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Cli, assert_moment, members};
 
 #[test]
-fn adding_a_public_client_answers_its_id_alone() {
+fn adding_public_client_returns_only_its_id() {
     let cli = Cli::new();
     let client = cli.json(&["client", "add", "--name", "an app"]);
     assert_eq!(members(&client), ["client_id"]);
@@ -24,7 +24,7 @@ fn adding_a_public_client_answers_its_id_alone() {
 }
 
 #[test]
-fn adding_a_confidential_client_answers_its_secret_this_once() {
+fn adding_confidential_client_shows_its_secret_once() {
     let cli = Cli::new();
     let done = cli.run(&["client", "add", "--confidential", "--introspection", "--json"]);
     let client = done.json();
@@ -44,7 +44,7 @@ fn adding_a_confidential_client_answers_its_secret_this_once() {
 }
 
 #[test]
-fn people_are_told_that_the_secret_is_shown_once() {
+fn text_output_says_that_secret_is_shown_once() {
     let cli = Cli::new();
     let text = cli.run(&["client", "add", "--confidential"]);
     assert!(text.ok().contains("client_secret  sns_"), "{text:?}");
@@ -53,7 +53,7 @@ fn people_are_told_that_the_secret_is_shown_once() {
 }
 
 #[test]
-fn a_client_is_added_with_everything() {
+fn client_add_accepts_every_option() {
     let cli = Cli::new();
     let id = cli.add_client(&[
         "--confidential",
@@ -78,7 +78,7 @@ fn a_client_is_added_with_everything() {
     ]);
     let client = cli.json(&["client", "show", &id]);
     assert_eq!(client["grants"], json!(["password", "client_credentials"]));
-    // What is granted by default is allowed.
+    // Default scopes are allowed scopes as well.
     assert_eq!(client["scopes"], json!(["admin", "basic", "read", "write"]));
     assert_eq!(client["default_scopes"], json!(["basic", "read"]));
     assert_eq!(client["access_token_ttl"], json!(3600));
@@ -89,7 +89,7 @@ fn a_client_is_added_with_everything() {
 }
 
 #[test]
-fn an_edit_changes_what_it_names_and_nothing_else() {
+fn client_edit_changes_only_given_fields() {
     let cli = Cli::new();
     let id = cli.add_client(&["--confidential", "--name", "old", "--scope", "read write"]);
     let before = cli.json(&["client", "show", &id]);
@@ -102,7 +102,7 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
 }
 
 #[test]
-fn an_edit_can_go_back_to_what_the_server_says() {
+fn client_edit_can_restore_default_lifetimes() {
     let cli = Cli::new();
     let id = cli.add_client(&["--confidential", "--introspection", "--access-token-ttl", "15m"]);
     let edit = |options: &[&str]| cli.json(&[&["client", "edit", &id], options].concat());
@@ -123,7 +123,7 @@ fn an_edit_can_go_back_to_what_the_server_says() {
 }
 
 #[test]
-fn an_edit_without_a_change_is_a_wrong_usage() {
+fn client_edit_without_change_is_usage_error() {
     let cli = Cli::new();
     let id = cli.add_client(&[]);
     cli.run(&["client", "edit", &id]).is_misused("--name");
@@ -132,7 +132,7 @@ fn an_edit_without_a_change_is_a_wrong_usage() {
 }
 
 #[test]
-fn what_only_a_confidential_client_may_have_is_refused_to_a_public_one() {
+fn confidential_client_options_are_refused_for_public_client() {
     let cli = Cli::new();
     let id = cli.add_client(&[]);
     let cases = [("--grant", "client_credentials"), ("--introspection", "")];
@@ -147,7 +147,7 @@ fn what_only_a_confidential_client_may_have_is_refused_to_a_public_one() {
 }
 
 #[test]
-fn a_scope_a_grant_or_a_lifetime_that_is_none_is_a_wrong_usage() {
+fn invalid_scope_grant_or_lifetime_is_usage_error() {
     let cli = Cli::new();
     let cases = [
         ("--scope", "a\"b", "expected scope tokens"),
@@ -167,7 +167,7 @@ fn a_scope_a_grant_or_a_lifetime_that_is_none_is_a_wrong_usage() {
 }
 
 #[test]
-fn a_new_secret_is_another_one() {
+fn rotated_secret_differs_from_old_one() {
     let cli = Cli::new();
     let client = cli.json(&["client", "add", "--confidential"]);
     let id = client["client_id"].as_str().unwrap();
@@ -181,7 +181,7 @@ fn a_new_secret_is_another_one() {
 }
 
 #[test]
-fn a_client_is_disabled_enabled_and_deleted() {
+fn client_can_be_disabled_enabled_and_deleted() {
     let cli = Cli::new();
     let id = cli.add_client(&[]);
     let say = |command: &str| cli.run(&["client", command, &id]).ok().to_owned();
@@ -198,7 +198,7 @@ fn a_client_is_disabled_enabled_and_deleted() {
 }
 
 #[test]
-fn clients_are_listed_in_pages() {
+fn client_list_is_paged() {
     let cli = Cli::new();
     let mut ids = [cli.add_client(&[]), cli.add_client(&[]), cli.add_client(&[])];
     ids.sort();
@@ -212,7 +212,7 @@ fn clients_are_listed_in_pages() {
 }
 
 #[test]
-fn what_is_done_to_a_client_that_is_not_there_fails() {
+fn commands_on_unknown_client_fail() {
     let cli = Cli::new();
     for command in ["show", "rotate-secret", "disable", "enable", "delete"] {
         cli.run(&["client", command, "none"]).fails(65, "there is no client \"none\"");
@@ -222,7 +222,7 @@ fn what_is_done_to_a_client_that_is_not_there_fails() {
 }
 
 #[test]
-fn a_name_cannot_forge_what_a_terminal_shows() {
+fn control_characters_in_client_name_are_escaped() {
     let cli = Cli::new();
     let id = cli.add_client(&["--name", "x\u{1b}]0;title\u{7}\r\ny"]);
     for arguments in [&["client", "list"][..], &["client", "show", &id]] {

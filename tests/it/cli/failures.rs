@@ -1,4 +1,4 @@
-//! How commands fail: one clear line, and a code that scripts can tell apart.
+//! Failures of commands: one clear line, and an exit code that scripts can tell apart.
 
 use std::net::TcpListener;
 
@@ -8,7 +8,7 @@ use super::{Cli, Done, finish};
 use crate::helpers::redis::Redis;
 use crate::helpers::sentinel;
 
-/// Commands that open the store: one that reads, one that writes, and the server.
+/// Commands that open the store: two that read it, one that writes, and the server.
 const COMMANDS: [&[&str]; 4] = [
     &["user", "list"],
     &["client", "add"],
@@ -16,9 +16,9 @@ const COMMANDS: [&[&str]; 4] = [
     &["serve", "--bind", "127.0.0.1:0", "--set", "log.level=off"],
 ];
 
-/// A store that cannot be opened, whatever is to be done on it.
+/// Asserts that every command refuses a store that cannot be opened.
 #[track_caller]
-fn refuses_store(cli: &Cli, path: &str, what: &str) {
+fn assert_store_refused(cli: &Cli, path: &str, what: &str) {
     for arguments in COMMANDS {
         let mut command = sentinel(cli.folder.path());
         command.arg("--set").arg(format!("store.path={path}")).args(arguments);
@@ -29,56 +29,56 @@ fn refuses_store(cli: &Cli, path: &str, what: &str) {
 }
 
 #[test]
-fn a_store_that_is_a_folder_is_refused() {
+fn store_that_is_a_folder_is_refused() {
     let cli = Cli::new();
     std::fs::create_dir(cli.path("folder")).unwrap();
-    refuses_store(&cli, &cli.path("folder"), "cannot open the store");
+    assert_store_refused(&cli, &cli.path("folder"), "cannot open the store");
 }
 
 #[test]
-fn a_store_below_a_file_is_refused() {
+fn store_below_a_file_is_refused() {
     let cli = Cli::new();
     cli.write("file", "");
-    refuses_store(&cli, &cli.path("file/sentinel.db"), "cannot open the store");
+    assert_store_refused(&cli, &cli.path("file/sentinel.db"), "cannot open the store");
 }
 
 #[test]
-fn a_store_that_is_a_text_file_is_refused_and_left_as_it_is() {
+fn store_that_is_a_text_file_is_refused_and_unchanged() {
     let cli = Cli::new();
     let text = "not a database, but my novel\n".repeat(100);
     let path = cli.write("novel.txt", &text);
-    refuses_store(&cli, &path, "not a database");
+    assert_store_refused(&cli, &path, "not a database");
     assert_eq!(std::fs::read_to_string(path).unwrap(), text);
 }
 
 #[test]
-fn a_sqlite_file_of_another_program_is_refused_and_left_as_it_is() {
+fn sqlite_file_of_another_program_is_refused_and_unchanged() {
     let cli = Cli::new();
     let path = cli.path("other.db");
     let other = Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
     drop(other);
     let before = std::fs::read(&path).unwrap();
-    refuses_store(&cli, &path, "not one of Sentinel's");
+    assert_store_refused(&cli, &path, "not one of Sentinel's");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
 #[test]
-fn a_store_of_a_newer_version_is_refused() {
+fn store_of_newer_version_is_refused() {
     let cli = Cli::new();
     cli.run(&["user", "list"]).ok();
     let store = Connection::open(cli.path("sentinel.db")).unwrap();
     store.pragma_update(None, "user_version", 4711).unwrap();
     drop(store);
-    refuses_store(&cli, &cli.path("sentinel.db"), "written by a newer Sentinel");
+    assert_store_refused(&cli, &cli.path("sentinel.db"), "written by a newer Sentinel");
 }
 
-/// It is done, and whoever reads only the last line should know.
+/// The last line of the output says that the change was made, even if nothing else is read.
 #[test]
-fn a_change_that_redis_could_not_be_told_of_is_said_to_be_done() {
+fn change_with_failed_invalidation_is_reported_as_done() {
     let (cli, mut redis) = (Cli::new(), Redis::start());
     cli.add_user("erin", "correct horse");
-    // Any session that others believe in.
+    // Pending invalidation of an arbitrary session.
     let store = Connection::open(cli.path("sentinel.db")).unwrap();
     store.execute("INSERT INTO losses (session) VALUES (zeroblob(12))", []).unwrap();
     drop(store);
@@ -92,7 +92,7 @@ fn a_change_that_redis_could_not_be_told_of_is_said_to_be_done() {
 }
 
 #[test]
-fn a_mistyped_setting_is_named_with_the_nearest() {
+fn mistyped_setting_is_named_with_nearest_valid_one() {
     let cli = Cli::new();
     for arguments in COMMANDS.into_iter().chain([&["config", "check"][..], &["healthcheck"]]) {
         let wrong = ["--set", "oauth.acces_token_ttl=15m"];
@@ -106,7 +106,7 @@ fn a_mistyped_setting_is_named_with_the_nearest() {
 }
 
 #[test]
-fn a_settings_file_that_cannot_be_read_is_named() {
+fn unreadable_settings_file_is_named() {
     let cli = Cli::new();
     let missing = cli.path("missing.toml");
     let folder = cli.folder.path().to_str().unwrap().to_owned();
@@ -120,7 +120,7 @@ fn a_settings_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_value_that_makes_no_sense_is_named() {
+fn setting_with_invalid_value_is_named() {
     let cli = Cli::new();
     let done = cli.run(&["user", "list", "--set", "password.parallelism=x"]);
     done.fails(78, "password.parallelism");
@@ -128,7 +128,7 @@ fn a_value_that_makes_no_sense_is_named() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_a_wrong_usage() {
+fn invalid_command_line_is_usage_error() {
     let cli = Cli::new();
     let cases: [&[&str]; 7] = [
         &[],
@@ -146,7 +146,7 @@ fn a_command_line_that_makes_no_sense_is_a_wrong_usage() {
 }
 
 #[test]
-fn a_taken_port_is_named() {
+fn occupied_port_is_named() {
     let cli = Cli::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -159,7 +159,7 @@ fn a_taken_port_is_named() {
 }
 
 #[test]
-fn a_bad_certificate_is_named() {
+fn invalid_certificate_file_is_named() {
     let cli = Cli::new();
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let good = cli.write("good.pem", key.cert.pem());

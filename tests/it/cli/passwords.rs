@@ -1,4 +1,4 @@
-//! Passwords on the command line: how they come in, which are refused, and that they are seen nowhere.
+//! Passwords on the command line: their input, the refused ones, and that none is ever printed.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -10,14 +10,14 @@ use super::{Cli, members};
 const PASSWORD: &str = "correct horse battery staple";
 
 #[test]
-fn a_password_that_nobody_could_log_in_with_is_refused() {
+fn password_that_token_endpoint_refuses_cannot_be_set() {
     let cli = Cli::new();
     let cases: [(&[u8], &str); 8] = [
         (b"", "empty"),
         (b"\n", "empty"),
         (b"\r\n", "empty"),
         (b"\xff\xfe", "UTF-8"),
-        // The token endpoint would not take these (RFC 6749 Appendix A.16).
+        // The token endpoint would refuse these (RFC 6749 Appendix A.16).
         (b"two\n\n", "line break"),
         (b"a\nb", "line break"),
         (b"nul\0", "control character"),
@@ -31,7 +31,7 @@ fn a_password_that_nobody_could_log_in_with_is_refused() {
 }
 
 #[test]
-fn a_short_password_is_taken_with_a_word() {
+fn short_password_is_accepted_with_warning() {
     let cli = Cli::new();
     let add = ["user", "add", "alice", "--password-stdin", "--json"];
     let added = cli.pipe("sh\u{f6}rter\n", &add);
@@ -48,7 +48,7 @@ fn a_short_password_is_taken_with_a_word() {
 }
 
 #[test]
-fn a_password_that_bcrypt_cannot_take_is_refused() {
+fn password_too_long_for_bcrypt_is_refused() {
     let cli = Cli::new();
     let bcrypt = ["--set", "password.scheme=bcrypt", "--set", "password.bcrypt_cost=4"];
     let add = ["user", "add", "alice", "--password-stdin"];
@@ -58,16 +58,16 @@ fn a_password_that_bcrypt_cannot_take_is_refused() {
 }
 
 #[test]
-fn without_a_terminal_the_password_has_to_be_piped_in_on_purpose() {
+fn piped_password_requires_password_stdin_option() {
     let cli = Cli::new();
     cli.add_user("alice", PASSWORD);
     cli.pipe(PASSWORD, &["user", "add", "bob"]).fails(64, "--password-stdin");
     cli.pipe(PASSWORD, &["user", "passwd", "alice"]).fails(64, "--password-stdin");
 }
 
-/// A terminal that is another session's, as under `setsid`.
+/// Uses a terminal of another session as standard input, as under `setsid`.
 #[test]
-fn a_terminal_that_cannot_be_asked_at_is_none() {
+fn terminal_of_another_session_is_not_used_for_prompt() {
     const ELSEWHERE: &str = "import pty, subprocess, sys
 sys.exit(subprocess.run(sys.argv[1:], stdin=pty.openpty()[1], start_new_session=True).returncode)";
     let cli = Cli::new();
@@ -81,7 +81,7 @@ sys.exit(subprocess.run(sys.argv[1:], stdin=pty.openpty()[1], start_new_session=
 }
 
 #[test]
-fn a_password_is_never_taken_from_the_arguments() {
+fn password_argument_is_usage_error() {
     let cli = Cli::new();
     cli.run(&["user", "add", "alice", PASSWORD]).is_misused("unexpected argument");
     cli.run(&["user", "add", "alice", "--password", PASSWORD]).is_misused("unexpected argument");
@@ -91,7 +91,7 @@ fn a_password_is_never_taken_from_the_arguments() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_password_is_seen_neither_in_the_process_list_nor_in_the_output() {
+fn password_appears_in_neither_process_list_nor_output() {
     let cli = Cli::new();
     let mut command = cli.command();
     command.args(["user", "add", "alice", "--password-stdin"]);
@@ -99,7 +99,7 @@ fn a_password_is_seen_neither_in_the_process_list_nor_in_the_output() {
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(PASSWORD.as_bytes()).unwrap();
-    // It waits for the end of its input.
+    // The command waits for the end of its input.
     for file in ["cmdline", "environ", "comm"] {
         let seen = std::fs::read(format!("/proc/{}/{file}", child.id())).unwrap();
         assert!(!String::from_utf8_lossy(&seen).contains(PASSWORD));
@@ -113,7 +113,7 @@ fn a_password_is_seen_neither_in_the_process_list_nor_in_the_output() {
 }
 
 #[test]
-fn a_change_is_audited_without_the_password() {
+fn password_change_is_audited_without_password() {
     let cli = Cli::new();
     let id = cli.add_user("alice", PASSWORD);
     let passwd = cli.pipe(PASSWORD, &["user", "passwd", "alice", "--password-stdin"]);
@@ -126,11 +126,11 @@ fn a_change_is_audited_without_the_password() {
 }
 
 #[test]
-fn no_command_prints_a_hash() {
+fn user_commands_print_no_password_hash() {
     let cli = Cli::new();
     cli.add_user("alice", PASSWORD);
     let user = cli.json(&["user", "show", "alice"]);
-    // serde_json sorts what it reads.
+    // `serde_json` sorts the members that it reads.
     let known = ["created_at", "enabled", "id", "scopes", "updated_at", "username"];
     assert_eq!(members(&user), known);
     assert_eq!(members(&cli.json(&["user", "list"])[0]), known);

@@ -1,12 +1,12 @@
-//! Commands beside a running server: both are on one store, and the server sees at once what a
-//! command does.
+//! Commands beside a running server: both use one store, and the server sees the effect of a
+//! command immediately.
 
 use super::Cli;
 use crate::helpers::{Answer, Process};
 
 pub(super) const PASSWORD: &str = "correct horse battery staple";
 
-/// A server, a user `alice` and a public client, added by commands while it runs.
+/// Running server with a user `alice` and a public client, both added by commands.
 pub(super) struct Server {
     pub(super) cli: Cli,
     pub(super) client: String,
@@ -33,7 +33,7 @@ impl Server {
         self.token(&[&[("grant_type", "password")], &who[..]].concat()).await
     }
 
-    /// Logs a user in, through this client.
+    /// Logs in a user through this client.
     pub(super) async fn log_in(&self, user: &str, client: &str) -> Answer {
         let who = [("username", user), ("password", PASSWORD), ("client_id", client)];
         let answer = self.token(&[&[("grant_type", "password")], &who[..]].concat()).await;
@@ -48,7 +48,7 @@ impl Server {
 }
 
 #[tokio::test]
-async fn a_user_who_was_just_added_can_log_in_until_disabled() {
+async fn added_user_can_log_in_until_disabled() {
     let server = Server::start();
     let (cli, app) = (&server.cli, &server.client);
     let tokens = server.log_in("alice", app).await;
@@ -63,7 +63,7 @@ async fn a_user_who_was_just_added_can_log_in_until_disabled() {
 }
 
 #[tokio::test]
-async fn a_new_password_replaces_the_old_one_and_ends_the_sessions() {
+async fn new_password_replaces_old_one_and_ends_sessions() {
     let server = Server::start();
     let (cli, app) = (&server.cli, &server.client);
     let tokens = server.log_in("alice", app).await;
@@ -75,7 +75,7 @@ async fn a_new_password_replaces_the_old_one_and_ends_the_sessions() {
 }
 
 #[tokio::test]
-async fn one_newline_at_the_end_is_no_part_of_the_password() {
+async fn trailing_newline_is_not_part_of_piped_password() {
     let server = Server::start();
     let cases = [
         ("plain password\n", "plain password"),
@@ -91,7 +91,7 @@ async fn one_newline_at_the_end_is_no_part_of_the_password() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_gone_with_all_sessions() {
+async fn deleting_user_ends_sessions_and_prevents_login() {
     let server = Server::start();
     let tokens = server.log_in("alice", &server.client).await;
     server.cli.run(&["user", "delete", "alice"]).ok();
@@ -101,7 +101,7 @@ async fn a_deleted_user_is_gone_with_all_sessions() {
 }
 
 #[tokio::test]
-async fn a_disabled_client_is_refused_and_its_sessions_end() {
+async fn disabling_client_ends_sessions_and_prevents_login() {
     let server = Server::start();
     let (cli, app) = (&server.cli, &server.client);
     let tokens = server.log_in("alice", app).await;
@@ -113,7 +113,7 @@ async fn a_disabled_client_is_refused_and_its_sessions_end() {
 }
 
 #[tokio::test]
-async fn a_rotated_secret_takes_the_place_of_the_old_one() {
+async fn rotated_secret_replaces_old_one() {
     let server = Server::start();
     let client = server.cli.json(&["client", "add", "--confidential"]);
     let id = client["client_id"].as_str().unwrap();
@@ -129,7 +129,7 @@ async fn a_rotated_secret_takes_the_place_of_the_old_one() {
 }
 
 #[tokio::test]
-async fn a_client_keeps_to_its_own_lifetime_and_a_user_to_their_scopes() {
+async fn token_has_lifetime_of_client_and_scopes_of_user() {
     let server = Server::start();
     let (cli, app) = (&server.cli, &server.client);
     cli.run(&["client", "edit", app, "--access-token-ttl", "15m"]).ok();
@@ -139,7 +139,7 @@ async fn a_client_keeps_to_its_own_lifetime_and_a_user_to_their_scopes() {
 }
 
 #[tokio::test]
-async fn healthcheck_tells_whether_the_server_is_ready() {
+async fn healthcheck_reports_readiness_of_server() {
     let server = Server::start();
     let bind = format!("server.bind={}", server.process.address);
     let ask = ["healthcheck", "--set", &bind];
@@ -150,9 +150,9 @@ async fn healthcheck_tells_whether_the_server_is_ready() {
     cli.run(&ask).fails(69, "does not answer");
 }
 
-/// It is asked by who may not read them: anybody on the machine.
+/// The health check may run as a user that must not read the secrets.
 #[tokio::test]
-async fn healthcheck_needs_no_secret_and_reads_none() {
+async fn healthcheck_reads_no_secret_file() {
     let server = Server::start();
     let bind = format!("server.bind={}", server.process.address);
     let mut ask = vec!["healthcheck", "--set", &bind];
@@ -166,7 +166,7 @@ async fn healthcheck_needs_no_secret_and_reads_none() {
     }
     server.cli.run(&["config", "check", "--set", "redis.url_file=/nowhere"]).fails(78, "/nowhere");
     assert_eq!(server.cli.run(&ask).ok(), "ready");
-    // What it does read has to be right.
+    // Settings that the health check does read have to be valid.
     server.cli.run(&["healthcheck", "--set", "tls.mode=on"]).fails(78, "tls.mode");
     server.cli.run(&["healthcheck", "--set", "server.bind=x"]).fails(78, "server.bind");
 }

@@ -1,4 +1,4 @@
-//! `sentinel session`, on the sessions of a running server.
+//! `sentinel session` with the sessions of a running server.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn ids(sessions: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn sessions_are_listed_by_user_and_by_client() {
+async fn session_list_can_be_filtered_by_user_and_client() {
     let server = Server::start();
     let (cli, app) = (&server.cli, &server.client);
     cli.add_user("bob", PASSWORD);
@@ -32,7 +32,7 @@ async fn sessions_are_listed_by_user_and_by_client() {
 }
 
 #[tokio::test]
-async fn a_session_is_shown_without_its_tokens() {
+async fn session_list_contains_no_tokens() {
     let server = Server::start();
     let (cli, app) = (&server.cli, &server.client);
     let user = cli.json(&["user", "show", "alice"]);
@@ -54,7 +54,7 @@ async fn a_session_is_shown_without_its_tokens() {
 }
 
 #[tokio::test]
-async fn a_client_that_acts_for_itself_has_a_session_without_a_user() {
+async fn client_credentials_session_has_no_user() {
     let server = Server::start();
     let client = server.cli.json(&["client", "add", "--confidential"]);
     let form = [
@@ -70,7 +70,7 @@ async fn a_client_that_acts_for_itself_has_a_session_without_a_user() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_over_is_not_listed() {
+async fn expired_session_is_not_listed() {
     let server = Server::start();
     let options = ["--grant", "password", "--access-token-ttl", "1s"];
     let short = server.cli.add_client(&options);
@@ -82,7 +82,7 @@ async fn a_session_that_is_over_is_not_listed() {
 }
 
 #[tokio::test]
-async fn one_session_is_ended_and_the_others_go_on() {
+async fn ending_one_session_keeps_others_active() {
     let server = Server::start();
     let (cli, app) = (&server.cli, &server.client);
     let first = server.log_in("alice", app).await;
@@ -96,7 +96,7 @@ async fn one_session_is_ended_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn all_sessions_of_a_user_or_a_client_are_ended() {
+async fn ending_by_user_or_client_ends_all_their_sessions() {
     let server = Server::start();
     let (cli, app) = (&server.cli, &server.client);
     cli.add_user("bob", PASSWORD);
@@ -113,7 +113,7 @@ async fn all_sessions_of_a_user_or_a_client_are_ended() {
 }
 
 #[test]
-fn ending_takes_exactly_one_of_session_user_and_client() {
+fn session_end_requires_exactly_one_of_id_user_and_client() {
     let cli = Cli::new();
     cli.run(&["session", "end"]).is_misused("--user");
     cli.run(&["session", "end", "--user", "a", "--client", "b"]).is_misused("--client");
@@ -121,7 +121,7 @@ fn ending_takes_exactly_one_of_session_user_and_client() {
 }
 
 #[test]
-fn a_name_or_id_that_nobody_has_is_refused() {
+fn unknown_user_client_or_session_is_refused() {
     let cli = Cli::new();
     for command in ["list", "end"] {
         cli.run(&["session", command, "--user", "nobody"]).fails(65, "there is no user");

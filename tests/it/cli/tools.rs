@@ -1,11 +1,11 @@
-//! `sentinel config` and `completions`; `healthcheck` is in [`super::server`].
+//! `sentinel config`, `completions` and `man`; `healthcheck` is in [`super::server`].
 
 use std::process::Command;
 
 use super::{Cli, finish};
 
 #[test]
-fn the_completions_for_bash_are_valid() {
+fn bash_completions_are_valid() {
     let cli = Cli::new();
     let script = cli.run(&["completions", "bash"]);
     assert!(script.ok().contains("rotate-secret"));
@@ -14,7 +14,7 @@ fn the_completions_for_bash_are_valid() {
 }
 
 #[test]
-fn every_shell_has_completions() {
+fn completions_exist_for_every_shell() {
     let cli = Cli::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         assert!(cli.run(&["completions", shell]).ok().contains("sentinel"));
@@ -22,7 +22,7 @@ fn every_shell_has_completions() {
 }
 
 #[test]
-fn the_settings_are_shown_without_their_secrets() {
+fn config_show_hides_secrets() {
     let cli = Cli::new();
     let file = cli.write("password", "hunter-in-file\n");
     let secrets = [
@@ -44,16 +44,16 @@ fn the_settings_are_shown_without_their_secrets() {
 }
 
 #[test]
-fn the_settings_are_checked() {
+fn config_check_reports_valid_and_invalid_settings() {
     let cli = Cli::new();
     assert_eq!(cli.run(&["config", "check"]).ok(), "the settings are in order");
     assert_eq!(cli.json(&["config", "check"]), serde_json::json!({ "ok": true }));
     cli.run(&["config", "check", "--set", "server.bind=0.0.0.0:5000"]).fails(78, "plain HTTP");
 }
 
-/// What `serve` would say, said before.
+/// The check reports the errors with which `serve` would fail.
 #[test]
-fn what_the_settings_lead_to_is_checked() {
+fn config_check_reports_errors_that_would_stop_serve() {
     let cli = Cli::new();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -102,13 +102,13 @@ fn what_the_settings_lead_to_is_checked() {
             && both.stderr.contains("  - cannot read the TLS key")
     );
     check(&["tls.mode=self-signed"]).ok();
-    // Nothing has been made.
+    // The check creates no file.
     assert!(!cli.folder.path().join("sentinel.db").exists());
     assert!(!cli.folder.path().join("self-signed-cert.pem").exists());
 }
 
 #[test]
-fn settings_without_effect_are_told_beside_the_answer() {
+fn config_check_warns_about_ineffective_settings() {
     let cli = Cli::new();
     let done = cli.run(&["config", "check", "--set", "mongo.uri=mongodb://db.example"]);
     assert_eq!((done.code, done.stdout.trim_end()), (0, "the settings are in order"));
@@ -125,7 +125,7 @@ fn settings_without_effect_are_told_beside_the_answer() {
 }
 
 #[test]
-fn a_level_of_the_log_that_leaves_audit_events_out_holds_for_commands_too() {
+fn log_level_applies_to_audit_events_of_commands() {
     let cli = Cli::new();
     for (name, level, is_told) in [
         ("alice", "info", true),
@@ -144,7 +144,7 @@ fn a_level_of_the_log_that_leaves_audit_events_out_holds_for_commands_too() {
 }
 
 #[test]
-fn settings_may_stand_before_and_behind_a_command_and_the_last_of_a_key_wins() {
+fn last_set_option_before_or_after_command_wins() {
     let cli = Cli::new();
     let before = ["--set", "oauth.session_ttl=7d", "--set", "oauth.access_token_ttl=1m"];
     let between = ["config", "--set", "oauth.refresh_idle_ttl=2d", "show", "--json"];
@@ -159,7 +159,7 @@ fn settings_may_stand_before_and_behind_a_command_and_the_last_of_a_key_wins() {
 }
 
 #[test]
-fn help_and_version_are_no_failures() {
+fn help_and_version_exit_with_success() {
     let cli = Cli::new();
     assert!(cli.run(&["--version"]).ok().starts_with("sentinel "));
     for family in [&["--help"][..], &["user", "add", "--help"], &["help", "client", "edit"]] {
@@ -168,7 +168,7 @@ fn help_and_version_are_no_failures() {
 }
 
 #[test]
-fn the_manual_page_has_every_command_and_its_options() {
+fn manual_page_has_commands_options_and_exit_codes() {
     let cli = Cli::new();
     let page = cli.run(&["man"]);
     assert!(page.ok().contains(".TH sentinel 1"));

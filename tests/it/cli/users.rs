@@ -7,7 +7,7 @@ use super::{Cli, assert_moment};
 const PASSWORD: &str = "correct horse battery staple";
 
 #[test]
-fn adding_a_user_answers_its_id_and_name_and_nothing_else() {
+fn adding_user_returns_only_id_and_name() {
     let cli = Cli::new();
     let done = cli.pipe(PASSWORD, &["user", "add", "alice", "--password-stdin", "--json"]);
     let user = done.json();
@@ -17,7 +17,7 @@ fn adding_a_user_answers_its_id_and_name_and_nothing_else() {
 }
 
 #[test]
-fn a_user_is_shown_by_name_or_id_without_the_hash() {
+fn user_is_shown_by_name_or_id_without_hash() {
     let cli = Cli::new();
     let id = cli.add_user("alice", PASSWORD);
     let user = cli.json(&["user", "show", "alice"]);
@@ -33,7 +33,7 @@ fn a_user_is_shown_by_name_or_id_without_the_hash() {
 }
 
 #[test]
-fn users_are_listed_by_name_in_pages() {
+fn user_list_is_sorted_by_name_and_paged() {
     let cli = Cli::new();
     for name in ["carol", "alice", "bob"] {
         cli.add_user(name, PASSWORD);
@@ -51,7 +51,7 @@ fn users_are_listed_by_name_in_pages() {
 }
 
 #[test]
-fn a_list_that_is_cut_short_says_so_beside_the_output() {
+fn truncated_list_is_noted_on_standard_error() {
     let cli = Cli::new();
     cli.add_user("alice", PASSWORD);
     cli.add_user("bob", PASSWORD);
@@ -62,7 +62,7 @@ fn a_list_that_is_cut_short_says_so_beside_the_output() {
 }
 
 #[test]
-fn an_empty_store_lists_nothing() {
+fn lists_of_empty_store_are_empty() {
     let cli = Cli::new();
     for family in ["user", "client", "session"] {
         assert_eq!(cli.json(&[family, "list"]), json!([]));
@@ -70,7 +70,7 @@ fn an_empty_store_lists_nothing() {
 }
 
 #[test]
-fn a_user_is_renamed_and_limited_to_scopes_and_freed_of_them() {
+fn user_edit_renames_user_and_sets_or_removes_scopes() {
     let cli = Cli::new();
     let id = cli.add_user("alice", PASSWORD);
     let edited = cli.json(&[
@@ -95,7 +95,7 @@ fn a_user_is_renamed_and_limited_to_scopes_and_freed_of_them() {
 }
 
 #[test]
-fn an_edit_without_a_change_is_a_wrong_usage() {
+fn user_edit_without_change_is_usage_error() {
     let cli = Cli::new();
     cli.add_user("alice", PASSWORD);
     cli.run(&["user", "edit", "alice"]).is_misused("--rename");
@@ -103,7 +103,7 @@ fn an_edit_without_a_change_is_a_wrong_usage() {
 }
 
 #[test]
-fn a_user_is_added_disabled_and_with_scopes() {
+fn user_add_accepts_disabled_and_scopes() {
     let cli = Cli::new();
     let options = ["--disabled", "--scope", "read write", "--scope", "admin"];
     let add = ["user", "add", "alice", "--password-stdin"];
@@ -114,7 +114,7 @@ fn a_user_is_added_disabled_and_with_scopes() {
 }
 
 #[test]
-fn each_change_says_what_was_done() {
+fn user_commands_report_changes_as_text() {
     let cli = Cli::new();
     cli.add_user("alice", PASSWORD);
     let say = |command: &str| cli.run(&["user", command, "alice"]).ok().to_owned();
@@ -129,7 +129,7 @@ fn each_change_says_what_was_done() {
 }
 
 #[test]
-fn each_change_answers_json_on_demand() {
+fn user_commands_report_changes_as_json() {
     let cli = Cli::new();
     let id = cli.add_user("alice", PASSWORD);
     assert_eq!(cli.json(&["user", "disable", &id])["enabled"], json!(false));
@@ -141,7 +141,7 @@ fn each_change_answers_json_on_demand() {
 }
 
 #[test]
-fn a_name_is_given_to_one_user_only() {
+fn duplicate_user_name_is_refused() {
     let cli = Cli::new();
     cli.add_user("alice", PASSWORD);
     cli.add_user("bob", PASSWORD);
@@ -153,7 +153,7 @@ fn a_name_is_given_to_one_user_only() {
 }
 
 #[test]
-fn a_name_that_cannot_be_one_is_refused() {
+fn invalid_user_name_is_refused() {
     let cli = Cli::new();
     for name in ["", " alice", "alice\n", &"a".repeat(256)] {
         let done = cli.pipe(PASSWORD, &["user", "add", name, "--password-stdin"]);
@@ -162,7 +162,7 @@ fn a_name_that_cannot_be_one_is_refused() {
 }
 
 #[test]
-fn what_is_done_to_a_user_who_is_not_there_fails() {
+fn commands_on_unknown_user_fail() {
     let cli = Cli::new();
     for command in ["show", "disable", "enable", "delete"] {
         cli.run(&["user", command, "nobody"]).fails(65, "there is no user \"nobody\"");
@@ -175,7 +175,7 @@ fn what_is_done_to_a_user_who_is_not_there_fails() {
 }
 
 #[test]
-fn a_name_cannot_forge_what_a_terminal_shows() {
+fn control_characters_in_user_name_are_escaped() {
     let cli = Cli::new();
     let name = "al\u{202e}ice\u{200b} \\ 'quoted' zoë";
     let done = cli.pipe(PASSWORD, &["user", "add", name, "--password-stdin"]);
@@ -187,12 +187,12 @@ fn a_name_cannot_forge_what_a_terminal_shows() {
     }
     let missing = cli.run(&["user", "show", "a\u{1b}[31m\u{202e}"]);
     missing.fails(65, r#"no user "a\u{1b}[31m\u{202e}""#);
-    // In JSON, a name is what it is.
+    // JSON contains the name unchanged.
     assert_eq!(cli.json(&["user", "show", name])["username"], json!(name));
 }
 
 #[test]
-fn tables_are_aligned() {
+fn user_table_columns_are_aligned() {
     let cli = Cli::new();
     cli.add_user("al", PASSWORD);
     cli.add_user("somebody with a long name", PASSWORD);
@@ -204,7 +204,7 @@ fn tables_are_aligned() {
 }
 
 #[test]
-fn a_name_that_looks_like_an_id_is_refused() {
+fn user_name_in_form_of_id_is_refused() {
     let cli = Cli::new();
     let mut command = crate::helpers::sentinel(cli.folder.path());
     command.args(["user", "add", "6b04dc9a3d2a187cd61526c4", "--password-stdin"]);

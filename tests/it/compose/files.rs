@@ -1,4 +1,4 @@
-//! What the files say.
+//! Contents of `docker-compose.yml`, `Dockerfile` and the files that they use.
 
 use std::process::Command;
 
@@ -10,24 +10,24 @@ use crate::helpers::installed;
 const PASSING: [&str; 4] = ["sentinel", "mongo", "redis", "nginx"];
 
 #[test]
-fn the_dockerfile_passes_its_linter() {
+fn dockerfile_passes_linter() {
     let linter = installed(".cache/hadolint", "bin/hadolint");
     let output = Command::new(linter).arg(root().join("Dockerfile")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
-fn the_image_is_built_with_the_oldest_rust_that_is_supported() {
+fn image_is_built_with_oldest_supported_rust() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let version = manifest.split("rust-version = \"").nth(1).unwrap().split('"').next().unwrap();
     let image = format!("FROM rust:{version}-slim-bookworm AS build\n");
     assert!(dockerfile().contains(&image), "{image}");
-    // What was linked there runs here.
+    // The binary runs on the distribution that it was linked on.
     assert!(dockerfile().contains("FROM debian:bookworm-slim\n"));
 }
 
 #[test]
-fn no_service_may_do_more_than_it_has_to() {
+fn services_have_least_privilege() {
     let compose = compose();
     let services = compose["services"].as_object().unwrap();
     for (name, service) in services {
@@ -36,10 +36,10 @@ fn no_service_may_do_more_than_it_has_to() {
         let options = serde_json::json!(["no-new-privileges:true"]);
         assert_eq!(service["security_opt"], options, "{name}");
         assert_eq!(service["privileged"], Value::Null, "{name}");
-        // One that keeps no more than some.
+        // The `local` driver limits the size of the logs.
         assert_eq!(service["logging"]["driver"], "local", "{name}");
         assert_eq!(service["ports"].is_array(), name == "nginx", "{name}");
-        // It gives files away, and has no network.
+        // The setup service changes the owners of files and has no network.
         let gives = name == "setup" && service["network_mode"] == "none";
         assert_eq!(service["cap_add"].is_array(), gives, "{name}");
     }
@@ -52,7 +52,7 @@ fn no_service_may_do_more_than_it_has_to() {
 }
 
 #[test]
-fn the_stores_are_reached_by_sentinel_alone_and_only_nginx_by_others() {
+fn only_sentinel_reaches_stores_and_only_nginx_is_published() {
     let compose = compose();
     let networks = compose["networks"].as_object().unwrap();
     let internal = ["inner", "stores"].map(|name| networks[name]["internal"] == true);
@@ -66,7 +66,7 @@ fn the_stores_are_reached_by_sentinel_alone_and_only_nginx_by_others() {
     assert_eq!(sorted(on("sentinel")), ["inner", "stores"]);
     assert_eq!(sorted(on("nginx")), ["front", "inner"]);
     let ports = compose["services"]["nginx"]["ports"].as_array().unwrap();
-    // The management page's.
+    // Port of the management page.
     assert_eq!(ports[1], "127.0.0.1:9443:9443");
 }
 
@@ -76,10 +76,10 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 }
 
 #[test]
-fn a_run_of_the_script_that_was_cut_short_does_no_harm_to_later_ones() {
+fn setup_script_succeeds_after_interrupted_run() {
     let folder = tempfile::tempdir().unwrap();
     let run = || {
-        // In the container, root may give files away and nothing else.
+        // In the container, root may change the owners of files and has no other privilege.
         let few: &[&str] = match rustix::process::geteuid().is_root() {
             true => &["setpriv", "--bounding-set=-all,+chown", "--inh-caps=-all", "--no-new-privs"],
             false => &["env"],
@@ -91,7 +91,7 @@ fn a_run_of_the_script_that_was_cut_short_does_no_harm_to_later_ones() {
     };
     run();
     for owner in [None, Some(999)] {
-        // As it is between the lines that make it.
+        // State of the file between the commands that create it.
         let draft = folder.path().join("draft");
         std::fs::write(&draft, "half").unwrap();
         std::fs::set_permissions(&draft, std::os::unix::fs::PermissionsExt::from_mode(0o400))
@@ -105,10 +105,10 @@ fn a_run_of_the_script_that_was_cut_short_does_no_harm_to_later_ones() {
     }
 }
 
-/// The lines of `docs/docker.md` without containers have all that the services have, and nothing that is
-/// open to other machines.
+/// The commands without containers in `docs/docker.md` configure all that the services configure,
+/// and listen on no address that other machines can reach.
 #[test]
-fn what_is_done_by_hand_is_what_the_services_do() {
+fn documented_manual_setup_matches_services() {
     let page = std::fs::read_to_string(root().join("docs/docker.md")).unwrap();
     let by_hand = page.split("## By hand").nth(1).unwrap();
     let compose = compose();
@@ -127,7 +127,7 @@ fn what_is_done_by_hand_is_what_the_services_do() {
     }
     assert!(redis.contains(" --bind 127.0.0.1 ") && by_hand.contains("SERVER__BIND=127.0.0.1:"));
 
-    // What sed makes of nginx's files.
+    // Output of `sed` for the nginx configuration.
     let lines = by_hand.lines().filter_map(|line| line.strip_prefix("# sed -i "));
     let script = lines.map(|line| line.split('\'').nth(1).unwrap()).collect::<Vec<_>>();
     assert_eq!(script.len(), 1);

@@ -1,4 +1,4 @@
-//! The services run: in the order of the file, in no order, and with some of them gone for a while.
+//! Services started in the order of the file and in any order, and with some stopped for a while.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use super::stack::{Stack, root};
 use crate::helpers::{command, sentinel};
 
-/// The lines of the README that go through nginx.
+/// Returns the commands of the README, which go through nginx.
 fn readme() -> String {
     let text = std::fs::read_to_string(root().join("README.md")).unwrap();
     let blocks = text.split("```bash\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     blocks.collect::<Vec<_>>().join("\n")
 }
 
-/// A `docker` that does what the lines ask of it without containers.
+/// Writes a `docker` program that runs the commands without containers.
 fn write_docker(stack: &Stack) {
     let environment = stack.command("sentinel", &["sentinel".to_owned()]);
     let binary = Path::new(env!("CARGO_BIN_EXE_sentinel")).parent().unwrap().to_str().unwrap();
@@ -34,7 +34,7 @@ fn write_docker(stack: &Stack) {
     std::fs::set_permissions(stack.path("bin/docker"), mode).unwrap();
 }
 
-/// Runs shell lines beside the services; what they print.
+/// Runs shell commands beside the services and returns their output.
 fn paste(stack: &Stack, lines: &str) -> String {
     let mut shell = command("timeout");
     let path = std::env::var("PATH").unwrap();
@@ -61,7 +61,7 @@ fn status(stack: &Stack, arguments: &[&str]) -> String {
     curl(stack, &[&form, arguments].concat())
 }
 
-/// The command line in the container of the service.
+/// Runs a command in the environment of the `sentinel` service and returns its output.
 fn exec(stack: &Stack, words: &str, input: &str) -> String {
     let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
     std::fs::write(stack.path("input"), input).unwrap();
@@ -76,41 +76,41 @@ fn member(json: &str, name: &str) -> String {
     json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}")).to_owned()
 }
 
-/// A login by alice, but for the password, with a client made for it.
-fn who(stack: &Stack) -> String {
+/// Adds a client and returns the login form of alice without the password.
+fn login_form_without_password(stack: &Stack) -> String {
     let client = exec(stack, "sentinel client add --default-scope read --json", "");
     let client = member(&client, "client_id");
     format!("grant_type=password&client_id={client}&username=alice")
 }
 
-/// Makes alice, and logs her in.
+/// Adds alice and returns her login form.
 fn login_form(stack: &Stack) -> String {
     exec(stack, "sentinel user add alice --password-stdin", "correct horse battery staple");
-    format!("{}&password=correct+horse+battery+staple", who(stack))
+    format!("{}&password=correct+horse+battery+staple", login_form_without_password(stack))
 }
 
 #[test]
-fn the_services_come_up_in_order_and_the_lines_of_the_readme_work_through_nginx() {
+fn readme_commands_work_through_nginx() {
     let mut stack = Stack::new();
     stack.up("nginx");
     stack.wait_until_healthy("nginx");
     write_docker(&stack);
-    let lines = stack.here(&readme());
+    let lines = stack.localized(&readme());
     assert!(lines.contains("docker compose up") && lines.contains("curl"), "{lines}");
     let printed = paste(&stack, &lines);
     for expected in [
         "\"active\":true",
         "\"username\":\"alice\"",
         "\"scope\":\"read write\"",
-        // After the revocation.
+        // Answer after the revocation.
         "HTTP/1.1 401",
     ] {
         assert!(printed.contains(expected), "no {expected} in {printed}");
     }
     let (public, operator) = (stack.public(), stack.operator());
 
-    // Whoever claims to come from elsewhere is not believed.
-    let form = format!("{}&password=wrong", who(&stack));
+    // Forwarding headers that a client sends are not trusted.
+    let form = format!("{}&password=wrong", login_form_without_password(&stack));
     let token = format!("{public}/oauth/token");
     let claims = ["-H", "X-Forwarded-For: 203.0.113.9", "-H", "X-Request-Id: chosen-by-the-client"];
     let refused = status(&stack, &[&["-d", &form], &claims[..], &[&token]].concat());
@@ -120,7 +120,7 @@ fn the_services_come_up_in_order_and_the_lines_of_the_readme_work_through_nginx(
     assert!(failed.len() == 1 && failed[0].contains("\"address\":\"127.0.0.1\""), "{log}");
     assert!(!log.contains("chosen-by-the-client"), "{log}");
 
-    // The probes and the management page are not for everybody; nginx's own pages are HTML.
+    // The probes and the management page are not public; nginx's own pages are HTML.
     for path in ["/", "/readyz", "/healthz", "/_verify", "/oauth/management", "/oauth/management/x"]
     {
         let answer = status(&stack, &[&format!("{public}{path}")]);
@@ -131,11 +131,11 @@ fn the_services_come_up_in_order_and_the_lines_of_the_readme_work_through_nginx(
 }
 
 #[test]
-fn services_that_come_late_or_restart_end_in_a_working_system() {
+fn services_recover_from_late_starts_and_restarts() {
     let mut stack = Stack::new();
     stack.start("setup");
     assert!(stack.wait("setup").success());
-    // As after a restart of the machine, when Docker starts everything at once.
+    // After a restart of the machine, Docker starts everything at once.
     stack.start("nginx");
     assert!(!stack.wait("nginx").success(), "it has no certificate yet");
     stack.start("sentinel");
@@ -146,7 +146,7 @@ fn services_that_come_late_or_restart_end_in_a_working_system() {
     assert!(stack.wait_until_healthy("sentinel") >= 1);
     assert!(stack.wait_until_healthy("nginx") >= 1);
 
-    // Redis comes last of all: tokens are not answered before they are published.
+    // Redis starts last: no token is answered before it is published.
     let (form, public) = (login_form(&stack), stack.public());
     let (token, api) = (format!("{public}/oauth/token"), format!("{public}/api/x"));
     let login = ["-d", &form, &token];
@@ -176,7 +176,7 @@ fn services_that_come_late_or_restart_end_in_a_working_system() {
     stack.wait_until_healthy("sentinel");
     wait_for(&stack, &guarded, "200 application/json");
 
-    // Once more, as `docker compose up` does each time: nothing is made anew.
+    // `docker compose up` runs the setup each time, which must not replace anything.
     let before = std::fs::read_to_string(stack.path("secrets/sentinel/redis-url")).unwrap();
     stack.start("setup");
     assert!(stack.wait("setup").success());
@@ -184,7 +184,7 @@ fn services_that_come_late_or_restart_end_in_a_working_system() {
     assert_eq!(before, after);
 }
 
-/// What a client sees that tries again.
+/// Retries a request until the answer begins with `expected`.
 fn wait_for(stack: &Stack, arguments: &[&str], expected: &str) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
@@ -199,7 +199,7 @@ fn wait_for(stack: &Stack, arguments: &[&str], expected: &str) {
 }
 
 #[test]
-fn a_new_password_is_told_to_all_who_need_it() {
+fn regenerated_passwords_reach_every_service() {
     let mut stack = Stack::new();
     stack.up("sentinel");
     stack.wait_until_healthy("sentinel");
@@ -223,7 +223,7 @@ fn a_new_password_is_told_to_all_who_need_it() {
 }
 
 #[test]
-fn the_settings_of_the_image_are_in_order_with_nothing_else() {
+fn settings_of_image_pass_config_check() {
     let stack = Stack::new();
     let file = stack.path("sentinel.toml");
     let mut check = sentinel(stack.path("data").as_path());

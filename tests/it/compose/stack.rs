@@ -1,4 +1,4 @@
-//! The services of `docker-compose.yml` as processes of this machine.
+//! Runs the services of `docker-compose.yml` as processes of this machine.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::helpers::{command, installed};
 
-/// A slow machine takes seconds for each of mongosh's runs.
+/// Time limit of an operation; a slow machine takes seconds for each run of mongosh.
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub fn root() -> &'static Path {
@@ -27,15 +27,15 @@ pub fn dockerfile() -> String {
     std::fs::read_to_string(root().join("Dockerfile")).unwrap()
 }
 
-/// What stands behind a word at the start of a line of the Dockerfile, as the JSON that it is.
+/// Returns the JSON array of the instruction whose line begins with `start` in the Dockerfile.
 fn instruction(start: &str) -> Vec<String> {
     let text = dockerfile();
     let line = text.lines().find_map(|line| line.strip_prefix(start)).unwrap();
     serde_json::from_str(&line[line.find('[').unwrap()..]).unwrap()
 }
 
-/// A free port that the system gives to nobody who asks for any: some services start much later than
-/// others have been told where.
+/// Returns a free port outside the range of ephemeral ports, from which the system assigns. Some
+/// services start long after others received their address.
 fn quiet_port() -> u16 {
     loop {
         let port = 20_000 + rand::random::<u16>() % 10_000;
@@ -48,14 +48,14 @@ fn quiet_port() -> u16 {
 pub struct Stack {
     folder: TempDir,
     compose: Value,
-    /// What stands in the files, and what it is here.
+    /// Texts of the files, and their replacements on this machine.
     names: Vec<(String, String)>,
     ports: BTreeMap<&'static str, u16>,
     running: BTreeMap<String, Child>,
 }
 
 impl Stack {
-    /// Nothing runs yet.
+    /// Prepares the files; no service runs yet.
     pub fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
@@ -102,12 +102,12 @@ impl Stack {
         format!("https://localhost:{port}")
     }
 
-    /// Where clients go.
+    /// Base URL for clients.
     pub fn public(&self) -> String {
         Self::url(self.ports["public"])
     }
 
-    /// Where the operator goes.
+    /// Base URL for the operator.
     pub fn operator(&self) -> String {
         Self::url(self.ports["operator"])
     }
@@ -118,16 +118,16 @@ impl Stack {
 
     fn copy(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(root().join(from)).unwrap();
-        std::fs::write(self.path(to), self.here(&text)).unwrap();
+        std::fs::write(self.path(to), self.localized(&text)).unwrap();
     }
 
-    /// A text of the files, with the names of this machine in it.
-    pub fn here(&self, text: &str) -> String {
+    /// Returns a text of the files with the names replaced by those of this machine.
+    pub fn localized(&self, text: &str) -> String {
         let (mut found, mut rest) = (String::new(), text);
         let next = |rest: &str| {
             let places =
                 self.names.iter().filter_map(|(from, to)| Some((rest.find(from)?, from, to)));
-            // Of two that begin at one place, the longer one.
+            // The longer of two names that begin at the same place wins.
             places.min_by_key(|(at, from, _)| (*at, usize::MAX - from.len()))
         };
         while let Some((at, from, to)) = next(rest) {
@@ -140,10 +140,10 @@ impl Stack {
 
     fn words(&self, words: &Value) -> Vec<String> {
         let words = words.as_array().unwrap().iter();
-        words.map(|word| self.here(word.as_str().unwrap())).collect()
+        words.map(|word| self.localized(word.as_str().unwrap())).collect()
     }
 
-    /// A command in a service: with its environment, which is what `docker compose exec` gives.
+    /// Returns a command in the environment of a service, as `docker compose exec` provides it.
     pub fn command(&self, service: &str, words: &[String]) -> Command {
         let mut command = match words[0].as_str() {
             "sentinel" => command(env!("CARGO_BIN_EXE_sentinel")),
@@ -155,7 +155,7 @@ impl Stack {
         command.args(&words[1..]).env("PATH", format!("{path}:/usr/sbin"));
         if let Some(environment) = self.compose["services"][service]["environment"].as_object() {
             for (name, value) in environment {
-                command.env(name, self.here(value.as_str().unwrap()));
+                command.env(name, self.localized(value.as_str().unwrap()));
             }
         }
         if service == "sentinel" {
@@ -169,7 +169,7 @@ impl Stack {
         command
     }
 
-    /// Starts the service alone, whatever it depends on.
+    /// Starts a service without its dependencies.
     pub fn start(&mut self, service: &str) {
         let definition = &self.compose["services"][service];
         let (entrypoint, own) = (&definition["entrypoint"], &definition["command"]);
@@ -178,7 +178,7 @@ impl Stack {
             (_, Value::Array(_)) => self.words(own),
             _ => [instruction("ENTRYPOINT "), instruction("CMD ")].concat(),
         };
-        // What is a matter of the machine, and not of the service.
+        // Arguments that depend on the machine and not on the service.
         let port = self.ports.get(service).map(ToString::to_string).unwrap_or_default();
         let folder = self.path("mongo");
         let more: &[&str] = match service {
@@ -188,7 +188,7 @@ impl Stack {
         };
         words.extend(more.iter().map(ToString::to_string));
         if service == "nginx" && rustix::process::geteuid().is_root() {
-            // Root's nginx would serve as somebody who may not enter the folder.
+            // As root, nginx would switch to a user that may not enter the folder.
             words.last_mut().unwrap().push_str(" user root;");
         }
         let log =
@@ -199,7 +199,7 @@ impl Stack {
         self.running.insert(service.to_owned(), child);
     }
 
-    /// As `docker compose up` does: first what it depends on, as far as the condition says.
+    /// Starts a service after its dependencies and their conditions, like `docker compose up`.
     pub fn up(&mut self, service: &str) {
         if self.running.contains_key(service) {
             return;
@@ -218,7 +218,7 @@ impl Stack {
         self.start(service);
     }
 
-    /// What the service's health check says.
+    /// Runs the health check of a service.
     fn is_healthy(&self, service: &str) -> bool {
         let test = &self.compose["services"][service]["healthcheck"]["test"];
         let mut words = match test {
@@ -235,7 +235,8 @@ impl Stack {
         self.command(service, &words).output().unwrap().status.success()
     }
 
-    /// Starts it again whenever it ends, as `restart: unless-stopped` does; how often that was.
+    /// Waits until a service is healthy and returns the number of its restarts. Restarts it when it
+    /// exits, like `restart: unless-stopped`.
     pub fn wait_until_healthy(&mut self, service: &str) -> usize {
         let deadline = Instant::now() + LIMIT;
         let mut restarts = 0;
@@ -250,12 +251,12 @@ impl Stack {
         restarts
     }
 
-    /// Waits for its end.
+    /// Waits until a service exits.
     pub fn wait(&mut self, service: &str) -> ExitStatus {
         self.running.get_mut(service).unwrap().wait().unwrap()
     }
 
-    /// Kills it where it stands.
+    /// Kills a service with SIGKILL.
     pub fn kill(&mut self, service: &str) {
         if let Some(mut child) = self.running.remove(service) {
             let _ = child.kill();
@@ -267,7 +268,7 @@ impl Stack {
         self.path(&format!("{service}.log"))
     }
 
-    /// What it has printed.
+    /// Returns the output of a service.
     pub fn log(&self, service: &str) -> String {
         std::fs::read_to_string(self.log_path(service)).unwrap_or_default()
     }
@@ -275,7 +276,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SIGTERM first: nginx takes its workers with it then.
+        // SIGTERM goes first, because nginx then stops its workers as well.
         if let Some(mut nginx) = self.running.remove("nginx") {
             let _ = Command::new("kill").arg(nginx.id().to_string()).status();
             let _ = nginx.wait();

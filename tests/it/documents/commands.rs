@@ -1,4 +1,5 @@
-//! Command lines of `sentinel`: those in the documents exist, and those that exist are in the documents.
+//! Command lines of `sentinel`: those in the documents are valid, and all valid ones are
+//! documented.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -7,8 +8,8 @@ use super::examples::commands;
 use super::pages::{all_blocks, page, pages, root};
 use crate::helpers::sentinel;
 
-/// The words of a command line up to where the shell goes on to something else, as a shell would split
-/// them, but for what it replaces.
+/// Splits a command line into words as a shell does, without expansions, up to the first operator,
+/// redirection or comment.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in line.chars() {
@@ -32,21 +33,22 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// What clap says against these arguments; with `--help` behind them nothing is done. What is left out of
-/// them is not missed then: a document may show a part of a command.
+/// Returns the error of clap for these arguments, if any. `--help` is appended, so that no command
+/// runs, and that missing arguments are no error: a document may show a part of a command.
 fn refused(arguments: &[String]) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let mut command = sentinel(folder.path());
     let output = command.args(arguments).arg("--help").stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    // `--timeout SECONDS` stands for a number.
+    // A placeholder such as `SECONDS` in `--timeout SECONDS` is no error.
     let placeholder = said.split("invalid value '").nth(1).is_some_and(|rest| {
         rest.split('\'').next().unwrap().chars().all(|c| c.is_ascii_uppercase() || c == '=')
     });
     (!output.status.success() && !placeholder).then_some(said)
 }
 
-/// A command as a document writes it, for clap: `[--dry-run]` is there, `…` and `COMMAND` are not.
+/// Turns a command in document notation into arguments for clap: keeps `[--dry-run]`, drops `…`,
+/// and returns `None` if there is a placeholder such as `COMMAND`.
 fn arguments(words: &[String]) -> Option<Vec<String>> {
     let words = words.iter().map(|word| word.trim_matches(['[', ']']).to_owned());
     let words: Vec<_> = words.filter(|word| !word.is_empty() && !word.starts_with('…')).collect();
@@ -54,42 +56,42 @@ fn arguments(words: &[String]) -> Option<Vec<String>> {
         .then_some(words)
 }
 
-/// Where the program's arguments begin in a line of a shell, if it is called there.
+/// Returns the rest of a shell line after each call of the program.
 fn called(line: &str) -> Vec<&str> {
     let starts = line.match_indices("sentinel ").filter(|(at, _)| {
         let before = &line[..*at];
-        // `exec -T sentinel sentinel user`: the first of them is a service.
+        // In `exec -T sentinel sentinel user` the first `sentinel` is a service.
         let begins = before.is_empty() || before.ends_with([' ', '(', '/', '\'']);
         begins && !line[at + "sentinel ".len()..].trim_start().starts_with("sentinel ")
     });
     starts.map(|(at, word)| &line[at + word.len()..]).collect()
 }
 
-/// Those that are no arguments of the program: of Docker, systemd and others.
+/// Whether the words are arguments of the program, and not of Docker, systemd or others.
 fn is_a_command(words: &[String]) -> bool {
     let first = words.first().map(String::as_str).unwrap_or_default();
     first.starts_with("--") || families().contains(first)
 }
 
-/// The words that may come first.
+/// Returns the top-level commands.
 fn families() -> BTreeSet<String> {
     subcommands(&[]).into_iter().chain(["help".to_owned()]).collect()
 }
 
-/// The commands below a command, from its help.
+/// Returns the subcommands of a command, from its help.
 fn subcommands(of: &[String]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let output = sentinel(folder.path()).args(of).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     let Some((_, rest)) = help.split_once("Commands:\n") else { return Vec::new() };
     let lines = rest.lines().take_while(|line| !line.trim().is_empty());
-    // What a description is wrapped into is indented farther.
+    // Wrapped lines of a description are indented farther.
     let lines = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let names = lines.filter_map(|line| line.split_whitespace().next());
     names.filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
-/// The whole command lines, such as `user add`.
+/// Returns every complete command, such as `user add`.
 fn all_commands() -> Vec<Vec<String>> {
     let mut leaves = Vec::new();
     let mut open = vec![Vec::new()];
@@ -105,7 +107,7 @@ fn all_commands() -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_commands_in_blocks_are_ones_that_the_program_takes() {
+fn commands_in_blocks_are_accepted_by_the_cli() {
     let mut checked = 0;
     for block in all_blocks() {
         if !["sh", "bash", "console"].contains(&&*block.language) {
@@ -114,7 +116,7 @@ fn the_commands_in_blocks_are_ones_that_the_program_takes() {
         let text = commands(&block).replace("\\\n", " ");
         for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
             for words in called(line).into_iter().map(words).filter(|words| is_a_command(words)) {
-                // A mistake that is shown to be one.
+                // A deliberate mistake, shown with its error message.
                 if words.iter().any(|word| word.contains("acces_token_ttl")) {
                     continue;
                 }
@@ -127,7 +129,7 @@ fn the_commands_in_blocks_are_ones_that_the_program_takes() {
 }
 
 #[test]
-fn the_commands_in_sentences_are_ones_that_the_program_takes() {
+fn commands_in_prose_are_accepted_by_the_cli() {
     let mut checked = 0;
     for page in pages().iter().filter(|page| page.path != "CHANGELOG.md") {
         for span in page.spans() {
@@ -141,7 +143,7 @@ fn the_commands_in_sentences_are_ones_that_the_program_takes() {
     assert!(checked > 20, "only {checked} were found");
 }
 
-/// The rows of the tables of a page: the spans of the first cell, and those of the others.
+/// Returns the table rows of a page: the code spans of the first cell, and those of the others.
 fn rows(path: &str) -> Vec<(Vec<String>, Vec<String>)> {
     let page = page(path);
     let spans = |cell: &str| -> Vec<String> {
@@ -153,7 +155,7 @@ fn rows(path: &str) -> Vec<(Vec<String>, Vec<String>)> {
 }
 
 #[test]
-fn every_command_is_on_the_page_and_the_page_has_no_others() {
+fn cli_page_lists_exactly_the_commands_of_the_cli() {
     let families = families();
     let mut documented = BTreeSet::new();
     for (names, others) in rows("docs/cli.md") {
@@ -163,7 +165,7 @@ fn every_command_is_on_the_page_and_the_page_has_no_others() {
                 continue;
             }
             assert_eq!(refused(&command), None, "docs/cli.md: `{name}`");
-            // The options that its row names are the command's.
+            // The options in the row have to be options of the command.
             for option in others.iter().filter(|span| span.starts_with("--")) {
                 let whole = [command.clone(), words(option)].concat();
                 assert_eq!(refused(&whole), None, "docs/cli.md: `{name}` with `{option}`");
@@ -177,7 +179,7 @@ fn every_command_is_on_the_page_and_the_page_has_no_others() {
     }
 }
 
-/// The long options of a command's help.
+/// Returns the long options in the help of a command.
 fn options(of: &[String]) -> BTreeSet<String> {
     let folder = tempfile::tempdir().unwrap();
     let output = sentinel(folder.path()).args(of).arg("--help").output().unwrap();
@@ -191,12 +193,12 @@ fn options(of: &[String]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_option_is_on_the_page() {
+fn cli_page_lists_every_option_of_the_cli() {
     let text = page("docs/cli.md").text;
     let mut checked = 0;
     for command in all_commands() {
         for option in options(&command).iter().filter(|option| *option != "--help") {
-            // And of no longer one that begins so.
+            // Not the beginning of a longer option.
             let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '-');
             let mut places = text.match_indices(option.as_str());
             let named = places.any(|(at, name)| ends(&text[at + name.len()..]));
@@ -208,7 +210,7 @@ fn every_option_is_on_the_page() {
 }
 
 #[test]
-fn the_exit_codes_on_the_page_are_those_of_the_program() {
+fn cli_page_lists_exactly_the_exit_codes_of_the_cli() {
     let source = std::fs::read_to_string(root().join("src/cli/failure.rs")).unwrap();
     let codes = source.match_indices("code: ").filter_map(|(at, word)| {
         let digits: String =
@@ -224,7 +226,7 @@ fn the_exit_codes_on_the_page_are_those_of_the_program() {
 }
 
 #[test]
-fn what_is_no_command_is_noticed() {
+fn invalid_commands_are_detected() {
     let split =
         |line: &str| words(line).iter().map(|word| word.as_str().into()).collect::<Vec<String>>();
     assert_eq!(split("user add alice --x 'a b' | grep"), ["user", "add", "alice", "--x", "a b"]);

@@ -1,4 +1,4 @@
-//! `docs/databases.md`: its roles, users and settings, on servers that ask for them.
+//! Roles, users and settings of `docs/databases.md`, on servers that require authentication.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,7 +24,7 @@ async fn database(uri: &str, name: &str) -> Database {
     Client::with_uri_str(uri).await.unwrap().database(name)
 }
 
-/// Runs the page's script as the administrator that it says to be.
+/// Runs the script of the page as the administrator that it names.
 async fn run_script(mongod: &Mongod, folder: &Path) {
     let admin = database(&mongod.uri, "admin").await;
     let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
@@ -41,7 +41,7 @@ async fn run_script(mongod: &Mongod, folder: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_role_for_mongodb_is_enough_and_allows_nothing_else() {
+async fn documented_mongodb_role_is_sufficient_and_minimal() {
     let mongod = Mongod::start(&["--auth"]);
     let folder = tempfile::tempdir().unwrap();
     run_script(&mongod, folder.path()).await;
@@ -53,7 +53,7 @@ async fn the_role_for_mongodb_is_enough_and_allows_nothing_else() {
         ("mongo.username", "sentinel"),
         ("mongo.password", "s3cret"),
         ("mongo.auth_source", "oauth"),
-        // With Redis, what it could not be told of is noted in MongoDB.
+        // With Redis, MongoDB also stores the outbox of invalidations.
         ("redis.url", &redis.url),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -75,7 +75,7 @@ async fn the_role_for_mongodb_is_enough_and_allows_nothing_else() {
     }
 }
 
-/// How often a command was refused for lack of rights.
+/// Counts the commands that MongoDB refused for lack of rights.
 async fn denied(mongod: &Mongod) -> i32 {
     let uri = format!("mongodb://root:root@127.0.0.1:{}", mongod.port);
     let log = doc! { "getLog": "global" };
@@ -85,7 +85,7 @@ async fn denied(mongod: &Mongod) -> i32 {
     i32::try_from(denied.count()).unwrap()
 }
 
-/// What servers and commands do with a store.
+/// Performs the store operations of servers and commands.
 async fn use_all_of_it(servers: &Servers) {
     let peer = &servers.peers[0];
     let login = peer.login().await;
@@ -114,7 +114,7 @@ async fn use_all_of_it(servers: &Servers) {
     assert!(!peer.is_active(&login.access_token()).await);
 }
 
-/// The page's `redis.conf`, for a server of this test.
+/// Starts a Redis server with the `redis.conf` of the page, and returns it with its TLS URL.
 pub fn redis(authority: &Authority, folder: &Path) -> (Redis, String) {
     let port = free_port();
     let conf = block("conf", 0)
@@ -122,7 +122,7 @@ pub fn redis(authority: &Authority, folder: &Path) -> (Redis, String) {
         .replace("/etc/redis/server.key", &authority.path("server.key"))
         .replace("/etc/redis/ca.pem", &authority.path("ca.pem"))
         .replace("tls-port 6379", &format!("tls-port {port}"))
-        // The test asks on the plain port, as the administrator.
+        // The test itself connects to the plain port, as the administrator.
         .replace("port 0\n", "\n");
     let file = folder.join("redis.conf");
     std::fs::write(&file, conf).unwrap();
@@ -130,7 +130,7 @@ pub fn redis(authority: &Authority, folder: &Path) -> (Redis, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_users_of_redis_may_do_what_they_have_to_and_nothing_else() {
+async fn documented_redis_users_have_sufficient_and_minimal_rights() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
     let (redis, url) = redis(&authority, folder.path());
     let target = crate::helpers::mongod::replica_set().await;
@@ -183,7 +183,7 @@ async fn ask(url: &str, words: &[&str]) -> Result<Option<String>, String> {
     command.query_async(&mut connection).await.map_err(|error| error.to_string())
 }
 
-/// What a server does with Redis; a login that goes on.
+/// Performs the Redis operations of a server, and returns a login whose session is still active.
 async fn all_of_redis(app: &App) -> crate::helpers::Answer {
     for _ in 0..3 {
         app.login_as("alice", "wrong", &[]).await.assert_error(400, "invalid_grant");
@@ -199,7 +199,7 @@ async fn all_of_redis(app: &App) -> crate::helpers::Answer {
 }
 
 #[test]
-fn the_commands_for_redis_are_the_same_on_both_pages() {
+fn redis_commands_are_the_same_on_both_pages() {
     let settings = page("docs/settings.md").text;
     let listed = settings.split("the commands `").nth(1).unwrap().split('`').next().unwrap();
     let listed: Vec<_> = listed.split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! Every error that can be answered is on the page for it, as the code has it.
+//! Every error that the code can return is on the page for it, with the same text.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,11 +8,11 @@ use sentinel::oauth::ErrorCode;
 use super::pages::{page, root};
 use crate::helpers::{AppBuilder, send, spawn_app};
 
-/// Texts of the code that stand behind one of these marks, to the next quotation mark. A backslash at the
-/// end of a line joins it to the next.
+/// Returns the texts that follow `mark` in a source file, up to the next quotation mark. A
+/// backslash at the end of a line joins it to the next.
 fn texts_behind(file: &str, mark: &str) -> Vec<String> {
     let source = fs::read_to_string(root().join("src").join(file)).unwrap();
-    // What tests say is said to nobody.
+    // Texts in unit tests are not sent to clients.
     let source = source.split("#[cfg(test)]").next().unwrap();
     let starts = source.match_indices(mark).map(|(at, _)| at + mark.len());
     let texts = starts.map(|at| source[at..].split('"').next().unwrap());
@@ -20,7 +20,7 @@ fn texts_behind(file: &str, mark: &str) -> Vec<String> {
     texts.map(join).filter(|text| !text.starts_with('{')).collect()
 }
 
-/// Every `error_description`.
+/// Returns every `error_description` in the code.
 fn descriptions() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for file in [
@@ -44,7 +44,7 @@ fn descriptions() -> BTreeSet<String> {
         }
     }
     found.extend(texts_behind("web/authorization.rs", "InvalidRequest(\""));
-    // Of `Error`, and not of the reasons that the log alone has.
+    // Only those of `Error`: the reasons in other types appear in the log alone.
     let source = fs::read_to_string(root().join("src/oauth/error.rs")).unwrap();
     let errors = source.split("pub enum Error {").nth(1).unwrap().split("\nimpl").next().unwrap();
     let quoted = errors.split('"').skip(1).step_by(2).map(str::to_owned);
@@ -66,14 +66,14 @@ fn descriptions() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_description_is_on_the_page() {
+fn http_page_lists_exactly_the_error_descriptions_of_the_code() {
     let found = descriptions();
     assert!(found.len() > 20, "{found:?}");
     let text = page("docs/http.md").text;
     for description in &found {
         assert!(text.contains(&format!("`{description}`")), "docs/http.md has no `{description}`");
     }
-    // And the page has none that nobody says.
+    // The page lists no description that the code does not have.
     let section =
         text.split("### What the descriptions say").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
@@ -86,7 +86,7 @@ fn every_description_is_on_the_page() {
 }
 
 #[tokio::test]
-async fn every_code_is_on_the_page_and_on_the_one_that_is_served() {
+async fn http_page_and_served_error_page_list_every_error_code() {
     let text = page("docs/http.md").text;
     let app = spawn_app().await;
     let served = send(app.request("GET", "/oauth/errors")).await.text;
@@ -95,7 +95,7 @@ async fn every_code_is_on_the_page_and_on_the_one_that_is_served() {
         assert!(text.contains(code), "docs/http.md has no {code}");
         assert!(served.contains(&format!("id=\"{code}\"")), "/oauth/errors has no {code}");
     }
-    // Each row's status is on the page that is served, beside the code.
+    // The status of each row is on the served page, beside the code.
     let table = text.split("## Errors").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = table.lines().filter_map(|line| line.strip_prefix("| ")).filter_map(|row| {
         let mut cells = row.split(" | ");
@@ -112,7 +112,7 @@ async fn every_code_is_on_the_page_and_on_the_one_that_is_served() {
 }
 
 #[tokio::test]
-async fn every_status_of_the_management_api_is_on_its_page() {
+async fn api_page_lists_every_error_status_of_the_management_api() {
     let app = AppBuilder::default()
         .set("management.username", "operator")
         .set("management.password", "operators-own-password");

@@ -1,4 +1,4 @@
-//! Audit events: those in the code are in the table, and the table has no others.
+//! Audit events: the table in the documents lists exactly those in the code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ fn events(folder: &Path, found: &mut BTreeSet<String>) {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        // Behind a level in `event!`, where an event has several outcomes.
+        // In `event!`, the name follows the level if an event has several outcomes.
         for before in ["event = \"", "        info, \"", "        warn, \""] {
             let named = text.split(before).skip(1).map(|rest| rest.split('"').next().unwrap());
             found.extend(named.map(str::to_owned));
@@ -23,7 +23,7 @@ fn events(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_audit_event_is_on_the_page() {
+fn operations_page_lists_exactly_the_audit_events_of_the_code() {
     let mut ours = BTreeSet::new();
     events(&root().join("src"), &mut ours);
     assert!(ours.len() > 15, "{ours:?}");

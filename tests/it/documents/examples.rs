@@ -1,4 +1,5 @@
-//! Every fenced block of every page: run by a test, or at least parsed by what would read it.
+//! Every fenced block of every page is run by a test, or at least parsed by the program that reads
+//! it.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::examples::front::{copy, nginx};
 use crate::helpers::authority::Authority;
 use crate::helpers::{command, sentinel};
 
-/// Blocks that are run as they stand, and the test that does it.
+/// Blocks that are run unchanged, and the test that runs them.
 const RUN: [(&str, &str, &str); 12] = [
     ("README.md", "sh", "tests/it/readme.rs"),
     ("README.md", "bash", "tests/it/compose/running.rs"),
@@ -27,7 +28,7 @@ const RUN: [(&str, &str, &str); 12] = [
     ("docs/operations.md", "sh", "tests/it/documents/kept_out.rs"),
 ];
 
-/// Commands that are only parsed, and why.
+/// Blocks of commands that are only parsed, and the reason.
 const SHOWN: [(&str, &str, &str); 6] = [
     (
         "README.md",
@@ -41,7 +42,7 @@ const SHOWN: [(&str, &str, &str); 6] = [
     ("docs/migration.md", "console", "the import is run by tests/it/importing/"),
 ];
 
-/// Texts that nothing reads.
+/// Languages of blocks that no program reads.
 const PLAIN: [&str; 1] = ["text"];
 
 fn finish(mut command: Command, input: &str) -> Output {
@@ -51,14 +52,14 @@ fn finish(mut command: Command, input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// What is wrong with it, if anything is.
+/// Returns the output of a command that failed.
 fn complaint(output: &Output) -> Option<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     (!output.status.success()).then(|| format!("{}{said}", String::from_utf8_lossy(&output.stdout)))
 }
 
 #[test]
-fn every_block_is_of_a_kind_that_is_checked() {
+fn every_block_has_a_language_that_is_checked() {
     let known = ["sh", "bash", "console", "toml", "nginx", "yaml", "json", "js", "conf", "ini"];
     for block in all_blocks() {
         let fine = known.contains(&&*block.language) || PLAIN.contains(&&*block.language);
@@ -67,7 +68,7 @@ fn every_block_is_of_a_kind_that_is_checked() {
 }
 
 #[test]
-fn commands_are_run_by_a_test_or_it_is_said_why_they_are_not() {
+fn command_blocks_are_run_by_a_test_or_have_a_stated_reason() {
     for block in all_blocks() {
         let Block { place, page, language, reason, .. } = block;
         if !["sh", "bash", "console", "js", "conf"].contains(&&*language) {
@@ -83,7 +84,7 @@ fn commands_are_run_by_a_test_or_it_is_said_why_they_are_not() {
 }
 
 #[test]
-fn the_tests_that_run_a_page_name_it() {
+fn tests_that_run_a_page_name_that_page() {
     for (page, language, test) in RUN {
         let text = std::fs::read_to_string(root().join(test)).unwrap();
         let name = page.rsplit('/').next().unwrap();
@@ -99,7 +100,7 @@ fn the_tests_that_run_a_page_name_it() {
     }
 }
 
-/// The commands of a block, without prompts and what is printed.
+/// Returns the commands of a block, without prompts and output.
 pub fn commands(block: &Block) -> String {
     if block.language != "console" {
         return block.text.clone();
@@ -118,7 +119,7 @@ pub fn commands(block: &Block) -> String {
 }
 
 #[test]
-fn shell_commands_are_ones_that_a_shell_can_read() {
+fn shell_blocks_are_valid_syntax() {
     for block in all_blocks() {
         let shell = match block.language.as_str() {
             "sh" => "sh",
@@ -133,13 +134,13 @@ fn shell_commands_are_ones_that_a_shell_can_read() {
 }
 
 #[test]
-fn settings_in_toml_are_settings() {
+fn toml_blocks_load_as_settings() {
     let folder = tempfile::tempdir().unwrap();
     let check = |place: &str, text: &str| {
         let file = folder.path().join("sentinel.toml");
-        // Nobody but the service may look there: not the command line, and not who checks the settings.
+        // Only the service can read this path: neither the command line nor `config check` can.
         assert!(!text.contains("/run/credentials"), "{place}");
-        // A secret's file is on another machine.
+        // The file of a secret is on another machine.
         let lines = text.lines().map(|line| match line.split_once("_file = \"/") {
             Some((key, _)) => {
                 let secret = folder.path().join(key);
@@ -150,11 +151,11 @@ fn settings_in_toml_are_settings() {
             None => line.to_owned(),
         });
         std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
-        // A password that the unit of systemd gives.
+        // The systemd unit supplies this password.
         let names_itself = text.lines().any(|line| line.starts_with("username = "));
         let password = (names_itself && !text.contains("password"))
             .then(|| ("SENTINEL_MONGO__PASSWORD".into(), "a secret".into()));
-        // And not `config check`, which looks for certificates that are on another machine.
+        // Not `config check`, which reads the certificates, which are on another machine.
         let env = password.into_iter().collect();
         let sources = Sources { file: Some(file), env, ..Sources::default() };
         let wrong = Settings::load(&sources).err().map(|error| error.to_string());
@@ -169,7 +170,7 @@ fn settings_in_toml_are_settings() {
 }
 
 #[test]
-fn json_and_yaml_can_be_read() {
+fn json_and_yaml_blocks_parse() {
     for block in all_blocks() {
         let wrong = match block.language.as_str() {
             "json" => {
@@ -184,7 +185,7 @@ fn json_and_yaml_can_be_read() {
     }
 }
 
-/// The first word of each directive that is in no braces.
+/// Returns the first word of each line outside of braces.
 fn outermost(text: &str) -> Vec<&str> {
     let (mut depth, mut words) = (0_i32, Vec::new());
     for line in text.lines().map(|line| line.split('#').next().unwrap().trim()) {
@@ -198,7 +199,7 @@ fn outermost(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn what_the_settings_page_shows_is_what_is_printed() {
+fn settings_page_shows_the_actual_output_of_config_check() {
     let blocks = super::pages::page("docs/settings.md").blocks();
     let text = &blocks.iter().find(|block| block.language == "console").unwrap().text;
     let (asked, printed) = text.split_once('\n').unwrap();
@@ -209,7 +210,7 @@ fn what_the_settings_page_shows_is_what_is_printed() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), printed);
 }
 
-/// A whole configuration around a part of one.
+/// Completes a part of an nginx configuration to a whole one.
 pub fn whole(part: &str, authority: &Authority) -> String {
     let words = outermost(part);
     if words.contains(&"http") || words.contains(&"events") {
@@ -221,7 +222,7 @@ pub fn whole(part: &str, authority: &Authority) -> String {
         true => part.to_owned(),
         false => format!("server {{\nlisten 127.0.0.1:1;\n{part}\n}}"),
     };
-    // The example's certificates are on another machine.
+    // The certificates of the example are on another machine.
     let lines = part.lines().map(|line| {
         let directive = line.split_whitespace().next().unwrap_or_default();
         match directive {
@@ -246,11 +247,11 @@ pub fn whole(part: &str, authority: &Authority) -> String {
     )
 }
 
-/// What nginx finds wrong with a part of a configuration.
+/// Returns the errors that nginx reports for a part of a configuration.
 fn refused_by_nginx(folder: &Path, part: &str) -> Option<String> {
     let authority = Authority::new();
     let file = folder.join("nginx.conf");
-    // What a part may include, as docs/install.md has it.
+    // Files that a part may include, installed as in docs/install.md.
     let parts = folder.join("sentinel");
     std::fs::create_dir_all(&parts).unwrap();
     copy(&parts, 1, 2, "http://127.0.0.1:5000");
@@ -261,21 +262,21 @@ fn refused_by_nginx(folder: &Path, part: &str) -> Option<String> {
 }
 
 #[test]
-fn configurations_of_nginx_are_taken_by_it() {
+fn nginx_blocks_pass_the_configuration_test_of_nginx() {
     let folder = tempfile::tempdir().unwrap();
     let blocks = all_blocks().into_iter().filter(|block| block.language == "nginx");
     let checked: Vec<_> = blocks.map(|block| (block.place, block.text)).collect();
     assert!(checked.len() >= 3);
     for (place, part) in checked {
         assert_eq!(refused_by_nginx(folder.path(), &part), None, "{place}");
-        // The management page is below it, and not for everybody.
+        // This location would expose the management page, which is below it.
         assert!(!part.contains("location /oauth/ "), "{place}");
     }
     assert!(refused_by_nginx(folder.path(), "location / { no_such_directive on; }").is_some());
 }
 
 #[test]
-fn a_block_is_found_with_its_language_its_place_and_the_reason_before_it() {
+fn blocks_are_parsed_with_language_place_and_reason() {
     let text = "# A\n\n<!-- not run: it takes a moon -->\n\n```sh\nfly\n```\n\n- b\n\n  ```toml\n  a = 1\n  ```\n";
     let page = super::pages::Page { path: "a.md".into(), text: text.into() };
     let found = page.blocks();

@@ -1,4 +1,4 @@
-//! The part of nginx's configuration in `docs/http.md`, between a client, Sentinel and an API.
+//! The nginx configuration in `docs/http.md`, in front of Sentinel and an API.
 
 use super::examples::whole;
 use super::pages::page;
@@ -7,7 +7,7 @@ use crate::helpers::authority::Authority;
 use crate::helpers::{External, free_port, send, spawn_app};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_page_shows_guards_an_api() {
+async fn documented_nginx_configuration_protects_an_api() {
     let (app, api, port) = (spawn_app().await, Api::start(), free_port());
     let part = page("docs/http.md").joined("nginx");
     let text = whole(&part, &Authority::new())

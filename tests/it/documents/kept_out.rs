@@ -1,5 +1,5 @@
-//! `docs/operations.md`: who is kept out is let in by its lines, as the user of Redis that `docs/databases.md`
-//! has for Sentinel.
+//! The commands of `docs/operations.md` that reset the rate limits in Redis, run as the Redis user
+//! that `docs/databases.md` defines for Sentinel.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -13,25 +13,25 @@ fn blocks() -> Vec<Block> {
     blocks.into_iter().filter(|block| block.language == "sh").collect()
 }
 
-/// A server that has just been started, on that Redis.
+/// Starts a server that uses this Redis.
 async fn server(url: &str) -> App {
     let builder = AppBuilder::default().set("redis.url", url).set("redis.publish_tokens", "false");
     let strict = builder.set("throttle.failures_per_address", "3");
     strict.set("throttle.failures_per_user", "2").spawn().await
 }
 
-/// What the right password is answered.
+/// Returns the status of a login with the right password.
 async fn right(app: &App) -> u16 {
     app.login_as("alice", PASSWORD, &[]).await.status
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_redis_a_restart_lets_nobody_in_and_does_after_the_lines_of_the_page() {
+async fn rate_limit_in_redis_survives_a_restart_until_the_documented_reset() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
     let (redis, _) = redis(&authority, folder.path());
     let url = redis.url.replace("admin:ADMIN-PASSWORD", "sentinel:SENTINEL-PASSWORD");
     let app = server(&url).await;
-    // Somebody who has got in is known for 30 days, and stays so.
+    // This login makes a known device, which the reset keeps.
     assert_eq!(right(&app).await, 200);
     for _ in 0..3 {
         app.login_as("alice", "wrong", &[]).await.assert_error(400, "invalid_grant");
@@ -62,7 +62,7 @@ async fn with_redis_a_restart_lets_nobody_in_and_does_after_the_lines_of_the_pag
 }
 
 #[test]
-fn the_lines_for_containers_are_the_same() {
+fn container_commands_contain_the_plain_commands() {
     let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let [plain, docker] = [0, 1].map(|number| squeezed(&blocks()[number].text));
     assert!(docker.contains(&plain), "{docker}");

@@ -1,11 +1,11 @@
-//! Links lead to files that are there, and to headings that are in them.
+//! Links point to existing files and to headings in them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::pages::{Page, pages, root};
 
-/// Where a page's links lead, but for those to other servers.
+/// Returns the link targets of a page, without those on other servers.
 fn links(page: &Page) -> Vec<String> {
     let prose = page.prose().join("\n");
     let targets = prose.match_indices("](").map(|(at, _)| {
@@ -15,8 +15,8 @@ fn links(page: &Page) -> Vec<String> {
     targets.filter(|target| !target.contains("://") && !target.starts_with("mailto:")).collect()
 }
 
-/// The anchors of a page's headings, as GitHub makes them: lower case, without punctuation, hyphens for
-/// spaces, and a number for the second of a name.
+/// Returns the anchors of the headings of a page, as GitHub makes them: lower case, without
+/// punctuation, hyphens for spaces, and a number after a repeated name.
 fn anchors(page: &Page) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in page.prose().iter().filter(|line| line.starts_with('#')) {
@@ -31,7 +31,7 @@ fn anchors(page: &Page) -> BTreeSet<String> {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_point_to_existing_files_and_headings() {
     let pages = pages();
     let mut checked = 0;
     for page in &pages {
@@ -58,7 +58,7 @@ fn links_lead_somewhere() {
 }
 
 #[test]
-fn every_page_can_be_reached_from_the_readme() {
+fn every_page_is_reachable_from_the_readme() {
     let pages = pages();
     let mut reached = BTreeSet::from(["README.md".to_owned()]);
     loop {
@@ -87,7 +87,7 @@ fn every_page_can_be_reached_from_the_readme() {
 }
 
 #[test]
-fn anchors_are_made_as_github_makes_them() {
+fn heading_anchors_match_those_of_github() {
     let text =
         "# The HTTP interface\n## `GET /healthz` and `GET /readyz`\n## X-Request-Id\n## A\n## A\n";
     let page = Page { path: String::new(), text: text.into() };

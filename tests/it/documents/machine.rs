@@ -1,5 +1,6 @@
-//! `docs/install.md`, `docs/upgrade.md` and the restoring in `docs/stores.md`, run one after the other as they
-//! stand, on a machine that is a folder: systemd and the package manager are scripts, all else is real.
+//! The commands of `docs/install.md`, `docs/upgrade.md` and the restore in `docs/stores.md`, run in
+//! sequence and unchanged, on a machine simulated by a folder: systemd and the package manager are
+//! scripts, all other programs are real.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use super::pages::{page, root};
 use crate::helpers::authority::Authority;
 use crate::helpers::{command, free_port};
 
-/// What begins with these paths is in the folder.
+/// Path prefixes that are moved into the folder.
 const PATHS: [&str; 7] = [
     "/usr/local/bin",
     "/etc/sentinel",
@@ -22,7 +23,7 @@ const PATHS: [&str; 7] = [
     "/run/as_sentinel",
 ];
 
-/// What stands for programs of the system. `sudo` gives way to root, who everybody is here.
+/// Scripts in place of system programs. `sudo` just runs the command: `id -u` is always 0 here.
 const PROGRAMS: [(&str, &str); 7] = [
     ("units.sh", include_str!("machine/units.sh")),
     ("systemctl", include_str!("machine/systemctl.sh")),
@@ -37,7 +38,7 @@ const NGINX: &str = r#"#!/bin/sh
 exec NGINX -p "$MACHINE/run/" -c "$MACHINE/etc/nginx/nginx.conf" "$@"
 "#;
 
-/// As Debian has it, as far as it matters.
+/// The relevant parts of Debian's `nginx.conf`.
 const NGINX_CONF: &str = "pid nginx.pid;\nerror_log stderr;\nUSER\nevents {}\nhttp {\naccess_log off;\n\
     client_body_temp_path body;\nproxy_temp_path proxy;\nfastcgi_temp_path fastcgi;\n\
     uwsgi_temp_path uwsgi;\nscgi_temp_path scgi;\ninclude sites-enabled/*;\n}\n";
@@ -96,7 +97,7 @@ impl Machine {
         fs::set_permissions(path, mode).unwrap();
     }
 
-    /// A text of the repository with the paths and ports of this machine.
+    /// Replaces paths and ports in a text of the repository with those of this machine.
     fn here(&self, text: &str) -> String {
         let [public, sentinel, api] = self.ports.map(|port| port.to_string());
         let certificates = "/etc/letsencrypt/live/auth.example.org";
@@ -120,7 +121,7 @@ impl Machine {
         fs::write(self.path("work").join(file), self.here(&text)).unwrap();
     }
 
-    /// Runs lines as one shell does; what they print.
+    /// Runs lines in one shell and returns their output.
     fn paste(&self, lines: &str) -> String {
         let mut shell = command("timeout");
         shell.args(["180", "bash", "-euo", "pipefail", "-c", lines]).current_dir(self.path("work"));
@@ -128,7 +129,7 @@ impl Machine {
         let (bin, own) = (self.path("bin"), self.path("usr/local/bin"));
         shell.env("PATH", format!("{}:{}:{path}", bin.display(), own.display()));
         shell.env("MACHINE", self.folder.path()).env("HOME", self.path("run"));
-        // Files, since the servers that it starts keep what they were given open.
+        // Files and not pipes, since the servers that the shell starts keep their output open.
         let [printed, errors] = ["printed", "errors"].map(|name| self.path(name));
         let files = [&printed, &errors].map(|path| fs::File::create(path).unwrap());
         let [stdout, stderr] = files;
@@ -155,23 +156,23 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// The blocks of a page, each as one that is pasted whole.
+/// Returns the shell block of a page that contains a text.
 fn block(path: &str, has: &str) -> String {
     let blocks = page(path).blocks();
     let found = blocks.iter().find(|block| block.language == "sh" && block.text.contains(has));
     found.unwrap_or_else(|| panic!("{path} has no block with {has}")).text.clone()
 }
 
-/// Adds a user.
+/// Command line that adds a user.
 fn add(name: &str) -> String {
     format!("echo 'a later horse' | as_sentinel user add {name} --password-stdin\n")
 }
 
 #[test]
-fn the_steps_of_installing_upgrading_going_back_and_restoring_can_be_followed_and_repeated() {
+fn documented_install_upgrade_rollback_and_restore_can_be_repeated() {
     let machine = Machine::new();
     let install = page("docs/install.md").joined("sh");
-    // What a person has at hand who pastes into the same shell. Names have a second in them.
+    // All blocks are pasted into one shell. File names contain the time in seconds.
     let up = format!("sleep 1.1\n{}", block("docs/upgrade.md", "make build"));
     let back = format!("sleep 1.1\n{}", block("docs/upgrade.md", "systemctl stop"));
     let restore = format!("sleep 1.1\n{}", block("docs/stores.md", "systemctl stop"));
@@ -180,7 +181,7 @@ fn the_steps_of_installing_upgrading_going_back_and_restoring_can_be_followed_an
         sudo systemctl start sentinel-backup\n";
     let lines = [
         &install,
-        // A backup that is two weeks old is removed by the next one, and no other file is.
+        // The next backup removes the backup that is over two weeks old, and no other file.
         "sleep 1.1\n",
         old,
         &up,
@@ -188,7 +189,7 @@ fn the_steps_of_installing_upgrading_going_back_and_restoring_can_be_followed_an
         &up,
         &add("carol"),
         &listing,
-        // To the second upgrade, and once more.
+        // Rolls back the second upgrade, then the first.
         &back,
         &listing,
         &add("dora"),
@@ -237,7 +238,7 @@ fn the_steps_of_installing_upgrading_going_back_and_restoring_can_be_followed_an
     for name in kept.iter().filter(|name| name.ends_with(".db")) {
         assert_eq!(mode(&machine.path("var/lib/sentinel").join(name)), 0o600, "{name}");
     }
-    // The page is there, for who has the password.
+    // The management page is served to an operator with the right password.
     let password = fs::read_to_string(machine.path("etc/sentinel/management-password")).unwrap();
     let url = format!("http://127.0.0.1:{}/oauth/management", machine.ports[1]);
     for (password, status) in [(password.trim(), "200"), ("guessed", "401")] {
@@ -250,16 +251,16 @@ fn the_steps_of_installing_upgrading_going_back_and_restoring_can_be_followed_an
 }
 
 #[test]
-fn an_upgrade_stops_at_the_first_step_that_fails_and_changes_nothing() {
+fn upgrade_stops_at_a_failed_backup_and_keeps_the_old_binary() {
     let machine = Machine::new();
     machine.paste(&machine.here(&page("docs/install.md").joined("sh")));
     let installed = machine.path("usr/local/bin/sentinel");
     let before = fs::read(&installed).unwrap();
-    // The new one is another, or nobody could tell which is there.
+    // The new binary differs, so that the test can tell which is installed.
     let newer = [&before[..], b"newer"].concat();
     fs::remove_file(machine.path("work/target/release/sentinel")).unwrap();
     fs::write(machine.path("work/target/release/sentinel"), newer).unwrap();
-    // The backup cannot be written.
+    // A missing folder makes the backup fail.
     let up =
         block("docs/upgrade.md", "make build").replace("before-upgrade-$NOW.db", "missing/x.db");
     machine.paste(&machine.here(&format!("{{ {up} }} || echo stopped\n")));
@@ -267,7 +268,7 @@ fn an_upgrade_stops_at_the_first_step_that_fails_and_changes_nothing() {
 }
 
 #[test]
-fn the_command_line_gets_what_it_needs_of_the_caller_and_of_the_unit_and_nothing_else() {
+fn as_sentinel_passes_input_and_allowed_variables_and_no_others() {
     let machine = Machine::new();
     let install = page("docs/install.md").joined("sh");
     let spans = page("docs/install.md").spans().into_iter();
@@ -291,7 +292,7 @@ as_sentinel config show | grep -A9 '^.management'
     let name = "a\"b$c`d\\e.db";
     assert!(machine.path("var/lib/sentinel").join(name).exists(), "{printed}");
     assert!(printed.contains("added user $HOME ${HOME} $$%d \"x\","), "{printed}");
-    // Nothing is left of what was passed on.
+    // The temporary file with the passed variables has been removed.
     let left = fs::read_dir(machine.path("run")).unwrap();
     let left: Vec<_> =
         left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! The Markdown pages, and what is in them.
+//! The Markdown pages, with their blocks, prose and code spans.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,24 +7,24 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A page, by its path from the root.
+/// A page, identified by its path from the root of the repository.
 pub struct Page {
     pub path: String,
     pub text: String,
 }
 
-/// A fenced block.
+/// A fenced block of a page.
 pub struct Block {
-    /// `docs/http.md:41`.
+    /// Page and line, such as `docs/http.md:41`.
     pub place: String,
     pub page: String,
     pub language: String,
     pub text: String,
-    /// What a comment before it, `<!-- not run: … -->`, gives as the reason.
+    /// Reason given in a comment before the block, `<!-- not run: … -->`.
     pub reason: Option<String>,
 }
 
-/// Every page at the top and below `docs` and `examples`.
+/// Reads every page in the root and below `docs` and `examples`.
 pub fn pages() -> Vec<Page> {
     let mut files = markdown(root(), false);
     files.extend(
@@ -57,7 +57,7 @@ fn markdown(folder: &Path, below: bool) -> Vec<PathBuf> {
     found
 }
 
-/// All fenced blocks of all pages.
+/// Returns all fenced blocks of all pages.
 pub fn all_blocks() -> Vec<Block> {
     let blocks: Vec<_> = pages().iter().flat_map(Page::blocks).collect();
     assert!(blocks.len() > 30, "only {} blocks were found", blocks.len());
@@ -65,7 +65,7 @@ pub fn all_blocks() -> Vec<Block> {
 }
 
 impl Page {
-    /// The fenced blocks, in their order. A fence may be indented, in a list.
+    /// Returns the fenced blocks in order. A fence may be indented, in a list.
     pub fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut open: Option<(usize, Block)> = None;
@@ -100,14 +100,14 @@ impl Page {
         blocks
     }
 
-    /// The blocks of a language as one text.
+    /// Joins the blocks of a language.
     pub fn joined(&self, language: &str) -> String {
         let blocks = self.blocks();
         let of_it = blocks.iter().filter(|block| block.language == language);
         of_it.map(|block| block.text.as_str()).collect::<Vec<_>>().join("\n")
     }
 
-    /// The text without its fenced blocks, line by line.
+    /// Returns the lines outside of fenced blocks.
     pub fn prose(&self) -> Vec<&str> {
         let mut inside = false;
         let outside = |line: &&str| {
@@ -118,7 +118,7 @@ impl Page {
         self.text.lines().filter(outside).collect()
     }
 
-    /// What stands between backticks in the prose; a span may go over two lines.
+    /// Returns the code spans of the prose; a span may continue on the next line.
     pub fn spans(&self) -> Vec<String> {
         let prose = self.prose();
         let paragraphs = prose.split(|line| line.trim().is_empty());

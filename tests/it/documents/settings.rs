@@ -1,4 +1,4 @@
-//! Settings in the documents are settings, and every setting is documented.
+//! Settings named in the documents exist, and every setting is documented.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ fn defaults() -> String {
     std::fs::read_to_string(root().join("config/default.toml")).unwrap()
 }
 
-/// `table.key` of every setting, as the built-in defaults parse.
+/// Returns `table.key` of every setting in the built-in defaults.
 fn keys() -> BTreeSet<String> {
     let parsed: toml::Table = defaults().parse().unwrap();
     let keys = parsed.iter().flat_map(|(table, keys)| {
@@ -17,7 +17,7 @@ fn keys() -> BTreeSet<String> {
     keys.collect()
 }
 
-/// What a span names as a setting, if it looks like one: `redis.url`, `tls.mode = "files"`.
+/// Returns the name in a span that looks like a setting: `redis.url`, `tls.mode = "files"`.
 fn named(span: &str, tables: &BTreeSet<&str>) -> Option<String> {
     let name = span.split([' ', '=']).next().unwrap();
     let (table, key) = name.split_once('.')?;
@@ -28,7 +28,7 @@ fn named(span: &str, tables: &BTreeSet<&str>) -> Option<String> {
 }
 
 #[test]
-fn every_setting_has_a_comment_where_it_stands() {
+fn default_toml_has_a_comment_above_every_setting() {
     let text = defaults();
     let mut comment = false;
     let mut checked = 0;
@@ -38,7 +38,7 @@ fn every_setting_has_a_comment_where_it_stands() {
         } else if line.is_empty() || line.starts_with('[') {
             comment = false;
         } else {
-            // Several keys may stand below one comment.
+            // One comment may describe several keys.
             assert!(comment, "nothing says what `{line}` means");
             checked += 1;
         }
@@ -47,7 +47,7 @@ fn every_setting_has_a_comment_where_it_stands() {
 }
 
 #[test]
-fn settings_that_documents_name_are_there() {
+fn settings_named_in_documents_exist() {
     let keys = keys();
     let tables: BTreeSet<&str> =
         keys.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
@@ -69,7 +69,7 @@ fn settings_that_documents_name_are_there() {
 }
 
 #[test]
-fn variables_that_documents_name_are_settings() {
+fn environment_variables_named_in_documents_are_settings() {
     let keys = keys();
     let variable = |key: &String| format!("SENTINEL_{}", key.replace('.', "__").to_uppercase());
     let known: BTreeSet<String> = keys.iter().map(variable).collect();
@@ -86,7 +86,7 @@ fn variables_that_documents_name_are_settings() {
 }
 
 #[test]
-fn every_table_of_settings_is_spoken_of() {
+fn every_settings_table_is_documented() {
     let pages: Vec<_> = pages().into_iter().filter(|page| page.path != "CHANGELOG.md").collect();
     for key in keys().iter().filter(|key| !key.ends_with("_file")) {
         let table = key.split('.').next().unwrap();
@@ -98,7 +98,7 @@ fn every_table_of_settings_is_spoken_of() {
 }
 
 #[test]
-fn what_looks_like_a_setting_is_told_from_what_does_not() {
+fn setting_names_are_distinguished_from_other_dotted_names() {
     let tables = BTreeSet::from(["redis", "management", "tls"]);
     assert_eq!(named("redis.url", &tables).as_deref(), Some("redis.url"));
     assert_eq!(named("tls.mode = \"files\"", &tables).as_deref(), Some("tls.mode"));

@@ -1,4 +1,5 @@
-//! The sizes in `docs/databases.md`, measured: none is more than the page says, nor less than a third of it.
+//! Measures the sizes in `docs/databases.md`: each is at most the documented value and at least a
+//! third of it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use super::pages::page;
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, Servers, all, mongod, spawn_app};
 
-/// What the page says of each, in bytes.
+/// Reads the documented sizes, in bytes.
 fn documented() -> BTreeMap<String, f64> {
     let text = page("docs/databases.md").text;
     let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
@@ -33,7 +34,7 @@ fn assert_documented(what: &str, bytes: f64) {
 const SESSIONS: usize = 800;
 const AT_ONCE: usize = 32;
 
-/// Logs in so often, and refreshes each login once; the refreshed access tokens.
+/// Starts `SESSIONS` sessions, refreshes each once, and returns the new access tokens.
 async fn fill(app: &App) -> Vec<String> {
     let mut tokens = Vec::new();
     for _ in 0..SESSIONS / AT_ONCE {
@@ -54,13 +55,13 @@ fn number(document: &Document, name: &str) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_in_mongodb_take_no_more_than_is_said() {
+async fn mongodb_session_sizes_match_the_documented_sizes() {
     let target = mongod::replica_set().await;
     let app = AppBuilder::default().mongodb(&target).spawn().await;
     fill(&app).await;
     let database = target.database().await;
     let admin = database.client().database("admin");
-    // What is in memory alone has no size on disk yet.
+    // Data that is only in memory has no size on disk yet.
     admin.run_command(doc! { "fsync": 1 }).await.unwrap();
     let sizes = database.run_command(doc! { "collStats": "sentinel_sessions" }).await.unwrap();
     assert!(number(&sizes, "count") >= SESSIONS as f64, "{sizes}");
@@ -85,7 +86,7 @@ async fn sessions_in_mongodb_take_no_more_than_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_in_the_embedded_store_take_no_more_than_is_said() {
+async fn embedded_session_size_matches_the_documented_size() {
     let app = spawn_app().await;
     let backup = app.folder.path().join("backup");
     let size = async || {
@@ -100,7 +101,7 @@ async fn sessions_in_the_embedded_store_take_no_more_than_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_in_redis_takes_no_more_than_is_said() {
+async fn redis_entry_sizes_match_the_documented_sizes() {
     let (target, redis) = (mongod::replica_set().await, Redis::start());
     let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
     app.login_as("alice", "wrong", &[]).await.assert_error(400, "invalid_grant");
@@ -127,25 +128,25 @@ async fn what_is_in_redis_takes_no_more_than_is_said() {
         let prefix = format!("sentinel:throttle:{kind}:");
         let key = redis.keys().await.into_keys().find(|key| key.starts_with(&prefix)).unwrap();
         let bytes: f64 = redis.ask(&["MEMORY", "USAGE", &key]).await;
-        // Beside it, the moment when it is over, and its place in two tables.
+        // Adds the expiry time of the key and its entries in two hash tables.
         assert_documented(what, bytes + 64.0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_are_as_many_as_is_said() {
+async fn redis_connection_count_matches_the_documented_count() {
     let (target, redis) = (mongod::replica_set().await, Redis::start());
     let mut settings = target.overrides();
     settings.push(("redis.url".to_owned(), redis.url.clone()));
-    // One I/O thread.
+    // The server has one I/O thread.
     let servers = Servers::start(1, &settings).await;
-    // The first call has it connect; many at once, while there is no connection, would each open one.
+    // Opens the connection first: parallel requests without one would each open their own.
     assert_eq!(servers.peers[0].login().await.status, 200);
     for _ in 0..4 {
         all((0..AT_ONCE).map(|_| servers.peers[0].login())).await;
     }
     let clients: String = redis.ask(&["CLIENT", "LIST"]).await;
-    // The one that asks is the test's.
+    // The connection that runs CLIENT LIST belongs to the test.
     let ours = clients.lines().filter(|line| !line.contains("cmd=client")).count();
     assert!((1..=2).contains(&ours), "{clients}");
 }

@@ -1,4 +1,5 @@
-//! What the documents show of systemd's units: taken by systemd, beside the unit of `docs/systemd/`.
+//! Drop-ins for systemd units in the documents, checked by systemd with the unit of
+//! `docs/systemd/`.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +7,7 @@ use std::process::Command;
 use super::pages::{all_blocks, root};
 use crate::helpers::SETUP;
 
-/// What systemd says of the service with this beside it.
+/// Returns the output of `systemd-analyze verify` for the service with this drop-in.
 fn said_of(part: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let unit = fs::read_to_string(root().join("docs/systemd/sentinel.service")).unwrap();
@@ -17,7 +18,7 @@ fn said_of(part: &str) -> String {
     fs::write(beside.join("part.conf"), part).unwrap();
     let mut verify = Command::new("systemd-analyze");
     verify.args(["verify", "--man=no"]).arg(folder.path().join("sentinel.service"));
-    // It looks for what lies beside a unit where units are, and not where this one is.
+    // Drop-ins are searched in the unit path, and not beside the given file.
     verify.env("SYSTEMD_UNIT_PATH", format!("{}:", folder.path().display()));
     let output =
         verify.output().unwrap_or_else(|error| panic!("systemd-analyze: {error}; {SETUP}"));
@@ -25,14 +26,14 @@ fn said_of(part: &str) -> String {
 }
 
 #[test]
-fn parts_of_units_are_taken_by_systemd() {
+fn unit_drop_ins_in_documents_are_accepted_by_systemd() {
     let blocks = all_blocks().into_iter().filter(|block| block.language == "ini");
     let blocks: Vec<_> = blocks.collect();
     assert!(blocks.len() >= 2);
     for block in blocks {
         let said = said_of(&block.text);
         assert!(!said.contains("part.conf"), "{}: {said}", block.place);
-        // What is loaded is what is named, in a folder that only the unit has.
+        // Each loaded credential is used by a variable, through the folder of the unit (`%d`).
         let lines = |start: &str| -> Vec<String> {
             let lines = block.text.lines().filter_map(|line| line.strip_prefix(start));
             lines.map(str::to_owned).collect()
@@ -48,9 +49,9 @@ fn parts_of_units_are_taken_by_systemd() {
     assert!(said_of("[Service]\nNoSuchThing=1\n").contains("part.conf"));
 }
 
-/// The secrets of the settings file that the unit reads come from nowhere else.
+/// Credentials are passed to the unit by variables, and never by a fixed path.
 #[test]
-fn the_pages_and_units_say_one_way_only() {
+fn pages_and_units_do_not_name_run_credentials() {
     for block in all_blocks() {
         assert!(!block.text.contains("/run/credentials"), "{}", block.place);
     }

@@ -1,4 +1,4 @@
-//! `examples/eve`, with the real Eve: it reads the tokens that Sentinel publishes in Redis.
+//! `examples/eve` with the real Eve, which reads the tokens that Sentinel publishes in Redis.
 
 use secrecy::ExposeSecret;
 
@@ -55,7 +55,7 @@ const NO_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\"");
 const BAD_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\", error=\"invalid_token\"");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_serves_each_user_what_is_theirs_for_as_long_as_the_token_lives() {
+async fn active_token_gives_access_to_own_notes_only() {
     let (redis, data) = (Redis::start(), mongod::replica_set().await);
     let app = AppBuilder::default().mongodb(&mongod::replica_set().await).redis(&redis);
     let app = app.spawn().await;
@@ -85,13 +85,13 @@ async fn it_serves_each_user_what_is_theirs_for_as_long_as_the_token_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_lets_in_nothing_that_is_no_live_access_token() {
+async fn requests_without_active_access_token_are_refused() {
     let (mut redis, data) = (Redis::start(), mongod::replica_set().await);
     let app = AppBuilder::default().mongodb(&mongod::replica_set().await).redis(&redis);
     let app = app.spawn().await;
     let eve = Eve::start(&redis, &data, &app);
     let login = app.login().await;
-    // Now there are other keys as well.
+    // The introspection creates keys of other types.
     assert!(app.is_active(&login.access_token()).await);
     for authorization in [None, Some("Basic YTpi"), Some("")] {
         assert_eq!(eve.notes(authorization).await.challenge(), NO_TOKEN, "{authorization:?}");

@@ -13,21 +13,21 @@ fn flask(port: u16) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_knows_whose_a_token_is() {
-    resource_server::knows_whose_a_token_is(flask).await;
+async fn token_identifies_user_and_client() {
+    resource_server::token_identifies_user_and_client(flask).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_refuses_what_is_no_live_access_token() {
-    resource_server::refuses_what_is_no_live_access_token(flask).await;
+async fn requests_without_active_access_token_are_refused() {
+    resource_server::requests_without_active_access_token_are_refused(flask).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_wants_the_scope() {
-    resource_server::wants_the_scope(flask).await;
+async fn token_without_required_scope_is_403() {
+    resource_server::token_without_required_scope_is_403(flask).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_lets_nobody_in_when_it_cannot_ask() {
-    resource_server::lets_nobody_in_when_it_cannot_ask(flask).await;
+async fn unavailable_introspection_is_503() {
+    resource_server::unavailable_introspection_is_503(flask).await;
 }

@@ -1,4 +1,4 @@
-//! nginx, as `examples/nginx` has it, between clients, Sentinel and an API.
+//! nginx as configured in `examples/nginx`, between clients, Sentinel and an API.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::resource_server::example;
 use crate::helpers::{Answer, App, External, command, free_port, send};
 
-/// An API behind nginx: answers with what it was sent, and counts.
+/// API behind nginx, which echoes each request as JSON and counts the calls.
 pub struct Api {
     pub port: u16,
     calls: Arc<AtomicUsize>,
@@ -81,7 +81,7 @@ impl Front {
         let api = Api::start();
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         copy(folder.path(), port, api.port, sentinel);
-        // The API of this test stands in its place.
+        // The API of this test replaces the sample API.
         std::fs::write(folder.path().join("sample-api.conf"), "").unwrap();
         let nginx =
             External::start(nginx(folder.path(), &folder.path().join(file)), port, folder.path());
@@ -100,7 +100,7 @@ impl Front {
         send(self.request("GET", path).bearer_auth(token)).await
     }
 
-    /// The API was not called, and the caller is told to come back.
+    /// Asserts that nginx answers 503 with `Retry-After` and does not call the API.
     pub async fn assert_unavailable(&self, token: &str) {
         let before = self.api.calls();
         let answer = self.get("/api/x", token).await;
@@ -110,7 +110,7 @@ impl Front {
     }
 }
 
-/// Puts the files of the example into a folder, for these ports and this Sentinel.
+/// Copies the files of the example into a folder, with these ports and this Sentinel.
 pub fn copy(folder: &Path, port: u16, api: u16, sentinel: &str) {
     for name in FILES {
         let text = std::fs::read_to_string(example("nginx").join(name)).unwrap();
@@ -125,14 +125,14 @@ pub fn copy(folder: &Path, port: u16, api: u16, sentinel: &str) {
 pub fn nginx(prefix: &Path, file: &Path) -> std::process::Command {
     let mut nginx = command("nginx");
     let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-    // Root's nginx would serve as somebody who may not enter the folder.
+    // As root, nginx would switch to a user that may not enter the folder.
     let root = rustix::process::geteuid().is_root();
     let global = if root { "daemon off; user root;" } else { "daemon off;" };
     nginx.env("PATH", path).arg("-p").arg(prefix).arg("-c").arg(file).args(["-g", global]);
     nginx
 }
 
-/// The values of a header that the API was sent.
+/// Returns the values of a header that the API received.
 pub fn received(answer: &Answer, name: &str) -> Vec<String> {
     let json = answer.json();
     let headers = json["headers"].as_array().unwrap().iter();

@@ -1,4 +1,4 @@
-//! `examples/nginx`, with both of its settings files.
+//! `examples/nginx` with each of its two configuration files.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::helpers::{AppBuilder, External, Silent, free_port, send, spawn_app};
 const BOTH: [&str; 2] = ["nginx.conf", "nginx-cached.conf"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_api_is_told_whose_the_token_is_and_nothing_that_a_client_made_up() {
+async fn api_receives_verified_identity_and_no_forged_headers() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     for file in BOTH {
@@ -41,7 +41,7 @@ async fn the_api_is_told_whose_the_token_is_and_nothing_that_a_client_made_up() 
             );
             assert_eq!(json["body"], body);
         }
-        // A client that acts for itself has no user, and cannot say that it had one.
+        // A client credentials token has no user, and its client cannot claim one.
         let own =
             app.post_as_backend("/oauth/token", &[("grant_type", "client_credentials")]).await;
         let request = front.request("GET", "/api/x").bearer_auth(own.access_token());
@@ -54,7 +54,7 @@ async fn the_api_is_told_whose_the_token_is_and_nothing_that_a_client_made_up() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refusals_reach_the_client_and_not_the_api() {
+async fn refused_requests_do_not_reach_api() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     for file in BOTH {
@@ -68,7 +68,7 @@ async fn refusals_reach_the_client_and_not_the_api() {
             let (status, challenge) = answer.challenge();
             assert!(status == 401 && challenge.contains("error=\"invalid_token\""), "{answer:?}");
         }
-        // Let through where it is enough, and so in the cache: that opens nothing else.
+        // A cached success for one location must not open another one.
         assert_eq!(front.get("/api/x", &tokens.access_token()).await.status, 200);
         let before = front.api.calls();
         let answer = front.get("/api/admin/x", &tokens.access_token()).await;
@@ -80,7 +80,7 @@ async fn refusals_reach_the_client_and_not_the_api() {
         assert_eq!(front.get("/api/admin/x", &admin).await.status, 200);
         let other = front.get("/api/admin/x", &tokens.access_token()).await;
         assert_eq!(other.status, 403);
-        // What the API itself refuses is its own business.
+        // Error responses of the API itself pass unchanged.
         for status in [401, 403, 404, 500, 503] {
             let answer = front.get(&format!("/api/status/{status}"), &admin).await;
             assert_eq!((answer.status, answer.text.as_str()), (status, "the API's own"));
@@ -89,7 +89,7 @@ async fn refusals_reach_the_client_and_not_the_api() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_token_is_refused_by_the_next_request() {
+async fn revoked_token_is_refused_at_next_request() {
     let app = spawn_app().await;
     let front = Front::of("nginx.conf", &app);
     let token = app.login().await.access_token();
@@ -99,11 +99,11 @@ async fn a_revoked_token_is_refused_by_the_next_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_the_cache_a_revoked_token_is_refused_soon_and_nobody_else_is_let_in() {
+async fn revoked_token_is_accepted_from_cache_for_short_time_only() {
     let app = spawn_app().await;
     let front = Front::of("nginx-cached.conf", &app);
     let (token, other) = (app.login().await.access_token(), app.login().await.access_token());
-    // The cache keeps what was said: else what follows would show nothing.
+    // The cache does keep responses; otherwise the assertions below would show nothing.
     let mut kept = false;
     for _ in 0..20 {
         let token = app.login().await.access_token();
@@ -125,7 +125,7 @@ async fn with_the_cache_a_revoked_token_is_refused_soon_and_nobody_else_is_let_i
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_is_let_in_while_sentinel_cannot_be_asked() {
+async fn unavailable_sentinel_is_503() {
     for file in BOTH {
         let app = spawn_app().await;
         let token = app.login().await.access_token();
@@ -152,7 +152,7 @@ async fn nobody_is_let_in_while_sentinel_cannot_be_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn apps_log_in_refresh_and_log_out_through_nginx_and_reach_nothing_else() {
+async fn nginx_exposes_public_endpoints_of_sentinel_only() {
     let app = spawn_app().await;
     let front = Front::of("nginx.conf", &app);
     let id = app.client.id.as_str();
@@ -176,7 +176,7 @@ async fn apps_log_in_refresh_and_log_out_through_nginx_and_reach_nothing_else() 
     let form = [("client_id", id), ("token", &tokens.refresh_token())];
     assert_eq!(post("/oauth/revoke", &form).await.status, 200);
     assert_eq!(front.get("/api/x", &access).await.status, 401);
-    // Sentinel's own refusals come through as they are.
+    // Error responses of Sentinel pass unchanged.
     post("/oauth/token", &[]).await.assert_error(400, "invalid_request");
     assert_eq!(send(front.request("GET", "/oauth/errors")).await.status, 200);
 
@@ -193,7 +193,7 @@ async fn apps_log_in_refresh_and_log_out_through_nginx_and_reach_nothing_else() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sample_api_tells_what_it_was_told() {
+async fn sample_api_echoes_verified_identity() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     let (folder, port, api) = (tempfile::tempdir().unwrap(), free_port(), free_port());

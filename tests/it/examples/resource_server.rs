@@ -1,4 +1,4 @@
-//! What a resource server has to do with tokens, whatever it is written in (RFC 6750, RFC 7662).
+//! Rules for a resource server in any programming language (RFC 6750, RFC 7662).
 
 use std::path::Path;
 use std::process::Command;
@@ -8,18 +8,18 @@ use tempfile::TempDir;
 
 use crate::helpers::{Answer, App, AppBuilder, External, Silent, free_port, send, spawn_app};
 
-/// An example that runs.
+/// Running example.
 struct Running {
     server: External,
     http: reqwest::Client,
     _folder: TempDir,
 }
 
-/// How an example is started on a port.
+/// Function that returns the command to start an example on a port.
 pub type Program = fn(u16) -> Command;
 
 impl Running {
-    /// The example, asking at `url` with the credentials of `app`'s confidential client.
+    /// Starts the example, which introspects at `url` as the confidential client of `app`.
     fn start(program: Program, app: &App, url: &str, secret: &str) -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let mut command = program(port);
@@ -55,7 +55,7 @@ impl Running {
 const NO_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\"");
 const BAD_TOKEN: (u16, &str) = (401, "Bearer realm=\"notes\", error=\"invalid_token\"");
 
-pub async fn knows_whose_a_token_is(program: Program) {
+pub async fn token_identifies_user_and_client(program: Program) {
     let app = spawn_app().await;
     let api = Running::of(program, &app);
     let token = app.login().await.access_token();
@@ -77,7 +77,7 @@ pub async fn knows_whose_a_token_is(program: Program) {
     assert_eq!((answer.status, answer.json()), (200, itself));
 }
 
-pub async fn refuses_what_is_no_live_access_token(program: Program) {
+pub async fn requests_without_active_access_token_are_refused(program: Program) {
     let app = spawn_app().await;
     let api = Running::of(program, &app);
     let tokens = app.login().await;
@@ -89,7 +89,7 @@ pub async fn refuses_what_is_no_live_access_token(program: Program) {
     for token in ["", "x", "a&token=b", "\u{fc}", refresh.as_str(), doubled.as_str()] {
         assert_eq!(api.with(token).await.challenge(), BAD_TOKEN, "{token:?}");
     }
-    // Only the header counts.
+    // Only the `Authorization` header counts.
     let url = format!("{}/me?access_token={}", api.server.url, tokens.access_token());
     assert_eq!(send(app.http.get(url)).await.challenge(), NO_TOKEN);
 
@@ -98,7 +98,7 @@ pub async fn refuses_what_is_no_live_access_token(program: Program) {
     assert_eq!(api.with(&tokens.access_token()).await.challenge(), BAD_TOKEN);
 }
 
-pub async fn wants_the_scope(program: Program) {
+pub async fn token_without_required_scope_is_403(program: Program) {
     let app = spawn_app().await;
     let api = Running::of(program, &app);
     let narrow = app.login_with(&[("scope", "read")]).await.access_token();
@@ -108,8 +108,8 @@ pub async fn wants_the_scope(program: Program) {
     assert_eq!(answer.challenge(), (403, wanted));
 }
 
-/// Whoever cannot ask lets nobody in, and blames nobody's token.
-pub async fn lets_nobody_in_when_it_cannot_ask(program: Program) {
+/// Without an answer from Sentinel, a resource server accepts no token and calls none invalid.
+pub async fn unavailable_introspection_is_503(program: Program) {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     let unavailable = |answer: &Answer| {
@@ -130,7 +130,7 @@ pub async fn lets_nobody_in_when_it_cannot_ask(program: Program) {
     unavailable(&hanging.with(&token).await);
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 
-    // Sentinel goes away while the example holds a connection to it, and comes back.
+    // Sentinel stops while the example holds a connection to it, and starts again.
     let port = free_port().to_string();
     let bind = format!("127.0.0.1:{port}");
     let first = AppBuilder::default().set("server.bind", &bind).on(&app.folder).spawn().await;
@@ -142,7 +142,7 @@ pub async fn lets_nobody_in_when_it_cannot_ask(program: Program) {
     assert_eq!(api.with(&token).await.status, 200, "{}", api.server.output());
 }
 
-/// A path in the examples.
+/// Returns a path in the folder of the examples.
 pub fn example(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
 }

@@ -1,17 +1,17 @@
-//! The audit log of a server whose store or Redis fails: an event for all that took effect, and for all
-//! that may have.
+//! Audit log during failures of the store or Redis: an event for every change that took effect or
+//! may have taken effect.
 
 use mongodb::bson::{Document, doc};
 use sentinel::admin::UserChange;
 use serde_json::Value;
 
-use super::outlasting::{fail, own_server, retried};
+use super::outlasting::{fail, own_server, retry_until_answered};
 use crate::helpers::mongod::Mongod;
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, Captured, Process};
 use crate::redis::login_at_last;
 
-/// A process on the store of an app, which is asked in its place from now on.
+/// Starts a server process on the app's store and directs the app's requests to it.
 fn serve(app: &mut App, more: &[(String, String)]) -> Process {
     let quick = [("password.memory_kib", "64"), ("password.iterations", "1")];
     let quick = quick.map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -36,7 +36,7 @@ async fn on_mongodb() -> (Mongod, App, Process) {
     (mongod, app, process)
 }
 
-/// The next event of this name: its outcome, and its session.
+/// Returns the outcome and the session of the next event of this name.
 fn next(process: &Process, event: &str) -> (String, String) {
     let line: Value =
         serde_json::from_str(&process.wait_for(&format!("\"event\":\"{event}\""))).unwrap();
@@ -51,20 +51,20 @@ fn outcome(process: &Process, event: &str) -> String {
     next(process, event).0
 }
 
-/// All writes take place, and the server is told that no majority has them.
-fn nothing_is_confirmed() -> Document {
+/// Fail point: writes are applied, but reported as not confirmed by a majority.
+fn unconfirmed_writes() -> Document {
     doc! { "failCommands": ["insert", "update", "delete", "findAndModify"], "appName": "sentinel",
     "writeConcernError": { "code": 64, "errmsg": "no majority" } }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_store_did_not_confirm_is_written_down_as_that() {
+async fn unconfirmed_writes_are_audited_as_unconfirmed() {
     let (mongod, app, process) = on_mongodb().await;
     let (one, two, three) = (app.login().await, app.login().await, app.login().await);
     for _ in 0..3 {
         assert_eq!(outcome(&process, "login"), "ok");
     }
-    fail(&mongod, "alwaysOn", nothing_is_confirmed()).await;
+    fail(&mongod, "alwaysOn", unconfirmed_writes()).await;
     app.login_with(&[]).await.assert_error(503, "temporarily_unavailable");
     assert_eq!(outcome(&process, "login"), "unconfirmed");
     app.refresh(&one.refresh_token()).await.assert_error(503, "temporarily_unavailable");
@@ -75,23 +75,23 @@ async fn what_the_store_did_not_confirm_is_written_down_as_that() {
         assert_eq!(outcome(&process, "revoke"), "unconfirmed");
     }
     fail(&mongod, "off", doc! {}).await;
-    // As soon as it is known, whether or not somebody tries again.
+    // Logged as soon as the result is known, whether or not the client retries.
     assert_eq!(next(&process, "refresh"), ("ok".to_owned(), refreshed));
-    let answer = retried(&app, &one.refresh_token()).await;
+    let answer = retry_until_answered(&app, &one.refresh_token()).await;
     let last = app.refresh(&answer.refresh_token()).await;
     assert_eq!(outcome(&process, "refresh"), "ok");
     app.refresh(&last.refresh_token()).await;
     assert_eq!(outcome(&process, "refresh"), "ok");
 
-    fail(&mongod, "alwaysOn", nothing_is_confirmed()).await;
+    fail(&mongod, "alwaysOn", unconfirmed_writes()).await;
     app.refresh(&one.refresh_token()).await.assert_error(503, "temporarily_unavailable");
     assert_eq!(outcome(&process, "replay"), "unconfirmed");
     fail(&mongod, "off", doc! {}).await;
 }
 
-/// MongoDB refuses the write before it looks at it.
+/// MongoDB rejects the command before it applies anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refresh_that_did_not_take_place_is_written_down_once_that_is_known() {
+async fn refresh_that_was_not_written_is_audited_as_failed_after_recovery() {
     let (mongod, app, process) = on_mongodb().await;
     let login = app.login().await;
     let refused = doc! { "failCommands": ["update"], "appName": "sentinel", "errorCode": 6 };
@@ -105,9 +105,9 @@ async fn a_refresh_that_did_not_take_place_is_written_down_once_that_is_known() 
     assert_eq!(next(&process, "refresh"), ("ok".to_owned(), session));
 }
 
-/// How a server that has just lost its Redis answers depends on whether it knows that yet.
+/// The response right after Redis is lost depends on whether the server has noticed the loss.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_took_place_without_redis_is_written_down() {
+async fn changes_that_cannot_reach_redis_are_audited() {
     let redis = Redis::start();
     let mut app = AppBuilder::default().redis(&redis).spawn().await;
     let settings = [
@@ -122,7 +122,8 @@ async fn what_took_place_without_redis_is_written_down() {
     assert_eq!(outcome(&process, "login"), "undone");
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
 
-    // With all of its access tokens alive, each refresh takes one away, which Redis has to be told of.
+    // At the limit of live access tokens each refresh drops one, which must be invalidated in
+    // Redis.
     for _ in 0..15 {
         token = app.refresh(&token).await.refresh_token();
         assert_eq!(outcome(&process, "refresh"), "ok");
@@ -136,7 +137,7 @@ async fn what_took_place_without_redis_is_written_down() {
         if written.iter().any(|line| line.contains("\"event\":\"refresh\"")) {
             return;
         }
-        // If it was written all the same, it is written down nowhere.
+        // A refresh that was applied and then reported as failed has no audit event.
         let next = app.refresh(&token).await;
         assert_eq!(outcome(&process, "refresh"), "ok");
         token = next.refresh_token();
@@ -145,14 +146,14 @@ async fn what_took_place_without_redis_is_written_down() {
 }
 
 #[tokio::test]
-async fn what_an_operator_may_have_changed_is_written_down() {
+async fn unconfirmed_management_changes_are_audited() {
     let (mongod, app) = own_server().await;
     let log = Captured::default();
     let logger = tracing_subscriber::fmt().json().flatten_event(true);
     let logger = logger.with_writer(log.clone()).finish();
     let _logging = tracing::subscriber::set_default(logger);
     app.login().await;
-    fail(&mongod, "alwaysOn", nothing_is_confirmed()).await;
+    fail(&mongod, "alwaysOn", unconfirmed_writes()).await;
     app.admin.end_sessions(&Default::default()).await.unwrap_err();
     let change = UserChange { enabled: Some(false), ..UserChange::default() };
     app.admin.edit_user(app.user.id, &change).await.unwrap_err();

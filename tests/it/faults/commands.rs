@@ -1,4 +1,4 @@
-//! Commands that fail in all the ways that MongoDB has, under load.
+//! MongoDB commands that fail in every way MongoDB can report, under load.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::load::Load;
 use crate::helpers::Servers;
 use crate::helpers::mongod::{self, Mongod, Target};
 
-/// What Sentinel calls.
+/// MongoDB commands that Sentinel sends.
 const COMMANDS: [&str; 6] = ["find", "insert", "update", "delete", "findAndModify", "ping"];
 
-/// With what commands end instead of an answer.
-fn endings() -> Vec<(&'static str, Document)> {
+/// Failures that replace the reply to a command.
+fn failure_modes() -> Vec<(&'static str, Document)> {
     let code = |code: i32| doc! { "errorCode": code };
     let label = |code: i32| doc! { "errorCode": code, "errorLabels": ["RetryableWriteError"] };
     let concern = |code: i32| doc! { "writeConcernError": { "code": code, "errmsg": "said so" } };
@@ -32,17 +32,17 @@ fn endings() -> Vec<(&'static str, Document)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_command_that_fails_in_any_way_is_answered_rightly_or_503() {
+async fn mongodb_command_failures_yield_correct_responses_or_503() {
     let mongod = Mongod::start(&["--replSet", "rs0"]);
     mongod::prepare(&mongod.uri).await;
     let servers = Servers::start(2, &Target::on(&mongod.uri).overrides()).await;
     let load = Load::start(&servers.peers).await;
     let admin = mongod.admin().await;
-    for (name, how) in endings() {
+    for (name, how) in failure_modes() {
         let mut data = doc! { "failCommands": COMMANDS.to_vec(), "appName": "sentinel" };
         data.extend(how);
         let failing = async {
-            // Some of them; the calls between them go on, on what the others have left.
+            // Only some commands fail, so other calls proceed with the data these left behind.
             let mode = doc! { "activationProbability": 0.3 };
             let on = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
             admin.run_command(on).await.unwrap();

@@ -1,4 +1,4 @@
-//! Callers that never stop, and hold each answer against what they were answered before: right, or 503.
+//! Clients in a closed loop that compare each response with earlier ones: it is consistent or 503.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use super::table::Row;
 use crate::helpers::{Answer, Peer, all};
 
-/// Between two calls of one caller: enough to leave the servers a processor.
+/// Pause between two calls of one client, so that the servers get processor time.
 const PACE: Duration = Duration::from_millis(4);
-/// So many tokens of a chain are looked at again: a session keeps 16.
+/// Number of tokens of a chain that are checked again; a session keeps 16.
 const KEPT: usize = 12;
 
-/// Callers on some servers, until they are dropped.
+/// Clients that call several servers until this is dropped.
 pub struct Load {
     shared: Arc<Shared>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -22,9 +22,9 @@ struct Shared {
     peers: Vec<Peer>,
     over: AtomicBool,
     calls: Mutex<Vec<Call>>,
-    /// Alive, as somebody was answered.
+    /// Tokens that a response reported as issued, by chain.
     alive: Mutex<Vec<Vec<String>>>,
-    /// Ended, as somebody was answered.
+    /// Tokens that a response reported as revoked.
     ended: Mutex<Vec<String>>,
 }
 
@@ -48,7 +48,7 @@ struct Call {
 }
 
 impl Load {
-    /// A refresh chain on each server, twice, and who looks at tokens, logs in and revokes.
+    /// Starts two refresh chains for each server, and clients that introspect, log in and revoke.
     pub async fn start(peers: &[Peer]) -> Self {
         let chains = 2 * peers.len();
         let shared = Arc::new(Shared {
@@ -72,7 +72,7 @@ impl Load {
         load
     }
 
-    /// Does something to a server, all of it, and waits until everything works again.
+    /// Applies the fault and waits until all kinds of calls succeed again.
     pub async fn during(&self, server: &str, what: &str, fault: impl Future<Output = ()>) -> Row {
         let started = Instant::now();
         fault.await;
@@ -93,7 +93,7 @@ impl Load {
         }
     }
 
-    /// Waits until each kind of call has been answered many times in a row, on every server.
+    /// Waits until each kind of call has succeeded many times in a row.
     async fn settle(&self, since: Instant) {
         let deadline = Instant::now() + Duration::from_secs(45);
         let wanted = 10 * self.shared.peers.len();
@@ -112,12 +112,12 @@ impl Load {
         }
     }
 
-    /// A caller that saw something wrong has ended.
+    /// Asserts that no client has stopped, which it does on an inconsistent response.
     fn check(&self) {
         assert!(self.tasks.iter().all(|task| !task.is_finished()), "a caller was answered wrongly");
     }
 
-    /// Stops all callers, and looks at every token once more.
+    /// Stops all clients and checks every token once more.
     pub async fn finish(self) {
         self.shared.over.store(true, Ordering::SeqCst);
         for task in self.tasks {
@@ -146,7 +146,7 @@ impl Shared {
         !self.over.load(Ordering::SeqCst)
     }
 
-    /// Notes how the call went; `None` for 503, which says that nothing has been lost.
+    /// Records the result of the call. Returns `None` for 503, which means that nothing was lost.
     async fn call(&self, kind: Kind, call: impl Future<Output = Answer>) -> Option<Answer> {
         let started = Instant::now();
         let answer = call.await;
@@ -160,7 +160,7 @@ impl Shared {
         Some(answer)
     }
 
-    /// Until it is answered.
+    /// Repeats the call until its response is not 503.
     async fn insist<F: Future<Output = Answer> + Send>(
         &self,
         kind: Kind,
@@ -175,7 +175,7 @@ impl Shared {
     }
 }
 
-/// Refreshes on one server after the other. Who gets no answer tries again with the token it has.
+/// Refreshes on each server in turn, and retries a failed refresh with the same token.
 async fn refresh(shared: Arc<Shared>, chain: usize) {
     let peers = shared.peers.len();
     let first = &shared.peers[chain % peers];
@@ -202,7 +202,7 @@ async fn refresh(shared: Arc<Shared>, chain: usize) {
     }
 }
 
-/// Asks about tokens that are alive, and about some that have ended.
+/// Checks tokens that are active and tokens that were revoked.
 async fn look(shared: Arc<Shared>, peer: usize) {
     let peer = shared.peers[peer].clone();
     let mut turn = 0;
@@ -211,7 +211,7 @@ async fn look(shared: Arc<Shared>, peer: usize) {
         turn += 1;
         let token = {
             let alive = shared.alive.lock().unwrap();
-            // The newest but a few: none that gives way to a newer one meanwhile.
+            // The second newest token, which newer ones do not displace meanwhile.
             alive[turn % alive.len()].iter().rev().nth(1).cloned()
         };
         let ended = {
@@ -231,7 +231,7 @@ async fn look(shared: Arc<Shared>, peer: usize) {
     }
 }
 
-/// Logs in on one server and revokes on the next one.
+/// Logs in on one server and revokes the token on the next one.
 async fn end(shared: Arc<Shared>, peer: usize) {
     let here = shared.peers[peer].clone();
     let there = shared.peers[(peer + 1) % shared.peers.len()].clone();

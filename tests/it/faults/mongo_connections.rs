@@ -1,4 +1,4 @@
-//! TLS, users, pools and time limits of MongoDB, with real servers.
+//! TLS, authentication, connection pools and timeouts of MongoDB, with real servers.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use crate::helpers::authority::Authority;
 use crate::helpers::mongod::{self, Mongod, Target};
 use crate::helpers::{App, AppBuilder, Servers, sentinel};
 
-/// A server that asks for TLS and for a user, and has one that may use `target`'s database.
-async fn guarded(authority: &Authority) -> (Mongod, Target, Vec<(String, String)>) {
+/// Starts a server that requires TLS and authentication, with a user for `target`'s database.
+async fn start_secured(authority: &Authority) -> (Mongod, Target, Vec<(String, String)>) {
     let (server, ca) = (authority.path("server-both.pem"), authority.path("ca.pem"));
     let mongod = Mongod::start(&[
         "--auth",
@@ -23,7 +23,7 @@ async fn guarded(authority: &Authority) -> (Mongod, Target, Vec<(String, String)
         "--tlsAllowConnectionsWithoutCertificates",
     ]);
     let target = Target::on(&format!("{}/?tls=true&tlsCAFile={ca}", mongod.uri));
-    // As long as there is no user, who is on the same machine may make one, who may make others.
+    // Localhost exception: while there are no users, a local connection may create the first one.
     let admin = Client::with_uri_str(&target.uri).await.unwrap().database("admin");
     let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
     admin.run_command(root).await.unwrap();
@@ -42,9 +42,9 @@ async fn guarded(authority: &Authority) -> (Mongod, Target, Vec<(String, String)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tls_and_a_user_that_may_only_use_its_database_are_enough() {
+async fn mongodb_with_tls_and_read_write_role_is_sufficient() {
     let authority = Authority::new();
-    let (_mongod, _, settings) = guarded(&authority).await;
+    let (_mongod, _, settings) = start_secured(&authority).await;
     let servers = Servers::start(1, &settings).await;
     let peer = &servers.peers[0];
     let login = peer.login().await;
@@ -56,9 +56,9 @@ async fn tls_and_a_user_that_may_only_use_its_database_are_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_and_a_server_that_nobody_vouches_for_stop_the_start_with_a_sentence() {
+async fn startup_fails_for_wrong_mongodb_password_or_untrusted_certificate() {
     let (authority, other) = (Authority::new(), Authority::new());
-    let (_mongod, target, settings) = guarded(&authority).await;
+    let (_mongod, target, settings) = start_secured(&authority).await;
     let folder = tempfile::tempdir().unwrap();
     let refused = |more: &[(&str, &str)]| {
         let mut serve = sentinel(folder.path());
@@ -94,16 +94,16 @@ async fn own_server(settings: &[(&str, &str)]) -> (Mongod, App) {
     (mongod, builder.spawn().await)
 }
 
-/// Reads are not answered for a long time.
-async fn hold_up_reads(mongod: &Mongod, mode: &str) {
+/// Delays reads beyond the timeouts.
+async fn delay_reads(mongod: &Mongod, mode: &str) {
     let data = doc! { "failCommands": ["find"], "appName": "sentinel", "blockConnection": true,
     "blockTimeMS": 8_000 };
     let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
     mongod.admin().await.run_command(command).await.unwrap();
 }
 
-/// Connections of Sentinel that are at a command right now.
-async fn at_work(mongod: &Mongod) -> usize {
+/// Number of connections of Sentinel that are running a command.
+async fn active_reads(mongod: &Mongod) -> usize {
     let operations =
         doc! { "currentOp": 1, "appName": "sentinel", "command.find": { "$exists": true } };
     let said = mongod.admin().await.run_command(operations).await.unwrap();
@@ -111,17 +111,17 @@ async fn at_work(mongod: &Mongod) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_opens_no_more_connections_than_it_may() {
+async fn max_pool_size_limits_concurrent_mongodb_connections() {
     for (size, most) in [("3", 3), ("20", 20)] {
         let (mongod, app) = own_server(&[("mongo.max_pool_size", size)]).await;
         let token = app.login().await.access_token();
-        hold_up_reads(&mongod, "alwaysOn").await;
+        delay_reads(&mongod, "alwaysOn").await;
         let calls: Vec<_> = (0..30).map(|_| tokio::spawn(app.verify(&token, ""))).collect();
         let deadline = Instant::now() + Duration::from_secs(20);
         let mut seen = 0;
         while seen < most {
             assert!(Instant::now() < deadline, "{seen} connections of {most}");
-            let now = at_work(&mongod).await;
+            let now = active_reads(&mongod).await;
             assert!(now <= most, "{now} connections");
             seen = seen.max(now);
             if calls.iter().all(tokio::task::JoinHandle::is_finished) {
@@ -132,12 +132,12 @@ async fn a_server_opens_no_more_connections_than_it_may() {
         for call in calls {
             assert_eq!(call.await.unwrap().status, 503);
         }
-        hold_up_reads(&mongod, "off").await;
+        delay_reads(&mongod, "off").await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_is_given_up_when_the_settings_say() {
+async fn mongodb_calls_time_out_as_configured() {
     let limits = [
         ("mongo.socket_timeout_ms", "300"),
         ("mongo.server_selection_timeout_ms", "200"),
@@ -145,10 +145,10 @@ async fn a_call_is_given_up_when_the_settings_say() {
     ];
     let (mut mongod, app) = own_server(&limits).await;
     let token = app.login().await.access_token();
-    hold_up_reads(&mongod, "alwaysOn").await;
+    delay_reads(&mongod, "alwaysOn").await;
     let started = Instant::now();
     assert_eq!(app.verify(&token, "").await.status, 503);
-    // The limits of old were 4 s and 3 s.
+    // Without these settings the limits are 4 s and 3 s.
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     mongod.kill();
     for _ in 0..3 {
@@ -158,9 +158,9 @@ async fn a_call_is_given_up_when_the_settings_say() {
     }
 }
 
-/// A single server has no majority to wait for, and no other member to turn to.
+/// A standalone server has neither a majority to wait for nor another member to fail over to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_single_server_that_is_frozen_and_killed_is_waited_for() {
+async fn service_recovers_after_standalone_mongodb_freeze_and_kill() {
     let mut mongod = Mongod::start(&[]);
     let servers = Servers::start(2, &Target::on(&mongod.uri).overrides()).await;
     let load = super::load::Load::start(&servers.peers).await;

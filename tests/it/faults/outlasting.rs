@@ -1,4 +1,4 @@
-//! An outage that lasts longer than the grace time in which a refresh may be tried again.
+//! Outages that last longer than the refresh grace period.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use crate::helpers::mongod::{self, Mongod, Target};
 use crate::helpers::redis::Redis;
 use crate::helpers::{Answer, App, AppBuilder};
 
-/// Much longer than `oauth.refresh_grace`, and shorter than an access token lives.
+/// Seconds: much longer than `oauth.refresh_grace`, shorter than the lifetime of an access token.
 pub(super) const LONG: u64 = 1200;
 
-/// The retry, when the outage is over.
-pub(super) async fn retried(app: &App, token: &str) -> Answer {
+/// Retries a refresh until it succeeds, once the outage is over.
+pub(super) async fn retry_until_answered(app: &App, token: &str) -> Answer {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let answer = app.refresh(token).await;
@@ -25,7 +25,7 @@ pub(super) async fn retried(app: &App, token: &str) -> Answer {
     }
 }
 
-/// From here on all is as always: the retry starts the grace time, and after it a replay is one.
+/// Asserts that the retry starts the grace period, and that a reuse after it revokes the session.
 async fn assert_grace_begins(app: &App, used: &str, answer: &Answer) {
     assert!(app.is_active(&answer.access_token()).await);
     assert_eq!(app.refresh(used).await.json()["refresh_token"], answer.json()["refresh_token"]);
@@ -40,14 +40,14 @@ async fn on_mongodb(redis: &Redis) -> App {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_outage_of_redis_logs_nobody_out() {
+async fn refresh_succeeds_after_redis_outage_longer_than_grace_period() {
     let mut redis = Redis::start();
     for app in [on_mongodb(&redis).await, AppBuilder::default().redis(&redis).spawn().await] {
         let (one, two) = (app.login().await, app.login().await);
-        // Rotated before, and the answer did not arrive.
+        // Rotated before the outage, but the response was lost.
         app.refresh(&two.refresh_token()).await;
         redis.kill();
-        // The first to notice has written, the others do not.
+        // The first call detects the outage after its write; the others fail before they write.
         for login in [&one, &two, &one, &two] {
             let answer = app.refresh(&login.refresh_token()).await;
             answer.assert_error(503, "temporarily_unavailable");
@@ -59,14 +59,14 @@ async fn a_long_outage_of_redis_logs_nobody_out() {
         }
         redis.restart();
         for login in [&one, &two] {
-            let answer = retried(&app, &login.refresh_token()).await;
+            let answer = retry_until_answered(&app, &login.refresh_token()).await;
             assert_grace_begins(&app, &login.refresh_token(), &answer).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_redis_logs_nobody_out_either() {
+async fn refresh_succeeds_after_redis_was_out_of_memory() {
     let redis = Redis::start();
     let app = on_mongodb(&redis).await;
     let login = app.login().await;
@@ -77,10 +77,10 @@ async fn a_full_redis_logs_nobody_out_either() {
         app.advance(LONG);
     }
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    let answer = retried(&app, &login.refresh_token()).await;
+    let answer = retry_until_answered(&app, &login.refresh_token()).await;
     let next = app.refresh(&answer.refresh_token()).await;
     assert!(app.is_active(&next.access_token()).await);
-    // A token that was used before all that is replayed, as ever.
+    // The retried token has been superseded by now, so its reuse is detected as usual.
     app.refresh(&login.refresh_token()).await.assert_error(400, "invalid_grant");
     assert!(!app.is_active(&next.access_token()).await);
 }
@@ -90,7 +90,7 @@ pub(super) async fn fail(mongod: &Mongod, mode: &str, data: Document) {
     mongod.admin().await.run_command(command).await.unwrap();
 }
 
-/// Writes that take place, and of which the server is told that no majority has them.
+/// Fail point: writes are applied, but reported as not confirmed by a majority.
 pub(super) fn unconfirmed() -> Document {
     doc! { "failCommands": ["update"], "appName": "sentinel",
     "writeConcernError": { "code": 64, "errmsg": "no majority" } }
@@ -107,9 +107,9 @@ pub(super) async fn own_server_with(builder: AppBuilder) -> (Mongod, App) {
     (mongod, app)
 }
 
-/// It is written, and the server is told that no majority has it.
+/// The refresh is written, and MongoDB reports that no majority confirmed it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refresh_that_mongodb_wrote_and_did_not_confirm_is_not_taken_for_used() {
+async fn unconfirmed_refresh_can_be_retried_after_long_mongodb_outage() {
     let (mongod, app) = own_server().await;
     let login = app.login().await;
     fail(&mongod, "alwaysOn", unconfirmed()).await;
@@ -117,13 +117,13 @@ async fn a_refresh_that_mongodb_wrote_and_did_not_confirm_is_not_taken_for_used(
     app.advance(LONG);
     app.refresh(&login.refresh_token()).await.assert_error(503, "temporarily_unavailable");
     fail(&mongod, "off", doc! {}).await;
-    let answer = retried(&app, &login.refresh_token()).await;
+    let answer = retry_until_answered(&app, &login.refresh_token()).await;
     assert_grace_begins(&app, &login.refresh_token(), &answer).await;
 }
 
-/// The answer was lost on its way, and the retries come while there is no MongoDB.
+/// The response was lost, and the retries arrive while MongoDB is down.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_that_was_in_time_is_answered_after_the_outage() {
+async fn refresh_retry_within_grace_is_answered_after_mongodb_outage() {
     let (mut mongod, app) = own_server().await;
     let (login, late) = (app.login().await, app.login().await);
     let lost = app.refresh(&login.refresh_token()).await;
@@ -131,10 +131,10 @@ async fn a_retry_that_was_in_time_is_answered_after_the_outage() {
     mongod.kill();
     app.refresh(&login.refresh_token()).await.assert_error(503, "temporarily_unavailable");
     app.advance(LONG);
-    // This one comes too late, and that is so after the outage as well.
+    // This retry arrives after the grace period, so it fails after the outage as well.
     app.refresh(&late.refresh_token()).await.assert_error(503, "temporarily_unavailable");
     mongod.restart(&["--replSet", "rs0"]);
-    let answer = retried(&app, &login.refresh_token()).await;
+    let answer = retry_until_answered(&app, &login.refresh_token()).await;
     assert_eq!(answer.refresh_token(), lost.refresh_token());
     app.refresh(&late.refresh_token()).await.assert_error(400, "invalid_grant");
     assert_grace_begins(&app, &login.refresh_token(), &answer).await;

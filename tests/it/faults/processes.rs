@@ -1,4 +1,4 @@
-//! Servers on one MongoDB and one Redis behave as one.
+//! Several servers on one MongoDB and one Redis behave like a single server.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::helpers::redis::Redis;
 use crate::helpers::{Answer, AppBuilder, Servers, all, mongod};
 
-async fn three() -> (Redis, Servers) {
+async fn start_three() -> (Redis, Servers) {
     let redis = Redis::start();
     let mut settings = mongod::replica_set().await.overrides();
     settings.push(("redis.url".to_owned(), redis.url.clone()));
@@ -24,8 +24,8 @@ fn pair(answer: &Answer) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn parallel_refreshes_on_three_servers_get_one_pair_each_time_and_nothing_forks() {
-    let (redis, servers) = three().await;
+async fn parallel_refreshes_on_three_servers_return_one_token_pair() {
+    let (redis, servers) = start_three().await;
     let mut current = servers.peers[0].login().await;
     for _ in 0..12 {
         let token = current.refresh_token();
@@ -46,8 +46,8 @@ async fn parallel_refreshes_on_three_servers_get_one_pair_each_time_and_nothing_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replay_on_one_server_ends_on_all_what_the_others_have_rotated() {
-    let (redis, servers) = three().await;
+async fn refresh_token_reuse_on_one_server_revokes_session_on_all() {
+    let (redis, servers) = start_three().await;
     for turn in 0..15 {
         let [one, two, three] = [0, 1, 2].map(|at| &servers.peers[(turn + at) % 3]);
         let first = one.login().await;
@@ -57,7 +57,7 @@ async fn a_replay_on_one_server_ends_on_all_what_the_others_have_rotated() {
         for peer in &servers.peers {
             assert!(peer.is_active(&access).await);
         }
-        // All of them at once see a token that is two steps old.
+        // All servers receive a token that is two rotations old, at the same time.
         let stolen = first.refresh_token();
         let replays = all([one, two, three].map(|peer| {
             let (peer, stolen) = (peer.clone(), stolen.clone());
@@ -75,19 +75,19 @@ async fn a_replay_on_one_server_ends_on_all_what_the_others_have_rotated() {
     }
 }
 
-/// A way to Redis that can be cut, for one server alone.
-struct Way {
+/// TCP proxy to Redis whose connections can be cut for one server only.
+struct RedisProxy {
     port: u16,
     is_cut: Arc<AtomicBool>,
     passing: Arc<std::sync::Mutex<Vec<tokio::task::AbortHandle>>>,
 }
 
-impl Way {
+impl RedisProxy {
     async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (is_cut, passing) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let way = Self { port: listener.local_addr().unwrap().port(), is_cut, passing };
-        let (is_cut, passing) = (Arc::clone(&way.is_cut), Arc::clone(&way.passing));
+        let proxy = Self { port: listener.local_addr().unwrap().port(), is_cut, passing };
+        let (is_cut, passing) = (Arc::clone(&proxy.is_cut), Arc::clone(&proxy.passing));
         tokio::spawn(async move {
             loop {
                 let (mut here, _) = listener.accept().await?;
@@ -103,7 +103,7 @@ impl Way {
             #[allow(unreachable_code, reason = "says what the errors are")]
             io::Result::Ok(())
         });
-        way
+        proxy
     }
 
     fn cut(&self) {
@@ -114,15 +114,15 @@ impl Way {
     }
 }
 
-/// The others still reach Redis, and what is in it of before. They do for the one that does not what it
-/// could not do, and the token is dead on all of them when it is gone from Redis.
+/// Servers that still reach Redis have cached the token. They deliver the invalidation that the
+/// disconnected server could not deliver; the token is then inactive on all of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_server_without_redis_has_ended_the_others_take_out_of_the_cache() {
+async fn revocation_without_redis_is_delivered_to_cache_by_other_servers() {
     let redis = Redis::start();
-    let way = Way::to(redis.port()).await;
+    let proxy = RedisProxy::to(redis.port()).await;
     let target = mongod::replica_set().await;
     let one = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
-    let cut_off = format!("redis://127.0.0.1:{}", way.port);
+    let cut_off = format!("redis://127.0.0.1:{}", proxy.port);
     let mut other = AppBuilder::default().mongodb(&target).set("redis.url", &cut_off).spawn().await;
     other.client = one.client.clone();
     let login = other.login().await;
@@ -130,8 +130,8 @@ async fn what_a_server_without_redis_has_ended_the_others_take_out_of_the_cache(
     for app in [&one, &other, &one, &other] {
         assert!(app.is_active(&token).await);
     }
-    way.cut();
-    // Not answered: it is not done.
+    proxy.cut();
+    // 503: the revocation is not complete.
     other.revoke(&token).await.assert_error(503, "temporarily_unavailable");
     assert!(!other.is_active(&token).await);
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -1,6 +1,5 @@
-//! From the moment that an end is answered nobody is told that the token is alive: not by either server,
-//! whose cache is warm, not by Redis, and not while one of the servers is stopped again and again in the
-//! middle of what it does.
+//! Once a revocation is answered, no server and no Redis lookup reports the token as active: not
+//! from a warm cache, and not if one of the servers is suspended in the middle of an operation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,15 +12,15 @@ use rand::RngExt;
 use crate::helpers::redis::Redis;
 use crate::helpers::{Answer, Peer, Servers, mongod};
 
-/// So many sessions at a time.
+/// Number of concurrent sessions.
 const LANES: usize = 4;
-/// How often each of them is asked for after the end.
+/// Number of lookups of each kind after the revocation.
 const AFTER: usize = 3;
 
 struct World {
     servers: Servers,
     redis: Redis,
-    /// How often a token was seen alive: how often there was something to race with.
+    /// Number of lookups that found a token active, which shows that there was a race.
     seen: AtomicUsize,
 }
 
@@ -34,12 +33,12 @@ impl World {
         Arc::new(Self { servers, redis, seen: AtomicUsize::new(0) })
     }
 
-    /// The one that is asked with a warm cache, and that is stopped.
+    /// The server with the warm cache, which is also the one that is suspended.
     fn one(&self) -> &Peer {
         &self.servers.peers[0]
     }
 
-    /// The one that ends.
+    /// The server that revokes.
     fn other(&self) -> &Peer {
         &self.servers.peers[1]
     }
@@ -50,7 +49,7 @@ impl World {
     }
 }
 
-/// Calls until it is answered: a server that was stopped for long may think that Redis is gone.
+/// Repeats the call while it returns 503: a suspended server may take Redis for unreachable.
 async fn answered<F: Future<Output = Answer> + Send>(call: impl Fn() -> F) -> Answer {
     loop {
         let answer = call().await;
@@ -61,7 +60,7 @@ async fn answered<F: Future<Output = Answer> + Send>(call: impl Fn() -> F) -> An
     }
 }
 
-/// A token that is alive, and the refresh token that it was answered for, which may be tried again.
+/// An active access token and the refresh token it was issued for, which can be retried.
 struct Started {
     used: String,
     access: String,
@@ -75,9 +74,9 @@ async fn start(world: &World) -> Started {
     Started { used, access: next.access_token(), refresh: next.refresh_token() }
 }
 
-/// What somebody does again and again with a token; whether it was told that the token is alive.
+/// Lookup that is repeated during the race.
 #[derive(Clone, Copy, Debug)]
-enum Asking {
+enum Lookup {
     IntrospectOne,
     IntrospectOther,
     VerifyOne,
@@ -85,28 +84,28 @@ enum Asking {
     Redis,
 }
 
-async fn ask(world: &World, plain: &mut MultiplexedConnection, how: Asking, token: &str) -> bool {
+async fn ask(world: &World, plain: &mut MultiplexedConnection, how: Lookup, token: &str) -> bool {
     let introspected = |answer: Answer| match answer.status {
         200 => answer.json()["active"].as_bool().unwrap(),
         _ => panic!("{answer:?}"),
     };
     match how {
-        Asking::IntrospectOne => introspected(world.one().introspect(token).await),
-        Asking::IntrospectOther => introspected(world.other().introspect(token).await),
-        Asking::VerifyOne => world.one().verify(token).await.status == 204,
-        Asking::VerifyOther => world.other().verify(token).await.status == 204,
-        Asking::Redis => {
+        Lookup::IntrospectOne => introspected(world.one().introspect(token).await),
+        Lookup::IntrospectOther => introspected(world.other().introspect(token).await),
+        Lookup::VerifyOne => world.one().verify(token).await.status == 204,
+        Lookup::VerifyOther => world.other().verify(token).await.status == 204,
+        Lookup::Redis => {
             let owner: Option<String> = cmd("GET").arg(token).query_async(plain).await.unwrap();
             owner.is_some()
         }
     }
 }
 
-/// Asks all the time, in all ways, while the end is on its way and after it. Beside that, the client that
-/// has lost an answer asks for it again, which publishes the token anew; but not where that would be the
-/// end itself, not done with yet when another server refuses.
+/// Performs lookups of all kinds before, during and after the revocation. Meanwhile a client
+/// retries the refresh, which publishes the token again. It does not in the case of
+/// [`End::Replay`], where the retry itself would be the reuse that revokes the session.
 async fn race(world: &Arc<World>, started: &Started, end: End) {
-    use Asking::{IntrospectOne, IntrospectOther, Redis, VerifyOne, VerifyOther};
+    use Lookup::{IntrospectOne, IntrospectOther, Redis, VerifyOne, VerifyOther};
     let ended = Arc::new(AtomicBool::new(false));
     let asking = [IntrospectOne, IntrospectOther, VerifyOne, VerifyOther, Redis].map(|how| {
         let (world, ended, token) = (Arc::clone(world), Arc::clone(&ended), started.access.clone());
@@ -132,7 +131,7 @@ async fn race(world: &Arc<World>, started: &Started, end: End) {
     };
     let moment = rand::rng().random_range(0..25);
     tokio::time::sleep(Duration::from_millis(moment)).await;
-    take_away(world, started, end).await;
+    revoke_or_end(world, started, end).await;
     ended.store(true, Ordering::SeqCst);
     for task in asking {
         task.await.unwrap();
@@ -149,7 +148,7 @@ enum End {
     Command(&'static str),
 }
 
-async fn take_away(world: &World, started: &Started, end: End) {
+async fn revoke_or_end(world: &World, started: &Started, end: End) {
     let other = world.other();
     match end {
         End::Access => {
@@ -159,7 +158,7 @@ async fn take_away(world: &World, started: &Started, end: End) {
             assert_eq!(answered(|| other.revoke(&started.refresh)).await.status, 200);
         }
         End::Replay => {
-            // The successor is used, so the used token is one that somebody has stolen.
+            // The successor is used, so another use of the used token counts as theft.
             let next = answered(|| other.refresh(&started.refresh)).await;
             assert_eq!(next.status, 200, "{next:?}");
             let replayed = answered(|| other.refresh(&started.used)).await;
@@ -188,7 +187,7 @@ async fn rounds(world: &Arc<World>, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_alive_after_its_end_was_answered_in_hundreds_of_races_across_processes() {
+async fn token_is_inactive_everywhere_once_its_revocation_is_answered() {
     let world = World::start().await;
     rounds(&world, 204).await;
     assert!(world.seen.load(Ordering::Relaxed) > 204, "the races were none");
@@ -197,7 +196,7 @@ async fn nothing_is_alive_after_its_end_was_answered_in_hundreds_of_races_across
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_server_that_is_stopped_in_the_middle_of_it_puts_nothing_back() {
+async fn suspended_server_does_not_restore_revoked_tokens() {
     let world = World::start().await;
     let over = Arc::new(AtomicBool::new(false));
     let stopping = {
@@ -207,7 +206,7 @@ async fn a_server_that_is_stopped_in_the_middle_of_it_puts_nothing_back() {
             while !over.load(Ordering::SeqCst) {
                 let (runs, stands) = {
                     let mut random = rand::rng();
-                    // Now and then so long that its calls to Redis are over when it goes on.
+                    // Sometimes long enough that its calls to Redis have timed out when it resumes.
                     let long = random.random_ratio(1, 15);
                     let stands = if long { 700 } else { random.random_range(1..30) };
                     (random.random_range(1..20), stands)
@@ -229,7 +228,7 @@ async fn a_server_that_is_stopped_in_the_middle_of_it_puts_nothing_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_alive_after_the_command_that_disables_its_user() {
+async fn tokens_are_inactive_once_user_disable_or_delete_command_returns() {
     let world = World::start().await;
     for _ in 0..12 {
         let started = start(&world).await;

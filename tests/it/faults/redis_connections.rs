@@ -1,4 +1,4 @@
-//! TLS and users of Redis, with real servers.
+//! TLS and ACL users of Redis, with real servers.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ fn with_tls(authority: &Authority, asks_for_certificate: bool) -> Redis {
     ])
 }
 
-async fn published(app: &App, redis: &Redis) {
+async fn assert_published(app: &App, redis: &Redis) {
     let login = app.login().await;
     let owner: Option<String> = redis.owner(&login.access_token()).await;
     assert_eq!(owner, Some(app.user.id.to_string()));
@@ -33,7 +33,7 @@ async fn published(app: &App, redis: &Redis) {
 }
 
 #[tokio::test]
-async fn a_redis_with_a_private_authority_is_trusted_where_that_is_named() {
+async fn redis_with_private_ca_is_trusted_if_tls_ca_names_it() {
     let authority = Authority::new();
     let redis = with_tls(&authority, false);
     let app = AppBuilder::default()
@@ -41,11 +41,11 @@ async fn a_redis_with_a_private_authority_is_trusted_where_that_is_named() {
         .set("redis.tls_ca", &authority.path("ca.pem"))
         .spawn()
         .await;
-    published(&app, &redis).await;
+    assert_published(&app, &redis).await;
 }
 
 #[tokio::test]
-async fn a_redis_that_nobody_vouches_for_is_told_nothing() {
+async fn redis_with_untrusted_certificate_receives_no_data() {
     let (authority, other) = (Authority::new(), Authority::new());
     let redis = with_tls(&authority, false);
     let strange = other.path("ca.pem");
@@ -57,7 +57,7 @@ async fn a_redis_that_nobody_vouches_for_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn a_redis_that_asks_for_a_certificate_is_shown_one() {
+async fn redis_client_certificate_is_sent_if_configured() {
     let authority = Authority::new();
     let redis = with_tls(&authority, true);
     let trusting =
@@ -69,7 +69,7 @@ async fn a_redis_that_asks_for_a_certificate_is_shown_one() {
         .set("redis.tls_key", &authority.path("client.key"))
         .spawn()
         .await;
-    published(&app, &redis).await;
+    assert_published(&app, &redis).await;
 }
 
 fn refused(folder: &Path, settings: &[&str]) -> String {
@@ -84,7 +84,7 @@ fn refused(folder: &Path, settings: &[&str]) -> String {
 }
 
 #[test]
-fn certificates_that_are_no_good_stop_the_start_with_a_sentence() {
+fn startup_fails_for_invalid_redis_tls_settings() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("empty.pem"), "nothing").unwrap();
     let url = "redis.url=rediss://localhost:1";
@@ -102,13 +102,13 @@ fn certificates_that_are_no_good_stop_the_start_with_a_sentence() {
     }
 }
 
-/// What `docs/settings.md` says that a user of Redis has to be allowed.
+/// ACL permissions that `docs/settings.md` lists for Sentinel's Redis user.
 const ALLOWED: &str = "on >se/cret ~* -@all +ping +info +select +multi +exec +get +set +del +hget +hset \
     +hsetnx +hdel +hgetall +hincrby +pexpire +zadd +zrem +zrange +zremrangebyscore +scan +eval +evalsha +script|load \
     +unwatch";
 
 #[tokio::test]
-async fn a_user_of_redis_needs_no_more_than_it_is_said_to() {
+async fn documented_redis_acl_permissions_are_sufficient() {
     let mut words = vec!["--save", "", "--user", "sentinel"];
     words.extend(ALLOWED.split_whitespace());
     let redis = Redis::start_with(&words);
@@ -117,14 +117,14 @@ async fn a_user_of_redis_needs_no_more_than_it_is_said_to() {
     let app =
         AppBuilder::default().mongodb(&target).set("redis.url", &format!("{url}/5")).spawn().await;
     let login = app.login().await;
-    // Filled, read, and emptied again.
+    // The cache is filled, read and invalidated.
     for _ in 0..3 {
         assert!(app.is_active(&login.access_token()).await);
     }
     let next = app.refresh(&login.refresh_token()).await;
     assert_eq!(app.revoke(&next.refresh_token()).await.status, 200);
     assert!(!app.is_active(&login.access_token()).await);
-    // What is counted of guesses.
+    // A wrong password updates the rate-limit counters.
     let wrong = [
         ("grant_type", "password"),
         ("client_id", app.client.id.as_str()),

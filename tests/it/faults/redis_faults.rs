@@ -1,4 +1,4 @@
-//! Redis stopped, frozen, flushed, full and restarted, under load on two servers.
+//! Redis suspended, flushed, out of memory, disconnected and restarted, under load on two servers.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use super::load::Load;
 use crate::helpers::redis::Redis;
 use crate::helpers::{Servers, mongod};
 
-/// For so long.
+/// Duration of each fault.
 const A_WHILE: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn whatever_happens_to_redis_no_answer_is_wrong_and_all_recovers() {
+async fn redis_faults_yield_correct_responses_or_503_and_recovery() {
     let mut redis = Redis::start();
     let mut settings = mongod::replica_set().await.overrides();
     settings.push(("redis.url".to_owned(), redis.url.clone()));

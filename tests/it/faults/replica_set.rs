@@ -1,4 +1,4 @@
-//! Three members, two servers under load: members are killed, frozen and made to lag.
+//! Replica set of three members with two servers under load; members are killed, suspended and lag.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::helpers::mongod::{Mongod, Target};
 
 const SET: [&str; 2] = ["--replSet", "rs0"];
 
-/// A replica set of three, in which an election takes a second.
+/// Replica set of three members in which an election takes about a second.
 struct Set {
     members: Vec<Mongod>,
     target: Target,
@@ -35,7 +35,7 @@ impl Set {
         set
     }
 
-    /// The member that is the primary, and not the one that was.
+    /// Waits for a primary other than `former` and returns its index.
     async fn wait_for_primary(&self, former: Option<usize>) -> usize {
         let deadline = Instant::now() + Duration::from_secs(40);
         loop {
@@ -63,7 +63,7 @@ impl Set {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn members_that_are_killed_or_frozen_take_no_answered_token_with_them() {
+async fn issued_tokens_survive_failure_of_replica_set_members() {
     let mut set = Set::start().await;
     let servers = Servers::start(2, &set.target.overrides()).await;
     let load = Load::start(&servers.peers).await;
@@ -84,7 +84,7 @@ async fn members_that_are_killed_or_frozen_take_no_answered_token_with_them() {
     };
     load.during("MongoDB", "a secondary frozen", frozen).await.print();
 
-    // It still takes itself for the primary when it goes on.
+    // When it resumes, it still considers itself primary.
     let frozen = async {
         set.members[primary].freeze();
         set.wait_for_primary(Some(primary)).await;
@@ -113,9 +113,9 @@ async fn members_that_are_killed_or_frozen_take_no_answered_token_with_them() {
     load.finish().await;
 }
 
-/// Whatever lists may be read from: a secondary that has not heard of a revocation is not asked.
+/// `mongo.read_preference` applies to lists only: token lookups do not read a lagging secondary.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_secondary_that_lags_behind_is_not_asked_whether_a_token_is_alive() {
+async fn lagging_secondary_is_not_used_for_token_lookups() {
     let set = Set::start().await;
     let mut settings = set.target.overrides();
     settings.push(("mongo.read_preference".to_owned(), "secondary".to_owned()));
@@ -130,7 +130,7 @@ async fn a_secondary_that_lags_behind_is_not_asked_whether_a_token_is_alive() {
         admin.run_command(point("alwaysOn")).await.unwrap();
         for token in &tokens {
             assert!(servers.peers[1].is_active(token).await);
-            // On a busy machine the two that are left may not be quick enough for the first call.
+            // On a busy machine the other two members may be too slow for the first call.
             loop {
                 match one.revoke(token).await.status {
                     200 => break,
@@ -142,7 +142,7 @@ async fn a_secondary_that_lags_behind_is_not_asked_whether_a_token_is_alive() {
                 assert_eq!(peer.verify(token).await.status, 401);
             }
         }
-        // Which is not so for who asks there.
+        // Reading the lagging member directly shows stale sessions.
         let found =
             admin.client().database(&set.target.dbname).collection::<Document>("sentinel_sessions");
         let stale = found.count_documents(doc! { "access.0": { "$exists": true } }).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_secondary_that_lags_behind_is_not_asked_whether_a_token_is_alive() {
     };
     load.during("MongoDB", "a secondary stops applying writes", stopped).await.print();
 
-    // With both of them, no majority has what is written any more.
+    // With both secondaries stopped, no majority confirms a write.
     let both: Vec<_> = (0..3).filter(|at| *at != (lagging + 2) % 3).collect();
     let mut admins = Vec::new();
     for at in both {

@@ -1,23 +1,23 @@
-//! What clients saw of a fault, as a row of the table in `docs/faults.md`.
+//! Client-side effects of a fault, as a row of the table in `docs/faults.md`.
 
 use std::time::Duration;
 
-/// What clients saw, from the beginning of the fault until everything worked again.
+/// Responses from the beginning of the fault until everything works again.
 #[derive(Debug)]
 pub struct Row {
     pub server: String,
     pub what: String,
-    /// Answers that were right.
+    /// Number of correct responses.
     pub answered: usize,
-    /// 503.
+    /// Number of 503 responses.
     pub unavailable: usize,
-    /// Of these, how many said that the server is not ready.
+    /// Number of 503 responses of the readiness probe.
     pub unready: usize,
-    /// The longest that anybody waited for an answer.
+    /// Longest response time.
     pub longest: Duration,
-    /// How long the fault lasted.
+    /// Duration of the fault.
     pub lasted: Duration,
-    /// From its beginning until the last 503.
+    /// Time from the beginning of the fault to the last 503.
     pub failing: Duration,
 }
 

@@ -1,15 +1,18 @@
-//! Which refresh tokens an outage leaves to be tried again, and which not.
+//! Refresh tokens that can be retried after an outage, and those that cannot.
 
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 
-use super::outlasting::{LONG, fail, own_server, own_server_with, retried, unconfirmed};
+use super::outlasting::{
+    LONG, fail, own_server, own_server_with, retry_until_answered, unconfirmed,
+};
 use crate::helpers::mongod::Mongod;
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, PASSWORD, all};
 
-/// Makes commands hang, with what else is to become of them.
+/// Makes commands block, then succeed or fail as `data` says. Returns the fail point's count so
+/// far.
 async fn hang(mongod: &Mongod, millis: i32, data: Document) -> i64 {
     let mut all = doc! { "appName": "sentinel", "blockConnection": true, "blockTimeMS": millis };
     all.extend(data);
@@ -18,7 +21,7 @@ async fn hang(mongod: &Mongod, millis: i32, data: Document) -> i64 {
     i64::from(set.get_i32("count").unwrap())
 }
 
-/// Waits until so many of them do.
+/// Waits until the fail point has been entered that many times.
 async fn wait_until_hanging(mongod: &Mongod, times: i64) {
     let wait =
         doc! { "waitForFailPoint": "failCommand", "timesEntered": times, "maxTimeMS": 30_000 };
@@ -30,9 +33,9 @@ fn reading_a_session(app: &App) -> Document {
     doc! { "failCommands": ["find"], "namespace": namespace }
 }
 
-/// The retry comes in time, and takes until after that, whether it fails or not.
+/// The retry arrives within the grace period and is processed after it, with or without a failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_is_in_time_if_it_was_when_it_came() {
+async fn refresh_retry_arriving_within_grace_succeeds_if_processed_later() {
     let (mongod, app) = own_server().await;
     for fails in [true, false] {
         let login = app.login().await;
@@ -51,24 +54,24 @@ async fn a_retry_is_in_time_if_it_was_when_it_came() {
         if fails {
             answer.assert_error(503, "temporarily_unavailable");
             app.advance(LONG);
-            answer = retried(&app, &login.refresh_token()).await;
+            answer = retry_until_answered(&app, &login.refresh_token()).await;
         }
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.refresh_token(), lost.refresh_token());
     }
 }
 
-/// What was not answered was not used, even where a token that was answered cannot be used again.
+/// Asserts that an unanswered refresh can be retried, but an answered one cannot be repeated.
 async fn assert_no_grace(app: &App, used: &str) {
     app.advance(LONG);
-    let answer = retried(app, used).await;
+    let answer = retry_until_answered(app, used).await;
     assert!(app.is_active(&answer.access_token()).await);
     app.refresh(used).await.assert_error(400, "invalid_grant");
     assert!(!app.is_active(&answer.access_token()).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_grace_time_a_refresh_that_was_not_answered_can_be_sent_again() {
+async fn unanswered_refresh_can_be_retried_with_zero_grace_period() {
     let builder = || AppBuilder::default().set("oauth.refresh_grace", "0");
     let (mongod, app) = own_server_with(builder()).await;
     let login = app.login().await;
@@ -82,16 +85,16 @@ async fn without_a_grace_time_a_refresh_that_was_not_answered_can_be_sent_again(
     let login = app.login().await;
     redis.kill();
     for _ in 0..2 {
-        // It is written the first time, as the server does not know yet that there is no Redis.
+        // The first refresh is written, since the server has not yet noticed that Redis is down.
         app.refresh(&login.refresh_token()).await.assert_error(503, "temporarily_unavailable");
     }
     redis.restart();
     assert_no_grace(&app, &login.refresh_token()).await;
 }
 
-/// A refresh token in a request for something else is not being used.
+/// A refresh token in a request with another grant type is not in use.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_grants_keep_no_refresh_token_usable() {
+async fn refresh_token_sent_with_other_grants_does_not_extend_grace() {
     let (mut mongod, app) = own_server().await;
     let (login, other) = (app.login().await, app.login().await);
     let (used, kept) = (login.refresh_token(), other.refresh_token());
@@ -112,13 +115,13 @@ async fn other_grants_keep_no_refresh_token_usable() {
     app.refresh(&kept).await.assert_error(503, "temporarily_unavailable");
     app.advance(LONG);
     mongod.restart(&["--replSet", "rs0"]);
-    retried(&app, &kept).await;
+    retry_until_answered(&app, &kept).await;
     app.refresh(&used).await.assert_error(400, "invalid_grant");
 }
 
-/// Told one after the other, each of them would wait for the ones before.
+/// Updated one after the other, each session would wait for the timeouts of the previous ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_sessions_are_told_at_once() {
+async fn sessions_of_unanswered_refreshes_are_updated_concurrently() {
     let (mongod, app) = own_server().await;
     let mut tokens = Vec::new();
     for _ in 0..20 {
@@ -128,7 +131,7 @@ async fn many_sessions_are_told_at_once() {
     for answer in all(tokens.iter().map(|token| app.refresh(token))).await {
         answer.assert_error(503, "temporarily_unavailable");
     }
-    // A call is given up after 4 s: of calls in a row fewer than that come within the time.
+    // A call times out after 4 s: sequential calls would not reach this number in time.
     let before = hang(&mongod, 5000, reading_a_session(&app)).await;
     let started = Instant::now();
     wait_until_hanging(&mongod, before + 16).await;
@@ -136,6 +139,6 @@ async fn many_sessions_are_told_at_once() {
     fail(&mongod, "off", doc! {}).await;
     app.advance(LONG);
     for token in &tokens {
-        retried(&app, token).await;
+        retry_until_answered(&app, token).await;
     }
 }

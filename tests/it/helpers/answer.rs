@@ -1,9 +1,9 @@
-//! An answer, read to its end.
+//! A complete HTTP response, with assertions.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// Status, headers and body of an answer.
+/// Status, headers and body of a response.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -29,12 +29,12 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The status, and the challenge beside it or nothing.
+    /// Returns the status and the `WWW-Authenticate` header, or an empty string without one.
     pub fn challenge(&self) -> (u16, &str) {
         (self.status, self.header("www-authenticate").unwrap_or_default())
     }
 
-    /// The member of a JSON body, as text.
+    /// Returns a string member of the JSON body.
     pub fn text_of(&self, member: &str) -> String {
         let json = self.json();
         json[member].as_str().unwrap_or_else(|| panic!("no {member} in {json}")).to_owned()
@@ -48,7 +48,7 @@ impl Answer {
         self.text_of("refresh_token")
     }
 
-    /// Asserts an RFC 6749 §5.2 error, with everything that every one of them has.
+    /// Asserts an RFC 6749 §5.2 error, with the members and headers that every error has.
     #[track_caller]
     pub fn assert_error(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.json()["error"].as_str()), (status, Some(code)), "{self:?}");

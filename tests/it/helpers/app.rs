@@ -1,4 +1,4 @@
-//! Starts the application, in this process, on port 0.
+//! Starts the application in this process, on port 0, and sends requests to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use super::Answer;
 use super::mongod::Target;
 
-/// When the clock of a test starts: 2100-01-01T00:00:00Z. MongoDB removes by its own clock what is
-/// over, and should not find anything.
+/// Start of the manual clock: 2100-01-01T00:00:00Z, in the future, so that the TTL index of
+/// MongoDB, which uses the real time, deletes nothing.
 pub const START: Timestamp = Timestamp::from_millis(4_102_444_800_000);
 
 /// The password of `App::user`.
@@ -34,12 +34,12 @@ pub struct App {
     pub user: User,
     pub settings: Settings,
     pub folder: Arc<TempDir>,
-    /// Where Prometheus would ask, if it may.
+    /// URL of the metrics, if they are enabled.
     pub metrics: Option<String>,
     handle: actix_web::dev::ServerHandle,
 }
 
-/// An application with settings of its own.
+/// Builds an application with custom settings.
 #[derive(Default)]
 pub struct AppBuilder {
     overrides: Vec<(String, String)>,
@@ -47,36 +47,36 @@ pub struct AppBuilder {
     later: Duration,
 }
 
-/// A server on an empty embedded store.
+/// Starts a server on an empty embedded store.
 pub async fn spawn_app() -> App {
     AppBuilder::default().spawn().await
 }
 
 impl AppBuilder {
-    /// Sets one setting.
+    /// Overrides one setting.
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.overrides.push((key.to_owned(), value.to_owned()));
         self
     }
 
-    /// On the store of another server.
+    /// Uses the embedded store of another server.
     pub fn on(mut self, folder: &Arc<TempDir>) -> Self {
         self.folder = Some(Arc::clone(folder));
         self
     }
 
-    /// On a database of MongoDB.
+    /// Uses a MongoDB database.
     pub fn mongodb(mut self, target: &Target) -> Self {
         self.overrides.extend(target.overrides());
         self
     }
 
-    /// With Redis.
+    /// Uses Redis.
     pub fn redis(self, redis: &super::redis::Redis) -> Self {
         self.set("redis.url", redis.url_for_sentinel())
     }
 
-    /// With a clock that starts later.
+    /// Starts the clock later by `seconds`.
     pub fn later(mut self, seconds: u64) -> Self {
         self.later = Duration::from_secs(seconds);
         self
@@ -134,7 +134,7 @@ impl AppBuilder {
         };
         App {
             url,
-            // Where a form sends a browser is an answer to look at.
+            // Tests inspect redirects instead of following them.
             http: reqwest::Client::builder()
                 .timeout(Duration::from_secs(20))
                 .redirect(reqwest::redirect::Policy::none())
@@ -161,12 +161,12 @@ impl Drop for App {
 }
 
 impl App {
-    /// Stops the server, and waits until it has.
+    /// Stops the server gracefully and waits for its end.
     pub async fn stop(self) {
         self.handle.stop(true).await;
     }
 
-    /// Posts a form.
+    /// Posts a form without credentials.
     pub fn post(
         &self,
         path: &str,
@@ -185,18 +185,18 @@ impl App {
         send(request.basic_auth(self.backend.id.as_str(), Some(&self.backend_secret)))
     }
 
-    /// Posts a body as it is.
+    /// Posts a body unchanged.
     pub async fn post_raw(&self, path: &str, media_type: &str, body: impl Into<Vec<u8>>) -> Answer {
         let request = self.http.post(format!("{}{path}", self.url));
         send(request.header("content-type", media_type).body(body.into())).await
     }
 
-    /// A password login through the public client, with more parameters.
+    /// Logs in as alice through the public client, with additional parameters.
     pub fn login_with(&self, more: &[(&str, &str)]) -> impl Future<Output = Answer> + Send + use<> {
         self.login_as("alice", PASSWORD, more)
     }
 
-    /// A password login as somebody.
+    /// Logs in with this user name and password through the public client.
     pub fn login_as(
         &self,
         username: &str,
@@ -213,7 +213,7 @@ impl App {
         self.post("/oauth/token", &form)
     }
 
-    /// The same, without more.
+    /// Logs in as [`Self::login_as`] does, without additional parameters.
     pub fn login_with_password(
         &self,
         username: &str,
@@ -222,63 +222,63 @@ impl App {
         self.login_as(username, password, &[])
     }
 
-    /// A password login that works.
+    /// Logs in as alice and asserts success.
     pub async fn login(&self) -> Answer {
         let answer = self.login_with(&[]).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer
     }
 
-    /// A refresh through the public client.
+    /// Refreshes as the public client.
     pub fn refresh(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
         let id = self.client.id.as_str();
         let form = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)];
         self.post("/oauth/token", &form)
     }
 
-    /// What the confidential client is told of a token.
+    /// Introspects a token as the confidential client.
     pub fn introspect(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
         self.post_as_backend("/oauth/introspect", &[("token", token)])
     }
 
-    /// Whether a token is alive.
+    /// Whether introspection reports the token as active.
     pub async fn is_active(&self, token: &str) -> bool {
         self.introspect(token).await.json()["active"].as_bool().unwrap()
     }
 
-    /// A revocation by the public client.
+    /// Revokes a token as the public client.
     pub fn revoke(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
         self.post("/oauth/revoke", &[("client_id", self.client.id.as_str()), ("token", token)])
     }
 
-    /// `GET /oauth/verify` with a bearer token.
+    /// Sends `GET /oauth/verify` with a bearer token.
     pub fn verify(&self, token: &str, query: &str) -> impl Future<Output = Answer> + Send + use<> {
         send(self.http.get(format!("{}/oauth/verify{query}", self.url)).bearer_auth(token))
     }
 
-    /// Moves the clock.
+    /// Advances the clock.
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Sends any request.
+    /// Builds a request to the server.
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method.parse().unwrap(), format!("{}{path}", self.url))
     }
 }
 
-/// Sends, and reads the answer to its end.
+/// Sends a request and reads the whole response.
 pub async fn send(request: reqwest::RequestBuilder) -> Answer {
     Answer::read(request.send().await.unwrap()).await
 }
 
-/// Sends bytes as they are, piece by piece, and reads one JSON answer.
+/// Sends bytes unchanged, piece by piece, and reads one JSON response.
 pub async fn raw_exchange(app: &App, pieces: &[&[u8]]) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let address = app.url.trim_start_matches("http://");
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     for piece in pieces {
-        // A server that has already refused may close while more is sent.
+        // A server that has already refused the request may close the connection.
         let _ = stream.write_all(piece).await;
     }
     let mut answer = String::new();

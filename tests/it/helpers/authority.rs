@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own, and certificates that it has signed for 127.0.0.1.
+//! A certificate authority for a test, with certificates for 127.0.0.1 and localhost.
 
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -6,8 +6,8 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// PEM files: `ca.pem`, `server.pem` and `server.key`, both in `server-both.pem`, and the same of
-/// `client`.
+/// Folder of PEM files: `ca.pem`, `server.pem` and `server.key`, both in `server-both.pem`, and
+/// likewise for `client`.
 pub struct Authority {
     folder: TempDir,
 }

@@ -1,11 +1,11 @@
-//! What is logged in this process, for a look at it.
+//! Captures the log of this process.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Where a subscriber writes to.
+/// In-memory writer for a `tracing` subscriber.
 #[derive(Clone, Default)]
 pub struct Captured(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Programs that are not ours, in the examples: started, waited for, killed.
+//! Third-party programs, as in the examples: starts them, waits for their port, stops them.
 
 use std::ffi::OsStr;
 use std::net::{TcpListener, TcpStream};
@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A command with nothing of the tester's environment, such as a proxy, but where programs are.
+/// Returns a command without the environment of the test run, such as a proxy setting, except
+/// `PATH`.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
 }
 
-/// What a program needs that is not there.
+/// Advice for a program that is not installed.
 pub const SETUP: &str = "run tests/setup.sh, as `make test` does";
 
-/// A program that serves on a port; killed when it is dropped.
+/// Program that serves on a port; stopped on drop.
 pub struct External {
     child: Child,
     /// `http://127.0.0.1:PORT`.
@@ -25,8 +26,8 @@ pub struct External {
 }
 
 impl External {
-    /// Starts the program, and waits until something answers on the port. What it prints goes into a
-    /// file in `folder`.
+    /// Starts the program and waits until the port accepts connections. Its output goes to a file
+    /// in `folder`.
     pub fn start(mut command: Command, port: u16, folder: &Path) -> Self {
         let program = command.get_program().to_owned();
         let log = folder.join("output");
@@ -46,7 +47,7 @@ impl External {
         external
     }
 
-    /// What it has printed.
+    /// Returns the output so far.
     pub fn output(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
@@ -54,7 +55,7 @@ impl External {
 
 impl Drop for External {
     fn drop(&mut self) {
-        // SIGTERM first: nginx takes its worker with it then.
+        // SIGTERM first, on which nginx also stops its worker.
         let id = self.child.id().to_string();
         let _ = Command::new("kill").arg(&id).status();
         let deadline = Instant::now() + Duration::from_secs(5);
@@ -66,12 +67,12 @@ impl Drop for External {
     }
 }
 
-/// A port that nobody listens on.
+/// Returns a port that is not in use.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A server that takes connections and says nothing.
+/// Server that accepts connections and never responds.
 pub struct Silent(TcpListener);
 
 impl Silent {

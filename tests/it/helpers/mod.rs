@@ -1,4 +1,5 @@
-//! The real application on a port of its own, a clock that stands still, and clients for it.
+//! Test support: the real application on a port of its own with a manual clock, databases, external
+//! programs, and clients.
 
 mod answer;
 mod app;
@@ -22,7 +23,7 @@ pub use script::{Script, installed};
 pub use servers::{Peer, Servers};
 pub use tls::trusting;
 
-/// Many calls at once; their answers in the order of the calls.
+/// Runs calls concurrently and returns their results in the order of the calls.
 pub async fn all<T: Send + 'static>(
     calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {

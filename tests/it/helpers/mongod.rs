@@ -1,4 +1,4 @@
-//! Real MongoDB servers: those that `tests/run.sh` has started for all tests, or else one that this
+//! Real MongoDB servers: those that `tests/run.sh` started for all tests, or else one that this
 //! process starts and that ends with it.
 
 use std::fs;
@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::{free_port, signal};
 
-/// A database of its own on a server.
+/// Separate database on a MongoDB server.
 #[derive(Clone)]
 pub struct Target {
     pub uri: String,
@@ -23,7 +23,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// A database that nothing has been written to.
+    /// Chooses a new, random database name.
     pub fn on(uri: &str) -> Self {
         let random: [u8; 8] = rand::random();
         Self { uri: uri.to_owned(), dbname: format!("test_{}", hex::encode(random)) }
@@ -40,19 +40,19 @@ impl Target {
         Settings::load(&sources).unwrap()
     }
 
-    /// Past the store.
+    /// Connects to the database directly, bypassing the store.
     pub async fn database(&self) -> mongodb::Database {
         Client::with_uri_str(&self.uri).await.unwrap().database(&self.dbname)
     }
 }
 
-/// A new database on a replica set of one.
+/// New database on a replica set with one member.
 pub async fn replica_set() -> Target {
     static OWN: OnceCell<Mongod> = OnceCell::const_new();
     Target::on(&shared("MONGODB_TEST_URI", &OWN, &["--replSet", "rs0"]).await)
 }
 
-/// A new database on a server that is no member of a replica set.
+/// New database on a standalone server.
 pub async fn standalone() -> Target {
     static OWN: OnceCell<Mongod> = OnceCell::const_new();
     Target::on(&shared("MONGODB_TEST_STANDALONE_URI", &OWN, &[]).await)
@@ -67,7 +67,7 @@ async fn shared(variable: &str, own: &OnceCell<Mongod>, arguments: &[&str]) -> S
     uri
 }
 
-/// Makes a replica set of a server that is to be one and is not yet, and waits for its primary.
+/// Initiates the replica set of a server that needs it, and waits for the primary.
 pub async fn prepare(uri: &str) {
     let direct =
         if uri.contains('?') { "&directConnection=true" } else { "/?directConnection=true" };
@@ -85,7 +85,7 @@ pub async fn prepare(uri: &str) {
             let host = uri.trim_start_matches("mongodb://").split(['/', '?']).next().unwrap();
             let host = host.rsplit('@').next().unwrap();
             let set = doc! { "_id": "rs0", "members": [{ "_id": 0, "host": host }] };
-            // Another test may be doing just that.
+            // Another test may initiate it at the same time.
             let _ = admin.run_command(doc! { "replSetInitiate": set }).await;
         }
         assert!(Instant::now() < deadline, "{uri} has no primary: {hello}");
@@ -93,7 +93,7 @@ pub async fn prepare(uri: &str) {
     }
 }
 
-/// A server that ends with this, or with this process, whatever happens to it.
+/// MongoDB server that ends when this value is dropped, or with this process, even if it crashes.
 pub struct Mongod {
     pub uri: String,
     pub port: u16,
@@ -102,12 +102,12 @@ pub struct Mongod {
 }
 
 impl Mongod {
-    /// On a port and in a folder of its own.
+    /// Starts a server on a free port, in a new folder.
     pub fn start(arguments: &[&str]) -> Self {
         Self::start_at(free_port(), arguments)
     }
 
-    /// On this port, with nothing in it.
+    /// Starts an empty server on this port.
     pub fn start_at(port: u16, arguments: &[&str]) -> Self {
         let folder =
             tempfile::Builder::new().prefix("mongod-").tempdir_in(memory()).unwrap().keep();
@@ -115,17 +115,17 @@ impl Mongod {
         Self { uri: format!("mongodb://127.0.0.1:{port}"), port, folder, watcher }
     }
 
-    /// Kills the server and keeps what it had.
+    /// Kills the server and keeps its data.
     pub fn kill(&mut self) {
         self.tell("keep");
     }
 
-    /// Starts it again, after [`Self::kill`].
+    /// Starts the server again, after [`Self::kill`].
     pub fn restart(&mut self, arguments: &[&str]) {
         self.watcher = run(self.port, &self.folder, arguments);
     }
 
-    /// Stops it in the middle of whatever it does; it keeps its connections.
+    /// Suspends the server (SIGSTOP); its connections stay open.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
@@ -134,12 +134,12 @@ impl Mongod {
         self.signal("CONT");
     }
 
-    /// `127.0.0.1:PORT`.
+    /// Returns `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// This server and no other, past the store, for what an operator does.
+    /// Connects to the `admin` database of this member alone, bypassing the store.
     pub async fn admin(&self) -> mongodb::Database {
         let uri = format!("{}/?directConnection=true", self.uri);
         Client::with_uri_str(uri).await.unwrap().database("admin")
@@ -166,13 +166,12 @@ impl Drop for Mongod {
     }
 }
 
-/// Runs a server that ends when the shell beside it is told so.
+/// Runs a server under a shell that kills it when its standard input gets a line or ends.
 fn run(port: u16, folder: &Path, arguments: &[&str]) -> Child {
     let program =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/mongod/fiftyone/db/bin/mongod");
     assert!(program.exists(), "there is no mongod: run tests/setup.sh, which gets it");
-    // The shell is told by its standard input, or by the end of it: that comes however this
-    // process ends.
+    // Standard input of the shell closes however this process ends, so no server is left behind.
     let script = r#"
         folder=$1; shift
         "$@" > "$folder/log" 2>&1 < /dev/null &
@@ -199,7 +198,7 @@ fn run(port: u16, folder: &Path, arguments: &[&str]) -> Child {
     watcher
 }
 
-/// What is in memory needs no disk to be durable for a test.
+/// Folder for data files, in memory if possible: tests need no durability on disk.
 fn memory() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if memory.is_dir() { memory } else { std::env::temp_dir() }

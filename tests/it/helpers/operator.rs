@@ -1,4 +1,4 @@
-//! What the operator of a test server does.
+//! Operator actions on a test server, by CLI and by `Admin`.
 
 use std::process::Stdio;
 
@@ -11,13 +11,13 @@ use sentinel::settings::Backend;
 use super::{App, sentinel};
 
 impl App {
-    /// Runs a command that works, in a process of its own on the store of this server; what it
-    /// prints, without the newline at its end.
+    /// Runs a command in a process of its own on the store of this server, asserts success, and
+    /// returns its output without the trailing newline.
     pub async fn run(&self, arguments: &[&str]) -> String {
         self.run_with("", arguments).await
     }
 
-    /// The same, with this on its standard input.
+    /// Runs a command as [`Self::run`] does, with `input` on its standard input.
     pub async fn run_with(&self, input: &str, arguments: &[&str]) -> String {
         use tokio::io::AsyncWriteExt;
         let folder = self.folder.path();
@@ -64,13 +64,13 @@ impl App {
         self.edit_user(UserChange { username: Some(name.into()), ..UserChange::default() }).await;
     }
 
-    /// Limits what the user may be granted.
+    /// Limits the scopes that the user may be granted.
     pub async fn limit_user(&self, scope: &str) {
         let scopes = Some(Some(scope.parse().unwrap()));
         self.edit_user(UserChange { scopes, ..UserChange::default() }).await;
     }
 
-    /// Sets the same password anew, which ends the sessions as any new one does.
+    /// Sets the same password again, which ends the sessions as any password change does.
     pub async fn change_password(&self) {
         let mut hasher = Hasher::new(password_policy(&self.settings.password)).unwrap();
         let password = Some(hasher.hash(&super::PASSWORD.into()).unwrap());
@@ -99,7 +99,7 @@ impl App {
         self.edit_client(ClientChange { access_token_ttl: ttl, ..ClientChange::default() }).await;
     }
 
-    /// Gives the confidential client the introspection permission, or takes it.
+    /// Grants or withdraws the introspection permission of the confidential client.
     pub async fn set_introspection(&self, introspection: bool) {
         let change = ClientChange { introspection: Some(introspection), ..ClientChange::default() };
         self.admin.edit_client(&self.backend.id, &change).await.unwrap();

@@ -1,4 +1,4 @@
-//! The real binary.
+//! The real binary, run in a process of its own.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -7,19 +7,19 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// A command of the binary, in a folder, with nothing of the tester's environment.
+/// Returns a command of the binary, run in a folder, without the environment of the test run.
 pub fn sentinel(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
     command.current_dir(folder).env_clear().stdin(Stdio::null());
     command
 }
 
-/// A server in a process of its own; killed when it is dropped.
+/// Server in a process of its own; killed on drop.
 pub struct Process {
     child: Child,
-    /// `127.0.0.1:PORT`.
+    /// Address and port, as in `127.0.0.1:PORT`.
     pub address: String,
-    /// So that several tasks may have the process.
+    /// Log lines; the mutex lets several tasks share the process.
     lines: Mutex<Receiver<String>>,
 }
 
@@ -29,7 +29,7 @@ impl Process {
         Self::serve_with(folder, arguments, Stdio::null())
     }
 
-    /// The same, with its standard output elsewhere.
+    /// Starts a server as [`Self::serve`] does, with its standard output redirected.
     pub fn serve_with(folder: &Path, arguments: &[&str], stdout: Stdio) -> Self {
         let mut command = sentinel(folder);
         command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]);
@@ -54,7 +54,7 @@ impl Process {
         process
     }
 
-    /// The next line of the log that contains `text`.
+    /// Waits for the next log line that contains `text`.
     pub fn wait_for(&self, text: &str) -> String {
         loop {
             let line = self.next_line(text);
@@ -64,13 +64,13 @@ impl Process {
         }
     }
 
-    /// The next line of the log, on the way to the one that contains `wanted`.
+    /// Waits for the next log line; `wanted` is for the panic message only.
     fn next_line(&self, wanted: &str) -> String {
         let line = self.lines.lock().unwrap().recv_timeout(Duration::from_secs(20));
         line.unwrap_or_else(|_| panic!("the server never said {wanted:?}"))
     }
 
-    /// The lines of the log up to the next one that contains `text`.
+    /// Returns the log lines before the next one that contains `text`.
     pub fn lines_until(&self, text: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
@@ -82,7 +82,7 @@ impl Process {
         }
     }
 
-    /// Waits until a password is being hashed: until a hashing thread is using a processor.
+    /// Waits until a hashing thread is running on a processor.
     pub fn wait_until_hashing(&self) {
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         while !self.is_hashing() {
@@ -99,36 +99,36 @@ impl Process {
         })
     }
 
-    /// The memory that it has in use, in bytes.
+    /// Returns the resident memory, in bytes.
     pub fn memory(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
-    /// Its id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends SIGTERM and waits for the end; the exit code.
+    /// Sends SIGTERM, waits for the end, and returns the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         self.signal("TERM");
         self.child.wait().unwrap().code()
     }
 
-    /// Sends SIGHUP, and waits until all is read again.
+    /// Sends SIGHUP and waits until the reload is complete.
     pub fn reload(&self) {
         self.signal("HUP");
         self.wait_for("SIGHUP: all is read again");
     }
 
-    /// Sends a signal.
+    /// Sends a signal to the process.
     pub fn signal(&self, name: &str) {
         signal(&self.child.id().to_string(), name);
     }
 
-    /// Stops the process in the middle of whatever it does.
+    /// Suspends the process (SIGSTOP).
     pub fn freeze(&self) {
         self.signal("STOP");
     }
@@ -137,7 +137,7 @@ impl Process {
         self.signal("CONT");
     }
 
-    /// Kills the process where it stands.
+    /// Kills the process (SIGKILL).
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -150,7 +150,7 @@ impl Drop for Process {
     }
 }
 
-/// Sends a signal to one process.
+/// Sends a signal to a process by its id.
 pub fn signal(id: &str, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), id]).status().unwrap().success());
 }

@@ -1,4 +1,4 @@
-//! Real Redis servers, each on a port of its own; nothing is kept on disk unless a test asks for it.
+//! Real Redis servers, each on a port of its own, without persistence unless a test enables it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::free_port;
 
-/// A server that ends with this, or with this process, whatever happens to it.
+/// Redis server that ends when this value is dropped, or with this process, even if it crashes.
 pub struct Redis {
     pub url: String,
     tls_url: Option<String>,
@@ -22,7 +22,7 @@ pub struct Redis {
     watcher: Child,
 }
 
-/// The server that is given for tests that share one, or else a new one.
+/// Returns the URL of the server for tests that share one, or else starts a new one.
 pub fn shared() -> (String, Option<Redis>) {
     match std::env::var("REDIS_TEST_URL") {
         Ok(url) => (url, None),
@@ -38,7 +38,7 @@ impl Redis {
         Self::start_with(&["--save", "", "--appendonly", "no"])
     }
 
-    /// With these arguments, in a folder of its own.
+    /// Starts a server with these arguments, in a new folder.
     pub fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -52,14 +52,14 @@ impl Redis {
         redis
     }
 
-    /// From a file of settings with users; the test asks as this one.
+    /// Starts a server with a configuration file; the test connects as `user`.
     pub fn start_from(file: &Path, user: &str) -> Self {
         let mut redis = Self::start_with(&[file.to_str().unwrap()]);
         redis.url = format!("redis://{user}@127.0.0.1:{}", redis.port);
         redis
     }
 
-    /// With TLS on a port of its own, and without it for the test, which is not what is tested.
+    /// Starts a server with a TLS port for Sentinel, and a plain one for the commands of the test.
     pub fn start_with_tls(arguments: &[&str]) -> Self {
         let port = free_port().to_string();
         let mut redis = Self::start_with(&[arguments, &["--tls-port", &port]].concat());
@@ -71,12 +71,12 @@ impl Redis {
         self.port
     }
 
-    /// Where Sentinel is to find it.
+    /// Returns the URL for `redis.url`: the TLS one if there is one.
     pub fn url_for_sentinel(&self) -> &str {
         self.tls_url.as_deref().unwrap_or(&self.url)
     }
 
-    /// One command of the test's own.
+    /// Runs one command on a connection of the test.
     pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         let client = Client::open(self.url.as_str()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -87,7 +87,7 @@ impl Redis {
         command.query_async(&mut connection).await.unwrap()
     }
 
-    /// All keys and their types.
+    /// Returns all keys with their types.
     pub async fn keys(&self) -> BTreeMap<String, String> {
         let mut keys = BTreeMap::new();
         for key in self.ask::<Vec<String>>(&["KEYS", "*"]).await {
@@ -97,18 +97,18 @@ impl Redis {
         keys
     }
 
-    /// The published tokens.
+    /// Returns the string keys, which are the published tokens.
     pub async fn strings(&self) -> Vec<String> {
         let keys = self.keys().await.into_iter().filter(|(_, kind)| kind == "string");
         keys.map(|(key, _)| key).collect()
     }
 
-    /// The user that a token is published for.
+    /// Returns the id of the user that a token is published for.
     pub async fn owner(&self, token: &str) -> Option<String> {
         self.ask(&["GET", token]).await
     }
 
-    /// Stops it in the middle of whatever it does; it keeps its connections.
+    /// Suspends the server (SIGSTOP); its connections stay open.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
@@ -117,7 +117,7 @@ impl Redis {
         self.signal("CONT");
     }
 
-    /// Kills it: what is not on disk is lost.
+    /// Kills the server; data that is not on disk is lost.
     pub fn kill(&mut self) {
         if let Some(mut stdin) = self.watcher.stdin.take() {
             let _ = writeln!(stdin, "end");
@@ -125,7 +125,7 @@ impl Redis {
         let _ = self.watcher.wait();
     }
 
-    /// Starts it again on the same port and the same folder, after [`Self::kill`].
+    /// Starts the server again on the same port and folder, after [`Self::kill`].
     pub fn restart(&mut self) {
         self.watcher = run(self.port, self.folder.path(), &self.arguments);
         self.wait();
@@ -157,7 +157,7 @@ impl Drop for Redis {
 }
 
 fn run(port: u16, folder: &Path, arguments: &[String]) -> Child {
-    // As for mongod: the shell is told by the end of its standard input.
+    // As for mongod, the shell kills the server at the end of its standard input.
     let script = r#"
         "$@" > /dev/null 2>&1 < /dev/null &
         read -r word
@@ -166,7 +166,7 @@ fn run(port: u16, folder: &Path, arguments: &[String]) -> Child {
     let mut command = Command::new("sh");
     let _ = std::fs::remove_file(folder.join("redis.pid"));
     command.args(["-c", script, "sh", "redis-server"]).current_dir(folder);
-    // A file of settings comes first.
+    // A configuration file has to be the first argument.
     let file = arguments.iter().take_while(|argument| argument.ends_with(".conf")).count();
     let (file, arguments) = arguments.split_at(file.min(1));
     command.args(file).args(["--bind", "127.0.0.1"]);

@@ -1,4 +1,4 @@
-//! Scripts in `tests/clients/`: clients that other people wrote, in other languages.
+//! Scripts in `tests/clients/`, which use third-party client libraries in other languages.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,10 +11,10 @@ use super::{App, PASSWORD};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// How long a script may take: it runs for a second or two.
+/// Timeout of a script, which normally runs for a second or two.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A script with an interpreter and packages of its own.
+/// Client script, by its interpreter.
 #[derive(Clone, Copy)]
 pub enum Script {
     Python(&'static str),
@@ -22,8 +22,8 @@ pub enum Script {
 }
 
 impl Script {
-    /// Runs the script against a server. It is told in one JSON argument whom to ask and as whom,
-    /// and ends with 0 if all was as it should be.
+    /// Runs the script against a server. One JSON argument has the issuer and the credentials; the
+    /// script exits with 0 if all its checks passed.
     pub async fn run(self, app: &App) {
         let (program, name) = match self {
             Self::Python(name) => (installed(".cache/python", "bin/python"), name),
@@ -57,10 +57,10 @@ impl Script {
     }
 }
 
-/// A path in a folder that `tests/setup.sh` has made to its end.
+/// Returns a path in a folder that `tests/setup.sh` has completely set up.
 pub fn installed(folder: &str, path: &str) -> PathBuf {
     let folder = Path::new(ROOT).join(folder);
-    // The mark is the last thing that is written.
+    // `made-from` is the last file that the setup writes.
     assert!(folder.join("made-from").exists(), "{} is not there: {SETUP}", folder.display());
     folder.join(path)
 }

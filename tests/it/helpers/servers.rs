@@ -1,4 +1,4 @@
-//! Several servers, each in a process of its own, on one store: what runs behind a balancer.
+//! Several servers on one store, each in a process of its own, as behind a load balancer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub struct Servers {
     folder: TempDir,
 }
 
-/// One of them, as its callers see it.
+/// HTTP client for one of the servers.
 #[derive(Clone)]
 pub struct Peer {
     pub http: reqwest::Client,
@@ -33,7 +33,7 @@ pub struct Peer {
 }
 
 impl Servers {
-    /// So many, with these settings.
+    /// Starts `count` servers with these settings.
     pub async fn start(count: usize, settings: &[(String, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sentinel.db").display().to_string();
@@ -73,7 +73,7 @@ impl Servers {
         Self { processes, peers, user, arguments, folder }
     }
 
-    /// Runs a command that works, in a process of its own on the same store.
+    /// Runs a command in a process of its own on the same store, and asserts success.
     pub async fn run(&self, arguments: &[&str]) {
         let mut command = tokio::process::Command::from(sentinel(self.folder.path()));
         let output = command.args(&self.arguments).args(arguments).kill_on_drop(true).output();
@@ -121,7 +121,7 @@ impl Peer {
         send(self.http.get(format!("{}/readyz", self.url)))
     }
 
-    /// What introspection says, where it has to be able to.
+    /// Whether introspection, which has to succeed, reports the token as active.
     pub async fn is_active(&self, token: &str) -> bool {
         let answer = self.introspect(token).await;
         assert_eq!(answer.status, 200, "{answer:?}");

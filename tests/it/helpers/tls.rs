@@ -1,4 +1,4 @@
-//! TLS as a client has it that takes any certificate.
+//! TLS configuration for clients that accept any certificate.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use rustls::ClientConfig;
 use rustls::crypto::ring;
 use sentinel::web::tls::AnyCertificate;
 
-/// For a client that speaks these protocols.
+/// Returns a configuration that offers these ALPN protocols.
 pub fn trusting(protocols: &[&[u8]]) -> Arc<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))

@@ -1,5 +1,5 @@
-//! Responses that are ready before the request is complete reach the client (RFC 9112 §9.5, RFC 9113
-//! §8.1), whichever client it is.
+//! Responses that are ready before the request is complete reach every client (RFC 9112 §9.5 and
+//! RFC 9113 §8.1).
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ fn curl(folder: &Path, url: &str, size: usize, more: &[&str]) -> (Option<i32>, S
 
 /// Debian 12's curl 7.88 loses a response that a reset of its stream follows at once.
 #[test]
-fn curl_sees_every_response_that_comes_before_its_body_is_read() {
+fn curl_receives_every_response_sent_before_body_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for (tls, scheme, version) in [
@@ -69,9 +69,9 @@ fn curl_sees_every_response_that_comes_before_its_body_is_read() {
     }
 }
 
-/// Sends the whole body before it reads, over two and a half seconds.
+/// The client sends the whole body before it reads, over two and a half seconds.
 #[test]
-fn a_python_client_sees_the_response_to_a_body_that_is_too_large() {
+fn python_client_receives_response_to_too_large_body() {
     let folder = tempfile::tempdir().unwrap();
     let process = serve(folder.path(), "off");
     let script = format!(
@@ -98,9 +98,9 @@ fn a_python_client_sees_the_response_to_a_body_that_is_too_large() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "20\n", "{text}");
 }
 
-/// The stream is not reset while the client still sends.
+/// The stream is not reset while the client is still sending.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_http2_client_may_send_its_body_after_the_response() {
+async fn http2_client_may_send_body_after_response() {
     let folder = tempfile::tempdir().unwrap();
     let process = serve(folder.path(), "self-signed");
     let mut client = Http2Client::connect(&process.address).await;
@@ -110,13 +110,13 @@ async fn an_http2_client_may_send_its_body_after_the_response() {
             assert_eq!(status, if path == "/nowhere" { 404 } else { 400 }, "{size}");
         }
     }
-    // All of them were read: the window of the connection is as it was.
+    // All bodies were read: the flow-control window of the connection is unchanged.
     assert_eq!(client.get("/healthz").await.0, 200);
 }
 
-/// RFC 9110 §10.1.1: a client that expects 100 is answered with it, or with the final status at once.
+/// RFC 9110 §10.1.1: a client that expects 100 receives it, or the final status immediately.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_waits_for_100_is_not_kept_waiting() {
+async fn request_with_expect_continue_is_answered_immediately() {
     let folder = tempfile::tempdir().unwrap();
     let process = serve(folder.path(), "off");
     let head = |path: &str| {
@@ -131,14 +131,14 @@ async fn a_client_that_waits_for_100_is_not_kept_waiting() {
     assert_eq!(wire.ask(b"grant_type=password").await.status, 401);
     assert_eq!(wire.ask(head("/nowhere").as_bytes()).await.status, 404);
     assert!(started.elapsed() < Duration::from_millis(1900), "{:?}", started.elapsed());
-    // Whether the body follows cannot be known.
+    // The server cannot know whether the body follows.
     let _ = wire.stream.write_all(b"grant_type=password").await;
     assert_eq!(wire.rest(Duration::from_secs(30)).await, "");
 }
 
-/// A client that sends its body without waiting for 100, and reads only afterwards.
+/// The client sends its body without waiting for 100, and reads only afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_response_to_a_body_sent_in_spite_of_expect_is_not_lost() {
+async fn response_to_body_sent_despite_expect_is_not_lost() {
     let folder = tempfile::tempdir().unwrap();
     let process = serve(folder.path(), "off");
     let mut wire = Wire::to(&process.address).await;
@@ -152,11 +152,11 @@ async fn the_response_to_a_body_sent_in_spite_of_expect_is_not_lost() {
     assert_eq!(wire.reply().await.unwrap().status, 404);
 }
 
-/// nginx announces the body of the original request in a subrequest of `auth_request` and sends none, unless
-/// its configuration says otherwise. RFC 9110 §9.3.1: a body in a GET request "might lead some implementations
-/// to reject the request and close the connection".
+/// nginx announces the body of the original request in a subrequest of `auth_request` and sends
+/// none, unless its configuration says otherwise. RFC 9110 §9.3.1: a body in a GET request "might
+/// lead some implementations to reject the request and close the connection".
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_announced_body_of_a_get_request_is_not_awaited() {
+async fn announced_body_of_get_request_is_not_awaited() {
     let folder = tempfile::tempdir().unwrap();
     let process = serve(folder.path(), "off");
     let mut wire = Wire::to(&process.address).await;
@@ -169,7 +169,7 @@ async fn the_announced_body_of_a_get_request_is_not_awaited() {
         "{answer}"
     );
     assert!(started.elapsed() < Duration::from_millis(1900), "{:?}", started.elapsed());
-    // A body that has come with the head is no reason to close the connection.
+    // A body that arrived with the head is no reason to close the connection.
     let mut wire = Wire::to(&process.address).await;
     let chunked = "GET /healthz HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
     for _ in 0..2 {

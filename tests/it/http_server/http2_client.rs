@@ -1,4 +1,4 @@
-//! An HTTP/2 client that shows what each stream received.
+//! HTTP/2 client that returns the result of each stream.
 
 use h2::client::SendRequest;
 use http::{Request, Response};
@@ -52,7 +52,7 @@ async fn read(response: Response<h2::RecvStream>) -> Result<(u16, String), h2::E
     Ok((head.status.as_u16(), String::from_utf8(text).unwrap()))
 }
 
-/// A request without further fields.
+/// Creates a request without further fields.
 pub fn request(method: &str, path: &str) -> Request<()> {
     let uri = format!("https://localhost{path}");
     Request::builder().method(method).uri(uri).version(http::Version::HTTP_2).body(()).unwrap()

@@ -1,4 +1,4 @@
-//! Responses leave at once.
+//! Responses are sent without delay.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,8 @@ use crate::helpers::Process;
 use crate::overload::wire::{Wire, get, secured};
 
 const REQUESTS: usize = 25;
-/// A client delays its acknowledgement by 40 ms, for which a server without `TCP_NODELAY` waits.
+/// Limit below the 40 ms by which a client delays its acknowledgement, for which a server without
+/// `TCP_NODELAY` waits.
 const LIMIT: Duration = Duration::from_millis(20);
 
 fn serve(tls: &str) -> (tempfile::TempDir, Process) {
@@ -16,8 +17,8 @@ fn serve(tls: &str) -> (tempfile::TempDir, Process) {
     (folder, process)
 }
 
-/// Measures until the median is below the limit, a few times at most: other tests use the processor as well. With the
-/// fault, nearly every response is late every time.
+/// Measures until the median is below the limit, at most ten times: other tests use the processor
+/// as well. With the fault, nearly every response is late every time.
 async fn assert_prompt(measure: impl AsyncFn() -> Vec<Duration>) {
     let mut times = Vec::new();
     for _ in 0..10 {

@@ -1,4 +1,4 @@
-//! Requests that RFC 9110, 9112 and 9113 define an answer for.
+//! Requests for which RFC 9110, 9112 and 9113 define a response.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ fn serve(arguments: &[&str]) -> (tempfile::TempDir, Process) {
     (folder, process)
 }
 
-/// Sends octets and returns all that comes back; the server has to close.
+/// Sends octets and returns everything received until the server closes the connection.
 async fn exchange(process: &Process, octets: &str) -> String {
     let mut wire = Wire::to(&process.address).await;
     wire.stream.write_all(octets.as_bytes()).await.unwrap();
@@ -26,10 +26,10 @@ async fn status_of(process: &Process, octets: &str) -> u16 {
     Wire::to(&process.address).await.ask(octets.as_bytes()).await.status
 }
 
-/// RFC 9110 §7.8: "A server MAY ignore a received Upgrade header field if it wishes to continue using the
-/// current protocol on that connection."
+/// RFC 9110 §7.8: "A server MAY ignore a received Upgrade header field if it wishes to continue
+/// using the current protocol on that connection."
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upgrade_is_ignored_and_the_body_is_read() {
+async fn upgrade_is_ignored_and_body_is_read() {
     let (_folder, process) = serve(&[]);
     let started = Instant::now();
     let body = "grant_type=password";
@@ -48,7 +48,7 @@ async fn an_upgrade_is_ignored_and_the_body_is_read() {
 
 /// RFC 9110 §2.5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_later_minor_version_is_processed_as_http_1_1() {
+async fn later_minor_version_is_processed_as_http_1_1() {
     let (_folder, process) = serve(&[]);
     let later = "GET /healthz HTTP/1.2\r\nhost: x\r\n\r\n";
     let mut wire = Wire::to(&process.address).await;
@@ -62,7 +62,7 @@ async fn a_later_minor_version_is_processed_as_http_1_1() {
 
 /// RFC 9112 §3.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_without_one_valid_host_is_refused() {
+async fn request_without_one_valid_host_is_400() {
     let (_folder, process) = serve(&[]);
     let get = |fields: &str| format!("GET /healthz HTTP/1.1\r\n{fields}\r\n");
     for host in ["localhost", "localhost:5000", "[::1]", "[::1]:5000", "auth.example.org:", "a_b:1"]
@@ -88,7 +88,7 @@ async fn a_request_without_one_valid_host_is_refused() {
 
 /// RFC 9112 §6.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transfer_coding_other_than_chunked_is_not_implemented() {
+async fn transfer_coding_other_than_chunked_is_501() {
     let (_folder, process) = serve(&[]);
     let post = |codings: &str| {
         format!(
@@ -101,9 +101,9 @@ async fn a_transfer_coding_other_than_chunked_is_not_implemented() {
     }
 }
 
-/// A response that closes the connection does not also keep it.
+/// A response that closes the connection has no `keep-alive`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_closing_response_to_http_1_0_says_close_alone() {
+async fn closing_response_to_http_1_0_has_no_keep_alive() {
     let (_folder, process) = serve(&[]);
     let post = "POST /oauth/token HTTP/1.0\r\nconnection: keep-alive\r\ncontent-length: 1000000\r\n\
                 content-type: application/x-www-form-urlencoded\r\n\r\n";
@@ -114,7 +114,7 @@ async fn a_closing_response_to_http_1_0_says_close_alone() {
 
 /// RFC 9113 §8.3.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_authority_with_user_information_is_refused() {
+async fn authority_with_user_information_is_400() {
     let (_folder, process) = serve(&["--set", "tls.mode=self-signed"]);
     let mut client = Http2Client::connect(&process.address).await;
     let to = |authority: &str, host: Option<&str>| {
@@ -136,7 +136,7 @@ async fn an_authority_with_user_information_is_refused() {
 
 /// The limit of HTTP/1.1 applies to HTTP/2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_header_fields_are_refused() {
+async fn too_many_http2_header_fields_are_431() {
     let (_folder, process) = serve(&["--set", "tls.mode=self-signed"]);
     let mut client = Http2Client::connect(&process.address).await;
     let with = |fields: usize| {
@@ -149,19 +149,19 @@ async fn too_many_header_fields_are_refused() {
     };
     assert_eq!(client.send(with(96), b"").await.unwrap().0, 200);
     assert_eq!(client.send(with(97), b"").await.unwrap().0, 431);
-    // The connection stays.
+    // The connection stays open.
     assert_eq!(client.get("/healthz").await.0, 200);
 }
 
 /// A trailer section whose line ends with a bare LF may end inside the next request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bare_lf_in_a_trailer_section_hides_no_request() {
+async fn bare_lf_in_trailer_section_hides_no_request() {
     let (_folder, process) = serve(&[]);
     for (path, end, pause) in [
         ("/oauth/token", "0\r\n\n\r\n", 0),
         ("/oauth/token", "0\r\nx: y\n\r\n", 0),
         ("/nowhere", "0\r\n\n\r\n", 0),
-        // After the response.
+        // The rest arrives after the response.
         ("/nowhere", "0\r\n\n\r\n", 3),
     ] {
         let started = Instant::now();
@@ -182,9 +182,9 @@ async fn a_bare_lf_in_a_trailer_section_hides_no_request() {
     }
 }
 
-/// A response of known size ends with its last octet: an empty frame behind it would cost a packet.
+/// A response of known size ends with its last octet: an empty frame after it would cost a packet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_last_octet_of_an_http2_response_ends_its_stream() {
+async fn last_octet_of_http2_response_ends_its_stream() {
     let (_folder, process) = serve(&["--set", "tls.mode=self-signed"]);
     let url = format!("https://{}/oauth/errors", process.address);
     let output = crate::helpers::command("nghttp").args(["-nv", &url]).output().unwrap();

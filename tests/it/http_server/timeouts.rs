@@ -1,4 +1,4 @@
-//! Connections of clients that stop in the middle are closed.
+//! Connections of clients that stop in the middle of a request are closed.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use crate::overload::wire::{Wire, get};
 
 const BODY_LIMIT: Duration = Duration::from_secs(2);
 
-/// The response to a body that does not end comes after `server.request_timeout`, and the connection
-/// is closed a few seconds later, whatever part of the body is missing.
+/// The response to an incomplete body comes after `server.request_timeout`, and the connection is
+/// closed a few seconds later, whichever part of the body is missing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_does_not_end_holds_no_connection() {
+async fn incomplete_body_does_not_hold_connection() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::serve(folder.path(), &["--set", "server.request_timeout=2s"]);
     let beginning = |path: &str, framing: &str| {
@@ -27,7 +27,7 @@ async fn a_body_that_does_not_end_holds_no_connection() {
         (beginning("/oauth/token", chunked), "3;x", "408", BODY_LIMIT),
         (beginning("/oauth/token", chunked), "0\r\nx: y", "408", BODY_LIMIT),
         (beginning("/oauth/token", "content-length: 9\r\n"), "a=b", "408", BODY_LIMIT),
-        // The response is ready at once, and waits for two seconds.
+        // The response is ready immediately, and waits for two seconds.
         (beginning("/nowhere", chunked), "3\r\na=b\r\n", "404", Duration::ZERO),
         (beginning("/nowhere", "content-length: 9\r\n"), "a=b", "404", Duration::ZERO),
     ];
@@ -51,9 +51,9 @@ async fn a_body_that_does_not_end_holds_no_connection() {
     .await;
 }
 
-/// A later request head has as much time as the first.
+/// A later request head has the same time limit as the first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_later_request_head_that_does_not_end_is_answered_408() {
+async fn later_incomplete_request_head_is_408() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::serve(folder.path(), &["--set", "server.request_timeout=2s"]);
     let mut wire = Wire::to(&process.address).await;

@@ -1,4 +1,4 @@
-//! What stops an import, and how that is said.
+//! Errors that stop an import, and their messages.
 
 use mongodb::bson::{Document, doc, oid::ObjectId};
 
@@ -10,12 +10,12 @@ fn assert_fails(ours: &Ours, from: &str, code: i32, said: &str) {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert!(text.contains(said) && !text.contains("secret"), "{text}");
-    // What was not begun is no event.
+    // An import that did not begin is not audited.
     assert_eq!(text.contains("\"event\":\"imported\""), code == 69, "{text}");
 }
 
 #[tokio::test]
-async fn a_source_that_is_none_is_refused_with_a_sentence_and_without_its_password() {
+async fn unusable_source_is_refused_without_printing_password() {
     let ours = Ours::embedded();
     assert_fails(&ours, "mysql://user:secret@host/oauth", 64, "connection string");
     assert_fails(&ours, "mongodb://user:secret@:/oauth", 64, "connection string");
@@ -29,7 +29,7 @@ async fn a_source_that_is_none_is_refused_with_a_sentence_and_without_its_passwo
     assert_fails(&ours, &empty, 65, "has none of the collections");
 }
 
-/// The audit event of a run.
+/// Returns the audit event of an import.
 fn event(output: &std::process::Output) -> serde_json::Value {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     let line = text.lines().find(|line| line.contains("\"event\":\"imported\""));
@@ -37,7 +37,7 @@ fn event(output: &std::process::Output) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn an_import_that_stops_says_in_the_audit_log_how_many_it_has_taken_over() {
+async fn interrupted_import_audits_number_of_imported_records() {
     let source = mongod::replica_set().await;
     let from = format!("{}/{}", source.uri, source.dbname);
     let hash = "$2b$04$abcdefghijklmnopqrstuuMzrXzV1G5Yv3YKOs6jQQYnQVrWnLYr2";
@@ -47,7 +47,7 @@ async fn an_import_that_stops_says_in_the_audit_log_how_many_it_has_taken_over()
     let ours = Ours::embedded();
     let import = ["import", "flask-sentinel", "--from", &*from];
     ours.run(&["user", "list"]);
-    ours.meddle(
+    ours.execute_sql(
         "CREATE TRIGGER no_carol BEFORE INSERT ON users WHEN NEW.username = 'carol'
         BEGIN SELECT abs(-9223372036854775808); END",
     );
@@ -57,7 +57,7 @@ async fn an_import_that_stops_says_in_the_audit_log_how_many_it_has_taken_over()
     assert_eq!([&event["outcome"], &event["from"]], ["unconfirmed", "flask-sentinel"], "{event}");
     assert_eq!([&event["users"], &event["clients"], &event["sessions"]], [2, 0, 0], "{event}");
 
-    ours.meddle("DROP TRIGGER no_carol");
+    ours.execute_sql("DROP TRIGGER no_carol");
     let output = ours.command(&import);
     let event = self::event(&output);
     assert_eq!((&event["outcome"], &event["users"]), (&serde_json::Value::Null, &1.into()));

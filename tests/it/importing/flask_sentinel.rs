@@ -1,4 +1,4 @@
-//! The real flask-sentinel 0.0.8, on real servers.
+//! flask-sentinel 0.0.8 on real servers.
 
 use mongodb::bson::{Document, doc};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::helpers::mongod::{self, Target};
 use crate::helpers::redis::Redis;
 use crate::helpers::{Answer, External, command, free_port, installed, send};
 
-/// A flask-sentinel that runs.
+/// Running flask-sentinel.
 pub(super) struct FlaskSentinel {
     pub(super) redis: Redis,
     pub(super) source: Target,
@@ -17,7 +17,7 @@ pub(super) struct FlaskSentinel {
     _folder: TempDir,
 }
 
-/// Somebody who is logged in there.
+/// Tokens of a user that is logged in at flask-sentinel.
 pub(super) struct Login {
     pub(super) access: String,
     pub(super) refresh: String,
@@ -35,7 +35,7 @@ impl FlaskSentinel {
         Self { redis, source, http: reqwest::Client::new(), server, _folder: folder }
     }
 
-    /// As `--from` has it.
+    /// Returns the connection string for `--from`.
     pub(super) fn uri(&self) -> String {
         format!("{}/{}", self.source.uri, self.source.dbname)
     }
@@ -50,7 +50,7 @@ impl FlaskSentinel {
         self.manage(&[("submit", "Add User"), ("username", name), ("password", password)]).await;
     }
 
-    /// Adds a client by its page, and reads its id.
+    /// Adds a client through the management page and returns its id.
     pub(super) async fn add_client(&self) -> String {
         self.manage(&[("submit", "Add Client")]).await;
         let clients = self.source.database().await.collection::<Document>("clients");
@@ -58,7 +58,7 @@ impl FlaskSentinel {
         last.get_str("client_id").unwrap().to_owned()
     }
 
-    /// The id that it gave a user.
+    /// Returns the id that flask-sentinel assigned to a user.
     pub(super) async fn id_of(&self, name: &str) -> String {
         let users = self.source.database().await.collection::<Document>("users");
         let user = users.find_one(doc! { "username": name }).await.unwrap().unwrap();

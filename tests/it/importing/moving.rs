@@ -1,4 +1,4 @@
-//! A shop moves: nobody is logged out, and what was ended here does not come back.
+//! Migration of a deployment: users stay logged in, and what was revoked stays revoked.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ struct Shop {
     logins: Vec<Login>,
 }
 
-/// Three users; each of them is logged in.
+/// Creates a deployment with three users, each of them logged in.
 async fn shop() -> Shop {
     let old = FlaskSentinel::start().await;
     let client = old.add_client().await;
@@ -27,7 +27,7 @@ async fn shop() -> Shop {
     Shop { old, client, logins }
 }
 
-async fn moves(shop: &Shop, ours: &Ours) {
+async fn assert_migration_keeps_logins(shop: &Shop, ours: &Ours) {
     let Shop { old, client, logins } = shop;
     let before = ours.contents().await;
     let planned = ours.import(&old.uri(), &["--dry-run"]);
@@ -48,15 +48,15 @@ async fn moves(shop: &Shop, ours: &Ours) {
 
     let server = ours.serve();
     for ((name, password), login) in PASSWORDS.into_iter().zip(logins) {
-        stays_logged_in(&server, old, client, name, login).await;
+        assert_stays_logged_in(&server, old, client, name, login).await;
         assert!(ours.hash_of(name).await.starts_with("$2"));
         let wrong = server.login(client, name, "wrong").await;
         wrong.assert_error(400, "invalid_grant");
         assert_eq!(server.login(client, name, password).await.status, 200);
         assert!(ours.hash_of(name).await.starts_with("$argon2id$"), "it is not upgraded");
     }
-    goes_on(&server, client, &logins[0]).await;
-    // Revoked before it was used here.
+    assert_refreshes_like_own_token(&server, client, &logins[0]).await;
+    // Revocation before any other use at Sentinel.
     assert_eq!(server.revoke(client, &logins[1].access).await.status, 200);
     assert!(!server.is_active(&logins[1].access).await);
     assert!(server.is_active(&logins[1].refresh).await);
@@ -78,7 +78,7 @@ async fn moves(shop: &Shop, ours: &Ours) {
     }
 }
 
-async fn stays_logged_in(
+async fn assert_stays_logged_in(
     server: &Running,
     old: &FlaskSentinel,
     client: &str,
@@ -93,7 +93,7 @@ async fn stays_logged_in(
     }
     let verified = server.verify(&login.access).await;
     assert_eq!((verified.status, verified.header("x-auth-user-id")), (204, Some(id.as_str())));
-    // Of the other kind, and made up.
+    // A token of the wrong kind and a forged one are refused.
     assert_eq!(server.verify(&login.refresh).await.status, 401);
     server.refresh(client, &login.access).await.assert_error(400, "invalid_grant");
     let made_up = login.access.to_uppercase();
@@ -101,8 +101,8 @@ async fn stays_logged_in(
     assert_eq!(server.verify(&made_up).await.status, 401);
 }
 
-/// The old refresh token is one of ours in every way.
-async fn goes_on(server: &Running, client: &str, login: &Login) {
+/// Asserts that an imported refresh token behaves like one of Sentinel's own.
+async fn assert_refreshes_like_own_token(server: &Running, client: &str, login: &Login) {
     let next = server.refresh(client, &login.refresh).await;
     assert_eq!(next.status, 200, "{next:?}");
     assert!(next.access_token().starts_with("sna_"));
@@ -113,7 +113,7 @@ async fn goes_on(server: &Running, client: &str, login: &Login) {
     assert!(server.is_active(&login.access).await);
     let last = server.refresh(client, &next.refresh_token()).await;
     assert_eq!(last.status, 200, "{last:?}");
-    // Now the old one is a replay, and ends it all.
+    // The imported refresh token is reused and revokes the session.
     server.refresh(client, &login.refresh).await.assert_error(400, "invalid_grant");
     for token in [&last.access_token(), &last.refresh_token(), &login.access] {
         assert!(!server.is_active(token).await);
@@ -121,19 +121,19 @@ async fn goes_on(server: &Running, client: &str, login: &Login) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shop_moves_to_the_embedded_store_and_nobody_is_logged_out() {
+async fn migration_to_embedded_store_keeps_users_logged_in() {
     let shop = shop().await;
-    moves(&shop, &Ours::embedded()).await;
+    assert_migration_keeps_logins(&shop, &Ours::embedded()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shop_moves_to_another_database_and_nobody_is_logged_out() {
+async fn migration_to_another_database_keeps_users_logged_in() {
     let shop = shop().await;
-    moves(&shop, &Ours::mongodb(&mongod::replica_set().await)).await;
+    assert_migration_keeps_logins(&shop, &Ours::mongodb(&mongod::replica_set().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shop_stays_in_its_database_and_its_redis_and_no_resource_server_notices() {
+async fn migration_in_same_database_keeps_tokens_published() {
     let shop = shop().await;
     let Shop { old, client, logins } = &shop;
     let redis = format!("redis.url={}", old.redis.url);

@@ -1,4 +1,4 @@
-//! Documents as they are found in the wild.
+//! Irregular documents, as found in real databases.
 
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::target::Ours;
 use crate::helpers::mongod::{self, Target};
 
-/// Of "secret".
+/// Hash of "secret".
 const HASH: &str = "$2b$04$abcdefghijklmnopqrstuuMzrXzV1G5Yv3YKOs6jQQYnQVrWnLYr2";
 const CLIENT: &str = "abcdefghijabcdefghijabcdefghijabcdefghij";
 
@@ -23,7 +23,7 @@ fn reasons(counts: &Value) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn users_that_cannot_be_taken_over_are_named_with_the_reason() {
+async fn users_that_cannot_be_imported_are_reported_with_reason() {
     let source = mongod::replica_set().await;
     let first = ObjectId::new();
     let binary = Binary { subtype: BinarySubtype::Generic, bytes: HASH.as_bytes().to_vec() };
@@ -67,14 +67,14 @@ async fn users_that_cannot_be_taken_over_are_named_with_the_reason() {
     assert!(!report.to_string().contains("$2"), "a hash is in the report");
     let shown = ours.run(&["user", "show", "alice"]);
     assert_eq!(shown["id"], first.to_hex());
-    // What was skipped is looked at again, and what was taken over is not.
+    // A second import examines the skipped documents again and imports none twice.
     let again = ours.import(&from, &[]);
     assert_eq!((&again["users"]["already"], &again["users"]["imported"]), (&3.into(), &0.into()));
     assert_eq!(reasons.len(), again["users"]["skipped"].as_array().unwrap().len());
 }
 
 #[tokio::test]
-async fn clients_that_cannot_be_taken_over_are_named_with_the_reason() {
+async fn clients_that_cannot_be_imported_are_reported_with_reason() {
     let source = mongod::replica_set().await;
     let other = CLIENT.to_uppercase();
     let clients = vec![
@@ -108,7 +108,7 @@ async fn clients_that_cannot_be_taken_over_are_named_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_that_cannot_be_taken_over_are_named_and_the_others_work() {
+async fn tokens_that_cannot_be_imported_are_reported_and_others_work() {
     let source = mongod::replica_set().await;
     let user = ObjectId::new();
     put(&source, "users", vec![doc! { "_id": user, "username": "alice", "hashpw": HASH }]).await;
@@ -158,7 +158,8 @@ async fn tokens_that_cannot_be_taken_over_are_named_and_the_others_work() {
     assert_eq!(numbers, (&12.into(), &5.into(), &1.into()), "{counts}");
     assert_eq!(reasons(counts).len(), 6, "{counts}");
     assert_eq!(counts["remarks"].as_array().unwrap().len(), 1, "{counts}");
-    // Who has another's token was not taken over, and is not by a second run.
+    // A document with the refresh token of another session is not imported, not even by a second
+    // run.
     let again = ours.import(&from, &[]);
     let numbers = (&again["tokens"]["imported"], &again["tokens"]["already"]);
     assert_eq!(numbers, (&0.into(), &5.into()), "{again}");

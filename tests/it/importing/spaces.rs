@@ -1,4 +1,4 @@
-//! People whose names have space at an end, as flask-sentinel let them have.
+//! Users with spaces at the ends of their names, which flask-sentinel allowed.
 
 use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use reqwest::RequestBuilder;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::target::Ours;
 use crate::helpers::{mongod, send};
 
-/// Of "secret".
+/// Hash of "secret".
 const HASH: &str = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
 const CLIENT: &str = "abcdefghijabcdefghijabcdefghijabcdefghij";
 const NAMES: [&str; 5] = ["bob", " bob", "bob ", "  Jöran %  ", " "];
@@ -24,7 +24,8 @@ fn with_json(request: RequestBuilder, body: &Value) -> RequestBuilder {
     request.header("content-type", "application/json").body(body.to_string())
 }
 
-/// A flask-sentinel's database with all of them, each logged in; where it is.
+/// Creates a flask-sentinel database in which all of them are logged in. Returns its connection
+/// string and the ids of the users.
 async fn source() -> (String, Vec<ObjectId>) {
     let target = mongod::replica_set().await;
     let database = target.database().await;
@@ -49,7 +50,7 @@ async fn source() -> (String, Vec<ObjectId>) {
     (format!("{}/{}", target.uri, target.dbname), ids)
 }
 
-async fn nobody_is_locked_out(ours: Ours) {
+async fn assert_names_keep_working(ours: Ours) {
     let (from, ids) = source().await;
     let report = ours.import(&from, &[]);
     assert_eq!(report["users"]["imported"], NAMES.len(), "{report}");
@@ -60,7 +61,7 @@ async fn nobody_is_locked_out(ours: Ours) {
         assert_eq!(server.introspect(&access).await["username"], name);
         let verified = server.verify(&access).await;
         assert_eq!(verified.header("x-auth-user-id"), Some(&*id.to_hex()), "{verified:?}");
-        // Space at an end of a header's value would be lost on the way: then it is another user's name.
+        // Spaces at the ends of a header value get lost, which yields the name of another user.
         let header = verified.header("x-auth-username").unwrap();
         assert_eq!(header.trim(), header);
         let decoded = percent_encoding::percent_decode_str(header).decode_utf8().unwrap();
@@ -71,7 +72,7 @@ async fn nobody_is_locked_out(ours: Ours) {
         assert_eq!(server.introspect(&login.access_token()).await["sub"], id.to_hex());
         assert_eq!(ours.run(&["user", "show", name])["id"], id.to_hex());
 
-        // The page's form, as it comes back when nothing of the name is changed.
+        // The form as a browser sends it when the name is not edited.
         let path = format!("/users/{id}");
         let page = send(server.manage("GET", &path)).await;
         assert_eq!(page.status, 200);
@@ -86,24 +87,24 @@ async fn nobody_is_locked_out(ours: Ours) {
     let listed = send(server.manage("GET", "/api/users?search=%20")).await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 3, "{listed}");
     assert_eq!(server.login(CLIENT, "bob  ", "secret").await.status, 400);
-    // New ones do not get such names.
+    // New users cannot get such names.
     let user = json!({ "username": " new", "password": "long enough" });
     let adding = with_json(server.manage("POST", "/api/users"), &user);
     assert_eq!(send(adding).await.status, 422);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_with_space_at_an_end_are_taken_over_as_they_are() {
-    nobody_is_locked_out(Ours::embedded()).await;
+async fn names_with_outer_spaces_keep_working_on_embedded_store() {
+    assert_names_keep_working(Ours::embedded()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_with_space_at_an_end_are_taken_over_into_mongodb_too() {
-    nobody_is_locked_out(Ours::mongodb(&mongod::replica_set().await)).await;
+async fn names_with_outer_spaces_keep_working_on_mongodb() {
+    assert_names_keep_working(Ours::mongodb(&mongod::replica_set().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn they_go_out_and_in_again_by_a_file() {
+async fn names_with_outer_spaces_survive_export_and_import() {
     let (from, ids) = source().await;
     let (ours, other) = (Ours::embedded(), Ours::embedded());
     ours.import(&from, &[]);

@@ -1,4 +1,4 @@
-//! The Sentinel that takes over: commands and a server, on the time of day.
+//! Sentinel as the target of an import: commands and a server on the system clock.
 
 use std::process::Output;
 
@@ -14,14 +14,14 @@ use crate::helpers::{Answer, Process, send, sentinel};
 
 const OPERATOR: &str = "operator";
 
-/// Where Sentinel is to keep what it takes over.
+/// Store that receives the imported records.
 pub(super) struct Ours {
     folder: TempDir,
     settings: Vec<String>,
     mongodb: Option<Target>,
 }
 
-/// A server on it, with a client that may introspect.
+/// Server on this store, with a client that may introspect.
 pub(super) struct Running {
     _process: Process,
     http: reqwest::Client,
@@ -65,7 +65,7 @@ impl Ours {
         self.run(&[&["import", "flask-sentinel", "--from", from], more].concat())
     }
 
-    /// All that is kept, as text.
+    /// Returns all records of the store as text.
     pub(super) async fn contents(&self) -> Vec<String> {
         match &self.mongodb {
             Some(target) => documents(target).await,
@@ -92,13 +92,13 @@ impl Ours {
         found
     }
 
-    /// Changes an embedded store in a way that no command does.
-    pub(super) fn meddle(&self, sql: &str) {
+    /// Changes an embedded store in a way that no command offers.
+    pub(super) fn execute_sql(&self, sql: &str) {
         let path = self.folder.path().join("data/sentinel.db");
         rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
     }
 
-    /// The hash of a user's password.
+    /// Returns the password hash of a user.
     pub(super) async fn hash_of(&self, name: &str) -> String {
         match &self.mongodb {
             Some(target) => {
@@ -122,7 +122,7 @@ impl Ours {
         let process = Process::serve(self.folder.path(), &settings.collect::<Vec<_>>());
         let url = format!("http://{}", process.address);
         let api = (text("client_id"), text("client_secret"));
-        // Where a page sends the browser is for the test to see.
+        // The tests check redirects themselves.
         let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
         Running { _process: process, http, url, api }
     }
@@ -164,7 +164,7 @@ impl Running {
         self.post("/oauth/token", &form).await
     }
 
-    /// A request to the management page.
+    /// Creates a request to the management page.
     pub(super) fn manage(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}/oauth/management{path}", self.url);
         self.http.request(method.parse().unwrap(), url).basic_auth(OPERATOR, Some("of now"))

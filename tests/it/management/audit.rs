@@ -1,4 +1,4 @@
-//! What the audit log says of changes: by whom, from where, and by which way.
+//! Audit events of management changes: operator, address and interface.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{OPERATOR, OPERATOR_PASSWORD};
 use crate::helpers::{Answer, Process, send, sentinel};
 
-/// Behind a proxy on this machine.
+/// Client address that the proxy on this machine forwards.
 const CALLER: &str = "203.0.113.9";
 
 struct Served {
@@ -27,7 +27,7 @@ impl Served {
         let cheap = ["password.memory_kib=64", "password.iterations=1"];
         let settings = settings.iter().chain(&cheap).flat_map(|setting| ["--set", setting]);
         let process = Process::serve(folder.path(), &settings.collect::<Vec<_>>());
-        // Where the page sends the browser is of no interest here.
+        // The tests need no page that a redirect leads to.
         let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
         Self { process, http, _folder: folder }
     }
@@ -46,7 +46,7 @@ impl Served {
         self.operate(request.body(body.to_string())).await
     }
 
-    /// The next line of this event.
+    /// Waits for the next audit event of this name.
     fn event(&self, name: &str) -> Value {
         let line = self.process.wait_for(&format!("\"event\":\"{name}\""));
         serde_json::from_str(&line).unwrap()
@@ -66,7 +66,7 @@ impl Served {
 }
 
 #[tokio::test]
-async fn changes_by_the_page_and_the_api_say_who_made_them_and_from_where() {
+async fn page_and_api_changes_are_audited_with_operator_and_address() {
     let served = Served::start();
     let form = [
         ("username", "zoe"),
@@ -102,7 +102,7 @@ async fn changes_by_the_page_and_the_api_say_who_made_them_and_from_where() {
 }
 
 #[tokio::test]
-async fn a_change_says_what_has_changed_and_what_it_is_now() {
+async fn user_change_event_names_changed_fields_and_new_values() {
     let served = Served::start();
     let user = json!({ "username": "yves", "password": "long enough", "scopes": ["read"] });
     let added = served.call("POST", "/api/users", &user).await;
@@ -132,7 +132,7 @@ async fn a_change_says_what_has_changed_and_what_it_is_now() {
 }
 
 #[tokio::test]
-async fn a_change_of_a_client_says_what_it_may_do_now() {
+async fn client_change_event_names_changed_fields_and_new_values() {
     let served = Served::start();
     let client = json!({ "type": "confidential", "grants": ["password"], "scopes": ["a"] });
     let added = served.call("POST", "/api/clients", &client).await;
@@ -169,7 +169,7 @@ async fn a_change_of_a_client_says_what_it_may_do_now() {
 }
 
 #[tokio::test]
-async fn who_is_refused_is_named_by_no_more_than_the_address() {
+async fn failed_operator_login_is_audited_with_address_only() {
     let served = Served::start();
     for (path, via) in [("/users", "page"), ("/api/users", "api")] {
         let request = served.request("GET", path).basic_auth("somebody", Some("wrong"));
@@ -181,7 +181,7 @@ async fn who_is_refused_is_named_by_no_more_than_the_address() {
 }
 
 #[test]
-fn changes_by_the_command_line_say_so() {
+fn command_line_changes_are_audited_without_operator() {
     let folder = tempfile::tempdir().unwrap();
     let mut adding = sentinel(folder.path());
     adding.args(["user", "add", "zoe", "--password-stdin", "--set", "password.memory_kib=64"]);

@@ -1,11 +1,11 @@
-//! Every task about clients, as a browser posts it, and every mistake.
+//! Every task for clients as a browser posts it, and every error in the forms.
 
 use super::tasks::{Mistake, with};
 use super::{managed, page, post, redirected};
 use crate::helpers::send;
 
 #[tokio::test]
-async fn a_public_client_is_added_changed_and_deleted() {
+async fn public_client_can_be_added_edited_and_deleted() {
     let app = managed().spawn().await;
     let form = [
         ("name", "Shop"),
@@ -46,7 +46,7 @@ async fn a_public_client_is_added_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_secret_is_shown_once_in_the_answer_and_works() {
+async fn client_secret_is_shown_once_and_authenticates() {
     let app = managed().spawn().await;
     let form = [
         ("name", "API"),
@@ -78,7 +78,7 @@ async fn a_secret_is_shown_once_in_the_answer_and_works() {
 }
 
 #[tokio::test]
-async fn mistakes_in_a_client_are_told_beside_the_field() {
+async fn client_form_errors_are_shown_beside_field() {
     let app = managed().spawn().await;
     let form = [("name", "App"), ("kind", "public"), ("grant_password", "on"), ("scopes", "read")];
     let long = "n".repeat(10_000);
@@ -101,7 +101,7 @@ async fn mistakes_in_a_client_are_told_beside_the_field() {
         let error = error.unwrap_or_else(|| panic!("no error at {field} for {message}"));
         assert!(error.split('<').next().unwrap().contains(message), "{message}");
     }
-    // The same on a client that is there; what it has stays.
+    // An edit is checked like an addition, and an invalid one changes nothing.
     let client = format!("/clients/{}", app.client.id);
     let answer = post(&app, &client, &[("name", "x"), ("grant_client_credentials", "on")]).await;
     assert_eq!(answer.status, 422);
@@ -109,7 +109,7 @@ async fn mistakes_in_a_client_are_told_beside_the_field() {
 }
 
 #[tokio::test]
-async fn a_client_whose_name_no_form_would_take_can_still_be_changed() {
+async fn client_with_overlong_stored_name_can_be_edited() {
     let app = managed().spawn().await;
     let name = "n".repeat(300);
     let new = sentinel::admin::NewClient { name: name.clone(), ..Default::default() };

@@ -1,10 +1,10 @@
-//! What people with weak eyes can tell apart (WCAG 2.2, 1.4.3 and 1.4.11), computed from the colours of the page.
+//! Contrast of the colours of the page (WCAG 2.2, 1.4.3 and 1.4.11), computed from its stylesheet.
 
 use std::collections::HashMap;
 
 const STYLE: &str = include_str!("../../../static/management.css");
 
-/// Text in the first on the second. Text needs 4.5 to 1.
+/// Foreground and background of texts, which need a contrast ratio of 4.5 to 1.
 const TEXTS: [(&str, &str); 14] = [
     ("text", "ground"),
     ("text", "surface"),
@@ -22,7 +22,7 @@ const TEXTS: [(&str, &str); 14] = [
     ("warn", "warn-ground"),
 ];
 
-/// The edges of fields, and the ring around what has the focus: 3 to 1.
+/// Edges of fields and focus rings with their backgrounds, which need a ratio of 3 to 1.
 const EDGES: [(&str, &str); 5] = [
     ("edge", "surface"),
     ("edge", "ground"),
@@ -31,7 +31,7 @@ const EDGES: [(&str, &str); 5] = [
     ("accent", "surface"),
 ];
 
-/// The variables that are colours: in the light scheme, and in the dark one.
+/// Returns the colour variables with their values in the light and in the dark scheme.
 fn colours() -> HashMap<&'static str, [&'static str; 2]> {
     let declarations = STYLE.split_once(":root {").unwrap().1.split_once('}').unwrap().0;
     let colour = |declaration: &'static str| {
@@ -42,7 +42,7 @@ fn colours() -> HashMap<&'static str, [&'static str; 2]> {
     declarations.split(';').filter_map(colour).collect()
 }
 
-/// Relative luminance, as WCAG has it.
+/// Relative luminance as WCAG defines it.
 fn luminance(colour: &str) -> f64 {
     let [red, green, blue] = [0, 2, 4].map(|at| {
         let part = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
@@ -57,7 +57,7 @@ fn contrast(one: &str, other: &str) -> f64 {
 }
 
 #[test]
-fn what_is_to_be_read_stands_out_in_both_schemes() {
+fn colours_have_wcag_contrast_in_both_schemes() {
     assert!((contrast("000000", "ffffff") - 21.0).abs() < 0.001);
     let colours = colours();
     let texts = TEXTS.into_iter().map(|pair| (pair, 4.5));
@@ -70,7 +70,7 @@ fn what_is_to_be_read_stands_out_in_both_schemes() {
 }
 
 #[test]
-fn no_colour_of_the_page_is_beside_those_that_are_checked() {
+fn stylesheet_uses_only_colours_with_checked_contrast() {
     let colours = colours();
     let rules = STYLE.split_once('}').unwrap().1;
     let hexadecimal = rules

@@ -1,11 +1,11 @@
-//! Nobody but the operator gets in, and no other site in the operator's name.
+//! Access to the management page: operator credentials, rate limiting and cross-site requests.
 
 use super::{OPERATOR, OPERATOR_PASSWORD, managed};
 use crate::helpers::{Answer, App, send, spawn_app};
 
 const CHALLENGE: &str = "Basic realm=\"sentinel management\", charset=\"UTF-8\"";
 
-/// Paths of pages, of the API, and of nothing.
+/// Paths of pages, of the API, and of neither.
 const PATHS: [&str; 6] = ["", "/", "/users", "/api", "/api/users", "/no/such/page"];
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -27,7 +27,7 @@ async fn ask(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> A
 }
 
 #[tokio::test]
-async fn every_path_is_closed_to_who_does_not_log_in() {
+async fn every_path_without_credentials_is_401() {
     let app = managed().spawn().await;
     for path in PATHS {
         for method in METHODS {
@@ -39,7 +39,7 @@ async fn every_path_is_closed_to_who_does_not_log_in() {
 }
 
 #[tokio::test]
-async fn every_path_is_closed_to_wrong_credentials() {
+async fn every_path_with_wrong_credentials_is_401() {
     let app = managed().set("throttle.enabled", "false").spawn().await;
     let wrong = [
         (OPERATOR, "wrong"),
@@ -64,7 +64,7 @@ async fn every_path_is_closed_to_wrong_credentials() {
 }
 
 #[tokio::test]
-async fn guessing_is_refused_in_time_and_only_where_it_comes_from() {
+async fn operator_login_failures_are_limited_per_address() {
     let app = managed()
         .set("server.trusted_proxies", "127.0.0.1")
         .set("throttle.failures_per_user", "1000")
@@ -89,7 +89,7 @@ async fn guessing_is_refused_in_time_and_only_where_it_comes_from() {
             assert_protected(&answer);
         }
     }
-    // Who sends nothing has not guessed, and who is elsewhere gets in.
+    // A request without credentials is not a guess, and other addresses are not affected.
     assert_eq!(send(app.request("GET", "/oauth/management")).await.status, 401);
     assert_eq!(guess("192.0.2.2", "", OPERATOR_PASSWORD).await.status, 200);
     app.advance(300);
@@ -97,7 +97,7 @@ async fn guessing_is_refused_in_time_and_only_where_it_comes_from() {
 }
 
 #[tokio::test]
-async fn the_credentials_of_clients_and_the_operator_are_not_each_others() {
+async fn client_and_operator_credentials_are_not_interchangeable() {
     let app = managed().spawn().await;
     let client = app.request("GET", "/oauth/management");
     let answer = send(client.basic_auth(app.backend.id.as_str(), Some(&app.backend_secret))).await;
@@ -108,7 +108,7 @@ async fn the_credentials_of_clients_and_the_operator_are_not_each_others() {
 }
 
 #[tokio::test]
-async fn the_operator_gets_in_and_is_told_what_is_not_there() {
+async fn unknown_path_with_operator_credentials_is_404() {
     let app = managed().spawn().await;
     for path in ["/no/such/page", "/api/no/such/thing"] {
         let answer = send(app.operate("GET", path)).await;
@@ -118,7 +118,7 @@ async fn the_operator_gets_in_and_is_told_what_is_not_there() {
 }
 
 #[tokio::test]
-async fn without_credentials_configured_there_is_no_page() {
+async fn management_without_configured_credentials_is_404() {
     let app = spawn_app().await;
     for path in PATHS {
         let answer = send(app.operate("GET", path)).await;
@@ -128,7 +128,7 @@ async fn without_credentials_configured_there_is_no_page() {
 }
 
 #[tokio::test]
-async fn the_page_moves_with_its_settings_and_can_be_switched_off() {
+async fn management_path_can_be_changed_and_disabled() {
     let off = managed().set("management.url", "false").spawn().await;
     send(off.operate("GET", "")).await.assert_error(404, "invalid_request");
 
@@ -140,7 +140,7 @@ async fn the_page_moves_with_its_settings_and_can_be_switched_off() {
         send(moved.request("GET", elsewhere)).await.assert_error(404, "invalid_request");
     }
 
-    // At the root it takes what no other endpoint takes.
+    // At the root, the page handles all paths that no other endpoint handles.
     let root = managed().set("oauth.route_prefix", "").set("management.url", "/").spawn().await;
     assert_eq!(send(root.request("GET", "/")).await.status, 401);
     assert_eq!(send(root.request("GET", "/anything")).await.status, 401);
@@ -149,7 +149,7 @@ async fn the_page_moves_with_its_settings_and_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn what_another_site_makes_a_browser_send_is_refused() {
+async fn cross_site_writes_are_refused() {
     let app = managed().spawn().await;
     let host = app.url.trim_start_matches("http://").to_owned();
     let own = app.url.as_str();
@@ -163,7 +163,7 @@ async fn what_another_site_makes_a_browser_send_is_refused() {
         &[("origin", "null")],
         &[("origin", "")],
         &[("origin", &format!("http://{host}.evil.example"))],
-        // A proxy that nobody trusts.
+        // Proxy that is not trusted.
         &[("origin", "https://auth.example"), ("x-forwarded-host", "auth.example")],
     ];
     for headers in refused {
@@ -178,7 +178,7 @@ async fn what_another_site_makes_a_browser_send_is_refused() {
                 assert_eq!(answer.status, 403, "{method} {path} {headers:?}");
             }
         }
-        // A link to the page works from anywhere.
+        // A link to the page works from any site.
         let mut headers = headers.to_vec();
         headers.push(("authorization", "Basic b3A6cDrDpCBzc/CflJF3b3Jk"));
         assert_eq!(ask(&app, "GET", "/no/such/page", &headers).await.status, 404);
@@ -186,7 +186,7 @@ async fn what_another_site_makes_a_browser_send_is_refused() {
 }
 
 #[tokio::test]
-async fn what_comes_from_our_own_pages_or_from_no_page_passes() {
+async fn same_origin_and_non_browser_writes_are_accepted() {
     let app = managed()
         .set("server.public_url", "https://auth.example/sentinel")
         .set("server.trusted_proxies", "127.0.0.1")
@@ -198,7 +198,8 @@ async fn what_comes_from_our_own_pages_or_from_no_page_passes() {
         &[("sec-fetch-site", "same-origin"), ("origin", own)],
         &[("sec-fetch-site", "none")],
         &[("origin", own)],
-        // Behind a proxy that adds TLS: by public_url, by the Host that is passed on, by the proxy's word.
+        // Behind a proxy that adds TLS: by `public_url`, by the `Host` that is passed on, or by
+        // `X-Forwarded-Host`.
         &[("origin", "https://auth.example")],
         &[("origin", "https://other.example"), ("host", "other.example")],
         &[("origin", "https://proxied.example:444"), ("x-forwarded-host", "proxied.example:444")],
@@ -212,7 +213,7 @@ async fn what_comes_from_our_own_pages_or_from_no_page_passes() {
 }
 
 #[tokio::test]
-async fn refusals_of_the_api_are_problems() {
+async fn refused_api_requests_are_problem_details() {
     let app = managed().spawn().await;
     let answer = ask(&app, "GET", "/api/users", &[]).await;
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));

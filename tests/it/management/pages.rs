@@ -1,4 +1,4 @@
-//! What the pages show, and what they do not.
+//! Contents of the management pages.
 
 use super::{managed, page};
 use crate::helpers::{App, send};
@@ -11,7 +11,7 @@ const NASTY: [&str; 5] = [
     "evil\u{202e}gnp.exe",
 ];
 
-/// Every page that there is to see.
+/// Logs in and returns the addresses of all pages.
 async fn addresses(app: &App) -> Vec<String> {
     let (user, client) = (app.user.id, &app.backend.id);
     app.login().await;
@@ -35,7 +35,7 @@ async fn addresses(app: &App) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_page_is_html_with_no_script_and_nothing_from_elsewhere() {
+async fn pages_have_no_script_and_no_external_resource() {
     let app = managed().spawn().await;
     for address in addresses(&app).await {
         let answer = send(app.operate("GET", &address)).await;
@@ -67,7 +67,7 @@ async fn every_page_is_html_with_no_script_and_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn the_style_and_the_icon_may_be_kept_and_are_closed_to_others() {
+async fn assets_are_cacheable_and_require_credentials() {
     let app = managed().spawn().await;
     let html = page(&app, "").await;
     let links = html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
@@ -86,7 +86,7 @@ async fn the_style_and_the_icon_may_be_kept_and_are_closed_to_others() {
 }
 
 #[tokio::test]
-async fn what_anybody_typed_is_shown_as_text() {
+async fn user_input_is_escaped_on_every_page() {
     let app = managed().spawn().await;
     for name in NASTY {
         let form = [
@@ -134,7 +134,7 @@ async fn what_anybody_typed_is_shown_as_text() {
         for raw in ["<script", "<img src=x", "' autofocus", " onerror=alert(1)>", "49{"] {
             assert!(!html.contains(raw), "{raw} in {address}");
         }
-        // A name that turns the direction of what follows is shut in.
+        // A name with a direction override is isolated from its surroundings.
         let turned = html.matches('\u{202e}').count();
         let shut_in = html.matches("<bdi>evil\u{202e}gnp.exe</bdi>").count();
         let in_values = html.matches("\"evil\u{202e}gnp.exe\"").count();
@@ -144,7 +144,7 @@ async fn what_anybody_typed_is_shown_as_text() {
 }
 
 #[tokio::test]
-async fn the_dashboard_counts_and_tells_how_it_goes() {
+async fn dashboard_shows_counts_and_health() {
     let app = managed().spawn().await;
     app.login().await;
     app.login().await;
@@ -162,7 +162,8 @@ async fn the_dashboard_counts_and_tells_how_it_goes() {
     ] {
         assert!(html.contains(shown), "no {shown} in {html}");
     }
-    // A day later the process has seen none in 24 hours, and the sessions have a refresh token left.
+    // A day later, the process has counted no login in 24 hours. The sessions have a live refresh
+    // token.
     app.advance(25 * 3600);
     let html = page(&app, "").await;
     assert!(html.contains("0 logins") && html.contains("Live sessions</span><strong>2<"), "{html}");
@@ -171,7 +172,7 @@ async fn the_dashboard_counts_and_tells_how_it_goes() {
 }
 
 #[tokio::test]
-async fn a_list_goes_on_behind_what_was_shown() {
+async fn long_list_is_paged_without_gaps() {
     let app = managed().spawn().await;
     for number in 0..60 {
         let client =
@@ -198,7 +199,7 @@ async fn a_list_goes_on_behind_what_was_shown() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_wrong_methods_are_told_as_pages() {
+async fn unknown_path_is_404_page_and_wrong_method_is_405() {
     let app = managed().spawn().await;
     for address in [
         "/nothing",

@@ -1,4 +1,5 @@
-//! Every task about users and sessions, as a browser posts it, and every mistake; `client_tasks` has those about clients.
+//! Every task for users and sessions as a browser posts it, and every error in the forms;
+//! `client_tasks` has those for clients.
 
 use super::{managed, page, post, redirected};
 use crate::helpers::{App, PASSWORD, send};
@@ -11,10 +12,10 @@ const NEW_USER: [(&str, &str); 5] = [
     ("enabled", "on"),
 ];
 
-/// What is different in a form, the field that is wrong then, and a part of what is said.
+/// Changes to a valid form, the field that is invalid then, and a part of its message.
 pub(super) type Mistake<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
 
-/// The form with some of it different.
+/// Returns a form with some fields changed.
 pub(super) fn with<'a>(
     form: &[(&'a str, &'a str)],
     changes: &[(&'a str, &'a str)],
@@ -28,7 +29,7 @@ async fn can_log_in(app: &App, username: &str, password: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_user_is_added_changed_and_deleted() {
+async fn user_can_be_added_edited_and_deleted() {
     let app = managed().spawn().await;
     let shown = redirected(&app, "/users", &NEW_USER).await;
     assert!(page(&app, &shown).await.contains("The user was added."));
@@ -60,7 +61,7 @@ async fn a_user_is_added_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn users_are_found_by_what_their_names_begin_with() {
+async fn user_search_matches_prefix_of_name() {
     let app = managed().spawn().await;
     redirected(&app, "/users", &NEW_USER).await;
     let html = page(&app, "/users?q=al").await;
@@ -69,7 +70,7 @@ async fn users_are_found_by_what_their_names_begin_with() {
 }
 
 #[tokio::test]
-async fn mistakes_in_a_user_are_told_beside_the_field_and_the_password_is_not_sent_back() {
+async fn user_form_errors_are_shown_beside_field_without_password() {
     let app = managed().spawn().await;
     let long = "n".repeat(10_000);
     let wide = "\u{1f511}".repeat(10_000);
@@ -115,7 +116,7 @@ async fn mistakes_in_a_user_are_told_beside_the_field_and_the_password_is_not_se
 }
 
 #[tokio::test]
-async fn the_shortest_password_is_a_setting() {
+async fn minimum_password_length_is_configurable() {
     let app = managed().set("password.min_length", "12").spawn().await;
     let (form, hint) = (page(&app, "/users/new").await, "At least 12 characters.");
     assert!(
@@ -130,7 +131,7 @@ async fn the_shortest_password_is_a_setting() {
 }
 
 #[tokio::test]
-async fn a_password_too_long_for_bcrypt_is_told_beside_the_field() {
+async fn password_too_long_for_bcrypt_is_shown_beside_field() {
     let app = managed().set("password.scheme", "bcrypt").set("password.bcrypt_cost", "4");
     let app = app.spawn().await;
     let long = "p".repeat(73);
@@ -141,7 +142,7 @@ async fn a_password_too_long_for_bcrypt_is_told_beside_the_field() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_forms_are_refused_as_pages() {
+async fn body_that_is_not_a_form_is_refused_with_page() {
     let app = managed().spawn().await;
     let post = |media_type: &str, body: Vec<u8>| {
         send(app.operate("POST", "/users").header("content-type", media_type).body(body))
@@ -161,7 +162,7 @@ async fn bodies_that_are_no_forms_are_refused_as_pages() {
 }
 
 #[tokio::test]
-async fn sessions_are_filtered_and_ended_one_by_one_and_all_at_once() {
+async fn sessions_can_be_filtered_and_ended_singly_and_together() {
     let app = managed().spawn().await;
     redirected(&app, "/users", &NEW_USER).await;
     let (mut alices, zoes) = (Vec::new(), app.login_with_password("zoe", "long enough").await);
@@ -176,7 +177,7 @@ async fn sessions_are_filtered_and_ended_one_by_one_and_all_at_once() {
     let shown = redirected(&app, end, &[("user", "alice")]).await;
     assert_eq!(shown, "/sessions?user=alice&done=session-ended");
     assert_eq!(page(&app, &shown).await.matches("/end\">").count(), 2);
-    // Twice is once.
+    // Ending a session twice is not an error.
     let shown = redirected(&app, end, &[("from", &app.user.id.to_string())]).await;
     assert_eq!(shown, format!("/users/{}?done=session-gone", app.user.id));
 
@@ -187,7 +188,7 @@ async fn sessions_are_filtered_and_ended_one_by_one_and_all_at_once() {
         assert!(!app.is_active(token).await);
     }
     assert!(app.is_active(&zoes.access_token()).await);
-    // Somebody who is not there is not everybody.
+    // An unknown user does not select all sessions.
     assert_eq!(post(&app, "/sessions/end", &[("user", "nobody")]).await.status, 404);
     assert!(app.is_active(&zoes.access_token()).await);
     redirected(&app, "/sessions/end", &[("user", "")]).await;

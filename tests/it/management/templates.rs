@@ -1,4 +1,4 @@
-//! The operator's own templates.
+//! Templates of the operator.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use sentinel::admin::NewUser;
 use super::{managed, page, post, redirected};
 use crate::helpers::{AppBuilder, installed, sentinel};
 
-/// As an operator wrote it for flask-sentinel.
+/// Template that an operator wrote for flask-sentinel.
 const FLASK_SENTINEL: &str = r#"<!DOCTYPE html>
 <html><head><title>Our users</title></head><body>
 {% for user in users %}<li class="user">{{ user.username }}</li>{% endfor %}
@@ -26,7 +26,8 @@ fn with_folder(folder: &tempfile::TempDir) -> AppBuilder {
     managed().set("templates.dir", folder.path().to_str().unwrap())
 }
 
-/// `sentinel templates check` on a folder: exit code, standard output, standard error.
+/// Runs `sentinel templates check` on a folder. Returns exit code, standard output and standard
+/// error.
 fn check(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
     let setting = format!("templates.dir={}", folder.display());
     let output = sentinel(folder)
@@ -39,7 +40,7 @@ fn check(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[tokio::test]
-async fn a_page_of_flask_sentinel_goes_on_working() {
+async fn custom_flask_sentinel_page_keeps_working() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "management.html", FLASK_SENTINEL);
     let app = with_folder(&folder).spawn().await;
@@ -60,12 +61,12 @@ async fn a_page_of_flask_sentinel_goes_on_working() {
         assert_eq!(post(&app, "", &form).await.status, 422, "{wrong:?}");
     }
     assert_eq!(post(&app, "", &[("submit", "Drop")]).await.status, 400);
-    // The other pages are as they were.
+    // The other pages keep the built-in templates.
     assert!(page(&app, "/users").await.contains("<title>Users – Sentinel</title>"));
 }
 
 #[tokio::test]
-async fn a_password_too_long_for_bcrypt_is_told_on_a_page_of_flask_sentinel_too() {
+async fn custom_flask_sentinel_page_reports_password_too_long_for_bcrypt() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "management.html", FLASK_SENTINEL);
     let bcrypt =
@@ -78,9 +79,9 @@ async fn a_password_too_long_for_bcrypt_is_told_on_a_page_of_flask_sentinel_too(
     assert!(answer.text.contains("at most 72 bytes") && !answer.text.contains(&long), "{answer:?}");
 }
 
-/// The page that flask-sentinel came with, which its operators made their own from.
+/// Returns the page of flask-sentinel itself, from which operators derived their own.
 pub fn stock_page() -> String {
-    // One folder, named by the version of Python.
+    // The folder contains one entry, named after the Python version.
     let mut versions = std::fs::read_dir(installed(".cache/flask-sentinel", "lib")).unwrap();
     let folder = versions.next().unwrap().unwrap().path();
     let page = folder.join("site-packages/flask_sentinel/templates/management.html");
@@ -88,7 +89,7 @@ pub fn stock_page() -> String {
 }
 
 #[tokio::test]
-async fn the_page_that_flask_sentinel_came_with_works_as_it_is() {
+async fn stock_flask_sentinel_page_works_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "management.html", &stock_page());
     assert_eq!(check(folder.path(), &[]).0, Some(0));
@@ -112,7 +113,7 @@ async fn the_page_that_flask_sentinel_came_with_works_as_it_is() {
     let html = page(&app, "").await;
     assert!(html.contains("There are 2 authorized users.") && html.contains("<td>zoe</td>"));
     assert_eq!(app.login_with_password("zoe", "long enough").await.status, 200);
-    // It has no place for what is wrong: that gets a page of its own.
+    // This page has no place for an error, so a page of its own shows it.
     let refused = post(&app, "", &zoe).await;
     assert_eq!(refused.status, 422);
     assert!(
@@ -122,7 +123,7 @@ async fn the_page_that_flask_sentinel_came_with_works_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_pages_for_flask_sentinel_could_say_has_its_meaning() {
+async fn flask_sentinel_template_variables_keep_their_meaning() {
     let folder = tempfile::tempdir().unwrap();
     let text = "{{ request.method }} {{ request.path }} {{ error or 'no error' }}
         {% for user in users %}<{{ user._id }} {{ user.username | e }} {{ user.hashpw }}>{% endfor %}
@@ -137,14 +138,14 @@ async fn what_pages_for_flask_sentinel_could_say_has_its_meaning() {
     assert!(html.contains(&format!("<{} alice (hidden)>", user.id)), "{html}");
     let said = format!("[{client} {client} public password,refresh_token, 2 ]");
     assert!(html.contains(&said), "no {said} in {html}");
-    // It has a place for what is wrong.
+    // This page has a place for an error.
     let refused = post(&app, "", &[("submit", "Add User"), ("username", "alice")]).await;
     assert_eq!(refused.status, 422);
     assert!(refused.text.starts_with("POST /oauth/management The password "), "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_page_of_ones_own_lists_a_thousand_users() {
+async fn custom_page_lists_a_thousand_users() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "management.html", "{{ users | length }} of {{ counts.users }}");
     let app = with_folder(&folder).spawn().await;
@@ -157,7 +158,7 @@ async fn a_page_of_ones_own_lists_a_thousand_users() {
 }
 
 #[tokio::test]
-async fn styles_and_the_page_of_errors_are_replaced_too() {
+async fn custom_layout_and_error_page_replace_built_in_ones() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "management.css", "body { color: teal }");
     write(folder.path(), "errors.html", "{{ entries | length }} codes of ours");
@@ -174,7 +175,7 @@ async fn styles_and_the_page_of_errors_are_replaced_too() {
 }
 
 #[test]
-fn all_that_is_built_in_is_in_order() {
+fn built_in_templates_pass_check() {
     let folder = tempfile::tempdir().unwrap();
     let (code, output, errors) = check(folder.path(), &[]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
@@ -185,7 +186,7 @@ fn all_that_is_built_in_is_in_order() {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_file_and_line() {
+fn template_error_is_reported_with_file_and_line() {
     for (name, text, line, message) in [
         ("management.html", "<p>\n{% if %}\n</p>", 2, ""),
         ("management.html", "a\nb\n{{ cuonts.users }}\n", 3, "cuonts"),
@@ -224,7 +225,7 @@ fn a_mistake_is_told_with_its_file_and_line() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error() {
+fn missing_template_folder_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let output = sentinel(folder.path())
         .args(["templates", "check", "--set", "templates.dir=nowhere"])
@@ -235,7 +236,7 @@ fn a_folder_that_is_not_there_is_an_error() {
 }
 
 #[test]
-fn templates_are_loaded_anew_while_they_are_used_unless_they_are_wrong() {
+fn template_reload_keeps_old_templates_on_error() {
     use sentinel::web::templates::Templates;
     let folder = tempfile::tempdir().unwrap();
     let templates = Templates::load(Some(folder.path().to_owned())).unwrap();

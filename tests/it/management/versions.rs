@@ -1,4 +1,4 @@
-//! Forms that were opened before somebody changed what they are about: they take nothing back.
+//! Forms that were opened before a concurrent change: saving one does not undo that change.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use sentinel::admin::{ClientChange, UserChange};
 use super::{managed, page, post, redirected};
 use crate::helpers::{Answer, App};
 
-/// The version in the form of a page.
+/// Returns the version in the form of a page.
 fn version(html: &str) -> String {
     let behind = html.split("name=\"version\" value=\"").nth(1).expect("a version");
     behind.split('"').next().unwrap().to_owned()
 }
 
-/// What is said beside a field to have been typed.
+/// Returns the note beside a field that repeats the submitted value.
 fn typed<'a>(answer: &'a Answer, field: &str) -> Option<&'a str> {
     let behind = answer.text.split(&format!("id=\"{field}-typed\">")).nth(1)?;
     behind.split('<').next()
 }
 
-/// Asserts that nothing was saved, and that the form says so.
+/// Asserts that nothing was saved and that the form says so.
 #[track_caller]
 fn assert_changed(answer: &Answer, what: &str) {
     assert_eq!(answer.status, 409, "{answer:?}");
@@ -32,7 +32,7 @@ async fn narrow(app: &App) {
 }
 
 #[tokio::test]
-async fn a_form_does_not_widen_what_a_user_was_narrowed_to_meanwhile() {
+async fn stale_user_form_does_not_undo_concurrent_change() {
     let app = managed().spawn().await;
     let user = format!("/users/{}", app.user.id);
     let opened = version(&page(&app, &user).await);
@@ -42,14 +42,14 @@ async fn a_form_does_not_widen_what_a_user_was_narrowed_to_meanwhile() {
     assert_changed(&answer, "user");
     let stored = app.admin.user_by_id(app.user.id).await.unwrap();
     assert_eq!((stored.username.as_str(), stored.scopes.unwrap().as_str()), ("alice", "read"));
-    // What is there now, and what was typed beside it.
+    // The form has the current values, with the submitted ones beside them.
     assert!(answer.text.contains("name=\"username\" value=\"alice\""), "{answer:?}");
     assert!(answer.text.contains("name=\"scopes\" value=\"read\""), "{answer:?}");
     assert_eq!(typed(&answer, "username"), Some("You had entered “zoe”."));
     assert_eq!(typed(&answer, "scopes"), Some("You had left it empty."));
     assert_eq!(typed(&answer, "scope_limit"), Some("You had chosen the other one."));
 
-    // Filled in anew, it is followed.
+    // With the current version, the form is accepted.
     let shown = version(&answer.text);
     let form =
         [("username", "zoe"), ("scope_limit", "only"), ("scopes", "read"), ("version", &shown)];
@@ -59,7 +59,7 @@ async fn a_form_does_not_widen_what_a_user_was_narrowed_to_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_form_with_a_mistake_is_still_that_of_the_version_it_was_opened_for() {
+async fn form_with_error_keeps_version_that_it_was_opened_with() {
     let app = managed().spawn().await;
     let user = format!("/users/{}", app.user.id);
     let opened = version(&page(&app, &user).await);
@@ -72,7 +72,7 @@ async fn a_form_with_a_mistake_is_still_that_of_the_version_it_was_opened_for() 
 }
 
 #[tokio::test]
-async fn a_form_that_is_sent_twice_is_followed_once() {
+async fn form_submitted_twice_is_applied_once() {
     let app = managed().spawn().await;
     let user = format!("/users/{}", app.user.id);
     let opened = version(&page(&app, &user).await);
@@ -99,7 +99,7 @@ async fn a_form_that_is_sent_twice_is_followed_once() {
 }
 
 #[tokio::test]
-async fn a_form_gives_a_client_nothing_back_that_was_taken_from_it_meanwhile() {
+async fn stale_client_form_does_not_undo_concurrent_change() {
     let app = managed().spawn().await;
     let client = format!("/clients/{}", app.backend.id);
     let opened = version(&page(&app, &client).await);
@@ -135,7 +135,7 @@ async fn a_form_gives_a_client_nothing_back_that_was_taken_from_it_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_form_without_a_version_is_meant_for_any_and_one_with_nonsense_for_none() {
+async fn form_without_version_is_applied_and_invalid_version_conflicts() {
     let app = managed().spawn().await;
     let user = format!("/users/{}", app.user.id);
     narrow(&app).await;
@@ -147,7 +147,7 @@ async fn a_form_without_a_version_is_meant_for_any_and_one_with_nonsense_for_non
     }
     let change = UserChange { enabled: Some(false), ..UserChange::default() };
     app.admin.edit_user(app.user.id, &change).await.unwrap();
-    // Somebody who is no longer there has no form.
+    // A deleted user has no form.
     app.admin.delete_user(app.user.id).await.unwrap();
     assert_eq!(post(&app, &user, &form).await.status, 404);
 }

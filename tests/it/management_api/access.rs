@@ -1,9 +1,9 @@
-//! Nobody but the operator gets in, and there is nothing to get into without one.
+//! Access to the API: operator credentials, cross-site requests and methods.
 
 use super::{API, OPERATOR, managed};
 use crate::helpers::{Answer, send, spawn_app};
 
-/// Every route, and some that are none.
+/// Every route, and some that do not exist.
 const ROUTES: [(&str, &str); 19] = [
     ("GET", "/users"),
     ("POST", "/users"),
@@ -27,8 +27,8 @@ const ROUTES: [(&str, &str); 19] = [
 ];
 
 #[tokio::test]
-async fn every_route_refuses_who_is_not_the_operator() {
-    // There are more routes than an address may fail at.
+async fn every_route_without_operator_credentials_is_401() {
+    // The routes are more than an address may fail at.
     let app = managed().set("throttle.enabled", "false").spawn().await;
     app.login().await;
     for (method, route) in ROUTES {
@@ -46,7 +46,7 @@ async fn every_route_refuses_who_is_not_the_operator() {
 }
 
 #[tokio::test]
-async fn without_an_operator_there_is_no_api() {
+async fn api_without_configured_operator_is_404() {
     let app = spawn_app().await;
     for (method, route) in ROUTES {
         let answer = send(app.request(method, &format!("{API}{route}"))).await;
@@ -55,7 +55,7 @@ async fn without_an_operator_there_is_no_api() {
 }
 
 #[tokio::test]
-async fn another_site_changes_nothing_in_the_operators_name() {
+async fn cross_site_writes_are_refused() {
     let app = managed().spawn().await;
     let delete = |path: &str| app.api("DELETE", path).header("sec-fetch-site", "cross-site");
     send(delete(&app.alice())).await.assert_problem(403);
@@ -66,7 +66,7 @@ async fn another_site_changes_nothing_in_the_operators_name() {
 }
 
 #[tokio::test]
-async fn other_methods_are_told_which_would_do() {
+async fn unsupported_method_is_405_with_allow() {
     let app = managed().spawn().await;
     let allowed = [
         ("/users", "GET, HEAD, POST"),
@@ -95,7 +95,7 @@ async fn other_methods_are_told_which_would_do() {
 }
 
 #[tokio::test]
-async fn the_api_follows_the_page() {
+async fn api_path_follows_management_url() {
     let app = managed().set("management.url", "/admin").set("oauth.route_prefix", "/auth");
     let app = app.spawn().await;
     let ask = async |path: &str| {

@@ -1,4 +1,4 @@
-//! Clients: registered, read, changed, removed, given new secrets.
+//! Clients: created, read, changed and deleted, and their secrets rotated.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ async fn logs_in(app: &App, id: &str, secret: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_public_client_is_registered_with_the_usual_grants() {
+async fn public_client_is_created_with_default_grants() {
     let app = managed().spawn().await;
     let made = app.send_json("POST", "/clients", &json!({ "type": "public" })).await;
     assert_eq!(made.status, 201, "{made:?}");
@@ -42,7 +42,7 @@ async fn a_public_client_is_registered_with_the_usual_grants() {
 }
 
 #[tokio::test]
-async fn a_confidential_client_is_told_its_secret_once() {
+async fn secret_of_confidential_client_is_returned_once() {
     let app = managed().spawn().await;
     let new = json!({
         "type": "confidential", "name": "API", "grants": ["client_credentials"], "introspection": true,
@@ -62,7 +62,7 @@ async fn a_confidential_client_is_told_its_secret_once() {
 }
 
 #[tokio::test]
-async fn what_is_for_confidential_clients_is_not_for_public_ones() {
+async fn confidential_client_members_are_refused_for_public_client() {
     let app = managed().spawn().await;
     let with = |member: &str, value: serde_json::Value| json!({ "type": "public", member: value });
     let post = async |body| app.send_json("POST", "/clients", &body).await;
@@ -81,7 +81,7 @@ async fn what_is_for_confidential_clients_is_not_for_public_ones() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_nothing_else() {
+async fn client_patch_changes_only_given_members() {
     let app = managed().spawn().await;
     let path = app.public();
     let mut client = app.read(&path).await;
@@ -101,7 +101,7 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
         client[member] = value;
         assert_eq!((changed.status, changed.json()), (200, client.clone()), "{member}");
     }
-    // A default scope is an allowed one, whichever is set.
+    // A default scope is an allowed scope, whichever of the two members is set.
     let fewer = app.send_json("PATCH", &path, &json!({ "scopes": ["admin"] })).await.json();
     assert_eq!(fewer["default_scopes"], json!([]));
     let more = app.send_json("PATCH", &path, &json!({ "default_scopes": ["x"] })).await.json();
@@ -109,7 +109,7 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn disabling_ends_the_sessions() {
+async fn disabling_client_ends_its_sessions() {
     let app = managed().spawn().await;
     let login = app.login().await;
     app.send_json("PATCH", &app.public(), &json!({ "enabled": false })).await;
@@ -118,7 +118,7 @@ async fn disabling_ends_the_sessions() {
 }
 
 #[tokio::test]
-async fn a_new_secret_takes_the_place_of_the_old_one() {
+async fn new_secret_replaces_old_one() {
     let app = managed().spawn().await;
     let (path, id) = (app.confidential(), app.backend.id.to_string());
     assert!(logs_in(&app, &id, &app.backend_secret).await);
@@ -133,7 +133,7 @@ async fn a_new_secret_takes_the_place_of_the_old_one() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_removed_is_gone_with_all_sessions() {
+async fn deleting_client_ends_its_sessions() {
     let app = managed().spawn().await;
     let login = app.login().await;
     assert_eq!(app.delete(&app.public()).await.status, 204);
@@ -143,9 +143,9 @@ async fn a_client_that_is_removed_is_gone_with_all_sessions() {
     app.send_json("PATCH", &app.public(), &json!({})).await.assert_problem(404);
 }
 
-/// A client that was taken over from elsewhere keeps its id.
+/// An imported client keeps its id.
 #[tokio::test]
-async fn an_id_of_any_characters_can_be_named() {
+async fn percent_encoded_client_id_is_found() {
     let app = managed().spawn().await;
     let stores = sentinel::app::open_stores(&app.settings).await.unwrap();
     for id in ["a/b c", "50%", "%2F", "?#&=+", "~\"<>"] {

@@ -1,4 +1,4 @@
-//! The description of the API, and the API held against it.
+//! OpenAPI description, and the API tested against it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::{API, OPERATOR, OPERATOR_PASSWORD, managed};
 use crate::helpers::{command, installed};
 
-/// How long schemathesis may take: some 15 seconds on a machine that has nothing else to do.
+/// Time limit for schemathesis, which takes some 15 seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(300);
 
 #[tokio::test]
-async fn every_operation_is_described() {
+async fn openapi_description_has_every_operation() {
     let app = managed().spawn().await;
     let described = app.read("/openapi.json").await;
     assert_eq!(described["openapi"], "3.1.0");
@@ -54,8 +54,9 @@ async fn every_operation_is_described() {
     assert_eq!(items["items"]["$ref"], "#/components/schemas/User");
 }
 
-/// Schemathesis (https://schemathesis.io) makes requests that keep to the description, and such that do
-/// not, one by one and in chains, and checks every answer against it: with all of its checks.
+/// Schemathesis (https://schemathesis.io) sends requests that conform to the description and
+/// requests that do not, one by one and in chains, and checks every response against it. All checks
+/// are enabled.
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_no_failure() {
     let app = managed().spawn().await;
@@ -81,7 +82,7 @@ async fn schemathesis_finds_no_failure() {
     let printed = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{printed}\n{errors}");
-    // Every operation but the one that it has the description from, in every phase.
+    // Every phase tests every operation except the one that returns the description.
     for line in ["Tested: 16", "Examples", "Coverage", "Fuzzing", "Stateful"] {
         assert!(printed.contains(line), "no {line} in {printed}");
     }

@@ -1,9 +1,9 @@
-//! The commands of `docs/api.md`, run in their order as they stand there.
+//! Runs the commands of `docs/api.md` in their order.
 
 use super::{OPERATOR, OPERATOR_PASSWORD, managed};
 
 #[tokio::test]
-async fn the_guide_is_true() {
+async fn documented_commands_succeed() {
     let app = managed().spawn().await;
     let text = include_str!("../../../docs/api.md");
     let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());

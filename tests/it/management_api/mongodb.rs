@@ -1,4 +1,4 @@
-//! The same on MongoDB: what the store has a part in.
+//! Operations that depend on the store, on MongoDB.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ async fn spawn() -> App {
 }
 
 #[tokio::test]
-async fn users_clients_and_sessions_are_managed() {
+async fn users_clients_and_sessions_can_be_managed_on_mongodb() {
     let app = spawn().await;
     let new = json!({ "username": "bob", "password": "long enough" });
     let bob = app.send_json("POST", "/users", &new).await;
@@ -39,7 +39,7 @@ async fn users_clients_and_sessions_are_managed() {
 }
 
 #[tokio::test]
-async fn removing_goes_by_the_version() {
+async fn delete_with_stale_etag_is_412() {
     let app = spawn().await;
     for path in [app.alice(), app.public()] {
         let first = app.get(&path).await.etag();
@@ -52,6 +52,6 @@ async fn removing_goes_by_the_version() {
 }
 
 #[tokio::test]
-async fn no_update_is_lost() {
-    super::versions::lose_no_update(&spawn().await).await;
+async fn concurrent_updates_are_not_lost() {
+    super::versions::assert_no_update_is_lost(&spawn().await).await;
 }

@@ -1,11 +1,11 @@
-//! Lists, page by page.
+//! Pagination of lists.
 
 use serde_json::{Value, json};
 
 use super::{API, managed};
 use crate::helpers::App;
 
-/// Users with odd names.
+/// User names with unusual characters.
 const NAMES: [&str; 7] = ["\u{e9}", "b c", "a&b=c", "A", "z", "\u{1f511}", "alfa"];
 
 async fn add_users(app: &App, names: &[&str]) {
@@ -20,7 +20,7 @@ fn members(items: &Value, name: &str) -> Vec<String> {
     items.iter().map(|item| item[name].as_str().unwrap().to_owned()).collect()
 }
 
-/// Follows `Link: …; rel="next"` to the end, and checks it against `next`.
+/// Follows `Link: …; rel="next"` to the end, checks it against `next` and returns all pages.
 async fn follow(app: &App, list: &str, member: &str) -> Vec<Vec<String>> {
     let (mut path, mut pages) = (list.to_owned(), Vec::new());
     loop {
@@ -39,7 +39,7 @@ async fn follow(app: &App, list: &str, member: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn users_are_listed_by_name_page_by_page() {
+async fn user_list_is_sorted_by_name_and_paged() {
     let app = managed().spawn().await;
     add_users(&app, &NAMES).await;
     let mut names = NAMES.to_vec();
@@ -54,7 +54,7 @@ async fn users_are_listed_by_name_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_search_finds_what_begins_so_page_by_page() {
+async fn user_search_matches_prefix_and_is_paged() {
     let app = managed().spawn().await;
     add_users(&app, &["al", "alan", "Al", "bal", "a l", "alz"]).await;
     let found = follow(&app, "/users?limit=2&search=al", "username").await;
@@ -66,7 +66,7 @@ async fn a_search_finds_what_begins_so_page_by_page() {
 }
 
 #[tokio::test]
-async fn clients_are_listed_by_id_and_found_by_name() {
+async fn client_list_is_sorted_by_id_and_searchable_by_name() {
     let app = managed().spawn().await;
     for name in ["appendix", "api", "App"] {
         app.send_json("POST", "/clients", &json!({ "type": "public", "name": name })).await;
@@ -82,12 +82,12 @@ async fn clients_are_listed_by_id_and_found_by_name() {
 }
 
 #[tokio::test]
-async fn sessions_are_listed_page_by_page() {
+async fn session_list_is_paged_without_expired_sessions() {
     let app = managed().spawn().await;
     for _ in 0..5 {
         app.login().await;
     }
-    // These are over in between, and not purged.
+    // The session of this token expires and is not purged.
     app.post_as_backend("/oauth/token", &[("grant_type", "client_credentials")]).await;
     app.advance(3601);
     let pages = follow(&app, "/sessions?limit=2&user=alice", "id").await;
@@ -96,9 +96,9 @@ async fn sessions_are_listed_page_by_page() {
     assert_eq!(follow(&app, "/sessions?limit=2", "id").await, pages);
 }
 
-/// Nobody is skipped or seen twice because others come and go.
+/// Entries that are added or deleted meanwhile cause no other entry to be skipped or repeated.
 #[tokio::test]
-async fn a_cursor_outlives_its_entry() {
+async fn cursor_stays_valid_after_deletion_of_its_entry() {
     let app = managed().spawn().await;
     add_users(&app, &["b", "c", "d"]).await;
     let first = app.read("/users?limit=2").await;
@@ -112,7 +112,7 @@ async fn a_cursor_outlives_its_entry() {
 }
 
 #[tokio::test]
-async fn links_are_absolute_where_the_server_knows_its_own_url() {
+async fn links_are_absolute_with_public_url() {
     let app = managed().set("server.public_url", "https://auth.example.org/x").spawn().await;
     let new = json!({ "username": "bob", "password": "long enough" });
     let made = app.send_json("POST", "/users", &new).await;
@@ -128,7 +128,7 @@ async fn links_are_absolute_where_the_server_knows_its_own_url() {
 }
 
 #[tokio::test]
-async fn what_a_list_cannot_be_asked_for_is_refused() {
+async fn invalid_list_parameters_are_refused() {
     let app = managed().spawn().await;
     for list in ["/users", "/clients", "/sessions"] {
         for limit in ["0", "1001", "-1", "+5", "ten", "", "1.0", "99999999999999999999"] {

@@ -1,4 +1,4 @@
-//! Bodies: what is refused, and how that is said.
+//! Request bodies that are refused, and the responses to them.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ async fn post_raw(app: &App, media_type: &str, body: impl Into<Vec<u8>>) -> Answ
 }
 
 #[tokio::test]
-async fn a_body_is_read_as_json_only() {
+async fn body_of_other_media_type_than_json_is_415() {
     let app = managed().spawn().await;
     let body = r#"{"username":"bob","password":"long enough"}"#;
     for media_type in [
@@ -39,7 +39,7 @@ async fn a_body_is_read_as_json_only() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_malformed() {
+async fn malformed_json_is_400() {
     let app = managed().spawn().await;
     for body in [
         &b""[..],
@@ -61,7 +61,7 @@ async fn what_is_no_json_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_value_that_cannot_be_taken_is_pointed_at() {
+async fn invalid_member_is_reported_with_json_pointer() {
     let app = managed().spawn().await;
     let long = "x".repeat(256);
     for (body, pointer) in [
@@ -103,7 +103,7 @@ async fn a_value_that_cannot_be_taken_is_pointed_at() {
 }
 
 #[tokio::test]
-async fn a_patch_is_as_strict() {
+async fn invalid_patch_member_is_reported_with_json_pointer() {
     let app = managed().spawn().await;
     for (body, pointer) in [
         (json!({ "username": null }), "/username"),
@@ -135,7 +135,7 @@ async fn a_patch_is_as_strict() {
 }
 
 #[tokio::test]
-async fn a_body_may_be_as_large_as_the_setting_says() {
+async fn body_larger_than_max_body_is_413() {
     let app = managed().set("server.max_body", "300").spawn().await;
     let body = |length: usize| {
         let start = r#"{"username":"bob","password":""#;
@@ -147,7 +147,7 @@ async fn a_body_may_be_as_large_as_the_setting_says() {
 }
 
 #[tokio::test]
-async fn a_full_queue_of_passwords_is_no_fault_of_the_caller() {
+async fn full_password_queue_is_503_with_retry_after() {
     let slow = managed().set("password.workers", "1").set("password.queue", "1");
     let app =
         slow.set("password.memory_kib", "65536").set("password.iterations", "4").spawn().await;
@@ -165,7 +165,7 @@ async fn a_full_queue_of_passwords_is_no_fault_of_the_caller() {
 }
 
 #[tokio::test]
-async fn a_head_answers_as_a_get_without_the_body() {
+async fn head_has_headers_of_get_and_no_body() {
     let app = managed().spawn().await;
     for path in ["/users".to_owned(), app.alice(), app.public(), "/openapi.json".to_owned()] {
         let (get, head) = (app.get(&path).await, send(app.api("HEAD", &path)).await);

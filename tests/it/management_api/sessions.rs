@@ -1,4 +1,4 @@
-//! Sessions: listed, read, ended.
+//! Sessions: listed, read and ended.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ async fn ids(app: &App, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_login_is_listed_and_read() {
+async fn session_of_login_can_be_listed_and_read() {
     let app = managed().spawn().await;
     app.login().await;
     let list = app.read("/sessions").await;
@@ -40,7 +40,7 @@ async fn a_login_is_listed_and_read() {
 }
 
 #[tokio::test]
-async fn a_client_that_acts_for_itself_has_a_session_without_a_user() {
+async fn client_credentials_session_has_no_user() {
     let app = managed().spawn().await;
     app.post_as_backend("/oauth/token", &[("grant_type", "client_credentials")]).await;
     let session = app.read("/sessions").await["items"][0].clone();
@@ -49,7 +49,7 @@ async fn a_client_that_acts_for_itself_has_a_session_without_a_user() {
 }
 
 #[tokio::test]
-async fn sessions_are_found_by_user_and_by_client() {
+async fn session_list_can_be_filtered_by_user_and_client() {
     let app = managed().spawn().await;
     app.login().await;
     app.login().await;
@@ -72,7 +72,7 @@ async fn sessions_are_found_by_user_and_by_client() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_over_is_not_there() {
+async fn expired_session_is_not_found() {
     let app = managed().spawn().await;
     app.login().await;
     let id = ids(&app, "").await.remove(0);
@@ -82,7 +82,7 @@ async fn a_session_that_is_over_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_session_ends_alone() {
+async fn ending_one_session_keeps_others_active() {
     let app = managed().spawn().await;
     let first = app.login().await;
     let id = ids(&app, "").await.remove(0);
@@ -96,7 +96,7 @@ async fn a_session_ends_alone() {
 }
 
 #[tokio::test]
-async fn all_sessions_of_a_user_or_a_client_end() {
+async fn ending_by_user_or_client_ends_all_their_sessions() {
     let app = managed().spawn().await;
     for _ in 0..3 {
         app.login().await;
@@ -111,7 +111,7 @@ async fn all_sessions_of_a_user_or_a_client_end() {
 }
 
 #[tokio::test]
-async fn nothing_ends_without_saying_whose() {
+async fn ending_sessions_without_valid_filter_is_refused() {
     let app = managed().spawn().await;
     let login = app.login().await;
     app.delete("/sessions").await.assert_bad_parameter("user");

@@ -1,4 +1,4 @@
-//! Users: made, read, changed, removed.
+//! Users: created, read, changed and deleted.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{API, managed};
 use crate::helpers::PASSWORD;
 
 #[tokio::test]
-async fn a_user_is_made_and_can_log_in() {
+async fn created_user_can_log_in() {
     let app = managed().spawn().await;
     let new = json!({ "username": "bob", "password": "bobs password" });
     let made = app.send_json("POST", "/users", &new).await;
@@ -33,7 +33,7 @@ async fn a_user_is_made_and_can_log_in() {
 }
 
 #[tokio::test]
-async fn a_user_is_made_with_limits_and_disabled() {
+async fn user_can_be_created_disabled_and_with_scopes() {
     let app = managed().spawn().await;
     let new = json!({
         "username": "J\u{f6}rg M\u{fc}ller", "password": "long enough", "scopes": ["write", "read"], "enabled": false,
@@ -47,7 +47,7 @@ async fn a_user_is_made_with_limits_and_disabled() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_is_a_conflict() {
+async fn duplicate_user_name_is_409() {
     let app = managed().spawn().await;
     let again = json!({ "username": "alice", "password": "long enough" });
     let refused = app.send_json("POST", "/users", &again).await;
@@ -60,7 +60,7 @@ async fn a_name_that_is_taken_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_nothing_else() {
+async fn user_patch_changes_only_given_members() {
     let app = managed().spawn().await;
     let path = app.alice();
     let before = app.read(&path).await;
@@ -84,7 +84,7 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_patch_is_taken_as_merge_patch_too() {
+async fn patch_accepts_merge_patch_media_type() {
     let app = managed().spawn().await;
     let patch =
         app.api("PATCH", &app.alice()).header("content-type", "application/merge-patch+json");
@@ -93,7 +93,7 @@ async fn a_patch_is_taken_as_merge_patch_too() {
 }
 
 #[tokio::test]
-async fn disabling_ends_the_sessions() {
+async fn disabling_user_ends_sessions_and_prevents_login() {
     let app = managed().spawn().await;
     let login = app.login().await;
     let off = app.send_json("PATCH", &app.alice(), &json!({ "enabled": false })).await;
@@ -105,7 +105,7 @@ async fn disabling_ends_the_sessions() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_the_sessions_and_the_old_password() {
+async fn new_password_replaces_old_one_and_ends_sessions() {
     let app = managed().spawn().await;
     let login = app.login().await;
     let path = format!("{}/password", app.alice());
@@ -118,12 +118,12 @@ async fn a_new_password_ends_the_sessions_and_the_old_password() {
 }
 
 #[tokio::test]
-async fn a_password_has_as_many_characters_as_the_setting_says() {
+async fn password_shorter_than_min_length_is_refused() {
     let app = managed().set("password.min_length", "12").spawn().await;
     let described = app.read("/openapi.json").await;
     assert_eq!(described["components"]["schemas"]["Password"]["minLength"], 12);
     let path = format!("{}/password", app.alice());
-    // Characters, of which these are two bytes long.
+    // The limit counts characters. Each of these has two bytes.
     let (eleven, twelve) = ("\u{f6}".repeat(11), "\u{f6}".repeat(12));
     for (path, name) in [("/users", Some("bob")), (path.as_str(), None)] {
         let body = |password: &str| match name {
@@ -142,7 +142,7 @@ async fn a_password_has_as_many_characters_as_the_setting_says() {
 }
 
 #[tokio::test]
-async fn a_user_who_is_removed_is_gone_with_all_sessions() {
+async fn deleting_user_ends_sessions() {
     let app = managed().spawn().await;
     let login = app.login().await;
     let gone = app.delete(&app.alice()).await;
@@ -158,7 +158,7 @@ async fn a_user_who_is_removed_is_gone_with_all_sessions() {
 }
 
 #[tokio::test]
-async fn what_is_no_id_names_nobody() {
+async fn unknown_user_id_is_404() {
     let app = managed().spawn().await;
     for id in ["alice", "0", "000000000000000000000000", "%00", "%ff", "%2e", "a%2Fb", "*"] {
         app.get(&format!("/users/{id}")).await.assert_problem(404);
@@ -167,7 +167,7 @@ async fn what_is_no_id_names_nobody() {
 }
 
 #[tokio::test]
-async fn no_hash_is_ever_shown() {
+async fn responses_contain_no_password_hash_or_secret() {
     let app = managed().spawn().await;
     for path in ["/users".to_owned(), app.alice(), "/clients".to_owned(), app.confidential()] {
         let text = app.get(&path).await.text;

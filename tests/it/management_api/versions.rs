@@ -1,4 +1,4 @@
-//! `ETag`, `If-Match` and `If-None-Match`.
+//! Conditional requests with `ETag`, `If-Match` and `If-None-Match` (RFC 9110 §13).
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ async fn patch_if(app: &App, path: &str, tag: &str, body: &serde_json::Value) ->
 }
 
 #[tokio::test]
-async fn a_change_is_made_to_the_version_that_was_read() {
+async fn patch_with_stale_etag_is_412() {
     let app = managed().spawn().await;
     for path in [app.alice(), app.public()] {
         let first = app.get(&path).await.etag();
@@ -26,13 +26,13 @@ async fn a_change_is_made_to_the_version_that_was_read() {
         let either = format!("W/{second}, \"x\",{first} , {second}");
         assert_eq!(patch_if(&app, &path, &either, &json!({})).await.status, 200);
         assert_eq!(patch_if(&app, &path, "*", &json!({})).await.status, 200);
-        // Without a condition the last one wins.
+        // Without a condition, the last write wins.
         assert_eq!(app.send_json("PATCH", &path, &json!({ "enabled": true })).await.status, 200);
     }
 }
 
 #[tokio::test]
-async fn what_is_no_strong_tag_of_the_version_changes_nothing() {
+async fn if_match_without_current_strong_etag_is_412() {
     let app = managed().spawn().await;
     let path = app.alice();
     let tag = app.get(&path).await.etag();
@@ -47,7 +47,7 @@ async fn what_is_no_strong_tag_of_the_version_changes_nothing() {
 }
 
 #[tokio::test]
-async fn removing_goes_by_the_version_too() {
+async fn delete_with_stale_etag_is_412() {
     let app = managed().spawn().await;
     for path in [app.alice(), app.public()] {
         let first = app.get(&path).await.etag();
@@ -55,13 +55,13 @@ async fn removing_goes_by_the_version_too() {
         let delete = |tag: String| send(app.api("DELETE", &path).header("if-match", tag));
         delete(first).await.assert_problem(412);
         assert_eq!(delete(second.clone()).await.status, 204);
-        // RFC 9110 §13.2.1: a condition is looked at only when the answer would be another without it.
+        // RFC 9110 §13.2.1: a condition is ignored if the request would fail without it.
         delete(second).await.assert_problem(404);
     }
 }
 
 #[tokio::test]
-async fn passwords_and_secrets_go_by_the_version_too() {
+async fn password_or_secret_change_with_stale_etag_is_412() {
     let app = managed().spawn().await;
     let (user, client) = (app.alice(), app.confidential());
     let old = [app.get(&user).await.etag(), app.get(&client).await.etag()];
@@ -83,7 +83,7 @@ async fn passwords_and_secrets_go_by_the_version_too() {
 }
 
 #[tokio::test]
-async fn what_is_known_is_not_sent_again() {
+async fn get_with_current_etag_is_304() {
     let app = managed().spawn().await;
     for path in [app.alice(), app.public()] {
         let tag = app.get(&path).await.etag();
@@ -103,13 +103,14 @@ async fn what_is_known_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn of_many_changes_to_one_version_exactly_one_is_made() {
+async fn concurrent_updates_are_not_lost() {
     let app = managed().spawn().await;
-    lose_no_update(&app).await;
+    assert_no_update_is_lost(&app).await;
 }
 
-/// Each of many callers adds a scope of its own to what it has read, until it got through.
-pub(super) async fn lose_no_update(app: &App) {
+/// Sends concurrent changes to one version, of which exactly one succeeds. Then many callers each
+/// add a scope to the version that they read, and retry until they succeed.
+pub(super) async fn assert_no_update_is_lost(app: &App) {
     let path = app.public();
     let tag = app.get(&path).await.etag();
     let at_once = (0..12).map(|n| {

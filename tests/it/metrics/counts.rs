@@ -1,4 +1,4 @@
-//! That things are counted where they happen.
+//! Metrics of requests, tokens, hashes, stores and the cache.
 
 use sentinel::domain::Clock;
 use sentinel::store::imports;
@@ -8,7 +8,7 @@ use crate::helpers::redis::Redis;
 use crate::helpers::{AppBuilder, mongod, send, spawn_app};
 
 #[tokio::test]
-async fn calls_tokens_hashes_and_reads_are_counted() {
+async fn requests_tokens_hashes_and_store_operations_are_counted() {
     let app = spawn().await;
     let first = app.login().await;
     let second = app.login().await;
@@ -69,7 +69,7 @@ async fn calls_tokens_hashes_and_reads_are_counted() {
 }
 
 #[tokio::test]
-async fn the_cache_counts_what_it_knows_and_what_it_does_not() {
+async fn cache_hits_and_misses_are_counted() {
     let (redis, target) = (Redis::start(), mongod::replica_set().await);
     let app = AppBuilder::default().mongodb(&target).redis(&redis).set("metrics.bind", "[::1]:0");
     let app = app.spawn().await;
@@ -84,13 +84,13 @@ async fn the_cache_counts_what_it_knows_and_what_it_does_not() {
     };
     assert_eq!([lookups("hit"), lookups("miss"), lookups("failure")], [3.0, 1.0, 0.0]);
     assert!(value(&text, "sentinel_cache_lookup_duration_seconds_count") > 3.5);
-    // The store behind it was asked for the first one only.
+    // Only the first look-up reads from the store behind the cache.
     assert_eq!(session_reads(&text) - before, 1);
 }
 
-/// With the embedded store there is no cache, and no other number that shows it.
+/// The embedded store has no cache, so no other metric shows the outage.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_is_gone_is_seen_and_that_it_is_back() {
+async fn redis_outage_and_recovery_are_visible() {
     for publish in ["true", "false"] {
         let mut redis = Redis::start();
         let app = AppBuilder::default().redis(&redis).set("redis.publish_tokens", publish);
@@ -117,7 +117,7 @@ async fn a_redis_that_is_gone_is_seen_and_that_it_is_back() {
 }
 
 #[tokio::test]
-async fn what_redis_refuses_is_counted() {
+async fn commands_refused_by_redis_are_counted() {
     let redis = Redis::start();
     let app = AppBuilder::default().redis(&redis).set("metrics.bind", "127.0.0.1:0").spawn().await;
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
@@ -127,7 +127,7 @@ async fn what_redis_refuses_is_counted() {
     assert!(value(&text, "sentinel_redis_up") > 0.5, "{text}");
 }
 
-/// How often the store was asked for a session.
+/// Returns the number of times that the store was asked for a session.
 fn session_reads(text: &str) -> u32 {
     let counts = text
         .lines()
@@ -137,7 +137,7 @@ fn session_reads(text: &str) -> u32 {
 }
 
 #[tokio::test]
-async fn each_call_is_counted_where_it_was_answered() {
+async fn management_requests_are_counted_under_their_route() {
     let app = AppBuilder::default().set("metrics.bind", "127.0.0.1:0");
     let app = app.set("server.public_url", "https://auth.example.org/team");
     let app = app.set("management.username", "operator").set("management.password", "sesame");
@@ -164,7 +164,7 @@ async fn each_call_is_counted_where_it_was_answered() {
     ] {
         assert!((value(&text, sample) - expected).abs() < 1e-9, "{sample} in {text}");
     }
-    // Where there is no page, nothing is answered by it.
+    // Without a management page, its route counts nothing.
     let app = spawn().await;
     send(app.request("GET", "/oauth/management")).await;
     let text = scrape(&app).await;
@@ -173,7 +173,7 @@ async fn each_call_is_counted_where_it_was_answered() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_unless_it_is_asked_for_and_nothing_beside_it() {
+async fn metrics_are_served_only_on_configured_listener() {
     let app = spawn_app().await;
     assert_eq!(app.metrics, None);
     assert_eq!(send(app.request("GET", "/metrics")).await.status, 404);
@@ -188,7 +188,7 @@ async fn there_is_nothing_unless_it_is_asked_for_and_nothing_beside_it() {
 }
 
 #[tokio::test]
-async fn what_may_be_a_token_of_flask_sentinel_is_looked_for_only_while_some_are_alive() {
+async fn legacy_token_is_looked_up_only_while_imported_sessions_exist() {
     let app = spawn().await;
     let text = "a".repeat(30);
     let find =
@@ -205,12 +205,12 @@ async fn what_may_be_a_token_of_flask_sentinel_is_looked_for_only_while_some_are
         r#"sentinel_store_operation_duration_seconds_count{of="sessions",operation="find"}"#;
     assert!(!scrape(&app).await.contains(sessions));
     let stores = sentinel::app::open_stores(&app.settings).await.unwrap();
-    // Any session will do for one whose tokens were taken over.
+    // Any session can stand for an imported one.
     let login = app.login().await;
     let page = sentinel::store::Page::first(1);
     let session = stores.sessions.list(&Default::default(), &page).await.unwrap().remove(0);
     imports::note_session(&stores, session.id).await.unwrap();
-    // Within the second nothing is looked for yet.
+    // The store's answer is reused for one second.
     app.advance(2);
     assert_eq!(ask().await, Some(2.0));
     imports::forget_sessions_over(&stores, app.clock.now()).await.unwrap();

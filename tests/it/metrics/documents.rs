@@ -1,4 +1,4 @@
-//! `docs/metrics.md`, the dashboard and the alerts, against what is served.
+//! Compares `docs/metrics.md`, the dashboard and the alerts with the metrics that are served.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../../../docs/metrics.md");
 const DASHBOARD: &str = include_str!("../../../docs/observability/grafana.json");
 const ALERTS: &str = include_str!("../../../docs/observability/alerts.yml");
 
-/// The table of the page, in the form of [`families`].
+/// Returns the table of the page in the form of [`families`].
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `"));
     let rows = rows.map(|row| {
@@ -21,7 +21,7 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
 }
 
 #[tokio::test]
-async fn what_is_served_is_documented_and_the_other_way_round() {
+async fn served_and_documented_metrics_are_equal() {
     let app = spawn().await;
     app.login().await;
     let text = scrape(&app).await;
@@ -29,7 +29,7 @@ async fn what_is_served_is_documented_and_the_other_way_round() {
     assert_eq!(promtool(&["check", "metrics"], &text), "");
 }
 
-/// What looks like a metric of ours in a text, without the endings of a histogram's samples.
+/// Returns the names of metrics in a text, without the suffixes of histogram samples.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let words = words.filter(|word| word.starts_with("sentinel_") || word.starts_with("process_"));
@@ -42,7 +42,7 @@ fn named(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
+fn dashboard_shows_every_metric_and_alerts_use_existing_ones() {
     let known: BTreeSet<_> = documented().into_keys().collect();
     let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().iter();
@@ -54,7 +54,7 @@ fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
             named(text).into_iter().filter(|name| !known.contains(name)).collect();
         assert_eq!(unknown, Vec::<String>::new());
     }
-    // Nothing is counted that nobody looks at, but for what there is on every process.
+    // The dashboard shows every metric, except for the general ones of a process.
     let shown = named(&queries.join("\n"));
     let unseen = known.iter().filter(|name| !shown.contains(*name));
     let unseen: Vec<_> = unseen.filter(|name| name.starts_with("sentinel_")).collect();
@@ -62,7 +62,7 @@ fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
 }
 
 #[test]
-fn the_queries_are_ones_that_prometheus_can_read() {
+fn dashboard_queries_are_valid_promql() {
     let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
     let mut rules = String::from("groups:\n  - name: dashboard\n    rules:\n");
     let panels = dashboard["panels"].as_array().unwrap().iter();
@@ -82,7 +82,7 @@ fn the_queries_are_ones_that_prometheus_can_read() {
 }
 
 #[test]
-fn prometheus_takes_what_the_page_has_it_scrape() {
+fn documented_scrape_configuration_is_valid() {
     let block = PAGE.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("prometheus.yml");
@@ -92,7 +92,7 @@ fn prometheus_takes_what_the_page_has_it_scrape() {
 }
 
 #[test]
-fn the_alerts_do_what_they_are_to_do() {
+fn alert_rules_are_valid_and_tested() {
     let said = promtool(&["check", "rules", "alerts.yml"], "");
     let alerts = ALERTS.matches("- alert: ").count();
     assert!(said.contains(&format!("{alerts} rules found")), "{said}");

@@ -1,4 +1,4 @@
-//! Many users at once, into MongoDB.
+//! Imports and exports of many users with MongoDB.
 
 use std::fmt::Write;
 use std::io::Write as _;
@@ -13,11 +13,11 @@ use crate::helpers::{mongod, sentinel};
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
 
 #[tokio::test]
-async fn thousands_of_users_are_imported_and_exported() {
+async fn thousands_of_users_can_be_imported_and_exported() {
     let (target, folder) = (mongod::replica_set().await, tempfile::tempdir().unwrap());
     let mut text = String::from("username,hash\n");
     for number in 0..3000 {
-        // A field of the parameters has commas in it.
+        // The hash contains commas and is quoted.
         writeln!(text, "user{number:04},\"{HASH}\"").unwrap();
     }
     std::fs::write(folder.path().join("users.csv"), &text).unwrap();
@@ -43,7 +43,7 @@ async fn thousands_of_users_are_imported_and_exported() {
 }
 
 #[tokio::test]
-async fn an_import_that_was_killed_is_finished_by_the_next() {
+async fn killed_import_is_completed_by_next_one() {
     let (target, folder) = (mongod::replica_set().await, tempfile::tempdir().unwrap());
     let import = || {
         let mut command = sentinel(folder.path());
@@ -55,7 +55,7 @@ async fn an_import_that_was_killed_is_finished_by_the_next() {
         command.spawn().unwrap()
     };
     let line = |number: u32| {
-        // Every third brings an id along.
+        // Every third user has an id.
         let id = number.is_multiple_of(3).then(|| format!("{number:024x}"));
         json!({ "username": format!("user{number:04}"), "hash": HASH, "id": id }).to_string() + "\n"
     };
@@ -64,7 +64,7 @@ async fn an_import_that_was_killed_is_finished_by_the_next() {
 
     let mut killed = import();
     let mut input = killed.stdin.take().unwrap();
-    // It waits for more, and has written what it could.
+    // The import waits for more input and writes the users that it has read.
     input.write_all(lines[..1800].concat().as_bytes()).unwrap();
     input.flush().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -82,7 +82,8 @@ async fn an_import_that_was_killed_is_finished_by_the_next() {
     let output = next.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    // What was on its way when the first was killed may have been written after it was counted.
+    // Writes that were in flight when the first import was killed may have been stored after the
+    // count.
     let already = report["already"].as_u64().unwrap();
     assert!(already >= before && already <= 1800, "{before}, {report}");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The binary on MongoDB.
+//! The binary with a MongoDB store.
 
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -25,7 +25,7 @@ fn arguments(target: &Target) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn commands_and_a_server_share_a_database() {
+async fn commands_and_server_share_one_database() {
     let target = mongod::replica_set().await;
     let folder = tempfile::tempdir().unwrap();
     let run =
@@ -63,7 +63,7 @@ async fn commands_and_a_server_share_a_database() {
 }
 
 #[tokio::test]
-async fn dev_makes_its_demo_in_the_database() {
+async fn dev_mode_creates_demo_user_in_mongodb() {
     let target = mongod::replica_set().await;
     let folder = tempfile::tempdir().unwrap();
     let mut given = vec!["--dev".to_owned()];
@@ -77,7 +77,7 @@ async fn dev_makes_its_demo_in_the_database() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_named_without_the_password() {
+fn unreachable_mongodb_is_named_without_password() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let uri = format!("mongo.uri=mongodb://op:hunter2@127.0.0.1:{port}/oauth?authSource=admin");
@@ -99,7 +99,7 @@ fn a_server_that_is_not_there_is_named_without_the_password() {
 }
 
 #[test]
-fn a_connection_string_that_makes_no_sense_is_refused_without_the_password() {
+fn invalid_connection_string_is_refused_without_password() {
     let folder = tempfile::tempdir().unwrap();
     for uri in [
         "mongodb://op:hun/ter2@127.0.0.1:1/",
@@ -117,9 +117,9 @@ fn a_connection_string_that_makes_no_sense_is_refused_without_the_password() {
     }
 }
 
-/// A short name is a part of many words, and may be the whole password too.
+/// A short name that is part of other words, or that equals the password, does not cause the hint.
 #[test]
-fn only_a_login_that_has_to_be_encoded_is_told_to_be() {
+fn percent_encoding_hint_is_given_only_for_unencoded_credentials() {
     let folder = tempfile::tempdir().unwrap();
     let said = |uri: &str| {
         let mut command = sentinel(folder.path());

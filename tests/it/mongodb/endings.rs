@@ -1,4 +1,4 @@
-//! An update or a deletion that was interrupted before it had ended the sessions.
+//! Updates and deletions that were interrupted before they ended the sessions.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ async fn open(target: &Target) -> Stores {
     MongoStore::open(&target.settings().mongo).await.unwrap().into_stores()
 }
 
-/// A user and a client with a session, and what a process that crashed has left of them.
-struct Left {
+/// User and client with a session, and the state that a crashed process left of them.
+struct World {
     target: Target,
     stores: Stores,
     alice: User,
@@ -26,7 +26,7 @@ struct Left {
     session: Session,
 }
 
-impl Left {
+impl World {
     async fn new() -> Self {
         let target = mongod::replica_set().await;
         let stores = open(&target).await;
@@ -44,7 +44,7 @@ impl Left {
         doc! { "_id": ObjectId::from_bytes(*self.alice.id.as_bytes()) }
     }
 
-    /// The first of the writes of an update that disables the user.
+    /// Performs only the first write of an update that disables the user.
     async fn disable_user_and_crash(&self) {
         let change = doc! {
             "$set": { "enabled": false, "ending": 1_i64 },
@@ -62,164 +62,164 @@ impl Left {
 }
 
 #[tokio::test]
-async fn a_disabling_that_was_interrupted_is_finished_by_the_next_start() {
-    let left = Left::new().await;
-    left.disable_user_and_crash().await;
-    let other = open(&left.target).await;
-    assert!(!is_alive(&other, &left.session).await);
-    assert_eq!(left.marks("sentinel_users").await, 0);
+async fn interrupted_disabling_of_user_is_completed_by_next_start() {
+    let world = World::new().await;
+    world.disable_user_and_crash().await;
+    let other = open(&world.target).await;
+    assert!(!is_alive(&other, &world.session).await);
+    assert_eq!(world.marks("sentinel_users").await, 0);
 }
 
 #[tokio::test]
-async fn it_is_finished_by_the_purge_of_any_process() {
-    let left = Left::new().await;
-    left.disable_user_and_crash().await;
-    assert_eq!(left.stores.sessions.purge(Timestamp::from_millis(0), 1).await.unwrap(), 0);
-    assert!(!is_alive(&left.stores, &left.session).await);
-    assert_eq!(left.marks("sentinel_users").await, 0);
+async fn interrupted_disabling_of_user_is_completed_by_purge() {
+    let world = World::new().await;
+    world.disable_user_and_crash().await;
+    assert_eq!(world.stores.sessions.purge(Timestamp::from_millis(0), 1).await.unwrap(), 0);
+    assert!(!is_alive(&world.stores, &world.session).await);
+    assert_eq!(world.marks("sentinel_users").await, 0);
 }
 
 #[tokio::test]
-async fn it_is_finished_by_the_next_update_of_the_user() {
-    let left = Left::new().await;
-    left.disable_user_and_crash().await;
-    let found = left.stores.users.find(left.alice.id).await.unwrap().unwrap();
+async fn interrupted_disabling_of_user_is_completed_by_next_update() {
+    let world = World::new().await;
+    world.disable_user_and_crash().await;
+    let found = world.stores.users.find(world.alice.id).await.unwrap().unwrap();
     assert!(!found.enabled);
     let enabled = User { enabled: true, ..found.next() };
-    assert_eq!(left.stores.users.update(&enabled).await.unwrap(), Update::Done);
-    assert!(!is_alive(&left.stores, &left.session).await);
-    assert_eq!(left.marks("sentinel_users").await, 0);
+    assert_eq!(world.stores.users.update(&enabled).await.unwrap(), Update::Done);
+    assert!(!is_alive(&world.stores, &world.session).await);
+    assert_eq!(world.marks("sentinel_users").await, 0);
 }
 
 #[tokio::test]
-async fn a_renaming_that_was_interrupted_reaches_the_sessions() {
-    let left = Left::new().await;
+async fn interrupted_rename_of_user_is_propagated_by_purge() {
+    let world = World::new().await;
     let change =
         doc! { "$set": { "username": "alicia", "ending": 1_i64 }, "$inc": { "version": 1_i64 } };
-    left.collection("sentinel_users").await.update_one(left.user_key(), change).await.unwrap();
+    world.collection("sentinel_users").await.update_one(world.user_key(), change).await.unwrap();
     let name = async || {
-        let found = left.stores.sessions.find(left.session.id).await.unwrap().unwrap();
+        let found = world.stores.sessions.find(world.session.id).await.unwrap().unwrap();
         found.user.unwrap().username
     };
     assert_eq!(name().await, "alice");
-    left.stores.sessions.purge(Timestamp::from_millis(0), 1).await.unwrap();
+    world.stores.sessions.purge(Timestamp::from_millis(0), 1).await.unwrap();
     assert_eq!(name().await, "alicia");
-    assert_eq!(left.marks("sentinel_users").await, 0);
+    assert_eq!(world.marks("sentinel_users").await, 0);
 }
 
-/// The carrier of an old name may be slow, and the name another one by now.
+/// A slow process may propagate an old name after the user was renamed again.
 #[tokio::test]
-async fn an_earlier_name_never_replaces_a_later_one() {
-    let left = Left::new().await;
-    let renamed = User { username: "alicia".to_owned(), ..left.alice.next() };
-    assert_eq!(left.stores.users.update(&renamed).await.unwrap(), Update::Done);
-    // As if version 0, with the first name, had been left unfinished all the time.
+async fn earlier_username_never_replaces_later_one() {
+    let world = World::new().await;
+    let renamed = User { username: "alicia".to_owned(), ..world.alice.next() };
+    assert_eq!(world.stores.users.update(&renamed).await.unwrap(), Update::Done);
+    // Simulates a propagation of the first name, at version 0, that was never completed.
     let stale = doc! { "$set": { "username": "alice", "version": 0_i64, "ending": 0_i64 } };
-    left.collection("sentinel_users").await.update_one(left.user_key(), stale).await.unwrap();
-    left.stores.sessions.purge(Timestamp::from_millis(0), 1).await.unwrap();
-    let found = left.stores.sessions.find(left.session.id).await.unwrap().unwrap();
+    world.collection("sentinel_users").await.update_one(world.user_key(), stale).await.unwrap();
+    world.stores.sessions.purge(Timestamp::from_millis(0), 1).await.unwrap();
+    let found = world.stores.sessions.find(world.session.id).await.unwrap().unwrap();
     assert_eq!(found.user.unwrap().username, "alicia");
 }
 
 #[tokio::test]
-async fn a_deletion_that_was_interrupted_hides_the_user_and_is_finished() {
-    let left = Left::new().await;
+async fn interrupted_deletion_of_user_hides_user_and_is_completed() {
+    let world = World::new().await;
     let change = doc! {
         "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
         "$unset": { "username": "", "password": "" },
         "$inc": { "generation": 1_i64, "version": 1_i64 },
     };
-    left.collection("sentinel_users").await.update_one(left.user_key(), change).await.unwrap();
-    let (users, alice) = (&left.stores.users, &left.alice);
+    world.collection("sentinel_users").await.update_one(world.user_key(), change).await.unwrap();
+    let (users, alice) = (&world.stores.users, &world.alice);
     assert_eq!(users.find(alice.id).await.unwrap(), None);
     assert_eq!(users.find_by_name("alice").await.unwrap(), None);
     assert_eq!(users.list(&sentinel::store::Page::first(10)).await.unwrap(), []);
     assert_eq!(users.update(&alice.next()).await.unwrap(), Update::Stale);
-    assert!(!left.stores.sessions.insert(&left.session).await.is_ok_and(|added| added));
-    // The name is free at once, and so is the id.
+    assert!(!world.stores.sessions.insert(&world.session).await.is_ok_and(|added| added));
+    // The name and the id are available immediately.
     assert!(users.insert(&user("alice")).await.unwrap());
     let imported = User { username: "alice-again".to_owned(), ..alice.clone() };
     assert!(users.insert(&imported).await.unwrap());
-    assert!(!is_alive(&left.stores, &left.session).await);
-    assert_eq!(left.marks("sentinel_users").await, 0);
+    assert!(!is_alive(&world.stores, &world.session).await);
+    assert_eq!(world.marks("sentinel_users").await, 0);
 }
 
 #[tokio::test]
-async fn many_users_at_once_get_the_id_of_an_interrupted_deletion_too() {
-    let left = Left::new().await;
+async fn insert_many_can_reuse_id_of_interrupted_deletion() {
+    let world = World::new().await;
     let change = doc! {
         "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
         "$unset": { "username": "", "password": "" },
         "$inc": { "generation": 1_i64, "version": 1_i64 },
     };
-    left.collection("sentinel_users").await.update_one(left.user_key(), change).await.unwrap();
+    world.collection("sentinel_users").await.update_one(world.user_key(), change).await.unwrap();
     let taken = user("taken");
-    assert!(left.stores.users.insert(&taken).await.unwrap());
-    let imported = User { username: "alice-again".to_owned(), ..left.alice.clone() };
+    assert!(world.stores.users.insert(&taken).await.unwrap());
+    let imported = User { username: "alice-again".to_owned(), ..world.alice.clone() };
     let many = [user("bob"), taken, imported.clone(), user("carol")];
-    let added = left.stores.users.insert_many(&many).await.unwrap();
+    let added = world.stores.users.insert_many(&many).await.unwrap();
     assert_eq!(added, [true, false, true, true]);
-    assert_eq!(left.stores.users.find(imported.id).await.unwrap(), Some(imported));
-    assert!(!is_alive(&left.stores, &left.session).await);
-    assert_eq!(left.marks("sentinel_users").await, 0);
+    assert_eq!(world.stores.users.find(imported.id).await.unwrap(), Some(imported));
+    assert!(!is_alive(&world.stores, &world.session).await);
+    assert_eq!(world.marks("sentinel_users").await, 0);
 }
 
 #[tokio::test]
-async fn the_same_holds_of_clients() {
-    let left = Left::new().await;
-    let key = doc! { "_id": left.app.id.as_str() };
-    let clients = left.collection("sentinel_clients").await;
+async fn interrupted_disabling_and_deletion_of_client_are_completed() {
+    let world = World::new().await;
+    let key = doc! { "_id": world.app.id.as_str() };
+    let clients = world.collection("sentinel_clients").await;
     let disabled = doc! {
         "$set": { "enabled": false, "ending": 1_i64 },
         "$inc": { "generation": 1_i64, "version": 1_i64 },
     };
     clients.update_one(key.clone(), disabled).await.unwrap();
-    left.stores.sessions.purge(Timestamp::from_millis(0), 1).await.unwrap();
-    assert!(!is_alive(&left.stores, &left.session).await);
-    assert_eq!(left.marks("sentinel_clients").await, 0);
+    world.stores.sessions.purge(Timestamp::from_millis(0), 1).await.unwrap();
+    assert!(!is_alive(&world.stores, &world.session).await);
+    assert_eq!(world.marks("sentinel_clients").await, 0);
 
     let deleted = doc! {
         "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
         "$inc": { "generation": 1_i64, "version": 1_i64 },
     };
     clients.update_one(key, deleted).await.unwrap();
-    let store = &left.stores.clients;
-    assert_eq!(store.find(&left.app.id).await.unwrap(), None);
+    let store = &world.stores.clients;
+    assert_eq!(store.find(&world.app.id).await.unwrap(), None);
     assert_eq!(store.list(&sentinel::store::Page::first(10)).await.unwrap(), []);
-    assert!(!store.delete(&left.app.id).await.unwrap());
-    assert_eq!(left.marks("sentinel_clients").await, 0);
-    let again = Client { id: left.app.id.clone(), ..client() };
+    assert!(!store.delete(&world.app.id).await.unwrap());
+    assert_eq!(world.marks("sentinel_clients").await, 0);
+    let again = Client { id: world.app.id.clone(), ..client() };
     assert!(store.insert(&again).await.unwrap());
 }
 
-/// Somebody has spoilt them by hand. Nobody knows what was to end, and all else goes on.
+/// The cascade of a corrupt record is unknown, and must not block any other work.
 #[tokio::test]
-async fn marked_records_that_cannot_be_read_stop_no_start_no_purge_and_no_other_ending() {
-    let left = Left::new().await;
+async fn corrupt_marked_record_blocks_neither_start_nor_purge() {
+    let world = World::new().await;
     let damaged =
         doc! { "_id": ObjectId::new(), "username": "a", "generation": "x", "ending": 1_i64 };
-    left.collection("sentinel_users").await.insert_one(damaged).await.unwrap();
+    world.collection("sentinel_users").await.insert_one(damaged).await.unwrap();
     let damaged = doc! { "_id": "app", "name": "a", "version": "x", "ending": 1_i64 };
-    left.collection("sentinel_clients").await.insert_one(damaged).await.unwrap();
-    left.disable_user_and_crash().await;
-    let other = open(&left.target).await;
-    assert!(!is_alive(&other, &left.session).await);
-    assert_eq!(left.marks("sentinel_users").await, 1);
-    let over = left.session.expires_at().plus(Duration::from_secs(1));
-    let another = stored_session(&left.stores, None, &left.app).await;
-    assert_eq!(left.stores.sessions.purge(over, 10).await.unwrap(), 1);
-    assert!(!is_alive(&left.stores, &another).await);
+    world.collection("sentinel_clients").await.insert_one(damaged).await.unwrap();
+    world.disable_user_and_crash().await;
+    let other = open(&world.target).await;
+    assert!(!is_alive(&other, &world.session).await);
+    assert_eq!(world.marks("sentinel_users").await, 1);
+    let over = world.session.expires_at().plus(Duration::from_secs(1));
+    let another = stored_session(&world.stores, None, &world.app).await;
+    assert_eq!(world.stores.sessions.purge(over, 10).await.unwrap(), 1);
+    assert!(!is_alive(&world.stores, &another).await);
 }
 
 #[tokio::test]
-async fn sessions_that_cannot_be_read_are_passed_over_where_each_counts_for_itself() {
-    let left = Left::new().await;
-    let mut sessions = vec![left.session.clone()];
+async fn corrupt_sessions_are_skipped_in_listing() {
+    let world = World::new().await;
+    let mut sessions = vec![world.session.clone()];
     for _ in 0..4 {
-        sessions.push(stored_session(&left.stores, None, &left.app).await);
+        sessions.push(stored_session(&world.stores, None, &world.app).await);
     }
     sessions.sort_unstable_by_key(|session| session.id);
-    let collection = left.collection("sentinel_sessions").await;
+    let collection = world.collection("sentinel_sessions").await;
     for damaged in [sessions.remove(3), sessions.remove(0)] {
         let this = doc! { "_id": ObjectId::from_bytes(*damaged.id.as_bytes()) };
         collection.update_one(this, doc! { "$set": { "scope": 7 } }).await.unwrap();
@@ -227,7 +227,7 @@ async fn sessions_that_cannot_be_read_are_passed_over_where_each_counts_for_itse
     for limit in 1..5 {
         let (mut seen, mut page) = (Vec::new(), Page::first(limit));
         loop {
-            let found = left.stores.sessions.list_sound(&page).await.unwrap();
+            let found = world.stores.sessions.list_sound(&page).await.unwrap();
             let is_last = found.len() < limit as usize;
             page.after = found.last().map(|session| session.id.to_string());
             seen.extend(found);
@@ -239,19 +239,19 @@ async fn sessions_that_cannot_be_read_are_passed_over_where_each_counts_for_itse
     }
 }
 
-/// MongoDB goes by its own clock, the purge by that of Sentinel.
+/// MongoDB uses its own clock, and the purge uses Sentinel's.
 #[tokio::test]
-async fn mongodb_itself_removes_a_session_whose_last_token_is_over() {
-    let left = Left::new().await;
-    let kept = stored_session(&left.stores, Some(&left.alice), &left.app).await;
-    let mut over = left.session.next();
+async fn ttl_index_removes_expired_session() {
+    let world = World::new().await;
+    let kept = stored_session(&world.stores, Some(&world.alice), &world.app).await;
+    let mut over = world.session.next();
     over.access.clear();
     over.refresh.as_mut().unwrap().idle_ends_at = Timestamp::from_millis(1_000_000_000_000);
-    assert!(left.stores.sessions.replace(&over).await.unwrap());
+    assert!(world.stores.sessions.replace(&over).await.unwrap());
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while is_alive(&left.stores, &over).await {
+    while is_alive(&world.stores, &over).await {
         assert!(std::time::Instant::now() < deadline, "the session is still there");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(is_alive(&left.stores, &kept).await);
+    assert!(is_alive(&world.stores, &kept).await);
 }

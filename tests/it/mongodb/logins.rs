@@ -1,4 +1,4 @@
-//! How Sentinel proves itself to MongoDB, and the other way round.
+//! Mutual authentication of Sentinel and MongoDB.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -32,7 +32,7 @@ async fn refused(settings: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn scram_with_a_password_from_the_settings_or_the_connection_string() {
+async fn scram_password_comes_from_settings_or_connection_string() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
     fs::write(&key, "c2VudGluZWwgdGVzdHM=").unwrap();
@@ -40,7 +40,7 @@ async fn scram_with_a_password_from_the_settings_or_the_connection_string() {
     let key = key.to_str().unwrap();
     let mongod = Mongod::start(&["--replSet", "rs0", "--auth", "--keyFile", key]);
     mongod::prepare(&mongod.uri).await;
-    // The first user may be made from this machine without being one.
+    // MongoDB accepts the first user from this machine without authentication.
     let admin = Client::with_uri_str(&mongod.uri).await.unwrap().database("admin");
     let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
     admin.run_command(root).await.unwrap();
@@ -80,7 +80,7 @@ async fn scram_with_a_password_from_the_settings_or_the_connection_string() {
     }
 }
 
-/// A certificate authority, and a server's certificate of it.
+/// Creates a certificate authority and a server certificate, and returns the paths of their files.
 fn certificates(folder: &Path) -> (String, String) {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -95,7 +95,7 @@ fn certificates(folder: &Path) -> (String, String) {
 }
 
 #[tokio::test]
-async fn tls_with_the_authority_that_the_connection_string_names() {
+async fn server_certificate_is_verified_with_ca_of_connection_string() {
     let folder = tempfile::tempdir().unwrap();
     let (ca, both) = certificates(folder.path());
     let tls = ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", &both, "--tlsCAFile", &ca];

@@ -1,4 +1,4 @@
-//! MongoDB away, slow, or with a majority out of reach.
+//! MongoDB unreachable, slow, or without a majority.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ async fn admin(uri: &str) -> mongodb::Database {
     Client::with_uri_str(uri).await.unwrap().database("admin")
 }
 
-/// Gives up after a second.
+/// Opens the store with a socket timeout of one second.
 async fn impatient(target: &Target) -> Stores {
     let mut overrides = target.overrides();
     overrides.push(("mongo.socket_timeout_ms".to_owned(), "1000".to_owned()));
@@ -66,7 +66,7 @@ async fn wait_until_ready(app: &App) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_without_mongodb_answers_503_and_recovers_by_itself() {
+async fn requests_without_mongodb_are_503_until_it_returns() {
     let (mut mongod, target) = own_server().await;
     let app = AppBuilder::default().mongodb(&target).spawn().await;
     let login = app.login().await;
@@ -74,20 +74,20 @@ async fn a_server_without_mongodb_answers_503_and_recovers_by_itself() {
     assert_all_unavailable(&app, &login).await;
     mongod.restart(&SET);
     wait_until_ready(&app).await;
-    // What was answered is there, and no token was used up.
+    // Every answered token is stored, and no refresh token was used up.
     assert!(app.is_active(&login.access_token()).await);
     assert_eq!(app.refresh(&login.refresh_token()).await.status, 200);
     app.login().await;
 }
 
-/// Not once for each look at what Redis is to be told, and with a name.
+/// The outage is logged once and with the address, not at every poll for pending invalidations.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_says_once_that_mongodb_is_gone_and_once_that_it_is_back() {
+async fn mongodb_outage_and_recovery_are_logged_once() {
     let ((mut mongod, target), redis) = (own_server().await, Redis::start());
     let folder = tempfile::tempdir().unwrap();
     let mut settings = target.overrides();
     settings.push(("redis.url".to_owned(), redis.url.clone()));
-    // So that what comes again and again would come often.
+    // A short timeout makes repeated failures frequent.
     settings.push(("mongo.server_selection_timeout_ms".to_owned(), "500".to_owned()));
     let settings: Vec<_> =
         settings.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -108,7 +108,7 @@ async fn the_log_says_once_that_mongodb_is_gone_and_once_that_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_mongodb_tokens_in_the_cache_are_alive_for_a_little_longer() {
+async fn cached_token_stays_active_without_mongodb() {
     let ((mut mongod, target), redis) = (own_server().await, Redis::start());
     let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
     let (cached, other) = (app.login().await, app.login().await);
@@ -122,7 +122,7 @@ async fn without_mongodb_tokens_in_the_cache_are_alive_for_a_little_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_mongodb_does_not_answer_does_not_wait_for_it() {
+async fn requests_with_hanging_mongodb_are_503_in_time() {
     let (mongod, target) = own_server().await;
     let app = AppBuilder::default().mongodb(&target).spawn().await;
     let login = app.login().await;
@@ -143,12 +143,12 @@ async fn fail(admin: &mongodb::Database, point: &str, mode: &str, data: Document
 }
 
 #[tokio::test]
-async fn a_login_that_could_not_be_checked_is_taken_back() {
+async fn session_of_login_that_cannot_be_confirmed_is_removed() {
     let (mongod, target) = own_server().await;
     let stores = MongoStore::open(&target.settings().mongo).await.unwrap().into_stores();
     let alice = stored_user(&stores, "alice").await;
     let app = stored_client(&stores).await;
-    // The first read is of the user, before the session is added; the others fail.
+    // The first read is of the user, before the session is inserted; the following reads fail.
     let admin = admin(&mongod.uri).await;
     let broken = doc! { "failCommands": ["find"], "appName": "sentinel", "errorCode": 2 };
     let skip = doc! { "configureFailPoint": "failCommand", "mode": { "skip": 1 }, "data": broken };
@@ -164,10 +164,10 @@ async fn a_login_that_could_not_be_checked_is_taken_back() {
     }
 }
 
-/// A primary whose only other member has stopped copying from it takes writes that may be lost again.
-/// They can be read; what was answered to nobody must not be answered because of that.
+/// A primary whose only other member has stopped replicating accepts writes that may be rolled
+/// back. They can be read, but must not be reported as durable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_that_no_majority_has_is_not_taken_for_sure() {
+async fn write_without_majority_is_not_confirmed_as_durable() {
     let primary = Mongod::start(&SET);
     let secondary = Mongod::start(&SET);
     let host = |mongod: &Mongod| format!("127.0.0.1:{}", mongod.port);
@@ -204,9 +204,9 @@ async fn a_write_that_no_majority_has_is_not_taken_for_sure() {
     }
 }
 
-/// A chain of refreshes goes on while the primary is killed and another one takes its place.
+/// Refreshes continue while the primary is killed and another member takes its place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_primary_that_is_killed_takes_no_answered_token_with_it() {
+async fn killed_primary_loses_no_answered_token() {
     let mut servers: Vec<Mongod> = (0..3).map(|_| Mongod::start(&SET)).collect();
     let member = |(id, mongod): (usize, &Mongod)| {
         doc! { "_id": i32::try_from(id).unwrap(), "host": format!("127.0.0.1:{}", mongod.port) }
@@ -218,7 +218,7 @@ async fn a_primary_that_is_killed_takes_no_answered_token_with_it() {
     admin(&servers[0].uri).await.run_command(doc! { "replSetInitiate": set }).await.unwrap();
     let hosts: Vec<String> = servers.iter().map(|m| format!("127.0.0.1:{}", m.port)).collect();
     let target = Target::on(&format!("mongodb://{}/?replicaSet=rs0", hosts.join(",")));
-    // Waits for the new set to have a primary, and the members to have what it has.
+    // Waits until the new set has a primary and its members have replicated from it.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let app = AppBuilder::default().mongodb(&target).spawn().await;
     let other = app.login().await;
@@ -240,7 +240,7 @@ async fn a_primary_that_is_killed_takes_no_answered_token_with_it() {
         if round == 10 {
             servers[primary].kill();
         }
-        // Whoever got no answer tries again with the token it has.
+        // A client without an answer retries with the token that it has.
         current = loop {
             let answer = app.refresh(&current.refresh_token()).await;
             if answer.status == 200 {

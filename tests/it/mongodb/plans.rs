@@ -1,4 +1,4 @@
-//! Every look-up is covered by an index, as MongoDB's own profiler saw it carried out.
+//! Every look-up uses an index, according to MongoDB's own profiler.
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
@@ -12,13 +12,13 @@ use crate::store_contract::samples::{
     LIFETIMES, Next, session, stored_client, stored_session, stored_user,
 };
 
-/// What one command did.
+/// Profile of one command.
 #[derive(Debug)]
 struct Seen {
     collection: String,
     plan: String,
     examined: i64,
-    /// Documents that were returned, matched or deleted.
+    /// Number of documents that were returned, matched or deleted.
     used: i64,
 }
 
@@ -31,7 +31,7 @@ struct World {
 }
 
 impl World {
-    /// Enough documents for a scan to show: 20 users, 4 clients, and a session of each pair.
+    /// Stores enough documents for a scan to show: 20 users, 4 clients, and a session of each pair.
     async fn new() -> Self {
         let target = mongod::standalone().await;
         let stores = MongoStore::open(&target.settings().mongo).await.unwrap().into_stores();
@@ -49,7 +49,7 @@ impl World {
         Self { target, stores, users, clients, sessions }
     }
 
-    /// Runs `work`, and tells what the server did for it.
+    /// Runs `work` and returns the profile of each of its commands.
     async fn watch<T>(&self, work: impl Future<Output = T>) -> Vec<Seen> {
         let database = self.target.database().await;
         database.run_command(doc! { "profile": 2 }).await.unwrap();
@@ -67,7 +67,7 @@ impl World {
         entries.iter().map(read).collect()
     }
 
-    /// The same, where no document is looked at in vain.
+    /// Asserts that `work` scans no collection and examines no document that it does not use.
     async fn assert_direct<T>(&self, what: &str, work: impl Future<Output = T>) {
         let seen = self.watch(work).await;
         assert!(!seen.is_empty(), "{what} did nothing");
@@ -93,7 +93,7 @@ fn read(entry: &Document) -> Seen {
 }
 
 #[tokio::test]
-async fn finding_reads_the_document_that_is_wanted_and_no_other() {
+async fn look_up_examines_only_wanted_document() {
     let world = World::new().await;
     let World { stores, users, clients, sessions, .. } = &world;
     let (user, client, one) = (&users[7], &clients[2], &sessions[30]);
@@ -117,7 +117,7 @@ async fn finding_reads_the_document_that_is_wanted_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_page_reads_the_documents_on_it_and_no_others() {
+async fn page_of_list_examines_only_its_documents() {
     let world = World::new().await;
     let World { stores, users, clients, sessions, .. } = &world;
     let after = |key: String| Page { after: Some(key), limit: 3 };
@@ -143,7 +143,7 @@ async fn a_page_reads_the_documents_on_it_and_no_others() {
     assert!(counts[0].plan.contains("expires_at") && counts[0].examined <= 3, "{counts:?}");
     let found = world.watch(stores.clients.search("an", &Page::first(3))).await;
     assert!(!found[0].plan.contains("COLLSCAN"), "{found:?}");
-    // A user has few sessions, so those of one client are picked out of them.
+    // A user has few sessions, so the filter by client examines those.
     let both = SessionFilter {
         user: Some(users[3].id),
         client: Some(clients[1].id.clone()),
@@ -155,7 +155,7 @@ async fn a_page_reads_the_documents_on_it_and_no_others() {
 }
 
 #[tokio::test]
-async fn ending_and_purging_read_what_they_remove_and_nothing_else() {
+async fn revocation_and_purge_examine_only_affected_documents() {
     let world = World::new().await;
     let World { stores, users, clients, .. } = &world;
     let changed = User { generation: 1, ..users[3].next() };
@@ -164,7 +164,7 @@ async fn ending_and_purging_read_what_they_remove_and_nothing_else() {
     world.assert_direct("new name", stores.users.update(&renamed)).await;
     let disabled = Client { generation: 1, enabled: false, ..clients[0].next() };
     world.assert_direct("disabling of a client", stores.clients.update(&disabled)).await;
-    // It has as many sessions as there are, and none of them is looked at.
+    // The client has many sessions, and none of them is examined.
     let other_name = Client { name: "other".to_owned(), ..clients[3].next() };
     world.assert_direct("update of a client", stores.clients.update(&other_name)).await;
     world.assert_direct("deletion of a user", stores.users.delete(users[5].id)).await;
@@ -172,7 +172,7 @@ async fn ending_and_purging_read_what_they_remove_and_nothing_else() {
     let of_client =
         SessionFilter { user: None, client: Some(clients[2].id.clone()), alive_at: None };
     world.assert_direct("end of all", stores.sessions.end_all(&of_client)).await;
-    // The marks of unfinished endings are looked for by the way: there are none.
+    // A purge also looks for unfinished cascades; none exists.
     world.assert_direct("nothing to purge", stores.sessions.purge(START, 5)).await;
     let over = Timestamp::from_millis(START.plus(LIFETIMES.session).as_millis());
     world.assert_direct("purge", stores.sessions.purge(over, 5)).await;

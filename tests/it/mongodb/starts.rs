@@ -1,4 +1,4 @@
-//! What a start finds in the database, and makes of it.
+//! Start with existing data, conflicting indexes and different topologies.
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
@@ -30,7 +30,7 @@ async fn indexes(target: &Target, collection: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn indexes_are_made_also_over_data_that_is_there() {
+async fn missing_indexes_are_created_on_existing_data() {
     let target = mongod::replica_set().await;
     let stores = open(&target).await.unwrap().into_stores();
     let alice = stored_user(&stores, "alice").await;
@@ -52,12 +52,12 @@ async fn indexes_are_made_also_over_data_that_is_there() {
         assert_eq!(indexes(&target, name).await, wanted);
     }
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
-    // Once more, with all of them there.
+    // Opens the store once more with all indexes present.
     open(&target).await.unwrap();
 }
 
 #[tokio::test]
-async fn two_users_of_one_name_stop_the_start_with_a_sentence() {
+async fn duplicate_username_stops_start_with_message() {
     let target = mongod::replica_set().await;
     let users = target.database().await.collection::<Document>("sentinel_users");
     users.insert_many([doc! { "username": "alice" }, doc! { "username": "alice" }]).await.unwrap();
@@ -67,7 +67,7 @@ async fn two_users_of_one_name_stop_the_start_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_not_as_it_has_to_be_stops_the_start_with_a_sentence() {
+async fn conflicting_index_stops_start_with_message() {
     let target = mongod::replica_set().await;
     let sessions = target.database().await.collection::<Document>("sentinel_sessions");
     let never = IndexOptions::builder().name("expiry".to_owned()).build();
@@ -80,7 +80,7 @@ async fn an_index_that_is_not_as_it_has_to_be_stops_the_start_with_a_sentence() 
 }
 
 #[tokio::test]
-async fn the_collections_of_flask_sentinel_are_left_alone() {
+async fn collections_of_flask_sentinel_are_unchanged() {
     let target = mongod::replica_set().await;
     let database = target.database().await;
     for name in ["users", "clients", "tokens"] {
@@ -99,13 +99,14 @@ async fn the_collections_of_flask_sentinel_are_left_alone() {
     }
 }
 
-/// It would be read from when it is no longer the primary, and a revoked token be alive there.
+/// The member would still be read after another one became primary, and a token revoked there would
+/// stay active.
 #[tokio::test]
-async fn a_direct_connection_to_one_of_several_members_is_refused() {
+async fn direct_connection_to_one_of_several_members_is_refused() {
     let mongod = Mongod::start(&["--replSet", "rs0"]);
     mongod::prepare(&mongod.uri).await;
     let direct = format!("{}/?directConnection=true", mongod.uri);
-    // A set of one has nobody else who could become the primary.
+    // In a set with a single member, no other member can become primary.
     open(&Target::on(&direct)).await.unwrap();
     let admin = Client::with_uri_str(&direct).await.unwrap().database("admin");
     let set = doc! { "_id": "rs0", "version": 2, "members": [
@@ -118,9 +119,9 @@ async fn a_direct_connection_to_one_of_several_members_is_refused() {
     open(&Target::on(&mongod.uri)).await.unwrap();
 }
 
-/// Servers of two versions share a database while one after the other is restarted (`docs/upgrade.md`).
+/// Servers of two versions share a database during a rolling upgrade (`docs/upgrade.md`).
 #[tokio::test]
-async fn fields_that_a_later_version_may_have_written_are_passed_over() {
+async fn unknown_fields_of_later_version_are_ignored_and_kept() {
     let target = mongod::replica_set().await;
     let app = AppBuilder::default().mongodb(&target).spawn().await;
     let login = app.login().await;
@@ -132,7 +133,7 @@ async fn fields_that_a_later_version_may_have_written_are_passed_over() {
     }
     let next = app.refresh(&login.refresh_token()).await;
     assert!(app.is_active(&next.access_token()).await);
-    // A session's tokens alone are written, and the rest of it stays.
+    // A refresh writes only the tokens of the session and keeps its other fields.
     let kept = doc! { "later": { "$exists": true } };
     let sessions = database.collection::<Document>("sentinel_sessions");
     assert_eq!(sessions.count_documents(kept).await.unwrap(), 1);

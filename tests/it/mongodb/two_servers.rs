@@ -1,4 +1,4 @@
-//! Two servers on one database, as behind a balancer.
+//! Two servers on one database, as behind a load balancer.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ async fn two() -> (App, App) {
     let target = mongod::replica_set().await;
     let one = AppBuilder::default().mongodb(&target).spawn().await;
     let mut other = AppBuilder::default().mongodb(&target).spawn().await;
-    // Both speak of the same clients.
+    // Both servers have the same clients.
     other.client = one.client.clone();
     (one, other)
 }
 
 #[tokio::test]
-async fn a_session_that_one_server_started_is_known_to_the_other_until_it_ends() {
+async fn session_is_valid_on_both_servers_until_it_ends() {
     let (one, other) = two().await;
     let first = one.login().await;
     assert!(other.is_active(&first.access_token()).await);
@@ -25,14 +25,14 @@ async fn a_session_that_one_server_started_is_known_to_the_other_until_it_ends()
 
     let second = other.refresh(&first.refresh_token()).await;
     assert_eq!(second.status, 200, "{second:?}");
-    // The answer was lost, and the retry goes to the other server.
+    // The response was lost, and the retry reaches the other server.
     let again = one.refresh(&first.refresh_token()).await;
     assert_eq!(again.json(), second.json());
 
     assert_eq!(one.revoke(&second.access_token()).await.status, 200);
     assert!(!other.is_active(&second.access_token()).await);
     let third = one.refresh(&second.refresh_token()).await;
-    // A replay ends the session for both.
+    // Reuse of a refresh token ends the session on both servers.
     other.refresh(&first.refresh_token()).await.assert_error(400, "invalid_grant");
     for app in [&one, &other] {
         assert!(!app.is_active(&third.access_token()).await);
@@ -45,7 +45,7 @@ async fn a_session_that_one_server_started_is_known_to_the_other_until_it_ends()
 }
 
 #[tokio::test]
-async fn what_an_operator_does_on_one_server_holds_on_the_other_at_once() {
+async fn operator_change_applies_on_other_server_immediately() {
     let (one, other) = two().await;
     let login = other.login().await;
     one.rename_user("alicia").await;
@@ -71,7 +71,7 @@ async fn what_an_operator_does_on_one_server_holds_on_the_other_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn fifty_parallel_refreshes_over_two_servers_get_one_pair() {
+async fn fifty_parallel_refreshes_on_two_servers_return_one_pair() {
     let (one, other) = two().await;
     let first = one.login().await;
     let token = first.refresh_token();
@@ -88,7 +88,7 @@ async fn fifty_parallel_refreshes_over_two_servers_get_one_pair() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_login_on_either_server_survives_a_disabling() {
+async fn login_racing_with_disabling_of_user_does_not_survive() {
     let (one, other) = two().await;
     let (one, other) = (Arc::new(one), Arc::new(other));
     let mut answered = 0;

@@ -1,4 +1,4 @@
-//! Many connections: all at once, more than there may be open files, and ten thousand that are idle.
+//! Connection bursts, more connections than file descriptors, and ten thousand idle connections.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,14 +13,14 @@ use super::watch::watch;
 use super::wire::{PATIENCE, Wire, get};
 use crate::helpers::{Process, sentinel};
 
-/// Lets this process have as many sockets as it may; how many that is.
+/// Raises this process's limit on open files to its maximum, and returns it.
 fn raise_own_limit() -> usize {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     maximum.map_or(usize::MAX, |maximum| usize::try_from(maximum).unwrap())
 }
 
-/// A connection from one of many addresses, so that there are ports enough.
+/// Connects from one of many local addresses, so that ephemeral ports do not run out.
 async fn connect(index: usize, address: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     let from = Ipv4Addr::new(127, 0, 1, u8::try_from(index % 200).unwrap() + 1);
@@ -29,9 +29,10 @@ async fn connect(index: usize, address: &str) -> TcpStream {
     tokio::time::timeout(PATIENCE, connecting).await.expect("a connection").unwrap()
 }
 
-/// While it is frozen, the server takes none of them: it is the system that lets them in.
+/// The suspended server accepts nothing, so the kernel's listen backlog has to hold all
+/// connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_of_connections_is_let_in() {
+async fn connection_burst_within_listen_backlog_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::serve(folder.path(), &[]);
     let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
@@ -59,7 +60,7 @@ fn with_few_files(folder: &std::path::Path, limit: &str) -> Process {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_leave_files_for_the_store_and_others_get_their_turn() {
+async fn connection_limit_reserves_file_descriptors_and_queues_the_excess() {
     let folder = tempfile::tempdir().unwrap();
     let process = with_few_files(folder.path(), "-n 128");
     let mut kept = Wire::to(&process.address).await;
@@ -69,7 +70,7 @@ async fn connections_leave_files_for_the_store_and_others_get_their_turn() {
     for index in 0..300 {
         idle.push(connect(index, &process.address).await);
     }
-    // It is full, and others wait; who is connected is served.
+    // The limit is reached and others wait; open connections are served.
     let limits = format!("/proc/{}/fd", process.id());
     let open = || std::fs::read_dir(&limits).unwrap().count();
     for _ in 0..50 {
@@ -82,7 +83,7 @@ async fn connections_leave_files_for_the_store_and_others_get_their_turn() {
 }
 
 #[test]
-fn the_limit_on_open_files_is_raised() {
+fn soft_limit_on_open_files_is_raised_to_hard_limit() {
     let folder = tempfile::tempdir().unwrap();
     let process = with_few_files(folder.path(), "-S -n 256");
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
@@ -92,9 +93,9 @@ fn the_limit_on_open_files_is_raised() {
     assert_ne!(words[3], "256");
 }
 
-/// Files run out all the same: another limit was set meanwhile, or the whole system has none.
+/// File descriptors can run out if the limit is lowered or the system-wide limit is reached.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_file_left_those_connected_are_served_and_it_recovers() {
+async fn open_connections_are_served_when_file_descriptors_run_out() {
     let target = Target::start(&[]).await;
     let mut kept = Wire::to(target.address()).await;
     let introspection = target.introspection();
@@ -123,8 +124,8 @@ async fn without_a_file_left_those_connected_are_served_and_it_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_idle_connections_cost_memory_and_nothing_else() {
-    // As many here as there.
+async fn idle_connections_use_less_than_64_kib_each() {
+    // The test process needs as many file descriptors as the server.
     let many = 10_000.min(raise_own_limit() - 1000);
     let target = Target::start(&[]).await;
     let (calm, ()) = watch(&target, tokio::time::sleep(Duration::from_secs(3))).await;

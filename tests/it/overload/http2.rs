@@ -1,4 +1,4 @@
-//! HTTP/2 frames (RFC 9113 §4) as no client of good will sends them.
+//! HTTP/2 frames (RFC 9113 §4) as a malicious client sends them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// The most that the server may grow by, whatever is done to it.
+/// Maximum growth of the server's memory during an attack.
 const ROOM: usize = 64 << 20;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -29,7 +29,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// `GET` of a path, in HPACK without its tables of names (RFC 7541 §6.2.2).
+/// Header block of a `GET`, in HPACK literals without indexing (RFC 7541 §6.2.2).
 fn get_of(path: &str) -> Vec<u8> {
     let length = u8::try_from(path.len()).unwrap();
     [&[0x82, 0x87, 0x04, length], path.as_bytes(), &[0x01, 1, b'x']].concat()
@@ -56,7 +56,7 @@ impl Client {
         client
     }
 
-    /// Sends, if the server still takes it.
+    /// Sends bytes. Returns whether the server accepted them.
     async fn send(&mut self, bytes: &[u8]) -> bool {
         let sending = async {
             self.stream.write_all(bytes).await?;
@@ -65,7 +65,7 @@ impl Client {
         tokio::time::timeout(PATIENCE, sending).await.expect("it is taken or refused").is_ok()
     }
 
-    /// The next frame; `None` when the server has closed.
+    /// Returns the next frame, or `None` if the server has closed the connection.
     async fn frame(&mut self) -> Option<Frame> {
         loop {
             if let Some(head) = self.received.first_chunk::<9>() {
@@ -86,7 +86,7 @@ impl Client {
         }
     }
 
-    /// Frames until one is as wanted, or the end.
+    /// Returns frames up to the first that matches, or up to the end of the connection.
     async fn until(&mut self, mut wanted: impl FnMut(&Frame) -> bool) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some(frame) = self.frame().await {
@@ -107,8 +107,8 @@ fn serve(more: &[&str]) -> (tempfile::TempDir, Process) {
     (folder, process)
 }
 
-/// Somebody else is served, and the server has not grown.
-async fn is_well(process: &Process, before: usize) {
+/// Asserts that another client is served and that the server's memory is bounded.
+async fn assert_healthy(process: &Process, before: usize) {
     let mut other = Wire::over(secured(&process.address, b"http/1.1").await);
     assert_eq!(other.ask(&get("/readyz", "")).await.status, 200);
     let grown = process.memory().saturating_sub(before);
@@ -116,13 +116,13 @@ async fn is_well(process: &Process, before: usize) {
     assert!(grown < ROOM, "{grown} octets more");
 }
 
-/// §5.1.2: what is beyond the limit is refused, and the others are answered.
+/// RFC 9113 §5.1.2: streams beyond the limit are refused, and the others are answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_beyond_the_limit_are_refused() {
     let (_folder, process) = serve(&["--set", "server.request_timeout=2s"]);
     let before = process.memory();
     let mut client = Client::to(&process, &[]).await;
-    // Logins whose bodies never come.
+    // Logins whose bodies are never sent.
     let length = "/oauth/token".len().try_into().unwrap();
     let form = "application/x-www-form-urlencoded";
     let head = [
@@ -143,7 +143,7 @@ async fn streams_beyond_the_limit_are_refused() {
     let refused = |frame: &&Frame| frame.kind == RST_STREAM && frame.payload == [0, 0, 0, 7];
     let refused = frames.iter().filter(refused).count();
     assert_eq!(refused, STREAMS as usize - 128, "REFUSED_STREAM");
-    // The others are given up in their time.
+    // The accepted ones are answered when the request timeout expires.
     let mut answered = BTreeMap::new();
     while answered.len() < 128 {
         let frame = client.frame().await.expect("the connection stays");
@@ -151,16 +151,16 @@ async fn streams_beyond_the_limit_are_refused() {
             answered.insert(frame.stream, ());
         }
     }
-    is_well(&process, before).await;
+    assert_healthy(&process, before).await;
 }
 
-/// RFC 7541 §7.3: a few octets stand for four thousand each.
+/// RFC 7541 §7.3: an index of one octet expands to a header field of four kilobytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn headers_that_are_large_when_unpacked_are_refused() {
+async fn header_fields_too_large_after_decompression_are_rejected() {
     let (_folder, process) = serve(&[]);
     let before = process.memory();
     let mut client = Client::to(&process, &[]).await;
-    // Into the table, with a length of 3900 in seven bits and two more octets (§5.1).
+    // Adds an entry to the dynamic table; its length 3900 takes 7 bits and two octets (§5.1).
     let mut first = get_of("/healthz");
     first.extend([0x40, 1, b'a', 0x7f]);
     first.extend([0xbd, 0x1d]);
@@ -176,14 +176,14 @@ async fn headers_that_are_large_when_unpacked_are_refused() {
     }
     client.send(&frame(PING, 0, 0, &[7; 8])).await;
     let frames = client.until(|frame| frame.kind == PING).await;
-    // 431 is a literal in the answers; what matters is that there is one 200 at most.
+    // The first request may get 200 (index 8 of the static table); those with the bomb must not.
     let fine = frames.iter().filter(|frame| frame.kind == HEADERS && frame.payload[0] == 0x88);
     assert!(fine.count() <= 1);
-    is_well(&process, before).await;
+    assert_healthy(&process, before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn headers_that_never_end_are_hung_up_on() {
+async fn endless_header_block_closes_the_connection() {
     let (_folder, process) = serve(&[]);
     let before = process.memory();
     let mut client = Client::to(&process, &[]).await;
@@ -194,12 +194,12 @@ async fn headers_that_never_end_are_hung_up_on() {
         sent += 1;
         assert!(sent < 10_000, "it takes all");
     }
-    is_well(&process, before).await;
+    assert_healthy(&process, before).await;
 }
 
-/// CVE-2023-44487.
+/// CVE-2023-44487 (rapid reset).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asks_and_takes_it_back_for_ever_is_hung_up_on() {
+async fn rapid_stream_reset_closes_the_connection() {
     let (_folder, process) = serve(&[]);
     let before = process.memory();
     let mut client = Client::to(&process, &[]).await;
@@ -216,12 +216,12 @@ async fn who_asks_and_takes_it_back_for_ever_is_hung_up_on() {
         }
         assert!(stream < 2_000_000, "it takes all");
     }
-    is_well(&process, before).await;
+    assert_healthy(&process, before).await;
 }
 
-/// A client that opens a window of one octet gets at most a kilobyte of each response.
+/// With a window of one octet, a client receives at most a kilobyte of each response.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn responses_in_small_windows_are_not_kept() {
+async fn responses_in_one_octet_windows_use_bounded_memory() {
     let (_folder, process) = serve(&[]);
     let window_of_one = [0, 4, 0, 0, 0, 1];
     let mut clients = Vec::new();
@@ -234,24 +234,24 @@ async fn responses_in_small_windows_are_not_kept() {
         }
         clients.push(client);
     }
-    // Every connection has its responses, the last ones although there are no permits left.
+    // Every connection gets its response headers, even without permits left in the process.
     for client in &mut clients {
         client.until(|frame| frame.kind == DATA).await;
     }
-    is_well(&process, before).await;
-    // A client that behaves gets its responses, too.
+    assert_healthy(&process, before).await;
+    // A well-behaved client gets its response, too.
     let mut other = Client::to(&process, &[]).await;
     other.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &get_of("/readyz"))).await;
     let frames = other.until(|frame| frame.kind == HEADERS || frame.kind == RST_STREAM).await;
     assert!(frames.last().is_some_and(|frame| frame.kind == HEADERS), "{frames:?}");
 }
 
-/// Requests without end, each with many small header fields: as many as a few kilobytes can hold, and as many as are
-/// allowed.
+/// Requests without end, each with many small header fields: as many as fit into a few kilobytes,
+/// and as many as are allowed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_of_many_header_fields_is_given_back() {
+async fn memory_of_many_header_fields_is_released() {
     let (_folder, process) = serve(&["--set", "server.request_timeout=5s"]);
-    // The server is warm: it has had some of each.
+    // Warms up the server's allocator with both kinds of requests.
     attack_with_fields(&process, 2).await;
     let before = process.memory();
     attack_with_fields(&process, 36).await;
@@ -282,7 +282,7 @@ async fn attack_with_fields(process: &Process, connections: usize) {
             client.send(&frame(HEADERS, END_HEADERS, 2 * index + 1, block)).await;
         }
     }
-    // Answered with 431, or refused beyond the limit of the process.
+    // The responses are 431, or refused streams beyond the limit of the process.
     for client in &mut clients {
         let mut ended = 0;
         client
@@ -295,7 +295,7 @@ async fn attack_with_fields(process: &Process, connections: usize) {
     }
 }
 
-/// A login whose body does not come, with so many more header fields of three letters each.
+/// Header block of a login without a body, with this many additional three-letter header fields.
 fn post_with(fields: usize) -> Vec<u8> {
     let mut block = vec![0x83, 0x87, 0x04, 12];
     block.extend(b"/oauth/token");
@@ -311,10 +311,10 @@ fn post_with(fields: usize) -> Vec<u8> {
     block
 }
 
-/// A window of nothing (§6.9.2): the answers wait, and those beyond the limit are refused; who goes on
-/// without a look at the limit is hung up on.
+/// With a window of zero (RFC 9113 §6.9.2), responses wait and excess streams are refused. The
+/// connection of a client that ignores the limit is closed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_that_are_not_taken_are_few() {
+async fn responses_blocked_by_zero_window_are_limited() {
     let (_folder, process) = serve(&[]);
     let before = process.memory();
     let no_window = [0, 4, 0, 0, 0, 0];
@@ -342,11 +342,11 @@ async fn answers_that_are_not_taken_are_few() {
         }
         assert!(index < 100_000, "it takes all");
     }
-    is_well(&process, before).await;
+    assert_healthy(&process, before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_reads_no_frames_is_read_from_no_more() {
+async fn client_that_reads_no_frames_gets_backpressure() {
     let (_folder, process) = serve(&[]);
     let before = process.memory();
     let mut client = Client::to(&process, &[]).await;
@@ -366,11 +366,11 @@ async fn who_reads_no_frames_is_read_from_no_more() {
         assert!(sent < 96 << 20, "it takes {sent} octets and more");
     }
     println!("took {} KiB", sent >> 10);
-    is_well(&process, before).await;
+    assert_healthy(&process, before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_preface_that_does_not_come_is_not_waited_for() {
+async fn incomplete_connection_preface_closes_the_connection() {
     let (_folder, process) = serve(&["--set", "server.request_timeout=1s"]);
     let stream = secured(&process.address, b"h2").await;
     let mut client = Client { stream, received: Vec::new() };

@@ -1,4 +1,4 @@
-//! Requests of one connection do nothing to each other, nor to others, however they are sent.
+//! Requests on one connection do not affect each other or other connections, however they are sent.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use super::pipelines::busy;
 use super::target::Target;
 use super::wire::{PATIENCE, Wire, basic, get};
 
-/// A form is to follow.
+/// Head of a request with a form body, without its last line.
 const BEGINNING: &str = "POST /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
                          content-type: application/x-www-form-urlencoded\r\n";
 
-/// Each answer is framed by its own request, whatever was sent behind it.
+/// Each response is framed for its own request, whatever follows in the pipeline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_do_not_change_the_answers_to_others() {
+async fn pipelined_requests_do_not_change_each_others_responses() {
     let target = Target::start(&[]).await;
     let mut wire = Wire::to(target.address()).await;
     let head = b"HEAD /healthz HTTP/1.1\r\nhost: sentinel\r\n\r\n".to_vec();
@@ -42,10 +42,10 @@ async fn requests_do_not_change_the_answers_to_others() {
     assert_eq!(closing, [false, false, false, false, true]);
 }
 
-/// RFC 9112 §9.6: "A server that sends a "close" connection option MUST initiate closure of the connection
-/// [...] MUST NOT process any further requests received on that connection."
+/// RFC 9112 §9.6: "A server that sends a "close" connection option MUST initiate closure of the
+/// connection [...] MUST NOT process any further requests received on that connection."
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_answered_behind_a_last_answer() {
+async fn requests_after_connection_close_are_not_processed() {
     let target = Target::start(&[]).await;
     let mut wire = Wire::to(target.address()).await;
     let put = b"PUT /oauth/token HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\r\na=b";
@@ -56,9 +56,9 @@ async fn nothing_is_answered_behind_a_last_answer() {
     assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
 }
 
-/// A body that is too large is not read to its end, if it has one.
+/// The server stops reading a body that is too large.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_body_without_end_is_hung_up_on() {
+async fn endless_rejected_body_closes_the_connection() {
     let target = Target::start(&[]).await;
     let mut wire = Wire::to(target.address()).await;
     let beginning = format!("{BEGINNING}transfer-encoding: chunked\r\n\r\n");
@@ -74,9 +74,9 @@ async fn a_refused_body_without_end_is_hung_up_on() {
     tokio::time::timeout(PATIENCE, sending).await.unwrap();
 }
 
-/// What waits to be sent is framed already: the client does not read for some time.
+/// Responses are framed when they are queued, even if the client does not read them for some time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_reads_late_gets_what_was_asked() {
+async fn client_that_reads_late_gets_correctly_framed_responses() {
     let target = Target::start(&[]).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -90,7 +90,7 @@ async fn who_reads_late_gets_what_was_asked() {
     requests.push_str("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     let behind = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(4);
     let sending = tokio::spawn(async move {
-        // It may be closed when all but the last four are answered.
+        // The server may close the connection when it has answered all but the last four.
         let _ = writing.write_all((requests + &behind).as_bytes()).await;
         writing
     });
@@ -107,10 +107,10 @@ async fn who_reads_late_gets_what_was_asked() {
     }
 }
 
-/// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least
-/// one empty line (CRLF) received prior to the request-line."
+/// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at
+/// least one empty line (CRLF) received prior to the request-line."
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn empty_lines_in_front_cost_nothing() {
+async fn empty_lines_before_request_line_are_ignored_cheaply() {
     let target = Target::start(&[]).await;
     let mut wire = Wire::to(target.address()).await;
     assert_eq!(wire.ask(&[b"\r\n".to_vec(), get("/healthz", "")].concat()).await.status, 200);
@@ -123,9 +123,9 @@ async fn empty_lines_in_front_cost_nothing() {
     assert!(busy < Duration::from_millis(300), "{busy:?}");
 }
 
-/// Chunk extensions and trailer sections are limited.
+/// Chunk extensions and trailer sections have a size limit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_without_end_take_no_memory() {
+async fn endless_chunk_extensions_and_trailers_use_bounded_memory() {
     let target = Target::start(&[]).await;
     let before = target.process().memory();
     for line in ["1;a=", "0\r\nx: "] {
@@ -144,9 +144,9 @@ async fn lines_without_end_take_no_memory() {
     }
 }
 
-/// As much as is allowed is taken, however it comes.
+/// The body is accepted whether it is sent with the head or after a pause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_body_that_is_allowed_is_taken() {
+async fn body_up_to_max_body_is_accepted() {
     let target = Target::start(&[("server.max_body", "4MiB")]).await;
     let (name, secret) = &target.peer().backend;
     let body = format!("token={}&x={}", target.token, "y".repeat(1_000_000));

@@ -1,5 +1,4 @@
-//! Clients that do not wait for an answer before they send the next request (RFC 9112 §9.3.2), or
-//! before they go.
+//! Clients that pipeline requests (RFC 9112 §9.3.2), or disconnect before the response.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use super::target::Target;
 use super::wire::{PATIENCE, Wire, get, post, secured};
 use crate::helpers::{Process, all};
 
-/// A guess at the password of somebody who is not there.
+/// A login attempt for an unknown user.
 fn guess(target: &Target) -> Vec<u8> {
     let fields = [
         ("grant_type", "password"),
@@ -20,8 +19,8 @@ fn guess(target: &Target) -> Vec<u8> {
     post("/oauth/token", "", &fields)
 }
 
-/// A server, and a request that it answers after some time, since others have failed.
-async fn slow() -> (Target, Vec<u8>) {
+/// Starts a server, and returns a request that it delays because earlier attempts failed.
+async fn start_with_slow_request() -> (Target, Vec<u8>) {
     let settings = [("throttle.enabled", "true"), ("throttle.failures_per_user", "1")];
     let target = Target::start(&settings).await;
     let guess = guess(&target);
@@ -32,7 +31,7 @@ async fn slow() -> (Target, Vec<u8>) {
     (target, guess)
 }
 
-/// Reads the answer to the slow request, and then those to others.
+/// Reads the response to the slow request, then those to the others.
 async fn answers(wire: &mut Wire, others: usize) {
     let reading = async {
         assert_eq!(wire.reply().await.unwrap().status, 400);
@@ -44,19 +43,19 @@ async fn answers(wire: &mut Wire, others: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_came_behind_a_slow_answer_is_answered() {
-    let (target, guess) = slow().await;
+async fn requests_pipelined_after_slow_request_are_answered() {
+    let (target, guess) = start_with_slow_request().await;
     let mut wire = Wire::to(target.address()).await;
     wire.stream.write_all(&[guess, get("/healthz", "").repeat(20)].concat()).await.unwrap();
-    // More than is taken has been taken; this comes while the first is not answered.
+    // The server's read buffer is full by now; more arrives before the first response.
     tokio::time::sleep(Duration::from_millis(100)).await;
     wire.stream.write_all(&get("/healthz", "").repeat(20)).await.unwrap();
     answers(&mut wire, 40).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_sends_more_than_is_taken_keeps_no_thread_busy() {
-    let (target, guess) = slow().await;
+async fn excess_pipelined_requests_do_not_cause_a_busy_loop() {
+    let (target, guess) = start_with_slow_request().await;
     let mut wire = Wire::to(target.address()).await;
     wire.stream.write_all(&[guess, get("/healthz", "").repeat(20)].concat()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -70,11 +69,11 @@ async fn who_sends_more_than_is_taken_keeps_no_thread_busy() {
     assert!(busy < took / 4, "{busy:?} of {took:?}");
 }
 
-/// A request of a few octets takes some hundreds when it is taken, and a page is large.
+/// A small request takes hundreds of octets once it is parsed, and the error page is large.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_small_requests_take_little_memory() {
+async fn pipelined_small_requests_use_bounded_memory() {
     let small = |path: &str| format!("GET {path} HTTP/1.1\r\nHost:\r\n\r\n").repeat(4000);
-    let (target, guess) = slow().await;
+    let (target, guess) = start_with_slow_request().await;
     let few = [&guess[..], &get("/healthz", "").repeat(20)].concat();
     for (first, then) in [
         ([&guess[..], small("/").as_bytes()].concat(), String::new()),
@@ -88,13 +87,13 @@ async fn many_small_requests_take_little_memory() {
                 let mut wire = Wire::to(&address).await;
                 wire.stream.write_all(&first).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                // What is not taken stays where it is.
+                // Octets that the server does not read stay in the kernel's buffers.
                 let _ = wire.stream.try_write(then.as_bytes());
                 wire
             }
         }))
         .await;
-        // The guesses are answered by then, and nobody reads what comes after.
+        // The slow requests are answered by then; the clients do not read the later responses.
         tokio::time::sleep(Duration::from_secs(4)).await;
         let grown = target.process().memory().saturating_sub(before);
         println!("{} KiB for each of {} connections", (grown / wires.len()) >> 10, wires.len());
@@ -102,10 +101,10 @@ async fn many_small_requests_take_little_memory() {
     }
 }
 
-/// What was asked before the client said that it has no more to ask is answered.
+/// Requests that were sent before the client shut down its sending side are answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_has_no_more_to_ask_is_answered() {
-    let (target, guess) = slow().await;
+async fn requests_sent_before_half_close_are_answered() {
+    let (target, guess) = start_with_slow_request().await;
     let mut wire = Wire::to(target.address()).await;
     wire.stream.write_all(&[guess, get("/healthz", "").repeat(20)].concat()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -127,15 +126,15 @@ async fn who_has_no_more_to_ask_is_answered() {
     assert_eq!(wire.reply().await.unwrap().status, 200);
 }
 
-/// It does not matter to what is counted whether the answer can be sent, nor what else is sent before.
+/// A guess counts whether or not its response can be sent, and whatever was sent before it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_guess_counts_when_its_client_is_gone() {
+async fn password_guess_counts_after_client_disconnects() {
     for (tls, how) in [
-        ("off", Going::Alone),
-        ("off", Going::Continued),
-        ("off", Going::Behind),
-        ("self-signed", Going::Alone),
-        ("self-signed", Going::Http2),
+        ("off", GuessMode::Alone),
+        ("off", GuessMode::Continued),
+        ("off", GuessMode::Behind),
+        ("self-signed", GuessMode::Alone),
+        ("self-signed", GuessMode::Http2),
     ] {
         let settings = [
             ("tls.mode", tls),
@@ -153,15 +152,15 @@ async fn a_guess_counts_when_its_client_is_gone() {
             let (address, guess, client) =
                 (target.address().to_owned(), guess.clone(), client.clone());
             async move {
-                if matches!(how, Going::Http2) {
-                    guess_over_http2_and_go(&address, &client).await;
+                if matches!(how, GuessMode::Http2) {
+                    guess_over_http2_and_cancel(&address, &client).await;
                 } else {
-                    guess_and_go(address, tls == "off", guess).await;
+                    guess_and_disconnect(address, tls == "off", guess).await;
                 }
             }
         }))
         .await;
-        // This one has its turn after them.
+        // This login is hashed after all guesses.
         let mut wire = target.door().enter().await;
         let begun = Instant::now();
         wire.ask(&target.right_login()).await;
@@ -171,19 +170,19 @@ async fn a_guess_counts_when_its_client_is_gone() {
     }
 }
 
-/// How a guess is made before its client is gone.
+/// Way in which the guess is sent before its client disconnects.
 #[derive(Clone, Copy, Debug)]
-enum Going {
+enum GuessMode {
     Alone,
-    /// The server says that it may come.
+    /// With `Expect: 100-continue`.
     Continued,
-    /// There is another answer before.
+    /// Pipelined behind another request.
     Behind,
-    /// Over HTTP/2, where the stream is cancelled.
+    /// Over HTTP/2, with a cancelled stream.
     Http2,
 }
 
-impl Going {
+impl GuessMode {
     fn guess(self, target: &Target) -> Vec<u8> {
         let guess = guess(target);
         match self {
@@ -197,8 +196,8 @@ impl Going {
     }
 }
 
-/// A plain connection is reset; one with TLS ends without saying so.
-async fn guess_and_go(address: String, plain: bool, guess: Vec<u8>) {
+/// Resets a plain connection; drops one with TLS without `close_notify`.
+async fn guess_and_disconnect(address: String, plain: bool, guess: Vec<u8>) {
     if plain {
         let stream = Wire::to(&address).await.stream;
         stream.set_zero_linger().unwrap();
@@ -208,7 +207,7 @@ async fn guess_and_go(address: String, plain: bool, guess: Vec<u8>) {
     }
 }
 
-async fn guess_over_http2_and_go(address: &str, client: &str) {
+async fn guess_over_http2_and_cancel(address: &str, client: &str) {
     let stream = secured(address, b"h2").await;
     let (requests, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
@@ -236,11 +235,11 @@ async fn guess_over_http2_and_go(address: &str, client: &str) {
 async fn send_and_drop(mut stream: impl AsyncWrite + Unpin, guess: &[u8]) {
     stream.write_all(guess).await.unwrap();
     stream.flush().await.unwrap();
-    // It is read by then, and not answered.
+    // The server has read the guess by then, but not answered it.
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// The processor time of the threads that do not hash.
+/// Processor time of all threads except the hashing workers.
 pub fn busy(process: &Process) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
     let stats = threads.filter_map(|thread| {

@@ -1,4 +1,4 @@
-//! Clients that are slow, stop in the middle, read nothing, or send more than anybody needs.
+//! Clients that are slow, stall, do not read responses, or send oversized heads.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,18 +9,18 @@ use super::target::Target;
 use super::wire::{PATIENCE, Wire, get};
 use crate::helpers::{Process, all};
 
-/// A form that is announced and does not come.
+/// A request whose announced body is never sent.
 const BODILESS: &str = "POST /oauth/token HTTP/1.1\r\nhost: sentinel\r\ncontent-length: 9\r\n\
                         content-type: application/x-www-form-urlencoded\r\n\r\n";
 
-fn impatient(folder: &std::path::Path, more: &[&str]) -> Process {
+fn serve_with_short_timeout(folder: &std::path::Path, more: &[&str]) -> Process {
     Process::serve(folder, &[&["--set", "server.request_timeout=1s"], more].concat())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_head_that_drips_is_answered_408() {
+async fn slow_request_head_is_rejected_with_408() {
     let folder = tempfile::tempdir().unwrap();
-    let process = impatient(folder.path(), &[]);
+    let process = serve_with_short_timeout(folder.path(), &[]);
     let wire = Wire::to(&process.address).await;
     let (reading, mut writing) = wire.stream.into_split();
     let dripping = tokio::spawn(async move {
@@ -37,11 +37,11 @@ async fn a_head_that_drips_is_answered_408() {
     dripping.abort();
 }
 
-/// Otherwise anybody could fill the log.
+/// Malformed requests must not be able to fill the log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_http_leaves_no_line_in_the_log() {
+async fn malformed_http_is_not_logged_as_error() {
     let folder = tempfile::tempdir().unwrap();
-    let mut process = impatient(folder.path(), &[]);
+    let mut process = serve_with_short_timeout(folder.path(), &[]);
     for nonsense in ["nonsense\r\n\r\n".to_owned(), "x: y\r\n".repeat(20_000)] {
         let mut wire = Wire::to(&process.address).await;
         let _ = wire.stream.write_all(format!("GET / HTTP/1.1\r\n{nonsense}").as_bytes()).await;
@@ -53,14 +53,14 @@ async fn what_is_not_http_leaves_no_line_in_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_without_a_request_or_a_handshake_is_closed() {
+async fn connection_without_request_or_handshake_is_closed() {
     let folder = tempfile::tempdir().unwrap();
-    let process = impatient(folder.path(), &[]);
+    let process = serve_with_short_timeout(folder.path(), &[]);
     let answer = Wire::to(&process.address).await.rest(PATIENCE).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 
     let folder = tempfile::tempdir().unwrap();
-    let process = impatient(folder.path(), &["--set", "tls.mode=self-signed"]);
+    let process = serve_with_short_timeout(folder.path(), &["--set", "tls.mode=self-signed"]);
     for beginning in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
         let mut wire = Wire::to(&process.address).await;
         wire.stream.write_all(beginning).await.unwrap();
@@ -68,20 +68,21 @@ async fn a_connection_without_a_request_or_a_handshake_is_closed() {
     }
 }
 
-/// The same in chunks, for which it is refused.
+/// A rejected request with an unfinished chunked body.
 const REFUSED: &str = "PUT /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
                        transfer-encoding: chunked\r\n\r\n3\r\na=b\r\n";
 
-/// It ends for who takes a line to end at LF, and not for who wants CR LF.
+/// A trailer section that ends only for a parser that accepts a bare LF as a line end.
 const HALF_ENDED: &str = "PUT /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
                           transfer-encoding: chunked\r\n\r\n0\r\n\n\r\n";
 
-/// All of them at once, since each takes its time. A partial head that arrived with the previous request is
-/// closed as an idle connection, after 75 s; any other after `server.request_timeout`.
+/// All cases run concurrently, because each takes long. A partial head that arrived together with
+/// the previous request is closed like an idle connection, after 75 s; others after
+/// `server.request_timeout`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_says_nothing_more_is_hung_up_on() {
+async fn connection_stalled_after_a_request_is_closed() {
     let folder = tempfile::tempdir().unwrap();
-    let process = impatient(folder.path(), &[]);
+    let process = serve_with_short_timeout(folder.path(), &[]);
     let healthy = get("/healthz", "");
     let stops = ["", "\r\n", "GET /hea", BODILESS, REFUSED, HALF_ENDED];
     let stops = stops.into_iter().flat_map(|beginning| [(beginning, true), (beginning, false)]);
@@ -106,15 +107,15 @@ async fn who_says_nothing_more_is_hung_up_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_reads_no_answers_is_read_from_no_more() {
+async fn client_that_reads_no_responses_gets_backpressure() {
     let target = Target::start(&[]).await;
     let before = target.process().memory();
-    // One without a body, one with, and a page.
+    // A response without a body, one with a short body, and a page.
     for request in [get("/oauth/verify", ""), get("/readyz", ""), get("/oauth/errors", "")] {
         let mut wire = Wire::to(target.address()).await;
         let many = request.repeat(1000);
         let mut sent = 0;
-        // When the server takes nothing for so long, it is because it does not want to.
+        // If no octet is accepted for this long, the server applies backpressure.
         let quiet = Duration::from_secs(5);
         while let Ok(written) = tokio::time::timeout(quiet, wire.stream.write(&many)).await {
             sent += written.unwrap();
@@ -124,7 +125,7 @@ async fn who_reads_no_answers_is_read_from_no_more() {
         println!("took {} KiB of requests, {} KiB of memory", sent >> 10, grown >> 10);
         assert!(grown < 64 << 20, "{grown} octets more");
         assert!(target.peer().is_active(&target.token).await);
-        // It goes on when the client does.
+        // The server resumes when the client reads.
         let mut answered = 0;
         while answered < 10_000 {
             assert!([200, 401].contains(&wire.reply().await.unwrap().status));
@@ -134,7 +135,7 @@ async fn who_reads_no_answers_is_read_from_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn heads_that_are_too_large_are_refused() {
+async fn oversized_request_heads_are_rejected() {
     let target = Target::start(&[]).await;
     let before = target.process().memory();
     let large = "x".repeat(200 << 10);
@@ -148,7 +149,7 @@ async fn heads_that_are_too_large_are_refused() {
             let (address, head) = (target.address().to_owned(), head.clone());
             async move {
                 let mut wire = Wire::to(&address).await;
-                // The server may have hung up before it is all sent.
+                // The server may close the connection before all of it is sent.
                 let sending = tokio::time::timeout(PATIENCE, wire.stream.write_all(&head));
                 let _ = sending.await.expect("it is taken, or hung up on");
                 wire.rest(PATIENCE).await

@@ -1,4 +1,4 @@
-//! A store that hangs, with thousands of calls that wait for it.
+//! A MongoDB that hangs while thousands of calls wait for it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use super::wire::{Wire, basic, get, post};
 use crate::helpers::mongod::{Mongod, Target};
 use crate::helpers::{Servers, all};
 
-/// More than are let wait for MongoDB.
+/// Number of clients, above the limit on concurrent MongoDB calls.
 const CALLERS: usize = 5000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_beyond_those_that_wait_for_mongodb_are_told_so_at_once() {
+async fn calls_beyond_mongodb_concurrency_limit_are_rejected_with_503() {
     let mongod = Mongod::start(&[]);
     let servers = Servers::start(1, &Target::on(&mongod.uri).overrides()).await;
     let (process, peer) = (&servers.processes[0], &servers.peers[0]);

@@ -1,5 +1,5 @@
-//! The server that has too much to do, in a process of its own, with one I/O thread unless it is set
-//! otherwise: what holds it up holds up everybody.
+//! The overloaded server, in a process of its own. It has one I/O thread unless set otherwise, so
+//! that anything that blocks the thread blocks all clients.
 
 use crate::helpers::{PASSWORD, Peer, Process, Servers};
 
@@ -8,11 +8,11 @@ use super::wire::{Stream, Wire, basic, post, secured};
 pub struct Target {
     servers: Servers,
     door: Door,
-    /// A token that is alive.
+    /// An active access token.
     pub token: String,
 }
 
-/// How to get in.
+/// Address and protocol for new connections.
 #[derive(Clone)]
 pub struct Door {
     address: String,
@@ -57,35 +57,35 @@ impl Target {
         &self.door.address
     }
 
-    /// The tokens of a new session.
+    /// Logs in and returns the access token and the refresh token.
     pub async fn log_in(&self) -> (String, String) {
         tokens(&self.door.enter().await.ask(&self.right_login()).await.body)
     }
 
-    /// An introspection by who may, of a token that is alive.
+    /// An introspection of the active token by an authorized client.
     pub fn introspection(&self) -> Vec<u8> {
         let (name, secret) = &self.peer().backend;
         post("/oauth/introspect", &basic(name, secret), &[("token", &self.token)])
     }
 
-    /// A login of `alice`.
+    /// A login request of `alice`.
     pub fn login(&self, password: &str) -> Vec<u8> {
         let fields = [("grant_type", "password"), ("username", "alice"), ("password", password)];
         token_request(&self.peer().client, &fields)
     }
 
-    /// A login that works.
+    /// A login request with the correct password.
     pub fn right_login(&self) -> Vec<u8> {
         self.login(PASSWORD)
     }
 }
 
-/// A refresh by this client.
+/// A refresh request of this client.
 pub fn refresh(client: &str, token: &str) -> Vec<u8> {
     token_request(client, &[("grant_type", "refresh_token"), ("refresh_token", token)])
 }
 
-/// Access token and refresh token of an answer.
+/// Parses the access token and the refresh token of a response.
 pub fn tokens(body: &str) -> (String, String) {
     let json: serde_json::Value = serde_json::from_str(body).unwrap();
     let token = |name: &str| json[name].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();

@@ -1,5 +1,5 @@
-//! Somebody who asks as one should, all the time, and how long it takes to be answered: a row of the
-//! table in `docs/overload.md`.
+//! Well-behaved clients during a load, and their response times: a row of the table in
+//! `docs/overload.md`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use super::target::{Door, Target};
 use super::wire::get;
 
-/// Between two questions of one caller.
+/// Pause between two requests of one client.
 const PACE: Duration = Duration::from_millis(4);
 
-/// What those who asked as they should have seen, and the others.
+/// Response times of the well-behaved clients, and the server's memory.
 pub struct Seen {
     introspection: Vec<Duration>,
     probes: Vec<Duration>,
     memory: (usize, usize),
 }
 
-/// Asks throughout `load`, and is answered rightly. `/healthz` and `/readyz` are asked on a connection
-/// that is kept, and on a new one each time.
+/// Sends requests throughout `load` and asserts that they succeed. `/healthz` and `/readyz` are
+/// requested on a persistent connection, and on a new one each time.
 pub async fn watch<T>(target: &Target, load: impl Future<Output = T>) -> (Seen, T) {
     let over = Arc::new(AtomicBool::new(false));
     let before = target.process().memory();
@@ -41,7 +41,7 @@ pub async fn watch<T>(target: &Target, load: impl Future<Output = T>) -> (Seen, 
     (Seen { introspection, probes, memory }, done)
 }
 
-/// Asks until it is over, but at least some times; how long each answer took.
+/// Repeats requests until `over` is set, at least 20 times, and returns the response times.
 fn repeat(
     over: &Arc<AtomicBool>,
     door: Door,
@@ -69,7 +69,7 @@ fn repeat(
 }
 
 impl Seen {
-    /// Prints a row: the load, what it was answered, and what the others saw meanwhile.
+    /// Prints a row: the load, its responses, and the response times of the well-behaved clients.
     pub fn print(mut self, load: &str, answers: &BTreeMap<u16, usize>) {
         let answers: Vec<_> =
             answers.iter().map(|(status, count)| format!("{count} × {status}")).collect();
@@ -87,7 +87,7 @@ impl Seen {
     }
 }
 
-/// A percentile, in milliseconds.
+/// Returns a percentile, in milliseconds.
 pub fn at(took: &mut [Duration], percent: usize) -> f64 {
     took.sort_unstable();
     took[(took.len() * percent / 100).min(took.len() - 1)].as_secs_f64() * 1000.0

@@ -1,4 +1,4 @@
-//! One connection, and requests as they are on it.
+//! One HTTP/1.1 connection, and requests as octets.
 
 use std::io;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use tokio_rustls::client::TlsStream;
 
 use crate::helpers::trusting;
 
-/// How long anything may take on a machine that does much else.
+/// Maximum duration of any step on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A connection that is kept.
+/// A persistent connection.
 pub struct Wire<S = TcpStream> {
     pub stream: S,
     received: Vec<u8>,
 }
 
-/// Plain or with TLS.
+/// A plain or TLS stream.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// A connection to a server with TLS, in one of its protocols.
+/// Connects with TLS, and offers one protocol by ALPN.
 pub async fn secured(address: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(address).await.unwrap();
     let name = "localhost".try_into().unwrap();
@@ -31,7 +31,7 @@ pub async fn secured(address: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
     tokio::time::timeout(PATIENCE, shaking).await.expect("a handshake").unwrap()
 }
 
-/// An answer.
+/// A parsed response.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
@@ -50,12 +50,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Self { stream, received: Vec::new() }
     }
 
-    /// Sends a request and reads its answer, which has to come.
+    /// Sends a request and reads its response, which has to arrive.
     pub async fn ask(&mut self, request: &[u8]) -> Reply {
         self.try_ask(request).await.unwrap()
     }
 
-    /// The same, where the server may have closed the connection.
+    /// Sends a request and reads its response, unless the server has closed the connection.
     pub async fn try_ask(&mut self, request: &[u8]) -> io::Result<Reply> {
         let asking = async {
             self.stream.write_all(request).await?;
@@ -64,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         tokio::time::timeout(PATIENCE, asking).await.expect("an answer, some time")
     }
 
-    /// The next answer.
+    /// Reads the next response.
     pub async fn reply(&mut self) -> io::Result<Reply> {
         loop {
             if let Some((reply, length)) = parse(&self.received) {
@@ -77,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// What comes until the server closes, which it has to within `limit`.
+    /// Reads until the server closes the connection, which it has to do within `limit`.
     pub async fn rest(mut self, limit: Duration) -> String {
         let reading =
             async { while let Ok(1..) = self.stream.read_buf(&mut self.received).await {} };
@@ -86,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-/// The first answer and its length, if it is there.
+/// Parses the first response, and returns it with its length if it is complete.
 fn parse(bytes: &[u8]) -> Option<(Reply, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Response::new(&mut headers);
@@ -105,12 +105,12 @@ fn parse(bytes: &[u8]) -> Option<(Reply, usize)> {
     Some((reply, start + length))
 }
 
-/// `GET` with more headers.
+/// A `GET` with additional headers.
 pub fn get(path: &str, headers: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: sentinel\r\n{headers}\r\n").into_bytes()
 }
 
-/// `POST` of a form with more headers.
+/// A `POST` of a form with additional headers.
 pub fn post(path: &str, headers: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let length = body.len();
@@ -121,7 +121,7 @@ pub fn post(path: &str, headers: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The header of HTTP Basic.
+/// The `Authorization` header of HTTP Basic.
 pub fn basic(name: &str, password: &str) -> String {
     use base64::Engine;
     let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));

@@ -1,4 +1,4 @@
-//! The shared cache: that it is used, and that what it holds never outlives the truth.
+//! The shared cache: it is used, and no entry outlives a revocation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use sentinel::domain::{SessionId, Token};
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, mongod};
 
-/// Two servers on one MongoDB and one Redis.
+/// Starts two servers on one MongoDB and one Redis.
 async fn two(redis: &Redis) -> (App, App) {
     let target = mongod::replica_set().await;
     let one = AppBuilder::default().mongodb(&target).redis(redis).spawn().await;
@@ -29,18 +29,18 @@ async fn is_cached(redis: &Redis, token: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_one_server_has_read_another_one_need_not_read() {
+async fn session_read_by_one_server_is_cached_for_another() {
     let redis = Redis::start();
     let (one, other) = two(&redis).await;
     let login = one.login().await;
     let token = login.access_token();
-    // The first call of a server finds its caller in the store.
+    // The first call of a server authenticates its caller against the store.
     for app in [&one, &other, &one, &other] {
         assert!(app.is_active(&token).await);
     }
     let first = one.introspect(&token).await.json();
     assert!(is_cached(&redis, &token).await);
-    // Past the store, so that only the cache can know it.
+    // Deletes the sessions behind the cache, so that only the cache has them.
     let sessions = database(&one).await.collection::<mongodb::bson::Document>("sentinel_sessions");
     sessions.delete_many(mongodb::bson::doc! {}).await.unwrap();
     assert_eq!(one.introspect(&token).await.json(), first);
@@ -58,7 +58,7 @@ async fn database(app: &App) -> mongodb::Database {
 }
 
 #[tokio::test]
-async fn what_is_cached_is_gone_with_whatever_ends_it() {
+async fn every_revocation_invalidates_cache_entry() {
     let redis = Redis::start();
     let (one, other) = two(&redis).await;
     let warm = async |token: &str| {
@@ -103,7 +103,7 @@ async fn what_is_cached_is_gone_with_whatever_ends_it() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_never_answered_from_the_cache() {
+async fn refresh_token_is_never_answered_from_cache() {
     let redis = Redis::start();
     let (one, other) = two(&redis).await;
     let login = one.login().await;
@@ -112,13 +112,13 @@ async fn a_refresh_token_is_never_answered_from_the_cache() {
     let next = other.refresh(&login.refresh_token()).await;
     assert!(!one.is_active(&login.refresh_token()).await);
     assert!(one.is_active(&next.refresh_token()).await);
-    // The new access token is not in what was cached, and is found.
+    // The new access token is not in the cache entry, and is found in the store.
     assert!(one.is_active(&next.access_token()).await);
     assert!(one.is_active(&login.access_token()).await);
 }
 
 #[tokio::test]
-async fn a_caller_that_has_changed_is_refused_by_its_next_call() {
+async fn introspection_client_is_refused_after_its_change() {
     let redis = Redis::start();
     let (one, other) = two(&redis).await;
     let login = one.login().await;
@@ -135,10 +135,10 @@ async fn a_caller_that_has_changed_is_refused_by_its_next_call() {
     other.introspect(&login.access_token()).await.assert_error(401, "invalid_client");
 }
 
-/// Readers on two servers ask all the time; a token that is revoked is never active again, from the
-/// moment on that the revocation is answered.
+/// Readers on two servers query a token continuously. From the answer to its revocation on, the
+/// token is never active again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_reader_puts_a_revoked_token_back() {
+async fn concurrent_readers_do_not_cache_revoked_token() {
     let redis = Redis::start();
     let (one, other) = two(&redis).await;
     let (one, other) = (Arc::new(one), Arc::new(other));
@@ -173,7 +173,7 @@ async fn no_reader_puts_a_revoked_token_back() {
             0 => one.revoke(&token).await,
             1 => other.revoke(&login.refresh_token()).await,
             _ => {
-                // The cache is emptied in the midst of it.
+                // The cache is flushed during the revocation.
                 let (answer, ()) = tokio::join!(one.revoke(&token), redis.ask::<()>(&["FLUSHALL"]));
                 answer
             }

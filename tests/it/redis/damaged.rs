@@ -1,4 +1,4 @@
-//! One session that cannot be read, or of which Redis cannot be told: the others are told of all the same.
+//! A session that is corrupt or whose invalidation fails does not block other invalidations.
 
 use rusqlite::Connection;
 use sentinel::admin::{NewUser, UserChange};
@@ -8,7 +8,7 @@ use sentinel::store::StoreError;
 use crate::helpers::redis::Redis;
 use crate::helpers::{Answer, App, AppBuilder, PASSWORD};
 
-/// More than are read at a time.
+/// Number of invalidations greater than that of one batch.
 const MANY: u32 = 501;
 
 async fn app(redis: &Redis) -> (App, UserId) {
@@ -38,7 +38,7 @@ fn disable() -> UserChange {
 }
 
 #[tokio::test]
-async fn a_damaged_session_keeps_no_change_from_being_answered_and_nothing_of_it_is_published() {
+async fn corrupt_session_blocks_no_change_and_is_unpublished() {
     let redis = Redis::start();
     let (app, bob) = app(&redis).await;
     let (alice, of_bob) = (app.login().await, app.login_with_password("bob", PASSWORD).await);
@@ -55,13 +55,13 @@ async fn a_damaged_session_keeps_no_change_from_being_answered_and_nothing_of_it
     assert_eq!(left, 0);
 }
 
-/// What is told first fails, for whatever is wrong with it in Redis.
+/// The invalidations that are delivered first fail because of invalid data in Redis.
 #[tokio::test]
-async fn what_cannot_be_told_of_keeps_nothing_published_that_is_noted_behind_it() {
+async fn failing_invalidations_do_not_block_later_ones() {
     let redis = Redis::start();
     let (app, bob) = app(&redis).await;
     let of_bob = app.login_with_password("bob", PASSWORD).await;
-    // The list of what is published is of another type.
+    // The key for the list of published tokens has another type.
     let spoil = "for i = 1, ARGV[1] do
         redis.call('SET', 'sentinel:published:' .. string.format('%024x', i), 'x') end";
     redis.ask::<()>(&["EVAL", spoil, "0", &MANY.to_string()]).await;
@@ -78,9 +78,9 @@ async fn what_cannot_be_told_of_keeps_nothing_published_that_is_noted_behind_it(
     assert_eq!(left, i64::from(MANY));
 }
 
-/// As when the queue of writes is full, at the one write that comes after the change.
+/// The queue of writes may be full at the write that follows the change, for example.
 #[test]
-fn whatever_fails_after_a_write_it_is_done() {
+fn error_after_write_is_reported_as_failed_invalidation() {
     let damaged = StoreError::damaged("loss", "it is no loss");
     let away = StoreError::unavailable("nobody is there");
     for error in [StoreError::Busy, damaged, away, StoreError::untold("Redis is away")] {

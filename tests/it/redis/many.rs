@@ -1,4 +1,4 @@
-//! What ends at once, and is more than Redis is told of at a time.
+//! Revocations of more sessions than one batch of invalidations contains.
 
 use mongodb::bson::{Document, doc};
 use sentinel::settings::{Settings, Sources};
@@ -9,9 +9,10 @@ use crate::helpers::mongod;
 use crate::helpers::redis::Redis;
 use crate::store_contract::samples::{stored_client, stored_session};
 
-/// One command ends many, and gives all of them one mark. No server is there to catch up.
+/// One command ends many sessions and marks all of them alike. No server runs that could deliver
+/// the rest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_is_told_of_all_that_one_command_has_ended_however_many_they_are() {
+async fn all_invalidations_of_mass_revocation_are_delivered() {
     let (target, redis) = (mongod::replica_set().await, Redis::start());
     let mut overrides = target.overrides();
     overrides.push(("redis.url".to_owned(), redis.url.clone()));

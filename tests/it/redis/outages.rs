@@ -1,4 +1,4 @@
-//! Redis away, frozen, flushed or full.
+//! Redis unreachable, frozen, flushed or full.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ async fn on_mongodb(redis: &Redis) -> App {
     AppBuilder::default().mongodb(&target).redis(redis).spawn().await
 }
 
-/// Calls until the server has found Redis again.
+/// Logs in repeatedly until the server has found Redis again.
 pub(crate) async fn login_at_last(app: &App) -> Answer {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -23,7 +23,7 @@ pub(crate) async fn login_at_last(app: &App) -> Answer {
     }
 }
 
-/// Right or 503, and in time.
+/// Asserts that each response is either correct or 503, and in time.
 async fn assert_right_without_redis(app: &App, login: &Answer) {
     let started = Instant::now();
     for _ in 0..3 {
@@ -49,7 +49,7 @@ async fn assert_gone_at_last(redis: &Redis, token: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_redis_tokens_are_told_apart_and_nothing_is_issued_or_used_up() {
+async fn introspection_works_without_redis_and_no_token_is_issued() {
     let mut redis = Redis::start();
     let app = on_mongodb(&redis).await;
     let login = app.login().await;
@@ -57,7 +57,7 @@ async fn without_redis_tokens_are_told_apart_and_nothing_is_issued_or_used_up() 
     assert_right_without_redis(&app, &login).await;
     redis.restart();
     login_at_last(&app).await;
-    // The refresh that was answered 503 took place, and its retry is answered the same pair.
+    // The refresh that was answered 503 took effect, and its retry returns the same pair.
     let next = app.refresh(&login.refresh_token()).await;
     assert_eq!(next.status, 200, "{next:?}");
     assert!(redis.owner(&next.access_token()).await.is_some());
@@ -65,7 +65,7 @@ async fn without_redis_tokens_are_told_apart_and_nothing_is_issued_or_used_up() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_redis_holds_up_nobody_for_long() {
+async fn introspection_works_in_time_with_frozen_redis() {
     let redis = Redis::start();
     let app = on_mongodb(&redis).await;
     let login = app.login().await;
@@ -77,7 +77,7 @@ async fn a_frozen_redis_holds_up_nobody_for_long() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_that_redis_is_not_told_of_answers_503_and_reaches_it_later() {
+async fn revocation_with_frozen_redis_is_503_and_delivered_later() {
     let redis = Redis::start();
     for app in [on_mongodb(&redis).await, AppBuilder::default().redis(&redis).spawn().await] {
         let (one, two) = (app.login().await, app.login().await);
@@ -87,9 +87,9 @@ async fn a_revocation_that_redis_is_not_told_of_answers_503_and_reaches_it_later
         let calls = [one.access_token(), two.refresh_token()];
         for token in &calls {
             app.revoke(token).await.assert_error(503, "temporarily_unavailable");
-            // The truth is that it is revoked.
+            // The store has the revocation.
             assert!(!app.is_active(token).await);
-            // And again: it is not done yet.
+            // The retry is 503 as well, because the invalidation is still pending.
             app.revoke(token).await.assert_error(503, "temporarily_unavailable");
         }
         redis.thaw();
@@ -107,7 +107,7 @@ async fn a_revocation_that_redis_is_not_told_of_answers_503_and_reaches_it_later
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_operator_ends_while_redis_is_frozen_reaches_it_later() {
+async fn operator_change_with_frozen_redis_is_delivered_later() {
     let redis = Redis::start();
     let app = on_mongodb(&redis).await;
     let login = app.login().await;
@@ -123,9 +123,9 @@ async fn what_an_operator_ends_while_redis_is_frozen_reaches_it_later() {
     assert!(!app.admin.user("alice").await.unwrap().enabled);
 }
 
-/// The process that ended them is gone; another one tells Redis.
+/// The process that ended the session has stopped; another one delivers the invalidation.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_process_could_not_tell_another_one_tells() {
+async fn pending_invalidation_is_delivered_by_another_process() {
     let redis = Redis::start();
     let target = mongod::replica_set().await;
     let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
@@ -139,9 +139,9 @@ async fn what_a_process_could_not_tell_another_one_tells() {
     assert_gone_at_last(&redis, &login.access_token()).await;
 }
 
-/// The store is not to blame.
+/// The outage is logged as one of Redis, without a message about the store.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_says_once_that_redis_is_gone_and_once_that_it_is_back() {
+async fn redis_outage_and_recovery_are_logged_once() {
     let mut redis = Redis::start();
     let app = AppBuilder::default().redis(&redis).spawn().await;
     let settings = [
@@ -160,7 +160,7 @@ async fn the_log_says_once_that_redis_is_gone_and_once_that_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_flushed_redis_makes_no_token_alive_or_dead() {
+async fn flushed_redis_does_not_change_state_of_tokens() {
     let redis = Redis::start();
     let app = on_mongodb(&redis).await;
     let (login, revoked) = (app.login().await, app.login().await);
@@ -176,7 +176,7 @@ async fn a_flushed_redis_makes_no_token_alive_or_dead() {
 }
 
 #[tokio::test]
-async fn a_full_redis_publishes_nothing_more_and_still_takes_down() {
+async fn full_redis_refuses_publication_and_allows_revocation() {
     let redis = Redis::start();
     let app = on_mongodb(&redis).await;
     let login = app.login().await;
@@ -190,14 +190,14 @@ async fn a_full_redis_publishes_nothing_more_and_still_takes_down() {
     assert!(!app.is_active(&login.access_token()).await);
     assert!(redis.strings().await.is_empty());
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    // At once: a full Redis is not one that is gone.
+    // Immediately, because a full Redis does not count as unreachable.
     let next = app.login().await;
     assert!(redis.owner(&next.access_token()).await.is_some());
 }
 
-/// What ends is in the audit log, whether or not Redis could be told.
+/// Revocations are audited whether or not Redis could be informed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_ends_without_redis_is_written_down() {
+async fn revocations_without_redis_are_audited() {
     let mut redis = Redis::start();
     let mut app = AppBuilder::default().redis(&redis).spawn().await;
     let settings = [

@@ -1,4 +1,4 @@
-//! Published tokens: `<access token>` is the user's id for as long as the token is alive.
+//! Published tokens: `<access token>` holds the user's id for as long as the token is active.
 
 use std::collections::HashSet;
 
@@ -8,12 +8,12 @@ use mongodb::bson::{Document, doc};
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, all, mongod};
 
-/// Logins of a user who is being disabled fail, and would be taken for guesses.
+/// Starts a server without rate limiting: failed logins of a disabled user would count as guesses.
 async fn embedded(redis: &Redis) -> App {
     AppBuilder::default().redis(redis).set("throttle.enabled", "false").spawn().await
 }
 
-/// On MongoDB, where a session's end is a write of its own kind.
+/// Starts a server on MongoDB, where the end of a session is a write of its own kind.
 async fn on_mongodb(redis: &Redis) -> App {
     let target = mongod::replica_set().await;
     let builder = AppBuilder::default().mongodb(&target).redis(redis);
@@ -27,7 +27,7 @@ async fn assert_only(redis: &Redis, tokens: &[&str]) {
 }
 
 #[tokio::test]
-async fn an_access_token_is_a_key_that_holds_the_users_id_and_expires_with_it() {
+async fn published_access_token_holds_user_id_and_expires() {
     let redis = Redis::start();
     for app in [embedded(&redis).await, on_mongodb(&redis).await] {
         let login = app.login().await;
@@ -46,7 +46,7 @@ async fn an_access_token_is_a_key_that_holds_the_users_id_and_expires_with_it() 
 }
 
 #[tokio::test]
-async fn a_clients_own_token_holds_the_clients_id() {
+async fn client_credentials_token_holds_client_id() {
     let redis = Redis::start();
     let app = embedded(&redis).await;
     let form = [("grant_type", "client_credentials")];
@@ -55,7 +55,7 @@ async fn a_clients_own_token_holds_the_clients_id() {
 }
 
 #[tokio::test]
-async fn every_string_key_is_a_live_access_token_and_all_else_has_another_type_and_a_prefix() {
+async fn only_active_access_tokens_are_string_keys() {
     let redis = Redis::start();
     let app = on_mongodb(&redis).await;
     let login = app.login().await;
@@ -74,7 +74,7 @@ async fn every_string_key_is_a_live_access_token_and_all_else_has_another_type_a
 }
 
 #[tokio::test]
-async fn a_token_that_is_revoked_is_gone_at_once_and_the_others_stay() {
+async fn revoked_token_is_unpublished_immediately() {
     let redis = Redis::start();
     for app in [embedded(&redis).await, on_mongodb(&redis).await] {
         let login = app.login().await;
@@ -84,7 +84,7 @@ async fn a_token_that_is_revoked_is_gone_at_once_and_the_others_stay() {
         assert_only(&redis, &[&next.access_token(), &other.access_token()]).await;
         assert_eq!(app.revoke(&next.refresh_token()).await.status, 200);
         assert_only(&redis, &[&other.access_token()]).await;
-        // A replay ends the session.
+        // Reuse of a refresh token ends the session.
         let next = app.refresh(&other.refresh_token()).await;
         app.refresh(&next.refresh_token()).await;
         app.refresh(&other.refresh_token()).await.assert_error(400, "invalid_grant");
@@ -93,7 +93,7 @@ async fn a_token_that_is_revoked_is_gone_at_once_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn what_an_operator_ends_is_gone_at_once() {
+async fn operator_changes_unpublish_tokens_immediately() {
     let redis = Redis::start();
     for app in [embedded(&redis).await, on_mongodb(&redis).await] {
         app.login().await;
@@ -119,7 +119,7 @@ async fn what_an_operator_ends_is_gone_at_once() {
 }
 
 #[tokio::test]
-async fn what_the_command_line_ends_is_gone_at_once() {
+async fn command_line_changes_unpublish_tokens_immediately() {
     let redis = Redis::start();
     for app in [embedded(&redis).await, on_mongodb(&redis).await] {
         app.login().await;
@@ -136,7 +136,7 @@ async fn what_the_command_line_ends_is_gone_at_once() {
 }
 
 #[tokio::test]
-async fn the_oldest_of_too_many_tokens_is_gone() {
+async fn oldest_token_over_limit_of_session_is_unpublished() {
     let redis = Redis::start();
     for app in [embedded(&redis).await, on_mongodb(&redis).await] {
         let mut current = app.login().await;
@@ -152,7 +152,7 @@ async fn the_oldest_of_too_many_tokens_is_gone() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_published_again_by_the_retry() {
+async fn refresh_retry_publishes_token_again_unless_revoked() {
     let redis = Redis::start();
     let app = embedded(&redis).await;
     let login = app.login().await;
@@ -160,14 +160,14 @@ async fn a_lost_answer_is_published_again_by_the_retry() {
     let _: i64 = redis.ask(&["DEL", &next.access_token()]).await;
     app.refresh(&login.refresh_token()).await;
     assert!(redis.owner(&next.access_token()).await.is_some());
-    // One that was revoked meanwhile is not.
+    // A token that was revoked meanwhile is not published again.
     app.revoke(&next.access_token()).await;
     assert_eq!(app.refresh(&login.refresh_token()).await.status, 200);
     assert_eq!(redis.owner(&next.access_token()).await, None);
 }
 
 #[tokio::test]
-async fn nothing_is_published_where_that_is_off() {
+async fn no_token_is_published_without_publish_tokens() {
     let redis = Redis::start();
     let target = mongod::replica_set().await;
     let app = AppBuilder::default()
@@ -184,7 +184,7 @@ async fn nothing_is_published_where_that_is_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn logins_and_refreshes_that_race_with_an_end_leave_nothing_published() {
+async fn login_or_refresh_racing_with_revocation_leaves_no_token() {
     let redis = Redis::start();
     for app in [embedded(&redis).await, on_mongodb(&redis).await] {
         for round in 0..8 {
@@ -208,9 +208,9 @@ async fn logins_and_refreshes_that_race_with_an_end_leave_nothing_published() {
     }
 }
 
-/// As an update that disables the user leaves it, when its process is killed after the first write.
+/// Simulates an update that disables the user, whose process is killed after the first write.
 #[tokio::test]
-async fn what_another_process_began_to_end_is_taken_down_by_whoever_ends_it() {
+async fn interrupted_revocation_is_completed_and_unpublished() {
     let redis = Redis::start();
     let target = mongod::replica_set().await;
     let server = || AppBuilder::default().mongodb(&target).redis(&redis);
@@ -224,7 +224,7 @@ async fn what_another_process_began_to_end_is_taken_down_by_whoever_ends_it() {
         "$inc": { "generation": 1_i64, "version": 1_i64 },
     };
     users.update_one(user, change).await.unwrap();
-    // A start ends the sessions, and servers tell Redis of what is noted, each second.
+    // A starting server ends the sessions, and servers deliver pending invalidations each second.
     let other = server().spawn().await;
     let taken_down =
         async { while redis.owner(&token).await.is_some() || one.is_active(&token).await {} };

@@ -1,13 +1,13 @@
-//! A Redis that comes back with less, or with more, than it had.
+//! Redis restarts with older data, or starts after the server.
 
 use std::time::{Duration, Instant};
 
 use crate::helpers::redis::Redis;
 use crate::helpers::{AppBuilder, mongod};
 
-/// What Redis has on disk is older than what was taken from it.
+/// The snapshot on disk is older than the last removal from Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_comes_back_from_an_old_snapshot_is_taken_down_and_not_believed() {
+async fn revoked_token_in_old_snapshot_is_inactive_and_unpublished() {
     let mut redis = Redis::start_with(&["--save", "3600 1000000", "--appendonly", "no"]);
     let target = mongod::replica_set().await;
     let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
@@ -15,7 +15,7 @@ async fn what_comes_back_from_an_old_snapshot_is_taken_down_and_not_believed() {
     for login in [&kept, &ended] {
         assert!(app.is_active(&login.access_token()).await);
     }
-    // What is wrong with one list is in the way of no other.
+    // An invalid list of published tokens does not block the others.
     redis.ask::<()>(&["SET", &format!("sentinel:published:{:024x}", 1), "x"]).await;
     redis.ask::<()>(&["SAVE"]).await;
     assert_eq!(app.revoke(&ended.access_token()).await.status, 200);
@@ -23,7 +23,7 @@ async fn what_comes_back_from_an_old_snapshot_is_taken_down_and_not_believed() {
     redis.kill();
     redis.restart();
     assert!(redis.owner(&ended.access_token()).await.is_some(), "the snapshot has it");
-    // From the cache of before it would be active.
+    // The cache before the restart would report the token as active.
     for _ in 0..3 {
         assert!(!app.is_active(&ended.access_token()).await);
     }
@@ -38,7 +38,7 @@ async fn what_comes_back_from_an_old_snapshot_is_taken_down_and_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_starts_without_redis_and_finds_it_when_it_comes() {
+async fn server_started_without_redis_connects_when_it_appears() {
     let mut redis = Redis::start();
     redis.kill();
     let app = AppBuilder::default().redis(&redis).spawn().await;

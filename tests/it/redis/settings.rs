@@ -1,10 +1,10 @@
-//! How Redis is reached: passwords, database numbers, URLs that are no good.
+//! Connection to Redis: passwords, database numbers and invalid URLs.
 
 use crate::helpers::redis::Redis;
 use crate::helpers::{AppBuilder, sentinel};
 
 #[tokio::test]
-async fn a_password_and_a_database_number_come_from_the_url() {
+async fn password_and_database_number_come_from_url() {
     let mut redis = Redis::start_with(&["--save", "", "--requirepass", "a/secret"]);
     redis.url = format!("{}/3", redis.url.replace("a/secret", "a%2Fsecret"));
     let app = AppBuilder::default().redis(&redis).spawn().await;
@@ -15,7 +15,7 @@ async fn a_password_and_a_database_number_come_from_the_url() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_a_503_and_is_not_logged() {
+async fn wrong_password_is_503() {
     let redis = Redis::start_with(&["--save", "", "--requirepass", "right"]);
     let url = redis.url.replace("right", "wrong-password");
     let app = AppBuilder::default().set("redis.url", &url).spawn().await;
@@ -23,7 +23,7 @@ async fn a_wrong_password_is_a_503_and_is_not_logged() {
 }
 
 #[test]
-fn a_url_that_is_no_good_stops_the_start_with_a_sentence() {
+fn invalid_url_stops_start_without_printing_password() {
     let folder = tempfile::tempdir().unwrap();
     let mut serve = sentinel(folder.path());
     serve.args(["serve", "--set", "redis.url=redis://:secret@host:port/x"]);

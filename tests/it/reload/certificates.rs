@@ -1,4 +1,4 @@
-//! New certificates by SIGHUP, while calls go on.
+//! Certificate renewal with SIGHUP during requests.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use rustls::{ClientConnection, StreamOwned};
 
 use crate::helpers::{Process, trusting};
 
-/// A connection over TLS, and the certificate that was shown on it.
+/// TLS connection and the certificate that the server presented.
 struct Connection {
     stream: StreamOwned<ClientConnection, TcpStream>,
     shown: Vec<u8>,
@@ -28,7 +28,7 @@ impl Connection {
         connection
     }
 
-    /// One call, answered to its end.
+    /// Sends one request and reads its response to the end.
     fn ask(&mut self) {
         self.stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let mut answer = Vec::new();
@@ -42,7 +42,7 @@ impl Connection {
     }
 }
 
-/// Writes a new certificate and its key, as a renewal does; the certificate.
+/// Writes a new certificate and its key, as a renewal does, and returns the certificate.
 fn renew(folder: &Path) -> Vec<u8> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
@@ -56,7 +56,7 @@ fn serve(folder: &Path) -> Process {
 }
 
 #[test]
-fn a_renewed_certificate_is_served_and_no_call_fails_meanwhile() {
+fn renewed_certificate_is_served_without_failed_request() {
     let folder = tempfile::tempdir().unwrap();
     let first = renew(folder.path());
     let process = serve(folder.path());
@@ -82,7 +82,7 @@ fn a_renewed_certificate_is_served_and_no_call_fails_meanwhile() {
             let (renewed, before) = (renew(folder.path()), calls.load(Ordering::SeqCst));
             process.reload();
             assert_eq!(Connection::open(address).shown, renewed);
-            // Calls go on under the new one before the next comes.
+            // Requests continue under the new certificate before the next one comes.
             while calls.load(Ordering::SeqCst) < before + 20 {
                 std::thread::yield_now();
             }
@@ -95,7 +95,7 @@ fn a_renewed_certificate_is_served_and_no_call_fails_meanwhile() {
 }
 
 #[test]
-fn a_bad_certificate_is_an_error_in_the_log_and_the_old_one_stays() {
+fn invalid_certificate_is_logged_and_old_one_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let first = renew(folder.path());
     let key = std::fs::read(folder.path().join("key.pem")).unwrap();
@@ -118,7 +118,7 @@ fn a_bad_certificate_is_an_error_in_the_log_and_the_old_one_stays() {
 }
 
 #[test]
-fn a_self_signed_certificate_that_was_removed_is_made_anew() {
+fn removed_self_signed_certificate_is_created_again() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::serve(folder.path(), &["--set", "tls.mode=self-signed"]);
     let first = Connection::open(&process.address).shown;
@@ -130,7 +130,7 @@ fn a_self_signed_certificate_that_was_removed_is_made_anew() {
 }
 
 #[test]
-fn without_tls_a_reload_changes_nothing() {
+fn reload_without_tls_keeps_server_running() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = Process::serve(folder.path(), &[]);
     process.reload();

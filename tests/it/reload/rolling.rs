@@ -1,4 +1,4 @@
-//! Servers behind nginx are restarted one after the other, and nobody notices.
+//! Rolling restart of servers behind nginx.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::examples::front::nginx;
 use crate::helpers::{App, External, PASSWORD, Process, free_port, send, spawn_app};
 
-/// The servers' part of the configuration, as `docs/operations.md` has it, for these ports.
+/// Returns the server part of the configuration in `docs/operations.md`, with these ports.
 fn documented(port: u16, servers: [u16; 2]) -> String {
     let page = include_str!("../../../docs/operations.md");
     let block = page.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
@@ -30,7 +30,7 @@ fn start_nginx(folder: &Path, servers: [u16; 2]) -> External {
     External::start(nginx(folder, &file), port, folder)
 }
 
-/// A server on the store of `app`, on a port that stays the same.
+/// Starts a server on the store of `app`, on a fixed port.
 fn serve(app: &App, port: u16) -> Process {
     let store = format!("store.path={}", app.folder.path().join("sentinel.db").display());
     let bind = format!("127.0.0.1:{port}");
@@ -39,8 +39,8 @@ fn serve(app: &App, port: u16) -> Process {
     Process::serve(app.folder.path(), &arguments)
 }
 
-/// A user who logs in, refreshes and is looked up, until told to stop.
-async fn use_it(app: Arc<App>, url: String, done: Arc<AtomicBool>, calls: Arc<AtomicUsize>) {
+/// Logs in, refreshes, verifies and introspects repeatedly until `done` is set.
+async fn use_tokens(app: Arc<App>, url: String, done: Arc<AtomicBool>, calls: Arc<AtomicUsize>) {
     let client = app.client.id.as_str();
     let token = async |form: &[(&str, &str)]| {
         let answer = send(app.http.post(format!("{url}/oauth/token")).form(form)).await;
@@ -68,14 +68,16 @@ async fn use_it(app: Arc<App>, url: String, done: Arc<AtomicBool>, calls: Arc<At
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_behind_nginx_are_restarted_one_by_one_without_a_failed_call() {
+async fn rolling_restart_behind_nginx_causes_no_failed_request() {
     let app = Arc::new(spawn_app().await);
     let (folder, ports) = (tempfile::tempdir().unwrap(), [free_port(), free_port()]);
     let mut processes = ports.map(|port| serve(&app, port));
     let nginx = start_nginx(folder.path(), ports);
     let (done, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let users: Vec<_> = (0..4)
-        .map(|_| use_it(Arc::clone(&app), nginx.url.clone(), Arc::clone(&done), Arc::clone(&calls)))
+        .map(|_| {
+            use_tokens(Arc::clone(&app), nginx.url.clone(), Arc::clone(&done), Arc::clone(&calls))
+        })
         .map(tokio::spawn)
         .collect();
     let more = async |number: usize| {

@@ -1,4 +1,4 @@
-//! A history, lived by the providers and by the model side by side.
+//! A history of steps that runs against the providers and the model side by side.
 
 use sentinel::admin::UserChange;
 use sentinel::domain::{Clock, TokenKind};
@@ -9,7 +9,7 @@ use super::steps::{Pick, Step};
 use super::world::{Pair, World};
 use crate::helpers::START;
 
-/// How often what happened, so that the test cannot pass for want of anything happening.
+/// Number of events of each kind, so that the test fails if too few of them occurred.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) rotated: usize,
@@ -41,12 +41,12 @@ impl Tally {
 }
 
 impl History {
-    /// An empty history.
+    /// Creates an empty history.
     pub(super) fn new(world: World) -> Self {
         Self { world, model: Model::new(), turn: 0, tally: Tally::default() }
     }
 
-    /// Takes the steps, and after each compares every token.
+    /// Runs the steps and compares every token after each of them.
     pub(super) async fn live(mut self, steps: Vec<Step>) -> Tally {
         for step in steps {
             self.take(step).await;
@@ -148,7 +148,7 @@ impl History {
         }
     }
 
-    /// The login a token came of, and the token.
+    /// Returns the login that the token belongs to, and the token.
     fn find(&self, pick: &Pick) -> (Option<usize>, String) {
         const GARBAGE: &str =
             "snr_7777777777777777777777777777777777777777777777777777777777777777";
@@ -179,7 +179,7 @@ impl History {
         if own { client } else { 1 - client }
     }
 
-    /// Asserts that the answer is the expected one; a pair that is new.
+    /// Asserts that the answer is the expected one. Returns the pair if it is new.
     #[track_caller]
     fn agree(&mut self, expected: Answer, answer: Result<Pair, Error>) -> Option<Pair> {
         match (expected, answer) {
@@ -206,7 +206,7 @@ impl History {
         }
     }
 
-    /// Every token that there ever was is as alive as the model says.
+    /// Asserts that introspection of every token ever issued matches the model.
     async fn compare_all(&mut self) {
         for (number, login) in self.model.logins.iter().enumerate() {
             for token in login.access.iter().chain(&login.refresh) {

@@ -1,4 +1,4 @@
-//! Lifetimes in an unusual order, which the model leaves out.
+//! An unusual combination of lifetimes that the model does not cover.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::world::World;
 
 /// DESIGN §2: "any replay after it, or of an older token, revokes the whole session". The access
 /// token of this client outlives its refresh token.
-pub(super) async fn a_replay_after_the_idle_lifetime_ends_the_access_that_is_left(world: &World) {
+pub(super) async fn refresh_token_reuse_after_idle_lifetime_revokes_access_tokens(world: &World) {
     let app = Client {
         access_token_ttl: Some(Duration::from_secs(100)),
         refresh_idle_ttl: Some(Duration::from_secs(10)),
@@ -19,10 +19,10 @@ pub(super) async fn a_replay_after_the_idle_lifetime_ends_the_access_that_is_lef
     let first = world.login().await;
     let second = world.process(0).refresh(&app, &first.refresh, None).await.unwrap();
     world.clock.advance(Duration::from_secs(11));
-    // The current token is merely too old.
+    // The current refresh token has merely expired.
     assert!(world.process(0).refresh(&app, &second.refresh, None).await.is_err());
     assert!(world.is_active(&first.access).await && world.is_active(&second.access).await);
-    // The one before it was used, by somebody.
+    // The previous one was used before, so this is reuse.
     assert!(world.process(0).refresh(&app, &first.refresh, None).await.is_err());
     assert!(!world.is_active(&first.access).await && !world.is_active(&second.access).await);
 }

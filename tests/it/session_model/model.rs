@@ -1,4 +1,4 @@
-//! The rules, said once more and as plainly as can be: every token there ever was, in plain text.
+//! Reference model of the session rules, which keeps every token ever issued in plain text.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,31 +9,32 @@ use super::world::{LIFETIMES, Pair};
 
 type Scopes = BTreeSet<String>;
 
-/// What a request has to answer.
+/// Expected result of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Answer {
-    /// A pair that there was never before, with this scope, lasting this long.
+    /// A new pair with this scope and this lifetime of the access token.
     New(String, Duration),
-    /// This pair once more.
+    /// The given pair again.
     Same(Pair),
     Refused(ErrorCode),
 }
 
-/// All that came of one login.
+/// Session that one login started, with all of its tokens.
 #[derive(Debug)]
 pub(super) struct Login {
     pub(super) client: usize,
     scope: Scopes,
     ends_at: Duration,
     over: bool,
-    /// Those alive, apart from their time: at most sixteen, oldest first.
+    /// Access tokens that are not revoked or dropped, whether or not expired: at most 16, oldest
+    /// first.
     live_access: Vec<Access>,
-    /// All that there ever were; only the last is alive.
+    /// All refresh tokens ever issued; only the last one is active.
     pub(super) refresh: Vec<String>,
     idle_ends_at: Duration,
-    /// When the last but one was used, and the pair that was answered.
+    /// Time at which the last refresh token but one was used, and the pair that it returned.
     used: Option<(Duration, Pair)>,
-    /// All that there ever were.
+    /// All access tokens ever issued.
     pub(super) access: Vec<String>,
 }
 
@@ -46,15 +47,15 @@ struct Access {
 
 #[derive(Debug)]
 pub(super) struct Model {
-    /// Since the beginning.
+    /// Time since the start.
     pub(super) now: Duration,
     pub(super) logins: Vec<Login>,
     pub(super) clients_enabled: [bool; 2],
     pub(super) user_enabled: bool,
     pub(super) user_limited_to: Option<&'static str>,
-    /// How often the password was changed.
+    /// Number of password changes.
     pub(super) password: usize,
-    /// How often an access token gave way to a newer one.
+    /// Number of access tokens that were dropped in favor of a newer one.
     pub(super) dropped: usize,
 }
 
@@ -95,7 +96,7 @@ impl Model {
         }
     }
 
-    /// `login` is which login the token came of, if of any.
+    /// Expected result of a refresh. `login` is the one that the token belongs to, if any.
     pub(super) fn refresh(
         &mut self,
         client: usize,
@@ -133,7 +134,8 @@ impl Model {
         }
     }
 
-    /// Whether it is granted. Of a session that is over nobody need remember whose it was: `None`.
+    /// Expected result of a revocation. `None` if the session has ended: the store may have deleted
+    /// it.
     pub(super) fn revoke(
         &mut self,
         client: usize,
@@ -157,7 +159,7 @@ impl Model {
         Some(Ok(()))
     }
 
-    /// A login was answered.
+    /// Records a successful login.
     pub(super) fn started(&mut self, client: usize, pair: &Pair) {
         self.logins.push(Login {
             client,
@@ -173,7 +175,7 @@ impl Model {
         self.issued(self.logins.len() - 1, pair);
     }
 
-    /// A refresh was answered with a new pair.
+    /// Records a refresh that returned a new pair.
     pub(super) fn rotated(&mut self, login: usize, pair: &Pair) {
         self.logins[login].used = Some((self.now, pair.clone()));
         self.issued(login, pair);
@@ -201,7 +203,7 @@ impl Model {
         }
     }
 
-    /// The scope and the end of a token that is alive.
+    /// Returns scope and expiry of an active token.
     pub(super) fn look_at(&self, login: usize, token: &str) -> Option<(String, Duration)> {
         let of = &self.logins[login];
         if of.over {

@@ -1,4 +1,4 @@
-//! What holds when it is done all at once, in two processes, on real threads.
+//! Rules that hold for concurrent calls from two processes, on several threads.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ fn rounds(world: &World) -> usize {
     world.backend.rounds as usize / 2
 }
 
-/// A refresh on a thread of its own; `None` when it is refused.
+/// Returns a refresh that can run in another task. It yields `None` if the grant is invalid.
 fn refresh(
     world: &World,
     turn: usize,
@@ -37,8 +37,8 @@ fn app(world: &World) -> Client {
     world.clients[0].clone()
 }
 
-/// Two calls that start at the same moment.
-async fn together<A: Send + 'static, B: Send + 'static>(
+/// Runs two calls that start at the same time.
+async fn run_concurrently<A: Send + 'static, B: Send + 'static>(
     one: impl Future<Output = A> + Send + 'static,
     other: impl Future<Output = B> + Send + 'static,
 ) -> (A, B) {
@@ -62,7 +62,7 @@ async fn assert_all_dead<'a>(world: &World, pairs: impl IntoIterator<Item = &'a 
     }
 }
 
-pub(super) async fn fifty_parallel_refreshes_rotate_once_and_answer_one_pair(world: &World) {
+pub(super) async fn parallel_refreshes_rotate_once_and_return_one_token_pair(world: &World) {
     for _ in 0..5 {
         let first = world.login().await;
         let before = world.session_of(&first.refresh).await.unwrap().version;
@@ -79,16 +79,16 @@ pub(super) async fn fifty_parallel_refreshes_rotate_once_and_answer_one_pair(wor
     }
 }
 
-pub(super) async fn a_revocation_that_races_with_refreshes_leaves_nothing_alive(world: &World) {
+pub(super) async fn revocation_racing_with_refreshes_leaves_no_active_token(world: &World) {
     let mut refreshed = 0;
     for round in 0..rounds(world) {
         let first = world.login().await;
         let second = refresh(world, round, &first.refresh).await.unwrap();
-        // Any refresh token of the chain ends it.
+        // Revoking any refresh token of the chain ends the session.
         let revoked = if round % 3 == 0 { &first.refresh } else { &second.refresh };
         let refreshes: Vec<_> = (0..3).map(|turn| refresh(world, turn, &second.refresh)).collect();
         let revocation = revoke(world, round, revoked);
-        let (third, ()) = together(all(refreshes), revocation).await;
+        let (third, ()) = run_concurrently(all(refreshes), revocation).await;
         let third: Vec<Pair> = third.into_iter().flatten().collect();
         refreshed += third.len();
         assert_all_dead(world, [&first, &second].into_iter().chain(&third)).await;
@@ -100,57 +100,55 @@ pub(super) async fn a_revocation_that_races_with_refreshes_leaves_nothing_alive(
     assert!(refreshed > 0, "no refresh ever came first");
 }
 
-pub(super) async fn the_revocation_of_an_access_token_is_not_undone_by_a_refresh(world: &World) {
+pub(super) async fn access_token_revocation_survives_concurrent_refresh(world: &World) {
     for round in 0..rounds(world) {
         let first = world.login().await;
         let refreshing = refresh(world, round, &first.refresh);
         let revoking = revoke(world, round + 1, &first.access);
-        let (second, ()) = together(refreshing, revoking).await;
+        let (second, ()) = run_concurrently(refreshing, revoking).await;
         let second = second.unwrap();
         assert!(!world.is_active(&first.access).await);
         assert!(world.is_active(&second.access).await && world.is_active(&second.refresh).await);
     }
 }
 
-pub(super) async fn a_replay_that_races_with_the_legitimate_refresh_leaves_nothing_alive(
-    world: &World,
-) {
+pub(super) async fn reuse_racing_with_legitimate_refresh_leaves_no_active_token(world: &World) {
     for round in 0..rounds(world) {
         let first = world.login().await;
         let second = refresh(world, 0, &first.refresh).await.unwrap();
         let third = refresh(world, 0, &second.refresh).await.unwrap();
         let legitimate = refresh(world, round, &third.refresh);
         let replay = refresh(world, round + 1, &first.refresh);
-        let (fourth, replayed) = together(legitimate, replay).await;
+        let (fourth, replayed) = run_concurrently(legitimate, replay).await;
         assert_eq!(replayed, None);
         assert_all_dead(world, [&first, &second, &third].into_iter().chain(&fourth)).await;
     }
 }
 
-pub(super) async fn a_retry_that_races_with_the_next_refresh_never_forks(world: &World) {
+pub(super) async fn retry_racing_with_next_refresh_never_forks_the_chain(world: &World) {
     for round in 0..rounds(world) {
         let first = world.login().await;
         let second = refresh(world, 0, &first.refresh).await.unwrap();
         let next = refresh(world, round, &second.refresh);
         let retry = refresh(world, round + 1, &first.refresh);
-        let (third, retried) = together(next, retry).await;
+        let (third, retried) = run_concurrently(next, retry).await;
         match retried {
-            // The retry came first, and was answered the same once more.
+            // The retry came first and got the same pair again.
             Some(retried) => {
                 assert_eq!((&retried.access, &retried.refresh), (&second.access, &second.refresh));
                 let third = third.unwrap();
                 assert!(world.is_active(&third.refresh).await);
                 assert!(!world.is_active(&second.refresh).await);
             }
-            // It came second: the window had closed, and this was a replay.
+            // It came second: the successor had been used, so this was reuse.
             None => assert_all_dead(world, [&first, &second].into_iter().chain(&third)).await,
         }
     }
 }
 
-/// A thief and the rightful holder start from the same token and refresh what they are answered,
-/// until one is refused: they can hold one and the same chain, and never two.
-pub(super) async fn a_chain_refreshed_by_two_holders_at_once_never_forks(world: &World) {
+/// A thief and the legitimate client start with the same token and refresh until one is refused.
+/// Both may follow the same chain, but there are never two chains.
+pub(super) async fn refresh_by_two_holders_never_forks_the_chain(world: &World) {
     for round in 0..rounds(world) / 4 {
         let first = world.login().await;
         let holder = |turn: usize| {
@@ -169,7 +167,7 @@ pub(super) async fn a_chain_refreshed_by_two_holders_at_once_never_forks(world: 
             }
         };
         let ((one, refused), (other, also_refused)) =
-            together(holder(round), holder(round + 1)).await;
+            run_concurrently(holder(round), holder(round + 1)).await;
         let mut alive = Vec::new();
         for pair in one.iter().chain(&other) {
             if world.is_active(&pair.refresh).await && !alive.contains(&pair.refresh) {

@@ -1,4 +1,4 @@
-//! Random steps, and histories made of them.
+//! Random steps and the histories made of them.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use super::history::{History, Tally};
 use super::world::World;
 use crate::store_contract::Backend;
 
-/// A token of the history so far.
+/// Selects a token of the history so far.
 #[derive(Clone, Debug)]
 pub(super) enum Pick {
-    /// The refresh token, this old, of the login that is this old: 0 is the current one, 1 the one
-    /// just used.
+    /// Refresh token by age of the login (0 is the latest) and age of the token (0 is the current
+    /// one, 1 the one used last).
     Refresh(usize, usize),
-    /// Any refresh token of a login.
+    /// Any refresh token of any login.
     AnyRefresh(Index, Index),
-    /// Any access token of a login.
+    /// Any access token of any login.
     Access(Index, Index),
     Garbage,
 }
@@ -37,7 +37,7 @@ pub(super) enum Step {
         own_client: bool,
         asked: Option<&'static str>,
     },
-    /// The current token of a login, and the next, and so on.
+    /// Refreshes the current token of a login this many times in a row.
     Chain {
         login: usize,
         length: usize,
@@ -78,7 +78,7 @@ fn asked() -> impl Strategy<Value = Option<&'static str>> {
 
 fn step() -> impl Strategy<Value = Step> {
     let usually = || proptest::bool::weighted(0.9);
-    // Short of a moment, at it, and beyond it: grace 5 s, access 20 s, idle 60 s, session 150 s.
+    // Before, at and after the limits: grace 5 s, access 20 s, idle 60 s, session 150 s.
     let short = proptest::sample::select(vec![1, 500, 2_000, 4_999, 5_000, 5_001]);
     let long = proptest::sample::select(vec![14_999, 19_999, 20_000, 40_000, 59_999, 60_000]);
     prop_oneof![

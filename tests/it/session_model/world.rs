@@ -1,4 +1,4 @@
-//! Providers on a store, and what is done with them.
+//! Providers on a shared store, and the operations of a history.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use sentinel::store::Stores;
 use crate::helpers::START;
 use crate::store_contract::Backend;
 
-/// Short, so that a history crosses all of them.
+/// Short lifetimes, so that a history crosses all of them.
 pub(super) const LIFETIMES: Lifetimes = Lifetimes {
     access_token: Duration::from_secs(20),
     refresh_idle: Duration::from_secs(60),
@@ -34,7 +34,7 @@ const HASHING: password::Policy = password::Policy {
     bcrypt_cost: 4,
 };
 
-/// A pair as its client holds it.
+/// Token response as its client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pair {
     pub(super) access: String,
@@ -43,7 +43,7 @@ pub(super) struct Pair {
     pub(super) expires_in: Duration,
 }
 
-/// Two processes on one store, two public clients, and a user `alice`.
+/// Two processes on one store, with two public clients and a user `alice`.
 pub(super) struct World {
     pub(super) backend: Backend,
     pub(super) clock: Arc<ManualClock>,
@@ -101,12 +101,12 @@ impl World {
         }
     }
 
-    /// One of the two processes.
+    /// Returns one of the two processes.
     pub(super) fn process(&self, turn: usize) -> Process {
         Process(self.providers[turn % 2].clone())
     }
 
-    /// What an introspection tells, for a token that is alive.
+    /// Introspects a token. Returns `None` if it is inactive.
     pub(super) async fn look_at(&self, turn: usize, token: &str) -> Option<ActiveToken> {
         let (id, secret) = (self.judge.id.as_str(), self.judge_secret.as_str());
         let body = form(&[("client_id", id), ("client_secret", secret), ("token", token)]);
@@ -123,13 +123,13 @@ impl World {
         self.look_at(0, token).await.is_some()
     }
 
-    /// The session of a token, if it is there.
+    /// Finds the session of a token.
     pub(super) async fn session_of(&self, token: &str) -> Option<Session> {
         let id = Token::parse(token).unwrap().session_id();
         self.backend.stores.sessions.find(id).await.unwrap()
     }
 
-    /// A login through the first client that works.
+    /// Logs in with the correct password through the first client.
     pub(super) async fn login(&self) -> Pair {
         self.process(0).login(&self.clients[0], "password-0", None).await.unwrap()
     }
@@ -148,14 +148,14 @@ impl World {
         self.admin.edit_client(&self.clients[client].id, &change).await.unwrap();
     }
 
-    /// Deletes a client; another one takes its place.
+    /// Deletes a client and adds another one in its place.
     pub(super) async fn replace_client(&mut self, client: usize) {
         self.admin.delete_client(&self.clients[client].id).await.unwrap();
         self.clients[client] = self.admin.add_client(app()).await.unwrap().0;
     }
 }
 
-/// One process; it can go to another thread.
+/// One process, which can be moved to another thread.
 pub(super) struct Process(Provider);
 
 impl Process {
@@ -218,7 +218,7 @@ fn pair(tokens: &IssuedTokens) -> Pair {
     }
 }
 
-/// A form body; the values here need no more encoding than this.
+/// Encodes a form body. The values used here contain no special characters but spaces.
 fn form(fields: &[(&str, &str)]) -> String {
     let fields = fields.iter().map(|(name, value)| format!("{name}={}", value.replace(' ', "+")));
     fields.collect::<Vec<_>>().join("&")

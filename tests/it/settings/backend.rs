@@ -1,4 +1,4 @@
-//! Which store it is where nobody says so in as many words.
+//! Choice of the store backend if `store.backend` is not set.
 
 use sentinel::settings::{Backend, Settings, Sources};
 
@@ -8,9 +8,9 @@ fn backend(sources: &Sources) -> Backend {
     Settings::load(sources).unwrap().store.backend
 }
 
-/// flask-sentinel had no other store, so who kept its variables means MongoDB.
+/// flask-sentinel had no other store, so its variables imply MongoDB.
 #[test]
-fn flask_sentinels_name_for_where_mongodb_is_chooses_mongodb() {
+fn flask_sentinel_mongo_uri_or_host_selects_mongodb_backend() {
     for (name, value) in
         [("SENTINEL_MONGO_URI", "mongodb://db/oauth"), ("SENTINEL_MONGO_HOST", "db")]
     {
@@ -27,7 +27,7 @@ fn flask_sentinels_name_for_where_mongodb_is_chooses_mongodb() {
 }
 
 #[test]
-fn a_store_backend_wins_over_flask_sentinels_names_in_whichever_layer_it_is() {
+fn store_backend_in_any_layer_overrides_flask_sentinel_names() {
     let (_dir, mut sources) = file("[store]\nbackend = \"embedded\"\n");
     sources.env = env(&[("SENTINEL_MONGO_URI", "mongodb://db/oauth")]).env;
     assert_eq!(backend(&sources), Backend::Embedded);
@@ -49,16 +49,16 @@ fn a_store_backend_wins_over_flask_sentinels_names_in_whichever_layer_it_is() {
 }
 
 #[test]
-fn other_names_for_mongodb_choose_no_store() {
+fn other_mongodb_settings_do_not_select_a_backend() {
     assert_eq!(from_flags(&[("mongo.uri", "mongodb://db")]).store.backend, Backend::Embedded);
     for (name, value) in [
         ("SENTINEL_MONGO__URI", "mongodb://db"),
         ("SENTINEL_MONGO__HOST", "db"),
         ("SENTINEL_MONGO_DBNAME", "oauth"),
         ("SENTINEL_MONGO_PORT", "27017"),
-        // As a compose file spells "not set".
+        // A variable that a compose file leaves empty.
         ("SENTINEL_MONGO_HOST", ""),
-        // As Kubernetes writes it for a service called sentinel-mongo.
+        // Set by Kubernetes for a service named sentinel-mongo.
         ("SENTINEL_MONGO_SERVICE_HOST", "10.0.0.2"),
     ] {
         assert_eq!(from_env(&[(name, value)]).store.backend, Backend::Embedded, "{name}");

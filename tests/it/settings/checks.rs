@@ -1,4 +1,4 @@
-//! Settings that have to go together.
+//! Checks that involve several settings.
 
 use secrecy::ExposeSecret;
 use sentinel::settings::{Scheme, Settings, TlsMode};
@@ -6,7 +6,7 @@ use sentinel::settings::{Scheme, Settings, TlsMode};
 use super::{env, file, flag_refused, flags, from_flags, refused};
 
 #[test]
-fn a_plain_http_listener_that_others_can_reach_is_refused_with_what_to_do() {
+fn non_loopback_plain_http_listener_is_rejected_with_remedies() {
     for bind in [
         "0.0.0.0:5000",
         "[::]:5000",
@@ -34,9 +34,9 @@ fn two_endpoints_at_one_path_are_refused() {
     );
 }
 
-/// They would answer in the place of the probes, or be answered by them.
+/// The endpoint and the probe would shadow each other.
 #[test]
-fn an_endpoint_at_the_path_of_a_probe_is_refused() {
+fn endpoint_at_the_path_of_a_probe_is_refused() {
     for path in ["/healthz", "/readyz"] {
         let given = [("oauth.route_prefix", ""), ("oauth.token_url", path)];
         let said =
@@ -78,7 +78,7 @@ fn tls_from_files_needs_both_files() {
 }
 
 #[test]
-fn hashing_parameters_stay_within_what_the_schemes_allow() {
+fn hashing_parameters_outside_scheme_limits_are_rejected() {
     assert!(
         refused(&flags(&[("password.memory_kib", "31"), ("password.parallelism", "4")]))
             .contains("at least 32")
@@ -104,7 +104,7 @@ fn hashing_parameters_stay_within_what_the_schemes_allow() {
 }
 
 #[test]
-fn management_needs_a_name_and_a_password_or_neither() {
+fn management_username_and_password_must_be_set_together() {
     for key in ["management.username", "management.password"] {
         assert!(flag_refused(key, "op").contains("set both or neither"));
     }
@@ -115,7 +115,7 @@ fn management_needs_a_name_and_a_password_or_neither() {
 }
 
 #[test]
-fn a_login_at_mongodb_needs_a_name_and_a_password_but_where_something_else_proves_it() {
+fn mongodb_username_requires_password_unless_mechanism_is_x509() {
     assert!(flag_refused("mongo.password", "x").contains("mongo.username is not"));
     assert!(flag_refused("mongo.username", "x").contains("mongo.password_file) is not"));
     from_flags(&[("mongo.username", "x"), ("mongo.password", "y")]);
@@ -125,13 +125,13 @@ fn a_login_at_mongodb_needs_a_name_and_a_password_but_where_something_else_prove
     };
     assert!(with("SCRAM-SHA-256").is_err() && with("PLAIN").is_err());
     with("MONGODB-X509").unwrap();
-    // Nothing is said of what could not be read.
+    // An unreadable password file does not cause a second error about the missing password.
     let given = [("mongo.username", "x"), ("mongo.password_file", "/nowhere")];
     assert!(!refused(&flags(&given)).contains("both"), "{}", refused(&flags(&given)));
 }
 
 #[test]
-fn host_and_port_of_mongodb_replace_an_earlier_uri_and_a_uri_beside_them_wins() {
+fn mongodb_host_overrides_uri_of_earlier_layer_but_not_of_its_own() {
     let uri = |given: &[(&str, &str)]| from_flags(given).mongo.uri.expose_secret().to_owned();
     assert_eq!(uri(&[("mongo.host", "db")]), "mongodb://db:27017");
     assert_eq!(uri(&[("mongo.port", "1")]), "mongodb://localhost:1");
@@ -144,9 +144,9 @@ fn host_and_port_of_mongodb_replace_an_earlier_uri_and_a_uri_beside_them_wins() 
     assert_eq!(mongo.to_table()["mongo"]["uri"].as_str(), Some("mongodb://db:27017"));
 }
 
-/// As a compose file spells what is not set.
+/// Compose files set a variable without a value to the empty string.
 #[test]
-fn what_is_set_to_nothing_does_not_say_where_mongodb_is() {
+fn empty_values_do_not_change_the_mongodb_uri() {
     let uri = |given: &[(&str, &str)]| {
         Settings::load(&env(given)).unwrap().mongo.uri.expose_secret().to_owned()
     };
@@ -163,7 +163,7 @@ fn what_is_set_to_nothing_does_not_say_where_mongodb_is() {
 }
 
 #[test]
-fn the_database_in_the_uri_counts_when_no_name_is_set() {
+fn database_in_mongodb_uri_is_used_if_dbname_is_unset() {
     let name = |given: &[(&str, &str)]| from_flags(given).mongo.dbname;
     assert_eq!(name(&[("mongo.uri", "mongodb://u:p@h:1,i:2/prod?replicaSet=a")]), "prod");
     assert_eq!(name(&[("mongo.uri", "mongodb://h/prod"), ("mongo.dbname", "other")]), "other");

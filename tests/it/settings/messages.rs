@@ -1,4 +1,4 @@
-//! What is said of unknown names and wrong values.
+//! Messages about unknown names and wrong values.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use sentinel::settings::{Error, Problem, Settings, Sources};
 use super::{env, file, flag_refused, flags, load_file, refused};
 
 #[test]
-fn a_file_that_is_missing_or_not_toml_is_named_and_its_text_is_not_repeated() {
+fn unreadable_settings_file_is_named_without_its_content() {
     let missing = Sources { file: Some("/nowhere/sentinel.toml".into()), ..Sources::default() };
     assert_eq!(refused(&missing), "cannot read the settings file /nowhere/sentinel.toml");
     let (_dir, broken) = file("[management]\nusername = \"op\"\npassword = \"hunter2\n");
@@ -20,7 +20,7 @@ fn a_file_that_is_missing_or_not_toml_is_named_and_its_text_is_not_repeated() {
 }
 
 #[test]
-fn an_unknown_key_in_a_file_is_named_with_the_file_and_the_nearest_keys() {
+fn unknown_key_in_file_is_reported_with_file_and_suggestions() {
     let (_dir, sources) = file("[oauth]\nacess_token_ttl = \"1h\"\n");
     let path = sources.file.clone().unwrap();
     assert_eq!(
@@ -33,7 +33,7 @@ fn an_unknown_key_in_a_file_is_named_with_the_file_and_the_nearest_keys() {
 }
 
 #[test]
-fn unknown_tables_and_names_at_the_top_of_a_file_are_refused_with_suggestions() {
+fn unknown_tables_and_top_level_names_are_rejected_with_suggestions() {
     for (text, unknown, meant) in [
         ("[oath]\ntoken_url = \"/t\"", "oath.token_url", "oauth.token_url"),
         ("access_token_ttl = 5", "access_token_ttl", "oauth.access_token_ttl"),
@@ -52,7 +52,7 @@ fn unknown_tables_and_names_at_the_top_of_a_file_are_refused_with_suggestions() 
 }
 
 #[test]
-fn an_unknown_variable_is_named_as_written_with_the_nearest_variables() {
+fn unknown_variable_is_reported_as_written_with_suggestions() {
     assert_eq!(
         refused(&env(&[("SENTINEL_OAUTH__Acess_token_ttl", "1h")])),
         "unknown environment variable SENTINEL_OAUTH__Acess_token_ttl; did you mean SENTINEL_OAUTH__ACCESS_TOKEN_TTL?"
@@ -67,7 +67,7 @@ fn an_unknown_variable_is_named_as_written_with_the_nearest_variables() {
 }
 
 #[test]
-fn an_unknown_flag_is_named_with_the_nearest_keys_and_at_most_three() {
+fn unknown_flag_is_reported_with_at_most_three_suggestions() {
     assert_eq!(
         flag_refused("sever.bind", "x"),
         "unknown setting sever.bind on the command line; did you mean server.bind or metrics.bind?"
@@ -85,7 +85,7 @@ fn an_unknown_flag_is_named_with_the_nearest_keys_and_at_most_three() {
 }
 
 #[test]
-fn of_a_table_that_has_nothing_like_an_unknown_name_the_names_are_listed() {
+fn unknown_key_without_similar_name_lists_keys_of_its_table() {
     let listed = "; [compat] has flask_sentinel_status";
     for text in ["[compat.foo]", "[compat]\nfoo = 1", "[compat.foo]\nbar = 1"] {
         let message = load_file(text).unwrap_err().to_string();
@@ -97,7 +97,7 @@ fn of_a_table_that_has_nothing_like_an_unknown_name_the_names_are_listed() {
 }
 
 #[test]
-fn a_table_that_is_given_as_a_value_is_said_to_be_one() {
+fn table_given_as_value_is_reported_as_a_table() {
     let listed = "; it is a table, and has bind";
     for text in ["metrics = 1", "metrics = []", "[[metrics]]\nbind = \"secret\""] {
         let message = load_file(text).unwrap_err().to_string();
@@ -109,7 +109,7 @@ fn a_table_that_is_given_as_a_value_is_said_to_be_one() {
 }
 
 #[test]
-fn nothing_far_off_is_suggested() {
+fn dissimilar_names_are_not_suggested() {
     let nothing = "; no valid name is like it, and `sentinel config show` lists them all";
     for text in ["foo = 1", "[bogus]", "[bogus]\nx = 1", "SENTINEL_DEBUG = true"] {
         let message = load_file(text).unwrap_err().to_string();
@@ -125,9 +125,9 @@ fn nothing_far_off_is_suggested() {
     assert!(load_file("[oath]").unwrap_err().to_string().ends_with("; did you mean [oauth]?"));
 }
 
-/// They begin like two of ours, and yet may be another program's.
+/// These names share the prefix of two supported ones, but may belong to another program.
 #[test]
-fn names_of_flask_oauthlib_without_effect_are_a_warning() {
+fn ineffective_flask_oauthlib_variables_cause_a_warning() {
     let warnings = |name: &str| Settings::load(&env(&[(name, "x")])).unwrap().warnings().to_vec();
     assert_eq!(
         warnings("OAUTH2_PROVIDER_TOKEN_EXPIRES"),
@@ -147,9 +147,9 @@ fn names_of_flask_oauthlib_without_effect_are_a_warning() {
     assert!(load_file("OAUTH2_PROVIDER_TOKEN_GENERATOR = \"x\"").is_err());
 }
 
-/// It would be plain HTTP, or the system's authorities, without a word.
+/// Otherwise plain HTTP or the system's CA certificates would be used silently.
 #[test]
-fn certificates_that_nothing_shows_are_a_warning() {
+fn unused_certificate_settings_cause_a_warning() {
     let warnings = |given: &[(&str, &str)]| {
         let given = flags(given);
         Settings::load(&given).unwrap().warnings().join("; ")
@@ -173,7 +173,7 @@ fn certificates_that_nothing_shows_are_a_warning() {
 }
 
 #[test]
-fn a_wrong_value_is_reported_with_key_value_source_and_what_was_expected() {
+fn wrong_value_is_reported_with_key_value_source_and_expectation() {
     assert_eq!(
         refused(&env(&[("SENTINEL_OAUTH__ACCESS_TOKEN_TTL", "soon")])),
         "oauth.access_token_ttl = \"soon\" from SENTINEL_OAUTH__ACCESS_TOKEN_TTL: expected a duration of at least 1s, in \
@@ -209,7 +209,7 @@ fn a_wrong_value_is_reported_with_key_value_source_and_what_was_expected() {
 }
 
 #[test]
-fn all_that_is_wrong_is_reported_at_once() {
+fn all_problems_are_reported_together() {
     let (_dir, mut sources) = file("[oauth]\ntoken_ulr = \"/t\"\nsession_ttl = 0\n");
     sources.env =
         env(&[("SENTINEL_SEVER__BIND", "x"), ("SENTINEL_PASSWORD__BCRYPT_COST", "40")]).env;
@@ -229,7 +229,7 @@ fn all_that_is_wrong_is_reported_at_once() {
 
 #[cfg(unix)]
 #[test]
-fn a_variable_of_ours_that_is_not_utf8_is_an_error_and_one_of_others_is_not() {
+fn non_utf8_variable_is_an_error_only_with_sentinel_prefix() {
     use std::os::unix::ffi::OsStringExt;
     let bad = || OsString::from_vec(vec![0x66, 0xff]);
     let sources = |name: &str| Sources { env: vec![(name.into(), bad())], ..Sources::default() };

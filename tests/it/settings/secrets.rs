@@ -1,4 +1,4 @@
-//! Secrets come from files too, and are never shown.
+//! Secrets are read from files and are never shown.
 
 use secrecy::ExposeSecret;
 use sentinel::settings::Settings;
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::{env, flag_refused, flags, from_env, from_flags, load_file, refused, write};
 
 #[test]
-fn no_message_holds_the_value_of_a_secret() {
+fn error_messages_contain_no_secret_value() {
     for key in ["mongo.uri", "redis.url"] {
         let error = Settings::load(&flags(&[(key, "http://u:hunter2@h")])).unwrap_err();
         assert!(
@@ -24,7 +24,7 @@ fn no_message_holds_the_value_of_a_secret() {
 }
 
 #[test]
-fn secrets_are_read_from_files_less_one_trailing_newline() {
+fn secrets_read_from_files_lose_one_trailing_newline() {
     let dir = TempDir::new().unwrap();
     let password = write(&dir, "password", "pass word\n\n");
     let mongo = write(&dir, "mongo", "mongodb://u:p@h/\r\n");
@@ -48,7 +48,7 @@ fn secrets_are_read_from_files_less_one_trailing_newline() {
 }
 
 #[test]
-fn a_secret_file_that_is_missing_or_empty_or_wrong_is_an_error_that_names_key_and_path() {
+fn unusable_secret_file_error_names_key_and_path() {
     let dir = TempDir::new().unwrap();
     let empty = write(&dir, "empty", "\n");
     let wrong = write(&dir, "wrong", "hunter2");
@@ -69,7 +69,7 @@ fn a_secret_file_that_is_missing_or_empty_or_wrong_is_an_error_that_names_key_an
 }
 
 #[test]
-fn a_secret_and_its_file_together_are_an_error_and_an_empty_one_does_not_count() {
+fn secret_and_its_file_together_are_rejected_unless_one_is_empty() {
     let dir = TempDir::new().unwrap();
     let path = write(&dir, "url", "redis://h");
     let both = flags(&[("redis.url", "redis://x"), ("redis.url_file", path.to_str().unwrap())]);
@@ -104,7 +104,7 @@ fn debug_and_describe_show_no_secret() {
 }
 
 #[test]
-fn a_password_with_unescaped_delimiters_is_hidden_whole() {
+fn url_password_with_unescaped_delimiters_is_fully_hidden() {
     for (url, shown) in [
         ("redis://u:hun@ter/h@h:1/0", "redis://u:***@h:1/0"),
         ("redis://u:hun?ter#h@h", "redis://u:***@h"),

@@ -1,4 +1,4 @@
-//! The forms that values take.
+//! Formats of the values.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn durations_are_seconds_or_have_units() {
         "500ms",
         "99999999999999",
         "18446744073709551615",
-        // Months and years have no length, and `15M` is a slip of whoever meant minutes.
+        // Months and years have no fixed length, and `15M` is a typo for minutes.
         "15M",
         "1mo",
         "2months",
@@ -69,7 +69,7 @@ fn durations_are_seconds_or_have_units() {
 }
 
 #[test]
-fn a_duration_of_zero_is_refused_except_for_the_grace() {
+fn zero_duration_is_rejected_except_for_refresh_grace() {
     assert_eq!(from_flags(&[("oauth.refresh_grace", "0")]).oauth.refresh_grace, Duration::ZERO);
     for key in [
         "oauth.access_token_ttl",
@@ -95,7 +95,7 @@ fn sizes_are_bytes_or_have_units() {
 }
 
 #[test]
-fn connections_and_threads_are_as_many_as_can_be() {
+fn max_connections_and_workers_outside_their_range_are_rejected() {
     assert_eq!(from_flags(&[("server.max_connections", "1")]).server.max_connections, 1);
     assert_eq!(from_flags(&[("server.workers", "512")]).server.workers, 512);
     for (key, text) in [
@@ -137,7 +137,7 @@ fn binds_are_host_and_port_or_a_unix_socket() {
 }
 
 #[test]
-fn trusted_proxies_are_networks_or_single_addresses_and_mapped_ones_are_ipv4() {
+fn trusted_proxies_are_networks_or_addresses_with_ipv4_mapped_as_ipv4() {
     let text = "10.0.0.0/8,192.0.2.1,::1,2001:db8::/32,::ffff:10.1.0.0/112,::ffff:10.2.0.1";
     let nets = from_flags(&[("server.trusted_proxies", text)]).server.trusted_proxies;
     let shown: Vec<_> = nets.iter().map(ToString::to_string).collect();
@@ -151,7 +151,7 @@ fn trusted_proxies_are_networks_or_single_addresses_and_mapped_ones_are_ipv4() {
 }
 
 #[test]
-fn the_public_url_is_an_absolute_http_url_and_loses_its_trailing_slash() {
+fn public_url_is_absolute_http_url_without_trailing_slash() {
     for (text, url) in [
         ("https://id.example.org/", "https://id.example.org"),
         ("http://localhost:5000", "http://localhost:5000"),
@@ -220,9 +220,9 @@ fn endpoint_paths_have_the_prefix_and_can_be_switched_off() {
     assert!(flag_refused("oauth.error_uri", "errors").contains("absolute URL"));
 }
 
-/// `SENTINEL_TOKEN_URL=${TOKEN_URL}` in a compose file is empty where the variable is not set.
+/// In a compose file, `SENTINEL_TOKEN_URL=${TOKEN_URL}` is empty if the variable is not set.
 #[test]
-fn an_empty_value_switches_no_endpoint_off() {
+fn empty_value_does_not_disable_an_endpoint() {
     const URLS: [&str; 7] = [
         "oauth.token_url",
         "oauth.introspection_url",
@@ -253,12 +253,12 @@ fn an_empty_value_switches_no_endpoint_off() {
         assert!(message.contains(&format!("from {old}: expected a path")), "{message}");
         assert!(load_file(&format!("{old} = \"\"")).is_err());
     }
-    // A prefix of nothing is one.
+    // An empty prefix is valid.
     assert_eq!(from_flags(&[("oauth.route_prefix", "")]).oauth.route_prefix, "");
 }
 
 #[test]
-fn grants_are_known_names_and_at_least_one() {
+fn grants_must_be_known_and_not_empty() {
     let grants =
         from_flags(&[("oauth.grants", "refresh_token,password,refresh_token")]).oauth.grants;
     assert_eq!(grants, [GrantName::RefreshToken, GrantName::Password]);
@@ -295,9 +295,10 @@ fn log_levels_are_levels_or_directives() {
     }
 }
 
-/// OpenTelemetry Protocol Exporter: a URL without a path is one of all signals, and spans go to `v1/traces` there.
+/// OpenTelemetry Protocol Exporter: a URL without a path is the base of all signals, and traces are
+/// sent to `v1/traces` below it.
 #[test]
-fn spans_go_to_the_path_of_their_own_where_only_a_host_is_named() {
+fn traces_endpoint_without_path_gets_v1_traces() {
     for (given, meant) in [
         ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
         ("https://otel.example.org/", "https://otel.example.org/v1/traces"),

@@ -1,4 +1,4 @@
-//! How writes share commits, within a process and between two.
+//! Commits that writes of one process or of two processes share.
 
 use std::fs;
 use std::path::Path;
@@ -11,9 +11,9 @@ use super::{Embedded, open};
 use crate::helpers::{START, all};
 use crate::store_contract::samples::user;
 
-/// The commits in a write-ahead log: frames that say how large the database is after them
-/// (<https://sqlite.org/fileformat2.html#the_write_ahead_log>). The log must not have been started
-/// anew in between; a reader that stays at its beginning ([`Pin`]) sees to that.
+/// Counts the commits in a write-ahead log: the frames that contain the database size after commit
+/// (<https://sqlite.org/fileformat2.html#the_write_ahead_log>). The log must not have been reset in
+/// between, which a reader at its beginning ([`Pin`]) prevents.
 fn commits(path: &Path) -> usize {
     const HEADER: usize = 32;
     const FRAME_HEADER: usize = 24;
@@ -25,9 +25,9 @@ fn commits(path: &Path) -> usize {
     frames.filter(|frame| frame[4..8] != [0; 4]).count()
 }
 
-/// There may be any number of sessions that are over before the first one that is not.
+/// Any number of expired sessions may precede the first live one.
 #[tokio::test]
-async fn live_sessions_are_looked_for_on_a_thread_of_their_own() {
+async fn listing_live_sessions_runs_on_a_separate_thread() {
     let store = Embedded::fresh().await;
     let session = store.session();
     assert!(store.stores.sessions.insert(&session).await.unwrap());
@@ -38,7 +38,7 @@ async fn live_sessions_are_looked_for_on_a_thread_of_their_own() {
     assert_eq!(list.await.unwrap(), [session]);
 }
 
-/// Keeps the log from being started anew.
+/// Open read transaction, which prevents a reset of the write-ahead log.
 struct Pin(rusqlite::Connection);
 
 impl Pin {
@@ -49,7 +49,7 @@ impl Pin {
     }
 }
 
-/// Polls everything once, which queues its write, then calls `release`, then waits for all.
+/// Polls every call once, which queues its write, then calls `release` and awaits all calls.
 async fn queue_then<T>(calls: Vec<impl Future<Output = T>>, release: impl FnOnce()) -> Vec<T> {
     let mut calls: Vec<_> = calls.into_iter().map(Box::pin).collect();
     std::future::poll_fn(|context| {
@@ -68,7 +68,7 @@ async fn queue_then<T>(calls: Vec<impl Future<Output = T>>, release: impl FnOnce
 }
 
 #[tokio::test]
-async fn what_waits_for_another_process_is_then_committed_at_once() {
+async fn writes_queued_behind_another_process_share_one_commit() {
     let store = Embedded::fresh().await;
     let _pin = Pin::on(&store);
     let other = store.raw();
@@ -84,7 +84,7 @@ async fn what_waits_for_another_process_is_then_committed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_writers_take_far_fewer_commits_than_writes() {
+async fn concurrent_writes_share_commits() {
     let store = Embedded::fresh().await;
     let _pin = Pin::on(&store);
     let before = commits(&store.path);
@@ -104,14 +104,14 @@ async fn many_writers_take_far_fewer_commits_than_writes() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_does_not_undo_its_neighbours() {
+async fn failed_write_does_not_roll_back_others_in_its_batch() {
     let store = Embedded::fresh().await;
     let _pin = Pin::on(&store);
     let other = store.raw();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let before = commits(&store.path);
     let sessions: Vec<_> = (0..3).map(|_| store.session()).collect();
-    // The same session twice is an error; the same name twice is an answer.
+    // A duplicate session is an error; a duplicate name is a regular result.
     let order = [0, 0, 1, 1, 1, 2];
     let inserts = order.map(|index| {
         let (stores, session) = (store.stores.clone(), sessions[index].clone());
@@ -142,7 +142,7 @@ async fn a_write_that_fails_does_not_undo_its_neighbours() {
 }
 
 #[tokio::test]
-async fn a_caller_that_hangs_up_stops_neither_its_write_nor_those_of_others() {
+async fn cancelled_call_stops_neither_its_write_nor_others() {
     let store = Embedded::fresh().await;
     let other = store.raw();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -159,7 +159,7 @@ async fn a_caller_that_hangs_up_stops_neither_its_write_nor_those_of_others() {
 }
 
 #[tokio::test]
-async fn a_look_up_waits_for_no_writer() {
+async fn lookup_does_not_wait_for_a_writer() {
     let store = Embedded::fresh().await;
     let session = store.session();
     assert!(store.stores.sessions.insert(&session).await.unwrap());
@@ -171,7 +171,7 @@ async fn a_look_up_waits_for_no_writer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_processes_write_at_once_and_lose_nothing() {
+async fn concurrent_writes_of_two_processes_are_all_kept() {
     let store = Embedded::fresh().await;
     let processes = [store.stores.clone(), open(&store.path)];
     let tasks = (0..32).map(|task| {
@@ -190,9 +190,9 @@ async fn two_processes_write_at_once_and_lose_nothing() {
     }
 }
 
-/// An operator's command must get through while the server writes without pause.
+/// An operator's command must get its turn while the server writes continuously.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_process_that_writes_without_pause_lets_another_have_its_turn() {
+async fn continuous_writer_does_not_starve_another_process() {
     let store = Embedded::fresh().await;
     let cli = open(&store.path);
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -223,10 +223,10 @@ async fn a_process_that_writes_without_pause_lets_another_have_its_turn() {
 }
 
 #[tokio::test]
-async fn the_snapshot_that_readers_share_lets_the_log_start_over() {
+async fn shared_read_snapshot_does_not_block_wal_reset() {
     let store = Embedded::fresh().await;
     let log = format!("{}-wal", store.path.display());
-    // Twenty thousand pages and more, of which SQLite writes a thousand before it starts over.
+    // More than 20,000 pages; SQLite starts a checkpoint after 1,000.
     for _ in 0..40 {
         let sessions: Vec<_> = (0..256).map(|_| store.session()).collect();
         let last = sessions[0].id;

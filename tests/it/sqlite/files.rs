@@ -1,4 +1,4 @@
-//! Which files are made, opened and refused, and what is in them when a write was answered.
+//! Creation, opening and rejection of database files, and their contents after an answered write.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::{Embedded, open};
 
 #[cfg(unix)]
 #[tokio::test]
-async fn file_and_folder_belong_to_their_owner_alone() {
+async fn database_files_and_folders_are_accessible_to_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("not/there yet");
@@ -27,7 +27,7 @@ async fn file_and_folder_belong_to_their_owner_alone() {
     }
 }
 
-/// Why the file is refused; it must be as it was.
+/// Returns the error for a file that is rejected, and asserts that it is unchanged.
 fn refusal(path: &Path) -> String {
     let before = fs::read(path).unwrap();
     let names = || fs::read_dir(path.parent().unwrap()).unwrap().count();
@@ -42,7 +42,7 @@ fn refusal(path: &Path) -> String {
 }
 
 #[test]
-fn a_database_of_another_program_is_refused_and_left_alone() {
+fn database_of_another_program_is_rejected_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     for (name, sql) in [
         ("tables.db", "CREATE TABLE users (id INTEGER); INSERT INTO users VALUES (1)"),
@@ -57,7 +57,7 @@ fn a_database_of_another_program_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_left_alone() {
+fn file_that_is_not_a_database_is_rejected_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     for text in ["buy milk\n".to_owned(), "x".repeat(100_000)] {
@@ -68,14 +68,14 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_the_file_is_refused() {
+fn folder_in_place_of_database_file_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let Err(error) = SqliteStore::open(folder.path()) else { panic!("it was opened") };
     assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
 }
 
 #[test]
-fn a_file_of_a_newer_sentinel_is_refused_and_left_alone() {
+fn database_of_newer_version_is_rejected_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sentinel.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
@@ -91,10 +91,10 @@ fn a_file_of_a_newer_sentinel_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_file_of_an_older_version_is_brought_up_to_date() {
+async fn database_of_older_version_is_migrated() {
     let store = Embedded::fresh().await;
     assert!(store.stores.sessions.insert(&store.session()).await.unwrap());
-    // As version 1 had it, as far as that matters.
+    // The schema of version 1, as far as the migration depends on it.
     store
         .raw()
         .execute_batch(
@@ -113,7 +113,7 @@ async fn a_file_of_an_older_version_is_brought_up_to_date() {
 }
 
 #[test]
-fn a_fresh_file_can_be_opened_by_many_at_once() {
+fn new_database_can_be_opened_concurrently() {
     const PROCESSES: usize = 8;
     for round in 0..20 {
         let folder = tempfile::tempdir().unwrap();
@@ -136,13 +136,13 @@ fn a_fresh_file_can_be_opened_by_many_at_once() {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_in_the_files() {
+async fn answered_write_is_in_the_files() {
     let store = Embedded::fresh().await;
     let folder = tempfile::tempdir().unwrap();
     for round in 0..20 {
         let session = store.session();
         assert!(store.stores.sessions.insert(&session).await.unwrap());
-        // The files as a kill at this moment would leave them.
+        // A copy of the files is what a kill at this moment would leave.
         let copy = folder.path().join(format!("{round}.db"));
         let beside = |path: &Path| format!("{}-wal", path.display());
         fs::copy(&store.path, &copy).unwrap();
@@ -152,7 +152,7 @@ async fn what_was_answered_is_in_the_files() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_opened_again_has_what_was_in_it() {
+async fn reopened_store_keeps_its_records() {
     let store = Embedded::fresh().await;
     let session = store.session();
     assert!(store.stores.sessions.insert(&session).await.unwrap());
@@ -164,7 +164,7 @@ async fn a_store_that_is_opened_again_has_what_was_in_it() {
 }
 
 #[tokio::test]
-async fn a_damaged_record_is_an_error_and_not_a_missing_one() {
+async fn damaged_record_is_an_error_not_a_missing_record() {
     let store = Embedded::fresh().await;
     let (damaged, fine) = (store.session(), store.session());
     for session in [&damaged, &fine] {

@@ -1,4 +1,4 @@
-//! What was moved works as before.
+//! Copied records work as in the source.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ fn access_token(answer: &Answer) -> String {
     answer.json()["access_token"].as_str().unwrap().to_owned()
 }
 
-/// The same calls to another server, as the clients of `app`.
+/// Requests to the server on the copy, made as the clients of `app`.
 struct Moved<'a> {
     app: &'a App,
     server: App,
@@ -47,8 +47,8 @@ impl Moved<'_> {
     }
 }
 
-/// Logs in, moves, and goes on over there as if nothing had happened.
-async fn tokens_go_on(app: App, to: Other) {
+/// Logs in, copies the store, and asserts that all tokens keep working on the copy.
+async fn assert_tokens_survive_copy(app: App, to: Other) {
     let unused = app.login_with(&[("scope", "read")]).await;
     let oldest = app.login().await;
     let before = app.refresh(&refresh_token(&oldest)).await;
@@ -69,16 +69,16 @@ async fn tokens_go_on(app: App, to: Other) {
     assert_eq!(told["sub"], app.user.id.to_string());
     assert_eq!(moved.introspect(&access_token(&revoked)).await, json!({ "active": false }));
     assert_eq!(moved.refresh(&refresh_token(&revoked)).await.status, 200);
-    // The answer of the last refresh was lost on its way: within the grace time it comes again.
+    // The response to the last refresh was lost: a retry within the grace period returns it again.
     let again = moved.refresh(&refresh_token(&before)).await;
     assert_eq!(refresh_token(&again), refresh_token(&lost));
     assert_eq!(access_token(&again), access_token(&lost));
-    // Tokens that were used long ago are still known as such, and end the session.
+    // Reuse of an older token is detected and ends the session.
     let next = moved.refresh(&refresh_token(&lost)).await;
     assert!(moved.introspect(&access_token(&next)).await["active"].as_bool().unwrap());
     assert_eq!(moved.refresh(&refresh_token(&oldest)).await.status, 400);
     assert_eq!(moved.introspect(&access_token(&next)).await, json!({ "active": false }));
-    // The password, and the generation that logins go by.
+    // The password works, and so does the user's generation, which disabling increments.
     assert_eq!(moved.login().await.status, 200);
     moved.server.disable_user().await;
     assert_eq!(moved.introspect(&access_token(&unused)).await, json!({ "active": false }));
@@ -86,17 +86,17 @@ async fn tokens_go_on(app: App, to: Other) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_go_on_working_from_the_embedded_store_to_mongodb() {
-    tokens_go_on(spawn_app().await, Other::database().await).await;
+async fn tokens_stay_valid_after_copy_from_embedded_to_mongodb() {
+    assert_tokens_survive_copy(spawn_app().await, Other::database().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_go_on_working_from_mongodb_to_the_embedded_store() {
+async fn tokens_stay_valid_after_copy_from_mongodb_to_embedded() {
     let app = AppBuilder::default().mongodb(&mongod::replica_set().await).spawn().await;
-    tokens_go_on(app, Other::file()).await;
+    assert_tokens_survive_copy(app, Other::file()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_go_on_working_in_another_file() {
-    tokens_go_on(spawn_app().await, Other::file()).await;
+async fn tokens_stay_valid_after_copy_to_another_file() {
+    assert_tokens_survive_copy(spawn_app().await, Other::file()).await;
 }

@@ -1,4 +1,4 @@
-//! What is not copied, and into what.
+//! Sources that are not copied, and targets that are rejected.
 
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ fn copy_of(app: &App, to: &Other, more: &[&str]) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_with_other_users_is_left_alone_and_they_are_named() {
+async fn target_with_conflicting_users_is_rejected_and_unchanged() {
     let (app, to) = (spawn_app().await, Other::database().await);
     let other = to.server().spawn().await;
     for more in [&[][..], &["--dry-run"]] {
@@ -44,9 +44,9 @@ async fn a_store_with_other_users_is_left_alone_and_they_are_named() {
     assert_eq!(users, std::slice::from_ref(&other.user));
 }
 
-/// What Redis was not told of is noted in the source alone.
+/// Undelivered invalidations are stored in the source only.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_copied_while_redis_cannot_be_told_of_what_has_ended() {
+async fn copy_is_refused_while_redis_invalidations_cannot_be_delivered() {
     let (app, to) = (spawn_app().await, Other::file());
     let output = copy_of(&app, &to, &["--set", "redis.url=redis://127.0.0.1:1"]);
     refused(&output, 69, "Redis");
@@ -55,7 +55,7 @@ async fn nothing_is_copied_while_redis_cannot_be_told_of_what_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_a_server_was_started_on_is_refused_from_then_on() {
+async fn target_is_rejected_after_a_server_started_on_it() {
     for to in [Other::file(), Other::database().await] {
         let app = spawn_app().await;
         to.copy_of(&app, &[]).await;
@@ -66,14 +66,14 @@ async fn a_target_that_a_server_was_started_on_is_refused_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_ran_on_the_empty_target_says_that_it_is_in_use() {
-    // Without the user and the clients that a server of these tests begins with.
+async fn running_server_marks_its_empty_target_as_in_use() {
+    // A server from the test helpers would add a user and clients to its store.
     let (app, folder) = (spawn_app().await, tempfile::tempdir().unwrap());
     let to = folder.path().join("sentinel.db").to_str().unwrap().to_owned();
     let server = Process::serve(folder.path(), &["--set", &format!("store.path={to}")]);
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        // The first run, and perhaps a few more, may be over before the server says it.
+        // The first runs may complete before the server marks the store as in use.
         let output = copy(&app.settings, app.folder.path(), &to, &[]);
         if output.status.code() == Some(65) {
             refused(&output, 65, "in");
@@ -84,7 +84,7 @@ async fn a_server_that_ran_on_the_empty_target_says_that_it_is_in_use() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     refused(&copy(&app.settings, app.folder.path(), &to, &[]), 65, "the target is in use");
-    // It serves what was copied.
+    // The server serves the copied records.
     let form = [
         ("grant_type", "password"),
         ("client_id", app.client.id.as_str()),
@@ -97,7 +97,7 @@ async fn a_server_that_ran_on_the_empty_target_says_that_it_is_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_was_looked_at_is_not_in_use_and_one_that_was_changed_is() {
+async fn target_is_rejected_after_a_change_but_not_after_a_read() {
     let (app, to) = (spawn_app().await, Other::file());
     to.copy_of(&app, &[]).await;
     let there = format!("store.path={}", to.name());
@@ -109,7 +109,7 @@ async fn a_target_that_was_looked_at_is_not_in_use_and_one_that_was_changed_is()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_is_not_copied_onto_itself_by_whatever_name() {
+async fn sqlite_store_is_not_copied_onto_itself_under_another_path() {
     let app = spawn_app().await;
     let folder = app.folder.path().join("folder");
     std::fs::create_dir(&folder).unwrap();
@@ -121,7 +121,7 @@ async fn a_store_is_not_copied_onto_itself_by_whatever_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_is_not_copied_onto_itself_by_whatever_name() {
+async fn mongodb_database_is_not_copied_onto_itself_under_another_host() {
     let target = mongod::replica_set().await;
     let app = AppBuilder::default().mongodb(&target).spawn().await;
     for uri in [target.uri.clone(), target.uri.replace("127.0.0.1", "localhost")] {
@@ -136,7 +136,7 @@ async fn a_database_is_not_copied_onto_itself_by_whatever_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_writes_nothing() {
+async fn dry_run_writes_nothing() {
     let app = spawn_app().await;
     app.login().await;
     let (file, database) = (Other::file(), Other::database().await);
@@ -153,7 +153,7 @@ async fn a_dry_run_writes_nothing() {
 }
 
 #[test]
-fn a_store_that_is_not_there_is_not_made_to_be_copied() {
+fn missing_source_store_is_not_created() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let store = format!("store.path={}", path("no.db"));
@@ -166,7 +166,7 @@ fn a_store_that_is_not_there_is_not_made_to_be_copied() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_makes_no_sense_is_refused_without_its_password() {
+async fn invalid_target_is_rejected_without_showing_its_password() {
     let app = spawn_app().await;
     for (to, code) in [
         ("postgres://op:hunter2@127.0.0.1/x", 64),

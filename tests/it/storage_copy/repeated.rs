@@ -1,4 +1,4 @@
-//! Runs that are repeated: after changes, and after they were interrupted.
+//! Runs that are repeated after changes or after an interruption.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::store_contract::samples::{session, stored_client, stored_user};
 use crate::store_contract::{Backend, embedded, mongodb};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_run_carries_over_what_has_changed() {
+async fn second_run_copies_changes() {
     let (app, to) = (spawn_app().await, Other::database().await);
     let hash = app.user.password.clone();
     let add = async |username: &str| {
@@ -29,7 +29,7 @@ async fn a_second_run_carries_over_what_has_changed() {
     assert_eq!(with_bob.status, 200);
     to.copy_of(&app, &[]).await;
 
-    // Names change hands; one goes, one comes; a session ends, another goes on.
+    // Users exchange names, one name is freed, a session ends, and another one is refreshed.
     let rename = async |user: &sentinel::domain::User, name: &str| {
         let username = Some(name.to_owned());
         let change = sentinel::admin::UserChange { username, ..Default::default() };
@@ -47,7 +47,7 @@ async fn a_second_run_carries_over_what_has_changed() {
     for kind in ["users", "clients", "sessions"] {
         assert_eq!(planned[kind], report[kind]);
     }
-    // The sessions of a user that was removed on the way are there again.
+    // Sessions that were deleted along with a replaced user are copied again.
     assert_eq!(report["users"], json!({ "read": 3, "written": 2, "removed": 2 }));
     assert_eq!(report["sessions"]["read"], 3);
     let third = to.copy_of(&app, &[]).await;
@@ -65,7 +65,7 @@ async fn a_second_run_carries_over_what_has_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_in_the_source_goes_from_the_target() {
+async fn records_deleted_in_source_are_removed_from_target() {
     let (app, to) = (spawn_app().await, Other::database().await);
     let login = app.login().await.json()["access_token"].as_str().unwrap().to_owned();
     to.copy_of(&app, &[]).await;
@@ -78,7 +78,7 @@ async fn what_was_deleted_in_the_source_goes_from_the_target() {
     assert!(!server.is_active(&login).await);
 }
 
-/// All that is in a store.
+/// Returns all records of a store.
 async fn contents(stores: &Stores) -> impl PartialEq + std::fmt::Debug + use<> {
     let page = Page::first(100_000);
     (
@@ -109,7 +109,7 @@ async fn fill(stores: &Stores, sessions: usize) {
     }
 }
 
-async fn all_of_it_arrives(from: Backend, to: Backend) {
+async fn assert_everything_is_copied(from: Backend, to: Backend) {
     fill(&from.stores, 3000).await;
     let run = copy(&from.stores, Some(&to.stores), false, &SystemClock, &|_, _| {});
     let report = run.await.unwrap();
@@ -131,17 +131,17 @@ async fn all_of_it_arrives(from: Backend, to: Backend) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_of_it_arrives_in_mongodb() {
-    all_of_it_arrives(embedded().await, mongodb().await).await;
+async fn all_records_are_copied_to_mongodb() {
+    assert_everything_is_copied(embedded().await, mongodb().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_of_it_arrives_in_the_embedded_store() {
-    all_of_it_arrives(mongodb().await, embedded().await).await;
+async fn all_records_are_copied_to_embedded_store() {
+    assert_everything_is_copied(mongodb().await, embedded().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_is_killed_anywhere_is_finished_by_the_next() {
+async fn killed_run_is_completed_by_the_next() {
     let app = spawn_app().await;
     let store = format!("store.path={}", app.settings.store.path.display());
     let source = sentinel::store::connect::connect(&app.settings).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_run_that_is_killed_anywhere_is_finished_by_the_next() {
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
         };
         let mut killed = 0;
-        // Later and later, until one is faster than the kill.
+        // Kills the run later each time, until one completes first.
         for round in 1.. {
             let mut run = start();
             tokio::time::sleep(Duration::from_millis(15 * round)).await;

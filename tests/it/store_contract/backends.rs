@@ -1,4 +1,4 @@
-//! A fresh, empty store of each kind.
+//! Constructors of fresh, empty stores, one for each backend.
 
 use std::any::Any;
 
@@ -12,23 +12,23 @@ use crate::helpers::START;
 use crate::helpers::mongod::{self, Target};
 use crate::helpers::redis;
 
-/// A store of its own, removed when this is dropped.
+/// Store for one test, removed when this is dropped.
 pub(crate) struct Backend {
-    /// As one process sees it.
+    /// Handle of one process.
     pub(crate) stores: Stores,
-    /// As another process sees it.
+    /// Handle of another process.
     pub(crate) other: Stores,
-    /// How often what is left to chance is tried.
+    /// Number of repetitions of randomized cases.
     pub(crate) rounds: u32,
-    /// Whether a login is one write, so that no session is seen that was not added.
+    /// Whether a login is a single write, so that no session is visible before it is accepted.
     pub(crate) logins_are_one_write: bool,
-    /// The earliest moment at which a session may be over, in milliseconds: the server removes by its
-    /// own clock what is over.
+    /// Earliest expiry of a session, in milliseconds: the server deletes expired sessions by its
+    /// own clock.
     pub(crate) earliest: i64,
     _keep: Box<dyn Any + Send + Sync>,
 }
 
-/// One SQLite file.
+/// Creates an SQLite file.
 pub(crate) async fn embedded() -> Backend {
     let folder = tempfile::tempdir().unwrap();
     let open = || SqliteStore::open(&folder.path().join("sentinel.db")).unwrap().into_stores();
@@ -42,17 +42,17 @@ pub(crate) async fn embedded() -> Backend {
     }
 }
 
-/// A database on a replica set.
+/// Creates a database on a replica set.
 pub(crate) async fn mongodb() -> Backend {
     on_mongodb(mongod::replica_set().await).await
 }
 
-/// A database on a single server, which has no majority to wait for.
+/// Creates a database on a standalone server, which has no majority to wait for.
 pub(crate) async fn mongodb_standalone() -> Backend {
     on_mongodb(mongod::standalone().await).await
 }
 
-/// One SQLite file, with published tokens.
+/// Creates an SQLite file, with tokens published to Redis.
 pub(crate) async fn embedded_with_redis() -> Backend {
     let (folder, (url, redis)) = (tempfile::tempdir().unwrap(), redis::shared());
     let path = folder.path().join("sentinel.db");
@@ -67,7 +67,7 @@ pub(crate) async fn embedded_with_redis() -> Backend {
     }
 }
 
-/// A database on a replica set, behind a cache and with published tokens.
+/// Creates a database on a replica set, with a Redis cache and published tokens.
 pub(crate) async fn mongodb_with_redis() -> Backend {
     let (target, (url, redis)) = (mongod::replica_set().await, redis::shared());
     let mut overrides = target.overrides();
@@ -94,7 +94,7 @@ async fn on_mongodb(target: Target) -> Backend {
     Backend {
         stores: open().await,
         other: open().await,
-        // Each call takes a round trip.
+        // Each call takes a network round trip.
         rounds: 40,
         logins_are_one_write: false,
         earliest: START.as_millis(),

@@ -1,4 +1,4 @@
-//! `ClientStore`.
+//! Cases for `ClientStore`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sentinel::store::{Page, Update};
 use super::Backend;
 use super::samples::{Next, client, is_alive, scope, stored_client, stored_session, stored_user};
 
-fn other_in_everything(client: &Client) -> Client {
+fn with_all_fields_changed(client: &Client) -> Client {
     Client {
         name: "\u{1f511}\0 app".to_owned(),
         kind: ClientKind::Public,
@@ -26,10 +26,10 @@ fn other_in_everything(client: &Client) -> Client {
     }
 }
 
-pub(super) async fn a_client_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
+pub(super) async fn inserted_client_is_read_back_unchanged(Backend { stores, .. }: &Backend) {
     let clients = [
         client(),
-        other_in_everything(&client()),
+        with_all_fields_changed(&client()),
         Client { name: String::new(), grants: [].into(), scopes: scope(""), ..client() },
         Client { kind: ClientKind::Confidential(Digest::from_bytes([0; 32])), ..client() },
         Client { id: "a b!\"'%~".parse().unwrap(), ..client() },
@@ -44,9 +44,7 @@ pub(super) async fn a_client_comes_back_as_it_was_put_in(Backend { stores, .. }:
     assert_eq!(stores.clients.find(&client().id).await.unwrap(), None);
 }
 
-pub(super) async fn an_id_belongs_to_one_client_and_its_case_counts(
-    Backend { stores, .. }: &Backend,
-) {
+pub(super) async fn client_id_is_unique_and_case_sensitive(Backend { stores, .. }: &Backend) {
     let ids = ["app", "App", "APP", "app ", "1", "01"];
     for id in ids {
         let client = Client { id: id.parse().unwrap(), name: id.to_owned(), ..client() };
@@ -84,9 +82,7 @@ pub(super) async fn clients_are_listed_by_id_page_by_page(Backend { stores, .. }
     assert_eq!(stores.clients.list(&Page::first(0)).await.unwrap(), []);
 }
 
-pub(super) async fn clients_are_searched_by_what_their_ids_and_names_begin_with(
-    Backend { stores, .. }: &Backend,
-) {
+pub(super) async fn clients_are_searched_by_id_or_name_prefix(Backend { stores, .. }: &Backend) {
     let mut known = [
         ("web-1", "Web app"),
         ("web-2", "Other"),
@@ -133,12 +129,10 @@ pub(super) async fn clients_are_counted_up_to_a_limit(Backend { stores, .. }: &B
     }
 }
 
-pub(super) async fn an_update_replaces_exactly_the_version_before_it(
-    Backend { stores, .. }: &Backend,
-) {
+pub(super) async fn update_replaces_only_the_preceding_version(Backend { stores, .. }: &Backend) {
     let first = stored_client(stores).await;
     let untouched = stored_client(stores).await;
-    let second = other_in_everything(&first);
+    let second = with_all_fields_changed(&first);
     assert_eq!(stores.clients.update(&second).await.unwrap(), Update::Done);
     assert_eq!(stores.clients.find(&first.id).await.unwrap(), Some(second.clone()));
     for version in [0, 1, 3, 100] {
@@ -150,7 +144,7 @@ pub(super) async fn an_update_replaces_exactly_the_version_before_it(
     assert_eq!(stores.clients.update(&client().next()).await.unwrap(), Update::Stale);
 }
 
-pub(super) async fn a_new_generation_ends_the_sessions_of_that_client_alone(
+pub(super) async fn new_generation_ends_sessions_of_that_client_only(
     Backend { stores, .. }: &Backend,
 ) {
     let alice = stored_user(stores, "alice").await;
@@ -174,7 +168,7 @@ pub(super) async fn a_new_generation_ends_the_sessions_of_that_client_alone(
     stored_session(stores, Some(&alice), &app).await;
 }
 
-pub(super) async fn a_deleted_client_is_gone_with_all_sessions(Backend { stores, .. }: &Backend) {
+pub(super) async fn deleting_a_client_deletes_its_sessions(Backend { stores, .. }: &Backend) {
     let alice = stored_user(stores, "alice").await;
     let (app, other) = (stored_client(stores).await, stored_client(stores).await);
     let of_app = stored_session(stores, Some(&alice), &app).await;
@@ -189,9 +183,7 @@ pub(super) async fn a_deleted_client_is_gone_with_all_sessions(Backend { stores,
     assert_eq!(stores.clients.update(&app.next()).await.unwrap(), Update::Stale);
 }
 
-pub(super) async fn only_the_wanted_version_of_a_client_is_deleted(
-    Backend { stores, .. }: &Backend,
-) {
+pub(super) async fn client_is_deleted_only_at_the_given_version(Backend { stores, .. }: &Backend) {
     let app = stored_client(stores).await;
     let session = stored_session(stores, None, &app).await;
     let next = app.next();
@@ -207,7 +199,7 @@ pub(super) async fn only_the_wanted_version_of_a_client_is_deleted(
     assert!(!is_alive(stores, &session).await);
 }
 
-pub(super) async fn a_client_is_put_over_any_version_and_ends_no_session(
+pub(super) async fn put_client_overwrites_any_version_and_ends_no_session(
     Backend { stores, .. }: &Backend,
 ) {
     let one = client();

@@ -1,4 +1,4 @@
-//! Records of any shape come back as they were put in.
+//! Random records are read back unchanged.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -106,7 +106,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Its user, if any, has the name of [`seed`] and its client the generation of it.
+    /// A session with its client, and with a user that it belongs to or not.
     fn any_session(earliest: i64)(
         (id, version, of_client_alone) in (any::<[u8; 12]>(), counter(), any::<bool>()),
         (user, client) in (any_user(), any_client()),
@@ -132,7 +132,7 @@ prop_compose! {
     }
 }
 
-/// Runs `check` on generated values, on the runtime of the test.
+/// Runs `check` on generated values, on the test's runtime.
 fn for_any<T: std::fmt::Debug, F: Future<Output = ()>>(
     cases: u32,
     values: impl Strategy<Value = T>,
@@ -150,7 +150,7 @@ fn for_any<T: std::fmt::Debug, F: Future<Output = ()>>(
     });
 }
 
-pub(super) async fn any_user_comes_back_as_it_was_put_in(Backend { stores, rounds, .. }: &Backend) {
+pub(super) async fn any_user_is_read_back_unchanged(Backend { stores, rounds, .. }: &Backend) {
     for_any(*rounds, (any_user(), any_user()), |(first, second)| async move {
         stores.users.delete(first.id).await.unwrap();
         assert!(stores.users.insert(&first).await.unwrap());
@@ -163,9 +163,7 @@ pub(super) async fn any_user_comes_back_as_it_was_put_in(Backend { stores, round
     });
 }
 
-pub(super) async fn any_client_comes_back_as_it_was_put_in(
-    Backend { stores, rounds, .. }: &Backend,
-) {
+pub(super) async fn any_client_is_read_back_unchanged(Backend { stores, rounds, .. }: &Backend) {
     for_any(*rounds, (any_client(), any_client()), |(first, second)| async move {
         assert!(stores.clients.insert(&first).await.unwrap());
         assert_eq!(stores.clients.find(&first.id).await.unwrap().as_ref(), Some(&first));
@@ -176,45 +174,45 @@ pub(super) async fn any_client_comes_back_as_it_was_put_in(
     });
 }
 
-async fn put_in(stores: &Stores, user: &User, client: &Client, session: &Session) {
+async fn insert_all(stores: &Stores, user: &User, client: &Client, session: &Session) {
     assert!(stores.users.insert(user).await.unwrap());
     assert!(stores.clients.insert(client).await.unwrap());
     assert!(stores.sessions.insert(session).await.unwrap());
 }
 
-async fn take_out(stores: &Stores, user: &User, client: &Client) {
+async fn delete_all(stores: &Stores, user: &User, client: &Client) {
     assert!(stores.users.delete(user.id).await.unwrap());
     assert!(stores.clients.delete(&client.id).await.unwrap());
     assert_eq!(stores.sessions.end_all(&SessionFilter::default()).await.unwrap(), 0);
 }
 
-pub(super) async fn any_session_comes_back_as_it_was_put_in(
+pub(super) async fn any_session_is_read_back_unchanged(
     Backend { stores, rounds, earliest, .. }: &Backend,
 ) {
     for_any(*rounds, any_session(*earliest), |(user, client, session)| async move {
-        put_in(stores, &user, &client, &session).await;
+        insert_all(stores, &user, &client, &session).await;
         assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
-        take_out(stores, &user, &client).await;
+        delete_all(stores, &user, &client).await;
     });
 }
 
-pub(super) async fn any_session_comes_back_as_it_was_replaced(
+pub(super) async fn any_replaced_session_is_read_back_unchanged(
     Backend { stores, rounds, earliest, .. }: &Backend,
 ) {
     let access = vec(access_token(*earliest), 0..=MAX_ACCESS_TOKENS);
     let values = (any_session(*earliest), access, option::of(chain(*earliest)));
     for_any(*rounds, values, |((user, client, session), access, refresh)| async move {
-        put_in(stores, &user, &client, &session).await;
+        insert_all(stores, &user, &client, &session).await;
         let next = Session { access, refresh, ..session.next() };
         assert!(stores.sessions.replace(&next).await.unwrap());
         assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(next.clone()));
-        // It lives until the last of its new tokens is over, and no longer.
+        // The session expires with the last of its new tokens, and not before.
         let end = next.expires_at();
         let before = Timestamp::from_millis(end.as_millis() - 1);
         assert_eq!(stores.sessions.purge(before, 10).await.unwrap(), 0);
         let after = Timestamp::from_millis(end.as_millis() + 1);
         assert_eq!(stores.sessions.purge(after, 10).await.unwrap(), 1);
-        take_out(stores, &user, &client).await;
+        delete_all(stores, &user, &client).await;
     });
     assert_eq!(stores.users.find(user("nobody").id).await.unwrap(), None);
 }

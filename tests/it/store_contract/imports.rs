@@ -1,4 +1,4 @@
-//! `ImportStore`.
+//! Cases for `ImportStore`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sentinel::store::{Alias, Page, imports};
 use super::{Backend, samples};
 use crate::helpers::START;
 
-pub(super) async fn a_note_stays_until_it_is_taken_back(Backend { stores, other, .. }: &Backend) {
+pub(super) async fn import_record_is_kept_until_forgotten(Backend { stores, other, .. }: &Backend) {
     let imports = &stores.imports;
     assert!(!imports.is_imported("users/1").await.unwrap());
     for _ in 0..2 {
@@ -21,7 +21,7 @@ pub(super) async fn a_note_stays_until_it_is_taken_back(Backend { stores, other,
     assert!(!other.imports.is_imported("users/1").await.unwrap());
 }
 
-pub(super) async fn notes_are_listed_in_order_page_by_page(Backend { stores, .. }: &Backend) {
+pub(super) async fn import_records_are_listed_by_key_in_pages(Backend { stores, .. }: &Backend) {
     for key in ["b", "a", "c", "B", "a/1"] {
         stores.imports.note_imported(key).await.unwrap();
     }
@@ -34,7 +34,7 @@ pub(super) async fn notes_are_listed_in_order_page_by_page(Backend { stores, .. 
     assert!(list(Some("c"), 2).await.is_empty());
 }
 
-pub(super) async fn an_alias_leads_to_its_session_and_is_listed(Backend { stores, .. }: &Backend) {
+pub(super) async fn alias_resolves_to_its_session_and_is_listed(Backend { stores, .. }: &Backend) {
     let mut aliases: Vec<Alias> = (0_u8..5)
         .map(|number| Alias {
             access: Digest::of(&[number]),
@@ -57,7 +57,7 @@ pub(super) async fn an_alias_leads_to_its_session_and_is_listed(Backend { stores
     assert_eq!(rest, aliases[3..]);
 }
 
-pub(super) async fn sessions_of_imported_tokens_are_known_of_until_the_last_is_over(
+pub(super) async fn imported_sessions_are_tracked_until_the_last_has_ended(
     Backend { stores, other, .. }: &Backend,
 ) {
     let some = async || imports::may_have_sessions(other).await.unwrap();
@@ -77,7 +77,7 @@ pub(super) async fn sessions_of_imported_tokens_are_known_of_until_the_last_is_o
     }
     forget(START).await;
     assert!(!some().await);
-    // More than are looked at together, of which one is there, and is over one day.
+    // More records than one batch; only one of their sessions exists, and it expires later.
     for number in 0..250_u8 {
         imports::note_session(stores, SessionId::from_bytes([number; 12])).await.unwrap();
     }

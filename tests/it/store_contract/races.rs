@@ -1,4 +1,4 @@
-//! What holds when many do it at once, from two processes, on real threads.
+//! Cases with concurrent calls from two processes, on several threads.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use super::Backend;
 use super::samples::{Next, session, stored_client, stored_session, stored_user, user};
 use crate::helpers::all;
 
-/// One of the two processes, in turn.
+/// Returns one of the two processes in turn.
 fn process(Backend { stores, other, .. }: &Backend, turn: usize) -> Stores {
     if turn.is_multiple_of(2) { stores.clone() } else { other.clone() }
 }
 
-pub(super) async fn of_many_replacements_of_one_version_exactly_one_is_written(backend: &Backend) {
+pub(super) async fn concurrent_replacements_of_one_version_succeed_once(backend: &Backend) {
     let app = stored_client(&backend.stores).await;
     let mut current = stored_session(&backend.stores, None, &app).await;
     for _ in 0..5 {
@@ -35,7 +35,7 @@ pub(super) async fn of_many_replacements_of_one_version_exactly_one_is_written(b
     }
 }
 
-pub(super) async fn of_many_updates_of_one_version_exactly_one_is_written(backend: &Backend) {
+pub(super) async fn concurrent_updates_of_one_version_succeed_once(backend: &Backend) {
     let alice = stored_user(&backend.stores, "alice").await;
     let app = stored_client(&backend.stores).await;
     let calls = (0..50).map(|turn| {
@@ -59,7 +59,7 @@ pub(super) async fn of_many_updates_of_one_version_exactly_one_is_written(backen
     assert_eq!(found.name, clients[0].3);
 }
 
-pub(super) async fn of_many_users_of_one_name_exactly_one_is_added(backend: &Backend) {
+pub(super) async fn concurrent_inserts_of_one_username_succeed_once(backend: &Backend) {
     for round in 0..5 {
         let name = format!("alice-{round}");
         let calls = (0..50).map(|turn| {
@@ -74,9 +74,9 @@ pub(super) async fn of_many_users_of_one_name_exactly_one_is_added(backend: &Bac
     assert_eq!(backend.stores.users.list(&Page::first(100)).await.unwrap().len(), 5);
 }
 
-/// Logins go on in both processes until they are refused; in their midst `end` does what ends them.
-/// Right after it, and for good, there is no session; where a login is several writes, right after it
-/// there is none that was answered, and none at all when the others have been refused.
+/// Logs in from both processes until logins are refused, and calls `end` meanwhile. No session that
+/// was answered before remains, neither right after `end` nor later. If a login is a single write,
+/// no session at all is visible right after `end`; otherwise none once all logins were refused.
 async fn race<F: Future<Output = ()>>(
     backend: &Backend,
     user: Option<&User>,
@@ -133,7 +133,7 @@ pub(super) async fn no_login_survives_a_new_generation_of_its_user(backend: &Bac
     let app = stored_client(&backend.stores).await;
     let mut alice = stored_user(&backend.stores, "alice").await;
     for round in 0..ROUNDS {
-        // A new password in the even rounds, a disabling in the odd ones.
+        // A password change in even rounds, a disabled user in odd ones.
         let next =
             User { generation: alice.generation + 1, enabled: round % 2 == 0, ..alice.next() };
         race(backend, Some(&alice), &app, || async {
@@ -188,7 +188,7 @@ pub(super) async fn no_login_survives_the_deletion_of_its_client(backend: &Backe
     }
 }
 
-pub(super) async fn a_refresh_in_progress_does_not_write_an_old_name_back(backend: &Backend) {
+pub(super) async fn refresh_during_rename_does_not_restore_old_name(backend: &Backend) {
     let app = stored_client(&backend.stores).await;
     let mut alice = stored_user(&backend.stores, "alice").await;
     let started = stored_session(&backend.stores, Some(&alice), &app).await;
@@ -216,9 +216,7 @@ pub(super) async fn a_refresh_in_progress_does_not_write_an_old_name_back(backen
     }
 }
 
-pub(super) async fn a_session_that_ended_is_not_written_back_by_a_replacement_in_progress(
-    backend: &Backend,
-) {
+pub(super) async fn concurrent_replacement_does_not_restore_ended_session(backend: &Backend) {
     let app = stored_client(&backend.stores).await;
     for round in 0..ROUNDS {
         let started = stored_session(&backend.stores, None, &app).await;

@@ -1,4 +1,4 @@
-//! Users, clients and sessions to put into a store.
+//! Users, clients and sessions for tests.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub(crate) fn client() -> Client {
     }
 }
 
-/// A login that saw these; not yet in a store.
+/// Creates a session of this user and client, without storing it.
 pub(crate) fn session(user: Option<&User>, client: &Client) -> Session {
     let new = NewSession {
         user: user.map(|user| SessionUser {
@@ -71,7 +71,7 @@ pub(crate) fn scope(text: &str) -> Scope {
     text.parse().unwrap()
 }
 
-/// The record's next version, otherwise unchanged.
+/// Copies a record with the next version.
 pub(crate) trait Next {
     fn next(&self) -> Self;
 }
@@ -110,7 +110,7 @@ pub(crate) async fn stored_session(
     session
 }
 
-/// How many sessions there are of a user.
+/// Counts the sessions of a user.
 pub(crate) async fn count_of(stores: &Stores, user: &User) -> usize {
     let filter = SessionFilter { user: Some(user.id), client: None, alive_at: None };
     stores.sessions.list(&filter, &Page::first(10_000)).await.unwrap().len()

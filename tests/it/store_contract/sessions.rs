@@ -1,4 +1,4 @@
-//! `SessionStore`.
+//! Cases for `SessionStore`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::samples::{
 };
 use crate::helpers::START;
 
-pub(super) async fn a_session_starts_while_its_user_and_its_client_are_as_they_were(
+pub(super) async fn session_starts_only_if_user_and_client_are_unchanged(
     Backend { stores, .. }: &Backend,
 ) {
     let alice = User { generation: 4, ..user("alice") };
@@ -46,13 +46,13 @@ pub(super) async fn a_session_starts_while_its_user_and_its_client_are_as_they_w
     assert_eq!(stores.sessions.find(fine.id).await.unwrap(), Some(fine));
 }
 
-pub(super) async fn a_client_may_have_a_session_without_a_user(Backend { stores, .. }: &Backend) {
+pub(super) async fn session_without_user_is_accepted(Backend { stores, .. }: &Backend) {
     let app = stored_client(stores).await;
     let session = stored_session(stores, None, &app).await;
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
 }
 
-pub(super) async fn a_replacement_needs_the_version_before_it(Backend { stores, .. }: &Backend) {
+pub(super) async fn replace_requires_the_preceding_version(Backend { stores, .. }: &Backend) {
     let app = stored_client(stores).await;
     let first = stored_session(stores, None, &app).await;
     let untouched = stored_session(stores, None, &app).await;
@@ -67,7 +67,7 @@ pub(super) async fn a_replacement_needs_the_version_before_it(Backend { stores, 
     assert_eq!(stores.sessions.find(untouched.id).await.unwrap(), Some(untouched));
 }
 
-pub(super) async fn a_session_that_has_ended_stays_so(Backend { stores, .. }: &Backend) {
+pub(super) async fn ended_session_stays_ended(Backend { stores, .. }: &Backend) {
     let app = stored_client(stores).await;
     let ended = stored_session(stores, None, &app).await;
     let other = stored_session(stores, None, &app).await;
@@ -79,7 +79,7 @@ pub(super) async fn a_session_that_has_ended_stays_so(Backend { stores, .. }: &B
     assert!(is_alive(stores, &other).await);
 }
 
-pub(super) async fn only_the_current_version_is_sure_to_last(
+pub(super) async fn only_the_current_version_is_confirmed_durable(
     Backend { stores, other, .. }: &Backend,
 ) {
     let app = stored_client(stores).await;
@@ -95,7 +95,7 @@ pub(super) async fn only_the_current_version_is_sure_to_last(
     assert!(!other.sessions.settle(second.id, second.version).await.unwrap());
 }
 
-pub(super) async fn a_look_up_for_a_caller_tells_whether_the_caller_has_changed(
+pub(super) async fn lookup_reports_a_changed_introspection_client(
     Backend { stores, other, .. }: &Backend,
 ) {
     let app = stored_client(stores).await;
@@ -116,7 +116,7 @@ pub(super) async fn a_look_up_for_a_caller_tells_whether_the_caller_has_changed(
     assert_eq!(look(missing.id, &caller).await, Seen::OtherCaller);
     assert_eq!(look(there.id, &changed).await, found);
 
-    // Made again: the id and the version are the same, and nothing else.
+    // A recreated client has the same id and version, but differs otherwise.
     assert!(other.clients.delete(&caller.id).await.unwrap());
     assert_eq!(look(there.id, &changed).await, Seen::OtherCaller);
     let later = changed.updated_at.plus(Duration::from_millis(1));
@@ -126,8 +126,8 @@ pub(super) async fn a_look_up_for_a_caller_tells_whether_the_caller_has_changed(
     assert_eq!(look(there.id, &again).await, found);
 }
 
-/// Two users, two clients: a session of each pair, and one of each client alone.
-async fn six(stores: &Stores) -> (Vec<User>, Vec<Client>, Vec<Session>) {
+/// Stores two users, two clients, a session of each pair, and one of each client alone.
+async fn store_six_sessions(stores: &Stores) -> (Vec<User>, Vec<Client>, Vec<Session>) {
     let users = vec![stored_user(stores, "alice").await, stored_user(stores, "bob").await];
     let clients = vec![stored_client(stores).await, stored_client(stores).await];
     let mut sessions = Vec::new();
@@ -153,20 +153,20 @@ fn filters(users: &[User], clients: &[Client]) -> [(SessionFilter, usize); 5] {
         (SessionFilter { user, client: client.clone(), alive_at: None }, 1),
         (SessionFilter { user, client: None, alive_at: None }, 2),
         (SessionFilter { user: None, client, alive_at: None }, 3),
-        (SessionFilter { user: Some(user_of_nobody()), client: None, alive_at: None }, 0),
+        (SessionFilter { user: Some(unknown_user_id()), client: None, alive_at: None }, 0),
         (SessionFilter::default(), 6),
     ]
 }
 
-fn user_of_nobody() -> sentinel::domain::UserId {
+fn unknown_user_id() -> sentinel::domain::UserId {
     user("nobody").id
 }
 
-pub(super) async fn sessions_end_by_user_by_client_by_both_and_all(
+pub(super) async fn sessions_are_ended_by_user_client_both_or_all(
     Backend { stores, .. }: &Backend,
 ) {
     for turn in 0..5 {
-        let (users, clients, sessions) = six(stores).await;
+        let (users, clients, sessions) = store_six_sessions(stores).await;
         let (filter, count) = filters(&users, &clients)[turn].clone();
         assert_eq!(stores.sessions.end_all(&filter).await.unwrap(), count as u64, "{filter:?}");
         for session in &sessions {
@@ -182,10 +182,10 @@ pub(super) async fn sessions_end_by_user_by_client_by_both_and_all(
     }
 }
 
-pub(super) async fn sessions_are_listed_by_id_page_by_page_through_filters(
+pub(super) async fn sessions_are_listed_by_id_in_pages_with_filters(
     Backend { stores, .. }: &Backend,
 ) {
-    let (users, clients, sessions) = six(stores).await;
+    let (users, clients, sessions) = store_six_sessions(stores).await;
     for (filter, count) in filters(&users, &clients) {
         let wanted: Vec<_> = sessions.iter().filter(|session| fits(&filter, session)).collect();
         assert_eq!(wanted.len(), count);
@@ -215,16 +215,17 @@ pub(super) async fn sessions_are_listed_by_id_page_by_page_through_filters(
         assert_eq!(seen, sessions, "by {limit}");
     }
     assert_eq!(stores.sessions.list_sound(&Page::first(0)).await.unwrap(), []);
-    // The page before may end with a session that is over by now.
+    // The last session of the previous page may have been deleted since.
     let gone = SessionId::from_bytes([0; 12]);
     let page = Page { after: Some(gone.to_string()), limit: 100 };
     let all = stores.sessions.list(&SessionFilter::default(), &page).await.unwrap();
     assert_eq!(all, sessions);
 }
 
-pub(super) async fn sessions_with_a_live_token_are_listed_alone(Backend { stores, .. }: &Backend) {
-    let (users, clients, mut sessions) = six(stores).await;
-    // Without a refresh token it lasts as long as its access token, else as long as that.
+pub(super) async fn alive_at_filter_lists_only_live_sessions(Backend { stores, .. }: &Backend) {
+    let (users, clients, mut sessions) = store_six_sessions(stores).await;
+    // A session without a refresh token expires with its access token, any other with the refresh
+    // token.
     let short = |session: &Session| session.refresh.is_none();
     assert_eq!(sessions.iter().filter(|session| short(session)).count(), 2);
     let moment = START.plus(LIFETIMES.access_token);
@@ -244,7 +245,7 @@ pub(super) async fn sessions_with_a_live_token_are_listed_alone(Backend { stores
         ] {
             let wanted: Vec<_> = sessions.iter().filter(|session| fits(&filter, session)).collect();
             assert_eq!(list(filter.clone(), 100).await.iter().collect::<Vec<_>>(), wanted);
-            // Those that are over take no place on a page.
+            // Expired sessions take no place on a page.
             let first: Vec<_> = wanted.into_iter().take(1).collect();
             assert_eq!(list(filter, 1).await.iter().collect::<Vec<_>>(), first);
         }
@@ -252,28 +253,25 @@ pub(super) async fn sessions_with_a_live_token_are_listed_alone(Backend { stores
     assert!(sessions.is_empty());
 }
 
-pub(super) async fn sessions_with_a_live_token_are_counted_up_to_a_limit(
-    Backend { stores, .. }: &Backend,
-) {
-    let (_, _, sessions) = six(stores).await;
+pub(super) async fn live_sessions_are_counted_up_to_a_limit(Backend { stores, .. }: &Backend) {
+    let (_, _, sessions) = store_six_sessions(stores).await;
     let count = sessions.len() as u64;
     let over = sessions.iter().map(Session::expires_at).max().unwrap();
     assert_eq!(stores.sessions.count(START, 100).await.unwrap(), count);
     assert_eq!(stores.sessions.count(START, 2).await.unwrap(), 2);
     assert_eq!(stores.sessions.count(START, 0).await.unwrap(), 0);
-    // What is over may still be there.
+    // Expired sessions may still be stored.
     assert_eq!(stores.sessions.count(over, 100).await.unwrap(), 0);
     assert!(stores.sessions.end(sessions[0].id).await.unwrap());
     assert_eq!(stores.sessions.count(START, 100).await.unwrap(), count - 1);
 }
 
-pub(super) async fn a_purge_removes_what_is_over_and_nothing_else(
-    Backend { stores, .. }: &Backend,
-) {
+pub(super) async fn purge_deletes_only_expired_sessions(Backend { stores, .. }: &Backend) {
     let app = stored_client(stores).await;
     let alice = stored_user(stores, "alice").await;
     let second = Duration::from_secs(1);
-    // Without a refresh token it lasts as long as its access token, else as long as that.
+    // A session without a refresh token expires with its access token, any other with the refresh
+    // token.
     let short = stored_session(stores, None, &app).await;
     let long = stored_session(stores, Some(&alice), &app).await;
     assert_eq!(stores.sessions.purge(START, 100).await.unwrap(), 0);
@@ -284,7 +282,7 @@ pub(super) async fn a_purge_removes_what_is_over_and_nothing_else(
     assert_eq!(stores.sessions.purge(end.plus(second), 100).await.unwrap(), 1);
     assert!(!is_alive(stores, &short).await && is_alive(stores, &long).await);
 
-    // A refresh makes it last longer, and what was thought before no longer counts.
+    // A refresh extends the expiry, which replaces the earlier one.
     let end = START.plus(LIFETIMES.refresh_idle);
     let mut later = long.next();
     later.refresh.as_mut().unwrap().idle_ends_at = end.plus(second * 10);
@@ -296,7 +294,7 @@ pub(super) async fn a_purge_removes_what_is_over_and_nothing_else(
     assert!(stores.users.find(alice.id).await.unwrap().is_some());
 }
 
-pub(super) async fn a_purge_removes_no_more_than_its_limit(Backend { stores, .. }: &Backend) {
+pub(super) async fn purge_deletes_at_most_its_limit(Backend { stores, .. }: &Backend) {
     let app = stored_client(stores).await;
     for _ in 0..7 {
         stored_session(stores, None, &app).await;
@@ -307,7 +305,7 @@ pub(super) async fn a_purge_removes_no_more_than_its_limit(Backend { stores, .. 
     }
 }
 
-pub(super) async fn another_process_sees_every_write_at_once(
+pub(super) async fn writes_are_visible_to_other_processes_immediately(
     Backend { stores, other, .. }: &Backend,
 ) {
     for (here, there) in [(stores, other), (other, stores)] {
@@ -331,7 +329,7 @@ pub(super) async fn another_process_sees_every_write_at_once(
     }
 }
 
-pub(super) async fn a_session_is_put_over_any_version_whatever_its_user_and_client_are(
+pub(super) async fn put_session_overwrites_any_version_without_checking_user_or_client(
     Backend { stores, .. }: &Backend,
 ) {
     let (alice, client) = (user("alice"), client());
@@ -349,7 +347,7 @@ pub(super) async fn a_session_is_put_over_any_version_whatever_its_user_and_clie
     assert_eq!(stores.sessions.find(first.id).await.unwrap(), Some(first));
 }
 
-pub(super) async fn a_session_that_was_put_gets_the_new_name_of_its_user(
+pub(super) async fn rename_is_propagated_to_sessions_stored_by_put(
     Backend { stores, .. }: &Backend,
 ) {
     let (alice, client) = (user("alice"), client());

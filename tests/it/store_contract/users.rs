@@ -1,4 +1,4 @@
-//! `UserStore`.
+//! Cases for `UserStore`.
 
 use sentinel::domain::{PasswordHash, Timestamp, User};
 use sentinel::store::{Page, Update};
@@ -8,7 +8,7 @@ use super::samples::{
     Next, count_of, is_alive, scope, session, stored_client, stored_session, stored_user, user,
 };
 
-pub(super) async fn a_user_comes_back_as_it_was_put_in(Backend { stores, .. }: &Backend) {
+pub(super) async fn inserted_user_is_read_back_unchanged(Backend { stores, .. }: &Backend) {
     let users = [
         user("alice"),
         User {
@@ -38,7 +38,7 @@ pub(super) async fn a_user_comes_back_as_it_was_put_in(Backend { stores, .. }: &
 pub(super) async fn names_are_compared_byte_by_byte(Backend { stores, .. }: &Backend) {
     let long = "\u{1f511}x".repeat(2000);
     let longer = format!("{long}y");
-    // The same letter, composed and decomposed; the same digits, as a number would be read.
+    // Includes one letter composed and decomposed, and strings that are equal as numbers.
     let names = [
         "alice", "Alice", "ALICE", "alice ", " alice", "\u{e4}", "a\u{308}", "\u{c4}", "a\0b",
         "a\0c", "a\0", "a", "1", "1.0", "01", "%", "_", "'", "\"", "$where", "x'00'", &long,
@@ -58,13 +58,13 @@ pub(super) async fn names_are_compared_byte_by_byte(Backend { stores, .. }: &Bac
     assert_eq!(stores.users.list(&Page::first(100)).await.unwrap().len(), names.len());
 }
 
-pub(super) async fn a_name_belongs_to_one_user(Backend { stores, .. }: &Backend) {
+pub(super) async fn username_is_unique(Backend { stores, .. }: &Backend) {
     let first = stored_user(stores, "alice").await;
     let second = user("alice");
     assert!(!stores.users.insert(&second).await.unwrap());
     assert_eq!(stores.users.find(second.id).await.unwrap(), None);
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), Some(first.clone()));
-    // A name that was given up can be had again.
+    // A name that was given up can be taken again.
     let renamed = User { username: "alicia".to_owned(), ..first.next() };
     assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
@@ -73,7 +73,7 @@ pub(super) async fn a_name_belongs_to_one_user(Backend { stores, .. }: &Backend)
     stored_user(stores, "alice").await;
 }
 
-pub(super) async fn many_users_are_added_at_once_but_those_whose_names_or_ids_are_taken(
+pub(super) async fn insert_many_skips_users_with_taken_names_or_ids(
     Backend { stores, .. }: &Backend,
 ) {
     assert_eq!(stores.users.insert_many(&[]).await.unwrap(), [] as [bool; 0]);
@@ -91,7 +91,7 @@ pub(super) async fn many_users_are_added_at_once_but_those_whose_names_or_ids_ar
     let refused: Vec<_> = (0..users.len()).filter(|index| !added[*index]).collect();
     assert_eq!(refused, [100, 101, 102, 304, 305]);
     assert_eq!(stores.users.find(alice.id).await.unwrap(), Some(alice));
-    // Once more, as after a crash.
+    // A repeated call, as after a crash, adds nothing.
     assert!(!stores.users.insert_many(&users).await.unwrap().contains(&true));
     assert_eq!(stores.users.count(1000).await.unwrap(), 303);
 }
@@ -116,15 +116,13 @@ pub(super) async fn users_are_listed_by_name_page_by_page(Backend { stores, .. }
         assert_eq!(seen, names, "by {limit}");
     }
     assert_eq!(stores.users.list(&Page::first(0)).await.unwrap(), []);
-    // The page before may end with somebody who is gone by now.
+    // The last user of the previous page may have been deleted since.
     let behind = Page { after: Some("aaa".to_owned()), limit: 2 };
     let users = stores.users.list(&behind).await.unwrap();
     assert_eq!(users.iter().map(|user| &user.username).collect::<Vec<_>>(), ["b", "z"]);
 }
 
-pub(super) async fn users_are_searched_by_what_their_names_begin_with(
-    Backend { stores, .. }: &Backend,
-) {
+pub(super) async fn users_are_searched_by_name_prefix(Backend { stores, .. }: &Backend) {
     let mut names = [
         "a",
         "A",
@@ -186,7 +184,7 @@ pub(super) async fn users_are_searched_by_what_their_names_begin_with(
             assert_eq!(seen, wanted, "{prefix:?} by {limit}");
         }
     }
-    // Behind a name that comes before or after all that begin so.
+    // Pages that start before or after all names with the prefix.
     let behind = |name: &str| Page { after: Some(name.to_owned()), limit: 100 };
     assert_eq!(stores.users.search("al", &behind("a")).await.unwrap().len(), 11);
     assert_eq!(stores.users.search("al", &behind("b")).await.unwrap(), []);
@@ -205,9 +203,7 @@ pub(super) async fn users_are_counted_up_to_a_limit(Backend { stores, .. }: &Bac
     }
 }
 
-pub(super) async fn an_update_replaces_exactly_the_version_before_it(
-    Backend { stores, .. }: &Backend,
-) {
+pub(super) async fn update_replaces_only_the_preceding_version(Backend { stores, .. }: &Backend) {
     let first = stored_user(stores, "alice").await;
     let second = User {
         username: "alicia".to_owned(),
@@ -228,7 +224,7 @@ pub(super) async fn an_update_replaces_exactly_the_version_before_it(
     assert_eq!(stores.users.update(&user("nobody").next()).await.unwrap(), Update::Stale);
 }
 
-pub(super) async fn an_update_to_a_taken_name_changes_nothing(Backend { stores, .. }: &Backend) {
+pub(super) async fn update_to_taken_name_changes_nothing(Backend { stores, .. }: &Backend) {
     let client = stored_client(stores).await;
     let alice = stored_user(stores, "alice").await;
     let bob = stored_user(stores, "bob").await;
@@ -238,14 +234,14 @@ pub(super) async fn an_update_to_a_taken_name_changes_nothing(Backend { stores, 
     assert_eq!(stores.users.find(bob.id).await.unwrap(), Some(bob.clone()));
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), Some(alice));
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
-    // One's own name is not taken, nor is it in another case.
+    // A user may keep the name, or change its case.
     let other_case = User { username: "Alice".to_owned(), ..bob.next() };
     assert_eq!(stores.users.update(&bob.next()).await.unwrap(), Update::Done);
     let other_case = User { version: 2, ..other_case };
     assert_eq!(stores.users.update(&other_case).await.unwrap(), Update::Done);
 }
 
-pub(super) async fn a_new_name_reaches_the_sessions_of_that_user_alone(
+pub(super) async fn rename_is_propagated_to_sessions_of_that_user_only(
     Backend { stores, .. }: &Backend,
 ) {
     let client = stored_client(stores).await;
@@ -263,7 +259,7 @@ pub(super) async fn a_new_name_reaches_the_sessions_of_that_user_alone(
         let after = stores.sessions.find(before.id).await.unwrap().unwrap();
         assert!(after.version > before.version);
         assert_eq!(after.user.as_ref().unwrap().username, renamed.username);
-        // What was decided before the renaming is decided again.
+        // A replacement based on the version before the rename has to be retried.
         assert!(!stores.sessions.replace(&before.next()).await.unwrap());
         assert!(stores.sessions.replace(&after.next()).await.unwrap());
     }
@@ -272,8 +268,8 @@ pub(super) async fn a_new_name_reaches_the_sessions_of_that_user_alone(
     }
 }
 
-/// The login read the user before the renaming, and comes to the store after it.
-pub(super) async fn a_login_in_progress_does_not_bring_an_old_name_back(
+/// The login reads the user before the rename, and inserts its session after it.
+pub(super) async fn login_during_rename_does_not_restore_old_name(
     Backend { stores, .. }: &Backend,
 ) {
     let client = stored_client(stores).await;
@@ -281,14 +277,14 @@ pub(super) async fn a_login_in_progress_does_not_bring_an_old_name_back(
     let started = session(Some(&alice), &client);
     let renamed = User { username: "alicia".to_owned(), ..alice.next() };
     assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
-    // It may be refused, too.
+    // The store may also refuse the session.
     if stores.sessions.insert(&started).await.unwrap() {
         let found = stores.sessions.find(started.id).await.unwrap().unwrap();
         assert_eq!(found.user.unwrap().username, "alicia");
     }
 }
 
-pub(super) async fn a_new_generation_ends_the_sessions_of_that_user_alone(
+pub(super) async fn new_generation_ends_sessions_of_that_user_only(
     Backend { stores, .. }: &Backend,
 ) {
     let client = stored_client(stores).await;
@@ -307,7 +303,7 @@ pub(super) async fn a_new_generation_ends_the_sessions_of_that_user_alone(
     assert!(is_alive(stores, &new).await);
 }
 
-pub(super) async fn an_update_without_a_new_generation_ends_no_session(
+pub(super) async fn update_without_new_generation_ends_no_session(
     Backend { stores, .. }: &Backend,
 ) {
     let client = stored_client(stores).await;
@@ -316,13 +312,13 @@ pub(super) async fn an_update_without_a_new_generation_ends_no_session(
     let limited = User { scopes: Some(scope("read")), ..alice.next() };
     assert_eq!(stores.users.update(&limited).await.unwrap(), Update::Done);
     assert!(is_alive(stores, &session).await);
-    // A stale one ends none either, whatever it says.
+    // A stale update ends no session either, even with a new generation.
     let stale = User { generation: 9, ..alice.next() };
     assert_eq!(stores.users.update(&stale).await.unwrap(), Update::Stale);
     assert!(is_alive(stores, &session).await);
 }
 
-pub(super) async fn a_stronger_hash_replaces_only_the_hash_it_was_made_from(
+pub(super) async fn password_upgrade_replaces_only_the_expected_hash(
     Backend { stores, .. }: &Backend,
 ) {
     let client = stored_client(stores).await;
@@ -346,11 +342,11 @@ pub(super) async fn a_stronger_hash_replaces_only_the_hash_it_was_made_from(
     assert_eq!(stores.users.find(bob.id).await.unwrap(), Some(bob));
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
     assert!(!stores.users.upgrade_password(alice.id, &weak, &other).await.unwrap());
-    // An edit that was begun before would put the weak hash back.
+    // An edit that started before the upgrade would restore the weak hash.
     assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Stale);
 }
 
-pub(super) async fn hashes_that_begin_otherwise_are_found(Backend { stores, .. }: &Backend) {
+pub(super) async fn hashes_without_given_prefixes_are_found(Backend { stores, .. }: &Backend) {
     let hashes = [
         PasswordHash::own("$argon2id$v=19$m=64,t=1,p=1$a$b".to_owned()),
         PasswordHash::imported("$2b$05$x".to_owned()),
@@ -373,12 +369,12 @@ pub(super) async fn hashes_that_begin_otherwise_are_found(Backend { stores, .. }
     assert_eq!(unlike(&["$argon2id$v=19$m=64,t=1,p=1$"], 9).await, hashes[1..]);
     assert_eq!(unlike(&["$argon2id$v=19$", "$2b$05$"], 9).await, hashes[2..]);
     assert_eq!(unlike(&["$argon2id$", "$2b$", "100% p\u{e4}"], 9).await, hashes[4..]);
-    // Nothing is a pattern, and case counts.
+    // Prefixes are not patterns, and they are case-sensitive.
     assert_eq!(unlike(&["%", "_", ".*", "$2B$", "$2b$05$xx"], 9).await, hashes);
     assert!(unlike(&[""], 9).await.is_empty());
     assert_eq!(unlike(&["$2b$"], 2).await.len(), 2);
     assert!(unlike(&[], 0).await.is_empty());
-    // One after the other, by the ids of the users.
+    // Pages are ordered by user id.
     let (mut after, mut seen) = (None, Vec::new());
     loop {
         let found = stores.users.passwords_unlike(&["$2b$".to_owned()], after, 2).await.unwrap();
@@ -390,13 +386,13 @@ pub(super) async fn hashes_that_begin_otherwise_are_found(Backend { stores, .. }
     for (id, hash) in seen {
         assert_eq!(stores.users.find(id).await.unwrap().unwrap().password, hash);
     }
-    // Who is gone has no hash.
+    // A deleted user has no hash.
     let first = stores.users.find_by_name("user-0").await.unwrap().unwrap();
     assert!(stores.users.delete(first.id).await.unwrap());
     assert_eq!(unlike(&[], 9).await, hashes[1..]);
 }
 
-pub(super) async fn a_deleted_user_is_gone_with_all_sessions(Backend { stores, .. }: &Backend) {
+pub(super) async fn deleting_a_user_deletes_its_sessions(Backend { stores, .. }: &Backend) {
     let client = stored_client(stores).await;
     let alice = stored_user(stores, "alice").await;
     let bob = stored_user(stores, "bob").await;
@@ -414,7 +410,7 @@ pub(super) async fn a_deleted_user_is_gone_with_all_sessions(Backend { stores, .
     assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Stale);
 }
 
-pub(super) async fn only_the_wanted_version_of_a_user_is_deleted(Backend { stores, .. }: &Backend) {
+pub(super) async fn user_is_deleted_only_at_the_given_version(Backend { stores, .. }: &Backend) {
     let client = stored_client(stores).await;
     let alice = stored_user(stores, "alice").await;
     let session = stored_session(stores, Some(&alice), &client).await;
@@ -431,7 +427,7 @@ pub(super) async fn only_the_wanted_version_of_a_user_is_deleted(Backend { store
     assert!(!is_alive(stores, &session).await);
 }
 
-pub(super) async fn a_user_is_put_over_any_version_and_ends_no_session(
+pub(super) async fn put_user_overwrites_any_version_and_ends_no_session(
     Backend { stores, .. }: &Backend,
 ) {
     let (alice, client) = (user("alice"), stored_client(stores).await);
@@ -453,11 +449,11 @@ pub(super) async fn a_user_is_put_over_any_version_and_ends_no_session(
     }
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
-    // And goes on from there.
+    // Updates continue from the stored version.
     assert_eq!(stores.users.update(&other.next()).await.unwrap(), Update::Done);
 }
 
-pub(super) async fn a_user_is_not_put_under_the_name_of_another(Backend { stores, .. }: &Backend) {
+pub(super) async fn put_user_with_taken_name_is_rejected(Backend { stores, .. }: &Backend) {
     let (alice, bob) = (stored_user(stores, "alice").await, stored_user(stores, "bob").await);
     assert!(!stores.users.put(&user("alice")).await.unwrap());
     let renamed = User { username: "alice".to_owned(), ..bob.clone() };

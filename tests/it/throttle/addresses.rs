@@ -1,4 +1,4 @@
-//! The budget of an address.
+//! Budget of an address.
 
 use super::{assert_refused, behind_a_proxy, login, right, spend, strict};
 use crate::helpers::{AppBuilder, PASSWORD, all, send, spawn_app};
@@ -6,10 +6,10 @@ use crate::helpers::{AppBuilder, PASSWORD, all, send, spawn_app};
 const HERE: &str = "192.0.2.1";
 
 #[tokio::test]
-async fn an_address_that_has_failed_twenty_times_in_five_minutes_is_told_to_come_back() {
+async fn address_over_its_budget_is_rejected_with_retry_after() {
     let app = behind_a_proxy().spawn().await;
     spend(&app, HERE).await;
-    // The right password is not looked at.
+    // The correct password is not verified.
     let seconds = assert_refused(&right(&app, HERE).await);
     assert_eq!(seconds, 300);
     app.advance(seconds - 1);
@@ -19,7 +19,7 @@ async fn an_address_that_has_failed_twenty_times_in_five_minutes_is_told_to_come
 }
 
 #[tokio::test]
-async fn other_addresses_are_not_slowed() {
+async fn failures_of_one_address_do_not_limit_others() {
     let app = strict().spawn().await;
     spend(&app, HERE).await;
     assert_refused(&right(&app, HERE).await);
@@ -28,7 +28,7 @@ async fn other_addresses_are_not_slowed() {
 }
 
 #[tokio::test]
-async fn of_ipv6_the_first_64_bits_count() {
+async fn ipv6_addresses_of_one_64_prefix_share_a_budget() {
     let app = strict().spawn().await;
     for number in 0..5 {
         let from = format!("2001:db8:0:1::{number}");
@@ -37,15 +37,15 @@ async fn of_ipv6_the_first_64_bits_count() {
     }
     assert_refused(&right(&app, "2001:db8:0:1:ffff::1").await);
     assert_eq!(right(&app, "2001:db8:0:2::1").await.status, 200);
-    // IPv4 in disguise is IPv4, and counts as a whole.
+    // An IPv4-mapped address counts as its IPv4 address.
     spend(&app, HERE).await;
     assert_refused(&right(&app, "::ffff:192.0.2.1").await);
     assert_eq!(right(&app, "::ffff:192.0.2.2").await.status, 200);
 }
 
 #[tokio::test]
-async fn what_a_client_writes_into_forwarded_headers_changes_nothing() {
-    // Nobody is trusted: the header counts for nothing, from anybody.
+async fn forwarded_headers_of_untrusted_clients_are_ignored() {
+    // Without trusted proxies the header is ignored.
     let app = spawn_app().await;
     for number in 0..20 {
         let from = format!("192.0.2.{number}");
@@ -54,7 +54,7 @@ async fn what_a_client_writes_into_forwarded_headers_changes_nothing() {
     }
     assert_refused(&right(&app, "203.0.113.9").await);
 
-    // The proxy is trusted, and puts the address that it sees behind what it is sent.
+    // A trusted proxy appends the address of its client to the header.
     let app = strict().spawn().await;
     for number in 0..5 {
         let from = format!("203.0.113.{number}, {HERE}");
@@ -62,7 +62,7 @@ async fn what_a_client_writes_into_forwarded_headers_changes_nothing() {
         answer.assert_error(400, "invalid_grant");
     }
     assert_refused(&right(&app, &format!("203.0.113.9, {HERE}")).await);
-    // Nor does it make anybody else pay.
+    // The forged address is not charged either.
     assert_eq!(right(&app, "203.0.113.1").await.status, 200);
     for header in ["forwarded", "x-real-ip", "client-ip", "x-client-ip"] {
         let form = [
@@ -78,7 +78,7 @@ async fn what_a_client_writes_into_forwarded_headers_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_success_gives_nothing_back() {
+async fn successful_login_does_not_restore_the_budget() {
     let app = strict().spawn().await;
     for number in 0..5 {
         assert_eq!(right(&app, HERE).await.status, 200);
@@ -89,15 +89,15 @@ async fn a_success_gives_nothing_back() {
 }
 
 #[tokio::test]
-async fn successes_cost_nothing() {
+async fn successful_logins_do_not_use_the_budget() {
     let app = strict().spawn().await;
     let answers = all((0..40).map(|_| right(&app, HERE))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
 }
 
-/// What is sent at once is not counted before it is known to fail.
+/// Concurrent guesses start before any of them has failed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn guesses_that_come_all_at_once_find_the_same_budget() {
+async fn concurrent_guesses_share_one_budget() {
     let app = behind_a_proxy().spawn().await;
     let guesses = (0..120).map(|number| login(&app, HERE, &format!("nobody-{number}"), "wrong"));
     let answers = all(guesses).await;
@@ -106,7 +106,7 @@ async fn guesses_that_come_all_at_once_find_the_same_budget() {
 }
 
 #[tokio::test]
-async fn what_needs_no_guess_goes_on_from_a_refused_address() {
+async fn refresh_verify_and_revoke_work_from_rate_limited_address() {
     let app = strict().spawn().await;
     let tokens = right(&app, HERE).await;
     spend(&app, HERE).await;
@@ -125,7 +125,7 @@ async fn what_needs_no_guess_goes_on_from_a_refused_address() {
 }
 
 #[tokio::test]
-async fn a_socket_behind_which_nobody_says_who_calls_has_no_budget_to_use_up() {
+async fn unix_socket_without_forwarded_address_has_no_budget() {
     let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
     let path = folder.path().join("sentinel.sock");
     let bind = format!("unix:{},127.0.0.1:0", path.display());
@@ -137,14 +137,14 @@ async fn a_socket_behind_which_nobody_says_who_calls_has_no_budget_to_use_up() {
         answer.assert_error(400, "invalid_grant");
     }
     assert_eq!(app.login_with(&[]).await.status, 200);
-    // Who is named there has one.
+    // A forwarded address has a budget.
     spend(&app, HERE).await;
     assert_refused(&right(&app, HERE).await);
     assert_eq!(app.login_with(&[]).await.status, 200);
 }
 
 #[tokio::test]
-async fn nothing_is_slowed_where_that_is_off() {
+async fn disabled_throttle_limits_nothing() {
     let app = behind_a_proxy().set("throttle.enabled", "false").spawn().await;
     for _ in 0..60 {
         login(&app, HERE, "alice", "wrong").await.assert_error(400, "invalid_grant");

@@ -1,4 +1,4 @@
-//! What every counter of attempts is held to, in memory and over Redis.
+//! Cases for every implementation of `AttemptStore`, in memory and over Redis.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn name(name: &str) -> Subject {
     Subject::of(SubjectKind::Name, &[name.as_bytes()])
 }
 
-/// Counters over a Redis, as a process of their own would have them.
+/// Opens counters over Redis, as a separate process would.
 pub(crate) fn over(url: &str) -> Arc<dyn AttemptStore> {
     let overrides = vec![("redis.url".to_owned(), url.to_owned())];
     let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
@@ -43,7 +43,7 @@ struct Pair {
     _redis: Option<Redis>,
 }
 
-/// Of each kind.
+/// Creates counters of each kind.
 fn each() -> [Pair; 2] {
     let memory: Arc<dyn AttemptStore> = Arc::new(MemoryAttempts::new());
     let redis = Redis::start();
@@ -55,7 +55,7 @@ fn each() -> [Pair; 2] {
 }
 
 #[tokio::test]
-async fn failures_are_counted_for_the_window_each_subject_for_itself() {
+async fn failures_are_counted_per_subject_within_the_window() {
     for Pair { one, other, _redis } in each() {
         for second in [0, 10, 40] {
             assert!(one.add(address("a"), 10, at(second)).await.counted);
@@ -70,13 +70,13 @@ async fn failures_are_counted_for_the_window_each_subject_for_itself() {
         assert_eq!(totals(299).await, [3, 1, 0]);
         assert_eq!(totals(300).await, [1, 1, 0]);
         assert_eq!(totals(330).await, [0, 0, 0]);
-        // What is old is dropped, and does not come back.
+        // Old failures are dropped and do not count again.
         assert_eq!(one.add(address("a"), 10, at(330)).await.tally.total(), 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_failures_at_once_only_so_many_are_counted_as_are_left() {
+async fn concurrent_failures_are_counted_up_to_the_budget() {
     for Pair { one, other, _redis } in each() {
         let adds = (0..40).map(|number| {
             let store = Arc::clone(if number % 2 == 0 { &one } else { &other });
@@ -91,7 +91,7 @@ async fn of_many_failures_at_once_only_so_many_are_counted_as_are_left() {
 }
 
 #[tokio::test]
-async fn each_free_moment_is_given_to_one_and_none_that_is_too_far_away() {
+async fn slots_are_reserved_once_and_only_within_the_maximum_wait() {
     for Pair { one, other, _redis } in each() {
         let reserve = async |store: &Arc<dyn AttemptStore>, second| {
             let wait = store.reserve(name("a"), 2 * SECOND, 4 * SECOND, at(second)).await;
@@ -104,27 +104,28 @@ async fn each_free_moment_is_given_to_one_and_none_that_is_too_far_away() {
         assert_eq!(reserve(&other, 1).await, None);
         assert_eq!(reserve(&one, 3).await, Some(3));
         assert_eq!(reserve(&other, 20).await, Some(0));
-        // Failures are counted beside it.
+        // Failures and reservations are counted independently.
         assert_eq!(one.add(name("a"), 9, at(20)).await.tally.total(), 1);
         assert_eq!(reserve(&one, 20).await, Some(2));
     }
 }
 
-/// Of two servers the clock of one is ahead, or that of the one is set back.
+/// The clock of one server is ahead, or a clock is set back.
 #[tokio::test]
-async fn a_clock_that_is_ahead_keeps_nobody_waiting_for_its_lead() {
+async fn clock_skew_does_not_extend_waits() {
     for ahead in [5, 17, 60, 600, 86_400] {
         for Pair { one, other, _redis } in each() {
             let reserve = async |store: &Arc<dyn AttemptStore>, second| {
                 let wait = store.reserve(name("a"), 4 * SECOND, 15 * SECOND, at(second)).await;
                 wait.map(|wait| wait.as_secs())
             };
-            // Nobody waits longer than for four that came just before.
+            // No wait is longer than after four reservations made just before.
             assert_eq!(reserve(&one, ahead).await, Some(0));
             assert_eq!(reserve(&other, 0).await, Some(4));
             assert_eq!(reserve(&other, 0).await, Some(8));
             assert!(reserve(&one, ahead).await.is_some_and(|wait| wait <= 12), "{ahead}");
-            // Who is refused for all that wait may come back when they are done, by its own clock.
+            // When all slots are reserved, the next is free once they are over, by the clock of
+            // that server.
             let mut taken = 0;
             while reserve(&one, ahead).await.is_some() {
                 taken += 1;
@@ -137,7 +138,7 @@ async fn a_clock_that_is_ahead_keeps_nobody_waiting_for_its_lead() {
 }
 
 #[tokio::test]
-async fn who_got_in_is_remembered_for_a_time() {
+async fn known_device_is_remembered_until_it_expires() {
     for Pair { one, other, _redis } in each() {
         let known = Subject::of(SubjectKind::Acquaintance, &[b"alice", b"here"]);
         assert!(!other.is_remembered(known, at(0)).await);
@@ -148,7 +149,7 @@ async fn who_got_in_is_remembered_for_a_time() {
 }
 
 #[tokio::test]
-async fn a_flood_of_addresses_and_names_takes_bounded_memory_and_frees_nobody() {
+async fn subject_flood_uses_bounded_memory_and_keeps_high_counts() {
     let memory = MemoryAttempts::new();
     let (busy, attacked) = (address("busy"), name("attacked"));
     for _ in 0..20 {
@@ -169,10 +170,10 @@ async fn a_flood_of_addresses_and_names_takes_bounded_memory_and_frees_nobody() 
     }
     let tallies = memory.recent(&[busy, attacked], at(1)).await;
     assert!(tallies.iter().all(|tally| tally.total() == 20));
-    // The last ones are counted too, though all is full.
+    // New subjects are still counted at full capacity.
     assert_eq!(memory.add(address("new"), 20, at(2)).await.tally.total(), 1);
     assert_eq!(memory.add(address("new"), 20, at(2)).await.tally.total(), 2);
-    // What no longer counts goes first.
+    // Entries outside the window are evicted first.
     for number in 0..4 * MemoryAttempts::CAPACITY {
         memory.add(address(&number.to_string()), 20, at(301)).await;
     }

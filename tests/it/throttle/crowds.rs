@@ -1,5 +1,5 @@
-//! Attackers who come from another address each time, in simulated time: somebody who waits as long as
-//! is asked gets in from an address that is new, and they get no more guesses for it.
+//! Attacks from a new address each time, in simulated time: a user who respects `Retry-After` can
+//! log in from a new address, and the attackers get no additional guesses.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -12,29 +12,29 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::simulation::{HASH, HOUR, throttle};
 
-/// From an answer to the next request.
+/// Time from a response to the next request.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
-/// Where the attackers' next request comes from.
+/// Source address of an attacker's nth request.
 type Network = fn(u32) -> IpAddr;
 
-/// A fresh /64 each time, all of one /48, as anybody has who rents a server.
+/// A new /64 each time, all of one /48, which a rented server comes with.
 fn one_48(number: u32) -> IpAddr {
     Ipv6Addr::from(0x2001_0db8_0000_0000_0000_0000_0000_0001 | u128::from(number & 0xffff) << 64)
         .into()
 }
 
-/// A fresh /48 each time.
+/// A new /48 each time.
 fn many_48s(number: u32) -> IpAddr {
     Ipv6Addr::from(0x2600_0000_0000_0000_0000_0000_0000_0001 | u128::from(number) << 80).into()
 }
 
-/// A fresh /24 each time.
+/// A new /24 each time.
 fn many_24s(number: u32) -> IpAddr {
     IpAddr::from((0x0b00_0000_u32 + (number << 8)).to_be_bytes())
 }
 
-/// Four hundred /24s in turn, each with one address.
+/// 400 networks (/24) in turn, with one address each.
 fn botnet(number: u32) -> IpAddr {
     many_24s(number % 400)
 }
@@ -47,7 +47,7 @@ struct Attack {
 }
 
 impl Attack {
-    /// So many loops, each with one guess at alice in flight at a time.
+    /// Starts loops that guess at alice's password, each with one guess in flight.
     fn start(
         throttle: &Throttle,
         network: Network,
@@ -78,7 +78,7 @@ impl Attack {
     }
 }
 
-/// How long it takes alice to get in, who comes back when she is told to.
+/// Logs in as alice, respects `Retry-After`, and returns the time until the login was admitted.
 async fn log_in(throttle: &Throttle, from: IpAddr) -> Duration {
     let started = Instant::now();
     loop {
@@ -96,8 +96,8 @@ async fn log_in(throttle: &Throttle, from: IpAddr) -> Duration {
     }
 }
 
-/// An hour of it, then logins, each from a network of its own: how long they took, the shortest first. The
-/// guesses in that hour are as many as one address gets that waits for each pause.
+/// Attacks for an hour, then logs in from a new network several times. Returns the sorted login
+/// times. The attackers get as many guesses as a single address that waits for each pause.
 async fn logins_under(network: Network, loops: u32) -> Vec<Duration> {
     let (throttle, mut tasks) = (throttle(true), JoinSet::new());
     let attack = Attack::start(&throttle, network, loops, &mut tasks);
@@ -114,19 +114,19 @@ async fn logins_under(network: Network, loops: u32) -> Vec<Duration> {
     waits
 }
 
-/// However many addresses it has: what has failed there stands against all of them.
+/// Failures of the addresses in one network count against the network, however many there are.
 #[tokio::test(start_paused = true)]
-async fn against_one_network_with_a_new_address_for_each_guess_the_user_gets_in_at_once() {
+async fn user_logs_in_at_once_during_attack_from_one_48_prefix() {
     for loops in [3, 20] {
         let waits = logins_under(one_48, loops).await;
         assert!(waits[5] < Duration::from_secs(15), "{waits:?}");
     }
 }
 
-/// Nothing tells the user from them. So chance decides, which is one in four at every other pause; the
-/// bounds are such that they are missed once in millions of runs.
+/// Nothing distinguishes the user from the attackers, so every other pause is awarded at random,
+/// with odds of one in four. The limits are exceeded once in millions of runs.
 #[tokio::test(start_paused = true)]
-async fn against_three_loops_with_a_new_network_for_each_guess_the_user_gets_in_within_minutes() {
+async fn user_logs_in_within_15_minutes_against_3_loops_of_new_networks() {
     for network in [many_48s as Network, many_24s] {
         let waits = logins_under(network, 3).await;
         assert!(waits[5] < Duration::from_secs(15 * 60), "{waits:?}");
@@ -134,7 +134,7 @@ async fn against_three_loops_with_a_new_network_for_each_guess_the_user_gets_in_
 }
 
 #[tokio::test(start_paused = true)]
-async fn against_twenty_loops_with_a_new_network_for_each_guess_the_user_gets_in_too() {
+async fn user_logs_in_within_an_hour_against_20_loops_of_new_networks() {
     for network in [many_48s as Network, many_24s] {
         let waits = logins_under(network, 20).await;
         assert!(waits[3] < Duration::from_secs(20 * 60), "{waits:?}");
@@ -142,9 +142,9 @@ async fn against_twenty_loops_with_a_new_network_for_each_guess_the_user_gets_in
     }
 }
 
-/// They come and go, and are never there when a pause is over. No free moment is taken for them.
+/// The attackers disconnect before a pause is over, so no slot is reserved for them.
 #[tokio::test(start_paused = true)]
-async fn who_hangs_up_while_waiting_keeps_nobody_waiting_longer() {
+async fn attackers_that_hang_up_while_waiting_do_not_delay_the_user() {
     let (throttle, mut tasks) = (throttle(true), JoinSet::new());
     let attack = Attack::start(&throttle, many_48s, 1, &mut tasks);
     sleep(HOUR / 60).await;
@@ -165,9 +165,9 @@ async fn who_hangs_up_while_waiting_keeps_nobody_waiting_longer() {
     }
 }
 
-/// They have been refused lately, and the user has not.
+/// The attackers have been refused recently, and the user has not.
 #[tokio::test(start_paused = true)]
-async fn against_four_hundred_hosts_that_come_again_and_again_the_user_gets_in_at_once() {
+async fn user_logs_in_at_once_during_attack_from_400_recurring_hosts() {
     let waits = logins_under(botnet, 150).await;
     assert!(waits[5] < Duration::from_secs(15), "{waits:?}");
 }

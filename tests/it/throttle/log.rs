@@ -1,4 +1,4 @@
-//! What an operator sees of it: the real binary's audit log.
+//! Audit events of rate limiting, as the real binary logs them.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ fn event(process: &Process) -> Value {
 }
 
 #[tokio::test]
-async fn that_an_address_or_a_name_is_slowed_is_written_down_once() {
+async fn rate_limited_address_or_name_is_audited_once() {
     let mut app = strict().spawn().await;
     let store = format!("store.path={}", app.settings.store.path.display());
     let settings = [
@@ -33,14 +33,14 @@ async fn that_an_address_or_a_name_is_slowed_is_written_down_once() {
     assert_eq!((&said["what"], &said["address"]), (&"address".into(), &"192.0.2.1".into()));
     assert_eq!((&said["target"], &said["guessed"]), (&"audit".into(), &"password".into()));
 
-    // Of those that were refused nothing more was said: the next one is about the name.
+    // Refused attempts are not logged again, so the next event is about the name.
     for number in 0..4 {
         login(&app, &format!("192.0.2.{}", 10 + number), "alice", "wrong").await;
     }
     let said = event(&process);
     assert_eq!((&said["what"], &said["username"]), (&"name".into(), &"alice".into()));
 
-    // A name that nobody has may be a password.
+    // A name of no user is not logged, because it may be a password.
     for number in 0..4 {
         login(&app, &format!("192.0.2.{}", 20 + number), "unwritten", "wrong").await;
     }

@@ -1,4 +1,4 @@
-//! A user name under attack.
+//! A username under attack.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,21 +7,21 @@ use std::time::{Duration, Instant};
 use super::{assert_refused, attack, behind_a_proxy, login, right, rotating, strict};
 use crate::helpers::{Answer, PASSWORD, all};
 
-/// Longer than the longest pause.
+/// Seconds, more than the longest pause.
 const LATER: u64 = 5;
 
 #[tokio::test]
-async fn the_right_password_from_a_clean_address_still_gets_in() {
+async fn correct_password_from_clean_address_succeeds_after_attack() {
     let app = strict().spawn().await;
     attack(&app, "alice").await;
     assert_eq!(right(&app, "192.0.2.1").await.status, 200);
-    // Others are not slowed at all.
+    // Logins with other names are not delayed.
     login(&app, "192.0.2.1", "nobody", "wrong").await.assert_error(400, "invalid_grant");
 }
 
-/// They keep asking, from addresses that are known to be bad and from fresh ones, many at a time.
+/// The attackers continue from refused addresses and from new ones, many at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_right_password_gets_in_while_the_attack_goes_on() {
+async fn correct_password_succeeds_during_ongoing_attack() {
     let app = Arc::new(strict().spawn().await);
     attack(&app, "alice").await;
     let attackers: Vec<_> = (0..12)
@@ -44,9 +44,9 @@ async fn the_right_password_gets_in_while_the_attack_goes_on() {
     attackers.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-/// Each guess comes from another address of one network, and somebody always waits.
+/// Each guess comes from another address of one network, and one of them is always waiting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn new_addresses_of_one_network_do_not_keep_out_who_comes_from_another() {
+async fn attack_from_one_network_does_not_lock_out_other_networks() {
     let app = Arc::new(strict().spawn().await);
     attack(&app, "alice").await;
     let attackers = rotating(&app, 5);
@@ -58,16 +58,16 @@ async fn new_addresses_of_one_network_do_not_keep_out_who_comes_from_another() {
 }
 
 #[tokio::test]
-async fn who_got_in_from_there_before_does_not_wait() {
+async fn known_device_logs_in_without_waiting() {
     let app = strict().spawn().await;
     let (home, elsewhere) = ("192.0.2.1", "192.0.2.2");
     assert_eq!(right(&app, home).await.status, 200);
     app.advance(20 * 24 * 3600);
     attack(&app, "alice").await;
-    // More than may wait.
+    // More logins than may wait.
     let from_home = all((0..20).map(|_| right(&app, home))).await;
     assert!(from_home.iter().all(|answer| answer.status == 200));
-    // Who is at home has to know the password too.
+    // A known device needs the correct password, too.
     login(&app, home, "alice", "wrong").await.assert_error(400, "invalid_grant");
     let strangers = (0..12).map(|_| login(&app, elsewhere, "alice", "wrong"));
     assert!(all(strangers).await.iter().any(|answer| answer.status == 429));
@@ -75,14 +75,14 @@ async fn who_got_in_from_there_before_does_not_wait() {
 }
 
 #[tokio::test]
-async fn attempts_on_a_name_under_attack_have_to_wait_and_more_so_the_more_have_failed() {
+async fn delay_for_name_under_attack_grows_with_failures() {
     let app = strict().spawn().await;
     attack(&app, "alice").await;
     let mut waits = Vec::new();
     for number in 0..3 {
         app.advance(LATER);
         login(&app, &format!("203.0.113.{number}"), "alice", "wrong").await;
-        // The pause after that one.
+        // Measures the pause after that failure.
         let started = Instant::now();
         let answer = login(&app, &format!("192.0.2.{number}"), "alice", "wrong").await;
         answer.assert_error(400, "invalid_grant");
@@ -92,9 +92,9 @@ async fn attempts_on_a_name_under_attack_have_to_wait_and_more_so_the_more_have_
     assert!(first >= 250 && second >= 1000 && third >= 4000, "{waits:?}");
 }
 
-/// The answers are the same ones, and come after the same waits.
+/// The responses and the delays are the same.
 #[tokio::test]
-async fn names_that_nobody_has_are_slowed_as_those_that_somebody_has() {
+async fn unknown_and_known_usernames_are_rate_limited_alike() {
     let app = strict().spawn().await;
     let mut seen = Vec::new();
     for name in ["alice", "nobody"] {
@@ -103,7 +103,7 @@ async fn names_that_nobody_has_are_slowed_as_those_that_somebody_has() {
         let calls = (0..20).map(|number| login(&app, &format!("203.0.113.{number}"), name, "x"));
         let answers: BTreeSet<(u16, String)> =
             all(calls).await.into_iter().map(|answer| (answer.status, answer.text)).collect();
-        // Three at least: the first, and those that waited.
+        // At least three attempts are verified: the first, and those that waited.
         assert!(started.elapsed() >= Duration::from_millis(750), "{:?}", started.elapsed());
         let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
         assert_eq!(statuses, [400, 429]);
@@ -114,7 +114,7 @@ async fn names_that_nobody_has_are_slowed_as_those_that_somebody_has() {
 }
 
 #[tokio::test]
-async fn a_disabled_user_is_slowed_as_the_others() {
+async fn disabled_user_is_rate_limited_like_others() {
     let app = strict().spawn().await;
     app.disable_user().await;
     for number in 0..5 {
@@ -125,7 +125,7 @@ async fn a_disabled_user_is_slowed_as_the_others() {
 }
 
 #[tokio::test]
-async fn an_attack_is_over_when_its_failures_are_older_than_the_window() {
+async fn attack_ends_when_its_failures_leave_the_window() {
     let app = strict().spawn().await;
     attack(&app, "alice").await;
     app.advance(300);
@@ -133,21 +133,22 @@ async fn an_attack_is_over_when_its_failures_are_older_than_the_window() {
     assert!(all(logins).await.iter().all(|answer| answer.status == 200));
 }
 
-/// With as many hashing threads as guesses, all of them would be verified at once.
+/// With this many hashing threads, all guesses would be verified in parallel otherwise.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn guesses_at_one_name_that_come_all_at_once_are_verified_one_by_one_in_the_end() {
+async fn concurrent_guesses_at_one_name_are_serialized() {
     let app = behind_a_proxy().set("password.workers", "8").spawn().await;
     let guesses = (0..60).map(|number| login(&app, &format!("203.0.113.{number}"), "alice", "x"));
     let answers: Vec<Answer> = all(guesses).await;
     let verified = answers.iter().filter(|answer| answer.status == 400).count();
-    // Ten until it is under attack, and those that had the patience: 0, 0.25, 0.75, 1.75, 3.75, 7.75, ...
+    // Ten guesses until the name is under attack, then one after each pause: 0, 0.25, 0.75, 1.75,
+    // 3.75, 7.75, ...
     assert!((11..=20).contains(&verified), "{verified}");
     assert!(answers.iter().all(|answer| [400, 429].contains(&answer.status)));
     assert!(verified + answers.iter().filter(|answer| answer.status == 429).count() == 60);
 }
 
 #[tokio::test]
-async fn many_logins_of_one_user_at_once_are_not_slowed() {
+async fn concurrent_successful_logins_of_one_user_are_not_limited() {
     let app = strict().spawn().await;
     let answers = all((0..60).map(|number| right(&app, &format!("192.0.2.{}", number % 7)))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));

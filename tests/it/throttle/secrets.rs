@@ -1,4 +1,4 @@
-//! Guessing at client secrets, on every endpoint that takes them.
+//! Guesses at client secrets, on every endpoint that accepts them.
 
 use super::{assert_refused, right, spend, strict};
 use crate::helpers::{Answer, App, all, send};
@@ -6,7 +6,7 @@ use crate::helpers::{Answer, App, all, send};
 const HERE: &str = "192.0.2.1";
 const ELSEWHERE: &str = "192.0.2.2";
 
-/// The endpoints, each with what it wants beside the client.
+/// Endpoints, each with a parameter it requires.
 const ENDPOINTS: [(&str, &str, &str); 3] = [
     ("/oauth/token", "grant_type", "client_credentials"),
     ("/oauth/introspect", "token", "garbage"),
@@ -25,7 +25,7 @@ fn call(
 }
 
 #[tokio::test]
-async fn wrong_secrets_are_counted_together_on_every_endpoint_that_takes_them() {
+async fn wrong_client_secrets_share_one_budget_on_all_endpoints() {
     let app = strict().spawn().await;
     let id = app.backend.id.as_str();
     for number in 0..5 {
@@ -45,7 +45,7 @@ async fn wrong_secrets_are_counted_together_on_every_endpoint_that_takes_them() 
 }
 
 #[tokio::test]
-async fn unknown_clients_are_counted_as_known_ones() {
+async fn failures_of_unknown_clients_count_like_known_ones() {
     let app = strict().spawn().await;
     let unknown = "A".repeat(40);
     for number in 0..5 {
@@ -58,9 +58,9 @@ async fn unknown_clients_are_counted_as_known_ones() {
     }
 }
 
-/// Neither from another address nor from the one at which somebody guesses.
+/// This holds for another address and for the one the guesses come from.
 #[tokio::test]
-async fn who_has_the_right_secret_is_not_slowed_by_those_who_have_not() {
+async fn correct_client_secret_is_accepted_during_guessing() {
     let app = strict().spawn().await;
     let id = app.backend.id.as_str();
     for _ in 0..20 {
@@ -73,12 +73,12 @@ async fn who_has_the_right_secret_is_not_slowed_by_those_who_have_not() {
             assert_eq!(answer.status, 200, "{answer:?}");
         }
     }
-    // Nor does it keep people at the same address from logging in.
+    // Logins from the same address are not rate-limited either.
     assert_eq!(right(&app, HERE).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_resource_server_may_ask_about_any_number_of_bad_tokens() {
+async fn introspection_of_invalid_tokens_is_not_rate_limited() {
     let app = strict().spawn().await;
     let tokens = right(&app, HERE).await;
     let (id, refresh) = (app.client.id.as_str(), tokens.refresh_token());
@@ -90,20 +90,20 @@ async fn a_resource_server_may_ask_about_any_number_of_bad_tokens() {
         assert_eq!((answer.status, answer.text.as_str()), (200, "{\"active\":false}"));
         let verify = app.request("GET", "/oauth/verify").header("x-forwarded-for", HERE);
         assert_eq!(send(verify.bearer_auth(&bad)).await.status, 401);
-        // A bad refresh token is no guess either.
+        // An invalid refresh token does not count as a guess either.
         let form = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", &bad)];
         let request = app.request("POST", "/oauth/token").header("x-forwarded-for", HERE);
         send(request.form(&form)).await.assert_error(400, "invalid_grant");
     }
     assert_eq!(right(&app, HERE).await.status, 200);
-    // Nor do passwords that others at its address have guessed wrong slow it.
+    // Wrong passwords from its address do not rate-limit the resource server either.
     spend(&app, HERE).await;
     let answer = call(&app, ENDPOINTS[1], HERE, app.backend.id.as_str(), &app.backend_secret).await;
     assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
-async fn who_sends_no_secret_has_guessed_nothing() {
+async fn missing_client_secret_does_not_count_as_guess() {
     let app = strict().spawn().await;
     for _ in 0..10 {
         let form = [("client_id", app.backend.id.as_str()), ("token", "garbage")];
@@ -115,7 +115,7 @@ async fn who_sends_no_secret_has_guessed_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn secrets_that_are_tried_all_at_once_find_the_same_budget() {
+async fn concurrent_secret_guesses_share_one_budget() {
     let app = strict().spawn().await;
     let id = app.backend.id.as_str();
     let answers = all((0..60).map(|_| call(&app, ENDPOINTS[1], HERE, id, "wrong"))).await;

@@ -9,14 +9,14 @@ use crate::helpers::redis::Redis;
 
 const HERE: &str = "192.0.2.1";
 
-/// Two servers, each on a store of its own: they have nothing in common but Redis.
+/// Starts two servers with separate stores, which share only Redis.
 async fn two(redis: &Redis) -> (App, App) {
     let unpublished = || strict().redis(redis).set("redis.publish_tokens", "false");
     (unpublished().spawn().await, unpublished().spawn().await)
 }
 
 #[tokio::test]
-async fn what_fails_at_one_server_counts_at_the_other() {
+async fn failures_count_across_servers() {
     let redis = Redis::start();
     let (one, other) = two(&redis).await;
     spend(&one, HERE).await;
@@ -37,16 +37,16 @@ async fn what_fails_at_one_server_counts_at_the_other() {
     }
 }
 
-/// Who has the right password gets in, at each of them, whichever was attacked.
+/// The correct password succeeds on each server, whichever was attacked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_whose_clocks_differ_do_not_refuse_each_others_users() {
+async fn clock_skew_between_servers_does_not_reject_users() {
     for (ahead, behind) in [(60, 0), (0, 60), (600, 0), (0, 600)] {
         let redis = Redis::start();
         let (attacked, other) = two(&redis).await;
         attacked.advance(ahead);
         other.advance(behind);
         attack(&attacked, "alice").await;
-        // The first one that is slowed leaves word of when the next may come.
+        // The first delayed attempt stores the time of the next slot.
         login(&attacked, "198.51.100.99", "alice", "x").await.assert_error(400, "invalid_grant");
         for (number, app) in [&other, &attacked, &other].into_iter().enumerate() {
             let answer = right(app, &format!("203.0.113.{number}")).await;
@@ -56,7 +56,7 @@ async fn servers_whose_clocks_differ_do_not_refuse_each_others_users() {
 }
 
 #[tokio::test]
-async fn who_got_in_at_one_server_does_not_wait_at_the_other() {
+async fn known_device_is_shared_between_servers() {
     let redis = Redis::start();
     let (one, other) = two(&redis).await;
     assert_eq!(right(&one, HERE).await.status, 200);
@@ -65,9 +65,9 @@ async fn who_got_in_at_one_server_does_not_wait_at_the_other() {
     assert!(answers.iter().all(|answer| answer.status == 200));
 }
 
-/// Somebody always waits at both, and each of them has its turn.
+/// An attacker is always waiting on both servers, and each of them gets its turn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn new_addresses_of_one_network_keep_nobody_out_at_any_server() {
+async fn attack_from_one_network_locks_out_no_user_on_any_server() {
     let redis = Redis::start();
     let (one, other) = two(&redis).await;
     attack(&one, "alice").await;
@@ -81,7 +81,7 @@ async fn new_addresses_of_one_network_keep_nobody_out_at_any_server() {
 }
 
 #[tokio::test]
-async fn in_redis_are_no_names_no_addresses_and_no_strings_and_all_of_it_expires() {
+async fn redis_counters_are_expiring_hashes_without_plain_names() {
     let redis = Redis::start();
     let (one, _other) = two(&redis).await;
     assert_eq!(right(&one, HERE).await.status, 200);
@@ -105,9 +105,9 @@ async fn in_redis_are_no_names_no_addresses_and_no_strings_and_all_of_it_expires
     }
 }
 
-/// Each goes on with what it has seen itself; together with what was shared once Redis is back.
+/// Each server continues with its own counts, and with the shared ones once Redis is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_redis_each_server_counts_for_itself() {
+async fn each_server_counts_locally_without_redis() {
     let mut redis = Redis::start();
     let (one, other) = two(&redis).await;
     spend(&one, HERE).await;
@@ -126,7 +126,7 @@ async fn without_redis_each_server_counts_for_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_redis_holds_up_nobody_for_long_and_a_flushed_one_frees_nobody() {
+async fn frozen_or_flushed_redis_neither_delays_logins_nor_resets_budgets() {
     let redis = Redis::start();
     let (one, _other) = two(&redis).await;
     spend(&one, HERE).await;

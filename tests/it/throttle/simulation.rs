@@ -1,7 +1,7 @@
-//! An hour of attack in simulated time: how many guesses are looked at, with the throttle and without.
+//! One hour of attack in simulated time: number of verified guesses with and without rate limiting.
 //!
-//! The throttle is the real one, with the default budgets; Tokio's clock stands in for the hour, and a
-//! sleep for the hash.
+//! The tests use the real rate limiter with the default budgets. Tokio's paused clock replaces the
+//! hour, and a sleep replaces the hash.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,10 +18,10 @@ use super::{behind_a_proxy, login};
 use crate::helpers::START;
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
-/// One core does so many hashes of the default parameters in a second.
+/// Time of one hash with the default parameters, on one core.
 pub(super) const HASH: Duration = Duration::from_millis(13);
 
-/// Tokio's clock, which jumps ahead when everybody sleeps.
+/// Tokio's paused clock, which advances when all tasks sleep.
 struct Simulated(Instant);
 
 impl Clock for Simulated {
@@ -45,8 +45,8 @@ fn address(number: u32) -> IpAddr {
     Ipv4Addr::from(0x0a00_0000 + number).into()
 }
 
-/// Guesses sent at a rate, each in its turn from one of these addresses at one of these names; how many
-/// are looked at within the hour.
+/// Sends guesses at a rate, with addresses and names in turn. Returns the number of guesses that
+/// are verified within an hour.
 async fn attack(throttle: &Throttle, every: Duration, addresses: u32, names: u32) -> u64 {
     let looked_at = Arc::new(AtomicU64::new(0));
     let end = Instant::now() + HOUR;
@@ -68,17 +68,17 @@ async fn attack(throttle: &Throttle, every: Duration, addresses: u32, names: u32
     looked_at.load(Ordering::Relaxed)
 }
 
-/// One address, a common password for each of 5,000 users, ten guesses in a second.
+/// One address tries a common password for each of 5,000 users, ten guesses per second.
 #[tokio::test(start_paused = true)]
-async fn spraying_of_passwords_from_one_address_gets_240_guesses_in_an_hour_instead_of_36000() {
+async fn password_spraying_from_one_address_gets_240_guesses_per_hour() {
     let every = Duration::from_millis(100);
     assert_eq!(attack(&throttle(false), every, 1, 5000).await, 36_000);
     let after = attack(&throttle(true), every, 1, 5000).await;
-    // Twenty in five minutes, and what the steps of the window give away.
+    // Twenty in five minutes, plus the inaccuracy of the window's buckets.
     assert!((240..=270).contains(&after), "{after}");
 }
 
-/// The user logs in every ten minutes, from these addresses; how long each login took.
+/// Logs in every ten minutes from the given addresses, and returns the time each login took.
 async fn logins(throttle: Throttle, from: impl Fn(u32) -> IpAddr) -> Vec<Duration> {
     let mut waits = Vec::new();
     for number in 0..5 {
@@ -91,10 +91,10 @@ async fn logins(throttle: Throttle, from: impl Fn(u32) -> IpAddr) -> Vec<Duratio
     waits
 }
 
-/// 400 addresses, one user, ten guesses in a second. The user comes from an address that nobody has seen,
-/// and gets in each time.
+/// 400 addresses, one user, ten guesses per second. The user logs in from new addresses, and
+/// succeeds each time.
 #[tokio::test(start_paused = true)]
-async fn distributed_guessing_at_one_user_gets_900_guesses_in_an_hour_instead_of_36000() {
+async fn distributed_guessing_at_one_user_gets_900_guesses_per_hour() {
     let every = Duration::from_millis(100);
     assert_eq!(attack(&throttle(false), every, 400, 1).await, 36_000);
     let throttle = throttle(true);
@@ -105,10 +105,10 @@ async fn distributed_guessing_at_one_user_gets_900_guesses_in_an_hour_instead_of
     assert!(waits.iter().all(|wait| *wait < Duration::from_secs(15)), "{waits:?}");
 }
 
-/// 20,000 addresses, so that each guess comes from one that has not failed lately. Then only those go
-/// before it who are known: the user, from where the last login came from.
+/// 20,000 addresses, so that each guess comes from an address without recent failures. Only a known
+/// device takes precedence then: the user at the address of the last login.
 #[tokio::test(start_paused = true)]
-async fn against_any_number_of_addresses_the_user_gets_in_from_where_the_last_login_came_from() {
+async fn known_device_logs_in_at_once_during_attack_from_20000_addresses() {
     let throttle = throttle(true);
     let home = address(0x00ff_0000);
     let login = throttle.admit(Guessed::Password, Some(home), "user-0").await;
@@ -119,9 +119,10 @@ async fn against_any_number_of_addresses_the_user_gets_in_from_where_the_last_lo
     assert!(user.await.unwrap().iter().all(Duration::is_zero));
 }
 
-/// The same over HTTP, against the whole application: a guess every five seconds for an hour.
+/// Password spraying over HTTP against the whole application: a guess every five seconds for an
+/// hour.
 #[tokio::test]
-async fn over_http_a_sprayer_is_let_through_240_times_in_an_hour() {
+async fn password_spraying_over_http_gets_240_guesses_per_hour() {
     let mut let_through = Vec::new();
     for enabled in ["false", "true"] {
         let app = behind_a_proxy().set("throttle.enabled", enabled).spawn().await;

@@ -1,4 +1,4 @@
-//! Who waits for the turn of an address, in simulated time.
+//! Attempts that wait for the budget of an address, in simulated time.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::simulation::throttle;
 
-/// Each address may fail twenty times, and so has as many turns.
+/// Number of attempts that an address may have in progress: its budget of failures.
 const TURNS: usize = 20;
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -19,7 +19,7 @@ async fn admit(throttle: &Throttle, from: IpAddr, name: &str) -> Option<sentinel
     throttle.admit(Guessed::Password, Some(from), name).await.ok()
 }
 
-/// All turns of an address, each for a name of its own.
+/// Starts as many attempts as the address may have, each with another name.
 async fn take_all(throttle: &Throttle) -> Vec<sentinel::oauth::Attempt> {
     let mut attempts = Vec::new();
     for number in 0..TURNS {
@@ -28,9 +28,9 @@ async fn take_all(throttle: &Throttle) -> Vec<sentinel::oauth::Attempt> {
     attempts
 }
 
-/// What was known when the attempt came does not count.
+/// The state of the name is read again after the wait.
 #[tokio::test(start_paused = true)]
-async fn a_name_that_came_under_attack_meanwhile_is_not_tried_without_a_pause() {
+async fn waiting_attempt_is_delayed_if_its_name_came_under_attack() {
     let throttle = throttle(true);
     let attempts = take_all(&throttle).await;
     let waiting = tokio::spawn({
@@ -41,7 +41,7 @@ async fn a_name_that_came_under_attack_meanwhile_is_not_tried_without_a_pause() 
         }
     });
     sleep(Duration::from_secs(1)).await;
-    // The eleventh is the first on a name under attack, and goes at once.
+    // The eleventh attempt is the first on a name under attack, and is admitted at once.
     for number in 0..11 {
         let attempt = admit(&throttle, IpAddr::from([198, 51, 100, number]), "alice").await;
         attempt.unwrap().failed(None).await.unwrap();
@@ -53,7 +53,7 @@ async fn a_name_that_came_under_attack_meanwhile_is_not_tried_without_a_pause() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_refused_for_the_address_counts_for_the_address_and_not_for_a_name() {
+async fn address_rejection_is_counted_for_the_address_only() {
     let counts = Arc::new(Throttled::default());
     let throttle = throttle(true).observed_by(Arc::clone(&counts));
     let _attempts = take_all(&throttle).await;

@@ -1,11 +1,11 @@
-//! What is a request to the token endpoint, and what is refused before anybody looks at whose it is.
+//! Requests to the token endpoint that are rejected before any client or user is looked up.
 
 use crate::helpers::{AppBuilder, PASSWORD, send, spawn_app};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
-async fn what_is_missing_is_named() {
+async fn missing_parameter_is_named_in_the_error() {
     let app = spawn_app().await;
     let id = app.client.id.as_str();
     let cases: [(&[(&str, &str)], &str); 5] = [
@@ -34,7 +34,7 @@ async fn parameters_in_the_url_are_not_read() {
 }
 
 #[tokio::test]
-async fn a_repeated_parameter_is_refused_and_an_unknown_one_is_not() {
+async fn repeated_parameter_is_rejected_unless_unknown() {
     let app = spawn_app().await;
     let id = app.client.id.as_str();
     for twice in ["username", "password", "scope", "client_id", "grant_type", "client_secret"] {
@@ -46,7 +46,7 @@ async fn a_repeated_parameter_is_refused_and_an_unknown_one_is_not() {
 }
 
 #[tokio::test]
-async fn malformed_bodies_answer_json() {
+async fn malformed_bodies_are_invalid_request() {
     let app = spawn_app().await;
     let base = format!(
         "grant_type=password&client_id={}&username=alice&password=",
@@ -89,7 +89,7 @@ async fn other_media_types_are_refused() {
 }
 
 #[tokio::test]
-async fn a_huge_body_is_refused_whether_announced_or_not() {
+async fn oversized_body_is_rejected_with_or_without_content_length() {
     let app = spawn_app().await;
     let huge = vec![b'a'; 1 << 20];
     let answer = app.post_raw("/oauth/token", FORM, huge.clone()).await;
@@ -100,7 +100,7 @@ async fn a_huge_body_is_refused_whether_announced_or_not() {
     let too_long = vec![b'a'; (16 << 10) + 1];
     let answer = app.post_raw("/oauth/token", FORM, too_long).await;
     answer.assert_error(413, "invalid_request");
-    // A body without a length.
+    // A chunked body, without `Content-Length`.
     let status = crate::helpers::raw_exchange(
         &app,
         &[
@@ -114,7 +114,7 @@ async fn a_huge_body_is_refused_whether_announced_or_not() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_is_not_waited_for_forever() {
+async fn incomplete_body_is_answered_408_after_the_timeout() {
     let app = AppBuilder::default().set("server.request_timeout", "1s").spawn().await;
     let answer = crate::helpers::raw_exchange(
         &app,
@@ -127,7 +127,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for_forever() {
 }
 
 #[tokio::test]
-async fn other_methods_answer_405_and_say_which_one_is_right() {
+async fn other_methods_are_rejected_with_405_and_allow() {
     let app = spawn_app().await;
     for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
         for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {

@@ -22,14 +22,14 @@ fn chosen(waiting: &[Newcomer], rule: Rule) -> Vec<usize> {
 }
 
 #[test]
-fn a_clean_network_goes_before_a_new_address_of_one_that_has_failed() {
+fn clean_network_precedes_new_address_in_network_with_failures() {
     let waiting = [one("2001:db8:1:1::1", 0, 9, 0), one("192.0.2.1", 0, 0, 9)];
     assert_eq!(chosen(&waiting, Rule::Merit), [0, 1000]);
     assert_eq!(chosen(&waiting, Rule::Chance), [0, 1000]);
 }
 
 #[test]
-fn a_neighbour_of_whoever_has_failed_goes_before_it() {
+fn clean_address_precedes_failed_address_in_same_network() {
     for rule in [Rule::Merit, Rule::Chance] {
         let waiting = [one("127.0.0.2", 9, 9, 0), one("127.0.0.3", 0, 9, 0)];
         assert_eq!(chosen(&waiting, rule), [0, 1000]);
@@ -39,7 +39,7 @@ fn a_neighbour_of_whoever_has_failed_goes_before_it() {
 }
 
 #[test]
-fn who_was_refused_and_has_mistyped_a_password_has_as_good_a_chance_every_other_time() {
+fn chance_rule_ignores_refusals_and_single_failure() {
     let waiting =
         [one("198.51.100.1", 0, 0, 0), one("203.0.113.1", 0, 0, 0), one("192.0.2.1", 1, 1, 20)];
     assert_eq!(chosen(&waiting, Rule::Merit)[2], 0);
@@ -48,7 +48,7 @@ fn who_was_refused_and_has_mistyped_a_password_has_as_good_a_chance_every_other_
 }
 
 #[test]
-fn many_at_one_network_or_address_have_the_chance_of_one() {
+fn attempts_from_one_network_or_address_share_one_chance() {
     let mut waiting = vec![one("192.0.2.1", 0, 0, 0)];
     waiting.extend((0..100).map(|number| one(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0)));
     let times = chosen(&waiting, Rule::Merit);
@@ -60,7 +60,7 @@ fn many_at_one_network_or_address_have_the_chance_of_one() {
 }
 
 #[test]
-fn when_too_many_wait_those_leave_against_whom_there_is_most_and_then_of_the_largest_crowd() {
+fn full_queue_drops_worst_attempt_then_one_of_largest_network() {
     let clean = one("192.0.2.1", 0, 0, 0);
     let crowd = |number| one(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0);
     assert_eq!(last(&[clean, one("203.0.113.1", 0, 0, 1), one("203.0.114.1", 0, 0, 0)]), Some(1));
@@ -70,7 +70,7 @@ fn when_too_many_wait_those_leave_against_whom_there_is_most_and_then_of_the_lar
 
 /// The first arrival is as likely to stay as the last.
 #[test]
-fn of_equals_chance_decides_who_leaves() {
+fn full_queue_drops_random_attempt_among_equals() {
     let mut left = [0; 10];
     for _ in 0..1000 {
         let mut waiting: Vec<(u8, Newcomer)> = Vec::new();

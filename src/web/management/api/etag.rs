@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_read_as_the_grammar_has_them() {
+    fn entity_tags_are_parsed_by_rfc_9110_grammar() {
         let read = |text| {
             let tags = tags(text)?;
             Some(tags.iter().map(|tag| (tag.weak, tag.version)).collect::<Vec<_>>())

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_told_by_its_distance() {
+    fn timestamp_is_described_relative_to_now() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let at = |seconds: i64| Timestamp::from_millis(now.as_millis() + seconds * 1000);
         for (seconds, said) in [
