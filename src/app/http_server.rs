@@ -1,10 +1,10 @@
-//! Serves connections: TLS where it is on, then HTTP/1.1 (RFC 9112) or HTTP/2 (RFC 9113) by hyper, answered by
-//! the actix-web application.
+//! Serves connections: TLS where it is on, then HTTP/1.1 (RFC 9112) or HTTP/2 (RFC 9113) by hyper,
+//! answered by the actix-web application.
 //!
-//! actix-web's own server limits neither the streams and header fields of an HTTP/2 connection, nor the
-//! time in which a later request head arrives or a response is read, and it drops a request, a password
-//! guess included, when its client disconnects. `docs/adr/0017-hyper-serves-connections.md` has the decision,
-//! `docs/overload.md` all limits.
+//! actix-web's own server limits neither the streams and header fields of an HTTP/2 connection, nor
+//! the time in which a later request head arrives or a response is read, and it drops a request, a
+//! password guess included, when its client disconnects.
+//! `docs/adr/0017-hyper-serves-connections.md` has the decision, `docs/overload.md` all limits.
 //!
 //! - [`connection`] configures hyper for a connection and ends the connection in time.
 //! - [`service`] translates a request for the application and its response for hyper.
@@ -45,8 +45,8 @@ use handshakes::Handshakes;
 /// The application of one I/O thread.
 type App = BoxService<Request, ServiceResponse, actix_web::Error>;
 
-/// Maximum number of HTTP/2 requests in progress in the whole process, beside some for each connection. HTTP/1.1 has
-/// one for each connection.
+/// Maximum number of HTTP/2 requests in progress in the whole process, beside some for each
+/// connection. HTTP/1.1 has one for each connection.
 const MAX_HTTP2_REQUESTS: usize = 4096;
 
 /// A socket that the server accepted.
@@ -100,8 +100,8 @@ impl HttpServer {
         }
     }
 
-    /// Has `builder` serve the connections of a socket, which is added to `listening`. Each I/O thread makes its
-    /// application with `app`. A Unix socket has no TLS.
+    /// Has `builder` serve the connections of a socket, which is added to `listening`. Each I/O
+    /// thread makes its application with `app`. A Unix socket has no TLS.
     pub(super) fn listen<F, I, S, B>(
         &self,
         builder: ServerBuilder,

@@ -21,25 +21,25 @@ use crate::store::Page;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Client {
-    /// Registers a client; the secret of a confidential one is shown here and never again
+    /// Registers a client; the secret of a confidential client is shown only this once
     Add(Add),
-    /// Lists clients, in the order of their ids
+    /// Lists clients in the order of their ids
     List(List),
     /// Shows a client
     Show(Named),
     /// Changes a client
     Edit(Edit),
-    /// Gives a confidential client a new secret, shown once; the old one is worth nothing then
+    /// Rotates a client secret: shows the new one only this once, and invalidates the old one
     RotateSecret(Named),
-    /// Refuses a client everywhere, and ends its sessions
+    /// Disables a client, and ends its sessions
     Disable(Named),
-    /// Takes a disabled client back
+    /// Enables a disabled client
     Enable(Named),
-    /// Removes a client, and ends its sessions
+    /// Deletes a client, and ends its sessions
     Delete(Named),
     /// Registers many clients from a file, with their secrets or digests of them; safe to repeat
     Import(import::Import),
-    /// Writes all clients with the digests of their secrets into a new file
+    /// Writes all clients with SHA-256 of their secrets to a new file
     Export(export::Export),
 }
 
@@ -47,38 +47,37 @@ pub(super) enum Client {
 pub(super) struct Add {
     #[command(flatten)]
     options: Options,
-    /// The client can keep a secret, and gets one
+    /// Makes the client confidential, and generates its secret
     #[arg(long)]
     confidential: bool,
 }
 
-/// What `add` sets and `edit` changes.
+/// Properties that `add` sets and `edit` changes.
 #[derive(Debug, Args)]
 struct Options {
-    /// What people call the client
+    /// Display name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// A grant that it may use: password, refresh_token or client_credentials; may be repeated.
-    /// Without any, a new client may use all that its kind may
+    /// Permitted grant: password, refresh_token or client_credentials; may be repeated; by default,
+    /// a new client has all grants of its type
     #[arg(long, value_name = "GRANT")]
     grant: Vec<Grant>,
-    /// What it may be granted, beside the default scopes; may be repeated, or hold several with
-    /// spaces between them
+    /// Permitted scopes, beside the default scopes; separated by spaces, and may be repeated
     #[arg(long, value_name = "SCOPE")]
     scope: Option<Vec<Scope>>,
-    /// What it is granted when it asks for nothing; may be repeated
+    /// Scopes granted to requests without a scope; separated by spaces, and may be repeated
     #[arg(long, value_name = "SCOPE")]
     default_scope: Option<Vec<Scope>>,
-    /// It may ask whose a token is (confidential clients only)
+    /// Permits introspection (confidential clients only)
     #[arg(long)]
     introspection: bool,
-    /// How long its access tokens live (3600, 15m, 30d), or "default" for as long as the server says
+    /// Lifetime of access tokens, in seconds or as 15m or 30d; "default" is the server's
     #[arg(long, value_name = "TIME")]
     access_token_ttl: Option<Ttl>,
-    /// How long its refresh tokens live that nobody uses, or "default"
+    /// Idle lifetime of refresh tokens, in seconds or as 15m or 30d; "default" is the server's
     #[arg(long, value_name = "TIME")]
     refresh_idle_ttl: Option<Ttl>,
-    /// How long its sessions live at most, or "default"
+    /// Absolute lifetime of sessions, in seconds or as 15m or 30d; "default" is the server's
     #[arg(long, value_name = "TIME")]
     session_ttl: Option<Ttl>,
 }
@@ -87,7 +86,7 @@ struct Options {
 pub(super) struct List {
     #[command(flatten)]
     limit: Limit,
-    /// Starts behind this client
+    /// Starts after the client with this id
     #[arg(long, value_name = "ID")]
     after: Option<String>,
 }
@@ -108,7 +107,7 @@ pub(super) struct Edit {
     client: Named,
     #[command(flatten)]
     options: Options,
-    /// It may no longer ask whose a token is
+    /// Removes the introspection permission
     #[arg(long, conflicts_with = "introspection")]
     no_introspection: bool,
 }

@@ -8,7 +8,7 @@ use super::{command, output};
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// For which shell
+    /// Shell to print the script for
     shell: Shell,
 }
 

@@ -10,8 +10,7 @@ use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
-    /// Says whether a server would start with the settings, and what is wrong with them: certificates, templates and
-    /// secret files are read too, and nothing is made, connected to or bound
+    /// Checks the settings and the files that they name; creates nothing, and connects to nothing
     Check,
     /// Prints the settings in effect, with secrets hidden
     Show,

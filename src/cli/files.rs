@@ -11,12 +11,12 @@ use clap::ValueEnum;
 use super::failure::Failure;
 use crate::import::lines::LinesError;
 
-/// How records are written.
+/// File format of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// A header, and a line for each
+    /// CSV with a header line
     Csv,
-    /// A JSON object on each line
+    /// JSON Lines: one object per line
     Jsonl,
 }
 

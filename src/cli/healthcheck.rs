@@ -17,7 +17,7 @@ use crate::web::tls::AnyCertificate;
 
 #[derive(Debug, Args)]
 pub(super) struct Healthcheck {
-    /// How long to wait for the answer, in seconds
+    /// Time limit for the response, in seconds
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     timeout: u64,
 }

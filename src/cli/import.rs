@@ -11,19 +11,19 @@ use crate::import::flask_sentinel::{Import, ImportError};
 use crate::import::{Counts, Report};
 use crate::observe::audit::operation;
 
-/// What can be taken over.
+/// Servers of which data can be imported.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Takes over users, clients and live tokens of a flask-sentinel; safe to repeat
+    /// Imports users, clients and live tokens of a flask-sentinel; safe to repeat
     FlaskSentinel(FlaskSentinel),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct FlaskSentinel {
-    /// Its MongoDB, as in mongodb://localhost/oauth; better given as the variable, which nobody else can read
+    /// MongoDB connection string; if it has a password, use the environment variable
     #[arg(long, value_name = "URI", env = "FLASK_SENTINEL_MONGO_URI", hide_env_values = true)]
     from: String,
-    /// Only says what would be done
+    /// Reports the changes, and writes nothing
     #[arg(long)]
     dry_run: bool,
 }

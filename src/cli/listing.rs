@@ -10,10 +10,10 @@ use crate::store::Page;
 /// Number of entries read at a time.
 const PAGE: u32 = 1000;
 
-/// How much of a list to print.
+/// Option that limits the length of a list.
 #[derive(Debug, Args)]
 pub(super) struct Limit {
-    /// Lists at most so many
+    /// Maximum number of entries
     #[arg(
         long, value_name = "N", default_value_t = 1000,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)

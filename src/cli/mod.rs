@@ -56,13 +56,13 @@ struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = HEADING)]
 struct Global {
-    /// The settings file (TOML), else the one that SENTINEL_CONFIG names; `sentinel config show` lists all settings
+    /// Reads this settings file (TOML) instead of the one that SENTINEL_CONFIG names
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Values of `--set`; see [`with_set`].
     #[arg(skip)]
     overrides: Vec<(String, String)>,
-    /// Prints JSON instead of text for people
+    /// Prints JSON instead of human-readable text
     #[arg(long, global = true)]
     json: bool,
 }
@@ -80,10 +80,10 @@ enum Command {
     /// Lists and ends sessions
     #[command(subcommand)]
     Session(session::Session),
-    /// Takes over the data of another server
+    /// Imports the data of another server
     #[command(subcommand)]
     Import(import::Command),
-    /// Copies the store to another one, or backs it up
+    /// Copies or backs up the store
     #[command(subcommand)]
     Store(store::Store),
     /// Checks or shows the settings
@@ -92,7 +92,7 @@ enum Command {
     /// Checks the templates of the pages
     #[command(subcommand)]
     Templates(templates::Command),
-    /// Asks a running server whether it is ready; for container health checks
+    /// Checks whether a running server is ready, for container health checks
     Healthcheck(healthcheck::Healthcheck),
     /// Prints a completion script for a shell
     Completions(completions::Completions),
@@ -160,7 +160,7 @@ fn with_set(command: clap::Command) -> clap::Command {
         .action(ArgAction::Append)
         .value_parser(parse_override)
         .help_heading(HEADING)
-        .help("Sets one setting, over file and environment, e.g. --set oauth.access_token_ttl=15m");
+        .help("Sets one setting, e.g. oauth.access_token_ttl=15m; overrides file and environment");
     command.arg(set).mut_subcommands(with_set)
 }
 

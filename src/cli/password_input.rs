@@ -18,11 +18,10 @@ use crate::settings;
 /// Maximum number of bytes read, so that a pipe that never ends does not fill the memory.
 const MAX_BYTES: usize = 64 << 10;
 
-/// How to get the password.
+/// Option that selects the source of a password.
 #[derive(Debug, Args)]
 pub(super) struct PasswordInput {
-    /// Reads the password from standard input (one newline at its end does not count) instead of
-    /// asking for it
+    /// Reads the password from standard input instead of prompting; drops one newline at its end
     #[arg(long)]
     password_stdin: bool,
 }

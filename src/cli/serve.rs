@@ -13,10 +13,10 @@ use crate::telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// A server for development: self-signed TLS, a demo client and user, `curl` lines to paste
+    /// Starts a development server: self-signed TLS, demo data, `curl` commands to paste
     #[arg(long)]
     dev: bool,
-    /// Where to listen, over the settings: HOST:PORT or unix:PATH; may be repeated
+    /// Listens here instead of at server.bind: HOST:PORT or unix:PATH; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     bind: Vec<String>,
 }

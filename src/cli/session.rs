@@ -13,23 +13,23 @@ use crate::store::{Page, SessionFilter};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Session {
-    /// Lists sessions, in the order of their ids
+    /// Lists sessions with a live token, in the order of their ids
     List(List),
-    /// Ends one session, or all of a user or a client
+    /// Ends a session, or all sessions of a user or a client
     End(End),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only those of this user, by name or id
+    /// Lists only sessions of the user with this name or id
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// Only those of this client
+    /// Lists only sessions of the client with this id
     #[arg(long, value_name = "ID")]
     client: Option<String>,
     #[command(flatten)]
     limit: Limit,
-    /// Starts behind this session
+    /// Starts after the session with this id
     #[arg(long, value_name = "ID")]
     after: Option<SessionId>,
 }
@@ -37,12 +37,12 @@ pub(super) struct List {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).args(["id", "user", "client"]))]
 pub(super) struct End {
-    /// This session
+    /// Session id
     id: Option<String>,
-    /// All sessions of this user, by name or id
+    /// Ends all sessions of the user with this name or id
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// All sessions of this client
+    /// Ends all sessions of the client with this id
     #[arg(long, value_name = "ID")]
     client: Option<String>,
 }

@@ -10,9 +10,9 @@ use super::failure::Failure;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
-    /// Copies everything to another store, live tokens included; safe to interrupt and to repeat
+    /// Copies all data to another store, live tokens included; safe to interrupt and to repeat
     Copy(copy::Copy),
-    /// Writes a backup of the embedded store into a new file, beside a running server
+    /// Writes a backup of the embedded store to a new file, while a server may run
     Backup(backup::Backup),
 }
 

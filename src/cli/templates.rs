@@ -9,7 +9,7 @@ use crate::web::templates::{TemplateError, Templates};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Renders every template with sample data, those of templates.dir too, and says what is wrong with them
+    /// Renders every template with sample data, including those of templates.dir
     Check,
 }
 

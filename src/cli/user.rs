@@ -19,38 +19,37 @@ use crate::store::Page;
 pub(super) enum User {
     /// Adds a user
     Add(Add),
-    /// Lists users, in the order of their names
+    /// Lists users in the order of their names
     List(List),
     /// Shows a user
     Show(Named),
-    /// Renames a user, or changes what the user may be granted
+    /// Renames a user, or changes the scopes that the user may be granted
     Edit(Edit),
     /// Sets a new password, and ends the user's sessions
     Passwd(Passwd),
-    /// Lets a user log in no more, and ends the user's sessions
+    /// Disables a user, and ends the user's sessions
     Disable(Named),
-    /// Lets a disabled user log in again
+    /// Enables a disabled user
     Enable(Named),
-    /// Removes a user, and ends the user's sessions
+    /// Deletes a user, and ends the user's sessions
     Delete(Named),
     /// Adds many users from a file, with their passwords or hashes; safe to repeat
     Import(import::Import),
-    /// Writes all users with their hashes into a new file
+    /// Writes all users with their password hashes to a new file
     Export(export::Export),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Add {
-    /// What the user will log in as
+    /// User name
     #[arg(value_name = "NAME")]
     username: String,
     #[command(flatten)]
     password: PasswordInput,
-    /// What the user may be granted, of what the client may; without it, all of that. May be
-    /// repeated, or hold several with spaces between them
+    /// Limits the user to these scopes; separated by spaces, and may be repeated
     #[arg(long, value_name = "SCOPE")]
     scope: Option<Vec<Scope>>,
-    /// Does not let the user log in yet
+    /// Adds the user as disabled
     #[arg(long)]
     disabled: bool,
 }
@@ -59,7 +58,7 @@ pub(super) struct Add {
 pub(super) struct List {
     #[command(flatten)]
     limit: Limit,
-    /// Starts behind this name
+    /// Starts after the user with this name
     #[arg(long, value_name = "NAME")]
     after: Option<String>,
 }
@@ -77,13 +76,13 @@ pub(super) struct Named {
 pub(super) struct Edit {
     #[command(flatten)]
     user: Named,
-    /// A new name; the user's id and sessions stay
+    /// New user name; id and sessions do not change
     #[arg(long, value_name = "NEW")]
     rename: Option<String>,
-    /// What the user may be granted from now on; may be repeated, and is "" for nothing
+    /// Limits the user to these scopes; "" permits none; separated by spaces, and may be repeated
     #[arg(long, value_name = "SCOPE")]
     scope: Option<Vec<Scope>>,
-    /// Lets the user be granted all that the client may
+    /// Removes the limit on the user's scopes
     #[arg(long, conflicts_with = "scope")]
     any_scope: bool,
 }

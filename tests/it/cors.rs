@@ -88,6 +88,7 @@ async fn cors_headers_are_absent_outside_protocol_endpoints() {
             assert_eq!(allowed(&preflight(&app, path, OURS).await), None, "{path}");
             let request = app.request("GET", path).header("origin", OURS);
             let answer = send(request.basic_auth(OPERATOR, Some(OPERATOR_PASSWORD))).await;
+            assert_eq!(answer.status == 404, path == "/nowhere", "{path} {answer:?}");
             assert_eq!(allowed(&answer), None, "{path} {answer:?}");
         }
     }

@@ -70,13 +70,17 @@ fn connect(process: &Process) -> TcpStream {
     TcpStream::connect(&process.address).unwrap()
 }
 
+/// Connects and completes the handshake, so that what is sent afterwards arrives inside TLS.
 fn connect_with_tls(
     process: &Process,
     protocol: &[u8],
 ) -> StreamOwned<ClientConnection, TcpStream> {
     let name = ServerName::try_from("localhost").unwrap();
     let client = ClientConnection::new(trusting(&[protocol]), name).unwrap();
-    StreamOwned::new(client, connect(process))
+    let mut stream = StreamOwned::new(client, connect(process));
+    stream.conn.complete_io(&mut stream.sock).unwrap();
+    assert_eq!(stream.conn.alpn_protocol(), Some(protocol));
+    stream
 }
 
 /// Sends all malformed input to a server, stops it, and returns the lines of its log.

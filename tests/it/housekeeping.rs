@@ -58,11 +58,12 @@ async fn expired_access_tokens_are_purged_from_live_sessions() {
         assert_eq!(file.execute(&sql, [tokens]).unwrap(), 1);
     };
     spoil(&[0]);
-    let late = AppBuilder::default().on(&app.folder).later(3600).spawn().await;
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
     let last = "SELECT length(tokens) FROM sessions ORDER BY key DESC LIMIT 1";
     let length = || file.query_row(last, [], |row| row.get::<_, i64>(0)).unwrap();
+    // The purge begins when the server starts.
     let before = length();
+    let late = AppBuilder::default().on(&app.folder).later(3600).spawn().await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while length() == before {
         assert!(std::time::Instant::now() < deadline, "the expired token is still there");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -155,7 +155,9 @@ async fn error_uri_leads_to_explanation_of_error_code() {
 async fn error_page_has_no_active_or_external_content() {
     let app = spawn_app().await;
     let page = send(app.request("GET", "/oauth/errors")).await;
+    assert_eq!(page.status, 200);
     let text = page.text.to_lowercase();
+    assert!(text.contains("<section id="), "{text}");
     for active in ["<script", "javascript:", " on", "<img", "<link", "<iframe", "src=", "url("] {
         // Only tags are searched, since event handlers are attributes.
         let tags =

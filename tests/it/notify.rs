@@ -175,7 +175,9 @@ fn units_pass_systemd_analyze_verify_and_exposure_threshold() {
     let said = analyze(folder.path(), &[&["verify", "--man=no"], &paths[..]].concat());
     // Unknown directives are only warnings: the exit status is 0 all the same.
     assert!(!said.contains("/sentinel"), "{said}");
-    for path in paths.iter().filter(|path| path.ends_with(".service")) {
+    let services: Vec<_> = paths.iter().filter(|path| path.ends_with(".service")).collect();
+    assert_eq!(services.len(), 2, "{paths:?}");
+    for path in services {
         let security = ["security", "--offline=true", "--threshold=20", "--no-pager", path];
         let said = analyze(folder.path(), &security);
         assert!(said.contains("Overall exposure level"), "{said}");

@@ -94,6 +94,13 @@ fn rotating(app: &Arc<App>, loops: usize) -> Vec<JoinHandle<()>> {
     tasks
 }
 
+/// Stops attackers, and asserts that none has stopped by itself, as one that panics does.
+#[track_caller]
+fn stop<T>(attackers: &[JoinHandle<T>]) {
+    assert!(attackers.iter().all(|attacker| !attacker.is_finished()), "an attacker has panicked");
+    attackers.iter().for_each(JoinHandle::abort);
+}
+
 #[track_caller]
 fn assert_refused(answer: &Answer) -> u64 {
     answer.assert_error(429, "temporarily_unavailable");

@@ -1,5 +1,5 @@
-//! Rules for the source itself: imports follow the layers, and ARCHITECTURE.md names existing
-//! files.
+//! Rules for the source itself: imports follow the layers, comments have a form, and
+//! ARCHITECTURE.md is short and names existing files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,15 @@ const LAYERS: [&[&str]; 8] = [
 /// Modules that may not import the settings: `app` turns those into the policies of these modules.
 const WITHOUT_SETTINGS: [&str; 7] =
     ["domain", "observe", "password", "oauth", "admin", "import", "web"];
+
+/// Folders whose comments are not checked. In the first two, doc comments are the help texts of
+/// clap and the descriptions of utoipa, which do not follow the rules yet. Builds of the fuzz
+/// targets generate the third.
+const UNCHECKED: [&str; 3] = ["src/cli", "src/web/management/api", "tests/fuzz/target"];
+
+/// Beginnings of sentences that do not say which component does what.
+const FORBIDDEN_BEGINNINGS: [&str; 7] =
+    ["What", "Who", "Whose", "Whoever", "Where", "So many", "The same"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -48,13 +57,18 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// Returns the modules that a source text imports: every `crate::NAME`, and each name in braces.
+/// Returns the modules that a source text imports: every `crate::NAME`, and each name in braces,
+/// which may not contain braces themselves.
 fn imports(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("crate::") {
         let rest = &text[at + "crate::".len()..];
         let names = match rest.strip_prefix('{') {
-            Some(list) => list.split('}').next().unwrap(),
+            Some(list) => {
+                let list = list.split('}').next().unwrap();
+                assert!(!list.contains('{'), "nested braces in crate::{{{list}");
+                list
+            }
             None => rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap(),
         };
         found.extend(names.split(',').map(|name| {
@@ -92,6 +106,12 @@ fn imports_in_braces_are_found() {
 }
 
 #[test]
+#[should_panic(expected = "nested braces")]
+fn imports_in_nested_braces_are_refused() {
+    imports("use crate::{web::{x, y}, app};");
+}
+
+#[test]
 fn layers_do_not_use_crates_forbidden_to_them() {
     for (module, forbidden) in [
         ("domain", &["tokio", "actix", "rusqlite", "mongodb", "std::fs", "std::net"][..]),
@@ -125,5 +145,87 @@ fn paths_named_in_architecture_md_exist() {
         }
     }
     assert!(checked > 10, "only {checked} paths were found");
-    assert!(text.lines().count() <= 120);
+}
+
+#[test]
+fn architecture_md_has_at_most_120_lines() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let lines = text.lines().count();
+    assert!((1..=120).contains(&lines), "{lines} lines");
+}
+
+/// A line that is a comment.
+struct Comment {
+    /// File and line.
+    place: String,
+    line: String,
+    /// Whether the line before it is a comment of the same kind.
+    continues: bool,
+}
+
+/// Returns the comment marker that a line begins with.
+fn marker(line: &str) -> Option<&'static str> {
+    ["///", "//!", "//"].into_iter().find(|marker| line.trim_start().starts_with(*marker))
+}
+
+/// Returns the text of a line that is a doc comment.
+fn doc_text(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(str::trim)
+}
+
+/// Whether a text begins with these words.
+fn begins_with(text: &str, words: &str) -> bool {
+    text.strip_prefix(words).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+}
+
+/// Returns the comment lines of the source and the tests.
+fn comments() -> Vec<Comment> {
+    let mut found = Vec::new();
+    for path in ["src", "tests"].iter().flat_map(|folder| sources(&root().join(folder))) {
+        if UNCHECKED.iter().any(|folder| path.starts_with(root().join(folder))) {
+            continue;
+        }
+        let mut before = None;
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let marker = marker(line);
+            if marker.is_some() {
+                let place = format!("{}:{}", path.display(), number + 1);
+                found.push(Comment { place, line: line.to_owned(), continues: marker == before });
+            }
+            before = marker;
+        }
+    }
+    found
+}
+
+#[test]
+fn doc_comments_do_not_begin_with_forbidden_words() {
+    let mut checked = 0;
+    for comment in comments().iter().filter(|comment| !comment.continues) {
+        let Some(text) = doc_text(&comment.line) else { continue };
+        let forbidden = FORBIDDEN_BEGINNINGS.iter().find(|words| begins_with(text, words));
+        assert_eq!(forbidden, None, "{}: {text}", comment.place);
+        checked += 1;
+    }
+    assert!(checked > 1_000, "only {checked} comments were found");
+}
+
+#[test]
+fn comment_lines_have_at_most_100_columns() {
+    let comments = comments();
+    for Comment { place, line, .. } in &comments {
+        assert!(line.chars().count() <= 100, "{place} has {} columns", line.chars().count());
+    }
+    assert!(comments.len() > 1_000, "only {} comments were found", comments.len());
+}
+
+#[test]
+fn comments_are_recognized() {
+    assert_eq!(doc_text("    /// What it is."), Some("What it is."));
+    assert_eq!(doc_text("//! What it is."), Some("What it is."));
+    assert_eq!((marker("  // why"), doc_text("  // why")), (Some("//"), None));
+    assert_eq!(marker("let a = 1; // one"), None);
+    assert!(begins_with("What, then?", "What") && begins_with("The same", "The same"));
+    assert!(!begins_with("Whatever", "What") && !begins_with("Whether", "Where"));
 }

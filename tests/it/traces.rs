@@ -222,11 +222,13 @@ async fn unreachable_collector_is_warned_of_and_requests_succeed() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("traces.endpoint=http://127.0.0.1:{}/v1/traces", free_port());
     let mut process = Process::serve(folder.path(), &["--set", &endpoint]);
+    let url = format!("http://{}/readyz", process.address);
+    let ask = || send(reqwest::Client::new().get(&url));
     for _ in 0..3 {
-        let answer = send(reqwest::Client::new().get(format!("http://{}/readyz", process.address)));
-        assert_eq!(answer.await.status, 200);
+        assert_eq!(ask().await.status, 200);
     }
     let line = process.wait_for("spans are lost");
     assert!(line.contains("\"WARN\""), "{line}");
+    assert_eq!(ask().await.status, 200);
     assert_eq!(process.terminate(), Some(0));
 }

@@ -1,6 +1,7 @@
 //! The state of a connection, and the deadline that follows from it.
 //!
-//! Events only record the time; the one timer of the connection asks for the deadline when it fires.
+//! Events only record the time; the one timer of the connection asks for the deadline when it
+//! fires.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,8 +10,9 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-/// How long an idle connection is kept, and how long a write may wait: longer than nginx keeps its own idle
-/// connections (60 s), so that the proxy closes them and no request meets a closing connection.
+/// How long an idle connection is kept, and how long a write may wait: longer than nginx keeps its
+/// own idle connections (60 s), so that the proxy closes them and no request meets a closing
+/// connection.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// State of one connection that its stream, its requests and its timer share.
@@ -47,9 +49,9 @@ impl Activity {
         self.since.set(now);
     }
 
-    /// Returns when the client must have made progress; `None` while the application is at work, which
-    /// sets limits of its own. `limit` applies to a request head, and to a connection that is being shut
-    /// down.
+    /// Returns when the client must have made progress; `None` while the application is at work,
+    /// which sets limits of its own. `limit` applies to a request head, and to a connection that is
+    /// being shut down.
     pub(super) fn deadline(&self, limit: Duration, is_shutting_down: bool) -> Option<Instant> {
         if self.in_flight.get() > 0 && !self.is_blocked.get() {
             return None;
@@ -80,8 +82,8 @@ impl Activity {
         self.has_begun.get() || self.left_body.get()
     }
 
-    /// Records octets that have arrived; returns whether they are the first of a request head. RFC 9112 §2.2:
-    /// empty lines before it are ignored.
+    /// Records octets that have arrived; returns whether they are the first of a request head.
+    /// RFC 9112 §2.2: empty lines before it are ignored.
     pub(super) fn received(&self, octets: &[u8]) -> bool {
         let is_empty = octets.iter().all(|octet| b"\r\n".contains(octet));
         if self.in_flight.get() > 0 || is_empty || self.has_begun.replace(true) {
@@ -117,7 +119,8 @@ impl InFlight {
 }
 
 impl InFlight {
-    /// Records that the response does not wait for the request body, and the connection is closed after it.
+    /// Records that the response does not wait for the request body, and the connection is closed
+    /// after it.
     pub(super) fn leave_body(&self) {
         self.activity.left_body.set(true);
     }

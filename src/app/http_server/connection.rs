@@ -22,28 +22,30 @@ use super::service::respond;
 use super::{App, HttpServer};
 use crate::observe::chain;
 
-/// Maximum size of an HTTP/1.1 request head, and of what is read of a body before the application wants it.
+/// Maximum size of an HTTP/1.1 request head, and of what is read of a body before the application
+/// wants it.
 const READ_BUFFER: usize = 64 * 1024;
-/// HTTP/2 requests in progress on one connection (RFC 9113 §5.1.2, SETTINGS_MAX_CONCURRENT_STREAMS).
+/// HTTP/2 requests in progress on one connection (RFC 9113 §5.1.2,
+/// SETTINGS_MAX_CONCURRENT_STREAMS).
 const MAX_STREAMS: u32 = 128;
-/// Maximum size of an HTTP/2 header list after decompression: a few octets can stand for a large one
-/// (RFC 7541 §7.3).
+/// Maximum size of an HTTP/2 header list after decompression: a few octets can stand for a large
+/// one (RFC 7541 §7.3).
 const MAX_HEADER_LIST: u32 = 32 * 1024;
-/// Requests in progress on one connection that take no permit, so that a few connections cannot take all permits
-/// from the others.
+/// Requests in progress on one connection that take no permit, so that a few connections cannot
+/// take all permits from the others.
 const FREE_STREAMS: u32 = 4;
-/// Octets of a body that an HTTP/2 client may send on one stream before they are read, and octets of a
-/// response that are kept until they are sent.
+/// Octets of a body that an HTTP/2 client may send on one stream before they are read, and octets
+/// of a response that are kept until they are sent.
 const STREAM_WINDOW: u32 = 64 * 1024;
 /// Octets of bodies that an HTTP/2 client may send on one connection before they are read.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// How long an HTTP/2 request may take, from its head to the last octet of its response. Its parts have
-/// limits of their own; this one ends a stream whose client opens no window for its response.
+/// How long an HTTP/2 request may take, from its head to the last octet of its response. Its parts
+/// have limits of their own; this one ends a stream whose client opens no window for its response.
 const STREAM_LIFETIME: Duration = Duration::from_secs(120);
 /// How long closing a connection may take.
 const CLOSING: Duration = Duration::from_secs(6);
-/// RFC 9110 §15.5.9: the server "did not receive a complete request message within the time that it was
-/// prepared to wait".
+/// RFC 9110 §15.5.9: the server "did not receive a complete request message within the time that it
+/// was prepared to wait".
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -55,8 +57,8 @@ pub(super) struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// Serves HTTP/1.1. hyper reads the next request only after the previous response is written, so a
-    /// client that pipelines (RFC 9112 §9.3.2) has one request in progress.
+    /// Serves HTTP/1.1. hyper reads the next request only after the previous response is written,
+    /// so a client that pipelines (RFC 9112 §9.3.2) has one request in progress.
     pub(super) async fn serve_http1(self, io: impl AsyncRead + AsyncWrite + Unpin) {
         let activity = Activity::start();
         let stream = MonitoredStream::new(io, Rc::clone(&activity), Protocol::Http1);
@@ -64,8 +66,8 @@ impl Connection<'_> {
             respond(Rc::clone(self.app), request, self.peer, InFlight::start(&activity, None))
         });
         let mut connection = http1::Builder::new()
-            // A client that closes its sending half still gets its responses, and the request of a client
-            // that has disconnected is finished.
+            // A client that closes its sending half still gets its responses, and the request of a
+            // client that has disconnected is finished.
             .half_close(true)
             .max_buf_size(READ_BUFFER)
             // Responses are small: one buffer is faster than a list of two.
@@ -90,7 +92,8 @@ impl Connection<'_> {
         let stream = MonitoredStream::new(io, Rc::clone(&activity), Protocol::Http2);
         let tasks = TaskTracker::new();
         let service = service_fn(|request| {
-            // Requests that the client cancelled no longer count for `h2`, but are still in progress.
+            // Requests that the client cancelled no longer count for `h2`, but are still in
+            // progress.
             let permit = match activity.in_flight() {
                 ..FREE_STREAMS => Ok(None),
                 MAX_STREAMS.. => Err(()),
@@ -120,14 +123,15 @@ impl Connection<'_> {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .serve_connection(TokioIo::new(stream), service);
         self.drive(&mut connection, http2::Connection::graceful_shutdown, &activity).await;
-        // A client that reconnects gets no more requests in progress than others, and a stop waits for these.
+        // A client that reconnects gets no more requests in progress than others, and a stop waits
+        // for these.
         drop(connection);
         tasks.close();
         let _ = timeout(STREAM_LIFETIME, tasks.wait()).await;
     }
 
-    /// Drives a connection until it ends; returns `false` if its client makes no progress. Has it finish
-    /// with `shut_down` when the server stops or the connection has been idle for long.
+    /// Drives a connection until it ends; returns `false` if its client makes no progress. Has it
+    /// finish with `shut_down` when the server stops or the connection has been idle for long.
     async fn drive<C>(
         &self,
         connection: &mut C,

@@ -18,9 +18,9 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// Performs the handshakes of one I/O thread.
 ///
-/// A key exchange takes a good part of a millisecond. A client that begins many at once would delay all
-/// responses of the thread for as long as all of them take, so the task yields to other connections after
-/// each. A slow client delays nobody: only computing takes turns.
+/// A key exchange takes a good part of a millisecond. A client that begins many at once would delay
+/// all responses of the thread for as long as all of them take, so the task yields to other
+/// connections after each. A slow client delays nobody: only computing takes turns.
 pub(super) struct Handshakes {
     config: Arc<ServerConfig>,
     turns: Semaphore,

@@ -1,8 +1,8 @@
 //! A stream that records the progress of its connection.
 //!
-//! It reads nothing while a write waits for the client, so that a client that sends requests and reads no
-//! responses costs no memory. When it is shut down, it discards what still arrives: unread octets make
-//! the operating system reset the connection, and the reset can overtake the response.
+//! It reads nothing while a write waits for the client, so that a client that sends requests and
+//! reads no responses costs no memory. When it is shut down, it discards what still arrives: unread
+//! octets make the operating system reset the connection, and the reset can overtake the response.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -18,8 +18,8 @@ use super::activity::Activity;
 
 /// How much is discarded when a connection is closed in the middle of a request, and for how long.
 const LINGER: (usize, Duration) = (16 << 20, Duration::from_secs(5));
-/// How much is discarded when nothing should be left to read, and for how long. HTTP/2 requests are discarded
-/// before their connection is closed.
+/// How much is discarded when nothing should be left to read, and for how long. HTTP/2 requests are
+/// discarded before their connection is closed.
 const SHORT_LINGER: (usize, Duration) = (64 << 10, Duration::from_secs(1));
 
 /// The protocol that a stream carries.
@@ -50,9 +50,9 @@ impl<T> MonitoredStream<T> {
         self.lingering.is_some()
     }
 
-    /// Records the result of a write. While a request is in progress, a write to a client that has disconnected
-    /// succeeds as if `everything` were written, so that the request is finished: a password guess counts
-    /// although its result cannot be sent.
+    /// Records the result of a write. While a request is in progress, a write to a client that has
+    /// disconnected succeeds as if `everything` were written, so that the request is finished: a
+    /// password guess counts although its result cannot be sent.
     fn written<R>(
         &mut self,
         context: &mut Context<'_>,
@@ -149,11 +149,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MonitoredStream<T> {
     }
 }
 
-/// Presents a request of HTTP/1.2 or later, which hyper refuses, as HTTP/1.1. The request line has to arrive in one
-/// piece, and not behind another request.
+/// Presents a request of HTTP/1.2 or later, which hyper refuses, as HTTP/1.1. The request line has
+/// to arrive in one piece, and not behind another request.
 ///
-/// RFC 9110 §2.5: a recipient "SHOULD process the message as if it was in the highest minor version within
-/// that major version to which the recipient is conformant."
+/// RFC 9110 §2.5: a recipient "SHOULD process the message as if it was in the highest minor version
+/// within that major version to which the recipient is conformant."
 fn accept_later_version(head: &mut [u8]) {
     let end = memchr::memchr(b'\n', head).unwrap_or(0);
     let line = head.get_mut(..end.saturating_sub(1)).unwrap_or_default();

@@ -1,8 +1,9 @@
 //! The body of a request, shared by the application and the connection.
 //!
-//! A client may read a response that precedes the end of its request (RFC 9112 §9.5, RFC 9113 §8.1), but many
-//! lose it if the connection is closed or the stream reset at once. So the connection keeps the body: it
-//! waits for a short one before it responds, and discards the rest of a long one afterwards.
+//! A client may read a response that precedes the end of its request (RFC 9112 §9.5,
+//! RFC 9113 §8.1), but many lose it if the connection is closed or the stream reset at once. So the
+//! connection keeps the body: it waits for a short one before it responds, and discards the rest of
+//! a long one afterwards.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -40,14 +41,14 @@ struct Shared {
     /// How long the response waits for the body.
     patience: Duration,
     is_complete: Cell<bool>,
-    /// Where the body ends is uncertain, so the next request cannot be found.
+    /// The end of the body is uncertain, so the next request cannot be found.
     is_malformed: Cell<bool>,
 }
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, head: &Parts) -> Self {
-        // RFC 9110 §9.3.1 gives a body no meaning here. nginx announces the body of the original request in a
-        // subrequest, and sends none.
+        // RFC 9110 §9.3.1 gives a body no meaning here. nginx announces the body of the original
+        // request in a subrequest, and sends none.
         let has_no_meaning = matches!(head.method, Method::GET | Method::HEAD);
         Self(Rc::new(Shared {
             incoming: RefCell::new(incoming),
@@ -70,9 +71,9 @@ impl RequestBody {
         self.0.is_complete.get() && !self.0.is_malformed.get()
     }
 
-    /// Waits for the rest of a short body that the application has not read. `is_late` if the application has
-    /// waited for it in vain. Returns whether the connection can be kept; if the body is not complete by
-    /// then, it is discarded after the response.
+    /// Waits for the rest of a short body that the application has not read. `is_late` if the
+    /// application has waited for it in vain. Returns whether the connection can be kept; if the
+    /// body is not complete by then, it is discarded after the response.
     pub(super) async fn finish(self, is_late: bool, in_flight: &Rc<InFlight>) -> bool {
         let awaits_continue = self.0.awaits_continue.get();
         let is_long = self.0.incoming.borrow().size_hint().lower() > BEFORE_RESPONSE.0;
@@ -125,8 +126,9 @@ impl Stream for RequestBody {
                 shared.is_complete.set(incoming.is_end_stream());
                 return Poll::Ready(Some(Ok(data)));
             }
-            // Trailer fields. Deviation: RFC 9110 §6.5.1 allows to discard them. hyper ends a trailer section
-            // at an empty line that ends with CR LF. After a bare LF, that can be inside the next request.
+            // Trailer fields. Deviation: RFC 9110 §6.5.1 allows to discard them. hyper ends a
+            // trailer section at an empty line that ends with CR LF. After a bare LF, that can be
+            // inside the next request.
             // Test: `bare_lf_in_trailer_section_hides_no_request`.
             Some(Ok(Err(_))) if !shared.is_http2 => shared.is_malformed.set(true),
             Some(Err(_)) => shared.is_malformed.set(!shared.is_http2),

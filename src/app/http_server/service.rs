@@ -23,11 +23,11 @@ use super::activity::InFlight;
 use super::request_body::RequestBody;
 use crate::web;
 
-/// Maximum size of a frame of a response body. `h2` takes a whole frame as soon as the client accepts one octet, and the
-/// request counts as finished with the last frame.
+/// Maximum size of a frame of a response body. `h2` takes a whole frame as soon as the client
+/// accepts one octet, and the request counts as finished with the last frame.
 const PIECE: usize = 1024;
-/// Maximum number of fields in a request head. hyper's own limit for HTTP/1.1 is 100, in a buffer on the stack; with
-/// another one it clears a buffer on the heap for each request.
+/// Maximum number of fields in a request head. hyper's own limit for HTTP/1.1 is 100, in a buffer
+/// on the stack; with another one it clears a buffer on the heap for each request.
 pub(super) const MAX_FIELDS: usize = 96;
 
 /// Responds to a request.
@@ -78,7 +78,8 @@ type Refusal = (StatusCode, &'static str);
 /// Translates a request, and checks what hyper does not.
 ///
 /// # Errors
-/// 431 for too many fields, 400 for an invalid host or head, 501 for a transfer coding other than chunked.
+/// 431 for too many fields, 400 for an invalid host or head, 501 for a transfer coding other than
+/// chunked.
 fn translate_request(
     parts: Parts,
     body: Payload,
@@ -91,8 +92,8 @@ fn translate_request(
     if !has_valid_host(&parts) {
         return Err((StatusCode::BAD_REQUEST, "the Host header field is missing or invalid"));
     }
-    // RFC 9112 §6.1: "A server that receives a request message with a transfer coding it does not understand
-    // SHOULD respond with 501 (Not Implemented)."
+    // RFC 9112 §6.1: "A server that receives a request message with a transfer coding it does not
+    // understand SHOULD respond with 501 (Not Implemented)."
     let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
     if !codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err((StatusCode::NOT_IMPLEMENTED, "chunked is the only transfer coding supported"));
@@ -104,9 +105,9 @@ fn translate_request(
     Ok(request)
 }
 
-/// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
-/// that lacks a Host header field and to any request message that contains more than one Host header
-/// field line or a Host header field with an invalid field value."
+/// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
+/// request message that lacks a Host header field and to any request message that contains more
+/// than one Host header field line or a Host header field with an invalid field value."
 fn has_valid_host(parts: &Parts) -> bool {
     let mut hosts = parts.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
     let (host, None) = (hosts.next(), hosts.next()) else { return false };
@@ -124,8 +125,8 @@ fn has_valid_host(parts: &Parts) -> bool {
     }
 }
 
-/// RFC 9110 §7.2: `Host = uri-host [ ":" port ]`. "http" and "https" have no empty host (§4.2.1), and their user
-/// information is refused (§4.2.4).
+/// RFC 9110 §7.2: `Host = uri-host [ ":" port ]`. "http" and "https" have no empty host (§4.2.1),
+/// and their user information is refused (§4.2.4).
 fn is_valid_host(host: &[u8]) -> bool {
     let colon = host.iter().rposition(|octet| *octet == b':').filter(|_| !host.ends_with(b"]"));
     let (name, port) = host.split_at(colon.unwrap_or(host.len()));

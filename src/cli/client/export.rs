@@ -18,7 +18,7 @@ use crate::store::Page;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Export {
-    /// Where to, readable for its owner alone; nothing may be there yet; - for standard output
+    /// New file, which only its owner may read; - for standard output
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

@@ -20,10 +20,10 @@ const AT_ONCE: usize = 64;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
-    /// JSON Lines, as `client export` writes them; - for standard input
+    /// JSON Lines file in the format of `client export`; - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Only says what would be done
+    /// Reports the changes, and writes nothing
     #[arg(long)]
     dry_run: bool,
 }

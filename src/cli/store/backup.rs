@@ -12,7 +12,7 @@ use crate::store::sqlite::{BackupError, backup};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Backup {
-    /// Where to; nothing may be there yet
+    /// New file for the backup
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

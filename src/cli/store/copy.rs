@@ -16,11 +16,10 @@ use crate::store::copying::{CopyError, Counts, Report, copy};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Copy {
-    /// The other store: the path of a file, or mongodb://HOST/DATABASE; better given as the variable
-    /// where it holds a password, which nobody else can read there
+    /// Target: path or mongodb://HOST/DATABASE; if it has a password, use the environment variable
     #[arg(long, value_name = "STORE", env = "SENTINEL_COPY_TO", hide_env_values = true)]
     to: String,
-    /// Only says what would be done
+    /// Reports the changes, and writes nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -19,10 +19,10 @@ use crate::store::Page;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Export {
-    /// Where to, readable for its owner alone; nothing may be there yet; - for standard output
+    /// New file, which only its owner may read; - for standard output
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What to write, where the name of the file does not say
+    /// File format; by default, the file name extension determines it
     #[arg(long, value_enum)]
     format: Option<Format>,
 }

@@ -30,10 +30,10 @@ const WRITES_AT_ONCE: usize = 2;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
-    /// CSV with a header, or JSON Lines; - for standard input
+    /// CSV file with a header line, or JSON Lines file; - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What is in the file, where its name does not say
+    /// File format; by default, the file name extension determines it
     #[arg(long, value_enum)]
     format: Option<Format>,
 }

@@ -1,5 +1,6 @@
-//! The `Authorization` header, at introspection (Basic, of a client), verify (Bearer) and the management API (Basic, of the
-//! operator): who is let in is who another reading of it lets in.
+//! The `Authorization` header at introspection (Basic, of a client), verify (Bearer) and the
+//! management API (Basic, of the operator): a request is authenticated if, and only if, an
+//! independent parser of the header accepts it.
 
 use actix_web::http::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
@@ -11,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::reading::{Caller, Form, basic, caller, credentials};
 use super::world::{Call, OPERATOR, SCOPES, World, with_world};
 
-/// The first line is verify's query; each of the others is a header, or, behind `basic:`, what is to be encoded for one.
+/// Takes the query of verify from the first line of the input. Each other line is a header value,
+/// or, after `basic:`, credentials to encode for one.
 pub fn run(input: &[u8]) {
     let mut lines = input.split(|byte| *byte == b'\n');
     let query = lines.next().unwrap_or_default();

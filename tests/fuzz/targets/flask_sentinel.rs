@@ -1,5 +1,5 @@
-//! Documents of a flask-sentinel's database: each is taken over or told of in the report, a trial run says what the real one
-//! does, and a second run does nothing.
+//! Documents of a flask-sentinel database: each is imported or counted in the report, a dry run
+//! reports the same as the real run, and a second run imports nothing.
 
 use mongodb::bson::{Binary, Bson, DateTime, Document, oid::ObjectId, spec::BinarySubtype};
 use sentinel::domain::{Timestamp, Token, TokenKind};

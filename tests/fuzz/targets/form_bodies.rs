@@ -1,5 +1,5 @@
-//! POST to the token, introspection and revocation endpoints: the answer is 200 if, and only if, another reading of the
-//! request says so.
+//! POST to the token, introspection and revocation endpoints: the status is 200 if, and only if, an
+//! independent parser accepts the request.
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA,
@@ -55,7 +55,7 @@ fn call(input: &[u8]) -> Option<Call> {
     })
 }
 
-/// What holds for every answer of these endpoints.
+/// Asserts the properties that all responses of these endpoints have. Returns the JSON body.
 fn is_well_formed(answer: &Answer) -> Map<String, Value> {
     let header = |name| answer.headers.get(name).map(HeaderValue::as_bytes);
     assert_eq!(header(CACHE_CONTROL), Some(&b"no-store"[..]));

@@ -1,5 +1,6 @@
-//! What proxies say of a call: `X-Forwarded-For`, `X-Request-Id`, `traceparent`. Who is not trusted changes nothing with the
-//! first two, and nobody is taken for a client whom a stranger named.
+//! Headers that proxies add to a request: `X-Forwarded-For`, `X-Request-Id`, `traceparent`. The
+//! first two have no effect if the peer is not a trusted proxy, and an address that an untrusted
+//! hop names is never used as that of the client.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,7 +15,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The first line is the peer's address, or none for a Unix socket; the others are headers, named by their first letter.
+/// Takes the address of the peer from the first line of the input, which is no address for a Unix
+/// socket. The other lines are headers, identified by their first letter.
 pub fn run(input: &[u8]) {
     let mut lines = input.split(|byte| *byte == b'\n');
     let peer = std::str::from_utf8(lines.next().unwrap_or_default()).unwrap_or_default();
@@ -123,7 +125,8 @@ fn check_id(peer: IpAddr, given: &[&[u8]], answer: &Answer) {
     }
 }
 
-/// W3C Trace Context §3.2.2. Only who has an address of IPv4 has its calls traced because it says so.
+/// Compares the spans with the `traceparent` header (W3C Trace Context §3.2.2). Only clients with
+/// an IPv4 address decide whether their requests are sampled.
 fn check_trace(client: IpAddr, given: &[&[u8]], world: &World) {
     let spans = world.spans.take_all();
     let parent = match given {

@@ -1,4 +1,4 @@
-//! What the server says of a call elsewhere than in its answer: addresses in the audit log, and spans.
+//! Output of the server apart from the response: addresses in the audit log, and spans.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What the store of the world holds: a user, two clients, and a session.
+//! Contents of the store of the world: a user, two clients, and a session.
 
 use sentinel::domain::{
     AccessToken, Client, ClientKind, Digest, Grant, RefreshChain, Scope, Session, SessionUser,

@@ -1,4 +1,5 @@
-//! The management page and its API, by the operator: any method, path, query, header and body below it.
+//! The management page and its API, with the operator's credentials: any method, path, query,
+//! header and body below the path of the page.
 
 use actix_web::http::header::{
     AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
@@ -14,7 +15,8 @@ use super::world::{Answer, Call, OPERATOR, World, with_world};
 
 const PATH: &str = "/oauth/management";
 
-/// The first line is a method and what stands behind the page's path; then come headers, an empty line and the body.
+/// Takes the method, and the target after the path of the page, from the first line of the input.
+/// Headers, an empty line and the body follow.
 pub fn run(input: &[u8]) {
     let Some(call) = call(input) else { return };
     with_world(|world| {

@@ -1,7 +1,8 @@
-//! What is fuzzed: functions that take any bytes, do with them what production does, and panic where the answer is not
-//! what an independent reading says it has to be.
+//! Fuzz targets: functions that pass any bytes to production code, and panic if the result differs
+//! from that of an independent implementation.
 //!
-//! `bins/` hands them to libFuzzer; `tests/it/fuzzing.rs` runs them on the seeds that are kept, and on made-up input.
+//! `bins/` passes them to libFuzzer; `tests/it/fuzzing.rs` runs them on the stored seeds and on
+//! generated input.
 
 pub mod authorization;
 pub mod flask_sentinel;

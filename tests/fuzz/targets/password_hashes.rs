@@ -1,5 +1,5 @@
-//! Password hashes, of our own and of other frameworks: whatever a file or a store says is one can be refused, but not make
-//! anybody compute without end.
+//! Password hashes, those of Sentinel and of other frameworks: any text in a file or a store can be
+//! refused as a hash, but none can cause unbounded computation.
 
 use std::cell::RefCell;
 
@@ -60,7 +60,7 @@ fn verify(password: &str, hash: &PasswordHash) -> Result<(), HashError> {
     Ok(())
 }
 
-/// What an encoded hash asks for, read without looking at the rest of it: the most that it could mean.
+/// Upper bound of the cost of an encoded hash, read from its parameters alone.
 #[derive(Debug, Default)]
 struct Cost {
     /// KiB.

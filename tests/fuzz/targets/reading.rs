@@ -1,4 +1,4 @@
-//! What requests say, read by other means than production's.
+//! Parsers of requests that are independent of those in production.
 
 use std::borrow::Cow;
 
@@ -104,7 +104,7 @@ pub fn basic(header: &[u8]) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-/// What stands behind the scheme (RFC 9110 §11.4).
+/// Returns the credentials after the scheme (RFC 9110 §11.4).
 pub fn credentials<'a>(header: &'a [u8], scheme: &str) -> Option<&'a str> {
     let is_text = header.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
     let text = std::str::from_utf8(header).ok().filter(|_| is_text)?;

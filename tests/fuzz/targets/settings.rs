@@ -1,4 +1,5 @@
-//! Settings, from the environment and a file: what they are shown as loads again, as the same settings.
+//! Settings, from the environment and a file: the description of loaded settings loads as the same
+//! settings.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,5 +1,6 @@
-//! Sessions as stores hold them, damaged: a row of SQLite, a document of MongoDB, an entry of the cache in Redis. They are
-//! read or refused, and what is read can be worked with.
+//! Corrupt sessions in the form that stores keep: a row of SQLite, a document of MongoDB, an entry
+//! of the cache in Redis. Each is read or refused, and all operations work on a session that was
+//! read.
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::http::{Method, Uri};

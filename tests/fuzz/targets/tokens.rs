@@ -1,4 +1,5 @@
-//! Tokens, those of flask-sentinel, and ids: what is read is what would be written, and nothing else is read.
+//! Tokens, those of flask-sentinel, and ids: a value that was read is equal after it is written and
+//! read again, and a token with a changed character is refused.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -42,7 +43,7 @@ fn read_legacy(text: &str) {
     }
 }
 
-/// What is read says the same when it is written and read again.
+/// Asserts that a value which was read is equal after it is written and read again.
 fn comes_back<T: FromStr + Display + PartialEq>(text: &str, is_fine: impl Fn(&str) -> bool) {
     let Ok(value) = text.parse::<T>() else { return };
     let written = value.to_string();

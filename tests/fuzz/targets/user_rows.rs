@@ -8,7 +8,7 @@ use sentinel::import::users::{Password, Row, Rows, RowsError};
 use sentinel::password::foreign_hash;
 use serde_json::{Map, Value};
 
-/// What begins with a brace is JSON Lines.
+/// Reads the input as JSON Lines if it begins with a brace, and as CSV otherwise.
 pub fn run(input: &[u8]) {
     let is_json = input.first() == Some(&b'{');
     let rows = if is_json { Ok(Rows::of_lines(input)) } else { Rows::of_csv(input) };
@@ -43,8 +43,8 @@ fn good(row: &Row) {
     }
 }
 
-/// JSON Lines, read once more by hand: each line that says no more than a name and a password is good, and one of them is as
-/// good as it is among others.
+/// Compares JSON Lines with an independent parser: a line with only a name and a password, read
+/// alone, is accepted if, and only if, both are valid.
 fn compare(input: &[u8]) {
     let mut seen = HashSet::new();
     for line in input.split(|byte| *byte == b'\n') {

@@ -1,5 +1,5 @@
-//! A server in this process without sockets: two clients, a user, a session, an operator. Every input finds it as the one
-//! before did.
+//! A server in this process without sockets: two clients, a user, a session, an operator. Every
+//! input finds it in the same state.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -57,7 +57,7 @@ pub const LIFETIMES: Lifetimes = Lifetimes {
     refresh_grace: Duration::from_secs(30),
 };
 
-/// What is sent.
+/// A request.
 #[derive(Debug)]
 pub struct Call {
     pub method: Method,
@@ -67,7 +67,7 @@ pub struct Call {
     pub body: Vec<u8>,
 }
 
-/// What comes back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -90,7 +90,8 @@ pub struct World {
 }
 
 thread_local! {
-    // The runtime has thread-locals of its own, which may be gone when those of this thread are dropped.
+    // The runtime has thread-locals of its own, which may be gone when those of this thread are
+    // dropped.
     static WORLD: RefCell<Option<ManuallyDrop<World>>> = const { RefCell::new(None) };
 }
 

@@ -100,6 +100,7 @@ fn user_import_reports_invalid_rows_by_line_and_adds_others() {
     let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!((&report["read"], &report["added"]), (&json!(15), &json!(2)));
     let bad = report["bad"].as_array().unwrap();
+    assert_eq!(bad.len(), 13);
     for ((line, reason), bad) in [
         (2, "no JSON object"),
         (3, "password is of another type"),

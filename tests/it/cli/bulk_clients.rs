@@ -25,6 +25,7 @@ fn client_export_contains_digests_of_secrets() {
     let text = std::fs::read_to_string(&file).unwrap();
     let secret = made["client_secret"].as_str().unwrap();
     assert!(!text.contains(secret));
+    assert_eq!(text.lines().count(), 2);
     for line in text.lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         if line["client_id"] == *public {

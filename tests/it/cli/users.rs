@@ -199,8 +199,9 @@ fn user_table_columns_are_aligned() {
     let done = cli.run(&["user", "list"]);
     assert_eq!(done.ok().lines().count(), 3);
     assert!(done.stdout.lines().all(|line| line == line.trim_end()), "{done:?}");
-    let column = done.stdout.lines().next().unwrap().find("STATE");
-    assert!(done.stdout.lines().skip(1).all(|line| line.find("enabled") == column), "{done:?}");
+    let column = done.stdout.lines().next().unwrap().find("STATE").unwrap();
+    let mut users = done.stdout.lines().skip(1);
+    assert!(users.all(|line| line.find("enabled") == Some(column)), "{done:?}");
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn refused(arguments: &[String]) -> Option<String> {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     // A placeholder such as `SECONDS` in `--timeout SECONDS` is no error.
     let placeholder = said.split("invalid value '").nth(1).is_some_and(|rest| {
-        rest.split('\'').next().unwrap().chars().all(|c| c.is_ascii_uppercase() || c == '=')
+        let value = rest.split('\'').next().unwrap();
+        !value.is_empty() && value.chars().all(|c| c.is_ascii_uppercase() || c == '=')
     });
     (!output.status.success() && !placeholder).then_some(said)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use deadpool_redis::redis::{RedisError, Value};
 use mongodb::bson::doc;
 use mongodb::{Client, Database};
 
@@ -73,6 +74,7 @@ async fn documented_mongodb_role_is_sufficient_and_minimal() {
         let refused = database(&uri, name).await.run_command(forbidden.clone()).await.unwrap_err();
         assert!(refused.to_string().contains("not authorized"), "{forbidden}: {refused}");
     }
+    assert!(denied(&mongod).await > 0, "the log does not show commands that were refused");
 }
 
 /// Counts the commands that MongoDB refused for lack of rights.
@@ -142,7 +144,7 @@ async fn documented_redis_users_have_sufficient_and_minimal_rights() {
         .spawn()
         .await;
     let login = all_of_redis(&app).await;
-    let denied: Vec<deadpool_redis::redis::Value> = redis.ask(&["ACL", "LOG"]).await;
+    let denied: Vec<Value> = redis.ask(&["ACL", "LOG"]).await;
     assert!(denied.is_empty(), "{denied:?}");
 
     let token = login.access_token();
@@ -158,29 +160,32 @@ async fn documented_redis_users_have_sufficient_and_minimal_rights() {
         &["ZRANGE", &session.unwrap(), "0", "-1"],
         &["INFO"],
     ] {
-        assert!(ask(&reader, forbidden).await.is_err(), "{forbidden:?}");
+        let refused = ask(&reader, forbidden).await.unwrap_err();
+        assert_eq!(refused.code(), Some("NOPERM"), "{forbidden:?}: {refused}");
     }
+    let denied: Vec<Value> = redis.ask(&["ACL", "LOG"]).await;
+    assert!(!denied.is_empty(), "the log does not show commands that were refused");
     let nobody = redis.url.replace("admin:ADMIN-PASSWORD@", "");
     assert!(ask(&nobody, &["GET", &token]).await.is_err());
     let sentinel = redis.url.replace("admin:ADMIN-PASSWORD", "sentinel:SENTINEL-PASSWORD");
     for forbidden in [&["KEYS", "*"][..], &["FLUSHALL"], &["CONFIG", "GET", "*"], &["ACL", "LIST"]]
     {
-        assert!(ask(&sentinel, forbidden).await.is_err(), "{forbidden:?}");
+        let refused = ask(&sentinel, forbidden).await.unwrap_err();
+        assert_eq!(refused.code(), Some("NOPERM"), "{forbidden:?}: {refused}");
     }
     let kept: Vec<String> = redis.ask(&["CONFIG", "GET", "maxmemory-policy"]).await;
     assert_eq!(kept, ["maxmemory-policy", "noeviction"]);
 }
 
-async fn ask(url: &str, words: &[&str]) -> Result<Option<String>, String> {
+async fn ask(url: &str, words: &[&str]) -> Result<Option<String>, RedisError> {
     use deadpool_redis::redis::{Client, cmd};
     let client = Client::open(url).unwrap();
-    let connected = client.get_multiplexed_async_connection().await;
-    let mut connection = connected.map_err(|error| error.to_string())?;
+    let mut connection = client.get_multiplexed_async_connection().await?;
     let mut command = cmd(words[0]);
     for word in &words[1..] {
         command.arg(*word);
     }
-    command.query_async(&mut connection).await.map_err(|error| error.to_string())
+    command.query_async(&mut connection).await
 }
 
 /// Performs the Redis operations of a server, and returns a login whose session is still active.

@@ -120,6 +120,7 @@ pub fn commands(block: &Block) -> String {
 
 #[test]
 fn shell_blocks_are_valid_syntax() {
+    let mut checked = 0;
     for block in all_blocks() {
         let shell = match block.language.as_str() {
             "sh" => "sh",
@@ -130,7 +131,9 @@ fn shell_blocks_are_valid_syntax() {
         shell.arg("-n");
         let wrong = complaint(&finish(shell, &commands(&block)));
         assert_eq!(wrong, None, "{}", block.place);
+        checked += 1;
     }
+    assert!(checked > 0, "no block was found");
 }
 
 #[test]
@@ -171,18 +174,24 @@ fn toml_blocks_load_as_settings() {
 
 #[test]
 fn json_and_yaml_blocks_parse() {
+    let (mut json, mut yaml) = (0, 0);
     for block in all_blocks() {
         let wrong = match block.language.as_str() {
             "json" => {
+                json += 1;
                 serde_json::from_str::<serde_json::Value>(&block.text).err().map(|e| e.to_string())
             }
-            "yaml" => serde_saphyr::from_str::<serde_json::Value>(&block.text)
-                .err()
-                .map(|e| e.to_string()),
+            "yaml" => {
+                yaml += 1;
+                serde_saphyr::from_str::<serde_json::Value>(&block.text)
+                    .err()
+                    .map(|e| e.to_string())
+            }
             _ => None,
         };
         assert_eq!(wrong, None, "{}", block.place);
     }
+    assert!(json > 0 && yaml > 0, "{json} blocks of JSON and {yaml} of YAML were found");
 }
 
 /// Returns the first word of each line outside of braces.

@@ -263,7 +263,10 @@ fn upgrade_stops_at_a_failed_backup_and_keeps_the_old_binary() {
     // A missing folder makes the backup fail.
     let up =
         block("docs/upgrade.md", "make build").replace("before-upgrade-$NOW.db", "missing/x.db");
-    machine.paste(&machine.here(&format!("{{ {up} }} || echo stopped\n")));
+    let printed = machine.paste(&machine.here(&format!("{{ {up} }} || echo stopped\n")));
+    // The commands before the backup have succeeded.
+    assert!(printed.contains("the settings are in order"), "{printed}");
+    assert!(printed.ends_with("stopped\n"), "{printed}");
     assert!(fs::read(&installed).unwrap() == before, "it was replaced without a backup");
 }
 
@@ -292,7 +295,10 @@ as_sentinel config show | grep -A9 '^.management'
     let name = "a\"b$c`d\\e.db";
     assert!(machine.path("var/lib/sentinel").join(name).exists(), "{printed}");
     assert!(printed.contains("added user $HOME ${HOME} $$%d \"x\","), "{printed}");
-    // The temporary file with the passed variables has been removed.
+    // The script writes the passed variables to a temporary file in `run`, and has removed it.
+    let script = fs::read_to_string(machine.path("usr/local/bin/as_sentinel")).unwrap();
+    let file = format!("mktemp {}.", machine.path("run/as_sentinel").display());
+    assert!(script.contains(&file), "no {file} in {script}");
     let left = fs::read_dir(machine.path("run")).unwrap();
     let left: Vec<_> =
         left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

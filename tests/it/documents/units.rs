@@ -30,6 +30,7 @@ fn unit_drop_ins_in_documents_are_accepted_by_systemd() {
     let blocks = all_blocks().into_iter().filter(|block| block.language == "ini");
     let blocks: Vec<_> = blocks.collect();
     assert!(blocks.len() >= 2);
+    let mut credentials = 0;
     for block in blocks {
         let said = said_of(&block.text);
         assert!(!said.contains("part.conf"), "{}: {said}", block.place);
@@ -43,9 +44,11 @@ fn unit_drop_ins_in_documents_are_accepted_by_systemd() {
             let named =
                 lines("Environment=").iter().any(|line| line.ends_with(&format!("=%d/{name}")));
             assert!(named, "{}: nothing says where {name} is", block.place);
+            credentials += 1;
         }
         assert!(!block.text.contains("/run/credentials"), "{}", block.place);
     }
+    assert!(credentials > 0, "no block loads a credential");
     assert!(said_of("[Service]\nNoSuchThing=1\n").contains("part.conf"));
 }
 

@@ -38,6 +38,7 @@ async fn mongodb_command_failures_yield_correct_responses_or_503() {
     let servers = Servers::start(2, &Target::on(&mongod.uri).overrides()).await;
     let load = Load::start(&servers.peers).await;
     let admin = mongod.admin().await;
+    let mut unavailable = 0;
     for (name, how) in failure_modes() {
         let mut data = doc! { "failCommands": COMMANDS.to_vec(), "appName": "sentinel" };
         data.extend(how);
@@ -50,7 +51,10 @@ async fn mongodb_command_failures_yield_correct_responses_or_503() {
             let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
             admin.run_command(off).await.unwrap();
         };
-        load.during("MongoDB", name, failing).await.print();
+        let row = load.during("MongoDB", name, failing).await;
+        row.print();
+        unavailable += row.unavailable;
     }
     load.finish().await;
+    assert!(unavailable > 0, "no command has failed");
 }

@@ -37,6 +37,7 @@ async fn addresses(app: &App) -> Vec<String> {
 #[tokio::test]
 async fn pages_have_no_script_and_no_external_resource() {
     let app = managed().spawn().await;
+    let mut fields = 0;
     for address in addresses(&app).await {
         let answer = send(app.operate("GET", &address)).await;
         assert_eq!(answer.status, 200, "{address}");
@@ -60,10 +61,12 @@ async fn pages_have_no_script_and_no_external_resource() {
             let id = id.map(|rest| rest.split('"').next().unwrap());
             let labelled = id.is_some_and(|id| html.contains(&format!("<label for=\"{id}\"")));
             assert!(hidden || labelled, "{field} in {address}");
+            fields += 1;
         }
         let head = send(app.operate("HEAD", &address)).await;
         assert_eq!((head.status, head.text.as_str()), (200, ""), "{address}");
     }
+    assert!(fields > 0, "no field was found");
 }
 
 #[tokio::test]
@@ -129,6 +132,7 @@ async fn user_input_is_escaped_on_every_page() {
             addresses.push(format!("{path}={}", query(name)));
         }
     }
+    let mut names = 0;
     for address in addresses {
         let html = page(&app, &address).await;
         for raw in ["<script", "<img src=x", "' autofocus", " onerror=alert(1)>", "49{"] {
@@ -140,7 +144,9 @@ async fn user_input_is_escaped_on_every_page() {
         let in_values = html.matches("\"evil\u{202e}gnp.exe\"").count();
         let in_titles = html.matches("<title>evil\u{202e}gnp.exe").count();
         assert_eq!(turned, shut_in + in_values + in_titles, "{address}");
+        names += turned;
     }
+    assert!(names > 0, "no page shows the name with the direction override");
 }
 
 #[tokio::test]

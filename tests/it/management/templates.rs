@@ -165,11 +165,15 @@ async fn custom_layout_and_error_page_replace_built_in_ones() {
     write(
         folder.path(),
         "management/layout.html",
-        "{% block title %}{% endblock %}<main>{% block content %}{% endblock %} ours</main>\n",
+        "<link rel=\"stylesheet\" href=\"{{ page.style }}\">{% block title %}{% endblock %}\
+        <main>{% block content %}{% endblock %} ours</main>\n",
     );
     write(folder.path(), "notes.txt", "{{ not a template");
     let app = with_folder(&folder).spawn().await;
-    assert!(page(&app, "/users").await.ends_with("ours</main>\n"));
+    let users = page(&app, "/users").await;
+    assert!(users.ends_with("ours</main>\n"), "{users}");
+    let style = users.split(" href=\"/oauth/management").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(page(&app, style).await, "body { color: teal }");
     let errors = crate::helpers::send(app.request("GET", "/oauth/errors")).await;
     assert_eq!(errors.text.trim_end(), "9 codes of ours");
 }

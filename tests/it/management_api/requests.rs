@@ -170,6 +170,7 @@ async fn head_has_headers_of_get_and_no_body() {
     for path in ["/users".to_owned(), app.alice(), app.public(), "/openapi.json".to_owned()] {
         let (get, head) = (app.get(&path).await, send(app.api("HEAD", &path)).await);
         assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
+        assert!(get.header("content-length").is_some(), "{get:?}");
         assert_eq!(head.header("content-length"), get.header("content-length"));
         assert_eq!(head.header("etag"), get.header("etag"));
     }

@@ -170,7 +170,9 @@ async fn unknown_user_id_is_404() {
 async fn responses_contain_no_password_hash_or_secret() {
     let app = managed().spawn().await;
     for path in ["/users".to_owned(), app.alice(), "/clients".to_owned(), app.confidential()] {
-        let text = app.get(&path).await.text;
+        let answer = app.get(&path).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let text = answer.text;
         let digest =
             hex::encode(sentinel::domain::Digest::of(app.backend_secret.as_bytes()).as_bytes());
         for secret in ["argon2", "password_hash", "secret", digest.as_str()] {

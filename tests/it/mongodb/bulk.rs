@@ -75,7 +75,6 @@ async fn killed_import_is_completed_by_next_one() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     let before = users.count_documents(doc! {}).await.unwrap();
-    assert!(before < 2500);
 
     let mut next = import();
     next.stdin.take().unwrap().write_all(lines.concat().as_bytes()).unwrap();

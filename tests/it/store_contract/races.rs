@@ -197,8 +197,13 @@ pub(super) async fn refresh_during_rename_does_not_restore_old_name(backend: &Ba
             .map(|turn| {
                 let (stores, id) = (process(backend, turn), started.id);
                 tokio::spawn(async move {
-                    let read = stores.sessions.find(id).await.unwrap().unwrap();
-                    stores.sessions.replace(&read.next()).await.unwrap();
+                    // Retries after a conflict, so that a replacement succeeds in every round.
+                    loop {
+                        let read = stores.sessions.find(id).await.unwrap().unwrap();
+                        if stores.sessions.replace(&read.next()).await.unwrap() {
+                            break;
+                        }
+                    }
                 })
             })
             .collect();

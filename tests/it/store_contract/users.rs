@@ -281,6 +281,8 @@ pub(super) async fn login_during_rename_does_not_restore_old_name(
     if stores.sessions.insert(&started).await.unwrap() {
         let found = stores.sessions.find(started.id).await.unwrap().unwrap();
         assert_eq!(found.user.unwrap().username, "alicia");
+    } else {
+        assert_eq!(stores.sessions.find(started.id).await.unwrap(), None);
     }
 }
 

@@ -159,9 +159,11 @@ async fn attackers_that_hang_up_while_waiting_do_not_delay_the_user() {
         });
     }
     for number in 0..6_u8 {
+        let before = attack.next.load(Ordering::Relaxed);
         sleep(Duration::from_secs(60)).await;
         let wait = log_in(&throttle, IpAddr::from([203, 0, number, 7])).await;
         assert!(wait < Duration::from_secs(15 * 60), "{wait:?}");
+        assert!(attack.next.load(Ordering::Relaxed) > before, "the attack has stopped");
     }
 }
 

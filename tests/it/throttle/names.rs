@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{assert_refused, attack, behind_a_proxy, login, right, rotating, strict};
+use super::{assert_refused, attack, behind_a_proxy, login, right, rotating, stop, strict};
 use crate::helpers::{Answer, PASSWORD, all};
 
 /// Seconds, more than the longest pause.
@@ -41,7 +41,7 @@ async fn correct_password_succeeds_during_ongoing_attack() {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(started.elapsed() < Duration::from_secs(15));
     }
-    attackers.iter().for_each(tokio::task::JoinHandle::abort);
+    stop(&attackers);
 }
 
 /// Each guess comes from another address of one network, and one of them is always waiting.
@@ -54,7 +54,7 @@ async fn attack_from_one_network_does_not_lock_out_other_networks() {
         let answer = right(&app, from).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    attackers.iter().for_each(tokio::task::JoinHandle::abort);
+    stop(&attackers);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{assert_refused, attack, login, right, rotating, spend, strict};
+use super::{assert_refused, attack, login, right, rotating, spend, stop, strict};
 use crate::helpers::App;
 use crate::helpers::redis::Redis;
 
@@ -77,7 +77,7 @@ async fn attack_from_one_network_locks_out_no_user_on_any_server() {
         let answer = right(app, from).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    attackers.iter().for_each(tokio::task::JoinHandle::abort);
+    stop(&attackers);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use view::{Add, Added, Credentials, Edit, View};
 #[into_params(parameter_in = Path)]
 #[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct OneClient {
-    /// The client's id.
+    /// Client identifier (RFC 6749 §2.2).
     #[param(min_length = 1, max_length = 255, pattern = "^[\\u0020-\\u007e]+$")]
     id: String,
 }
@@ -32,15 +32,15 @@ pub(super) struct OneClient {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct List {
-    /// At most so many.
+    /// Page size: maximum number of entries.
     #[serde(default)]
     #[param(inline, required = false)]
     limit: Limit,
-    /// Starts behind the page whose `next` this is.
+    /// Cursor: `next` of the preceding page.
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]
     after: Option<Cursor>,
-    /// Only clients whose names or ids begin with this; upper and lower case differ.
+    /// Prefix of the client's name or id; case-sensitive.
     #[serde(default)]
     #[param(required = false)]
     search: String,
@@ -49,8 +49,8 @@ pub(super) struct List {
 /// Lists clients, in the order of their ids.
 #[utoipa::path(
     get, path = "/clients", tag = "clients", operation_id = "list_clients", params(List),
-    responses((status = 200, description = "A page of them.", body = Listing<View>,
-        headers(("Link" = String, description = "The next page, with rel=\"next\"; left out on the last one."))))
+    responses((status = 200, description = "A page of clients.", body = Listing<View>,
+        headers(("Link" = String, description = "Next page, with rel=\"next\"; absent on the last page."))))
 )]
 pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
     let page = paging::page(list.limit, list.after.as_ref());
@@ -58,12 +58,14 @@ pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
     Ok(paging::answer(&context, list.limit, found, |client| client.id.to_string(), View::of))
 }
 
-/// Registers a client. The secret of a confidential one is answered here and never again.
+/// Registers a client.
+///
+/// Only the response to this request has the secret of a confidential client.
 #[utoipa::path(
     post, path = "/clients", tag = "clients", operation_id = "add_client", request_body = Add,
     responses((status = 201, description = "The client.", body = Added, headers(
-        ("Location" = String, description = "Where the client is now."),
-        ("ETag" = String, description = "This version of the client."))))
+        ("Location" = String, description = "URL of the client."),
+        ("ETag" = String, description = "Version of the client."))))
 )]
 pub(super) async fn add(context: Context, Json(add): Json<Add>) -> Answer {
     let (web, management, _) = context;
@@ -80,7 +82,7 @@ pub(super) async fn add(context: Context, Json(add): Json<Add>) -> Answer {
     get, path = "/clients/{id}", tag = "clients", operation_id = "show_client",
     params(OneClient, ReadHeaders),
     responses((status = 200, description = "The client.", body = View,
-        headers(("ETag" = String, description = "This version of the client."))))
+        headers(("ETag" = String, description = "Version of the client."))))
 )]
 pub(super) async fn show(context: Context, known: IfNoneMatch) -> Answer {
     let (_, management, request) = context;
@@ -94,9 +96,9 @@ pub(super) async fn show(context: Context, known: IfNoneMatch) -> Answer {
     params(OneClient, ChangeHeaders),
     request_body(content((Edit = "application/merge-patch+json"), (Edit = "application/json"))),
     responses(
-        (status = 200, description = "The client as it is now.", body = View,
-            headers(("ETag" = String, description = "This version of the client."))),
-        (status = 409, description = "It is a public client, and this is for confidential ones."))
+        (status = 200, description = "The changed client.", body = View,
+            headers(("ETag" = String, description = "Version of the client."))),
+        (status = 409, description = "A public client cannot have this value."))
 )]
 pub(super) async fn edit(context: Context, only: IfMatch, Json(edit): Json<Edit>) -> Answer {
     let (_, management, request) = context;
@@ -105,10 +107,11 @@ pub(super) async fn edit(context: Context, only: IfMatch, Json(edit): Json<Edit>
     Ok(etag::with(StatusCode::OK, client.version).json(View::of(&client)))
 }
 
-/// Removes a client, and ends its sessions.
+/// Deletes a client, and ends its sessions.
 #[utoipa::path(
     delete, path = "/clients/{id}", tag = "clients", operation_id = "delete_client",
-    params(OneClient, ChangeHeaders), responses((status = 204, description = "The client is gone."))
+    params(OneClient, ChangeHeaders),
+    responses((status = 204, description = "The client is deleted."))
 )]
 pub(super) async fn remove(context: Context, only: IfMatch) -> Answer {
     let (_, management, request) = context;
@@ -116,15 +119,17 @@ pub(super) async fn remove(context: Context, only: IfMatch) -> Answer {
     Ok(super::answer(StatusCode::NO_CONTENT).finish())
 }
 
-/// Gives a confidential client a new secret, answered here and never again. The old one is worth nothing
-/// from then on; sessions go on.
+/// Rotates the secret of a confidential client.
+///
+/// Only the response to this request has the new secret. It invalidates the old one; sessions
+/// continue.
 #[utoipa::path(
     post, path = "/clients/{id}/secret", tag = "clients", operation_id = "rotate_secret",
     params(OneClient, ChangeHeaders),
     responses(
         (status = 200, description = "The new secret.", body = Credentials,
-            headers(("ETag" = String, description = "This version of the client."))),
-        (status = 409, description = "It is a public client, which has no secret."))
+            headers(("ETag" = String, description = "Version of the client."))),
+        (status = 409, description = "A public client has no secret."))
 )]
 pub(super) async fn rotate_secret(context: Context, only: IfMatch) -> Answer {
     let (_, management, request) = context;

@@ -18,8 +18,8 @@ use crate::admin::Versions;
 #[into_params(parameter_in = Header)]
 #[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct ChangeHeaders {
-    /// Changes only the version with this `ETag` (or one of several), and answers 412 if the record has
-    /// another one by now.
+    /// `ETag` that the record must have, or a list of them (RFC 9110 §13.1.1). If it has none of
+    /// them, the response is 412.
     #[param(
         rename = "If-Match",
         value_type = String,
@@ -33,7 +33,8 @@ pub(super) struct ChangeHeaders {
 #[into_params(parameter_in = Header)]
 #[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct ReadHeaders {
-    /// Answers 304, without a body, if the record still has this `ETag` (or one of several).
+    /// `ETag` known to the caller, or a list of them (RFC 9110 §13.1.2). If the record has one of
+    /// them, the response is 304 without a body.
     #[param(
         rename = "If-None-Match",
         value_type = String,

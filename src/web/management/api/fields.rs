@@ -18,8 +18,8 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// A user name: up to 255 bytes of UTF-8, with no control characters and no space at either end, and
-/// not 24 hexadecimal digits, which is an id.
+/// User name: 1 to 255 bytes of UTF-8, without control characters, and without white space at
+/// either end. It must not be 24 hexadecimal digits, which are a user id.
 #[derive(Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
@@ -41,7 +41,7 @@ impl TryFrom<String> for Username {
     }
 }
 
-/// A password: of at least so many characters (`password.min_length`), and with no control characters but the tab.
+/// Password of at least `password.min_length` characters, without control characters except tab.
 #[derive(Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
@@ -64,7 +64,7 @@ impl TryFrom<String> for Password {
     }
 }
 
-/// One scope (RFC 6749 §3.3).
+/// One scope token (RFC 6749 §3.3).
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String, pattern = r"^[\u0021\u0023-\u005b\u005d-\u007e]+$", example = "read")]
@@ -90,7 +90,7 @@ pub(super) fn tokens(scope: &Scope) -> Vec<ScopeToken> {
     scope.iter().map(|token| ScopeToken(token.to_owned())).collect()
 }
 
-/// A way to get a token (RFC 6749 §1.3).
+/// Grant type (RFC 6749 §1.3).
 #[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "String", rename_all = "snake_case")]
 pub(super) enum Grant {
@@ -127,7 +127,7 @@ impl TryFrom<String> for Grant {
     }
 }
 
-/// At least one grant.
+/// Grant types; at least one.
 #[derive(Deserialize, ToSchema)]
 #[serde(try_from = "Vec<Grant>")]
 #[schema(min_items = 1)]
@@ -151,7 +151,7 @@ impl TryFrom<Vec<Grant>> for Grants {
     }
 }
 
-/// A lifetime in seconds, of [`LIFETIME_SECONDS`].
+/// Lifetime in whole seconds.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "f64")]
 #[schema(value_type = u64, minimum = 1, maximum = 3_153_600_000u64, example = 3600)]

@@ -17,10 +17,10 @@ use super::{Answer, Context, clients, sessions, users};
 const IF_MATCH: &str = "If-Match";
 const IF_NONE_MATCH: &str = "If-None-Match";
 
-/// Serves this description.
+/// Returns this description.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "description", operation_id = "describe",
-    responses((status = 200, description = "This document.", body = utoipa::openapi::Object))
+    responses((status = 200, description = "The OpenAPI document.", body = utoipa::openapi::Object))
 )]
 pub(super) async fn answer(context: Context) -> Answer {
     let (web, management, _) = context;
@@ -34,7 +34,7 @@ pub(super) async fn answer(context: Context) -> Answer {
 #[openapi(
     info(
         title = "Sentinel management",
-        description = "Users, clients and sessions of a Sentinel server, for the operator.",
+        description = "Operator API for the users, clients and sessions of a Sentinel server.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         contact()
     ),
@@ -47,10 +47,10 @@ pub(super) async fn answer(context: Context) -> Answer {
     ),
     components(schemas(Problem)),
     tags(
-        (name = "users", description = "Who can log in."),
-        (name = "clients", description = "The programs that may ask for tokens."),
-        (name = "sessions", description = "Who is logged in."),
-        (name = "description", description = "This API."),
+        (name = "users", description = "Users (resource owners)."),
+        (name = "clients", description = "Registered clients."),
+        (name = "sessions", description = "Sessions with a live token."),
+        (name = "description", description = "OpenAPI description of this API."),
     ),
     security(("operator" = [])),
     modifiers(&Common),
@@ -64,7 +64,7 @@ impl Modify for Common {
     fn modify(&self, described: &mut utoipa::openapi::OpenApi) {
         let basic = Http::builder()
             .scheme(HttpAuthScheme::Basic)
-            .description(Some("`management.username` and `management.password`"))
+            .description(Some("Operator's `management.username` and `management.password`."))
             .build();
         let components = described.components.get_or_insert_default();
         components.add_security_scheme("operator", SecurityScheme::Http(basic));
@@ -129,18 +129,18 @@ fn add_refusals(operation: Option<&mut Operation>, changes: bool) {
     let body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
     for (applies, status, description) in [
-        (if_none_match, "304", "The record is still the one that is known."),
+        (if_none_match, "304", "The record is unchanged: its `ETag` is in `If-None-Match`."),
         (body || query, "400", "The request is malformed."),
-        (true, "401", "It is not the operator who asks."),
-        (changes, "403", "Another site made a browser ask."),
-        (path, "404", "There is no such thing."),
+        (true, "401", "The operator's credentials are missing or wrong."),
+        (changes, "403", "Another site made a browser send the request."),
+        (path, "404", "The record does not exist."),
         (body, "408", "The body did not arrive in time."),
-        (if_match, "412", "The record has another version than `If-Match` wants."),
+        (if_match, "412", "The `ETag` of the record is not in `If-Match`."),
         (body, "413", "The body is larger than `server.max_body`."),
-        (body, "415", "The body is of a type that is not read here."),
-        (body, "422", "A value cannot be taken; `errors` says which."),
-        (true, "429", "There were too many wrong passwords from this address."),
-        (true, "503", "The store cannot be used, or too many passwords are waiting."),
+        (body, "415", "The media type or the encoding of the body is not supported."),
+        (body, "422", "A value in the body is invalid; `errors` has its position."),
+        (true, "429", "Too many attempts at the operator's password have failed."),
+        (true, "503", "The store is unavailable, or too many passwords are waiting to be hashed."),
     ] {
         if applies {
             let response = || RefOr::T(Response::new(description));
@@ -155,9 +155,9 @@ fn add_refusals(operation: Option<&mut Operation>, changes: bool) {
             response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(content));
         }
         for (of, header, description) in [
-            ("401", "WWW-Authenticate", "How to log in (RFC 7617)."),
-            ("429", "Retry-After", "When to try again, in seconds."),
-            ("503", "Retry-After", "When to try again, in seconds."),
+            ("401", "WWW-Authenticate", "Challenge for HTTP Basic (RFC 7617)."),
+            ("429", "Retry-After", "Time after which to try again, in seconds."),
+            ("503", "Retry-After", "Time after which to try again, in seconds."),
         ] {
             if of == status {
                 let header_of = Header::builder().description(Some(description)).build();

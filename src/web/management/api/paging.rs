@@ -16,7 +16,7 @@ use crate::store::Page;
 
 const MAX_LIMIT: u32 = 1000;
 
-/// How many entries a page may have.
+/// Page size: maximum number of entries.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = u32, minimum = 1, maximum = 1000, default = 100)]
@@ -38,7 +38,7 @@ impl TryFrom<String> for Limit {
     }
 }
 
-/// Where a page starts.
+/// Cursor: position in a list, as returned in `next`.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String, pattern = "^(?:[0-9a-f]{2})+$")]
@@ -58,9 +58,9 @@ impl TryFrom<String> for Cursor {
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Listing<T> {
-    /// The entries.
+    /// Entries of the page.
     items: Vec<T>,
-    /// What to send as `after` for the next page; null on the last one.
+    /// Cursor to send as `after` for the next page; null on the last page.
     #[schema(required)]
     next: Option<String>,
 }

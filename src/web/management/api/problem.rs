@@ -61,40 +61,40 @@ pub(super) enum Problem {
     Unavailable(oauth::Error),
 }
 
-/// What went wrong (RFC 9457). The type is `about:blank`: the status says what kind of problem it is.
+/// Problem details (RFC 9457). The type is `about:blank`: the status code identifies the problem.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(in crate::web::management) struct View {
-    /// A URI for the kind of problem.
+    /// URI of the problem type.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     kind: &'static str,
-    /// The name of the status.
+    /// Reason phrase of the status code.
     #[schema(example = "Unprocessable Content")]
     title: &'static str,
-    /// The status.
+    /// HTTP status code.
     #[schema(example = 422)]
     status: u16,
-    /// What went wrong this time, for people.
+    /// Human-readable explanation of this occurrence of the problem.
     detail: String,
-    /// Which values are wrong, where it is about values.
+    /// Invalid values; absent if no value is the cause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<ValueError>,
 }
 
-/// What is wrong with one value: of the body, or of a parameter in the URL.
+/// Error in a value of the body or in a query parameter.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ValueError {
-    /// Where the value is in the body, as a JSON Pointer (RFC 6901); "" is the body as a whole.
+    /// JSON Pointer to the value in the body (RFC 6901); "" is the whole body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "/username")]
     pointer: Option<String>,
-    /// The name of the parameter.
+    /// Name of the query parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     parameter: Option<String>,
-    /// What is wrong with it.
+    /// Description of the error.
     detail: String,
 }
 

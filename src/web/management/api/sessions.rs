@@ -14,36 +14,36 @@ use crate::admin::Admin;
 use crate::domain::{Session, Timestamp};
 use crate::store::SessionFilter;
 
-/// What one login started, as long as it has a live token.
+/// A session with a live token, started by a login or a client credentials grant.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
 pub(super) struct View {
-    /// 24 hexadecimal digits; not a token, nor anything that helps to make one.
+    /// Session id: 24 hexadecimal digits. No token can be derived from it.
     #[schema(pattern = "^[0-9a-f]{24}$", example = "0b1a6dd2f2a9c1f0d3e4b5a6")]
     id: String,
-    /// Whose it is; null, as the name is, for a client that acts for itself.
+    /// User id; null, like `username`, for the client credentials grant (RFC 6749 §4.4).
     #[schema(required)]
     user_id: Option<String>,
-    /// The user's name.
+    /// User name.
     #[schema(required)]
     username: Option<String>,
-    /// Through which client.
+    /// Identifier of the client that the tokens were issued to.
     client_id: String,
-    /// What was granted.
+    /// Granted scopes.
     scopes: Vec<ScopeToken>,
-    /// When it started.
+    /// Time at which the session started (RFC 3339).
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it is over, however much it is used.
+    /// Time at which the session ends, regardless of its use (RFC 3339).
     #[schema(format = DateTime)]
     ends_at: String,
-    /// When it is over unless it is used: with its last token.
+    /// Time at which the last token expires unless the session is refreshed (RFC 3339).
     #[schema(format = DateTime)]
     expires_at: String,
-    /// How many of its access tokens are alive.
+    /// Number of live access tokens.
     #[schema(minimum = 0)]
     access_tokens: usize,
-    /// Whether it has a refresh token that is alive.
+    /// Whether the session has a live refresh token.
     refreshable: bool,
 }
 
@@ -65,11 +65,11 @@ impl View {
     }
 }
 
-/// How many sessions were ended.
+/// Result of ending sessions.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EndedSessions)]
 pub(super) struct Ended {
-    /// So many.
+    /// Number of sessions that were ended.
     ended: u64,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Ended {
 #[into_params(parameter_in = Path)]
 #[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct OneSession {
-    /// The session's id.
+    /// Session id: 24 hexadecimal digits.
     #[param(pattern = "^[0-9a-f]{24}$", example = "0b1a6dd2f2a9c1f0d3e4b5a6")]
     id: String,
 }
@@ -88,19 +88,19 @@ pub(super) struct OneSession {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct List {
-    /// At most so many.
+    /// Page size: maximum number of entries.
     #[serde(default)]
     #[param(inline, required = false)]
     limit: Limit,
-    /// Starts behind the page whose `next` this is.
+    /// Cursor: `next` of the preceding page.
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]
     after: Option<Cursor>,
-    /// Only this user's, by name or id.
+    /// Selects sessions of the user with this name or id.
     #[serde(default, deserialize_with = "given")]
     #[param(value_type = String, required = false)]
     user: Option<String>,
-    /// Only those through the client with this id.
+    /// Selects sessions of the client with this id.
     #[serde(default, deserialize_with = "given")]
     #[param(value_type = String, required = false)]
     client: Option<String>,
@@ -111,27 +111,27 @@ pub(super) struct List {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Whose {
-    /// Only this user's, by name or id.
+    /// Selects sessions of the user with this name or id.
     #[serde(default, deserialize_with = "given")]
     #[param(value_type = String, required = false)]
     user: Option<String>,
-    /// Only those through the client with this id.
+    /// Selects sessions of the client with this id.
     #[serde(default, deserialize_with = "given")]
     #[param(value_type = String, required = false)]
     client: Option<String>,
 }
 
-/// Lists live sessions, in the order of their ids.
+/// Lists sessions with a live token, in the order of their ids.
 #[utoipa::path(
     get, path = "/sessions", tag = "sessions", operation_id = "list_sessions", params(List),
     responses(
-        (status = 200, description = "A page of them.", body = Listing<View>,
+        (status = 200, description = "A page of sessions.", body = Listing<View>,
             links(
                 ("show" = (operation_id = "show_session", parameters(("id" = "$response.body#/items/0/id")))),
                 ("end" = (operation_id = "end_session", parameters(("id" = "$response.body#/items/0/id"))))
             ),
-            headers(("Link" = String, description = "The next page, with rel=\"next\"; left out on the last one."))),
-        (status = 404, description = "There is no such user or client."))
+            headers(("Link" = String, description = "Next page, with rel=\"next\"; absent on the last page."))),
+        (status = 404, description = "The user or client does not exist."))
 )]
 pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
     let admin = &context.1.admin;
@@ -142,12 +142,15 @@ pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
     Ok(paging::answer(&context, list.limit, found, key, |session| View::of(session, now)))
 }
 
-/// Ends all sessions of a user, or through a client, or of that user through that client.
+/// Ends all sessions of a user, of a client, or of both.
+///
+/// At least one of `user` and `client` is required. With both, the sessions of that user with that
+/// client end.
 #[utoipa::path(
     delete, path = "/sessions", tag = "sessions", operation_id = "end_sessions", params(Whose),
     responses(
-        (status = 200, description = "How many there were.", body = Ended),
-        (status = 404, description = "There is no such user or client."))
+        (status = 200, description = "Number of sessions that were ended.", body = Ended),
+        (status = 404, description = "The user or client does not exist."))
 )]
 pub(super) async fn end_all(context: Context, Query(whose): Query<Whose>) -> Answer {
     if whose.user.is_none() && whose.client.is_none() {
@@ -173,10 +176,10 @@ pub(super) async fn show(context: Context) -> Answer {
     Ok(super::answer(StatusCode::OK).json(view))
 }
 
-/// Ends a session, and all of its tokens.
+/// Ends a session, and revokes its tokens.
 #[utoipa::path(
     delete, path = "/sessions/{id}", tag = "sessions", operation_id = "end_session",
-    params(OneSession), responses((status = 204, description = "The session has ended."))
+    params(OneSession), responses((status = 204, description = "The session is ended."))
 )]
 pub(super) async fn end(context: Context) -> Answer {
     let (_, management, request) = context;

@@ -17,25 +17,25 @@ use crate::admin::{NewUser, UserChange};
 use crate::domain::{User, check_password};
 use crate::web::management::Management;
 
-/// A user.
+/// A user (resource owner, RFC 6749 §1.1).
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
 pub(super) struct View {
-    /// 24 hexadecimal digits; it stays for good.
+    /// User id: 24 hexadecimal digits. It never changes.
     #[schema(pattern = "^[0-9a-f]{24}$", example = "6b04d06505deaee2d33dc505")]
     id: String,
-    /// What the user logs in as; unique.
+    /// User name. It is unique.
     #[schema(example = "alice")]
     username: String,
-    /// What the user may be granted, of what the client may; null for all of that.
+    /// Scopes that the user may be granted; null means no limit beyond that of the client.
     #[schema(required)]
     scopes: Option<Vec<ScopeToken>>,
-    /// Whether the user may log in.
+    /// Whether the user is enabled. A disabled user cannot log in and has no sessions.
     enabled: bool,
-    /// When the user was made.
+    /// Time of creation (RFC 3339).
     #[schema(format = DateTime)]
     created_at: String,
-    /// When the user last changed.
+    /// Time of the last change (RFC 3339).
     #[schema(format = DateTime)]
     updated_at: String,
 }
@@ -53,17 +53,17 @@ impl View {
     }
 }
 
-/// A user to be made.
+/// A user to add.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewUser)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Add {
     username: Username,
     password: Password,
-    /// What the user may be granted, of what the client may; null for all of that.
+    /// Scopes that the user may be granted; null means no limit beyond that of the client.
     #[serde(default)]
     scopes: Option<Vec<ScopeToken>>,
-    /// Whether the user may log in.
+    /// Whether the user is enabled.
     #[serde(default = "yes")]
     #[schema(default = true)]
     enabled: bool,
@@ -73,20 +73,20 @@ const fn yes() -> bool {
     true
 }
 
-/// What is to become different; what is left out stays as it is.
+/// Merge patch of a user (RFC 7396). Absent members keep their values.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = UserPatch)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Edit {
-    /// A new name; the user's id and sessions stay.
+    /// New user name. The id and the sessions of the user do not change.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Username, required = false)]
     username: Option<Username>,
-    /// What the user may be granted, of what the client may; null for all of that.
+    /// Scopes that the user may be granted; null means no limit beyond that of the client.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<ScopeToken>>, required = false)]
     scopes: Option<Option<Vec<ScopeToken>>>,
-    /// Whether the user may log in; false ends the user's sessions.
+    /// Whether the user is enabled; false ends the user's sessions.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool, required = false)]
     enabled: Option<bool>,
@@ -105,7 +105,7 @@ pub(super) struct SetPassword {
 #[into_params(parameter_in = Path)]
 #[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct OneUser {
-    /// The user's id.
+    /// User id: 24 hexadecimal digits.
     #[param(pattern = "^[0-9a-f]{24}$", example = "6b04d06505deaee2d33dc505")]
     id: String,
 }
@@ -115,15 +115,15 @@ pub(super) struct OneUser {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct List {
-    /// At most so many.
+    /// Page size: maximum number of entries.
     #[serde(default)]
     #[param(inline, required = false)]
     limit: Limit,
-    /// Starts behind the page whose `next` this is.
+    /// Cursor: `next` of the preceding page.
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]
     after: Option<Cursor>,
-    /// Only users whose names begin with this; upper and lower case differ.
+    /// Prefix of the user name; case-sensitive.
     #[serde(default)]
     #[param(required = false)]
     search: String,
@@ -132,8 +132,8 @@ pub(super) struct List {
 /// Lists users, in the order of their names.
 #[utoipa::path(
     get, path = "/users", tag = "users", operation_id = "list_users", params(List),
-    responses((status = 200, description = "A page of them.", body = Listing<View>,
-        headers(("Link" = String, description = "The next page, with rel=\"next\"; left out on the last one."))))
+    responses((status = 200, description = "A page of users.", body = Listing<View>,
+        headers(("Link" = String, description = "Next page, with rel=\"next\"; absent on the last page."))))
 )]
 pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
     let page = paging::page(list.limit, list.after.as_ref());
@@ -141,13 +141,13 @@ pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
     Ok(paging::answer(&context, list.limit, found, |user| user.username.clone(), View::of))
 }
 
-/// Makes a user.
+/// Adds a user.
 #[utoipa::path(
     post, path = "/users", tag = "users", operation_id = "add_user", request_body = Add,
     responses(
         (status = 201, description = "The user.", body = View, headers(
-            ("Location" = String, description = "Where the user is now."),
-            ("ETag" = String, description = "This version of the user."))),
+            ("Location" = String, description = "URL of the user."),
+            ("ETag" = String, description = "Version of the user."))),
         (status = 409, description = "The name is taken."))
 )]
 pub(super) async fn add(context: Context, Json(add): Json<Add>) -> Answer {
@@ -169,7 +169,7 @@ pub(super) async fn add(context: Context, Json(add): Json<Add>) -> Answer {
 #[utoipa::path(
     get, path = "/users/{id}", tag = "users", operation_id = "show_user", params(OneUser, ReadHeaders),
     responses((status = 200, description = "The user.", body = View,
-        headers(("ETag" = String, description = "This version of the user."))))
+        headers(("ETag" = String, description = "Version of the user."))))
 )]
 pub(super) async fn show(context: Context, known: IfNoneMatch) -> Answer {
     let (_, management, request) = context;
@@ -183,8 +183,8 @@ pub(super) async fn show(context: Context, known: IfNoneMatch) -> Answer {
     params(OneUser, ChangeHeaders),
     request_body(content((Edit = "application/merge-patch+json"), (Edit = "application/json"))),
     responses(
-        (status = 200, description = "The user as it is now.", body = View,
-            headers(("ETag" = String, description = "This version of the user."))),
+        (status = 200, description = "The changed user.", body = View,
+            headers(("ETag" = String, description = "Version of the user."))),
         (status = 409, description = "The name is taken."))
 )]
 pub(super) async fn edit(context: Context, only: IfMatch, Json(edit): Json<Edit>) -> Answer {
@@ -199,10 +199,10 @@ pub(super) async fn edit(context: Context, only: IfMatch, Json(edit): Json<Edit>
     Ok(etag::with(StatusCode::OK, user.version).json(View::of(&user)))
 }
 
-/// Removes a user, and ends the user's sessions.
+/// Deletes a user, and ends the user's sessions.
 #[utoipa::path(
     delete, path = "/users/{id}", tag = "users", operation_id = "delete_user",
-    params(OneUser, ChangeHeaders), responses((status = 204, description = "The user is gone."))
+    params(OneUser, ChangeHeaders), responses((status = 204, description = "The user is deleted."))
 )]
 pub(super) async fn remove(context: Context, only: IfMatch) -> Answer {
     let (_, management, request) = context;
@@ -215,7 +215,7 @@ pub(super) async fn remove(context: Context, only: IfMatch) -> Answer {
     post, path = "/users/{id}/password", tag = "users", operation_id = "set_password",
     params(OneUser, ChangeHeaders), request_body = SetPassword,
     responses((status = 204, description = "The password is set.",
-        headers(("ETag" = String, description = "This version of the user."))))
+        headers(("ETag" = String, description = "Version of the user."))))
 )]
 pub(super) async fn set_password(
     context: Context,

@@ -11,13 +11,13 @@ use crate::domain::{self, Client};
 use crate::web::management::api::fields::{self, Grant, Grants, ScopeToken, Seconds, given};
 use crate::web::management::api::problem::Problem;
 
-/// Whether a client can keep a secret (RFC 6749 §2.1).
+/// Client type (RFC 6749 §2.1).
 #[derive(Clone, Copy, Deserialize, Serialize, PartialEq, Eq, ToSchema)]
 #[serde(try_from = "String", rename_all = "lowercase")]
 pub(in crate::web::management::api) enum Kind {
-    /// It cannot: an app, a page.
+    /// Client that cannot keep a secret, such as a mobile app or a page in the browser.
     Public,
-    /// It can.
+    /// Client that can keep a secret, such as a server.
     Confidential,
 }
 
@@ -33,44 +33,44 @@ impl TryFrom<String> for Kind {
     }
 }
 
-/// A client.
+/// A registered client (RFC 6749 §2).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Client)]
 pub(in crate::web::management::api) struct View {
-    /// It stays for good.
+    /// Client identifier (RFC 6749 §2.2). It never changes.
     #[schema(
         min_length = 1,
         max_length = 255,
         example = "jJUdWyvNVQOgfgkmBRGkQ7cJpNzPZYg1vUXGEqTm"
     )]
     client_id: String,
-    /// What people call it; may be empty.
+    /// Display name. It may be empty.
     name: String,
     #[serde(rename = "type")]
     kind: Kind,
-    /// The grants it may use.
+    /// Grant types that the client may use.
     grants: Vec<Grant>,
-    /// All that it may be granted.
+    /// Scopes that the client may be granted.
     scopes: Vec<ScopeToken>,
-    /// What it is granted when it asks for nothing.
+    /// Scopes granted if a request has no `scope` parameter (RFC 6749 §3.3).
     default_scopes: Vec<ScopeToken>,
-    /// How long its access tokens live, in seconds; null for as long as the server says.
+    /// Lifetime of access tokens, in seconds; null means the server's.
     #[schema(required)]
     access_token_ttl: Option<u64>,
-    /// How long its refresh tokens live that nobody uses, in seconds; null for as long as the server says.
+    /// Idle lifetime of refresh tokens, in seconds; null means the server's.
     #[schema(required)]
     refresh_idle_ttl: Option<u64>,
-    /// How long its sessions live at most, in seconds; null for as long as the server says.
+    /// Absolute lifetime of sessions, in seconds; null means the server's.
     #[schema(required)]
     session_ttl: Option<u64>,
-    /// Whether it may ask whose a token is.
+    /// Whether the client may introspect tokens (RFC 7662 §2.1).
     introspection: bool,
-    /// Whether it may do anything.
+    /// Whether the client is enabled. A disabled client is always rejected and has no sessions.
     enabled: bool,
-    /// When the client was made.
+    /// Time of creation (RFC 3339).
     #[schema(format = DateTime)]
     created_at: String,
-    /// When the client last changed.
+    /// Time of the last change (RFC 3339).
     #[schema(format = DateTime)]
     updated_at: String,
 }
@@ -96,59 +96,60 @@ impl View {
     }
 }
 
-/// A client that was registered.
+/// A new client, with its secret if it is confidential.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AddedClient)]
 pub(in crate::web::management::api) struct Added {
     #[serde(flatten)]
     pub(super) client: View,
-    /// What it logs in with, if it is a confidential one. It cannot be read again.
+    /// Client secret of a confidential client. It cannot be read again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     pub(super) client_secret: Option<String>,
 }
 
-/// What a client logs in with.
+/// Client credentials (RFC 6749 §2.3).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Credentials)]
 pub(in crate::web::management::api) struct Credentials {
-    /// Its id.
+    /// Client identifier.
     pub(super) client_id: String,
-    /// Its secret. It cannot be read again.
+    /// Client secret. It cannot be read again.
     pub(super) client_secret: String,
 }
 
-/// A client to be registered. A public one has neither the grant client_credentials nor introspection.
+/// A client to register. A public client has neither the grant `client_credentials` nor
+/// `introspection`.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewClient)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web::management::api) struct Add {
     #[serde(rename = "type")]
     kind: Kind,
-    /// What people call it.
+    /// Display name.
     #[serde(default)]
     #[schema(example = "My app")]
     name: String,
-    /// The grants it may use; left out, all that its type may have.
+    /// Grant types that the client may use; if absent, all that its type allows.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Grants, required = false)]
     grants: Option<Grants>,
-    /// All that it may be granted, beside the default scopes.
+    /// Scopes that the client may be granted, beside the default scopes.
     #[serde(default)]
     scopes: Vec<ScopeToken>,
-    /// What it is granted when it asks for nothing.
+    /// Scopes granted if a request has no `scope` parameter (RFC 6749 §3.3).
     #[serde(default)]
     default_scopes: Vec<ScopeToken>,
-    /// How long its access tokens live; null for as long as the server says.
+    /// Lifetime of access tokens, in seconds; null means the server's.
     #[serde(default)]
     access_token_ttl: Option<Seconds>,
-    /// How long its refresh tokens live that nobody uses; null for as long as the server says.
+    /// Idle lifetime of refresh tokens, in seconds; null means the server's.
     #[serde(default)]
     refresh_idle_ttl: Option<Seconds>,
-    /// How long its sessions live at most; null for as long as the server says.
+    /// Absolute lifetime of sessions, in seconds; null means the server's.
     #[serde(default)]
     session_ttl: Option<Seconds>,
-    /// Whether it may ask whose a token is; for confidential clients.
+    /// Whether the client may introspect tokens (RFC 7662 §2.1); confidential clients only.
     #[serde(default)]
     introspection: bool,
 }
@@ -183,45 +184,45 @@ impl Add {
     }
 }
 
-/// What is to become different; what is left out stays as it is.
+/// Merge patch of a client (RFC 7396). Absent members keep their values.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ClientPatch)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web::management::api) struct Edit {
-    /// What people call it.
+    /// Display name.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, required = false)]
     name: Option<String>,
-    /// The grants it may use.
+    /// Grant types that the client may use.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Grants, required = false)]
     grants: Option<Grants>,
-    /// All that it may be granted; default scopes that are not among them go too, unless they are set
-    /// at the same time.
+    /// Scopes that the client may be granted. Unless `default_scopes` is set too, default scopes
+    /// that are not among them are removed.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Vec<ScopeToken>, required = false)]
     scopes: Option<Vec<ScopeToken>>,
-    /// What it is granted when it asks for nothing; it may be granted that from then on.
+    /// Scopes granted if a request has no `scope` parameter. They are added to `scopes`.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Vec<ScopeToken>, required = false)]
     default_scopes: Option<Vec<ScopeToken>>,
-    /// How long its access tokens live; null for as long as the server says.
+    /// Lifetime of access tokens, in seconds; null means the server's.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Seconds>, required = false)]
     access_token_ttl: Option<Option<Seconds>>,
-    /// How long its refresh tokens live that nobody uses; null for as long as the server says.
+    /// Idle lifetime of refresh tokens, in seconds; null means the server's.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Seconds>, required = false)]
     refresh_idle_ttl: Option<Option<Seconds>>,
-    /// How long its sessions live at most; null for as long as the server says.
+    /// Absolute lifetime of sessions, in seconds; null means the server's.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Seconds>, required = false)]
     session_ttl: Option<Option<Seconds>>,
-    /// Whether it may ask whose a token is; for confidential clients.
+    /// Whether the client may introspect tokens (RFC 7662 §2.1); confidential clients only.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool, required = false)]
     introspection: Option<bool>,
-    /// Whether it may do anything; false ends its sessions.
+    /// Whether the client is enabled; false ends its sessions.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool, required = false)]
     enabled: Option<bool>,
