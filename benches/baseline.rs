@@ -46,7 +46,8 @@ pub fn serve(kind: Kind, body: String) -> Result<()> {
             let app = App::new().app_data(web::Data::new(body.clone()));
             match kind {
                 Kind::Introspection | Kind::TlsIntrospection => app
-                    .service(web::resource("/oauth/introspect").route(web::post().to(introspect))),
+                    .service(web::resource("/oauth/introspect").route(web::post().to(introspect)))
+                    .service(web::resource("/healthz").route(web::get().to(healthz))),
                 Kind::RedisGet => app
                     .app_data(web::Data::new(Redis::default()))
                     .service(web::resource("/oauth/introspect").route(web::post().to(redis_get))),
@@ -78,6 +79,14 @@ fn certificate() -> Result<ServerConfig> {
 
 async fn introspect(form: web::Form<Form>, body: web::Data<String>) -> HttpResponse {
     std::hint::black_box(&form.token);
+    HttpResponse::Ok()
+        .insert_header(("cache-control", "no-store"))
+        .insert_header(("pragma", "no-cache"))
+        .content_type("application/json")
+        .body(body.as_str().to_owned())
+}
+
+async fn healthz(body: web::Data<String>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(("cache-control", "no-store"))
         .insert_header(("pragma", "no-cache"))

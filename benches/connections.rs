@@ -44,14 +44,19 @@ struct Pair {
 }
 
 impl Pair {
-    fn start(protocol: Protocol) -> Result<Self> {
+    fn start(protocol: Protocol, path: &'static str) -> Result<Self> {
         let store = Store::new()?;
         let token = fill(&store, 1)?.pop().context("no token")?;
         let tls = if protocol == Protocol::Plain { "off" } else { "self-signed" };
         let ours =
             Server::sentinel_with(store.folder.path(), &["--set", &format!("tls.mode={tls}")])?;
-        let request =
-            Request { authorization: store.api_basic.clone(), body: format!("token={token}") };
+        let request = match path {
+            INTROSPECTION => {
+                let authorization = format!("authorization: {}\r\n", store.api_basic);
+                Request { path, authorization, body: format!("token={token}") }
+            }
+            _ => Request { path, authorization: String::new(), body: String::new() },
+        };
         let body = block_on(async {
             let mut connection = Connection::open(ours.address, protocol).await?;
             connection.ask(&request).await
@@ -66,7 +71,7 @@ impl Pair {
     fn compare(
         &self,
         plan: Plan,
-        load: impl AsyncFn(SocketAddr, &Request, Duration) -> Result<Vec<Duration>>,
+        load: &impl AsyncFn(SocketAddr, &Request, Duration) -> Result<Vec<Duration>>,
     ) -> Result<(Vec<Measured>, Vec<Measured>)> {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for _ in 0..plan.rounds {
@@ -86,16 +91,16 @@ fn block_on<T>(load: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 pub fn new_plain(plan: Plan) -> Result<Row> {
-    new_connections(plan, Protocol::Plain, "requests on new connections, ten each")
+    new_connections(plan, Protocol::Plain, "GET /healthz on new connections, ten each")
 }
 
 pub fn new_tls(plan: Plan) -> Result<Row> {
-    new_connections(plan, Protocol::Tls, "requests on new TLS connections, ten each")
+    new_connections(plan, Protocol::Tls, "GET /healthz on new TLS connections, ten each")
 }
 
 fn new_connections(plan: Plan, protocol: Protocol, what: &str) -> Result<Row> {
-    let pair = Pair::start(protocol)?;
-    let (ours, bare) = pair.compare(plan, async |address, request, time| {
+    let pair = Pair::start(protocol, HEALTH)?;
+    let (ours, bare) = pair.compare(plan, &async |address, request, time| {
         let tasks: Vec<_> = (0..CONNECTIONS)
             .map(|_| {
                 let request = request.clone();
@@ -136,8 +141,8 @@ async fn gather(
 
 /// Introspection over one HTTP/2 connection with 32 requests in progress.
 pub fn http2_streams(plan: Plan) -> Result<Row> {
-    let pair = Pair::start(Protocol::Http2)?;
-    let (ours, bare) = pair.compare(plan, async |address, request, time| {
+    let pair = Pair::start(Protocol::Http2, INTROSPECTION)?;
+    let (ours, bare) = pair.compare(plan, &async |address, request, time| {
         let Connection::Http2(requests) = Connection::open(address, Protocol::Http2).await? else {
             anyhow::bail!("not HTTP/2")
         };
@@ -171,7 +176,8 @@ pub fn reused_http2(plan: Plan) -> Result<Row> {
 }
 
 fn reused(plan: Plan, protocol: Protocol, what: &str) -> Result<Row> {
-    let (secured, plain) = (Pair::start(protocol)?, Pair::start(Protocol::Plain)?);
+    let (secured, plain) =
+        (Pair::start(protocol, INTROSPECTION)?, Pair::start(Protocol::Plain, INTROSPECTION)?);
     let sequential = |pair: &Pair, protocol| -> Result<Measured> {
         let times = block_on(async {
             let mut connection = Connection::open(pair.ours.address, protocol).await?;
@@ -206,7 +212,8 @@ pub fn first_http2(plan: Plan) -> Result<Row> {
 }
 
 fn first(plan: Plan, protocol: Protocol, what: &str) -> Result<Row> {
-    let (secured, plain) = (Pair::start(protocol)?, Pair::start(Protocol::Plain)?);
+    let (secured, plain) =
+        (Pair::start(protocol, INTROSPECTION)?, Pair::start(Protocol::Plain, INTROSPECTION)?);
     let (mut over, mut without) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
         let (mut whole, mut parts) = (Vec::new(), Vec::new());
@@ -231,9 +238,14 @@ fn first(plan: Plan, protocol: Protocol, what: &str) -> Result<Row> {
     Ok(Row::p99(what, Target::AtMost(1.3), &over, &without))
 }
 
-/// An introspection.
+const INTROSPECTION: &str = "/oauth/introspect";
+const HEALTH: &str = "/healthz";
+
+/// A GET request, or a POST request if it has a body.
 #[derive(Clone)]
 struct Request {
+    path: &'static str,
+    /// A header line, or nothing.
     authorization: String,
     body: String,
 }
@@ -274,13 +286,14 @@ impl Connection {
         Ok(started.elapsed())
     }
 
-    /// Sends an introspection and returns the body of its answer.
+    /// Sends a request and returns the body of its response.
     async fn ask(&mut self, request: &Request) -> Result<String> {
         let (status, body) = match self {
             Self::Http1(stream) => http1(stream, request).await?,
             Self::Http2(requests) => http2(requests, request).await?,
         };
-        ensure!(status == 200 && body.starts_with("{\"active\":true"), "{status}: {body}");
+        let is_expected = body.starts_with("{\"active\":true") || request.path == HEALTH;
+        ensure!(status == 200 && is_expected, "{status}: {body}");
         Ok(body)
     }
 }
@@ -300,12 +313,16 @@ fn client(protocol: &[u8]) -> Arc<ClientConfig> {
 }
 
 async fn http1(stream: &mut (dyn Stream + 'static), request: &Request) -> Result<(u16, String)> {
-    let Request { authorization, body } = request;
-    let text = format!(
-        "POST /oauth/introspect HTTP/1.1\r\nhost: localhost\r\nauthorization: {authorization}\r\n\
-         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let Request { path, authorization, body } = request;
+    let text = if body.is_empty() {
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    } else {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\n{authorization}\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
     stream.write_all(text.as_bytes()).await?;
     stream.flush().await?;
     let mut buffer = Vec::with_capacity(1024);
@@ -319,8 +336,9 @@ async fn http1(stream: &mut (dyn Stream + 'static), request: &Request) -> Result
 
 async fn http2(requests: &mut SendRequest<Bytes>, request: &Request) -> Result<(u16, String)> {
     poll_fn(|context| requests.poll_ready(context)).await?;
-    let head = http::Request::post("https://localhost/oauth/introspect")
-        .header("authorization", &request.authorization)
+    let authorization = request.authorization.trim_start_matches("authorization: ").trim_end();
+    let head = http::Request::post(format!("https://localhost{}", request.path))
+        .header("authorization", authorization)
         .header("content-type", "application/x-www-form-urlencoded")
         .body(())?;
     let (response, mut stream) = requests.send_request(head, false)?;

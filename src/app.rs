@@ -145,7 +145,7 @@ impl Application {
         }
         reloads.add(templates);
         let metrics = match (&settings.metrics.bind, counts) {
-            (Some(bind), Some(counts)) => Some(metrics::Listener::bind(bind, counts)?),
+            (Some(bind), Some(counts)) => Some(metrics::Listener::bind(bind, &counts)?),
             _ => None,
         };
         let purge = Purge::start(&stores, &clock);

@@ -50,7 +50,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn bind(bind: &Bind, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+    pub(super) fn bind(bind: &Bind, metrics: &Arc<Metrics>) -> Result<Self, StartError> {
         const KEY: &str = "metrics.bind";
         let failed = |source| StartError::Listen { address: format!("{bind} ({KEY})"), source };
         let mut bound = Vec::new();
@@ -60,7 +60,7 @@ impl Listener {
         let http = HttpServer::new(&server, REQUEST_TIMEOUT, None);
         let mut listening = Listening::default();
         for socket in bound {
-            let metrics = Arc::clone(&metrics);
+            let metrics = Arc::clone(metrics);
             let app =
                 move || App::new().configure(|config| web::metrics::configure(config, &metrics));
             server = http.listen(server, socket, &mut listening, app).map_err(failed)?;

@@ -13,7 +13,10 @@ use actix_service::Service;
 use actix_web::body::{MessageBody, to_bytes};
 use actix_web::http::{StatusCode, Uri, Version, header};
 use actix_web::web::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, PRAGMA,
+    TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::uri::Authority;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -43,7 +46,10 @@ pub(super) async fn respond(
     let is_http2 = version == http::Version::HTTP_2;
     let body = (!incoming.is_end_stream()).then(|| RequestBody::new(incoming, &parts));
     let payload = body.as_ref().map_or(Payload::None, RequestBody::payload);
-    let response = match translate_request(parts, payload, peer) {
+    let request = translate_request(&parts, payload, peer);
+    // A small head on the wire can be large in memory.
+    drop(parts);
+    let response = match request {
         Err((status, reason)) => web::bad_request(status, reason).into(),
         Ok(request) => match app.call(request).await {
             Ok(response) => response.into(),
@@ -81,7 +87,7 @@ type Refusal = (StatusCode, &'static str);
 /// 431 for too many fields, 400 for an invalid host or head, 501 for a transfer coding other than
 /// chunked.
 fn translate_request(
-    parts: Parts,
+    parts: &Parts,
     body: Payload,
     peer: Option<SocketAddr>,
 ) -> Result<Request, Refusal> {
@@ -89,7 +95,7 @@ fn translate_request(
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err((status, "the request has too many header fields"));
     }
-    if !has_valid_host(&parts) {
+    if !has_valid_host(parts) {
         return Err((StatusCode::BAD_REQUEST, "the Host header field is missing or invalid"));
     }
     // RFC 9112 §6.1: "A server that receives a request message with a transfer coding it does not
@@ -99,7 +105,7 @@ fn translate_request(
         return Err((StatusCode::NOT_IMPLEMENTED, "chunked is the only transfer coding supported"));
     }
     let mut request = Request::with_payload(body);
-    translate_head(&parts, request.head_mut())
+    translate_head(parts, request.head_mut())
         .ok_or((StatusCode::BAD_REQUEST, "the request head is invalid"))?;
     request.head_mut().peer_addr = peer;
     Ok(request)
@@ -153,10 +159,35 @@ fn translate_head(from: &Parts, to: &mut RequestHead) -> Option<()> {
         _ => Version::HTTP_11,
     };
     for (name, value) in &from.headers {
-        let name = header::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
-        to.headers.append(name, header::HeaderValue::from_bytes(value.as_bytes()).ok()?);
+        let value = header::HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        to.headers.append(translate_request_name(name)?, value);
     }
     Some(())
+}
+
+/// The fields of nearly every request have constants, which cost less than parsing their names.
+fn translate_request_name(name: &HeaderName) -> Option<header::HeaderName> {
+    Some(match name.as_str() {
+        "host" => header::HOST,
+        "authorization" => header::AUTHORIZATION,
+        "content-type" => header::CONTENT_TYPE,
+        "content-length" => header::CONTENT_LENGTH,
+        "user-agent" => header::USER_AGENT,
+        "accept" => header::ACCEPT,
+        "accept-encoding" => header::ACCEPT_ENCODING,
+        "connection" => header::CONNECTION,
+        other => header::HeaderName::from_bytes(other.as_bytes()).ok()?,
+    })
+}
+
+/// As [`translate_request_name`], for the fields of nearly every response.
+fn translate_response_name(name: &header::HeaderName) -> Option<HeaderName> {
+    Some(match name.as_str() {
+        "cache-control" => CACHE_CONTROL,
+        "content-type" => CONTENT_TYPE,
+        "pragma" => PRAGMA,
+        other => HeaderName::from_bytes(other.as_bytes()).ok()?,
+    })
 }
 
 fn translate_response(
@@ -170,9 +201,10 @@ fn translate_response(
     let mut response = http::Response::new(ResponseBody { bytes, _in_flight: in_flight });
     *response.status_mut() = http::StatusCode::from_u16(head.status().as_u16()).ok()?;
     let fields = response.headers_mut();
+    fields.reserve(head.headers().len() + 3);
     for (name, value) in head.headers() {
-        let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
-        fields.append(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
+        let value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        fields.append(translate_response_name(name)?, value);
     }
     // RFC 9110 §9.3.2: the fields of a response to HEAD are those of a response to GET.
     if is_head && head.status() != StatusCode::NO_CONTENT {
