@@ -16,7 +16,7 @@ use serde::Deserialize;
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Kind {
     Introspection,
-    /// The same over TLS, by HTTP/1.1 or HTTP/2.
+    /// Introspection over TLS, by HTTP/1.1 or HTTP/2.
     TlsIntrospection,
     /// The same, after one `GET` from the Redis whose URL is the first line of the body.
     RedisGet,

@@ -27,7 +27,7 @@ const PER_CONNECTION: usize = 10;
 const CONNECTIONS: usize = 16;
 const STREAMS: usize = 32;
 
-/// What a connection speaks.
+/// Protocol of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Plain,
