@@ -87,7 +87,7 @@ async fn introspection_and_verify_write_nothing() {
     assert_eq!(witness.commits(), before.0);
     assert!(on_disk(&app) == before.1, "something was written");
 
-    // The same checks detect operations that do write.
+    // A login writes, and these checks detect it.
     for _ in 0..2 {
         let (commits, files) = (witness.commits(), on_disk(&app));
         app.login().await;

@@ -58,7 +58,8 @@ impl Activity {
         }
         let awaits_head = self.is_new.get() || self.has_begun.get();
         let is_short = (awaits_head && !self.is_blocked.get()) || is_shutting_down;
-        Some(self.since.get() + if is_short { limit } else { KEEP_ALIVE })
+        // No deadline either for a setting beyond what the clock can represent.
+        self.since.get().checked_add(if is_short { limit } else { KEEP_ALIVE })
     }
 
     /// Returns whether the connection may be closed without a response.
@@ -116,9 +117,7 @@ impl InFlight {
         activity.has_begun.set(false);
         Rc::new(Self { activity: Rc::clone(activity), _permit: permit })
     }
-}
 
-impl InFlight {
     /// Records that the response does not wait for the request body, and the connection is closed
     /// after it.
     pub(super) fn leave_body(&self) {

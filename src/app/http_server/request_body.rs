@@ -26,7 +26,7 @@ use super::activity::InFlight;
 
 /// How much of a body is awaited before the response, and for how long.
 const BEFORE_RESPONSE: (u64, Duration) = (256 << 10, Duration::from_secs(2));
-/// How much of it is discarded after the response, and for how long.
+/// How much of a body is discarded after the response, and for how long.
 const AFTER_RESPONSE: (u64, Duration) = (16 << 20, Duration::from_secs(5));
 
 /// A body that is not empty. Clones share it.

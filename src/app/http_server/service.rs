@@ -1,6 +1,6 @@
-//! Has the actix-web application respond to a request of hyper's.
+//! Translates requests of hyper for the actix-web application, and its responses for hyper.
 //!
-//! actix-web uses an older version of the `http` crate, so heads are translated field by field.
+//! actix-web uses an older version of the `http` crate, so heads are copied field by field.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -31,9 +31,9 @@ use crate::web;
 const PIECE: usize = 1024;
 /// Maximum number of fields in a request head. hyper's own limit for HTTP/1.1 is 100, in a buffer
 /// on the stack; with another one it clears a buffer on the heap for each request.
-pub(super) const MAX_FIELDS: usize = 96;
+const MAX_FIELDS: usize = 96;
 
-/// Responds to a request.
+/// Passes a request to the application and returns its response.
 pub(super) async fn respond(
     app: Rc<App>,
     request: http::Request<Incoming>,
