@@ -11,7 +11,7 @@ use super::audit::{self, Of};
 use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
 use crate::observe::audit::Outcome;
-use crate::store::{Page, StoreError, Update, apart, told};
+use crate::store::{Page, Update, Written};
 
 /// A client to be registered.
 #[derive(Clone, Debug, Default)]
@@ -145,17 +145,15 @@ impl Admin {
         change: &ClientChange,
         versions: &Versions,
     ) -> Result<Client, AdminError> {
-        let (next, untold) = self.change_client(id, change, versions).await?;
-        Ok(told(untold, next)?)
+        Ok(self.change_client(id, change, versions).await?.into_result()?)
     }
 
-    /// Returns the changed client, and the error if only the Redis invalidation failed.
     async fn change_client(
         &self,
         id: &ClientId,
         change: &ClientChange,
         versions: &Versions,
-    ) -> Result<(Client, Option<StoreError>), AdminError> {
+    ) -> Result<Written<Client>, AdminError> {
         self.stores.take_into_use().await?;
         for _ in 0..ATTEMPTS {
             let client = self.client(id.as_str()).await?;
@@ -163,11 +161,10 @@ impl Admin {
             let next = change.applied_to(&client, self.clock.now());
             check(&next)?;
             let tell = |outcome| audit::client_changed(&client, &next, outcome);
-            let updating = audit::confirm(self.stores.clients.update(&next).await, tell);
-            let (update, untold) = apart(updating, Update::Done)?;
-            if update == Update::Done {
+            let update = audit::confirm(self.stores.clients.update(&next).await, tell)?;
+            if update.value == Update::Done {
                 tell(Outcome::Ok);
-                return Ok((next, untold));
+                return Ok(Written { value: next, invalidation: update.invalidation });
             }
         }
         Err(AdminError::Contended)
@@ -203,11 +200,11 @@ impl Admin {
         let change = ClientChange { kind: Some(kind), ..ClientChange::default() };
         // The secret cannot be shown later, so it is returned even if the Redis invalidation
         // failed.
-        let (client, untold) = self.change_client(id, &change, versions).await?;
-        if let Some(error) = untold {
+        let changed = self.change_client(id, &change, versions).await?;
+        if let Err(error) = changed.invalidation {
             tracing::warn!(client = %id, %error, "the old secret may work for a moment longer");
         }
-        Ok((client, secret))
+        Ok((changed.value, secret))
     }
 
     /// Deletes a client and ends its sessions.
@@ -239,11 +236,10 @@ impl Admin {
                     clients.delete_version(id, version).await
                 }
             };
-            let deleting = Of::client(id).confirm("client_deleted", deleting);
-            let (deleted, untold) = apart(deleting, true)?;
-            if deleted {
+            let deleted = Of::client(id).confirm("client_deleted", deleting)?;
+            if deleted.value {
                 tracing::info!(target: "audit", event = "client_deleted", client = %id);
-                return Ok(told(untold, ())?);
+                return Ok(deleted.invalidation?);
             }
             if *versions == Versions::Any {
                 return Err(not_found(id.as_str()));

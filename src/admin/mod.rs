@@ -17,7 +17,7 @@ pub use versions::Versions;
 use audit::Of;
 
 use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
-use crate::store::{Page, SessionFilter, StoreError, Stores, apart, told};
+use crate::store::{Page, SessionFilter, StoreError, Stores};
 
 /// Maximum number of attempts when the same record is changed concurrently.
 const ATTEMPTS: usize = 20;
@@ -48,8 +48,8 @@ pub enum AdminError {
     /// Concurrent changes of the same record did not stop within the maximum number of attempts.
     #[error("others keep changing the same record")]
     Contended,
-    /// The store failed. With [`StoreError::Untold`] the change is done, but a Redis invalidation
-    /// failed.
+    /// The store failed. With [`StoreError::Invalidation`] the change is stored, but its Redis
+    /// invalidation failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -136,13 +136,14 @@ impl Admin {
     /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
     pub async fn end_session(&self, id: SessionId) -> Result<(), AdminError> {
         let ending = self.stores.sessions.end(id).await;
-        let ending = Of::session(id).confirm("session_ended", ending);
-        let (ended, untold) = apart(ending, true)?;
-        if ended {
+        let ended = Of::session(id).confirm("session_ended", ending)?;
+        if ended.value {
             tracing::info!(target: "audit", event = "session_ended", session = %id);
-            return Ok(told(untold, ())?);
         }
-        Err(AdminError::NotFound { what: "session", name: id.to_string() })
+        if !ended.into_result()? {
+            return Err(AdminError::NotFound { what: "session", name: id.to_string() });
+        }
+        Ok(())
     }
 
     /// Ends all sessions that match the filter and returns their number.
@@ -151,13 +152,12 @@ impl Admin {
     /// [`AdminError::Store`] when the store fails.
     pub async fn end_sessions(&self, filter: &SessionFilter) -> Result<u64, AdminError> {
         let of = Of { user: filter.user, client: filter.client.as_ref(), session: None };
-        let ending = of.confirm("sessions_ended", self.stores.sessions.end_all(filter).await);
-        let (ended, untold) = apart(ending.map(Some), None)?;
+        let ended = of.confirm("sessions_ended", self.stores.sessions.end_all(filter).await)?;
         tracing::info!(
-            target: "audit", event = "sessions_ended", ended,
+            target: "audit", event = "sessions_ended", ended = ended.value,
             user = filter.user.map(|id| id.to_string()),
             client = filter.client.as_ref().map(ToString::to_string),
         );
-        Ok(told(untold, ended.unwrap_or_default())?)
+        Ok(ended.into_result()?)
     }
 }

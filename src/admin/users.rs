@@ -4,7 +4,7 @@ use super::audit::{self, Of};
 use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
 use crate::observe::audit::Outcome;
-use crate::store::{Page, Update, apart, told};
+use crate::store::{Page, Update};
 
 /// A user to be added.
 #[derive(Clone, Debug)]
@@ -128,12 +128,12 @@ impl Admin {
             let next = self.changed(&user, change);
             let password_changed = change.password.is_some();
             let tell = |outcome| audit::user_changed(&user, &next, password_changed, outcome);
-            let updating = audit::confirm(self.stores.users.update(&next).await, tell);
-            let (update, untold) = apart(updating, Update::Done)?;
-            match update {
+            let update = audit::confirm(self.stores.users.update(&next).await, tell)?;
+            match update.value {
                 Update::Done => {
                     tell(Outcome::Ok);
-                    return Ok(told(untold, next)?);
+                    update.invalidation?;
+                    return Ok(next);
                 }
                 Update::NameTaken => return Err(AdminError::NameTaken(next.username)),
                 Update::Stale => {}
@@ -168,11 +168,10 @@ impl Admin {
                     users.delete_version(id, version).await
                 }
             };
-            let deleting = Of::user(id).confirm("user_deleted", deleting);
-            let (deleted, untold) = apart(deleting, true)?;
-            if deleted {
+            let deleted = Of::user(id).confirm("user_deleted", deleting)?;
+            if deleted.value {
                 tracing::info!(target: "audit", event = "user_deleted", user = %id);
-                return Ok(told(untold, ())?);
+                return Ok(deleted.invalidation?);
             }
             if *versions == Versions::Any {
                 return Err(not_found(&id.to_string()));

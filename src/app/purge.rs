@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::domain::Clock;
 use crate::observe::chain;
-use crate::store::{Page, SessionStore, StoreError, Stores, imports};
+use crate::store::{DeliveryError, Page, SessionStore, StoreError, Stores, imports};
 
 /// Interval between purges of expired sessions.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -85,16 +85,17 @@ impl Purge {
                 loop {
                     ticks.tick().await;
                     match publisher.catch_up().await {
-                        Ok(true) => outage
-                            .is_over(|| tracing::info!("Redis is told again of what has ended")),
+                        Ok(true) => outage.is_over(|| {
+                            tracing::info!("pending Redis invalidations are delivered again")
+                        }),
                         Ok(false) => {}
                         Err(error) => outage.is_there(|| {
                             let (why, store) = (chain(&error), health.name());
-                            let untold = matches!(error, StoreError::Untold(_));
-                            let server = if untold { "Redis" } else { store };
+                            let of_store = matches!(error, DeliveryError::Store(_));
+                            let server = if of_store { store } else { "Redis" };
                             tracing::warn!(
-                                "Redis is not told of what has ended while {server} fails, which is \
-                                 tried again each second: {why}"
+                                "Redis invalidations stay pending while {server} fails; this is \
+                                 retried every second: {why}"
                             );
                         }),
                     }

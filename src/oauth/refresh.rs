@@ -6,7 +6,7 @@ use crate::domain::{
     Client, Grant, IssuedTokens, RefreshOutcome, Scope, Session, Timestamp, Token, TokenKind,
 };
 use crate::observe::audit::Outcome;
-use crate::store::{apart, told};
+use crate::store::Written;
 
 /// Maximum number of attempts when other requests change the session concurrently. Each lost race
 /// is a successful write of another request, so well-behaved clients never reach the limit.
@@ -96,6 +96,7 @@ impl Provider {
                 // Nothing is written here, and the write that rotated the token may not be durable
                 // yet.
                 let settled = self.stores.sessions.settle(session.id, session.version).await;
+                let settled = settled.and_then(Written::into_result);
                 if !settled.inspect_err(|_| self.keep_retry_of(presented, &session))? {
                     return Ok(None);
                 }
@@ -118,13 +119,13 @@ impl Provider {
                     return Ok(None);
                 }
                 let ending = self.stores.sessions.end(session.id).await;
-                let (_, untold) = apart(ending, true).inspect_err(|error| {
+                let ended = ending.inspect_err(|error| {
                     if error.may_be_done() {
                         audit::replayed(&session, Outcome::Unconfirmed, request.address);
                     }
                 })?;
                 audit::replayed(&session, Outcome::Ok, request.address);
-                told(untold, ())?;
+                ended.into_result()?;
                 Err(Error::InvalidGrant(GrantFailure::Replayed))
             }
         }
@@ -141,22 +142,22 @@ impl Provider {
         let written = if session.loses_in(next, self.now()) {
             self.stores.sessions.replace_losing(next).await
         } else {
-            self.stores.sessions.replace(next).await
+            self.stores.sessions.replace(next).await.map(Written::from)
         };
-        let (written, untold) = apart(written, true).inspect_err(|error| {
+        let written = written.inspect_err(|error| {
             // The write may have succeeded despite the error, or may still succeed.
             self.keep_retry_of_write(presented, next);
             if error.may_be_done() {
                 audit::refreshed(next, Outcome::Unconfirmed, request.address);
             }
         })?;
-        if written {
+        if written.value {
             audit::refreshed(next, Outcome::Ok, request.address);
         }
-        if untold.is_some() {
+        if written.invalidation.is_err() {
             self.keep_retry_now(presented, next).await;
         }
-        Ok(told(untold, written)?)
+        Ok(written.into_result()?)
     }
 
     /// Publishes the access token. If that fails, keeps the refresh token usable for a retry, which

@@ -3,7 +3,7 @@
 use super::{Error, GrantFailure, Provider, Request, Unavailable, audit};
 use crate::domain::{Client, SessionId, Token, TokenKind};
 use crate::observe::audit::Outcome;
-use crate::store::{StoreError, apart, told};
+use crate::store::StoreError;
 
 /// Maximum number of attempts when other requests change the session concurrently, as in `refresh`.
 const ATTEMPTS: usize = 100;
@@ -56,9 +56,11 @@ impl Provider {
         let Some(session) = self.stores.sessions.find(id).await? else {
             // Another request's end of the session may be unfinished or not durable yet, so it is
             // ended again.
-            if self.stores.sessions.end(id).await? {
+            let ended = self.stores.sessions.end(id).await?;
+            if ended.value {
                 audit::revoked(id, client, "session", Outcome::Ok, request.address);
             }
+            ended.invalidation?;
             return Ok(true);
         };
         // RFC 7009 §2.1: the server "verifies whether the token was issued to the client making the
@@ -77,21 +79,24 @@ impl Provider {
             // end.
             TokenKind::Refresh if !session.has_issued_refresh(token) => true,
             TokenKind::Refresh => {
-                let ending = apart(self.stores.sessions.end(id).await, true);
-                let (_, untold) = ending.inspect_err(|error| note_failure("session", error))?;
+                let ending = self.stores.sessions.end(id).await;
+                let ended = ending.inspect_err(|error| note_failure("session", error))?;
                 note("session", Outcome::Ok);
-                told(untold, true)?
+                ended.invalidation?;
+                true
             }
             TokenKind::Access => match session.without_access(&token.verifier.digest()) {
-                None => self.stores.sessions.settle(session.id, session.version).await?,
+                None => {
+                    self.stores.sessions.settle(session.id, session.version).await?.into_result()?
+                }
                 Some(next) => {
-                    let replacing = apart(self.stores.sessions.replace_losing(&next).await, true);
-                    let (written, untold) =
+                    let replacing = self.stores.sessions.replace_losing(&next).await;
+                    let replaced =
                         replacing.inspect_err(|error| note_failure("access token", error))?;
-                    if written {
+                    if replaced.value {
                         note("access token", Outcome::Ok);
                     }
-                    told(untold, written)?
+                    replaced.into_result()?
                 }
             },
         };

@@ -5,7 +5,6 @@ use crate::domain::{
     Client, Grant, IssuedTokens, NewSession, Scope, Session, SessionUser, Timestamp,
 };
 use crate::observe::audit::Outcome;
-use crate::store::apart;
 
 impl Provider {
     /// Answers a token request.
@@ -82,7 +81,7 @@ impl Provider {
         }
         if let Err(error) = self.publish(&session, &tokens).await {
             // The client gets no tokens, so the session ends.
-            match apart(self.stores.sessions.end(session.id).await, true) {
+            match self.stores.sessions.end(session.id).await {
                 Ok(_) => note(Outcome::Undone),
                 Err(error) => {
                     tracing::debug!(session = %session.id, %error, "a session is left over");

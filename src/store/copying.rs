@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Page, Result, SessionFilter, StoreError, Stores};
+use super::{DeliveryError, Page, Result, SessionFilter, StoreError, Stores};
 use crate::domain::Clock;
 use kinds::{Aliases, Clients, Notes, Sessions, Users};
 use merge::{Pass, each};
@@ -123,13 +123,14 @@ pub async fn copy(
     }
     if let Some(publisher) = source.publisher.as_ref().filter(|_| !dry_run) {
         // Pending invalidations are stored in the source only, so they are delivered first.
-        let told = publisher.catch_up().await.map_err(|error| match error {
-            // The copy has not begun, so no write has succeeded.
-            StoreError::Untold(why) => StoreError::Unavailable(why),
-            error => error,
+        let delivered = publisher.catch_up().await.map_err(|error| match error {
+            DeliveryError::Store(error) => error,
+            DeliveryError::Unavailable(_) | DeliveryError::Refused(_) => {
+                StoreError::unavailable(error)
+            }
         })?;
-        if !told {
-            return Err(StoreError::unavailable("Redis cannot be told of what has ended").into());
+        if !delivered {
+            return Err(StoreError::unavailable("Redis is unavailable").into());
         }
     }
     let (now, writes) = (clock.now(), !dry_run);

@@ -1,4 +1,4 @@
-//! Errors of the stores, and functions that separate a failed invalidation from a failed write.
+//! Errors of the stores.
 
 use std::error::Error;
 
@@ -22,9 +22,11 @@ pub enum StoreError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// The write succeeded, but the invalidation of published tokens or cache entries in Redis
-    /// failed. Servers repeat the invalidation until it succeeds.
-    #[error("it is done, but Redis could not be told; servers try that again until it is")]
-    Untold(#[source] Box<dyn Error + Send + Sync>),
+    /// failed. A [`super::Written`] contains this error; servers retry the invalidation.
+    #[error(
+        "the change is stored, but its Redis invalidation failed; servers retry it until it succeeds"
+    )]
+    Invalidation(#[source] Box<dyn Error + Send + Sync>),
     /// The store cannot be opened as configured. Contains a sentence for the operator.
     #[error("{0}")]
     Unusable(String),
@@ -34,21 +36,6 @@ impl StoreError {
     /// Creates an [`Self::Unavailable`] with this cause.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
-    }
-
-    /// Creates an [`Self::Untold`] with this cause.
-    pub fn untold(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Untold(source.into())
-    }
-
-    /// Converts an error that occurred after a successful write to [`Self::Untold`], since only the
-    /// invalidation can have failed.
-    #[must_use]
-    pub fn after_the_write(self) -> Self {
-        match self {
-            Self::Untold(_) => self,
-            error => Self::untold(error),
-        }
     }
 
     /// Returns whether the failed write may have taken effect, or may still do so. True for
@@ -62,28 +49,4 @@ impl StoreError {
     pub fn damaged(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Damaged { what, source: source.into() }
     }
-}
-
-/// Separates the result of a write from a failed Redis invalidation. For [`StoreError::Untold`],
-/// returns `done` as the result, with the error beside it.
-///
-/// # Errors
-/// Every other error of the write.
-pub fn apart<T>(
-    result: Result<T, StoreError>,
-    done: T,
-) -> Result<(T, Option<StoreError>), StoreError> {
-    match result {
-        Err(error @ StoreError::Untold(_)) => Ok((done, Some(error))),
-        result => Ok((result?, None)),
-    }
-}
-
-/// Returns `done`, unless the invalidation failed. Callers use this after they have written the
-/// audit event of the change.
-///
-/// # Errors
-/// The [`StoreError::Untold`] that [`apart`] returned.
-pub fn told<T>(untold: Option<StoreError>, done: T) -> Result<T, StoreError> {
-    untold.map_or(Ok(done), Err)
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{
     Alias, ClientStore, Health, ImportStore, Page, Result, Seen, SessionFilter, SessionStore,
-    Stores, Update, UserStore,
+    Stores, Update, UserStore, Written,
 };
 use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
@@ -82,7 +82,7 @@ impl UserStore for Measured {
         self.time(Operation::UsersCount, self.behind.users.count(limit)).await
     }
 
-    async fn update(&self, user: &User) -> Result<Update> {
+    async fn update(&self, user: &User) -> Result<Written<Update>> {
         self.time(Operation::UsersUpdate, self.behind.users.update(user)).await
     }
 
@@ -105,11 +105,11 @@ impl UserStore for Measured {
         self.behind.users.passwords_unlike(beginnings, after, limit).await
     }
 
-    async fn delete(&self, id: UserId) -> Result<bool> {
+    async fn delete(&self, id: UserId) -> Result<Written<bool>> {
         self.time(Operation::UsersDelete, self.behind.users.delete(id)).await
     }
 
-    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool> {
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<Written<bool>> {
         self.time(Operation::UsersDeleteVersion, self.behind.users.delete_version(id, version))
             .await
     }
@@ -141,15 +141,15 @@ impl ClientStore for Measured {
         self.time(Operation::ClientsCount, self.behind.clients.count(limit)).await
     }
 
-    async fn update(&self, client: &Client) -> Result<Update> {
+    async fn update(&self, client: &Client) -> Result<Written<Update>> {
         self.time(Operation::ClientsUpdate, self.behind.clients.update(client)).await
     }
 
-    async fn delete(&self, id: &ClientId) -> Result<bool> {
+    async fn delete(&self, id: &ClientId) -> Result<Written<bool>> {
         self.time(Operation::ClientsDelete, self.behind.clients.delete(id)).await
     }
 
-    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<Written<bool>> {
         let work = self.behind.clients.delete_version(id, version);
         self.time(Operation::ClientsDeleteVersion, work).await
     }
@@ -187,20 +187,20 @@ impl SessionStore for Measured {
         self.time(Operation::SessionsReplace, self.behind.sessions.replace(session)).await
     }
 
-    async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
+    async fn settle(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         self.time(Operation::SessionsSettle, self.behind.sessions.settle(id, version)).await
     }
 
-    async fn replace_losing(&self, session: &Session) -> Result<bool> {
+    async fn replace_losing(&self, session: &Session) -> Result<Written<bool>> {
         self.time(Operation::SessionsReplaceLosing, self.behind.sessions.replace_losing(session))
             .await
     }
 
-    async fn end(&self, id: SessionId) -> Result<bool> {
+    async fn end(&self, id: SessionId) -> Result<Written<bool>> {
         self.time(Operation::SessionsEnd, self.behind.sessions.end(id)).await
     }
 
-    async fn end_all(&self, filter: &SessionFilter) -> Result<u64> {
+    async fn end_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
         self.time(Operation::SessionsEndAll, self.behind.sessions.end_all(filter)).await
     }
 

@@ -7,8 +7,8 @@
 //!
 //! A method returns [`StoreError::Unavailable`] if the backend fails or does not answer in time,
 //! [`StoreError::Busy`] if too many operations are waiting, and [`StoreError::Damaged`] if a record
-//! cannot be decoded. With Redis, [`StoreError::Untold`] means that the write succeeded but its
-//! Redis invalidation failed.
+//! cannot be decoded. A write after which Redis must be invalidated returns [`Written`]: its result,
+//! and whether the invalidation succeeded.
 
 mod attempts;
 pub mod connect;
@@ -24,6 +24,7 @@ mod prefix;
 mod publisher;
 pub mod redis;
 pub mod sqlite;
+mod written;
 
 use std::sync::Arc;
 
@@ -31,10 +32,11 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
 pub use attempts::{Added, AttemptStore, MemoryAttempts};
-pub use error::{StoreError, apart, told};
+pub use error::StoreError;
 pub use health::Health;
 pub use imports::{Alias, ImportStore};
-pub use publisher::{Loss, Losses, Lost, Publisher};
+pub use publisher::{DeliveryError, Loss, Losses, Lost, Publisher};
+pub use written::Written;
 
 use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
@@ -106,7 +108,7 @@ pub trait UserStore: Send + Sync {
     /// Replaces version `user.version - 1` of the user, copies a new name to the user's sessions,
     /// and ends the user's sessions of every other generation. When this returns [`Update::Done`],
     /// no such session is stored, and no login in progress can still add one.
-    async fn update(&self, user: &User) -> Result<Update>;
+    async fn update(&self, user: &User) -> Result<Written<Update>>;
 
     /// Replaces the hash `old` with `new`, a stronger hash of the same password. Ends no session.
     /// Returns `false` if `old` is no longer the user's hash or the user does not exist.
@@ -128,11 +130,11 @@ pub trait UserStore: Send + Sync {
     ) -> Result<Vec<(UserId, PasswordHash)>>;
 
     /// Deletes a user and ends the user's sessions. Returns `false` if the user does not exist.
-    async fn delete(&self, id: UserId) -> Result<bool>;
+    async fn delete(&self, id: UserId) -> Result<Written<bool>>;
 
     /// Deletes a user and ends the user's sessions, but only in this version. Returns `false` if
     /// the user has another version or does not exist.
-    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool>;
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<Written<bool>>;
 
     /// Writes a user unchanged, replaces any stored version of it, and ends no session. Returns
     /// `false`, and writes nothing, if another user has the name. For store copies ([`copying`])
@@ -163,14 +165,14 @@ pub trait ClientStore: Send + Sync {
 
     /// Replaces version `client.version - 1` of the client, and ends its sessions of every other
     /// generation, with the same guarantee as [`UserStore::update`].
-    async fn update(&self, client: &Client) -> Result<Update>;
+    async fn update(&self, client: &Client) -> Result<Written<Update>>;
 
     /// Deletes a client and ends its sessions. Returns `false` if the client does not exist.
-    async fn delete(&self, id: &ClientId) -> Result<bool>;
+    async fn delete(&self, id: &ClientId) -> Result<Written<bool>>;
 
     /// Deletes a client and ends its sessions, but only in this version. Returns `false` if the
     /// client has another version or does not exist.
-    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool>;
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<Written<bool>>;
 
     /// Writes a client unchanged, replaces any stored version of it, and ends no session. For store
     /// copies ([`copying`]) only.
@@ -216,18 +218,18 @@ pub trait SessionStore: Send + Sync {
     /// write of another process that is not yet acknowledged and that a failover can still undo. A
     /// caller that answers with what it read, and writes nothing, must call this first. With Redis,
     /// also repeats the invalidation of the session.
-    async fn settle(&self, id: SessionId, version: u64) -> Result<bool>;
+    async fn settle(&self, id: SessionId, version: u64) -> Result<Written<bool>>;
 
     /// Replaces a session as [`Self::replace`] does, for a version that lacks an access token that
     /// is alive in the version before. A store that records pending invalidations ([`Loss`]) adds
     /// one in the same write.
-    async fn replace_losing(&self, session: &Session) -> Result<bool>;
+    async fn replace_losing(&self, session: &Session) -> Result<Written<bool>>;
 
     /// Ends a session. Returns `false` if it does not exist.
-    async fn end(&self, id: SessionId) -> Result<bool>;
+    async fn end(&self, id: SessionId) -> Result<Written<bool>>;
 
     /// Ends all sessions that match the filter. Returns their number.
-    async fn end_all(&self, filter: &SessionFilter) -> Result<u64>;
+    async fn end_all(&self, filter: &SessionFilter) -> Result<Written<u64>>;
 
     /// Returns a page of the sessions that match the filter, in the order of their ids.
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;

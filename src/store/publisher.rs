@@ -1,11 +1,12 @@
 //! Publication of access tokens, and pending invalidations of what was published or cached.
 
+use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::Result;
+use super::{Result, StoreError};
 use crate::domain::{ClientId, Digest, Session, SessionId};
 
 /// Transactional outbox of Redis invalidations. The write that ends or renames a session, removes
@@ -61,5 +62,19 @@ pub trait Publisher: Send + Sync {
     /// Delivers the pending invalidations of all processes. Returns `false` if Redis is known to be
     /// unreachable; a caller that depends on the delivery must check this. Servers call it every
     /// second.
-    async fn catch_up(&self) -> Result<bool>;
+    async fn catch_up(&self) -> Result<bool, DeliveryError>;
+}
+
+/// Reason why an invalidation could not be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The store failed to list, check or acknowledge the invalidation.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Redis is unavailable.
+    #[error("Redis is unavailable")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// Redis is available and refuses this invalidation.
+    #[error("Redis refuses the invalidation")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
 }

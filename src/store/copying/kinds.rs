@@ -66,7 +66,7 @@ impl Kind for Users {
     }
 
     async fn remove(target: &Stores, user: &User) -> Result<()> {
-        target.users.delete(user.id).await.map(drop)
+        target.users.delete(user.id).await?.into_result().map(drop)
     }
 }
 
@@ -90,7 +90,7 @@ impl Kind for Clients {
     }
 
     async fn remove(target: &Stores, client: &Client) -> Result<()> {
-        target.clients.delete(&client.id).await.map(drop)
+        target.clients.delete(&client.id).await?.into_result().map(drop)
     }
 }
 
@@ -119,7 +119,7 @@ impl Kind for Sessions {
     }
 
     async fn remove(target: &Stores, session: &Session) -> Result<()> {
-        target.sessions.end(session.id).await.map(drop)
+        target.sessions.end(session.id).await?.into_result().map(drop)
     }
 }
 

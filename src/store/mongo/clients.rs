@@ -7,7 +7,7 @@ use super::documents::{ClientDocument, client as read, read as read_as, to_integ
 use super::sessions::standing;
 use super::{MongoStore, beginning_with, to_raw};
 use crate::domain::{Client, ClientId};
-use crate::store::{ClientStore, Page, Result, Update};
+use crate::store::{ClientStore, Page, Result, Update, Written};
 
 const WHAT: &str = "client";
 
@@ -47,16 +47,16 @@ impl ClientStore for MongoStore {
         self.count_up_to(&self.clients, filter, limit).await
     }
 
-    async fn update(&self, client: &Client) -> Result<Update> {
+    async fn update(&self, client: &Client) -> Result<Written<Update>> {
         let version = to_integer(client.version);
         let document = to_raw(&ClientDocument::of(client, Some(version)), WHAT)?;
         let before =
             doc! { "_id": client.id.as_str(), "version": version - 1, "deleting": Bson::Null };
         self.note_client(&client.id).await?;
         let replace = self.clients.find_one_and_replace(before, &document).projection(standing());
-        let Some(raw) = self.bounded(replace).await? else { return Ok(Update::Stale) };
+        let Some(raw) = self.bounded(replace).await? else { return Ok(Update::Stale.into()) };
         self.end_sessions_of_client(client, &read_as(&raw, WHAT)?).await?;
-        Ok(Update::Done)
+        Ok(Update::Done.into())
     }
 
     async fn put(&self, client: &Client) -> Result<()> {
@@ -66,18 +66,18 @@ impl ClientStore for MongoStore {
         self.bounded(self.clients.replace_one(this, &document).upsert(true)).await.map(drop)
     }
 
-    async fn delete(&self, id: &ClientId) -> Result<bool> {
+    async fn delete(&self, id: &ClientId) -> Result<Written<bool>> {
         self.delete_client(doc! { "_id": id.as_str() }, id).await
     }
 
-    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<Written<bool>> {
         let before = doc! { "_id": id.as_str(), "version": to_integer(version) };
         self.delete_client(before, id).await
     }
 }
 
 impl MongoStore {
-    async fn delete_client(&self, mut before: Document, id: &ClientId) -> Result<bool> {
+    async fn delete_client(&self, mut before: Document, id: &ClientId) -> Result<Written<bool>> {
         let change = doc! {
             "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
             "$inc": { "version": 1_i64, "generation": 1_i64 },
@@ -86,6 +86,6 @@ impl MongoStore {
         self.note_client(id).await?;
         let done = self.bounded(self.clients.update_one(before, change)).await?;
         self.finish_deleting_client(id.as_str()).await?;
-        Ok(done.matched_count == 1)
+        Ok((done.matched_count == 1).into())
     }
 }

@@ -15,7 +15,7 @@ use super::session_document::{SessionDocument, session as read, tokens};
 use super::{MongoStore, losses, to_raw, users};
 use crate::domain::{Client, Digest, Session, SessionId, SessionUser, Timestamp};
 use crate::observe::chain;
-use crate::store::{Page, Result, Seen, SessionFilter, SessionStore};
+use crate::store::{Page, Result, Seen, SessionFilter, SessionStore, Written};
 
 const WHAT: &str = "session";
 
@@ -93,35 +93,35 @@ impl SessionStore for MongoStore {
         self.replace_with(session, tokens(session)?).await
     }
 
-    async fn replace_losing(&self, session: &Session) -> Result<bool> {
+    async fn replace_losing(&self, session: &Session) -> Result<Written<bool>> {
         let mut change = tokens(session)?;
         if self.notes_losses {
             change.insert("lost", losses::mark());
         }
-        self.replace_with(session, change).await
+        Ok(self.replace_with(session, change).await?.into())
     }
 
     /// Confirms the version by an update that changes nothing: MongoDB acknowledges it only when a
     /// majority has all earlier writes.
-    async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
+    async fn settle(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         let version = to_integer(version);
         let same = doc! { "$set": { "version": version } };
         let write = self.sessions.update_one(doc! { "_id": key(id), "version": version }, same);
-        Ok(self.bounded(write).await?.matched_count == 1)
+        Ok((self.bounded(write).await?.matched_count == 1).into())
     }
 
-    async fn end(&self, id: SessionId) -> Result<bool> {
+    async fn end(&self, id: SessionId) -> Result<Written<bool>> {
         if self.notes_losses {
             let alive = doc! { "_id": key(id), "ended": Bson::Null };
             let done = self.sessions.update_one(alive, losses::ended());
-            return Ok(self.bounded(done).await?.matched_count == 1);
+            return Ok((self.bounded(done).await?.matched_count == 1).into());
         }
         let done = self.bounded(self.sessions.delete_one(doc! { "_id": key(id) })).await?;
-        Ok(done.deleted_count == 1)
+        Ok((done.deleted_count == 1).into())
     }
 
-    async fn end_all(&self, filter: &SessionFilter) -> Result<u64> {
-        self.end_sessions(condition(filter)).await
+    async fn end_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
+        Ok(self.end_sessions(condition(filter)).await?.into())
     }
 
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {

@@ -12,7 +12,7 @@ use super::documents::{
 use super::sessions::standing;
 use super::{MongoStore, beginning_with, refused_as_taken, to_raw};
 use crate::domain::{PasswordHash, User, UserId};
-use crate::store::{Page, Result, StoreError, Update, UserStore};
+use crate::store::{Page, Result, StoreError, Update, UserStore, Written};
 
 const WHAT: &str = "user";
 
@@ -78,18 +78,18 @@ impl UserStore for MongoStore {
         self.count_up_to(&self.users, doc! { "username": { "$gte": "" } }, limit).await
     }
 
-    async fn update(&self, user: &User) -> Result<Update> {
+    async fn update(&self, user: &User) -> Result<Written<Update>> {
         let version = to_integer(user.version);
         let document = to_raw(&UserDocument::of(user, Some(version)), WHAT)?;
         let before = doc! { "_id": key(user.id), "version": version - 1, "deleting": Bson::Null };
         let replace = self.users.find_one_and_replace(before, &document).projection(standing());
         let before: Standing = match self.unless_taken(replace).await? {
-            None => return Ok(Update::NameTaken),
-            Some(None) => return Ok(Update::Stale),
+            None => return Ok(Update::NameTaken.into()),
+            Some(None) => return Ok(Update::Stale.into()),
             Some(Some(raw)) => read_as(&raw, WHAT)?,
         };
         self.end_sessions_of_user(user, &before).await?;
-        Ok(Update::Done)
+        Ok(Update::Done.into())
     }
 
     async fn upgrade_password(
@@ -140,11 +140,11 @@ impl UserStore for MongoStore {
         Ok(self.unless_taken(put).await?.is_some())
     }
 
-    async fn delete(&self, id: UserId) -> Result<bool> {
+    async fn delete(&self, id: UserId) -> Result<Written<bool>> {
         self.delete_user(doc! { "_id": key(id) }, key(id)).await
     }
 
-    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool> {
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<Written<bool>> {
         self.delete_user(doc! { "_id": key(id), "version": to_integer(version) }, key(id)).await
     }
 }
@@ -171,7 +171,7 @@ impl MongoStore {
         Ok(())
     }
 
-    async fn delete_user(&self, mut before: Document, id: ObjectId) -> Result<bool> {
+    async fn delete_user(&self, mut before: Document, id: ObjectId) -> Result<Written<bool>> {
         // Without a name the document is not in the unique index, so the name is available at once.
         let change = doc! {
             "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
@@ -181,6 +181,6 @@ impl MongoStore {
         before.insert("deleting", Bson::Null);
         let done = self.bounded(self.users.update_one(before, change)).await?;
         self.finish_deleting_user(id).await?;
-        Ok(done.matched_count == 1)
+        Ok((done.matched_count == 1).into())
     }
 }

@@ -9,26 +9,32 @@ use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
 };
 use crate::store::{
-    Alias, ClientStore, Health, ImportStore, Page, Result, Seen, SessionFilter, SessionStore,
-    StoreError, Update, UserStore,
+    Alias, ClientStore, DeliveryError, Health, ImportStore, Page, Result, Seen, SessionFilter,
+    SessionStore, StoreError, Update, UserStore, Written,
 };
 
-/// Invalidation after a write that succeeded. [`StoreError::after_the_write`] marks every failure
-/// as one of the invalidation only.
 impl RedisFront {
-    async fn told_all(&self) -> Result<()> {
-        self.tell_all().await.map_err(StoreError::after_the_write)
-    }
-
-    async fn told_of_session(&self, id: SessionId) -> Result<()> {
-        self.tell_of_session(id).await.map_err(StoreError::after_the_write)
-    }
-
     /// Invalidates a client and all sessions that ended with it.
-    async fn told_of_client(&self, id: &ClientId) -> Result<()> {
+    async fn tell_of_client(&self, id: &ClientId) -> Result<(), DeliveryError> {
         let forgotten = self.forget(&client_key(id)).await;
-        self.told_all().await.and(forgotten)
+        self.tell_all().await.and(forgotten)
     }
+}
+
+/// Runs the invalidation after a write, if the write needs one.
+async fn invalidate<T>(
+    written: Written<T>,
+    is_needed: bool,
+    invalidation: impl Future<Output = Result<(), DeliveryError>> + Send,
+) -> Written<T> {
+    if !is_needed {
+        return written;
+    }
+    Written { invalidation: invalidation.await.map_err(invalidation_failed), ..written }
+}
+
+fn invalidation_failed(error: DeliveryError) -> StoreError {
+    StoreError::Invalidation(error.into())
 }
 
 #[async_trait]
@@ -64,35 +70,29 @@ impl SessionStore for RedisFront {
         self.behind.sessions.replace(session).await
     }
 
-    async fn replace_losing(&self, session: &Session) -> Result<bool> {
+    async fn replace_losing(&self, session: &Session) -> Result<Written<bool>> {
         let replaced = self.behind.sessions.replace_losing(session).await?;
-        if replaced {
-            self.told_of_session(session.id).await?;
-        }
-        Ok(replaced)
+        let is_needed = replaced.value;
+        Ok(invalidate(replaced, is_needed, self.tell_of_session(session.id)).await)
     }
 
     /// Confirms the version and delivers its pending invalidation.
-    async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
+    async fn settle(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         let lasts = self.behind.sessions.settle(id, version).await?;
-        if lasts {
-            self.told_of_session(id).await?;
-        }
-        Ok(lasts)
+        let is_needed = lasts.value;
+        Ok(invalidate(lasts, is_needed, self.tell_of_session(id)).await)
     }
 
     /// Invalidates Redis even if there is no such session: the call that ended it may have failed
     /// to reach Redis.
-    async fn end(&self, id: SessionId) -> Result<bool> {
+    async fn end(&self, id: SessionId) -> Result<Written<bool>> {
         let ended = self.behind.sessions.end(id).await?;
-        self.told_of_session(id).await?;
-        Ok(ended)
+        Ok(invalidate(ended, true, self.tell_of_session(id)).await)
     }
 
-    async fn end_all(&self, filter: &SessionFilter) -> Result<u64> {
+    async fn end_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
         let ended = self.behind.sessions.end_all(filter).await?;
-        self.told_all().await?;
-        Ok(ended)
+        Ok(invalidate(ended, true, self.tell_all()).await)
     }
 
     async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
@@ -113,7 +113,7 @@ impl SessionStore for RedisFront {
 
     async fn put(&self, session: &Session) -> Result<()> {
         self.behind.sessions.put(session).await?;
-        self.told_of_session(session.id).await
+        self.tell_of_session(session.id).await.map_err(invalidation_failed)
     }
 }
 
@@ -143,12 +143,10 @@ impl UserStore for RedisFront {
         self.behind.users.count(limit).await
     }
 
-    async fn update(&self, user: &User) -> Result<Update> {
+    async fn update(&self, user: &User) -> Result<Written<Update>> {
         let update = self.behind.users.update(user).await?;
-        if update == Update::Done {
-            self.told_all().await?;
-        }
-        Ok(update)
+        let is_needed = update.value == Update::Done;
+        Ok(invalidate(update, is_needed, self.tell_all()).await)
     }
 
     async fn upgrade_password(
@@ -169,20 +167,16 @@ impl UserStore for RedisFront {
         self.behind.users.passwords_unlike(beginnings, after, limit).await
     }
 
-    async fn delete(&self, id: UserId) -> Result<bool> {
+    async fn delete(&self, id: UserId) -> Result<Written<bool>> {
         let deleted = self.behind.users.delete(id).await?;
-        if deleted {
-            self.told_all().await?;
-        }
-        Ok(deleted)
+        let is_needed = deleted.value;
+        Ok(invalidate(deleted, is_needed, self.tell_all()).await)
     }
 
-    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool> {
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<Written<bool>> {
         let deleted = self.behind.users.delete_version(id, version).await?;
-        if deleted {
-            self.told_all().await?;
-        }
-        Ok(deleted)
+        let is_needed = deleted.value;
+        Ok(invalidate(deleted, is_needed, self.tell_all()).await)
     }
 
     async fn put(&self, user: &User) -> Result<bool> {
@@ -208,33 +202,27 @@ impl ClientStore for RedisFront {
         self.behind.clients.count(limit).await
     }
 
-    async fn update(&self, client: &Client) -> Result<Update> {
+    async fn update(&self, client: &Client) -> Result<Written<Update>> {
         let update = self.behind.clients.update(client).await?;
-        if update == Update::Done {
-            self.told_of_client(&client.id).await?;
-        }
-        Ok(update)
+        let is_needed = update.value == Update::Done;
+        Ok(invalidate(update, is_needed, self.tell_of_client(&client.id)).await)
     }
 
-    async fn delete(&self, id: &ClientId) -> Result<bool> {
+    async fn delete(&self, id: &ClientId) -> Result<Written<bool>> {
         let deleted = self.behind.clients.delete(id).await?;
-        if deleted {
-            self.told_of_client(id).await?;
-        }
-        Ok(deleted)
+        let is_needed = deleted.value;
+        Ok(invalidate(deleted, is_needed, self.tell_of_client(id)).await)
     }
 
-    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<Written<bool>> {
         let deleted = self.behind.clients.delete_version(id, version).await?;
-        if deleted {
-            self.told_of_client(id).await?;
-        }
-        Ok(deleted)
+        let is_needed = deleted.value;
+        Ok(invalidate(deleted, is_needed, self.tell_of_client(id)).await)
     }
 
     async fn put(&self, client: &Client) -> Result<()> {
         self.behind.clients.put(client).await?;
-        self.told_of_client(&client.id).await
+        self.tell_of_client(&client.id).await.map_err(invalidation_failed)
     }
 }
 
@@ -287,5 +275,25 @@ impl ImportStore for RedisFront {
 
     async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>> {
         self.behind.imports.list_aliases(after, limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn failed_invalidation_keeps_result_of_write() {
+        for error in [
+            DeliveryError::Store(StoreError::Busy),
+            DeliveryError::Unavailable("it does not answer".into()),
+            DeliveryError::Refused("its key has another type".into()),
+        ] {
+            let written = invalidate(Written::from(7), true, async { Err(error) }).await;
+            assert_eq!(written.value, 7);
+            assert!(matches!(written.invalidation, Err(StoreError::Invalidation(_))));
+        }
+        let written = invalidate(Written::from(7), false, async { unreachable!() }).await;
+        assert_eq!(written.into_result().unwrap(), 7);
     }
 }

@@ -14,7 +14,7 @@ use deadpool_redis::{Connection, Manager, Pool, PoolError};
 use thread_local::ThreadLocal;
 
 use crate::observe::metrics;
-use crate::store::StoreError;
+use crate::store::{DeliveryError, StoreError};
 
 /// Time limit for an answer.
 const ANSWER: Duration = Duration::from_millis(500);
@@ -39,10 +39,12 @@ pub(super) enum Failure {
     Call(#[from] RedisError),
 }
 
-impl Failure {
-    /// Returns whether Redis is available and refused this command.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Call(error) if !is_trouble(error))
+impl From<Failure> for DeliveryError {
+    fn from(failure: Failure) -> Self {
+        match &failure {
+            Failure::Call(error) if !is_trouble(error) => Self::Refused(failure.into()),
+            _ => Self::Unavailable(failure.into()),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use super::RedisFront;
 use super::cache::has;
 use super::links::Failure;
 use crate::domain::{Digest, Session, SessionId, Timestamp};
-use crate::store::{Publisher, Result, StoreError};
+use crate::store::{DeliveryError, Publisher, Result, StoreError};
 
 /// Time for which a list is kept after its last token has expired.
 const LINGER: Duration = Duration::from_secs(60);
@@ -122,7 +122,7 @@ impl Publisher for RedisFront {
         if self.publishes && self.links.is_down() { Err(Failure::Down.into()) } else { Ok(()) }
     }
 
-    async fn catch_up(&self) -> Result<bool> {
+    async fn catch_up(&self) -> Result<bool, DeliveryError> {
         if self.links.is_down() {
             return Ok(false);
         }
@@ -130,7 +130,7 @@ impl Publisher for RedisFront {
         let told = self.tell_all().await;
         match told.and(checked) {
             // The component that detected the outage has logged it.
-            Err(StoreError::Untold(_)) if self.links.is_down() => Ok(false),
+            Err(DeliveryError::Unavailable(_)) if self.links.is_down() => Ok(false),
             done => done.map(|()| true),
         }
     }

@@ -12,11 +12,10 @@ use futures_util::{StreamExt, stream};
 
 use super::RedisFront;
 use super::cache::{client_key, has, session_key};
-use super::links::Failure;
 use super::publishing::{LISTS, leases_key, list_key};
 use crate::domain::{SessionId, Token, TokenKind};
 use crate::observe::chain;
-use crate::store::{Lost, Result, StoreError};
+use crate::store::{DeliveryError, Lost, Result, StoreError};
 
 /// Maximum number of pending invalidations read at a time.
 const BATCH: u32 = 500;
@@ -38,7 +37,7 @@ static LISTED: LazyLock<Script> = LazyLock::new(|| {
 impl RedisFront {
     /// Delivers all pending invalidations. One that Redis refuses does not keep the others from
     /// being delivered; an unavailable store or Redis ends the delivery.
-    pub(super) async fn tell_all(&self) -> Result<()> {
+    pub(super) async fn tell_all(&self) -> Result<(), DeliveryError> {
         let (mut after, mut failed) = (None, None);
         loop {
             let losses = self.losses.losses(after, BATCH).await?;
@@ -75,7 +74,7 @@ impl RedisFront {
         }
     }
 
-    async fn tell(&self, lost: &Lost) -> Result<()> {
+    async fn tell(&self, lost: &Lost) -> Result<(), DeliveryError> {
         match lost {
             Lost::Session(id) => self.tell_of_session(*id).await,
             Lost::Client(id) => self.forget(&client_key(id)).await,
@@ -83,7 +82,7 @@ impl RedisFront {
     }
 
     /// Removes a session from the cache, and its published tokens that are no longer valid.
-    pub(super) async fn tell_of_session(&self, id: SessionId) -> Result<()> {
+    pub(super) async fn tell_of_session(&self, id: SessionId) -> Result<(), DeliveryError> {
         if self.caches {
             self.forget(&session_key(id)).await?;
         }
@@ -94,8 +93,7 @@ impl RedisFront {
                 let mut script = LISTED.key(leases_key(id));
                 script.key(&list).invoke_async(&mut link.connection).await
             })
-            .await
-            .map_err(StoreError::untold)?;
+            .await?;
         if listed.is_empty() {
             return Ok(());
         }
@@ -117,28 +115,24 @@ impl RedisFront {
         if dead.is_empty() {
             return Ok(());
         }
-        self.run(&taking_down(&list, &dead)).await.map_err(StoreError::untold)
+        Ok(self.run(&taking_down(&list, &dead)).await?)
     }
 
     /// Removes an entry from the cache.
-    pub(super) async fn forget(&self, key: &str) -> Result<()> {
+    pub(super) async fn forget(&self, key: &str) -> Result<(), DeliveryError> {
         if !self.caches {
             return Ok(());
         }
         self.links
             .call(async |link| cmd("DEL").arg(key).query_async(&mut link.connection).await)
             .await
-            .map_err(StoreError::untold)
+            .map_err(Into::into)
     }
 
     /// Reconciles all published tokens with the store, once per Redis instance. A restarted or
     /// replaced Redis may contain tokens that were removed from the previous instance.
-    pub(super) async fn check_life(&self) -> Result<()> {
-        let life = self
-            .links
-            .call(async |link| Ok(link.life.clone()))
-            .await
-            .map_err(StoreError::untold)?;
+    pub(super) async fn check_life(&self) -> Result<(), DeliveryError> {
+        let life = self.links.call(async |link| Ok(link.life.clone())).await?;
         let Some(life) = life.filter(|_| self.publishes) else { return Ok(()) };
         let (key, field) = (SERVER_KEY, "checked");
         let checked: Option<String> = self
@@ -146,8 +140,7 @@ impl RedisFront {
             .call(async |link| {
                 cmd("HGET").arg(key).arg(field).query_async(&mut link.connection).await
             })
-            .await
-            .map_err(StoreError::untold)?;
+            .await?;
         if checked.as_deref() == Some(&*life) {
             return Ok(());
         }
@@ -160,8 +153,7 @@ impl RedisFront {
                     scan.arg(cursor).arg("MATCH").arg(format!("{LISTS}*")).arg("COUNT").arg(1000);
                     scan.query_async(&mut link.connection).await
                 })
-                .await
-                .map_err(StoreError::untold)?;
+                .await?;
             let sessions = lists.iter().filter_map(|list| list.strip_prefix(LISTS)?.parse().ok());
             let mut telling = stream::iter(sessions.collect::<Vec<SessionId>>())
                 .map(async |id| (self.tell_of_session(id).await, id))
@@ -184,15 +176,14 @@ impl RedisFront {
         }
         let mut note = pipe();
         note.cmd("HSET").arg(key).arg(field).arg(&*life).ignore();
-        self.run(&note).await.map_err(StoreError::untold)
+        Ok(self.run(&note).await?)
     }
 }
 
 /// Returns whether all further invalidations would fail too, because the store or Redis is
 /// unavailable. A command that Redis refuses concerns one invalidation only.
-fn is_vain(error: &StoreError) -> bool {
-    let StoreError::Untold(source) = error else { return true };
-    !source.downcast_ref::<Failure>().is_some_and(Failure::is_refusal)
+const fn is_vain(error: &DeliveryError) -> bool {
+    !matches!(error, DeliveryError::Refused(_))
 }
 
 /// Returns the commands that remove published tokens. The keys are deleted before their list

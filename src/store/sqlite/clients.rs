@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, Row, params};
 
 use super::{SqliteStore, column, counter, end_of, parsed, to_integer};
 use crate::domain::{Client, ClientId, ClientKind, Digest, Grant, Timestamp};
-use crate::store::{ClientStore, Page, Result, StoreError, Update};
+use crate::store::{ClientStore, Page, Result, StoreError, Update, Written};
 
 const WHAT: &str = "client";
 
@@ -78,18 +78,18 @@ impl ClientStore for SqliteStore {
         self.count_rows("SELECT count(*) FROM (SELECT 1 FROM clients LIMIT ?1)", [limit])
     }
 
-    async fn update(&self, client: &Client) -> Result<Update> {
+    async fn update(&self, client: &Client) -> Result<Written<Update>> {
         let client = client.clone();
         self.write(move |connection| {
             if write(connection, UPDATE, &client)? == 0 {
-                return Ok(Update::Stale);
+                return Ok(Update::Stale.into());
             }
             connection
                 .prepare_cached(
                     "DELETE FROM sessions WHERE client_id = ?1 AND client_generation <> ?2",
                 )?
                 .execute(params![client.id.as_str(), to_integer(client.generation)])?;
-            Ok(Update::Done)
+            Ok(Update::Done.into())
         })
         .await
     }
@@ -99,18 +99,18 @@ impl ClientStore for SqliteStore {
         self.write(move |connection| write(connection, PUT, &client).map(drop)).await
     }
 
-    async fn delete(&self, id: &ClientId) -> Result<bool> {
+    async fn delete(&self, id: &ClientId) -> Result<Written<bool>> {
         self.delete_client(id, None).await
     }
 
-    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<bool> {
+    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<Written<bool>> {
         self.delete_client(id, Some(to_integer(version))).await
     }
 }
 
 impl SqliteStore {
     /// Deletes a client and its sessions: in any version, or only in the given one.
-    async fn delete_client(&self, id: &ClientId, version: Option<i64>) -> Result<bool> {
+    async fn delete_client(&self, id: &ClientId, version: Option<i64>) -> Result<Written<bool>> {
         let id = id.clone();
         self.write(move |connection| {
             let rows = connection
@@ -123,7 +123,7 @@ impl SqliteStore {
                     .prepare_cached("DELETE FROM sessions WHERE client_id = ?1")?
                     .execute([id.as_str()])?;
             }
-            Ok(rows == 1)
+            Ok((rows == 1).into())
         })
         .await
     }

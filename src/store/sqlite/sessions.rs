@@ -9,7 +9,7 @@ use super::session_tokens::{pack, unpack};
 use super::{SqliteStore, column, counter, failed, losses, parsed, to_integer};
 use crate::domain::{Client, Digest, Session, SessionId, SessionUser, Timestamp, UserId};
 use crate::observe::chain;
-use crate::store::{Page, Result, Seen, SessionFilter, SessionStore, StoreError};
+use crate::store::{Page, Result, Seen, SessionFilter, SessionStore, StoreError, Written};
 
 const WHAT: &str = "session";
 
@@ -88,30 +88,31 @@ impl SessionStore for SqliteStore {
         self.replace_noting(session, false).await
     }
 
-    async fn replace_losing(&self, session: &Session) -> Result<bool> {
-        self.replace_noting(session, true).await
+    async fn replace_losing(&self, session: &Session) -> Result<Written<bool>> {
+        Ok(self.replace_noting(session, true).await?.into())
     }
 
     /// Compares the version only, since readers see nothing but durable commits.
-    async fn settle(&self, id: SessionId, version: u64) -> Result<bool> {
-        Ok(self.find(id).await?.is_some_and(|session| session.version == version))
+    async fn settle(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
+        let found = self.find(id).await?;
+        Ok(found.is_some_and(|session| session.version == version).into())
     }
 
-    async fn end(&self, id: SessionId) -> Result<bool> {
+    async fn end(&self, id: SessionId) -> Result<Written<bool>> {
         self.write(move |connection| {
             let mut statement =
                 connection.prepare_cached("DELETE FROM sessions WHERE key = ?1 AND id = ?2")?;
-            statement.execute(params![key(id), id.as_bytes()]).map(|rows| rows == 1)
+            statement.execute(params![key(id), id.as_bytes()]).map(|rows| (rows == 1).into())
         })
         .await
     }
 
-    async fn end_all(&self, filter: &SessionFilter) -> Result<u64> {
+    async fn end_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
         let (condition, values) = condition(filter);
         let sql = format!("DELETE FROM sessions WHERE {condition}");
         self.write(move |connection| {
             let rows = connection.prepare_cached(&sql)?.execute(params_from_iter(values))?;
-            Ok(rows as u64)
+            Ok((rows as u64).into())
         })
         .await
     }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter};
 
 use super::{SqliteStore, column, counter, end_of, parsed, to_integer};
 use crate::domain::{PasswordHash, Timestamp, User, UserId};
-use crate::store::{Page, Result, StoreError, Update, UserStore};
+use crate::store::{Page, Result, StoreError, Update, UserStore, Written};
 
 const WHAT: &str = "user";
 
@@ -59,12 +59,12 @@ impl UserStore for SqliteStore {
         self.count_rows("SELECT count(*) FROM (SELECT 1 FROM users LIMIT ?1)", [limit])
     }
 
-    async fn update(&self, user: &User) -> Result<Update> {
+    async fn update(&self, user: &User) -> Result<Written<Update>> {
         let user = user.clone();
         self.write(move |connection| {
             match write(connection, UPDATE, &user)? {
-                None => return Ok(Update::NameTaken),
-                Some(0) => return Ok(Update::Stale),
+                None => return Ok(Update::NameTaken.into()),
+                Some(0) => return Ok(Update::Stale.into()),
                 Some(_) => {}
             }
             connection
@@ -80,7 +80,7 @@ impl UserStore for SqliteStore {
                      WHERE user_id = ?1 AND username <> ?2",
                 )?
                 .execute(params![user.id.as_bytes(), user.username])?;
-            Ok(Update::Done)
+            Ok(Update::Done.into())
         })
         .await
     }
@@ -130,18 +130,18 @@ impl UserStore for SqliteStore {
             .await
     }
 
-    async fn delete(&self, id: UserId) -> Result<bool> {
+    async fn delete(&self, id: UserId) -> Result<Written<bool>> {
         self.delete_user(id, None).await
     }
 
-    async fn delete_version(&self, id: UserId, version: u64) -> Result<bool> {
+    async fn delete_version(&self, id: UserId, version: u64) -> Result<Written<bool>> {
         self.delete_user(id, Some(to_integer(version))).await
     }
 }
 
 impl SqliteStore {
     /// Deletes a user and the user's sessions: in any version, or only in the given one.
-    async fn delete_user(&self, id: UserId, version: Option<i64>) -> Result<bool> {
+    async fn delete_user(&self, id: UserId, version: Option<i64>) -> Result<Written<bool>> {
         self.write(move |connection| {
             let rows = connection
                 .prepare_cached(
@@ -153,7 +153,7 @@ impl SqliteStore {
                     .prepare_cached("DELETE FROM sessions WHERE user_id = ?1")?
                     .execute([id.as_bytes()])?;
             }
-            Ok(rows == 1)
+            Ok((rows == 1).into())
         })
         .await
     }

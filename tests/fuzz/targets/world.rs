@@ -193,7 +193,7 @@ impl World {
     pub fn restore(&self, started: Option<&Token>) {
         self.block_on(async {
             if let Some(id) = started.map(Token::session_id).filter(|id| *id != self.session.id) {
-                assert!(self.stores.sessions.end(id).await.unwrap());
+                assert!(self.stores.sessions.end(id).await.unwrap().value);
             }
             let now = self.stores.sessions.find(self.session.id).await;
             if !now.is_ok_and(|now| now.as_ref() == Some(&self.session)) {
@@ -207,12 +207,18 @@ impl World {
         self.block_on(async {
             let (users, clients) = (&self.stores.users, &self.stores.clients);
             for user in users.list(&Page::first(1000)).await.unwrap() {
-                users.delete(user.id).await.unwrap();
+                users.delete(user.id).await.unwrap().into_result().unwrap();
             }
             for client in clients.list(&Page::first(1000)).await.unwrap() {
-                clients.delete(&client.id).await.unwrap();
+                clients.delete(&client.id).await.unwrap().into_result().unwrap();
             }
-            self.stores.sessions.end_all(&SessionFilter::default()).await.unwrap();
+            self.stores
+                .sessions
+                .end_all(&SessionFilter::default())
+                .await
+                .unwrap()
+                .into_result()
+                .unwrap();
             fill(&self.stores, &self.session).await;
         });
     }

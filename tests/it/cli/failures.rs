@@ -87,7 +87,10 @@ fn change_with_failed_invalidation_is_reported_as_done() {
     let done = cli.run(&["user", "disable", "erin", "--set", &url]);
     assert_eq!(done.code, 69, "{done:?}");
     let last = done.stderr.lines().last().unwrap();
-    assert!(last.starts_with("sentinel: it is done, but Redis could not be told"), "{last}");
+    assert!(
+        last.starts_with("sentinel: the change is stored, but its Redis invalidation failed"),
+        "{last}"
+    );
     assert_eq!(cli.json(&["user", "show", "erin"])["enabled"], false);
 }
 

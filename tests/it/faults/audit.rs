@@ -4,6 +4,7 @@
 use mongodb::bson::{Document, doc};
 use sentinel::admin::UserChange;
 use serde_json::Value;
+use tracing::subscriber::DefaultGuard;
 
 use super::outlasting::{fail, own_server, retry_until_answered};
 use crate::helpers::mongod::Mongod;
@@ -145,13 +146,43 @@ async fn changes_that_cannot_reach_redis_are_audited() {
     panic!("the server always knew of it before");
 }
 
-#[tokio::test]
-async fn unconfirmed_management_changes_are_audited() {
-    let (mongod, app) = own_server().await;
+/// Captures the log of this thread in JSON, until the guard is dropped.
+fn captured() -> (Captured, DefaultGuard) {
     let log = Captured::default();
     let logger = tracing_subscriber::fmt().json().flatten_event(true);
     let logger = logger.with_writer(log.clone()).finish();
-    let _logging = tracing::subscriber::set_default(logger);
+    (log, tracing::subscriber::set_default(logger))
+}
+
+fn audit_events(log: &Captured) -> Vec<Value> {
+    let log = log.text();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["target"] == "audit").collect()
+}
+
+#[tokio::test]
+async fn number_of_ended_sessions_is_audited_without_redis() {
+    let mut redis = Redis::start();
+    let app = AppBuilder::default().redis(&redis).spawn().await;
+    let (log, _logging) = captured();
+    for _ in 0..3 {
+        app.login().await;
+    }
+    redis.kill();
+    let error = app.admin.end_sessions(&Default::default()).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("the change is stored, but its Redis invalidation failed")
+    );
+    let events = audit_events(&log);
+    let ended: Vec<_> = events.iter().filter(|line| line["event"] == "sessions_ended").collect();
+    assert_eq!(ended.len(), 1, "{events:?}");
+    assert_eq!(ended[0]["ended"], 3);
+}
+
+#[tokio::test]
+async fn unconfirmed_management_changes_are_audited() {
+    let (mongod, app) = own_server().await;
+    let (log, _logging) = captured();
     app.login().await;
     fail(&mongod, "alwaysOn", unconfirmed_writes()).await;
     app.admin.end_sessions(&Default::default()).await.unwrap_err();
@@ -160,9 +191,7 @@ async fn unconfirmed_management_changes_are_audited() {
     app.admin.delete_user(app.user.id).await.unwrap_err();
     app.admin.delete_client(&app.client.id).await.unwrap_err();
     fail(&mongod, "off", doc! {}).await;
-    let log = log.text();
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let events: Vec<_> = lines.filter(|line| line["target"] == "audit").collect();
+    let events = audit_events(&log);
     let seen: Vec<_> = events.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(seen, ["sessions_ended", "user_changed", "user_deleted", "client_deleted"]);
     assert!(events.iter().all(|line| line["outcome"] == "unconfirmed"), "{events:?}");

@@ -86,7 +86,7 @@ async fn interrupted_disabling_of_user_is_completed_by_next_update() {
     let found = world.stores.users.find(world.alice.id).await.unwrap().unwrap();
     assert!(!found.enabled);
     let enabled = User { enabled: true, ..found.next() };
-    assert_eq!(world.stores.users.update(&enabled).await.unwrap(), Update::Done);
+    assert_eq!(world.stores.users.update(&enabled).await.unwrap().value, Update::Done);
     assert!(!is_alive(&world.stores, &world.session).await);
     assert_eq!(world.marks("sentinel_users").await, 0);
 }
@@ -112,7 +112,7 @@ async fn interrupted_rename_of_user_is_propagated_by_purge() {
 async fn earlier_username_never_replaces_later_one() {
     let world = World::new().await;
     let renamed = User { username: "alicia".to_owned(), ..world.alice.next() };
-    assert_eq!(world.stores.users.update(&renamed).await.unwrap(), Update::Done);
+    assert_eq!(world.stores.users.update(&renamed).await.unwrap().value, Update::Done);
     // Simulates a propagation of the first name, at version 0, that was never completed.
     let stale = doc! { "$set": { "username": "alice", "version": 0_i64, "ending": 0_i64 } };
     world.collection("sentinel_users").await.update_one(world.user_key(), stale).await.unwrap();
@@ -134,7 +134,7 @@ async fn interrupted_deletion_of_user_hides_user_and_is_completed() {
     assert_eq!(users.find(alice.id).await.unwrap(), None);
     assert_eq!(users.find_by_name("alice").await.unwrap(), None);
     assert_eq!(users.list(&sentinel::store::Page::first(10)).await.unwrap(), []);
-    assert_eq!(users.update(&alice.next()).await.unwrap(), Update::Stale);
+    assert_eq!(users.update(&alice.next()).await.unwrap().value, Update::Stale);
     assert!(!world.stores.sessions.insert(&world.session).await.is_ok_and(|added| added));
     // The name and the id are available immediately.
     assert!(users.insert(&user("alice")).await.unwrap());
@@ -186,7 +186,7 @@ async fn interrupted_disabling_and_deletion_of_client_are_completed() {
     let store = &world.stores.clients;
     assert_eq!(store.find(&world.app.id).await.unwrap(), None);
     assert_eq!(store.list(&sentinel::store::Page::first(10)).await.unwrap(), []);
-    assert!(!store.delete(&world.app.id).await.unwrap());
+    assert!(!store.delete(&world.app.id).await.unwrap().value);
     assert_eq!(world.marks("sentinel_clients").await, 0);
     let again = Client { id: world.app.id.clone(), ..client() };
     assert!(store.insert(&again).await.unwrap());

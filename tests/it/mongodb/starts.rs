@@ -89,8 +89,14 @@ async fn collections_of_flask_sentinel_are_unchanged() {
     }
     let stores = open(&target).await.unwrap().into_stores();
     let alice = stored_user(&stores, "alice").await;
-    assert!(stores.users.delete(alice.id).await.unwrap());
-    stores.sessions.end_all(&sentinel::store::SessionFilter::default()).await.unwrap();
+    assert!(stores.users.delete(alice.id).await.unwrap().value);
+    stores
+        .sessions
+        .end_all(&sentinel::store::SessionFilter::default())
+        .await
+        .unwrap()
+        .into_result()
+        .unwrap();
     for name in ["users", "clients", "tokens"] {
         let found: Vec<Document> =
             database.collection(name).find(doc! {}).await.unwrap().try_collect().await.unwrap();

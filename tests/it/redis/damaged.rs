@@ -3,7 +3,6 @@
 use rusqlite::Connection;
 use sentinel::admin::{NewUser, UserChange};
 use sentinel::domain::{Token, UserId};
-use sentinel::store::StoreError;
 
 use crate::helpers::redis::Redis;
 use crate::helpers::{Answer, App, AppBuilder, PASSWORD};
@@ -71,20 +70,12 @@ async fn failing_invalidations_do_not_block_later_ones() {
         file.execute("INSERT INTO losses (session) VALUES (?1)", [&id[4..]]).unwrap();
     }
     let said = app.admin.edit_user(bob, &disable()).await.unwrap_err();
-    assert!(said.to_string().starts_with("it is done, but Redis could not be told"), "{said}");
+    assert!(
+        said.to_string().starts_with("the change is stored, but its Redis invalidation failed"),
+        "{said}"
+    );
     assert!(!app.admin.user("bob").await.unwrap().enabled);
     assert_eq!(redis.owner(&of_bob.access_token()).await, None);
     let left: i64 = file.query_row("SELECT count(*) FROM losses", [], |row| row.get(0)).unwrap();
     assert_eq!(left, i64::from(MANY));
-}
-
-/// The queue of writes may be full at the write that follows the change, for example.
-#[test]
-fn error_after_write_is_reported_as_failed_invalidation() {
-    let damaged = StoreError::damaged("loss", "it is no loss");
-    let away = StoreError::unavailable("nobody is there");
-    for error in [StoreError::Busy, damaged, away, StoreError::untold("Redis is away")] {
-        let said = error.after_the_write();
-        assert!(matches!(said, StoreError::Untold(_)), "{said:?}");
-    }
 }

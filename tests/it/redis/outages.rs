@@ -114,8 +114,8 @@ async fn operator_change_with_frozen_redis_is_delivered_later() {
     assert!(app.is_active(&login.access_token()).await);
     redis.freeze();
     let change = sentinel::admin::UserChange { enabled: Some(false), ..Default::default() };
-    let told = app.admin.edit_user(app.user.id, &change).await;
-    assert!(told.unwrap_err().to_string().contains("Redis could not be told"));
+    let edited = app.admin.edit_user(app.user.id, &change).await;
+    assert!(edited.unwrap_err().to_string().contains("its Redis invalidation failed"));
     assert!(!app.is_active(&login.access_token()).await);
     redis.thaw();
     assert_gone_at_last(&redis, &login.access_token()).await;

@@ -15,7 +15,7 @@ pub(super) async fn refresh_token_reuse_after_idle_lifetime_revokes_access_token
         version: 1,
         ..world.clients[0].clone()
     };
-    world.backend.stores.clients.update(&app).await.unwrap();
+    world.backend.stores.clients.update(&app).await.unwrap().into_result().unwrap();
     let first = world.login().await;
     let second = world.process(0).refresh(&app, &first.refresh, None).await.unwrap();
     world.clock.advance(Duration::from_secs(11));

@@ -181,5 +181,5 @@ async fn damaged_record_is_an_error_not_a_missing_record() {
     let sound = store.stores.sessions.list_sound(&Page::first(1)).await.unwrap();
     assert_eq!(sound, std::slice::from_ref(&fine));
     assert_eq!(store.stores.sessions.find(fine.id).await.unwrap(), Some(fine));
-    assert!(store.stores.sessions.end(damaged.id).await.unwrap());
+    assert!(store.stores.sessions.end(damaged.id).await.unwrap().value);
 }

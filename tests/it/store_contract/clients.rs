@@ -123,7 +123,7 @@ pub(super) async fn clients_are_counted_up_to_a_limit(Backend { stores, .. }: &B
     stored_client(stores).await;
     stored_client(stores).await;
     assert_eq!(stores.clients.count(10).await.unwrap(), 3);
-    assert!(stores.clients.delete(&gone.id).await.unwrap());
+    assert!(stores.clients.delete(&gone.id).await.unwrap().value);
     for (limit, count) in [(0, 0), (1, 1), (2, 2), (u32::MAX, 2)] {
         assert_eq!(stores.clients.count(limit).await.unwrap(), count, "up to {limit}");
     }
@@ -133,15 +133,15 @@ pub(super) async fn update_replaces_only_the_preceding_version(Backend { stores,
     let first = stored_client(stores).await;
     let untouched = stored_client(stores).await;
     let second = with_all_fields_changed(&first);
-    assert_eq!(stores.clients.update(&second).await.unwrap(), Update::Done);
+    assert_eq!(stores.clients.update(&second).await.unwrap().value, Update::Done);
     assert_eq!(stores.clients.find(&first.id).await.unwrap(), Some(second.clone()));
     for version in [0, 1, 3, 100] {
         let wrong = Client { name: "wrong".to_owned(), version, ..second.clone() };
-        assert_eq!(stores.clients.update(&wrong).await.unwrap(), Update::Stale, "{version}");
+        assert_eq!(stores.clients.update(&wrong).await.unwrap().value, Update::Stale, "{version}");
     }
     assert_eq!(stores.clients.find(&first.id).await.unwrap(), Some(second));
     assert_eq!(stores.clients.find(&untouched.id).await.unwrap(), Some(untouched));
-    assert_eq!(stores.clients.update(&client().next()).await.unwrap(), Update::Stale);
+    assert_eq!(stores.clients.update(&client().next()).await.unwrap().value, Update::Stale);
 }
 
 pub(super) async fn new_generation_ends_sessions_of_that_client_only(
@@ -154,14 +154,14 @@ pub(super) async fn new_generation_ends_sessions_of_that_client_only(
     let of_other = stored_session(stores, Some(&alice), &other).await;
 
     let app = Client { name: "renamed".to_owned(), ..app.next() };
-    assert_eq!(stores.clients.update(&app).await.unwrap(), Update::Done);
+    assert_eq!(stores.clients.update(&app).await.unwrap().value, Update::Done);
     assert!(is_alive(stores, &of_app).await && is_alive(stores, &own).await);
     let stale = Client { generation: 9, ..app.clone() };
-    assert_eq!(stores.clients.update(&stale).await.unwrap(), Update::Stale);
+    assert_eq!(stores.clients.update(&stale).await.unwrap().value, Update::Stale);
     assert!(is_alive(stores, &of_app).await && is_alive(stores, &own).await);
 
     let app = Client { generation: 1, ..app.next() };
-    assert_eq!(stores.clients.update(&app).await.unwrap(), Update::Done);
+    assert_eq!(stores.clients.update(&app).await.unwrap().value, Update::Done);
     assert!(!is_alive(stores, &of_app).await && !is_alive(stores, &own).await);
     assert!(is_alive(stores, &of_other).await);
     assert!(!stores.sessions.insert(&of_app).await.unwrap());
@@ -174,27 +174,27 @@ pub(super) async fn deleting_a_client_deletes_its_sessions(Backend { stores, .. 
     let of_app = stored_session(stores, Some(&alice), &app).await;
     let own = stored_session(stores, None, &app).await;
     let of_other = stored_session(stores, Some(&alice), &other).await;
-    assert!(stores.clients.delete(&app.id).await.unwrap());
-    assert!(!stores.clients.delete(&app.id).await.unwrap());
+    assert!(stores.clients.delete(&app.id).await.unwrap().value);
+    assert!(!stores.clients.delete(&app.id).await.unwrap().value);
     assert_eq!(stores.clients.find(&app.id).await.unwrap(), None);
     assert!(!is_alive(stores, &of_app).await && !is_alive(stores, &own).await);
     assert!(is_alive(stores, &of_other).await);
     assert!(!stores.sessions.insert(&own).await.unwrap());
-    assert_eq!(stores.clients.update(&app.next()).await.unwrap(), Update::Stale);
+    assert_eq!(stores.clients.update(&app.next()).await.unwrap().value, Update::Stale);
 }
 
 pub(super) async fn client_is_deleted_only_at_the_given_version(Backend { stores, .. }: &Backend) {
     let app = stored_client(stores).await;
     let session = stored_session(stores, None, &app).await;
     let next = app.next();
-    assert_eq!(stores.clients.update(&next).await.unwrap(), Update::Done);
+    assert_eq!(stores.clients.update(&next).await.unwrap().value, Update::Done);
     for version in [0, 2, u64::MAX] {
-        assert!(!stores.clients.delete_version(&app.id, version).await.unwrap(), "{version}");
+        assert!(!stores.clients.delete_version(&app.id, version).await.unwrap().value, "{version}");
     }
     assert_eq!(stores.clients.find(&app.id).await.unwrap(), Some(next));
     assert!(is_alive(stores, &session).await);
-    assert!(stores.clients.delete_version(&app.id, 1).await.unwrap());
-    assert!(!stores.clients.delete_version(&app.id, 1).await.unwrap());
+    assert!(stores.clients.delete_version(&app.id, 1).await.unwrap().value);
+    assert!(!stores.clients.delete_version(&app.id, 1).await.unwrap().value);
     assert_eq!(stores.clients.find(&app.id).await.unwrap(), None);
     assert!(!is_alive(stores, &session).await);
 }
@@ -218,5 +218,5 @@ pub(super) async fn put_client_overwrites_any_version_and_ends_no_session(
         assert_eq!(stores.clients.find(&one.id).await.unwrap().as_ref(), Some(client));
     }
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
-    assert_eq!(stores.clients.update(&other.next()).await.unwrap(), Update::Done);
+    assert_eq!(stores.clients.update(&other.next()).await.unwrap().value, Update::Done);
 }

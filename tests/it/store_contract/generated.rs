@@ -152,14 +152,14 @@ fn for_any<T: std::fmt::Debug, F: Future<Output = ()>>(
 
 pub(super) async fn any_user_is_read_back_unchanged(Backend { stores, rounds, .. }: &Backend) {
     for_any(*rounds, (any_user(), any_user()), |(first, second)| async move {
-        stores.users.delete(first.id).await.unwrap();
+        stores.users.delete(first.id).await.unwrap().into_result().unwrap();
         assert!(stores.users.insert(&first).await.unwrap());
         assert_eq!(stores.users.find(first.id).await.unwrap().as_ref(), Some(&first));
         let second = User { id: first.id, version: first.version + 1, ..second };
-        assert_eq!(stores.users.update(&second).await.unwrap(), Update::Done);
+        assert_eq!(stores.users.update(&second).await.unwrap().value, Update::Done);
         let found = stores.users.find_by_name(&second.username).await.unwrap();
         assert_eq!(found, Some(second));
-        assert!(stores.users.delete(first.id).await.unwrap());
+        assert!(stores.users.delete(first.id).await.unwrap().value);
     });
 }
 
@@ -168,9 +168,9 @@ pub(super) async fn any_client_is_read_back_unchanged(Backend { stores, rounds, 
         assert!(stores.clients.insert(&first).await.unwrap());
         assert_eq!(stores.clients.find(&first.id).await.unwrap().as_ref(), Some(&first));
         let second = Client { id: first.id.clone(), version: first.version + 1, ..second };
-        assert_eq!(stores.clients.update(&second).await.unwrap(), Update::Done);
+        assert_eq!(stores.clients.update(&second).await.unwrap().value, Update::Done);
         assert_eq!(stores.clients.find(&first.id).await.unwrap(), Some(second));
-        assert!(stores.clients.delete(&first.id).await.unwrap());
+        assert!(stores.clients.delete(&first.id).await.unwrap().value);
     });
 }
 
@@ -181,9 +181,9 @@ async fn insert_all(stores: &Stores, user: &User, client: &Client, session: &Ses
 }
 
 async fn delete_all(stores: &Stores, user: &User, client: &Client) {
-    assert!(stores.users.delete(user.id).await.unwrap());
-    assert!(stores.clients.delete(&client.id).await.unwrap());
-    assert_eq!(stores.sessions.end_all(&SessionFilter::default()).await.unwrap(), 0);
+    assert!(stores.users.delete(user.id).await.unwrap().value);
+    assert!(stores.clients.delete(&client.id).await.unwrap().value);
+    assert_eq!(stores.sessions.end_all(&SessionFilter::default()).await.unwrap().value, 0);
 }
 
 pub(super) async fn any_session_is_read_back_unchanged(

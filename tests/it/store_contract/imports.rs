@@ -73,7 +73,7 @@ pub(super) async fn imported_sessions_are_tracked_until_the_last_has_ended(
     for session in &sessions {
         forget(START).await;
         assert!(some().await);
-        assert!(stores.sessions.end(session.id).await.unwrap());
+        assert!(stores.sessions.end(session.id).await.unwrap().value);
     }
     forget(START).await;
     assert!(!some().await);

@@ -43,8 +43,8 @@ pub(super) async fn concurrent_updates_of_one_version_succeed_once(backend: &Bac
         let alice = User { username: format!("alice-{turn}"), ..alice.next() };
         let app = Client { name: format!("app-{turn}"), ..app.next() };
         async move {
-            let user = stores.users.update(&alice).await.unwrap();
-            (user, stores.clients.update(&app).await.unwrap(), alice.username, app.name)
+            let user = stores.users.update(&alice).await.unwrap().value;
+            (user, stores.clients.update(&app).await.unwrap().value, alice.username, app.name)
         }
     });
     let answers = all(calls).await;
@@ -137,14 +137,14 @@ pub(super) async fn no_login_survives_a_new_generation_of_its_user(backend: &Bac
         let next =
             User { generation: alice.generation + 1, enabled: round % 2 == 0, ..alice.next() };
         race(backend, Some(&alice), &app, || async {
-            let updated = process(backend, round / 2).users.update(&next).await.unwrap();
+            let updated = process(backend, round / 2).users.update(&next).await.unwrap().value;
             assert_eq!(updated, Update::Done);
         })
         .await;
         alice = next;
         if !alice.enabled {
             alice = User { enabled: true, ..alice.next() };
-            assert_eq!(backend.stores.users.update(&alice).await.unwrap(), Update::Done);
+            assert_eq!(backend.stores.users.update(&alice).await.unwrap().value, Update::Done);
         }
     }
 }
@@ -156,12 +156,12 @@ pub(super) async fn no_login_survives_the_disabling_of_its_client(backend: &Back
         let next = Client { generation: app.generation + 1, enabled: false, ..app.next() };
         let user = (round % 2 == 0).then_some(&alice);
         race(backend, user, &app, || async {
-            let updated = process(backend, round).clients.update(&next).await.unwrap();
+            let updated = process(backend, round).clients.update(&next).await.unwrap().value;
             assert_eq!(updated, Update::Done);
         })
         .await;
         app = Client { enabled: true, ..next.next() };
-        assert_eq!(backend.stores.clients.update(&app).await.unwrap(), Update::Done);
+        assert_eq!(backend.stores.clients.update(&app).await.unwrap().value, Update::Done);
     }
 }
 
@@ -170,7 +170,7 @@ pub(super) async fn no_login_survives_the_deletion_of_its_user(backend: &Backend
     for round in 0..ROUNDS {
         let alice = stored_user(&backend.stores, "alice").await;
         race(backend, Some(&alice), &app, || async {
-            assert!(process(backend, round).users.delete(alice.id).await.unwrap());
+            assert!(process(backend, round).users.delete(alice.id).await.unwrap().value);
         })
         .await;
     }
@@ -182,7 +182,7 @@ pub(super) async fn no_login_survives_the_deletion_of_its_client(backend: &Backe
         let app = stored_client(&backend.stores).await;
         let user = (round % 2 == 0).then_some(&alice);
         race(backend, user, &app, || async {
-            assert!(process(backend, round).clients.delete(&app.id).await.unwrap());
+            assert!(process(backend, round).clients.delete(&app.id).await.unwrap().value);
         })
         .await;
     }
@@ -208,7 +208,7 @@ pub(super) async fn refresh_during_rename_does_not_restore_old_name(backend: &Ba
             })
             .collect();
         alice = User { username: format!("alice-{round}"), ..alice.next() };
-        let updated = process(backend, round).users.update(&alice).await.unwrap();
+        let updated = process(backend, round).users.update(&alice).await.unwrap().value;
         assert_eq!(updated, Update::Done);
         let name = |session: Option<Session>| session.unwrap().user.unwrap().username;
         let found = backend.stores.sessions.find(started.id).await.unwrap();
@@ -240,7 +240,7 @@ pub(super) async fn concurrent_replacement_does_not_restore_ended_session(backen
             })
             .collect();
         going.notified().await;
-        assert!(process(backend, round).sessions.end(started.id).await.unwrap());
+        assert!(process(backend, round).sessions.end(started.id).await.unwrap().value);
         for refresh in refreshes {
             refresh.await.unwrap();
         }

@@ -71,11 +71,11 @@ pub(super) async fn ended_session_stays_ended(Backend { stores, .. }: &Backend) 
     let app = stored_client(stores).await;
     let ended = stored_session(stores, None, &app).await;
     let other = stored_session(stores, None, &app).await;
-    assert!(stores.sessions.end(ended.id).await.unwrap());
+    assert!(stores.sessions.end(ended.id).await.unwrap().value);
     assert!(!is_alive(stores, &ended).await);
     assert!(!stores.sessions.replace(&ended.next()).await.unwrap());
     assert!(!is_alive(stores, &ended).await);
-    assert!(!stores.sessions.end(ended.id).await.unwrap());
+    assert!(!stores.sessions.end(ended.id).await.unwrap().value);
     assert!(is_alive(stores, &other).await);
 }
 
@@ -84,15 +84,15 @@ pub(super) async fn only_the_current_version_is_confirmed_durable(
 ) {
     let app = stored_client(stores).await;
     let first = stored_session(stores, None, &app).await;
-    assert!(other.sessions.settle(first.id, first.version).await.unwrap());
-    assert!(!other.sessions.settle(first.id, first.version + 1).await.unwrap());
+    assert!(other.sessions.settle(first.id, first.version).await.unwrap().value);
+    assert!(!other.sessions.settle(first.id, first.version + 1).await.unwrap().value);
     let second = first.next();
     assert!(stores.sessions.replace(&second).await.unwrap());
-    assert!(!other.sessions.settle(first.id, first.version).await.unwrap());
-    assert!(other.sessions.settle(second.id, second.version).await.unwrap());
+    assert!(!other.sessions.settle(first.id, first.version).await.unwrap().value);
+    assert!(other.sessions.settle(second.id, second.version).await.unwrap().value);
     assert_eq!(stores.sessions.find(second.id).await.unwrap(), Some(second.clone()));
-    assert!(stores.sessions.end(second.id).await.unwrap());
-    assert!(!other.sessions.settle(second.id, second.version).await.unwrap());
+    assert!(stores.sessions.end(second.id).await.unwrap().value);
+    assert!(!other.sessions.settle(second.id, second.version).await.unwrap().value);
 }
 
 pub(super) async fn lookup_reports_a_changed_introspection_client(
@@ -111,13 +111,13 @@ pub(super) async fn lookup_reports_a_changed_introspection_client(
 
     assert_eq!(stores.clients.find(&caller.id).await.unwrap().as_ref(), Some(&caller));
     let changed = Client { enabled: false, ..caller.next() };
-    assert_eq!(other.clients.update(&changed).await.unwrap(), Update::Done);
+    assert_eq!(other.clients.update(&changed).await.unwrap().value, Update::Done);
     assert_eq!(look(there.id, &caller).await, Seen::OtherCaller);
     assert_eq!(look(missing.id, &caller).await, Seen::OtherCaller);
     assert_eq!(look(there.id, &changed).await, found);
 
     // A recreated client has the same id and version, but differs otherwise.
-    assert!(other.clients.delete(&caller.id).await.unwrap());
+    assert!(other.clients.delete(&caller.id).await.unwrap().value);
     assert_eq!(look(there.id, &changed).await, Seen::OtherCaller);
     let later = changed.updated_at.plus(Duration::from_millis(1));
     let again = Client { created_at: later, updated_at: later, ..changed.clone() };
@@ -168,16 +168,20 @@ pub(super) async fn sessions_are_ended_by_user_client_both_or_all(
     for turn in 0..5 {
         let (users, clients, sessions) = store_six_sessions(stores).await;
         let (filter, count) = filters(&users, &clients)[turn].clone();
-        assert_eq!(stores.sessions.end_all(&filter).await.unwrap(), count as u64, "{filter:?}");
+        assert_eq!(
+            stores.sessions.end_all(&filter).await.unwrap().value,
+            count as u64,
+            "{filter:?}"
+        );
         for session in &sessions {
             assert_eq!(is_alive(stores, session).await, !fits(&filter, session), "{filter:?}");
         }
-        assert_eq!(stores.sessions.end_all(&filter).await.unwrap(), 0, "{filter:?}");
+        assert_eq!(stores.sessions.end_all(&filter).await.unwrap().value, 0, "{filter:?}");
         for user in users {
-            assert!(stores.users.delete(user.id).await.unwrap());
+            assert!(stores.users.delete(user.id).await.unwrap().value);
         }
         for client in clients {
-            assert!(stores.clients.delete(&client.id).await.unwrap());
+            assert!(stores.clients.delete(&client.id).await.unwrap().value);
         }
     }
 }
@@ -262,7 +266,7 @@ pub(super) async fn live_sessions_are_counted_up_to_a_limit(Backend { stores, ..
     assert_eq!(stores.sessions.count(START, 0).await.unwrap(), 0);
     // Expired sessions may still be stored.
     assert_eq!(stores.sessions.count(over, 100).await.unwrap(), 0);
-    assert!(stores.sessions.end(sessions[0].id).await.unwrap());
+    assert!(stores.sessions.end(sessions[0].id).await.unwrap().value);
     assert_eq!(stores.sessions.count(START, 100).await.unwrap(), count - 1);
 }
 
@@ -317,15 +321,15 @@ pub(super) async fn writes_are_visible_to_other_processes_immediately(
             let next = Session { access: Vec::new(), ..session.next() };
             assert!(there.sessions.replace(&next).await.unwrap(), "round {round}");
             assert_eq!(here.sessions.find(session.id).await.unwrap(), Some(next));
-            assert!(here.sessions.end(session.id).await.unwrap());
+            assert!(here.sessions.end(session.id).await.unwrap().value);
             assert!(!is_alive(there, &session).await);
         }
         let session = stored_session(here, Some(&alice), &app).await;
         let alice = User { generation: 1, ..alice.next() };
-        assert_eq!(there.users.update(&alice).await.unwrap(), Update::Done);
+        assert_eq!(there.users.update(&alice).await.unwrap().value, Update::Done);
         assert!(!is_alive(here, &session).await);
         assert!(!here.sessions.insert(&session).await.unwrap());
-        assert!(here.users.delete(alice.id).await.unwrap());
+        assert!(here.users.delete(alice.id).await.unwrap().value);
     }
 }
 
@@ -342,7 +346,7 @@ pub(super) async fn put_session_overwrites_any_version_without_checking_user_or_
     let listed = stores.sessions.list(&SessionFilter::default(), &Page::first(10)).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&later));
     assert!(stores.sessions.replace(&later.next()).await.unwrap());
-    assert!(stores.sessions.end(first.id).await.unwrap());
+    assert!(stores.sessions.end(first.id).await.unwrap().value);
     stores.sessions.put(&first).await.unwrap();
     assert_eq!(stores.sessions.find(first.id).await.unwrap(), Some(first));
 }
@@ -356,7 +360,7 @@ pub(super) async fn rename_is_propagated_to_sessions_stored_by_put(
     let session = session(Some(&alice), &client);
     stores.sessions.put(&session).await.unwrap();
     let renamed = User { username: "alicia".to_owned(), ..alice.next() };
-    assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&renamed).await.unwrap().value, Update::Done);
     let found = stores.sessions.find(session.id).await.unwrap().unwrap();
     assert_eq!(found.user.unwrap().username, "alicia");
     assert_eq!(found.version, session.version + 1);

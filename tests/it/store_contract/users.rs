@@ -66,10 +66,10 @@ pub(super) async fn username_is_unique(Backend { stores, .. }: &Backend) {
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), Some(first.clone()));
     // A name that was given up can be taken again.
     let renamed = User { username: "alicia".to_owned(), ..first.next() };
-    assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&renamed).await.unwrap().value, Update::Done);
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
     assert!(stores.users.insert(&second).await.unwrap());
-    assert!(stores.users.delete(second.id).await.unwrap());
+    assert!(stores.users.delete(second.id).await.unwrap().value);
     stored_user(stores, "alice").await;
 }
 
@@ -197,7 +197,7 @@ pub(super) async fn users_are_counted_up_to_a_limit(Backend { stores, .. }: &Bac
     }
     let gone = stored_user(stores, "d").await;
     assert_eq!(stores.users.count(10).await.unwrap(), 4);
-    assert!(stores.users.delete(gone.id).await.unwrap());
+    assert!(stores.users.delete(gone.id).await.unwrap().value);
     for (limit, count) in [(0, 0), (1, 1), (3, 3), (4, 3), (u32::MAX, 3)] {
         assert_eq!(stores.users.count(limit).await.unwrap(), count, "up to {limit}");
     }
@@ -214,14 +214,14 @@ pub(super) async fn update_replaces_only_the_preceding_version(Backend { stores,
         updated_at: Timestamp::from_millis(5),
         ..first.next()
     };
-    assert_eq!(stores.users.update(&second).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&second).await.unwrap().value, Update::Done);
     assert_eq!(stores.users.find(first.id).await.unwrap(), Some(second.clone()));
     for version in [0, 1, 3, 4, 100] {
         let wrong = User { username: "eve".to_owned(), version, ..second.clone() };
-        assert_eq!(stores.users.update(&wrong).await.unwrap(), Update::Stale, "{version}");
+        assert_eq!(stores.users.update(&wrong).await.unwrap().value, Update::Stale, "{version}");
     }
     assert_eq!(stores.users.find(first.id).await.unwrap(), Some(second));
-    assert_eq!(stores.users.update(&user("nobody").next()).await.unwrap(), Update::Stale);
+    assert_eq!(stores.users.update(&user("nobody").next()).await.unwrap().value, Update::Stale);
 }
 
 pub(super) async fn update_to_taken_name_changes_nothing(Backend { stores, .. }: &Backend) {
@@ -230,15 +230,15 @@ pub(super) async fn update_to_taken_name_changes_nothing(Backend { stores, .. }:
     let bob = stored_user(stores, "bob").await;
     let session = stored_session(stores, Some(&bob), &client).await;
     let greedy = User { username: "alice".to_owned(), generation: 1, ..bob.next() };
-    assert_eq!(stores.users.update(&greedy).await.unwrap(), Update::NameTaken);
+    assert_eq!(stores.users.update(&greedy).await.unwrap().value, Update::NameTaken);
     assert_eq!(stores.users.find(bob.id).await.unwrap(), Some(bob.clone()));
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), Some(alice));
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
     // A user may keep the name, or change its case.
     let other_case = User { username: "Alice".to_owned(), ..bob.next() };
-    assert_eq!(stores.users.update(&bob.next()).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&bob.next()).await.unwrap().value, Update::Done);
     let other_case = User { version: 2, ..other_case };
-    assert_eq!(stores.users.update(&other_case).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&other_case).await.unwrap().value, Update::Done);
 }
 
 pub(super) async fn rename_is_propagated_to_sessions_of_that_user_only(
@@ -254,7 +254,7 @@ pub(super) async fn rename_is_propagated_to_sessions_of_that_user_only(
     let of_bob = stored_session(stores, Some(&bob), &client).await;
     let of_client = stored_session(stores, None, &client).await;
     let renamed = User { username: "alicia\0\u{1f511}".to_owned(), ..alice.next() };
-    assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&renamed).await.unwrap().value, Update::Done);
     for before in of_alice {
         let after = stores.sessions.find(before.id).await.unwrap().unwrap();
         assert!(after.version > before.version);
@@ -276,7 +276,7 @@ pub(super) async fn login_during_rename_does_not_restore_old_name(
     let alice = stored_user(stores, "alice").await;
     let started = session(Some(&alice), &client);
     let renamed = User { username: "alicia".to_owned(), ..alice.next() };
-    assert_eq!(stores.users.update(&renamed).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&renamed).await.unwrap().value, Update::Done);
     // The store may also refuse the session.
     if stores.sessions.insert(&started).await.unwrap() {
         let found = stores.sessions.find(started.id).await.unwrap().unwrap();
@@ -296,12 +296,12 @@ pub(super) async fn new_generation_ends_sessions_of_that_user_only(
     let of_bob = stored_session(stores, Some(&bob), &client).await;
     let of_client = stored_session(stores, None, &client).await;
     let alice = User { generation: 1, ..alice.next() };
-    assert_eq!(stores.users.update(&alice).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&alice).await.unwrap().value, Update::Done);
     assert!(!is_alive(stores, &old).await);
     assert!(is_alive(stores, &of_bob).await && is_alive(stores, &of_client).await);
     assert!(!stores.sessions.insert(&old).await.unwrap());
     let new = stored_session(stores, Some(&alice), &client).await;
-    assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&alice.next()).await.unwrap().value, Update::Done);
     assert!(is_alive(stores, &new).await);
 }
 
@@ -312,11 +312,11 @@ pub(super) async fn update_without_new_generation_ends_no_session(
     let alice = stored_user(stores, "alice").await;
     let session = stored_session(stores, Some(&alice), &client).await;
     let limited = User { scopes: Some(scope("read")), ..alice.next() };
-    assert_eq!(stores.users.update(&limited).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&limited).await.unwrap().value, Update::Done);
     assert!(is_alive(stores, &session).await);
     // A stale update ends no session either, even with a new generation.
     let stale = User { generation: 9, ..alice.next() };
-    assert_eq!(stores.users.update(&stale).await.unwrap(), Update::Stale);
+    assert_eq!(stores.users.update(&stale).await.unwrap().value, Update::Stale);
     assert!(is_alive(stores, &session).await);
 }
 
@@ -345,7 +345,7 @@ pub(super) async fn password_upgrade_replaces_only_the_expected_hash(
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
     assert!(!stores.users.upgrade_password(alice.id, &weak, &other).await.unwrap());
     // An edit that started before the upgrade would restore the weak hash.
-    assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Stale);
+    assert_eq!(stores.users.update(&alice.next()).await.unwrap().value, Update::Stale);
 }
 
 pub(super) async fn hashes_without_given_prefixes_are_found(Backend { stores, .. }: &Backend) {
@@ -390,7 +390,7 @@ pub(super) async fn hashes_without_given_prefixes_are_found(Backend { stores, ..
     }
     // A deleted user has no hash.
     let first = stores.users.find_by_name("user-0").await.unwrap().unwrap();
-    assert!(stores.users.delete(first.id).await.unwrap());
+    assert!(stores.users.delete(first.id).await.unwrap().value);
     assert_eq!(unlike(&[], 9).await, hashes[1..]);
 }
 
@@ -403,13 +403,13 @@ pub(super) async fn deleting_a_user_deletes_its_sessions(Backend { stores, .. }:
     for _ in 0..3 {
         stored_session(stores, Some(&alice), &client).await;
     }
-    assert!(stores.users.delete(alice.id).await.unwrap());
-    assert!(!stores.users.delete(alice.id).await.unwrap());
+    assert!(stores.users.delete(alice.id).await.unwrap().value);
+    assert!(!stores.users.delete(alice.id).await.unwrap().value);
     assert_eq!(stores.users.find(alice.id).await.unwrap(), None);
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
     assert_eq!(count_of(stores, &alice).await, 0);
     assert!(is_alive(stores, &of_bob).await && is_alive(stores, &of_client).await);
-    assert_eq!(stores.users.update(&alice.next()).await.unwrap(), Update::Stale);
+    assert_eq!(stores.users.update(&alice.next()).await.unwrap().value, Update::Stale);
 }
 
 pub(super) async fn user_is_deleted_only_at_the_given_version(Backend { stores, .. }: &Backend) {
@@ -417,14 +417,14 @@ pub(super) async fn user_is_deleted_only_at_the_given_version(Backend { stores, 
     let alice = stored_user(stores, "alice").await;
     let session = stored_session(stores, Some(&alice), &client).await;
     let next = alice.next();
-    assert_eq!(stores.users.update(&next).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&next).await.unwrap().value, Update::Done);
     for version in [0, 2, u64::MAX] {
-        assert!(!stores.users.delete_version(alice.id, version).await.unwrap(), "{version}");
+        assert!(!stores.users.delete_version(alice.id, version).await.unwrap().value, "{version}");
     }
     assert_eq!(stores.users.find(alice.id).await.unwrap(), Some(next));
     assert!(is_alive(stores, &session).await);
-    assert!(stores.users.delete_version(alice.id, 1).await.unwrap());
-    assert!(!stores.users.delete_version(alice.id, 1).await.unwrap());
+    assert!(stores.users.delete_version(alice.id, 1).await.unwrap().value);
+    assert!(!stores.users.delete_version(alice.id, 1).await.unwrap().value);
     assert_eq!(stores.users.find(alice.id).await.unwrap(), None);
     assert!(!is_alive(stores, &session).await);
 }
@@ -452,7 +452,7 @@ pub(super) async fn put_user_overwrites_any_version_and_ends_no_session(
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
     // Updates continue from the stored version.
-    assert_eq!(stores.users.update(&other.next()).await.unwrap(), Update::Done);
+    assert_eq!(stores.users.update(&other.next()).await.unwrap().value, Update::Done);
 }
 
 pub(super) async fn put_user_with_taken_name_is_rejected(Backend { stores, .. }: &Backend) {

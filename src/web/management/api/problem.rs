@@ -150,8 +150,11 @@ impl fmt::Display for Problem {
                 return write!(f, "the body has to be {} in UTF-8", types.join(" or "));
             }
             Self::Unavailable(oauth::Error::Unavailable(Unavailable::Store(
-                StoreError::Untold(_),
-            ))) => "it is done, but Redis could not be told; that is tried again until it is",
+                StoreError::Invalidation(_),
+            ))) => {
+                "the change is stored, but its Redis invalidation failed; servers retry it until it \
+                 succeeds"
+            }
             Self::Unavailable(_) => "the server cannot answer now, try again shortly",
         };
         f.write_str(text)

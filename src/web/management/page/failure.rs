@@ -41,10 +41,10 @@ pub(in crate::web::management) enum Failure {
     Contended,
     /// 503: the change was made, but the Redis invalidation failed.
     #[error(
-        "It is done, but Redis could not be told, and may hold what has ended for alive. It will be \
-         told as soon as it can be reached."
+        "The change is stored, but its Redis invalidation failed. Until it succeeds, ended tokens may \
+         still work with services that read Redis. The servers retry it."
     )]
-    Untold(Unavailable),
+    Invalidation(Unavailable),
     /// 503: the store or the password workers are unavailable.
     #[error("{}", unavailable(.0))]
     Unavailable(Unavailable),
@@ -69,7 +69,7 @@ fn unavailable(cause: &Unavailable) -> &'static str {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Untold(_) => Self::Untold(error.into()),
+            StoreError::Invalidation(_) => Self::Invalidation(error.into()),
             error => Self::Unavailable(error.into()),
         }
     }
@@ -104,7 +104,7 @@ impl ResponseError for Failure {
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Contended => StatusCode::CONFLICT,
-            Self::Untold(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Invalidation(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Template(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -148,7 +148,7 @@ fn page(management: &Management, failure: &Failure) -> HttpResponse {
         });
     match failure {
         Failure::Template(error) => tracing::error!("a page could not be made: {error}"),
-        Failure::Unavailable(cause) | Failure::Untold(cause) => log_unavailable(cause),
+        Failure::Unavailable(cause) | Failure::Invalidation(cause) => log_unavailable(cause),
         _ => {}
     }
     let headers = response.headers_mut();
@@ -159,7 +159,7 @@ fn page(management: &Management, failure: &Failure) -> HttpResponse {
         Failure::Unavailable(Unavailable::Store(StoreError::Unavailable(_))) => {
             headers.insert(RETRY_AFTER, 5.into());
         }
-        Failure::Unavailable(_) | Failure::Untold(_) => {
+        Failure::Unavailable(_) | Failure::Invalidation(_) => {
             headers.insert(RETRY_AFTER, 1.into());
         }
         _ => {}
