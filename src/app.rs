@@ -121,7 +121,7 @@ impl Application {
         if let Some(counts) = &counts {
             pool = metrics::watch(counts, pool);
         }
-        let hash_kinds = HashKinds::start(Arc::clone(&stores.users), pool.clone());
+        let hash_kinds = HashKinds::start(Arc::clone(&stores.listing), pool.clone());
         let policies = policy::oauth_policy(settings);
         let provider = Provider::new(stores.clone(), pool.clone(), Arc::clone(&clock), policies)
             .observed_by(counts.clone());

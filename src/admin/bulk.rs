@@ -111,7 +111,7 @@ impl Admin {
     ) -> Result<Vec<Result<Imported, AdminError>>, AdminError> {
         let (ids, users): (Vec<_>, Vec<_>) =
             new.into_iter().map(|new| (new.id, self.new_user(new.id, new.user))).unzip();
-        let added = self.stores.users.insert_many(&users).await?;
+        let added = self.stores.transfer.insert_users(&users).await?;
         let found = users.iter().zip(ids).zip(added).map(async |((user, id), added)| {
             if added {
                 return Ok(Imported::Added);

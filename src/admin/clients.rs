@@ -84,7 +84,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
     pub async fn clients(&self, page: &Page) -> Result<Vec<Client>, AdminError> {
-        Ok(self.stores.clients.list(page).await?)
+        Ok(self.stores.listing.list_clients("", page).await?)
     }
 
     /// Lists clients whose id or name begins with `prefix`, case-sensitively, in the order of their
@@ -97,7 +97,7 @@ impl Admin {
         prefix: &str,
         page: &Page,
     ) -> Result<Vec<Client>, AdminError> {
-        Ok(self.stores.clients.search(prefix, page).await?)
+        Ok(self.stores.listing.list_clients(prefix, page).await?)
     }
 
     /// Returns the number of clients, counted up to `limit`.
@@ -105,7 +105,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
     pub async fn count_clients(&self, limit: u32) -> Result<u64, AdminError> {
-        Ok(self.stores.clients.count(limit).await?)
+        Ok(self.stores.listing.count_clients(limit).await?)
     }
 
     /// Returns the client with this id.
@@ -226,16 +226,15 @@ impl Admin {
         versions: &Versions,
     ) -> Result<(), AdminError> {
         self.stores.take_into_use().await?;
-        let clients = &self.stores.clients;
         for _ in 0..ATTEMPTS {
-            let deleting = match versions {
-                Versions::Any => clients.delete(id).await,
-                Versions::OneOf(_) => {
-                    let version = self.client(id.as_str()).await?.version;
-                    versions.check(version)?;
-                    clients.delete_version(id, version).await
-                }
+            let version = match versions {
+                Versions::Any => None,
+                Versions::OneOf(_) => Some(self.client(id.as_str()).await?.version),
             };
+            if let Some(version) = version {
+                versions.check(version)?;
+            }
+            let deleting = self.stores.clients.delete(id, version).await;
             let deleted = Of::client(id).confirm("client_deleted", deleting)?;
             if deleted.value {
                 tracing::info!(target: "audit", event = "client_deleted", client = %id);

@@ -83,7 +83,7 @@ impl Admin {
         filter: &SessionFilter,
         page: &Page,
     ) -> Result<Vec<Session>, AdminError> {
-        Ok(self.stores.sessions.list(filter, page).await?)
+        Ok(self.stores.listing.list_sessions(filter, page).await?)
     }
 
     /// Lists sessions that have a live token, in the order of their ids. The store keeps expired
@@ -122,12 +122,18 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
     pub async fn count_sessions(&self, limit: u32) -> Result<u64, AdminError> {
-        Ok(self.stores.sessions.count(self.clock.now(), limit).await?)
+        Ok(self.stores.listing.count_sessions(self.clock.now(), limit).await?)
     }
 
     /// Checks that the store is reachable and, if Redis is configured, that Redis is.
     pub async fn health(&self) -> (Result<(), StoreError>, Option<Result<(), StoreError>>) {
-        futures_util::join!(self.stores.health.check(), self.stores.health.check_front())
+        let cache = async {
+            match &self.stores.publisher {
+                Some(publisher) => Some(publisher.check_cache().await),
+                None => None,
+            }
+        };
+        futures_util::join!(self.stores.health.check(), cache)
     }
 
     /// Ends a session.
@@ -135,7 +141,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
     pub async fn end_session(&self, id: SessionId) -> Result<(), AdminError> {
-        let ending = self.stores.sessions.end(id).await;
+        let ending = self.stores.sessions.delete(id).await;
         let ended = Of::session(id).confirm("session_ended", ending)?;
         if ended.value {
             tracing::info!(target: "audit", event = "session_ended", session = %id);
@@ -152,7 +158,7 @@ impl Admin {
     /// [`AdminError::Store`] when the store fails.
     pub async fn end_sessions(&self, filter: &SessionFilter) -> Result<u64, AdminError> {
         let of = Of { user: filter.user, client: filter.client.as_ref(), session: None };
-        let ended = of.confirm("sessions_ended", self.stores.sessions.end_all(filter).await)?;
+        let ended = of.confirm("sessions_ended", self.stores.sessions.delete_all(filter).await)?;
         tracing::info!(
             target: "audit", event = "sessions_ended", ended = ended.value,
             user = filter.user.map(|id| id.to_string()),

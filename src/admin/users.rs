@@ -55,7 +55,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
     pub async fn users(&self, page: &Page) -> Result<Vec<User>, AdminError> {
-        Ok(self.stores.users.list(page).await?)
+        Ok(self.stores.listing.list_users("", page).await?)
     }
 
     /// Lists users whose name begins with `prefix`, case-sensitively, in the order of their names.
@@ -63,7 +63,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
     pub async fn search_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>, AdminError> {
-        Ok(self.stores.users.search(prefix, page).await?)
+        Ok(self.stores.listing.list_users(prefix, page).await?)
     }
 
     /// Returns the number of users, counted up to `limit`.
@@ -71,7 +71,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
     pub async fn count_users(&self, limit: u32) -> Result<u64, AdminError> {
-        Ok(self.stores.users.count(limit).await?)
+        Ok(self.stores.listing.count_users(limit).await?)
     }
 
     /// Returns the user with this name or, if there is none, with this id.
@@ -158,16 +158,15 @@ impl Admin {
     /// [`AdminError::Contended`] after too many concurrent changes.
     pub async fn delete_user_if(&self, id: UserId, versions: &Versions) -> Result<(), AdminError> {
         self.stores.take_into_use().await?;
-        let users = &self.stores.users;
         for _ in 0..ATTEMPTS {
-            let deleting = match versions {
-                Versions::Any => users.delete(id).await,
-                Versions::OneOf(_) => {
-                    let version = self.user_by_id(id).await?.version;
-                    versions.check(version)?;
-                    users.delete_version(id, version).await
-                }
+            let version = match versions {
+                Versions::Any => None,
+                Versions::OneOf(_) => Some(self.user_by_id(id).await?.version),
             };
+            if let Some(version) = version {
+                versions.check(version)?;
+            }
+            let deleting = self.stores.users.delete(id, version).await;
             let deleted = Of::user(id).confirm("user_deleted", deleting)?;
             if deleted.value {
                 tracing::info!(target: "audit", event = "user_deleted", user = %id);

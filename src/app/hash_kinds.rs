@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::domain::PasswordHash;
 use crate::observe::chain;
 use crate::password::{MOST_HASH_KINDS, PasswordPool, hash_kind};
-use crate::store::{Result, UserStore};
+use crate::store::{Result, StoreListing};
 
 /// Minimum pause between two surveys. They are repeated because users may be imported while the
 /// server runs.
@@ -26,13 +26,13 @@ pub(super) struct HashKinds {
 }
 
 impl HashKinds {
-    pub(super) fn start(users: Arc<dyn UserStore>, passwords: PasswordPool) -> Self {
+    pub(super) fn start(listing: Arc<dyn StoreListing>, passwords: PasswordPool) -> Self {
         passwords.expect_kinds();
         let mut task = tokio::task::JoinSet::new();
         task.spawn(async move {
             loop {
                 let started = Instant::now();
-                let looked = look(&*users, passwords.own_kind()).await;
+                let looked = look(&*listing, passwords.own_kind()).await;
                 let pause = pause(looked.is_ok(), started.elapsed());
                 match looked {
                     Ok(kinds) => passwords.learn_kinds(&kinds).await,
@@ -59,10 +59,10 @@ fn pause(read: bool, took: Duration) -> Duration {
 
 /// Returns one hash of each kind except the policy's own. Hashes that cannot be verified have no
 /// kind and are ignored.
-async fn look(users: &dyn UserStore, own: &str) -> Result<Vec<PasswordHash>> {
+async fn look(listing: &dyn StoreListing, own: &str) -> Result<Vec<PasswordHash>> {
     let (mut kinds, mut beginnings, mut after) = (Vec::new(), vec![own.to_owned()], None);
     loop {
-        let sample = users.passwords_unlike(&beginnings, after, SAMPLE).await?;
+        let sample = listing.sample_password_hashes(&beginnings, after, SAMPLE).await?;
         after = sample.last().map(|(id, _)| *id);
         let is_last = sample.len() < SAMPLE as usize;
         for (_, hash) in sample {

@@ -102,12 +102,12 @@ impl Purge {
                 }
             });
         }
-        let (sessions, clock) = (Arc::clone(&stores.sessions), Arc::clone(clock));
+        let (stores, clock) = (stores.clone(), Arc::clone(clock));
         tasks.spawn(async move {
             let mut ticks = tokio::time::interval(SWEEP_EVERY);
             loop {
                 ticks.tick().await;
-                if let Err(error) = sweep(&*sessions, &*clock).await {
+                if let Err(error) = sweep(&stores, &*clock).await {
                     tracing::warn!(
                         error = chain(&error),
                         "expired access tokens could not be removed"
@@ -152,17 +152,20 @@ async fn purge(sessions: &dyn SessionStore, clock: &dyn Clock) {
 
 /// Removes expired access tokens from live sessions, and skips corrupt sessions. A session that
 /// changes meanwhile is left alone, since a refresh removes expired tokens too.
-async fn sweep(sessions: &dyn SessionStore, clock: &dyn Clock) -> Result<(), StoreError> {
+async fn sweep(stores: &Stores, clock: &dyn Clock) -> Result<(), StoreError> {
     let mut page = Page::first(SWEEP_BATCH);
     loop {
-        let batch = sessions.list_sound(&page).await?;
+        let batch = stores.listing.list_sessions_skipping_corrupt(&page).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         let is_last = batch.len() < SWEEP_BATCH as usize;
         page.after = Some(last.id.to_string());
         let lighter: Vec<_> =
             batch.iter().filter_map(|session| session.without_expired(clock.now())).collect();
         // Concurrent writes share a commit.
-        try_join_all(lighter.iter().map(|session| sessions.replace(session))).await?;
+        let replacing = lighter.iter().map(|session| stores.sessions.replace(session, false));
+        for replaced in try_join_all(replacing).await? {
+            replaced.invalidation?;
+        }
         if is_last {
             return Ok(());
         }

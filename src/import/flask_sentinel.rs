@@ -194,7 +194,7 @@ impl Import {
 
     async fn note(&self, key: &str) -> Result<(), ImportError> {
         match self.target() {
-            Some(stores) => Ok(stores.imports.note_imported(key).await?),
+            Some(stores) => Ok(stores.imports.record_import(key).await?),
             None => Ok(()),
         }
     }

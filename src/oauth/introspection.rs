@@ -4,7 +4,7 @@ use super::{Error, Provider, Request};
 use crate::domain::{
     AccessToken, ClientId, Digest, Scope, Session, SessionUser, Timestamp, Token, TokenKind,
 };
-use crate::store::Seen;
+use crate::store::{CallerLookup, Want};
 
 /// Result of an introspection (RFC 7662 §2.2).
 #[derive(Clone, Debug)]
@@ -86,8 +86,11 @@ impl Provider {
     ) -> Result<Option<(Session, Token)>, Error> {
         let Some(token) = self.imported(text, TokenKind::Access).await? else { return Ok(None) };
         let digest = token.verifier.digest();
-        let Some(id) = self.stores.imports.find_alias(&digest).await? else { return Ok(None) };
-        let session = self.stores.sessions.find_access(id, &digest).await?;
+        let Some(id) = self.stores.imports.find_legacy_token(&digest).await? else {
+            return Ok(None);
+        };
+        let want = Want { access: Some(&digest), caller: None };
+        let session = self.stores.sessions.look_up(id, want).await?.into_session();
         Ok(session.map(|session| (session, token)))
     }
 
@@ -104,13 +107,13 @@ impl Provider {
         let Some(token) = token else { return Ok(None) };
         let digest = token.verifier.digest();
         let access = (token.kind == TokenKind::Access).then_some(&digest);
-        let found = self.stores.sessions.find_for(token.session_id(), access, &caller);
-        match found.await? {
-            Seen::OtherCaller => {
+        let want = Want { access, caller: Some(&caller) };
+        match self.stores.sessions.look_up(token.session_id(), want).await? {
+            CallerLookup::CallerChanged => {
                 self.proven.forget(request);
                 Ok(None)
             }
-            Seen::Session(session) => {
+            CallerLookup::Session(session) => {
                 let active = session.and_then(|session| self.active(*session, token.kind, &digest));
                 Ok(Some(active.into()))
             }
@@ -119,13 +122,11 @@ impl Provider {
 
     /// Returns the properties of a token if it is active: one store read by primary key.
     pub(super) async fn look_up(&self, token: &Token) -> Result<Option<ActiveToken>, Error> {
-        let (sessions, id) = (&self.stores.sessions, token.session_id());
         let digest = token.verifier.digest();
-        let session = match token.kind {
-            TokenKind::Access => sessions.find_access(id, &digest).await?,
-            TokenKind::Refresh => sessions.find(id).await?,
-        };
-        Ok(session.and_then(|session| self.active(session, token.kind, &digest)))
+        let access = (token.kind == TokenKind::Access).then_some(&digest);
+        let want = Want { access, caller: None };
+        let found = self.stores.sessions.look_up(token.session_id(), want).await?;
+        Ok(found.into_session().and_then(|session| self.active(session, token.kind, &digest)))
     }
 
     /// Returns the properties of the token with this kind and verifier digest if it is active in

@@ -95,7 +95,8 @@ impl Provider {
                 scope?;
                 // Nothing is written here, and the write that rotated the token may not be durable
                 // yet.
-                let settled = self.stores.sessions.settle(session.id, session.version).await;
+                let settled =
+                    self.stores.sessions.confirm_durable(session.id, session.version).await;
                 let settled = settled.and_then(Written::into_result);
                 if !settled.inspect_err(|_| self.keep_retry_of(presented, &session))? {
                     return Ok(None);
@@ -118,7 +119,7 @@ impl Provider {
                     self.tell_of_retry(token).await?;
                     return Ok(None);
                 }
-                let ending = self.stores.sessions.end(session.id).await;
+                let ending = self.stores.sessions.delete(session.id).await;
                 let ended = ending.inspect_err(|error| {
                     if error.may_be_done() {
                         audit::replayed(&session, Outcome::Unconfirmed, request.address);
@@ -139,11 +140,8 @@ impl Provider {
         presented: Presented<'_>,
         request: &Request<'_>,
     ) -> Result<bool, Error> {
-        let written = if session.loses_in(next, self.now()) {
-            self.stores.sessions.replace_losing(next).await
-        } else {
-            self.stores.sessions.replace(next).await.map(Written::from)
-        };
+        let revokes_access = session.loses_in(next, self.now());
+        let written = self.stores.sessions.replace(next, revokes_access).await;
         let written = written.inspect_err(|error| {
             // The write may have succeeded despite the error, or may still succeed.
             self.keep_retry_of_write(presented, next);

@@ -56,7 +56,7 @@ impl Provider {
         let Some(session) = self.stores.sessions.find(id).await? else {
             // Another request's end of the session may be unfinished or not durable yet, so it is
             // ended again.
-            let ended = self.stores.sessions.end(id).await?;
+            let ended = self.stores.sessions.delete(id).await?;
             if ended.value {
                 audit::revoked(id, client, "session", Outcome::Ok, request.address);
             }
@@ -79,18 +79,21 @@ impl Provider {
             // end.
             TokenKind::Refresh if !session.has_issued_refresh(token) => true,
             TokenKind::Refresh => {
-                let ending = self.stores.sessions.end(id).await;
+                let ending = self.stores.sessions.delete(id).await;
                 let ended = ending.inspect_err(|error| note_failure("session", error))?;
                 note("session", Outcome::Ok);
                 ended.invalidation?;
                 true
             }
             TokenKind::Access => match session.without_access(&token.verifier.digest()) {
-                None => {
-                    self.stores.sessions.settle(session.id, session.version).await?.into_result()?
-                }
+                None => self
+                    .stores
+                    .sessions
+                    .confirm_durable(session.id, session.version)
+                    .await?
+                    .into_result()?,
                 Some(next) => {
-                    let replacing = self.stores.sessions.replace_losing(&next).await;
+                    let replacing = self.stores.sessions.replace(&next, true).await;
                     let replaced =
                         replacing.inspect_err(|error| note_failure("access token", error))?;
                     if replaced.value {

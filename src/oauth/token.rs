@@ -81,7 +81,7 @@ impl Provider {
         }
         if let Err(error) = self.publish(&session, &tokens).await {
             // The client gets no tokens, so the session ends.
-            match self.stores.sessions.end(session.id).await {
+            match self.stores.sessions.delete(session.id).await {
                 Ok(_) => note(Outcome::Undone),
                 Err(error) => {
                     tracing::debug!(session = %session.id, %error, "a session is left over");

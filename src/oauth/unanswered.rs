@@ -176,7 +176,7 @@ impl Provider {
             // `None`: an earlier attempt has succeeded although it reported an error, or the
             // session has moved on.
             let told = match next {
-                Some(next) => sessions.replace(&next).await?,
+                Some(next) => sessions.replace(&next, false).await?.into_result()?,
                 None => true,
             };
             if told {

@@ -1,8 +1,10 @@
 //! Opens the stores that the settings configure. No other file knows all backends.
 
+use std::sync::Arc;
+
 use super::measured::measured;
 use super::mongo::{self, MongoStore};
-use super::redis::{self, RedisFront};
+use super::redis::{self, CachingStore};
 use super::sqlite::{self, SqliteStore};
 use super::{Result, StoreError, Stores};
 use crate::observe::metrics::Metrics;
@@ -38,16 +40,20 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
                     Ok(seen(Stores { attempts, ..store.into_stores() }))
                 }
                 Some(redis) => {
-                    let store = store.noting_losses().await?;
-                    Ok(RedisFront::new(store, redis, false)?.observed_by(metrics).into_stores())
+                    let store = Arc::new(store.noting_losses().await?);
+                    let stores = seen(Stores::of(Arc::clone(&store)));
+                    let store = CachingStore::new(stores, store, redis, false)?;
+                    Ok(store.observed_by(metrics).into_stores())
                 }
             }
         }
         Backend::Mongodb => match redis {
             None => Ok(seen(MongoStore::open(&settings.mongo).await?.into_stores())),
             Some(redis) => {
-                let store = MongoStore::open_noting_losses(&settings.mongo).await?;
-                Ok(RedisFront::new(store, redis, true)?.observed_by(metrics).into_stores())
+                let store = Arc::new(MongoStore::open_noting_losses(&settings.mongo).await?);
+                let stores = seen(Stores::of(Arc::clone(&store)));
+                let store = CachingStore::new(stores, store, redis, true)?;
+                Ok(store.observed_by(metrics).into_stores())
             }
         },
     }

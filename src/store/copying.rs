@@ -117,7 +117,7 @@ pub async fn copy(
         if !target.imports.is_imported(MARK).await? {
             check_empty(source, target).await?;
             if !dry_run {
-                target.imports.note_imported(MARK).await?;
+                target.imports.record_import(MARK).await?;
             }
         }
     }
@@ -175,17 +175,21 @@ async fn check(pass: &Pass<'_>) -> Result<(), CopyError> {
 /// paths cannot show whether two stores are the same.
 async fn are_one(source: &Stores, target: &Stores) -> Result<bool> {
     let probe = format!("{PROBE}{:016x}", rand::random::<u64>());
-    target.imports.note_imported(&probe).await?;
+    target.imports.record_import(&probe).await?;
     let seen = source.imports.is_imported(&probe).await;
-    target.imports.forget_imported(&probe).await?;
+    target.imports.delete_import_record(&probe).await?;
     seen
 }
 
 async fn check_empty(source: &Stores, target: &Stores) -> Result<(), CopyError> {
-    let users = target.users.list(&Page::first(1000)).await?;
+    let users = target.listing.list_users("", &Page::first(1000)).await?;
     let none = users.is_empty()
-        && target.clients.list(&Page::first(1)).await?.is_empty()
-        && target.sessions.list(&SessionFilter::default(), &Page::first(1)).await?.is_empty();
+        && target.listing.list_clients("", &Page::first(1)).await?.is_empty()
+        && target
+            .listing
+            .list_sessions(&SessionFilter::default(), &Page::first(1))
+            .await?
+            .is_empty();
     if none {
         return Ok(());
     }
@@ -212,7 +216,7 @@ impl Stores {
     /// [`StoreError`] if the store fails.
     pub async fn take_into_use(&self) -> Result<()> {
         if self.imports.is_imported(MARK).await? {
-            self.imports.forget_imported(MARK).await?;
+            self.imports.delete_import_record(MARK).await?;
         }
         Ok(())
     }

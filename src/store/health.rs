@@ -12,10 +12,4 @@ pub trait Health: Send + Sync {
 
     /// Checks with one small operation that the store works.
     async fn check(&self) -> Result<()>;
-
-    /// Checks with one round trip that the Redis server in front of the store answers. Returns
-    /// `None` if there is none. The store works without Redis.
-    async fn check_front(&self) -> Option<Result<()>> {
-        None
-    }
 }

@@ -21,17 +21,17 @@ pub trait ImportStore: Send + Sync {
     async fn is_imported(&self, key: &str) -> Result<bool>;
 
     /// Stores the import record with this key.
-    async fn note_imported(&self, key: &str) -> Result<()>;
+    async fn record_import(&self, key: &str) -> Result<()>;
 
     /// Deletes the import record with this key.
-    async fn forget_imported(&self, key: &str) -> Result<()>;
+    async fn delete_import_record(&self, key: &str) -> Result<()>;
 
     /// Returns a page of the keys of all import records, in their order.
-    async fn list_imported(&self, page: &Page) -> Result<Vec<String>>;
+    async fn list_import_records(&self, page: &Page) -> Result<Vec<String>>;
 
     /// Adds an access token that does not name its session. The store may delete the entry after
     /// `expires_at`.
-    async fn add_alias(
+    async fn add_legacy_token(
         &self,
         access: &Digest,
         session: SessionId,
@@ -39,15 +39,19 @@ pub trait ImportStore: Send + Sync {
     ) -> Result<()>;
 
     /// Returns the session of such a token. The session may have ended or may no longer contain it.
-    async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>>;
+    async fn find_legacy_token(&self, access: &Digest) -> Result<Option<SessionId>>;
 
     /// Returns up to `limit` such tokens in the order of their digests, starting after `after`.
-    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>>;
+    async fn list_legacy_tokens(
+        &self,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<LegacyToken>>;
 }
 
 /// Imported access token, which does not name its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Alias {
+pub struct LegacyToken {
     /// Digest of the token.
     pub access: Digest,
     /// Session of the token.
@@ -62,7 +66,7 @@ pub struct Alias {
 /// # Errors
 /// [`super::StoreError`] if the store fails.
 pub async fn note_session(stores: &Stores, session: SessionId) -> Result<()> {
-    stores.imports.note_imported(&format!("{SESSIONS}{session}")).await
+    stores.imports.record_import(&format!("{SESSIONS}{session}")).await
 }
 
 /// Returns whether a session with imported tokens may still exist.
@@ -90,7 +94,7 @@ pub async fn forget_sessions_over(stores: &Stores, now: Timestamp) -> Result<()>
             over.push(key);
         }
         // Concurrently, so that the deletions share a commit.
-        try_join_all(over.iter().map(|key| stores.imports.forget_imported(key))).await?;
+        try_join_all(over.iter().map(|key| stores.imports.delete_import_record(key))).await?;
         match noted.last() {
             Some(last) if over.len() == noted.len() => after = last.clone(),
             _ => return Ok(()),
@@ -101,7 +105,7 @@ pub async fn forget_sessions_over(stores: &Stores, now: Timestamp) -> Result<()>
 /// Returns up to `limit` import records of sessions, starting after the key `after`.
 async fn noted(stores: &Stores, after: String, limit: u32) -> Result<Vec<String>> {
     let page = Page { after: Some(after), limit };
-    let mut noted = stores.imports.list_imported(&page).await?;
+    let mut noted = stores.imports.list_import_records(&page).await?;
     noted.retain(|key| key.starts_with(SESSIONS));
     Ok(noted)
 }

@@ -1,6 +1,6 @@
 //! Decorator that counts and times store operations and records them as steps in the trace of a
-//! request. It is in use only if metrics are enabled. Methods without an [`Operation`], such
-//! as those for bulk imports and store copies, are forwarded unmeasured.
+//! request. It is in use only if metrics are enabled. It does not wrap [`super::StoreTransfer`],
+//! and forwards the methods that are marked `UNMEASURED`.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::{
-    Alias, ClientStore, Health, ImportStore, Page, Result, Seen, SessionFilter, SessionStore,
-    Stores, Update, UserStore, Written,
+    CallerLookup, ClientStore, Health, ImportStore, LegacyToken, Page, Result, SessionFilter,
+    SessionStore, StoreListing, Stores, Update, UserStore, Want, Written,
 };
 use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
@@ -18,33 +18,37 @@ use crate::domain::{
 use crate::observe::metrics::{self, Operation};
 use crate::observe::request::note_step;
 
-/// Wraps the stores in the decorator. Publisher and attempt counters stay as they are.
-pub(super) fn measured(behind: Stores, metrics: &Arc<metrics::Store>) -> Stores {
-    let store = Measured { behind: behind.clone(), metrics: Arc::clone(metrics) };
+const UNMEASURED: Option<Operation> = None;
+
+/// Wraps the stores in the decorator.
+pub(super) fn measured(inner: Stores, metrics: &Arc<metrics::Store>) -> Stores {
+    let store = MeasuredStore { inner: inner.clone(), metrics: Arc::clone(metrics) };
     let store = Arc::new(store);
     Stores {
-        users: Arc::<Measured>::clone(&store),
-        clients: Arc::<Measured>::clone(&store),
-        sessions: Arc::<Measured>::clone(&store),
-        imports: Arc::<Measured>::clone(&store),
+        users: Arc::<MeasuredStore>::clone(&store),
+        clients: Arc::<MeasuredStore>::clone(&store),
+        sessions: Arc::<MeasuredStore>::clone(&store),
+        imports: Arc::<MeasuredStore>::clone(&store),
+        listing: Arc::<MeasuredStore>::clone(&store),
         health: store,
-        ..behind
+        ..inner
     }
 }
 
-struct Measured {
-    behind: Stores,
+struct MeasuredStore {
+    inner: Stores,
     metrics: Arc<metrics::Store>,
 }
 
-impl Measured {
+impl MeasuredStore {
     async fn time<T>(
         &self,
-        operation: Operation,
-        work: impl Future<Output = Result<T>> + Send,
+        operation: impl Into<Option<Operation>>,
+        call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
+        let Some(operation) = operation.into() else { return call.await };
         let started = Instant::now();
-        let result = work.await;
+        let result = call.await;
         let took = started.elapsed();
         self.metrics.done(operation, took, result.is_err());
         note_step(operation.full_name(), started, took);
@@ -52,230 +56,100 @@ impl Measured {
     }
 }
 
-#[async_trait]
-impl UserStore for Measured {
-    async fn insert(&self, user: &User) -> Result<bool> {
-        self.time(Operation::UsersInsert, self.behind.users.insert(user)).await
-    }
+/// Implements a store trait. Each line is a method, followed by the operation that it counts as.
+macro_rules! measure {
+    ($trait:ident, $inner:ident;
+     $($method:ident($($argument:ident: $type:ty),*) -> $output:ty = $operation:expr;)*) => {
+        #[async_trait]
+        impl $trait for MeasuredStore {
+            $(async fn $method(&self, $($argument: $type),*) -> Result<$output> {
+                let operation = $operation;
+                self.time(operation, self.inner.$inner.$method($($argument),*)).await
+            })*
+        }
+    };
+}
 
-    async fn insert_many(&self, users: &[User]) -> Result<Vec<bool>> {
-        self.behind.users.insert_many(users).await
-    }
+measure! { UserStore, users;
+    insert(user: &User) -> bool = Operation::UsersInsert;
+    find(id: UserId) -> Option<User> = Operation::UsersFind;
+    find_by_name(username: &str) -> Option<User> = Operation::UsersFindByName;
+    update(user: &User) -> Written<Update> = Operation::UsersUpdate;
+    upgrade_password(id: UserId, old: &PasswordHash, new: &PasswordHash) -> bool =
+        Operation::UsersUpgradePassword;
+    delete(id: UserId, version: Option<u64>) -> Written<bool> = match version {
+        None => Operation::UsersDelete,
+        Some(_) => Operation::UsersDeleteVersion,
+    };
+}
 
-    async fn find(&self, id: UserId) -> Result<Option<User>> {
-        self.time(Operation::UsersFind, self.behind.users.find(id)).await
-    }
+measure! { ClientStore, clients;
+    insert(client: &Client) -> bool = Operation::ClientsInsert;
+    find(id: &ClientId) -> Option<Client> = Operation::ClientsFind;
+    update(client: &Client) -> Written<Update> = Operation::ClientsUpdate;
+    delete(id: &ClientId, version: Option<u64>) -> Written<bool> = match version {
+        None => Operation::ClientsDelete,
+        Some(_) => Operation::ClientsDeleteVersion,
+    };
+}
 
-    async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
-        self.time(Operation::UsersFindByName, self.behind.users.find_by_name(username)).await
-    }
+measure! { SessionStore, sessions;
+    insert(session: &Session) -> bool = Operation::SessionsInsert;
+    find(id: SessionId) -> Option<Session> = Operation::SessionsFind;
+    look_up(id: SessionId, want: Want<'_>) -> CallerLookup = match want {
+        Want { caller: Some(_), .. } => Operation::SessionsFindFor,
+        Want { access: Some(_), .. } => Operation::SessionsFindAccess,
+        Want { .. } => Operation::SessionsFind,
+    };
+    replace(session: &Session, revokes_access: bool) -> Written<bool> = if revokes_access {
+        Operation::SessionsReplaceLosing
+    } else {
+        Operation::SessionsReplace
+    };
+    confirm_durable(id: SessionId, version: u64) -> Written<bool> = Operation::SessionsSettle;
+    delete(id: SessionId) -> Written<bool> = Operation::SessionsEnd;
+    delete_all(filter: &SessionFilter) -> Written<u64> = Operation::SessionsEndAll;
+    purge(now: Timestamp, limit: u32) -> u64 = Operation::SessionsPurge;
+}
 
-    async fn list(&self, page: &Page) -> Result<Vec<User>> {
-        self.time(Operation::UsersList, self.behind.users.list(page)).await
-    }
+measure! { ImportStore, imports;
+    is_imported(key: &str) -> bool = Operation::ImportsIsImported;
+    record_import(key: &str) -> () = Operation::ImportsNoteImported;
+    delete_import_record(key: &str) -> () = UNMEASURED;
+    list_import_records(page: &Page) -> Vec<String> = UNMEASURED;
+    add_legacy_token(access: &Digest, session: SessionId, expires_at: Timestamp) -> () =
+        Operation::ImportsAddAlias;
+    find_legacy_token(access: &Digest) -> Option<SessionId> = Operation::ImportsFindAlias;
+    list_legacy_tokens(after: Option<&Digest>, limit: u32) -> Vec<LegacyToken> = UNMEASURED;
+}
 
-    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
-        self.time(Operation::UsersSearch, self.behind.users.search(prefix, page)).await
-    }
-
-    async fn count(&self, limit: u32) -> Result<u64> {
-        self.time(Operation::UsersCount, self.behind.users.count(limit)).await
-    }
-
-    async fn update(&self, user: &User) -> Result<Written<Update>> {
-        self.time(Operation::UsersUpdate, self.behind.users.update(user)).await
-    }
-
-    async fn upgrade_password(
-        &self,
-        id: UserId,
-        old: &PasswordHash,
-        new: &PasswordHash,
-    ) -> Result<bool> {
-        self.time(Operation::UsersUpgradePassword, self.behind.users.upgrade_password(id, old, new))
-            .await
-    }
-
-    async fn passwords_unlike(
-        &self,
-        beginnings: &[String],
-        after: Option<UserId>,
-        limit: u32,
-    ) -> Result<Vec<(UserId, PasswordHash)>> {
-        self.behind.users.passwords_unlike(beginnings, after, limit).await
-    }
-
-    async fn delete(&self, id: UserId) -> Result<Written<bool>> {
-        self.time(Operation::UsersDelete, self.behind.users.delete(id)).await
-    }
-
-    async fn delete_version(&self, id: UserId, version: u64) -> Result<Written<bool>> {
-        self.time(Operation::UsersDeleteVersion, self.behind.users.delete_version(id, version))
-            .await
-    }
-
-    async fn put(&self, user: &User) -> Result<bool> {
-        self.behind.users.put(user).await
-    }
+measure! { StoreListing, listing;
+    list_users(prefix: &str, page: &Page) -> Vec<User> = if prefix.is_empty() {
+        Operation::UsersList
+    } else {
+        Operation::UsersSearch
+    };
+    count_users(limit: u32) -> u64 = Operation::UsersCount;
+    sample_password_hashes(beginnings: &[String], after: Option<UserId>, limit: u32)
+        -> Vec<(UserId, PasswordHash)> = UNMEASURED;
+    list_clients(prefix: &str, page: &Page) -> Vec<Client> = if prefix.is_empty() {
+        Operation::ClientsList
+    } else {
+        Operation::ClientsSearch
+    };
+    count_clients(limit: u32) -> u64 = Operation::ClientsCount;
+    list_sessions(filter: &SessionFilter, page: &Page) -> Vec<Session> = Operation::SessionsList;
+    list_sessions_skipping_corrupt(page: &Page) -> Vec<Session> = Operation::SessionsListSound;
+    count_sessions(now: Timestamp, limit: u32) -> u64 = Operation::SessionsCount;
 }
 
 #[async_trait]
-impl ClientStore for Measured {
-    async fn insert(&self, client: &Client) -> Result<bool> {
-        self.time(Operation::ClientsInsert, self.behind.clients.insert(client)).await
-    }
-
-    async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
-        self.time(Operation::ClientsFind, self.behind.clients.find(id)).await
-    }
-
-    async fn list(&self, page: &Page) -> Result<Vec<Client>> {
-        self.time(Operation::ClientsList, self.behind.clients.list(page)).await
-    }
-
-    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
-        self.time(Operation::ClientsSearch, self.behind.clients.search(prefix, page)).await
-    }
-
-    async fn count(&self, limit: u32) -> Result<u64> {
-        self.time(Operation::ClientsCount, self.behind.clients.count(limit)).await
-    }
-
-    async fn update(&self, client: &Client) -> Result<Written<Update>> {
-        self.time(Operation::ClientsUpdate, self.behind.clients.update(client)).await
-    }
-
-    async fn delete(&self, id: &ClientId) -> Result<Written<bool>> {
-        self.time(Operation::ClientsDelete, self.behind.clients.delete(id)).await
-    }
-
-    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<Written<bool>> {
-        let work = self.behind.clients.delete_version(id, version);
-        self.time(Operation::ClientsDeleteVersion, work).await
-    }
-
-    async fn put(&self, client: &Client) -> Result<()> {
-        self.behind.clients.put(client).await
-    }
-}
-
-#[async_trait]
-impl SessionStore for Measured {
-    async fn insert(&self, session: &Session) -> Result<bool> {
-        self.time(Operation::SessionsInsert, self.behind.sessions.insert(session)).await
-    }
-
-    async fn find(&self, id: SessionId) -> Result<Option<Session>> {
-        self.time(Operation::SessionsFind, self.behind.sessions.find(id)).await
-    }
-
-    async fn find_access(&self, id: SessionId, access: &Digest) -> Result<Option<Session>> {
-        self.time(Operation::SessionsFindAccess, self.behind.sessions.find_access(id, access)).await
-    }
-
-    async fn find_for(
-        &self,
-        id: SessionId,
-        access: Option<&Digest>,
-        caller: &Client,
-    ) -> Result<Seen> {
-        self.time(Operation::SessionsFindFor, self.behind.sessions.find_for(id, access, caller))
-            .await
-    }
-
-    async fn replace(&self, session: &Session) -> Result<bool> {
-        self.time(Operation::SessionsReplace, self.behind.sessions.replace(session)).await
-    }
-
-    async fn settle(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
-        self.time(Operation::SessionsSettle, self.behind.sessions.settle(id, version)).await
-    }
-
-    async fn replace_losing(&self, session: &Session) -> Result<Written<bool>> {
-        self.time(Operation::SessionsReplaceLosing, self.behind.sessions.replace_losing(session))
-            .await
-    }
-
-    async fn end(&self, id: SessionId) -> Result<Written<bool>> {
-        self.time(Operation::SessionsEnd, self.behind.sessions.end(id)).await
-    }
-
-    async fn end_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
-        self.time(Operation::SessionsEndAll, self.behind.sessions.end_all(filter)).await
-    }
-
-    async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
-        self.time(Operation::SessionsList, self.behind.sessions.list(filter, page)).await
-    }
-
-    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>> {
-        self.time(Operation::SessionsListSound, self.behind.sessions.list_sound(page)).await
-    }
-
-    async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        self.time(Operation::SessionsCount, self.behind.sessions.count(now, limit)).await
-    }
-
-    async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        self.time(Operation::SessionsPurge, self.behind.sessions.purge(now, limit)).await
-    }
-
-    async fn put(&self, session: &Session) -> Result<()> {
-        self.behind.sessions.put(session).await
-    }
-}
-
-#[async_trait]
-impl ImportStore for Measured {
-    async fn is_imported(&self, key: &str) -> Result<bool> {
-        self.time(Operation::ImportsIsImported, self.behind.imports.is_imported(key)).await
-    }
-
-    async fn note_imported(&self, key: &str) -> Result<()> {
-        self.time(Operation::ImportsNoteImported, self.behind.imports.note_imported(key)).await
-    }
-
-    async fn add_alias(
-        &self,
-        access: &Digest,
-        session: SessionId,
-        expires_at: Timestamp,
-    ) -> Result<()> {
-        self.time(
-            Operation::ImportsAddAlias,
-            self.behind.imports.add_alias(access, session, expires_at),
-        )
-        .await
-    }
-
-    async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>> {
-        self.time(Operation::ImportsFindAlias, self.behind.imports.find_alias(access)).await
-    }
-
-    async fn forget_imported(&self, key: &str) -> Result<()> {
-        self.behind.imports.forget_imported(key).await
-    }
-
-    async fn list_imported(&self, page: &Page) -> Result<Vec<String>> {
-        self.behind.imports.list_imported(page).await
-    }
-
-    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>> {
-        self.behind.imports.list_aliases(after, limit).await
-    }
-}
-
-#[async_trait]
-impl Health for Measured {
+impl Health for MeasuredStore {
     fn name(&self) -> &str {
-        self.behind.health.name()
+        self.inner.health.name()
     }
 
     async fn check(&self) -> Result<()> {
-        self.time(Operation::HealthCheck, self.behind.health.check()).await
-    }
-
-    async fn check_front(&self) -> Option<Result<()>> {
-        self.behind.health.check_front().await
+        self.time(Operation::HealthCheck, self.inner.health.check()).await
     }
 }

@@ -1,7 +1,7 @@
 //! Persistence of users, clients and sessions: narrow traits, and the backends that implement them.
 //!
-//! An operation that must be atomic is one method. Time is an argument. The three traits receive
-//! tokens and client secrets as digests only. Every backend passes one contract suite,
+//! An operation that must be atomic is one method. Time is an argument. The traits receive tokens
+//! and client secrets as digests only. Every backend passes one contract suite,
 //! `tests/it/store_contract.rs`. The rules of refresh and revocation are not here; see
 //! `domain::Session` and `oauth`.
 //!
@@ -29,12 +29,11 @@ mod written;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
 
 pub use attempts::{Added, AttemptStore, MemoryAttempts};
 pub use error::StoreError;
 pub use health::Health;
-pub use imports::{Alias, ImportStore};
+pub use imports::{ImportStore, LegacyToken};
 pub use publisher::{DeliveryError, Loss, Losses, Lost, Publisher};
 pub use written::Written;
 
@@ -80,30 +79,11 @@ pub trait UserStore: Send + Sync {
     /// Adds a user. Returns `false`, and writes nothing, if the name or the id is taken.
     async fn insert(&self, user: &User) -> Result<bool>;
 
-    /// Adds many users, each as [`Self::insert`] does. Of several users with the same name or id,
-    /// one is added. Returns for each user, in the given order, whether it was added. After an
-    /// error, any of them may have been added.
-    async fn insert_many(&self, users: &[User]) -> Result<Vec<bool>> {
-        try_join_all(users.iter().map(|user| self.insert(user))).await
-    }
-
     /// Returns the user with this id.
     async fn find(&self, id: UserId) -> Result<Option<User>>;
 
     /// Returns the user with exactly this name, compared byte by byte.
     async fn find_by_name(&self, username: &str) -> Result<Option<User>>;
-
-    /// Returns a page of all users in the order of their names.
-    async fn list(&self, page: &Page) -> Result<Vec<User>> {
-        self.search("", page).await
-    }
-
-    /// Returns a page of the users whose names begin with `prefix`, compared byte by byte, in the
-    /// order of their names.
-    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<User>>;
-
-    /// Returns the number of users, counted up to `limit`.
-    async fn count(&self, limit: u32) -> Result<u64>;
 
     /// Replaces version `user.version - 1` of the user, copies a new name to the user's sessions,
     /// and ends the user's sessions of every other generation. When this returns [`Update::Done`],
@@ -119,27 +99,9 @@ pub trait UserStore: Send + Sync {
         new: &PasswordHash,
     ) -> Result<bool>;
 
-    /// Returns up to `limit` password hashes that begin with none of `beginnings`, with the ids of
-    /// their users, in the order of these ids, starting after the id `after`. An implementation may
-    /// read all users, but must not block an I/O thread.
-    async fn passwords_unlike(
-        &self,
-        beginnings: &[String],
-        after: Option<UserId>,
-        limit: u32,
-    ) -> Result<Vec<(UserId, PasswordHash)>>;
-
-    /// Deletes a user and ends the user's sessions. Returns `false` if the user does not exist.
-    async fn delete(&self, id: UserId) -> Result<Written<bool>>;
-
-    /// Deletes a user and ends the user's sessions, but only in this version. Returns `false` if
-    /// the user has another version or does not exist.
-    async fn delete_version(&self, id: UserId, version: u64) -> Result<Written<bool>>;
-
-    /// Writes a user unchanged, replaces any stored version of it, and ends no session. Returns
-    /// `false`, and writes nothing, if another user has the name. For store copies ([`copying`])
-    /// only.
-    async fn put(&self, user: &User) -> Result<bool>;
+    /// Deletes a user and ends the user's sessions: in any version, or only in the given one.
+    /// Returns `false` if the user does not exist or has another version.
+    async fn delete(&self, id: UserId, version: Option<u64>) -> Result<Written<bool>>;
 }
 
 /// Storage of clients.
@@ -151,32 +113,13 @@ pub trait ClientStore: Send + Sync {
     /// Returns the client with this id.
     async fn find(&self, id: &ClientId) -> Result<Option<Client>>;
 
-    /// Returns a page of all clients in the order of their ids.
-    async fn list(&self, page: &Page) -> Result<Vec<Client>> {
-        self.search("", page).await
-    }
-
-    /// Returns a page of the clients whose ids or names begin with `prefix`, compared byte by byte,
-    /// in the order of their ids.
-    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>>;
-
-    /// Returns the number of clients, counted up to `limit`.
-    async fn count(&self, limit: u32) -> Result<u64>;
-
     /// Replaces version `client.version - 1` of the client, and ends its sessions of every other
     /// generation, with the same guarantee as [`UserStore::update`].
     async fn update(&self, client: &Client) -> Result<Written<Update>>;
 
-    /// Deletes a client and ends its sessions. Returns `false` if the client does not exist.
-    async fn delete(&self, id: &ClientId) -> Result<Written<bool>>;
-
-    /// Deletes a client and ends its sessions, but only in this version. Returns `false` if the
-    /// client has another version or does not exist.
-    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<Written<bool>>;
-
-    /// Writes a client unchanged, replaces any stored version of it, and ends no session. For store
-    /// copies ([`copying`]) only.
-    async fn put(&self, client: &Client) -> Result<()>;
+    /// Deletes a client and ends its sessions: in any version, or only in the given one. Returns
+    /// `false` if the client does not exist or has another version.
+    async fn delete(&self, id: &ClientId, version: Option<u64>) -> Result<Written<bool>>;
 }
 
 /// Storage of sessions.
@@ -189,73 +132,130 @@ pub trait SessionStore: Send + Sync {
     async fn insert(&self, session: &Session) -> Result<bool>;
 
     /// Returns the session with this id. Takes one read by primary key and does not wait for
-    /// writers.
+    /// writers. The result is complete, so it can be replaced.
     async fn find(&self, id: SessionId) -> Result<Option<Session>>;
 
-    /// Returns the session for a check of the access token with the digest `access`. The result may
-    /// lack the session's refresh tokens.
-    async fn find_access(&self, id: SessionId, access: &Digest) -> Result<Option<Session>> {
-        let _ = access;
-        self.find(id).await
-    }
-
-    /// Returns the session for a client that was authenticated earlier, after checking in the same
-    /// look-up that the stored client is still `caller`. `access` is the digest of the access token
-    /// if only that token is checked; the result may then lack the refresh tokens, as in
-    /// [`Self::find_access`].
-    async fn find_for(
-        &self,
-        id: SessionId,
-        access: Option<&Digest>,
-        caller: &Client,
-    ) -> Result<Seen>;
+    /// Returns the session with this id for introspection, which writes nothing. A cache may answer
+    /// if `want` names an access token. Otherwise takes the read of [`Self::find`], together with
+    /// the check of the caller.
+    async fn look_up(&self, id: SessionId, want: Want<'_>) -> Result<CallerLookup>;
 
     /// Replaces version `session.version - 1` of the session (compare-and-swap). Returns `false`,
     /// and writes nothing, if the stored version is another one or the session has ended.
-    async fn replace(&self, session: &Session) -> Result<bool>;
+    /// `revokes_access` says that the new version lacks an access token that is alive in the
+    /// version before. The store then records a pending invalidation ([`Loss`]) in the same write.
+    async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>>;
 
     /// Returns whether this version of the session is current and durable. A look-up may return a
     /// write of another process that is not yet acknowledged and that a failover can still undo. A
     /// caller that answers with what it read, and writes nothing, must call this first. With Redis,
     /// also repeats the invalidation of the session.
-    async fn settle(&self, id: SessionId, version: u64) -> Result<Written<bool>>;
-
-    /// Replaces a session as [`Self::replace`] does, for a version that lacks an access token that
-    /// is alive in the version before. A store that records pending invalidations ([`Loss`]) adds
-    /// one in the same write.
-    async fn replace_losing(&self, session: &Session) -> Result<Written<bool>>;
+    async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>>;
 
     /// Ends a session. Returns `false` if it does not exist.
-    async fn end(&self, id: SessionId) -> Result<Written<bool>>;
+    async fn delete(&self, id: SessionId) -> Result<Written<bool>>;
 
     /// Ends all sessions that match the filter. Returns their number.
-    async fn end_all(&self, filter: &SessionFilter) -> Result<Written<u64>>;
-
-    /// Returns a page of the sessions that match the filter, in the order of their ids.
-    async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;
-
-    /// Returns a page of all sessions in the order of their ids. Logs and skips sessions that
-    /// cannot be decoded. For tasks that process each session on its own.
-    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>>;
-
-    /// Returns the number of sessions with a token that is alive at `now`, counted up to `limit`.
-    async fn count(&self, now: Timestamp, limit: u32) -> Result<u64>;
+    async fn delete_all(&self, filter: &SessionFilter) -> Result<Written<u64>>;
 
     /// Deletes up to `limit` sessions whose last token had expired at `now`. Returns their number.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64>;
-
-    /// Writes a session unchanged, replaces any stored version of it, and does not check its user
-    /// or client. For store copies ([`copying`]) only.
-    async fn put(&self, session: &Session) -> Result<()>;
 }
 
-/// Result of [`SessionStore::find_for`].
+/// Lists, counts and samples, for management and background tasks. They may read a secondary server
+/// and may lag behind writes.
+#[async_trait]
+pub trait StoreListing: Send + Sync {
+    /// Returns a page of the users whose names begin with `prefix`, compared byte by byte, in the
+    /// order of their names.
+    async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>>;
+
+    /// Returns the number of users, counted up to `limit`.
+    async fn count_users(&self, limit: u32) -> Result<u64>;
+
+    /// Returns up to `limit` password hashes that begin with none of `beginnings`, with the ids of
+    /// their users, in the order of these ids, starting after the id `after`. An implementation may
+    /// read all users, but must not block an I/O thread.
+    async fn sample_password_hashes(
+        &self,
+        beginnings: &[String],
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, PasswordHash)>>;
+
+    /// Returns a page of the clients whose ids or names begin with `prefix`, compared byte by byte,
+    /// in the order of their ids.
+    async fn list_clients(&self, prefix: &str, page: &Page) -> Result<Vec<Client>>;
+
+    /// Returns the number of clients, counted up to `limit`.
+    async fn count_clients(&self, limit: u32) -> Result<u64>;
+
+    /// Returns a page of the sessions that match the filter, in the order of their ids.
+    async fn list_sessions(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;
+
+    /// Returns a page of all sessions in the order of their ids. Logs and skips sessions that
+    /// cannot be decoded. For tasks that process each session on its own.
+    async fn list_sessions_skipping_corrupt(&self, page: &Page) -> Result<Vec<Session>>;
+
+    /// Returns the number of sessions with a token that is alive at `now`, counted up to `limit`.
+    async fn count_sessions(&self, now: Timestamp, limit: u32) -> Result<u64>;
+}
+
+/// Writes of imports and store copies ([`copying`]).
+#[async_trait]
+pub trait StoreTransfer: Send + Sync {
+    /// Adds many users, each as [`UserStore::insert`] does. Of several users with the same name or
+    /// id, one is added. Returns for each user, in the given order, whether it was added. After an
+    /// error, any of them may have been added.
+    async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>>;
+
+    /// Writes a user unchanged, replaces any stored version of it, and ends no session. Returns
+    /// `false`, and writes nothing, if another user has the name.
+    async fn put_user_unchecked(&self, user: &User) -> Result<bool>;
+
+    /// Writes a client unchanged, replaces any stored version of it, and ends no session. After an
+    /// error, it may have been written.
+    async fn put_client_unchecked(&self, client: &Client) -> Result<()>;
+
+    /// Writes a session unchanged, replaces any stored version of it, and does not check its user
+    /// or client. After an error, it may have been written.
+    async fn put_session_unchecked(&self, session: &Session) -> Result<()>;
+}
+
+/// Conditions of [`SessionStore::look_up`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Want<'a> {
+    /// Digest of the access token, if only that token is checked. The result may then lack the
+    /// session's refresh tokens.
+    pub access: Option<&'a Digest>,
+    /// Client that was authenticated earlier. The store checks in the same look-up that its record
+    /// is unchanged.
+    pub caller: Option<&'a Client>,
+}
+
+/// Result of [`SessionStore::look_up`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum Seen {
-    /// The client is unchanged. Contains the session, if it exists.
+pub enum CallerLookup {
+    /// The caller is unchanged, or none was given. Contains the session, if it exists.
     Session(Option<Box<Session>>),
-    /// The client was changed or deleted. The caller must look it up again.
-    OtherCaller,
+    /// The caller was changed or deleted, and must be looked up again.
+    CallerChanged,
+}
+
+impl CallerLookup {
+    /// Returns the session, if it exists and the caller is unchanged.
+    pub fn into_session(self) -> Option<Session> {
+        match self {
+            Self::Session(session) => session.map(|session| *session),
+            Self::CallerChanged => None,
+        }
+    }
+}
+
+impl From<Option<Session>> for CallerLookup {
+    fn from(session: Option<Session>) -> Self {
+        Self::Session(session.map(Box::new))
+    }
 }
 
 /// Result of an update.
@@ -280,6 +280,10 @@ pub struct Stores {
     pub sessions: Arc<dyn SessionStore>,
     /// Storage of import records and imported access tokens.
     pub imports: Arc<dyn ImportStore>,
+    /// Lists and counts of users, clients and sessions.
+    pub listing: Arc<dyn StoreListing>,
+    /// Writes of imports and store copies.
+    pub transfer: Arc<dyn StoreTransfer>,
     /// Reachability check of the backend.
     pub health: Arc<dyn Health>,
     /// Publisher of access tokens, which also delivers invalidations. `None` if Redis holds neither
@@ -290,24 +294,20 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Creates the stores from one backend, as [`Self::shared`] does.
-    pub fn of<S: UserStore + ClientStore + SessionStore + ImportStore + Health + 'static>(
-        store: S,
-    ) -> Self {
-        Self::shared(Arc::new(store))
-    }
-
-    /// Creates the stores from a backend that others hold too. They have no publisher and count
-    /// failed attempts in memory.
-    pub fn shared<S>(store: Arc<S>) -> Self
+    /// Creates the stores from one backend. They have no publisher and count failed attempts in
+    /// memory.
+    pub fn of<S>(store: Arc<S>) -> Self
     where
-        S: UserStore + ClientStore + SessionStore + ImportStore + Health + 'static,
+        S: UserStore + ClientStore + SessionStore + ImportStore,
+        S: StoreListing + StoreTransfer + Health + 'static,
     {
         Self {
             users: Arc::<S>::clone(&store),
             clients: Arc::<S>::clone(&store),
             sessions: Arc::<S>::clone(&store),
             imports: Arc::<S>::clone(&store),
+            listing: Arc::<S>::clone(&store),
+            transfer: Arc::<S>::clone(&store),
             health: store,
             publisher: None,
             attempts: Arc::new(MemoryAttempts::new()),

@@ -44,6 +44,9 @@ pub enum Lost {
 /// Publishes access tokens, so that resource servers can check them without a call to Sentinel.
 #[async_trait]
 pub trait Publisher: Send + Sync {
+    /// Checks with one round trip that Redis answers. The store works without Redis.
+    async fn check_cache(&self) -> Result<()>;
+
     /// Checks, without a network call, whether publishing is known to fail at this moment.
     fn can_publish(&self) -> Result<()>;
 

@@ -184,7 +184,7 @@ impl Import {
         let session = &new.session;
         if let Some((access, expires_at)) = &new.access {
             let digest = access.token.verifier.digest();
-            stores.imports.add_alias(&digest, session.id, *expires_at).await?;
+            stores.imports.add_legacy_token(&digest, session.id, *expires_at).await?;
         }
         // An interrupted run may have written the session without noting it.
         let is_there = stores.sessions.find(session.id).await?.is_some();

@@ -1,6 +1,6 @@
 //! Kinds of records that a copy transfers.
 
-use super::super::{Alias, Page, Result, SessionFilter, Stores};
+use super::super::{LegacyToken, Page, Result, SessionFilter, Stores};
 use super::{MARK, PROBE};
 use crate::domain::{Client, ClientId, Session, SessionId, Timestamp, User};
 
@@ -54,7 +54,7 @@ impl Kind for Users {
     }
 
     async fn page(stores: &Stores, after: Option<&User>) -> Result<Vec<User>> {
-        stores.users.list(&behind(after.map(|user| user.username.clone()))).await
+        stores.listing.list_users("", &behind(after.map(|user| user.username.clone()))).await
     }
 
     fn is_the_same(a: &User, b: &User) -> bool {
@@ -62,11 +62,11 @@ impl Kind for Users {
     }
 
     async fn put(target: &Stores, user: &User) -> Result<()> {
-        target.users.put(user).await.map(drop)
+        target.transfer.put_user_unchecked(user).await.map(drop)
     }
 
     async fn remove(target: &Stores, user: &User) -> Result<()> {
-        target.users.delete(user.id).await?.into_result().map(drop)
+        target.users.delete(user.id, None).await?.into_result().map(drop)
     }
 }
 
@@ -82,15 +82,15 @@ impl Kind for Clients {
     }
 
     async fn page(stores: &Stores, after: Option<&Client>) -> Result<Vec<Client>> {
-        stores.clients.list(&behind(after.map(|client| client.id.to_string()))).await
+        stores.listing.list_clients("", &behind(after.map(|client| client.id.to_string()))).await
     }
 
     async fn put(target: &Stores, client: &Client) -> Result<()> {
-        target.clients.put(client).await
+        target.transfer.put_client_unchecked(client).await
     }
 
     async fn remove(target: &Stores, client: &Client) -> Result<()> {
-        target.clients.delete(&client.id).await?.into_result().map(drop)
+        target.clients.delete(&client.id, None).await?.into_result().map(drop)
     }
 }
 
@@ -107,7 +107,7 @@ impl Kind for Sessions {
 
     async fn page(stores: &Stores, after: Option<&Session>) -> Result<Vec<Session>> {
         let page = behind(after.map(|session| session.id.to_string()));
-        stores.sessions.list(&SessionFilter::default(), &page).await
+        stores.listing.list_sessions(&SessionFilter::default(), &page).await
     }
 
     fn counts(session: &Session, now: Timestamp) -> bool {
@@ -115,11 +115,11 @@ impl Kind for Sessions {
     }
 
     async fn put(target: &Stores, session: &Session) -> Result<()> {
-        target.sessions.put(session).await
+        target.transfer.put_session_unchecked(session).await
     }
 
     async fn remove(target: &Stores, session: &Session) -> Result<()> {
-        target.sessions.end(session.id).await?.into_result().map(drop)
+        target.sessions.delete(session.id).await?.into_result().map(drop)
     }
 }
 
@@ -130,25 +130,25 @@ impl Kind for Aliases {
     /// An alias that is missing in the source has expired there, and has no effect in the target.
     const GOES: bool = false;
     type Key = [u8; 32];
-    type Record = Alias;
+    type Record = LegacyToken;
 
-    fn key(alias: &Alias) -> [u8; 32] {
+    fn key(alias: &LegacyToken) -> [u8; 32] {
         *alias.access.as_bytes()
     }
 
-    async fn page(stores: &Stores, after: Option<&Alias>) -> Result<Vec<Alias>> {
-        stores.imports.list_aliases(after.map(|alias| &alias.access), PAGE).await
+    async fn page(stores: &Stores, after: Option<&LegacyToken>) -> Result<Vec<LegacyToken>> {
+        stores.imports.list_legacy_tokens(after.map(|alias| &alias.access), PAGE).await
     }
 
-    fn counts(alias: &Alias, now: Timestamp) -> bool {
+    fn counts(alias: &LegacyToken, now: Timestamp) -> bool {
         alias.expires_at > now
     }
 
-    async fn put(target: &Stores, alias: &Alias) -> Result<()> {
-        target.imports.add_alias(&alias.access, alias.session, alias.expires_at).await
+    async fn put(target: &Stores, alias: &LegacyToken) -> Result<()> {
+        target.imports.add_legacy_token(&alias.access, alias.session, alias.expires_at).await
     }
 
-    async fn remove(_: &Stores, _: &Alias) -> Result<()> {
+    async fn remove(_: &Stores, _: &LegacyToken) -> Result<()> {
         Ok(())
     }
 }
@@ -165,7 +165,7 @@ impl Kind for Notes {
     }
 
     async fn page(stores: &Stores, after: Option<&String>) -> Result<Vec<String>> {
-        stores.imports.list_imported(&behind(after.cloned())).await
+        stores.imports.list_import_records(&behind(after.cloned())).await
     }
 
     /// The records of the copy itself are not copied.
@@ -174,10 +174,10 @@ impl Kind for Notes {
     }
 
     async fn put(target: &Stores, note: &String) -> Result<()> {
-        target.imports.note_imported(note).await
+        target.imports.record_import(note).await
     }
 
     async fn remove(target: &Stores, note: &String) -> Result<()> {
-        target.imports.forget_imported(note).await
+        target.imports.delete_import_record(note).await
     }
 }

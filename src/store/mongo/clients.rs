@@ -1,13 +1,13 @@
 //! [`ClientStore`] for MongoDB: one document per client.
 
 use async_trait::async_trait;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, doc};
 
 use super::documents::{ClientDocument, client as read, read as read_as, to_integer};
 use super::sessions::standing;
-use super::{MongoStore, beginning_with, to_raw};
+use super::{MongoStore, to_raw};
 use crate::domain::{Client, ClientId};
-use crate::store::{ClientStore, Page, Result, Update, Written};
+use crate::store::{ClientStore, Result, Update, Written};
 
 const WHAT: &str = "client";
 
@@ -31,22 +31,6 @@ impl ClientStore for MongoStore {
         Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
     }
 
-    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
-        let after = page.after.as_deref().unwrap_or("");
-        let mut filter = doc! { "_id": { "$gt": after }, "deleting": Bson::Null };
-        if !prefix.is_empty() {
-            let begins = beginning_with(prefix);
-            filter.insert("$or", vec![doc! { "_id": begins.clone() }, doc! { "name": begins }]);
-        }
-        let found = self.list_page(&self.clients, filter, doc! { "_id": 1 }, page.limit);
-        found.await?.iter().filter_map(|raw| read(raw).transpose()).collect()
-    }
-
-    async fn count(&self, limit: u32) -> Result<u64> {
-        let filter = doc! { "_id": { "$gte": "" }, "deleting": Bson::Null };
-        self.count_up_to(&self.clients, filter, limit).await
-    }
-
     async fn update(&self, client: &Client) -> Result<Written<Update>> {
         let version = to_integer(client.version);
         let document = to_raw(&ClientDocument::of(client, Some(version)), WHAT)?;
@@ -59,30 +43,13 @@ impl ClientStore for MongoStore {
         Ok(Update::Done.into())
     }
 
-    async fn put(&self, client: &Client) -> Result<()> {
-        let document = to_raw(&ClientDocument::of(client, None), WHAT)?;
-        let this = doc! { "_id": client.id.as_str() };
-        self.note_client(&client.id).await?;
-        self.bounded(self.clients.replace_one(this, &document).upsert(true)).await.map(drop)
-    }
-
-    async fn delete(&self, id: &ClientId) -> Result<Written<bool>> {
-        self.delete_client(doc! { "_id": id.as_str() }, id).await
-    }
-
-    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<Written<bool>> {
-        let before = doc! { "_id": id.as_str(), "version": to_integer(version) };
-        self.delete_client(before, id).await
-    }
-}
-
-impl MongoStore {
-    async fn delete_client(&self, mut before: Document, id: &ClientId) -> Result<Written<bool>> {
+    async fn delete(&self, id: &ClientId, version: Option<u64>) -> Result<Written<bool>> {
+        let mut before = doc! { "_id": id.as_str(), "deleting": Bson::Null };
+        before.extend(version.map(|version| ("version".to_owned(), to_integer(version).into())));
         let change = doc! {
             "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
             "$inc": { "version": 1_i64, "generation": 1_i64 },
         };
-        before.insert("deleting", Bson::Null);
         self.note_client(id).await?;
         let done = self.bounded(self.clients.update_one(before, change)).await?;
         self.finish_deleting_client(id.as_str()).await?;

@@ -9,7 +9,7 @@ use super::MongoStore;
 use super::documents::{bytes, read, to_binary, to_date, to_moment};
 use super::sessions::key as session_key;
 use crate::domain::{Digest, SessionId, Timestamp};
-use crate::store::{Alias, ImportStore, Page, Result, StoreError};
+use crate::store::{ImportStore, LegacyToken, Page, Result, StoreError};
 
 #[async_trait]
 impl ImportStore for MongoStore {
@@ -18,17 +18,17 @@ impl ImportStore for MongoStore {
         Ok(found.is_some())
     }
 
-    async fn note_imported(&self, key: &str) -> Result<()> {
+    async fn record_import(&self, key: &str) -> Result<()> {
         let (this, note) = (doc! { "_id": key }, doc! { "$setOnInsert": { "_id": key } });
         let write = self.imported.update_one(this, note).upsert(true);
         self.bounded(write).await.map(drop)
     }
 
-    async fn forget_imported(&self, key: &str) -> Result<()> {
+    async fn delete_import_record(&self, key: &str) -> Result<()> {
         self.bounded(self.imported.delete_one(doc! { "_id": key })).await.map(drop)
     }
 
-    async fn list_imported(&self, page: &Page) -> Result<Vec<String>> {
+    async fn list_import_records(&self, page: &Page) -> Result<Vec<String>> {
         let behind = doc! { "_id": { "$gt": page.after.as_deref().unwrap_or("") } };
         let found = self.list_page(&self.imported, behind, doc! { "_id": 1 }, page.limit).await?;
         let key = |raw: &RawDocumentBuf| {
@@ -37,7 +37,7 @@ impl ImportStore for MongoStore {
         found.iter().map(key).collect()
     }
 
-    async fn add_alias(
+    async fn add_legacy_token(
         &self,
         access: &Digest,
         session: SessionId,
@@ -49,14 +49,18 @@ impl ImportStore for MongoStore {
         self.bounded(write).await.map(drop)
     }
 
-    async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>> {
+    async fn find_legacy_token(&self, access: &Digest) -> Result<Option<SessionId>> {
         let this = doc! { "_id": to_binary(access.as_bytes()) };
         let Some(raw) = self.bounded(self.aliases.find_one(this)).await? else { return Ok(None) };
         let id = raw.get_object_id("session").map_err(|e| StoreError::damaged("alias", e))?;
         Ok(Some(SessionId::from_bytes(id.bytes())))
     }
 
-    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>> {
+    async fn list_legacy_tokens(
+        &self,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<LegacyToken>> {
         let behind = match after {
             Some(after) => doc! { "_id": { "$gt": to_binary(after.as_bytes()) } },
             None => Document::new(),
@@ -74,9 +78,9 @@ struct AliasDocument {
     expires_at: DateTime,
 }
 
-fn alias(raw: &RawDocument) -> Result<Alias> {
+fn alias(raw: &RawDocument) -> Result<LegacyToken> {
     let document: AliasDocument = read(raw, "alias")?;
-    Ok(Alias {
+    Ok(LegacyToken {
         access: Digest::from_bytes(bytes(document.access, "alias")?),
         session: SessionId::from_bytes(document.session.bytes()),
         expires_at: to_moment(document.expires_at),

@@ -13,10 +13,12 @@ mod documents;
 mod endings;
 mod imports;
 mod indexes;
+mod listing;
 mod losses;
 mod options;
 mod session_document;
 mod sessions;
+mod transfer;
 mod turns;
 mod users;
 
@@ -133,7 +135,7 @@ impl MongoStore {
 
     /// Returns this store as the implementation of every store trait.
     pub fn into_stores(self) -> Stores {
-        Stores::of(self)
+        Stores::of(Arc::new(self))
     }
 
     /// Sends the `hello` command, the first call to the server.

@@ -7,15 +7,14 @@
 
 use async_trait::async_trait;
 use mongodb::ClientSession;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
+use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
 use mongodb::options::ReadConcern;
 
 use super::documents::{Standing, read as read_as, to_date, to_integer};
 use super::session_document::{SessionDocument, session as read, tokens};
 use super::{MongoStore, losses, to_raw, users};
-use crate::domain::{Client, Digest, Session, SessionId, SessionUser, Timestamp};
-use crate::observe::chain;
-use crate::store::{Page, Result, Seen, SessionFilter, SessionStore, Written};
+use crate::domain::{Session, SessionId, SessionUser, Timestamp};
+use crate::store::{CallerLookup, Result, SessionFilter, SessionStore, Want, Written};
 
 const WHAT: &str = "session";
 
@@ -43,12 +42,12 @@ impl SessionStore for MongoStore {
         };
         match allowed {
             Ok(true) => {}
-            Ok(false) => drop(self.end(session.id).await?),
+            Ok(false) => drop(SessionStore::delete(self, session.id).await?),
             // The login fails, so its tokens are never returned to a client. The session is removed
             // in the background to keep the response from waiting for it.
             Err(_) => {
                 let (store, id) = (self.clone(), session.id);
-                tokio::spawn(async move { store.end(id).await });
+                tokio::spawn(async move { SessionStore::delete(&store, id).await });
             }
         }
         allowed
@@ -59,18 +58,9 @@ impl SessionStore for MongoStore {
         Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
     }
 
-    async fn find_access(&self, id: SessionId, _access: &Digest) -> Result<Option<Session>> {
+    async fn look_up(&self, id: SessionId, want: Want<'_>) -> Result<CallerLookup> {
         self.has_room()?;
-        self.find(id).await
-    }
-
-    async fn find_for(
-        &self,
-        id: SessionId,
-        _access: Option<&Digest>,
-        caller: &Client,
-    ) -> Result<Seen> {
-        self.has_room()?;
+        let Some(caller) = want.caller else { return Ok(self.find(id).await?.into()) };
         // Both reads start after this call did, so neither the session nor the client can be older
         // than the call.
         let current = self
@@ -86,31 +76,29 @@ impl SessionStore for MongoStore {
                 && is_at("updated_at", caller.updated_at)
                 && raw.get_bool("deleting").is_err()
         });
-        Ok(if is_caller { Seen::Session(session.map(Box::new)) } else { Seen::OtherCaller })
+        Ok(if is_caller { session.into() } else { CallerLookup::CallerChanged })
     }
 
-    async fn replace(&self, session: &Session) -> Result<bool> {
-        self.replace_with(session, tokens(session)?).await
-    }
-
-    async fn replace_losing(&self, session: &Session) -> Result<Written<bool>> {
+    async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>> {
         let mut change = tokens(session)?;
-        if self.notes_losses {
+        if revokes_access && self.notes_losses {
             change.insert("lost", losses::mark());
         }
-        Ok(self.replace_with(session, change).await?.into())
+        let before = doc! { "_id": key(session.id), "version": to_integer(session.version) - 1 };
+        let done = self.sessions.update_one(before, doc! { "$set": change });
+        Ok((self.bounded(done).await?.matched_count == 1).into())
     }
 
     /// Confirms the version by an update that changes nothing: MongoDB acknowledges it only when a
     /// majority has all earlier writes.
-    async fn settle(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
+    async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         let version = to_integer(version);
         let same = doc! { "$set": { "version": version } };
         let write = self.sessions.update_one(doc! { "_id": key(id), "version": version }, same);
         Ok((self.bounded(write).await?.matched_count == 1).into())
     }
 
-    async fn end(&self, id: SessionId) -> Result<Written<bool>> {
+    async fn delete(&self, id: SessionId) -> Result<Written<bool>> {
         if self.notes_losses {
             let alive = doc! { "_id": key(id), "ended": Bson::Null };
             let done = self.sessions.update_one(alive, losses::ended());
@@ -120,48 +108,8 @@ impl SessionStore for MongoStore {
         Ok((done.deleted_count == 1).into())
     }
 
-    async fn end_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
+    async fn delete_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
         Ok(self.end_sessions(condition(filter)).await?.into())
-    }
-
-    async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
-        let found = self.page_of_sessions(filter, page).await?;
-        found.iter().filter_map(|raw| read(raw).transpose()).collect()
-    }
-
-    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>> {
-        let (wanted, mut page, mut found) = (page.limit as usize, page.clone(), Vec::new());
-        loop {
-            let batch = self.page_of_sessions(&SessionFilter::default(), &page).await?;
-            let is_last = batch.len() < page.limit as usize;
-            let id = |raw: &RawDocumentBuf| raw.get_object_id("_id").map(|id| id.to_hex()).ok();
-            page.after = batch.last().and_then(id);
-            for raw in &batch {
-                match read(raw) {
-                    Ok(session) => found.extend(session),
-                    Err(error) => {
-                        tracing::error!(session = id(raw), "passed over: {}", chain(&error));
-                    }
-                }
-            }
-            if is_last || found.len() >= wanted || page.after.is_none() {
-                return Ok(found);
-            }
-            page.limit = u32::try_from(wanted - found.len()).unwrap_or(page.limit);
-        }
-    }
-
-    async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        let alive = doc! { "expires_at": { "$gt": to_date(now) }, "ended": Bson::Null };
-        self.count_up_to(&self.sessions, alive, limit).await
-    }
-
-    async fn put(&self, session: &Session) -> Result<()> {
-        // Version 0 precedes every later version of the user, so any later name replaces this one.
-        let name_version = session.user.as_ref().map(|_| 0);
-        let document = to_raw(&SessionDocument::of(session, name_version), WHAT)?;
-        let this = doc! { "_id": key(session.id) };
-        self.bounded(self.sessions.replace_one(this, &document).upsert(true)).await.map(drop)
     }
 
     /// Deletes sessions whose last token has expired by this server's clock; the TTL index deletes
@@ -174,27 +122,6 @@ impl SessionStore for MongoStore {
 }
 
 impl MongoStore {
-    async fn page_of_sessions(
-        &self,
-        filter: &SessionFilter,
-        page: &Page,
-    ) -> Result<Vec<RawDocumentBuf>> {
-        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
-        let mut condition = condition(filter);
-        condition.insert("ended", Bson::Null);
-        if let Some(after) = after {
-            condition.insert("_id", doc! { "$gt": key(after) });
-        }
-        self.list_page(&self.sessions, condition, doc! { "_id": 1 }, page.limit).await
-    }
-
-    async fn replace_with(&self, session: &Session, change: Document) -> Result<bool> {
-        let version = to_integer(session.version);
-        let before = doc! { "_id": key(session.id), "version": version - 1 };
-        let done = self.sessions.update_one(before, doc! { "$set": change });
-        Ok(self.bounded(done).await?.matched_count == 1)
-    }
-
     /// Returns whether client and user still are enabled and of the generation of the login, as
     /// read from a majority after the insert. If the user was renamed in between, updates the name
     /// in the session.
@@ -259,7 +186,7 @@ fn fits(now: &Standing, generation: u64) -> bool {
     now.enabled && !now.deleting && now.generation == to_integer(generation)
 }
 
-fn condition(filter: &SessionFilter) -> Document {
+pub(super) fn condition(filter: &SessionFilter) -> Document {
     let mut condition = Document::new();
     if let Some(user) = filter.user {
         condition.insert("user_id", users::key(user));

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::{Script, cmd, pipe};
 
-use super::links::{Failure, Links};
+use super::connections::{Connections, RedisCallError};
 use crate::domain::{Slice, Subject, Tally};
 use crate::store::{Added, AttemptStore, MemoryAttempts};
 
@@ -64,24 +64,24 @@ static RESERVE: LazyLock<Script> = LazyLock::new(|| {
 
 /// [`AttemptStore`] over Redis, with counters in memory as a fallback.
 pub(super) struct RedisAttempts {
-    links: Arc<Links>,
+    connections: Arc<Connections>,
     own: MemoryAttempts,
 }
 
 impl RedisAttempts {
-    pub(super) fn new(links: Arc<Links>) -> Self {
-        Self { links, own: MemoryAttempts::new() }
+    pub(super) fn new(connections: Arc<Connections>) -> Self {
+        Self { connections, own: MemoryAttempts::new() }
     }
 
-    async fn shared(&self, subjects: &[Subject], at: Slice) -> Result<Vec<Tally>, Failure> {
+    async fn shared(&self, subjects: &[Subject], at: Slice) -> Result<Vec<Tally>, RedisCallError> {
         let found: Vec<HashMap<String, String>> = self
-            .links
-            .call(async |link| {
+            .connections
+            .call(async |call| {
                 let mut all = pipe();
                 for subject in subjects {
                     all.cmd("HGETALL").arg(key(subject));
                 }
-                all.query_async(&mut link.connection).await
+                all.query_async(&mut call.connection).await
             })
             .await?;
         Ok(found.iter().map(|fields| tally(fields, at)).collect())
@@ -103,11 +103,11 @@ impl AttemptStore for RedisAttempts {
 
     async fn add(&self, subject: Subject, limit: u32, at: Slice) -> Added {
         let shared: Result<(bool, HashMap<String, String>), _> = self
-            .links
-            .call(async |link| {
+            .connections
+            .call(async |call| {
                 let mut script = ADD.key(key(&subject));
                 script.arg(at.index).arg(at.oldest()).arg(limit).arg(millis(at.window()));
-                script.invoke_async(&mut link.connection).await
+                script.invoke_async(&mut call.connection).await
             })
             .await;
         match shared {
@@ -136,12 +136,12 @@ impl AttemptStore for RedisAttempts {
         at: Slice,
     ) -> Option<Duration> {
         let shared: Result<i64, _> = self
-            .links
-            .call(async |link| {
+            .connections
+            .call(async |call| {
                 let mut script = RESERVE.key(key(&subject));
                 let keep = at.window().saturating_add(patience).saturating_add(pause);
                 script.arg(at.now.as_millis()).arg(millis(pause)).arg(millis(patience));
-                script.arg(millis(keep)).invoke_async(&mut link.connection).await
+                script.arg(millis(keep)).invoke_async(&mut call.connection).await
             })
             .await;
         match shared {
@@ -157,12 +157,12 @@ impl AttemptStore for RedisAttempts {
         self.own.remember(subject, time, at).await;
         let until = at.now.plus(time).as_millis();
         let written: Result<(), _> = self
-            .links
-            .call(async |link| {
+            .connections
+            .call(async |call| {
                 let (mut both, key) = (pipe(), key(&subject));
                 both.cmd("HSET").arg(&key).arg("until").arg(until).ignore();
                 both.cmd("PEXPIRE").arg(&key).arg(millis(time)).ignore();
-                both.query_async(&mut link.connection).await
+                both.query_async(&mut call.connection).await
             })
             .await;
         written.unwrap_or_else(|failure| passed_by(&failure));
@@ -173,11 +173,11 @@ impl AttemptStore for RedisAttempts {
             return true;
         }
         let until: Result<Option<i64>, _> = self
-            .links
-            .call(async |link| {
+            .connections
+            .call(async |call| {
                 let mut get = cmd("HGET");
                 get.arg(key(&subject)).arg("until");
-                get.query_async(&mut link.connection).await
+                get.query_async(&mut call.connection).await
             })
             .await;
         until.ok().flatten().is_some_and(|until| until > at.now.as_millis())
@@ -203,6 +203,6 @@ fn millis(time: Duration) -> u64 {
 
 /// Logs a failure at debug level only: the component that detected the outage has logged it as an
 /// error.
-fn passed_by(failure: &Failure) {
+fn passed_by(failure: &RedisCallError) {
     tracing::debug!(error = %failure, "attempts are counted in memory alone");
 }

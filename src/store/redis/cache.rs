@@ -13,18 +13,18 @@ use std::time::Instant;
 
 use deadpool_redis::redis::{RedisResult, Script, cmd, pipe};
 
-use super::RedisFront;
+use super::CachingStore;
 use super::cached_session::{pack, unpack};
-use super::links::Link;
+use super::connections::CallConnection;
 use crate::domain::{Client, ClientId, Digest, Session, SessionId};
 use crate::observe::metrics;
 use crate::observe::request::note_step;
-use crate::store::{Result, Seen};
+use crate::store::{CallerLookup, Result, Want};
 
 /// Time to live of cached data, in milliseconds. Correctness does not depend on this TTL.
-const KEPT: i64 = 60_000;
+const CACHE_TTL_MS: i64 = 60_000;
 /// Lifetime of a lease, in milliseconds. It is longer than a read of the store takes.
-const LEASE: i64 = 10_000;
+const LEASE_TTL_MS: i64 = 10_000;
 const LEASE_FIELD: &str = "lease";
 
 /// Takes leases on those keys that have none. Only a successful attempt sets the expiry: a failed
@@ -61,23 +61,23 @@ pub(super) fn client_key(id: &ClientId) -> String {
 
 /// Returns the name of the data field for this format version and this Redis instance, or `None` if
 /// the instance is unknown.
-fn data_field(link: &Link) -> Option<String> {
-    let life = link.life.as_deref()?;
-    Some(format!("v1:{}", life.get(..12).unwrap_or(life)))
+fn data_field(call: &CallConnection) -> Option<String> {
+    let run_id = call.run_id.as_deref()?;
+    Some(format!("v1:{}", run_id.get(..12).unwrap_or(run_id)))
 }
 
 /// Returns a text that changes with every change of the client.
-fn stamp(client: &Client) -> String {
+fn client_version_tag(client: &Client) -> String {
     let (created, updated) = (client.created_at.as_millis(), client.updated_at.as_millis());
     format!("{}:{created}:{updated}", client.version)
 }
 
-pub(super) fn has(session: &Session, access: &Digest) -> bool {
+pub(super) fn has_access_token(session: &Session, access: &Digest) -> bool {
     session.access.iter().any(|token| token.digest == *access)
 }
 
 /// Lease that permits one look-up to fill a cache entry.
-struct Lease {
+struct FillLease {
     key: String,
     field: String,
     nonce: String,
@@ -91,7 +91,7 @@ struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// Records the time that Redis took, whether it answered or failed.
-    fn answered(self) -> &'a metrics::Cache {
+    fn finish(self) -> &'a metrics::Cache {
         let took = self.started.elapsed();
         self.counts.times.observe(took);
         note_step("cache.find", self.started, took);
@@ -100,142 +100,114 @@ impl<'a> Lookup<'a> {
 }
 
 /// Counts a look-up as hit, miss or failure.
-fn count(asked: Option<&metrics::Cache>, answered: bool, hit: bool) {
-    let Some(counts) = asked else { return };
-    match (answered, hit) {
+fn count(counts: Option<&metrics::Cache>, is_answered: bool, is_hit: bool) {
+    let Some(counts) = counts else { return };
+    match (is_answered, is_hit) {
         (false, _) => counts.failures.increment(),
         (true, true) => counts.hits.increment(),
         (true, false) => counts.misses.increment(),
     }
 }
 
-impl RedisFront {
+impl CachingStore {
     /// Starts the measurement of a look-up, if metrics are enabled.
-    fn asks(&self) -> Option<Lookup<'_>> {
+    fn start_lookup(&self) -> Option<Lookup<'_>> {
         self.counts.as_deref().map(|counts| Lookup { counts, started: Instant::now() })
     }
 
-    pub(super) async fn find_cached(
+    /// Looks up the session, and the client if `caller` is given, in one round trip. Reads the
+    /// store if either is missing, and then fills the cache.
+    pub(super) async fn look_up_cached(
         &self,
         id: SessionId,
         access: &Digest,
-    ) -> Result<Option<Session>> {
-        let key = session_key(id);
-        let asked = self.asks();
+        caller: Option<&Client>,
+    ) -> Result<CallerLookup> {
+        let of_session = session_key(id);
+        let of_client = caller.map(|caller| (client_key(&caller.id), client_version_tag(caller)));
+        let lookup = self.start_lookup();
         let found = self
-            .links
-            .call(async |link| {
-                let Some(field) = data_field(link) else { return Ok(None) };
-                let mut get = cmd("HGET");
-                get.arg(&key).arg(field);
-                get.query_async::<Option<Vec<u8>>>(&mut link.connection).await
+            .connections
+            .call(async |call| {
+                let Some(field) = data_field(call) else { return Ok(Vec::new()) };
+                let mut get = pipe();
+                get.cmd("HGET").arg(&of_session).arg(&field);
+                if let Some((key, _)) = &of_client {
+                    get.cmd("HGET").arg(key).arg(&field);
+                }
+                get.query_async::<Vec<Option<Vec<u8>>>>(&mut call.connection).await
             })
             .await;
-        let asked = asked.map(Lookup::answered);
-        let cached = found.as_ref().ok().and_then(|data| unpack(id, data.as_deref()?));
-        let cached = cached.filter(|session| has(session, access));
-        count(asked, found.is_ok(), cached.is_some());
-        if let Some(session) = cached {
-            return Ok(Some(session));
-        }
-        let lease = if found.is_ok() { self.lease(vec![key]).await.pop() } else { None };
-        let session = match self.behind.sessions.find(id).await {
-            Ok(session) => session,
-            Err(error) => {
-                self.write_back(lease, None).await;
-                return Err(error);
-            }
-        };
-        let wanted = session.as_ref().filter(|session| has(session, access));
-        self.write_back(lease, wanted.and_then(pack)).await;
-        Ok(session)
-    }
-
-    pub(super) async fn find_cached_for(
-        &self,
-        id: SessionId,
-        access: &Digest,
-        caller: &Client,
-    ) -> Result<Seen> {
-        let keys = [session_key(id), client_key(&caller.id)];
-        let [of_session, of_client] = &keys;
-        let asked = self.asks();
-        let found = self
-            .links
-            .call(async |link| {
-                let Some(field) = data_field(link) else { return Ok((None, None)) };
-                let mut both = pipe();
-                both.cmd("HGET").arg(of_session).arg(&field);
-                both.cmd("HGET").arg(of_client).arg(&field);
-                let both: (Option<Vec<u8>>, Option<String>) =
-                    both.query_async(&mut link.connection).await?;
-                Ok(both)
-            })
-            .await;
-        let asked = asked.map(Lookup::answered);
-        let (data, version) = match &found {
-            Ok((data, version)) => (data.as_deref(), version.as_deref()),
-            Err(_) => (None, None),
-        };
-        let cached = data.and_then(|data| unpack(id, data)).filter(|found| has(found, access));
-        let current = stamp(caller);
-        let is_caller = version == Some(current.as_str());
-        count(asked, found.is_ok(), cached.is_some() && is_caller);
+        let counts = lookup.map(Lookup::finish);
+        let is_answered = found.is_ok();
+        let mut data = found.unwrap_or_default().into_iter();
+        let cached = data.next().flatten().and_then(|data| unpack(id, &data));
+        let cached = cached.filter(|session| has_access_token(session, access));
+        let cached_tag = data.next().flatten();
+        let stale_client = of_client
+            .as_ref()
+            .filter(|(_, current)| cached_tag.as_deref() != Some(current.as_bytes()));
+        count(counts, is_answered, cached.is_some() && stale_client.is_none());
         let cached = match cached {
-            Some(session) if is_caller => return Ok(Seen::Session(Some(Box::new(session)))),
+            Some(session) if stale_client.is_none() => return Ok(Some(session).into()),
             cached => cached,
         };
-        let missing = [(cached.is_none(), of_session), (!is_caller, of_client)];
-        let missing = missing.into_iter().filter(|(is_missing, _)| *is_missing && found.is_ok());
-        let leases = self.lease(missing.map(|(_, key)| key.clone()).collect()).await;
-        let seen = self.behind.sessions.find_for(id, Some(access), caller).await;
+        let mut missing = Vec::new();
+        if is_answered {
+            missing.extend(cached.is_none().then(|| of_session.clone()));
+            missing.extend(stale_client.map(|(key, _)| key.clone()));
+        }
+        let leases = self.lease(missing).await;
+        let found = self.inner.sessions.look_up(id, Want { access: Some(access), caller }).await;
         for lease in leases {
-            let data = match &seen {
-                Err(_) | Ok(Seen::OtherCaller) => None,
-                Ok(Seen::Session(_)) if lease.key == *of_client => {
+            let data = match (&found, &of_client) {
+                (Err(_) | Ok(CallerLookup::CallerChanged), _) => None,
+                (Ok(CallerLookup::Session(_)), Some((key, current))) if lease.key == *key => {
                     Some(current.clone().into_bytes())
                 }
-                Ok(Seen::Session(session)) => {
-                    session.as_deref().filter(|found| has(found, access)).and_then(pack)
-                }
+                (Ok(CallerLookup::Session(session)), _) => session
+                    .as_deref()
+                    .filter(|session| has_access_token(session, access))
+                    .and_then(pack),
             };
-            self.write_back(Some(lease), data).await;
+            self.write_back(lease, data).await;
         }
-        seen
+        found
     }
 
     /// Takes leases on those of `keys` that have none, and returns the leases taken.
-    async fn lease(&self, keys: Vec<String>) -> Vec<Lease> {
+    async fn lease(&self, keys: Vec<String>) -> Vec<FillLease> {
         if keys.is_empty() {
             return Vec::new();
         }
         let nonce = hex::encode(rand::random::<[u8; 12]>());
         let taken = self
-            .links
-            .call(async |link| {
-                let Some(field) = data_field(link) else { return Ok(None) };
+            .connections
+            .call(async |call| {
+                let Some(field) = data_field(call) else { return Ok(None) };
                 let mut lease = LEASES.prepare_invoke();
                 for key in &keys {
                     lease.key(key);
                 }
-                lease.arg(LEASE_FIELD).arg(&nonce).arg(LEASE);
-                let taken: Vec<bool> = lease.invoke_async(&mut link.connection).await?;
+                lease.arg(LEASE_FIELD).arg(&nonce).arg(LEASE_TTL_MS);
+                let taken: Vec<bool> = lease.invoke_async(&mut call.connection).await?;
                 Ok(Some((field, taken)))
             })
             .await;
         let Ok(Some((field, taken))) = taken else { return Vec::new() };
         let leases = keys.into_iter().zip(taken).filter(|(_, taken)| *taken);
-        leases.map(|(key, _)| Lease { key, field: field.clone(), nonce: nonce.clone() }).collect()
+        leases
+            .map(|(key, _)| FillLease { key, field: field.clone(), nonce: nonce.clone() })
+            .collect()
     }
 
     /// Writes data under a lease, or removes the lease if there is no data. A failure only costs a
     /// later read of the store.
-    async fn write_back(&self, lease: Option<Lease>, data: Option<Vec<u8>>) {
-        let Some(lease) = lease else { return };
+    async fn write_back(&self, lease: FillLease, data: Option<Vec<u8>>) {
         let written = self
-            .links
-            .call(async |link| -> RedisResult<()> {
-                let connection = &mut link.connection;
+            .connections
+            .call(async |call| -> RedisResult<()> {
+                let connection = &mut call.connection;
                 let Some(data) = &data else {
                     return cmd("HDEL")
                         .arg(&lease.key)
@@ -244,7 +216,7 @@ impl RedisFront {
                         .await;
                 };
                 let mut script = WRITE_BACK.key(&lease.key);
-                script.arg(&lease.nonce).arg(&lease.field).arg(data.as_slice()).arg(KEPT);
+                script.arg(&lease.nonce).arg(&lease.field).arg(data.as_slice()).arg(CACHE_TTL_MS);
                 script.invoke_async(connection).await
             })
             .await;

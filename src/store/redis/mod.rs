@@ -6,12 +6,12 @@
 //! invalidation.
 //!
 //! - [`server`]: address and certificates.
-//! - [`links`]: shared connections, and behavior while Redis does not answer.
+//! - [`connections`]: shared connections, and behavior while Redis does not answer.
 //! - [`publishing`]: `<access token>` → user id, and a list of these keys for each session.
-//! - [`telling`]: invalidation of cached and published data.
+//! - [`invalidation`]: invalidation of cached and published data.
 //! - [`cache`]: sessions and clients for introspection, and the leases that prevent stale writes.
 //! - [`attempts`]: rate limit counters.
-//! - [`front`]: the store traits, implemented over those of the wrapped store.
+//! - [`caching_store`]: the store traits that the decorator changes.
 //!
 //! All string keys are valid access tokens, because resource servers accept any string key as one.
 //! All other keys are of another type and begin with `sentinel:`.
@@ -19,108 +19,101 @@
 mod attempts;
 mod cache;
 mod cached_session;
-mod front;
-mod links;
+mod caching_store;
+mod connections;
+mod invalidation;
 mod publishing;
 mod server;
-mod telling;
 
 use std::sync::Arc;
 
-use super::measured::measured;
-use super::{
-    AttemptStore, ClientStore, Health, ImportStore, Losses, Result, SessionStore, Stores, UserStore,
-};
+use super::{AttemptStore, Losses, Result, Stores};
 use crate::observe::metrics::{self, Metrics};
 use crate::settings;
 use attempts::RedisAttempts;
 #[doc(hidden)]
 pub use cached_session::unpack as read_cached;
-use links::Links;
+use connections::Connections;
 
-/// A decorator that puts Redis in front of a store. Clones share connections and state.
+/// Decorator that puts Redis in front of a store. Clones share connections and state.
 #[derive(Clone)]
-pub struct RedisFront {
-    links: Arc<Links>,
-    behind: Stores,
+pub struct CachingStore {
+    connections: Arc<Connections>,
+    inner: Stores,
     losses: Arc<dyn Losses>,
     publishes: bool,
     caches: bool,
     counts: Option<Arc<metrics::Cache>>,
 }
 
-impl RedisFront {
-    /// Creates the decorator; it connects at the first call. `caches` enables the introspection
-    /// cache, for stores that are slower than Redis.
+impl CachingStore {
+    /// Creates the decorator; it connects at the first call. `losses` is the outbox of `inner`.
+    /// `caches` enables the introspection cache, for stores that are slower than Redis.
     ///
     /// # Errors
     /// [`StoreError::Unusable`](super::StoreError::Unusable) if the URL or a certificate file is
     /// invalid.
-    pub fn new<S>(store: S, settings: &settings::Redis, caches: bool) -> Result<Self>
-    where
-        S: UserStore + ClientStore + SessionStore + ImportStore + Health + Losses + 'static,
-    {
-        let store = Arc::new(store);
-        Ok(Self {
-            links: links(settings)?,
-            losses: Arc::<S>::clone(&store),
-            behind: Stores::shared(store),
-            publishes: settings.publish_tokens,
-            caches,
-            counts: None,
-        })
+    pub fn new(
+        inner: Stores,
+        losses: Arc<dyn Losses>,
+        settings: &settings::Redis,
+        caches: bool,
+    ) -> Result<Self> {
+        let connections = connections(settings)?;
+        let publishes = settings.publish_tokens;
+        Ok(Self { connections, inner, losses, publishes, caches, counts: None })
     }
 
-    /// Records metrics of the wrapped store, of the cache and of Redis, if `metrics` is given.
+    /// Records metrics of the cache and of Redis, if `metrics` is given.
     pub(super) fn observed_by(self, metrics: Option<&Metrics>) -> Self {
-        match metrics {
-            None => self,
-            Some(metrics) => {
-                self.links.count_in(&metrics.redis);
-                Self {
-                    behind: measured(self.behind, &metrics.store),
-                    counts: Some(Arc::clone(&metrics.cache)),
-                    ..self
-                }
-            }
-        }
+        let counts = metrics.map(|metrics| {
+            self.connections.count_in(&metrics.redis);
+            Arc::clone(&metrics.cache)
+        });
+        Self { counts, ..self }
     }
 
     /// Returns this decorator as the stores of a server, with publisher and shared rate limit
     /// counters.
     pub fn into_stores(self) -> Stores {
-        let front = Arc::new(self);
-        let publisher = Arc::<Self>::clone(&front);
-        let attempts = Arc::new(RedisAttempts::new(Arc::clone(&front.links)));
-        Stores { publisher: Some(publisher), attempts, ..Stores::shared(front) }
+        let store = Arc::new(self);
+        Stores {
+            users: Arc::<Self>::clone(&store),
+            clients: Arc::<Self>::clone(&store),
+            sessions: Arc::<Self>::clone(&store),
+            transfer: Arc::<Self>::clone(&store),
+            attempts: Arc::new(RedisAttempts::new(Arc::clone(&store.connections))),
+            publisher: Some(Arc::<Self>::clone(&store)),
+            ..store.inner.clone()
+        }
     }
 }
 
 /// Returns only the shared rate limit counters, for a store that does not use Redis otherwise.
 ///
 /// # Errors
-/// As [`RedisFront::new`].
+/// As [`CachingStore::new`].
 pub fn attempts(
     settings: &settings::Redis,
     metrics: Option<&Metrics>,
 ) -> Result<Arc<dyn AttemptStore>> {
-    let links = links(settings)?;
+    let connections = connections(settings)?;
     if let Some(metrics) = metrics {
-        links.count_in(&metrics.redis);
+        connections.count_in(&metrics.redis);
     }
-    Ok(Arc::new(RedisAttempts::new(links)))
+    Ok(Arc::new(RedisAttempts::new(connections)))
 }
 
 /// Validates the Redis settings without connecting.
 ///
 /// # Errors
-/// As [`RedisFront::new`].
+/// As [`CachingStore::new`].
 pub fn check(settings: &settings::Redis) -> Result<()> {
     server::read(settings).map(drop)
 }
 
-fn links(settings: &settings::Redis) -> Result<Arc<Links>> {
-    let links = server::read(settings)
-        .and_then(|server| Links::new(&server).map_err(|error| server::unusable(&error)))?;
-    Ok(Arc::new(links))
+fn connections(settings: &settings::Redis) -> Result<Arc<Connections>> {
+    let connections = server::read(settings)
+        .and_then(|server| Connections::new(&server).map_err(|error| server::unusable(&error)))?;
+    Ok(Arc::new(connections))
 }

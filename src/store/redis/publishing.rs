@@ -19,9 +19,9 @@ use async_trait::async_trait;
 use deadpool_redis::redis::{Pipeline, Script, pipe};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::RedisFront;
-use super::cache::has;
-use super::links::Failure;
+use super::CachingStore;
+use super::cache::has_access_token;
+use super::connections::RedisCallError;
 use crate::domain::{Digest, Session, SessionId, Timestamp};
 use crate::store::{DeliveryError, Publisher, Result, StoreError};
 
@@ -29,7 +29,7 @@ use crate::store::{DeliveryError, Publisher, Result, StoreError};
 const LINGER: Duration = Duration::from_secs(60);
 
 /// Lifetime of a publishing lease, in milliseconds.
-const LEASE: i64 = 10_000;
+const LEASE_TTL_MS: i64 = 10_000;
 /// Maximum number of attempts to publish a token. An attempt fails if its lease is gone, for
 /// example because of a concurrent invalidation.
 const ATTEMPTS: usize = 20;
@@ -57,15 +57,15 @@ pub(super) fn leases_key(id: SessionId) -> String {
 }
 
 /// Lease that permits a process to publish tokens of a session.
-struct Lease {
+struct PublishingLease {
     nonce: String,
     /// `run_id` of the Redis instance that granted the lease. A restarted instance may have
     /// restored the lease from disk; such a lease is not valid.
-    life: Option<Arc<str>>,
+    run_id: Option<Arc<str>>,
 }
 
 #[async_trait]
-impl Publisher for RedisFront {
+impl Publisher for CachingStore {
     async fn publish(
         &self,
         session: &Session,
@@ -95,20 +95,20 @@ impl Publisher for RedisFront {
         let [leases, list] = &keys;
         for _ in 0..ATTEMPTS {
             let lease = self.lease_publishing(leases).await?;
-            let found = self.behind.sessions.find(session.id).await?;
-            if !found.is_some_and(|session| has(&session, digest)) {
+            let found = self.inner.sessions.find(session.id).await?;
+            if !found.is_some_and(|session| has_access_token(&session, digest)) {
                 return Ok(());
             }
             let published: bool = self
-                .links
-                .call(async |link| {
-                    if link.life != lease.life {
+                .connections
+                .call(async |call| {
+                    if call.run_id != lease.run_id {
                         return Ok(false);
                     }
                     let mut script = PUBLISH.key(leases);
                     script.key(list).key(text).arg(&lease.nonce).arg(now);
                     script.arg(over(access.expires_at)).arg(keep).arg(&owner).arg(ttl);
-                    script.invoke_async(&mut link.connection).await
+                    script.invoke_async(&mut call.connection).await
                 })
                 .await?;
             if published {
@@ -118,43 +118,51 @@ impl Publisher for RedisFront {
         Err(StoreError::Busy)
     }
 
+    async fn check_cache(&self) -> Result<()> {
+        Ok(self.connections.ping().await?)
+    }
+
     fn can_publish(&self) -> Result<()> {
-        if self.publishes && self.links.is_down() { Err(Failure::Down.into()) } else { Ok(()) }
+        if self.publishes && self.connections.is_down() {
+            Err(RedisCallError::Down.into())
+        } else {
+            Ok(())
+        }
     }
 
     async fn catch_up(&self) -> Result<bool, DeliveryError> {
-        if self.links.is_down() {
+        if self.connections.is_down() {
             return Ok(false);
         }
-        let checked = self.check_life().await;
-        let told = self.tell_all().await;
-        match told.and(checked) {
+        let checked = self.reconcile_instance().await;
+        let delivered = self.deliver_outbox().await;
+        match delivered.and(checked) {
             // The component that detected the outage has logged it.
-            Err(DeliveryError::Unavailable(_)) if self.links.is_down() => Ok(false),
+            Err(DeliveryError::Unavailable(_)) if self.connections.is_down() => Ok(false),
             done => done.map(|()| true),
         }
     }
 }
 
-impl RedisFront {
-    pub(super) async fn run(&self, pipeline: &Pipeline) -> Result<(), Failure> {
-        self.links.call(async |link| pipeline.query_async(&mut link.connection).await).await
+impl CachingStore {
+    pub(super) async fn run(&self, pipeline: &Pipeline) -> Result<(), RedisCallError> {
+        self.connections.call(async |call| pipeline.query_async(&mut call.connection).await).await
     }
 
     /// Takes a lease on the published tokens of a session. Several publishers may each have one.
-    async fn lease_publishing(&self, leases: &str) -> Result<Lease, Failure> {
+    async fn lease_publishing(&self, leases: &str) -> Result<PublishingLease, RedisCallError> {
         let nonce = hex::encode(rand::random::<[u8; 12]>());
         let mut take = pipe();
         take.atomic();
         take.cmd("HSET").arg(leases).arg(&nonce).arg(1).ignore();
-        take.cmd("PEXPIRE").arg(leases).arg(LEASE).ignore();
-        let life = self
-            .links
-            .call(async |link| {
-                take.query_async::<()>(&mut link.connection).await?;
-                Ok(link.life.clone())
+        take.cmd("PEXPIRE").arg(leases).arg(LEASE_TTL_MS).ignore();
+        let run_id = self
+            .connections
+            .call(async |call| {
+                take.query_async::<()>(&mut call.connection).await?;
+                Ok(call.run_id.clone())
             })
             .await?;
-        Ok(Lease { nonce, life })
+        Ok(PublishingLease { nonce, run_id })
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, Row, params};
 
-use super::{SqliteStore, column, counter, end_of, parsed, to_integer};
+use super::{SqliteStore, column, counter, parsed, to_integer};
 use crate::domain::{Client, ClientId, ClientKind, Digest, Grant, Timestamp};
-use crate::store::{ClientStore, Page, Result, StoreError, Update, Written};
+use crate::store::{ClientStore, Result, StoreError, Update, Written};
 
 const WHAT: &str = "client";
 
@@ -16,7 +16,8 @@ const INSERT: &str = "INSERT INTO clients (name, secret_digest, grants, scopes, 
     access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
     version, created_at, updated_at, id)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
-const PUT: &str = "INSERT INTO clients (name, secret_digest, grants, scopes, default_scopes,
+pub(super) const PUT: &str =
+    "INSERT INTO clients (name, secret_digest, grants, scopes, default_scopes,
     access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
     version, created_at, updated_at, id)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
@@ -29,7 +30,7 @@ const UPDATE: &str = "UPDATE clients SET name = ?1, secret_digest = ?2, grants =
     introspection = ?9, enabled = ?10, generation = ?11, version = ?12, created_at = ?13,
     updated_at = ?14 WHERE id = ?15 AND version = ?12 - 1";
 
-macro_rules! select {
+macro_rules! select_client {
     ($tail:literal) => {
         concat!(
             "SELECT id, name, secret_digest, grants, scopes, default_scopes, access_token_ttl_ms,",
@@ -39,6 +40,8 @@ macro_rules! select {
         )
     };
 }
+
+pub(super) use select_client;
 
 #[async_trait]
 impl ClientStore for SqliteStore {
@@ -54,28 +57,7 @@ impl ClientStore for SqliteStore {
     }
 
     async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
-        self.find_row(select!("WHERE id = ?1"), [id.as_str()], read)
-    }
-
-    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
-        let after = page.after.as_deref().unwrap_or("");
-        if prefix.is_empty() {
-            let sql = select!("WHERE id > ?1 ORDER BY id LIMIT ?2");
-            return self.list_rows(sql, params![after, page.limit], read);
-        }
-        // Two subqueries, so that each uses an index of its own.
-        let sql = select!(
-            "WHERE id IN (
-                SELECT id FROM clients WHERE id > ?1 AND id >= ?2 AND id < ?3
-                UNION SELECT id FROM clients WHERE name >= ?2 AND name < ?3 AND id > ?1
-                ORDER BY id LIMIT ?4
-            ) ORDER BY id"
-        );
-        self.list_rows(sql, params![after, prefix, end_of(prefix), page.limit], read)
-    }
-
-    async fn count(&self, limit: u32) -> Result<u64> {
-        self.count_rows("SELECT count(*) FROM (SELECT 1 FROM clients LIMIT ?1)", [limit])
+        self.find_row(select_client!("WHERE id = ?1"), [id.as_str()], read)
     }
 
     async fn update(&self, client: &Client) -> Result<Written<Update>> {
@@ -94,23 +76,8 @@ impl ClientStore for SqliteStore {
         .await
     }
 
-    async fn put(&self, client: &Client) -> Result<()> {
-        let client = client.clone();
-        self.write(move |connection| write(connection, PUT, &client).map(drop)).await
-    }
-
-    async fn delete(&self, id: &ClientId) -> Result<Written<bool>> {
-        self.delete_client(id, None).await
-    }
-
-    async fn delete_version(&self, id: &ClientId, version: u64) -> Result<Written<bool>> {
-        self.delete_client(id, Some(to_integer(version))).await
-    }
-}
-
-impl SqliteStore {
-    /// Deletes a client and its sessions: in any version, or only in the given one.
-    async fn delete_client(&self, id: &ClientId, version: Option<i64>) -> Result<Written<bool>> {
+    async fn delete(&self, id: &ClientId, version: Option<u64>) -> Result<Written<bool>> {
+        let version = version.map(to_integer);
         let id = id.clone();
         self.write(move |connection| {
             let rows = connection
@@ -129,7 +96,11 @@ impl SqliteStore {
     }
 }
 
-fn write(connection: &Connection, sql: &str, client: &Client) -> rusqlite::Result<usize> {
+pub(super) fn write(
+    connection: &Connection,
+    sql: &str,
+    client: &Client,
+) -> rusqlite::Result<usize> {
     let secret = match &client.kind {
         ClientKind::Public => None,
         ClientKind::Confidential(digest) => Some(digest.as_bytes()),
@@ -158,7 +129,7 @@ fn to_millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn read(row: &Row<'_>) -> Result<Client> {
+pub(super) fn read(row: &Row<'_>) -> Result<Client> {
     let secret: Option<[u8; 32]> = column(row, 2, WHAT)?;
     let grants: String = column(row, 3, WHAT)?;
     let grants: Result<BTreeSet<Grant>, _> = grants.split_whitespace().map(str::parse).collect();

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::{SqliteStore, column};
 use crate::domain::{Digest, SessionId, Timestamp};
-use crate::store::{Alias, ImportStore, Page, Result};
+use crate::store::{ImportStore, LegacyToken, Page, Result};
 
 #[async_trait]
 impl ImportStore for SqliteStore {
@@ -14,7 +14,7 @@ impl ImportStore for SqliteStore {
         Ok(found.is_some())
     }
 
-    async fn note_imported(&self, key: &str) -> Result<()> {
+    async fn record_import(&self, key: &str) -> Result<()> {
         let key = key.to_owned();
         self.write(move |connection| {
             let note = "INSERT OR IGNORE INTO imported (key) VALUES (?1)";
@@ -23,7 +23,7 @@ impl ImportStore for SqliteStore {
         .await
     }
 
-    async fn forget_imported(&self, key: &str) -> Result<()> {
+    async fn delete_import_record(&self, key: &str) -> Result<()> {
         let key = key.to_owned();
         self.write(move |connection| {
             let forget = "DELETE FROM imported WHERE key = ?1";
@@ -32,13 +32,13 @@ impl ImportStore for SqliteStore {
         .await
     }
 
-    async fn list_imported(&self, page: &Page) -> Result<Vec<String>> {
+    async fn list_import_records(&self, page: &Page) -> Result<Vec<String>> {
         let after = page.after.as_deref().unwrap_or("");
         let sql = "SELECT key FROM imported WHERE key > ?1 ORDER BY key LIMIT ?2";
         self.list_rows(sql, params![after, page.limit], |row| column(row, 0, "note"))
     }
 
-    async fn add_alias(
+    async fn add_legacy_token(
         &self,
         access: &Digest,
         session: SessionId,
@@ -54,19 +54,23 @@ impl ImportStore for SqliteStore {
         .await
     }
 
-    async fn find_alias(&self, access: &Digest) -> Result<Option<SessionId>> {
+    async fn find_legacy_token(&self, access: &Digest) -> Result<Option<SessionId>> {
         let sql = "SELECT session FROM aliases WHERE access = ?1";
         self.find_row(sql, [access.as_bytes()], |row| {
             Ok(SessionId::from_bytes(column(row, 0, "alias")?))
         })
     }
 
-    async fn list_aliases(&self, after: Option<&Digest>, limit: u32) -> Result<Vec<Alias>> {
+    async fn list_legacy_tokens(
+        &self,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<LegacyToken>> {
         let after: &[u8] = after.map_or(&[], |digest| digest.as_bytes());
         let sql = "SELECT access, session, expires_at FROM aliases
             WHERE access > ?1 ORDER BY access LIMIT ?2";
         self.list_rows(sql, params![after, limit], |row| {
-            Ok(Alias {
+            Ok(LegacyToken {
                 access: Digest::from_bytes(column(row, 0, "alias")?),
                 session: SessionId::from_bytes(column(row, 1, "alias")?),
                 expires_at: Timestamp::from_millis(column(row, 2, "alias")?),

@@ -40,10 +40,6 @@ impl SqliteStore {
         self.notes_losses = true;
         Ok(self)
     }
-
-    pub(super) const fn notes_losses(&self) -> bool {
-        self.notes_losses
-    }
 }
 
 #[async_trait]

@@ -8,11 +8,13 @@
 mod backup;
 mod clients;
 mod imports;
+mod listing;
 mod losses;
 mod readers;
 mod schema;
 mod session_tokens;
 mod sessions;
+mod transfer;
 mod users;
 mod writer;
 
@@ -75,7 +77,7 @@ impl SqliteStore {
 
     /// Returns the stores of a server, with this one as the backend of all of them.
     pub fn into_stores(self) -> Stores {
-        Stores::of(self)
+        Stores::of(Arc::new(self))
     }
 
     /// Runs `work` in a batch of the writer. Returns after the commit is on disk.

@@ -6,10 +6,9 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Row, params, params_from_iter};
 
 use super::session_tokens::{pack, unpack};
-use super::{SqliteStore, column, counter, failed, losses, parsed, to_integer};
-use crate::domain::{Client, Digest, Session, SessionId, SessionUser, Timestamp, UserId};
-use crate::observe::chain;
-use crate::store::{Page, Result, Seen, SessionFilter, SessionStore, StoreError, Written};
+use super::{SqliteStore, column, counter, losses, parsed, to_integer};
+use crate::domain::{Session, SessionId, SessionUser, Timestamp, UserId};
+use crate::store::{CallerLookup, Result, SessionFilter, SessionStore, StoreError, Want, Written};
 
 const WHAT: &str = "session";
 
@@ -23,12 +22,13 @@ const INSERT: &str = "INSERT INTO sessions (key, id, version, user_id, username,
       AND (?3 IS NULL
            OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND generation = ?5 AND enabled))";
 
-const PUT: &str = "INSERT OR REPLACE INTO sessions (key, id, version, user_id, username,
+/// Writes a row unchanged, and replaces any other with the same key.
+pub(super) const PUT: &str = "INSERT OR REPLACE INTO sessions (key, id, version, user_id, username,
         user_generation, client_id, client_generation, scope, created_at, ends_at, expires_at, tokens)
     VALUES (?13, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 /// Builds a SELECT of the columns that [`read`] reads, followed by `$more`.
-macro_rules! select {
+macro_rules! select_session {
     ($($more:literal)*) => {
         concat!(
             "SELECT sessions.id, sessions.version, user_id, username, user_generation, client_id,",
@@ -38,12 +38,14 @@ macro_rules! select {
     };
 }
 
-const FIND: &str = select!(" FROM sessions WHERE key = ?1 AND sessions.id = ?2");
+pub(super) use select_session;
+
+const FIND: &str = select_session!(" FROM sessions WHERE key = ?1 AND sessions.id = ?2");
 
 /// Selects the session and checks the client in one statement, which sees one snapshot of the file.
 /// No row means that the client has changed: each change raises its version, and a client that was
 /// deleted and created again has other timestamps.
-const FIND_FOR: &str = select!(
+const FIND_FOR_CALLER: &str = select_session!(
     " FROM clients LEFT JOIN sessions ON key = ?1 AND sessions.id = ?2 WHERE clients.id = ?3"
     " AND clients.version = ?4 AND clients.created_at = ?5 AND clients.updated_at = ?6"
 );
@@ -51,23 +53,15 @@ const FIND_FOR: &str = select!(
 #[async_trait]
 impl SessionStore for SqliteStore {
     async fn insert(&self, session: &Session) -> Result<bool> {
-        self.add(INSERT, session).await
-    }
-
-    async fn put(&self, session: &Session) -> Result<()> {
-        self.add(PUT, session).await.map(drop)
+        self.add_session(INSERT, session).await
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<Session>> {
         self.find_row(FIND, params![key(id), id.as_bytes()], read)
     }
 
-    async fn find_for(
-        &self,
-        id: SessionId,
-        _access: Option<&Digest>,
-        caller: &Client,
-    ) -> Result<Seen> {
+    async fn look_up(&self, id: SessionId, want: Want<'_>) -> Result<CallerLookup> {
+        let Some(caller) = want.caller else { return Ok(self.find(id).await?.into()) };
         let wanted = params![
             key(id),
             id.as_bytes(),
@@ -76,29 +70,41 @@ impl SessionStore for SqliteStore {
             caller.created_at.as_millis(),
             caller.updated_at.as_millis(),
         ];
-        let seen = self.find_row(FIND_FOR, wanted, |row| {
+        let seen = self.find_row(FIND_FOR_CALLER, wanted, |row| {
             let is_there = !matches!(row.get_ref(0), Ok(ValueRef::Null));
-            let session = is_there.then(|| read(row)).transpose()?;
-            Ok(Seen::Session(session.map(Box::new)))
+            Ok(is_there.then(|| read(row)).transpose()?.into())
         })?;
-        Ok(seen.unwrap_or(Seen::OtherCaller))
+        Ok(seen.unwrap_or(CallerLookup::CallerChanged))
     }
 
-    async fn replace(&self, session: &Session) -> Result<bool> {
-        self.replace_noting(session, false).await
-    }
-
-    async fn replace_losing(&self, session: &Session) -> Result<Written<bool>> {
-        Ok(self.replace_noting(session, true).await?.into())
+    async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>> {
+        let tokens = pack(session)?;
+        let (id, version) = (session.id, to_integer(session.version));
+        let expires_at = session.expires_at().as_millis();
+        let notes = revokes_access && self.notes_losses;
+        self.write(move |connection| {
+            // The other columns do not change when tokens are issued, rotated or revoked.
+            let mut statement = connection.prepare_cached(
+                "UPDATE sessions SET version = ?2, expires_at = ?3, tokens = ?4
+                 WHERE key = ?5 AND id = ?1 AND version = ?2 - 1",
+            )?;
+            let values = params![id.as_bytes(), version, expires_at, tokens, key(id)];
+            let rows = statement.execute(values)?;
+            if notes && rows == 1 {
+                losses::note(connection, id)?;
+            }
+            Ok((rows == 1).into())
+        })
+        .await
     }
 
     /// Compares the version only, since readers see nothing but durable commits.
-    async fn settle(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
+    async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         let found = self.find(id).await?;
         Ok(found.is_some_and(|session| session.version == version).into())
     }
 
-    async fn end(&self, id: SessionId) -> Result<Written<bool>> {
+    async fn delete(&self, id: SessionId) -> Result<Written<bool>> {
         self.write(move |connection| {
             let mut statement =
                 connection.prepare_cached("DELETE FROM sessions WHERE key = ?1 AND id = ?2")?;
@@ -107,7 +113,7 @@ impl SessionStore for SqliteStore {
         .await
     }
 
-    async fn end_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
+    async fn delete_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
         let (condition, values) = condition(filter);
         let sql = format!("DELETE FROM sessions WHERE {condition}");
         self.write(move |connection| {
@@ -115,51 +121,6 @@ impl SessionStore for SqliteStore {
             Ok((rows as u64).into())
         })
         .await
-    }
-
-    async fn list(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
-        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
-        let (condition, mut values) = condition(filter);
-        let behind = if after.is_some() { "AND key > ?" } else { "" };
-        let sql = format!(
-            "{} {condition} {behind} ORDER BY key LIMIT ?",
-            select!(" FROM sessions WHERE")
-        );
-        values.extend(after.map(|id| Value::Integer(key(id))));
-        values.push(Value::Integer(page.limit.into()));
-        if filter.alive_at.is_some() {
-            // Many expired sessions may be read for each live one.
-            return self.scan(sql, params_from_iter(values), read).await;
-        }
-        self.list_rows(&sql, params_from_iter(values), read)
-    }
-
-    async fn list_sound(&self, page: &Page) -> Result<Vec<Session>> {
-        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
-        let first = after.map_or(i64::MIN, |id| key(id).saturating_add(1));
-        let sql = select!(" FROM sessions WHERE key >= ?1 ORDER BY key");
-        self.readers.with(|connection| {
-            let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-            let mut rows = statement.query([first]).map_err(failed)?;
-            let mut found = Vec::new();
-            while found.len() < page.limit as usize
-                && let Some(row) = rows.next().map_err(failed)?
-            {
-                match read(row) {
-                    Ok(session) => found.push(session),
-                    Err(error) => {
-                        let id = row.get::<_, Vec<u8>>(0).map(hex::encode).unwrap_or_default();
-                        tracing::error!(session = id, "passed over: {}", chain(&error));
-                    }
-                }
-            }
-            Ok(found)
-        })
-    }
-
-    async fn count(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        let sql = "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE expires_at > ?1 LIMIT ?2)";
-        self.count_rows(sql, params![now.as_millis(), limit])
     }
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
@@ -177,8 +138,8 @@ impl SessionStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Runs [`INSERT`] or [`PUT`]. Returns whether a row was written.
-    async fn add(&self, sql: &'static str, session: &Session) -> Result<bool> {
+    /// Runs `INSERT` or `PUT`. Returns whether a row was written.
+    pub(super) async fn add_session(&self, sql: &'static str, session: &Session) -> Result<bool> {
         let tokens = pack(session)?;
         let session = session.clone();
         self.write(move |connection| {
@@ -202,38 +163,17 @@ impl SqliteStore {
         })
         .await
     }
-
-    async fn replace_noting(&self, session: &Session, loss: bool) -> Result<bool> {
-        let tokens = pack(session)?;
-        let (id, version) = (session.id, to_integer(session.version));
-        let expires_at = session.expires_at().as_millis();
-        let notes = loss && self.notes_losses();
-        self.write(move |connection| {
-            // The other columns do not change when tokens are issued, rotated or revoked.
-            let mut statement = connection.prepare_cached(
-                "UPDATE sessions SET version = ?2, expires_at = ?3, tokens = ?4
-                 WHERE key = ?5 AND id = ?1 AND version = ?2 - 1",
-            )?;
-            let values = params![id.as_bytes(), version, expires_at, tokens, key(id)];
-            let rows = statement.execute(values)?;
-            if notes && rows == 1 {
-                losses::note(connection, id)?;
-            }
-            Ok(rows == 1)
-        })
-        .await
-    }
 }
 
 /// Returns the row key: the first eight bytes of the id, as a number that sorts like the ids. Two
 /// ids with the same key are practically impossible, since ids are hashes of random bytes; the
 /// insertion of the second session would fail.
-fn key(id: SessionId) -> i64 {
+pub(super) fn key(id: SessionId) -> i64 {
     let first = id.as_bytes().first_chunk().copied().unwrap_or_default();
     (u64::from_be_bytes(first) ^ (1 << 63)).cast_signed()
 }
 
-fn condition(filter: &SessionFilter) -> (String, Vec<Value>) {
+pub(super) fn condition(filter: &SessionFilter) -> (String, Vec<Value>) {
     // The unary plus keeps SQLite from using the index on expiry, with which it would read and sort
     // all live sessions.
     let conditions = [
@@ -246,7 +186,7 @@ fn condition(filter: &SessionFilter) -> (String, Vec<Value>) {
     (if none { "TRUE".to_owned() } else { conditions.join(" AND ") }, values)
 }
 
-fn read(row: &Row<'_>) -> Result<Session> {
+pub(super) fn read(row: &Row<'_>) -> Result<Session> {
     let user: Option<[u8; 12]> = column(row, 2, WHAT)?;
     let user = user.map(|id| -> Result<SessionUser> {
         Ok(SessionUser {

@@ -1,12 +1,11 @@
 //! Users in SQLite: one row each.
 
 use async_trait::async_trait;
-use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, Row, params};
 
-use super::{SqliteStore, column, counter, end_of, parsed, to_integer};
+use super::{SqliteStore, column, counter, parsed, to_integer};
 use crate::domain::{PasswordHash, Timestamp, User, UserId};
-use crate::store::{Page, Result, StoreError, Update, UserStore, Written};
+use crate::store::{Result, StoreError, Update, UserStore, Written};
 
 const WHAT: &str = "user";
 
@@ -16,12 +15,12 @@ const UPDATE: &str = "UPDATE users SET username = ?1, password_hash = ?2, passwo
     scopes = ?4, enabled = ?5, generation = ?6, version = ?7, created_at = ?8, updated_at = ?9
     WHERE id = ?10 AND version = ?7 - 1";
 
-const PUT: &str = "INSERT INTO users (username, password_hash, password_imported, scopes, enabled,
+pub(super) const PUT: &str = "INSERT INTO users (username, password_hash, password_imported, scopes, enabled,
     generation, version, created_at, updated_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
     ON CONFLICT (id) DO UPDATE SET username = ?1, password_hash = ?2, password_imported = ?3,
     scopes = ?4, enabled = ?5, generation = ?6, version = ?7, created_at = ?8, updated_at = ?9";
 
-macro_rules! select {
+macro_rules! select_user {
     ($tail:literal) => {
         concat!(
             "SELECT id, username, password_hash, password_imported, scopes, enabled, generation,",
@@ -30,6 +29,8 @@ macro_rules! select {
         )
     };
 }
+
+pub(super) use select_user;
 
 #[async_trait]
 impl UserStore for SqliteStore {
@@ -40,23 +41,11 @@ impl UserStore for SqliteStore {
     }
 
     async fn find(&self, id: UserId) -> Result<Option<User>> {
-        self.find_row(select!("WHERE id = ?1"), [id.as_bytes()], read)
+        self.find_row(select_user!("WHERE id = ?1"), [id.as_bytes()], read)
     }
 
     async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
-        self.find_row(select!("WHERE username = ?1"), [username], read)
-    }
-
-    async fn search(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
-        let after = page.after.as_deref().unwrap_or("");
-        let sql = select!(
-            "WHERE username > ?1 AND username >= ?2 AND username < ?3 ORDER BY username LIMIT ?4"
-        );
-        self.list_rows(sql, params![after, prefix, end_of(prefix), page.limit], read)
-    }
-
-    async fn count(&self, limit: u32) -> Result<u64> {
-        self.count_rows("SELECT count(*) FROM (SELECT 1 FROM users LIMIT ?1)", [limit])
+        self.find_row(select_user!("WHERE username = ?1"), [username], read)
     }
 
     async fn update(&self, user: &User) -> Result<Written<Update>> {
@@ -103,45 +92,8 @@ impl UserStore for SqliteStore {
         .await
     }
 
-    async fn passwords_unlike(
-        &self,
-        beginnings: &[String],
-        after: Option<UserId>,
-        limit: u32,
-    ) -> Result<Vec<(UserId, PasswordHash)>> {
-        // Range conditions, since SQLite's text functions would take longer.
-        let others = "(password_hash < ? OR password_hash >= ?) AND ".repeat(beginnings.len());
-        let sql = format!(
-            "SELECT id, password_hash, password_imported FROM users WHERE {others} id > ? ORDER BY id LIMIT ?"
-        );
-        let mut values = Vec::new();
-        for beginning in beginnings {
-            values.extend([Value::Text(beginning.clone()), end_of(beginning)]);
-        }
-        let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
-        values.extend([Value::Blob(after), Value::Integer(limit.into())]);
-        let read = |row: &Row<'_>| Ok((UserId::from_bytes(column(row, 0, WHAT)?), hash(row, 1)?));
-        self.scan(sql, params_from_iter(values), read).await
-    }
-
-    async fn put(&self, user: &User) -> Result<bool> {
-        let user = user.clone();
-        self.write(move |connection| write(connection, PUT, &user).map(|done| done == Some(1)))
-            .await
-    }
-
-    async fn delete(&self, id: UserId) -> Result<Written<bool>> {
-        self.delete_user(id, None).await
-    }
-
-    async fn delete_version(&self, id: UserId, version: u64) -> Result<Written<bool>> {
-        self.delete_user(id, Some(to_integer(version))).await
-    }
-}
-
-impl SqliteStore {
-    /// Deletes a user and the user's sessions: in any version, or only in the given one.
-    async fn delete_user(&self, id: UserId, version: Option<i64>) -> Result<Written<bool>> {
+    async fn delete(&self, id: UserId, version: Option<u64>) -> Result<Written<bool>> {
+        let version = version.map(to_integer);
         self.write(move |connection| {
             let rows = connection
                 .prepare_cached(
@@ -161,7 +113,11 @@ impl SqliteStore {
 
 /// Runs `INSERT`, `UPDATE` or `PUT`. Returns the number of rows written, or `None` if the name (or
 /// the id of a new user) is taken.
-fn write(connection: &Connection, sql: &str, user: &User) -> rusqlite::Result<Option<usize>> {
+pub(super) fn write(
+    connection: &Connection,
+    sql: &str,
+    user: &User,
+) -> rusqlite::Result<Option<usize>> {
     let done = connection.prepare_cached(sql)?.execute(params![
         user.username,
         user.password.encoded(),
@@ -181,18 +137,18 @@ fn write(connection: &Connection, sql: &str, user: &User) -> rusqlite::Result<Op
 }
 
 /// Reads the password hash in column `at`; the next column says whether it was imported.
-fn hash(row: &Row<'_>, at: usize) -> Result<PasswordHash> {
+pub(super) fn password_hash(row: &Row<'_>, at: usize) -> Result<PasswordHash> {
     let (hash, imported) = (column(row, at, WHAT)?, column(row, at + 1, WHAT)?);
     Ok(if imported { PasswordHash::imported(hash) } else { PasswordHash::own(hash) })
 }
 
-fn read(row: &Row<'_>) -> Result<User> {
+pub(super) fn read(row: &Row<'_>) -> Result<User> {
     let scopes: Option<String> = column(row, 4, WHAT)?;
     let scopes = scopes.map(|text| text.parse()).transpose();
     Ok(User {
         id: UserId::from_bytes(column(row, 0, WHAT)?),
         username: parsed(row, 1, WHAT)?,
-        password: hash(row, 2)?,
+        password: password_hash(row, 2)?,
         scopes: scopes.map_err(|error| StoreError::damaged(WHAT, error))?,
         enabled: column(row, 5, WHAT)?,
         generation: counter(row, 6, WHAT)?,

@@ -86,9 +86,9 @@ fn said_elsewhere(documents: &[(Collection, Document)], text: &str) -> bool {
 /// As many are there as were taken over, and a refresh token that was finds its session.
 async fn look(stores: &Stores, report: &Report, documents: &[(Collection, Document)]) {
     let all = Page::first(1000);
-    let users = stores.users.list(&all).await.unwrap();
-    let clients = stores.clients.list(&all).await.unwrap();
-    let sessions = stores.sessions.list(&Default::default(), &all).await.unwrap();
+    let users = stores.listing.list_users("", &all).await.unwrap();
+    let clients = stores.listing.list_clients("", &all).await.unwrap();
+    let sessions = stores.listing.list_sessions(&Default::default(), &all).await.unwrap();
     let found = [users.len(), clients.len(), sessions.len()].map(|number| number as u64);
     assert_eq!(found, counts(report).map(|counts| counts.imported), "{documents:?}");
     for session in &sessions {

@@ -73,7 +73,7 @@ pub async fn fill(stores: &Stores, session: &Session) {
         created_at: NOW,
         updated_at: NOW,
     };
-    stores.users.put(&user).await.unwrap();
+    stores.transfer.put_user_unchecked(&user).await.unwrap();
     let public = Client {
         id: PUBLIC.parse().unwrap(),
         name: PUBLIC.to_owned(),
@@ -98,7 +98,7 @@ pub async fn fill(stores: &Stores, session: &Session) {
         introspection: true,
         ..public.clone()
     };
-    stores.clients.put(&public).await.unwrap();
-    stores.clients.put(&confidential).await.unwrap();
-    stores.sessions.put(session).await.unwrap();
+    stores.transfer.put_client_unchecked(&public).await.unwrap();
+    stores.transfer.put_client_unchecked(&confidential).await.unwrap();
+    stores.transfer.put_session_unchecked(session).await.unwrap();
 }

@@ -68,7 +68,7 @@ fn row(bytes: &[u8]) {
 fn work_with(world: &World, session: &Session) {
     look(session);
     world.block_on(async {
-        world.stores.sessions.put(session).await.unwrap();
+        world.stores.transfer.put_session_unchecked(session).await.unwrap();
         let again = world.stores.sessions.find(session.id).await.unwrap();
         assert_eq!(again.as_ref(), Some(session));
     });

@@ -193,11 +193,11 @@ impl World {
     pub fn restore(&self, started: Option<&Token>) {
         self.block_on(async {
             if let Some(id) = started.map(Token::session_id).filter(|id| *id != self.session.id) {
-                assert!(self.stores.sessions.end(id).await.unwrap().value);
+                assert!(self.stores.sessions.delete(id).await.unwrap().value);
             }
             let now = self.stores.sessions.find(self.session.id).await;
             if !now.is_ok_and(|now| now.as_ref() == Some(&self.session)) {
-                self.stores.sessions.put(&self.session).await.unwrap();
+                self.stores.transfer.put_session_unchecked(&self.session).await.unwrap();
             }
         });
     }
@@ -205,16 +205,16 @@ impl World {
     /// Takes back whatever an operator can have done.
     pub fn restore_all(&self) {
         self.block_on(async {
-            let (users, clients) = (&self.stores.users, &self.stores.clients);
-            for user in users.list(&Page::first(1000)).await.unwrap() {
-                users.delete(user.id).await.unwrap().into_result().unwrap();
+            let Stores { users, clients, listing, .. } = &self.stores;
+            for user in listing.list_users("", &Page::first(1000)).await.unwrap() {
+                users.delete(user.id, None).await.unwrap().into_result().unwrap();
             }
-            for client in clients.list(&Page::first(1000)).await.unwrap() {
-                clients.delete(&client.id).await.unwrap().into_result().unwrap();
+            for client in listing.list_clients("", &Page::first(1000)).await.unwrap() {
+                clients.delete(&client.id, None).await.unwrap().into_result().unwrap();
             }
             self.stores
                 .sessions
-                .end_all(&SessionFilter::default())
+                .delete_all(&SessionFilter::default())
                 .await
                 .unwrap()
                 .into_result()

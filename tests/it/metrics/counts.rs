@@ -208,7 +208,7 @@ async fn legacy_token_is_looked_up_only_while_imported_sessions_exist() {
     // Any session can stand for an imported one.
     let login = app.login().await;
     let page = sentinel::store::Page::first(1);
-    let session = stores.sessions.list(&Default::default(), &page).await.unwrap().remove(0);
+    let session = stores.listing.list_sessions(&Default::default(), &page).await.unwrap().remove(0);
     imports::note_session(&stores, session.id).await.unwrap();
     // The store's answer is reused for one second.
     app.advance(2);

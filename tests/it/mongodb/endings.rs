@@ -133,7 +133,7 @@ async fn interrupted_deletion_of_user_hides_user_and_is_completed() {
     let (users, alice) = (&world.stores.users, &world.alice);
     assert_eq!(users.find(alice.id).await.unwrap(), None);
     assert_eq!(users.find_by_name("alice").await.unwrap(), None);
-    assert_eq!(users.list(&sentinel::store::Page::first(10)).await.unwrap(), []);
+    assert_eq!(world.stores.listing.list_users("", &Page::first(10)).await.unwrap(), []);
     assert_eq!(users.update(&alice.next()).await.unwrap().value, Update::Stale);
     assert!(!world.stores.sessions.insert(&world.session).await.is_ok_and(|added| added));
     // The name and the id are available immediately.
@@ -157,7 +157,7 @@ async fn insert_many_can_reuse_id_of_interrupted_deletion() {
     assert!(world.stores.users.insert(&taken).await.unwrap());
     let imported = User { username: "alice-again".to_owned(), ..world.alice.clone() };
     let many = [user("bob"), taken, imported.clone(), user("carol")];
-    let added = world.stores.users.insert_many(&many).await.unwrap();
+    let added = world.stores.transfer.insert_users(&many).await.unwrap();
     assert_eq!(added, [true, false, true, true]);
     assert_eq!(world.stores.users.find(imported.id).await.unwrap(), Some(imported));
     assert!(!is_alive(&world.stores, &world.session).await);
@@ -185,8 +185,8 @@ async fn interrupted_disabling_and_deletion_of_client_are_completed() {
     clients.update_one(key, deleted).await.unwrap();
     let store = &world.stores.clients;
     assert_eq!(store.find(&world.app.id).await.unwrap(), None);
-    assert_eq!(store.list(&sentinel::store::Page::first(10)).await.unwrap(), []);
-    assert!(!store.delete(&world.app.id).await.unwrap().value);
+    assert_eq!(world.stores.listing.list_clients("", &Page::first(10)).await.unwrap(), []);
+    assert!(!store.delete(&world.app.id, None).await.unwrap().value);
     assert_eq!(world.marks("sentinel_clients").await, 0);
     let again = Client { id: world.app.id.clone(), ..client() };
     assert!(store.insert(&again).await.unwrap());
@@ -227,7 +227,7 @@ async fn corrupt_sessions_are_skipped_in_listing() {
     for limit in 1..5 {
         let (mut seen, mut page) = (Vec::new(), Page::first(limit));
         loop {
-            let found = world.stores.sessions.list_sound(&page).await.unwrap();
+            let found = world.stores.listing.list_sessions_skipping_corrupt(&page).await.unwrap();
             let is_last = found.len() < limit as usize;
             page.after = found.last().map(|session| session.id.to_string());
             seen.extend(found);
@@ -247,7 +247,7 @@ async fn ttl_index_removes_expired_session() {
     let mut over = world.session.next();
     over.access.clear();
     over.refresh.as_mut().unwrap().idle_ends_at = Timestamp::from_millis(1_000_000_000_000);
-    assert!(world.stores.sessions.replace(&over).await.unwrap());
+    assert!(world.stores.sessions.replace(&over, false).await.unwrap().value);
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while is_alive(&world.stores, &over).await {
         assert!(std::time::Instant::now() < deadline, "the session is still there");

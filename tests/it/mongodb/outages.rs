@@ -187,12 +187,12 @@ async fn write_without_majority_is_not_confirmed_as_durable() {
     let follower = admin(&secondary.uri).await;
     fail(&follower, "stopReplProducer", "alwaysOn", doc! {}).await;
     let second = first.next();
-    let written = stores.sessions.replace(&second).await;
+    let written = stores.sessions.replace(&second, false).await;
     assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
     assert_eq!(other.sessions.find(first.id).await.unwrap(), Some(second.clone()));
-    let sure = other.sessions.settle(second.id, second.version).await;
+    let sure = other.sessions.confirm_durable(second.id, second.version).await;
     assert!(matches!(sure, Err(StoreError::Unavailable(_))), "{sure:?}");
-    let ended = other.sessions.end(session(None, &app).id).await;
+    let ended = other.sessions.delete(session(None, &app).id).await;
     assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
 
     follower
@@ -200,7 +200,12 @@ async fn write_without_majority_is_not_confirmed_as_durable() {
         .await
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !other.sessions.settle(second.id, second.version).await.is_ok_and(|lasts| lasts.value) {
+    while !other
+        .sessions
+        .confirm_durable(second.id, second.version)
+        .await
+        .is_ok_and(|lasts| lasts.value)
+    {
         assert!(Instant::now() < deadline, "the write is never sure");
     }
 }

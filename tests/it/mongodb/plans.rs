@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use sentinel::domain::{Client, PasswordHash, Session, Timestamp, User};
 use sentinel::store::mongo::MongoStore;
-use sentinel::store::{Page, SessionFilter, Stores};
+use sentinel::store::{Page, SessionFilter, Stores, Want};
 
 use crate::helpers::START;
 use crate::helpers::mongod::{self, Target};
@@ -102,15 +102,14 @@ async fn look_up_examines_only_wanted_document() {
     world.assert_direct("nobody", stores.users.find_by_name("nobody")).await;
     world.assert_direct("client by id", stores.clients.find(&client.id)).await;
     world.assert_direct("session by id", stores.sessions.find(one.id)).await;
-    world
-        .assert_direct("session for a caller", stores.sessions.find_for(one.id, None, client))
-        .await;
+    let want = Want { access: None, caller: Some(client) };
+    world.assert_direct("session for a caller", stores.sessions.look_up(one.id, want)).await;
     let none = session(None, client).id;
     world.assert_direct("no session", stores.sessions.find(none)).await;
     world.assert_direct("login", stores.sessions.insert(&session(Some(user), client))).await;
-    world.assert_direct("refresh", stores.sessions.replace(&one.next())).await;
-    world.assert_direct("settle", stores.sessions.settle(one.id, one.version + 1)).await;
-    world.assert_direct("end", stores.sessions.end(one.id)).await;
+    world.assert_direct("refresh", stores.sessions.replace(&one.next(), false)).await;
+    world.assert_direct("settle", stores.sessions.confirm_durable(one.id, one.version + 1)).await;
+    world.assert_direct("end", stores.sessions.delete(one.id)).await;
     let new = PasswordHash::own("$argon2id$new".to_owned());
     let upgrade = stores.users.upgrade_password(user.id, &user.password, &new);
     world.assert_direct("upgrade", upgrade).await;
@@ -123,11 +122,11 @@ async fn page_of_list_examines_only_its_documents() {
     let after = |key: String| Page { after: Some(key), limit: 3 };
     let middle = after(users[9].username.clone());
     for page in [Page::first(3), middle] {
-        world.assert_direct("users", stores.users.list(&page)).await;
+        world.assert_direct("users", stores.listing.list_users("", &page)).await;
     }
-    world.assert_direct("users found", stores.users.search("user-1", &Page::first(3))).await;
+    world.assert_direct("users found", stores.listing.list_users("user-1", &Page::first(3))).await;
     for page in [Page::first(3), after(clients[1].id.to_string())] {
-        world.assert_direct("clients", stores.clients.list(&page)).await;
+        world.assert_direct("clients", stores.listing.list_clients("", &page)).await;
     }
     let everybody = SessionFilter::default();
     let of_user = SessionFilter { user: Some(users[3].id), client: None, alive_at: None };
@@ -135,13 +134,13 @@ async fn page_of_list_examines_only_its_documents() {
         SessionFilter { user: None, client: Some(clients[1].id.clone()), alive_at: None };
     for filter in [everybody, of_user, of_client] {
         for page in [Page::first(3), after(sessions[40].id.to_string())] {
-            let list = stores.sessions.list(&filter, &page);
+            let list = stores.listing.list_sessions(&filter, &page);
             world.assert_direct(&format!("sessions {filter:?}"), list).await;
         }
     }
-    let counts = world.watch(stores.sessions.count(START, 3)).await;
+    let counts = world.watch(stores.listing.count_sessions(START, 3)).await;
     assert!(counts[0].plan.contains("expires_at") && counts[0].examined <= 3, "{counts:?}");
-    let found = world.watch(stores.clients.search("an", &Page::first(3))).await;
+    let found = world.watch(stores.listing.list_clients("an", &Page::first(3))).await;
     assert!(!found[0].plan.contains("COLLSCAN"), "{found:?}");
     // A user has few sessions, so the filter by client examines those.
     let both = SessionFilter {
@@ -149,7 +148,7 @@ async fn page_of_list_examines_only_its_documents() {
         client: Some(clients[1].id.clone()),
         alive_at: None,
     };
-    let seen = world.watch(stores.sessions.list(&both, &Page::first(3))).await;
+    let seen = world.watch(stores.listing.list_sessions(&both, &Page::first(3))).await;
     assert_eq!(seen.len(), 1);
     assert!(seen[0].plan.contains("user_id") && seen[0].examined <= 4, "{seen:?}");
 }
@@ -167,11 +166,11 @@ async fn revocation_and_purge_examine_only_affected_documents() {
     // The client has many sessions, and none of them is examined.
     let other_name = Client { name: "other".to_owned(), ..clients[3].next() };
     world.assert_direct("update of a client", stores.clients.update(&other_name)).await;
-    world.assert_direct("deletion of a user", stores.users.delete(users[5].id)).await;
-    world.assert_direct("deletion of a client", stores.clients.delete(&clients[1].id)).await;
+    world.assert_direct("deletion of a user", stores.users.delete(users[5].id, None)).await;
+    world.assert_direct("deletion of a client", stores.clients.delete(&clients[1].id, None)).await;
     let of_client =
         SessionFilter { user: None, client: Some(clients[2].id.clone()), alive_at: None };
-    world.assert_direct("end of all", stores.sessions.end_all(&of_client)).await;
+    world.assert_direct("end of all", stores.sessions.delete_all(&of_client)).await;
     // A purge also looks for unfinished cascades; none exists.
     world.assert_direct("nothing to purge", stores.sessions.purge(START, 5)).await;
     let over = Timestamp::from_millis(START.plus(LIFETIMES.session).as_millis());

@@ -89,10 +89,10 @@ async fn collections_of_flask_sentinel_are_unchanged() {
     }
     let stores = open(&target).await.unwrap().into_stores();
     let alice = stored_user(&stores, "alice").await;
-    assert!(stores.users.delete(alice.id).await.unwrap().value);
+    assert!(stores.users.delete(alice.id, None).await.unwrap().value);
     stores
         .sessions
-        .end_all(&sentinel::store::SessionFilter::default())
+        .delete_all(&sentinel::store::SessionFilter::default())
         .await
         .unwrap()
         .into_result()

@@ -23,7 +23,7 @@ async fn all_invalidations_of_mass_revocation_are_delivered() {
         stored_session(&stores, None, &app).await;
     }
     let filter = SessionFilter { client: Some(app.id.clone()), ..SessionFilter::default() };
-    assert_eq!(stores.sessions.end_all(&filter).await.unwrap().value, 501);
+    assert_eq!(stores.sessions.delete_all(&filter).await.unwrap().value, 501);
     let sessions = target.database().await.collection::<Document>("sentinel_sessions");
     let untold = doc! { "lost": { "$exists": true } };
     assert_eq!(sessions.count_documents(untold).await.unwrap(), 0);

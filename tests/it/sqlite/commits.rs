@@ -33,7 +33,7 @@ async fn listing_live_sessions_runs_on_a_separate_thread() {
     assert!(store.stores.sessions.insert(&session).await.unwrap());
     let filter = SessionFilter { alive_at: Some(START), ..SessionFilter::default() };
     let page = Page::first(10);
-    let mut list = store.stores.sessions.list(&filter, &page);
+    let mut list = store.stores.listing.list_sessions(&filter, &page);
     assert!(futures_util::poll!(&mut list).is_pending());
     assert_eq!(list.await.unwrap(), [session]);
 }
@@ -79,7 +79,8 @@ async fn writes_queued_behind_another_process_share_one_commit() {
     let answers = queue_then(calls, || other.execute_batch("COMMIT").unwrap()).await;
     assert!(answers.into_iter().all(|answer| answer.unwrap()));
     assert_eq!(commits(&store.path) - before, 1);
-    let list = store.stores.sessions.list(&SessionFilter::default(), &Page::first(1000)).await;
+    let list =
+        store.stores.listing.list_sessions(&SessionFilter::default(), &Page::first(1000)).await;
     assert_eq!(list.unwrap().len(), 200);
 }
 
@@ -138,7 +139,7 @@ async fn failed_write_does_not_roll_back_others_in_its_batch() {
         let found = store.stores.sessions.find(session.id).await.unwrap();
         assert_eq!(found.as_ref(), Some(session));
     }
-    assert_eq!(store.stores.users.list(&Page::first(10)).await.unwrap().len(), 2);
+    assert_eq!(store.stores.listing.list_users("", &Page::first(10)).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -185,7 +186,8 @@ async fn concurrent_writes_of_two_processes_are_all_kept() {
     });
     all(tasks).await;
     for stores in processes {
-        let list = stores.sessions.list(&SessionFilter::default(), &Page::first(10_000)).await;
+        let list =
+            stores.listing.list_sessions(&SessionFilter::default(), &Page::first(10_000)).await;
         assert_eq!(list.unwrap().len(), 32 * 25);
     }
 }
@@ -204,7 +206,7 @@ async fn continuous_writer_does_not_starve_another_process() {
                 assert!(stores.sessions.insert(&session).await.unwrap());
                 while !*stopped.borrow() {
                     session.version += 1;
-                    assert!(stores.sessions.replace(&session).await.unwrap());
+                    assert!(stores.sessions.replace(&session, false).await.unwrap().value);
                 }
             })
         })

@@ -176,10 +176,11 @@ async fn damaged_record_is_an_error_not_a_missing_record() {
     assert_eq!(rows.unwrap(), 1);
     let found = store.stores.sessions.find(damaged.id).await;
     assert!(matches!(found, Err(StoreError::Damaged { .. })), "{found:?}");
-    let list = store.stores.sessions.list(&SessionFilter::default(), &Page::first(10)).await;
+    let list =
+        store.stores.listing.list_sessions(&SessionFilter::default(), &Page::first(10)).await;
     assert!(matches!(list, Err(StoreError::Damaged { .. })), "{list:?}");
-    let sound = store.stores.sessions.list_sound(&Page::first(1)).await.unwrap();
+    let sound = store.stores.listing.list_sessions_skipping_corrupt(&Page::first(1)).await.unwrap();
     assert_eq!(sound, std::slice::from_ref(&fine));
     assert_eq!(store.stores.sessions.find(fine.id).await.unwrap(), Some(fine));
-    assert!(store.stores.sessions.end(damaged.id).await.unwrap().value);
+    assert!(store.stores.sessions.delete(damaged.id).await.unwrap().value);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sentinel::domain::{Digest, SystemClock};
 use sentinel::store::copying::copy;
-use sentinel::store::{Alias, Page, SessionFilter, Stores};
+use sentinel::store::{LegacyToken, Page, SessionFilter, Stores};
 use serde_json::json;
 
 use super::Other;
@@ -82,11 +82,11 @@ async fn records_deleted_in_source_are_removed_from_target() {
 async fn contents(stores: &Stores) -> impl PartialEq + std::fmt::Debug + use<> {
     let page = Page::first(100_000);
     (
-        stores.users.list(&page).await.unwrap(),
-        stores.clients.list(&page).await.unwrap(),
-        stores.sessions.list(&SessionFilter::default(), &page).await.unwrap(),
-        stores.imports.list_aliases(None, 100_000).await.unwrap(),
-        stores.imports.list_imported(&page).await.unwrap(),
+        stores.listing.list_users("", &page).await.unwrap(),
+        stores.listing.list_clients("", &page).await.unwrap(),
+        stores.listing.list_sessions(&SessionFilter::default(), &page).await.unwrap(),
+        stores.imports.list_legacy_tokens(None, 100_000).await.unwrap(),
+        stores.imports.list_import_records(&page).await.unwrap(),
     )
 }
 
@@ -97,15 +97,15 @@ async fn fill(stores: &Stores, sessions: usize) {
         let started = (0..sessions / 20).map(|_| {
             let session = session(Some(&user), &client);
             async move {
-                stores.sessions.put(&session).await.unwrap();
+                stores.transfer.put_session_unchecked(&session).await.unwrap();
                 session
             }
         });
         let last = futures_util::future::join_all(started).await.pop().unwrap();
         let digest = Digest::of(&[number]);
         let until = START.plus(Duration::from_secs(60));
-        stores.imports.add_alias(&digest, last.id, until).await.unwrap();
-        stores.imports.note_imported(&format!("tokens/{number}")).await.unwrap();
+        stores.imports.add_legacy_token(&digest, last.id, until).await.unwrap();
+        stores.imports.record_import(&format!("tokens/{number}")).await.unwrap();
     }
 }
 
@@ -118,13 +118,13 @@ async fn assert_everything_is_copied(from: Backend, to: Backend) {
     let of_the_copy = |notes: Vec<String>| {
         notes.into_iter().filter(|note| note.starts_with("copy/")).collect::<Vec<_>>()
     };
-    let notes = to.stores.imports.list_imported(&Page::first(100)).await.unwrap();
+    let notes = to.stores.imports.list_import_records(&Page::first(100)).await.unwrap();
     assert_eq!(of_the_copy(notes), ["copy/target"]);
     to.stores.take_into_use().await.unwrap();
     assert_eq!(contents(&from.stores).await, contents(&to.stores).await);
-    let alias = Alias {
+    let alias = LegacyToken {
         access: Digest::of(&[3]),
-        session: to.stores.imports.find_alias(&Digest::of(&[3])).await.unwrap().unwrap(),
+        session: to.stores.imports.find_legacy_token(&Digest::of(&[3])).await.unwrap().unwrap(),
         expires_at: START.plus(Duration::from_secs(60)),
     };
     assert!(to.stores.sessions.find(alias.session).await.unwrap().is_some());

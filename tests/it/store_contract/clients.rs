@@ -60,7 +60,7 @@ pub(super) async fn client_id_is_unique_and_case_sensitive(Backend { stores, .. 
 }
 
 pub(super) async fn clients_are_listed_by_id_page_by_page(Backend { stores, .. }: &Backend) {
-    assert_eq!(stores.clients.list(&Page::first(10)).await.unwrap(), []);
+    assert_eq!(stores.listing.list_clients("", &Page::first(10)).await.unwrap(), []);
     let mut ids = ["b", "a", "A", "z", "aa", "~", " ", "0", "10", "9"];
     for id in ids {
         let client = Client { id: id.parse().unwrap(), ..client() };
@@ -71,7 +71,7 @@ pub(super) async fn clients_are_listed_by_id_page_by_page(Backend { stores, .. }
         let mut seen = Vec::new();
         let mut page = Page::first(limit);
         loop {
-            let clients = stores.clients.list(&page).await.unwrap();
+            let clients = stores.listing.list_clients("", &page).await.unwrap();
             assert!(clients.len() <= limit as usize);
             let Some(last) = clients.last() else { break };
             page.after = Some(last.id.to_string());
@@ -79,7 +79,7 @@ pub(super) async fn clients_are_listed_by_id_page_by_page(Backend { stores, .. }
         }
         assert_eq!(seen, ids, "by {limit}");
     }
-    assert_eq!(stores.clients.list(&Page::first(0)).await.unwrap(), []);
+    assert_eq!(stores.listing.list_clients("", &Page::first(0)).await.unwrap(), []);
 }
 
 pub(super) async fn clients_are_searched_by_id_or_name_prefix(Backend { stores, .. }: &Backend) {
@@ -106,7 +106,7 @@ pub(super) async fn clients_are_searched_by_id_or_name_prefix(Backend { stores, 
             let mut seen = Vec::new();
             let mut page = Page::first(limit);
             loop {
-                let clients = stores.clients.search(prefix, &page).await.unwrap();
+                let clients = stores.listing.list_clients(prefix, &page).await.unwrap();
                 assert!(clients.len() <= limit as usize);
                 let Some(last) = clients.last() else { break };
                 page.after = Some(last.id.to_string());
@@ -118,14 +118,14 @@ pub(super) async fn clients_are_searched_by_id_or_name_prefix(Backend { stores, 
 }
 
 pub(super) async fn clients_are_counted_up_to_a_limit(Backend { stores, .. }: &Backend) {
-    assert_eq!(stores.clients.count(10).await.unwrap(), 0);
+    assert_eq!(stores.listing.count_clients(10).await.unwrap(), 0);
     let gone = stored_client(stores).await;
     stored_client(stores).await;
     stored_client(stores).await;
-    assert_eq!(stores.clients.count(10).await.unwrap(), 3);
-    assert!(stores.clients.delete(&gone.id).await.unwrap().value);
+    assert_eq!(stores.listing.count_clients(10).await.unwrap(), 3);
+    assert!(stores.clients.delete(&gone.id, None).await.unwrap().value);
     for (limit, count) in [(0, 0), (1, 1), (2, 2), (u32::MAX, 2)] {
-        assert_eq!(stores.clients.count(limit).await.unwrap(), count, "up to {limit}");
+        assert_eq!(stores.listing.count_clients(limit).await.unwrap(), count, "up to {limit}");
     }
 }
 
@@ -174,8 +174,8 @@ pub(super) async fn deleting_a_client_deletes_its_sessions(Backend { stores, .. 
     let of_app = stored_session(stores, Some(&alice), &app).await;
     let own = stored_session(stores, None, &app).await;
     let of_other = stored_session(stores, Some(&alice), &other).await;
-    assert!(stores.clients.delete(&app.id).await.unwrap().value);
-    assert!(!stores.clients.delete(&app.id).await.unwrap().value);
+    assert!(stores.clients.delete(&app.id, None).await.unwrap().value);
+    assert!(!stores.clients.delete(&app.id, None).await.unwrap().value);
     assert_eq!(stores.clients.find(&app.id).await.unwrap(), None);
     assert!(!is_alive(stores, &of_app).await && !is_alive(stores, &own).await);
     assert!(is_alive(stores, &of_other).await);
@@ -189,12 +189,12 @@ pub(super) async fn client_is_deleted_only_at_the_given_version(Backend { stores
     let next = app.next();
     assert_eq!(stores.clients.update(&next).await.unwrap().value, Update::Done);
     for version in [0, 2, u64::MAX] {
-        assert!(!stores.clients.delete_version(&app.id, version).await.unwrap().value, "{version}");
+        assert!(!stores.clients.delete(&app.id, Some(version)).await.unwrap().value, "{version}");
     }
     assert_eq!(stores.clients.find(&app.id).await.unwrap(), Some(next));
     assert!(is_alive(stores, &session).await);
-    assert!(stores.clients.delete_version(&app.id, 1).await.unwrap().value);
-    assert!(!stores.clients.delete_version(&app.id, 1).await.unwrap().value);
+    assert!(stores.clients.delete(&app.id, Some(1)).await.unwrap().value);
+    assert!(!stores.clients.delete(&app.id, Some(1)).await.unwrap().value);
     assert_eq!(stores.clients.find(&app.id).await.unwrap(), None);
     assert!(!is_alive(stores, &session).await);
 }
@@ -203,7 +203,7 @@ pub(super) async fn put_client_overwrites_any_version_and_ends_no_session(
     Backend { stores, .. }: &Backend,
 ) {
     let one = client();
-    stores.clients.put(&one).await.unwrap();
+    stores.transfer.put_client_unchecked(&one).await.unwrap();
     assert_eq!(stores.clients.find(&one.id).await.unwrap().as_ref(), Some(&one));
     let session = stored_session(stores, None, &one).await;
     let other = Client {
@@ -214,7 +214,7 @@ pub(super) async fn put_client_overwrites_any_version_and_ends_no_session(
         ..one.clone()
     };
     for client in [&other, &one, &other] {
-        stores.clients.put(client).await.unwrap();
+        stores.transfer.put_client_unchecked(client).await.unwrap();
         assert_eq!(stores.clients.find(&one.id).await.unwrap().as_ref(), Some(client));
     }
     assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));

@@ -152,14 +152,14 @@ fn for_any<T: std::fmt::Debug, F: Future<Output = ()>>(
 
 pub(super) async fn any_user_is_read_back_unchanged(Backend { stores, rounds, .. }: &Backend) {
     for_any(*rounds, (any_user(), any_user()), |(first, second)| async move {
-        stores.users.delete(first.id).await.unwrap().into_result().unwrap();
+        stores.users.delete(first.id, None).await.unwrap().into_result().unwrap();
         assert!(stores.users.insert(&first).await.unwrap());
         assert_eq!(stores.users.find(first.id).await.unwrap().as_ref(), Some(&first));
         let second = User { id: first.id, version: first.version + 1, ..second };
         assert_eq!(stores.users.update(&second).await.unwrap().value, Update::Done);
         let found = stores.users.find_by_name(&second.username).await.unwrap();
         assert_eq!(found, Some(second));
-        assert!(stores.users.delete(first.id).await.unwrap().value);
+        assert!(stores.users.delete(first.id, None).await.unwrap().value);
     });
 }
 
@@ -170,7 +170,7 @@ pub(super) async fn any_client_is_read_back_unchanged(Backend { stores, rounds, 
         let second = Client { id: first.id.clone(), version: first.version + 1, ..second };
         assert_eq!(stores.clients.update(&second).await.unwrap().value, Update::Done);
         assert_eq!(stores.clients.find(&first.id).await.unwrap(), Some(second));
-        assert!(stores.clients.delete(&first.id).await.unwrap().value);
+        assert!(stores.clients.delete(&first.id, None).await.unwrap().value);
     });
 }
 
@@ -181,9 +181,9 @@ async fn insert_all(stores: &Stores, user: &User, client: &Client, session: &Ses
 }
 
 async fn delete_all(stores: &Stores, user: &User, client: &Client) {
-    assert!(stores.users.delete(user.id).await.unwrap().value);
-    assert!(stores.clients.delete(&client.id).await.unwrap().value);
-    assert_eq!(stores.sessions.end_all(&SessionFilter::default()).await.unwrap().value, 0);
+    assert!(stores.users.delete(user.id, None).await.unwrap().value);
+    assert!(stores.clients.delete(&client.id, None).await.unwrap().value);
+    assert_eq!(stores.sessions.delete_all(&SessionFilter::default()).await.unwrap().value, 0);
 }
 
 pub(super) async fn any_session_is_read_back_unchanged(
@@ -204,7 +204,7 @@ pub(super) async fn any_replaced_session_is_read_back_unchanged(
     for_any(*rounds, values, |((user, client, session), access, refresh)| async move {
         insert_all(stores, &user, &client, &session).await;
         let next = Session { access, refresh, ..session.next() };
-        assert!(stores.sessions.replace(&next).await.unwrap());
+        assert!(stores.sessions.replace(&next, false).await.unwrap().value);
         assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(next.clone()));
         // The session expires with the last of its new tokens, and not before.
         let end = next.expires_at();

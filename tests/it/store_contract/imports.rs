@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinel::domain::{Digest, SessionId};
-use sentinel::store::{Alias, Page, imports};
+use sentinel::store::{LegacyToken, Page, imports};
 
 use super::{Backend, samples};
 use crate::helpers::START;
@@ -12,22 +12,22 @@ pub(super) async fn import_record_is_kept_until_forgotten(Backend { stores, othe
     let imports = &stores.imports;
     assert!(!imports.is_imported("users/1").await.unwrap());
     for _ in 0..2 {
-        imports.note_imported("users/1").await.unwrap();
+        imports.record_import("users/1").await.unwrap();
         assert!(other.imports.is_imported("users/1").await.unwrap());
     }
     assert!(!imports.is_imported("users/2").await.unwrap());
-    imports.forget_imported("users/1").await.unwrap();
-    imports.forget_imported("users/2").await.unwrap();
+    imports.delete_import_record("users/1").await.unwrap();
+    imports.delete_import_record("users/2").await.unwrap();
     assert!(!other.imports.is_imported("users/1").await.unwrap());
 }
 
 pub(super) async fn import_records_are_listed_by_key_in_pages(Backend { stores, .. }: &Backend) {
     for key in ["b", "a", "c", "B", "a/1"] {
-        stores.imports.note_imported(key).await.unwrap();
+        stores.imports.record_import(key).await.unwrap();
     }
     let list = async |after: Option<&str>, limit| {
         let page = Page { after: after.map(str::to_owned), limit };
-        stores.imports.list_imported(&page).await.unwrap()
+        stores.imports.list_import_records(&page).await.unwrap()
     };
     assert_eq!(list(None, 10).await, ["B", "a", "a/1", "b", "c"]);
     assert_eq!(list(Some("a"), 2).await, ["a/1", "b"]);
@@ -35,25 +35,29 @@ pub(super) async fn import_records_are_listed_by_key_in_pages(Backend { stores, 
 }
 
 pub(super) async fn alias_resolves_to_its_session_and_is_listed(Backend { stores, .. }: &Backend) {
-    let mut aliases: Vec<Alias> = (0_u8..5)
-        .map(|number| Alias {
+    let mut aliases: Vec<LegacyToken> = (0_u8..5)
+        .map(|number| LegacyToken {
             access: Digest::of(&[number]),
             session: SessionId::from_bytes([number; 12]),
             expires_at: START.plus(Duration::from_secs(number.into())),
         })
         .collect();
     for alias in aliases.iter().chain(&aliases) {
-        stores.imports.add_alias(&alias.access, alias.session, alias.expires_at).await.unwrap();
+        stores
+            .imports
+            .add_legacy_token(&alias.access, alias.session, alias.expires_at)
+            .await
+            .unwrap();
     }
     for alias in &aliases {
-        let found = stores.imports.find_alias(&alias.access).await.unwrap();
+        let found = stores.imports.find_legacy_token(&alias.access).await.unwrap();
         assert_eq!(found, Some(alias.session));
     }
-    assert_eq!(stores.imports.find_alias(&Digest::of(b"x")).await.unwrap(), None);
+    assert_eq!(stores.imports.find_legacy_token(&Digest::of(b"x")).await.unwrap(), None);
     aliases.sort_by_key(|alias| *alias.access.as_bytes());
-    let first = stores.imports.list_aliases(None, 3).await.unwrap();
+    let first = stores.imports.list_legacy_tokens(None, 3).await.unwrap();
     assert_eq!(first, aliases[..3]);
-    let rest = stores.imports.list_aliases(Some(&aliases[2].access), 10).await.unwrap();
+    let rest = stores.imports.list_legacy_tokens(Some(&aliases[2].access), 10).await.unwrap();
     assert_eq!(rest, aliases[3..]);
 }
 
@@ -62,18 +66,18 @@ pub(super) async fn imported_sessions_are_tracked_until_the_last_has_ended(
 ) {
     let some = async || imports::may_have_sessions(other).await.unwrap();
     let forget = async |now| imports::forget_sessions_over(stores, now).await.unwrap();
-    stores.imports.note_imported("tokens/1").await.unwrap();
+    stores.imports.record_import("tokens/1").await.unwrap();
     assert!(!some().await);
     let client = samples::client();
     let sessions: Vec<_> = (0..3).map(|_| samples::session(None, &client)).collect();
     for session in &sessions {
-        stores.sessions.put(session).await.unwrap();
+        stores.transfer.put_session_unchecked(session).await.unwrap();
         imports::note_session(stores, session.id).await.unwrap();
     }
     for session in &sessions {
         forget(START).await;
         assert!(some().await);
-        assert!(stores.sessions.end(session.id).await.unwrap().value);
+        assert!(stores.sessions.delete(session.id).await.unwrap().value);
     }
     forget(START).await;
     assert!(!some().await);
@@ -82,7 +86,7 @@ pub(super) async fn imported_sessions_are_tracked_until_the_last_has_ended(
         imports::note_session(stores, SessionId::from_bytes([number; 12])).await.unwrap();
     }
     let last = samples::session(None, &client);
-    stores.sessions.put(&last).await.unwrap();
+    stores.transfer.put_session_unchecked(&last).await.unwrap();
     imports::note_session(stores, last.id).await.unwrap();
     forget(START).await;
     assert!(some().await);

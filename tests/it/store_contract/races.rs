@@ -25,7 +25,7 @@ pub(super) async fn concurrent_replacements_of_one_version_succeed_once(backend:
             let scope = format!("number-{turn}").parse().unwrap();
             let mut next = current.next();
             next.access[0].scope = Some(scope);
-            async move { stores.sessions.replace(&next).await.unwrap().then_some(next) }
+            async move { stores.sessions.replace(&next, false).await.unwrap().value.then_some(next) }
         });
         let mut winners: Vec<Session> = all(calls).await.into_iter().flatten().collect();
         assert_eq!(winners.len(), 1);
@@ -71,7 +71,7 @@ pub(super) async fn concurrent_inserts_of_one_username_succeed_once(backend: &Ba
         let found = backend.stores.users.find_by_name(&name).await.unwrap();
         assert_eq!(found.as_ref(), winners.first());
     }
-    assert_eq!(backend.stores.users.list(&Page::first(100)).await.unwrap().len(), 5);
+    assert_eq!(backend.stores.listing.list_users("", &Page::first(100)).await.unwrap().len(), 5);
 }
 
 /// Logs in from both processes until logins are refused, and calls `end` meanwhile. No session that
@@ -110,7 +110,7 @@ async fn race<F: Future<Output = ()>>(
     };
     let left = |stores: Stores| {
         let filter = filter.clone();
-        async move { stores.sessions.list(&filter, &Page::first(100)).await.unwrap() }
+        async move { stores.listing.list_sessions(&filter, &Page::first(100)).await.unwrap() }
     };
     let (here, there) = (left(backend.stores.clone()).await, left(backend.other.clone()).await);
     assert!(!backend.logins_are_one_write || (here.is_empty() && there.is_empty()), "{here:?}");
@@ -170,7 +170,7 @@ pub(super) async fn no_login_survives_the_deletion_of_its_user(backend: &Backend
     for round in 0..ROUNDS {
         let alice = stored_user(&backend.stores, "alice").await;
         race(backend, Some(&alice), &app, || async {
-            assert!(process(backend, round).users.delete(alice.id).await.unwrap().value);
+            assert!(process(backend, round).users.delete(alice.id, None).await.unwrap().value);
         })
         .await;
     }
@@ -182,7 +182,7 @@ pub(super) async fn no_login_survives_the_deletion_of_its_client(backend: &Backe
         let app = stored_client(&backend.stores).await;
         let user = (round % 2 == 0).then_some(&alice);
         race(backend, user, &app, || async {
-            assert!(process(backend, round).clients.delete(&app.id).await.unwrap().value);
+            assert!(process(backend, round).clients.delete(&app.id, None).await.unwrap().value);
         })
         .await;
     }
@@ -200,7 +200,7 @@ pub(super) async fn refresh_during_rename_does_not_restore_old_name(backend: &Ba
                     // Retries after a conflict, so that a replacement succeeds in every round.
                     loop {
                         let read = stores.sessions.find(id).await.unwrap().unwrap();
-                        if stores.sessions.replace(&read.next()).await.unwrap() {
+                        if stores.sessions.replace(&read.next(), false).await.unwrap().value {
                             break;
                         }
                     }
@@ -232,7 +232,7 @@ pub(super) async fn concurrent_replacement_does_not_restore_ended_session(backen
                 let id = started.id;
                 tokio::spawn(async move {
                     while let Some(read) = stores.sessions.find(id).await.unwrap() {
-                        if stores.sessions.replace(&read.next()).await.unwrap() {
+                        if stores.sessions.replace(&read.next(), false).await.unwrap().value {
                             going.notify_one();
                         }
                     }
@@ -240,7 +240,7 @@ pub(super) async fn concurrent_replacement_does_not_restore_ended_session(backen
             })
             .collect();
         going.notified().await;
-        assert!(process(backend, round).sessions.end(started.id).await.unwrap().value);
+        assert!(process(backend, round).sessions.delete(started.id).await.unwrap().value);
         for refresh in refreshes {
             refresh.await.unwrap();
         }

@@ -113,7 +113,7 @@ pub(crate) async fn stored_session(
 /// Counts the sessions of a user.
 pub(crate) async fn count_of(stores: &Stores, user: &User) -> usize {
     let filter = SessionFilter { user: Some(user.id), client: None, alive_at: None };
-    stores.sessions.list(&filter, &Page::first(10_000)).await.unwrap().len()
+    stores.listing.list_sessions(&filter, &Page::first(10_000)).await.unwrap().len()
 }
 
 pub(crate) async fn is_alive(stores: &Stores, session: &Session) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinel::domain::{Client, Session, SessionId, SessionUser, Timestamp, User};
-use sentinel::store::{Page, Seen, SessionFilter, Stores, Update};
+use sentinel::store::{CallerLookup, Page, SessionFilter, Stores, Update, Want};
 
 use super::Backend;
 use super::samples::{
@@ -57,11 +57,11 @@ pub(super) async fn replace_requires_the_preceding_version(Backend { stores, .. 
     let first = stored_session(stores, None, &app).await;
     let untouched = stored_session(stores, None, &app).await;
     let second = Session { access: Vec::new(), ..first.next() };
-    assert!(stores.sessions.replace(&second).await.unwrap());
+    assert!(stores.sessions.replace(&second, false).await.unwrap().value);
     assert_eq!(stores.sessions.find(first.id).await.unwrap(), Some(second.clone()));
     for version in [0, 1, 3, 100] {
         let wrong = Session { version, ..first.clone() };
-        assert!(!stores.sessions.replace(&wrong).await.unwrap(), "{version}");
+        assert!(!stores.sessions.replace(&wrong, false).await.unwrap().value, "{version}");
     }
     assert_eq!(stores.sessions.find(first.id).await.unwrap(), Some(second));
     assert_eq!(stores.sessions.find(untouched.id).await.unwrap(), Some(untouched));
@@ -71,11 +71,11 @@ pub(super) async fn ended_session_stays_ended(Backend { stores, .. }: &Backend) 
     let app = stored_client(stores).await;
     let ended = stored_session(stores, None, &app).await;
     let other = stored_session(stores, None, &app).await;
-    assert!(stores.sessions.end(ended.id).await.unwrap().value);
+    assert!(stores.sessions.delete(ended.id).await.unwrap().value);
     assert!(!is_alive(stores, &ended).await);
-    assert!(!stores.sessions.replace(&ended.next()).await.unwrap());
+    assert!(!stores.sessions.replace(&ended.next(), false).await.unwrap().value);
     assert!(!is_alive(stores, &ended).await);
-    assert!(!stores.sessions.end(ended.id).await.unwrap().value);
+    assert!(!stores.sessions.delete(ended.id).await.unwrap().value);
     assert!(is_alive(stores, &other).await);
 }
 
@@ -84,15 +84,15 @@ pub(super) async fn only_the_current_version_is_confirmed_durable(
 ) {
     let app = stored_client(stores).await;
     let first = stored_session(stores, None, &app).await;
-    assert!(other.sessions.settle(first.id, first.version).await.unwrap().value);
-    assert!(!other.sessions.settle(first.id, first.version + 1).await.unwrap().value);
+    assert!(other.sessions.confirm_durable(first.id, first.version).await.unwrap().value);
+    assert!(!other.sessions.confirm_durable(first.id, first.version + 1).await.unwrap().value);
     let second = first.next();
-    assert!(stores.sessions.replace(&second).await.unwrap());
-    assert!(!other.sessions.settle(first.id, first.version).await.unwrap().value);
-    assert!(other.sessions.settle(second.id, second.version).await.unwrap().value);
+    assert!(stores.sessions.replace(&second, false).await.unwrap().value);
+    assert!(!other.sessions.confirm_durable(first.id, first.version).await.unwrap().value);
+    assert!(other.sessions.confirm_durable(second.id, second.version).await.unwrap().value);
     assert_eq!(stores.sessions.find(second.id).await.unwrap(), Some(second.clone()));
-    assert!(stores.sessions.end(second.id).await.unwrap().value);
-    assert!(!other.sessions.settle(second.id, second.version).await.unwrap().value);
+    assert!(stores.sessions.delete(second.id).await.unwrap().value);
+    assert!(!other.sessions.confirm_durable(second.id, second.version).await.unwrap().value);
 }
 
 pub(super) async fn lookup_reports_a_changed_introspection_client(
@@ -102,27 +102,29 @@ pub(super) async fn lookup_reports_a_changed_introspection_client(
     let caller = stored_client(stores).await;
     let there = stored_session(stores, None, &app).await;
     let missing = session(None, &app);
-    let look =
-        async |id, caller: &Client| stores.sessions.find_for(id, None, caller).await.unwrap();
-    let found = Seen::Session(Some(Box::new(there.clone())));
+    let look = async |id, caller: &Client| {
+        let want = Want { access: None, caller: Some(caller) };
+        stores.sessions.look_up(id, want).await.unwrap()
+    };
+    let found = CallerLookup::Session(Some(Box::new(there.clone())));
     assert_eq!(look(there.id, &caller).await, found);
-    assert_eq!(look(missing.id, &caller).await, Seen::Session(None));
-    assert_eq!(look(there.id, &client()).await, Seen::OtherCaller);
+    assert_eq!(look(missing.id, &caller).await, CallerLookup::Session(None));
+    assert_eq!(look(there.id, &client()).await, CallerLookup::CallerChanged);
 
     assert_eq!(stores.clients.find(&caller.id).await.unwrap().as_ref(), Some(&caller));
     let changed = Client { enabled: false, ..caller.next() };
     assert_eq!(other.clients.update(&changed).await.unwrap().value, Update::Done);
-    assert_eq!(look(there.id, &caller).await, Seen::OtherCaller);
-    assert_eq!(look(missing.id, &caller).await, Seen::OtherCaller);
+    assert_eq!(look(there.id, &caller).await, CallerLookup::CallerChanged);
+    assert_eq!(look(missing.id, &caller).await, CallerLookup::CallerChanged);
     assert_eq!(look(there.id, &changed).await, found);
 
     // A recreated client has the same id and version, but differs otherwise.
-    assert!(other.clients.delete(&caller.id).await.unwrap().value);
-    assert_eq!(look(there.id, &changed).await, Seen::OtherCaller);
+    assert!(other.clients.delete(&caller.id, None).await.unwrap().value);
+    assert_eq!(look(there.id, &changed).await, CallerLookup::CallerChanged);
     let later = changed.updated_at.plus(Duration::from_millis(1));
     let again = Client { created_at: later, updated_at: later, ..changed.clone() };
     assert!(other.clients.insert(&again).await.unwrap());
-    assert_eq!(look(there.id, &changed).await, Seen::OtherCaller);
+    assert_eq!(look(there.id, &changed).await, CallerLookup::CallerChanged);
     assert_eq!(look(there.id, &again).await, found);
 }
 
@@ -169,19 +171,19 @@ pub(super) async fn sessions_are_ended_by_user_client_both_or_all(
         let (users, clients, sessions) = store_six_sessions(stores).await;
         let (filter, count) = filters(&users, &clients)[turn].clone();
         assert_eq!(
-            stores.sessions.end_all(&filter).await.unwrap().value,
+            stores.sessions.delete_all(&filter).await.unwrap().value,
             count as u64,
             "{filter:?}"
         );
         for session in &sessions {
             assert_eq!(is_alive(stores, session).await, !fits(&filter, session), "{filter:?}");
         }
-        assert_eq!(stores.sessions.end_all(&filter).await.unwrap().value, 0, "{filter:?}");
+        assert_eq!(stores.sessions.delete_all(&filter).await.unwrap().value, 0, "{filter:?}");
         for user in users {
-            assert!(stores.users.delete(user.id).await.unwrap().value);
+            assert!(stores.users.delete(user.id, None).await.unwrap().value);
         }
         for client in clients {
-            assert!(stores.clients.delete(&client.id).await.unwrap().value);
+            assert!(stores.clients.delete(&client.id, None).await.unwrap().value);
         }
     }
 }
@@ -197,7 +199,7 @@ pub(super) async fn sessions_are_listed_by_id_in_pages_with_filters(
             let mut seen: Vec<Session> = Vec::new();
             let mut page = Page::first(limit);
             loop {
-                let sessions = stores.sessions.list(&filter, &page).await.unwrap();
+                let sessions = stores.listing.list_sessions(&filter, &page).await.unwrap();
                 assert!(sessions.len() <= limit as usize);
                 let Some(last) = sessions.last() else { break };
                 page.after = Some(last.id.to_string());
@@ -205,12 +207,12 @@ pub(super) async fn sessions_are_listed_by_id_in_pages_with_filters(
             }
             assert_eq!(seen.iter().collect::<Vec<_>>(), wanted, "{filter:?} by {limit}");
         }
-        assert_eq!(stores.sessions.list(&filter, &Page::first(0)).await.unwrap(), []);
+        assert_eq!(stores.listing.list_sessions(&filter, &Page::first(0)).await.unwrap(), []);
     }
     for limit in [1, 4, 100] {
         let (mut seen, mut page) = (Vec::new(), Page::first(limit));
         loop {
-            let found = stores.sessions.list_sound(&page).await.unwrap();
+            let found = stores.listing.list_sessions_skipping_corrupt(&page).await.unwrap();
             assert!(found.len() <= limit as usize);
             let Some(last) = found.last() else { break };
             page.after = Some(last.id.to_string());
@@ -218,11 +220,11 @@ pub(super) async fn sessions_are_listed_by_id_in_pages_with_filters(
         }
         assert_eq!(seen, sessions, "by {limit}");
     }
-    assert_eq!(stores.sessions.list_sound(&Page::first(0)).await.unwrap(), []);
+    assert_eq!(stores.listing.list_sessions_skipping_corrupt(&Page::first(0)).await.unwrap(), []);
     // The last session of the previous page may have been deleted since.
     let gone = SessionId::from_bytes([0; 12]);
     let page = Page { after: Some(gone.to_string()), limit: 100 };
-    let all = stores.sessions.list(&SessionFilter::default(), &page).await.unwrap();
+    let all = stores.listing.list_sessions(&SessionFilter::default(), &page).await.unwrap();
     assert_eq!(all, sessions);
 }
 
@@ -235,7 +237,7 @@ pub(super) async fn alive_at_filter_lists_only_live_sessions(Backend { stores, .
     let moment = START.plus(LIFETIMES.access_token);
     let over = sessions.iter().map(Session::expires_at).max().unwrap();
     let list = async |filter: SessionFilter, limit| {
-        stores.sessions.list(&filter, &Page::first(limit)).await.unwrap()
+        stores.listing.list_sessions(&filter, &Page::first(limit)).await.unwrap()
     };
     let (user, client) = (Some(users[0].id), Some(clients[1].id.clone()));
     for alive_at in [START, moment, over] {
@@ -261,13 +263,13 @@ pub(super) async fn live_sessions_are_counted_up_to_a_limit(Backend { stores, ..
     let (_, _, sessions) = store_six_sessions(stores).await;
     let count = sessions.len() as u64;
     let over = sessions.iter().map(Session::expires_at).max().unwrap();
-    assert_eq!(stores.sessions.count(START, 100).await.unwrap(), count);
-    assert_eq!(stores.sessions.count(START, 2).await.unwrap(), 2);
-    assert_eq!(stores.sessions.count(START, 0).await.unwrap(), 0);
+    assert_eq!(stores.listing.count_sessions(START, 100).await.unwrap(), count);
+    assert_eq!(stores.listing.count_sessions(START, 2).await.unwrap(), 2);
+    assert_eq!(stores.listing.count_sessions(START, 0).await.unwrap(), 0);
     // Expired sessions may still be stored.
-    assert_eq!(stores.sessions.count(over, 100).await.unwrap(), 0);
-    assert!(stores.sessions.end(sessions[0].id).await.unwrap().value);
-    assert_eq!(stores.sessions.count(START, 100).await.unwrap(), count - 1);
+    assert_eq!(stores.listing.count_sessions(over, 100).await.unwrap(), 0);
+    assert!(stores.sessions.delete(sessions[0].id).await.unwrap().value);
+    assert_eq!(stores.listing.count_sessions(START, 100).await.unwrap(), count - 1);
 }
 
 pub(super) async fn purge_deletes_only_expired_sessions(Backend { stores, .. }: &Backend) {
@@ -290,11 +292,11 @@ pub(super) async fn purge_deletes_only_expired_sessions(Backend { stores, .. }: 
     let end = START.plus(LIFETIMES.refresh_idle);
     let mut later = long.next();
     later.refresh.as_mut().unwrap().idle_ends_at = end.plus(second * 10);
-    assert!(stores.sessions.replace(&later).await.unwrap());
+    assert!(stores.sessions.replace(&later, false).await.unwrap().value);
     assert_eq!(stores.sessions.purge(end.plus(second), 100).await.unwrap(), 0);
     assert_eq!(stores.sessions.purge(end.plus(second * 11), 100).await.unwrap(), 1);
     assert!(!is_alive(stores, &long).await);
-    assert!(!stores.sessions.replace(&later.next()).await.unwrap());
+    assert!(!stores.sessions.replace(&later.next(), false).await.unwrap().value);
     assert!(stores.users.find(alice.id).await.unwrap().is_some());
 }
 
@@ -319,9 +321,9 @@ pub(super) async fn writes_are_visible_to_other_processes_immediately(
             let session = stored_session(here, Some(&alice), &app).await;
             assert_eq!(there.sessions.find(session.id).await.unwrap().as_ref(), Some(&session));
             let next = Session { access: Vec::new(), ..session.next() };
-            assert!(there.sessions.replace(&next).await.unwrap(), "round {round}");
+            assert!(there.sessions.replace(&next, false).await.unwrap().value, "round {round}");
             assert_eq!(here.sessions.find(session.id).await.unwrap(), Some(next));
-            assert!(here.sessions.end(session.id).await.unwrap().value);
+            assert!(here.sessions.delete(session.id).await.unwrap().value);
             assert!(!is_alive(there, &session).await);
         }
         let session = stored_session(here, Some(&alice), &app).await;
@@ -329,7 +331,7 @@ pub(super) async fn writes_are_visible_to_other_processes_immediately(
         assert_eq!(there.users.update(&alice).await.unwrap().value, Update::Done);
         assert!(!is_alive(here, &session).await);
         assert!(!here.sessions.insert(&session).await.unwrap());
-        assert!(here.users.delete(alice.id).await.unwrap().value);
+        assert!(here.users.delete(alice.id, None).await.unwrap().value);
     }
 }
 
@@ -340,14 +342,15 @@ pub(super) async fn put_session_overwrites_any_version_without_checking_user_or_
     let first = session(Some(&alice), &client);
     let later = Session { version: 23, access: Vec::new(), ..first.clone() };
     for session in [&first, &later, &first, &later] {
-        stores.sessions.put(session).await.unwrap();
+        stores.transfer.put_session_unchecked(session).await.unwrap();
         assert_eq!(stores.sessions.find(session.id).await.unwrap().as_ref(), Some(session));
     }
-    let listed = stores.sessions.list(&SessionFilter::default(), &Page::first(10)).await.unwrap();
+    let listed =
+        stores.listing.list_sessions(&SessionFilter::default(), &Page::first(10)).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&later));
-    assert!(stores.sessions.replace(&later.next()).await.unwrap());
-    assert!(stores.sessions.end(first.id).await.unwrap().value);
-    stores.sessions.put(&first).await.unwrap();
+    assert!(stores.sessions.replace(&later.next(), false).await.unwrap().value);
+    assert!(stores.sessions.delete(first.id).await.unwrap().value);
+    stores.transfer.put_session_unchecked(&first).await.unwrap();
     assert_eq!(stores.sessions.find(first.id).await.unwrap(), Some(first));
 }
 
@@ -355,10 +358,10 @@ pub(super) async fn rename_is_propagated_to_sessions_stored_by_put(
     Backend { stores, .. }: &Backend,
 ) {
     let (alice, client) = (user("alice"), client());
-    stores.users.put(&alice).await.unwrap();
-    stores.clients.put(&client).await.unwrap();
+    stores.transfer.put_user_unchecked(&alice).await.unwrap();
+    stores.transfer.put_client_unchecked(&client).await.unwrap();
     let session = session(Some(&alice), &client);
-    stores.sessions.put(&session).await.unwrap();
+    stores.transfer.put_session_unchecked(&session).await.unwrap();
     let renamed = User { username: "alicia".to_owned(), ..alice.next() };
     assert_eq!(stores.users.update(&renamed).await.unwrap().value, Update::Done);
     let found = stores.sessions.find(session.id).await.unwrap().unwrap();

@@ -55,7 +55,7 @@ pub(super) async fn names_are_compared_byte_by_byte(Backend { stores, .. }: &Bac
     for name in ["aLICE", "A", "a\0B", "a\0b\0", "alice  ", "al%", "", &long[..10]] {
         assert_eq!(stores.users.find_by_name(name).await.unwrap(), None, "{name:?}");
     }
-    assert_eq!(stores.users.list(&Page::first(100)).await.unwrap().len(), names.len());
+    assert_eq!(stores.listing.list_users("", &Page::first(100)).await.unwrap().len(), names.len());
 }
 
 pub(super) async fn username_is_unique(Backend { stores, .. }: &Backend) {
@@ -69,21 +69,21 @@ pub(super) async fn username_is_unique(Backend { stores, .. }: &Backend) {
     assert_eq!(stores.users.update(&renamed).await.unwrap().value, Update::Done);
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
     assert!(stores.users.insert(&second).await.unwrap());
-    assert!(stores.users.delete(second.id).await.unwrap().value);
+    assert!(stores.users.delete(second.id, None).await.unwrap().value);
     stored_user(stores, "alice").await;
 }
 
 pub(super) async fn insert_many_skips_users_with_taken_names_or_ids(
     Backend { stores, .. }: &Backend,
 ) {
-    assert_eq!(stores.users.insert_many(&[]).await.unwrap(), [] as [bool; 0]);
+    assert_eq!(stores.transfer.insert_users(&[]).await.unwrap(), [] as [bool; 0]);
     let alice = stored_user(stores, "alice").await;
     let of_alice = |name: &str| User { id: alice.id, generation: 7, ..user(name) };
     let twin = user("twin");
     let mut users: Vec<_> = (0..300).map(|number| user(&format!("user{number}"))).collect();
     users.splice(100..100, [user("alice"), of_alice("alicia"), of_alice("alice"), twin.clone()]);
     users.extend([user("twin"), User { id: twin.id, ..user("another") }, user("last")]);
-    let added = stores.users.insert_many(&users).await.unwrap();
+    let added = stores.transfer.insert_users(&users).await.unwrap();
     for (index, (user, added)) in users.iter().zip(&added).enumerate() {
         let found = stores.users.find_by_name(&user.username).await.unwrap();
         assert_eq!(found.as_ref() == Some(user), *added, "{index}: {}", user.username);
@@ -92,12 +92,12 @@ pub(super) async fn insert_many_skips_users_with_taken_names_or_ids(
     assert_eq!(refused, [100, 101, 102, 304, 305]);
     assert_eq!(stores.users.find(alice.id).await.unwrap(), Some(alice));
     // A repeated call, as after a crash, adds nothing.
-    assert!(!stores.users.insert_many(&users).await.unwrap().contains(&true));
-    assert_eq!(stores.users.count(1000).await.unwrap(), 303);
+    assert!(!stores.transfer.insert_users(&users).await.unwrap().contains(&true));
+    assert_eq!(stores.listing.count_users(1000).await.unwrap(), 303);
 }
 
 pub(super) async fn users_are_listed_by_name_page_by_page(Backend { stores, .. }: &Backend) {
-    assert_eq!(stores.users.list(&Page::first(10)).await.unwrap(), []);
+    assert_eq!(stores.listing.list_users("", &Page::first(10)).await.unwrap(), []);
     let mut names = ["b", "a", "A", "\u{e9}", "z", "a\0", "\u{1f511}", "\u{ffff}", "aa", "B"];
     for name in names {
         stored_user(stores, name).await;
@@ -107,7 +107,7 @@ pub(super) async fn users_are_listed_by_name_page_by_page(Backend { stores, .. }
         let mut seen = Vec::new();
         let mut page = Page::first(limit);
         loop {
-            let users = stores.users.list(&page).await.unwrap();
+            let users = stores.listing.list_users("", &page).await.unwrap();
             assert!(users.len() <= limit as usize);
             let Some(last) = users.last() else { break };
             page.after = Some(last.username.clone());
@@ -115,10 +115,10 @@ pub(super) async fn users_are_listed_by_name_page_by_page(Backend { stores, .. }
         }
         assert_eq!(seen, names, "by {limit}");
     }
-    assert_eq!(stores.users.list(&Page::first(0)).await.unwrap(), []);
+    assert_eq!(stores.listing.list_users("", &Page::first(0)).await.unwrap(), []);
     // The last user of the previous page may have been deleted since.
     let behind = Page { after: Some("aaa".to_owned()), limit: 2 };
-    let users = stores.users.list(&behind).await.unwrap();
+    let users = stores.listing.list_users("", &behind).await.unwrap();
     assert_eq!(users.iter().map(|user| &user.username).collect::<Vec<_>>(), ["b", "z"]);
 }
 
@@ -175,7 +175,7 @@ pub(super) async fn users_are_searched_by_name_prefix(Backend { stores, .. }: &B
             let mut seen = Vec::new();
             let mut page = Page::first(limit);
             loop {
-                let users = stores.users.search(prefix, &page).await.unwrap();
+                let users = stores.listing.list_users(prefix, &page).await.unwrap();
                 assert!(users.len() <= limit as usize);
                 let Some(last) = users.last() else { break };
                 page.after = Some(last.username.clone());
@@ -186,20 +186,20 @@ pub(super) async fn users_are_searched_by_name_prefix(Backend { stores, .. }: &B
     }
     // Pages that start before or after all names with the prefix.
     let behind = |name: &str| Page { after: Some(name.to_owned()), limit: 100 };
-    assert_eq!(stores.users.search("al", &behind("a")).await.unwrap().len(), 11);
-    assert_eq!(stores.users.search("al", &behind("b")).await.unwrap(), []);
+    assert_eq!(stores.listing.list_users("al", &behind("a")).await.unwrap().len(), 11);
+    assert_eq!(stores.listing.list_users("al", &behind("b")).await.unwrap(), []);
 }
 
 pub(super) async fn users_are_counted_up_to_a_limit(Backend { stores, .. }: &Backend) {
-    assert_eq!(stores.users.count(10).await.unwrap(), 0);
+    assert_eq!(stores.listing.count_users(10).await.unwrap(), 0);
     for name in ["a", "b", "c"] {
         stored_user(stores, name).await;
     }
     let gone = stored_user(stores, "d").await;
-    assert_eq!(stores.users.count(10).await.unwrap(), 4);
-    assert!(stores.users.delete(gone.id).await.unwrap().value);
+    assert_eq!(stores.listing.count_users(10).await.unwrap(), 4);
+    assert!(stores.users.delete(gone.id, None).await.unwrap().value);
     for (limit, count) in [(0, 0), (1, 1), (3, 3), (4, 3), (u32::MAX, 3)] {
-        assert_eq!(stores.users.count(limit).await.unwrap(), count, "up to {limit}");
+        assert_eq!(stores.listing.count_users(limit).await.unwrap(), count, "up to {limit}");
     }
 }
 
@@ -260,8 +260,8 @@ pub(super) async fn rename_is_propagated_to_sessions_of_that_user_only(
         assert!(after.version > before.version);
         assert_eq!(after.user.as_ref().unwrap().username, renamed.username);
         // A replacement based on the version before the rename has to be retried.
-        assert!(!stores.sessions.replace(&before.next()).await.unwrap());
-        assert!(stores.sessions.replace(&after.next()).await.unwrap());
+        assert!(!stores.sessions.replace(&before.next(), false).await.unwrap().value);
+        assert!(stores.sessions.replace(&after.next(), false).await.unwrap().value);
     }
     for session in [of_bob, of_client] {
         assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(session));
@@ -362,7 +362,7 @@ pub(super) async fn hashes_without_given_prefixes_are_found(Backend { stores, ..
     }
     let unlike = async |beginnings: &[&str], limit| {
         let beginnings: Vec<String> = beginnings.iter().map(ToString::to_string).collect();
-        let found = stores.users.passwords_unlike(&beginnings, None, limit).await.unwrap();
+        let found = stores.listing.sample_password_hashes(&beginnings, None, limit).await.unwrap();
         let mut found: Vec<_> = found.into_iter().map(|(_, hash)| hash).collect();
         found.sort_by_key(|hash| hashes.iter().position(|other| other == hash));
         found
@@ -379,7 +379,8 @@ pub(super) async fn hashes_without_given_prefixes_are_found(Backend { stores, ..
     // Pages are ordered by user id.
     let (mut after, mut seen) = (None, Vec::new());
     loop {
-        let found = stores.users.passwords_unlike(&["$2b$".to_owned()], after, 2).await.unwrap();
+        let found =
+            stores.listing.sample_password_hashes(&["$2b$".to_owned()], after, 2).await.unwrap();
         let Some((last, _)) = found.last() else { break };
         after = Some(*last);
         seen.extend(found);
@@ -390,7 +391,7 @@ pub(super) async fn hashes_without_given_prefixes_are_found(Backend { stores, ..
     }
     // A deleted user has no hash.
     let first = stores.users.find_by_name("user-0").await.unwrap().unwrap();
-    assert!(stores.users.delete(first.id).await.unwrap().value);
+    assert!(stores.users.delete(first.id, None).await.unwrap().value);
     assert_eq!(unlike(&[], 9).await, hashes[1..]);
 }
 
@@ -403,8 +404,8 @@ pub(super) async fn deleting_a_user_deletes_its_sessions(Backend { stores, .. }:
     for _ in 0..3 {
         stored_session(stores, Some(&alice), &client).await;
     }
-    assert!(stores.users.delete(alice.id).await.unwrap().value);
-    assert!(!stores.users.delete(alice.id).await.unwrap().value);
+    assert!(stores.users.delete(alice.id, None).await.unwrap().value);
+    assert!(!stores.users.delete(alice.id, None).await.unwrap().value);
     assert_eq!(stores.users.find(alice.id).await.unwrap(), None);
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
     assert_eq!(count_of(stores, &alice).await, 0);
@@ -419,12 +420,12 @@ pub(super) async fn user_is_deleted_only_at_the_given_version(Backend { stores, 
     let next = alice.next();
     assert_eq!(stores.users.update(&next).await.unwrap().value, Update::Done);
     for version in [0, 2, u64::MAX] {
-        assert!(!stores.users.delete_version(alice.id, version).await.unwrap().value, "{version}");
+        assert!(!stores.users.delete(alice.id, Some(version)).await.unwrap().value, "{version}");
     }
     assert_eq!(stores.users.find(alice.id).await.unwrap(), Some(next));
     assert!(is_alive(stores, &session).await);
-    assert!(stores.users.delete_version(alice.id, 1).await.unwrap().value);
-    assert!(!stores.users.delete_version(alice.id, 1).await.unwrap().value);
+    assert!(stores.users.delete(alice.id, Some(1)).await.unwrap().value);
+    assert!(!stores.users.delete(alice.id, Some(1)).await.unwrap().value);
     assert_eq!(stores.users.find(alice.id).await.unwrap(), None);
     assert!(!is_alive(stores, &session).await);
 }
@@ -433,7 +434,7 @@ pub(super) async fn put_user_overwrites_any_version_and_ends_no_session(
     Backend { stores, .. }: &Backend,
 ) {
     let (alice, client) = (user("alice"), stored_client(stores).await);
-    assert!(stores.users.put(&alice).await.unwrap());
+    assert!(stores.transfer.put_user_unchecked(&alice).await.unwrap());
     assert_eq!(stores.users.find(alice.id).await.unwrap().as_ref(), Some(&alice));
     let session = stored_session(stores, Some(&alice), &client).await;
     let other = User {
@@ -446,7 +447,7 @@ pub(super) async fn put_user_overwrites_any_version_and_ends_no_session(
         ..alice.clone()
     };
     for user in [&other, &alice, &other] {
-        assert!(stores.users.put(user).await.unwrap());
+        assert!(stores.transfer.put_user_unchecked(user).await.unwrap());
         assert_eq!(stores.users.find(alice.id).await.unwrap().as_ref(), Some(user));
     }
     assert_eq!(stores.users.find_by_name("alice").await.unwrap(), None);
@@ -457,8 +458,8 @@ pub(super) async fn put_user_overwrites_any_version_and_ends_no_session(
 
 pub(super) async fn put_user_with_taken_name_is_rejected(Backend { stores, .. }: &Backend) {
     let (alice, bob) = (stored_user(stores, "alice").await, stored_user(stores, "bob").await);
-    assert!(!stores.users.put(&user("alice")).await.unwrap());
+    assert!(!stores.transfer.put_user_unchecked(&user("alice")).await.unwrap());
     let renamed = User { username: "alice".to_owned(), ..bob.clone() };
-    assert!(!stores.users.put(&renamed).await.unwrap());
-    assert_eq!(stores.users.list(&Page::first(10)).await.unwrap(), [alice, bob]);
+    assert!(!stores.transfer.put_user_unchecked(&renamed).await.unwrap());
+    assert_eq!(stores.listing.list_users("", &Page::first(10)).await.unwrap(), [alice, bob]);
 }

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use deadpool_redis::redis::{Pipeline, Script, cmd, pipe};
 use futures_util::{StreamExt, stream};
 
-use super::RedisFront;
-use super::cache::{client_key, has, session_key};
+use super::CachingStore;
+use super::cache::{client_key, has_access_token, session_key};
 use super::publishing::{LISTS, leases_key, list_key};
 use crate::domain::{SessionId, Token, TokenKind};
 use crate::observe::chain;
@@ -22,36 +22,36 @@ const BATCH: u32 = 500;
 /// Maximum number of concurrent invalidations.
 const AT_ONCE: usize = 32;
 /// Hash that contains the `run_id` of the Redis instance that was reconciled last.
-const SERVER_KEY: &str = "sentinel:server";
+const INSTANCE_KEY: &str = "sentinel:server";
 
 /// Removes all publishing leases of a session and returns its published tokens. This is a script
 /// because Redis at its memory limit rejects transactions, but runs a script that only deletes and
 /// reads.
-static LISTED: LazyLock<Script> = LazyLock::new(|| {
+static TAKE_LIST: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "redis.call('DEL', KEYS[1])
          return redis.call('ZRANGE', KEYS[2], 0, -1)",
     )
 });
 
-impl RedisFront {
+impl CachingStore {
     /// Delivers all pending invalidations. One that Redis refuses does not keep the others from
     /// being delivered; an unavailable store or Redis ends the delivery.
-    pub(super) async fn tell_all(&self) -> Result<(), DeliveryError> {
+    pub(super) async fn deliver_outbox(&self) -> Result<(), DeliveryError> {
         let (mut after, mut failed) = (None, None);
         loop {
             let losses = self.losses.losses(after, BATCH).await?;
             let (read, last) = (losses.len(), losses.last().map(|loss| loss.mark));
-            let mut told = Vec::with_capacity(read);
-            let mut telling = stream::iter(losses)
-                .map(async |loss| (self.tell(&loss.of).await, loss))
+            let mut delivered = Vec::with_capacity(read);
+            let mut deliveries = stream::iter(losses)
+                .map(async |loss| (self.deliver(&loss.of).await, loss))
                 .buffer_unordered(AT_ONCE);
             let mut stopped = false;
-            while let Some((done, loss)) = telling.next().await {
+            while let Some((done, loss)) = deliveries.next().await {
                 match done {
-                    Ok(()) => told.push(loss),
+                    Ok(()) => delivered.push(loss),
                     Err(error) => {
-                        stopped = is_vain(&error);
+                        stopped = ends_delivery(&error);
                         failed.get_or_insert(error);
                         if stopped {
                             break;
@@ -59,14 +59,14 @@ impl RedisFront {
                     }
                 }
             }
-            drop(telling);
-            if !told.is_empty() {
-                self.losses.clear(&told).await?;
+            drop(deliveries);
+            if !delivered.is_empty() {
+                self.losses.clear(&delivered).await?;
             }
             if stopped || read < BATCH as usize {
                 return failed.map_or(Ok(()), Err);
             }
-            if told.len() < read {
+            if delivered.len() < read {
                 // Continues after those that failed. If none failed, starts at the same place
                 // again: several invalidations may have the same mark, and delivered ones are gone.
                 after = last;
@@ -74,97 +74,100 @@ impl RedisFront {
         }
     }
 
-    async fn tell(&self, lost: &Lost) -> Result<(), DeliveryError> {
+    async fn deliver(&self, lost: &Lost) -> Result<(), DeliveryError> {
         match lost {
-            Lost::Session(id) => self.tell_of_session(*id).await,
-            Lost::Client(id) => self.forget(&client_key(id)).await,
+            Lost::Session(id) => self.invalidate_session(*id).await,
+            Lost::Client(id) => self.delete_cache_entry(&client_key(id)).await,
         }
     }
 
     /// Removes a session from the cache, and its published tokens that are no longer valid.
-    pub(super) async fn tell_of_session(&self, id: SessionId) -> Result<(), DeliveryError> {
+    pub(super) async fn invalidate_session(&self, id: SessionId) -> Result<(), DeliveryError> {
         if self.caches {
-            self.forget(&session_key(id)).await?;
+            self.delete_cache_entry(&session_key(id)).await?;
         }
         let list = list_key(id);
         let listed: HashSet<String> = self
-            .links
-            .call(async |link| {
-                let mut script = LISTED.key(leases_key(id));
-                script.key(&list).invoke_async(&mut link.connection).await
+            .connections
+            .call(async |call| {
+                let mut script = TAKE_LIST.key(leases_key(id));
+                script.key(&list).invoke_async(&mut call.connection).await
             })
             .await?;
         if listed.is_empty() {
             return Ok(());
         }
-        let session = match self.behind.sessions.find(id).await {
+        let session = match self.inner.sessions.find(id).await {
             // Introspection does not report tokens of a damaged session as active either.
             Err(error @ StoreError::Damaged { .. }) => {
                 let why = chain(&error);
-                tracing::error!(session = %id, "what is published of a damaged session is taken down: {why}");
+                tracing::error!(session = %id, "published tokens of a corrupt session are removed: {why}");
                 None
             }
             found => found?,
         };
-        let lives = |text: &str| {
+        let is_alive = |text: &str| {
             let token = Token::parse(text).or_else(|| Token::parse_legacy(text, TokenKind::Access));
             let digest = token.map(|token| token.verifier.digest());
-            session.as_ref().zip(digest).is_some_and(|(session, digest)| has(session, &digest))
+            session
+                .as_ref()
+                .zip(digest)
+                .is_some_and(|(session, digest)| has_access_token(session, &digest))
         };
-        let dead: Vec<String> = listed.into_iter().filter(|text| !lives(text)).collect();
+        let dead: Vec<String> = listed.into_iter().filter(|text| !is_alive(text)).collect();
         if dead.is_empty() {
             return Ok(());
         }
-        Ok(self.run(&taking_down(&list, &dead)).await?)
+        Ok(self.run(&removal_of(&list, &dead)).await?)
     }
 
     /// Removes an entry from the cache.
-    pub(super) async fn forget(&self, key: &str) -> Result<(), DeliveryError> {
+    pub(super) async fn delete_cache_entry(&self, key: &str) -> Result<(), DeliveryError> {
         if !self.caches {
             return Ok(());
         }
-        self.links
-            .call(async |link| cmd("DEL").arg(key).query_async(&mut link.connection).await)
+        self.connections
+            .call(async |call| cmd("DEL").arg(key).query_async(&mut call.connection).await)
             .await
             .map_err(Into::into)
     }
 
     /// Reconciles all published tokens with the store, once per Redis instance. A restarted or
     /// replaced Redis may contain tokens that were removed from the previous instance.
-    pub(super) async fn check_life(&self) -> Result<(), DeliveryError> {
-        let life = self.links.call(async |link| Ok(link.life.clone())).await?;
-        let Some(life) = life.filter(|_| self.publishes) else { return Ok(()) };
-        let (key, field) = (SERVER_KEY, "checked");
+    pub(super) async fn reconcile_instance(&self) -> Result<(), DeliveryError> {
+        let run_id = self.connections.call(async |call| Ok(call.run_id.clone())).await?;
+        let Some(run_id) = run_id.filter(|_| self.publishes) else { return Ok(()) };
+        let (key, field) = (INSTANCE_KEY, "checked");
         let checked: Option<String> = self
-            .links
-            .call(async |link| {
-                cmd("HGET").arg(key).arg(field).query_async(&mut link.connection).await
+            .connections
+            .call(async |call| {
+                cmd("HGET").arg(key).arg(field).query_async(&mut call.connection).await
             })
             .await?;
-        if checked.as_deref() == Some(&*life) {
+        if checked.as_deref() == Some(&*run_id) {
             return Ok(());
         }
         let mut cursor = 0_u64;
         loop {
             let (next, lists): (u64, Vec<String>) = self
-                .links
-                .call(async |link| {
+                .connections
+                .call(async |call| {
                     let mut scan = cmd("SCAN");
                     scan.arg(cursor).arg("MATCH").arg(format!("{LISTS}*")).arg("COUNT").arg(1000);
-                    scan.query_async(&mut link.connection).await
+                    scan.query_async(&mut call.connection).await
                 })
                 .await?;
             let sessions = lists.iter().filter_map(|list| list.strip_prefix(LISTS)?.parse().ok());
-            let mut telling = stream::iter(sessions.collect::<Vec<SessionId>>())
-                .map(async |id| (self.tell_of_session(id).await, id))
+            let mut deliveries = stream::iter(sessions.collect::<Vec<SessionId>>())
+                .map(async |id| (self.invalidate_session(id).await, id))
                 .buffer_unordered(AT_ONCE);
-            while let Some((done, id)) = telling.next().await {
+            while let Some((done, id)) = deliveries.next().await {
                 match done {
-                    Err(error) if is_vain(&error) => return Err(error),
+                    Err(error) if ends_delivery(&error) => return Err(error),
                     // A retry would fail in the same way and check all other sessions again.
                     Err(error) => {
                         let why = chain(&error);
-                        tracing::error!(session = %id, "what is published is not looked at: {why}");
+                        tracing::error!(session = %id, "published tokens of a session could not be checked: {why}");
                     }
                     Ok(()) => {}
                 }
@@ -175,20 +178,20 @@ impl RedisFront {
             cursor = next;
         }
         let mut note = pipe();
-        note.cmd("HSET").arg(key).arg(field).arg(&*life).ignore();
+        note.cmd("HSET").arg(key).arg(field).arg(&*run_id).ignore();
         Ok(self.run(&note).await?)
     }
 }
 
 /// Returns whether all further invalidations would fail too, because the store or Redis is
 /// unavailable. A command that Redis refuses concerns one invalidation only.
-const fn is_vain(error: &DeliveryError) -> bool {
+const fn ends_delivery(error: &DeliveryError) -> bool {
     !matches!(error, DeliveryError::Refused(_))
 }
 
 /// Returns the commands that remove published tokens. The keys are deleted before their list
 /// entries, because a key without a list entry cannot be found again.
-fn taking_down(list: &str, tokens: &[String]) -> Pipeline {
+fn removal_of(list: &str, tokens: &[String]) -> Pipeline {
     let mut pipeline = pipe();
     pipeline.cmd("DEL").arg(tokens).ignore();
     pipeline.cmd("ZREM").arg(list).arg(tokens).ignore();

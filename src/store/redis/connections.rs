@@ -27,7 +27,7 @@ const CONNECTIONS: usize = 1024;
 
 /// Reason why a call to Redis failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum RedisCallError {
     /// Redis is known to be unavailable, and the call was not sent.
     #[error("Redis does not answer")]
     Down,
@@ -39,34 +39,34 @@ pub(super) enum Failure {
     Call(#[from] RedisError),
 }
 
-impl From<Failure> for DeliveryError {
-    fn from(failure: Failure) -> Self {
-        match &failure {
-            Failure::Call(error) if !is_trouble(error) => Self::Refused(failure.into()),
-            _ => Self::Unavailable(failure.into()),
+impl From<RedisCallError> for DeliveryError {
+    fn from(error: RedisCallError) -> Self {
+        match &error {
+            RedisCallError::Call(cause) if !is_trouble(cause) => Self::Refused(error.into()),
+            _ => Self::Unavailable(error.into()),
         }
     }
 }
 
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
-        Self::unavailable(failure)
+impl From<RedisCallError> for StoreError {
+    fn from(error: RedisCallError) -> Self {
+        Self::unavailable(error)
     }
 }
 
 /// Connection for one call.
-pub(super) struct Link {
+pub(super) struct CallConnection {
     pub(super) connection: MultiplexedConnection,
     /// `run_id` of the Redis instance. Data written in an earlier instance may be older than the
     /// invalidations sent to it. `None` if Redis does not report it.
-    pub(super) life: Option<Arc<str>>,
+    pub(super) run_id: Option<Arc<str>>,
     generation: u64,
 }
 
 /// The connections of one process.
-pub(super) struct Links {
+pub(super) struct Connections {
     pool: Pool,
-    held: ThreadLocal<Mutex<Option<Held>>>,
+    of_threads: ThreadLocal<Mutex<Option<ThreadConnection>>>,
     down: AtomicBool,
     /// Number of outages so far. Connections opened before the last one are discarded.
     generation: AtomicU64,
@@ -74,13 +74,13 @@ pub(super) struct Links {
     counts: OnceLock<Arc<metrics::Redis>>,
 }
 
-struct Held {
+struct ThreadConnection {
     connection: Connection,
-    life: Option<Arc<str>>,
+    run_id: Option<Arc<str>>,
     generation: u64,
 }
 
-impl Links {
+impl Connections {
     pub(super) fn new(server: &Client) -> Result<Self, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(Some(ANSWER))
@@ -93,7 +93,7 @@ impl Links {
             .map_err(|error| RedisError::from(std::io::Error::other(error.to_string())))?;
         Ok(Self {
             pool,
-            held: ThreadLocal::new(),
+            of_threads: ThreadLocal::new(),
             down: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             counts: OnceLock::new(),
@@ -102,8 +102,8 @@ impl Links {
 
     /// Records failures and the availability of Redis in `metrics`.
     pub(super) fn count_in(self: &Arc<Self>, metrics: &Arc<metrics::Redis>) {
-        let links = Arc::downgrade(self);
-        let is_up = move || links.upgrade().is_some_and(|links| !links.is_down());
+        let connections = Arc::downgrade(self);
+        let is_up = move || connections.upgrade().is_some_and(|connections| !connections.is_down());
         metrics.watch(Box::new(move || usize::from(is_up())));
         let _ = self.counts.set(Arc::clone(metrics));
     }
@@ -122,14 +122,14 @@ impl Links {
     /// Runs one call, or one pipeline of calls.
     pub(super) async fn call<T>(
         self: &Arc<Self>,
-        call: impl AsyncFnOnce(&mut Link) -> RedisResult<T>,
-    ) -> Result<T, Failure> {
-        let mut link = self.link().await?;
-        let answer = call(&mut link).await;
+        command: impl AsyncFnOnce(&mut CallConnection) -> RedisResult<T>,
+    ) -> Result<T, RedisCallError> {
+        let mut connection = self.connection().await?;
+        let answer = command(&mut connection).await;
         if let Err(error) = &answer {
             if is_trouble(error) {
                 self.count(|counts| &counts.answer);
-                self.lose(link.generation, error);
+                self.mark_unavailable(connection.generation, error);
             } else {
                 self.count(|counts| &counts.refused);
             }
@@ -138,51 +138,51 @@ impl Links {
     }
 
     /// Checks that Redis answers.
-    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), Failure> {
-        self.call(async |link| cmd("PING").query_async(&mut link.connection).await).await
+    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), RedisCallError> {
+        self.call(async |call| cmd("PING").query_async(&mut call.connection).await).await
     }
 
     /// Returns this thread's connection and opens it if necessary.
-    async fn link(self: &Arc<Self>) -> Result<Link, Failure> {
+    async fn connection(self: &Arc<Self>) -> Result<CallConnection, RedisCallError> {
         if self.is_down() {
             self.count(|counts| &counts.down);
-            return Err(Failure::Down);
+            return Err(RedisCallError::Down);
         }
         let generation = self.generation.load(Ordering::Acquire);
-        if let Some(link) = self.held(generation) {
-            return Ok(link);
+        if let Some(connection) = self.of_this_thread(generation) {
+            return Ok(connection);
         }
         let connected = match self.pool.get().await {
-            Ok(mut connection) => match life(&mut connection).await {
-                Ok(life) => Ok(Held { connection, life, generation }),
-                Err(error) => Err(Failure::Call(error)),
+            Ok(mut connection) => match run_id(&mut connection).await {
+                Ok(run_id) => Ok(ThreadConnection { connection, run_id, generation }),
+                Err(error) => Err(RedisCallError::Call(error)),
             },
-            Err(error) => Err(Failure::Connect(Box::new(error))),
+            Err(error) => Err(RedisCallError::Connect(Box::new(error))),
         };
-        let held = connected.inspect_err(|failure| {
+        let opened = connected.inspect_err(|error| {
             self.count(|counts| &counts.connect);
-            self.lose(generation, failure);
+            self.mark_unavailable(generation, error);
         })?;
-        let link = held.link();
-        *self.slot() = Some(held);
-        Ok(link)
+        let connection = opened.for_call();
+        *self.slot() = Some(opened);
+        Ok(connection)
     }
 
-    fn held(&self, generation: u64) -> Option<Link> {
+    fn of_this_thread(&self, generation: u64) -> Option<CallConnection> {
         let mut slot = self.slot();
         // A connection from before an outage is discarded, even if it works again.
-        if slot.as_ref().is_some_and(|held| held.generation != generation) {
-            drop(slot.take().map(|held| Connection::take(held.connection)));
+        if slot.as_ref().is_some_and(|former| former.generation != generation) {
+            drop(slot.take().map(|former| Connection::take(former.connection)));
         }
-        slot.as_ref().map(Held::link)
+        slot.as_ref().map(ThreadConnection::for_call)
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
-        self.held.get_or_default().lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<ThreadConnection>> {
+        self.of_threads.get_or_default().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks Redis as unavailable. The first failure of an outage starts the task that reconnects.
-    fn lose(self: &Arc<Self>, generation: u64, error: &dyn std::error::Error) {
+    fn mark_unavailable(self: &Arc<Self>, generation: u64, error: &dyn std::error::Error) {
         let lost = self.generation.compare_exchange(
             generation,
             generation + 1,
@@ -194,11 +194,11 @@ impl Links {
         }
         let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         tracing::error!("Redis is passed by until it answers again: {reason}");
-        let links = Arc::clone(self);
-        tokio::spawn(async move { links.find_again().await });
+        let connections = Arc::clone(self);
+        tokio::spawn(async move { connections.reconnect().await });
     }
 
-    async fn find_again(&self) {
+    async fn reconnect(&self) {
         loop {
             tokio::time::sleep(RETRY).await;
             self.pool.retain(|_, _| false);
@@ -214,18 +214,18 @@ impl Links {
     }
 }
 
-impl Held {
-    fn link(&self) -> Link {
-        Link {
+impl ThreadConnection {
+    fn for_call(&self) -> CallConnection {
+        CallConnection {
             connection: self.connection.clone(),
-            life: self.life.clone(),
+            run_id: self.run_id.clone(),
             generation: self.generation,
         }
     }
 }
 
 /// Returns the `run_id` of the Redis instance.
-async fn life(connection: &mut Connection) -> RedisResult<Option<Arc<str>>> {
+async fn run_id(connection: &mut Connection) -> RedisResult<Option<Arc<str>>> {
     let said: RedisResult<String> = cmd("INFO").arg("server").query_async(connection).await;
     match said {
         Ok(said) => Ok(said.lines().find_map(|line| line.strip_prefix("run_id:")).map(Arc::from)),

@@ -1,0 +1,126 @@
+//! [`StoreListing`] for MongoDB. The read preference may direct these reads to a secondary.
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use mongodb::bson::{Bson, RawDocumentBuf, doc};
+
+use super::documents::{client, password, to_date, user};
+use super::session_document::session;
+use super::sessions::{condition, key};
+use super::{MongoStore, beginning_with, users};
+use crate::domain::{Client, PasswordHash, Session, SessionId, Timestamp, User, UserId};
+use crate::observe::chain;
+use crate::store::{Page, Result, SessionFilter, StoreError, StoreListing};
+
+#[async_trait]
+impl StoreListing for MongoStore {
+    async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
+        let after = page.after.as_deref().unwrap_or("");
+        let mut filter = doc! { "username": beginning_with(prefix) };
+        if after >= prefix {
+            filter = doc! { "$and": [filter, { "username": { "$gt": after } }] };
+        }
+        let found = self.list_page(&self.users, filter, doc! { "username": 1 }, page.limit);
+        found.await?.iter().filter_map(|raw| user(raw).transpose()).collect()
+    }
+
+    async fn count_users(&self, limit: u32) -> Result<u64> {
+        // Excludes users that are being deleted, which have no name.
+        self.count_up_to(&self.users, doc! { "username": { "$gte": "" } }, limit).await
+    }
+
+    async fn sample_password_hashes(
+        &self,
+        beginnings: &[String],
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, PasswordHash)>> {
+        // MongoDB treats limit 0 as no limit and rejects an empty `$nor`. The first condition
+        // excludes users that are being deleted, which have no password.
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut conditions = vec![doc! { "password": { "$gte": "" } }];
+        conditions.extend(beginnings.iter().map(|beginning| {
+            doc! { "$nor": [{ "password": beginning_with(beginning) }] }
+        }));
+        conditions.extend(after.map(|id| doc! { "_id": { "$gt": users::key(id) } }));
+        let find = self.users.find(doc! { "$and": conditions }).limit(limit.into());
+        let find = find.sort(doc! { "_id": 1 });
+        let find = find.projection(doc! { "password": 1, "password_imported": 1 });
+        let find = find.selection_criteria(self.lists.clone()).max_time(self.call);
+        let found: Vec<RawDocumentBuf> =
+            self.bounded(async { find.await?.try_collect().await }).await?;
+        let id = |raw: &RawDocumentBuf| raw.get_object_id("_id").map(|id| id.bytes());
+        let id = |raw| id(raw).map_err(|error| StoreError::damaged("user", error));
+        found.iter().map(|raw| Ok((UserId::from_bytes(id(raw)?), password(raw)?))).collect()
+    }
+
+    async fn list_clients(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
+        let after = page.after.as_deref().unwrap_or("");
+        let mut filter = doc! { "_id": { "$gt": after }, "deleting": Bson::Null };
+        if !prefix.is_empty() {
+            let begins = beginning_with(prefix);
+            filter.insert("$or", vec![doc! { "_id": begins.clone() }, doc! { "name": begins }]);
+        }
+        let found = self.list_page(&self.clients, filter, doc! { "_id": 1 }, page.limit);
+        found.await?.iter().filter_map(|raw| client(raw).transpose()).collect()
+    }
+
+    async fn count_clients(&self, limit: u32) -> Result<u64> {
+        let filter = doc! { "_id": { "$gte": "" }, "deleting": Bson::Null };
+        self.count_up_to(&self.clients, filter, limit).await
+    }
+
+    async fn list_sessions(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
+        let found = self.page_of_sessions(filter, page).await?;
+        found.iter().filter_map(|raw| session(raw).transpose()).collect()
+    }
+
+    async fn list_sessions_skipping_corrupt(&self, page: &Page) -> Result<Vec<Session>> {
+        let (wanted, mut page, mut found) = (page.limit as usize, page.clone(), Vec::new());
+        loop {
+            let batch = self.page_of_sessions(&SessionFilter::default(), &page).await?;
+            let is_last = batch.len() < page.limit as usize;
+            let id = |raw: &RawDocumentBuf| raw.get_object_id("_id").map(|id| id.to_hex()).ok();
+            page.after = batch.last().and_then(id);
+            for raw in &batch {
+                match session(raw) {
+                    Ok(session) => found.extend(session),
+                    Err(error) => {
+                        tracing::error!(
+                            session = id(raw),
+                            "corrupt session skipped: {}",
+                            chain(&error)
+                        );
+                    }
+                }
+            }
+            if is_last || found.len() >= wanted || page.after.is_none() {
+                return Ok(found);
+            }
+            page.limit = u32::try_from(wanted - found.len()).unwrap_or(page.limit);
+        }
+    }
+
+    async fn count_sessions(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let alive = doc! { "expires_at": { "$gt": to_date(now) }, "ended": Bson::Null };
+        self.count_up_to(&self.sessions, alive, limit).await
+    }
+}
+
+impl MongoStore {
+    async fn page_of_sessions(
+        &self,
+        filter: &SessionFilter,
+        page: &Page,
+    ) -> Result<Vec<RawDocumentBuf>> {
+        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let mut condition = condition(filter);
+        condition.insert("ended", Bson::Null);
+        if let Some(after) = after {
+            condition.insert("_id", doc! { "$gt": key(after) });
+        }
+        self.list_page(&self.sessions, condition, doc! { "_id": 1 }, page.limit).await
+    }
+}

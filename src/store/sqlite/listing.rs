@@ -1,0 +1,115 @@
+//! [`StoreListing`] in SQLite.
+
+use async_trait::async_trait;
+use rusqlite::types::Value;
+use rusqlite::{Row, params, params_from_iter};
+
+use super::sessions::{condition, key, select_session};
+use super::{SqliteStore, clients, column, end_of, failed, sessions, users};
+use crate::domain::{Client, PasswordHash, Session, SessionId, Timestamp, User, UserId};
+use crate::observe::chain;
+use crate::store::{Page, Result, SessionFilter, StoreListing};
+
+#[async_trait]
+impl StoreListing for SqliteStore {
+    async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
+        let after = page.after.as_deref().unwrap_or("");
+        let sql = users::select_user!(
+            "WHERE username > ?1 AND username >= ?2 AND username < ?3 ORDER BY username LIMIT ?4"
+        );
+        self.list_rows(sql, params![after, prefix, end_of(prefix), page.limit], users::read)
+    }
+
+    async fn count_users(&self, limit: u32) -> Result<u64> {
+        self.count_rows("SELECT count(*) FROM (SELECT 1 FROM users LIMIT ?1)", [limit])
+    }
+
+    async fn sample_password_hashes(
+        &self,
+        beginnings: &[String],
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, PasswordHash)>> {
+        // Range conditions, since SQLite's text functions would take longer.
+        let others = "(password_hash < ? OR password_hash >= ?) AND ".repeat(beginnings.len());
+        let sql = format!(
+            "SELECT id, password_hash, password_imported FROM users WHERE {others} id > ? ORDER BY id LIMIT ?"
+        );
+        let mut values = Vec::new();
+        for beginning in beginnings {
+            values.extend([Value::Text(beginning.clone()), end_of(beginning)]);
+        }
+        let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+        values.extend([Value::Blob(after), Value::Integer(limit.into())]);
+        let read = |row: &Row<'_>| {
+            Ok((UserId::from_bytes(column(row, 0, "user")?), users::password_hash(row, 1)?))
+        };
+        self.scan(sql, params_from_iter(values), read).await
+    }
+
+    async fn list_clients(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
+        let after = page.after.as_deref().unwrap_or("");
+        if prefix.is_empty() {
+            let sql = clients::select_client!("WHERE id > ?1 ORDER BY id LIMIT ?2");
+            return self.list_rows(sql, params![after, page.limit], clients::read);
+        }
+        // Two subqueries, so that each uses an index of its own.
+        let sql = clients::select_client!(
+            "WHERE id IN (
+                SELECT id FROM clients WHERE id > ?1 AND id >= ?2 AND id < ?3
+                UNION SELECT id FROM clients WHERE name >= ?2 AND name < ?3 AND id > ?1
+                ORDER BY id LIMIT ?4
+            ) ORDER BY id"
+        );
+        self.list_rows(sql, params![after, prefix, end_of(prefix), page.limit], clients::read)
+    }
+
+    async fn count_clients(&self, limit: u32) -> Result<u64> {
+        self.count_rows("SELECT count(*) FROM (SELECT 1 FROM clients LIMIT ?1)", [limit])
+    }
+
+    async fn list_sessions(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
+        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let (condition, mut values) = condition(filter);
+        let behind = if after.is_some() { "AND key > ?" } else { "" };
+        let sql = format!(
+            "{} {condition} {behind} ORDER BY key LIMIT ?",
+            select_session!(" FROM sessions WHERE")
+        );
+        values.extend(after.map(|id| Value::Integer(key(id))));
+        values.push(Value::Integer(page.limit.into()));
+        if filter.alive_at.is_some() {
+            // Many expired sessions may be read for each live one.
+            return self.scan(sql, params_from_iter(values), sessions::read).await;
+        }
+        self.list_rows(&sql, params_from_iter(values), sessions::read)
+    }
+
+    async fn list_sessions_skipping_corrupt(&self, page: &Page) -> Result<Vec<Session>> {
+        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let first = after.map_or(i64::MIN, |id| key(id).saturating_add(1));
+        let sql = select_session!(" FROM sessions WHERE key >= ?1 ORDER BY key");
+        self.readers.with(|connection| {
+            let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+            let mut rows = statement.query([first]).map_err(failed)?;
+            let mut found = Vec::new();
+            while found.len() < page.limit as usize
+                && let Some(row) = rows.next().map_err(failed)?
+            {
+                match sessions::read(row) {
+                    Ok(session) => found.push(session),
+                    Err(error) => {
+                        let id = row.get::<_, Vec<u8>>(0).map(hex::encode).unwrap_or_default();
+                        tracing::error!(session = id, "corrupt session skipped: {}", chain(&error));
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    async fn count_sessions(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE expires_at > ?1 LIMIT ?2)";
+        self.count_rows(sql, params![now.as_millis(), limit])
+    }
+}

@@ -1,0 +1,34 @@
+//! [`StoreTransfer`] in SQLite.
+
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+
+use super::{SqliteStore, clients, sessions, users};
+use crate::domain::{Client, Session, User};
+use crate::store::{Result, StoreTransfer, UserStore};
+
+#[async_trait]
+impl StoreTransfer for SqliteStore {
+    /// Queues all writes at once, so that they share commits.
+    async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>> {
+        try_join_all(users.iter().map(|user| UserStore::insert(self, user))).await
+    }
+
+    async fn put_user_unchecked(&self, user: &User) -> Result<bool> {
+        let user = user.clone();
+        self.write(move |connection| {
+            users::write(connection, users::PUT, &user).map(|done| done == Some(1))
+        })
+        .await
+    }
+
+    async fn put_client_unchecked(&self, client: &Client) -> Result<()> {
+        let client = client.clone();
+        self.write(move |connection| clients::write(connection, clients::PUT, &client).map(drop))
+            .await
+    }
+
+    async fn put_session_unchecked(&self, session: &Session) -> Result<()> {
+        self.add_session(sessions::PUT, session).await.map(drop)
+    }
+}
