@@ -114,7 +114,7 @@ impl Application {
         let wanted = settings.metrics.bind.is_some() || traces.is_some();
         let counts = wanted.then(|| Arc::new(metrics::all(&*clock)));
         let stores = connect::connect_observed(settings, counts.as_deref()).await?;
-        stores.take_into_use().await?;
+        stores.mark_in_use().await?;
         let passwords = &settings.password;
         let mut pool =
             PasswordPool::start(password_policy(passwords), passwords.workers, passwords.queue)?;
@@ -216,5 +216,5 @@ pub async fn open_stores(settings: &Settings) -> Result<Stores, StartError> {
 /// # Errors
 /// Returns a [`StartError`] if they cannot be opened.
 pub async fn open_stores_for_reading(settings: &Settings) -> Result<Option<Stores>, StartError> {
-    Ok(connect::connect_reading(settings).await?)
+    Ok(connect::connect_read_only(settings).await?)
 }

@@ -95,7 +95,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
     pub async fn begin_import(&self) -> Result<(), AdminError> {
-        Ok(self.stores.take_into_use().await?)
+        Ok(self.stores.mark_in_use().await?)
     }
 
     /// Adds the users that do not exist and returns the result for each. The users are added

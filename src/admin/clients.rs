@@ -51,7 +51,7 @@ impl Admin {
         let kind = secret
             .as_ref()
             .map_or(ClientKind::Public, |secret| ClientKind::Confidential(secret.digest()));
-        self.stores.take_into_use().await?;
+        self.stores.mark_in_use().await?;
         let now = self.clock.now();
         let client = Client {
             id: ClientId::generate(),
@@ -154,7 +154,7 @@ impl Admin {
         change: &ClientChange,
         versions: &Versions,
     ) -> Result<Written<Client>, AdminError> {
-        self.stores.take_into_use().await?;
+        self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
             let client = self.client(id.as_str()).await?;
             versions.check(client.version)?;
@@ -225,7 +225,7 @@ impl Admin {
         id: &ClientId,
         versions: &Versions,
     ) -> Result<(), AdminError> {
-        self.stores.take_into_use().await?;
+        self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
             let version = match versions {
                 Versions::Any => None,

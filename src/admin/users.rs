@@ -40,7 +40,7 @@ impl Admin {
     /// when the name is not valid, [`AdminError::Store`] when the store fails.
     pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
         check_username(&new.username)?;
-        self.stores.take_into_use().await?;
+        self.stores.mark_in_use().await?;
         let user = self.new_user(None, new);
         let adding = self.stores.users.insert(&user).await;
         if !Of::user(user.id).confirm("user_added", adding)? {
@@ -121,7 +121,7 @@ impl Admin {
         if let Some(username) = &change.username {
             check_username(username)?;
         }
-        self.stores.take_into_use().await?;
+        self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
             let user = self.user_by_id(id).await?;
             versions.check(user.version)?;
@@ -157,7 +157,7 @@ impl Admin {
     /// As [`Self::delete_user`], [`AdminError::OtherVersion`] when the version does not match, and
     /// [`AdminError::Contended`] after too many concurrent changes.
     pub async fn delete_user_if(&self, id: UserId, versions: &Versions) -> Result<(), AdminError> {
-        self.stores.take_into_use().await?;
+        self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
             let version = match versions {
                 Versions::Any => None,

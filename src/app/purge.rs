@@ -64,7 +64,7 @@ impl Purge {
             loop {
                 ticks.tick().await;
                 // A store that fails cannot be the target of a copy either.
-                match used.take_into_use().await {
+                match used.mark_in_use().await {
                     Ok(()) => outage.is_over(|| tracing::info!("{name} works again")),
                     Err(error @ StoreError::Unavailable(_)) => outage.is_there(|| {
                         let why = chain(&error);
@@ -84,7 +84,7 @@ impl Purge {
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 loop {
                     ticks.tick().await;
-                    match publisher.catch_up().await {
+                    match publisher.deliver_pending().await {
                         Ok(true) => outage.is_over(|| {
                             tracing::info!("pending Redis invalidations are delivered again")
                         }),
@@ -158,7 +158,7 @@ async fn sweep(stores: &Stores, clock: &dyn Clock) -> Result<(), StoreError> {
         let batch = stores.listing.list_sessions_skipping_corrupt(&page).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         let is_last = batch.len() < SWEEP_BATCH as usize;
-        page.after = Some(last.id.to_string());
+        page.cursor = Some(last.id.to_string());
         let lighter: Vec<_> =
             batch.iter().filter_map(|session| session.without_expired(clock.now())).collect();
         // Concurrent writes share a commit.

@@ -39,7 +39,7 @@ pub(super) async fn export<T>(
             if entries.len() < PAGE as usize {
                 return Ok(());
             }
-            page.after = entries.last().map(&key);
+            page.cursor = entries.last().map(&key);
         }
     };
     let done = done.await.and_then(|()| out.finish());

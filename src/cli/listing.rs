@@ -32,7 +32,7 @@ impl Limit {
         mut to: impl Printer<T>,
     ) -> Result<(), Failure> {
         let mut left = self.limit;
-        let mut page = Page { after, limit: 0 };
+        let mut page = Page { cursor: after, limit: 0 };
         loop {
             // One entry more than is printed shows whether there are more.
             let wanted = left.min(PAGE);
@@ -44,10 +44,10 @@ impl Limit {
             if !to.page(&found)? {
                 return Ok(());
             }
-            page.after = found.last().map(&key);
+            page.cursor = found.last().map(&key);
             if !more || left == 0 {
                 to.end()?;
-                if let Some(key) = page.after.filter(|_| more) {
+                if let Some(key) = page.cursor.filter(|_| more) {
                     let key = plain(&key).replace('\'', r"'\''");
                     output::remark(format!("there are more, with --after '{key}'"));
                 }

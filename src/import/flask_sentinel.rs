@@ -145,7 +145,7 @@ impl Import {
             return Err(ImportError::Nothing(database.name().to_owned()));
         }
         if let Some(stores) = self.target() {
-            stores.take_into_use().await?;
+            stores.mark_in_use().await?;
         }
         for collection in Collection::IN_ORDER {
             // Natural order is the order in which flask-sentinel's own queries find the documents.

@@ -155,7 +155,7 @@ impl Provider {
         let told = stream::iter(waiting).map(async |(key, kept)| {
             match self.tell(key.0, &kept).await {
                 // A retry cannot repair a damaged record.
-                Ok(()) | Err(StoreError::Damaged { .. }) => {}
+                Ok(()) | Err(StoreError::Corrupt { .. }) => {}
                 Err(_) => return false,
             }
             self.unanswered.waiting().told(&key, &kept);

@@ -13,8 +13,8 @@ use crate::settings::{Backend, Settings};
 /// Opens the configured stores.
 ///
 /// # Errors
-/// [`super::StoreError::Unusable`] with a sentence for the operator if a store cannot be opened as
-/// configured. Other variants if a backend fails while it is opened.
+/// [`super::StoreError::Configuration`] with a sentence for the operator if a store cannot be
+/// opened as configured. Other variants if a backend fails while it is opened.
 pub async fn connect(settings: &Settings) -> Result<Stores> {
     connect_observed(settings, None).await
 }
@@ -40,7 +40,7 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
                     Ok(seen(Stores { attempts, ..store.into_stores() }))
                 }
                 Some(redis) => {
-                    let store = Arc::new(store.noting_losses().await?);
+                    let store = Arc::new(store.with_outbox().await?);
                     let stores = seen(Stores::of(Arc::clone(&store)));
                     let store = CachingStore::new(stores, store, redis, false)?;
                     Ok(store.observed_by(metrics).into_stores())
@@ -50,7 +50,7 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
         Backend::Mongodb => match redis {
             None => Ok(seen(MongoStore::open(&settings.mongo).await?.into_stores())),
             Some(redis) => {
-                let store = Arc::new(MongoStore::open_noting_losses(&settings.mongo).await?);
+                let store = Arc::new(MongoStore::open_with_outbox(&settings.mongo).await?);
                 let stores = seen(Stores::of(Arc::clone(&store)));
                 let store = CachingStore::new(stores, store, redis, true)?;
                 Ok(store.observed_by(metrics).into_stores())
@@ -62,7 +62,7 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
 /// Checks the store settings without opening a store or connecting to a server.
 ///
 /// # Errors
-/// [`super::StoreError::Unusable`] with a sentence for the operator if a setting cannot work.
+/// [`super::StoreError::Configuration`] with a sentence for the operator if a setting cannot work.
 pub fn check(settings: &Settings) -> Result<()> {
     match settings.store.backend {
         Backend::Embedded => of_path(sqlite::check(&settings.store.path))?,
@@ -76,14 +76,14 @@ pub fn check(settings: &Settings) -> Result<()> {
 ///
 /// # Errors
 /// As [`connect`].
-pub async fn connect_reading(settings: &Settings) -> Result<Option<Stores>> {
+pub async fn connect_read_only(settings: &Settings) -> Result<Option<Stores>> {
     match settings.store.backend {
         Backend::Embedded if !settings.store.path.exists() => Ok(None),
         Backend::Embedded => {
             Ok(Some(of_path(SqliteStore::open(&settings.store.path))?.into_stores()))
         }
         Backend::Mongodb => {
-            Ok(Some(MongoStore::open_reading(&settings.mongo).await?.into_stores()))
+            Ok(Some(MongoStore::connect_read_only(&settings.mongo).await?.into_stores()))
         }
     }
 }
@@ -91,7 +91,9 @@ pub async fn connect_reading(settings: &Settings) -> Result<Option<Stores>> {
 /// Adds the name of the setting to a message that names the file.
 fn of_path<T>(result: Result<T>) -> Result<T> {
     result.map_err(|error| match error {
-        StoreError::Unusable(reason) => StoreError::Unusable(format!("store.path: {reason}")),
+        StoreError::Configuration(reason) => {
+            StoreError::Configuration(format!("store.path: {reason}"))
+        }
         other => other,
     })
 }

@@ -5,7 +5,7 @@
 //! the target equal to the source. So a run may be interrupted at any point and repeated, and a
 //! session that has ended in the source ends in the target. The mark is removed when the target
 //! comes into use: when a server starts on it, or an operator changes something in it
-//! ([`Stores::take_into_use`]). After that, a run is rejected, since neither store is known to be
+//! ([`Stores::mark_in_use`]). After that, a run is rejected, since neither store is known to be
 //! the newer one. A running server removes the mark every few seconds, in case it was started on
 //! the empty target before the first run.
 //!
@@ -21,14 +21,14 @@ use serde::Serialize;
 
 use super::{DeliveryError, Page, Result, SessionFilter, StoreError, Stores};
 use crate::domain::Clock;
-use kinds::{Aliases, Clients, Notes, Sessions, Users};
-use merge::{Pass, each};
+use kinds::{Clients, ImportRecords, LegacyTokens, Sessions, Users};
+use merge::{Pass, sync_kind};
 
 /// Import record that marks a target that is not in use yet.
-const MARK: &str = "copy/target";
+const TARGET_MARK_KEY: &str = "copy/target";
 /// Key prefix of a temporary import record, which shows whether source and target are the same
 /// store.
-const PROBE: &str = "copy/probe/";
+const PROBE_KEY_PREFIX: &str = "copy/probe/";
 /// Maximum number of conflicting user names in [`CopyError::InUse`].
 const NAMED: usize = 10;
 
@@ -45,20 +45,21 @@ pub enum CopyError {
     /// The target is neither empty nor left by an earlier run. Contains the conflicts of user
     /// names.
     #[error(
-        "the target is in use: it holds users, clients or sessions that are of no unfinished copy, or a \
-         server was started on it, or something was changed in it since; nothing was written{}",
+        "the target is in use: it contains users, clients or sessions that no unfinished copy wrote, or \
+         a server was started on it, or it was changed since the copy; nothing was written{}",
         others(.0)
     )]
     InUse(Vec<String>),
     /// The target came into use during the run.
     #[error(
-        "the target has come into use while it was written to: a server runs on it, or something was changed in it; \
-         everything is there, and what was made in the target meanwhile may be gone from it"
+        "the target has come into use during the copy: a server runs on it, or it was changed; the copy \
+         is complete, but changes that were made in the target meanwhile may be lost"
     )]
-    TakenIntoUse,
+    BecameInUse,
     /// The source has changed during the run. Contains the number of records that differ.
     #[error(
-        "{0} records differ from the source, which has changed meanwhile: stop its servers and run this again"
+        "{0} records still differ, because the source has changed during the copy: stop its servers and \
+         run the copy again"
     )]
     Differs(u64),
     /// A store failed.
@@ -72,7 +73,7 @@ fn others(names: &[String]) -> String {
 
 /// Result of a copy or of a dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct CopyReport {
     /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
     /// Counts of users.
@@ -109,21 +110,21 @@ pub async fn copy(
     dry_run: bool,
     clock: &dyn Clock,
     progress: &dyn Fn(&'static str, u64),
-) -> Result<Report, CopyError> {
+) -> Result<CopyReport, CopyError> {
     if let Some(target) = target {
-        if !dry_run && are_one(source, target).await? {
+        if !dry_run && is_same_store(source, target).await? {
             return Err(CopyError::Same);
         }
-        if !target.imports.is_imported(MARK).await? {
+        if !target.imports.is_imported(TARGET_MARK_KEY).await? {
             check_empty(source, target).await?;
             if !dry_run {
-                target.imports.record_import(MARK).await?;
+                target.imports.record_import(TARGET_MARK_KEY).await?;
             }
         }
     }
     if let Some(publisher) = source.publisher.as_ref().filter(|_| !dry_run) {
         // Pending invalidations are stored in the source only, so they are delivered first.
-        let delivered = publisher.catch_up().await.map_err(|error| match error {
+        let delivered = publisher.deliver_pending().await.map_err(|error| match error {
             DeliveryError::Store(error) => error,
             DeliveryError::Unavailable(_) | DeliveryError::Refused(_) => {
                 StoreError::unavailable(error)
@@ -134,23 +135,23 @@ pub async fn copy(
         }
     }
     let (now, writes) = (clock.now(), !dry_run);
-    let pass = Pass { source, target, removes: true, puts: true, writes, now, progress };
-    let mut report = Report { dry_run, ..Report::default() };
+    let pass = Pass { source, target, deletes: true, upserts: true, writes, now, progress };
+    let mut report = CopyReport { dry_run, ..CopyReport::default() };
     // Deletes first, so that a user name is free before another user gets it.
-    let removed = each::<Users>(&Pass { puts: false, ..pass }).await?.removed;
-    let users = each::<Users>(&Pass { removes: false, ..pass }).await?;
+    let removed = sync_kind::<Users>(&Pass { upserts: false, ..pass }).await?.removed;
+    let users = sync_kind::<Users>(&Pass { deletes: false, ..pass }).await?;
     report.users = Counts { removed, ..users };
-    report.clients = each::<Clients>(&pass).await?;
-    report.imported = each::<Notes>(&pass).await?;
-    report.aliases = each::<Aliases>(&pass).await?;
+    report.clients = sync_kind::<Clients>(&pass).await?;
+    report.imported = sync_kind::<ImportRecords>(&pass).await?;
+    report.aliases = sync_kind::<LegacyTokens>(&pass).await?;
     // Sessions come last, since deleting a user or client deletes its sessions.
-    report.sessions = each::<Sessions>(&pass).await?;
+    report.sessions = sync_kind::<Sessions>(&pass).await?;
     if !dry_run {
         check(&Pass { writes: false, now: clock.now().plus(LEEWAY), ..pass }).await?;
         if let Some(target) = target
-            && !target.imports.is_imported(MARK).await?
+            && !target.imports.is_imported(TARGET_MARK_KEY).await?
         {
-            return Err(CopyError::TakenIntoUse);
+            return Err(CopyError::BecameInUse);
         }
     }
     Ok(report)
@@ -160,11 +161,11 @@ pub async fn copy(
 async fn check(pass: &Pass<'_>) -> Result<(), CopyError> {
     let mut differ = 0;
     for counts in [
-        each::<Users>(pass).await?,
-        each::<Clients>(pass).await?,
-        each::<Notes>(pass).await?,
-        each::<Aliases>(pass).await?,
-        each::<Sessions>(pass).await?,
+        sync_kind::<Users>(pass).await?,
+        sync_kind::<Clients>(pass).await?,
+        sync_kind::<ImportRecords>(pass).await?,
+        sync_kind::<LegacyTokens>(pass).await?,
+        sync_kind::<Sessions>(pass).await?,
     ] {
         differ += counts.written + counts.removed;
     }
@@ -173,8 +174,8 @@ async fn check(pass: &Pass<'_>) -> Result<(), CopyError> {
 
 /// Returns whether a record that is written to one store appears in the other. Server names and
 /// paths cannot show whether two stores are the same.
-async fn are_one(source: &Stores, target: &Stores) -> Result<bool> {
-    let probe = format!("{PROBE}{:016x}", rand::random::<u64>());
+async fn is_same_store(source: &Stores, target: &Stores) -> Result<bool> {
+    let probe = format!("{PROBE_KEY_PREFIX}{:016x}", rand::random::<u64>());
     target.imports.record_import(&probe).await?;
     let seen = source.imports.is_imported(&probe).await;
     target.imports.delete_import_record(&probe).await?;
@@ -214,9 +215,9 @@ impl Stores {
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn take_into_use(&self) -> Result<()> {
-        if self.imports.is_imported(MARK).await? {
-            self.imports.delete_import_record(MARK).await?;
+    pub async fn mark_in_use(&self) -> Result<()> {
+        if self.imports.is_imported(TARGET_MARK_KEY).await? {
+            self.imports.delete_import_record(TARGET_MARK_KEY).await?;
         }
         Ok(())
     }

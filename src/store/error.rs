@@ -13,8 +13,8 @@ pub enum StoreError {
     #[error("the store is too busy")]
     Busy,
     /// A stored record cannot be decoded.
-    #[error("the store holds a damaged {what}")]
-    Damaged {
+    #[error("the store holds a corrupt {what}")]
+    Corrupt {
         /// Kind of the record, for the message.
         what: &'static str,
         /// Reason why the record cannot be decoded.
@@ -29,7 +29,7 @@ pub enum StoreError {
     Invalidation(#[source] Box<dyn Error + Send + Sync>),
     /// The store cannot be opened as configured. Contains a sentence for the operator.
     #[error("{0}")]
-    Unusable(String),
+    Configuration(String),
 }
 
 impl StoreError {
@@ -45,8 +45,8 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// Creates a [`Self::Damaged`] for a record of kind `what` with this cause.
-    pub fn damaged(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Damaged { what, source: source.into() }
+    /// Creates a [`Self::Corrupt`] for a record of kind `what` with this cause.
+    pub fn corrupt(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Corrupt { what, source: source.into() }
     }
 }

@@ -104,7 +104,7 @@ pub async fn forget_sessions_over(stores: &Stores, now: Timestamp) -> Result<()>
 
 /// Returns up to `limit` import records of sessions, starting after the key `after`.
 async fn noted(stores: &Stores, after: String, limit: u32) -> Result<Vec<String>> {
-    let page = Page { after: Some(after), limit };
+    let page = Page { cursor: Some(after), limit };
     let mut noted = stores.imports.list_import_records(&page).await?;
     noted.retain(|key| key.starts_with(SESSIONS));
     Ok(noted)

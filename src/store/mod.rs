@@ -6,24 +6,25 @@
 //! `domain::Session` and `oauth`.
 //!
 //! A method returns [`StoreError::Unavailable`] if the backend fails or does not answer in time,
-//! [`StoreError::Busy`] if too many operations are waiting, and [`StoreError::Damaged`] if a record
-//! cannot be decoded. A write after which Redis must be invalidated returns [`Written`]: its result,
-//! and whether the invalidation succeeded.
+//! [`StoreError::Busy`] if too many operations are waiting, and [`StoreError::Corrupt`] if a record
+//! cannot be decoded. A write after which Redis must be invalidated returns [`Written`]: its
+//! result, and whether the invalidation succeeded.
 
 mod attempts;
 pub mod connect;
 pub mod copying;
-mod counter;
 mod error;
 mod health;
 pub mod imports;
 mod measured;
 pub mod mongo;
+mod packed_session;
 pub mod pem;
 mod prefix;
 mod publisher;
 pub mod redis;
 pub mod sqlite;
+mod stored_counters;
 mod written;
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub use attempts::{Added, AttemptStore, MemoryAttempts};
 pub use error::StoreError;
 pub use health::Health;
 pub use imports::{ImportStore, LegacyToken};
-pub use publisher::{DeliveryError, Loss, Losses, Lost, Publisher};
+pub use publisher::{DeliveryError, Invalidation, InvalidationTarget, Outbox, Publisher};
 pub use written::Written;
 
 use crate::domain::{
@@ -47,9 +48,9 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// One page of a sorted list, given by cursor and page size.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Cursor: the page starts after this key (user name, client id, session id or key of an import
+    /// The page starts after this key (user name, client id, session id or key of an import
     /// record). `None` for the first page.
-    pub after: Option<String>,
+    pub cursor: Option<String>,
     /// Maximum number of entries in the page.
     pub limit: u32,
 }
@@ -57,7 +58,7 @@ pub struct Page {
 impl Page {
     /// Returns the first page.
     pub const fn first(limit: u32) -> Self {
-        Self { after: None, limit }
+        Self { cursor: None, limit }
     }
 }
 
@@ -143,7 +144,8 @@ pub trait SessionStore: Send + Sync {
     /// Replaces version `session.version - 1` of the session (compare-and-swap). Returns `false`,
     /// and writes nothing, if the stored version is another one or the session has ended.
     /// `revokes_access` says that the new version lacks an access token that is alive in the
-    /// version before. The store then records a pending invalidation ([`Loss`]) in the same write.
+    /// version before. The store then records a pending invalidation ([`Invalidation`]) in the same
+    /// write.
     async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>>;
 
     /// Returns whether this version of the session is current and durable. A look-up may return a

@@ -8,8 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{Result, StoreError};
 
-/// Returns the text of the file that `setting` names. Returns [`StoreError::Unusable`] unless it
-/// contains a certificate: with an empty list, no peer would be trusted.
+/// Returns the text of the file that `setting` names. Returns [`StoreError::Configuration`] unless
+/// it contains a certificate: with an empty list, no peer would be trusted.
 pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
     let text = read(setting, path)?;
     let first = CertificateDer::from_pem_slice(&text);
@@ -17,18 +17,18 @@ pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Returns the text of the file that `setting` names. Returns [`StoreError::Unusable`] unless it
-/// contains a private key without a passphrase.
+/// Returns the text of the file that `setting` names. Returns [`StoreError::Configuration`] unless
+/// it contains a private key without a passphrase.
 pub(super) fn private_key(setting: &str, path: &Path) -> Result<Vec<u8>> {
     let text = read(setting, path)?;
     let key = PrivateKeyDer::from_pem_slice(&text);
-    key.map_err(|error| cannot_use(setting, path, &why_no_key(&text, &error)))?;
+    key.map_err(|error| cannot_use(setting, path, &private_key_error(&text, &error)))?;
     Ok(text)
 }
 
 /// Returns the reason why `text` contains no usable private key. Recognises a key with a passphrase
 /// by its label in PKCS#8 (RFC 7468 §11) or by its header in the older format (RFC 1421 §4.6.1.1).
-pub fn why_no_key(text: &[u8], error: &Error) -> String {
+pub fn private_key_error(text: &[u8], error: &Error) -> String {
     let words = String::from_utf8_lossy(text);
     if words.contains("BEGIN ENCRYPTED PRIVATE KEY") || words.contains("Proc-Type: 4,ENCRYPTED") {
         return "it is encrypted; a key without a passphrase is needed, as `openssl pkey -in OLD -out NEW` \
@@ -50,5 +50,5 @@ fn reason(error: &Error, what: &str) -> String {
 }
 
 fn cannot_use(setting: &str, path: &Path, reason: &str) -> StoreError {
-    StoreError::Unusable(format!("{setting}: cannot use {}: {reason}", path.display()))
+    StoreError::Configuration(format!("{setting}: cannot use {}: {reason}", path.display()))
 }

@@ -10,31 +10,31 @@ use super::{Result, StoreError};
 use crate::domain::{ClientId, Digest, Session, SessionId};
 
 /// Transactional outbox of Redis invalidations. The write that ends or renames a session, removes
-/// an access token from it, or changes a client also records a pending invalidation ([`Loss`]). So
-/// any server can deliver it if the process that wrote it does not. A store records invalidations
-/// only if it was opened for that.
+/// an access token from it, or changes a client also records a pending invalidation
+/// ([`Invalidation`]). So any server can deliver it if the process that wrote it does not. A store
+/// records invalidations only if it was opened for that.
 #[async_trait]
-pub trait Losses: Send + Sync {
-    /// Returns up to `limit` pending invalidations in the order of their marks, starting after the
-    /// mark `after`. Several may have the same mark.
-    async fn losses(&self, after: Option<i64>, limit: u32) -> Result<Vec<Loss>>;
+pub trait Outbox: Send + Sync {
+    /// Returns up to `limit` pending invalidations in the order of their revisions, starting after
+    /// the revision `after`. Several may have the same revision.
+    async fn pending(&self, after: Option<i64>, limit: u32) -> Result<Vec<Invalidation>>;
 
     /// Deletes pending invalidations, except those that were recorded again meanwhile.
-    async fn clear(&self, losses: &[Loss]) -> Result<()>;
+    async fn acknowledge(&self, delivered: &[Invalidation]) -> Result<()>;
 }
 
 /// Pending invalidation of published tokens or of cache entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// Mark of this entry. If the invalidation is recorded again, it gets another mark.
-    pub mark: i64,
+pub struct Invalidation {
+    /// Revision of this entry. If the invalidation is recorded again, it gets another one.
+    pub revision: i64,
     /// Record to which the invalidation applies.
-    pub of: Lost,
+    pub target: InvalidationTarget,
 }
 
 /// Record whose copies in Redis are to be invalidated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost {
+pub enum InvalidationTarget {
     /// A session that has ended, has lost an access token, or has another user name.
     Session(SessionId),
     /// A client that was changed or deleted.
@@ -65,7 +65,7 @@ pub trait Publisher: Send + Sync {
     /// Delivers the pending invalidations of all processes. Returns `false` if Redis is known to be
     /// unreachable; a caller that depends on the delivery must check this. Servers call it every
     /// second.
-    async fn catch_up(&self) -> Result<bool, DeliveryError>;
+    async fn deliver_pending(&self) -> Result<bool, DeliveryError>;
 }
 
 /// Reason why an invalidation could not be delivered.

@@ -17,7 +17,7 @@ use super::reload::{Reload, ReloadError};
 use super::tls::TlsError;
 use super::{self_signed, validity};
 use crate::domain::{Clock, Timestamp};
-use crate::store::pem::why_no_key;
+use crate::store::pem::private_key_error;
 
 /// Certificate chain with its key and its source.
 pub struct Certificate {
@@ -188,7 +188,7 @@ pub(super) fn from_files(
     }
     let text = read(key_name, key)?;
     let private = PrivateKeyDer::from_pem_slice(&text)
-        .map_err(|error| problem(key_name, key, why_no_key(&text, &error)))?;
+        .map_err(|error| problem(key_name, key, private_key_error(&text, &error)))?;
     let pair = |source| TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), source };
     CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(pair)
 }

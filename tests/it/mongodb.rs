@@ -2,8 +2,8 @@
 //! `store_contract`.
 
 mod bulk;
+mod cascade;
 mod command_line;
-mod endings;
 mod logins;
 mod outages;
 mod plans;

@@ -2,7 +2,7 @@
 //! that every store fulfils is tested in `store_contract`, which runs with Redis too.
 
 mod cache;
-mod damaged;
+mod corrupt;
 mod many;
 mod outages;
 mod published;

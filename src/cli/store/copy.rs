@@ -12,7 +12,7 @@ use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::SystemClock;
 use crate::settings::{Backend, ReadPreference, Settings, Sources};
 use crate::store::Stores;
-use crate::store::copying::{CopyError, Counts, Report, copy};
+use crate::store::copying::{CopyError, CopyReport, Counts, copy};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Copy {
@@ -114,7 +114,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     }
 }
 
-fn print(report: &Report) -> Result<(), Failure> {
+fn print(report: &CopyReport) -> Result<(), Failure> {
     let kinds = [
         ("users", report.users),
         ("clients", report.clients),
@@ -138,7 +138,7 @@ fn print(report: &Report) -> Result<(), Failure> {
 impl From<CopyError> for Failure {
     fn from(error: CopyError) -> Self {
         match error {
-            CopyError::Same | CopyError::InUse(_) | CopyError::TakenIntoUse => Self::refused(error),
+            CopyError::Same | CopyError::InUse(_) | CopyError::BecameInUse => Self::refused(error),
             CopyError::Differs(_) => Self::again(error),
             CopyError::Store(error) => error.into(),
         }

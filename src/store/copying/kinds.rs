@@ -1,17 +1,17 @@
 //! Kinds of records that a copy transfers.
 
 use super::super::{LegacyToken, Page, Result, SessionFilter, Stores};
-use super::{MARK, PROBE};
+use super::{PROBE_KEY_PREFIX, TARGET_MARK_KEY};
 use crate::domain::{Client, ClientId, Session, SessionId, Timestamp, User};
 
 /// Number of records that are read at a time.
 pub(super) const PAGE: u32 = 1000;
 
-/// Kind of records, read in the order of their keys. All stores have the same order.
-pub(super) trait Kind {
+/// RecordKind of records, read in the order of their keys. All stores have the same order.
+pub(super) trait RecordKind {
     const NAME: &'static str;
     /// Whether records that the source does not have are deleted from the target.
-    const GOES: bool = true;
+    const REMOVED_WITH_SOURCE: bool = true;
     type Key: Ord;
     type Record: Clone + PartialEq;
 
@@ -39,12 +39,12 @@ pub(super) trait Kind {
 }
 
 fn behind(after: Option<String>) -> Page {
-    Page { after, limit: PAGE }
+    Page { cursor: after, limit: PAGE }
 }
 
 pub(super) struct Users;
 
-impl Kind for Users {
+impl RecordKind for Users {
     const NAME: &'static str = "users";
     type Key = String;
     type Record = User;
@@ -72,7 +72,7 @@ impl Kind for Users {
 
 pub(super) struct Clients;
 
-impl Kind for Clients {
+impl RecordKind for Clients {
     const NAME: &'static str = "clients";
     type Key = ClientId;
     type Record = Client;
@@ -96,7 +96,7 @@ impl Kind for Clients {
 
 pub(super) struct Sessions;
 
-impl Kind for Sessions {
+impl RecordKind for Sessions {
     const NAME: &'static str = "sessions";
     type Key = SessionId;
     type Record = Session;
@@ -123,12 +123,12 @@ impl Kind for Sessions {
     }
 }
 
-pub(super) struct Aliases;
+pub(super) struct LegacyTokens;
 
-impl Kind for Aliases {
+impl RecordKind for LegacyTokens {
     const NAME: &'static str = "imported tokens";
     /// An alias that is missing in the source has expired there, and has no effect in the target.
-    const GOES: bool = false;
+    const REMOVED_WITH_SOURCE: bool = false;
     type Key = [u8; 32];
     type Record = LegacyToken;
 
@@ -153,9 +153,9 @@ impl Kind for Aliases {
     }
 }
 
-pub(super) struct Notes;
+pub(super) struct ImportRecords;
 
-impl Kind for Notes {
+impl RecordKind for ImportRecords {
     const NAME: &'static str = "notes";
     type Key = String;
     type Record = String;
@@ -170,7 +170,7 @@ impl Kind for Notes {
 
     /// The records of the copy itself are not copied.
     fn counts(note: &String, _: Timestamp) -> bool {
-        note != MARK && !note.starts_with(PROBE)
+        note != TARGET_MARK_KEY && !note.starts_with(PROBE_KEY_PREFIX)
     }
 
     async fn put(target: &Stores, note: &String) -> Result<()> {

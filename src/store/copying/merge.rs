@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::super::{Result, Stores};
 use super::Counts;
-use super::kinds::{Kind, PAGE};
+use super::kinds::{PAGE, RecordKind};
 use crate::domain::Timestamp;
 
 /// Maximum number of concurrent writes: as many as the embedded store puts into one commit.
@@ -20,9 +20,9 @@ pub(super) struct Pass<'a> {
     /// Target, or `None` if it does not exist yet.
     pub(super) target: Option<&'a Stores>,
     /// Whether records that only the target has are deleted.
-    pub(super) removes: bool,
+    pub(super) deletes: bool,
     /// Whether records that differ in the source are written.
-    pub(super) puts: bool,
+    pub(super) upserts: bool,
     /// Whether changes are made, or only counted.
     pub(super) writes: bool,
     /// Time at which a record must be alive to be compared and copied.
@@ -31,7 +31,7 @@ pub(super) struct Pass<'a> {
 }
 
 /// Makes the records of one kind in the target equal to those in the source.
-pub(super) async fn each<K: Kind>(pass: &Pass<'_>) -> Result<Counts> {
+pub(super) async fn sync_kind<K: RecordKind>(pass: &Pass<'_>) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut source = Cursor::<K>::new(Some(pass.source), pass.now);
     let mut target = Cursor::<K>::new(pass.target, pass.now);
@@ -51,13 +51,13 @@ pub(super) async fn each<K: Kind>(pass: &Pass<'_>) -> Result<Counts> {
         // Another record with the same key, such as a user with the same name, is deleted, not
         // overwritten.
         let gone = theirs.as_ref().filter(|theirs| {
-            pass.removes
-                && K::GOES
+            pass.deletes
+                && K::REMOVED_WITH_SOURCE
                 && ours.as_ref().is_none_or(|ours| !K::is_the_same(ours, theirs))
         });
         counts.removed += u64::from(gone.is_some());
         let is_gone = gone.is_some();
-        if pass.puts
+        if pass.upserts
             && ours != theirs
             && let Some(ours) = ours
         {
@@ -77,7 +77,7 @@ pub(super) async fn each<K: Kind>(pass: &Pass<'_>) -> Result<Counts> {
     Ok(counts)
 }
 
-async fn write<K: Kind>(
+async fn write<K: RecordKind>(
     pass: &Pass<'_>,
     to_put: &mut Vec<K::Record>,
     to_remove: &mut Vec<K::Record>,
@@ -91,14 +91,14 @@ async fn write<K: Kind>(
 }
 
 /// Cursor over the records of one kind in a store, which it reads page by page.
-struct Cursor<'a, K: Kind> {
+struct Cursor<'a, K: RecordKind> {
     stores: Option<&'a Stores>,
     now: Timestamp,
     page: VecDeque<K::Record>,
     last: Option<K::Record>,
 }
 
-impl<'a, K: Kind> Cursor<'a, K> {
+impl<'a, K: RecordKind> Cursor<'a, K> {
     fn new(stores: Option<&'a Stores>, now: Timestamp) -> Self {
         Self { stores, now, page: VecDeque::new(), last: None }
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use mongodb::bson::{Bson, doc};
 
 use super::documents::{ClientDocument, client as read, read as read_as, to_integer};
-use super::sessions::standing;
+use super::sessions::account_status_fields;
 use super::{MongoStore, to_raw};
 use crate::domain::{Client, ClientId};
 use crate::store::{ClientStore, Result, Update, Written};
@@ -15,19 +15,19 @@ const WHAT: &str = "client";
 impl ClientStore for MongoStore {
     async fn insert(&self, client: &Client) -> Result<bool> {
         let document = to_raw(&ClientDocument::of(client, None), WHAT)?;
-        if self.unless_taken(self.clients.insert_one(&document)).await?.is_some() {
+        if self.insert_unless_duplicate(self.clients.insert_one(&document)).await?.is_some() {
             return Ok(true);
         }
         // The id may belong to a client whose deletion was interrupted.
         if !self.finish_deleting_client(client.id.as_str()).await? {
             return Ok(false);
         }
-        Ok(self.unless_taken(self.clients.insert_one(&document)).await?.is_some())
+        Ok(self.insert_unless_duplicate(self.clients.insert_one(&document)).await?.is_some())
     }
 
     async fn find(&self, id: &ClientId) -> Result<Option<Client>> {
-        self.has_room()?;
-        let found = self.bounded(self.clients.find_one(doc! { "_id": id.as_str() })).await?;
+        self.check_load()?;
+        let found = self.call(self.clients.find_one(doc! { "_id": id.as_str() })).await?;
         Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
     }
 
@@ -36,9 +36,12 @@ impl ClientStore for MongoStore {
         let document = to_raw(&ClientDocument::of(client, Some(version)), WHAT)?;
         let before =
             doc! { "_id": client.id.as_str(), "version": version - 1, "deleting": Bson::Null };
-        self.note_client(&client.id).await?;
-        let replace = self.clients.find_one_and_replace(before, &document).projection(standing());
-        let Some(raw) = self.bounded(replace).await? else { return Ok(Update::Stale.into()) };
+        self.record_client_invalidation(&client.id).await?;
+        let replace = self
+            .clients
+            .find_one_and_replace(before, &document)
+            .projection(account_status_fields());
+        let Some(raw) = self.call(replace).await? else { return Ok(Update::Stale.into()) };
         self.end_sessions_of_client(client, &read_as(&raw, WHAT)?).await?;
         Ok(Update::Done.into())
     }
@@ -50,8 +53,8 @@ impl ClientStore for MongoStore {
             "$set": { "enabled": false, "deleting": true, "ending": 0_i64 },
             "$inc": { "version": 1_i64, "generation": 1_i64 },
         };
-        self.note_client(id).await?;
-        let done = self.bounded(self.clients.update_one(before, change)).await?;
+        self.record_client_invalidation(id).await?;
+        let done = self.call(self.clients.update_one(before, change)).await?;
         self.finish_deleting_client(id.as_str()).await?;
         Ok((done.matched_count == 1).into())
     }

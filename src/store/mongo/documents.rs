@@ -1,7 +1,7 @@
 //! BSON documents of users and clients, and conversions shared by all documents of this backend.
 //!
 //! Times are BSON dates, in milliseconds; counters are 64-bit integers; digests are binary. A
-//! document may also have the fields `ending` and `deleting`, which `super::endings` describes.
+//! document may also have the fields `ending` and `deleting`, which `super::cascade` describes.
 //! Sessions are in `super::session_document`.
 
 use std::error::Error;
@@ -12,7 +12,7 @@ use mongodb::bson::{Binary, DateTime, RawDocument, deserialize_from_slice, oid::
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Client, ClientKind, Digest, PasswordHash, Timestamp, User, UserId};
-use crate::store::counter::counter;
+use crate::store::stored_counters::counter;
 use crate::store::{Result, StoreError};
 
 const USER: &str = "user";
@@ -33,13 +33,13 @@ pub(super) struct UserDocument {
     created_at: DateTime,
     updated_at: DateTime,
     /// Version of the update whose cascade to the user's sessions is unfinished.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ending: Option<i64>,
+    #[serde(rename = "ending", skip_serializing_if = "Option::is_none")]
+    cascade_version: Option<i64>,
 }
 
 impl UserDocument {
-    /// Converts a user. `ending` marks the document as described in `super::endings`.
-    pub(super) fn of(user: &User, ending: Option<i64>) -> Self {
+    /// Converts a user. `cascade_version` marks the document as described in `super::cascade`.
+    pub(super) fn of(user: &User, cascade_version: Option<i64>) -> Self {
         Self {
             id: ObjectId::from_bytes(*user.id.as_bytes()),
             username: user.username.clone(),
@@ -51,7 +51,7 @@ impl UserDocument {
             version: to_integer(user.version),
             created_at: to_date(user.created_at),
             updated_at: to_date(user.updated_at),
-            ending,
+            cascade_version,
         }
     }
 }
@@ -121,13 +121,13 @@ pub(super) struct ClientDocument {
     created_at: DateTime,
     updated_at: DateTime,
     /// Version of the update whose cascade to the client's sessions is unfinished.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ending: Option<i64>,
+    #[serde(rename = "ending", skip_serializing_if = "Option::is_none")]
+    cascade_version: Option<i64>,
 }
 
 impl ClientDocument {
-    /// Converts a client. `ending` marks the document as described in `super::endings`.
-    pub(super) fn of(client: &Client, ending: Option<i64>) -> Self {
+    /// Converts a client. `cascade_version` marks the document as described in `super::cascade`.
+    pub(super) fn of(client: &Client, cascade_version: Option<i64>) -> Self {
         let millis = |ttl: Duration| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         Self {
             id: client.id.to_string(),
@@ -148,7 +148,7 @@ impl ClientDocument {
             version: to_integer(client.version),
             created_at: to_date(client.created_at),
             updated_at: to_date(client.updated_at),
-            ending,
+            cascade_version,
         }
     }
 }
@@ -183,7 +183,7 @@ pub(super) fn client(raw: &RawDocument) -> Result<Option<Client>> {
 
 /// Account status of a user or client: the fields that decide whether its sessions are valid.
 #[derive(Deserialize)]
-pub(super) struct Standing {
+pub(super) struct AccountStatus {
     #[serde(default)]
     pub(super) enabled: bool,
     #[serde(default)]
@@ -193,7 +193,8 @@ pub(super) struct Standing {
     /// User name; empty for a client.
     #[serde(default)]
     pub(super) username: String,
-    pub(super) ending: Option<i64>,
+    #[serde(rename = "ending")]
+    pub(super) cascade_version: Option<i64>,
 }
 
 /// Returns whether the deletion of this record has begun.
@@ -202,14 +203,14 @@ fn is_deleting(raw: &RawDocument) -> bool {
 }
 
 pub(super) fn read<'a, T: Deserialize<'a>>(raw: &'a RawDocument, what: &'static str) -> Result<T> {
-    deserialize_from_slice(raw.as_bytes()).map_err(|error| StoreError::damaged(what, error))
+    deserialize_from_slice(raw.as_bytes()).map_err(|error| StoreError::corrupt(what, error))
 }
 
 pub(super) fn parsed<T>(text: &str, what: &'static str) -> Result<T>
 where
     T: std::str::FromStr<Err: Error + Send + Sync + 'static>,
 {
-    text.parse().map_err(|error| StoreError::damaged(what, error))
+    text.parse().map_err(|error| StoreError::corrupt(what, error))
 }
 
 /// Converts a counter to a signed integer, the only kind that BSON has. Sentinel writes no greater
@@ -237,6 +238,6 @@ pub(super) fn digest(binary: Binary, what: &'static str) -> Result<Digest> {
 pub(super) fn bytes<const N: usize>(binary: Binary, what: &'static str) -> Result<[u8; N]> {
     let length = binary.bytes.len();
     binary.bytes.try_into().map_err(|_| {
-        StoreError::damaged(what, format!("expected {N} bytes, and there are {length}"))
+        StoreError::corrupt(what, format!("expected {N} bytes, and there are {length}"))
     })
 }

@@ -69,7 +69,7 @@ async fn create_on(
     match tokio::time::timeout(BUILDING, creating).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(unusable(records.name(), &error)),
-        Err(_) => Err(StoreError::Unusable(format!(
+        Err(_) => Err(StoreError::Configuration(format!(
             "the indexes of the collection {} were not ready within {} minutes",
             records.name(),
             BUILDING.as_secs() / 60
@@ -79,7 +79,7 @@ async fn create_on(
 
 fn unusable(collection: &str, error: &Error) -> StoreError {
     let said = sentence(error);
-    StoreError::Unusable(match &*error.kind {
+    StoreError::Configuration(match &*error.kind {
         ErrorKind::Command(command) if command.code == DUPLICATE_KEY => format!(
             "two documents of the collection {collection} have the same user name, which has to be \
              unique; rename or remove one of them: {said}"

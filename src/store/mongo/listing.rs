@@ -15,7 +15,7 @@ use crate::store::{Page, Result, SessionFilter, StoreError, StoreListing};
 #[async_trait]
 impl StoreListing for MongoStore {
     async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
-        let after = page.after.as_deref().unwrap_or("");
+        let after = page.cursor.as_deref().unwrap_or("");
         let mut filter = doc! { "username": beginning_with(prefix) };
         if after >= prefix {
             filter = doc! { "$and": [filter, { "username": { "$gt": after } }] };
@@ -48,16 +48,16 @@ impl StoreListing for MongoStore {
         let find = self.users.find(doc! { "$and": conditions }).limit(limit.into());
         let find = find.sort(doc! { "_id": 1 });
         let find = find.projection(doc! { "password": 1, "password_imported": 1 });
-        let find = find.selection_criteria(self.lists.clone()).max_time(self.call);
+        let find = find.selection_criteria(self.lists.clone()).max_time(self.call_timeout);
         let found: Vec<RawDocumentBuf> =
-            self.bounded(async { find.await?.try_collect().await }).await?;
+            self.call(async { find.await?.try_collect().await }).await?;
         let id = |raw: &RawDocumentBuf| raw.get_object_id("_id").map(|id| id.bytes());
-        let id = |raw| id(raw).map_err(|error| StoreError::damaged("user", error));
+        let id = |raw| id(raw).map_err(|error| StoreError::corrupt("user", error));
         found.iter().map(|raw| Ok((UserId::from_bytes(id(raw)?), password(raw)?))).collect()
     }
 
     async fn list_clients(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
-        let after = page.after.as_deref().unwrap_or("");
+        let after = page.cursor.as_deref().unwrap_or("");
         let mut filter = doc! { "_id": { "$gt": after }, "deleting": Bson::Null };
         if !prefix.is_empty() {
             let begins = beginning_with(prefix);
@@ -83,7 +83,7 @@ impl StoreListing for MongoStore {
             let batch = self.page_of_sessions(&SessionFilter::default(), &page).await?;
             let is_last = batch.len() < page.limit as usize;
             let id = |raw: &RawDocumentBuf| raw.get_object_id("_id").map(|id| id.to_hex()).ok();
-            page.after = batch.last().and_then(id);
+            page.cursor = batch.last().and_then(id);
             for raw in &batch {
                 match session(raw) {
                     Ok(session) => found.extend(session),
@@ -96,7 +96,7 @@ impl StoreListing for MongoStore {
                     }
                 }
             }
-            if is_last || found.len() >= wanted || page.after.is_none() {
+            if is_last || found.len() >= wanted || page.cursor.is_none() {
                 return Ok(found);
             }
             page.limit = u32::try_from(wanted - found.len()).unwrap_or(page.limit);
@@ -115,7 +115,7 @@ impl MongoStore {
         filter: &SessionFilter,
         page: &Page,
     ) -> Result<Vec<RawDocumentBuf>> {
-        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let after: Option<SessionId> = page.cursor.as_deref().and_then(|id| id.parse().ok());
         let mut condition = condition(filter);
         condition.insert("ended", Bson::Null);
         if let Some(after) = after {

@@ -2,24 +2,24 @@
 //! replica set; a sharded cluster should work and is untested.
 //!
 //! Users, clients and sessions have one collection each; three more contain pending invalidations
-//! of clients, import records, and aliases of imported access tokens. A session is one document:
+//! of clients, import records, and imported access tokens. A session is one document:
 //! issuing, rotating and revoking are one write each, acknowledged by a majority. The store uses no
 //! transactions. [`sessions`] describes how a login and a concurrent disabling are resolved,
-//! [`endings`] how ending a user's sessions survives a crash. All reads that decide about a token,
+//! [`cascade`] how ending a user's sessions survives a crash. All reads that decide about a token,
 //! a user or a client go to the primary.
 
+mod cascade;
 mod clients;
+mod concurrency_limit;
 mod documents;
-mod endings;
 mod imports;
 mod indexes;
 mod listing;
-mod losses;
 mod options;
+mod outbox;
 mod session_document;
 mod sessions;
 mod transfer;
-mod turns;
 mod users;
 
 use std::collections::HashSet;
@@ -35,13 +35,13 @@ use mongodb::options::SelectionCriteria;
 use mongodb::{Client, ClientSession, Collection, Database};
 use serde::Serialize;
 
-use super::prefix;
+use super::prefix::prefix_range_end;
 use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
+use concurrency_limit::ConcurrencyLimit;
 use options::Options;
 #[doc(hidden)]
 pub use session_document::session as read_session;
-use turns::Turns;
 
 /// Store backend for MongoDB. Clones share connections and state.
 #[derive(Clone)]
@@ -51,19 +51,19 @@ pub struct MongoStore {
     clients: Collection<RawDocumentBuf>,
     sessions: Collection<RawDocumentBuf>,
     lists: SelectionCriteria,
-    call: Duration,
-    turns: Arc<Turns>,
-    client_losses: Collection<RawDocumentBuf>,
+    call_timeout: Duration,
+    limit: Arc<ConcurrencyLimit>,
+    client_invalidations: Collection<RawDocumentBuf>,
     imported: Collection<RawDocumentBuf>,
     aliases: Collection<RawDocumentBuf>,
-    notes_losses: bool,
+    records_invalidations: bool,
     name: Arc<str>,
 }
 
 /// Validates the connection string without connecting and without DNS look-ups.
 ///
 /// # Errors
-/// [`StoreError::Unusable`], with a message for the operator, if the connection string or a
+/// [`StoreError::Configuration`], with a message for the operator, if the connection string or a
 /// certificate file that it names is invalid.
 pub fn check(settings: &Mongo) -> Result<()> {
     options::check(settings)
@@ -74,35 +74,35 @@ impl MongoStore {
     /// unfinished.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`], with a message for the operator, if the settings are invalid,
+    /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
     /// MongoDB is unreachable or the indexes cannot be created. Another [`StoreError`] if an
     /// unfinished cascade cannot be completed.
     pub async fn open(settings: &Mongo) -> Result<Self> {
-        Self::open_reading(settings).await?.finished().await
+        Self::connect_read_only(settings).await?.prepare().await
     }
 
     /// Connects as [`Self::open`] does, with a store that records pending cache invalidations
-    /// ([`Loss`](super::Loss)), including those of the cascades completed here.
+    /// ([`Invalidation`](super::Invalidation)), including those of the cascades completed here.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn open_noting_losses(settings: &Mongo) -> Result<Self> {
-        Self::open_reading(settings).await?.noting_losses().finished().await
+    pub async fn open_with_outbox(settings: &Mongo) -> Result<Self> {
+        Self::connect_read_only(settings).await?.with_outbox().prepare().await
     }
 
-    async fn finished(self) -> Result<Self> {
+    async fn prepare(self) -> Result<Self> {
         indexes::create(&self).await?;
-        self.finish_endings().await?;
+        self.finish_cascades().await?;
         Ok(self)
     }
 
     /// Connects and writes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`], with a message for the operator, if the settings are invalid,
+    /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
     /// MongoDB is unreachable, or `mongo.uri` connects directly to one of several members of a
     /// replica set.
-    pub async fn open_reading(settings: &Mongo) -> Result<Self> {
+    pub async fn connect_read_only(settings: &Mongo) -> Result<Self> {
         let options = Options::read(settings).await?;
         let direct = options.client.direct_connection == Some(true);
         let client = Client::with_options(options.client)
@@ -112,19 +112,20 @@ impl MongoStore {
             users: database.collection("sentinel_users"),
             clients: database.collection("sentinel_clients"),
             sessions: database.collection("sentinel_sessions"),
-            client_losses: database.collection("sentinel_client_losses"),
+            // The collection keeps its former name.
+            client_invalidations: database.collection("sentinel_client_losses"),
             imported: database.collection("sentinel_imported"),
             aliases: database.collection("sentinel_aliases"),
             database,
             lists: options.lists,
-            call: options.call,
-            turns: Arc::new(Turns::new(options.connections)),
-            notes_losses: false,
+            call_timeout: options.call,
+            limit: Arc::new(ConcurrencyLimit::new(options.connections)),
+            records_invalidations: false,
             name: format!("MongoDB at {}", options.hosts).into(),
         };
         let hello = store.hello(&options.hosts).await?;
         if direct && has_other_members(&hello) {
-            return Err(StoreError::Unusable(format!(
+            return Err(StoreError::Configuration(format!(
                 "mongo.uri has directConnection=true, and {} is one of several members: it would be \
                  read from when it is no longer the primary; take directConnection out",
                 options.hosts
@@ -141,9 +142,9 @@ impl MongoStore {
     /// Sends the `hello` command, the first call to the server.
     async fn hello(&self, hosts: &str) -> Result<Document> {
         let hello = self.database.run_command(doc! { "hello": 1 });
-        match tokio::time::timeout(self.call, hello).await {
+        match tokio::time::timeout(self.call_timeout, hello).await {
             Ok(said) => said.map_err(|error| cannot("reach MongoDB", hosts, &error)),
-            Err(_) => Err(StoreError::Unusable(format!(
+            Err(_) => Err(StoreError::Configuration(format!(
                 "cannot reach MongoDB at {hosts}: it did not answer in time"
             ))),
         }
@@ -152,22 +153,22 @@ impl MongoStore {
     /// Rejects new look-ups with [`StoreError::Busy`] while too many calls to MongoDB are
     /// unanswered. Only the first look-up of a request checks this, so that no request is abandoned
     /// midway.
-    fn has_room(&self) -> Result<()> {
-        if self.turns.have_room() { Ok(()) } else { Err(StoreError::Busy) }
+    fn check_load(&self) -> Result<()> {
+        if self.limit.has_capacity() { Ok(()) } else { Err(StoreError::Busy) }
     }
 
-    /// Runs a driver call with the time limit of [`Self::timed`].
-    async fn bounded<T>(&self, call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T> {
-        self.timed(call).await?.map_err(StoreError::unavailable)
+    /// Runs a driver call with the time limit of [`Self::with_timeout`].
+    async fn call<T>(&self, call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T> {
+        self.with_timeout(call).await?.map_err(StoreError::unavailable)
     }
 
-    /// Runs a write with the time limit of [`Self::timed`]. Returns `None` if a unique key already
-    /// exists.
-    async fn unless_taken<T>(
+    /// Runs a write with the time limit of [`Self::with_timeout`]. Returns `None` if a unique key
+    /// already exists.
+    async fn insert_unless_duplicate<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
     ) -> Result<Option<T>> {
-        match self.timed(call).await? {
+        match self.with_timeout(call).await? {
             Err(error) if is_duplicate(&error) => Ok(None),
             done => done.map(Some).map_err(StoreError::unavailable),
         }
@@ -175,11 +176,11 @@ impl MongoStore {
 
     /// Limits how long a call may wait for a permit and an answer. The driver has no time limit for
     /// an answer on an open connection.
-    async fn timed<T>(
+    async fn with_timeout<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>> {
-        let answer = self.turns.take(self.call, call.into_future()).await;
+        let answer = self.limit.run(self.call_timeout, call.into_future()).await;
         answer.ok_or_else(|| StoreError::unavailable("MongoDB did not answer in time"))
     }
 
@@ -208,7 +209,7 @@ impl MongoStore {
         if let Some(index) = hint {
             find = find.hint(index);
         }
-        self.bounded(async { find.await?.try_collect().await }).await
+        self.call(async { find.await?.try_collect().await }).await
     }
 
     /// Counts records for display, up to `limit`. The read preference may direct this read to a
@@ -223,7 +224,7 @@ impl MongoStore {
             return Ok(0);
         }
         let count = records.count_documents(filter).limit(limit.into());
-        self.bounded(count.selection_criteria(self.lists.clone())).await
+        self.call(count.selection_criteria(self.lists.clone())).await
     }
 }
 
@@ -234,21 +235,21 @@ impl Health for MongoStore {
     }
 
     async fn check(&self) -> Result<()> {
-        self.bounded(self.database.run_command(doc! { "ping": 1 })).await.map(drop)
+        self.call(self.database.run_command(doc! { "ping": 1 })).await.map(drop)
     }
 }
 
 /// Returns the condition that a string begins with `prefix`.
 fn beginning_with(prefix: &str) -> Document {
     let mut range = doc! { "$gte": prefix };
-    if let Some(end) = prefix::end_of(prefix) {
+    if let Some(end) = prefix_range_end(prefix) {
         range.insert("$lt", end);
     }
     range
 }
 
 fn to_raw(document: &impl Serialize, what: &'static str) -> Result<RawDocumentBuf> {
-    serialize_to_raw_document_buf(document).map_err(|error| StoreError::damaged(what, error))
+    serialize_to_raw_document_buf(document).map_err(|error| StoreError::corrupt(what, error))
 }
 
 const DUPLICATE_KEY: i32 = 11000;
@@ -279,7 +280,7 @@ fn has_other_members(hello: &Document) -> bool {
 }
 
 fn cannot(what: &str, hosts: &str, error: &Error) -> StoreError {
-    StoreError::Unusable(format!("cannot {what} at {hosts}: {}", sentence(error)))
+    StoreError::Configuration(format!("cannot {what} at {hosts}: {}", sentence(error)))
 }
 
 /// Returns the driver's message without the text that its [`Error`] type adds.

@@ -47,7 +47,7 @@ impl Options {
         let resolving = tokio::time::timeout(CONNECT * 2, ClientOptions::parse(parsed));
         let mut client = match resolving.await {
             Ok(parsed) => parsed.map_err(|error| invalid(settings.uri.expose_secret(), &error))?,
-            Err(_) => return Err(StoreError::Unusable(NO_DNS.to_owned())),
+            Err(_) => return Err(StoreError::Configuration(NO_DNS.to_owned())),
         };
         client.app_name = Some("sentinel".to_owned());
         client.connect_timeout =
@@ -145,22 +145,22 @@ fn preference(setting: settings::ReadPreference) -> SelectionCriteria {
 /// again with placeholder credentials, and the error of that attempt is shown, if there is one.
 fn invalid(uri: &str, error: &mongodb::error::Error) -> StoreError {
     const ENCODE: &str = "its user or password has to be percent-encoded";
-    let message = match login(uri) {
+    let message = match split_credentials(uri) {
         None => super::sentence(error),
         Some((login, _)) if !is_encoded(login) => ENCODE.to_owned(),
         Some((login, other)) => {
             let of_rest = ConnectionString::parse(&other).err();
             let (_, password) = login.split_once(':').unwrap_or_default();
             // The password may occur in the rest of the string too.
-            hide(&super::sentence(of_rest.as_ref().unwrap_or(error)), password)
+            redact(&super::sentence(of_rest.as_ref().unwrap_or(error)), password)
         }
     };
-    StoreError::Unusable(format!("mongo.uri cannot be used: {message}"))
+    StoreError::Configuration(format!("mongo.uri cannot be used: {message}"))
 }
 
 /// Splits off the credentials, up to the last `@`, and returns them with a connection string that
 /// has placeholder credentials instead.
-fn login(uri: &str) -> Option<(&str, String)> {
+fn split_credentials(uri: &str) -> Option<(&str, String)> {
     let (scheme, rest) = uri.split_once("://")?;
     let (login, hosts) = rest.rsplit_once('@')?;
     let other = if login.contains(':') { "user:password" } else { "user" };
@@ -179,7 +179,7 @@ fn is_encoded(login: &str) -> bool {
 
 /// Replaces `secret` in `text` by `***`. A secret of at most four bytes may be part of ordinary
 /// words and is replaced only as a whole word.
-fn hide(text: &str, secret: &str) -> String {
+fn redact(text: &str, secret: &str) -> String {
     const SHORT: usize = 4;
     let mut shown = String::new();
     let mut rest = text;
@@ -195,14 +195,14 @@ fn hide(text: &str, secret: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::hide;
+    use super::redact;
 
     #[test]
     fn password_is_masked_and_short_one_as_whole_word_only() {
-        assert_eq!(hide("'hunter2' is no option", "hunter2"), "'***' is no option");
-        assert_eq!(hide("hunter23 is no option", "hunter2"), "***3 is no option");
-        assert_eq!(hide("op, stop: option op", "op"), "***, stop: option ***");
-        assert_eq!(hide("as it is", ""), "as it is");
-        assert_eq!(hide("ssss s", "s"), "ssss ***");
+        assert_eq!(redact("'hunter2' is no option", "hunter2"), "'***' is no option");
+        assert_eq!(redact("hunter23 is no option", "hunter2"), "***3 is no option");
+        assert_eq!(redact("op, stop: option op", "op"), "***, stop: option ***");
+        assert_eq!(redact("as it is", ""), "as it is");
+        assert_eq!(redact("ssss s", "s"), "ssss ***");
     }
 }

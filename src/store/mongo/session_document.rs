@@ -10,7 +10,7 @@ use super::documents::{bytes, digest, parsed, read, to_binary, to_date, to_integ
 use crate::domain::{
     AccessToken, RefreshChain, Session, SessionId, SessionUser, UsedRefresh, UserId,
 };
-use crate::store::counter::counter;
+use crate::store::stored_counters::counter;
 use crate::store::{Result, StoreError};
 
 const WHAT: &str = "session";
@@ -98,14 +98,14 @@ impl SessionDocument {
 /// unchanged.
 pub(super) fn tokens(session: &Session) -> Result<Document> {
     mongodb::bson::serialize_to_document(&Tokens::of(session))
-        .map_err(|error| StoreError::damaged(WHAT, error))
+        .map_err(|error| StoreError::corrupt(WHAT, error))
 }
 
 /// Reads the session from a document. Returns `None` if the session has ended and the document only
 /// records its pending cache invalidation.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] if the document is not a valid session.
+/// [`StoreError::Corrupt`] if the document is not a valid session.
 pub fn session(raw: &RawDocument) -> Result<Option<Session>> {
     if raw.get_bool("ended").unwrap_or(false) {
         return Ok(None);
@@ -118,7 +118,7 @@ pub fn session(raw: &RawDocument) -> Result<Option<Session>> {
             username,
             generation: counter(generation, WHAT)?,
         }),
-        _ => return Err(StoreError::damaged(WHAT, "it has a user without name or generation")),
+        _ => return Err(StoreError::corrupt(WHAT, "its user has no name or no generation")),
     };
     let tokens = document.tokens;
     Ok(Some(Session {

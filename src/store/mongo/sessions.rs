@@ -10,9 +10,9 @@ use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
 use mongodb::options::ReadConcern;
 
-use super::documents::{Standing, read as read_as, to_date, to_integer};
+use super::documents::{AccountStatus, read as read_as, to_date, to_integer};
 use super::session_document::{SessionDocument, session as read, tokens};
-use super::{MongoStore, losses, to_raw, users};
+use super::{MongoStore, outbox, to_raw, users};
 use crate::domain::{Session, SessionId, SessionUser, Timestamp};
 use crate::store::{CallerLookup, Result, SessionFilter, SessionStore, Want, Written};
 
@@ -28,7 +28,9 @@ impl SessionStore for MongoStore {
         let mut session = session.clone();
         let mut name_version = None;
         if let Some(user) = &mut session.user {
-            let Some(now) = self.standing_of_user(user, None).await? else { return Ok(false) };
+            let Some(now) = self.account_status_of_user(user, None).await? else {
+                return Ok(false);
+            };
             name_version = Some(now.version);
             user.username = now.username;
         }
@@ -36,8 +38,8 @@ impl SessionStore for MongoStore {
         // Causal consistency: the reads below see at least the state at the time of the insert.
         let mut causal = self.causal_session().await?;
         let added = self.sessions.insert_one(&document).session(&mut causal);
-        let allowed = match self.bounded(added).await {
-            Ok(_) => self.is_still_allowed(&session, name_version, &mut causal).await,
+        let allowed = match self.call(added).await {
+            Ok(_) => self.confirm_login(&session, name_version, &mut causal).await,
             Err(error) => Err(error),
         };
         match allowed {
@@ -54,12 +56,12 @@ impl SessionStore for MongoStore {
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<Session>> {
-        let found = self.bounded(self.sessions.find_one(doc! { "_id": key(id) })).await?;
+        let found = self.call(self.sessions.find_one(doc! { "_id": key(id) })).await?;
         Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
     }
 
     async fn look_up(&self, id: SessionId, want: Want<'_>) -> Result<CallerLookup> {
-        self.has_room()?;
+        self.check_load()?;
         let Some(caller) = want.caller else { return Ok(self.find(id).await?.into()) };
         // Both reads start after this call did, so neither the session nor the client can be older
         // than the call.
@@ -67,7 +69,7 @@ impl SessionStore for MongoStore {
             .clients
             .find_one(doc! { "_id": caller.id.as_str() })
             .projection(doc! { "version": 1, "created_at": 1, "updated_at": 1, "deleting": 1 });
-        let (session, current) = tokio::try_join!(self.find(id), self.bounded(current))?;
+        let (session, current) = tokio::try_join!(self.find(id), self.call(current))?;
         let is_caller = current.is_some_and(|raw| {
             let is_at =
                 |field, moment| raw.get_datetime(field).is_ok_and(|at| at == to_date(moment));
@@ -81,12 +83,12 @@ impl SessionStore for MongoStore {
 
     async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>> {
         let mut change = tokens(session)?;
-        if revokes_access && self.notes_losses {
-            change.insert("lost", losses::mark());
+        if revokes_access && self.records_invalidations {
+            change.insert("lost", outbox::revision());
         }
         let before = doc! { "_id": key(session.id), "version": to_integer(session.version) - 1 };
         let done = self.sessions.update_one(before, doc! { "$set": change });
-        Ok((self.bounded(done).await?.matched_count == 1).into())
+        Ok((self.call(done).await?.matched_count == 1).into())
     }
 
     /// Confirms the version by an update that changes nothing: MongoDB acknowledges it only when a
@@ -95,16 +97,16 @@ impl SessionStore for MongoStore {
         let version = to_integer(version);
         let same = doc! { "$set": { "version": version } };
         let write = self.sessions.update_one(doc! { "_id": key(id), "version": version }, same);
-        Ok((self.bounded(write).await?.matched_count == 1).into())
+        Ok((self.call(write).await?.matched_count == 1).into())
     }
 
     async fn delete(&self, id: SessionId) -> Result<Written<bool>> {
-        if self.notes_losses {
+        if self.records_invalidations {
             let alive = doc! { "_id": key(id), "ended": Bson::Null };
-            let done = self.sessions.update_one(alive, losses::ended());
-            return Ok((self.bounded(done).await?.matched_count == 1).into());
+            let done = self.sessions.update_one(alive, outbox::ended());
+            return Ok((self.call(done).await?.matched_count == 1).into());
         }
-        let done = self.bounded(self.sessions.delete_one(doc! { "_id": key(id) })).await?;
+        let done = self.call(self.sessions.delete_one(doc! { "_id": key(id) })).await?;
         Ok((done.deleted_count == 1).into())
     }
 
@@ -115,7 +117,7 @@ impl SessionStore for MongoStore {
     /// Deletes sessions whose last token has expired by this server's clock; the TTL index deletes
     /// them too. First completes the cascades that other processes left unfinished.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
-        self.finish_endings().await?;
+        self.finish_cascades().await?;
         let over = doc! { "expires_at": { "$lte": to_date(now) } };
         Ok(self.remove_batch(&over, Some(doc! { "expires_at": 1 }), limit).await?.ended)
     }
@@ -125,7 +127,7 @@ impl MongoStore {
     /// Returns whether client and user still are enabled and of the generation of the login, as
     /// read from a majority after the insert. If the user was renamed in between, updates the name
     /// in the session.
-    async fn is_still_allowed(
+    async fn confirm_login(
         &self,
         session: &Session,
         name_version: Option<i64>,
@@ -135,16 +137,17 @@ impl MongoStore {
         let client = self
             .clients
             .find_one(doc! { "_id": id })
-            .projection(standing())
+            .projection(account_status_fields())
             .read_concern(ReadConcern::majority())
             .session(&mut *causal);
-        let client = self.bounded(client).await?;
-        let client: Option<Standing> = client.map(|raw| read_as(&raw, "client")).transpose()?;
+        let client = self.call(client).await?;
+        let client: Option<AccountStatus> =
+            client.map(|raw| read_as(&raw, "client")).transpose()?;
         if !client.is_some_and(|now| fits(&now, session.client_generation)) {
             return Ok(false);
         }
         let Some(user) = &session.user else { return Ok(true) };
-        let Some(now) = self.standing_of_user(user, Some(causal)).await? else {
+        let Some(now) = self.account_status_of_user(user, Some(causal)).await? else {
             return Ok(false);
         };
         if now.username != user.username {
@@ -153,36 +156,38 @@ impl MongoStore {
                 "$set": { "username": now.username, "name_version": now.version },
                 "$inc": { "version": 1_i64 },
             };
-            self.bounded(self.sessions.update_one(before, change)).await?;
+            self.call(self.sessions.update_one(before, change)).await?;
         }
         Ok(true)
     }
 
     /// Returns the current state of the user, or `None` if it is disabled, being deleted or of
     /// another generation than at the login.
-    async fn standing_of_user(
+    async fn account_status_of_user(
         &self,
         user: &SessionUser,
         causal: Option<&mut ClientSession>,
-    ) -> Result<Option<Standing>> {
-        let mut find =
-            self.users.find_one(doc! { "_id": users::key(user.id) }).projection(standing());
+    ) -> Result<Option<AccountStatus>> {
+        let mut find = self
+            .users
+            .find_one(doc! { "_id": users::key(user.id) })
+            .projection(account_status_fields());
         if let Some(causal) = causal {
             find = find.read_concern(ReadConcern::majority()).session(causal);
         }
-        let found = self.bounded(find).await?;
-        let now: Option<Standing> = found.map(|raw| read_as(&raw, "user")).transpose()?;
+        let found = self.call(find).await?;
+        let now: Option<AccountStatus> = found.map(|raw| read_as(&raw, "user")).transpose()?;
         Ok(now.filter(|now| fits(now, user.generation)))
     }
 }
 
-/// Returns the projection of the fields that [`Standing`] reads.
-pub(super) fn standing() -> Document {
+/// Returns the projection of the fields that [`AccountStatus`] reads.
+pub(super) fn account_status_fields() -> Document {
     let fields = ["enabled", "deleting", "generation", "version", "username", "ending"];
     fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()
 }
 
-fn fits(now: &Standing, generation: u64) -> bool {
+fn fits(now: &AccountStatus, generation: u64) -> bool {
     now.enabled && !now.deleting && now.generation == to_integer(generation)
 }
 

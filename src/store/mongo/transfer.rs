@@ -24,7 +24,7 @@ impl StoreTransfer for MongoStore {
             .collect::<Result<_>>()?;
         // Unordered, so that a rejected document does not prevent the insertion of those after it.
         let inserting = self.users.insert_many(&documents).ordered(false);
-        let refused = match self.timed(inserting).await? {
+        let refused = match self.with_timeout(inserting).await? {
             Ok(_) => HashSet::new(),
             Err(error) => refused_as_taken(&error).ok_or_else(|| StoreError::unavailable(error))?,
         };
@@ -37,14 +37,14 @@ impl StoreTransfer for MongoStore {
         let document = to_raw(&UserDocument::of(user, None), "user")?;
         let this = doc! { "_id": users::key(user.id) };
         let put = self.users.replace_one(this, &document).upsert(true);
-        Ok(self.unless_taken(put).await?.is_some())
+        Ok(self.insert_unless_duplicate(put).await?.is_some())
     }
 
     async fn put_client_unchecked(&self, client: &Client) -> Result<()> {
         let document = to_raw(&ClientDocument::of(client, None), "client")?;
         let this = doc! { "_id": client.id.as_str() };
-        self.note_client(&client.id).await?;
-        self.bounded(self.clients.replace_one(this, &document).upsert(true)).await.map(drop)
+        self.record_client_invalidation(&client.id).await?;
+        self.call(self.clients.replace_one(this, &document).upsert(true)).await.map(drop)
     }
 
     async fn put_session_unchecked(&self, session: &Session) -> Result<()> {
@@ -52,7 +52,7 @@ impl StoreTransfer for MongoStore {
         let name_version = session.user.as_ref().map(|_| 0);
         let document = to_raw(&SessionDocument::of(session, name_version), "session")?;
         let this = doc! { "_id": sessions::key(session.id) };
-        self.bounded(self.sessions.replace_one(this, &document).upsert(true)).await.map(drop)
+        self.call(self.sessions.replace_one(this, &document).upsert(true)).await.map(drop)
     }
 }
 
@@ -68,10 +68,10 @@ impl MongoStore {
         let ids: Vec<_> = left.iter().map(|(id, ..)| *id).collect();
         let find = self.users.find(doc! { "_id": { "$in": ids }, "deleting": true });
         let found: Vec<RawDocumentBuf> =
-            self.bounded(async { find.await?.try_collect().await }).await?;
+            self.call(async { find.await?.try_collect().await }).await?;
         let ids = found.iter().map(|raw| raw.get_object_id("_id"));
         let marked: HashSet<ObjectId> =
-            ids.collect::<Result<_, _>>().map_err(|error| StoreError::damaged("user", error))?;
+            ids.collect::<Result<_, _>>().map_err(|error| StoreError::corrupt("user", error))?;
         for (_, user, added) in left.into_iter().filter(|(id, ..)| marked.contains(id)) {
             *added = UserStore::insert(self, user).await?;
         }

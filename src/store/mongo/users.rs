@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use mongodb::bson::{Bson, doc, oid::ObjectId};
 
-use super::documents::{Standing, UserDocument, read as read_as, to_integer, user as read};
-use super::sessions::standing;
+use super::documents::{AccountStatus, UserDocument, read as read_as, to_integer, user as read};
+use super::sessions::account_status_fields;
 use super::{MongoStore, to_raw};
 use crate::domain::{PasswordHash, User, UserId};
 use crate::store::{Result, Update, UserStore, Written};
@@ -19,23 +19,23 @@ pub(super) fn key(id: UserId) -> ObjectId {
 impl UserStore for MongoStore {
     async fn insert(&self, user: &User) -> Result<bool> {
         let document = to_raw(&UserDocument::of(user, None), WHAT)?;
-        if self.unless_taken(self.users.insert_one(&document)).await?.is_some() {
+        if self.insert_unless_duplicate(self.users.insert_one(&document)).await?.is_some() {
             return Ok(true);
         }
         // The id may belong to a user whose deletion was interrupted.
         if !self.finish_deleting_user(key(user.id)).await? {
             return Ok(false);
         }
-        Ok(self.unless_taken(self.users.insert_one(&document)).await?.is_some())
+        Ok(self.insert_unless_duplicate(self.users.insert_one(&document)).await?.is_some())
     }
 
     async fn find(&self, id: UserId) -> Result<Option<User>> {
-        let found = self.bounded(self.users.find_one(doc! { "_id": key(id) })).await?;
+        let found = self.call(self.users.find_one(doc! { "_id": key(id) })).await?;
         Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
     }
 
     async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
-        let found = self.bounded(self.users.find_one(doc! { "username": username })).await?;
+        let found = self.call(self.users.find_one(doc! { "username": username })).await?;
         Ok(found.map(|raw| read(&raw)).transpose()?.flatten())
     }
 
@@ -43,8 +43,9 @@ impl UserStore for MongoStore {
         let version = to_integer(user.version);
         let document = to_raw(&UserDocument::of(user, Some(version)), WHAT)?;
         let before = doc! { "_id": key(user.id), "version": version - 1, "deleting": Bson::Null };
-        let replace = self.users.find_one_and_replace(before, &document).projection(standing());
-        let before: Standing = match self.unless_taken(replace).await? {
+        let replace =
+            self.users.find_one_and_replace(before, &document).projection(account_status_fields());
+        let before: AccountStatus = match self.insert_unless_duplicate(replace).await? {
             None => return Ok(Update::NameTaken.into()),
             Some(None) => return Ok(Update::Stale.into()),
             Some(Some(raw)) => read_as(&raw, WHAT)?,
@@ -64,7 +65,7 @@ impl UserStore for MongoStore {
             "$set": { "password": new.encoded(), "password_imported": new.is_imported() },
             "$inc": { "version": 1_i64 },
         };
-        let done = self.bounded(self.users.update_one(before, change)).await?;
+        let done = self.call(self.users.update_one(before, change)).await?;
         Ok(done.matched_count == 1)
     }
 
@@ -78,7 +79,7 @@ impl UserStore for MongoStore {
             "$unset": { "username": "", "password": "" },
             "$inc": { "version": 1_i64, "generation": 1_i64 },
         };
-        let done = self.bounded(self.users.update_one(before, change)).await?;
+        let done = self.call(self.users.update_one(before, change)).await?;
         self.finish_deleting_user(id).await?;
         Ok((done.matched_count == 1).into())
     }

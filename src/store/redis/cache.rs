@@ -14,11 +14,11 @@ use std::time::Instant;
 use deadpool_redis::redis::{RedisResult, Script, cmd, pipe};
 
 use super::CachingStore;
-use super::cached_session::{pack, unpack};
 use super::connections::CallConnection;
 use crate::domain::{Client, ClientId, Digest, Session, SessionId};
 use crate::observe::metrics;
 use crate::observe::request::note_step;
+use crate::store::packed_session::{pack_cached, unpack_cached};
 use crate::store::{CallerLookup, Result, Want};
 
 /// Time to live of cached data, in milliseconds. Correctness does not depend on this TTL.
@@ -141,7 +141,7 @@ impl CachingStore {
         let counts = lookup.map(Lookup::finish);
         let is_answered = found.is_ok();
         let mut data = found.unwrap_or_default().into_iter();
-        let cached = data.next().flatten().and_then(|data| unpack(id, &data));
+        let cached = data.next().flatten().and_then(|data| unpack_cached(id, &data));
         let cached = cached.filter(|session| has_access_token(session, access));
         let cached_tag = data.next().flatten();
         let stale_client = of_client
@@ -168,7 +168,7 @@ impl CachingStore {
                 (Ok(CallerLookup::Session(session)), _) => session
                     .as_deref()
                     .filter(|session| has_access_token(session, access))
-                    .and_then(pack),
+                    .and_then(pack_cached),
             };
             self.write_back(lease, data).await;
         }

@@ -193,7 +193,7 @@ impl Connections {
             return;
         }
         let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        tracing::error!("Redis is passed by until it answers again: {reason}");
+        tracing::error!("Redis is unavailable; calls skip it until it answers again: {reason}");
         let connections = Arc::clone(self);
         tokio::spawn(async move { connections.reconnect().await });
     }

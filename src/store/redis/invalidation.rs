@@ -1,8 +1,8 @@
 //! Invalidation of cached sessions and clients and of published access tokens.
 //!
 //! A change that ends a session or token, or changes a client, first writes the store, which
-//! records a pending invalidation ([`Loss`](crate::store::Loss)), and then invalidates Redis. An
-//! invalidation that fails stays pending, and any server delivers it later.
+//! records a pending invalidation ([`Invalidation`](crate::store::Invalidation)), and then
+//! invalidates Redis. An invalidation that fails stays pending, and any server delivers it later.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use super::cache::{client_key, has_access_token, session_key};
 use super::publishing::{LISTS, leases_key, list_key};
 use crate::domain::{SessionId, Token, TokenKind};
 use crate::observe::chain;
-use crate::store::{DeliveryError, Lost, Result, StoreError};
+use crate::store::{DeliveryError, InvalidationTarget, Result, StoreError};
 
 /// Maximum number of pending invalidations read at a time.
 const BATCH: u32 = 500;
@@ -40,16 +40,17 @@ impl CachingStore {
     pub(super) async fn deliver_outbox(&self) -> Result<(), DeliveryError> {
         let (mut after, mut failed) = (None, None);
         loop {
-            let losses = self.losses.losses(after, BATCH).await?;
-            let (read, last) = (losses.len(), losses.last().map(|loss| loss.mark));
+            let pending = self.outbox.pending(after, BATCH).await?;
+            let (read, last) =
+                (pending.len(), pending.last().map(|invalidation| invalidation.revision));
             let mut delivered = Vec::with_capacity(read);
-            let mut deliveries = stream::iter(losses)
-                .map(async |loss| (self.deliver(&loss.of).await, loss))
+            let mut deliveries = stream::iter(pending)
+                .map(async |invalidation| (self.deliver(&invalidation.target).await, invalidation))
                 .buffer_unordered(AT_ONCE);
             let mut stopped = false;
-            while let Some((done, loss)) = deliveries.next().await {
+            while let Some((done, invalidation)) = deliveries.next().await {
                 match done {
-                    Ok(()) => delivered.push(loss),
+                    Ok(()) => delivered.push(invalidation),
                     Err(error) => {
                         stopped = ends_delivery(&error);
                         failed.get_or_insert(error);
@@ -61,23 +62,24 @@ impl CachingStore {
             }
             drop(deliveries);
             if !delivered.is_empty() {
-                self.losses.clear(&delivered).await?;
+                self.outbox.acknowledge(&delivered).await?;
             }
             if stopped || read < BATCH as usize {
                 return failed.map_or(Ok(()), Err);
             }
             if delivered.len() < read {
                 // Continues after those that failed. If none failed, starts at the same place
-                // again: several invalidations may have the same mark, and delivered ones are gone.
+                // again: several invalidations may have the same revision, and delivered ones are
+                // gone.
                 after = last;
             }
         }
     }
 
-    async fn deliver(&self, lost: &Lost) -> Result<(), DeliveryError> {
-        match lost {
-            Lost::Session(id) => self.invalidate_session(*id).await,
-            Lost::Client(id) => self.delete_cache_entry(&client_key(id)).await,
+    async fn deliver(&self, target: &InvalidationTarget) -> Result<(), DeliveryError> {
+        match target {
+            InvalidationTarget::Session(id) => self.invalidate_session(*id).await,
+            InvalidationTarget::Client(id) => self.delete_cache_entry(&client_key(id)).await,
         }
     }
 
@@ -98,8 +100,8 @@ impl CachingStore {
             return Ok(());
         }
         let session = match self.inner.sessions.find(id).await {
-            // Introspection does not report tokens of a damaged session as active either.
-            Err(error @ StoreError::Damaged { .. }) => {
+            // Introspection does not report tokens of a corrupt session as active either.
+            Err(error @ StoreError::Corrupt { .. }) => {
                 let why = chain(&error);
                 tracing::error!(session = %id, "published tokens of a corrupt session are removed: {why}");
                 None

@@ -1,7 +1,7 @@
 //! Redis in front of a store: published access tokens, and a cache that several servers share.
 //!
 //! Redis is never authoritative. Its data may be lost at any time. A write that makes data in Redis
-//! stale also records a pending invalidation in the store ([`Losses`]). If Redis cannot be
+//! stale also records a pending invalidation in the store ([`Outbox`]). If Redis cannot be
 //! invalidated, the call that caused the change reports it, and every server retries the
 //! invalidation.
 //!
@@ -18,7 +18,6 @@
 
 mod attempts;
 mod cache;
-mod cached_session;
 mod caching_store;
 mod connections;
 mod invalidation;
@@ -27,12 +26,12 @@ mod server;
 
 use std::sync::Arc;
 
-use super::{AttemptStore, Losses, Result, Stores};
+#[doc(hidden)]
+pub use super::packed_session::unpack_cached as read_cached;
+use super::{AttemptStore, Outbox, Result, Stores};
 use crate::observe::metrics::{self, Metrics};
 use crate::settings;
 use attempts::RedisAttempts;
-#[doc(hidden)]
-pub use cached_session::unpack as read_cached;
 use connections::Connections;
 
 /// Decorator that puts Redis in front of a store. Clones share connections and state.
@@ -40,28 +39,28 @@ use connections::Connections;
 pub struct CachingStore {
     connections: Arc<Connections>,
     inner: Stores,
-    losses: Arc<dyn Losses>,
+    outbox: Arc<dyn Outbox>,
     publishes: bool,
     caches: bool,
     counts: Option<Arc<metrics::Cache>>,
 }
 
 impl CachingStore {
-    /// Creates the decorator; it connects at the first call. `losses` is the outbox of `inner`.
+    /// Creates the decorator; it connects at the first call. `outbox` is that of `inner`.
     /// `caches` enables the introspection cache, for stores that are slower than Redis.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`](super::StoreError::Unusable) if the URL or a certificate file is
-    /// invalid.
+    /// [`StoreError::Configuration`](super::StoreError::Configuration) if the URL or a certificate
+    /// file is invalid.
     pub fn new(
         inner: Stores,
-        losses: Arc<dyn Losses>,
+        outbox: Arc<dyn Outbox>,
         settings: &settings::Redis,
         caches: bool,
     ) -> Result<Self> {
         let connections = connections(settings)?;
         let publishes = settings.publish_tokens;
-        Ok(Self { connections, inner, losses, publishes, caches, counts: None })
+        Ok(Self { connections, inner, outbox, publishes, caches, counts: None })
     }
 
     /// Records metrics of the cache and of Redis, if `metrics` is given.

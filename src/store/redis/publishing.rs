@@ -130,7 +130,7 @@ impl Publisher for CachingStore {
         }
     }
 
-    async fn catch_up(&self) -> Result<bool, DeliveryError> {
+    async fn deliver_pending(&self) -> Result<bool, DeliveryError> {
         if self.connections.is_down() {
             return Ok(false);
         }

@@ -31,5 +31,5 @@ pub(super) fn read(settings: &settings::Redis) -> Result<Client> {
 pub(super) fn unusable(error: &RedisError) -> StoreError {
     // The error kind is a Rust name and does not help an operator.
     let said = error.to_string().replace(&format!(" - {:?}", error.kind()), "");
-    StoreError::Unusable(format!("redis.url cannot be used: {said}"))
+    StoreError::Configuration(format!("redis.url cannot be used: {said}"))
 }

@@ -16,10 +16,10 @@ use crate::store::{Result, StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The target file exists.
-    #[error("{} is there already; a backup overwrites nothing", .0.display())]
+    #[error("{} exists already; a backup overwrites nothing", .0.display())]
     Exists(PathBuf),
     /// The store does not exist.
-    #[error("there is no store {}", .0.display())]
+    #[error("the store {} does not exist", .0.display())]
     NoStore(PathBuf),
     /// The backup file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
@@ -85,35 +85,35 @@ fn private(path: &Path) -> io::Result<()> {
 
 fn copy(path: &Path, to: &Path) -> Result<()> {
     let unusable = |error: rusqlite::Error| {
-        StoreError::Unusable(format!("cannot back up the store {}: {error}", path.display()))
+        StoreError::Configuration(format!("cannot back up the store {}: {error}", path.display()))
     };
     // Reading a file in WAL mode needs write access to the files beside it.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
     connection.busy_timeout(READ_PATIENCE).map_err(unusable)?;
-    schema::recognise(&connection, path)?;
-    let to = to
-        .to_str()
-        .ok_or_else(|| StoreError::Unusable(format!("the path {} is not UTF-8", to.display())))?;
+    schema::check_file(&connection, path)?;
+    let to = to.to_str().ok_or_else(|| {
+        StoreError::Configuration(format!("the path {} is not UTF-8", to.display()))
+    })?;
     connection.execute("VACUUM INTO ?1", [to]).map_err(unusable)?;
     Ok(())
 }
 
 /// Reads the whole backup: checks its integrity, and that this version could open it.
 fn check(path: &Path) -> Result<()> {
-    let damaged = |what: String| {
-        StoreError::Unusable(format!("the backup is not in order, and was removed: {what}"))
+    let invalid = |what: String| {
+        StoreError::Configuration(format!("the backup is invalid and was removed: {what}"))
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
-        Connection::open_with_flags(path, flags).map_err(|error| damaged(error.to_string()))?;
+        Connection::open_with_flags(path, flags).map_err(|error| invalid(error.to_string()))?;
     let said: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| damaged(error.to_string()))?;
+        .map_err(|error| invalid(error.to_string()))?;
     if said != "ok" {
-        return Err(damaged(said));
+        return Err(invalid(said));
     }
-    schema::recognise(&connection, path)
+    schema::check_file(&connection, path)
 }
 
 /// Syncs the folder, so that the new name survives a power failure.

@@ -143,7 +143,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Client> {
         kind: secret.map_or(ClientKind::Public, |bytes| {
             ClientKind::Confidential(Digest::from_bytes(bytes))
         }),
-        grants: grants.map_err(|error| StoreError::damaged(WHAT, error))?,
+        grants: grants.map_err(|error| StoreError::corrupt(WHAT, error))?,
         scopes: parsed(row, 4, WHAT)?,
         default_scopes: parsed(row, 5, WHAT)?,
         access_token_ttl: ttl(6)?,

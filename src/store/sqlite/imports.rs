@@ -33,9 +33,9 @@ impl ImportStore for SqliteStore {
     }
 
     async fn list_import_records(&self, page: &Page) -> Result<Vec<String>> {
-        let after = page.after.as_deref().unwrap_or("");
+        let after = page.cursor.as_deref().unwrap_or("");
         let sql = "SELECT key FROM imported WHERE key > ?1 ORDER BY key LIMIT ?2";
-        self.list_rows(sql, params![after, page.limit], |row| column(row, 0, "note"))
+        self.list_rows(sql, params![after, page.limit], |row| column(row, 0, "import record"))
     }
 
     async fn add_legacy_token(
@@ -57,7 +57,7 @@ impl ImportStore for SqliteStore {
     async fn find_legacy_token(&self, access: &Digest) -> Result<Option<SessionId>> {
         let sql = "SELECT session FROM aliases WHERE access = ?1";
         self.find_row(sql, [access.as_bytes()], |row| {
-            Ok(SessionId::from_bytes(column(row, 0, "alias")?))
+            Ok(SessionId::from_bytes(column(row, 0, "imported token")?))
         })
     }
 
@@ -71,9 +71,9 @@ impl ImportStore for SqliteStore {
             WHERE access > ?1 ORDER BY access LIMIT ?2";
         self.list_rows(sql, params![after, limit], |row| {
             Ok(LegacyToken {
-                access: Digest::from_bytes(column(row, 0, "alias")?),
-                session: SessionId::from_bytes(column(row, 1, "alias")?),
-                expires_at: Timestamp::from_millis(column(row, 2, "alias")?),
+                access: Digest::from_bytes(column(row, 0, "imported token")?),
+                session: SessionId::from_bytes(column(row, 1, "imported token")?),
+                expires_at: Timestamp::from_millis(column(row, 2, "imported token")?),
             })
         })
     }

@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{Row, params, params_from_iter};
 
 use super::sessions::{condition, key, select_session};
-use super::{SqliteStore, clients, column, end_of, failed, sessions, users};
+use super::{SqliteStore, clients, column, failed, range_end, sessions, users};
 use crate::domain::{Client, PasswordHash, Session, SessionId, Timestamp, User, UserId};
 use crate::observe::chain;
 use crate::store::{Page, Result, SessionFilter, StoreListing};
@@ -13,11 +13,11 @@ use crate::store::{Page, Result, SessionFilter, StoreListing};
 #[async_trait]
 impl StoreListing for SqliteStore {
     async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
-        let after = page.after.as_deref().unwrap_or("");
+        let after = page.cursor.as_deref().unwrap_or("");
         let sql = users::select_user!(
             "WHERE username > ?1 AND username >= ?2 AND username < ?3 ORDER BY username LIMIT ?4"
         );
-        self.list_rows(sql, params![after, prefix, end_of(prefix), page.limit], users::read)
+        self.list_rows(sql, params![after, prefix, range_end(prefix), page.limit], users::read)
     }
 
     async fn count_users(&self, limit: u32) -> Result<u64> {
@@ -37,7 +37,7 @@ impl StoreListing for SqliteStore {
         );
         let mut values = Vec::new();
         for beginning in beginnings {
-            values.extend([Value::Text(beginning.clone()), end_of(beginning)]);
+            values.extend([Value::Text(beginning.clone()), range_end(beginning)]);
         }
         let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
         values.extend([Value::Blob(after), Value::Integer(limit.into())]);
@@ -48,7 +48,7 @@ impl StoreListing for SqliteStore {
     }
 
     async fn list_clients(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
-        let after = page.after.as_deref().unwrap_or("");
+        let after = page.cursor.as_deref().unwrap_or("");
         if prefix.is_empty() {
             let sql = clients::select_client!("WHERE id > ?1 ORDER BY id LIMIT ?2");
             return self.list_rows(sql, params![after, page.limit], clients::read);
@@ -61,7 +61,7 @@ impl StoreListing for SqliteStore {
                 ORDER BY id LIMIT ?4
             ) ORDER BY id"
         );
-        self.list_rows(sql, params![after, prefix, end_of(prefix), page.limit], clients::read)
+        self.list_rows(sql, params![after, prefix, range_end(prefix), page.limit], clients::read)
     }
 
     async fn count_clients(&self, limit: u32) -> Result<u64> {
@@ -69,7 +69,7 @@ impl StoreListing for SqliteStore {
     }
 
     async fn list_sessions(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
-        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let after: Option<SessionId> = page.cursor.as_deref().and_then(|id| id.parse().ok());
         let (condition, mut values) = condition(filter);
         let behind = if after.is_some() { "AND key > ?" } else { "" };
         let sql = format!(
@@ -86,7 +86,7 @@ impl StoreListing for SqliteStore {
     }
 
     async fn list_sessions_skipping_corrupt(&self, page: &Page) -> Result<Vec<Session>> {
-        let after: Option<SessionId> = page.after.as_deref().and_then(|id| id.parse().ok());
+        let after: Option<SessionId> = page.cursor.as_deref().and_then(|id| id.parse().ok());
         let first = after.map_or(i64::MIN, |id| key(id).saturating_add(1));
         let sql = select_session!(" FROM sessions WHERE key >= ?1 ORDER BY key");
         self.readers.with(|connection| {

@@ -9,10 +9,9 @@ mod backup;
 mod clients;
 mod imports;
 mod listing;
-mod losses;
+mod outbox;
 mod readers;
 mod schema;
-mod session_tokens;
 mod sessions;
 mod transfer;
 mod users;
@@ -27,7 +26,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::prefix;
+use super::prefix::prefix_range_end;
 use super::{Health, Result, StoreError, Stores};
 pub use backup::{BackupError, backup};
 use readers::Readers;
@@ -47,7 +46,7 @@ const READ_PATIENCE: Duration = Duration::from_millis(250);
 pub struct SqliteStore {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
-    notes_losses: bool,
+    records_invalidations: bool,
     name: Arc<str>,
 }
 
@@ -55,22 +54,22 @@ impl SqliteStore {
     /// Opens the file, and creates it and its folder if they do not exist.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] with a sentence for the operator if the file cannot be opened, is
-    /// not a Sentinel store, or was written by a newer version. [`StoreError::Unavailable`] if the
-    /// read connection or the writer thread cannot be started.
+    /// [`StoreError::Configuration`] with a sentence for the operator if the file cannot be opened,
+    /// is not a Sentinel store, or was written by a newer version. [`StoreError::Unavailable`] if
+    /// the read connection or the writer thread cannot be started.
     pub fn open(path: &Path) -> Result<Self> {
         create_private(path).map_err(|error| {
-            StoreError::Unusable(format!("cannot open the store {}: {error}", path.display()))
+            StoreError::Configuration(format!("cannot open the store {}: {error}", path.display()))
         })?;
         let mut connection = connect(path).map_err(|error| unusable(path, &error))?;
-        connection.busy_handler(Some(wait_to_write)).map_err(|error| unusable(path, &error))?;
+        connection.busy_handler(Some(busy_handler)).map_err(|error| unusable(path, &error))?;
         schema::prepare(&mut connection, path)?;
         let readers = Readers::new(path);
         let writer = Writer::start(connection, readers.open()?)?;
         Ok(Self {
             writer: Arc::new(writer),
             readers: Arc::new(readers),
-            notes_losses: false,
+            records_invalidations: false,
             name: format!("the store {}", path.display()).into(),
         })
     }
@@ -195,20 +194,20 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 /// Checks whether a store can exist at `path`, without creating or opening anything.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] with a sentence for the operator if `path` is a folder or is below a
-/// file.
+/// [`StoreError::Configuration`] with a sentence for the operator if `path` is a folder or is below
+/// a file.
 pub fn check(path: &Path) -> Result<()> {
     let is_in = path.ancestors().skip(1).find(|folder| folder.exists());
     let reason = match is_in {
         _ if path.is_dir() => "it is a folder".to_owned(),
-        Some(folder) if !folder.is_dir() => format!("{} is no folder", folder.display()),
+        Some(folder) if !folder.is_dir() => format!("{} is not a folder", folder.display()),
         _ => return Ok(()),
     };
-    Err(StoreError::Unusable(format!("cannot open the store {}: {reason}", path.display())))
+    Err(StoreError::Configuration(format!("cannot open the store {}: {reason}", path.display())))
 }
 
 /// Busy handler of the writer. `looks` is the number of earlier attempts; `false` gives up.
-fn wait_to_write(looks: i32) -> bool {
+fn busy_handler(looks: i32) -> bool {
     std::thread::park_timeout(WRITE_POLL);
     looks < WRITE_POLLS
 }
@@ -223,7 +222,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
-    StoreError::Unusable(format!("cannot open the store {}: {error}", path.display()))
+    StoreError::Configuration(format!("cannot open the store {}: {error}", path.display()))
 }
 
 fn failed(error: rusqlite::Error) -> StoreError {
@@ -232,8 +231,8 @@ fn failed(error: rusqlite::Error) -> StoreError {
 
 /// Returns the exclusive end of the key range of `prefix`. If the range has no end, returns a blob,
 /// since SQLite sorts blobs after every text.
-fn end_of(prefix: &str) -> Value {
-    prefix::end_of(prefix).map_or_else(|| Value::Blob(Vec::new()), Value::Text)
+fn range_end(prefix: &str) -> Value {
+    prefix_range_end(prefix).map_or_else(|| Value::Blob(Vec::new()), Value::Text)
 }
 
 /// Converts a number to a signed integer, as SQLite has no other. A number that does not fit
@@ -248,12 +247,12 @@ fn column<T: rusqlite::types::FromSql>(
     index: usize,
     what: &'static str,
 ) -> Result<T> {
-    row.get(index).map_err(|error| StoreError::damaged(what, error))
+    row.get(index).map_err(|error| StoreError::corrupt(what, error))
 }
 
 /// Reads column `index` as a version, a generation or a count.
 fn counter(row: &Row<'_>, index: usize, what: &'static str) -> Result<u64> {
-    super::counter::counter(column(row, index, what)?, what)
+    super::stored_counters::counter(column(row, index, what)?, what)
 }
 
 /// Reads column `index` as text and parses it.
@@ -262,6 +261,6 @@ where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
     let text = row.get_ref(index).and_then(|value| Ok(value.as_str()?));
-    let text = text.map_err(|error| StoreError::damaged(what, error))?;
-    text.parse().map_err(|error| StoreError::damaged(what, error))
+    let text = text.map_err(|error| StoreError::corrupt(what, error))?;
+    text.parse().map_err(|error| StoreError::corrupt(what, error))
 }

@@ -74,7 +74,7 @@ const MIGRATIONS: [&str; 5] = [
     CREATE INDEX sessions_by_user ON sessions (user_id) WHERE user_id IS NOT NULL;
     CREATE INDEX sessions_by_client ON sessions (client_id);
     CREATE INDEX sessions_by_expiry ON sessions (expires_at);",
-    // See `super::losses`. AUTOINCREMENT never reuses a number.
+    // See `super::outbox`. AUTOINCREMENT never reuses a number.
     "CREATE TABLE losses (
         number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         session BLOB UNIQUE,
@@ -96,7 +96,7 @@ const MIGRATIONS: [&str; 5] = [
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     // One transaction for all checks, since another process may be creating the tables now.
     let snapshot = connection.transaction().map_err(|error| unusable(path, &error))?;
-    recognise(&snapshot, path)?;
+    check_file(&snapshot, path)?;
     drop(snapshot);
     let unusable = |error: rusqlite::Error| unusable(path, &error);
     // WAL: readers do not wait for writers. FULL: a commit is on disk when it returns, so an issued
@@ -126,20 +126,20 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Rejects a file that is not Sentinel's, and a file with a schema of a newer version.
-pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<()> {
+pub(super) fn check_file(connection: &Connection, path: &Path) -> Result<()> {
     let integer = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let unusable = |error: rusqlite::Error| unusable(path, &error);
     let application = integer("PRAGMA application_id").map_err(unusable)?;
     let tables = integer("SELECT count(*) FROM sqlite_schema").map_err(unusable)?;
     if application != APPLICATION_ID && (application != 0 || tables > 0) {
-        return Err(StoreError::Unusable(format!(
+        return Err(StoreError::Configuration(format!(
             "{} is a SQLite file, but not one of Sentinel's",
             path.display()
         )));
     }
     let version = version_of(connection).map_err(unusable)?;
     if version > MIGRATIONS.len() {
-        return Err(StoreError::Unusable(format!(
+        return Err(StoreError::Configuration(format!(
             "{} has schema version {version}, written by a newer Sentinel; this one knows up to {}",
             path.display(),
             MIGRATIONS.len()

@@ -1,13 +1,13 @@
 //! Sessions in SQLite: one row each, with the tokens packed into one column
-//! ([`super::session_tokens`]).
+//! (`store::packed_session`).
 
 use async_trait::async_trait;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Row, params, params_from_iter};
 
-use super::session_tokens::{pack, unpack};
-use super::{SqliteStore, column, counter, losses, parsed, to_integer};
+use super::{SqliteStore, column, counter, outbox, parsed, to_integer};
 use crate::domain::{Session, SessionId, SessionUser, Timestamp, UserId};
+use crate::store::packed_session::{pack_tokens, unpack_tokens};
 use crate::store::{CallerLookup, Result, SessionFilter, SessionStore, StoreError, Want, Written};
 
 const WHAT: &str = "session";
@@ -78,10 +78,10 @@ impl SessionStore for SqliteStore {
     }
 
     async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>> {
-        let tokens = pack(session)?;
+        let tokens = pack_tokens(session)?;
         let (id, version) = (session.id, to_integer(session.version));
         let expires_at = session.expires_at().as_millis();
-        let notes = revokes_access && self.notes_losses;
+        let notes = revokes_access && self.records_invalidations;
         self.write(move |connection| {
             // The other columns do not change when tokens are issued, rotated or revoked.
             let mut statement = connection.prepare_cached(
@@ -91,7 +91,7 @@ impl SessionStore for SqliteStore {
             let values = params![id.as_bytes(), version, expires_at, tokens, key(id)];
             let rows = statement.execute(values)?;
             if notes && rows == 1 {
-                losses::note(connection, id)?;
+                outbox::record(connection, id)?;
             }
             Ok((rows == 1).into())
         })
@@ -140,7 +140,7 @@ impl SessionStore for SqliteStore {
 impl SqliteStore {
     /// Runs `INSERT` or `PUT`. Returns whether a row was written.
     pub(super) async fn add_session(&self, sql: &'static str, session: &Session) -> Result<bool> {
-        let tokens = pack(session)?;
+        let tokens = pack_tokens(session)?;
         let session = session.clone();
         self.write(move |connection| {
             let user = session.user.as_ref();
@@ -196,8 +196,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<Session> {
         })
     });
     let packed = row.get_ref(10).and_then(|value| Ok(value.as_blob()?));
-    let packed = packed.map_err(|error| StoreError::damaged(WHAT, error))?;
-    let (access, refresh) = unpack(packed)?;
+    let packed = packed.map_err(|error| StoreError::corrupt(WHAT, error))?;
+    let (access, refresh) = unpack_tokens(packed)?;
     Ok(Session {
         id: SessionId::from_bytes(column(row, 0, WHAT)?),
         version: counter(row, 1, WHAT)?,

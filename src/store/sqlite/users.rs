@@ -149,7 +149,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<User> {
         id: UserId::from_bytes(column(row, 0, WHAT)?),
         username: parsed(row, 1, WHAT)?,
         password: password_hash(row, 2)?,
-        scopes: scopes.map_err(|error| StoreError::damaged(WHAT, error))?,
+        scopes: scopes.map_err(|error| StoreError::corrupt(WHAT, error))?,
         enabled: column(row, 5, WHAT)?,
         generation: counter(row, 6, WHAT)?,
         version: counter(row, 7, WHAT)?,

@@ -22,8 +22,9 @@ use crate::store::{Result, StoreError};
 const QUEUE: usize = 8192;
 /// Maximum number of jobs in a commit. It limits how long the first of them waits.
 const BATCH: usize = 256;
-/// Maximum age of a [`Pin`]. It is renewed so that commits of other processes can be checkpointed.
-const PIN: Duration = Duration::from_secs(1);
+/// Maximum age of a [`SnapshotPin`]. It is renewed so that commits of other processes can be
+/// checkpointed.
+const PIN_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Job in a batch.
 trait Job: Send {
@@ -31,7 +32,7 @@ trait Job: Send {
     /// rolled back alone, so the batch must not be committed.
     fn execute(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     /// Sends the result to the caller, after the batch was committed or has failed.
-    fn settle(self: Box<Self>, committed: bool);
+    fn finish(self: Box<Self>, committed: bool);
 }
 
 /// Sending end of the job queue. When it is dropped, the thread runs the queued jobs and exits.
@@ -41,14 +42,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `reader` is another connection to the same file, for the [`Pin`].
+    /// Starts the thread. `reader` is another connection to the same file, for the [`SnapshotPin`].
     pub(super) fn start(connection: Connection, reader: Connection) -> Result<Self> {
         let (queue, jobs) = flume::bounded(QUEUE);
         let failed = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&failed);
         thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || work(&connection, &Pin(reader), &jobs, &flag))
+            .spawn(move || run_writer(&connection, &SnapshotPin(reader), &jobs, &flag))
             .map_err(StoreError::unavailable)?;
         Ok(Self { queue, failed })
     }
@@ -103,7 +104,7 @@ where
         Ok(())
     }
 
-    fn settle(self: Box<Self>, committed: bool) {
+    fn finish(self: Box<Self>, committed: bool) {
         let answer = match self.result {
             Some(Ok(value)) if committed => Ok(value),
             Some(Err(error)) => Err(failed(error)),
@@ -140,9 +141,9 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 /// only for the first connection of a process that reads it, so that while the pin is held, the
 /// other readers begin and end without a system call. The pin is released before every write, since
 /// SQLite cannot restart a log that is being read.
-struct Pin(Connection);
+struct SnapshotPin(Connection);
 
-impl Pin {
+impl SnapshotPin {
     /// Begins the read transaction. If this fails, reads are slower but correct.
     fn hold(&self) {
         let begun = run(&self.0, "BEGIN")
@@ -161,9 +162,9 @@ impl Pin {
     }
 }
 
-fn work(
+fn run_writer(
     connection: &Connection,
-    pin: &Pin,
+    pin: &SnapshotPin,
     jobs: &flume::Receiver<Box<dyn Job>>,
     failed: &AtomicBool,
 ) {
@@ -171,7 +172,7 @@ fn work(
     let mut written = false;
     loop {
         pin.hold();
-        let first = jobs.recv_timeout(PIN);
+        let first = jobs.recv_timeout(PIN_MAX_AGE);
         pin.release();
         match first {
             Ok(first) => batch.push(first),
@@ -208,7 +209,7 @@ fn work(
             batch.extend(jobs.try_iter());
         }
         for job in batch.drain(..) {
-            job.settle(committed);
+            job.finish(committed);
         }
     }
 }

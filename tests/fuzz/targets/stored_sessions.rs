@@ -25,7 +25,7 @@ fn document(bytes: &[u8]) {
     let Ok(raw) = RawDocument::from_bytes(bytes) else { return };
     match mongo::read_session(raw) {
         Ok(Some(session)) => look(&session),
-        Ok(None) | Err(StoreError::Damaged { .. }) => {}
+        Ok(None) | Err(StoreError::Corrupt { .. }) => {}
         Err(other) => panic!("{other}"),
     }
 }
@@ -58,7 +58,7 @@ fn row(bytes: &[u8]) {
         assert_eq!(rows.unwrap(), 1);
         match world.block_on(world.stores.sessions.find(world.session_id())) {
             Ok(session) => work_with(world, &session.unwrap()),
-            Err(StoreError::Damaged { .. }) => {}
+            Err(StoreError::Corrupt { .. }) => {}
             Err(other) => panic!("{other}"),
         }
         world.restore(None);

@@ -95,16 +95,16 @@ fn backup_to_existing_file_is_refused() {
     let cli = Cli::new();
     cli.add_user("alice", "correct horse");
     let file = cli.write("precious", "other things");
-    cli.run(&["store", "backup", &file]).fails(65, "is there already");
+    cli.run(&["store", "backup", &file]).fails(65, "exists already");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "other things");
-    cli.run(&["store", "backup", &cli.path("sentinel.db")]).fails(65, "is there already");
+    cli.run(&["store", "backup", &cli.path("sentinel.db")]).fails(65, "exists already");
     assert_eq!(others(&cli), ["precious"]);
 }
 
 #[test]
 fn failed_backup_leaves_no_file() {
     let cli = Cli::new();
-    cli.run(&["store", "backup", &cli.path("backup")]).fails(65, "there is no store");
+    cli.run(&["store", "backup", &cli.path("backup")]).fails(65, "does not exist");
     cli.write("sentinel.db", "no database at all, whatever its name says, but a text");
     cli.run(&["store", "backup", &cli.path("backup")]).fails(69, "is not a database");
     cli.run(&["store", "backup", &cli.path("no/folder")]).fails(74, "cannot write");

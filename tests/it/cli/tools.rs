@@ -79,7 +79,7 @@ fn config_check_reports_errors_that_would_stop_serve() {
     check(&[&format!("management.password_file={missing}")]).fails(78, &missing);
     check(&[&format!("store.path={}", cli.path("folder"))])
         .fails(78, "store.path: cannot open the store");
-    check(&[&format!("store.path={cert}/sentinel.db")]).fails(78, "is no folder");
+    check(&[&format!("store.path={cert}/sentinel.db")]).fails(78, "is not a folder");
     let mongodb = |uri: &str| check(&["store.backend=mongodb", &format!("mongo.uri={uri}")]);
     mongodb("mongodb://db:port").fails(78, "mongo.uri");
     let tls =

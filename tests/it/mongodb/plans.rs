@@ -119,7 +119,7 @@ async fn look_up_examines_only_wanted_document() {
 async fn page_of_list_examines_only_its_documents() {
     let world = World::new().await;
     let World { stores, users, clients, sessions, .. } = &world;
-    let after = |key: String| Page { after: Some(key), limit: 3 };
+    let after = |key: String| Page { cursor: Some(key), limit: 3 };
     let middle = after(users[9].username.clone());
     for page in [Page::first(3), middle] {
         world.assert_direct("users", stores.listing.list_users("", &page)).await;

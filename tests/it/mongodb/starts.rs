@@ -16,7 +16,7 @@ async fn open(target: &Target) -> Result<MongoStore, StoreError> {
 }
 
 async fn refused(target: &Target) -> String {
-    let Err(StoreError::Unusable(sentence)) = open(target).await else {
+    let Err(StoreError::Configuration(sentence)) = open(target).await else {
         panic!("the store was opened");
     };
     sentence

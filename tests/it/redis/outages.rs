@@ -152,7 +152,7 @@ async fn redis_outage_and_recovery_are_logged_once() {
     let process = Process::serve(app.folder.path(), &arguments);
     app.stop().await;
     redis.kill();
-    process.wait_for("Redis is passed by until it answers again");
+    process.wait_for("Redis is unavailable; calls skip it until it answers again");
     tokio::time::sleep(Duration::from_millis(2500)).await;
     redis.restart();
     let meanwhile = process.lines_until("Redis answers again");

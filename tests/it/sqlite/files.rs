@@ -33,7 +33,7 @@ fn refusal(path: &Path) -> String {
     let names = || fs::read_dir(path.parent().unwrap()).unwrap().count();
     let files = names();
     let Err(error) = SqliteStore::open(path) else { panic!("it was opened") };
-    assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Configuration(_)), "{error:?}");
     assert_eq!(fs::read(path).unwrap(), before, "the file was changed");
     assert_eq!(names(), files, "something was left beside it");
     let message = error.to_string();
@@ -71,7 +71,7 @@ fn file_that_is_not_a_database_is_rejected_and_unchanged() {
 fn folder_in_place_of_database_file_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let Err(error) = SqliteStore::open(folder.path()) else { panic!("it was opened") };
-    assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Configuration(_)), "{error:?}");
 }
 
 #[test]
@@ -175,10 +175,10 @@ async fn damaged_record_is_an_error_not_a_missing_record() {
         .execute("UPDATE sessions SET tokens = x'ff' WHERE id = ?1", [damaged.id.as_bytes()]);
     assert_eq!(rows.unwrap(), 1);
     let found = store.stores.sessions.find(damaged.id).await;
-    assert!(matches!(found, Err(StoreError::Damaged { .. })), "{found:?}");
+    assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{found:?}");
     let list =
         store.stores.listing.list_sessions(&SessionFilter::default(), &Page::first(10)).await;
-    assert!(matches!(list, Err(StoreError::Damaged { .. })), "{list:?}");
+    assert!(matches!(list, Err(StoreError::Corrupt { .. })), "{list:?}");
     let sound = store.stores.listing.list_sessions_skipping_corrupt(&Page::first(1)).await.unwrap();
     assert_eq!(sound, std::slice::from_ref(&fine));
     assert_eq!(store.stores.sessions.find(fine.id).await.unwrap(), Some(fine));

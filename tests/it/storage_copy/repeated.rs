@@ -120,7 +120,7 @@ async fn assert_everything_is_copied(from: Backend, to: Backend) {
     };
     let notes = to.stores.imports.list_import_records(&Page::first(100)).await.unwrap();
     assert_eq!(of_the_copy(notes), ["copy/target"]);
-    to.stores.take_into_use().await.unwrap();
+    to.stores.mark_in_use().await.unwrap();
     assert_eq!(contents(&from.stores).await, contents(&to.stores).await);
     let alias = LegacyToken {
         access: Digest::of(&[3]),

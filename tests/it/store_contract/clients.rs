@@ -74,7 +74,7 @@ pub(super) async fn clients_are_listed_by_id_page_by_page(Backend { stores, .. }
             let clients = stores.listing.list_clients("", &page).await.unwrap();
             assert!(clients.len() <= limit as usize);
             let Some(last) = clients.last() else { break };
-            page.after = Some(last.id.to_string());
+            page.cursor = Some(last.id.to_string());
             seen.extend(clients.into_iter().map(|client| client.id.to_string()));
         }
         assert_eq!(seen, ids, "by {limit}");
@@ -109,7 +109,7 @@ pub(super) async fn clients_are_searched_by_id_or_name_prefix(Backend { stores, 
                 let clients = stores.listing.list_clients(prefix, &page).await.unwrap();
                 assert!(clients.len() <= limit as usize);
                 let Some(last) = clients.last() else { break };
-                page.after = Some(last.id.to_string());
+                page.cursor = Some(last.id.to_string());
                 seen.extend(clients.into_iter().map(|client| client.id.to_string()));
             }
             assert_eq!(seen, wanted, "{prefix:?} by {limit}");

@@ -26,7 +26,7 @@ pub(super) async fn import_records_are_listed_by_key_in_pages(Backend { stores, 
         stores.imports.record_import(key).await.unwrap();
     }
     let list = async |after: Option<&str>, limit| {
-        let page = Page { after: after.map(str::to_owned), limit };
+        let page = Page { cursor: after.map(str::to_owned), limit };
         stores.imports.list_import_records(&page).await.unwrap()
     };
     assert_eq!(list(None, 10).await, ["B", "a", "a/1", "b", "c"]);

@@ -202,7 +202,7 @@ pub(super) async fn sessions_are_listed_by_id_in_pages_with_filters(
                 let sessions = stores.listing.list_sessions(&filter, &page).await.unwrap();
                 assert!(sessions.len() <= limit as usize);
                 let Some(last) = sessions.last() else { break };
-                page.after = Some(last.id.to_string());
+                page.cursor = Some(last.id.to_string());
                 seen.extend(sessions);
             }
             assert_eq!(seen.iter().collect::<Vec<_>>(), wanted, "{filter:?} by {limit}");
@@ -215,7 +215,7 @@ pub(super) async fn sessions_are_listed_by_id_in_pages_with_filters(
             let found = stores.listing.list_sessions_skipping_corrupt(&page).await.unwrap();
             assert!(found.len() <= limit as usize);
             let Some(last) = found.last() else { break };
-            page.after = Some(last.id.to_string());
+            page.cursor = Some(last.id.to_string());
             seen.extend(found);
         }
         assert_eq!(seen, sessions, "by {limit}");
@@ -223,7 +223,7 @@ pub(super) async fn sessions_are_listed_by_id_in_pages_with_filters(
     assert_eq!(stores.listing.list_sessions_skipping_corrupt(&Page::first(0)).await.unwrap(), []);
     // The last session of the previous page may have been deleted since.
     let gone = SessionId::from_bytes([0; 12]);
-    let page = Page { after: Some(gone.to_string()), limit: 100 };
+    let page = Page { cursor: Some(gone.to_string()), limit: 100 };
     let all = stores.listing.list_sessions(&SessionFilter::default(), &page).await.unwrap();
     assert_eq!(all, sessions);
 }

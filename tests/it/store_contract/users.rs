@@ -110,14 +110,14 @@ pub(super) async fn users_are_listed_by_name_page_by_page(Backend { stores, .. }
             let users = stores.listing.list_users("", &page).await.unwrap();
             assert!(users.len() <= limit as usize);
             let Some(last) = users.last() else { break };
-            page.after = Some(last.username.clone());
+            page.cursor = Some(last.username.clone());
             seen.extend(users.into_iter().map(|user| user.username));
         }
         assert_eq!(seen, names, "by {limit}");
     }
     assert_eq!(stores.listing.list_users("", &Page::first(0)).await.unwrap(), []);
     // The last user of the previous page may have been deleted since.
-    let behind = Page { after: Some("aaa".to_owned()), limit: 2 };
+    let behind = Page { cursor: Some("aaa".to_owned()), limit: 2 };
     let users = stores.listing.list_users("", &behind).await.unwrap();
     assert_eq!(users.iter().map(|user| &user.username).collect::<Vec<_>>(), ["b", "z"]);
 }
@@ -178,14 +178,14 @@ pub(super) async fn users_are_searched_by_name_prefix(Backend { stores, .. }: &B
                 let users = stores.listing.list_users(prefix, &page).await.unwrap();
                 assert!(users.len() <= limit as usize);
                 let Some(last) = users.last() else { break };
-                page.after = Some(last.username.clone());
+                page.cursor = Some(last.username.clone());
                 seen.extend(users.into_iter().map(|user| user.username));
             }
             assert_eq!(seen, wanted, "{prefix:?} by {limit}");
         }
     }
     // Pages that start before or after all names with the prefix.
-    let behind = |name: &str| Page { after: Some(name.to_owned()), limit: 100 };
+    let behind = |name: &str| Page { cursor: Some(name.to_owned()), limit: 100 };
     assert_eq!(stores.listing.list_users("al", &behind("a")).await.unwrap().len(), 11);
     assert_eq!(stores.listing.list_users("al", &behind("b")).await.unwrap(), []);
 }

@@ -68,7 +68,7 @@ pub(super) struct Listing<T> {
 /// Returns the requested part of a list with one entry more, which shows whether another page
 /// follows.
 pub(super) fn page(limit: Limit, after: Option<&Cursor>) -> Page {
-    Page { after: after.map(|cursor| cursor.0.clone()), limit: limit.0 + 1 }
+    Page { cursor: after.map(|cursor| cursor.0.clone()), limit: limit.0 + 1 }
 }
 
 /// Returns the response with the entries that were found for [`page`].

@@ -80,7 +80,7 @@ pub(super) async fn list(desk: Desk) -> Result<HttpResponse, Failure> {
         with_query(&path, &[("q", &query), ("after", last.id.as_str())])
     });
     let clients = clients.iter().map(|client| view(&desk, client)).collect();
-    let view = ListView { query, first: page.after.is_none(), clients, next };
+    let view = ListView { query, first: page.cursor.is_none(), clients, next };
     desk.show(SECTION, "management/clients.html", &view)
 }
 

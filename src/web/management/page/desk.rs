@@ -143,7 +143,7 @@ impl Desk {
     /// follows.
     pub(super) fn page(&self) -> Page {
         let after = self.query.get("after");
-        Page { after: Some(after.to_owned()).filter(|after| !after.is_empty()), limit: PAGE + 1 }
+        Page { cursor: Some(after.to_owned()).filter(|after| !after.is_empty()), limit: PAGE + 1 }
     }
 }
 

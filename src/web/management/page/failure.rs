@@ -58,7 +58,7 @@ fn unavailable(cause: &Unavailable) -> &'static str {
         Unavailable::Store(StoreError::Busy) | Unavailable::Passwords(PoolError::Busy) => {
             "The server has too much to do. Nothing was changed; try again in a moment."
         }
-        Unavailable::Store(StoreError::Damaged { .. }) => {
+        Unavailable::Store(StoreError::Corrupt { .. }) => {
             "The store holds a record that cannot be understood. The log says which."
         }
         Unavailable::Store(_) => "The store does not answer. Try again when it is back.",

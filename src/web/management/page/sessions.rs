@@ -88,7 +88,7 @@ pub(super) async fn list(desk: Desk) -> Result<HttpResponse, Failure> {
         user_error: nobody(matches!(asked.user, Some(None))),
         client_error: nothing(matches!(asked.client, Some(None))),
         filtered: asked.user.is_some() || asked.client.is_some(),
-        first: page.after.is_none(),
+        first: page.cursor.is_none(),
         sessions: views(&desk, &found).await?,
         next,
         end_url: with_query(&format!("{path}/end"), &[("user", &user), ("client", &client)]),

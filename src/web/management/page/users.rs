@@ -61,7 +61,7 @@ pub(super) async fn list(desk: Desk) -> Result<HttpResponse, Failure> {
         with_query(&format!("{}/users", desk.base()), &[("q", &query), ("after", after)])
     });
     let users = users.iter().map(|user| view(&desk, user)).collect();
-    let view = ListView { query, first: page.after.is_none(), users, next };
+    let view = ListView { query, first: page.cursor.is_none(), users, next };
     desk.show(SECTION, "management/users.html", &view)
 }
 

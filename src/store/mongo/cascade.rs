@@ -15,8 +15,8 @@ use mongodb::Collection;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, oid::ObjectId};
 use mongodb::options::ReadConcern;
 
-use super::documents::{Standing, read, to_integer};
-use super::{MongoStore, indexes, losses, sessions, users};
+use super::documents::{AccountStatus, read, to_integer};
+use super::{MongoStore, indexes, outbox, sessions, users};
 use crate::domain::{Client, User};
 use crate::observe::chain;
 use crate::store::{Result, StoreError};
@@ -39,8 +39,8 @@ impl MongoStore {
     pub(super) async fn end_sessions(&self, condition: Document) -> Result<u64> {
         let mut ended = 0;
         loop {
-            let batch = if self.notes_losses {
-                self.note_batch(&condition, BATCH).await?
+            let batch = if self.records_invalidations {
+                self.mark_ended_batch(&condition, BATCH).await?
             } else {
                 self.remove_batch(&condition, None, BATCH).await?
             };
@@ -65,12 +65,12 @@ impl MongoStore {
         }
         let (mut these, found) = (condition.clone(), ids.len());
         these.insert("_id", doc! { "$in": ids });
-        let done = self.bounded(self.sessions.delete_many(these)).await?;
+        let done = self.call(self.sessions.delete_many(these)).await?;
         Ok(Batch { found, ended: done.deleted_count })
     }
 
     /// Ends up to `limit` matching sessions. Keeps their documents as pending invalidations.
-    async fn note_batch(&self, condition: &Document, limit: u32) -> Result<Batch> {
+    async fn mark_ended_batch(&self, condition: &Document, limit: u32) -> Result<Batch> {
         let mut alive = condition.clone();
         alive.insert("ended", Bson::Null);
         let ids = self.batch(&alive, None, limit).await?;
@@ -79,7 +79,7 @@ impl MongoStore {
         }
         let found = ids.len();
         alive.insert("_id", doc! { "$in": ids });
-        let done = self.bounded(self.sessions.update_many(alive, losses::ended())).await?;
+        let done = self.call(self.sessions.update_many(alive, outbox::ended())).await?;
         Ok(Batch { found, ended: done.matched_count })
     }
 
@@ -100,23 +100,27 @@ impl MongoStore {
         if let Some(order) = order {
             find = find.sort(order);
         }
-        let found = self.bounded(async { find.await?.try_collect::<Vec<_>>().await }).await?;
+        let found = self.call(async { find.await?.try_collect::<Vec<_>>().await }).await?;
         let ids = found.iter().map(|raw| raw.get_object_id("_id"));
-        ids.collect::<Result<_, _>>().map_err(|error| StoreError::damaged("session", error))
+        ids.collect::<Result<_, _>>().map_err(|error| StoreError::corrupt("session", error))
     }
 
     /// Ends the user's sessions of earlier generations and updates the user name in the others.
     /// `before` is the state of the record before the update.
-    pub(super) async fn end_sessions_of_user(&self, user: &User, before: &Standing) -> Result<()> {
+    pub(super) async fn end_sessions_of_user(
+        &self,
+        user: &User,
+        before: &AccountStatus,
+    ) -> Result<()> {
         let (id, generation) = (users::key(user.id), to_integer(user.generation));
-        if before.ending.is_some() || before.generation != generation {
+        if before.cascade_version.is_some() || before.generation != generation {
             self.end_earlier_of_user(id, generation).await?;
         }
         let version = to_integer(user.version);
-        if before.ending.is_some() || before.username != user.username {
-            self.carry_name(id, &user.username, version).await?;
+        if before.cascade_version.is_some() || before.username != user.username {
+            self.propagate_username(id, &user.username, version).await?;
         }
-        self.unmark(&self.users, id.into(), Some(version)).await
+        self.clear_mark(&self.users, id.into(), Some(version)).await
     }
 
     /// Ends the client's sessions of earlier generations. `before` is the state of the record
@@ -124,26 +128,26 @@ impl MongoStore {
     pub(super) async fn end_sessions_of_client(
         &self,
         client: &Client,
-        before: &Standing,
+        before: &AccountStatus,
     ) -> Result<()> {
         let (id, generation) = (client.id.as_str(), to_integer(client.generation));
         // Skipped if no session can be of an earlier generation: the query would scan all sessions
         // of the client.
-        if before.ending.is_some() || before.generation != generation {
+        if before.cascade_version.is_some() || before.generation != generation {
             self.end_earlier_of_client(id, generation).await?;
         }
-        self.unmark(&self.clients, id.into(), Some(to_integer(client.version))).await
+        self.clear_mark(&self.clients, id.into(), Some(to_integer(client.version))).await
     }
 
     /// Completes the deletion of a user marked `deleting`. Returns `false` if there is no such
     /// user.
     pub(super) async fn finish_deleting_user(&self, id: ObjectId) -> Result<bool> {
         let marked = doc! { "_id": id, "deleting": true };
-        if self.bounded(self.users.find_one(marked.clone())).await?.is_none() {
+        if self.call(self.users.find_one(marked.clone())).await?.is_none() {
             return Ok(false);
         }
         self.end_sessions(doc! { "user_id": id }).await?;
-        self.bounded(self.users.delete_one(marked)).await?;
+        self.call(self.users.delete_one(marked)).await?;
         Ok(true)
     }
 
@@ -151,45 +155,45 @@ impl MongoStore {
     /// client.
     pub(super) async fn finish_deleting_client(&self, id: &str) -> Result<bool> {
         let marked = doc! { "_id": id, "deleting": true };
-        if self.bounded(self.clients.find_one(marked.clone())).await?.is_none() {
+        if self.call(self.clients.find_one(marked.clone())).await?.is_none() {
             return Ok(false);
         }
         self.end_sessions(doc! { "client_id": id }).await?;
-        self.bounded(self.clients.delete_one(marked)).await?;
+        self.call(self.clients.delete_one(marked)).await?;
         Ok(true)
     }
 
-    /// Completes the cascades that other processes left unfinished. Logs and skips damaged records,
+    /// Completes the cascades that other processes left unfinished. Logs and skips corrupt records,
     /// so that they prevent neither the rest nor the start of a server.
-    pub(super) async fn finish_endings(&self) -> Result<()> {
+    pub(super) async fn finish_cascades(&self) -> Result<()> {
         for raw in self.unfinished(&self.users).await? {
-            pass_over_damaged(&raw, self.finish_user(&raw).await)?;
+            skip_corrupt(&raw, self.finish_user(&raw).await)?;
         }
         for raw in self.unfinished(&self.clients).await? {
-            pass_over_damaged(&raw, self.finish_client(&raw).await)?;
+            skip_corrupt(&raw, self.finish_client(&raw).await)?;
         }
         Ok(())
     }
 
     async fn finish_user(&self, raw: &RawDocument) -> Result<()> {
-        let id = raw.get_object_id("_id").map_err(|error| StoreError::damaged("user", error))?;
-        let now: Standing = read(raw, "user")?;
+        let id = raw.get_object_id("_id").map_err(|error| StoreError::corrupt("user", error))?;
+        let now: AccountStatus = read(raw, "user")?;
         if now.deleting {
             return self.finish_deleting_user(id).await.map(drop);
         }
         self.end_earlier_of_user(id, now.generation).await?;
-        self.carry_name(id, &now.username, now.version).await?;
-        self.unmark(&self.users, id.into(), now.ending).await
+        self.propagate_username(id, &now.username, now.version).await?;
+        self.clear_mark(&self.users, id.into(), now.cascade_version).await
     }
 
     async fn finish_client(&self, raw: &RawDocument) -> Result<()> {
-        let id = raw.get_str("_id").map_err(|error| StoreError::damaged("client", error))?;
-        let now: Standing = read(raw, "client")?;
+        let id = raw.get_str("_id").map_err(|error| StoreError::corrupt("client", error))?;
+        let now: AccountStatus = read(raw, "client")?;
         if now.deleting {
             return self.finish_deleting_client(id).await.map(drop);
         }
         self.end_earlier_of_client(id, now.generation).await?;
-        self.unmark(&self.clients, id.into(), now.ending).await
+        self.clear_mark(&self.clients, id.into(), now.cascade_version).await
     }
 
     /// Returns the marked records with read concern majority: a change that can still be rolled
@@ -198,13 +202,13 @@ impl MongoStore {
         &self,
         records: &Collection<RawDocumentBuf>,
     ) -> Result<Vec<RawDocumentBuf>> {
-        let mut fields = sessions::standing();
+        let mut fields = sessions::account_status_fields();
         fields.insert("_id", 1);
         let find = records
             .find(doc! { "ending": { "$gte": 0_i64 } })
             .projection(fields)
             .read_concern(ReadConcern::majority());
-        self.bounded(async { find.await?.try_collect().await }).await
+        self.call(async { find.await?.try_collect().await }).await
     }
 
     async fn end_earlier_of_user(&self, id: ObjectId, generation: i64) -> Result<()> {
@@ -217,7 +221,12 @@ impl MongoStore {
         self.end_sessions(earlier).await.map(drop)
     }
 
-    async fn carry_name(&self, id: ObjectId, username: &str, of_version: i64) -> Result<()> {
+    async fn propagate_username(
+        &self,
+        id: ObjectId,
+        username: &str,
+        of_version: i64,
+    ) -> Result<()> {
         let mut older = doc! { "user_id": id, "name_version": { "$lt": of_version } };
         let name = doc! { "$literal": username };
         // The version changes with the name, so that a concurrent refresh fails its
@@ -226,34 +235,38 @@ impl MongoStore {
             { "$eq": ["$username", name.clone()] }, "$version", { "$add": ["$version", 1_i64] },
         ] };
         let mut change = doc! { "username": name, "name_version": of_version, "version": version };
-        if self.notes_losses {
+        if self.records_invalidations {
             older.insert("ended", Bson::Null);
-            change.insert("lost", losses::mark());
+            change.insert("lost", outbox::revision());
         }
         let carry = doc! { "$set": change };
-        self.bounded(self.sessions.update_many(older, vec![carry])).await.map(drop)
+        self.call(self.sessions.update_many(older, vec![carry])).await.map(drop)
     }
 
     /// Removes the mark, unless a later update has set its own.
-    async fn unmark(
+    async fn clear_mark(
         &self,
         records: &Collection<RawDocumentBuf>,
         id: Bson,
-        ending: Option<i64>,
+        cascade_version: Option<i64>,
     ) -> Result<()> {
-        let mark = doc! { "_id": id, "ending": ending };
-        self.bounded(records.update_one(mark, doc! { "$unset": { "ending": "" } })).await?;
+        let mark = doc! { "_id": id, "ending": cascade_version };
+        self.call(records.update_one(mark, doc! { "$unset": { "ending": "" } })).await?;
         Ok(())
     }
 }
 
-/// Logs and ignores [`StoreError::Damaged`]: a retry would fail again, and an operator has to
+/// Logs and ignores [`StoreError::Corrupt`]: a retry would fail again, and an operator has to
 /// repair the record.
-fn pass_over_damaged(raw: &RawDocument, finished: Result<()>) -> Result<()> {
+fn skip_corrupt(raw: &RawDocument, finished: Result<()>) -> Result<()> {
     match finished {
-        Err(error @ StoreError::Damaged { .. }) => {
+        Err(error @ StoreError::Corrupt { .. }) => {
             let id = raw.get("_id").ok().flatten().map(|id| format!("{id:?}"));
-            tracing::error!(id, "what a change began cannot be finished: {}", chain(&error));
+            tracing::error!(
+                id,
+                "the cascade of a corrupt record cannot be completed: {}",
+                chain(&error)
+            );
             Ok(())
         }
         finished => finished,

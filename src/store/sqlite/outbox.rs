@@ -1,15 +1,16 @@
 //! Transactional outbox of Redis invalidations in SQLite: one row for each pending invalidation
-//! (`Loss`), written in the transaction of the change.
+//! ([`Invalidation`]), written in the transaction of the change.
 //!
 //! Temporary triggers on the connection of the writer add the rows. They exist as long as that
-//! connection, so a process that does not record invalidations has no triggers.
+//! connection, so a process that does not record invalidations has no triggers. The table keeps its
+//! former name, `losses`.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::{SqliteStore, column, parsed};
 use crate::domain::SessionId;
-use crate::store::{Loss, Losses, Lost, Result};
+use crate::store::{Invalidation, InvalidationTarget, Outbox, Result};
 
 /// Triggers that record pending invalidations. Deleting an expired session needs none.
 const TRIGGERS: &str = "
@@ -24,7 +25,7 @@ const TRIGGERS: &str = "
         BEGIN INSERT OR REPLACE INTO losses (client) VALUES (OLD.id); END;";
 
 /// Records a pending invalidation for a session that has lost an access token.
-pub(super) fn note(connection: &Connection, session: SessionId) -> rusqlite::Result<()> {
+pub(super) fn record(connection: &Connection, session: SessionId) -> rusqlite::Result<()> {
     let mut statement =
         connection.prepare_cached("INSERT OR REPLACE INTO losses (session) VALUES (?1)")?;
     statement.execute([session.as_bytes()]).map(drop)
@@ -35,30 +36,31 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`crate::store::StoreError`] if the writer cannot create the triggers.
-    pub async fn noting_losses(mut self) -> Result<Self> {
+    pub async fn with_outbox(mut self) -> Result<Self> {
         self.write(|connection| connection.execute_batch(TRIGGERS)).await?;
-        self.notes_losses = true;
+        self.records_invalidations = true;
         Ok(self)
     }
 }
 
 #[async_trait]
-impl Losses for SqliteStore {
-    async fn losses(&self, after: Option<i64>, limit: u32) -> Result<Vec<Loss>> {
+impl Outbox for SqliteStore {
+    async fn pending(&self, after: Option<i64>, limit: u32) -> Result<Vec<Invalidation>> {
         let sql =
             "SELECT number, session, client FROM losses WHERE number > ?1 ORDER BY number LIMIT ?2";
         self.list_rows(sql, params![after.unwrap_or(i64::MIN), limit], |row| {
-            let session: Option<[u8; 12]> = column(row, 1, "loss")?;
-            let of = match session {
-                Some(id) => Lost::Session(SessionId::from_bytes(id)),
-                None => Lost::Client(parsed(row, 2, "loss")?),
+            let session: Option<[u8; 12]> = column(row, 1, "invalidation")?;
+            let target = match session {
+                Some(id) => InvalidationTarget::Session(SessionId::from_bytes(id)),
+                None => InvalidationTarget::Client(parsed(row, 2, "invalidation")?),
             };
-            Ok(Loss { mark: column(row, 0, "loss")?, of })
+            Ok(Invalidation { revision: column(row, 0, "invalidation")?, target })
         })
     }
 
-    async fn clear(&self, losses: &[Loss]) -> Result<()> {
-        let numbers: Vec<i64> = losses.iter().map(|loss| loss.mark).collect();
+    async fn acknowledge(&self, delivered: &[Invalidation]) -> Result<()> {
+        let numbers: Vec<i64> =
+            delivered.iter().map(|invalidation| invalidation.revision).collect();
         self.write(move |connection| {
             let mut statement =
                 connection.prepare_cached("DELETE FROM losses WHERE number = ?1")?;

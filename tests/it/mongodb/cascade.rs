@@ -229,7 +229,7 @@ async fn corrupt_sessions_are_skipped_in_listing() {
         loop {
             let found = world.stores.listing.list_sessions_skipping_corrupt(&page).await.unwrap();
             let is_last = found.len() < limit as usize;
-            page.after = found.last().map(|session| session.id.to_string());
+            page.cursor = found.last().map(|session| session.id.to_string());
             seen.extend(found);
             if is_last {
                 break;

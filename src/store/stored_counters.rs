@@ -5,13 +5,13 @@ use super::{Result, StoreError};
 
 /// Converts the stored version or generation of a record of kind `what`.
 ///
-/// Rejects a negative number with [`StoreError::Damaged`], and the maximum too: its record could
+/// Rejects a negative number with [`StoreError::Corrupt`], and the maximum too: its record could
 /// never be replaced, and each attempt would look like a conflict with another writer.
 pub(super) fn counter(number: i64, what: &'static str) -> Result<u64> {
     match u64::try_from(number) {
-        Ok(_) if number == i64::MAX => Err(StoreError::damaged(what, "a count is at its end")),
+        Ok(_) if number == i64::MAX => Err(StoreError::corrupt(what, "a count is at its end")),
         Ok(number) => Ok(number),
-        Err(error) => Err(StoreError::damaged(what, error)),
+        Err(error) => Err(StoreError::corrupt(what, error)),
     }
 }
 
@@ -20,10 +20,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn negative_or_maximum_counter_is_damaged_record() {
+    fn negative_or_maximum_counter_is_corrupt_record() {
         assert_eq!([0, 7].map(|number| counter(number, "user").unwrap()), [0, 7]);
         for number in [-1, i64::MIN, i64::MAX] {
-            assert!(matches!(counter(number, "user"), Err(StoreError::Damaged { .. })), "{number}");
+            assert!(matches!(counter(number, "user"), Err(StoreError::Corrupt { .. })), "{number}");
         }
     }
 }

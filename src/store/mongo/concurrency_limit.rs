@@ -20,76 +20,72 @@ const UNANSWERED: usize = 4096;
 const MANY: usize = 1000;
 
 /// The concurrency limit of one process.
-pub(super) struct Turns {
-    turns: Semaphore,
+pub(super) struct ConcurrencyLimit {
+    permits: Semaphore,
     /// Number of permits in total.
     all: usize,
     /// Number of permits withheld until MongoDB answers a call.
-    resting: AtomicUsize,
+    withheld: AtomicUsize,
     unanswered: AtomicUsize,
 }
 
-impl Turns {
+impl ConcurrencyLimit {
     /// Creates a limit of `connections` concurrent calls; 0 selects [`MANY`].
     pub(super) fn new(connections: u32) -> Self {
         let all = if connections == 0 { MANY } else { connections as usize };
         Self {
-            turns: Semaphore::new(all),
+            permits: Semaphore::new(all),
             all,
-            resting: AtomicUsize::new(0),
+            withheld: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
         }
     }
 
     /// Returns whether fewer calls are unanswered than [`UNANSWERED`].
-    pub(super) fn have_room(&self) -> bool {
+    pub(super) fn has_capacity(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) < UNANSWERED
     }
 
     /// Runs `call` under a permit. Returns its output, or `None` if permit and call together take
     /// longer than `limit`.
-    pub(super) async fn take<T>(
-        &self,
-        limit: Duration,
-        call: impl Future<Output = T>,
-    ) -> Option<T> {
+    pub(super) async fn run<T>(&self, limit: Duration, call: impl Future<Output = T>) -> Option<T> {
         let _unanswered = Unanswered::one_more(&self.unanswered);
         let started = Instant::now();
         // A call that starts with too little time left would only time out after it was sent.
         let in_time = started + limit - limit / 8;
-        let permit = timeout_at(in_time, self.turns.acquire()).await.ok()?.ok()?;
-        let turn = Turn { of: self, permit: Some(permit) };
+        let permit = timeout_at(in_time, self.permits.acquire()).await.ok()?.ok()?;
+        let permit = CallPermit { of: self, permit: Some(permit) };
         let answer = timeout_at(started + limit, call).await.ok()?;
-        turn.answered();
+        permit.answered();
         Some(answer)
     }
 
-    /// Returns whether the permit of an unfinished call is withheld, and counts it. The last permit
-    /// never is.
-    fn rests(&self) -> bool {
-        let more = |resting| (resting + 1 < self.all).then_some(resting + 1);
-        self.resting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    /// Counts the permit of an unfinished call as withheld, and returns whether it is. The last
+    /// permit never is.
+    fn withhold(&self) -> bool {
+        let more = |withheld| (withheld + 1 < self.all).then_some(withheld + 1);
+        self.withheld.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 }
 
 /// Permit of one call. It is withheld if the call times out or is cancelled.
-struct Turn<'a> {
-    of: &'a Turns,
+struct CallPermit<'a> {
+    of: &'a ConcurrencyLimit,
     permit: Option<SemaphorePermit<'a>>,
 }
 
-impl Turn<'_> {
+impl CallPermit<'_> {
     /// Releases this permit and all withheld ones, because MongoDB has answered.
     fn answered(mut self) {
         drop(self.permit.take());
-        self.of.turns.add_permits(self.of.resting.swap(0, Ordering::Relaxed));
+        self.of.permits.add_permits(self.of.withheld.swap(0, Ordering::Relaxed));
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take()
-            && self.of.rests()
+            && self.of.withhold()
         {
             permit.forget();
         }
@@ -125,10 +121,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn hanging_server_gets_one_call_at_a_time_until_it_answers() {
-        let turns = Turns::new(10);
+        let limit = ConcurrencyLimit::new(10);
         let sent = Cell::new(0);
         let hanging = || {
-            turns.take(LIMIT, async {
+            limit.run(LIMIT, async {
                 sent.set(sent.get() + 1);
                 pending::<()>().await;
             })
@@ -139,21 +135,21 @@ mod tests {
         assert!(join_all((0..500).map(|_| hanging())).await.iter().all(Option::is_none));
         assert_eq!(sent.get(), 11);
 
-        assert_eq!(turns.take(LIMIT, ready(7)).await, Some(7));
+        assert_eq!(limit.run(LIMIT, ready(7)).await, Some(7));
         join_all((0..500).map(|_| hanging())).await;
         assert_eq!(sent.get(), 21);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn room_is_exhausted_while_too_many_calls_wait() {
-        let turns = Turns::new(0);
-        let waiting = join_all((0..UNANSWERED).map(|_| turns.take(LIMIT, pending::<()>())));
+    async fn capacity_is_exhausted_while_too_many_calls_wait() {
+        let limit = ConcurrencyLimit::new(0);
+        let waiting = join_all((0..UNANSWERED).map(|_| limit.run(LIMIT, pending::<()>())));
         let looking = async {
             tokio::time::sleep(LIMIT / 4).await;
-            turns.have_room()
+            limit.has_capacity()
         };
-        let (_, had_room) = tokio::join!(waiting, looking);
-        assert!(!had_room);
-        assert!(turns.have_room());
+        let (_, had_capacity) = tokio::join!(waiting, looking);
+        assert!(!had_capacity);
+        assert!(limit.has_capacity());
     }
 }
