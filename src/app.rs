@@ -33,6 +33,7 @@ use crate::domain::Clock;
 use crate::oauth::Provider;
 use crate::observe::trace::Collector;
 use crate::password::{self, PasswordPool};
+use crate::rate_limit::RateLimiter;
 use crate::settings::Settings;
 use crate::store::{StoreError, Stores, connect};
 use crate::web::management::Management;
@@ -122,16 +123,29 @@ impl Application {
             pool = metrics::watch(counts, pool);
         }
         let hash_kinds = HashKinds::start(Arc::clone(&stores.listing), pool.clone());
-        let policies = policy::oauth_policy(settings);
-        let provider = Provider::new(stores.clone(), pool.clone(), Arc::clone(&clock), policies)
-            .observed_by(counts.clone());
+        let refused = counts.as_ref().map(|counts| Arc::clone(&counts.throttled));
+        let rate_limiter = RateLimiter::new(
+            Arc::clone(&stores.rate_limits),
+            Arc::clone(&clock),
+            policy::rate_limit_policy(&settings.throttle),
+            refused.unwrap_or_default(),
+        );
+        let provider = Provider::new(
+            stores.clone(),
+            pool.clone(),
+            Arc::clone(&clock),
+            policy::oauth_policy(settings),
+            rate_limiter.clone(),
+        )
+        .with_metrics(counts.clone());
         let observers = Observers {
             metrics: counts.clone(),
             traces: traces.clone().map(|traces| traces as Arc<dyn Collector>),
         };
         let admin = Admin::new(stores.clone(), Arc::clone(&clock));
-        let management = policy::management_policy(settings)
-            .map(|policy| Management::new(policy, admin.clone(), pool, Arc::clone(&templates)));
+        let management = policy::management_policy(settings).map(|policy| {
+            Management::new(policy, admin.clone(), pool, Arc::clone(&templates), rate_limiter)
+        });
         let policy = policy::web_policy(settings);
         let web =
             Web::new(provider, management, Arc::clone(&templates), policy).observed_by(observers);

@@ -7,6 +7,7 @@
 //! - [`settings`]: the operator's settings, as plain data;
 //! - [`password`]: password hashing on a bounded pool of workers;
 //! - [`store`]: the storage traits and their backends;
+//! - [`rate_limit`]: limits on guesses at passwords and secrets;
 //! - [`oauth`]: the protocol, without HTTP; on the same layer [`admin`], the operator's operations,
 //!   and [`import`], which reads the data of other servers;
 //! - [`web`]: the HTTP endpoints;
@@ -21,6 +22,7 @@ pub mod import;
 pub mod oauth;
 pub mod observe;
 pub mod password;
+pub mod rate_limit;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

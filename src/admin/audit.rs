@@ -9,13 +9,13 @@ use crate::store;
 
 /// The record that an operation changes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Of<'a> {
+pub(super) struct AuditSubject<'a> {
     pub(super) user: Option<UserId>,
     pub(super) client: Option<&'a ClientId>,
     pub(super) session: Option<SessionId>,
 }
 
-impl<'a> Of<'a> {
+impl<'a> AuditSubject<'a> {
     pub(super) fn user(id: UserId) -> Self {
         Self { user: Some(id), ..Self::default() }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub use change::ClientChange;
 
-use super::audit::{self, Of};
+use super::audit::{self, AuditSubject};
 use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
 use crate::observe::audit::Outcome;
@@ -72,7 +72,7 @@ impl Admin {
         };
         check(&client)?;
         let adding = self.stores.clients.insert(&client).await;
-        if !Of::client(&client.id).confirm("client_added", adding)? {
+        if !AuditSubject::client(&client.id).confirm("client_added", adding)? {
             return Err(AdminError::Contended);
         }
         audit::client_added(&client);
@@ -235,7 +235,7 @@ impl Admin {
                 versions.check(version)?;
             }
             let deleting = self.stores.clients.delete(id, version).await;
-            let deleted = Of::client(id).confirm("client_deleted", deleting)?;
+            let deleted = AuditSubject::client(id).confirm("client_deleted", deleting)?;
             if deleted.value {
                 tracing::info!(target: "audit", event = "client_deleted", client = %id);
                 return Ok(deleted.invalidation?);

@@ -14,7 +14,7 @@ pub use clients::{ClientChange, NewClient};
 pub use users::{NewUser, UserChange};
 pub use versions::Versions;
 
-use audit::Of;
+use audit::AuditSubject;
 
 use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
 use crate::store::{Page, SessionFilter, StoreError, Stores};
@@ -142,7 +142,7 @@ impl Admin {
     /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
     pub async fn end_session(&self, id: SessionId) -> Result<(), AdminError> {
         let ending = self.stores.sessions.delete(id).await;
-        let ended = Of::session(id).confirm("session_ended", ending)?;
+        let ended = AuditSubject::session(id).confirm("session_ended", ending)?;
         if ended.value {
             tracing::info!(target: "audit", event = "session_ended", session = %id);
         }
@@ -157,8 +157,10 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
     pub async fn end_sessions(&self, filter: &SessionFilter) -> Result<u64, AdminError> {
-        let of = Of { user: filter.user, client: filter.client.as_ref(), session: None };
-        let ended = of.confirm("sessions_ended", self.stores.sessions.delete_all(filter).await)?;
+        let subject =
+            AuditSubject { user: filter.user, client: filter.client.as_ref(), session: None };
+        let ended =
+            subject.confirm("sessions_ended", self.stores.sessions.delete_all(filter).await)?;
         tracing::info!(
             target: "audit", event = "sessions_ended", ended = ended.value,
             user = filter.user.map(|id| id.to_string()),

@@ -1,6 +1,6 @@
 //! Operations on users.
 
-use super::audit::{self, Of};
+use super::audit::{self, AuditSubject};
 use super::{ATTEMPTS, Admin, AdminError, Versions};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
 use crate::observe::audit::Outcome;
@@ -43,7 +43,7 @@ impl Admin {
         self.stores.mark_in_use().await?;
         let user = self.new_user(None, new);
         let adding = self.stores.users.insert(&user).await;
-        if !Of::user(user.id).confirm("user_added", adding)? {
+        if !AuditSubject::user(user.id).confirm("user_added", adding)? {
             return Err(AdminError::NameTaken(user.username));
         }
         audit::user_added(&user);
@@ -167,7 +167,7 @@ impl Admin {
                 versions.check(version)?;
             }
             let deleting = self.stores.users.delete(id, version).await;
-            let deleted = Of::user(id).confirm("user_deleted", deleting)?;
+            let deleted = AuditSubject::user(id).confirm("user_deleted", deleting)?;
             if deleted.value {
                 tracing::info!(target: "audit", event = "user_deleted", user = %id);
                 return Ok(deleted.invalidation?);

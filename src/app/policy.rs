@@ -1,8 +1,9 @@
 //! Converts settings into the policies of the other layers, which do not read settings.
 
 use crate::domain::{Grant, Lifetimes};
-use crate::oauth::{Policy, ThrottlePolicy};
+use crate::oauth::Policy;
 use crate::password;
+use crate::rate_limit::RateLimitPolicy;
 use crate::settings::{self, Settings};
 use crate::web::management::{ManagementPolicy, Operator};
 use crate::web::{Routes, WebPolicy};
@@ -42,12 +43,15 @@ pub(super) fn oauth_policy(settings: &Settings) -> Policy {
         grants: oauth.grants.iter().map(grant).collect(),
         lifetimes: lifetimes(oauth),
         issuer: settings.server.public_url.clone(),
-        throttle: ThrottlePolicy {
-            enabled: settings.throttle.enabled,
-            failures_per_address: settings.throttle.failures_per_address,
-            failures_per_user: settings.throttle.failures_per_user,
-            window: settings.throttle.window,
-        },
+    }
+}
+
+pub(super) const fn rate_limit_policy(settings: &settings::Throttle) -> RateLimitPolicy {
+    RateLimitPolicy {
+        enabled: settings.enabled,
+        failures_per_address: settings.failures_per_address,
+        failures_per_user: settings.failures_per_user,
+        window: settings.window,
     }
 }
 

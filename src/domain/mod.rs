@@ -15,14 +15,14 @@ mod grant;
 pub mod hash_limits;
 mod id;
 mod legacy_token;
-mod lot;
 mod password_hash;
+mod random_index;
+mod rate_limit_key;
 mod refreshing;
 mod scope;
 mod secret;
 mod session;
-mod subject;
-mod tally;
+mod sliding_window;
 mod token;
 mod user;
 
@@ -35,8 +35,9 @@ pub use duration::{LIFETIME, LIFETIME_SECONDS, parse_duration, parse_lifetime, s
 pub use grant::{Grant, UnknownGrant};
 pub use id::{ClientId, InvalidId, SessionId, UserId};
 pub use legacy_token::legacy_seal;
-pub use lot::draw_lot;
 pub use password_hash::PasswordHash;
+pub use random_index::random_index;
+pub use rate_limit_key::{RateLimitKey, RateLimitKeyKind};
 pub use refreshing::{RefreshOutcome, UnansweredRefresh};
 pub use scope::{InvalidScope, Scope};
 pub use secret::ClientSecret;
@@ -44,8 +45,7 @@ pub use session::{
     AccessToken, IssuedTokens, MAX_ACCESS_TOKENS, NewSession, RefreshChain, Session, SessionUser,
     UsedRefresh,
 };
-pub use subject::{Subject, SubjectKind};
-pub use tally::{SLICES, Slice, Tally};
+pub use sliding_window::{Bucket, WindowCounter};
 pub use token::{Selector, Token, TokenKind, Verifier};
 pub use user::{
     InvalidPassword, InvalidUsername, MAX_USERNAME_BYTES, User, check_kept_username,

@@ -1,5 +1,5 @@
-//! Audit events of the protocol: logins, refreshes, reuse of refresh tokens, revocations, failed
-//! client authentication and exceeded rate limits.
+//! Audit events of the protocol: logins, refreshes, reuse of refresh tokens, revocations and failed
+//! client authentication.
 
 use std::net::IpAddr;
 
@@ -55,23 +55,6 @@ pub(super) fn client_refused(id: &str, why: ClientFailure, address: Option<IpAdd
     );
 }
 
-/// Writes one event when the budget of an address is spent. Refused attempts cause no event.
-pub(super) fn address_throttled(guessed: &str, address: IpAddr) {
-    tracing::warn!(
-        target: TARGET, event = "throttle", what = "address", guessed, address = %address,
-        "too many attempts from here have failed: the address is refused for a while",
-    );
-}
-
-/// Writes one event when attempts on a name begin to be slowed.
-pub(super) fn name_under_attack(guessed: &str, username: Option<&str>, address: Option<IpAddr>) {
-    tracing::warn!(
-        target: TARGET, event = "throttle", what = "name", guessed, username,
-        address = shown(address),
-        "too many attempts on a name have failed: they are slowed for a while",
-    );
-}
-
 pub(super) fn refreshed(session: &Session, outcome: Outcome, address: Option<IpAddr>) {
     event!(
         info, "refresh", outcome, session = %session.id, client = %session.client_id,
@@ -84,7 +67,7 @@ pub(super) fn refreshed(session: &Session, outcome: Outcome, address: Option<IpA
 pub(super) fn refresh_settled(session: &Session, outcome: Outcome) {
     event!(
         info, "refresh", outcome, session = %session.id, client = %session.client_id,
-        "it is known now what became of a refresh that was unconfirmed",
+        "the outcome of an unconfirmed refresh is known now",
     );
 }
 
@@ -92,7 +75,7 @@ pub(super) fn replayed(session: &Session, outcome: Outcome, address: Option<IpAd
     event!(
         warn, "replay", outcome, session = %session.id, client = %session.client_id,
         user = session.user.as_ref().map(|user| user.id.to_string()), address = shown(address),
-        "a used refresh token was presented again: its session ends",
+        "refresh token reuse detected: the session is ended",
     );
 }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use secrecy::{ExposeSecret, SecretString};
-
 use zeroize::Zeroizing;
 
 use super::{ClientFailure, Error, Provider, Request, audit, params};
@@ -21,9 +20,9 @@ pub struct BasicCredentials {
 
 /// Content of an `Authorization` header.
 #[derive(Clone, Debug)]
-pub enum Presented {
+pub enum AuthorizationHeader {
     /// The request has no such header.
-    Nothing,
+    Missing,
     /// Basic credentials (RFC 7617).
     Basic(BasicCredentials),
     /// Another scheme, or a header that cannot be parsed.
@@ -34,19 +33,19 @@ pub enum Presented {
 #[derive(Debug)]
 pub struct Authorization<'a> {
     header: Option<&'a [u8]>,
-    read: fn(&[u8]) -> Presented,
-    presented: OnceLock<Presented>,
+    parse: fn(&[u8]) -> AuthorizationHeader,
+    parsed: OnceLock<AuthorizationHeader>,
 }
 
 impl<'a> Authorization<'a> {
     /// Creates the value for a request without the header.
     pub const fn nothing() -> Self {
-        Self { header: None, read: |_| Presented::Nothing, presented: OnceLock::new() }
+        Self { header: None, parse: |_| AuthorizationHeader::Missing, parsed: OnceLock::new() }
     }
 
-    /// Creates the value for a request with this header; `read` parses it.
-    pub const fn of(header: &'a [u8], read: fn(&[u8]) -> Presented) -> Self {
-        Self { header: Some(header), read, presented: OnceLock::new() }
+    /// Creates the value for a request with this header; `parse` parses it.
+    pub const fn of(header: &'a [u8], parse: fn(&[u8]) -> AuthorizationHeader) -> Self {
+        Self { header: Some(header), parse, parsed: OnceLock::new() }
     }
 
     /// Returns the header value as it was sent.
@@ -55,37 +54,38 @@ impl<'a> Authorization<'a> {
     }
 
     /// Returns the parsed header.
-    fn presented(&self) -> &Presented {
-        self.presented
-            .get_or_init(|| self.header.map_or(Presented::Nothing, |header| (self.read)(header)))
+    fn parsed(&self) -> &AuthorizationHeader {
+        self.parsed.get_or_init(|| {
+            self.header.map_or(AuthorizationHeader::Missing, |header| (self.parse)(header))
+        })
     }
 }
 
 /// The credentials with which a client identifies itself.
-struct Claim<'a> {
+struct ClientCredentials<'a> {
     /// Candidates for the client id, the most likely first.
-    ids: Readings<'a>,
+    ids: Candidates<'a>,
     /// Candidates for the client secret.
-    secrets: Readings<'a>,
+    secrets: Candidates<'a>,
 }
 
 /// Candidates for a value that the client may have sent form-encoded or raw. The decoded copy is
 /// zeroized on drop.
-struct Readings<'a> {
+struct Candidates<'a> {
     /// The form-decoded value, if it differs from the raw one.
     decoded: Option<Zeroizing<String>>,
     /// The raw value.
     raw: Option<&'a str>,
 }
 
-impl<'a> Readings<'a> {
+impl<'a> Candidates<'a> {
     /// Returns the raw value as the only candidate.
     const fn only(raw: Option<&'a str>) -> Self {
         Self { decoded: None, raw }
     }
 
     /// Returns the form-decoded value as the first candidate, if it differs, and the raw value.
-    fn of(raw: &'a str) -> Self {
+    fn decoded_and_raw(raw: &'a str) -> Self {
         let decoded = match params::decode(raw.as_bytes()) {
             Ok(Cow::Owned(decoded)) if decoded != raw => Some(Zeroizing::new(decoded)),
             _ => None,
@@ -102,7 +102,7 @@ impl<'a> Readings<'a> {
     }
 }
 
-impl Claim<'_> {
+impl ClientCredentials<'_> {
     fn has_secret(&self) -> bool {
         self.secrets.iter().any(|secret| !secret.is_empty())
     }
@@ -112,15 +112,15 @@ impl Provider {
     /// Returns the authenticated client: a public client that names itself, or a confidential
     /// client that proves its secret.
     pub(super) async fn authenticate(&self, request: &Request<'_>) -> Result<Client, Error> {
-        let claim = claim(request)?;
-        match self.check(&claim).await? {
+        let credentials = credentials(request)?;
+        match self.check(&credentials).await? {
             Ok(client) => Ok(client),
             Err(failure) => {
                 // A request without a secret is not a guess and does not count against the budget.
-                if claim.has_secret() {
-                    self.throttle.secret_failed(request.address).await?;
+                if credentials.has_secret() {
+                    self.rate_limiter.secret_failed(request.address).await?;
                 }
-                let named = claim.ids.first();
+                let named = credentials.ids.first();
                 Err(refuse(named, failure, request))
             }
         }
@@ -140,40 +140,47 @@ impl Provider {
         }
     }
 
-    async fn check(&self, claim: &Claim<'_>) -> Result<Result<Client, ClientFailure>, Error> {
+    async fn check(
+        &self,
+        credentials: &ClientCredentials<'_>,
+    ) -> Result<Result<Client, ClientFailure>, Error> {
         let mut found = None;
-        for id in claim.ids.iter() {
+        for id in credentials.ids.iter() {
             let Ok(id) = id.parse::<ClientId>() else { continue };
             found = self.stores.clients.find(&id).await?;
             if found.is_some() {
                 break;
             }
         }
-        Ok(judge(claim, found.as_ref()).and_then(|()| found.ok_or(ClientFailure::Unknown)))
+        Ok(check_credentials(credentials, found.as_ref())
+            .and_then(|()| found.ok_or(ClientFailure::Unknown)))
     }
 }
 
 /// Checks the secret against the client, and that the client is enabled.
-fn judge(claim: &Claim<'_>, client: Option<&Client>) -> Result<(), ClientFailure> {
+fn check_credentials(
+    credentials: &ClientCredentials<'_>,
+    client: Option<&Client>,
+) -> Result<(), ClientFailure> {
     let expected = match client.map(|client| &client.kind) {
         Some(ClientKind::Confidential(digest)) => *digest,
         // No secret has this digest. It lets an unknown client take as long as a wrong secret.
         _ => Digest::from_bytes([0; 32]),
     };
     // Every candidate is compared, so that the timing does not reveal which one matched.
-    let proven = claim
+    let secret_matches = credentials
         .secrets
         .iter()
-        .fold(false, |proven, secret| (Digest::of(secret.as_bytes()) == expected) | proven);
+        .fold(false, |matches, secret| (Digest::of(secret.as_bytes()) == expected) | matches);
     let client = client.ok_or(ClientFailure::Unknown)?;
-    let in_order = if client.is_confidential() {
-        proven
+    let authenticated = if client.is_confidential() {
+        secret_matches
     } else {
         // RFC 6749 §2.3.1: "The client MAY omit the parameter if the client secret is an empty
         // string", and libraries send `id:` for a public client.
-        !claim.has_secret()
+        !credentials.has_secret()
     };
-    match (in_order, client.enabled) {
+    match (authenticated, client.enabled) {
         (false, _) => Err(ClientFailure::WrongSecret),
         (true, false) => Err(ClientFailure::Disabled),
         (true, true) => Ok(()),
@@ -181,13 +188,13 @@ fn judge(claim: &Claim<'_>, client: Option<&Client>) -> Result<(), ClientFailure
 }
 
 /// Reads the client's credentials from the header or the body.
-fn claim<'a>(request: &Request<'a>) -> Result<Claim<'a>, Error> {
-    match request.authorization.presented() {
-        Presented::Basic(basic) => from_header(basic, request),
-        Presented::Nothing => from_body(request),
+fn credentials<'a>(request: &Request<'a>) -> Result<ClientCredentials<'a>, Error> {
+    match request.authorization.parsed() {
+        AuthorizationHeader::Basic(basic) => credentials_from_header(basic, request),
+        AuthorizationHeader::Missing => credentials_from_body(request),
         // RFC 6749 §5.2: a client that attempted to authenticate by the header gets 401 with
         // `WWW-Authenticate`.
-        Presented::Unreadable => Err(refuse("", ClientFailure::Unreadable, request)),
+        AuthorizationHeader::Unreadable => Err(refuse("", ClientFailure::Unreadable, request)),
     }
 }
 
@@ -203,24 +210,30 @@ fn refuse(named: &str, failure: ClientFailure, request: &Request<'_>) -> Error {
 /// as the password."
 ///
 /// Many clients do not encode the values, so the raw value is a candidate as well.
-fn from_header<'a>(basic: &'a BasicCredentials, request: &Request<'a>) -> Result<Claim<'a>, Error> {
+fn credentials_from_header<'a>(
+    basic: &'a BasicCredentials,
+    request: &Request<'a>,
+) -> Result<ClientCredentials<'a>, Error> {
     // RFC 6749 §2.3: "The client MUST NOT use more than one authentication method in each request."
     if request.params.get("client_secret").is_some() {
         return Err(Error::InvalidRequest("more than one client authentication method is used"));
     }
-    let ids = Readings::of(&basic.user);
+    let ids = Candidates::decoded_and_raw(&basic.user);
     if let Some(named) = request.params.get("client_id")
         && !ids.iter().any(|id| id == named)
     {
         return Err(Error::InvalidRequest("client_id is not the client that authenticates"));
     }
-    Ok(Claim { ids, secrets: Readings::of(basic.password.expose_secret()) })
+    Ok(ClientCredentials {
+        ids,
+        secrets: Candidates::decoded_and_raw(basic.password.expose_secret()),
+    })
 }
 
-fn from_body<'a>(request: &Request<'a>) -> Result<Claim<'a>, Error> {
+fn credentials_from_body<'a>(request: &Request<'a>) -> Result<ClientCredentials<'a>, Error> {
     let Some(id) = request.params.get("client_id") else {
         return Err(refuse("", ClientFailure::Missing, request));
     };
     let secret = request.params.get("client_secret");
-    Ok(Claim { ids: Readings::only(Some(id)), secrets: Readings::only(secret) })
+    Ok(ClientCredentials { ids: Candidates::only(Some(id)), secrets: Candidates::only(secret) })
 }

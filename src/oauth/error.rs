@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Throttled;
 use crate::password::PoolError;
+use crate::rate_limit::RateLimited;
 use crate::store::StoreError;
 
 /// The error codes of RFC 6749 §5.2, and `temporarily_unavailable` of §4.1.2.1. §5.2 has no code
@@ -93,11 +93,11 @@ pub enum GrantFailure {
     #[error("disabled user")]
     DisabledUser,
     /// The user or the client was disabled, or the password changed, during the login.
-    #[error("changed during the login")]
-    Changed,
+    #[error("user or client changed during the login")]
+    AccountChangedDuringLogin,
     /// The user or the client was disabled, or the password changed, after the login.
-    #[error("changed since the login")]
-    Superseded,
+    #[error("user or client changed since the login")]
+    AccountChangedSinceLogin,
     /// The text is not a refresh token of this server, or its session has ended.
     #[error("unknown refresh token")]
     UnknownToken,
@@ -122,7 +122,7 @@ pub enum Unavailable {
     #[error(transparent)]
     Passwords(#[from] PoolError),
     /// Other requests kept changing the same session.
-    #[error("the session changed too often")]
+    #[error("other requests kept changing the session")]
     Contended,
 }
 
@@ -138,7 +138,7 @@ pub enum Error {
     /// 400: wrong user name or password, or an unusable refresh token.
     #[error("{}", match self.grant_failure() {
         Some(GrantFailure::UnknownUser | GrantFailure::WrongPassword | GrantFailure::DisabledUser
-            | GrantFailure::Changed) => "wrong user name or password",
+            | GrantFailure::AccountChangedDuringLogin) => "wrong user name or password",
         _ => "the token is invalid, expired, revoked, or was issued to another client",
     })]
     InvalidGrant(#[source] GrantFailure),
@@ -156,7 +156,7 @@ pub enum Error {
     InvalidScope,
     /// 429 (RFC 6585 §4): a rate limit was exceeded.
     #[error(transparent)]
-    Throttled(#[from] Throttled),
+    RateLimited(#[from] RateLimited),
     /// 503: the server cannot answer now; the client may try again.
     #[error("the server cannot answer now, try again shortly")]
     Unavailable(#[source] Unavailable),
@@ -174,14 +174,14 @@ impl Error {
             }
             Self::UnsupportedGrantType => ErrorCode::UnsupportedGrantType,
             Self::InvalidScope => ErrorCode::InvalidScope,
-            Self::Throttled(_) | Self::Unavailable(_) => ErrorCode::TemporarilyUnavailable,
+            Self::RateLimited(_) | Self::Unavailable(_) => ErrorCode::TemporarilyUnavailable,
         }
     }
 
-    /// Returns the value for `Retry-After`, for [`Error::Unavailable`] and [`Error::Throttled`].
+    /// Returns the value for `Retry-After`, for [`Error::Unavailable`] and [`Error::RateLimited`].
     pub const fn retry_after(&self) -> Duration {
         match self {
-            Self::Throttled(throttled) => throttled.retry_after,
+            Self::RateLimited(limited) => limited.retry_after,
             Self::Unavailable(Unavailable::Store(StoreError::Unavailable(_))) => {
                 Duration::from_secs(5)
             }

@@ -40,19 +40,19 @@ impl Provider {
     /// is authenticated before anything is looked up.
     ///
     /// # Errors
-    /// As RFC 7662 §2.3 says: [`Error::InvalidClient`], or [`Error::Throttled`] after too many
+    /// As RFC 7662 §2.3 says: [`Error::InvalidClient`], or [`Error::RateLimited`] after too many
     /// wrong secrets; [`Error::IntrospectionForbidden`] for a client without the permission;
     /// [`Error::InvalidRequest`] for a malformed request or a missing token; [`Error::Unavailable`]
     /// when the store fails.
     pub async fn introspect(&self, request: &Request<'_>) -> Result<Introspection, Error> {
-        if let Some(answer) = self.introspect_for_proven(request).await? {
+        if let Some(answer) = self.introspect_for_cached_caller(request).await? {
             return Ok(answer);
         }
         let caller = self.authenticate_confidential(request).await?;
         if !caller.introspection {
             return Err(Error::IntrospectionForbidden);
         }
-        self.proven.note(request, &caller);
+        self.caller_cache.insert(request, &caller);
         let text = request.params.require("token", "token is missing")?;
         Ok(match Token::parse(text) {
             Some(token) => self.look_up(&token).await?.into(),
@@ -62,7 +62,9 @@ impl Provider {
 
     /// Looks up a flask-sentinel token of either kind.
     async fn look_up_legacy(&self, text: &str) -> Result<Option<ActiveToken>, Error> {
-        let Some(token) = self.imported(text, TokenKind::Refresh).await? else { return Ok(None) };
+        let Some(token) = self.legacy_token(text, TokenKind::Refresh).await? else {
+            return Ok(None);
+        };
         match self.look_up(&token).await? {
             None => self.look_up_legacy_access(text).await,
             found => Ok(found),
@@ -84,7 +86,9 @@ impl Provider {
         &self,
         text: &str,
     ) -> Result<Option<(Session, Token)>, Error> {
-        let Some(token) = self.imported(text, TokenKind::Access).await? else { return Ok(None) };
+        let Some(token) = self.legacy_token(text, TokenKind::Access).await? else {
+            return Ok(None);
+        };
         let digest = token.verifier.digest();
         let Some(id) = self.stores.imports.find_legacy_token(&digest).await? else {
             return Ok(None);
@@ -98,11 +102,11 @@ impl Provider {
     /// own format. The read returns the session and checks that the client record is unchanged,
     /// permission included; no rate limit is consulted. Returns `None` in all other cases; the
     /// request then takes the full path, which also reports the errors.
-    async fn introspect_for_proven(
+    async fn introspect_for_cached_caller(
         &self,
         request: &Request<'_>,
     ) -> Result<Option<Introspection>, Error> {
-        let Some(caller) = self.proven.recall(request) else { return Ok(None) };
+        let Some(caller) = self.caller_cache.get(request) else { return Ok(None) };
         let token = request.params.get("token").and_then(Token::parse);
         let Some(token) = token else { return Ok(None) };
         let digest = token.verifier.digest();
@@ -110,7 +114,7 @@ impl Provider {
         let want = Want { access, caller: Some(&caller) };
         match self.stores.sessions.look_up(token.session_id(), want).await? {
             CallerLookup::CallerChanged => {
-                self.proven.forget(request);
+                self.caller_cache.remove(request);
                 Ok(None)
             }
             CallerLookup::Session(session) => {

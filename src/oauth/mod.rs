@@ -2,24 +2,22 @@
 //!
 //! [`Provider`] takes request parameters and returns values; it knows no HTTP framework. Each grant
 //! and each endpoint has its own file, and a MUST of an RFC is quoted at the line that obeys it.
-//! Not here: the rules of token rotation (`domain::Session`) and the HTTP form of errors
-//! (`web::error`).
+//! Not here: the rules of token rotation (`domain::Session`), rate limits (`rate_limit`) and the
+//! HTTP form of errors (`web::error`).
 
-mod activity;
 mod audit;
+mod caller_cache;
 mod client_auth;
 mod client_credentials;
 mod error;
-mod imported;
 mod introspection;
+mod legacy_tokens;
 mod metadata;
 mod params;
 mod password;
-mod proven;
 mod refresh;
 mod revocation;
 mod scope;
-mod throttle;
 mod token;
 mod unanswered;
 mod verify;
@@ -28,24 +26,24 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use activity::{Activity, Hour};
-pub use client_auth::{Authorization, BasicCredentials, Presented};
+pub use client_auth::{Authorization, AuthorizationHeader, BasicCredentials};
 pub use error::{ClientFailure, Error, ErrorCode, GrantFailure, Unavailable};
 pub use introspection::{ActiveToken, Introspection};
 pub use metadata::{Endpoints, Metadata};
 pub use params::Params;
-pub use throttle::{Attempt, Guessed, Throttle, ThrottlePolicy, Throttled};
 pub use verify::{Verified, VerifyError};
 
 use crate::domain::{Clock, Grant, Lifetimes};
+use crate::observe::activity::Activity;
 use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
+use crate::rate_limit::RateLimiter;
 use crate::store::Stores;
-use imported::Imported;
-use proven::Proven;
+use caller_cache::CallerCache;
+use legacy_tokens::LegacyTokens;
 use unanswered::Unanswered;
 
-/// Policy of the provider: enabled grants, lifetimes, issuer and rate limits.
+/// Policy of the provider: enabled grants, lifetimes and issuer.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// The enabled grants.
@@ -54,8 +52,6 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     /// The issuer (RFC 8414 §2), which is the public URL of the server, if one is configured.
     pub issuer: Option<String>,
-    /// Rate limits for failed attempts.
-    pub throttle: ThrottlePolicy,
 }
 
 /// A request to one of the endpoints that authenticate clients.
@@ -76,11 +72,11 @@ pub struct Provider {
     passwords: PasswordPool,
     clock: Arc<dyn Clock>,
     policy: Policy,
-    throttle: Throttle,
+    rate_limiter: RateLimiter,
     metrics: Option<Arc<Metrics>>,
     unanswered: Arc<Unanswered>,
-    imported: Arc<Imported>,
-    proven: Arc<Proven>,
+    legacy_tokens: Arc<LegacyTokens>,
+    caller_cache: Arc<CallerCache>,
     activity: Arc<Activity>,
 }
 
@@ -100,36 +96,26 @@ impl Provider {
         passwords: PasswordPool,
         clock: Arc<dyn Clock>,
         policy: Policy,
+        rate_limiter: RateLimiter,
     ) -> Self {
-        let attempts = Arc::clone(&stores.attempts);
-        let throttle = Throttle::new(attempts, Arc::clone(&clock), policy.throttle);
         Self {
             stores,
             passwords,
             clock,
             policy,
-            throttle,
+            rate_limiter,
             metrics: None,
             unanswered: Arc::default(),
-            imported: Arc::default(),
-            proven: Arc::default(),
+            legacy_tokens: Arc::default(),
+            caller_cache: Arc::default(),
             activity: Arc::default(),
         }
     }
 
-    /// Attaches the metrics in which the provider counts token requests and refused attempts.
+    /// Attaches the metrics in which the provider counts token requests.
     #[must_use]
-    pub fn observed_by(self, metrics: Option<Arc<Metrics>>) -> Self {
-        let throttle = match &metrics {
-            Some(metrics) => self.throttle.observed_by(Arc::clone(&metrics.throttled)),
-            None => self.throttle,
-        };
-        Self { metrics, throttle, ..self }
-    }
-
-    /// Returns the rate limiter, for other components that verify passwords.
-    pub const fn throttle(&self) -> &Throttle {
-        &self.throttle
+    pub fn with_metrics(self, metrics: Option<Arc<Metrics>>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Returns the hourly counts of started sessions and failed logins.

@@ -2,9 +2,10 @@
 
 use secrecy::SecretString;
 
-use super::{Error, GrantFailure, Guessed, Provider, Request, audit, scope};
+use super::{Error, GrantFailure, Provider, Request, audit, scope};
 use crate::domain::{Client, IssuedTokens, PasswordHash, SessionUser, User, is_login_text};
 use crate::password::Verdict;
+use crate::rate_limit::CredentialKind;
 
 pub(super) async fn grant(
     provider: &Provider,
@@ -22,7 +23,8 @@ pub(super) async fn grant(
         Error::InvalidGrant(failure)
     };
     // Before any look-up or hashing: a refused attempt takes no place in the hash queue.
-    let attempt = provider.throttle.admit(Guessed::Password, request.address, username).await?;
+    let (limiter, address) = (&provider.rate_limiter, request.address);
+    let attempt = limiter.admit(CredentialKind::Password, address, username).await?;
     let user = provider.stores.users.find_by_name(username).await?;
     // RFC 6749 §4.3.2: "validate the resource owner password credentials using its existing
     // password validation algorithm". It runs for unknown and disabled users too: the response time
@@ -55,7 +57,7 @@ pub(super) async fn grant(
     let session_user =
         SessionUser { id: user.id, username: user.username, generation: user.generation };
     let tokens = provider.start_session(client, Some(session_user), scope, request).await?;
-    tokens.ok_or_else(|| refuse(GrantFailure::Changed))
+    tokens.ok_or_else(|| refuse(GrantFailure::AccountChangedDuringLogin))
 }
 
 impl Provider {
@@ -63,8 +65,11 @@ impl Provider {
     /// next login tries again.
     async fn upgrade_password(&self, user: &User, stronger: &PasswordHash) {
         match self.stores.users.upgrade_password(user.id, &user.password, stronger).await {
-            Ok(_) => tracing::debug!(user = %user.id, "a password hash was upgraded"),
-            Err(error) => tracing::warn!(user = %user.id, %error, "a hash could not be upgraded"),
+            Ok(_) => tracing::debug!(user = %user.id, "upgraded the password hash"),
+            Err(error) => tracing::warn!(
+                user = %user.id, %error,
+                "cannot upgrade the password hash; the next login tries again",
+            ),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) async fn grant(
     let requested = scope::requested(request.params)?;
     let token = match own(text) {
         Some(token) => Some(token),
-        None => provider.imported(text, TokenKind::Refresh).await?,
+        None => provider.legacy_token(text, TokenKind::Refresh).await?,
     };
     let token = token.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
     let presented = Presented { token: &token, at: presented_at };
@@ -187,7 +187,7 @@ impl Provider {
         session: &Session,
         requested: &Option<Scope>,
     ) -> Result<Result<Scope, Error>, Error> {
-        let changed = Error::InvalidGrant(GrantFailure::Superseded);
+        let changed = Error::InvalidGrant(GrantFailure::AccountChangedSinceLogin);
         if session.client_generation != client.generation {
             return Err(changed);
         }

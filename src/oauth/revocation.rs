@@ -6,7 +6,7 @@ use crate::observe::audit::Outcome;
 use crate::store::StoreError;
 
 /// Maximum number of attempts when other requests change the session concurrently, as in `refresh`.
-const ATTEMPTS: usize = 100;
+const MAX_ATTEMPTS: usize = 100;
 
 impl Provider {
     /// Revokes a token. Revoking a refresh token ends its session, access tokens included. RFC 7009
@@ -24,7 +24,7 @@ impl Provider {
         let client = self.authenticate(request).await?;
         let text = request.params.require("token", "token is missing")?;
         let Some((id, token)) = self.revocable(text).await? else { return Ok(()) };
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             if self.try_revoke(&client, id, &token, request).await? {
                 return Ok(());
             }
@@ -41,7 +41,7 @@ impl Provider {
         if let Some((session, token)) = self.legacy_access(text).await? {
             return Ok(Some((session.id, token)));
         }
-        let refresh = self.imported(text, TokenKind::Refresh).await?;
+        let refresh = self.legacy_token(text, TokenKind::Refresh).await?;
         Ok(refresh.map(|token| (token.session_id(), token)))
     }
 

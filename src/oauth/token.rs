@@ -84,7 +84,10 @@ impl Provider {
             match self.stores.sessions.delete(session.id).await {
                 Ok(_) => note(Outcome::Undone),
                 Err(error) => {
-                    tracing::debug!(session = %session.id, %error, "a session is left over");
+                    tracing::debug!(
+                        session = %session.id, %error,
+                        "cannot end the session of a failed login; it expires unused",
+                    );
                     note(Outcome::Unconfirmed);
                 }
             }

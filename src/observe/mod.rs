@@ -4,11 +4,13 @@
 //! - [`audit`]: common parts of audit events;
 //! - [`actor`]: the operator who makes a change, for audit events;
 //! - [`trace`]: W3C Trace Context, and the spans of a request;
+//! - [`activity`]: hourly counts for the dashboard;
 //! - [`metrics`]: metrics for Prometheus;
 //! - [`chain`]: formatting of errors.
 //!
 //! Every layer may use this module. It knows neither the layers nor HTTP, and makes no decisions.
 
+pub mod activity;
 pub mod actor;
 pub mod audit;
 mod chain;

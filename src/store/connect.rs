@@ -36,8 +36,8 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
             match redis {
                 None => Ok(seen(store.into_stores())),
                 Some(redis) if !redis.publish_tokens => {
-                    let attempts = redis::attempts(redis, metrics)?;
-                    Ok(seen(Stores { attempts, ..store.into_stores() }))
+                    let rate_limits = redis::rate_limit_store(redis, metrics)?;
+                    Ok(seen(Stores { rate_limits, ..store.into_stores() }))
                 }
                 Some(redis) => {
                     let store = Arc::new(store.with_outbox().await?);

@@ -10,7 +10,6 @@
 //! cannot be decoded. A write after which Redis must be invalidated returns [`Written`]: its
 //! result, and whether the invalidation succeeded.
 
-mod attempts;
 pub mod connect;
 pub mod copying;
 mod error;
@@ -22,6 +21,7 @@ mod packed_session;
 pub mod pem;
 mod prefix;
 mod publisher;
+mod rate_limit_store;
 pub mod redis;
 pub mod sqlite;
 mod stored_counters;
@@ -31,11 +31,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use attempts::{Added, AttemptStore, MemoryAttempts};
 pub use error::StoreError;
 pub use health::Health;
 pub use imports::{ImportStore, LegacyToken};
 pub use publisher::{DeliveryError, Invalidation, InvalidationTarget, Outbox, Publisher};
+pub use rate_limit_store::{AddResult, MemoryRateLimitStore, RateLimitStore};
 pub use written::Written;
 
 use crate::domain::{
@@ -292,7 +292,7 @@ pub struct Stores {
     /// published tokens nor a cache.
     pub publisher: Option<Arc<dyn Publisher>>,
     /// Counters of failed attempts, and known devices.
-    pub attempts: Arc<dyn AttemptStore>,
+    pub rate_limits: Arc<dyn RateLimitStore>,
 }
 
 impl Stores {
@@ -312,7 +312,7 @@ impl Stores {
             transfer: Arc::<S>::clone(&store),
             health: store,
             publisher: None,
-            attempts: Arc::new(MemoryAttempts::new()),
+            rate_limits: Arc::new(MemoryRateLimitStore::new()),
         }
     }
 }

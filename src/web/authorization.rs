@@ -8,7 +8,7 @@ use actix_web_httpauth::headers::authorization::{Basic, Scheme};
 use secrecy::SecretString;
 
 use super::error::Refusal;
-use crate::oauth::{Authorization, BasicCredentials, Error, Presented};
+use crate::oauth::{Authorization, AuthorizationHeader, BasicCredentials, Error};
 
 /// Returns the `Authorization` header, for endpoints that authenticate clients.
 ///
@@ -20,7 +20,7 @@ pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, 
     if headers.next().is_some() {
         return Err(Error::InvalidRequest("the Authorization header is repeated").into());
     }
-    Ok(Authorization::of(header.as_bytes(), read))
+    Ok(Authorization::of(header.as_bytes(), parse))
 }
 
 /// Returns the Basic credentials if the request has exactly one `Authorization` header and it can
@@ -31,9 +31,9 @@ pub(super) fn basic(request: &HttpRequest) -> Option<BasicCredentials> {
     credentials(header)
 }
 
-fn read(header: &[u8]) -> Presented {
+fn parse(header: &[u8]) -> AuthorizationHeader {
     let credentials = HeaderValue::from_bytes(header).ok().and_then(|header| credentials(&header));
-    credentials.map_or(Presented::Unreadable, Presented::Basic)
+    credentials.map_or(AuthorizationHeader::Unreadable, AuthorizationHeader::Basic)
 }
 
 fn credentials(header: &HeaderValue) -> Option<BasicCredentials> {

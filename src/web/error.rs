@@ -42,7 +42,7 @@ impl Refusal {
             Self::Protocol(error) => match error {
                 Error::InvalidClient(_) => StatusCode::UNAUTHORIZED,
                 Error::IntrospectionForbidden => StatusCode::FORBIDDEN,
-                Error::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+                Error::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
                 Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::BAD_REQUEST,
             },
@@ -93,7 +93,8 @@ impl Web {
             log_unavailable(cause);
         }
         // RFC 6585 §4: a 429 "MAY include a Retry-After header indicating how long to wait".
-        if let Refusal::Protocol(error @ (Error::Unavailable(_) | Error::Throttled(_))) = refusal {
+        if let Refusal::Protocol(error @ (Error::Unavailable(_) | Error::RateLimited(_))) = refusal
+        {
             response.insert_header((RETRY_AFTER, error.retry_after().as_secs()));
         }
         if matches!(refusal, Refusal::TooLarge | Refusal::Slow | Refusal::Broken) {

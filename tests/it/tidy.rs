@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// Layers from the inside out; each may import those before it. `settings` is plain data that
 /// `store`, `app`, `telemetry` and `cli` may read.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["domain"],
     &["settings", "observe"],
     &["password"],
     &["store"],
+    &["rate_limit"],
     &["oauth", "admin", "import"],
     &["web"],
     &["app", "telemetry"],
@@ -18,8 +19,8 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// Modules that may not import the settings: `app` turns those into the policies of these modules.
-const WITHOUT_SETTINGS: [&str; 7] =
-    ["domain", "observe", "password", "oauth", "admin", "import", "web"];
+const WITHOUT_SETTINGS: [&str; 8] =
+    ["domain", "observe", "password", "rate_limit", "oauth", "admin", "import", "web"];
 
 /// Folders whose comments are not checked. In the first two, doc comments are the help texts of
 /// clap and the descriptions of utoipa, which do not follow the rules yet. Builds of the fuzz
@@ -118,6 +119,7 @@ fn layers_do_not_use_crates_forbidden_to_them() {
         ("observe", &["actix", "rusqlite", "mongodb", "opentelemetry"]),
         ("password", &["actix", "rusqlite", "mongodb"]),
         ("store", &["actix"]),
+        ("rate_limit", &["actix", "rusqlite", "mongodb"]),
         ("oauth", &["actix", "rusqlite", "mongodb"]),
         ("admin", &["actix", "rusqlite", "mongodb"]),
         ("web", &["rusqlite", "mongodb", "opentelemetry"]),

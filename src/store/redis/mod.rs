@@ -10,29 +10,29 @@
 //! - [`publishing`]: `<access token>` → user id, and a list of these keys for each session.
 //! - [`invalidation`]: invalidation of cached and published data.
 //! - [`cache`]: sessions and clients for introspection, and the leases that prevent stale writes.
-//! - [`attempts`]: rate limit counters.
+//! - [`rate_limit_store`]: rate limit counters.
 //! - [`caching_store`]: the store traits that the decorator changes.
 //!
 //! All string keys are valid access tokens, because resource servers accept any string key as one.
 //! All other keys are of another type and begin with `sentinel:`.
 
-mod attempts;
 mod cache;
 mod caching_store;
 mod connections;
 mod invalidation;
 mod publishing;
+mod rate_limit_store;
 mod server;
 
 use std::sync::Arc;
 
 #[doc(hidden)]
 pub use super::packed_session::unpack_cached as read_cached;
-use super::{AttemptStore, Outbox, Result, Stores};
+use super::{Outbox, RateLimitStore, Result, Stores};
 use crate::observe::metrics::{self, Metrics};
 use crate::settings;
-use attempts::RedisAttempts;
 use connections::Connections;
+use rate_limit_store::RedisRateLimitStore;
 
 /// Decorator that puts Redis in front of a store. Clones share connections and state.
 #[derive(Clone)]
@@ -81,7 +81,7 @@ impl CachingStore {
             clients: Arc::<Self>::clone(&store),
             sessions: Arc::<Self>::clone(&store),
             transfer: Arc::<Self>::clone(&store),
-            attempts: Arc::new(RedisAttempts::new(Arc::clone(&store.connections))),
+            rate_limits: Arc::new(RedisRateLimitStore::new(Arc::clone(&store.connections))),
             publisher: Some(Arc::<Self>::clone(&store)),
             ..store.inner.clone()
         }
@@ -92,15 +92,15 @@ impl CachingStore {
 ///
 /// # Errors
 /// As [`CachingStore::new`].
-pub fn attempts(
+pub fn rate_limit_store(
     settings: &settings::Redis,
     metrics: Option<&Metrics>,
-) -> Result<Arc<dyn AttemptStore>> {
+) -> Result<Arc<dyn RateLimitStore>> {
     let connections = connections(settings)?;
     if let Some(metrics) = metrics {
         connections.count_in(&metrics.redis);
     }
-    Ok(Arc::new(RedisAttempts::new(connections)))
+    Ok(Arc::new(RedisRateLimitStore::new(connections)))
 }
 
 /// Validates the Redis settings without connecting.

@@ -12,9 +12,9 @@ use actix_web::{HttpRequest, web};
 
 use super::refusal::Refusal;
 use super::{Management, cross_site, page};
-use crate::oauth::Guessed;
 use crate::observe::actor::{Actor, Via};
 use crate::observe::audit::shown;
+use crate::rate_limit::CredentialKind;
 use crate::web::{Web, authorization, client_address};
 
 /// Content security policy: no scripts, styles and images from this origin only, and forms that
@@ -72,8 +72,8 @@ async fn authenticate(
     let address = client_address::of(request, &web.policy.trusted_proxies);
     // A request without credentials, which every browser sends first, is not a guess.
     let basic = authorization::basic(request).ok_or(Refusal::NotTheOperator)?;
-    let throttle = web.provider.throttle();
-    let attempt = throttle.admit(Guessed::Operator, address, &basic.user).await?;
+    let limiter = &management.rate_limiter;
+    let attempt = limiter.admit(CredentialKind::Operator, address, &basic.user).await?;
     if management.operator.is(&basic.user, &basic.password) {
         attempt.succeeded().await;
         return Ok(());

@@ -22,6 +22,7 @@ use super::templates::Templates;
 use crate::admin::Admin;
 use crate::domain::Digest;
 use crate::password::PasswordPool;
+use crate::rate_limit::RateLimiter;
 
 /// Settings of the management page and its API.
 #[derive(Clone, Debug)]
@@ -69,6 +70,8 @@ pub struct Management {
     /// Workers that hash new passwords.
     pub(super) passwords: PasswordPool,
     templates: Arc<Templates>,
+    /// Limits guesses at the operator's credentials.
+    rate_limiter: RateLimiter,
 }
 
 impl Management {
@@ -78,12 +81,13 @@ impl Management {
         admin: Admin,
         passwords: PasswordPool,
         templates: Arc<Templates>,
+        rate_limiter: RateLimiter,
     ) -> Self {
         // The path "/" becomes "": the page is at the root and gets every path that no other
         // endpoint has.
         let path = policy.path.trim_end_matches('/').to_owned();
         let ManagementPolicy { operator, shortest_password, .. } = policy;
-        Self { path, operator, shortest_password, admin, passwords, templates }
+        Self { path, operator, shortest_password, admin, passwords, templates, rate_limiter }
     }
 
     /// Registers the page and the API behind the authentication check. All other routes must be

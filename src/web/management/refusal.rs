@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::Management;
 use super::api::{PROBLEM_JSON, ProblemBody};
-use crate::oauth::Throttled;
+use crate::rate_limit::RateLimited;
 
 /// Challenge (RFC 7617 §2.1: the charset "indicates that the server expects character data in
 /// UTF-8"). The realm differs from that of the protocol endpoints, so that a browser does not offer
@@ -27,7 +27,7 @@ pub(super) enum Refusal {
     CrossSite,
     /// 429 (RFC 6585 §4): too many attempts have failed.
     #[error(transparent)]
-    Throttled(#[from] Throttled),
+    RateLimited(#[from] RateLimited),
 }
 
 impl Refusal {
@@ -35,7 +35,7 @@ impl Refusal {
         match self {
             Self::NotTheOperator => StatusCode::UNAUTHORIZED,
             Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -47,8 +47,8 @@ impl Refusal {
         if self == Self::NotTheOperator {
             response.insert_header((WWW_AUTHENTICATE, CHALLENGE));
         }
-        if let Self::Throttled(throttled) = self {
-            response.insert_header((RETRY_AFTER, throttled.retry_after.as_secs()));
+        if let Self::RateLimited(limited) = self {
+            response.insert_header((RETRY_AFTER, limited.retry_after.as_secs()));
         }
         if management.is_api(request.path()) {
             response.insert_header((CONTENT_TYPE, PROBLEM_JSON));

@@ -22,8 +22,9 @@ use sentinel::admin::Admin;
 use sentinel::domain::{
     Clock, Grant, Lifetimes, ManualClock, Session, SessionId, Timestamp, Token,
 };
-use sentinel::oauth::{Policy, Provider, ThrottlePolicy};
+use sentinel::oauth::{Policy, Provider};
 use sentinel::password::PasswordPool;
+use sentinel::rate_limit::{RateLimitPolicy, RateLimiter};
 use sentinel::store::sqlite::SqliteStore;
 use sentinel::store::{Page, SessionFilter, Stores};
 use sentinel::web::management::{Management, ManagementPolicy, Operator};
@@ -227,19 +228,27 @@ impl World {
 fn web(stores: &Stores, spans: &Spans) -> Web {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
     let passwords = PasswordPool::start(password_hashes::POLICY, 1, 4).unwrap();
-    let policy = Policy {
-        grants: Grant::ALL.into(),
-        lifetimes: LIFETIMES,
-        issuer: None,
-        // Or nothing would be looked at after the first few inputs.
-        throttle: ThrottlePolicy {
-            enabled: false,
-            failures_per_address: 20,
-            failures_per_user: 10,
-            window: Duration::from_secs(300),
-        },
+    // Otherwise the inputs after the first few would be refused.
+    let rate_limits = RateLimitPolicy {
+        enabled: false,
+        failures_per_address: 20,
+        failures_per_user: 10,
+        window: Duration::from_secs(300),
     };
-    let provider = Provider::new(stores.clone(), passwords.clone(), Arc::clone(&clock), policy);
+    let limiter = RateLimiter::new(
+        Arc::clone(&stores.rate_limits),
+        Arc::clone(&clock),
+        rate_limits,
+        Arc::default(),
+    );
+    let policy = Policy { grants: Grant::ALL.into(), lifetimes: LIFETIMES, issuer: None };
+    let provider = Provider::new(
+        stores.clone(),
+        passwords.clone(),
+        Arc::clone(&clock),
+        policy,
+        limiter.clone(),
+    );
     let templates = Arc::new(Templates::load(None).unwrap());
     let management = Management::new(
         ManagementPolicy {
@@ -250,6 +259,7 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
         Admin::new(stores.clone(), clock),
         passwords,
         Arc::clone(&templates),
+        limiter,
     );
     let path = |path: &str| Some(format!("/oauth/{path}"));
     let policy = WebPolicy {

@@ -53,7 +53,7 @@ fn descriptions() -> BTreeSet<String> {
     let refusals = source.split("enum Refusal {").nth(1).unwrap().split("\nimpl").next().unwrap();
     found.extend(refusals.split('"').skip(1).step_by(2).map(str::to_owned));
     found.extend(texts_behind("web/error.rs", "error_description: \""));
-    found.extend(texts_behind("oauth/throttle.rs", "#[error(\""));
+    found.extend(texts_behind("rate_limit/mod.rs", "#[error(\""));
     let verify = fs::read_to_string(root().join("src/web/verify.rs")).unwrap();
     let verify = verify.replace("\\\"", "'");
     found.extend(

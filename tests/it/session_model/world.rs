@@ -13,6 +13,7 @@ use sentinel::oauth::{
     self, ActiveToken, Authorization, Error, Introspection, Params, Provider, Request,
 };
 use sentinel::password::{self, PasswordPool, Scheme};
+use sentinel::rate_limit::{RateLimitPolicy, RateLimiter};
 use sentinel::store::Stores;
 
 use crate::helpers::START;
@@ -71,14 +72,20 @@ impl World {
         let provider = |stores: &Stores| {
             let clock = Arc::clone(&clock) as Arc<dyn Clock>;
             let grants = BTreeSet::from(Grant::ALL);
-            let throttle = oauth::ThrottlePolicy {
+            let rate_limits = RateLimitPolicy {
                 enabled: false,
                 failures_per_address: 1,
                 failures_per_user: 1,
                 window: Duration::from_secs(1),
             };
-            let policy = oauth::Policy { grants, lifetimes: LIFETIMES, issuer: None, throttle };
-            Provider::new(stores.clone(), passwords.clone(), clock, policy)
+            let limiter = RateLimiter::new(
+                Arc::clone(&stores.rate_limits),
+                Arc::clone(&clock),
+                rate_limits,
+                Arc::default(),
+            );
+            let policy = oauth::Policy { grants, lifetimes: LIFETIMES, issuer: None };
+            Provider::new(stores.clone(), passwords.clone(), clock, policy, limiter)
         };
         let providers = [provider(&backend.stores), provider(&backend.other)];
         let admin = Admin::new(backend.stores.clone(), Arc::clone(&clock) as Arc<dyn Clock>);

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::oauth::Hour;
+use crate::observe::activity::Hour;
 
 /// Dimensions of the chart, in SVG user units.
 const HEIGHT: u64 = 100;

@@ -15,7 +15,7 @@ use super::fields::Fields;
 use super::{Assets, Failure, notice};
 use crate::admin::Admin;
 use crate::domain::{Lifetimes, PasswordHash, Timestamp};
-use crate::oauth::Activity;
+use crate::observe::activity::Activity;
 use crate::password::PoolError;
 use crate::store::Page;
 use crate::web::Web;

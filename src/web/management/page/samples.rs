@@ -14,7 +14,7 @@ use crate::domain::{
     Client, ClientId, ClientKind, Digest, Grant, Lifetimes, NewSession, PasswordHash, Scope,
     Session, SessionUser, Timestamp, User, UserId,
 };
-use crate::oauth::Hour;
+use crate::observe::activity::Hour;
 
 const BASE: &str = "/oauth/management";
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);

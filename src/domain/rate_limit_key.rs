@@ -1,13 +1,13 @@
-//! Keys of the counters that limit the rate of failed attempts.
+//! Keys of the rate limit counters.
 
 use super::Digest;
 
 /// Kind of rate limit key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SubjectKind {
+pub enum RateLimitKeyKind {
     /// Source address of attempts.
     Address,
-    /// Source address, for counting its rejected attempts. Rejections cost an attacker nothing, so
+    /// Source address, for counting its refused attempts. Refusals cost an attacker nothing, so
     /// their counters must not evict those of failures.
     RefusedAddress,
     /// Name for which a password is tried.
@@ -15,33 +15,33 @@ pub enum SubjectKind {
     /// Name, together with the wider network that contains the source address.
     Network,
     /// Known device: a name, together with an address from which it has logged in before.
-    Acquaintance,
+    KnownDevice,
 }
 
-impl SubjectKind {
-    /// Returns the name of the kind in the keys of shared counters.
+impl RateLimitKeyKind {
+    /// Returns the name of the kind in the Redis keys of shared counters.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Address => "address",
             Self::RefusedAddress => "refused",
             Self::Name => "name",
             Self::Network => "network",
-            Self::Acquaintance => "acquaintance",
+            Self::KnownDevice => "acquaintance",
         }
     }
 }
 
-/// A rate limit key: a digest of an address, a name, or both. Only the digest is kept, because a
-/// name of no user may be a password that was typed into the wrong field.
+/// A digest of an address, a name, or both. Only the digest is kept, because a name of no user may
+/// be a password that was typed into the wrong field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Subject {
-    kind: SubjectKind,
+pub struct RateLimitKey {
+    kind: RateLimitKeyKind,
     digest: [u8; 16],
 }
 
-impl Subject {
+impl RateLimitKey {
     /// Creates the key of this kind that the parts identify together.
-    pub fn of(kind: SubjectKind, parts: &[&[u8]]) -> Self {
+    pub fn new(kind: RateLimitKeyKind, parts: &[&[u8]]) -> Self {
         let digests: Vec<u8> = parts.iter().flat_map(|part| *Digest::of(part).as_bytes()).collect();
         let mut digest = [0; 16];
         let whole = Digest::of(&digests);
@@ -50,7 +50,7 @@ impl Subject {
     }
 
     /// Returns the kind of the key.
-    pub const fn kind(&self) -> SubjectKind {
+    pub const fn kind(&self) -> RateLimitKeyKind {
         self.kind
     }
 

@@ -1,11 +1,11 @@
-//! Cases for every implementation of `AttemptStore`, in memory and over Redis.
+//! Cases for every implementation of `RateLimitStore`, in memory and over Redis.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel::domain::{Slice, Subject, SubjectKind, Timestamp};
+use sentinel::domain::{Bucket, RateLimitKey, RateLimitKeyKind, Timestamp};
 use sentinel::settings::{Settings, Sources};
-use sentinel::store::{AttemptStore, MemoryAttempts, redis as store_redis};
+use sentinel::store::{MemoryRateLimitStore, RateLimitStore, redis as store_redis};
 
 use crate::helpers::redis::Redis;
 use crate::helpers::{START, all};
@@ -13,39 +13,39 @@ use crate::helpers::{START, all};
 const WINDOW: Duration = Duration::from_secs(300);
 const SECOND: Duration = Duration::from_secs(1);
 
-fn at(seconds: u64) -> Slice {
-    Slice::at(moment(seconds), WINDOW)
+fn at(seconds: u64) -> Bucket {
+    Bucket::at(moment(seconds), WINDOW)
 }
 
 fn moment(seconds: u64) -> Timestamp {
     START.plus(Duration::from_secs(seconds))
 }
 
-fn address(name: &str) -> Subject {
-    Subject::of(SubjectKind::Address, &[name.as_bytes()])
+fn address(name: &str) -> RateLimitKey {
+    RateLimitKey::new(RateLimitKeyKind::Address, &[name.as_bytes()])
 }
 
-fn name(name: &str) -> Subject {
-    Subject::of(SubjectKind::Name, &[name.as_bytes()])
+fn name(name: &str) -> RateLimitKey {
+    RateLimitKey::new(RateLimitKeyKind::Name, &[name.as_bytes()])
 }
 
 /// Opens counters over Redis, as a separate process would.
-pub(crate) fn over(url: &str) -> Arc<dyn AttemptStore> {
+pub(crate) fn over(url: &str) -> Arc<dyn RateLimitStore> {
     let overrides = vec![("redis.url".to_owned(), url.to_owned())];
     let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
-    store_redis::attempts(&settings.redis, None).unwrap()
+    store_redis::rate_limit_store(&settings.redis, None).unwrap()
 }
 
 /// Counters as two processes see them.
 struct Pair {
-    one: Arc<dyn AttemptStore>,
-    other: Arc<dyn AttemptStore>,
+    one: Arc<dyn RateLimitStore>,
+    other: Arc<dyn RateLimitStore>,
     _redis: Option<Redis>,
 }
 
 /// Creates counters of each kind.
 fn each() -> [Pair; 2] {
-    let memory: Arc<dyn AttemptStore> = Arc::new(MemoryAttempts::new());
+    let memory: Arc<dyn RateLimitStore> = Arc::new(MemoryRateLimitStore::new());
     let redis = Redis::start();
     let (one, other) = (over(&redis.url), over(&redis.url));
     [
@@ -55,23 +55,23 @@ fn each() -> [Pair; 2] {
 }
 
 #[tokio::test]
-async fn failures_are_counted_per_subject_within_the_window() {
+async fn failures_are_counted_per_key_within_the_window() {
     for Pair { one, other, _redis } in each() {
         for second in [0, 10, 40] {
             assert!(one.add(address("a"), 10, at(second)).await.counted);
         }
         other.add(name("a"), 10, at(40)).await;
-        let subjects = [address("a"), name("a"), address("b")];
+        let keys = [address("a"), name("a"), address("b")];
         let totals = async |second| {
-            let tallies = other.recent(&subjects, at(second)).await;
-            tallies.iter().map(|tally| tally.total()).collect::<Vec<_>>()
+            let counters = other.recent(&keys, at(second)).await;
+            counters.iter().map(|counter| counter.total()).collect::<Vec<_>>()
         };
         assert_eq!(totals(40).await, [3, 1, 0]);
         assert_eq!(totals(299).await, [3, 1, 0]);
         assert_eq!(totals(300).await, [1, 1, 0]);
         assert_eq!(totals(330).await, [0, 0, 0]);
         // Old failures are dropped and do not count again.
-        assert_eq!(one.add(address("a"), 10, at(330)).await.tally.total(), 1);
+        assert_eq!(one.add(address("a"), 10, at(330)).await.counter.total(), 1);
     }
 }
 
@@ -85,7 +85,7 @@ async fn concurrent_failures_are_counted_up_to_the_budget() {
         let counted = all(adds).await.into_iter().filter(|counted| *counted).count();
         assert_eq!(counted, 7);
         let added = one.add(address("a"), 7, at(1)).await;
-        assert_eq!((added.counted, added.tally.total()), (false, 7));
+        assert_eq!((added.counted, added.counter.total()), (false, 7));
         assert!(other.add(address("a"), 7, at(300)).await.counted);
     }
 }
@@ -93,7 +93,7 @@ async fn concurrent_failures_are_counted_up_to_the_budget() {
 #[tokio::test]
 async fn slots_are_reserved_once_and_only_within_the_maximum_wait() {
     for Pair { one, other, _redis } in each() {
-        let reserve = async |store: &Arc<dyn AttemptStore>, second| {
+        let reserve = async |store: &Arc<dyn RateLimitStore>, second| {
             let wait = store.reserve(name("a"), 2 * SECOND, 4 * SECOND, at(second)).await;
             wait.map(|wait| wait.as_secs())
         };
@@ -105,7 +105,7 @@ async fn slots_are_reserved_once_and_only_within_the_maximum_wait() {
         assert_eq!(reserve(&one, 3).await, Some(3));
         assert_eq!(reserve(&other, 20).await, Some(0));
         // Failures and reservations are counted independently.
-        assert_eq!(one.add(name("a"), 9, at(20)).await.tally.total(), 1);
+        assert_eq!(one.add(name("a"), 9, at(20)).await.counter.total(), 1);
         assert_eq!(reserve(&one, 20).await, Some(2));
     }
 }
@@ -115,7 +115,7 @@ async fn slots_are_reserved_once_and_only_within_the_maximum_wait() {
 async fn clock_skew_does_not_extend_waits() {
     for ahead in [5, 17, 60, 600, 86_400] {
         for Pair { one, other, _redis } in each() {
-            let reserve = async |store: &Arc<dyn AttemptStore>, second| {
+            let reserve = async |store: &Arc<dyn RateLimitStore>, second| {
                 let wait = store.reserve(name("a"), 4 * SECOND, 15 * SECOND, at(second)).await;
                 wait.map(|wait| wait.as_secs())
             };
@@ -138,45 +138,45 @@ async fn clock_skew_does_not_extend_waits() {
 }
 
 #[tokio::test]
-async fn known_device_is_remembered_until_it_expires() {
+async fn known_device_is_known_device_until_it_expires() {
     for Pair { one, other, _redis } in each() {
-        let known = Subject::of(SubjectKind::Acquaintance, &[b"alice", b"here"]);
-        assert!(!other.is_remembered(known, at(0)).await);
-        one.remember(known, 100 * SECOND, at(0)).await;
-        assert!(other.is_remembered(known, at(99)).await);
-        assert!(!other.is_remembered(known, at(100)).await);
+        let known = RateLimitKey::new(RateLimitKeyKind::KnownDevice, &[b"alice", b"here"]);
+        assert!(!other.is_known_device(known, at(0)).await);
+        one.remember_device(known, 100 * SECOND, at(0)).await;
+        assert!(other.is_known_device(known, at(99)).await);
+        assert!(!other.is_known_device(known, at(100)).await);
     }
 }
 
 #[tokio::test]
-async fn subject_flood_uses_bounded_memory_and_keeps_high_counts() {
-    let memory = MemoryAttempts::new();
+async fn key_flood_uses_bounded_memory_and_keeps_high_counts() {
+    let memory = MemoryRateLimitStore::new();
     let (busy, attacked) = (address("busy"), name("attacked"));
     for _ in 0..20 {
         memory.add(busy, 20, at(0)).await;
         memory.add(attacked, u32::MAX, at(0)).await;
     }
-    for number in 0..4 * MemoryAttempts::CAPACITY {
+    for number in 0..4 * MemoryRateLimitStore::CAPACITY {
         let text = number.to_string();
         memory.add(address(&text), 20, at(1)).await;
         memory.add(name(&text), u32::MAX, at(1)).await;
-        let known = Subject::of(SubjectKind::Acquaintance, &[text.as_bytes()]);
-        memory.remember(known, WINDOW, at(1)).await;
+        let known = RateLimitKey::new(RateLimitKeyKind::KnownDevice, &[text.as_bytes()]);
+        memory.remember_device(known, WINDOW, at(1)).await;
     }
-    for kind in [SubjectKind::Address, SubjectKind::Name, SubjectKind::Acquaintance] {
+    for kind in [RateLimitKeyKind::Address, RateLimitKeyKind::Name, RateLimitKeyKind::KnownDevice] {
         let len = memory.len(kind);
-        assert!(len <= MemoryAttempts::CAPACITY, "{len}");
-        assert!(len > MemoryAttempts::CAPACITY / 2, "{len}");
+        assert!(len <= MemoryRateLimitStore::CAPACITY, "{len}");
+        assert!(len > MemoryRateLimitStore::CAPACITY / 2, "{len}");
     }
-    let tallies = memory.recent(&[busy, attacked], at(1)).await;
-    assert!(tallies.iter().all(|tally| tally.total() == 20));
-    // New subjects are still counted at full capacity.
-    assert_eq!(memory.add(address("new"), 20, at(2)).await.tally.total(), 1);
-    assert_eq!(memory.add(address("new"), 20, at(2)).await.tally.total(), 2);
+    let counters = memory.recent(&[busy, attacked], at(1)).await;
+    assert!(counters.iter().all(|counter| counter.total() == 20));
+    // New keys are still counted at full capacity.
+    assert_eq!(memory.add(address("new"), 20, at(2)).await.counter.total(), 1);
+    assert_eq!(memory.add(address("new"), 20, at(2)).await.counter.total(), 2);
     // Entries outside the window are evicted first.
-    for number in 0..4 * MemoryAttempts::CAPACITY {
+    for number in 0..4 * MemoryRateLimitStore::CAPACITY {
         memory.add(address(&number.to_string()), 20, at(301)).await;
     }
     assert_eq!(memory.recent(&[busy], at(301)).await[0].total(), 0);
-    assert!(memory.len(SubjectKind::Address) <= MemoryAttempts::CAPACITY);
+    assert!(memory.len(RateLimitKeyKind::Address) <= MemoryRateLimitStore::CAPACITY);
 }

@@ -2,48 +2,47 @@
 
 use std::net::IpAddr;
 
-use super::super::{Guessed, subjects};
+use super::super::{CredentialKind, keys};
 use super::*;
 
 /// Returns an attempt from this address with these failures and refusals.
-fn one(address: &str, failures: u32, around: u32, refusals: u32) -> Newcomer {
+fn one(address: &str, failures: u32, network_failures: u32, refusals: u32) -> Candidate {
     let address: IpAddr = address.parse().unwrap();
-    let alice = subjects::name(Guessed::Password, "alice");
-    let from = subjects::address(Guessed::Password, address);
-    let against = Against { failures, around, refusals };
-    Newcomer::new(Some((from, subjects::network(alice, address))), against)
+    let alice = keys::name(CredentialKind::Password, "alice");
+    let origin = Origin::new(CredentialKind::Password, address, alice);
+    Candidate::new(Some(origin), Penalty { failures, network_failures, refusals })
 }
 
 /// Returns how often each attempt is selected in 1000 draws.
-fn chosen(waiting: &[Newcomer], rule: Rule) -> Vec<usize> {
+fn times_selected(waiting: &[Candidate], rule: Rule) -> Vec<usize> {
     let mut times = vec![0; waiting.len()];
-    (0..1000).for_each(|_| times[next(waiting, rule).unwrap()] += 1);
+    (0..1000).for_each(|_| times[select_next(waiting, rule).unwrap()] += 1);
     times
 }
 
 #[test]
 fn clean_network_precedes_new_address_in_network_with_failures() {
     let waiting = [one("2001:db8:1:1::1", 0, 9, 0), one("192.0.2.1", 0, 0, 9)];
-    assert_eq!(chosen(&waiting, Rule::Merit), [0, 1000]);
-    assert_eq!(chosen(&waiting, Rule::Chance), [0, 1000]);
+    assert_eq!(times_selected(&waiting, Rule::LowestPenalty), [0, 1000]);
+    assert_eq!(times_selected(&waiting, Rule::Random), [0, 1000]);
 }
 
 #[test]
 fn clean_address_precedes_failed_address_in_same_network() {
-    for rule in [Rule::Merit, Rule::Chance] {
+    for rule in [Rule::LowestPenalty, Rule::Random] {
         let waiting = [one("127.0.0.2", 9, 9, 0), one("127.0.0.3", 0, 9, 0)];
-        assert_eq!(chosen(&waiting, rule), [0, 1000]);
+        assert_eq!(times_selected(&waiting, rule), [0, 1000]);
         let waiting = [one("2001:db8:1:1::1", 9, 9, 0), one("2001:db8:1:2::1", 0, 9, 0)];
-        assert_eq!(chosen(&waiting, rule), [0, 1000]);
+        assert_eq!(times_selected(&waiting, rule), [0, 1000]);
     }
 }
 
 #[test]
-fn chance_rule_ignores_refusals_and_single_failure() {
+fn random_rule_ignores_refusals_and_single_failure() {
     let waiting =
         [one("198.51.100.1", 0, 0, 0), one("203.0.113.1", 0, 0, 0), one("192.0.2.1", 1, 1, 20)];
-    assert_eq!(chosen(&waiting, Rule::Merit)[2], 0);
-    let times = chosen(&waiting, Rule::Chance);
+    assert_eq!(times_selected(&waiting, Rule::LowestPenalty)[2], 0);
+    let times = times_selected(&waiting, Rule::Random);
     assert!(times.iter().all(|times| (200..500).contains(times)), "{times:?}");
 }
 
@@ -51,11 +50,11 @@ fn chance_rule_ignores_refusals_and_single_failure() {
 fn attempts_from_one_network_or_address_share_one_chance() {
     let mut waiting = vec![one("192.0.2.1", 0, 0, 0)];
     waiting.extend((0..100).map(|number| one(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0)));
-    let times = chosen(&waiting, Rule::Merit);
+    let times = times_selected(&waiting, Rule::LowestPenalty);
     assert!((350..650).contains(&times[0]), "{times:?}");
     let mut waiting = vec![one("127.0.0.3", 0, 5, 0)];
     waiting.extend((0..20).map(|_| one("127.0.0.2", 0, 5, 0)));
-    let times = chosen(&waiting, Rule::Merit);
+    let times = times_selected(&waiting, Rule::LowestPenalty);
     assert!((350..650).contains(&times[0]), "{times:?}");
 }
 
@@ -63,9 +62,12 @@ fn attempts_from_one_network_or_address_share_one_chance() {
 fn full_queue_drops_worst_attempt_then_one_of_largest_network() {
     let clean = one("192.0.2.1", 0, 0, 0);
     let crowd = |number| one(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0);
-    assert_eq!(last(&[clean, one("203.0.113.1", 0, 0, 1), one("203.0.114.1", 0, 0, 0)]), Some(1));
-    assert_ne!(last(&[clean, crowd(1), crowd(2)]), Some(0));
-    assert_eq!(last(&[]), None);
+    assert_eq!(
+        select_dropped(&[clean, one("203.0.113.1", 0, 0, 1), one("203.0.114.1", 0, 0, 0)]),
+        Some(1)
+    );
+    assert_ne!(select_dropped(&[clean, crowd(1), crowd(2)]), Some(0));
+    assert_eq!(select_dropped(&[]), None);
 }
 
 /// The first arrival is as likely to stay as the last.
@@ -73,12 +75,12 @@ fn full_queue_drops_worst_attempt_then_one_of_largest_network() {
 fn full_queue_drops_random_attempt_among_equals() {
     let mut left = [0; 10];
     for _ in 0..1000 {
-        let mut waiting: Vec<(u8, Newcomer)> = Vec::new();
+        let mut waiting: Vec<(u8, Candidate)> = Vec::new();
         for number in 0..10 {
             waiting.push((number, one(&format!("192.0.{number}.1"), 0, 0, 0)));
             if waiting.len() > 2 {
-                let newcomers: Vec<Newcomer> = waiting.iter().map(|(_, one)| *one).collect();
-                waiting.remove(last(&newcomers).unwrap());
+                let candidates: Vec<Candidate> = waiting.iter().map(|(_, one)| *one).collect();
+                waiting.remove(select_dropped(&candidates).unwrap());
             }
         }
         waiting.iter().for_each(|(number, _)| left[usize::from(*number)] += 1);

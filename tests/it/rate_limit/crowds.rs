@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sentinel::oauth::{Guessed, Throttle};
+use sentinel::rate_limit::{CredentialKind, RateLimiter};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::simulation::{HASH, HOUR, throttle};
+use super::simulation::{HASH, HOUR, rate_limiter};
 
 /// Time from a response to the next request.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
@@ -40,22 +40,22 @@ fn botnet(number: u32) -> IpAddr {
 }
 
 struct Attack {
-    throttle: Throttle,
+    limiter: RateLimiter,
     network: Network,
     next: AtomicU32,
-    looked_at: AtomicU32,
+    verified: AtomicU32,
 }
 
 impl Attack {
     /// Starts loops that guess at alice's password, each with one guess in flight.
     fn start(
-        throttle: &Throttle,
+        limiter: &RateLimiter,
         network: Network,
         loops: u32,
         tasks: &mut JoinSet<()>,
     ) -> Arc<Self> {
-        let (throttle, next) = (throttle.clone(), AtomicU32::default());
-        let attack = Arc::new(Self { throttle, network, next, looked_at: AtomicU32::default() });
+        let (limiter, next) = (limiter.clone(), AtomicU32::default());
+        let attack = Arc::new(Self { limiter, network, next, verified: AtomicU32::default() });
         for _ in 0..loops {
             let attack = Arc::clone(&attack);
             tasks.spawn(async move {
@@ -70,19 +70,20 @@ impl Attack {
 
     async fn guess(&self) {
         let from = (self.network)(self.next.fetch_add(1, Ordering::Relaxed));
-        if let Ok(attempt) = self.throttle.admit(Guessed::Password, Some(from), "alice").await {
+        if let Ok(attempt) = self.limiter.admit(CredentialKind::Password, Some(from), "alice").await
+        {
             sleep(HASH).await;
-            self.looked_at.fetch_add(1, Ordering::Relaxed);
+            self.verified.fetch_add(1, Ordering::Relaxed);
             let _ = attempt.failed(None).await;
         }
     }
 }
 
 /// Logs in as alice, respects `Retry-After`, and returns the time until the login was admitted.
-async fn log_in(throttle: &Throttle, from: IpAddr) -> Duration {
+async fn log_in(limiter: &RateLimiter, from: IpAddr) -> Duration {
     let started = Instant::now();
     loop {
-        match throttle.admit(Guessed::Password, Some(from), "alice").await {
+        match limiter.admit(CredentialKind::Password, Some(from), "alice").await {
             Ok(attempt) => {
                 sleep(HASH).await;
                 drop(attempt);
@@ -99,18 +100,18 @@ async fn log_in(throttle: &Throttle, from: IpAddr) -> Duration {
 /// Attacks for an hour, then logs in from a new network several times. Returns the sorted login
 /// times. The attackers get as many guesses as a single address that waits for each pause.
 async fn logins_under(network: Network, loops: u32) -> Vec<Duration> {
-    let (throttle, mut tasks) = (throttle(true), JoinSet::new());
-    let attack = Attack::start(&throttle, network, loops, &mut tasks);
+    let (limiter, mut tasks) = (rate_limiter(true), JoinSet::new());
+    let attack = Attack::start(&limiter, network, loops, &mut tasks);
     sleep(HOUR).await;
-    let looked_at = attack.looked_at.load(Ordering::Relaxed);
-    assert!((800..=930).contains(&looked_at), "{looked_at}");
+    let verified = attack.verified.load(Ordering::Relaxed);
+    assert!((800..=930).contains(&verified), "{verified}");
     let mut waits = Vec::new();
     for number in 0..6_u8 {
-        waits.push(log_in(&throttle, IpAddr::from([203, 0, number, 7])).await);
+        waits.push(log_in(&limiter, IpAddr::from([203, 0, number, 7])).await);
         sleep(Duration::from_secs(60)).await;
     }
     waits.sort_unstable();
-    println!("{loops} loops: {looked_at} guesses in an hour, logins after {waits:?}");
+    println!("{loops} loops: {verified} guesses in an hour, logins after {waits:?}");
     waits
 }
 
@@ -145,8 +146,8 @@ async fn user_logs_in_within_an_hour_against_20_loops_of_new_networks() {
 /// The attackers disconnect before a pause is over, so no slot is reserved for them.
 #[tokio::test(start_paused = true)]
 async fn attackers_that_hang_up_while_waiting_do_not_delay_the_user() {
-    let (throttle, mut tasks) = (throttle(true), JoinSet::new());
-    let attack = Attack::start(&throttle, many_48s, 1, &mut tasks);
+    let (limiter, mut tasks) = (rate_limiter(true), JoinSet::new());
+    let attack = Attack::start(&limiter, many_48s, 1, &mut tasks);
     sleep(HOUR / 60).await;
     tasks.abort_all();
     for _ in 0..20 {
@@ -161,7 +162,7 @@ async fn attackers_that_hang_up_while_waiting_do_not_delay_the_user() {
     for number in 0..6_u8 {
         let before = attack.next.load(Ordering::Relaxed);
         sleep(Duration::from_secs(60)).await;
-        let wait = log_in(&throttle, IpAddr::from([203, 0, number, 7])).await;
+        let wait = log_in(&limiter, IpAddr::from([203, 0, number, 7])).await;
         assert!(wait < Duration::from_secs(15 * 60), "{wait:?}");
         assert!(attack.next.load(Ordering::Relaxed) > before, "the attack has stopped");
     }

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sentinel::domain::{Clock, Timestamp};
-use sentinel::oauth::{Guessed, Throttle, ThrottlePolicy};
-use sentinel::store::MemoryAttempts;
+use sentinel::observe::metrics::Throttled;
+use sentinel::rate_limit::{CredentialKind, RateLimitPolicy, RateLimiter};
+use sentinel::store::MemoryRateLimitStore;
 use tokio::time::{Instant, sleep};
 
 use super::{behind_a_proxy, login};
@@ -30,15 +31,19 @@ impl Clock for Simulated {
     }
 }
 
-pub(super) fn throttle(enabled: bool) -> Throttle {
-    let policy = ThrottlePolicy {
+pub(super) fn rate_limiter(enabled: bool) -> RateLimiter {
+    rate_limiter_with_metrics(enabled, Arc::default())
+}
+
+pub(super) fn rate_limiter_with_metrics(enabled: bool, refused: Arc<Throttled>) -> RateLimiter {
+    let policy = RateLimitPolicy {
         enabled,
         failures_per_address: 20,
         failures_per_user: 10,
         window: Duration::from_secs(300),
     };
     let clock = Arc::new(Simulated(Instant::now()));
-    Throttle::new(Arc::new(MemoryAttempts::new()), clock, policy)
+    RateLimiter::new(Arc::new(MemoryRateLimitStore::new()), clock, policy, refused)
 }
 
 fn address(number: u32) -> IpAddr {
@@ -47,44 +52,44 @@ fn address(number: u32) -> IpAddr {
 
 /// Sends guesses at a rate, with addresses and names in turn. Returns the number of guesses that
 /// are verified within an hour.
-async fn attack(throttle: &Throttle, every: Duration, addresses: u32, names: u32) -> u64 {
-    let looked_at = Arc::new(AtomicU64::new(0));
+async fn attack(limiter: &RateLimiter, every: Duration, addresses: u32, names: u32) -> u64 {
+    let verified = Arc::new(AtomicU64::new(0));
     let end = Instant::now() + HOUR;
     for number in 0.. {
         if Instant::now() >= end {
             break;
         }
-        let (throttle, looked_at) = (throttle.clone(), Arc::clone(&looked_at));
+        let (limiter, verified) = (limiter.clone(), Arc::clone(&verified));
         tokio::spawn(async move {
             let (from, name) = (address(number % addresses), format!("user-{}", number % names));
-            if let Ok(attempt) = throttle.admit(Guessed::Password, Some(from), &name).await {
+            if let Ok(attempt) = limiter.admit(CredentialKind::Password, Some(from), &name).await {
                 sleep(HASH).await;
-                looked_at.fetch_add(1, Ordering::Relaxed);
+                verified.fetch_add(1, Ordering::Relaxed);
                 let _ = attempt.failed(None).await;
             }
         });
         sleep(every).await;
     }
-    looked_at.load(Ordering::Relaxed)
+    verified.load(Ordering::Relaxed)
 }
 
 /// One address tries a common password for each of 5,000 users, ten guesses per second.
 #[tokio::test(start_paused = true)]
 async fn password_spraying_from_one_address_gets_240_guesses_per_hour() {
     let every = Duration::from_millis(100);
-    assert_eq!(attack(&throttle(false), every, 1, 5000).await, 36_000);
-    let after = attack(&throttle(true), every, 1, 5000).await;
+    assert_eq!(attack(&rate_limiter(false), every, 1, 5000).await, 36_000);
+    let after = attack(&rate_limiter(true), every, 1, 5000).await;
     // Twenty in five minutes, plus the inaccuracy of the window's buckets.
     assert!((240..=270).contains(&after), "{after}");
 }
 
 /// Logs in every ten minutes from the given addresses, and returns the time each login took.
-async fn logins(throttle: Throttle, from: impl Fn(u32) -> IpAddr) -> Vec<Duration> {
+async fn logins(limiter: RateLimiter, from: impl Fn(u32) -> IpAddr) -> Vec<Duration> {
     let mut waits = Vec::new();
     for number in 0..5 {
         sleep(Duration::from_secs(600)).await;
         let started = Instant::now();
-        let attempt = throttle.admit(Guessed::Password, Some(from(number)), "user-0").await;
+        let attempt = limiter.admit(CredentialKind::Password, Some(from(number)), "user-0").await;
         attempt.unwrap().succeeded().await;
         waits.push(started.elapsed());
     }
@@ -96,10 +101,10 @@ async fn logins(throttle: Throttle, from: impl Fn(u32) -> IpAddr) -> Vec<Duratio
 #[tokio::test(start_paused = true)]
 async fn distributed_guessing_at_one_user_gets_900_guesses_per_hour() {
     let every = Duration::from_millis(100);
-    assert_eq!(attack(&throttle(false), every, 400, 1).await, 36_000);
-    let throttle = throttle(true);
-    let user = tokio::spawn(logins(throttle.clone(), |number| address(0x00ff_0000 + number)));
-    let after = attack(&throttle, every, 400, 1).await;
+    assert_eq!(attack(&rate_limiter(false), every, 400, 1).await, 36_000);
+    let limiter = rate_limiter(true);
+    let user = tokio::spawn(logins(limiter.clone(), |number| address(0x00ff_0000 + number)));
+    let after = attack(&limiter, every, 400, 1).await;
     assert!((800..=930).contains(&after), "{after}");
     let waits = user.await.unwrap();
     assert!(waits.iter().all(|wait| *wait < Duration::from_secs(15)), "{waits:?}");
@@ -109,12 +114,12 @@ async fn distributed_guessing_at_one_user_gets_900_guesses_per_hour() {
 /// device takes precedence then: the user at the address of the last login.
 #[tokio::test(start_paused = true)]
 async fn known_device_logs_in_at_once_during_attack_from_20000_addresses() {
-    let throttle = throttle(true);
+    let limiter = rate_limiter(true);
     let home = address(0x00ff_0000);
-    let login = throttle.admit(Guessed::Password, Some(home), "user-0").await;
+    let login = limiter.admit(CredentialKind::Password, Some(home), "user-0").await;
     login.unwrap().succeeded().await;
-    let user = tokio::spawn(logins(throttle.clone(), move |_| home));
-    let after = attack(&throttle, Duration::from_millis(100), 20_000, 1).await;
+    let user = tokio::spawn(logins(limiter.clone(), move |_| home));
+    let after = attack(&limiter, Duration::from_millis(100), 20_000, 1).await;
     assert!((800..=930).contains(&after), "{after}");
     assert!(user.await.unwrap().iter().all(Duration::is_zero));
 }

@@ -15,47 +15,47 @@ use super::Request;
 use crate::domain::{Client, Digest};
 
 /// Maximum number of entries. A server has fewer callers that call it regularly.
-const REMEMBERED: usize = 1024;
+const CAPACITY: usize = 1024;
 
 /// Client records as they were when the callers authenticated.
 #[derive(Default)]
-pub(super) struct Proven(RwLock<HashMap<Digest, Arc<Client>>>);
+pub(super) struct CallerCache(RwLock<HashMap<Digest, Arc<Client>>>);
 
-impl Proven {
+impl CallerCache {
     /// Returns the client that authenticated with the credentials of this request before. Its
     /// record may have changed since.
-    pub(super) fn recall(&self, request: &Request<'_>) -> Option<Arc<Client>> {
-        let digest = digest(request)?;
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&digest).map(Arc::clone)
+    pub(super) fn get(&self, request: &Request<'_>) -> Option<Arc<Client>> {
+        let key = cache_key(request)?;
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone)
     }
 
     /// Adds the authenticated caller, which has the introspection permission.
-    pub(super) fn note(&self, request: &Request<'_>, caller: &Client) {
-        let Some(digest) = digest(request) else { return };
+    pub(super) fn insert(&self, request: &Request<'_>, caller: &Client) {
+        let Some(key) = cache_key(request) else { return };
         // Checked under the read lock: repeated requests of a cached caller must not block others.
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if known.get(&digest).is_some_and(|known| **known == *caller) {
+        let cached = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if cached.get(&key).is_some_and(|cached| **cached == *caller) {
             return;
         }
-        drop(known);
+        drop(cached);
         let mut callers = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if callers.len() >= REMEMBERED {
+        if callers.len() >= CAPACITY {
             callers.clear();
         }
-        callers.insert(digest, Arc::new(caller.clone()));
+        callers.insert(key, Arc::new(caller.clone()));
     }
 
     /// Removes the entry for these credentials, because the client record has changed.
-    pub(super) fn forget(&self, request: &Request<'_>) {
-        if let Some(digest) = digest(request) {
-            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&digest);
+    pub(super) fn remove(&self, request: &Request<'_>) {
+        if let Some(key) = cache_key(request) {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
         }
     }
 }
 
 /// Returns the cache key: the digest of the credentials. Returns `None` if they are incomplete, or
 /// if both the header and the body contain some.
-fn digest(request: &Request<'_>) -> Option<Digest> {
+fn cache_key(request: &Request<'_>) -> Option<Digest> {
     let (id, secret) = (request.params.get("client_id"), request.params.get("client_secret"));
     match (request.authorization.header(), id, secret) {
         (Some(header), None, None) => Some(Digest::of(header)),
@@ -75,10 +75,10 @@ mod tests {
 
     use super::*;
     use crate::domain::{ClientId, ClientKind, Scope, Timestamp};
-    use crate::oauth::{Authorization, Params, Presented};
+    use crate::oauth::{Authorization, AuthorizationHeader, Params};
 
     fn with<T>(header: Option<&str>, body: &str, run: impl FnOnce(&Request<'_>) -> T) -> T {
-        let read = |_: &[u8]| Presented::Unreadable;
+        let read = |_: &[u8]| AuthorizationHeader::Unreadable;
         let authorization = header.map_or_else(Authorization::nothing, |header| {
             Authorization::of(header.as_bytes(), read)
         });
@@ -109,12 +109,12 @@ mod tests {
 
     #[test]
     fn caller_cache_hit_requires_identical_credentials() {
-        let (proven, caller) = (Proven::default(), caller());
-        let recalled = |header, body| with(header, body, |request| proven.recall(request));
-        with(Some("Basic eA=="), "token=x", |request| proven.note(request, &caller));
-        with(None, "client_id=a&client_secret=b", |request| proven.note(request, &caller));
-        assert_eq!(recalled(Some("Basic eA=="), "token=y").as_deref(), Some(&caller));
-        assert_eq!(recalled(None, "client_secret=b&client_id=a").as_deref(), Some(&caller));
+        let (cache, caller) = (CallerCache::default(), caller());
+        let get = |header, body| with(header, body, |request| cache.get(request));
+        with(Some("Basic eA=="), "token=x", |request| cache.insert(request, &caller));
+        with(None, "client_id=a&client_secret=b", |request| cache.insert(request, &caller));
+        assert_eq!(get(Some("Basic eA=="), "token=y").as_deref(), Some(&caller));
+        assert_eq!(get(None, "client_secret=b&client_id=a").as_deref(), Some(&caller));
         for (header, body) in [
             (None, "token=x"),
             (Some("Basic eQ=="), "token=x"),
@@ -125,19 +125,19 @@ mod tests {
             (None, "client_id=a&client_secret=c"),
             (Some("a"), "client_secret=b"),
         ] {
-            assert_eq!(recalled(header, body), None, "{header:?} {body}");
+            assert_eq!(get(header, body), None, "{header:?} {body}");
         }
-        with(Some("Basic eA=="), "token=x", |request| proven.forget(request));
-        assert_eq!(recalled(Some("Basic eA=="), "token=x"), None);
+        with(Some("Basic eA=="), "token=x", |request| cache.remove(request));
+        assert_eq!(get(Some("Basic eA=="), "token=x"), None);
     }
 
     #[test]
     fn caller_cache_size_is_bounded() {
-        let (proven, caller) = (Proven::default(), caller());
-        for number in 0..2 * REMEMBERED {
+        let (cache, caller) = (CallerCache::default(), caller());
+        for number in 0..2 * CAPACITY {
             let header = format!("Basic {number}");
-            with(Some(&header), "", |request| proven.note(request, &caller));
+            with(Some(&header), "", |request| cache.insert(request, &caller));
         }
-        assert!(proven.0.read().is_ok_and(|callers| (1..=REMEMBERED).contains(&callers.len())));
+        assert!(cache.0.read().is_ok_and(|callers| (1..=CAPACITY).contains(&callers.len())));
     }
 }

@@ -3,14 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::domain::Timestamp;
 
 /// Number of hours kept.
 const HOURS: usize = 24;
 
-const HOUR: Duration = Duration::from_secs(3600);
+/// Length of an hour, in milliseconds.
+const HOUR: i64 = 3_600_000;
 
 /// Counts of one hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +31,13 @@ pub struct Activity {
 }
 
 impl Activity {
-    pub(super) fn login(&self, now: Timestamp) {
+    /// Counts a started session.
+    pub fn login(&self, now: Timestamp) {
         self.count(now, |hour| hour.logins += 1);
     }
 
-    pub(super) fn failure(&self, now: Timestamp) {
+    /// Counts a refused user login.
+    pub fn failure(&self, now: Timestamp) {
         self.count(now, |hour| hour.failures += 1);
     }
 
@@ -43,13 +45,12 @@ impl Activity {
     pub fn last_hours(&self, now: Timestamp) -> Vec<Hour> {
         let hours = self.hours();
         let current = start_of_hour(now).as_millis();
-        (0..HOURS)
+        (0..HOURS as i64)
             .rev()
-            .filter_map(|back| {
-                let back = HOUR.as_millis().checked_mul(back as u128)?;
-                let start = Timestamp::from_millis(current.checked_sub(back.try_into().ok()?)?);
-                let known = hours.iter().find(|hour| hour.start == start);
-                Some(known.copied().unwrap_or(Hour { start, logins: 0, failures: 0 }))
+            .map(|back| {
+                let start = Timestamp::from_millis(current.saturating_sub(back * HOUR));
+                let counted = hours.iter().find(|hour| hour.start == start);
+                counted.copied().unwrap_or(Hour { start, logins: 0, failures: 0 })
             })
             .collect()
     }
@@ -75,8 +76,7 @@ impl Activity {
 }
 
 fn start_of_hour(now: Timestamp) -> Timestamp {
-    let hour = i64::try_from(HOUR.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.as_millis().div_euclid(hour).saturating_mul(hour))
+    Timestamp::from_millis(now.as_millis().div_euclid(HOUR).saturating_mul(HOUR))
 }
 
 #[cfg(test)]
@@ -86,8 +86,7 @@ mod tests {
     #[test]
     fn events_are_counted_by_hour_and_dropped_after_one_day() {
         let activity = Activity::default();
-        let at =
-            |hours: u64| Timestamp::from_millis(1_000).plus(HOUR * u32::try_from(hours).unwrap());
+        let at = |hours: i64| Timestamp::from_millis(1_000 + hours * HOUR);
         activity.login(at(100));
         activity.login(at(100));
         activity.failure(at(102));

@@ -8,75 +8,74 @@ use std::time::Duration;
 use super::Timestamp;
 
 /// Number of buckets in a window.
-pub const SLICES: usize = 10;
+const BUCKETS: u8 = 10;
 
 /// A point in time, with the bucket of the sliding window that contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slice {
+pub struct Bucket {
     /// Number of the bucket, counted from the Unix epoch.
     pub index: i64,
     /// Length of a bucket, in milliseconds.
     length: i64,
     /// The point in time.
-    pub now: Timestamp,
+    pub time: Timestamp,
 }
 
-impl Slice {
-    /// Returns the bucket that contains `now`, for a window of this length.
-    pub fn at(now: Timestamp, window: Duration) -> Self {
-        let steps = i64::try_from(SLICES).unwrap_or(1);
-        let length = (i64::try_from(window.as_millis()).unwrap_or(i64::MAX) / steps).max(1);
-        Self { index: now.as_millis().div_euclid(length), length, now }
+impl Bucket {
+    /// Returns the bucket that contains `time`, for a window of this length.
+    pub fn at(time: Timestamp, window: Duration) -> Self {
+        let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+        let length = (window / i64::from(BUCKETS)).max(1);
+        Self { index: time.as_millis().div_euclid(length), length, time }
     }
 
     /// Returns the number of the oldest bucket that is still in the window.
     pub fn oldest(self) -> i64 {
-        let steps = i64::try_from(SLICES).unwrap_or(1);
-        self.index.saturating_sub(steps - 1)
+        self.index.saturating_sub(i64::from(BUCKETS - 1))
     }
 
     /// Returns the length of the window. Nothing that counts now counts after this time.
     pub fn window(self) -> Duration {
-        let steps = i64::try_from(SLICES).unwrap_or(1);
-        Duration::from_millis(u64::try_from(self.length.saturating_mul(steps)).unwrap_or(0))
+        let millis = self.length.saturating_mul(i64::from(BUCKETS));
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
     /// Returns the time until all buckets that are `age` or more buckets old have left the window.
-    fn until_over(self, age: usize) -> Duration {
-        let left = i64::try_from(SLICES.saturating_sub(age)).unwrap_or(0);
+    fn time_until_expired(self, age: usize) -> Duration {
+        let left = i64::try_from(usize::from(BUCKETS).saturating_sub(age)).unwrap_or(0);
         let end = self.index.saturating_add(left).saturating_mul(self.length);
-        Timestamp::from_millis(end).remaining(self.now)
+        Timestamp::from_millis(end).remaining(self.time)
     }
 }
 
-/// A counter of failures: the count of each bucket, newest first.
+/// A counter of the failures in a sliding window: the count of each bucket, newest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct WindowCounter {
     newest: i64,
-    counts: [u32; SLICES],
+    counts: [u32; BUCKETS as usize],
 }
 
-impl Tally {
-    /// Creates a counter from the counts of numbered buckets, as of `at`.
-    pub fn of(counts: impl IntoIterator<Item = (i64, u32)>, at: Slice) -> Self {
-        let mut tally = Self { newest: at.index, counts: [0; SLICES] };
+impl WindowCounter {
+    /// Creates a counter from the counts of numbered buckets, as of `now`.
+    pub fn from_buckets(counts: impl IntoIterator<Item = (i64, u32)>, now: Bucket) -> Self {
+        let mut counter = Self { newest: now.index, ..Self::default() };
         for (index, count) in counts {
-            tally.put(index, count);
+            counter.add_to_bucket(index, count);
         }
-        tally
+        counter
     }
 
-    /// Returns the counter as of `at`, without the failures that have left the window.
+    /// Returns the counter as of `now`, without the failures that have left the window.
     #[must_use]
-    pub fn at(mut self, at: Slice) -> Self {
-        self.age(at);
+    pub fn as_of(mut self, now: Bucket) -> Self {
+        self.advance_to(now);
         self
     }
 
-    /// Counts one failure at `at`.
-    pub fn add(&mut self, at: Slice) {
-        self.age(at);
-        self.put(at.index, 1);
+    /// Counts one failure.
+    pub fn add(&mut self, now: Bucket) {
+        self.advance_to(now);
+        self.add_to_bucket(now.index, 1);
     }
 
     /// Returns the number of failures in the window.
@@ -100,30 +99,31 @@ impl Tally {
     }
 
     /// Returns the time until fewer than `limit` failures count.
-    pub fn until_below(&self, limit: u32, at: Slice) -> Duration {
+    pub fn time_until_below(&self, limit: u32, now: Bucket) -> Duration {
         let mut left = self.total();
         for (age, count) in self.counts.iter().enumerate().rev() {
             if left < limit {
-                return at.until_over(age.saturating_add(1));
+                return now.time_until_expired(age.saturating_add(1));
             }
             left = left.saturating_sub(*count);
         }
-        at.until_over(0)
+        now.time_until_expired(0)
     }
 
-    fn age(&mut self, at: Slice) {
-        let steps = usize::try_from(at.index.saturating_sub(self.newest)).unwrap_or(0).min(SLICES);
+    fn advance_to(&mut self, now: Bucket) {
+        let steps = usize::try_from(now.index.saturating_sub(self.newest)).unwrap_or(0);
+        let steps = steps.min(self.counts.len());
         self.counts.rotate_right(steps);
         self.counts.iter_mut().take(steps).for_each(|count| *count = 0);
-        self.newest = self.newest.max(at.index);
+        self.newest = self.newest.max(now.index);
     }
 
     /// Adds to a bucket. A bucket in the future was counted by a server whose clock is ahead, so it
     /// is treated as the newest.
-    fn put(&mut self, index: i64, count: u32) {
-        let age = usize::try_from(self.newest.saturating_sub(index).max(0)).unwrap_or(SLICES);
-        if let Some(of_age) = self.counts.get_mut(age) {
-            *of_age = of_age.saturating_add(count);
+    fn add_to_bucket(&mut self, index: i64, count: u32) {
+        let age = self.newest.saturating_sub(index).max(0);
+        if let Some(bucket) = usize::try_from(age).ok().and_then(|age| self.counts.get_mut(age)) {
+            *bucket = bucket.saturating_add(count);
         }
     }
 }
@@ -135,29 +135,29 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(300);
 
-    fn at(second: i64) -> Slice {
-        Slice::at(Timestamp::from_millis(second * 1000), WINDOW)
+    fn at(second: i64) -> Bucket {
+        Bucket::at(Timestamp::from_millis(second * 1000), WINDOW)
     }
 
     #[test]
     fn failure_counts_for_one_window_only() {
-        let mut tally = Tally::default();
-        tally.add(at(0));
-        tally.add(at(299));
-        assert_eq!(tally.at(at(299)).total(), 2);
-        assert_eq!(tally.at(at(300)).total(), 1);
-        assert_eq!(tally.at(at(569)).total(), 1);
-        assert_eq!(tally.at(at(570)).total(), 0);
-        assert_eq!(tally.at(at(100_000)).total(), 0);
+        let mut counter = WindowCounter::default();
+        counter.add(at(0));
+        counter.add(at(299));
+        assert_eq!(counter.as_of(at(299)).total(), 2);
+        assert_eq!(counter.as_of(at(300)).total(), 1);
+        assert_eq!(counter.as_of(at(569)).total(), 1);
+        assert_eq!(counter.as_of(at(570)).total(), 0);
+        assert_eq!(counter.as_of(at(100_000)).total(), 0);
     }
 
     #[test]
     fn wait_ends_when_count_falls_below_limit() {
-        let mut tally = Tally::default();
+        let mut counter = WindowCounter::default();
         for second in [0, 0, 31, 62] {
-            tally.add(at(second));
+            counter.add(at(second));
         }
-        let wait = |limit| tally.at(at(65)).until_below(limit, at(65)).as_secs();
+        let wait = |limit| counter.as_of(at(65)).time_until_below(limit, at(65)).as_secs();
         // The buckets of the seconds 0, 31 and 62 leave the window at 300, 330 and 360.
         assert_eq!((wait(4), wait(3), wait(2), wait(1)), (235, 235, 265, 295));
     }
@@ -170,24 +170,24 @@ mod tests {
             mut moments in prop::collection::vec(0_i64..2_000_000, 0..60), later in 0_i64..400_000,
         ) {
             moments.sort_unstable();
-            let mut tally = Tally::default();
+            let mut counter = WindowCounter::default();
             for moment in &moments {
-                tally.add(Slice::at(Timestamp::from_millis(*moment), WINDOW));
+                counter.add(Bucket::at(Timestamp::from_millis(*moment), WINDOW));
             }
             let now = moments.last().copied().unwrap_or_default() + later;
-            let slice = Slice::at(Timestamp::from_millis(now), WINDOW);
+            let bucket = Bucket::at(Timestamp::from_millis(now), WINDOW);
             let within = |age: i64| {
                 let young = moments.iter().filter(|moment| now - **moment < age);
                 u32::try_from(young.count()).unwrap()
             };
-            let total = tally.at(slice).total();
+            let total = counter.as_of(bucket).total();
             prop_assert!(within(270_000) <= total && total <= within(300_000));
             let by_index = moments.iter().map(|moment| (moment.div_euclid(30_000), 1));
-            prop_assert_eq!(Tally::of(by_index, slice), tally.at(slice));
+            prop_assert_eq!(WindowCounter::from_buckets(by_index, bucket), counter.as_of(bucket));
             if total > 0 {
-                let wait = tally.at(slice).until_below(total, slice);
-                let then = Slice::at(Timestamp::from_millis(now).plus(wait), WINDOW);
-                prop_assert!(tally.at(then).total() < total);
+                let wait = counter.as_of(bucket).time_until_below(total, bucket);
+                let then = Bucket::at(Timestamp::from_millis(now).plus(wait), WINDOW);
+                prop_assert!(counter.as_of(then).total() < total);
             }
         }
     }

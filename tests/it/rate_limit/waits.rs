@@ -4,26 +4,26 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel::oauth::{Guessed, Throttle};
 use sentinel::observe::metrics::Throttled;
+use sentinel::rate_limit::{Attempt, CredentialKind, RateLimiter};
 use tokio::time::{Instant, sleep};
 
-use super::simulation::throttle;
+use super::simulation::{rate_limiter, rate_limiter_with_metrics};
 
 /// Number of attempts that an address may have in progress: its budget of failures.
-const TURNS: usize = 20;
+const BUDGET: usize = 20;
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
-async fn admit(throttle: &Throttle, from: IpAddr, name: &str) -> Option<sentinel::oauth::Attempt> {
-    throttle.admit(Guessed::Password, Some(from), name).await.ok()
+async fn admit(limiter: &RateLimiter, from: IpAddr, name: &str) -> Option<Attempt> {
+    limiter.admit(CredentialKind::Password, Some(from), name).await.ok()
 }
 
 /// Starts as many attempts as the address may have, each with another name.
-async fn take_all(throttle: &Throttle) -> Vec<sentinel::oauth::Attempt> {
+async fn take_all(limiter: &RateLimiter) -> Vec<Attempt> {
     let mut attempts = Vec::new();
-    for number in 0..TURNS {
-        attempts.push(admit(throttle, HOME, &format!("user-{number}")).await.unwrap());
+    for number in 0..BUDGET {
+        attempts.push(admit(limiter, HOME, &format!("user-{number}")).await.unwrap());
     }
     attempts
 }
@@ -31,19 +31,19 @@ async fn take_all(throttle: &Throttle) -> Vec<sentinel::oauth::Attempt> {
 /// The state of the name is read again after the wait.
 #[tokio::test(start_paused = true)]
 async fn waiting_attempt_is_delayed_if_its_name_came_under_attack() {
-    let throttle = throttle(true);
-    let attempts = take_all(&throttle).await;
+    let limiter = rate_limiter(true);
+    let attempts = take_all(&limiter).await;
     let waiting = tokio::spawn({
-        let throttle = throttle.clone();
+        let limiter = limiter.clone();
         async move {
-            let admitted = admit(&throttle, HOME, "alice").await.is_some();
+            let admitted = admit(&limiter, HOME, "alice").await.is_some();
             (admitted, Instant::now())
         }
     });
     sleep(Duration::from_secs(1)).await;
     // The eleventh attempt is the first on a name under attack, and is admitted at once.
     for number in 0..11 {
-        let attempt = admit(&throttle, IpAddr::from([198, 51, 100, number]), "alice").await;
+        let attempt = admit(&limiter, IpAddr::from([198, 51, 100, number]), "alice").await;
         attempt.unwrap().failed(None).await.unwrap();
     }
     let given_up = Instant::now();
@@ -55,10 +55,10 @@ async fn waiting_attempt_is_delayed_if_its_name_came_under_attack() {
 #[tokio::test(start_paused = true)]
 async fn address_rejection_is_counted_for_the_address_only() {
     let counts = Arc::new(Throttled::default());
-    let throttle = throttle(true).observed_by(Arc::clone(&counts));
-    let _attempts = take_all(&throttle).await;
+    let limiter = rate_limiter_with_metrics(true, Arc::clone(&counts));
+    let _attempts = take_all(&limiter).await;
     let started = Instant::now();
-    assert!(admit(&throttle, HOME, "alice").await.is_none());
+    assert!(admit(&limiter, HOME, "alice").await.is_none());
     assert_eq!(started.elapsed().as_secs(), 15);
     assert_eq!((counts.address.get(), counts.user.get()), (1, 0));
 }

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use deadpool_redis::redis::{Script, cmd, pipe};
 
 use super::connections::{Connections, RedisCallError};
-use crate::domain::{Slice, Subject, Tally};
-use crate::store::{Added, AttemptStore, MemoryAttempts};
+use crate::domain::{Bucket, RateLimitKey, WindowCounter};
+use crate::store::{AddResult, MemoryRateLimitStore, RateLimitStore};
 
 /// Counts a failed attempt unless the limit is reached, and removes the buckets that have left the
 /// window.
@@ -62,51 +62,57 @@ static RESERVE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// [`AttemptStore`] over Redis, with counters in memory as a fallback.
-pub(super) struct RedisAttempts {
+/// [`RateLimitStore`] over Redis, with counters in memory as a fallback.
+pub(super) struct RedisRateLimitStore {
     connections: Arc<Connections>,
-    own: MemoryAttempts,
+    local: MemoryRateLimitStore,
 }
 
-impl RedisAttempts {
+impl RedisRateLimitStore {
     pub(super) fn new(connections: Arc<Connections>) -> Self {
-        Self { connections, own: MemoryAttempts::new() }
+        Self { connections, local: MemoryRateLimitStore::new() }
     }
 
-    async fn shared(&self, subjects: &[Subject], at: Slice) -> Result<Vec<Tally>, RedisCallError> {
+    async fn shared(
+        &self,
+        keys: &[RateLimitKey],
+        now: Bucket,
+    ) -> Result<Vec<WindowCounter>, RedisCallError> {
         let found: Vec<HashMap<String, String>> = self
             .connections
             .call(async |call| {
                 let mut all = pipe();
-                for subject in subjects {
-                    all.cmd("HGETALL").arg(key(subject));
+                for key in keys {
+                    all.cmd("HGETALL").arg(redis_key(key));
                 }
                 all.query_async(&mut call.connection).await
             })
             .await?;
-        Ok(found.iter().map(|fields| tally(fields, at)).collect())
+        Ok(found.iter().map(|fields| window_counter(fields, now)).collect())
     }
 }
 
 #[async_trait]
-impl AttemptStore for RedisAttempts {
-    async fn recent(&self, subjects: &[Subject], at: Slice) -> Vec<Tally> {
-        let own = self.own.recent(subjects, at).await;
-        match self.shared(subjects, at).await {
-            Ok(shared) => own.iter().zip(&shared).map(|(own, shared)| own.max(shared)).collect(),
+impl RateLimitStore for RedisRateLimitStore {
+    async fn recent(&self, keys: &[RateLimitKey], now: Bucket) -> Vec<WindowCounter> {
+        let local = self.local.recent(keys, now).await;
+        match self.shared(keys, now).await {
+            Ok(shared) => {
+                local.iter().zip(&shared).map(|(local, shared)| local.max(shared)).collect()
+            }
             Err(failure) => {
-                passed_by(&failure);
-                own
+                log_fallback(&failure);
+                local
             }
         }
     }
 
-    async fn add(&self, subject: Subject, limit: u32, at: Slice) -> Added {
+    async fn add(&self, key: RateLimitKey, limit: u32, now: Bucket) -> AddResult {
         let shared: Result<(bool, HashMap<String, String>), _> = self
             .connections
             .call(async |call| {
-                let mut script = ADD.key(key(&subject));
-                script.arg(at.index).arg(at.oldest()).arg(limit).arg(millis(at.window()));
+                let mut script = ADD.key(redis_key(&key));
+                script.arg(now.index).arg(now.oldest()).arg(limit).arg(millis(now.window()));
                 script.invoke_async(&mut call.connection).await
             })
             .await;
@@ -114,87 +120,87 @@ impl AttemptStore for RedisAttempts {
             // A failure that Redis did not count is not counted here, or the counter in memory
             // would exceed the shared one.
             Ok((false, fields)) => {
-                let own = self.own.recent_of(&subject, at);
-                Added { counted: false, tally: tally(&fields, at).max(&own) }
+                let local = self.local.recent_of(&key, now);
+                AddResult { counted: false, counter: window_counter(&fields, now).max(&local) }
             }
             Ok((true, fields)) => {
-                let own = self.own.add(subject, limit, at).await;
-                Added { tally: tally(&fields, at).max(&own.tally), ..own }
+                let local = self.local.add(key, limit, now).await;
+                AddResult { counter: window_counter(&fields, now).max(&local.counter), ..local }
             }
             Err(failure) => {
-                passed_by(&failure);
-                self.own.add(subject, limit, at).await
+                log_fallback(&failure);
+                self.local.add(key, limit, now).await
             }
         }
     }
 
     async fn reserve(
         &self,
-        subject: Subject,
+        key: RateLimitKey,
         pause: Duration,
-        patience: Duration,
-        at: Slice,
+        max_wait: Duration,
+        now: Bucket,
     ) -> Option<Duration> {
         let shared: Result<i64, _> = self
             .connections
             .call(async |call| {
-                let mut script = RESERVE.key(key(&subject));
-                let keep = at.window().saturating_add(patience).saturating_add(pause);
-                script.arg(at.now.as_millis()).arg(millis(pause)).arg(millis(patience));
+                let mut script = RESERVE.key(redis_key(&key));
+                let keep = now.window().saturating_add(max_wait).saturating_add(pause);
+                script.arg(now.time.as_millis()).arg(millis(pause)).arg(millis(max_wait));
                 script.arg(millis(keep)).invoke_async(&mut call.connection).await
             })
             .await;
         match shared {
             Ok(wait) => u64::try_from(wait).ok().map(Duration::from_millis),
             Err(failure) => {
-                passed_by(&failure);
-                self.own.reserve(subject, pause, patience, at).await
+                log_fallback(&failure);
+                self.local.reserve(key, pause, max_wait, now).await
             }
         }
     }
 
-    async fn remember(&self, subject: Subject, time: Duration, at: Slice) {
-        self.own.remember(subject, time, at).await;
-        let until = at.now.plus(time).as_millis();
+    async fn remember_device(&self, key: RateLimitKey, ttl: Duration, now: Bucket) {
+        self.local.remember_device(key, ttl, now).await;
+        let until = now.time.plus(ttl).as_millis();
         let written: Result<(), _> = self
             .connections
             .call(async |call| {
-                let (mut both, key) = (pipe(), key(&subject));
+                let (mut both, key) = (pipe(), redis_key(&key));
                 both.cmd("HSET").arg(&key).arg("until").arg(until).ignore();
-                both.cmd("PEXPIRE").arg(&key).arg(millis(time)).ignore();
+                both.cmd("PEXPIRE").arg(&key).arg(millis(ttl)).ignore();
                 both.query_async(&mut call.connection).await
             })
             .await;
-        written.unwrap_or_else(|failure| passed_by(&failure));
+        written.unwrap_or_else(|failure| log_fallback(&failure));
     }
 
-    async fn is_remembered(&self, subject: Subject, at: Slice) -> bool {
-        if self.own.is_remembered(subject, at).await {
+    async fn is_known_device(&self, key: RateLimitKey, now: Bucket) -> bool {
+        if self.local.is_known_device(key, now).await {
             return true;
         }
         let until: Result<Option<i64>, _> = self
             .connections
             .call(async |call| {
                 let mut get = cmd("HGET");
-                get.arg(key(&subject)).arg("until");
+                get.arg(redis_key(&key)).arg("until");
                 get.query_async(&mut call.connection).await
             })
             .await;
-        until.ok().flatten().is_some_and(|until| until > at.now.as_millis())
+        until.ok().flatten().is_some_and(|until| until > now.time.as_millis())
     }
 }
 
-fn key(subject: &Subject) -> String {
-    let digest = hex::encode(subject.as_bytes());
-    format!("sentinel:throttle:{}:{digest}", subject.kind().as_str())
+fn redis_key(key: &RateLimitKey) -> String {
+    let digest = hex::encode(key.as_bytes());
+    format!("sentinel:throttle:{}:{digest}", key.kind().as_str())
 }
 
-fn tally(fields: &HashMap<String, String>, at: Slice) -> Tally {
-    let counts = fields.iter().filter_map(|(step, count)| {
-        let (step, count) = (step.parse().ok()?, count.parse().ok()?);
-        (step >= at.oldest()).then_some((step, count))
+fn window_counter(fields: &HashMap<String, String>, now: Bucket) -> WindowCounter {
+    let counts = fields.iter().filter_map(|(index, count)| {
+        let (index, count) = (index.parse().ok()?, count.parse().ok()?);
+        (index >= now.oldest()).then_some((index, count))
     });
-    Tally::of(counts, at)
+    WindowCounter::from_buckets(counts, now)
 }
 
 fn millis(time: Duration) -> u64 {
@@ -203,6 +209,6 @@ fn millis(time: Duration) -> u64 {
 
 /// Logs a failure at debug level only: the component that detected the outage has logged it as an
 /// error.
-fn passed_by(failure: &RedisCallError) {
-    tracing::debug!(error = %failure, "attempts are counted in memory alone");
+fn log_fallback(failure: &RedisCallError) {
+    tracing::debug!(error = %failure, "Redis failed: rate limits use the counters in the memory of this server");
 }

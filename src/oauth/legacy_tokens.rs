@@ -7,51 +7,50 @@
 //! while the server runs, and the last imported session ends one day.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
 
 use super::{Error, Provider};
 use crate::domain::{Token, TokenKind};
 use crate::store::imports;
 
-/// Time for which the store's answer is reused.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// Time for which the store's answer is reused, in milliseconds.
+const ANSWER_TTL: i64 = 1000;
 
 /// The latest answer of the store.
 #[derive(Debug)]
-pub(super) struct Imported {
-    some: AtomicBool,
+pub(super) struct LegacyTokens {
+    may_exist: AtomicBool,
     /// Time of the answer, in milliseconds since the Unix epoch.
-    asked_at: AtomicI64,
+    answered_at: AtomicI64,
 }
 
-impl Default for Imported {
+impl Default for LegacyTokens {
     fn default() -> Self {
-        Self { some: AtomicBool::new(false), asked_at: AtomicI64::new(i64::MIN) }
+        Self { may_exist: AtomicBool::new(false), answered_at: AtomicI64::new(i64::MIN) }
     }
 }
 
 impl Provider {
     /// Parses a flask-sentinel token of this kind. Returns `None` if the text cannot be one, or if
     /// no imported sessions are left. The token is not verified.
-    pub(super) async fn imported(
+    pub(super) async fn legacy_token(
         &self,
         text: &str,
         kind: TokenKind,
     ) -> Result<Option<Token>, Error> {
         let token = Token::parse_legacy(text, kind);
-        Ok(if token.is_some() && self.may_have_imported().await? { token } else { None })
+        Ok(if token.is_some() && self.legacy_tokens_may_exist().await? { token } else { None })
     }
 
-    async fn may_have_imported(&self) -> Result<bool, Error> {
-        let known = &self.imported;
+    async fn legacy_tokens_may_exist(&self) -> Result<bool, Error> {
+        let cached = &self.legacy_tokens;
         let now = self.now().as_millis();
-        let age = now.saturating_sub(known.asked_at.load(Ordering::Acquire));
-        if (0..i64::try_from(BELIEVED.as_millis()).unwrap_or_default()).contains(&age) {
-            return Ok(known.some.load(Ordering::Relaxed));
+        let age = now.saturating_sub(cached.answered_at.load(Ordering::Acquire));
+        if (0..ANSWER_TTL).contains(&age) {
+            return Ok(cached.may_exist.load(Ordering::Relaxed));
         }
-        let some = imports::may_have_sessions(&self.stores).await?;
-        known.some.store(some, Ordering::Relaxed);
-        known.asked_at.store(now, Ordering::Release);
-        Ok(some)
+        let may_exist = imports::may_have_sessions(&self.stores).await?;
+        cached.may_exist.store(may_exist, Ordering::Relaxed);
+        cached.answered_at.store(now, Ordering::Release);
+        Ok(may_exist)
     }
 }

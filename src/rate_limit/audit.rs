@@ -1,0 +1,30 @@
+//! Audit events of exceeded rate limits.
+
+use std::net::IpAddr;
+
+use super::CredentialKind;
+use crate::observe::audit::{TARGET, shown};
+
+/// Writes one event when the budget of an address is spent. Refused attempts cause no event.
+pub(super) fn address_limited(kind: CredentialKind, address: IpAddr) {
+    tracing::warn!(
+        target: TARGET, event = "throttle", what = "address", guessed = kind.as_str(),
+        address = %address,
+        "an address has reached throttle.failures_per_address: its guesses are answered 429 \
+         until fewer failures count",
+    );
+}
+
+/// Writes one event when a name comes under attack.
+pub(super) fn name_under_attack(
+    kind: CredentialKind,
+    username: Option<&str>,
+    address: Option<IpAddr>,
+) {
+    tracing::warn!(
+        target: TARGET, event = "throttle", what = "name", guessed = kind.as_str(), username,
+        address = shown(address),
+        "a name has reached throttle.failures_per_user: attempts on it are delayed until fewer \
+         failures count",
+    );
+}

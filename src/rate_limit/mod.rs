@@ -1,0 +1,71 @@
+//! Rate limits for guesses at passwords and client secrets. One caller cannot lock out another.
+//!
+//! - An *address* has a budget of failures in a sliding window. When it is spent, attempts from
+//!   there are refused.
+//! - A *name*, of a user or the operator, with many failures is under attack. Attempts on it run
+//!   one at a time, with a growing pause between them. When a pause is over, `selection` selects
+//!   the next attempt: those with the fewest failures and refusals come first, and chance decides
+//!   between equals. A known device, that is, a pair of name and address with an earlier successful
+//!   login, does not wait. Unknown names are treated like existing ones; otherwise the limits would
+//!   reveal which names exist.
+//!
+//! A success does not restore the budget: an attacker with one account could guess at others in
+//! between. Only guesses at secrets chosen by people and at client secrets are counted. Bearer and
+//! refresh tokens are not: they have 256 random bits, so guessing them is hopeless, and a resource
+//! server that asks about invalid tokens, or a client that presents an old one, is not guessing.
+//!
+//! Not here: the counters (`store::RateLimitStore`), and the responses (`web`).
+
+mod audit;
+mod keys;
+mod limiter;
+mod queue;
+mod selection;
+
+use std::time::Duration;
+
+pub use limiter::{Attempt, RateLimiter};
+
+/// Budgets for failed attempts.
+#[derive(Clone, Copy, Debug)]
+pub struct RateLimitPolicy {
+    /// Whether rate limits apply.
+    pub enabled: bool,
+    /// Number of failures in the window after which attempts from an address are refused.
+    pub failures_per_address: u32,
+    /// Number of failures in the window after which a name counts as under attack.
+    pub failures_per_user: u32,
+    /// Length of the sliding window.
+    pub window: Duration,
+}
+
+/// The kind of credential that an attempt guesses at. Each kind has budgets of its own, so that a
+/// service with an outdated secret does not keep users at the same address from logging in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A user's password.
+    Password,
+    /// A client secret.
+    ClientSecret,
+    /// The operator's user name and password.
+    Operator,
+}
+
+impl CredentialKind {
+    /// Returns the name of the kind, for the audit log and the keys of the counters.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::ClientSecret => "client secret",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// The attempt was refused because too many have failed or too many are waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many attempts have failed, try again later")]
+pub struct RateLimited {
+    /// Time after which the caller may try again, in whole seconds, at least one.
+    pub retry_after: Duration,
+}

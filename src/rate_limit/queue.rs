@@ -1,0 +1,198 @@
+//! Concurrency limit for attempts on one rate limit key, with a queue, in this process.
+//!
+//! A failure is counted when its result is known, which takes the time of a password hash. Without
+//! a limit, a thousand concurrent guesses would all find an empty counter. So at most as many
+//! attempts on a key run at once as failures are left in its budget.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::selection::{self, Candidate, Rule};
+use crate::domain::RateLimitKey;
+
+/// The running and the waiting attempts of each key.
+#[derive(Default)]
+pub(super) struct Queues(Mutex<HashMap<RateLimitKey, Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    running: usize,
+    /// In order of arrival.
+    waiting: Vec<Waiter>,
+    /// Rule of the next selection.
+    rule: Rule,
+}
+
+struct Waiter {
+    candidate: Candidate,
+    sender: oneshot::Sender<Permit>,
+}
+
+/// Result of asking for a permit.
+pub(super) enum Admission {
+    /// The attempt may run now.
+    Admitted(Permit),
+    /// Receives the permit. The channel closes if the attempt is dropped in favour of another one.
+    Queued(oneshot::Receiver<Permit>),
+    /// Too many attempts are waiting, and this one would be the first to be dropped.
+    QueueFull,
+}
+
+/// The right to run an attempt. Dropping it passes it to the next waiting attempt, unless this
+/// attempt has failed and others still run.
+pub(super) struct Permit {
+    queues: Arc<Queues>,
+    key: RateLimitKey,
+    /// Whether it was given by selection among all waiting attempts after a pause.
+    selected: bool,
+    /// Whether the attempt has failed, so that fewer may run from now on.
+    failed: bool,
+    /// Whether another attempt has the right now, so that dropping it does nothing.
+    passed_on: bool,
+}
+
+impl Queues {
+    /// Asks for a permit. At most `max_running` attempts run at once, but always at least one, and
+    /// `max_waiting` wait. When more arrive, one of them is dropped.
+    pub(super) fn acquire(
+        self: &Arc<Self>,
+        key: RateLimitKey,
+        max_running: u32,
+        max_waiting: usize,
+        candidate: Candidate,
+    ) -> Admission {
+        let mut queues = self.lock();
+        let queue = queues.entry(key).or_default();
+        queue.remove_disconnected();
+        let max_running = usize::try_from(max_running).unwrap_or(usize::MAX).max(1);
+        if queue.running < max_running && queue.waiting.is_empty() {
+            queue.running += 1;
+            return Admission::Admitted(self.permit(key));
+        }
+        if queue.waiting.len() >= max_waiting {
+            let mut candidates = queue.candidates();
+            candidates.push(candidate);
+            match selection::select_dropped(&candidates) {
+                Some(index) if index < queue.waiting.len() => drop(queue.waiting.remove(index)),
+                _ => return Admission::QueueFull,
+            }
+        }
+        Admission::Queued(queue.push(candidate))
+    }
+
+    fn permit(self: &Arc<Self>, key: RateLimitKey) -> Permit {
+        let queues = Arc::clone(self);
+        Permit { queues, key, selected: false, failed: false, passed_on: false }
+    }
+
+    /// Passes a permit to the waiting attempt that `next` returns, or ends it if there is none.
+    fn pass_on(
+        self: &Arc<Self>,
+        key: RateLimitKey,
+        selected: bool,
+        next: impl Fn(&mut Queue) -> Option<Waiter>,
+    ) {
+        loop {
+            let mut queues = self.lock();
+            let Some(queue) = queues.get_mut(&key) else { return };
+            let Some(waiter) = next(queue) else {
+                queue.running = queue.running.saturating_sub(1);
+                if queue.running == 0 {
+                    queues.remove(&key);
+                }
+                return;
+            };
+            drop(queues);
+            let mut permit = self.permit(key);
+            permit.selected = selected;
+            match waiter.sender.send(permit) {
+                Ok(()) => return,
+                Err(mut permit) => permit.passed_on = true,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RateLimitKey, Queue>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn candidates(&self) -> Vec<Candidate> {
+        self.waiting.iter().map(|waiter| waiter.candidate).collect()
+    }
+
+    fn push(&mut self, candidate: Candidate) -> oneshot::Receiver<Permit> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.push(Waiter { candidate, sender });
+        receiver
+    }
+
+    /// Removes the waiting attempts whose callers have hung up.
+    fn remove_disconnected(&mut self) {
+        self.waiting.retain(|waiter| !waiter.sender.is_closed());
+    }
+
+    /// Removes and returns the waiting attempt with the lowest penalty; among equals, the earliest.
+    fn pop_lowest_penalty(&mut self) -> Option<Waiter> {
+        let waiting = self.waiting.iter().enumerate();
+        let (index, _) = waiting.min_by_key(|(_, waiter)| waiter.candidate.penalty())?;
+        Some(self.waiting.remove(index))
+    }
+
+    /// Removes and returns the waiting attempt that the rule selects.
+    fn pop_selected(&mut self) -> Option<Waiter> {
+        self.remove_disconnected();
+        let index = selection::select_next(&self.candidates(), self.rule)?;
+        self.rule = self.rule.other();
+        Some(self.waiting.remove(index))
+    }
+}
+
+impl Permit {
+    /// Records that the attempt has failed.
+    pub(super) const fn mark_failed(&mut self) {
+        self.failed = true;
+    }
+
+    /// Returns whether the permit was given by [`Self::pass_to_selected`].
+    pub(super) const fn is_selected(&self) -> bool {
+        self.selected
+    }
+
+    /// Adds an attempt to the queue of this permit. The holder of the permit selects among the
+    /// queue after the pause.
+    pub(super) fn enqueue(&self, candidate: Candidate) -> oneshot::Receiver<Permit> {
+        self.queues.lock().entry(self.key).or_default().push(candidate)
+    }
+
+    /// Returns whether attempts are waiting.
+    pub(super) fn has_waiters(&self) -> bool {
+        let mut queues = self.queues.lock();
+        queues.get_mut(&self.key).is_some_and(|queue| {
+            queue.remove_disconnected();
+            !queue.waiting.is_empty()
+        })
+    }
+
+    /// Passes the permit to one of the attempts that wait now.
+    pub(super) fn pass_to_selected(mut self) {
+        self.passed_on = true;
+        self.queues.pass_on(self.key, true, Queue::pop_selected);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let failed = self.failed;
+        if !self.passed_on {
+            // The last running attempt always passes its permit on, so that waiting attempts are
+            // not stranded.
+            self.queues.pass_on(self.key, false, |queue| {
+                if failed && queue.running > 1 { None } else { queue.pop_lowest_penalty() }
+            });
+        }
+    }
+}
