@@ -13,7 +13,7 @@ mod policy;
 mod purge;
 mod reload;
 mod sockets;
-mod supervisor;
+mod systemd;
 mod traces;
 
 use std::io;
@@ -22,11 +22,11 @@ use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
 
-pub use check::{Found, check};
+pub use check::{ConfigReport, check};
 pub use limits::raise_open_files;
 pub use listener::data_folder;
 pub use policy::{lifetimes, password_policy};
-pub use sockets::Listening;
+pub use sockets::ListenAddresses;
 
 use crate::admin::Admin;
 use crate::domain::Clock;
@@ -37,7 +37,7 @@ use crate::rate_limit::RateLimiter;
 use crate::settings::Settings;
 use crate::store::{StoreError, Stores, connect};
 use crate::web::management::Management;
-use crate::web::observed::Observers;
+use crate::web::request_observer::Telemetry;
 use crate::web::templates::{TemplateErrors, Templates};
 use crate::web::{Web, tls};
 use hash_kinds::HashKinds;
@@ -59,14 +59,14 @@ pub enum StartError {
     /// The exporter of spans cannot be created for `traces.endpoint`.
     #[error("traces.endpoint cannot be used: {0}")]
     Traces(String),
-    /// The settings ask for a combination that the server does not support.
+    /// A setting requires others that are missing.
     #[error("{0}")]
-    Unsupported(&'static str),
+    IncompleteSettings(&'static str),
     /// The templates cannot be loaded or rendered.
-    #[error("templates are wrong (templates.dir):\n{0}")]
+    #[error("templates cannot be used (templates.dir):\n{0}")]
     Templates(#[from] TemplateErrors),
     /// The signal handlers cannot be installed.
-    #[error("cannot wait for signals")]
+    #[error("cannot install signal handlers")]
     Signals(#[source] io::Error),
     /// An inherited socket would accept passwords over plain HTTP from other machines (RFC 6749
     /// §3.2).
@@ -90,7 +90,7 @@ pub enum StartError {
 /// Server whose stores are open and whose sockets are bound.
 pub struct Application {
     server: Server,
-    listening: Listening,
+    listening: ListenAddresses,
     admin: Admin,
     purge: Purge,
     hash_kinds: HashKinds,
@@ -128,7 +128,7 @@ impl Application {
             Arc::clone(&stores.rate_limits),
             Arc::clone(&clock),
             policy::rate_limit_policy(&settings.throttle),
-            refused.unwrap_or_default(),
+            refused,
         );
         let provider = Provider::new(
             stores.clone(),
@@ -138,7 +138,7 @@ impl Application {
             rate_limiter.clone(),
         )
         .with_metrics(counts.clone());
-        let observers = Observers {
+        let telemetry = Telemetry {
             metrics: counts.clone(),
             traces: traces.clone().map(|traces| traces as Arc<dyn Collector>),
         };
@@ -148,7 +148,7 @@ impl Application {
         });
         let policy = policy::web_policy(settings);
         let web =
-            Web::new(provider, management, Arc::clone(&templates), policy).observed_by(observers);
+            Web::new(provider, management, Arc::clone(&templates), policy).observed_by(telemetry);
         let certificate = listener::certificate(settings, &clock)?;
         let (server, listening) = listener::listen(settings, web, certificate.as_ref())?;
         if let Some(certificate) = certificate {
@@ -167,7 +167,7 @@ impl Application {
     }
 
     /// Returns the sockets that the server listens on, configured or inherited.
-    pub const fn listening(&self) -> &Listening {
+    pub const fn listening(&self) -> &ListenAddresses {
         &self.listening
     }
 
@@ -177,7 +177,7 @@ impl Application {
     }
 
     /// Returns the sockets of the Prometheus listener; `None` if it is off.
-    pub fn metrics_listening(&self) -> Option<&Listening> {
+    pub fn metrics_listening(&self) -> Option<&ListenAddresses> {
         self.metrics.as_ref().map(metrics::Listener::listening)
     }
 
@@ -198,16 +198,16 @@ impl Application {
     /// Returns an I/O error if the HTTP server fails.
     pub async fn run(self) -> io::Result<()> {
         let Self { server, purge, hash_kinds, reloads, metrics, traces, .. } = self;
-        let mut beside = tokio::task::JoinSet::new();
-        beside.spawn(reloads.run());
-        beside.spawn(supervisor::watchdog());
-        let metrics = metrics.map(|metrics| metrics.run(&mut beside));
-        supervisor::ready();
+        let mut background = tokio::task::JoinSet::new();
+        background.spawn(reloads.run());
+        background.spawn(systemd::watchdog());
+        let metrics = metrics.map(|metrics| metrics.run(&mut background));
+        systemd::ready();
         let result = server.await;
         if let Some(metrics) = metrics {
             metrics.stop(false).await;
         }
-        drop((purge, hash_kinds, beside));
+        drop((purge, hash_kinds, background));
         if let Some(traces) = traces {
             // Sending the remaining spans blocks the thread. A failure is logged and does not
             // change the result.

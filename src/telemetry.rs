@@ -24,16 +24,16 @@ use crate::settings::{Log, LogFormat};
 /// Log targets of libraries that report malformed input as errors and warnings: invalid requests,
 /// broken TLS, frames out of order. Any client could fill the log with such lines, and they need no
 /// action. Faults of the server itself are logged under other targets.
-const OF_STRANGERS: [&str; 4] =
+const CLIENT_INPUT_TARGETS: [&str; 4] =
     ["actix_http::h1::decoder", "actix_http::h1::dispatcher", "h2", "rustls"];
 
 /// Log target that reports each server start in several `info` lines. Sentinel logs the same in
 /// one.
-const TALKATIVE: &str = "actix_server";
+const VERBOSE_TARGET: &str = "actix_server";
 
 /// Additional filter for commands, applied after `log.level`. Commands write audit events, since
 /// changes are audited wherever they are made; most other lines are meant for the server's log.
-const OF_COMMANDS: &str = "warn,audit=info";
+const COMMAND_FILTER: &str = "warn,audit=info";
 
 /// Starts logging for a server.
 ///
@@ -52,8 +52,8 @@ pub fn start_for_command(log: &Log) -> anyhow::Result<()> {
     start_for(log, Some(Actor::COMMAND_LINE))
 }
 
-/// Returns the filter for `log.level`. Lines of the targets in `OF_STRANGERS` are dropped unless
-/// `level` names the target.
+/// Returns the filter for `log.level`. Lines of the targets in `CLIENT_INPUT_TARGETS` are dropped
+/// unless `level` names the target.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     let mut filter: EnvFilter = level.parse()?;
     let directives = level.split(',').map(str::trim);
@@ -61,22 +61,23 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
         let mut named = directives.clone().filter_map(|part| part.rsplit_once('='));
         named.any(|(name, _)| target.starts_with(name) || name.starts_with(target))
     };
-    for target in OF_STRANGERS.into_iter().filter(|target| !is_named(target)) {
+    for target in CLIENT_INPUT_TARGETS.into_iter().filter(|target| !is_named(target)) {
         filter = filter.add_directive(format!("{target}=off").parse()?);
     }
     // Only for `info`: with `error` or `off`, the directive would let more lines through than
     // requested, and with `debug` or `trace` fewer.
     let general = directives.clone().rfind(|part| !part.contains('='));
-    if general.is_some_and(|level| level.eq_ignore_ascii_case("info")) && !is_named(TALKATIVE) {
-        filter = filter.add_directive(format!("{TALKATIVE}=warn").parse()?);
+    if general.is_some_and(|level| level.eq_ignore_ascii_case("info")) && !is_named(VERBOSE_TARGET)
+    {
+        filter = filter.add_directive(format!("{VERBOSE_TARGET}=warn").parse()?);
     }
     Ok(filter)
 }
 
-/// Starts logging. For a command, `actor` is the actor of all changes, and `OF_COMMANDS` applies as
-/// a second filter.
+/// Starts logging. For a command, `actor` is the actor of all changes, and `COMMAND_FILTER` applies
+/// as a second filter.
 fn start_for(log: &Log, actor: Option<Actor>) -> anyhow::Result<()> {
-    let more: Option<EnvFilter> = actor.is_some().then(|| OF_COMMANDS.parse()).transpose()?;
+    let more: Option<EnvFilter> = actor.is_some().then(|| COMMAND_FILTER.parse()).transpose()?;
     let filter = filter(&log.level)?;
     let terminal = std::io::stderr().is_terminal();
     let pretty = match log.format {
@@ -129,9 +130,9 @@ impl<F> WithContext<F> {
             fields.extend(actor.operator.map(|operator| ("operator", operator)));
             fields.extend(actor.address.map(|address| ("address", address)));
         }
-        with_current(|call| {
-            fields.push(("request_id", call.id().as_str().to_owned()));
-            fields.extend(call.trace().map(|trace| ("trace_id", trace.trace_id.to_string())));
+        with_current(|request| {
+            fields.push(("request_id", request.id().as_str().to_owned()));
+            fields.extend(request.trace().map(|span| ("trace_id", span.trace_id().to_string())));
         });
         fields
     }

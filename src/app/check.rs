@@ -12,7 +12,7 @@ use crate::web::templates::Templates;
 
 /// Result of a check of the settings.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct ConfigReport {
     /// Errors that would prevent a server from starting, as far as a check can detect them.
     pub errors: Vec<StartError>,
     /// Problems that would not prevent a server from starting, one sentence each.
@@ -20,13 +20,13 @@ pub struct Found {
 }
 
 /// Checks the settings, with the templates, certificates and stores that they name.
-pub fn check(settings: &Settings, clock: &dyn Clock) -> Found {
-    let mut found = Found::default();
+pub fn check(settings: &Settings, clock: &dyn Clock) -> ConfigReport {
+    let mut report = ConfigReport::default();
     let passwords = policy::password_policy(&settings.password).check();
     let templates = Templates::load(settings.templates.dir.clone());
     let certificate = listener::check_certificate(settings, clock);
-    let certificate = certificate.map(|warnings| found.warnings.extend(warnings));
-    found.errors = [
+    let certificate = certificate.map(|warnings| report.warnings.extend(warnings));
+    report.errors = [
         templates.map(drop).map_err(StartError::from),
         traces::check(&settings.traces),
         connect::check(settings).map_err(StartError::from),
@@ -36,5 +36,5 @@ pub fn check(settings: &Settings, clock: &dyn Clock) -> Found {
     .into_iter()
     .filter_map(Result::err)
     .collect();
-    found
+    report
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::PasswordHash;
-use crate::observe::chain;
+use crate::observe::error_chain;
 use crate::password::{MOST_HASH_KINDS, PasswordPool, hash_kind};
 use crate::store::{Result, StoreListing};
 
@@ -38,7 +38,7 @@ impl HashKinds {
                     Ok(kinds) => passwords.learn_kinds(&kinds).await,
                     Err(error) => {
                         tracing::warn!(
-                            error = chain(&error),
+                            error = error_chain(&error),
                             "it is not known of which kinds password hashes are"
                         );
                         passwords.expect_no_kinds();

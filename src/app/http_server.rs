@@ -38,7 +38,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 
-use super::sockets::{Listening, Socket};
+use super::sockets::{ListenAddresses, Socket};
 use connection::Connection;
 use handshakes::Handshakes;
 
@@ -106,7 +106,7 @@ impl HttpServer {
         &self,
         builder: ServerBuilder,
         socket: Socket,
-        listening: &mut Listening,
+        listening: &mut ListenAddresses,
         app: F,
     ) -> io::Result<ServerBuilder>
     where

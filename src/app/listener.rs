@@ -13,8 +13,8 @@ use actix_web::web::Data;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::http_server::HttpServer;
-use super::sockets::{self, Listening, Socket};
-use super::{StartError, limits, supervisor};
+use super::sockets::{ListenAddresses, Socket, open_sockets};
+use super::{StartError, limits, systemd};
 use crate::domain::Clock;
 use crate::settings::{Settings, TlsMode};
 use crate::web::certificate::{Certificate, Source};
@@ -28,7 +28,7 @@ pub(super) fn listen(
     settings: &Settings,
     web: Web,
     certificate: Option<&Arc<Certificate>>,
-) -> Result<(Server, Listening), StartError> {
+) -> Result<(Server, ListenAddresses), StartError> {
     let app = move |transport: Transport| {
         let web = web.clone();
         move || {
@@ -57,8 +57,8 @@ pub(super) fn listen(
     let tls = certificate.map(Certificate::server_config).transpose()?;
     let tcp = if tls.is_some() { Transport::Tls } else { Transport::Tcp };
     let http = HttpServer::new(&server, settings.server.request_timeout, tls);
-    let mut listening = Listening::default();
-    for socket in sockets::all(settings)? {
+    let mut listening = ListenAddresses::default();
+    for socket in open_sockets(settings)? {
         let transport = if matches!(socket, Socket::Unix(..)) { Transport::Unix } else { tcp };
         let failed = failed(socket.name());
         server = http.listen(server, socket, &mut listening, app(transport)).map_err(failed)?;
@@ -102,7 +102,9 @@ fn certificate_source(settings: &Settings) -> Result<Option<Source>, StartError>
             Some(Source::Files { cert: cert.clone(), key: key.clone() })
         }
         (TlsMode::Files, ..) => {
-            return Err(StartError::Unsupported("tls.mode = \"files\" needs tls.cert and tls.key"));
+            return Err(StartError::IncompleteSettings(
+                "tls.mode = \"files\" needs tls.cert and tls.key",
+            ));
         }
     })
 }
@@ -127,9 +129,9 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: finishing the calls in flight"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: finishing the calls in flight"),
+            _ = terminate.recv() => tracing::info!("SIGTERM: finishing the requests in progress"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: finishing the requests in progress"),
         }
-        supervisor::stopping();
+        systemd::stopping();
     })
 }

@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use super::StartError;
 use super::http_server::HttpServer;
-use super::sockets::{self, Listening};
-use crate::domain::{Clock, Timestamp};
+use super::sockets::{self, ListenAddresses};
+use crate::domain::Clock;
 use crate::oauth::{GRANT_NAMES, token_outcomes};
 use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
@@ -21,22 +21,21 @@ use crate::web::certificate::Certificate;
 
 /// Creates the metrics of a server that starts now.
 pub(super) fn all(clock: &dyn Clock) -> Metrics {
-    let started = u64::try_from(clock.now().as_seconds()).unwrap_or(0);
-    Metrics::new(&GRANT_NAMES, token_outcomes(), started)
+    Metrics::new(&GRANT_NAMES, &token_outcomes(), clock.now().as_seconds())
 }
 
-/// Reports the queue and the work of the hashing workers to `metrics`. Returns the pool that does
+/// Records the queue and the jobs of the hashing workers in `metrics`. Returns the pool that does
 /// so.
 pub(super) fn watch(metrics: &Metrics, pool: PasswordPool) -> PasswordPool {
     let queue = pool.clone();
-    metrics.watch_queue(Box::new(move || queue.depth()), pool.capacity());
+    metrics.watch_queue(Box::new(move || queue.depth() as f64), pool.capacity());
     pool.observed_by(Arc::clone(&metrics.passwords))
 }
 
-/// Reports the expiry of the certificate in use to `metrics`, also after a reload.
+/// Adds the expiration time of the certificate in use to `metrics`, also after a reload.
 pub(super) fn watch_certificate(metrics: &Metrics, certificate: &Arc<Certificate>) {
     let certificate = Arc::clone(certificate);
-    let not_after = move || certificate.not_after().map(Timestamp::as_seconds);
+    let not_after = move || certificate.not_after().map_or(f64::NAN, |end| end.as_seconds() as f64);
     metrics.watch_certificate(Box::new(not_after));
 }
 
@@ -46,7 +45,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prometheus listener whose sockets are bound.
 pub(super) struct Listener {
     server: Server,
-    listening: Listening,
+    listening: ListenAddresses,
 }
 
 impl Listener {
@@ -58,7 +57,7 @@ impl Listener {
         // One thread suffices for a scrape every few seconds.
         let mut server = ServerBuilder::new().workers(1).disable_signals();
         let http = HttpServer::new(&server, REQUEST_TIMEOUT, None);
-        let mut listening = Listening::default();
+        let mut listening = ListenAddresses::default();
         for socket in bound {
             let metrics = Arc::clone(metrics);
             let app =
@@ -68,7 +67,7 @@ impl Listener {
         Ok(Self { server: server.run(), listening })
     }
 
-    pub(super) const fn listening(&self) -> &Listening {
+    pub(super) const fn listening(&self) -> &ListenAddresses {
         &self.listening
     }
 
@@ -77,7 +76,7 @@ impl Listener {
         let handle = self.server.handle();
         tasks.spawn(async move {
             if let Err(error) = self.server.await {
-                tracing::error!(%error, "the listener for metrics stopped");
+                tracing::error!(%error, "the metrics listener failed: restart the server to scrape it");
             }
         });
         handle

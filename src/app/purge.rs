@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::Clock;
-use crate::observe::chain;
+use crate::observe::error_chain;
 use crate::store::{DeliveryError, Page, SessionStore, StoreError, Stores, imports};
 
 /// Interval between purges of expired sessions.
@@ -50,7 +50,7 @@ impl Purge {
                 purge(&*all.sessions, &*time).await;
                 if let Err(error) = imports::forget_sessions_over(&all, time.now()).await {
                     tracing::warn!(
-                        error = chain(&error),
+                        error = error_chain(&error),
                         "it is not known whether imported tokens are alive"
                     );
                 }
@@ -67,7 +67,7 @@ impl Purge {
                 match used.mark_in_use().await {
                     Ok(()) => outage.is_over(|| tracing::info!("{name} works again")),
                     Err(error @ StoreError::Unavailable(_)) => outage.is_there(|| {
-                        let why = chain(&error);
+                        let why = error_chain(&error);
                         tracing::error!(
                             "{name} fails, and calls are answered 503 meanwhile: {why}"
                         );
@@ -90,7 +90,7 @@ impl Purge {
                         }),
                         Ok(false) => {}
                         Err(error) => outage.is_there(|| {
-                            let (why, store) = (chain(&error), health.name());
+                            let (why, store) = (error_chain(&error), health.name());
                             let of_store = matches!(error, DeliveryError::Store(_));
                             let server = if of_store { store } else { "Redis" };
                             tracing::warn!(
@@ -109,7 +109,7 @@ impl Purge {
                 ticks.tick().await;
                 if let Err(error) = sweep(&stores, &*clock).await {
                     tracing::warn!(
-                        error = chain(&error),
+                        error = error_chain(&error),
                         "expired access tokens could not be removed"
                     );
                 }
@@ -143,7 +143,10 @@ async fn purge(sessions: &dyn SessionStore, clock: &dyn Clock) {
             Ok(removed) if removed >= u64::from(PURGE_BATCH) => {}
             Ok(_) => return,
             Err(error) => {
-                tracing::warn!(error = chain(&error), "expired sessions could not be removed");
+                tracing::warn!(
+                    error = error_chain(&error),
+                    "expired sessions could not be removed"
+                );
                 return;
             }
         }

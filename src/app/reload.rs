@@ -6,37 +6,37 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::supervisor;
+use super::systemd;
 use crate::web::reload::Reload;
 
 /// The SIGHUP handler and the parts of the server that it reloads.
 pub(super) struct Reloads {
     signal: Signal,
-    what: Vec<Arc<dyn Reload>>,
+    parts: Vec<Arc<dyn Reload>>,
 }
 
 impl Reloads {
     /// Installs the handler. From then on SIGHUP no longer ends the process.
     pub(super) fn on_hangup() -> io::Result<Self> {
-        Ok(Self { signal: signal(SignalKind::hangup())?, what: Vec::new() })
+        Ok(Self { signal: signal(SignalKind::hangup())?, parts: Vec::new() })
     }
 
-    pub(super) fn add(&mut self, what: Arc<dyn Reload>) {
-        self.what.push(what);
+    pub(super) fn add(&mut self, part: Arc<dyn Reload>) {
+        self.parts.push(part);
     }
 
     /// Waits for signals and reloads on each; does not return.
     pub(super) async fn run(mut self) {
         while self.signal.recv().await.is_some() {
-            supervisor::reloading();
+            systemd::reloading();
             self.reload();
-            supervisor::ready();
+            systemd::ready();
         }
     }
 
     fn reload(&self) {
-        let mut stayed = Vec::new();
-        for part in &self.what {
+        let mut failed = Vec::new();
+        for part in &self.parts {
             match part.reload() {
                 Ok(()) => {
                     // Shows the operator whether the new certificate is in use.
@@ -44,16 +44,16 @@ impl Reloads {
                     tracing::info!(what = part.what(), not_after, "reloaded");
                 }
                 Err(error) => {
-                    tracing::error!(what = part.what(), %error, "not reloaded, the old one stays");
-                    stayed.push(part.what());
+                    tracing::error!(what = part.what(), %error, "reload failed: the previous version stays in use");
+                    failed.push(part.what());
                 }
             }
         }
-        if stayed.is_empty() {
-            tracing::info!("SIGHUP: all is read again");
+        if failed.is_empty() {
+            tracing::info!("SIGHUP: reload complete");
         } else {
-            let stayed = stayed.join(", ");
-            tracing::warn!(stayed, "SIGHUP: not all is read again");
+            let failed = failed.join(", ");
+            tracing::warn!(failed, "SIGHUP: reload incomplete");
         }
     }
 }

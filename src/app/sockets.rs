@@ -35,18 +35,19 @@ impl Socket {
 
 /// Addresses and paths that the server listens on.
 #[derive(Debug, Default)]
-pub struct Listening {
+pub struct ListenAddresses {
     /// TCP addresses, with the ports that the system chose for port 0.
     pub addresses: Vec<SocketAddr>,
     /// Paths of Unix sockets, or a description of an inherited socket that has no path.
     pub unix_sockets: Vec<String>,
 }
 
-/// Returns all sockets to listen on. Inherited sockets replace `server.bind`.
-pub(super) fn all(settings: &Settings) -> Result<Vec<Socket>, StartError> {
+/// Opens all sockets to listen on. Inherited sockets replace `server.bind`.
+pub(super) fn open_sockets(settings: &Settings) -> Result<Vec<Socket>, StartError> {
     let mut inherited = ListenFd::from_env();
     if inherited.len() > 0 {
-        let sockets = (0..inherited.len()).map(|index| take(&mut inherited, index, settings));
+        let sockets =
+            (0..inherited.len()).map(|index| take_inherited(&mut inherited, index, settings));
         return sockets.collect();
     }
     let mut sockets = Vec::new();
@@ -101,7 +102,11 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Takes the inherited socket with this index.
-fn take(inherited: &mut ListenFd, index: usize, settings: &Settings) -> Result<Socket, StartError> {
+fn take_inherited(
+    inherited: &mut ListenFd,
+    index: usize,
+    settings: &Settings,
+) -> Result<Socket, StartError> {
     let failed =
         |source| StartError::Listen { address: format!("inherited socket {index}"), source };
     if let Ok(Some(listener)) = inherited.take_tcp_listener(index) {
@@ -113,8 +118,8 @@ fn take(inherited: &mut ListenFd, index: usize, settings: &Settings) -> Result<S
         Some(listener) => {
             if is_for_all(&listener) {
                 tracing::warn!(
-                    "the mode of inherited socket {index} lets everybody on this machine connect, and \
-                     who does is believed as a proxy is: set SocketMode=0660 and SocketGroup="
+                    "every user of this machine can connect to inherited socket {index}, and its \
+                     peers are trusted like a proxy: set SocketMode=0660 and SocketGroup="
                 );
             }
             let path = listener.local_addr().ok();
@@ -142,11 +147,11 @@ fn is_for_all(listener: &UnixListener) -> bool {
 /// Applies the plain HTTP rule of `server.bind` to an inherited socket.
 fn check_plain_http(address: SocketAddr, settings: &Settings) -> Result<(), StartError> {
     let server = &settings.server;
-    let fine = address.ip().to_canonical().is_loopback()
+    let allowed = address.ip().to_canonical().is_loopback()
         || settings.tls.mode != TlsMode::Off
         || server.allow_plain_http
         || !server.trusted_proxies.is_empty();
-    if fine { Ok(()) } else { Err(StartError::PlainHttp(address)) }
+    if allowed { Ok(()) } else { Err(StartError::PlainHttp(address)) }
 }
 
 /// Removes the socket file that a killed server left behind. Removes it only if the system reports
@@ -163,16 +168,16 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let in_use = |what: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, what));
     match socket.connect(&SockAddr::unix(path)?) {
-        Ok(()) => in_use("another server answers there"),
+        Ok(()) => in_use("another server is listening on it"),
         Err(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
             // Its server has just removed the file.
             io::ErrorKind::NotFound => Ok(()),
-            io::ErrorKind::WouldBlock => in_use("another server is there, and busy"),
+            io::ErrorKind::WouldBlock => in_use("another server is listening on it, and is busy"),
             // A socket of another type (EPROTOTYPE) or of another user (EACCES).
             kind => Err(io::Error::new(
                 kind,
-                format!("there is a socket that may be somebody's: {error}"),
+                format!("a socket exists there that may be in use: {error}"),
             )),
         },
     }

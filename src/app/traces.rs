@@ -8,21 +8,19 @@ mod client;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
-};
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanProcessor};
 
 use super::StartError;
-use crate::observe::trace::{Collector, Span, TraceParent, not_zero};
+use crate::observe::trace::{Collector, Span, new_span};
 use crate::settings::Traces;
 use client::Client;
 
 /// Time limit for sending the remaining spans when the server stops.
-const LAST: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Checks whether spans can be sent to `traces.endpoint`, without starting a thread or connecting.
 pub(super) fn check(settings: &Traces) -> Result<(), StartError> {
@@ -67,8 +65,8 @@ impl Exporter {
 
     /// Sends the remaining spans.
     pub(super) fn finish(&self) {
-        if let Err(error) = self.processor.shutdown_with_timeout(LAST) {
-            tracing::warn!(%error, "the last spans could not be sent");
+        if let Err(error) = self.processor.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
+            tracing::warn!(%error, "cannot send the last spans to traces.endpoint: they are lost");
         }
     }
 
@@ -78,19 +76,15 @@ impl Exporter {
 
     fn data(
         &self,
-        (context, parent): (TraceParent, Option<TraceParent>),
+        (context, parent): (SpanContext, Option<&SpanContext>),
         (name, kind): (String, SpanKind),
         (started, took): (Instant, Duration),
     ) -> SpanData {
-        let trace_id = TraceId::from_bytes(context.trace_id.0.to_be_bytes());
-        let span_id = SpanId::from_bytes(context.span_id.to_be_bytes());
-        let (flags, state) = (TraceFlags::SAMPLED, TraceState::NONE);
-        let parent_id = parent.map_or(0, |parent| parent.span_id);
         let start_time = self.time(started);
         SpanData {
-            span_context: SpanContext::new(trace_id, span_id, flags, false, state),
-            parent_span_id: SpanId::from_bytes(parent_id.to_be_bytes()),
-            parent_span_is_remote: kind == SpanKind::Server && parent.is_some(),
+            span_context: context,
+            parent_span_id: parent.map_or(SpanId::INVALID, SpanContext::span_id),
+            parent_span_is_remote: parent.is_some_and(SpanContext::is_remote),
             span_kind: kind,
             name: name.into(),
             start_time,
@@ -119,17 +113,16 @@ impl Collector for Exporter {
 
     fn take(&self, span: Span) {
         for step in &span.steps {
-            let context = TraceParent { span_id: not_zero(), ..span.context };
-            let of = (context, Some(span.context));
+            let context = (new_span(Some(&span.context)), Some(&span.context));
             let name = (step.name.to_owned(), SpanKind::Internal);
-            self.processor.on_end(self.data(of, name, (step.started, step.took)));
+            self.processor.on_end(self.data(context, name, (step.started, step.took)));
         }
         // OpenTelemetry's semantic conventions for HTTP spans: the name is "{method} {target}". For
         // an unknown method the name is "HTTP" and the attribute is "_OTHER", which limits the
         // number of names.
         // Deviation: there is no `http.request.method_original`, no `url.path` and no address,
-        // though the conventions want the path. What a stranger makes up could be anything, a token
-        // too, and paths of the management page have ids.
+        // though the conventions require the path. A caller could put anything into them, a token
+        // too, and paths of the management page contain ids.
         // Test: `span_names_contain_no_method_or_path_made_up_by_a_caller`.
         let method = span.method.unwrap_or("HTTP");
         let name = match &span.route {
@@ -137,7 +130,8 @@ impl Collector for Exporter {
             None => method.to_owned(),
         };
         let times = (span.started, span.took);
-        let mut data = self.data((span.context, span.parent), (name, SpanKind::Server), times);
+        let context = (span.context, span.parent.as_ref());
+        let mut data = self.data(context, (name, SpanKind::Server), times);
         data.attributes = vec![
             KeyValue::new("http.request.method", span.method.unwrap_or("_OTHER")),
             KeyValue::new("http.response.status_code", i64::from(span.status)),
@@ -145,7 +139,7 @@ impl Collector for Exporter {
             KeyValue::new("sentinel.endpoint", span.endpoint),
         ];
         data.attributes.extend(span.route.map(|route| KeyValue::new("http.route", route)));
-        // By the conventions, a client error (4xx) is no error of a server span.
+        // By the conventions, a client error (4xx) is not an error of a server span.
         if span.status >= 500 {
             data.attributes.push(KeyValue::new("error.type", span.status.to_string()));
             data.status = Status::error("");

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::failure::{Failure, chain};
+use super::failure::{Failure, error_chain};
 use super::{Global, output};
 use crate::app;
 use crate::domain::SystemClock;
@@ -37,7 +37,7 @@ fn check(settings: &Settings) -> Result<(), Failure> {
     for warning in settings.warnings().iter().chain(&found.warnings) {
         output::remark(format!("warning: {warning}"));
     }
-    let wrong: Vec<_> = found.errors.iter().map(|error| chain(error)).collect();
+    let wrong: Vec<_> = found.errors.iter().map(|error| error_chain(error)).collect();
     match &*wrong {
         [] => Ok(()),
         [only] => Err(Failure::config(only)),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::admin::AdminError;
 use crate::app::StartError;
 use crate::observe::audit::Outcome;
-pub(super) use crate::observe::chain;
+pub(super) use crate::observe::error_chain;
 use crate::settings;
 use crate::store::StoreError;
 
@@ -95,13 +95,13 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
 
 impl From<settings::Error> for Failure {
     fn from(error: settings::Error) -> Self {
-        Self::config(chain(&error))
+        Self::config(error_chain(&error))
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::unavailable(chain(&error))
+        Self::unavailable(error_chain(&error))
     }
 }
 
@@ -119,13 +119,15 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error.into(),
-            StartError::Listen { .. } | StartError::Signals(_) => Self::unavailable(chain(&error)),
+            StartError::Listen { .. } | StartError::Signals(_) => {
+                Self::unavailable(error_chain(&error))
+            }
             StartError::Tls(_)
             | StartError::Passwords(_)
             | StartError::Templates(_)
             | StartError::PlainHttp(_)
             | StartError::Traces(_)
-            | StartError::Unsupported(_) => Self::config(chain(&error)),
+            | StartError::IncompleteSettings(_) => Self::config(error_chain(&error)),
         }
     }
 }

@@ -9,7 +9,7 @@ tokio::task_local! {
 
 /// Interface through which a change is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
+pub enum Interface {
     /// The management page.
     Page,
     /// The management API.
@@ -22,14 +22,14 @@ pub enum Via {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// Interface in use.
-    pub via: Via,
+    pub via: Interface,
     /// Authenticated user name of the operator. `None` on the command line.
     pub operator: Option<String>,
     /// Network address of the operator. `None` on the command line.
     pub address: Option<String>,
 }
 
-impl Via {
+impl Interface {
     /// Returns the name of the interface in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,7 +42,8 @@ impl Via {
 
 impl Actor {
     /// The actor of all changes on the command line.
-    pub const COMMAND_LINE: Self = Self { via: Via::CommandLine, operator: None, address: None };
+    pub const COMMAND_LINE: Self =
+        Self { via: Interface::CommandLine, operator: None, address: None };
 
     /// Runs `future` with this actor as the current one.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {

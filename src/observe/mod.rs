@@ -6,16 +6,16 @@
 //! - [`trace`]: W3C Trace Context, and the spans of a request;
 //! - [`activity`]: hourly counts for the dashboard;
 //! - [`metrics`]: metrics for Prometheus;
-//! - [`chain`]: formatting of errors.
+//! - [`error_chain`]: formatting of errors.
 //!
 //! Every layer may use this module. It knows neither the layers nor HTTP, and makes no decisions.
 
 pub mod activity;
 pub mod actor;
 pub mod audit;
-mod chain;
+mod error_chain;
 pub mod metrics;
 pub mod request;
 pub mod trace;
 
-pub use chain::chain;
+pub use error_chain::error_chain;

@@ -6,17 +6,17 @@ use std::cell::OnceCell;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use super::trace::{Recorder, TraceParent};
+use super::trace::{Recorder, SpanContext};
 
 tokio::task_local! {
-    static CURRENT: Call;
+    static CURRENT: RequestContext;
 }
 
 /// Per-request context for log lines and traces.
 #[derive(Debug, Default)]
-pub struct Call {
+pub struct RequestContext {
     id: OnceCell<RequestId>,
-    trace: Option<TraceParent>,
+    parent: Option<SpanContext>,
     recorder: Option<Recorder>,
 }
 
@@ -46,15 +46,14 @@ impl RequestId {
     }
 }
 
-impl Call {
-    /// Creates the context from the headers of a request. If there is a `recorder`, it records the
-    /// steps.
+impl RequestContext {
+    /// Creates the context from the headers of a request. A `recorder` records the steps.
     pub fn new(
         id: Option<RequestId>,
-        trace: Option<TraceParent>,
+        parent: Option<SpanContext>,
         recorder: Option<Recorder>,
     ) -> Self {
-        Self { id: id.map(OnceCell::from).unwrap_or_default(), trace, recorder }
+        Self { id: id.map(OnceCell::from).unwrap_or_default(), parent, recorder }
     }
 
     /// Runs `future` with this request as the current one.
@@ -72,10 +71,15 @@ impl Call {
         self.id.get()
     }
 
+    /// Returns the context of the caller's span.
+    pub const fn parent(&self) -> Option<&SpanContext> {
+        self.parent.as_ref()
+    }
+
     /// Returns the trace context: that of the request's own span if it is recorded, otherwise the
     /// caller's.
-    pub fn trace(&self) -> Option<TraceParent> {
-        self.recorder.as_ref().map(Recorder::context).or(self.trace)
+    pub fn trace(&self) -> Option<&SpanContext> {
+        self.recorder.as_ref().map(Recorder::context).or(self.parent())
     }
 
     /// Returns the recorder, if the request is traced.
@@ -85,15 +89,15 @@ impl Call {
 }
 
 /// Calls `look` with the current request. Returns `None` outside of a request.
-pub fn with_current<T>(look: impl FnOnce(&Call) -> T) -> Option<T> {
+pub fn with_current<T>(look: impl FnOnce(&RequestContext) -> T) -> Option<T> {
     CURRENT.try_with(look).ok()
 }
 
 /// Records a step of the current request that has just ended, if the request is traced.
-pub fn note_step(name: &'static str, started: Instant, took: Duration) {
-    with_current(|call| {
-        if let Some(recorder) = &call.recorder {
-            recorder.note(name, started, took);
+pub fn record_step(name: &'static str, started: Instant, took: Duration) {
+    with_current(|request| {
+        if let Some(recorder) = &request.recorder {
+            recorder.record(name, started, took);
         }
     });
 }
@@ -116,14 +120,18 @@ mod tests {
 
     #[tokio::test]
     async fn request_id_is_generated_once_on_first_use() {
-        let call = Call::default();
-        call.scope(async {
-            assert!(with_current(|call| call.known_id().is_none()).unwrap());
-            let first = with_current(|call| call.id().clone()).unwrap();
-            tokio::task::yield_now().await;
-            assert_eq!(with_current(|call| call.known_id().cloned()).unwrap(), Some(first));
-        })
-        .await;
+        let request = RequestContext::default();
+        request
+            .scope(async {
+                assert!(with_current(|request| request.known_id().is_none()).unwrap());
+                let first = with_current(|request| request.id().clone()).unwrap();
+                tokio::task::yield_now().await;
+                assert_eq!(
+                    with_current(|request| request.known_id().cloned()).unwrap(),
+                    Some(first)
+                );
+            })
+            .await;
         assert!(with_current(|_| ()).is_none());
     }
 }

@@ -14,7 +14,7 @@ use super::verdict::{self, Verdict};
 use super::worker::{self, Job};
 use crate::domain::PasswordHash;
 use crate::observe::metrics::Passwords;
-use crate::observe::request::note_step;
+use crate::observe::request::record_step;
 use secrecy::SecretString;
 use std::fmt;
 use std::hint::black_box;
@@ -214,10 +214,10 @@ impl PasswordPool {
             let result = match observed {
                 None => work(hasher),
                 Some((passwords, queued)) => {
-                    passwords.waited.observe(queued.elapsed());
+                    passwords.waited.observe(queued.elapsed().as_secs_f64());
                     let started = Instant::now();
                     let result = work(hasher);
-                    passwords.hashed.observe(started.elapsed());
+                    passwords.hashed.observe(started.elapsed().as_secs_f64());
                     result
                 }
             };
@@ -226,14 +226,14 @@ impl PasswordPool {
         });
         self.inner.jobs.try_send(job).map_err(|error| match error {
             flume::TrySendError::Full(_) => {
-                self.observed.iter().for_each(|passwords| passwords.refused.increment());
+                self.observed.iter().for_each(|passwords| passwords.refused.inc());
                 PoolError::Busy
             }
             flume::TrySendError::Disconnected(_) => PoolError::Lost,
         })?;
         let result = result.await.map_err(|_| PoolError::Lost);
         if let Some(queued) = queued {
-            note_step("passwords.hash", queued, queued.elapsed());
+            record_step("passwords.hash", queued, queued.elapsed());
         }
         Ok(result??)
     }

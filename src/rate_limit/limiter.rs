@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::IntCounter;
 use tokio::time::{Instant, timeout_at};
 
 use super::keys::{self, Origin};
@@ -36,7 +37,7 @@ struct Inner {
     policy: RateLimitPolicy,
     store: Arc<dyn RateLimitStore>,
     clock: Arc<dyn Clock>,
-    refused: Arc<metrics::Throttled>,
+    refused: Option<Arc<metrics::Throttled>>,
     queues: Arc<Queues>,
 }
 
@@ -61,13 +62,13 @@ struct AddressPermit {
 }
 
 impl RateLimiter {
-    /// Creates a rate limiter that keeps its counters in `store`, and counts refused attempts in
-    /// `refused`.
+    /// Creates a rate limiter that keeps its counters in `store`, and counts refused attempts in the
+    /// metrics `refused`.
     pub fn new(
         store: Arc<dyn RateLimitStore>,
         clock: Arc<dyn Clock>,
         policy: RateLimitPolicy,
-        refused: Arc<metrics::Throttled>,
+        refused: Option<Arc<metrics::Throttled>>,
     ) -> Self {
         Self(Arc::new(Inner { policy, store, clock, refused, queues: Arc::default() }))
     }
@@ -144,8 +145,8 @@ impl RateLimiter {
         if let Some(Origin { address, .. }) = origin {
             let admitted =
                 timeout_at(deadline, self.acquire_for_address(kind, address, of_address)).await;
-            let own =
-                admitted.unwrap_or_else(|_| Err(refuse(&self.0.refused.address, LONGEST_PAUSE)))?;
+            let own = admitted
+                .unwrap_or_else(|_| Err(self.refuse(|refused| &refused.address, LONGEST_PAUSE)))?;
             permits.push(own.permit);
             of_address = own.failures;
             if own.has_waited {
@@ -186,7 +187,7 @@ impl RateLimiter {
                     has_waited = true;
                 }
                 Admission::QueueFull => {
-                    return Err(refuse(&self.0.refused.address, Duration::ZERO));
+                    return Err(self.refuse(|refused| &refused.address, Duration::ZERO));
                 }
             }
             failures = self.recent_of(address).await;
@@ -291,12 +292,12 @@ impl RateLimiter {
     /// Refuses an attempt from an address whose budget is spent.
     fn refuse_address(&self, kind: CredentialKind, failures: &WindowCounter) -> RateLimited {
         let now = self.now();
-        let refused = match kind {
-            CredentialKind::ClientSecret => &self.0.refused.client,
-            CredentialKind::Password | CredentialKind::Operator => &self.0.refused.address,
+        let counter: fn(&metrics::Throttled) -> &IntCounter = match kind {
+            CredentialKind::ClientSecret => |refused| &refused.client,
+            CredentialKind::Password | CredentialKind::Operator => |refused| &refused.address,
         };
         let budget = self.0.policy.failures_per_address;
-        refuse(refused, failures.as_of(now).time_until_below(budget, now))
+        self.refuse(counter, failures.as_of(now).time_until_below(budget, now))
     }
 
     /// Refuses an attempt on a name. The refusal is counted, and used only for the selection.
@@ -304,19 +305,25 @@ impl RateLimiter {
         if let Some(Origin { address, .. }) = origin {
             self.0.store.add(keys::refusals(address), MAX_REFUSALS, self.now()).await;
         }
-        refuse(&self.0.refused.user, wait)
+        self.refuse(|refused| &refused.user, wait)
+    }
+
+    /// Counts a refused attempt, and returns the error for a wait of this length.
+    fn refuse(
+        &self,
+        counter: impl FnOnce(&metrics::Throttled) -> &IntCounter,
+        wait: Duration,
+    ) -> RateLimited {
+        if let Some(refused) = &self.0.refused {
+            counter(refused).inc();
+        }
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+        RateLimited { retry_after: Duration::from_secs(seconds.max(1)) }
     }
 
     fn now(&self) -> Bucket {
         Bucket::at(self.0.clock.now(), self.0.policy.window)
     }
-}
-
-/// Counts a refused attempt, and returns the error for a wait of this length.
-fn refuse(refused: &metrics::Counter, wait: Duration) -> RateLimited {
-    refused.increment();
-    let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
-    RateLimited { retry_after: Duration::from_secs(seconds.max(1)) }
 }
 
 /// Returns the pause after an attempt on a name with this number of failures.

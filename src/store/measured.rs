@@ -16,7 +16,7 @@ use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
 };
 use crate::observe::metrics::{self, Operation};
-use crate::observe::request::note_step;
+use crate::observe::request::record_step;
 
 const UNMEASURED: Option<Operation> = None;
 
@@ -51,7 +51,7 @@ impl MeasuredStore {
         let result = call.await;
         let took = started.elapsed();
         self.metrics.done(operation, took, result.is_err());
-        note_step(operation.full_name(), started, took);
+        record_step(operation.full_name(), started, took);
         result
     }
 }

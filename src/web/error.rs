@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Web;
 use crate::oauth::{Error, ErrorCode, Unavailable};
-use crate::observe::chain;
+use crate::observe::error_chain;
 use crate::password::PoolError;
 use crate::store::StoreError;
 
@@ -174,7 +174,7 @@ pub(super) fn log_unavailable(cause: &Unavailable) {
             tracing::warn!("too busy: {cause}");
         }
         _ => {
-            tracing::error!("cannot answer: {}", chain(cause));
+            tracing::error!("cannot answer: {}", error_chain(cause));
         }
     }
 }

@@ -16,8 +16,8 @@ mod introspection;
 pub mod management;
 mod metadata;
 pub mod metrics;
-pub mod observed;
 pub mod reload;
+pub mod request_observer;
 mod revocation;
 pub mod self_signed;
 pub mod templates;
@@ -36,7 +36,7 @@ use ipnet::IpNet;
 use crate::oauth::{Endpoints, Provider};
 pub use error::bad_request;
 use management::Management;
-use observed::Observers;
+use request_observer::Telemetry;
 use templates::Templates;
 
 /// Paths of the endpoints. `None` switches an endpoint off.
@@ -110,7 +110,7 @@ pub struct Web {
     policy: Arc<WebPolicy>,
     templates: Arc<Templates>,
     management: Option<Arc<Management>>,
-    observers: Observers,
+    telemetry: Telemetry,
 }
 
 impl Web {
@@ -127,14 +127,14 @@ impl Web {
             policy: Arc::new(policy),
             templates,
             management: management.map(Arc::new),
-            observers: Observers::default(),
+            telemetry: Telemetry::default(),
         }
     }
 
     /// Sets the receivers of metrics and traces.
     #[must_use]
-    pub fn observed_by(self, observers: Observers) -> Self {
-        Self { observers, ..self }
+    pub fn observed_by(self, telemetry: Telemetry) -> Self {
+        Self { telemetry, ..self }
     }
 
     /// Registers every route for a listener that uses `transport`.

@@ -66,12 +66,12 @@ fn reload_logs_not_after_and_warns_about_expired_certificate() {
     let line = process.wait_for("\"reloaded\"");
     assert!(line.contains("\"what\":\"certificate\""), "{line}");
     assert!(line.contains("\"not_after\":\"2902-01-01T00:00:00Z\""), "{line}");
-    process.wait_for("SIGHUP: all is read again");
+    process.wait_for("SIGHUP: reload complete");
     write(folder.path(), 2001, 2002);
     process.signal("HUP");
     let line = process.wait_for("has expired");
     assert!(line.contains("\"WARN\""), "{line}");
-    process.wait_for("SIGHUP: all is read again");
+    process.wait_for("SIGHUP: reload complete");
 }
 
 #[tokio::test]

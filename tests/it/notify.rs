@@ -124,7 +124,7 @@ fn unix_socket_passed_by_systemd_is_warned_of_if_world_accessible() {
         child.kill().unwrap();
         let log = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
         child.wait().unwrap();
-        assert_eq!(log.contains("lets everybody on this machine connect"), warned, "{log}");
+        assert_eq!(log.contains("every user of this machine can connect"), warned, "{log}");
         let listening: Vec<_> = log.lines().filter(|line| line.contains("\"listening\"")).collect();
         let [line] = listening.as_slice() else { panic!("{log}") };
         assert!(line.contains(&format!("\"path\":\"{path}\"")), "{line}");

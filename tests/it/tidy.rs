@@ -116,7 +116,7 @@ fn imports_in_nested_braces_are_refused() {
 fn layers_do_not_use_crates_forbidden_to_them() {
     for (module, forbidden) in [
         ("domain", &["tokio", "actix", "rusqlite", "mongodb", "std::fs", "std::net"][..]),
-        ("observe", &["actix", "rusqlite", "mongodb", "opentelemetry"]),
+        ("observe", &["actix", "rusqlite", "mongodb"]),
         ("password", &["actix", "rusqlite", "mongodb"]),
         ("store", &["actix"]),
         ("rate_limit", &["actix", "rusqlite", "mongodb"]),

@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use sentinel::observe::trace::parse_traceparent;
 
 use crate::helpers::{App, AppBuilder, PASSWORD, Process, free_port, send};
 
@@ -227,8 +228,37 @@ async fn unreachable_collector_is_warned_of_and_requests_succeed() {
     for _ in 0..3 {
         assert_eq!(ask().await.status, 200);
     }
-    let line = process.wait_for("spans are lost");
+    let line = process.wait_for("cannot send spans");
     assert!(line.contains("\"WARN\""), "{line}");
     assert_eq!(ask().await.status, 200);
     assert_eq!(process.terminate(), Some(0));
+}
+
+#[test]
+fn traceparent_is_parsed_strictly() {
+    let good = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let parent = parse_traceparent(&good).unwrap();
+    assert_eq!(parent.trace_id().to_string(), TRACE);
+    assert_eq!((parent.span_id(), parent.is_sampled()), (0x00f0_67aa_0ba9_02b7.into(), true));
+    let quiet = parse_traceparent(&good.replace("-01", "-00")).unwrap();
+    assert!(!quiet.is_sampled());
+    let later = format!("cc-{TRACE}-00f067aa0ba902b7-01");
+    assert_eq!(parse_traceparent(&later), Some(parent.clone()));
+    assert_eq!(parse_traceparent(&format!("{later}-what-is-new")), Some(parent));
+    for bad in [
+        String::new(),
+        "ä".repeat(30),
+        good.to_uppercase(),
+        good.replace("00-4", "ff-4"),
+        good.replace("00-4", "0-4"),
+        good.replace("-01", "-1"),
+        good.replace("-01", "-0+"),
+        format!("{good}-more"),
+        format!("{later}.more"),
+        good.replace(TRACE, &"0".repeat(32)),
+        good.replace("00f067aa0ba902b7", &"0".repeat(16)),
+        good.replace("b7-01", "b-701"),
+    ] {
+        assert_eq!(parse_traceparent(&bad), None, "{bad}");
+    }
 }

@@ -98,7 +98,7 @@ async fn unix_socket_with_a_full_backlog_is_not_replaced_or_waited_for() {
         waiting.push(socket);
     }
     let said = refused(folder.path(), "metrics.bind=unix:busy").await;
-    assert!(said.contains("(metrics.bind): another server is there"), "{said}");
+    assert!(said.contains("(metrics.bind): another server is listening"), "{said}");
     listener.accept().unwrap();
     UnixStream::connect(&path).unwrap();
 }

@@ -20,7 +20,7 @@ use super::activity::{Activity, InFlight, KEEP_ALIVE};
 use super::monitored_stream::{MonitoredStream, Protocol};
 use super::service::respond;
 use super::{App, HttpServer};
-use crate::observe::chain;
+use crate::observe::error_chain;
 
 /// Maximum size of an HTTP/1.1 request head, and of what is read of a body before the application
 /// wants it.
@@ -175,7 +175,7 @@ impl Connection<'_> {
                 result = &mut *connection => {
                     if let Err(error) = result {
                         // Any client can cause this at any rate.
-                        tracing::debug!(error = chain(&error), "a connection ended early");
+                        tracing::debug!(error = error_chain(&error), "a connection ended early");
                     }
                     return true;
                 }

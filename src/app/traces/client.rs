@@ -13,9 +13,9 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// Time limit for connecting, and for each write and read.
-const LIMIT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of bytes read from a response.
-const LONGEST: u64 = 64 * 1024;
+const MAX_RESPONSE: u64 = 64 * 1024;
 
 /// Sends requests to a collector. Logs once when they start to fail, and once when they succeed
 /// again.
@@ -24,19 +24,19 @@ pub(super) struct Client {
     host: String,
     port: u16,
     tls: Option<Arc<ClientConfig>>,
-    fails: AtomicBool,
+    is_failing: AtomicBool,
 }
 
 impl Client {
     pub(super) fn new(url: &str) -> Result<Self, String> {
         let uri = url.parse::<actix_web::http::Uri>().map_err(|error| error.to_string())?;
-        let host = uri.host().ok_or("there is no host in it")?;
+        let host = uri.host().ok_or("the URL has no host")?;
         let tls = if uri.scheme_str() == Some("https") { Some(tls()?) } else { None };
         Ok(Self {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 }),
             tls,
-            fails: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
         })
     }
 
@@ -59,15 +59,15 @@ impl HttpClient for Client {
         let result = self.send(&request);
         let failure = match &result {
             Ok(response) if response.status().is_success() => None,
-            Ok(response) => Some(format!("it answers {}", response.status())),
+            Ok(response) => Some(format!("the collector responded {}", response.status())),
             Err(error) => Some(error.to_string()),
         };
-        match (failure, &self.fails) {
-            (Some(error), fails) if !fails.swap(true, Ordering::Relaxed) => {
-                tracing::warn!(%error, "spans are lost: the collector does not take them");
+        match (failure, &self.is_failing) {
+            (Some(error), is_failing) if !is_failing.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(%error, "cannot send spans to traces.endpoint: they are dropped until it accepts them");
             }
-            (None, fails) if fails.swap(false, Ordering::Relaxed) => {
-                tracing::info!("the collector takes spans again");
+            (None, is_failing) if is_failing.swap(false, Ordering::Relaxed) => {
+                tracing::info!("traces.endpoint accepts spans again");
             }
             _ => {}
         }
@@ -78,10 +78,10 @@ impl HttpClient for Client {
 fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
     let mut last = std::io::ErrorKind::AddrNotAvailable.into();
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, LIMIT) {
+        match TcpStream::connect_timeout(&address, TIMEOUT) {
             Ok(stream) => {
-                stream.set_read_timeout(Some(LIMIT))?;
-                stream.set_write_timeout(Some(LIMIT))?;
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                stream.set_write_timeout(Some(TIMEOUT))?;
                 return Ok(stream);
             }
             Err(error) => last = error,
@@ -121,17 +121,17 @@ fn exchange(
     stream.write_all(&head)?;
     stream.write_all(request.body())?;
     stream.flush()?;
-    let mut answer = Vec::new();
-    match stream.take(LONGEST).read_to_end(&mut answer) {
+    let mut response = Vec::new();
+    match stream.take(MAX_RESPONSE).read_to_end(&mut response) {
         Ok(_) => {}
         // Over TLS, many servers close the connection without a `close_notify`.
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
         Err(error) => return Err(error.into()),
     }
-    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
-    let end = end.ok_or("the answer is not HTTP")? + 4;
-    let head = std::str::from_utf8(answer.get(..end).unwrap_or_default())?;
-    let status = head.split(' ').nth(1).ok_or("the answer has no status")?;
-    let body = Bytes::copy_from_slice(answer.get(end..).unwrap_or_default());
+    let end = response.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    let end = end.ok_or("the response is not HTTP")? + 4;
+    let head = std::str::from_utf8(response.get(..end).unwrap_or_default())?;
+    let status = head.split(' ').nth(1).ok_or("the response has no status")?;
+    let body = Bytes::copy_from_slice(response.get(end..).unwrap_or_default());
     Ok(Response::builder().status(status).body(body)?)
 }

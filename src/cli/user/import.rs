@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::super::bulk::{BadRow, Reading, Report};
-use super::super::failure::{Failure, chain, failed, outcome};
+use super::super::failure::{Failure, error_chain, failed, outcome};
 use super::super::files::{self, Format};
 use super::super::progress::Progress;
 use super::super::{Global, on_store};
@@ -62,7 +62,7 @@ impl Import {
             let policy = password_policy(&settings.password);
             // Uses all cores, even if the settings leave some of them free beside a server.
             let pool = PasswordPool::start(policy, 0, AT_ONCE)
-                .map_err(|error| Failure::config(chain(&error)))?;
+                .map_err(|error| Failure::config(error_chain(&error)))?;
             admin.begin_import().await?;
             let mut report = Report::new(None);
             let hashing =
@@ -167,7 +167,7 @@ async fn prepare(
                 Err(PoolError::Hash(error)) if error.is_about_the_password() => {
                     return done(Err(error.to_string()), username);
                 }
-                Err(error) => return Err(Failure::unavailable(chain(&error))),
+                Err(error) => return Err(Failure::unavailable(error_chain(&error))),
             }
         }
     };

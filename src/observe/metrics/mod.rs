@@ -1,77 +1,49 @@
-//! Metrics for Prometheus.
+//! Metrics for Prometheus. `docs/metrics.md` lists them, and a test compares it.
 //!
-//! Counting is one or two relaxed atomic additions, without a lock or a look-up, because all labels
-//! are resolved at the start. If metrics are disabled, none of this exists. `docs/metrics.md` lists
-//! all metrics, and a test compares it.
+//! [`Metrics::new`] declares all metrics, except for those that [`process`] reads from the system.
+//! A new metric is declared there, and gets a field in the struct of the component that updates it.
+//! If metrics are disabled, none of this exists.
+//!
+//! Introspection and verify need a few microseconds, so an update of their metrics must not hash
+//! labels, take a lock or allocate. The metric of each combination of labels is resolved at the
+//! start, or once when it is first needed if unused ones are not shown.
 
-mod families;
-mod histogram;
 mod operation;
 mod process;
-mod redis;
-mod text;
+mod registry;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::OnceCell;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-pub use families::{Cache, Endpoints, Passwords, Store, Throttled, Tokens};
-pub use histogram::Histogram;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
 pub use operation::Operation;
-pub use redis::Redis;
-use text::Text;
+pub use registry::Gauge;
+use registry::{pull, register};
 
-/// A counter, which only increases.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+/// Upper bounds of the buckets of all histograms, in seconds: from a store look-up by key to the
+/// longest wait.
+const BUCKETS: [f64; 16] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 10.0,
+];
 
-impl Counter {
-    /// Adds one.
-    pub fn increment(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Returns the current count.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Counters with two labels whose values are known in advance.
-#[derive(Debug)]
-pub struct Table {
-    columns: usize,
-    cells: Box<[Counter]>,
-}
-
-impl Table {
-    /// Creates the counters with a count of zero.
-    pub fn new(rows: usize, columns: usize) -> Self {
-        Self { columns, cells: (0..rows * columns).map(|_| Counter::default()).collect() }
-    }
-
-    /// Adds one to the counter in this row and column.
-    pub fn increment(&self, row: usize, column: usize) {
-        if let Some(counter) = self.cells.get(row * self.columns + column) {
-            counter.increment();
-        }
-    }
-
-    fn get(&self, row: usize, column: usize) -> u64 {
-        self.cells.get(row * self.columns + column).map_or(0, Counter::get)
-    }
-}
-
-/// Function that returns the current value of a gauge.
-pub type Gauge = Box<dyn Fn() -> usize + Send + Sync>;
-
-/// Function that returns a time in seconds since the Unix epoch, if it is known.
-pub type Moment = Box<dyn Fn() -> Option<i64> + Send + Sync>;
+/// Status codes with a label of their own. All others count as "other".
+const STATUSES: [u16; 21] = [
+    200, 201, 204, 206, 303, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 422, 429,
+    500, 503,
+];
 
 /// All metrics of this process.
 pub struct Metrics {
-    endpoints: Mutex<Vec<Arc<Endpoints>>>,
-    queue: Mutex<Option<Queue>>,
-    certificate: Mutex<Option<Moment>>,
+    registry: Registry,
+    http_requests: IntCounterVec,
+    http_durations: HistogramVec,
+    queue_capacity: IntGauge,
     /// Token requests.
     pub tokens: Tokens,
     /// Password hashing.
@@ -80,89 +52,288 @@ pub struct Metrics {
     pub store: Arc<Store>,
     /// The cache in front of the store.
     pub cache: Arc<Cache>,
-    /// Availability of Redis, and failed calls.
+    /// Failed calls to Redis.
     pub redis: Arc<Redis>,
     /// Attempts that were rejected by a rate limit.
     pub throttled: Arc<Throttled>,
-    started: u64,
-}
-
-/// The queue of the hashing workers.
-struct Queue {
-    depth: Gauge,
-    capacity: usize,
 }
 
 impl Metrics {
-    /// Creates the metrics with counts of zero. `started` is the start of the process in seconds
-    /// since the Unix epoch.
-    pub fn new(grants: &'static [&'static str], outcomes: Vec<&'static str>, started: u64) -> Self {
+    /// Creates the metrics with counts of zero. `grants` and `outcomes` are the labels of token
+    /// requests; the last grant stands for unknown ones. `started` is the start of the process in
+    /// seconds since the Unix epoch.
+    pub fn new(grants: &'static [&'static str], outcomes: &[&str], started: i64) -> Self {
+        let registry = Registry::new();
+        let counter = |name, help| register(&registry, IntCounter::new(name, help));
+        let counters = |name, help, labels: &[&str]| {
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauge = |name, help| register(&registry, IntGauge::new(name, help));
+        let buckets = |name, help| HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
+        let histogram = |name, help| register(&registry, Histogram::with_opts(buckets(name, help)));
+        let histograms = |name, help, labels: &[&str]| {
+            register(&registry, HistogramVec::new(buckets(name, help), labels))
+        };
+
+        let http_requests = counters(
+            "sentinel_http_requests_total",
+            "Answered requests, by route and status.",
+            &["route", "status"],
+        );
+        let http_durations = histograms(
+            "sentinel_http_request_duration_seconds",
+            "Time from the head of a request to the head of its response.",
+            &["route"],
+        );
+        let token_requests = counters(
+            "sentinel_token_requests_total",
+            "Token requests, by grant and outcome.",
+            &["grant", "outcome"],
+        );
+        let queue_capacity = gauge(
+            "sentinel_password_queue_capacity",
+            "Maximum number of passwords that may wait for a hashing worker.",
+        );
+        let passwords = Passwords {
+            waited: histogram(
+                "sentinel_password_queue_wait_seconds",
+                "Time that a password waited for a hashing worker.",
+            ),
+            hashed: histogram(
+                "sentinel_password_hash_seconds",
+                "Time that hashing a password took.",
+            ),
+            refused: counter(
+                "sentinel_password_queue_full_total",
+                "Requests answered 503 because the hashing queue was full.",
+            ),
+        };
+        let store = Store {
+            durations: histograms(
+                "sentinel_store_operation_duration_seconds",
+                "Duration of store operations.",
+                &["of", "operation"],
+            ),
+            failures: counters(
+                "sentinel_store_failures_total",
+                "Failed store operations.",
+                &["of", "operation"],
+            ),
+            used: [const { OnceLock::new() }; Operation::COUNT],
+        };
+        let lookups = counters(
+            "sentinel_cache_lookups_total",
+            "Look-ups in the introspection cache, by outcome.",
+            &["outcome"],
+        );
+        let cache = Cache {
+            hits: lookups.with_label_values(&["hit"]),
+            misses: lookups.with_label_values(&["miss"]),
+            failures: lookups.with_label_values(&["failure"]),
+            times: histogram(
+                "sentinel_cache_lookup_duration_seconds",
+                "Time that Redis took for a look-up.",
+            ),
+        };
+        let failures =
+            counters("sentinel_redis_failures_total", "Failed calls to Redis, by cause.", &["why"]);
+        let redis = Redis {
+            down: failures.with_label_values(&["down"]),
+            connect: failures.with_label_values(&["connect"]),
+            answer: failures.with_label_values(&["answer"]),
+            refused: failures.with_label_values(&["refused"]),
+        };
+        let throttled = counters(
+            "sentinel_throttled_requests_total",
+            "Attempts rejected by a rate limit, by the budget that was spent.",
+            &["by"],
+        );
+        let throttled = Throttled {
+            address: throttled.with_label_values(&["address"]),
+            user: throttled.with_label_values(&["user"]),
+            client: throttled.with_label_values(&["client"]),
+        };
+        let build = Opts::new("sentinel_build_info", "Always 1; the label has the version.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        register(&registry, IntGauge::with_opts(build)).set(1);
+        gauge("process_start_time_seconds", "Start of the process, since the Unix epoch.")
+            .set(started);
+        process::register_all(&registry);
+
         Self {
-            endpoints: Mutex::default(),
-            queue: Mutex::default(),
-            certificate: Mutex::default(),
-            tokens: Tokens::new(grants, outcomes),
-            passwords: Arc::default(),
-            store: Arc::default(),
-            cache: Arc::default(),
-            redis: Arc::default(),
-            throttled: Arc::default(),
-            started,
+            http_requests,
+            http_durations,
+            queue_capacity,
+            tokens: Tokens::new(token_requests, grants, outcomes),
+            passwords: Arc::new(passwords),
+            store: Arc::new(store),
+            cache: Arc::new(cache),
+            redis: Arc::new(redis),
+            throttled: Arc::new(throttled),
+            registry,
         }
     }
 
-    /// Creates the counters of one I/O thread. Each thread has its own, so that threads do not
-    /// contend for cache lines.
-    pub fn endpoints(&self, names: &'static [&'static str]) -> Arc<Endpoints> {
-        let of_thread = Arc::new(Endpoints::new(names));
-        let mut all = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(Arc::clone(&of_thread));
-        of_thread
-    }
-
-    /// Sets the source of the hashing queue's metrics.
+    /// Adds the metrics of the hashing queue.
     pub fn watch_queue(&self, depth: Gauge, capacity: usize) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        *queue = Some(Queue { depth, capacity });
+        self.queue_capacity.set(i64::try_from(capacity).unwrap_or(i64::MAX));
+        pull(
+            &self.registry,
+            "sentinel_password_queue_depth",
+            "Passwords that wait for a hashing worker.",
+            depth,
+        );
     }
 
-    /// Sets the source of the expiration time of the certificate in use.
-    pub fn watch_certificate(&self, not_after: Moment) {
-        let mut certificate = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
-        *certificate = Some(not_after);
+    /// Adds the expiration time of the certificate in use, in seconds since the Unix epoch.
+    pub fn watch_certificate(&self, not_after: Gauge) {
+        pull(
+            &self.registry,
+            "sentinel_tls_certificate_not_after_timestamp_seconds",
+            "End of the validity of the certificate in use, since the Unix epoch.",
+            not_after,
+        );
+    }
+
+    /// Adds the availability of Redis, which is 1 or 0.
+    pub fn watch_redis(&self, up: Gauge) {
+        pull(
+            &self.registry,
+            "sentinel_redis_up",
+            "Whether Redis answered the last call to it.",
+            up,
+        );
+    }
+
+    /// Resolves the metrics of the HTTP endpoints with these names, for one I/O thread.
+    pub fn endpoints(&self, names: &[&'static str]) -> Vec<Endpoint> {
+        let endpoint = |name: &&'static str| Endpoint {
+            name,
+            requests: self.http_requests.clone(),
+            by_status: [const { OnceCell::new() }; STATUSES.len() + 1],
+            durations: self.http_durations.with_label_values(&[name]),
+        };
+        names.iter().map(endpoint).collect()
     }
 
     /// Renders all metrics in the text format of Prometheus, version 0.0.4.
+    #[expect(clippy::expect_used, reason = "a registry returns no family without name or samples")]
     pub fn render(&self) -> String {
-        let mut text = Text::default();
-        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        Endpoints::write(&endpoints, &mut text);
-        drop(endpoints);
-        self.tokens.write(&mut text);
-        self.passwords.write(&mut text);
-        if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
-            let name = "sentinel_password_queue_depth";
-            text.family(name, "gauge", "Passwords that wait for a hashing worker.");
-            text.sample(name, &[], (queue.depth)());
-            let name = "sentinel_password_queue_capacity";
-            text.family(name, "gauge", "How many may wait before calls are answered 503.");
-            text.sample(name, &[], queue.capacity);
-        }
-        self.store.write(&mut text);
-        self.cache.write(&mut text);
-        self.redis.write(&mut text);
-        self.throttled.write(&mut text);
-        let name = "sentinel_tls_certificate_not_after_timestamp_seconds";
-        text.family(name, "gauge", "Until when the certificate is valid, since the Unix epoch.");
-        let certificate = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(not_after) = certificate.as_ref().and_then(|not_after| not_after()) {
-            text.sample(name, &[], not_after);
-        }
-        drop(certificate);
-        let name = "sentinel_build_info";
-        text.family(name, "gauge", "Always 1; the version is in the label.");
-        text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
-        process::write(&mut text, self.started);
-        text.into_string()
+        let families = self.registry.gather();
+        TextEncoder::new().encode_to_string(&families).expect("the families are valid")
     }
+}
+
+/// Requests to one HTTP endpoint, counted by one I/O thread.
+pub struct Endpoint {
+    name: &'static str,
+    requests: IntCounterVec,
+    by_status: [OnceCell<IntCounter>; STATUSES.len() + 1],
+    durations: Histogram,
+}
+
+impl Endpoint {
+    /// Records a completed request. A status is shown from its first occurrence.
+    pub fn answered(&self, status: u16, took: Duration) {
+        let index = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len());
+        if let Some(counter) = self.by_status.get(index) {
+            let resolve = || {
+                let status = STATUSES.get(index).map_or("other".to_owned(), u16::to_string);
+                self.requests.with_label_values(&[self.name, &status])
+            };
+            counter.get_or_init(resolve).inc();
+        }
+        self.durations.observe(took.as_secs_f64());
+    }
+}
+
+/// Token requests, by grant type and outcome.
+pub struct Tokens {
+    grants: &'static [&'static str],
+    requests: IntCounterVec,
+}
+
+impl Tokens {
+    fn new(requests: IntCounterVec, grants: &'static [&'static str], outcomes: &[&str]) -> Self {
+        for grant in grants {
+            for outcome in outcomes {
+                requests.with_label_values(&[grant, outcome]);
+            }
+        }
+        Self { grants, requests }
+    }
+
+    /// Records a completed token request. An unknown grant type counts as the last one.
+    pub fn answered(&self, grant: &str, outcome: &str) {
+        let known = self.grants.iter().find(|known| **known == grant).or(self.grants.last());
+        if let Some(grant) = known {
+            self.requests.with_label_values(&[grant, outcome]).inc();
+        }
+    }
+}
+
+/// Password hashing.
+pub struct Passwords {
+    /// Time from queueing a job to its start, in seconds.
+    pub waited: Histogram,
+    /// Duration of a job, in seconds.
+    pub hashed: Histogram,
+    /// Jobs rejected because the queue was full.
+    pub refused: IntCounter,
+}
+
+/// Store operations.
+pub struct Store {
+    durations: HistogramVec,
+    failures: IntCounterVec,
+    used: [OnceLock<(Histogram, IntCounter)>; Operation::COUNT],
+}
+
+impl Store {
+    /// Records a completed operation. An operation is shown from its first call.
+    pub fn done(&self, operation: Operation, took: Duration, failed: bool) {
+        let Some(used) = self.used.get(operation as usize) else { return };
+        let (durations, failures) = used.get_or_init(|| {
+            let labels = operation.labels();
+            (self.durations.with_label_values(&labels), self.failures.with_label_values(&labels))
+        });
+        durations.observe(took.as_secs_f64());
+        if failed {
+            failures.inc();
+        }
+    }
+}
+
+/// Look-ups in the introspection cache in Redis.
+pub struct Cache {
+    /// Look-ups that the cache answered.
+    pub hits: IntCounter,
+    /// Look-ups that went to the store.
+    pub misses: IntCounter,
+    /// Look-ups that bypassed the cache because Redis did not answer.
+    pub failures: IntCounter,
+    /// Duration of a look-up in Redis, in seconds.
+    pub times: Histogram,
+}
+
+/// Failed calls to Redis, by cause. Successful calls are not counted.
+pub struct Redis {
+    /// Calls that were not sent, because Redis was known to be unavailable.
+    pub down: IntCounter,
+    /// Calls for which no connection could be opened.
+    pub connect: IntCounter,
+    /// Calls whose connection was closed, that timed out, or that Redis could not serve at all.
+    pub answer: IntCounter,
+    /// Calls that Redis rejected with any other error.
+    pub refused: IntCounter,
+}
+
+/// Attempts that were rejected by a rate limit.
+pub struct Throttled {
+    /// Rejections because the address has spent its budget, or too many of its attempts wait.
+    pub address: IntCounter,
+    /// Rejections because the user name is under attack and the attempt was not admitted in time.
+    pub user: IntCounter,
+    /// Rejections because the address has sent too many wrong client secrets.
+    pub client: IntCounter,
 }

@@ -15,8 +15,13 @@ macro_rules! operations {
             pub const COUNT: usize = Self::NAMES.len();
 
             /// Subject, name and full name of each operation.
-            pub(super) const NAMES: [(&'static str, &'static str, &'static str);
+            const NAMES: [(&'static str, &'static str, &'static str);
                 [$($name,)*].len()] = [$(($of, $name, concat!($of, ".", $name)),)*];
+
+            /// Returns the values of the metric labels `of` and `operation`.
+            pub(super) fn labels(self) -> [&'static str; 2] {
+                Self::NAMES.get(self as usize).map_or([""; 2], |(of, name, _)| [of, name])
+            }
 
             /// Returns the name of the operation in a trace.
             pub fn full_name(self) -> &'static str {

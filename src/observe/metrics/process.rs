@@ -1,34 +1,38 @@
 //! Metrics of the process, named as in Prometheus' own client libraries. Those that are read from
 //! `/proc` exist on Linux only.
+//!
+//! The `process` feature of the prometheus crate is not used: it needs `/proc/stat` for the start
+//! time, which the systemd unit hides, and counts processor time in whole seconds.
 
-use super::text::Text;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Counter, Registry};
+use rustix::process::Resource;
+use rustix::time::ClockId;
 
-pub(super) fn write(text: &mut Text, started: u64) {
-    let name = "process_start_time_seconds";
-    text.family(name, "gauge", "When the process started, since the Unix epoch.");
-    text.sample(name, &[], started);
-    let mut gauge = |name: &str, help: &str, value: Option<u64>| {
-        if let Some(value) = value {
-            text.family(name, "gauge", help);
-            text.sample(name, &[], value);
+use super::registry::{pull, register};
+
+pub(super) fn register_all(registry: &Registry) {
+    let gauge = |name, help, read: fn() -> Option<u64>| {
+        if read().is_some() {
+            pull(registry, name, help, Box::new(move || read().map_or(f64::NAN, |now| now as f64)));
         }
     };
-    let page = rustix::param::page_size() as u64;
-    let memory = |field| Some(field_of("/proc/self/statm", field)? * page);
-    gauge("process_resident_memory_bytes", "Memory that is in use.", memory(1));
-    gauge("process_virtual_memory_bytes", "Memory that is mapped.", memory(0));
-    gauge("process_open_fds", "Files and sockets that are open.", open_files());
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    gauge("process_max_fds", "How many may be.", limit);
-    if let Some(seconds) = processor_time() {
-        let name = "process_cpu_seconds_total";
-        text.family(name, "counter", "Processor time, of the user and the system.");
-        text.sample(name, &[], seconds);
-    }
+    gauge("process_resident_memory_bytes", "Resident memory.", || memory(1));
+    gauge("process_virtual_memory_bytes", "Virtual memory.", || memory(0));
+    gauge("process_open_fds", "Open files and sockets.", open_files);
+    gauge("process_max_fds", "Maximum number of open files and sockets.", || {
+        rustix::process::getrlimit(Resource::Nofile).current
+    });
+    let help = "Processor time, user and system.";
+    register(registry, Counter::new("process_cpu_seconds_total", help).map(ProcessorTime));
 }
 
-fn field_of(path: &str, field: usize) -> Option<u64> {
-    std::fs::read_to_string(path).ok()?.split_whitespace().nth(field)?.parse().ok()
+/// Returns a field of proc_pid_statm(5), in bytes.
+fn memory(field: usize) -> Option<u64> {
+    let fields = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = fields.split_whitespace().nth(field)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
 }
 
 fn open_files() -> Option<u64> {
@@ -37,13 +41,19 @@ fn open_files() -> Option<u64> {
     u64::try_from(open.saturating_sub(1)).ok()
 }
 
-/// Returns the CPU time in seconds, from fields 14 and 15 of proc_pid_stat(5). The second field may
-/// contain spaces within its parentheses.
-fn processor_time() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let (user, system): (u32, u32) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    let ticks = u32::try_from(rustix::param::clock_ticks_per_second()).ok()?;
-    Some((f64::from(user) + f64::from(system)) / f64::from(ticks))
+/// Counter that is set to the processor time of the process at each scrape.
+#[derive(Clone)]
+struct ProcessorTime(Counter);
+
+impl Collector for ProcessorTime {
+    fn desc(&self) -> Vec<&Desc> {
+        self.0.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let time = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
+        let now = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
+        self.0.inc_by((now - self.0.get()).max(0.0));
+        self.0.collect()
+    }
 }

@@ -18,7 +18,7 @@ use mongodb::options::ReadConcern;
 use super::documents::{AccountStatus, read, to_integer};
 use super::{MongoStore, indexes, outbox, sessions, users};
 use crate::domain::{Client, User};
-use crate::observe::chain;
+use crate::observe::error_chain;
 use crate::store::{Result, StoreError};
 
 /// Maximum number of sessions ended by one command, which keeps each command short.
@@ -265,7 +265,7 @@ fn skip_corrupt(raw: &RawDocument, finished: Result<()>) -> Result<()> {
             tracing::error!(
                 id,
                 "the cascade of a corrupt record cannot be completed: {}",
-                chain(&error)
+                error_chain(&error)
             );
             Ok(())
         }

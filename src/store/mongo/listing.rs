@@ -9,7 +9,7 @@ use super::session_document::session;
 use super::sessions::{condition, key};
 use super::{MongoStore, beginning_with, users};
 use crate::domain::{Client, PasswordHash, Session, SessionId, Timestamp, User, UserId};
-use crate::observe::chain;
+use crate::observe::error_chain;
 use crate::store::{Page, Result, SessionFilter, StoreError, StoreListing};
 
 #[async_trait]
@@ -91,7 +91,7 @@ impl StoreListing for MongoStore {
                         tracing::error!(
                             session = id(raw),
                             "corrupt session skipped: {}",
-                            chain(&error)
+                            error_chain(&error)
                         );
                     }
                 }

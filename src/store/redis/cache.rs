@@ -17,7 +17,7 @@ use super::CachingStore;
 use super::connections::CallConnection;
 use crate::domain::{Client, ClientId, Digest, Session, SessionId};
 use crate::observe::metrics;
-use crate::observe::request::note_step;
+use crate::observe::request::record_step;
 use crate::store::packed_session::{pack_cached, unpack_cached};
 use crate::store::{CallerLookup, Result, Want};
 
@@ -93,8 +93,8 @@ impl<'a> Lookup<'a> {
     /// Records the time that Redis took, whether it answered or failed.
     fn finish(self) -> &'a metrics::Cache {
         let took = self.started.elapsed();
-        self.counts.times.observe(took);
-        note_step("cache.find", self.started, took);
+        self.counts.times.observe(took.as_secs_f64());
+        record_step("cache.find", self.started, took);
         self.counts
     }
 }
@@ -103,9 +103,9 @@ impl<'a> Lookup<'a> {
 fn count(counts: Option<&metrics::Cache>, is_answered: bool, is_hit: bool) {
     let Some(counts) = counts else { return };
     match (is_answered, is_hit) {
-        (false, _) => counts.failures.increment(),
-        (true, true) => counts.hits.increment(),
-        (true, false) => counts.misses.increment(),
+        (false, _) => counts.failures.inc(),
+        (true, true) => counts.hits.inc(),
+        (true, false) => counts.misses.inc(),
     }
 }
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, cmd};
 use deadpool_redis::{Connection, Manager, Pool, PoolError};
+use prometheus::IntCounter;
 use thread_local::ThreadLocal;
 
-use crate::observe::metrics;
+use crate::observe::metrics::{self, Metrics};
 use crate::store::{DeliveryError, StoreError};
 
 /// Time limit for an answer.
@@ -101,16 +102,16 @@ impl Connections {
     }
 
     /// Records failures and the availability of Redis in `metrics`.
-    pub(super) fn count_in(self: &Arc<Self>, metrics: &Arc<metrics::Redis>) {
+    pub(super) fn count_in(self: &Arc<Self>, metrics: &Metrics) {
         let connections = Arc::downgrade(self);
         let is_up = move || connections.upgrade().is_some_and(|connections| !connections.is_down());
-        metrics.watch(Box::new(move || usize::from(is_up())));
-        let _ = self.counts.set(Arc::clone(metrics));
+        metrics.watch_redis(Box::new(move || f64::from(is_up())));
+        let _ = self.counts.set(Arc::clone(&metrics.redis));
     }
 
-    fn count(&self, failed: impl FnOnce(&metrics::Redis) -> &metrics::Counter) {
+    fn count(&self, failed: impl FnOnce(&metrics::Redis) -> &IntCounter) {
         if let Some(counts) = self.counts.get() {
-            failed(counts).increment();
+            failed(counts).inc();
         }
     }
 

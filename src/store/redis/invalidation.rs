@@ -14,7 +14,7 @@ use super::CachingStore;
 use super::cache::{client_key, has_access_token, session_key};
 use super::publishing::{LISTS, leases_key, list_key};
 use crate::domain::{SessionId, Token, TokenKind};
-use crate::observe::chain;
+use crate::observe::error_chain;
 use crate::store::{DeliveryError, InvalidationTarget, Result, StoreError};
 
 /// Maximum number of pending invalidations read at a time.
@@ -102,7 +102,7 @@ impl CachingStore {
         let session = match self.inner.sessions.find(id).await {
             // Introspection does not report tokens of a corrupt session as active either.
             Err(error @ StoreError::Corrupt { .. }) => {
-                let why = chain(&error);
+                let why = error_chain(&error);
                 tracing::error!(session = %id, "published tokens of a corrupt session are removed: {why}");
                 None
             }
@@ -168,7 +168,7 @@ impl CachingStore {
                     Err(error) if ends_delivery(&error) => return Err(error),
                     // A retry would fail in the same way and check all other sessions again.
                     Err(error) => {
-                        let why = chain(&error);
+                        let why = error_chain(&error);
                         tracing::error!(session = %id, "published tokens of a session could not be checked: {why}");
                     }
                     Ok(()) => {}

@@ -66,7 +66,7 @@ impl CachingStore {
     /// Records metrics of the cache and of Redis, if `metrics` is given.
     pub(super) fn observed_by(self, metrics: Option<&Metrics>) -> Self {
         let counts = metrics.map(|metrics| {
-            self.connections.count_in(&metrics.redis);
+            self.connections.count_in(metrics);
             Arc::clone(&metrics.cache)
         });
         Self { counts, ..self }
@@ -98,7 +98,7 @@ pub fn rate_limit_store(
 ) -> Result<Arc<dyn RateLimitStore>> {
     let connections = connections(settings)?;
     if let Some(metrics) = metrics {
-        connections.count_in(&metrics.redis);
+        connections.count_in(metrics);
     }
     Ok(Arc::new(RedisRateLimitStore::new(connections)))
 }

@@ -7,7 +7,7 @@ use rusqlite::{Row, params, params_from_iter};
 use super::sessions::{condition, key, select_session};
 use super::{SqliteStore, clients, column, failed, range_end, sessions, users};
 use crate::domain::{Client, PasswordHash, Session, SessionId, Timestamp, User, UserId};
-use crate::observe::chain;
+use crate::observe::error_chain;
 use crate::store::{Page, Result, SessionFilter, StoreListing};
 
 #[async_trait]
@@ -100,7 +100,11 @@ impl StoreListing for SqliteStore {
                     Ok(session) => found.push(session),
                     Err(error) => {
                         let id = row.get::<_, Vec<u8>>(0).map(hex::encode).unwrap_or_default();
-                        tracing::error!(session = id, "corrupt session skipped: {}", chain(&error));
+                        tracing::error!(
+                            session = id,
+                            "corrupt session skipped: {}",
+                            error_chain(&error)
+                        );
                     }
                 }
             }

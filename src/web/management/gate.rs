@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, web};
 
 use super::refusal::Refusal;
 use super::{Management, cross_site, page};
-use crate::observe::actor::{Actor, Via};
+use crate::observe::actor::{Actor, Interface};
 use crate::observe::audit::shown;
 use crate::rate_limit::CredentialKind;
 use crate::web::{Web, authorization, client_address};
@@ -97,8 +97,8 @@ fn actor(web: &Web, management: &Management, request: &HttpRequest) -> Actor {
     }
 }
 
-fn via(management: &Management, request: &HttpRequest) -> Via {
-    if management.is_api(request.path()) { Via::Api } else { Via::Page }
+fn via(management: &Management, request: &HttpRequest) -> Interface {
+    if management.is_api(request.path()) { Interface::Api } else { Interface::Page }
 }
 
 /// Adds the security headers to a response, and `Cache-Control: no-store` if it has no

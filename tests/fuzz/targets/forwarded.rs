@@ -135,14 +135,15 @@ fn check_trace(client: IpAddr, given: &[&[u8]], world: &World) {
         }
         _ => None,
     };
-    let found: Vec<_> = spans.iter().filter_map(|span| span.parent).collect();
-    let found: Vec<_> = found.iter().map(|p| (p.trace_id.to_string(), p.span_id)).collect();
+    let found = spans.iter().filter_map(|span| span.parent.as_ref());
+    let found: Vec<_> =
+        found.map(|p| (p.trace_id().to_string(), p.span_id().to_string())).collect();
     assert_eq!(found, Vec::from_iter(parent), "{given:?}");
     assert_eq!(spans.len(), found.len());
 }
 
 /// The trace and the span, if the caller records them.
-fn traced(header: &str) -> Option<(String, u64)> {
+fn traced(header: &str) -> Option<(String, String)> {
     let fields: Vec<&str> = header.splitn(5, '-').collect();
     let [version, trace, span, flags, more @ ..] = &*fields else { return None };
     let is_hex = |text: &str, width| {
@@ -151,7 +152,7 @@ fn traced(header: &str) -> Option<(String, u64)> {
     let is_whole = is_hex(version, 2) && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2);
     let is_known = *version != "ff" && (*version != "00" || more.is_empty());
     let flags = u8::from_str_radix(flags, 16).ok()?;
-    let span = u64::from_str_radix(span, 16).ok()?;
-    let is_named = trace.bytes().any(|digit| digit != b'0') && span != 0;
-    (is_whole && is_known && is_named && flags & 1 == 1).then(|| ((*trace).to_owned(), span))
+    let is_named = [trace, span].iter().all(|id| id.bytes().any(|digit| digit != b'0'));
+    let is_traced = is_whole && is_known && is_named && flags & 1 == 1;
+    is_traced.then(|| ((*trace).to_owned(), (*span).to_owned()))
 }

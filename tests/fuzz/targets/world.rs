@@ -28,7 +28,7 @@ use sentinel::rate_limit::{RateLimitPolicy, RateLimiter};
 use sentinel::store::sqlite::SqliteStore;
 use sentinel::store::{Page, SessionFilter, Stores};
 use sentinel::web::management::{Management, ManagementPolicy, Operator};
-use sentinel::web::observed::Observers;
+use sentinel::web::request_observer::Telemetry;
 use sentinel::web::templates::Templates;
 use sentinel::web::{Routes, Transport, Web, WebPolicy};
 use tempfile::TempDir;
@@ -235,12 +235,8 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
         failures_per_user: 10,
         window: Duration::from_secs(300),
     };
-    let limiter = RateLimiter::new(
-        Arc::clone(&stores.rate_limits),
-        Arc::clone(&clock),
-        rate_limits,
-        Arc::default(),
-    );
+    let limiter =
+        RateLimiter::new(Arc::clone(&stores.rate_limits), Arc::clone(&clock), rate_limits, None);
     let policy = Policy { grants: Grant::ALL.into(), lifetimes: LIFETIMES, issuer: None };
     let provider = Provider::new(
         stores.clone(),
@@ -281,5 +277,5 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
     };
     let traces = Some(Arc::new(spans.clone()) as _);
     Web::new(provider, Some(management), templates, policy)
-        .observed_by(Observers { metrics: None, traces })
+        .observed_by(Telemetry { metrics: None, traces })
 }

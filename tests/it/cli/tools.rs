@@ -98,7 +98,7 @@ fn config_check_reports_errors_that_would_stop_serve() {
     ]);
     both.assert_failed(78, "2 things are wrong:");
     assert!(
-        both.stderr.contains("  - templates are wrong (templates.dir)")
+        both.stderr.contains("  - templates cannot be used (templates.dir)")
             && both.stderr.contains("  - cannot read the TLS key")
     );
     check(&["tls.mode=self-signed"]).ok();

@@ -120,7 +120,7 @@ impl Process {
     /// Sends SIGHUP and waits until the reload is complete.
     pub fn reload(&self) {
         self.signal("HUP");
-        self.wait_for("SIGHUP: all is read again");
+        self.wait_for("SIGHUP: reload complete");
     }
 
     /// Sends a signal to the process.

@@ -1,6 +1,9 @@
 //! Metrics of requests, tokens, hashes, stores and the cache.
 
+use std::time::Duration;
+
 use sentinel::domain::Clock;
+use sentinel::observe::metrics::{Metrics, Operation};
 use sentinel::store::imports;
 
 use super::{scrape, spawn, value};
@@ -220,4 +223,21 @@ async fn legacy_token_is_looked_up_only_while_imported_sessions_exist() {
     imports::forget_sessions_over(&stores, app.clock.now()).await.unwrap();
     app.advance(2);
     assert_eq!(ask().await, Some(4.0));
+}
+
+#[test]
+fn duration_is_counted_in_bucket_with_inclusive_upper_bound() {
+    let metrics = Metrics::new(&["other"], &["ok"], 0);
+    for nanoseconds in [0, 50_000, 50_001, 10_000_000_000, 10_000_000_001] {
+        metrics.store.done(Operation::UsersFind, Duration::from_nanos(nanoseconds), false);
+    }
+    let text = metrics.render();
+    let name = "sentinel_store_operation_duration_seconds";
+    let labels = r#"of="users",operation="find""#;
+    for (bound, count) in [("0.00005", 2.0), ("0.0001", 3.0), ("10", 4.0), ("+Inf", 5.0)] {
+        let found = value(&text, &format!("{name}_bucket{{{labels},le=\"{bound}\"}}"));
+        assert!((found - count).abs() < 1e-9, "{bound}: {found}");
+    }
+    let sum = value(&text, &format!("{name}_sum{{{labels}}}"));
+    assert!((sum - 20.000_100_002).abs() < 1e-9, "{sum}");
 }

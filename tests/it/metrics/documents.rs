@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{families, promtool, scrape, spawn};
+use super::{families, promtool, scrape};
+use crate::helpers::AppBuilder;
+use crate::helpers::redis::Redis;
 
 const PAGE: &str = include_str!("../../../docs/metrics.md");
 const DASHBOARD: &str = include_str!("../../../docs/observability/grafana.json");
@@ -22,11 +24,20 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
 
 #[tokio::test]
 async fn served_and_documented_metrics_are_equal() {
-    let app = spawn().await;
-    app.login().await;
-    let text = scrape(&app).await;
-    assert_eq!(families(&text), documented());
-    assert_eq!(promtool(&["check", "metrics"], &text), "");
+    let redis = Redis::start();
+    let with_redis = AppBuilder::default().set("metrics.bind", "127.0.0.1:0").redis(&redis);
+    let with_redis = with_redis.spawn().await;
+    with_redis.login().await;
+    let with_tls = AppBuilder::default().set("metrics.bind", "127.0.0.1:0");
+    let with_tls = with_tls.set("tls.mode", "self-signed").spawn().await;
+    // Metrics without a value are not served.
+    let mut served = BTreeMap::new();
+    for app in [&with_redis, &with_tls] {
+        let text = scrape(app).await;
+        served.append(&mut families(&text));
+        assert_eq!(promtool(&["check", "metrics"], &text), "");
+    }
+    assert_eq!(served, documented());
 }
 
 /// Returns the names of metrics in a text, without the suffixes of histogram samples.

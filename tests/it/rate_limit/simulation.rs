@@ -32,10 +32,13 @@ impl Clock for Simulated {
 }
 
 pub(super) fn rate_limiter(enabled: bool) -> RateLimiter {
-    rate_limiter_with_metrics(enabled, Arc::default())
+    rate_limiter_with_metrics(enabled, None)
 }
 
-pub(super) fn rate_limiter_with_metrics(enabled: bool, refused: Arc<Throttled>) -> RateLimiter {
+pub(super) fn rate_limiter_with_metrics(
+    enabled: bool,
+    refused: Option<Arc<Throttled>>,
+) -> RateLimiter {
     let policy = RateLimitPolicy {
         enabled,
         failures_per_address: 20,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel::observe::metrics::Throttled;
+use sentinel::observe::metrics::Metrics;
 use sentinel::rate_limit::{Attempt, CredentialKind, RateLimiter};
 use tokio::time::{Instant, sleep};
 
@@ -54,8 +54,8 @@ async fn waiting_attempt_is_delayed_if_its_name_came_under_attack() {
 
 #[tokio::test(start_paused = true)]
 async fn address_rejection_is_counted_for_the_address_only() {
-    let counts = Arc::new(Throttled::default());
-    let limiter = rate_limiter_with_metrics(true, Arc::clone(&counts));
+    let counts = Metrics::new(&["other"], &["ok"], 0).throttled;
+    let limiter = rate_limiter_with_metrics(true, Some(Arc::clone(&counts)));
     let _attempts = take_all(&limiter).await;
     let started = Instant::now();
     assert!(admit(&limiter, HOME, "alice").await.is_none());

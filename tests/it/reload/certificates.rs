@@ -106,10 +106,10 @@ fn invalid_certificate_is_logged_and_old_one_is_kept() {
         std::fs::write(folder.path().join("key.pem"), bad).unwrap();
         process.signal("HUP");
         let line = process.wait_for("\"level\":\"ERROR\"");
-        assert!(line.contains("the old one stays") && line.contains(named), "{line}");
+        assert!(line.contains("the previous version stays") && line.contains(named), "{line}");
         let end = process.wait_for("\"message\":\"SIGHUP: ");
-        assert!(end.contains("SIGHUP: not all is read again"), "{end}");
-        assert!(end.contains("\"stayed\":\"certificate\""), "{end}");
+        assert!(end.contains("SIGHUP: reload incomplete"), "{end}");
+        assert!(end.contains("\"failed\":\"certificate\""), "{end}");
         assert_eq!(Connection::open(&process.address).shown, first);
     }
     std::fs::write(folder.path().join("key.pem"), newer).unwrap();

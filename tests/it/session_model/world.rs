@@ -82,7 +82,7 @@ impl World {
                 Arc::clone(&stores.rate_limits),
                 Arc::clone(&clock),
                 rate_limits,
-                Arc::default(),
+                None,
             );
             let policy = oauth::Policy { grants, lifetimes: LIFETIMES, issuer: None };
             Provider::new(stores.clone(), passwords.clone(), clock, policy, limiter)

@@ -14,16 +14,16 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Web, client_address};
-use crate::observe::metrics::{Endpoints, Metrics};
-use crate::observe::request::{Call, RequestId, with_current};
-use crate::observe::trace::{Collector, Recorder, Span, TraceParent};
+use crate::observe::metrics::{self, Metrics};
+use crate::observe::request::{RequestContext, RequestId, with_current};
+use crate::observe::trace::{Collector, Recorder, Span, SpanContext, parse_traceparent};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: &str = "traceparent";
 
 /// Receivers of metrics and traces; none by default.
 #[derive(Clone, Default)]
-pub struct Observers {
+pub struct Telemetry {
     /// Counts requests and measures their duration.
     pub metrics: Option<Arc<Metrics>>,
     /// Collects the spans of traced requests.
@@ -66,7 +66,7 @@ impl Endpoint {
 
 /// Observes the requests of one I/O thread. Clones share all state.
 #[derive(Clone)]
-pub struct Observer(Rc<Shared>);
+pub struct RequestObserver(Rc<Shared>);
 
 struct Shared {
     web: Web,
@@ -74,13 +74,14 @@ struct Shared {
     paths: Vec<(String, Endpoint)>,
     /// Path of the management page; every path below it counts as management too.
     management: Option<String>,
-    counts: Option<Arc<Endpoints>>,
+    /// Metrics of the endpoints, in the order of [`Endpoint::NAMES`].
+    metrics: Option<Vec<metrics::Endpoint>>,
     traces: Option<Arc<dyn Collector>>,
 }
 
 impl Web {
     /// Creates the observer for one I/O thread.
-    pub fn observer(&self) -> Observer {
+    pub fn observer(&self) -> RequestObserver {
         let routes = &self.policy.routes;
         let paths = [
             (&routes.introspection, Endpoint::Introspection),
@@ -94,17 +95,17 @@ impl Web {
         let paths =
             paths.into_iter().filter_map(|(path, endpoint)| Some((path.clone()?, endpoint)));
         let metadata = self.metadata_paths().into_iter().map(|path| (path, Endpoint::Metadata));
-        Observer(Rc::new(Shared {
+        RequestObserver(Rc::new(Shared {
             web: self.clone(),
             paths: paths.chain(metadata).collect(),
             management: self.management.as_ref().map(|management| management.path().to_owned()),
-            counts: self.observers.metrics.as_ref().map(|all| all.endpoints(&Endpoint::NAMES)),
-            traces: self.observers.traces.clone(),
+            metrics: self.telemetry.metrics.as_ref().map(|all| all.endpoints(&Endpoint::NAMES)),
+            traces: self.telemetry.traces.clone(),
         }))
     }
 }
 
-impl Observer {
+impl RequestObserver {
     /// Passes a request to `service`, and observes the request and its response.
     pub fn call<S, B>(
         &self,
@@ -118,21 +119,21 @@ impl Observer {
         let endpoint = shared.endpoint(request.path());
         let id = shared.given_id(&request);
         let trace = parent(request.headers());
-        let recorder = shared.recorder(trace, &request);
-        let timed = shared.counts.is_some() || recorder.is_some();
+        let recorder = shared.recorder(trace.as_ref(), &request);
+        let timed = shared.metrics.is_some() || recorder.is_some();
         let started = timed.then(Instant::now);
         let method = recorder.as_ref().and_then(|_| known(request.method()));
         let answering = service.call(request);
-        Call::new(id, trace, recorder).scope(async move {
+        RequestContext::new(id, trace, recorder).scope(async move {
             let mut response = answering.await?;
             let status = response.status();
-            with_current(|call| {
+            with_current(|context| {
                 // Introspection and verify have to be fast: their successful responses carry an id
                 // only if one exists already.
                 // Test: `request_id_is_sent_except_with_successful_introspection_and_verify`.
                 let fast = matches!(endpoint, Endpoint::Introspection | Endpoint::Verify);
                 let quiet = fast && status.is_success();
-                let id = if quiet { call.known_id() } else { Some(call.id()) };
+                let id = if quiet { context.known_id() } else { Some(context.id()) };
                 if let Some(id) = id
                     && let Ok(id) = HeaderValue::from_str(id.as_str())
                 {
@@ -140,14 +141,16 @@ impl Observer {
                 }
                 if let Some(started) = started {
                     let took = started.elapsed();
-                    if let Some(counts) = &shared.counts {
-                        counts.answered(endpoint as usize, status.as_u16(), took);
+                    if let Some(metrics) = &shared.metrics
+                        && let Some(endpoint) = metrics.get(endpoint as usize)
+                    {
+                        endpoint.answered(status.as_u16(), took);
                     }
-                    if let (Some(traces), Some(recorder)) = (&shared.traces, call.recorder()) {
+                    if let (Some(traces), Some(recorder)) = (&shared.traces, context.recorder()) {
                         let request = response.request();
                         traces.take(Span {
-                            context: recorder.context(),
-                            parent: trace,
+                            context: recorder.context().clone(),
+                            parent: context.parent().cloned(),
                             method,
                             route: request.match_pattern(),
                             endpoint: endpoint.name(),
@@ -194,11 +197,13 @@ impl Shared {
     /// overwhelm an application with tracing overhead". Trace ids are accepted from every caller:
     /// they cost nothing, and without them a caller's trace would be incomplete. Test:
     /// `untrusted_caller_cannot_raise_the_sampling_rate`.
-    fn recorder(&self, parent: Option<TraceParent>, request: &ServiceRequest) -> Option<Recorder> {
+    fn recorder(&self, parent: Option<&SpanContext>, request: &ServiceRequest) -> Option<Recorder> {
         let traces = self.traces.as_ref()?;
         let sampled = match parent {
             None => traces.samples(),
-            Some(parent) => parent.sampled && (self.may_have_traced(request) || traces.samples()),
+            Some(parent) => {
+                parent.is_sampled() && (self.may_have_traced(request) || traces.samples())
+            }
         };
         sampled.then(|| Recorder::new(parent))
     }
@@ -222,8 +227,8 @@ fn known(method: &Method) -> Option<&'static str> {
 
 /// Returns the parsed `traceparent` header. A malformed or repeated header is ignored (W3C Trace
 /// Context §3.2).
-fn parent(headers: &HeaderMap) -> Option<TraceParent> {
+fn parent(headers: &HeaderMap) -> Option<SpanContext> {
     let mut values = headers.get_all(TRACEPARENT);
     let (value, None) = (values.next()?, values.next()) else { return None };
-    TraceParent::parse(value.to_str().ok()?)
+    parse_traceparent(value.to_str().ok()?)
 }
