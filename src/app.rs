@@ -3,14 +3,13 @@
 //! [`Application::build`] opens the stores, loads the certificates and binds the sockets, so that a
 //! problem with any of them is reported before the server accepts a request.
 
+mod background;
 mod check;
-mod hash_kinds;
+mod file_limits;
 mod http_server;
-mod limits;
 mod listener;
 mod metrics;
 mod policy;
-mod purge;
 mod reload;
 mod sockets;
 mod systemd;
@@ -23,7 +22,7 @@ use std::sync::Arc;
 use actix_web::dev::{Server, ServerHandle};
 
 pub use check::{ConfigReport, check};
-pub use limits::raise_open_files;
+pub use file_limits::raise_open_files;
 pub use listener::data_folder;
 pub use policy::{lifetimes, password_policy};
 pub use sockets::ListenAddresses;
@@ -40,8 +39,7 @@ use crate::web::management::Management;
 use crate::web::request_observer::Telemetry;
 use crate::web::templates::{TemplateErrors, Templates};
 use crate::web::{Web, tls};
-use hash_kinds::HashKinds;
-use purge::Purge;
+use background::BackgroundTasks;
 use reload::Reloads;
 
 /// Error that prevents the server from starting.
@@ -63,16 +61,16 @@ pub enum StartError {
     #[error("{0}")]
     IncompleteSettings(&'static str),
     /// The templates cannot be loaded or rendered.
-    #[error("templates cannot be used (templates.dir):\n{0}")]
+    #[error("invalid templates (templates.dir):\n{0}")]
     Templates(#[from] TemplateErrors),
     /// The signal handlers cannot be installed.
-    #[error("cannot install signal handlers")]
+    #[error("cannot install the signal handlers")]
     Signals(#[source] io::Error),
     /// An inherited socket would accept passwords over plain HTTP from other machines (RFC 6749
     /// §3.2).
     #[error(
-        "the inherited socket {0} would take passwords over plain HTTP from other machines: set \
-         tls.mode, or name the proxies that add TLS in server.trusted_proxies, or set \
+        "the inherited socket {0} would accept passwords over plain HTTP from other machines: set \
+         tls.mode, or list the proxies that terminate TLS in server.trusted_proxies, or set \
          server.allow_plain_http = true"
     )]
     PlainHttp(SocketAddr),
@@ -92,8 +90,7 @@ pub struct Application {
     server: Server,
     listening: ListenAddresses,
     admin: Admin,
-    purge: Purge,
-    hash_kinds: HashKinds,
+    background: BackgroundTasks,
     reloads: Reloads,
     metrics: Option<metrics::Listener>,
     traces: Option<Arc<traces::Exporter>>,
@@ -122,7 +119,7 @@ impl Application {
         if let Some(counts) = &counts {
             pool = metrics::watch(counts, pool);
         }
-        let hash_kinds = HashKinds::start(Arc::clone(&stores.listing), pool.clone());
+        let background = BackgroundTasks::start(&stores, &pool, &clock);
         let refused = counts.as_ref().map(|counts| Arc::clone(&counts.throttled));
         let rate_limiter = RateLimiter::new(
             Arc::clone(&stores.rate_limits),
@@ -162,8 +159,7 @@ impl Application {
             (Some(bind), Some(counts)) => Some(metrics::Listener::bind(bind, &counts)?),
             _ => None,
         };
-        let purge = Purge::start(&stores, &clock);
-        Ok(Self { server, listening, admin, purge, hash_kinds, reloads, metrics, traces })
+        Ok(Self { server, listening, admin, background, reloads, metrics, traces })
     }
 
     /// Returns the sockets that the server listens on, configured or inherited.
@@ -197,17 +193,17 @@ impl Application {
     /// # Errors
     /// Returns an I/O error if the HTTP server fails.
     pub async fn run(self) -> io::Result<()> {
-        let Self { server, purge, hash_kinds, reloads, metrics, traces, .. } = self;
-        let mut background = tokio::task::JoinSet::new();
-        background.spawn(reloads.run());
-        background.spawn(systemd::watchdog());
-        let metrics = metrics.map(|metrics| metrics.run(&mut background));
+        let Self { server, background, reloads, metrics, traces, .. } = self;
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(reloads.run());
+        tasks.spawn(systemd::watchdog());
+        let metrics = metrics.map(|metrics| metrics.run(&mut tasks));
         systemd::ready();
         let result = server.await;
         if let Some(metrics) = metrics {
             metrics.stop(false).await;
         }
-        drop((purge, hash_kinds, background));
+        drop((background, tasks));
         if let Some(traces) = traces {
             // Sending the remaining spans blocks the thread. A failure is logged and does not
             // change the result.

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::http_server::HttpServer;
 use super::sockets::{ListenAddresses, Socket, open_sockets};
-use super::{StartError, limits, systemd};
+use super::{StartError, file_limits, systemd};
 use crate::domain::Clock;
 use crate::settings::{Settings, TlsMode};
 use crate::web::certificate::{Certificate, Source};
@@ -36,7 +36,7 @@ pub(super) fn listen(
             App::new()
                 .wrap(Condition::new(
                     web.has_allowed_origins(),
-                    from_fn::<_, (Data<Web>,)>(cors::answer),
+                    from_fn::<_, (Data<Web>,)>(cors::handle),
                 ))
                 // Outermost, so that responses of the other middleware are observed too.
                 .wrap_fn(move |request, service| observer.call(request, service))
@@ -48,13 +48,13 @@ pub(super) fn listen(
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(512),
         some => some,
     };
-    let connections = limits::connections(settings.server.max_connections);
+    let connections = file_limits::max_connections(settings.server.max_connections);
     let mut server = ServerBuilder::new()
         .workers(workers)
         .max_concurrent_connections((connections / workers).max(1))
         .shutdown_timeout(DRAIN.as_secs())
         .shutdown_signal(stop_signal().map_err(StartError::Signals)?);
-    let tls = certificate.map(Certificate::server_config).transpose()?;
+    let tls = certificate.map(Certificate::server_config);
     let tcp = if tls.is_some() { Transport::Tls } else { Transport::Tcp };
     let http = HttpServer::new(&server, settings.server.request_timeout, tls);
     let mut listening = ListenAddresses::default();

@@ -44,7 +44,11 @@ impl Reloads {
                     tracing::info!(what = part.what(), not_after, "reloaded");
                 }
                 Err(error) => {
-                    tracing::error!(what = part.what(), %error, "reload failed: the previous version stays in use");
+                    tracing::error!(
+                        what = part.what(),
+                        %error,
+                        "reload failed; the previous version stays in use"
+                    );
                     failed.push(part.what());
                 }
             }
@@ -53,7 +57,7 @@ impl Reloads {
             tracing::info!("SIGHUP: reload complete");
         } else {
             let failed = failed.join(", ");
-            tracing::warn!(failed, "SIGHUP: reload incomplete");
+            tracing::warn!(failed, "SIGHUP: reload incomplete; correct the files and repeat it");
         }
     }
 }

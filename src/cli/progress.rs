@@ -30,9 +30,8 @@ impl Progress {
             return Self(None);
         }
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(10));
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
+        #[expect(clippy::expect_used, reason = "all templates are constants of this file")]
+        bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
         bar.enable_steady_tick(DRAWN_EVERY);
         Self(Some(bar))
     }

@@ -32,7 +32,9 @@ fn value_of(byte: u8) -> Option<u64> {
 }
 
 fn digit_of(value: u64) -> char {
-    ALPHABET.get(usize::try_from(value % 62).unwrap_or_default()).copied().map_or('0', char::from)
+    #[expect(clippy::indexing_slicing, reason = "the remainder is less than the length")]
+    let digit = ALPHABET[(value % 62) as usize];
+    char::from(digit)
 }
 
 /// Returns the number of base62 digits that encode `bytes` bytes.

@@ -1,10 +1,13 @@
-//! SHA-256 digests, the form in which stores keep token verifiers and client secrets.
+//! SHA-256 digests, the form in which stores keep token verifiers and client secrets, and
+//! HMAC-SHA256.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// A SHA-256 digest. Comparison takes constant time.
 ///
@@ -48,4 +51,22 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(…)")
     }
+}
+
+/// Returns the HMAC-SHA256 (RFC 2104) of the concatenated `parts`.
+pub(super) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    #[expect(clippy::expect_used, reason = "HMAC accepts keys of any length")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+/// Returns the first `N` bytes of a digest or a MAC.
+pub(super) fn truncated<const N: usize>(bytes: &[u8; 32]) -> [u8; N] {
+    const { assert!(N <= 32) };
+    let mut first = [0; N];
+    first.copy_from_slice(bytes.split_at(N).0);
+    first
 }

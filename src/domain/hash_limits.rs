@@ -6,6 +6,11 @@ use std::ops::RangeInclusive;
 /// cause arbitrary allocations. RFC 9106 §3.1 requires at least 8 KiB per lane.
 pub const ARGON2_MEMORY_KIB: RangeInclusive<u32> = 8..=1 << 20;
 
+/// Work of one argon2 hash, memory times iterations, in KiB: up to 4 GiB, some seconds of one core.
+/// Limiting the product instead of the iterations permits hashes with little memory and many
+/// iterations, which some servers use.
+pub const ARGON2_WORK_KIB: RangeInclusive<u64> = 8..=1 << 22;
+
 /// Lanes of one argon2 hash. RFC 9106 §3.1 allows up to 2^24-1, but memory is what strengthens a
 /// hash, and no login needs 255 lanes.
 pub const ARGON2_LANES: RangeInclusive<u32> = 1..=255;

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use rand::RngExt;
 
-use super::{Clock, Selector};
-use sha2::{Digest as _, Sha256};
+use super::Clock;
 
 /// Error returned for a text that is not a valid identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,18 +78,6 @@ impl UserId {
         let random: [u8; 8] = rand::random();
         let mut bytes = [0u8; 12];
         for (to, from) in bytes.iter_mut().zip(seconds.to_be_bytes().into_iter().chain(random)) {
-            *to = from;
-        }
-        Self(bytes)
-    }
-}
-
-impl SessionId {
-    /// Returns the id of the session whose tokens contain `selector`.
-    pub fn of(selector: &Selector) -> Self {
-        let digest = Sha256::digest(selector.as_bytes());
-        let mut bytes = [0u8; 12];
-        for (to, from) in bytes.iter_mut().zip(digest) {
             *to = from;
         }
         Self(bytes)

@@ -4,10 +4,9 @@
 //! are derived from it with HMAC-SHA256. The derivation is one-way, so a store does not reveal the
 //! token. Sessions, rotation and replay detection then work as for Sentinel's own tokens.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::digest::{hmac_sha256, truncated};
 use super::token::{Selector, Token, TokenKind, Verifier};
 
 const LENGTH: usize = 30;
@@ -23,8 +22,7 @@ impl Token {
         if text.len() != LENGTH || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return None;
         }
-        let selector = derive(text, "selector");
-        let selector = Selector::from_bytes(selector.first_chunk().copied()?);
+        let selector = Selector::from_bytes(truncated(&derive(text, "selector")));
         let verifier = match kind {
             TokenKind::Access => Verifier::from_bytes(*derive(text, "access")),
             TokenKind::Refresh => {
@@ -39,18 +37,11 @@ impl Token {
 /// [`Verifier::is_sealed_by`] recognizes the imported token as one of the session's refresh tokens
 /// when it is presented again.
 pub fn legacy_seal(refresh_token: &str) -> [u8; 16] {
-    derive(refresh_token, "seal").first_chunk().copied().unwrap_or_default()
+    truncated(&derive(refresh_token, "seal"))
 }
 
 fn derive(text: &str, purpose: &str) -> Zeroizing<[u8; 32]> {
-    let mut derived = Zeroizing::new([0; 32]);
-    // HMAC accepts keys of any length, so this cannot fail.
-    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(text.as_bytes()) {
-        mac.update(b"sentinel legacy token ");
-        mac.update(purpose.as_bytes());
-        *derived = mac.finalize().into_bytes().into();
-    }
-    derived
+    hmac_sha256(text.as_bytes(), &[b"sentinel legacy token ", purpose.as_bytes()])
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod base62;
 mod client;
+mod client_secret;
 mod clock;
 mod digest;
 mod duration;
@@ -20,7 +21,6 @@ mod random_index;
 mod rate_limit_key;
 mod refreshing;
 mod scope;
-mod secret;
 mod session;
 mod sliding_window;
 mod token;
@@ -29,6 +29,7 @@ mod user;
 pub use client::{
     Client, ClientKind, InvalidClientName, Lifetimes, MAX_CLIENT_NAME_BYTES, check_client_name,
 };
+pub use client_secret::ClientSecret;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use digest::Digest;
 pub use duration::{LIFETIME, LIFETIME_SECONDS, parse_duration, parse_lifetime, show_duration};
@@ -40,7 +41,6 @@ pub use random_index::random_index;
 pub use rate_limit_key::{RateLimitKey, RateLimitKeyKind};
 pub use refreshing::{RefreshOutcome, UnansweredRefresh};
 pub use scope::{InvalidScope, Scope};
-pub use secret::ClientSecret;
 pub use session::{
     AccessToken, IssuedTokens, MAX_ACCESS_TOKENS, NewSession, RefreshChain, Session, SessionUser,
     UsedRefresh,

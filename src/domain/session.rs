@@ -127,7 +127,7 @@ impl Session {
         let selector = Selector::generate();
         let ends_at = now.plus(lifetimes.session);
         let mut session = Self {
-            id: SessionId::of(&selector),
+            id: selector.session_id(),
             version: 0,
             user: new.user,
             client_id: new.client_id,

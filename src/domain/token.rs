@@ -7,12 +7,11 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::digest::{hmac_sha256, truncated};
 use super::{Digest, SessionId, base62};
 
 /// Number of leading bytes of a verifier that its seal covers.
@@ -54,8 +53,9 @@ impl Selector {
         Self(rand::random())
     }
 
-    pub(super) const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
+    /// Returns the id of the session whose tokens have this selector.
+    pub fn session_id(&self) -> SessionId {
+        SessionId::from_bytes(truncated(Digest::of(&self.0).as_bytes()))
     }
 
     pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -96,28 +96,17 @@ impl Verifier {
     #[must_use]
     pub fn sealed(mut self, key: &[u8; 16]) -> Self {
         let seal = self.seal(key);
-        for (to, from) in self.0.iter_mut().skip(SEALED_BYTES).zip(seal) {
-            *to = from;
-        }
+        self.0.split_at_mut(SEALED_BYTES).1.copy_from_slice(&seal);
         self
     }
 
     /// Returns whether the verifier was sealed with this key. Takes constant time.
     pub fn is_sealed_by(&self, key: &[u8; 16]) -> bool {
-        let seal = self.0.get(SEALED_BYTES..).unwrap_or_default();
-        seal.ct_eq(&self.seal(key)).into()
+        self.0.split_at(SEALED_BYTES).1.ct_eq(&self.seal(key)).into()
     }
 
-    fn seal(&self, key: &[u8; 16]) -> [u8; 8] {
-        let mut seal = [0u8; 8];
-        // HMAC accepts keys of any length, so this cannot fail.
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) {
-            mac.update(self.0.get(..SEALED_BYTES).unwrap_or_default());
-            for (to, from) in seal.iter_mut().zip(mac.finalize().into_bytes()) {
-                *to = from;
-            }
-        }
-        seal
+    fn seal(&self, key: &[u8; 16]) -> [u8; 32 - SEALED_BYTES] {
+        truncated(&hmac_sha256(key, &[self.0.split_at(SEALED_BYTES).0]))
     }
 
     /// Derives the verifier of a successor: HMAC-SHA256, keyed by this verifier, of `salt` and the
@@ -127,14 +116,7 @@ impl Verifier {
     /// stored. The salt, which the store holds, is of no use without this verifier.
     #[must_use]
     pub fn successor(&self, salt: &[u8; 32], kind: TokenKind) -> Self {
-        let mut derived = [0u8; 32];
-        // HMAC accepts keys of any length, so this cannot fail.
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.0) {
-            mac.update(salt);
-            mac.update(kind.prefix().as_bytes());
-            derived = mac.finalize().into_bytes().into();
-        }
-        Self(Zeroizing::new(derived))
+        Self(hmac_sha256(&*self.0, &[salt, kind.prefix().as_bytes()]))
     }
 }
 
@@ -178,7 +160,7 @@ impl Token {
 
     /// Returns the id of the session that the token names. The session need not exist.
     pub fn session_id(&self) -> SessionId {
-        SessionId::of(&self.selector)
+        self.selector.session_id()
     }
 
     /// Returns the text of the token, as the client receives it.

@@ -67,7 +67,7 @@ pub enum InvalidPassword {
     Empty,
     /// The password contains a character that a login request cannot carry.
     #[error(
-        "the password holds a line break or another control character, with which nobody could log in"
+        "the password contains a line break or another control character, which a login cannot send"
     )]
     ControlCharacter,
     /// The password has fewer characters than this minimum.

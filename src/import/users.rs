@@ -13,7 +13,7 @@ use super::numbered::Numbered;
 use crate::domain::{
     PasswordHash, Scope, UserId, check_kept_username, check_password, check_username,
 };
-use crate::password::foreign_hash;
+use crate::password::import_hash;
 
 const COLUMNS: [&str; 6] = ["id", "username", "password", "hash", "scopes", "enabled"];
 
@@ -161,7 +161,7 @@ impl Fields {
                 Password::Plain(password)
             }
             (None, Some(hash)) => {
-                Password::Hash(foreign_hash(&hash).map_err(|error| error.to_string())?)
+                Password::Hash(import_hash(&hash).map_err(|error| error.to_string())?)
             }
             (None, None) => return Err("it has neither password nor hash".to_owned()),
             (Some(_), Some(_)) => {

@@ -73,7 +73,7 @@ impl std::fmt::Debug for Params<'_> {
 /// Splits a pair at the first `=` into name and value.
 fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
     let equals = memchr(b'=', pair).unwrap_or(pair.len());
-    let (name, rest) = pair.split_at_checked(equals).unwrap_or_default();
+    let (name, rest) = pair.split_at(equals);
     (name, rest.get(1..).unwrap_or_default())
 }
 

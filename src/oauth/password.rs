@@ -34,7 +34,7 @@ pub(super) async fn grant(
     let verdict = if user.as_ref().is_some_and(|user| user.enabled) {
         pool.verify(password, hash).await?
     } else {
-        pool.verify_in_vain(password, hash).await?
+        pool.verify_dummy(password, hash).await?
     };
     let (user, upgrade) = match (user, verdict) {
         (Some(user), Verdict::Right { upgrade }) if user.enabled => (user, upgrade),

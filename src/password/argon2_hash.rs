@@ -8,7 +8,9 @@
 
 use super::error::HashError;
 use super::memory::Memory;
-use super::policy::{self, Policy};
+use super::phc;
+use super::policy::Policy;
+use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_WORK_KIB};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -108,7 +110,7 @@ impl Argon2Hash {
             params if params.starts_with("m=") => (Version::V0x10, params),
             _ => return Err(HashError::Malformed("v=19 or v=16")),
         };
-        let (memory_kib, iterations, parallelism) = params_of(params)?;
+        let [memory_kib, iterations, parallelism] = params_of(params)?;
         let salt = decode(next()?, STORED_SALT)?;
         let output = decode(next()?, STORED_OUTPUT)?;
         if fields.next().is_some() {
@@ -140,39 +142,39 @@ impl fmt::Display for Argon2Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "${}$v={}$m={},t={},p={}${}${}",
+            "${}$v={}$m={},t={},p={}${}",
             self.algorithm.as_str(),
             u32::from(self.version),
             self.memory_kib,
             self.iterations,
             self.parallelism,
-            STANDARD_NO_PAD.encode(&self.salt),
-            STANDARD_NO_PAD.encode(&self.output),
+            phc::tail(&self.salt, &self.output),
         )
     }
 }
 
 /// Parses `m=…,t=…,p=…`. Rejects numbers that argon2 cannot use or that exceed the limits.
-fn params_of(field: &str) -> Result<(u32, u32, u32), HashError> {
-    const EXPECTED: HashError = HashError::Malformed("m=…,t=…,p=…");
-    let mut parts = field.split(',');
-    let mut number = |name: &str| {
-        parts
-            .next()
-            .and_then(|part| part.strip_prefix(name))
-            // `parse` alone would accept a leading plus sign.
-            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-            .and_then(|digits| digits.parse().ok())
-            .ok_or(EXPECTED)
-    };
-    let (memory_kib, iterations, parallelism) = (number("m=")?, number("t=")?, number("p=")?);
-    if parts.next().is_some() {
-        return Err(EXPECTED);
-    }
-    policy::check_stored_argon2(memory_kib, iterations, parallelism)?;
+fn params_of(field: &str) -> Result<[u32; 3], HashError> {
+    let params @ [memory_kib, iterations, parallelism] =
+        phc::numbers(field, ["m=", "t=", "p="]).ok_or(HashError::Malformed("m=…,t=…,p=…"))?;
+    check_cost(memory_kib, iterations, parallelism)?;
     Params::new(memory_kib, iterations, parallelism, None)
         .map_err(|_| HashError::Malformed("m of at least 8 times p, and t and p of at least 1"))?;
-    Ok((memory_kib, iterations, parallelism))
+    Ok(params)
+}
+
+/// Rejects parameters that are too costly to verify.
+fn check_cost(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<(), HashError> {
+    if memory_kib > *ARGON2_MEMORY_KIB.end() {
+        return Err(HashError::TooCostly("m of at most 1 GiB"));
+    }
+    if u64::from(memory_kib) * u64::from(iterations) > *ARGON2_WORK_KIB.end() {
+        return Err(HashError::TooCostly("m times t of at most 4 GiB"));
+    }
+    if parallelism > *ARGON2_LANES.end() {
+        return Err(HashError::TooCostly("p of at most 255"));
+    }
+    Ok(())
 }
 
 fn decode(field: &str, len: std::ops::RangeInclusive<usize>) -> Result<Vec<u8>, HashError> {

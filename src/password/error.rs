@@ -19,20 +19,20 @@ pub enum HashError {
     TooLong,
     /// The password contains a NUL byte. bcrypt repeats the password with a NUL in between, so `a`
     /// and `a\0a` would have equal hashes.
-    #[error("the password has a NUL in it: expected none under bcrypt")]
+    #[error("the password contains a NUL character, which bcrypt does not support")]
     HasNul,
     /// The working memory of argon2 could not be allocated.
-    #[error("expected {kib} KiB of memory to hash in")]
+    #[error("cannot allocate {kib} KiB of memory for a password hash")]
     OutOfMemory {
         /// Requested memory, in KiB.
         kib: usize,
     },
     /// The operating system returned no random bytes for the salt.
-    #[error("expected random bytes from the operating system")]
+    #[error("the operating system returned no random bytes")]
     Random(#[source] rand::rngs::SysError),
     /// The argon2 crate rejected input that was validated before, which indicates a defect in
     /// Sentinel.
-    #[error("argon2 refused its input")]
+    #[error("argon2 rejected its input")]
     Argon2(#[source] argon2::Error),
 }
 
@@ -91,13 +91,13 @@ pub enum PolicyError {
 #[non_exhaustive]
 pub enum StartError {
     /// The policy is invalid.
-    #[error("the password policy cannot be used")]
+    #[error("the settings in [password] are invalid")]
     Policy(#[from] PolicyError),
     /// The dummy hash for unknown users could not be made.
-    #[error("the hash for unknown users could not be made")]
+    #[error("cannot make the dummy hash for unknown users")]
     Dummy(#[from] HashError),
     /// The operating system did not start a thread.
-    #[error("a hashing thread could not be started")]
+    #[error("cannot start a hashing thread")]
     Thread(#[source] io::Error),
 }
 
@@ -106,10 +106,10 @@ pub enum StartError {
 #[non_exhaustive]
 pub enum PoolError {
     /// The queue is full. The HTTP status is 503 with `Retry-After`.
-    #[error("expected a free place in the password queue")]
+    #[error("the password queue is full (password.queue)")]
     Busy,
     /// The job ended without a result, usually because it panicked, which the worker logs.
-    #[error("expected the password worker to finish its job")]
+    #[error("the password worker did not finish its job")]
     Lost,
     /// The job ran and failed.
     #[error("the password job failed")]

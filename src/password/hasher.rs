@@ -6,9 +6,9 @@ use super::argon2_hash::Argon2Hash;
 use super::bcrypt_hash::BcryptHash;
 use super::error::{HashError, PolicyError};
 use super::memory::Memory;
+use super::parsed_hash::ParsedHash;
 use super::policy::{Policy, Scheme};
 use super::random;
-use super::stored::Stored;
 use crate::domain::PasswordHash;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
@@ -71,11 +71,11 @@ impl Hasher {
         stored: &PasswordHash,
     ) -> Result<bool, HashError> {
         let password = password.expose_secret().as_bytes();
-        match Stored::parse(stored.encoded())? {
-            Stored::Argon2(hash) => hash.matches(password, &mut self.memory),
-            Stored::Bcrypt(hash) => Ok(hash.matches(password, stored.is_imported())),
-            Stored::Pbkdf2(hash) => Ok(hash.matches(password)),
-            Stored::Scrypt(hash) => hash.matches(password),
+        match ParsedHash::parse(stored.encoded())? {
+            ParsedHash::Argon2(hash) => hash.matches(password, &mut self.memory),
+            ParsedHash::Bcrypt(hash) => Ok(hash.matches(password, stored.is_imported())),
+            ParsedHash::Pbkdf2(hash) => Ok(hash.matches(password)),
+            ParsedHash::Scrypt(hash) => hash.matches(password),
         }
     }
 

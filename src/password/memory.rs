@@ -39,10 +39,7 @@ impl Memory {
                 .map_err(|_| HashError::OutOfMemory { kib: count })?;
             self.blocks.resize(count, Block::new());
         }
-        let result = match self.blocks.get_mut(..count) {
-            Some(blocks) => work(blocks),
-            None => return Err(HashError::OutOfMemory { kib: count }),
-        };
+        let result = work(self.blocks.split_at_mut(count).0);
         if self.blocks.len() > self.keep {
             self.release();
         }

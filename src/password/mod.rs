@@ -8,32 +8,32 @@
 //!
 //! New hashes are argon2id (RFC 9106, as PHC strings that other tools can verify) or bcrypt. Hashes
 //! of argon2i, argon2d, scrypt and PBKDF2 are verified and replaced at the next login.
-//! [`foreign_hash`] reads the formats of other frameworks. Not here: looking up users and rate
+//! [`import_hash`] reads the formats of other frameworks. Not here: looking up users and rate
 //! limiting (`oauth`), storing hashes (`store`), and client secrets, which are random and need no
 //! slow hash.
 
 mod argon2_hash;
 mod bcrypt_hash;
 mod error;
-mod floor;
-mod foreign;
 mod hasher;
+mod import_formats;
 mod memory;
+mod parsed_hash;
 mod pbkdf2_hash;
 mod phc;
 mod policy;
 mod pool;
 mod random;
 mod scrypt_hash;
-mod stored;
+mod timing_equalizer;
 mod verdict;
 mod worker;
 
 pub use error::{HashError, PolicyError, PoolError, StartError};
-pub use floor::KINDS as MOST_HASH_KINDS;
-pub use foreign::{ForeignHashError, foreign_hash};
 pub use hasher::Hasher;
-pub use policy::{Policy, Scheme, needs_upgrade};
+pub use import_formats::{ImportHashError, import_hash};
+pub use parsed_hash::{needs_upgrade, parameters_prefix};
+pub use policy::{Policy, Scheme};
 pub use pool::PasswordPool;
-pub use stored::kind as hash_kind;
+pub use timing_equalizer::MAX_KINDS;
 pub use verdict::Verdict;

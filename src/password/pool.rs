@@ -6,10 +6,10 @@
 //! by connecting and disconnecting again and again.
 
 use super::error::{HashError, PoolError, StartError};
-use super::floor::{Floor, KINDS};
 use super::hasher::Hasher;
+use super::parsed_hash;
 use super::policy::Policy;
-use super::stored;
+use super::timing_equalizer::{MAX_KINDS, TimingEqualizer};
 use super::verdict::{self, Verdict};
 use super::worker::{self, Job};
 use crate::domain::PasswordHash;
@@ -37,7 +37,7 @@ struct Inner {
     jobs: flume::Sender<Job>,
     capacity: usize,
     dummy: PasswordHash,
-    floor: Floor,
+    equalizer: TimingEqualizer,
 }
 
 impl PasswordPool {
@@ -59,7 +59,7 @@ impl PasswordPool {
         idle: Duration,
     ) -> Result<Self, StartError> {
         policy.check()?;
-        let dummy = stored::dummy(&policy)?;
+        let dummy = parsed_hash::dummy(&policy)?;
         let workers = match workers {
             // If the number of cores is unknown, one worker is slow but safe.
             0 => thread::available_parallelism().map_or(1, usize::from),
@@ -71,8 +71,8 @@ impl PasswordPool {
             let hasher = Hasher::new(policy)?;
             worker::spawn(index, hasher, receiver.clone(), idle).map_err(StartError::Thread)?;
         }
-        let floor = Floor::new(&dummy);
-        let inner = Inner { jobs: sender, capacity, dummy, floor };
+        let equalizer = TimingEqualizer::new(&dummy);
+        let inner = Inner { jobs: sender, capacity, dummy, equalizer };
         Ok(Self { inner: Arc::new(inner), observed: None })
     }
 
@@ -110,7 +110,7 @@ impl PasswordPool {
     ///
     /// # Errors
     /// [`PoolError`], as [`Self::hash`].
-    pub async fn verify_in_vain(
+    pub async fn verify_dummy(
         &self,
         password: SecretString,
         stored: Option<PasswordHash>,
@@ -122,59 +122,61 @@ impl PasswordPool {
         &self,
         password: SecretString,
         stored: Option<PasswordHash>,
-        upgrading: bool,
+        may_upgrade: bool,
     ) -> Result<Verdict, PoolError> {
-        let Inner { dummy, floor, .. } = &*self.inner;
+        let Inner { dummy, equalizer, .. } = &*self.inner;
         let (dummy, hash) = (dummy.clone(), stored.clone());
-        let (judgement, began, took) = self
+        let (verdict, began, took) = self
             .run(move |hasher| {
                 let began = Instant::now();
-                let judged = verdict::judge(hasher, &password, hash.as_ref(), &dummy, upgrading)?;
+                let judged = verdict::judge(hasher, &password, hash.as_ref(), &dummy, may_upgrade)?;
                 Ok((judged, began, began.elapsed()))
             })
             .await?;
-        if judgement.is_wrong() || !upgrading {
-            floor.saw(stored.as_ref(), took);
-            floor.wait(began).await;
+        if verdict.is_wrong() || !may_upgrade {
+            equalizer.record(stored.as_ref(), took);
+            equalizer.wait(began).await;
         }
-        Ok(judgement.log())
+        Ok(verdict.log())
     }
 
-    /// Returns the prefix of hashes that have the policy's own function and parameters.
-    pub fn own_kind(&self) -> &str {
-        self.inner.floor.own_kind()
+    /// Returns the prefix of hashes that follow the policy, as [`parameters_prefix`] does.
+    ///
+    /// [`parameters_prefix`]: super::parameters_prefix
+    pub fn policy_prefix(&self) -> &str {
+        self.inner.equalizer.policy_prefix()
     }
 
     /// Delays failures, up to a maximum, until the kinds of the users' hashes are known.
-    pub fn expect_kinds(&self) {
-        self.inner.floor.set_looked(false);
+    pub fn await_survey(&self) {
+        self.inner.equalizer.set_surveyed(false);
     }
 
     /// Stops delaying failures because the kinds of the users' hashes cannot be determined.
-    pub fn expect_no_kinds(&self) {
-        self.inner.floor.set_looked(true);
+    pub fn abandon_survey(&self) {
+        self.inner.equalizer.set_surveyed(true);
     }
 
     /// Measures the kinds of hashes that users have. `kinds` contains one hash of each kind except
     /// the policy's own. Afterwards the time of a failure does not reveal the kind of hash. Each
     /// kind takes one verification, and a new kind three. If the queue is full, or a hash cannot be
     /// verified, the earlier measurements are kept.
-    pub async fn learn_kinds(&self, kinds: &[PasswordHash]) {
-        let Inner { dummy, floor, .. } = &*self.inner;
-        floor.keep(kinds);
+    pub async fn measure_kinds(&self, kinds: &[PasswordHash]) {
+        let Inner { dummy, equalizer, .. } = &*self.inner;
+        equalizer.retain_kinds(kinds);
         let own = kinds.first().map(|_| dummy);
-        for hash in own.into_iter().chain(kinds).take(KINDS) {
-            for _ in 0..floor.wanted(hash) {
+        for hash in own.into_iter().chain(kinds).take(MAX_KINDS) {
+            for _ in 0..equalizer.measurements_needed(hash) {
                 self.measure(hash).await;
             }
             // The delay is at its maximum, so measuring slower hashes would only occupy the
             // workers. This kind is measured again at each call, because the machine may just have
             // been slow.
-            if floor.is_ceiling_of(hash) {
+            if equalizer.is_at_maximum(hash) {
                 break;
             }
         }
-        floor.set_looked(true);
+        equalizer.set_surveyed(true);
     }
 
     /// Measures the time of one verification.
@@ -186,8 +188,10 @@ impl PasswordPool {
             Ok(began.elapsed())
         });
         match took.await {
-            Ok(took) => self.inner.floor.saw(Some(hash), took),
-            Err(error) => tracing::debug!(%error, "a kind of password hash was not timed"),
+            Ok(took) => self.inner.equalizer.record(Some(hash), took),
+            Err(error) => {
+                tracing::debug!(%error, "the verification time of a kind of password hash was not measured")
+            }
         }
     }
 

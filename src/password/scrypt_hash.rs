@@ -5,11 +5,17 @@
 
 use super::error::HashError;
 use super::phc;
-use super::policy;
 use scrypt::Params;
 use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
+
+/// Maximum memory (128 · N · r) and work (memory times p), in bytes: one or two seconds of one core.
+const MAX_MEMORY: u64 = 256 << 20;
+const MAX_WORK: u64 = 1 << 30;
+
+/// Maximum of r and p, which are small compared with N in practice.
+const MAX_FACTOR: u32 = 64;
 
 /// A scrypt hash, with parameters and salt.
 pub(super) struct ScryptHash {
@@ -31,7 +37,7 @@ impl ScryptHash {
         output: Vec<u8>,
     ) -> Result<Self, HashError> {
         phc::check(&salt, &output)?;
-        policy::check_stored_scrypt(log_n, r, p)?;
+        check_cost(log_n, r, p)?;
         let hash = Self { log_n, r, p, salt, output };
         hash.params().map(|_| hash)
     }
@@ -62,6 +68,21 @@ impl ScryptHash {
         let params = phc::numbers(params, ["ln=", "r=", "p="]).ok_or(EXPECTED)?;
         Self::new(params, phc::decode(salt)?, phc::decode(output)?)
     }
+}
+
+/// Rejects parameters that are too costly to verify.
+fn check_cost(log_n: u32, r: u32, p: u32) -> Result<(), HashError> {
+    if r > MAX_FACTOR || p > MAX_FACTOR {
+        return Err(HashError::TooCostly("r and p of at most 64 in scrypt"));
+    }
+    let memory = 1_u64.checked_shl(log_n).unwrap_or(u64::MAX).saturating_mul(128 * u64::from(r));
+    if memory > MAX_MEMORY {
+        return Err(HashError::TooCostly("at most 256 MiB for scrypt"));
+    }
+    if memory * u64::from(p) > MAX_WORK {
+        return Err(HashError::TooCostly("at most 1 GiB of work for scrypt"));
+    }
+    Ok(())
 }
 
 /// Formats the hash as a PHC string.

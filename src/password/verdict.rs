@@ -2,11 +2,11 @@
 //!
 //! An unknown user is verified against a dummy hash that follows the policy. A stored hash with
 //! other parameters, or of another function, takes a different time. If there are such hashes,
-//! `floor` equalizes the time of failures.
+//! `timing_equalizer` equalizes the time of failures.
 
 use super::error::HashError;
 use super::hasher::Hasher;
-use super::policy;
+use super::parsed_hash::needs_upgrade;
 use crate::domain::PasswordHash;
 use secrecy::SecretString;
 use std::hint::black_box;
@@ -25,12 +25,12 @@ pub enum Verdict {
 }
 
 /// A verdict, with the error of the stored hash that is to be logged.
-pub(super) struct Judgement {
+pub(super) struct LoggedVerdict {
     verdict: Verdict,
-    trouble: Option<HashError>,
+    error: Option<HashError>,
 }
 
-impl Judgement {
+impl LoggedVerdict {
     /// Returns whether the verdict is [`Verdict::Wrong`].
     pub(super) fn is_wrong(&self) -> bool {
         self.verdict == Verdict::Wrong
@@ -39,17 +39,17 @@ impl Judgement {
     /// Logs the error, if there is one, and returns the verdict. The caller of the pool logs it,
     /// not the worker, so that the line carries the context of the request.
     pub(super) fn log(self) -> Verdict {
-        match (&self.verdict, self.trouble) {
+        match (&self.verdict, self.error) {
             (_, None) => {}
             (Verdict::Wrong, Some(error)) => {
-                tracing::error!(%error, "a user is locked out: the stored password hash cannot be used");
+                tracing::error!(%error, "a user cannot log in, because the stored password hash is unusable; set a new password");
             }
             // Every login of this user would log this, and the operator cannot fix it.
             (Verdict::Right { .. }, Some(error)) if error.is_about_the_password() => {
-                tracing::debug!(%error, "a password hash stays as it is");
+                tracing::debug!(%error, "a password hash was not upgraded");
             }
             (Verdict::Right { .. }, Some(error)) => {
-                tracing::warn!(%error, "a password hash could not be upgraded");
+                tracing::warn!(%error, "a password hash was not upgraded; the login succeeded, and the next one tries again");
             }
         }
         self.verdict
@@ -57,24 +57,24 @@ impl Judgement {
 }
 
 /// Verifies a password against the user's hash, or against the dummy hash if there is no user. If
-/// `upgrading` is set, the password is correct, and the stored hash is weaker than the policy, the
+/// `may_upgrade` is set, the password is correct, and the stored hash is weaker than the policy, the
 /// verdict contains a new hash.
 pub(super) fn judge(
     hasher: &mut Hasher,
     password: &SecretString,
     stored: Option<&PasswordHash>,
     dummy: &PasswordHash,
-    upgrading: bool,
-) -> Result<Judgement, HashError> {
+    may_upgrade: bool,
+) -> Result<LoggedVerdict, HashError> {
     let Some(stored) = stored else {
-        return wrong_after_all(hasher, password, dummy, None);
+        return reject_after_dummy(hasher, password, dummy, None);
     };
     match hasher.verify(password, stored) {
-        Ok(true) if upgrading => Ok(right(hasher, password, stored)),
-        Ok(true) => Ok(Judgement { verdict: Verdict::Right { upgrade: None }, trouble: None }),
-        Ok(false) => Ok(Judgement { verdict: Verdict::Wrong, trouble: None }),
+        Ok(true) if may_upgrade => Ok(right(hasher, password, stored)),
+        Ok(true) => Ok(LoggedVerdict { verdict: Verdict::Right { upgrade: None }, error: None }),
+        Ok(false) => Ok(LoggedVerdict { verdict: Verdict::Wrong, error: None }),
         Err(error @ (HashError::Malformed(_) | HashError::TooCostly(_))) => {
-            wrong_after_all(hasher, password, dummy, Some(error))
+            reject_after_dummy(hasher, password, dummy, Some(error))
         }
         Err(error) => Err(error),
     }
@@ -82,21 +82,21 @@ pub(super) fn judge(
 
 /// Returns [`Verdict::Wrong`] after verifying the dummy hash, so that the failure takes as long as
 /// another.
-fn wrong_after_all(
+fn reject_after_dummy(
     hasher: &mut Hasher,
     password: &SecretString,
     dummy: &PasswordHash,
-    trouble: Option<HashError>,
-) -> Result<Judgement, HashError> {
+    error: Option<HashError>,
+) -> Result<LoggedVerdict, HashError> {
     // The compiler might otherwise remove the verification, because its result is not used.
     black_box(hasher.verify(password, dummy)?);
-    Ok(Judgement { verdict: Verdict::Wrong, trouble })
+    Ok(LoggedVerdict { verdict: Verdict::Wrong, error })
 }
 
 /// Returns the verdict on a correct password, with an upgraded hash if one is due. A failed upgrade
 /// does not reject the login.
-fn right(hasher: &mut Hasher, password: &SecretString, stored: &PasswordHash) -> Judgement {
-    let (upgrade, trouble) = if policy::needs_upgrade(stored, hasher.policy()) {
+fn right(hasher: &mut Hasher, password: &SecretString, stored: &PasswordHash) -> LoggedVerdict {
+    let (upgrade, error) = if needs_upgrade(stored, hasher.policy()) {
         match hasher.hash(password) {
             Ok(better) => (Some(better), None),
             Err(error) => (None, Some(error)),
@@ -104,5 +104,5 @@ fn right(hasher: &mut Hasher, password: &SecretString, stored: &PasswordHash) ->
     } else {
         (None, None)
     };
-    Judgement { verdict: Verdict::Right { upgrade }, trouble }
+    LoggedVerdict { verdict: Verdict::Right { upgrade }, error }
 }

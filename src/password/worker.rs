@@ -37,7 +37,9 @@ fn work(mut hasher: Hasher, jobs: &flume::Receiver<Job>, idle: Duration) {
         // unwinding dropped.
         if catch_unwind(AssertUnwindSafe(|| job(&mut hasher))).is_err() {
             hasher.release();
-            tracing::error!("a password job panicked; its worker goes on");
+            tracing::error!(
+                "a password job panicked, and its request gets 503; the worker continues"
+            );
         }
     }
 }
@@ -72,7 +74,7 @@ fn lower_priority() {
             .is_err()
             && let Err(error) = rustix::process::nice(NICENESS)
         {
-            tracing::warn!(%error, "a hashing thread keeps the priority of the I/O threads");
+            tracing::warn!(%error, "the priority of a hashing thread could not be lowered; logins may slow down other requests");
         }
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn read(
 
 /// Returns a warning for each variable that has flask-oauthlib's prefix and is not a setting here.
 /// Such variables do not prevent the start, since they may be meant for another program.
-pub(super) fn without_effect(variables: &[(OsString, OsString)]) -> Vec<String> {
+pub(super) fn ineffective_settings(variables: &[(OsString, OsString)]) -> Vec<String> {
     let names = variables.iter().filter_map(|(name, _)| name.to_str());
     let foreign = names
         .filter(|name| name.starts_with(keys::OAUTHLIB_PREFIX) && keys::legacy(name).is_none());
@@ -64,8 +64,8 @@ pub(super) fn without_effect(variables: &[(OsString, OsString)]) -> Vec<String> 
         .map(|(old, _)| (*old).to_owned())
         .collect();
     let warning = |name: &str| match keys::nearest(name, ours.clone()).first() {
-        Some(nearest) => format!("{name} has no effect here; did you mean {nearest}?"),
-        None => format!("{name} has no effect here; of its kind {} have", ours.join(" and ")),
+        Some(nearest) => format!("{name} is ignored; did you mean {nearest}?"),
+        None => format!("{name} is ignored; only {} are read", ours.join(" and ")),
     };
     foreign.map(warning).collect()
 }

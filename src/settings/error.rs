@@ -65,9 +65,9 @@ pub enum Problem {
     },
     /// Settings contradict each other.
     #[error("{0}")]
-    Combination(String),
+    Contradiction(String),
     /// A secret cannot be read from its file.
-    #[error("{key}: cannot take the secret from {}: {reason}", path.display())]
+    #[error("{key}: cannot read the secret from {}: {reason}", path.display())]
     SecretFile {
         /// Name of the `*_file` setting.
         key: String,
@@ -80,7 +80,7 @@ pub enum Problem {
     #[error("the environment variable {0} is not valid UTF-8")]
     NotUnicode(String),
     /// Two environment variables set the same setting, with names that differ in case.
-    #[error("the environment variables {0} and {1} are the same setting")]
+    #[error("the environment variables {0} and {1} set the same setting; remove one")]
     Twice(String, String),
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for Listed<'_> {
         match self.0 {
             [only] => write!(f, "{only}"),
             all => {
-                write!(f, "{} settings are wrong:", all.len())?;
+                write!(f, "{} settings are invalid:", all.len())?;
                 all.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
             }
         }

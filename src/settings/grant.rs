@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::choice::Choice;
+use super::keyword::Keyword;
 
 /// Grant type, as in the parameter `grant_type` (RFC 6749).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,8 +32,8 @@ impl fmt::Display for GrantName {
     }
 }
 
-impl Choice for GrantName {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for GrantName {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         (Self::Password.as_str(), Self::Password),
         (Self::RefreshToken.as_str(), Self::RefreshToken),
         (Self::ClientCredentials.as_str(), Self::ClientCredentials),

@@ -7,7 +7,7 @@
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Hint for an unknown name that is not similar to a valid one.
-const WHERE_LISTED: &str = "no valid name is like it, and `sentinel config show` lists them all";
+const LIST_ALL: &str = "`sentinel config show` lists all settings";
 
 /// Prefix of Sentinel's environment variables.
 pub(super) const ENV_PREFIX: &str = "SENTINEL_";
@@ -99,13 +99,12 @@ pub(super) fn instead(name: &str) -> String {
     let name = of_variable(name).unwrap_or_else(|| name.to_owned());
     let table = name.split('.').next().unwrap_or_default();
     if !is_table(table) {
-        return WHERE_LISTED.to_owned();
+        return LIST_ALL.to_owned();
     }
     let keys = all();
     let names: Vec<_> =
         keys.iter().filter_map(|key| key.strip_prefix(table)?.strip_prefix('.')).collect();
-    let is = if table == name { "it is a table, and".to_owned() } else { format!("[{table}]") };
-    format!("{is} has {}", names.join(", "))
+    format!("the settings in [{table}] are {}", names.join(", "))
 }
 
 /// Returns up to three of `candidates` that are similar to `name`, the most similar first.
@@ -114,7 +113,7 @@ where
     I: IntoIterator<Item = String>,
 {
     /// Minimum similarity of a suggestion to the name.
-    const ALIKE: f64 = 0.6;
+    const MIN_SIMILARITY: f64 = 0.6;
     /// Maximum difference in similarity to the best suggestion.
     const MARGIN: f64 = 0.12;
     // The name is a table without a key, so no other name is suggested.
@@ -123,8 +122,8 @@ where
     }
     let mut scored: Vec<(f64, String)> = candidates
         .into_iter()
-        .map(|candidate| (likeness(name, &candidate), candidate))
-        .filter(|(score, _)| *score >= ALIKE)
+        .map(|candidate| (similarity(name, &candidate), candidate))
+        .filter(|(score, _)| *score >= MIN_SIMILARITY)
         .collect();
     scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let best = scored.first().map_or(0.0, |(score, _)| *score);
@@ -136,7 +135,7 @@ where
         .collect()
 }
 
-fn likeness(name: &str, candidate: &str) -> f64 {
+fn similarity(name: &str, candidate: &str) -> f64 {
     let (name, candidate) = (bare(name), bare(candidate));
     let whole = strsim::normalized_damerau_levenshtein(&name, &candidate);
     // The right name in the wrong table, or in none, is a common mistake that a comparison of whole

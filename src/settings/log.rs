@@ -2,7 +2,7 @@
 
 use tracing_subscriber::EnvFilter;
 
-use super::choice::Choice;
+use super::keyword::Keyword;
 use super::reader::Reader;
 
 /// Format and level of the log.
@@ -26,8 +26,8 @@ pub enum LogFormat {
     Json,
 }
 
-impl Choice for LogFormat {
-    const WORDS: &'static [(&'static str, Self)] =
+impl Keyword for LogFormat {
+    const KEYWORDS: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("pretty", Self::Pretty), ("json", Self::Json)];
 }
 
@@ -36,7 +36,7 @@ impl Log {
         let expected = "error, warn, info, debug, trace or off, or directives such as \
                         \"info,sentinel::store=debug\"";
         Self {
-            format: reader.choice("log.format"),
+            format: reader.keyword("log.format"),
             level: without_space(&reader.text("log.level", expected, is_filter)),
         }
     }

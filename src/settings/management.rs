@@ -32,9 +32,9 @@ impl Management {
         if before == reader.problems.len()
             && management.username.is_some() != management.password.is_some()
         {
-            reader.refuse(
-                "management.username and management.password (or management.password_file) \
-                 go together; set both or neither",
+            reader.reject(
+                "management.username needs management.password (or management.password_file), and \
+                 the reverse; set both or neither",
             );
         }
         management

@@ -4,20 +4,21 @@
 //! the flags override it; [`Sources`] holds these. [`Settings::load`] merges the layers and reports
 //! all problems at once. Each table of settings has a module of its own. Of the others, `keys` has
 //! the names, `layer` and `environment` collect values, `reader` gives them types, `secret` reads
-//! `*_file` settings, `together` compares settings of different tables, and `show` prints settings.
+//! `*_file` settings, `cross_checks` compares settings of different tables, and `show` prints settings.
 //!
 //! This module does not read certificates or templates, open stores, or parse flags.
 
 mod bind;
-mod choice;
 mod compat;
 mod cors;
+mod cross_checks;
 mod environment;
 mod error;
 mod grant;
-mod items;
 mod keys;
+mod keyword;
 mod layer;
+mod list_value;
 mod log;
 mod management;
 mod metrics;
@@ -35,7 +36,6 @@ mod store;
 mod templates;
 mod throttle;
 mod tls;
-mod together;
 mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,8 +120,8 @@ impl Settings {
             let note = format!("since {name} is set and store.backend is not");
             settings.notes.insert("store.backend", note);
         }
-        settings.warnings = environment::without_effect(&sources.env);
-        settings.warnings.extend(settings.without_effect());
+        settings.warnings = environment::ineffective_settings(&sources.env);
+        settings.warnings.extend(settings.ineffective_settings());
         settings.file = sources.path();
         Ok(settings)
     }
@@ -202,7 +202,7 @@ impl Settings {
             warnings: Vec::new(),
             file: None,
         };
-        settings.check_together(r);
+        settings.cross_check(r);
         if !reader.problems.is_empty() {
             return Err(Error::Invalid(reader.problems));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::choice::Choice;
+use super::keyword::Keyword;
 use super::reader::Reader;
 use super::{parse, secret, show};
 
@@ -55,8 +55,8 @@ pub enum ReadPreference {
     Nearest,
 }
 
-impl Choice for ReadPreference {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for ReadPreference {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("primary", Self::Primary),
         ("primaryPreferred", Self::PrimaryPreferred),
         ("secondary", Self::Secondary),
@@ -90,7 +90,7 @@ impl Mongo {
             auth_source: reader.optional_text("mongo.auth_source"),
             replica_set: reader.optional_text("mongo.replica_set"),
             max_pool_size: reader.optional_integer("mongo.max_pool_size", 0..=u32::MAX),
-            read_preference: reader.optional_choice("mongo.read_preference"),
+            read_preference: reader.optional_keyword("mongo.read_preference"),
             socket_timeout: milliseconds(reader, "mongo.socket_timeout_ms"),
             connect_timeout: milliseconds(reader, "mongo.connect_timeout_ms"),
             server_selection_timeout: milliseconds(reader, "mongo.server_selection_timeout_ms"),
@@ -99,9 +99,9 @@ impl Mongo {
         // After another problem, one of the two may be missing only because it could not be read.
         match (&mongo.username, &mongo.password) {
             (None, Some(_)) if before == reader.problems.len() => reader
-                .refuse("mongo.password is set and mongo.username is not; set both or neither"),
+                .reject("mongo.password is set and mongo.username is not; set both or neither"),
             (Some(_), None) if before == reader.problems.len() && mongo.needs_password() => reader
-                .refuse(
+                .reject(
                     "mongo.username is set and mongo.password (or mongo.password_file) is not; set \
                      both or neither",
                 ),

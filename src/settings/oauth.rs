@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::choice::Choice;
 use super::grant::GrantName;
+use super::keyword::Keyword;
 use super::parse;
 use super::reader::Reader;
 
@@ -66,7 +66,7 @@ impl OAuth {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let route_prefix = reader.url_prefix("oauth.route_prefix");
         let mut grants = Vec::new();
-        let one = |text: &str| GrantName::from_word(text).map(|(_, grant)| grant);
+        let one = |text: &str| GrantName::from_keyword(text).map(|(_, grant)| grant);
         for grant in reader.list("oauth.grants", &GrantName::expected(), true, one) {
             if !grants.contains(&grant) {
                 grants.push(grant);

@@ -1,6 +1,6 @@
 //! `[password]`: hashing of new passwords, and the hashing workers.
 
-use super::choice::Choice;
+use super::keyword::Keyword;
 use super::reader::Reader;
 use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST};
 
@@ -36,15 +36,15 @@ pub enum Scheme {
     Bcrypt,
 }
 
-impl Choice for Scheme {
-    const WORDS: &'static [(&'static str, Self)] =
+impl Keyword for Scheme {
+    const KEYWORDS: &'static [(&'static str, Self)] =
         &[("argon2id", Self::Argon2id), ("bcrypt", Self::Bcrypt)];
 }
 
 impl Password {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let password = Self {
-            scheme: reader.choice("password.scheme"),
+            scheme: reader.keyword("password.scheme"),
             // NIST SP 800-63B-4 §3.1.1.2: passwords of "at least 64 characters" have to be
             // permitted.
             min_length: reader.integer("password.min_length", 1..=64),
@@ -57,7 +57,7 @@ impl Password {
         };
         let least = 8 * password.parallelism;
         if password.memory_kib > 0 && password.memory_kib < least {
-            reader.refuse(format!(
+            reader.reject(format!(
                 "password.memory_kib is {}, and argon2id needs at least {least}: 8 for each of \
                  password.parallelism",
                 password.memory_kib

@@ -12,10 +12,10 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use secrecy::SecretString;
 
-use super::choice::Choice;
 use super::error::{Error, Problem};
-use super::items::items;
+use super::keyword::Keyword;
 use super::layer::Layer;
+use super::list_value::list_value;
 use super::{keys, parse, show};
 
 /// Merged layers, with the problems found and the values read so far.
@@ -72,8 +72,8 @@ impl Reader {
     }
 
     /// Reports settings that contradict each other.
-    pub(super) fn refuse(&mut self, message: impl Into<String>) {
-        self.problems.push(Problem::Combination(message.into()));
+    pub(super) fn reject(&mut self, message: impl Into<String>) {
+        self.problems.push(Problem::Contradiction(message.into()));
     }
 
     /// Replaces the value that `config show` prints for `key`.
@@ -201,18 +201,18 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    pub(super) fn choice<T: Choice + Default>(&mut self, key: &str) -> T {
+    pub(super) fn keyword<T: Keyword + Default>(&mut self, key: &str) -> T {
         self.scalar(key, &T::expected(), |text| {
-            T::from_word(text).map(|(word, choice)| (choice, word.into()))
+            T::from_keyword(text).map(|(word, value)| (value, word.into()))
         })
         .unwrap_or_default()
     }
 
     /// Reads a keyword that may be left empty.
-    pub(super) fn optional_choice<T: Choice>(&mut self, key: &str) -> Option<T> {
+    pub(super) fn optional_keyword<T: Keyword>(&mut self, key: &str) -> Option<T> {
         self.scalar(key, &T::expected(), |text| match text {
             "" => Some((None, "".into())),
-            text => T::from_word(text).map(|(word, choice)| (Some(choice), word.into())),
+            text => T::from_keyword(text).map(|(word, value)| (Some(value), word.into())),
         })
         .flatten()
     }
@@ -274,7 +274,7 @@ impl Reader {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Vec<T> {
         self.read(key, &format!("a list, each item {expected}"), |kind| {
-            let items = items(kind)?;
+            let items = list_value(kind)?;
             let parsed: Vec<T> = items.iter().map(|item| parse(item)).collect::<Option<_>>()?;
             (!at_least_one || !parsed.is_empty()).then(|| (parsed, items.into()))
         })

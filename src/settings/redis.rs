@@ -42,7 +42,8 @@ impl Redis {
             tls_key: reader.path("redis.tls_key"),
         };
         if redis.tls_cert.is_some() != redis.tls_key.is_some() {
-            reader.refuse("redis.tls_cert and redis.tls_key go together; set both or neither");
+            reader
+                .reject("redis.tls_cert needs redis.tls_key, and the reverse; set both or neither");
         }
         redis.check_scheme(reader);
         redis
@@ -54,7 +55,7 @@ impl Redis {
         let Some(url) = &self.url else { return };
         let is_tls = parse::has_scheme(url.expose_secret(), &["rediss", "valkeys"]);
         if !is_tls && (self.tls_ca.is_some() || self.tls_cert.is_some()) {
-            reader.refuse(
+            reader.reject(
                 "redis.tls_ca and redis.tls_cert need a redis.url that starts with rediss://",
             );
         }

@@ -28,7 +28,7 @@ pub(super) fn read(
         return secret;
     };
     if reader.rank(key) > 0 && !secret.expose_secret().is_empty() {
-        reader.refuse(format!("{key} and {twin} are both set; set one of them"));
+        reader.reject(format!("{key} and {twin} are both set; remove one"));
         return secret;
     }
     let found = from_file(&path)

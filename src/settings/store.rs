@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::choice::Choice;
+use super::keyword::Keyword;
 use super::reader::Reader;
 
 /// Store of users, clients and sessions.
@@ -34,15 +34,15 @@ impl Backend {
     }
 }
 
-impl Choice for Backend {
-    const WORDS: &'static [(&'static str, Self)] =
+impl Keyword for Backend {
+    const KEYWORDS: &'static [(&'static str, Self)] =
         &[(Self::Embedded.as_str(), Self::Embedded), (Self::Mongodb.as_str(), Self::Mongodb)];
 }
 
 impl Store {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
-            backend: reader.choice("store.backend"),
+            backend: reader.keyword("store.backend"),
             path: reader.text("store.path", "the path of a file", |path| !path.is_empty()).into(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::choice::Choice;
+use super::keyword::Keyword;
 use super::reader::Reader;
 
 /// TLS on the TCP listeners.
@@ -29,22 +29,22 @@ pub enum TlsMode {
     Files,
 }
 
-impl Choice for TlsMode {
-    const WORDS: &'static [(&'static str, Self)] =
+impl Keyword for TlsMode {
+    const KEYWORDS: &'static [(&'static str, Self)] =
         &[("off", Self::Off), ("self-signed", Self::SelfSigned), ("files", Self::Files)];
 }
 
 impl Tls {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let tls = Self {
-            mode: reader.choice("tls.mode"),
+            mode: reader.keyword("tls.mode"),
             cert: reader.path("tls.cert"),
             key: reader.path("tls.key"),
         };
         if tls.mode == TlsMode::Files {
             for (key, path) in [("tls.cert", &tls.cert), ("tls.key", &tls.key)] {
                 if path.is_none() {
-                    reader.refuse(format!(
+                    reader.reject(format!(
                         "tls.mode is \"files\", which needs {key}, the path of a PEM file"
                     ));
                 }

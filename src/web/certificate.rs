@@ -2,22 +2,18 @@
 //! reloaded while connections are open; each handshake uses the newest one. TLS 1.2 and 1.3 only.
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::reload::{Reload, ReloadError};
-use super::tls::TlsError;
-use super::{self_signed, validity};
+use super::tls::{TlsError, read_certificate};
+use super::{certificate_dates, self_signed};
 use crate::domain::{Clock, Timestamp};
-use crate::store::pem::private_key_error;
 
 /// Certificate chain with its key and its source.
 pub struct Certificate {
@@ -73,7 +69,7 @@ impl Certificate {
 
     /// Returns the end of the certificate's validity; `None` if it cannot be read.
     pub fn not_after(&self) -> Option<Timestamp> {
-        validity::not_after(self.current().cert.first()?)
+        certificate_dates::not_after(self.current().cert.first()?)
     }
 
     fn current(&self) -> Arc<CertifiedKey> {
@@ -81,16 +77,13 @@ impl Certificate {
     }
 
     /// Returns the configuration of a listener that uses the newest certificate for each handshake.
-    ///
-    /// # Errors
-    /// Returns [`TlsError::Versions`], which cannot happen with the TLS versions used here.
-    pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
-        let resolver = Arc::<Self>::clone(self);
-        Ok(ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    pub fn server_config(self: &Arc<Self>) -> ServerConfig {
+        #[expect(clippy::expect_used, reason = "ring supports both versions")]
+        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(TlsError::Versions)?
+            .expect("TLS 1.2 and 1.3")
             .with_no_client_auth()
-            .with_cert_resolver(resolver))
+            .with_cert_resolver(Arc::<Self>::clone(self))
     }
 }
 
@@ -125,7 +118,7 @@ impl Source {
     /// Returns a [`TlsError`] that names the file.
     pub fn check(&self, now: Timestamp) -> Result<Vec<String>, TlsError> {
         let there = match self {
-            Self::Files { cert, key } => Some(from_files(cert, key, OF_SETTINGS)?),
+            Self::Files { cert, key } => Some(read_certificate(cert, key, OF_SETTINGS)?),
             Self::SelfSigned { folder, .. } => self_signed::kept(folder, now)?,
         };
         Ok(there.map(|there| self.warnings(&there, now)).unwrap_or_default())
@@ -133,7 +126,7 @@ impl Source {
 
     fn read(&self, now: Timestamp) -> Result<CertifiedKey, TlsError> {
         match self {
-            Self::Files { cert, key } => from_files(cert, key, OF_SETTINGS),
+            Self::Files { cert, key } => read_certificate(cert, key, OF_SETTINGS),
             Self::SelfSigned { folder, host } => self_signed::read(folder, host.as_deref(), now),
         }
     }
@@ -144,20 +137,24 @@ impl Source {
         match self {
             Self::Files { cert, .. } => {
                 let path = cert.display();
-                let over = validity::not_after(certificate).filter(|end| *end < now).map(|end| {
+                let over = certificate_dates::not_after(certificate).filter(|end| *end < now).map(|end| {
                     format!(
                         "the certificate in {path} (tls.cert) has expired: it was valid until {end}"
                     )
                 });
-                let early = validity::not_before(certificate).filter(|start| *start > now);
+                let early = certificate_dates::not_before(certificate).filter(|start| *start > now);
                 let early = early.map(|start| {
                     format!("the certificate in {path} (tls.cert) is not valid before {start}")
                 });
                 over.into_iter().chain(early).collect()
             }
             Self::SelfSigned { folder, host } => {
-                let missing = host.as_deref().filter(|host| !validity::is_for(certificate, host));
-                missing.map(|host| self_signed::is_not_for(folder, host)).into_iter().collect()
+                let missing =
+                    host.as_deref().filter(|host| !certificate_dates::is_for(certificate, host));
+                missing
+                    .map(|host| self_signed::wrong_host_warning(folder, host))
+                    .into_iter()
+                    .collect()
             }
         }
     }
@@ -165,30 +162,3 @@ impl Source {
 
 /// Names of the configured files in messages.
 const OF_SETTINGS: [&str; 2] = ["certificate (tls.cert)", "key (tls.key)"];
-
-/// Reads a certificate chain and its key, whose names in messages are `names`.
-///
-/// # Errors
-/// Returns a [`TlsError`] that names the file.
-pub(super) fn from_files(
-    cert: &Path,
-    key: &Path,
-    names: [&'static str; 2],
-) -> Result<CertifiedKey, TlsError> {
-    let [cert_name, key_name] = names;
-    let problem =
-        |what, path: &Path, reason: String| TlsError::File { what, path: path.to_owned(), reason };
-    let read =
-        |what, path: &Path| fs::read(path).map_err(|error| problem(what, path, error.to_string()));
-    let chain = CertificateDer::pem_slice_iter(&read(cert_name, cert)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| problem(cert_name, cert, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(problem(cert_name, cert, "there is no PEM certificate in it".to_owned()));
-    }
-    let text = read(key_name, key)?;
-    let private = PrivateKeyDer::from_pem_slice(&text)
-        .map_err(|error| problem(key_name, key, private_key_error(&text, &error)))?;
-    let pair = |source| TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), source };
-    CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(pair)
-}

@@ -58,7 +58,7 @@ impl Web {
 
 /// Responds to preflight requests, and adds CORS headers to the other responses of the protocol
 /// endpoints.
-pub async fn answer(
+pub async fn handle(
     web: web::Data<Web>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

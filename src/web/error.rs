@@ -171,10 +171,10 @@ pub fn bad_request(status: StatusCode, description: &str) -> HttpResponse {
 pub(super) fn log_unavailable(cause: &Unavailable) {
     match cause {
         Unavailable::Passwords(PoolError::Busy) | Unavailable::Store(StoreError::Busy) => {
-            tracing::warn!("too busy: {cause}");
+            tracing::warn!("answered 503 because of overload: {cause}");
         }
         _ => {
-            tracing::error!("cannot answer: {}", error_chain(cause));
+            tracing::error!("answered 503: {}", error_chain(cause));
         }
     }
 }

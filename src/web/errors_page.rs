@@ -50,7 +50,7 @@ impl ErrorsPage {
     }
 }
 
-pub(super) async fn answer(web: web::Data<Web>) -> HttpResponse {
+pub(super) async fn handle(web: web::Data<Web>) -> HttpResponse {
     let set = web.templates.current();
     let page = &set.errors_page;
     HttpResponse::Ok()
@@ -65,16 +65,16 @@ fn explain(code: ErrorCode) -> Entry {
     let (status, meaning, remedy, source) = match code {
         ErrorCode::InvalidRequest => (
             "400, 404, 405, 408, 413, 431 or 501",
-            "The request is not one that can be read: a parameter is missing, repeated or malformed, \
-             the body is too large or of the wrong type, or the method is wrong.",
-            "Send a POST with a body of type application/x-www-form-urlencoded; error_description \
-             says what is wrong with this one.",
+            "The request is invalid: a parameter is missing, repeated or malformed, the body is too \
+             large or of the wrong type, or the method is wrong.",
+            "Send a POST with a body of type application/x-www-form-urlencoded. error_description has \
+             the reason.",
             "RFC 6749 §5.2",
         ),
         ErrorCode::InvalidClient => (
             "401",
-            "The client is unknown or disabled, its secret is wrong or missing, or it used a way of \
-             authenticating that is not known here.",
+            "The client is unknown or disabled, its secret is wrong or missing, or its authentication \
+             method is not supported.",
             "Check client_id and client_secret. A public client sends client_id alone, in the body.",
             "RFC 6749 §5.2",
         ),
@@ -82,35 +82,35 @@ fn explain(code: ErrorCode) -> Entry {
             "400",
             "The user name or the password is wrong, or the user is disabled; or the token has \
              expired, was revoked or used before, or belongs to another client.",
-            "Ask the user to log in again. A refresh token works once: keep the new one that comes \
-             with each answer.",
+            "Ask the user to log in again. A refresh token can be used once: keep the new one from \
+             each response.",
             "RFC 6749 §5.2",
         ),
         ErrorCode::UnauthorizedClient => (
             "400 or 403",
-            "The client is known, and may not do this: use this grant type, or introspect tokens.",
-            "Have the operator give the client the grant or the introspection permission.",
+            "The client may not use this grant type, or may not introspect tokens.",
+            "Ask the operator for the grant or the introspection permission.",
             "RFC 6749 §5.2",
         ),
         ErrorCode::UnsupportedGrantType => (
             "400",
-            "There is no such grant type, or this server has it switched off.",
+            "The grant type does not exist, or is switched off on this server.",
             "Use password, refresh_token or client_credentials.",
             "RFC 6749 §5.2",
         ),
         ErrorCode::InvalidScope => (
             "400",
             "The scope is malformed, or more than this client or this user may be granted.",
-            "Ask for less, or for nothing: without the parameter the default scope is granted. A \
-             refresh cannot ask for more than was granted at the login.",
+            "Request less, or leave the parameter out to get the default scope. A refresh cannot \
+             request more than the login was granted.",
             "RFC 6749 §3.3, §5.2",
         ),
         ErrorCode::TemporarilyUnavailable => (
             "429 or 503",
-            "503: the server cannot answer now, since its store does not, or it has too much to do; \
-             nothing was used up by the attempt. 429: too many attempts with wrong passwords or \
-             secrets have come from this address, or on this user, and this one was not looked at.",
-            "Try again after the seconds in Retry-After.",
+            "503: the store is unavailable or the server is overloaded; no refresh token was used up. \
+             429: there were too many attempts with wrong passwords or secrets from this address \
+             or for this user, and this attempt was not checked.",
+            "Try again after the number of seconds in Retry-After.",
             "RFC 6749 §4.1.2.1, RFC 6585 §4",
         ),
     };
@@ -123,15 +123,15 @@ fn of_bearers() -> [Entry; 2] {
         Entry {
             code: "invalid_token",
             status: "401",
-            meaning: "The access token has expired, was revoked, or is not one.",
+            meaning: "The access token is invalid, has expired or was revoked.",
             remedy: "Refresh it, or log in again.",
             source: "RFC 6750 §3.1",
         },
         Entry {
             code: "insufficient_scope",
             status: "403",
-            meaning: "The access token is good, and may not do this.",
-            remedy: "Log in again and ask for the scope that is needed.",
+            meaning: "The access token is valid, but lacks the scope for this request.",
+            remedy: "Log in again and request the required scope.",
             source: "RFC 6750 §3.1",
         },
     ]

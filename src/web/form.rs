@@ -13,13 +13,13 @@ use super::{Web, authorization, client_address};
 use crate::oauth::{Authorization, Params, Request};
 
 /// Request with a form body: the credentials, the body and the client's address.
-pub(super) struct Form<'a> {
+pub(super) struct FormRequest<'a> {
     authorization: Authorization<'a>,
     body: Bytes,
     address: Option<IpAddr>,
 }
 
-impl<'a> Form<'a> {
+impl<'a> FormRequest<'a> {
     /// Reads the body and the credentials. Parameters in the URL are never read (RFC 6749 §2.3.1:
     /// they "can only be transmitted in the request-body and MUST NOT be included in the request
     /// URI").
@@ -50,14 +50,14 @@ impl<'a> Form<'a> {
 }
 
 /// Reads the form, passes the request to `call`, and turns the result into a response with `reply`.
-pub(super) async fn answer<T>(
+pub(super) async fn handle<T>(
     web: &Web,
     request: HttpRequest,
     payload: Payload,
     call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
     reply: impl FnOnce(T) -> HttpResponse,
 ) -> Result<HttpResponse, Refusal> {
-    let form = Form::read(web, &request, payload).await?;
+    let form = FormRequest::read(web, &request, payload).await?;
     form.handle(call).await.map(reply)
 }
 

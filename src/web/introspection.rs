@@ -28,14 +28,14 @@ struct Active<'a> {
     iss: Option<&'a str>,
 }
 
-pub(super) async fn answer(
+pub(super) async fn handle(
     web: web::Data<Web>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
     let issuer = web.provider.issuer();
     let call = async |request: Request<'_>| web.provider.introspect(&request).await;
-    form::answer(&web, request, payload, call, |result| match result {
+    form::handle(&web, request, payload, call, |result| match result {
         Introspection::Inactive => form::ok(Inactive { active: false }),
         Introspection::Active(token) => reply(&token, issuer),
     })

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 
 use super::Web;
 
-pub(super) async fn answer(web: web::Data<Web>) -> HttpResponse {
+pub(super) async fn handle(web: web::Data<Web>) -> HttpResponse {
     match web.provider.metadata(web.endpoints()) {
         Some(metadata) => HttpResponse::Ok().json(metadata),
         None => super::error::not_found(web).await,
@@ -14,7 +14,7 @@ pub(super) async fn answer(web: web::Data<Web>) -> HttpResponse {
 /// Returns the paths of the metadata document: the well-known path and, if the issuer has a path,
 /// the well-known path followed by the issuer's path (RFC 8414 §3.1).
 pub(super) fn paths(well_known: &str, issuer: &str) -> Vec<String> {
-    let behind_host = issuer.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
-    let with_path = behind_host.map(|(_, path)| format!("{well_known}/{path}"));
+    let after_host = issuer.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    let with_path = after_host.map(|(_, path)| format!("{well_known}/{path}"));
     std::iter::once(well_known.to_owned()).chain(with_path).collect()
 }

@@ -6,6 +6,7 @@
 
 mod authorization;
 pub mod certificate;
+mod certificate_dates;
 pub mod client_address;
 pub mod cors;
 mod error;
@@ -23,7 +24,6 @@ pub mod self_signed;
 pub mod templates;
 pub mod tls;
 mod token;
-mod validity;
 mod verify;
 
 use std::sync::Arc;
@@ -146,22 +146,22 @@ impl Web {
                 config.service(web::resource(path.as_str()).route(route).default_service(other));
             }
         };
-        post(&routes.token, web::post().to(token::answer));
-        post(&routes.introspection, web::post().to(introspection::answer));
-        post(&routes.revocation, web::post().to(revocation::answer));
+        post(&routes.token, web::post().to(token::handle));
+        post(&routes.introspection, web::post().to(introspection::handle));
+        post(&routes.revocation, web::post().to(revocation::handle));
 
         let mut get = |path: &str, route: actix_web::Route| {
             let other = web::to(error::only_get);
             config.service(web::resource(path).route(route).default_service(other));
         };
         if let Some(path) = &routes.verify {
-            get(path, get_or_head().to(verify::answer));
+            get(path, get_or_head().to(verify::handle));
         }
         for path in self.metadata_paths() {
-            get(&path, get_or_head().to(metadata::answer));
+            get(&path, get_or_head().to(metadata::handle));
         }
         if let Some(path) = &routes.errors {
-            get(path, get_or_head().to(errors_page::answer));
+            get(path, get_or_head().to(errors_page::handle));
         }
         get("/healthz", get_or_head().to(health::alive));
         get("/readyz", get_or_head().to(health::ready));

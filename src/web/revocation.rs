@@ -12,13 +12,13 @@ use crate::oauth::Request;
 #[derive(Serialize)]
 struct Done {}
 
-pub(super) async fn answer(
+pub(super) async fn handle(
     web: web::Data<Web>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
     let call = async |request: Request<'_>| web.provider.revoke(&request).await;
-    form::answer(&web, request, payload, call, |()| form::ok(Done {}))
+    form::handle(&web, request, payload, call, |()| form::ok(Done {}))
         .await
         .unwrap_or_else(|refusal| web.refuse(&refusal))
 }

@@ -14,24 +14,23 @@ use rcgen::{
 };
 use rustls::sign::CertifiedKey;
 
-use super::certificate::from_files;
-use super::tls::{TlsError, write_private};
-use super::validity;
+use super::certificate_dates;
+use super::tls::{TlsError, read_certificate, write_private};
 use crate::domain::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Interval before its creation in which a certificate is already valid, since clocks differ.
-const BEFORE: Duration = DAY;
+const BACKDATED: Duration = DAY;
 /// Validity of a new certificate, from the time when it is made.
-const AFTER: Duration = Duration::from_secs(820 * 24 * 3600);
+const VALIDITY: Duration = Duration::from_secs(820 * 24 * 3600);
 /// Remaining validity below which a certificate is renewed.
-const LEAST_LEFT: Duration = Duration::from_secs(30 * 24 * 3600);
+const RENEW_BELOW: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Names and addresses of this machine.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// Names of the two files in messages.
 const NAMES: [&str; 2] = ["certificate", "key"];
 /// Maximum validity that systems of Apple accept.
-const MOST: Duration = Duration::from_secs(825 * 24 * 3600);
+const MAX_VALIDITY: Duration = Duration::from_secs(825 * 24 * 3600);
 
 /// Returns the path of the self-signed certificate in `folder`, for clients that are to trust it.
 pub fn path(folder: &Path) -> PathBuf {
@@ -48,16 +47,16 @@ pub(super) fn kept(folder: &Path, now: Timestamp) -> Result<Option<CertifiedKey>
     if !cert.exists() || !key.exists() {
         return Ok(None);
     }
-    let kept = from_files(&cert, &key, NAMES)?;
-    Ok((!is_over(&kept, now.plus(LEAST_LEFT))).then_some(kept))
+    let kept = read_certificate(&cert, &key, NAMES)?;
+    Ok((!has_expired(&kept, now.plus(RENEW_BELOW))).then_some(kept))
 }
 
 /// Returns a warning that the certificate in `folder` is not for `host`, with the remedy.
-pub(super) fn is_not_for(folder: &Path, host: &str) -> String {
+pub(super) fn wrong_host_warning(folder: &Path, host: &str) -> String {
     let (cert, key) = (path(folder), key_path(folder));
     format!(
-        "the self-signed certificate is not for {host}, as server.public_url has it, since it was made before that \
-         was set: remove {} and {}, then restart or send SIGHUP, and trust the new one",
+        "the self-signed certificate is not valid for {host}, the host of server.public_url, because it is older than \
+         that setting: remove {} and {}, then restart or send SIGHUP, and trust the new certificate",
         cert.display(),
         key.display()
     )
@@ -71,30 +70,30 @@ pub(super) fn read(
     now: Timestamp,
 ) -> Result<CertifiedKey, TlsError> {
     let (cert, key) = (path(folder), key_path(folder));
-    let anew = || {
+    let replace = || {
         make(&cert, &key, &names(host), now)
             .map_err(|reason| TlsError::SelfSigned { folder: folder.to_owned(), reason })?;
-        from_files(&cert, &key, NAMES)
+        read_certificate(&cert, &key, NAMES)
     };
     if !cert.exists() || !key.exists() {
-        return anew();
+        return replace();
     }
-    let kept = from_files(&cert, &key, NAMES)?;
-    if is_over(&kept, now.plus(LEAST_LEFT)) {
-        let made = anew()?;
+    let kept = read_certificate(&cert, &key, NAMES)?;
+    if has_expired(&kept, now.plus(RENEW_BELOW)) {
+        let made = replace()?;
         tracing::warn!(
             certificate = %cert.display(),
-            "the self-signed certificate was about to end, and a new one is there to be trusted"
+            "the self-signed certificate was about to expire and was replaced; clients have to trust the new one"
         );
         return Ok(made);
     }
     // Earlier versions made certificates that are valid for longer. Clients may trust this one, so
     // it stays until the operator removes it.
-    if !is_over(&kept, now.plus(MOST)) {
+    if !has_expired(&kept, now.plus(MAX_VALIDITY)) {
         tracing::info!(
             certificate = %cert.display(),
-            "the self-signed certificate is valid for longer than systems of Apple take; remove it and \
-             reload to get a new one"
+            "the self-signed certificate is valid for longer than systems of Apple accept; to get a new \
+             one, remove it and send SIGHUP"
         );
     }
     Ok(kept)
@@ -109,8 +108,8 @@ fn names(host: Option<&str>) -> Vec<String> {
 
 /// Returns whether the certificate has expired at `moment`. A certificate whose dates cannot be
 /// read counts as valid, since an operator must have put it there.
-fn is_over(kept: &CertifiedKey, moment: Timestamp) -> bool {
-    kept.cert.first().and_then(validity::not_after).is_some_and(|end| end < moment)
+fn has_expired(kept: &CertifiedKey, moment: Timestamp) -> bool {
+    kept.cert.first().and_then(certificate_dates::not_after).is_some_and(|end| end < moment)
 }
 
 fn make(cert: &Path, key: &Path, names: &[String], now: Timestamp) -> Result<(), String> {
@@ -123,8 +122,8 @@ fn make(cert: &Path, key: &Path, names: &[String], now: Timestamp) -> Result<(),
     // server.
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let now = Duration::from_secs(u64::try_from(now.as_seconds()).unwrap_or(0));
-    params.not_before = date_time_ymd(1970, 1, 1) + now.saturating_sub(BEFORE);
-    params.not_after = date_time_ymd(1970, 1, 1) + now + AFTER;
+    params.not_before = date_time_ymd(1970, 1, 1) + now.saturating_sub(BACKDATED);
+    params.not_after = date_time_ymd(1970, 1, 1) + now + VALIDITY;
     let public = params.self_signed(&private).map_err(|error| text(&error))?;
     // Removes the old certificate before the key is replaced, so that a certificate is never stored
     // beside the key of another one. Without a certificate, the next start makes both.

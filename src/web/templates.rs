@@ -167,7 +167,9 @@ impl Set {
         let Some(built_in) = &self.built_in else { return self.tera.render(name, context) };
         self.tera.render(name, context).or_else(|error| {
             let error = TemplateError::of(&error, None);
-            tracing::error!("a template of your own fails, and the built-in one is shown: {error}");
+            tracing::error!(
+                "a template in templates.dir failed, so the built-in one was shown: {error}"
+            );
             built_in.render(name, context)
         })
     }

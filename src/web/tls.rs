@@ -1,5 +1,6 @@
-//! TLS support beside the certificate, which is in [`super::certificate`]: errors, files that only
-//! their owner may read, and a client-side verifier that accepts every certificate.
+//! TLS support for [`super::certificate`], [`super::self_signed`] and clients: errors, reading of a
+//! certificate with its key, files that only their owner may read, and a client-side verifier that
+//! accepts every certificate.
 
 use std::fs;
 use std::io::Write;
@@ -7,9 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, SignatureScheme};
+
+use crate::store::pem::private_key_error;
 
 /// Reason why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +41,6 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
-    /// The crypto provider does not support the TLS versions.
-    #[error("the TLS versions cannot be used: {0}")]
-    Versions(#[source] rustls::Error),
     /// The self-signed certificate could not be made or stored.
     #[error("cannot make a self-signed certificate in {}: {reason}", folder.display())]
     SelfSigned {
@@ -47,6 +49,33 @@ pub enum TlsError {
         /// Description of the problem.
         reason: String,
     },
+}
+
+/// Reads a certificate chain and its key, whose names in messages are `names`.
+///
+/// # Errors
+/// Returns a [`TlsError`] that names the file.
+pub(super) fn read_certificate(
+    cert: &Path,
+    key: &Path,
+    names: [&'static str; 2],
+) -> Result<CertifiedKey, TlsError> {
+    let [cert_name, key_name] = names;
+    let problem =
+        |what, path: &Path, reason: String| TlsError::File { what, path: path.to_owned(), reason };
+    let read =
+        |what, path: &Path| fs::read(path).map_err(|error| problem(what, path, error.to_string()));
+    let chain = CertificateDer::pem_slice_iter(&read(cert_name, cert)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| problem(cert_name, cert, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(problem(cert_name, cert, "there is no PEM certificate in it".to_owned()));
+    }
+    let text = read(key_name, key)?;
+    let private = PrivateKeyDer::from_pem_slice(&text)
+        .map_err(|error| problem(key_name, key, private_key_error(&text, &error)))?;
+    let pair = |source| TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), source };
+    CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(pair)
 }
 
 /// Writes a file that only its owner may read, completely or not at all, and creates its folder if

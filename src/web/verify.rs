@@ -27,7 +27,7 @@ const USERNAME: HeaderName = HeaderName::from_static("x-auth-username");
 const CLIENT_ID: HeaderName = HeaderName::from_static("x-auth-client-id");
 const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
 
-pub(super) async fn answer(web: web::Data<Web>, request: HttpRequest) -> HttpResponse {
+pub(super) async fn handle(web: web::Data<Web>, request: HttpRequest) -> HttpResponse {
     // RFC 6750 §3.1: "If the request lacks any authentication information […], the resource server
     // SHOULD NOT include an error code or other error information."
     let Some(token) = authorization::bearer(&request) else {

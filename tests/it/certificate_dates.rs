@@ -99,7 +99,7 @@ fn self_signed_certificate_without_public_url_host_causes_warning() {
     assert_eq!(check(folder, &with("server.public_url=https://[::1]:5000")), "");
     for said in [check(folder, &public), warnings(folder, &public)] {
         for part in [
-            "is not for sentinel.example.org",
+            "is not valid for sentinel.example.org",
             "server.public_url",
             "remove data/self-signed-cert.pem and data/self-signed-key.pem",
             "SIGHUP",

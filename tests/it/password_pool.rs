@@ -65,11 +65,11 @@ async fn right_password_upgrades_an_outdated_hash_and_wrong_one_does_not() {
 async fn verification_for_a_disabled_user_upgrades_no_hash() {
     let pool = PasswordPool::start(SMALL, 1, 16).unwrap();
     let old = PasswordHash::imported(IMPORTED.to_owned());
-    let right = pool.verify_in_vain(password(), Some(old.clone())).await.unwrap();
+    let right = pool.verify_dummy(password(), Some(old.clone())).await.unwrap();
     assert_eq!(right, RIGHT);
-    let wrong = pool.verify_in_vain("wrong".into(), Some(old)).await.unwrap();
+    let wrong = pool.verify_dummy("wrong".into(), Some(old)).await.unwrap();
     assert_eq!(wrong, Verdict::Wrong);
-    assert_eq!(pool.verify_in_vain(password(), None).await.unwrap(), Verdict::Wrong);
+    assert_eq!(pool.verify_dummy(password(), None).await.unwrap(), Verdict::Wrong);
 }
 
 #[tokio::test]

@@ -105,16 +105,16 @@ async fn kind_measured_as_too_slow_is_measured_again() -> Result<(), StartError>
     const BCRYPT: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
     let pool = PasswordPool::start(SMALL, 1, 4)?;
     let kinds = [PasswordHash::imported(BCRYPT.to_owned())];
-    let floor = &pool.inner.floor;
+    let equalizer = &pool.inner.equalizer;
     for _ in 0..8 {
-        floor.saw(kinds.first(), Duration::from_secs(60));
+        equalizer.record(kinds.first(), Duration::from_secs(60));
     }
-    assert!(kinds.iter().all(|kind| floor.is_ceiling_of(kind)));
+    assert!(kinds.iter().all(|kind| equalizer.is_at_maximum(kind)));
     for _ in 0..8 {
-        pool.learn_kinds(&kinds).await;
+        pool.measure_kinds(&kinds).await;
     }
     // Without a measurement there would be no delay at all.
-    assert!(floor.height() > Duration::ZERO);
-    assert!(floor.height() < Duration::from_secs(1), "{:?}", floor.height());
+    assert!(equalizer.minimum() > Duration::ZERO);
+    assert!(equalizer.minimum() < Duration::from_secs(1), "{:?}", equalizer.minimum());
     Ok(())
 }

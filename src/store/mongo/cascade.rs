@@ -15,8 +15,8 @@ use mongodb::Collection;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, oid::ObjectId};
 use mongodb::options::ReadConcern;
 
-use super::documents::{AccountStatus, read, to_integer};
-use super::{MongoStore, indexes, outbox, sessions, users};
+use super::documents::{AccountStatus, account_status_fields, read, to_integer};
+use super::{MongoStore, indexes, outbox, users};
 use crate::domain::{Client, User};
 use crate::observe::error_chain;
 use crate::store::{Result, StoreError};
@@ -202,7 +202,7 @@ impl MongoStore {
         &self,
         records: &Collection<RawDocumentBuf>,
     ) -> Result<Vec<RawDocumentBuf>> {
-        let mut fields = sessions::account_status_fields();
+        let mut fields = account_status_fields();
         fields.insert("_id", 1);
         let find = records
             .find(doc! { "ending": { "$gte": 0_i64 } })

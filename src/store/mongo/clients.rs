@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use mongodb::bson::{Bson, doc};
 
-use super::documents::{ClientDocument, client as read, read as read_as, to_integer};
-use super::sessions::account_status_fields;
+use super::documents::{
+    ClientDocument, account_status_fields, client as read, read as read_as, to_integer,
+};
 use super::{MongoStore, to_raw};
 use crate::domain::{Client, ClientId};
 use crate::store::{ClientStore, Result, Update, Written};

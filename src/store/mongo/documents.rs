@@ -8,7 +8,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, DateTime, RawDocument, deserialize_from_slice, oid::ObjectId};
+use mongodb::bson::{
+    Binary, Bson, DateTime, Document, RawDocument, deserialize_from_slice, oid::ObjectId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Client, ClientKind, Digest, PasswordHash, Timestamp, User, UserId};
@@ -195,6 +197,12 @@ pub(super) struct AccountStatus {
     pub(super) username: String,
     #[serde(rename = "ending")]
     pub(super) cascade_version: Option<i64>,
+}
+
+/// Returns the projection of the fields that [`AccountStatus`] reads.
+pub(super) fn account_status_fields() -> Document {
+    let fields = ["enabled", "deleting", "generation", "version", "username", "ending"];
+    fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()
 }
 
 /// Returns whether the deletion of this record has begun.

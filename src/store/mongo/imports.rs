@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::MongoStore;
 use super::documents::{bytes, read, to_binary, to_date, to_moment};
-use super::sessions::key as session_key;
+use super::session_document::key as session_key;
 use crate::domain::{Digest, SessionId, Timestamp};
 use crate::store::{ImportStore, LegacyToken, Page, Result, StoreError};
 

@@ -7,7 +7,8 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{Acknowledgment, Hint, IndexOptions, WriteConcern};
 use mongodb::{Collection, IndexModel};
 
-use super::{DUPLICATE_KEY, MongoStore, sentence};
+use super::options::sentence;
+use super::{DUPLICATE_KEY, MongoStore};
 use crate::store::{Result, StoreError};
 
 /// Maximum time for building the indexes of a collection that already has data.

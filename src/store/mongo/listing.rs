@@ -5,8 +5,8 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, RawDocumentBuf, doc};
 
 use super::documents::{client, password, to_date, user};
-use super::session_document::session;
-use super::sessions::{condition, key};
+use super::session_document::{key, session};
+use super::sessions::condition;
 use super::{MongoStore, beginning_with, users};
 use crate::domain::{Client, PasswordHash, Session, SessionId, Timestamp, User, UserId};
 use crate::observe::error_chain;

@@ -39,7 +39,7 @@ use super::prefix::prefix_range_end;
 use super::{Health, Result, StoreError, Stores};
 use crate::settings::Mongo;
 use concurrency_limit::ConcurrencyLimit;
-use options::Options;
+use options::{Options, sentence};
 #[doc(hidden)]
 pub use session_document::session as read_session;
 
@@ -281,9 +281,4 @@ fn has_other_members(hello: &Document) -> bool {
 
 fn cannot(what: &str, hosts: &str, error: &Error) -> StoreError {
     StoreError::Configuration(format!("cannot {what} at {hosts}: {}", sentence(error)))
-}
-
-/// Returns the driver's message without the text that its [`Error`] type adds.
-fn sentence(error: &Error) -> String {
-    error.kind.to_string()
 }

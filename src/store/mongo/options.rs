@@ -146,13 +146,13 @@ fn preference(setting: settings::ReadPreference) -> SelectionCriteria {
 fn invalid(uri: &str, error: &mongodb::error::Error) -> StoreError {
     const ENCODE: &str = "its user or password has to be percent-encoded";
     let message = match split_credentials(uri) {
-        None => super::sentence(error),
+        None => sentence(error),
         Some((login, _)) if !is_encoded(login) => ENCODE.to_owned(),
         Some((login, other)) => {
             let of_rest = ConnectionString::parse(&other).err();
             let (_, password) = login.split_once(':').unwrap_or_default();
             // The password may occur in the rest of the string too.
-            redact(&super::sentence(of_rest.as_ref().unwrap_or(error)), password)
+            redact(&sentence(of_rest.as_ref().unwrap_or(error)), password)
         }
     };
     StoreError::Configuration(format!("mongo.uri cannot be used: {message}"))
@@ -191,6 +191,11 @@ fn redact(text: &str, secret: &str) -> String {
         rest = after;
     }
     shown + rest
+}
+
+/// Returns the driver's message without the text that its error type adds.
+pub(super) fn sentence(error: &mongodb::error::Error) -> String {
+    error.kind.to_string()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use mongodb::options::ReadConcern;
 
 use super::MongoStore;
 use super::documents::parsed;
-use super::sessions::key;
+use super::session_document::key;
 use crate::domain::{ClientId, SessionId};
 use crate::store::{Invalidation, InvalidationTarget, Outbox, Result, StoreError};
 

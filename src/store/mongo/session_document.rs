@@ -15,6 +15,10 @@ use crate::store::{Result, StoreError};
 
 const WHAT: &str = "session";
 
+pub(super) fn key(id: SessionId) -> ObjectId {
+    ObjectId::from_bytes(*id.as_bytes())
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct SessionDocument {
     #[serde(rename = "_id")]

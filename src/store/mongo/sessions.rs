@@ -7,20 +7,18 @@
 
 use async_trait::async_trait;
 use mongodb::ClientSession;
-use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::ReadConcern;
 
-use super::documents::{AccountStatus, read as read_as, to_date, to_integer};
-use super::session_document::{SessionDocument, session as read, tokens};
+use super::documents::{
+    AccountStatus, account_status_fields, read as read_as, to_date, to_integer,
+};
+use super::session_document::{SessionDocument, key, session as read, tokens};
 use super::{MongoStore, outbox, to_raw, users};
 use crate::domain::{Session, SessionId, SessionUser, Timestamp};
 use crate::store::{CallerLookup, Result, SessionFilter, SessionStore, Want, Written};
 
 const WHAT: &str = "session";
-
-pub(super) fn key(id: SessionId) -> ObjectId {
-    ObjectId::from_bytes(*id.as_bytes())
-}
 
 #[async_trait]
 impl SessionStore for MongoStore {
@@ -179,12 +177,6 @@ impl MongoStore {
         let now: Option<AccountStatus> = found.map(|raw| read_as(&raw, "user")).transpose()?;
         Ok(now.filter(|now| fits(now, user.generation)))
     }
-}
-
-/// Returns the projection of the fields that [`AccountStatus`] reads.
-pub(super) fn account_status_fields() -> Document {
-    let fields = ["enabled", "deleting", "generation", "version", "username", "ending"];
-    fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()
 }
 
 fn fits(now: &AccountStatus, generation: u64) -> bool {

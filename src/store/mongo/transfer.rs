@@ -7,8 +7,8 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{RawDocumentBuf, doc, oid::ObjectId};
 
 use super::documents::{ClientDocument, UserDocument};
-use super::session_document::SessionDocument;
-use super::{MongoStore, refused_as_taken, sessions, to_raw, users};
+use super::session_document::{SessionDocument, key};
+use super::{MongoStore, refused_as_taken, to_raw, users};
 use crate::domain::{Client, Session, User};
 use crate::store::{Result, StoreError, StoreTransfer, UserStore};
 
@@ -51,7 +51,7 @@ impl StoreTransfer for MongoStore {
         // Version 0 precedes every later version of the user, so any later name replaces this one.
         let name_version = session.user.as_ref().map(|_| 0);
         let document = to_raw(&SessionDocument::of(session, name_version), "session")?;
-        let this = doc! { "_id": sessions::key(session.id) };
+        let this = doc! { "_id": key(session.id) };
         self.call(self.sessions.replace_one(this, &document).upsert(true)).await.map(drop)
     }
 }

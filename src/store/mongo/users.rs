@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use mongodb::bson::{Bson, doc, oid::ObjectId};
 
-use super::documents::{AccountStatus, UserDocument, read as read_as, to_integer, user as read};
-use super::sessions::account_status_fields;
+use super::documents::{
+    AccountStatus, UserDocument, account_status_fields, read as read_as, to_integer, user as read,
+};
 use super::{MongoStore, to_raw};
 use crate::domain::{PasswordHash, User, UserId};
 use crate::store::{Result, Update, UserStore, Written};

@@ -25,8 +25,8 @@ use super::connections::RedisCallError;
 use crate::domain::{Digest, Session, SessionId, Timestamp};
 use crate::store::{DeliveryError, Publisher, Result, StoreError};
 
-/// Time for which a list is kept after its last token has expired.
-const LINGER: Duration = Duration::from_secs(60);
+/// Time for which a list is kept after its last token has expired, in milliseconds.
+const LINGER: i64 = 60_000;
 
 /// Lifetime of a publishing lease, in milliseconds.
 const LEASE_TTL_MS: i64 = 10_000;
@@ -84,8 +84,7 @@ impl Publisher for CachingStore {
         let last = session.access.iter().map(|access| over(access.expires_at)).max();
         let ttl = i64::try_from(expires_in.as_millis()).unwrap_or(i64::MAX);
         let now = over(access.expires_at).saturating_sub(ttl);
-        let linger = i64::try_from(LINGER.as_millis()).unwrap_or_default();
-        let keep = last.unwrap_or(now).saturating_sub(now).saturating_add(linger);
+        let keep = last.unwrap_or(now).saturating_sub(now).saturating_add(LINGER);
         let text = token.expose_secret();
         let owner = match &session.user {
             Some(user) => user.id.to_string(),

@@ -169,8 +169,8 @@ impl SqliteStore {
 /// ids with the same key are practically impossible, since ids are hashes of random bytes; the
 /// insertion of the second session would fail.
 pub(super) fn key(id: SessionId) -> i64 {
-    let first = id.as_bytes().first_chunk().copied().unwrap_or_default();
-    (u64::from_be_bytes(first) ^ (1 << 63)).cast_signed()
+    let [a, b, c, d, e, f, g, h, ..] = *id.as_bytes();
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ (1 << 63)).cast_signed()
 }
 
 pub(super) fn condition(filter: &SessionFilter) -> (String, Vec<Value>) {

@@ -55,10 +55,10 @@ impl TemplateError {
                 (current.as_str(), None, format!("there is no template {parent:?} to extend"))
             }
             ErrorKind::CircularExtend { tpl, .. } => {
-                (tpl.as_str(), None, "it extends itself, by way of others or not".to_owned())
+                (tpl.as_str(), None, "it extends itself, directly or indirectly".to_owned())
             }
             ErrorKind::CircularInclude { tpl, .. } => {
-                (tpl.as_str(), None, "it includes itself, by way of others or not".to_owned())
+                (tpl.as_str(), None, "it includes itself, directly or indirectly".to_owned())
             }
             _ => ("", None, error.to_string()),
         };

@@ -29,8 +29,8 @@ fn collect(
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if prefix.is_empty() => {
-            let said = format!("templates.dir cannot be read: {error}");
-            return wrong.push(TemplateError::of_file(folder, said));
+            let message = format!("cannot read templates.dir: {error}");
+            return wrong.push(TemplateError::of_file(folder, message));
         }
         Err(error) => return wrong.push(TemplateError::of_file(folder, error)),
     };

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use secrecy::SecretString;
 use sentinel::domain::PasswordHash;
-use sentinel::password::{HashError, Hasher, Policy, Scheme, foreign_hash, needs_upgrade};
+use sentinel::password::{HashError, Hasher, Policy, Scheme, import_hash, needs_upgrade};
 
 /// As cheap as argon2 gets.
 pub const POLICY: Policy = Policy {
@@ -24,10 +24,10 @@ thread_local! {
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (password, text) = text.split_once('\n').unwrap_or(("", text));
-    if let Ok(hash) = foreign_hash(text) {
+    if let Ok(hash) = import_hash(text) {
         assert!(hash.is_imported());
         // What is kept is in our form, and is not rewritten when it is taken over once more.
-        let again = foreign_hash(hash.encoded()).unwrap();
+        let again = import_hash(hash.encoded()).unwrap();
         assert_eq!(again.encoded(), hash.encoded());
         verify(password, &hash).unwrap();
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use secrecy::ExposeSecret;
 use sentinel::domain::{check_password, check_username};
 use sentinel::import::users::{Password, Row, Rows, RowsError};
-use sentinel::password::foreign_hash;
+use sentinel::password::import_hash;
 use serde_json::{Map, Value};
 
 /// Reads the input as JSON Lines if it begins with a brace, and as CSV otherwise.
@@ -39,7 +39,7 @@ fn good(row: &Row) {
     check_username(&row.username).unwrap();
     match &row.password {
         Password::Plain(password) => check_password(password.expose_secret(), 0).unwrap(),
-        Password::Hash(hash) => assert!(foreign_hash(hash.encoded()).is_ok()),
+        Password::Hash(hash) => assert!(import_hash(hash.encoded()).is_ok()),
     }
 }
 

@@ -98,7 +98,7 @@ fn config_check_reports_errors_that_would_stop_serve() {
     ]);
     both.assert_failed(78, "2 things are wrong:");
     assert!(
-        both.stderr.contains("  - templates cannot be used (templates.dir)")
+        both.stderr.contains("  - invalid templates (templates.dir)")
             && both.stderr.contains("  - cannot read the TLS key")
     );
     check(&["tls.mode=self-signed"]).ok();
@@ -114,7 +114,7 @@ fn config_check_warns_about_ineffective_settings() {
     assert_eq!((done.code, done.stdout.trim_end()), (0, "the settings are in order"));
     assert_eq!(
         done.stderr,
-        "sentinel: warning: [mongo] has settings, but store.backend is \"embedded\"\n"
+        "sentinel: warning: the settings in [mongo] are ignored, because store.backend is \"embedded\"\n"
     );
     let mut command = cli.command();
     command.args(["config", "check"]).env("OAUTH2_PROVIDER_TOKEN_EXPIRES", "5");

@@ -94,7 +94,7 @@ fn startup_fails_for_invalid_redis_tls_settings() {
             &[url, "redis.tls_ca=empty.pem"],
             "redis.tls_ca: cannot use empty.pem: there is no PEM certificate in it",
         ),
-        (&[url, "redis.tls_cert=missing.pem"], "redis.tls_cert and redis.tls_key go together"),
+        (&[url, "redis.tls_cert=missing.pem"], "redis.tls_cert needs redis.tls_key"),
         (&["redis.url=redis://localhost:1", "redis.tls_ca=missing.pem"], "starts with rediss://"),
     ] {
         let told = refused(folder.path(), settings);

@@ -66,5 +66,5 @@ async fn calls_beyond_mongodb_concurrency_limit_are_rejected_with_503() {
         assert!(Instant::now() < deadline, "it does not recover");
     }
     assert!(peer.is_active(&token).await);
-    process.wait_for("too busy: the store is too busy");
+    process.wait_for("answered 503 because of overload: the store is too busy");
 }

@@ -30,7 +30,7 @@ fn non_loopback_plain_http_listener_is_rejected_with_remedies() {
 fn two_endpoints_at_one_path_are_refused() {
     assert_eq!(
         flag_refused("oauth.verify_url", "/token"),
-        "oauth.token_url and oauth.verify_url are both /oauth/token; give each a path of its own"
+        "oauth.token_url and oauth.verify_url have the same path, /oauth/token; change one of them"
     );
 }
 
@@ -40,7 +40,7 @@ fn endpoint_at_the_path_of_a_probe_is_refused() {
     for path in ["/healthz", "/readyz"] {
         let given = [("oauth.route_prefix", ""), ("oauth.token_url", path)];
         let said =
-            format!("the probe and oauth.token_url are both {path}; give each a path of its own");
+            format!("the probe and oauth.token_url have the same path, {path}; change one of them");
         assert_eq!(refused(&flags(&given)), said);
         for key in ["oauth.metadata_url", "oauth.error_uri"] {
             assert!(flag_refused(key, path).contains("the probe"), "{key}");
@@ -52,12 +52,12 @@ fn endpoint_at_the_path_of_a_probe_is_refused() {
 #[test]
 fn one_address_for_two_listeners_is_refused() {
     for (bind, metrics, said) in [
-        ("127.0.0.1:5000,127.0.0.1:5000", "", "server.bind has 127.0.0.1:5000 twice"),
-        ("unix:/run/a,unix:/run/a", "", "server.bind has unix:/run/a twice"),
+        ("127.0.0.1:5000,127.0.0.1:5000", "", "server.bind lists 127.0.0.1:5000 twice; remove one"),
+        ("unix:/run/a,unix:/run/a", "", "server.bind lists unix:/run/a twice; remove one"),
         (
             "127.0.0.1:1,127.0.0.1:2",
             "127.0.0.1:2",
-            "server.bind and metrics.bind are both 127.0.0.1:2; give each an address of its own",
+            "server.bind and metrics.bind have the same address, 127.0.0.1:2; change one of them",
         ),
     ] {
         let given = [("server.bind", bind), ("metrics.bind", metrics)];

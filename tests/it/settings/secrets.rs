@@ -54,7 +54,7 @@ fn unusable_secret_file_error_names_key_and_path() {
     let wrong = write(&dir, "wrong", "hunter2");
     let missing = flag_refused("mongo.uri_file", "/nowhere/uri");
     assert!(
-        missing.starts_with("mongo.uri_file: cannot take the secret from /nowhere/uri: "),
+        missing.starts_with("mongo.uri_file: cannot read the secret from /nowhere/uri: "),
         "{missing}"
     );
     let message = flag_refused("redis.url_file", empty.to_str().unwrap());

@@ -7,7 +7,7 @@
 
 use proptest::prelude::*;
 use sentinel::password::{
-    ForeignHashError, HashError, Hasher, PasswordPool, Policy, Scheme, Verdict, foreign_hash,
+    HashError, Hasher, ImportHashError, PasswordPool, Policy, Scheme, Verdict, import_hash,
     needs_upgrade,
 };
 
@@ -101,25 +101,25 @@ const HASHES: [(&str, &str); 20] = [
 ];
 
 #[test]
-fn foreign_hash_verifies_its_password_only() {
+fn imported_hash_verifies_its_password_only() {
     let mut hasher = Hasher::new(POLICY).unwrap();
     for (text, begins) in HASHES {
-        let hash = foreign_hash(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let hash = import_hash(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert!(hash.encoded().starts_with(begins), "{}", hash.encoded());
         assert!(hash.is_imported());
         assert!(hasher.verify(&PASSWORD.into(), &hash).unwrap(), "{text}");
         assert!(!hasher.verify(&"Correct horse battery staple".into(), &hash).unwrap(), "{text}");
         // The stored form is parsed too, since exports contain it.
-        assert_eq!(foreign_hash(hash.encoded()).unwrap(), hash);
+        assert_eq!(import_hash(hash.encoded()).unwrap(), hash);
     }
 }
 
 #[tokio::test]
-async fn verifying_foreign_hash_upgrades_it_to_argon2id() {
+async fn verifying_imported_hash_upgrades_it_to_argon2id() {
     let policy = Policy { memory_kib: 19456, ..POLICY };
     let pool = PasswordPool::start(policy, 1, 8).unwrap();
     for text in [QUICK, HASHES[7].0, HASHES[12].0, HASHES[5].0] {
-        let hash = foreign_hash(text).unwrap();
+        let hash = import_hash(text).unwrap();
         assert!(needs_upgrade(&hash, &policy), "{text}");
         let wrong = pool.verify("wrong".into(), Some(hash.clone())).await.unwrap();
         assert_eq!(wrong, Verdict::Wrong);
@@ -132,7 +132,7 @@ async fn verifying_foreign_hash_upgrades_it_to_argon2id() {
 }
 
 #[test]
-fn foreign_hash_above_cost_limits_is_refused() {
+fn imported_hash_above_cost_limits_is_refused() {
     let result = "zmwH/lAwndl+fmNO6oQViP2wCskggNqeRCYslipyfNY=";
     for text in [
         format!("pbkdf2_sha256$10000001$seasalt${result}"),
@@ -147,8 +147,8 @@ fn foreign_hash_above_cost_limits_is_refused() {
         "$2b$17$abcdefghijklmnopqrstuu7EJV7kdjBBQxyb0HjTh9KS7.Lah/6CG".to_owned(),
         "$argon2id$v=19$m=2000000,t=2,p=8$c2Vhc2FsdDBzZWFzYWx0MHNlYXNhMA$ELXBU9d3hEiF90xQb2zz0JWRtoyvAGIwUEZvIRBFX7w".to_owned(),
     ] {
-        let error = foreign_hash(&text).unwrap_err();
-        assert!(matches!(error, ForeignHashError::Hash(HashError::TooCostly(_))), "{text}: {error}");
+        let error = import_hash(&text).unwrap_err();
+        assert!(matches!(error, ImportHashError::Hash(HashError::TooCostly(_))), "{text}: {error}");
     }
 }
 
@@ -180,7 +180,7 @@ fn unsupported_or_malformed_hash_is_refused_with_reason() {
         ("{scrypt}$$$", "malformed"),
         ("$2b$04$short", "malformed"),
     ] {
-        let error = foreign_hash(text).unwrap_err().to_string();
+        let error = import_hash(text).unwrap_err().to_string();
         assert!(error.contains(reason), "{text}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
@@ -188,10 +188,10 @@ fn unsupported_or_malformed_hash_is_refused_with_reason() {
 
 proptest! {
     #[test]
-    fn parsing_arbitrary_foreign_hash_never_panics(
+    fn parsing_arbitrary_imported_hash_never_panics(
         start in prop::sample::select(&HASHES[..]), cut in 0_usize..200, tail in "[0-9a-zA-Z$:,={}+/-]{0,60}"
     ) {
         let start = start.0.get(..cut.min(start.0.len())).unwrap_or_default();
-        let _ = foreign_hash(&format!("{start}{tail}"));
+        let _ = import_hash(&format!("{start}{tail}"));
     }
 }

@@ -10,7 +10,7 @@ const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 impl Settings {
     /// Rejects settings that contradict each other.
-    pub(super) fn check_together(&self, reader: &mut Reader) {
+    pub(super) fn cross_check(&self, reader: &mut Reader) {
         self.check_plain_http(reader);
         self.check_paths(reader);
         self.check_addresses(reader);
@@ -27,9 +27,9 @@ impl Settings {
             return;
         }
         for bind in server.bind.iter().filter(|bind| !bind.is_local()) {
-            reader.refuse(format!(
-                "server.bind = \"{bind}\" would take passwords over plain HTTP from other \
-                 machines: set tls.mode, or name the proxies that add TLS in \
+            reader.reject(format!(
+                "server.bind = \"{bind}\" would accept passwords over plain HTTP from other \
+                 machines: set tls.mode, or list the proxies that terminate TLS in \
                  server.trusted_proxies, or set server.allow_plain_http = true"
             ));
         }
@@ -54,8 +54,8 @@ impl Settings {
         ] {
             let Some(path) = path else { continue };
             if let Some(other) = taken.insert(path.clone(), key) {
-                reader.refuse(format!(
-                    "{other} and {key} are both {path}; give each a path of its own"
+                reader.reject(format!(
+                    "{other} and {key} have the same path, {path}; change one of them"
                 ));
             }
         }
@@ -68,9 +68,11 @@ impl Settings {
         let metrics = self.metrics.bind.iter().map(|bind| ("metrics.bind", bind));
         for (key, bind) in listeners.chain(metrics).filter(|(_, bind)| !bind.is_any_port()) {
             match taken.insert(bind.to_string(), key) {
-                Some(other) if other == key => reader.refuse(format!("{key} has {bind} twice")),
-                Some(other) => reader.refuse(format!(
-                    "{other} and {key} are both {bind}; give each an address of its own"
+                Some(other) if other == key => {
+                    reader.reject(format!("{key} lists {bind} twice; remove one"))
+                }
+                Some(other) => reader.reject(format!(
+                    "{other} and {key} have the same address, {bind}; change one of them"
                 )),
                 None => {}
             }
@@ -79,10 +81,13 @@ impl Settings {
 
     /// Returns one sentence for each setting that is set and has no effect because of another
     /// table.
-    pub(super) fn without_effect(&self) -> Vec<String> {
+    pub(super) fn ineffective_settings(&self) -> Vec<String> {
         let mut found = Vec::new();
         if self.is_any_given("mongo") && self.store.backend == Backend::Embedded {
-            found.push("[mongo] has settings, but store.backend is \"embedded\"".to_owned());
+            found.push(
+                "the settings in [mongo] are ignored, because store.backend is \"embedded\""
+                    .to_owned(),
+            );
         }
         let tls = &self.tls;
         let mode = match tls.mode {
@@ -93,7 +98,7 @@ impl Settings {
         let files = named(&[("tls.cert", tls.cert.is_some()), ("tls.key", tls.key.is_some())]);
         if let (Some(mode), Some(names)) = (mode, files) {
             found.push(format!(
-                "{names} set, but tls.mode is \"{mode}\"; with \"files\" they would be served"
+                "{names} ignored, because tls.mode is \"{mode}\"; set it to \"files\" to use them"
             ));
         }
         let redis = &self.redis;
@@ -103,7 +108,7 @@ impl Settings {
             ("redis.tls_key", redis.tls_key.is_some()),
         ]);
         if let (None, Some(names)) = (&redis.url, files) {
-            found.push(format!("{names} set, but redis.url is not"));
+            found.push(format!("{names} ignored, because redis.url is not set"));
         }
         found
     }

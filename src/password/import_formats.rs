@@ -12,10 +12,10 @@
 //! login.
 
 use super::error::HashError;
+use super::parsed_hash::ParsedHash;
 use super::pbkdf2_hash::{Function, Pbkdf2Hash};
 use super::phc::number;
 use super::scrypt_hash::ScryptHash;
-use super::stored::Stored;
 use crate::domain::PasswordHash;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,12 +23,12 @@ use base64::engine::general_purpose::STANDARD;
 /// Error returned for a hash that cannot be imported. No message contains any part of the hash.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ForeignHashError {
+pub enum ImportHashError {
     /// The format is unknown.
-    #[error("its hash is of no format that is known here")]
+    #[error("the format of the hash is unknown")]
     Unknown,
     /// The format is known but not supported.
-    #[error("its hash is {0}")]
+    #[error("the hash is {0}")]
     Unsupported(&'static str),
     /// The hash is malformed or too costly to verify.
     #[error(transparent)]
@@ -36,15 +36,15 @@ pub enum ForeignHashError {
 }
 
 /// Result of converting a hash.
-type Read<T> = Result<T, ForeignHashError>;
+type Read<T> = Result<T, ImportHashError>;
 
 /// Converts a hash from any of the formats that the module documentation lists. Only parses the
 /// text; no hash is computed.
 ///
 /// # Errors
-/// [`ForeignHashError`] if the format is unknown or unsupported, or the hash is malformed or too
+/// [`ImportHashError`] if the format is unknown or unsupported, or the hash is malformed or too
 /// costly to verify.
-pub fn foreign_hash(text: &str) -> Read<PasswordHash> {
+pub fn import_hash(text: &str) -> Read<PasswordHash> {
     let encoded =
         if let Some((encoder, rest)) = text.strip_prefix('{').and_then(|t| t.split_once('}')) {
             spring(encoder, rest)?
@@ -53,17 +53,18 @@ pub fn foreign_hash(text: &str) -> Read<PasswordHash> {
         } else if let Some((method, rest)) = text.split_once(':').filter(|_| text.contains('$')) {
             werkzeug(method, rest)?
         } else {
-            let (algorithm, rest) = text.split_once('$').ok_or(ForeignHashError::Unknown)?;
+            let (algorithm, rest) = text.split_once('$').ok_or(ImportHashError::Unknown)?;
             django(algorithm, rest)?
         };
-    if !KNOWN.iter().any(|prefix| encoded.starts_with(prefix)) {
-        return Err(ForeignHashError::Unknown);
+    if !STORED.iter().any(|prefix| encoded.starts_with(prefix)) {
+        return Err(ImportHashError::Unknown);
     }
-    Stored::parse(&encoded)?;
+    ParsedHash::parse(&encoded)?;
     Ok(PasswordHash::imported(encoded))
 }
 
-const KNOWN: [&str; 4] = ["$argon2", "$2", "$pbkdf2-", "$scrypt$"];
+/// Prefixes of the stored formats.
+const STORED: [&str; 4] = ["$argon2", "$2", "$pbkdf2-", "$scrypt$"];
 
 fn django(algorithm: &str, rest: &str) -> Read<String> {
     let malformed = |expected| HashError::Malformed(expected);
@@ -85,13 +86,13 @@ fn django(algorithm: &str, rest: &str) -> Read<String> {
             let (salt, output) = (salt.as_bytes().to_vec(), base64(output)?);
             Ok(ScryptHash::new([log2(n)?, r, p], salt, output)?.to_string())
         }
-        "bcrypt_sha256" => Err(ForeignHashError::Unsupported(
-            "bcrypt of a SHA-256 digest, which is not verified here",
-        )),
-        "md5" | "sha1" | "unsalted_md5" | "unsalted_sha1" | "crypt" => {
-            Err(ForeignHashError::Unsupported("of a function that takes no time to guess"))
+        "bcrypt_sha256" => {
+            Err(ImportHashError::Unsupported("bcrypt of a SHA-256 digest, which is not supported"))
         }
-        _ => Err(ForeignHashError::Unknown),
+        "md5" | "sha1" | "unsalted_md5" | "unsalted_sha1" | "crypt" => {
+            Err(ImportHashError::Unsupported("of a function that is too fast to be safe"))
+        }
+        _ => Err(ImportHashError::Unknown),
     }
 }
 
@@ -102,7 +103,7 @@ fn werkzeug(method: &str, rest: &str) -> Read<String> {
     match method {
         "pbkdf2" => {
             let (function, iterations) = parameters.split_once(':').ok_or_else(expected)?;
-            let function = Function::named(function).ok_or(ForeignHashError::Unsupported(
+            let function = Function::named(function).ok_or(ImportHashError::Unsupported(
                 "PBKDF2 with a function other than SHA-1, SHA-256 and SHA-512",
             ))?;
             let iterations = number(iterations).ok_or_else(expected)?;
@@ -113,7 +114,7 @@ fn werkzeug(method: &str, rest: &str) -> Read<String> {
             let [n, r, p] = numbers.and_then(|n| n.try_into().ok()).ok_or_else(expected)?;
             Ok(ScryptHash::new([log2(n)?, r, p], salt, output)?.to_string())
         }
-        _ => Err(ForeignHashError::Unknown),
+        _ => Err(ImportHashError::Unknown),
     }
 }
 
@@ -142,13 +143,11 @@ fn spring(encoder: &str, rest: &str) -> Read<String> {
             let parameters = [packed >> 16, packed >> 8 & 0xff, packed & 0xff];
             Ok(ScryptHash::new(parameters, base64(salt)?, base64(output)?)?.to_string())
         }
-        "noop" => {
-            Err(ForeignHashError::Unsupported("the password itself: give it as the password"))
-        }
+        "noop" => Err(ImportHashError::Unsupported("the password itself: give it as the password")),
         "ldap" | "MD4" | "MD5" | "SHA-1" | "SHA-256" | "sha256" => {
-            Err(ForeignHashError::Unsupported("of a function that takes no time to guess"))
+            Err(ImportHashError::Unsupported("of a function that is too fast to be safe"))
         }
-        _ => Err(ForeignHashError::Unknown),
+        _ => Err(ImportHashError::Unknown),
     }
 }
 

@@ -3,7 +3,7 @@
 use config::ValueKind;
 
 /// Returns the items of an array, or of a text that is comma-separated or a TOML or JSON array.
-pub(super) fn items(kind: &ValueKind) -> Option<Vec<String>> {
+pub(super) fn list_value(kind: &ValueKind) -> Option<Vec<String>> {
     match kind {
         ValueKind::Array(values) => values
             .iter()

@@ -1,4 +1,4 @@
-//! Parsing of stored hashes into their scheme and parameters.
+//! Parsing of stored hashes into their scheme and parameters, and the rule for upgrading them.
 
 use super::argon2_hash::Argon2Hash;
 use super::bcrypt_hash::BcryptHash;
@@ -10,14 +10,14 @@ use super::scrypt_hash::ScryptHash;
 use crate::domain::PasswordHash;
 
 /// A parsed hash.
-pub(super) enum Stored {
+pub(super) enum ParsedHash {
     Argon2(Argon2Hash),
     Bcrypt(BcryptHash),
     Pbkdf2(Pbkdf2Hash),
     Scrypt(ScryptHash),
 }
 
-impl Stored {
+impl ParsedHash {
     /// Parses an encoded hash. Rejects parameters beyond the limits before any memory is allocated
     /// for them.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
@@ -35,15 +35,37 @@ impl Stored {
     }
 }
 
-/// Returns the kind of a hash: its function and parameters, as the prefix up to the salt. Hashes of
-/// one kind take equally long to verify. Returns `None` if the hash cannot be verified.
-pub fn kind(hash: &PasswordHash) -> Option<&str> {
+/// Returns the prefix of a hash up to the salt, which is its function with its parameters. Hashes
+/// with equal prefixes take equally long to verify. Returns `None` if the hash cannot be verified.
+pub fn parameters_prefix(hash: &PasswordHash) -> Option<&str> {
     let encoded = hash.encoded();
-    let bcrypt = matches!(Stored::parse(encoded).ok()?, Stored::Bcrypt(_));
+    let bcrypt = matches!(ParsedHash::parse(encoded).ok()?, ParsedHash::Bcrypt(_));
     let last = encoded.rfind('$')?;
     // Only bcrypt has salt and output in one field.
     let end = if bcrypt { last } else { encoded.get(..last)?.rfind('$')? };
     encoded.get(..=end)
+}
+
+/// Returns whether a hash whose password was just verified should be replaced by one that follows
+/// the policy.
+///
+/// It should if it uses another function, or less memory, fewer iterations, fewer lanes or a lower
+/// cost than the policy. Stronger parameters are kept. An imported bcrypt hash is replaced even if
+/// it is strong, because it may cover only the first 72 bytes of the password. A malformed hash
+/// does not follow the policy.
+pub fn needs_upgrade(hash: &PasswordHash, policy: &Policy) -> bool {
+    match (ParsedHash::parse(hash.encoded()), policy.scheme) {
+        (Ok(ParsedHash::Argon2(stored)), Scheme::Argon2id) => {
+            !stored.is_current_argon2id()
+                || stored.memory_kib() < policy.memory_kib
+                || stored.iterations() < policy.iterations
+                || stored.parallelism() < policy.parallelism
+        }
+        (Ok(ParsedHash::Bcrypt(stored)), Scheme::Bcrypt) => {
+            hash.is_imported() || stored.cost() < policy.bcrypt_cost
+        }
+        (Ok(_) | Err(_), _) => true,
+    }
 }
 
 /// Creates a dummy hash that no password matches and that costs as much to verify as the policy's
@@ -63,14 +85,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kind_is_prefix_of_encoded_hash_before_salt() {
+    fn parameters_prefix_ends_before_salt() {
         let salted = "$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
-        for kind in ["$argon2id$v=19$m=19456,t=2,p=1", "$argon2i$m=64,t=3,p=1"] {
-            let hash = PasswordHash::imported(format!("{kind}{salted}"));
-            assert_eq!(super::kind(&hash), Some(format!("{kind}$").as_str()));
+        for prefix in ["$argon2id$v=19$m=19456,t=2,p=1", "$argon2i$m=64,t=3,p=1"] {
+            let hash = PasswordHash::imported(format!("{prefix}{salted}"));
+            assert_eq!(parameters_prefix(&hash), Some(format!("{prefix}$").as_str()));
         }
         let hash = "$2y$05$fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra";
-        assert_eq!(super::kind(&PasswordHash::imported(hash.to_owned())), Some("$2y$05$"));
-        assert_eq!(super::kind(&PasswordHash::imported("no hash".to_owned())), None);
+        assert_eq!(parameters_prefix(&PasswordHash::imported(hash.to_owned())), Some("$2y$05$"));
+        assert_eq!(parameters_prefix(&PasswordHash::imported("no hash".to_owned())), None);
     }
 }

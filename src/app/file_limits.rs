@@ -15,7 +15,10 @@ pub fn raise_open_files() {
         return;
     }
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, "the limit on open files stays as it is");
+        tracing::warn!(
+            %error,
+            "the limit on open files could not be raised to the hard limit; it limits connections"
+        );
     }
 }
 
@@ -25,7 +28,7 @@ pub fn raise_open_files() {
 /// Without a free file descriptor the system would refuse to accept a connection, and a new
 /// connection to MongoDB would fail as well. Connections above the maximum therefore wait in the
 /// backlog until others are closed.
-pub(super) fn connections(wanted: usize) -> usize {
+pub(super) fn max_connections(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     let possible =
         limit.map_or(usize::MAX, |limit| available(usize::try_from(limit).unwrap_or(usize::MAX)));
@@ -33,7 +36,8 @@ pub(super) fn connections(wanted: usize) -> usize {
         tracing::warn!(
             wanted,
             possible,
-            "there can be fewer connections than server.max_connections: the limit on open files is too low"
+            "fewer connections are accepted than server.max_connections, because the limit on open \
+             files is too low; raise it (LimitNOFILE= under systemd, else ulimit -n)"
         );
     }
     wanted.min(possible)

@@ -11,7 +11,7 @@
 //! The alternative is to verify a share of the unknown names against a dummy hash of another kind.
 //! It needs a secret to choose the names by, and CPU time for the verification.
 
-use super::stored;
+use super::parsed_hash::parameters_prefix;
 use crate::domain::PasswordHash;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,128 +20,133 @@ use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
 /// Maximum delay. It keeps a few hashes that take seconds from slowing down all failed logins.
-const CEILING: Duration = Duration::from_secs(2);
+const MAX_DELAY: Duration = Duration::from_secs(2);
 /// Maximum number of kinds that are measured, more than stores usually have. Beyond it, the slowest
 /// kinds are kept, because they determine the delay.
-pub const KINDS: usize = 32;
+pub const MAX_KINDS: usize = 32;
 
-/// Number of latest measurements kept for each kind, and number of measurements needed to recognize
-/// an outlier.
-const KEPT: usize = 8;
-const ENOUGH: usize = 3;
+/// Number of latest measurements kept for each kind.
+const KEPT_MEASUREMENTS: usize = 8;
+/// Number of measurements needed to recognize an outlier.
+const MIN_MEASUREMENTS: usize = 3;
 
 /// Measured verification times of each kind of hash.
-pub(super) struct Floor {
-    own: String,
-    times: Mutex<HashMap<String, Times>>,
+pub(super) struct TimingEqualizer {
+    policy_prefix: String,
+    times: Mutex<HashMap<String, Measurements>>,
     /// Whether the kinds of the users' hashes are known.
-    looked: watch::Sender<bool>,
+    surveyed: watch::Sender<bool>,
 }
 
-impl Floor {
+impl TimingEqualizer {
     /// Creates an equalizer for a policy whose hashes are of the same kind as `dummy`. There is no
     /// delay until another kind is measured.
     pub(super) fn new(dummy: &PasswordHash) -> Self {
-        let own = stored::kind(dummy).unwrap_or_default().to_owned();
-        Self { own, times: Mutex::default(), looked: watch::Sender::new(true) }
+        #[expect(
+            clippy::expect_used,
+            reason = "the pool made the dummy in a format that it parses"
+        )]
+        let policy_prefix = parameters_prefix(dummy).expect("a parsable hash").to_owned();
+        Self { policy_prefix, times: Mutex::default(), surveyed: watch::Sender::new(true) }
     }
 
-    /// Returns the kind of the policy's own hashes.
-    pub(super) fn own_kind(&self) -> &str {
-        &self.own
+    /// Returns the prefix of hashes that follow the policy.
+    pub(super) fn policy_prefix(&self) -> &str {
+        &self.policy_prefix
     }
 
     /// Sets whether the kinds of the users' hashes are known. Until they are, failures wait.
-    pub(super) fn set_looked(&self, looked: bool) {
-        self.looked.send_replace(looked);
+    pub(super) fn set_surveyed(&self, surveyed: bool) {
+        self.surveyed.send_replace(surveyed);
     }
 
     /// Records how long the verification of this hash took. Without a hash, or with one that cannot
     /// be parsed, the dummy was verified, so the time is recorded for the policy's own kind.
-    pub(super) fn saw(&self, hash: Option<&PasswordHash>, took: Duration) {
-        let kind = hash.and_then(stored::kind).unwrap_or(&self.own);
+    pub(super) fn record(&self, hash: Option<&PasswordHash>, took: Duration) {
+        let kind = hash.and_then(parameters_prefix).unwrap_or(&self.policy_prefix);
         let mut times = self.lock();
-        if !times.contains_key(kind) && times.len() >= KINDS {
-            let quickest = times.iter().min_by_key(|(_, times)| times.usual());
-            let quickest = quickest.map(|(kind, _)| kind.clone());
-            quickest.and_then(|kind| times.remove(&kind));
+        if !times.contains_key(kind) && times.len() >= MAX_KINDS {
+            let fastest = times.iter().min_by_key(|(_, times)| times.typical());
+            let fastest = fastest.map(|(kind, _)| kind.clone());
+            fastest.and_then(|kind| times.remove(&kind));
         }
         times.entry(kind.to_owned()).or_default().add(took);
     }
 
     /// Returns how many measurements of this hash to take: as many as its kind lacks for
     /// recognizing an outlier, and at least one.
-    pub(super) fn wanted(&self, hash: &PasswordHash) -> usize {
-        let kind = stored::kind(hash).unwrap_or_default();
+    pub(super) fn measurements_needed(&self, hash: &PasswordHash) -> usize {
+        let kind = parameters_prefix(hash).unwrap_or_default();
         let known = self.lock().get(kind).map_or(0, |times| times.0.len());
-        ENOUGH.saturating_sub(known).max(1)
+        MIN_MEASUREMENTS.saturating_sub(known).max(1)
     }
 
     /// Removes the measurements of all kinds except these and the policy's own.
-    pub(super) fn keep(&self, kinds: &[PasswordHash]) {
-        let kinds: Vec<_> = kinds.iter().filter_map(stored::kind).collect();
-        self.lock().retain(|kind, _| *kind == self.own || kinds.contains(&kind.as_str()));
+    pub(super) fn retain_kinds(&self, kinds: &[PasswordHash]) {
+        let kinds: Vec<_> = kinds.iter().filter_map(parameters_prefix).collect();
+        self.lock().retain(|kind, _| *kind == self.policy_prefix || kinds.contains(&kind.as_str()));
     }
 
     /// Waits until a failure may be returned whose verification began at `began`.
     pub(super) async fn wait(&self, began: Instant) {
-        if !*self.looked.borrow() {
-            let mut looked = self.looked.subscribe();
+        if !*self.surveyed.borrow() {
+            let mut surveyed = self.surveyed.subscribe();
             // If the kinds are still unknown, the failure is returned nevertheless.
-            let _ = timeout(CEILING, looked.wait_for(|looked| *looked)).await;
+            let _ = timeout(MAX_DELAY, surveyed.wait_for(|surveyed| *surveyed)).await;
         }
-        let height = self.height();
-        if began.elapsed() < height {
-            sleep_until((began + height).into()).await;
+        let minimum = self.minimum();
+        if began.elapsed() < minimum {
+            sleep_until((began + minimum).into()).await;
         }
     }
 
     /// Returns the minimum duration of a failure: a quarter above the slowest kind, or zero if all
     /// measured hashes are of the policy's own kind.
-    pub(super) fn height(&self) -> Duration {
+    pub(super) fn minimum(&self) -> Duration {
         let times = self.lock();
-        if times.keys().all(|kind| *kind == self.own) {
+        if times.keys().all(|kind| *kind == self.policy_prefix) {
             return Duration::ZERO;
         }
-        above(times.values().map(Times::usual).max().unwrap_or_default())
+        above(times.values().map(Measurements::typical).max().unwrap_or_default())
     }
 
     /// Returns whether the kind of this hash causes the maximum delay, so that slower kinds change
     /// nothing.
-    pub(super) fn is_ceiling_of(&self, hash: &PasswordHash) -> bool {
-        let usual = stored::kind(hash).and_then(|kind| self.lock().get(kind).map(Times::usual));
-        usual.is_some_and(|usual| above(usual) >= CEILING)
+    pub(super) fn is_at_maximum(&self, hash: &PasswordHash) -> bool {
+        let typical = parameters_prefix(hash)
+            .and_then(|kind| self.lock().get(kind).map(Measurements::typical));
+        typical.is_some_and(|typical| above(typical) >= MAX_DELAY)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Times>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Measurements>> {
         self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Adds a quarter, up to the maximum delay.
 fn above(time: Duration) -> Duration {
-    (time + time / 4).min(CEILING)
+    (time + time / 4).min(MAX_DELAY)
 }
 
 /// Latest measurements of one kind. Several are kept because they vary with the load.
 #[derive(Default)]
-struct Times(VecDeque<Duration>);
+struct Measurements(VecDeque<Duration>);
 
-impl Times {
+impl Measurements {
     fn add(&mut self, took: Duration) {
-        if self.0.len() >= KEPT {
+        if self.0.len() >= KEPT_MEASUREMENTS {
             self.0.pop_front();
         }
-        self.0.push_back(took.min(CEILING));
+        self.0.push_back(took.min(MAX_DELAY));
     }
 
     /// Returns the longest measurement, or the second longest if the longest is an outlier. A short
     /// stall of the machine must not delay all failures for as long as its measurement is kept.
-    fn usual(&self) -> Duration {
+    fn typical(&self) -> Duration {
         let mut times: Vec<Duration> = self.0.iter().copied().collect();
         times.sort_unstable();
         match times[..] {
-            [.., next, longest] if times.len() >= ENOUGH && longest > 2 * next => next,
+            [.., next, longest] if times.len() >= MIN_MEASUREMENTS && longest > 2 * next => next,
             [.., longest] => longest,
             [] => Duration::ZERO,
         }

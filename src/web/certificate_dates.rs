@@ -59,7 +59,7 @@ fn at(certificate: &CertificateDer<'_>, seconds: u64) -> Option<CertificateError
 }
 
 fn timestamp(time: UnixTime) -> Timestamp {
-    Timestamp::from_millis(i64::try_from(time.as_secs()).unwrap_or(0).saturating_mul(1000))
+    Timestamp::from_millis(i64::try_from(time.as_secs()).unwrap_or(i64::MAX).saturating_mul(1000))
 }
 
 #[cfg(test)]

@@ -1,0 +1,47 @@
+//! Background tasks of a server, one file for each.
+
+mod access_token_purge;
+mod in_use_mark;
+mod invalidation_delivery;
+mod outage_log;
+mod password_hash_survey;
+mod session_purge;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::domain::Clock;
+use crate::password::PasswordPool;
+use crate::store::Stores;
+
+/// Background tasks, which run until this is dropped.
+pub(super) struct BackgroundTasks {
+    /// Aborted on drop.
+    _tasks: JoinSet<()>,
+}
+
+impl BackgroundTasks {
+    pub(super) fn start(stores: &Stores, passwords: &PasswordPool, clock: &Arc<dyn Clock>) -> Self {
+        let mut tasks = JoinSet::new();
+        // Not in the task: it must take effect before the first login.
+        passwords.await_survey();
+        tasks.spawn(password_hash_survey::run(Arc::clone(&stores.listing), passwords.clone()));
+        tasks.spawn(session_purge::run(stores.clone(), Arc::clone(clock)));
+        tasks.spawn(access_token_purge::run(stores.clone(), Arc::clone(clock)));
+        tasks.spawn(in_use_mark::run(stores.clone()));
+        if let Some(publisher) = stores.publisher.clone() {
+            tasks.spawn(invalidation_delivery::run(publisher, Arc::clone(&stores.health)));
+        }
+        Self { _tasks: tasks }
+    }
+}
+
+/// Returns an interval that does not make up for ticks that a slow store delayed.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

@@ -1,0 +1,19 @@
+//! Logs an outage once when it begins and once when it ends.
+
+/// Whether an outage was logged that has not ended.
+#[derive(Default)]
+pub(super) struct OutageLog(bool);
+
+impl OutageLog {
+    pub(super) fn began(&mut self, log: impl FnOnce()) {
+        if !std::mem::replace(&mut self.0, true) {
+            log();
+        }
+    }
+
+    pub(super) fn ended(&mut self, log: impl FnOnce()) {
+        if std::mem::take(&mut self.0) {
+            log();
+        }
+    }
+}
