@@ -1,10 +1,10 @@
-# The image of Sentinel: the binary, a settings file, and nothing that it could write to but /data.
+# Container image of Sentinel: the binary and a settings file. Only /data is writable.
 #
 #   docker build -t sentinel .
 #
-# docker-compose.yml runs it with all that it can have beside it; docs/docker.md says more.
+# docker-compose.yml runs it with MongoDB, Redis and nginx; see docs/docker.md.
 
-# The oldest Rust that is supported; see rust-version in Cargo.toml.
+# The minimum supported Rust version; see rust-version in Cargo.toml.
 FROM rust:1.90-slim-bookworm AS build
 WORKDIR /build
 COPY . .
@@ -14,9 +14,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D target/release/sentinel /out/usr/local/bin/sentinel \
     && install -D -m 644 config/container.toml /out/etc/sentinel/sentinel.toml \
     && install -D -m 644 LICENSE /out/usr/share/doc/sentinel/LICENSE \
-    # Whom to trust behind rediss:// and mongodb+srv://.
+    # Certification authorities, for rediss:// and mongodb+srv://.
     && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt \
-    # A new volume takes owner and mode from here.
+    # A new volume gets its owner and mode from this folder.
     && install -d -o 10001 -g 10001 -m 700 /out/data
 
 FROM debian:bookworm-slim
@@ -25,7 +25,7 @@ LABEL org.opencontainers.image.title="Sentinel" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /out/ /
 ENV SENTINEL_CONFIG=/etc/sentinel/sentinel.toml
-# A number, so that Kubernetes can see that it is not root.
+# A number, because runAsNonRoot of Kubernetes cannot check a name.
 USER 10001:10001
 VOLUME /data
 EXPOSE 5000

@@ -1,4 +1,5 @@
-//! What the HTTP framework alone does: parse the same request, answer the same bytes.
+//! Baseline servers: actix-web handlers that parse the same request and return the same bytes as
+//! Sentinel.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -16,9 +17,9 @@ use serde::Deserialize;
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Kind {
     Introspection,
-    /// Introspection over TLS, by HTTP/1.1 or HTTP/2.
+    /// Introspection over TLS, with HTTP/1.1 or HTTP/2.
     TlsIntrospection,
-    /// The same, after one `GET` from the Redis whose URL is the first line of the body.
+    /// Introspection after one `GET` from the Redis whose URL is the first line of `body`.
     RedisGet,
     Verify,
 }
@@ -39,7 +40,7 @@ struct Form {
     token: String,
 }
 
-/// Serves on a port that it prints, until it is killed.
+/// Serves on a free port until the process is killed. Prints the address.
 pub fn serve(kind: Kind, body: String) -> Result<()> {
     actix_web::rt::System::new().block_on(async move {
         let server = HttpServer::new(move || {
@@ -58,7 +59,7 @@ pub fn serve(kind: Kind, body: String) -> Result<()> {
         });
         let server = server.workers(1);
         let server = match kind {
-            Kind::TlsIntrospection => server.bind_rustls_0_23("127.0.0.1:0", certificate()?)?,
+            Kind::TlsIntrospection => server.bind_rustls_0_23("127.0.0.1:0", tls_config()?)?,
             _ => server.bind("127.0.0.1:0")?,
         };
         let address = *server.addrs().first().context("bound to nothing")?;
@@ -68,13 +69,13 @@ pub fn serve(kind: Kind, body: String) -> Result<()> {
     })
 }
 
-/// TLS as Sentinel's self-signed mode has it.
-fn certificate() -> Result<ServerConfig> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+/// TLS configuration equal to Sentinel's with `tls.mode = "self-signed"`.
+fn tls_config() -> Result<ServerConfig> {
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let key = PrivateKeyDer::Pkcs8(certificate.signing_key.serialize_der().into());
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions()?.with_no_client_auth();
-    Ok(config.with_single_cert(vec![made.cert.der().clone()], key)?)
+    Ok(config.with_single_cert(vec![certificate.cert.der().clone()], key)?)
 }
 
 async fn introspect(form: web::Form<Form>, body: web::Data<String>) -> HttpResponse {
@@ -94,7 +95,7 @@ async fn healthz(body: web::Data<String>) -> HttpResponse {
         .body(body.as_str().to_owned())
 }
 
-/// One connection, made at the first request, for all requests of a worker.
+/// Connection that all requests of a worker share, opened at the first request.
 #[derive(Default)]
 struct Redis(tokio::sync::OnceCell<MultiplexedConnection>);
 
@@ -108,7 +109,7 @@ async fn redis_get(
     let connection = redis.0.get_or_try_init(connect).await.map_err(ErrorBadGateway)?;
     let get = cmd("GET").arg(&form.token).query_async(&mut connection.clone()).await;
     let user: Option<String> = get.map_err(ErrorBadGateway)?;
-    user.ok_or_else(|| ErrorBadGateway("it is not there"))?;
+    user.ok_or_else(|| ErrorBadGateway("the key does not exist"))?;
     Ok(HttpResponse::Ok()
         .insert_header(("cache-control", "no-store"))
         .insert_header(("pragma", "no-cache"))
@@ -116,7 +117,7 @@ async fn redis_get(
         .body(body.to_owned()))
 }
 
-/// The headers that Sentinel sends come as lines of `name: value`.
+/// Returns the headers in `body`, which has one `name: value` per line.
 async fn verify(body: web::Data<String>) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     for (name, value) in body.lines().filter_map(|line| line.split_once(": ")) {

@@ -1,4 +1,4 @@
-//! Load from a number of connections, each of which asks again as soon as it is answered.
+//! Closed-loop load: each connection sends its next request as soon as it has a response.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,16 +7,16 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What one connection asks, and what it makes of the answers.
+/// Requests of one connection, and the checks of their responses.
 pub trait Script: 'static {
     /// Appends the next request.
-    fn ask(&mut self, out: &mut Vec<u8>);
+    fn write_request(&mut self, out: &mut Vec<u8>);
 
-    /// Looks at the answer; an error ends the measurement.
-    fn hear(&mut self, status: u16, body: &[u8]) -> Result<()>;
+    /// Checks a response. An error ends the measurement.
+    fn check_response(&mut self, status: u16, body: &[u8]) -> Result<()>;
 }
 
-/// What a round came to.
+/// Result of a round.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Measured {
     pub per_second: f64,
@@ -36,10 +36,11 @@ impl Measured {
     }
 }
 
-/// Runs each script on a connection of its own for `time`, after a tenth of it to warm up.
+/// Runs each script on its own connection for `time`, after a warm-up of a tenth of it.
 ///
-/// Never sleeps: a server would otherwise have to wake this core up for its answers, which on a virtual
-/// machine takes longer than the answers do.
+/// The thread never sleeps: the server's responses would have to wake this core up, which on a
+/// virtual
+/// machine takes longer than the responses themselves.
 pub fn run<S: Script>(
     address: SocketAddr,
     scripts: impl IntoIterator<Item = S>,
@@ -48,8 +49,8 @@ pub fn run<S: Script>(
     run_with(address, scripts, time, true)
 }
 
-/// The same, sleeping while there is nothing to do: for load that comes beside what is measured.
-pub fn run_beside<S: Script>(
+/// Runs scripts as [`run`] does, but sleeps when idle: for load during another measurement.
+pub fn run_in_background<S: Script>(
     address: SocketAddr,
     scripts: impl IntoIterator<Item = S>,
     time: Duration,
@@ -78,7 +79,7 @@ fn run_with<S: Script>(
         let end = begin + time;
         let tasks: Vec<_> = scripts
             .into_iter()
-            .map(|script| tokio::task::spawn_local(converse(address, script, begin, end)))
+            .map(|script| tokio::task::spawn_local(run_connection(address, script, begin, end)))
             .collect();
         let (mut times, mut scripts) = (Vec::new(), Vec::new());
         for task in tasks {
@@ -91,7 +92,7 @@ fn run_with<S: Script>(
     })
 }
 
-async fn converse<S: Script>(
+async fn run_connection<S: Script>(
     address: SocketAddr,
     mut script: S,
     begin: Instant,
@@ -103,18 +104,18 @@ async fn converse<S: Script>(
     let (mut out, mut buffer) = (Vec::new(), Vec::new());
     loop {
         out.clear();
-        script.ask(&mut out);
+        script.write_request(&mut out);
         let sent = Instant::now();
         stream.write_all(&out).await?;
         buffer.clear();
         let (status, body) = loop {
-            ensure!(stream.read_buf(&mut buffer).await? > 0, "the server hung up");
-            if let Some(answer) = parse(&buffer)? {
-                break answer;
+            ensure!(stream.read_buf(&mut buffer).await? > 0, "the server closed the connection");
+            if let Some(response) = parse(&buffer)? {
+                break response;
             }
         };
         let answered = Instant::now();
-        script.hear(status, body)?;
+        script.check_response(status, body)?;
         if answered >= end {
             return Ok((times, script));
         }
@@ -124,7 +125,7 @@ async fn converse<S: Script>(
     }
 }
 
-/// The status and the body, once the answer is there.
+/// Parses a response. Returns `None` until it is complete.
 pub fn parse(buffer: &[u8]) -> Result<Option<(u16, &[u8])>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
@@ -135,7 +136,7 @@ pub fn parse(buffer: &[u8]) -> Result<Option<(u16, &[u8])>> {
     let length: usize = match length {
         Some(header) => std::str::from_utf8(header.value)?.parse()?,
         None if status == 204 => 0,
-        None => bail!("an answer without a length"),
+        None => bail!("the response has no Content-Length"),
     };
     Ok(buffer.get(head..head + length).map(|body| (status, body)))
 }

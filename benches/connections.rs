@@ -1,4 +1,4 @@
-//! Connections: new ones, TLS and HTTP/2, beside a bare actix-web `HttpServer`.
+//! New connections, TLS and HTTP/2, compared with a bare actix-web `HttpServer`.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -35,7 +35,7 @@ enum Protocol {
     Http2,
 }
 
-/// Sentinel and a bare handler with the same answers, over one protocol.
+/// Sentinel and a bare handler with the same responses, over one protocol.
 struct Pair {
     ours: Server,
     bare: Server,
@@ -67,7 +67,7 @@ impl Pair {
         Ok(Self { ours, bare, request, _store: store })
     }
 
-    /// Alternating rounds of a load on both.
+    /// Runs alternating rounds of a load on both servers.
     fn compare(
         &self,
         plan: Plan,
@@ -104,15 +104,17 @@ fn new_connections(plan: Plan, protocol: Protocol, what: &str) -> Result<Row> {
         let tasks: Vec<_> = (0..CONNECTIONS)
             .map(|_| {
                 let request = request.clone();
-                spawn_local(async move { ten_each(address, protocol, &request, time).await })
+                spawn_local(
+                    async move { request_ten_each(address, protocol, &request, time).await },
+                )
             })
             .collect();
-        gather(tasks).await
+        join_all(tasks).await
     })?;
     Ok(Row::speed(&format!("{what}, vs. a bare HttpServer"), Target::AtLeast(0.85), &ours, &bare))
 }
 
-async fn ten_each(
+async fn request_ten_each(
     address: SocketAddr,
     protocol: Protocol,
     request: &Request,
@@ -129,7 +131,7 @@ async fn ten_each(
     Ok(times)
 }
 
-async fn gather(
+async fn join_all(
     tasks: Vec<tokio::task::JoinHandle<Result<Vec<Duration>>>>,
 ) -> Result<Vec<Duration>> {
     let mut all = Vec::new();
@@ -139,7 +141,7 @@ async fn gather(
     Ok(all)
 }
 
-/// Introspection over one HTTP/2 connection with 32 requests in progress.
+/// Measures introspection over one HTTP/2 connection with 32 requests in progress.
 pub fn http2_streams(plan: Plan) -> Result<Row> {
     let pair = Pair::start(Protocol::Http2, INTROSPECTION)?;
     let (ours, bare) = pair.compare(plan, &async |address, request, time| {
@@ -160,13 +162,13 @@ pub fn http2_streams(plan: Plan) -> Result<Row> {
                 })
             })
             .collect();
-        gather(tasks).await
+        join_all(tasks).await
     })?;
     let what = "introspection over HTTP/2, 32 streams, vs. a bare HttpServer";
     Ok(Row::speed(what, Target::AtLeast(0.65), &ours, &bare))
 }
 
-/// Sequential requests on one connection: p99 over TLS against p99 without it.
+/// Compares the p99 of sequential requests on a TLS connection and on a plain one.
 pub fn reused_tls(plan: Plan) -> Result<Row> {
     reused(plan, Protocol::Tls, "p99 of sequential requests on a TLS connection vs. a plain one")
 }
@@ -197,8 +199,8 @@ fn reused(plan: Plan, protocol: Protocol, what: &str) -> Result<Row> {
     Ok(Row::p99(what, Target::AtMost(1.3), &over, &without))
 }
 
-/// The first request of a TLS connection, from connecting to the answer, against the first of a plain one and a
-/// handshake.
+/// Compares the time from connecting to the first response: over TLS, and over a plain connection
+/// plus a handshake.
 pub fn first_tls(plan: Plan) -> Result<Row> {
     first(
         plan,
@@ -245,7 +247,7 @@ const HEALTH: &str = "/healthz";
 #[derive(Clone)]
 struct Request {
     path: &'static str,
-    /// A header line, or nothing.
+    /// Header line, or an empty string.
     authorization: String,
     body: String,
 }
@@ -266,7 +268,7 @@ impl Connection {
             return Ok(Self::Http1(Box::new(stream)));
         }
         thread_local! {
-            static CLIENTS: [Arc<ClientConfig>; 2] = [b"http/1.1".as_slice(), b"h2"].map(client);
+            static CLIENTS: [Arc<ClientConfig>; 2] = [b"http/1.1".as_slice(), b"h2"].map(client_config);
         }
         let config = CLIENTS.with(|[http1, http2]| {
             Arc::clone(if protocol == Protocol::Http2 { http2 } else { http1 })
@@ -298,8 +300,8 @@ impl Connection {
     }
 }
 
-/// A client that starts every connection anew and takes any certificate.
-fn client(protocol: &[u8]) -> Arc<ClientConfig> {
+/// TLS client that does not resume sessions and accepts any certificate.
+fn client_config(protocol: &[u8]) -> Arc<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions();
@@ -330,7 +332,7 @@ async fn http1(stream: &mut (dyn Stream + 'static), request: &Request) -> Result
         if let Some((status, body)) = parse(&buffer)? {
             return Ok((status, String::from_utf8(body.to_vec())?));
         }
-        ensure!(stream.read_buf(&mut buffer).await? > 0, "the server hung up");
+        ensure!(stream.read_buf(&mut buffer).await? > 0, "the server closed the connection");
     }
 }
 

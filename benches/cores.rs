@@ -1,11 +1,11 @@
-//! Which processor core does what: the last one makes the load, the first one serves.
+//! Processor cores: the servers run on the first one, the load on the last one.
 
 use anyhow::{Context, Result};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The cores that this process was given.
+/// Returns the first and the last core that this process may use.
 fn available() -> Result<(usize, usize)> {
-    // Read from the process's first thread, whose own set may have been narrowed: so from the start.
+    // Read once: later, the affinity of the calling thread may be narrowed to one core.
     static FOUND: std::sync::OnceLock<Option<(usize, usize)>> = std::sync::OnceLock::new();
     let found = FOUND.get_or_init(|| {
         let set = sched_getaffinity(None).ok()?;
@@ -22,20 +22,20 @@ fn pin(core: usize) -> Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// Puts this thread, and what it starts from now on, where the load is made.
-pub fn to_load() -> Result<()> {
+/// Pins this thread, and the processes and threads that it starts later, to the load's core.
+pub fn pin_to_load_core() -> Result<()> {
     pin(available()?.1)
 }
 
-/// Puts this thread, and what it starts from now on, where the servers run.
-pub fn to_server() -> Result<()> {
+/// Pins this thread, and the processes and threads that it starts later, to the servers' core.
+pub fn pin_to_server_core() -> Result<()> {
     pin(available()?.0)
 }
 
-/// Runs `start` so that the processes and threads that it starts run where the servers do.
-pub fn on_server<T>(start: impl FnOnce() -> Result<T>) -> Result<T> {
-    to_server()?;
+/// Runs `start`, whose processes and threads are pinned to the servers' core.
+pub fn start_on_server_core<T>(start: impl FnOnce() -> Result<T>) -> Result<T> {
+    pin_to_server_core()?;
     let result = start();
-    to_load()?;
+    pin_to_load_core()?;
     result
 }

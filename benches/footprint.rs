@@ -1,4 +1,4 @@
-//! What Sentinel takes: time to start, memory, room on disk.
+//! Start time, memory and size of the binary.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::{Plan, cores};
 const MIB: f64 = 1024.0 * 1024.0;
 const TOKENS: usize = 100_000;
 
-/// From the start of the process to an answer to a token request.
+/// Measures the time from the start of the process to the first response.
 pub fn start(plan: Plan) -> Result<Row> {
     let store = Store::new()?;
     let mut times = Vec::new();
@@ -25,8 +25,8 @@ pub fn start(plan: Plan) -> Result<Row> {
         command.args(["serve", "--bind", &port.to_string()]);
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         let begin = Instant::now();
-        let mut child = cores::on_server(|| Ok(command.spawn()?))?;
-        let time = first_answer(port, begin);
+        let mut child = cores::start_on_server_core(|| Ok(command.spawn()?))?;
+        let time = first_response(port, begin);
         child.kill()?;
         child.wait()?;
         times.push(time?.as_secs_f64() * 1000.0);
@@ -34,18 +34,18 @@ pub fn start(plan: Plan) -> Result<Row> {
     Ok(Row::plain("start to first answer", Target::AtMost(100.0), times, "ms"))
 }
 
-fn first_answer(address: SocketAddr, begin: Instant) -> Result<Duration> {
+fn first_response(address: SocketAddr, begin: Instant) -> Result<Duration> {
     use std::io::{Read as _, Write as _};
     loop {
-        ensure!(begin.elapsed() < Duration::from_secs(20), "no answer");
+        ensure!(begin.elapsed() < Duration::from_secs(20), "no response");
         let Ok(mut stream) = TcpStream::connect(address) else {
             std::thread::park_timeout(Duration::from_micros(200));
             continue;
         };
         stream.write_all(token_request("grant_type=password").as_bytes())?;
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer)?;
-        ensure!(&answer == b"HTTP/1.1 401", "{}", String::from_utf8_lossy(&answer));
+        let mut status = [0; 12];
+        stream.read_exact(&mut status)?;
+        ensure!(&status == b"HTTP/1.1 401", "{}", String::from_utf8_lossy(&status));
         return Ok(begin.elapsed());
     }
 }
@@ -54,7 +54,7 @@ pub fn idle(_: Plan) -> Result<Row> {
     let store = Store::new()?;
     let server = Server::sentinel(store.folder.path())?;
     std::thread::park_timeout(Duration::from_millis(500));
-    let memory = server.resident()? as f64 / MIB;
+    let memory = server.resident_memory()? as f64 / MIB;
     Ok(Row::plain("resident memory, idle", Target::AtMost(24.0), vec![memory], "MB"))
 }
 
@@ -65,30 +65,30 @@ pub fn after_tokens(_: Plan) -> Result<Row> {
     let (id, secret) = (text(&worker, "client_id")?, text(&worker, "client_secret")?);
     let server = Server::sentinel(store.folder.path())?;
     let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
-    let mut made = 0;
-    while made < TOKENS {
+    let mut issued = 0;
+    while issued < TOKENS {
         let request = token_request(&body);
-        let scripts = (0..64).map(|_| Tokens { request: request.clone(), made: 0 });
+        let scripts = (0..64).map(|_| ClientLogin { request: request.clone(), issued: 0 });
         let (_, scripts) = closed_loop::run(server.address, scripts, Duration::from_secs(1))?;
-        made += scripts.iter().map(|script| script.made).sum::<usize>();
+        issued += scripts.iter().map(|script| script.issued).sum::<usize>();
     }
-    let memory = server.resident()? as f64 / MIB;
+    let memory = server.resident_memory()? as f64 / MIB;
     Ok(Row::plain("resident memory after 100,000 tokens", Target::AtMost(60.0), vec![memory], "MB"))
 }
 
-struct Tokens {
+struct ClientLogin {
     request: String,
-    made: usize,
+    issued: usize,
 }
 
-impl Script for Tokens {
-    fn ask(&mut self, out: &mut Vec<u8>) {
+impl Script for ClientLogin {
+    fn write_request(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.request.as_bytes());
     }
 
-    fn hear(&mut self, status: u16, _: &[u8]) -> Result<()> {
+    fn check_response(&mut self, status: u16, _: &[u8]) -> Result<()> {
         ensure!(status == 200, "{status}: no token");
-        self.made += 1;
+        self.issued += 1;
         Ok(())
     }
 }

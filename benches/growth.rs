@@ -1,4 +1,4 @@
-//! Stores with many live sessions, and whether introspection is as fast on them as on small ones.
+//! Introspection on a store with millions of live sessions, compared with a small store.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ use crate::lookups::{Introspect, compare};
 use crate::report::{Row, Target};
 use crate::server::{Server, Store};
 
-/// Of so many sessions the tokens are kept for asking.
-const ASKED: usize = 200_000;
+/// Maximum number of sessions whose tokens are introspected.
+const MAX_TOKENS: usize = 200_000;
 const LONG: Duration = Duration::from_secs(86_400);
 
 pub fn measure(plan: Plan) -> Result<Row> {
@@ -34,39 +34,41 @@ pub fn measure(plan: Plan) -> Result<Row> {
     Ok(Row::speed(&what, Target::AtLeast(0.9), &ours, &baseline))
 }
 
-/// Puts `count` live sessions into the store; access tokens of up to [`ASKED`] of them.
+/// Adds `count` live sessions to the store, and returns access tokens of up to [`MAX_TOKENS`] of
+/// them.
 ///
-/// One is put there by the store itself, the others are copies of its row with ids and digests of
-/// their own, in the order of the ids and without indexes: years of logins in a minute.
+/// The store writes one session. The others are copies of its row with other ids and digests,
+/// inserted
+/// in the order of the ids and without indexes, which takes a minute instead of hours.
 pub fn fill(store: &Store, count: usize) -> Result<Vec<String>> {
     let path = store.folder.path().join("data/sentinel.db");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (template, tokens) = runtime.block_on(template(&path, &store.app))?;
-    let mut rows: Vec<Copy> = Vec::with_capacity(count);
-    let mut asked = vec![tokens];
+    let mut rows: Vec<RowCopy> = Vec::with_capacity(count);
+    let mut kept = vec![tokens];
     let now = SystemClock.now();
-    let every = count.div_ceil(ASKED);
+    let every = count.div_ceil(MAX_TOKENS);
     for number in 1..count {
         let (session, token) = start(template.user.clone(), &store.app, now)?;
-        rows.push(Copy::of(&session)?);
+        rows.push(RowCopy::of(&session)?);
         if number % every == 0 {
-            asked.push(token);
+            kept.push(token);
         }
     }
     rows.sort_unstable_by_key(|row| row.id);
     copy(&path, &template, &rows)?;
-    Ok(asked)
+    Ok(kept)
 }
 
-/// What is different in each row.
-struct Copy {
+/// Values that differ in each row.
+struct RowCopy {
     id: [u8; 12],
     access: [u8; 32],
     refresh: [u8; 32],
     seal: [u8; 16],
 }
 
-impl Copy {
+impl RowCopy {
     fn of(session: &Session) -> Result<Self> {
         let refresh = session.refresh.as_ref().context("no refresh token")?;
         Ok(Self {
@@ -77,7 +79,7 @@ impl Copy {
         })
     }
 
-    /// The primary key: the first eight bytes of the id, in their order.
+    /// Returns the primary key: the first eight bytes of the id as a number of the same order.
     fn key(&self) -> Result<i64> {
         let first = self.id.first_chunk().context("no id")?;
         Ok((u64::from_be_bytes(*first) ^ (1 << 63)).cast_signed())
@@ -89,7 +91,7 @@ async fn template(path: &Path, client: &str) -> Result<(Session, String)> {
     let user = stores.users.find_by_name("ada").await?.context("no user")?;
     let user = SessionUser { id: user.id, username: user.username, generation: user.generation };
     let (session, token) = start(Some(user), client, SystemClock.now())?;
-    ensure!(stores.sessions.insert(&session).await?, "the store did not take the session");
+    ensure!(stores.sessions.insert(&session).await?, "the store rejected the session");
     Ok((session, token))
 }
 
@@ -103,17 +105,17 @@ fn start(user: Option<SessionUser>, client: &str, now: Timestamp) -> Result<(Ses
     Ok((session, tokens.access.to_secret().expose_secret().to_owned()))
 }
 
-fn copy(path: &Path, template: &Session, rows: &[Copy]) -> Result<()> {
+fn copy(path: &Path, template: &Session, rows: &[RowCopy]) -> Result<()> {
     let mut connection = Connection::open(path)?;
-    // A crash would only cost this copy of the data.
+    // The data need not survive a crash.
     connection.pragma_update(None, "synchronous", "OFF")?;
-    // The store's own threads may still be letting go of the file.
+    // The threads of the store may still be closing the file.
     let begin = Instant::now();
     while let Err(error) = connection.pragma_update(None, "journal_mode", "MEMORY") {
         ensure!(begin.elapsed() < Duration::from_secs(10), error);
         std::thread::park_timeout(Duration::from_millis(5));
     }
-    let original = Copy::of(template)?;
+    let original = RowCopy::of(template)?;
     let tokens: Vec<u8> = connection.query_row(
         "SELECT tokens FROM sessions WHERE key = ?1",
         [original.key()?],

@@ -1,4 +1,4 @@
-//! Logins, beside the bare hash rate of the same crate and parameters on the same core.
+//! Logins, compared with the bare hash rate of the same crate and parameters on the same core.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::cores;
 use crate::report::{Row, Target};
 use crate::server::{PASSWORD, Server, Store};
 
-/// Enough to keep the one hashing thread busy, without a long queue.
+/// Number of connections that keeps the hashing thread busy without a long queue.
 const CONNECTIONS: usize = 4;
 
 pub fn measure(plan: Plan) -> Result<Row> {
@@ -21,7 +21,7 @@ pub fn measure(plan: Plan) -> Result<Row> {
     let (mut ours, mut baseline) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
         ours.push(round(server.address, &store, plan.time)?);
-        baseline.push(hashes(plan.time)?);
+        baseline.push(hash_rate(plan.time)?);
     }
     Ok(Row::speed(
         "logins vs. the bare hash rate with kept memory",
@@ -36,10 +36,10 @@ fn round(address: SocketAddr, store: &Store, time: Duration) -> Result<Measured>
     Ok(closed_loop::run(address, scripts, time)?.0)
 }
 
-/// A loop that does nothing but hash.
-fn hashes(time: Duration) -> Result<Measured> {
+/// Measures a loop that only hashes.
+fn hash_rate(time: Duration) -> Result<Measured> {
     let thread = std::thread::spawn(move || -> Result<Measured> {
-        cores::to_server()?;
+        cores::pin_to_server_core()?;
         let params = Params::new(19456, 2, 1, None).map_err(|error| anyhow!("{error}"))?;
         let mut memory = vec![Block::default(); params.block_count()];
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -64,7 +64,7 @@ fn hashes(time: Duration) -> Result<Measured> {
     thread.join().ok().context("the hashing thread panicked")?
 }
 
-/// Logs in, again and again.
+/// Logs in repeatedly.
 pub struct Login {
     request: String,
 }
@@ -89,11 +89,11 @@ pub fn token_request(body: &str) -> String {
 }
 
 impl Script for Login {
-    fn ask(&mut self, out: &mut Vec<u8>) {
+    fn write_request(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.request.as_bytes());
     }
 
-    fn hear(&mut self, status: u16, _: &[u8]) -> Result<()> {
+    fn check_response(&mut self, status: u16, _: &[u8]) -> Result<()> {
         ensure!(status == 200, "{status}: no token");
         Ok(())
     }

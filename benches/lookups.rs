@@ -1,4 +1,4 @@
-//! Introspection and verify, beside the HTTP framework alone.
+//! Introspection and verify, compared with bare handlers of the HTTP framework.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub fn introspection(plan: Plan) -> Result<Row> {
     let tokens = fill(&store, 1000)?;
     let server = Server::sentinel(store.folder.path())?;
     let script = || Introspect::of(&store, &tokens);
-    let body = answer(&server, script())?;
+    let body = fetch_body(&server, script())?;
     let baseline = Server::baseline(Kind::Introspection, &body)?;
     let (ours, theirs) = compare(plan, (&server, script), (&baseline, script))?;
     let what = "introspection vs. a bare handler that answers the same bytes";
@@ -39,7 +39,7 @@ pub fn verify(plan: Plan) -> Result<Row> {
     Ok(Row::speed(what, Target::AtLeast(0.65), &ours, &theirs))
 }
 
-/// Alternating rounds of the same load on two servers; the rounds of each.
+/// Runs alternating rounds of the same load on two servers, and returns the rounds of each.
 pub fn compare<S: Script>(
     plan: Plan,
     (first, first_script): (&Server, impl Fn() -> S),
@@ -53,14 +53,17 @@ pub fn compare<S: Script>(
     Ok((ours, theirs))
 }
 
-/// A round in which the server's core was busy; in another one the load would be what is measured.
+/// Runs a round, and repeats it until the server's core is busy: otherwise, the load generator
+/// would be
+/// the bottleneck.
 fn round<S: Script>(server: &Server, script: &impl Fn() -> S, plan: Plan) -> Result<Measured> {
     let time = plan.time;
     for _ in 0..5 {
-        let before = server.used()?;
+        let before = server.processor_time()?;
         let scripts: Vec<_> = (0..CONNECTIONS).map(|_| script()).collect();
         let (measured, _) = closed_loop::run(server.address, scripts, time)?;
-        let busy = (server.used()? - before).as_secs_f64() / time.mul_f64(1.1).as_secs_f64();
+        let busy =
+            (server.processor_time()? - before).as_secs_f64() / time.mul_f64(1.1).as_secs_f64();
         eprintln!("  {:>8.0}/s, the server's core {:.0} % busy", measured.per_second, busy * 100.0);
         if busy > plan.busy {
             return Ok(measured);
@@ -69,7 +72,7 @@ fn round<S: Script>(server: &Server, script: &impl Fn() -> S, plan: Plan) -> Res
     bail!("the load does not keep the server busy")
 }
 
-/// Asks for random ones of the tokens.
+/// Introspects random tokens.
 pub struct Introspect {
     head: String,
     tokens: Rc<Vec<String>>,
@@ -88,12 +91,12 @@ impl Introspect {
 }
 
 impl Script for Introspect {
-    fn ask(&mut self, out: &mut Vec<u8>) {
+    fn write_request(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.head.as_bytes());
         out.extend_from_slice(random(&self.tokens).as_bytes());
     }
 
-    fn hear(&mut self, status: u16, body: &[u8]) -> Result<()> {
+    fn check_response(&mut self, status: u16, body: &[u8]) -> Result<()> {
         ensure!(status == 200 && body.starts_with(b"{\"active\":true"), "{status}: not active");
         Ok(())
     }
@@ -104,7 +107,7 @@ struct Verify {
 }
 
 impl Script for Verify {
-    fn ask(&mut self, out: &mut Vec<u8>) {
+    fn write_request(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"GET /oauth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ",
         );
@@ -112,7 +115,7 @@ impl Script for Verify {
         out.extend_from_slice(b"\r\n\r\n");
     }
 
-    fn hear(&mut self, status: u16, _: &[u8]) -> Result<()> {
+    fn check_response(&mut self, status: u16, _: &[u8]) -> Result<()> {
         ensure!(status == 204, "{status}: not verified");
         Ok(())
     }
@@ -122,19 +125,19 @@ fn random(tokens: &[String]) -> &str {
     tokens.get(rand::rng().random_range(0..tokens.len())).map_or("", String::as_str)
 }
 
-/// The body of one answer.
-pub fn answer<S: Script>(server: &Server, mut script: S) -> Result<String> {
+/// Sends one request and returns the body of its response.
+pub fn fetch_body<S: Script>(server: &Server, mut script: S) -> Result<String> {
     let mut request = Vec::new();
-    script.ask(&mut request);
+    script.write_request(&mut request);
     let raw = exchange(server, &request)?;
-    let (_, body) = closed_loop::parse(&raw)?.context("no answer")?;
+    let (_, body) = closed_loop::parse(&raw)?.context("no response")?;
     Ok(String::from_utf8(body.to_vec())?)
 }
 
-/// The headers of one answer of verify, as lines, without those that the framework adds.
+/// Returns the headers of one verify response as lines, without those that the framework adds.
 fn verify_headers(server: &Server, tokens: &[String]) -> Result<String> {
     let mut request = Vec::new();
-    Verify { tokens: Rc::new(tokens.to_vec()) }.ask(&mut request);
+    Verify { tokens: Rc::new(tokens.to_vec()) }.write_request(&mut request);
     let raw = String::from_utf8(exchange(server, &request)?)?;
     let lines =
         raw.lines().filter(|line| line.starts_with("x-auth-") || line.starts_with("cache-control"));
@@ -150,7 +153,7 @@ pub fn exchange(server: &Server, request: &[u8]) -> Result<Vec<u8>> {
     while closed_loop::parse(&raw)?.is_none() {
         let mut some = [0; 4096];
         let count = stream.read(&mut some)?;
-        ensure!(count > 0, "the server hung up");
+        ensure!(count > 0, "the server closed the connection");
         raw.extend(some.iter().take(count));
     }
     Ok(raw)

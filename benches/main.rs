@@ -1,9 +1,12 @@
-//! `make bench`: what Sentinel does in a second, beside what the machine could do without it.
+//! `make bench`: compares Sentinel with baselines.
 //!
-//! Every number is taken beside its baseline in the same run, in alternating rounds, and given as the
-//! median of the rounds' ratios: the machine's own speed, and what else goes on there, cancel out.
-//! The servers run on one processor core, and the load comes from another one, so that neither takes
-//! time from the other. `--write` puts the table into `docs/benchmarks.md`.
+//! Each measurement alternates rounds with its baseline in the same run. The result is the median
+//! of the
+//! ratios, so that the speed of the machine and other load cancel out. The servers run on one
+//! processor
+//! core and the load generator on another, so that neither takes time from the other. `--write
+//! FILE`
+//! writes the table of `docs/benchmarks.md`.
 
 #![allow(missing_docs, unreachable_pub, clippy::print_stdout, clippy::print_stderr)]
 
@@ -31,11 +34,11 @@ use clap::{Parser, Subcommand};
 use report::{Report, Row};
 
 #[derive(Parser)]
-#[command(about = "Measures Sentinel beside baselines, in one run on one machine.")]
+#[command(about = "Compares Sentinel with baselines, in one run on one machine.")]
 struct Arguments {
     #[command(subcommand)]
     part: Option<Part>,
-    /// Only the rows whose name contains this.
+    /// Runs only measurements whose name contains this.
     #[arg(long)]
     only: Option<String>,
     /// Rounds of each measurement.
@@ -47,33 +50,33 @@ struct Arguments {
     /// Sessions in the large store.
     #[arg(long, default_value_t = 5_000_000)]
     sessions: usize,
-    /// Also write the table to this file.
+    /// Also writes the table to this file.
     #[arg(long)]
     write: Option<PathBuf>,
-    /// What `cargo bench` passes on.
+    /// Argument that `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 #[derive(Subcommand)]
 enum Part {
-    /// A server that parses the same request and answers the same bytes.
+    /// Runs a baseline server.
     #[command(hide = true)]
     Baseline {
         kind: baseline::Kind,
-        /// Its answers' body.
+        /// Body of its responses.
         #[arg(default_value = "")]
         body: String,
     },
 }
 
-/// How long, and how often.
+/// Number, duration and requirements of rounds.
 #[derive(Clone, Copy)]
 struct Plan {
     rounds: usize,
     time: Duration,
     sessions: usize,
-    /// How much of its core a server has to have used in a round that counts.
+    /// Minimum share of its core that a server uses in a valid round.
     busy: f64,
 }
 
@@ -88,7 +91,7 @@ fn main() -> Result<()> {
         sessions: arguments.sessions,
         busy: 0.9,
     };
-    cores::to_load()?;
+    cores::pin_to_load_core()?;
     type Measure = fn(Plan) -> Result<Row>;
     let all: [(&str, Measure); 18] = [
         ("introspection", lookups::introspection),

@@ -1,4 +1,4 @@
-//! Load at a fixed rate, whatever the server does: a request that waits for its turn has waited.
+//! Open-loop load: requests at a fixed rate. The time that a request waits to be sent counts.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -13,14 +13,16 @@ struct Connection<S> {
     stream: TcpStream,
     script: S,
     buffer: Vec<u8>,
-    /// When the request under way was due.
+    /// Time at which the request in progress was due.
     due: Option<Instant>,
 }
 
-/// Sends `rate` requests a second for `time` over these scripts' connections. Latency counts from the
-/// moment at which a request was due, so that a server that stalls cannot hide it.
+/// Sends `rate` requests per second for `time`, on one connection for each script. Latency is
+/// measured
+/// from the time at which a request was due, so that stalls of the server count ("coordinated
+/// omission").
 ///
-/// The thread never sleeps: it has a core of its own, and waking up would be what is measured.
+/// The thread never sleeps, because waking up would add to the latency.
 pub fn run<S: Script>(
     address: SocketAddr,
     scripts: impl IntoIterator<Item = S>,
@@ -40,7 +42,7 @@ pub fn run<S: Script>(
     let (mut next, mut waiting, mut times) = (begin, VecDeque::new(), Vec::new());
     while next < end || !waiting.is_empty() || connections.iter().any(|one| one.due.is_some()) {
         let now = Instant::now();
-        ensure!(now < end + Duration::from_secs(30), "the server does not answer any more");
+        ensure!(now < end + Duration::from_secs(30), "the server stopped responding");
         while next <= now && next < end {
             waiting.push_back(next);
             next += interval;
@@ -51,8 +53,8 @@ pub fn run<S: Script>(
             {
                 connection.send(due)?;
             }
-            if let Some(answered) = connection.receive()? {
-                times.push(answered);
+            if let Some(latency) = connection.receive()? {
+                times.push(latency);
             }
         }
     }
@@ -62,8 +64,8 @@ pub fn run<S: Script>(
 impl<S: Script> Connection<S> {
     fn send(&mut self, due: Instant) -> Result<()> {
         let mut request = Vec::new();
-        self.script.ask(&mut request);
-        // Small, on a connection on which nothing is under way: it goes out whole.
+        self.script.write_request(&mut request);
+        // The send buffer is empty, so a small request is written at once.
         self.stream.write_all(&request)?;
         self.due = Some(due);
         Ok(())
@@ -76,11 +78,11 @@ impl<S: Script> Connection<S> {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
             other => other?,
         };
-        ensure!(count > 0, "the server hung up");
+        ensure!(count > 0, "the server closed the connection");
         self.buffer.extend(some.iter().take(count));
         let Some((status, body)) = parse(&self.buffer)? else { return Ok(None) };
         let latency = due.elapsed();
-        self.script.hear(status, body)?;
+        self.script.check_response(status, body)?;
         self.buffer.clear();
         self.due = None;
         Ok(Some(latency))

@@ -1,4 +1,4 @@
-//! Refreshes, beside the same writes with one durable commit each.
+//! Refreshes, compared with the same writes with one durable commit each.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,15 +18,15 @@ const CLIENTS: usize = 64;
 pub fn measure(plan: Plan) -> Result<Row> {
     let store = Store::new()?;
     let server = Server::sentinel(store.folder.path())?;
-    let mut scripts = logged_in(&store, &server)?;
+    let mut scripts = log_in_clients(&store, &server)?;
     let alone = Store::new()?;
-    fill_like(&store, &alone)?;
+    copy_sessions(&store, &alone)?;
     let (mut ours, mut baseline) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
         let (measured, after) = closed_loop::run(server.address, scripts, plan.time)?;
         scripts = after;
         ours.push(measured);
-        baseline.push(commits(&alone.folder.path().join("data/sentinel.db"), plan.time)?);
+        baseline.push(commit_one_by_one(&alone.folder.path().join("data/sentinel.db"), plan.time)?);
     }
     Ok(Row::speed(
         "refreshes of 64 clients, durable, vs. the same writes with one commit each",
@@ -36,8 +36,8 @@ pub fn measure(plan: Plan) -> Result<Row> {
     ))
 }
 
-/// One session for each client.
-fn logged_in(store: &Store, server: &Server) -> Result<Vec<Refresh>> {
+/// Starts one session for each client.
+fn log_in_clients(store: &Store, server: &Server) -> Result<Vec<Refresh>> {
     let body = format!(
         "grant_type=password&client_id={}&username=ada&password={}",
         store.app,
@@ -45,7 +45,7 @@ fn logged_in(store: &Store, server: &Server) -> Result<Vec<Refresh>> {
     );
     let first = token_request(&body);
     let scripts = (0..CLIENTS).map(|_| Refresh { app: store.app.clone(), next: first.clone() });
-    // One refresh at least: the login itself is the first request of each script.
+    // The first request of each script is the login; at least one refresh follows.
     let (_, scripts) = closed_loop::run(server.address, scripts, Duration::from_millis(500))?;
     Ok(scripts)
 }
@@ -56,11 +56,11 @@ struct Refresh {
 }
 
 impl Script for Refresh {
-    fn ask(&mut self, out: &mut Vec<u8>) {
+    fn write_request(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.next.as_bytes());
     }
 
-    fn hear(&mut self, status: u16, body: &[u8]) -> Result<()> {
+    fn check_response(&mut self, status: u16, body: &[u8]) -> Result<()> {
         ensure!(status == 200, "{status}: no tokens: {}", String::from_utf8_lossy(body));
         let text = std::str::from_utf8(body)?;
         let token =
@@ -74,24 +74,24 @@ impl Script for Refresh {
     }
 }
 
-/// As many sessions in the other store, of the size that refreshing gives them.
-fn fill_like(from: &Store, to: &Store) -> Result<()> {
+/// Copies the sessions to another store, with the size that they have after a refresh.
+fn copy_sessions(from: &Store, to: &Store) -> Result<()> {
     let path = to.folder.path().join("data/sentinel.db");
     let connection = Connection::open(path)?;
     let other = from.folder.path().join("data/sentinel.db");
     connection.execute("ATTACH ?1 AS other", [other.to_string_lossy()])?;
     let rows = connection.execute("INSERT INTO sessions SELECT * FROM other.sessions", [])?;
     ensure!(rows == CLIENTS, "{rows} sessions");
-    // The server must be able to read this file: `sentinel` checks it.
+    // Checks that Sentinel can read the copied rows.
     command(to.folder.path(), &["session", "list", "--json"], "")?;
     Ok(())
 }
 
-/// What a refresh writes, as a program without a queue would: each on disk before the next.
-fn commits(path: &Path, time: Duration) -> Result<Measured> {
+/// Writes sessions as a program without a queue of writes does: each is on disk before the next.
+fn commit_one_by_one(path: &Path, time: Duration) -> Result<Measured> {
     let path = path.to_owned();
     let thread = std::thread::spawn(move || -> Result<Measured> {
-        cores::to_server()?;
+        cores::pin_to_server_core()?;
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let rows: Vec<(Vec<u8>, i64, Vec<u8>)> = connection

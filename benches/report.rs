@@ -1,4 +1,4 @@
-//! The table.
+//! Table of the results.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Plan;
 use crate::closed_loop::Measured;
 
-/// What DESIGN asks for.
+/// Required value.
 #[derive(Clone, Copy)]
 pub enum Target {
     AtLeast(f64),
@@ -29,12 +29,12 @@ impl Target {
     }
 }
 
-/// One line of the table.
+/// Row of the table.
 pub struct Row {
-    what: String,
+    name: String,
     target: Target,
     value: f64,
-    /// The quartiles of the rounds, where there were rounds.
+    /// Quartiles of the rounds, if there are several.
     spread: Option<(f64, f64)>,
     unit: &'static str,
     ours: String,
@@ -42,18 +42,18 @@ pub struct Row {
 }
 
 impl Row {
-    /// The ratio of requests per second.
-    pub fn speed(what: &str, target: Target, ours: &[Measured], baseline: &[Measured]) -> Self {
-        Self::ratio(what, target, ours, baseline, |one| one.per_second)
+    /// Compares requests per second.
+    pub fn speed(name: &str, target: Target, ours: &[Measured], baseline: &[Measured]) -> Self {
+        Self::ratio(name, target, ours, baseline, |one| one.per_second)
     }
 
-    /// The ratio of the 99th percentiles.
-    pub fn p99(what: &str, target: Target, ours: &[Measured], baseline: &[Measured]) -> Self {
-        Self::ratio(what, target, ours, baseline, |one| one.p99.as_secs_f64())
+    /// Compares the 99th percentiles.
+    pub fn p99(name: &str, target: Target, ours: &[Measured], baseline: &[Measured]) -> Self {
+        Self::ratio(name, target, ours, baseline, |one| one.p99.as_secs_f64())
     }
 
     fn ratio(
-        what: &str,
+        name: &str,
         target: Target,
         ours: &[Measured],
         baseline: &[Measured],
@@ -62,7 +62,7 @@ impl Row {
         let ratios = ours.iter().zip(baseline).map(|(a, b)| number(a) / number(b));
         let mut ratios: Vec<f64> = ratios.collect();
         Self {
-            what: what.to_owned(),
+            name: name.to_owned(),
             target,
             value: quantile(&mut ratios, 0.5),
             spread: Some((quantile(&mut ratios, 0.25), quantile(&mut ratios, 0.75))),
@@ -72,12 +72,12 @@ impl Row {
         }
     }
 
-    /// A number that needs no baseline.
-    pub fn plain(what: &str, target: Target, mut values: Vec<f64>, unit: &'static str) -> Self {
+    /// Reports a number without a baseline.
+    pub fn plain(name: &str, target: Target, mut values: Vec<f64>, unit: &'static str) -> Self {
         let spread =
             (values.len() > 1).then(|| (quantile(&mut values, 0.25), quantile(&mut values, 0.75)));
         Self {
-            what: what.to_owned(),
+            name: name.to_owned(),
             target,
             value: quantile(&mut values, 0.5),
             spread,
@@ -94,7 +94,7 @@ impl Row {
         let met = if self.target.holds(self.value) { "yes" } else { "**no**" };
         format!(
             "| {} | {} {} | {} {}{spread} | {met} | {} | {} |",
-            self.what,
+            self.name,
             self.target.text(),
             self.unit,
             number(self.value),
@@ -115,7 +115,7 @@ fn quantile(values: &mut [f64], part: f64) -> f64 {
     values.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// Medians of the rounds.
+/// Returns the medians of the rounds.
 fn describe(rounds: &[Measured]) -> String {
     let median = |number: fn(&Measured) -> f64| {
         let mut values: Vec<f64> = rounds.iter().map(number).collect();
@@ -147,12 +147,12 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// The table in Markdown.
+    /// Returns the table in Markdown.
     pub fn render(&self, plan: &Plan) -> String {
         let mut text = format!(
-            "{} rounds of {} s each; medians, and quartiles in brackets. Ours and the baseline: per \
-             second, p50, p99.\n\n\
-             | what | target | measured | met | ours | baseline |\n|---|---|---|---|---|---|\n",
+            "{} rounds of {} s each; medians, and quartiles in brackets. Sentinel and baseline: \
+             requests per second, p50, p99.\n\n\
+             | measurement | target | measured | met | Sentinel | baseline |\n|---|---|---|---|---|---|\n",
             plan.rounds,
             plan.time.as_secs_f64()
         );

@@ -1,4 +1,4 @@
-//! The servers under load, in processes of their own on the server's core.
+//! Servers under load, each in its own process on the servers' core.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -15,17 +15,17 @@ use crate::{baseline, cores};
 pub const PASSWORD: &str = "correct horse battery staple";
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sentinel");
 
-/// Settings other than the defaults, in the store's folder.
+/// Name of the settings file in the folder of the store.
 const SETTINGS: &str = "bench.toml";
 
-/// A process that is killed when it is dropped.
+/// Server process, killed on drop.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
 }
 
 impl Server {
-    /// `sentinel serve` on the store in `folder`, with one I/O thread and one hashing thread.
+    /// Starts `sentinel serve` on the store in `folder`, with one I/O thread.
     pub fn sentinel(folder: &Path) -> Result<Self> {
         Self::sentinel_with(folder, &[])
     }
@@ -34,7 +34,7 @@ impl Server {
         let mut command = sentinel(folder);
         command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]);
         command.args(["--set", "server.workers=1", "--set", "throttle.enabled=false"]).args(more);
-        let mut child = cores::on_server(|| {
+        let mut child = cores::start_on_server_core(|| {
             Ok(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?)
         })?;
         let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
@@ -45,23 +45,23 @@ impl Server {
                 break text(&line, "address")?.parse()?;
             }
         };
-        // What it logs later has to go somewhere, or it would wait for a reader.
+        // Reads the log to its end; a full pipe would block the server.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Ok(Self { child, address })
     }
 
-    /// The server without Sentinel; see [`baseline`].
+    /// Starts a baseline server; see [`baseline`].
     pub fn baseline(kind: baseline::Kind, body: &str) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["baseline", kind.name(), body]).stdout(Stdio::piped());
-        let mut child = cores::on_server(|| Ok(command.spawn()?))?;
+        let mut child = cores::start_on_server_core(|| Ok(command.spawn()?))?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
         Ok(Self { child, address: line.trim().parse()? })
     }
 
-    /// The processor time that it has used.
-    pub fn used(&self) -> Result<Duration> {
+    /// Returns the processor time used by the process.
+    pub fn processor_time(&self) -> Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let ticks: u64 = fields
@@ -70,12 +70,12 @@ impl Server {
             .take(2)
             .filter_map(|field| field.parse::<u64>().ok())
             .sum();
-        // USER_HZ is 100 on every Linux that this is likely to meet.
+        // USER_HZ is 100 on all common Linux systems.
         Ok(Duration::from_millis(ticks * 10))
     }
 
-    /// The resident memory, in bytes.
-    pub fn resident(&self) -> Result<u64> {
+    /// Returns the resident memory in bytes.
+    pub fn resident_memory(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().next());
@@ -100,7 +100,7 @@ fn sentinel(folder: &Path) -> Command {
     command
 }
 
-/// A command of the binary on the store in `folder`; what it printed, as JSON.
+/// Runs a command on the store in `folder`, and returns the JSON that it prints.
 pub fn command(folder: &Path, arguments: &[&str], input: &str) -> Result<Value> {
     use std::io::Write as _;
     let mut command = sentinel(folder);
@@ -112,7 +112,7 @@ pub fn command(folder: &Path, arguments: &[&str], input: &str) -> Result<Value> 
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// A member of a JSON object.
+/// Returns a string member of a JSON object.
 pub fn text(object: &Value, name: &str) -> Result<String> {
     object
         .get(name)
@@ -121,11 +121,11 @@ pub fn text(object: &Value, name: &str) -> Result<String> {
         .with_context(|| format!("no {name}"))
 }
 
-/// A store with a user, an app and a resource server.
+/// Store with a user, a public client and a resource server.
 pub struct Store {
     pub folder: tempfile::TempDir,
     pub app: String,
-    /// Its `Authorization` header's value.
+    /// Value of the resource server's `Authorization` header.
     pub api_basic: String,
 }
 
@@ -135,7 +135,9 @@ impl Store {
     }
 
     pub fn with_settings(settings: &str) -> Result<Self> {
-        // Beside the build, since a temporary folder may be in memory, where nothing is durable.
+        // In the build folder, because the system's temporary folder may be in memory, where
+        // commits
+        // cost nothing.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let path = folder.path();
         std::fs::write(path.join(SETTINGS), settings)?;

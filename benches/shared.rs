@@ -1,4 +1,4 @@
-//! Introspection on MongoDB and Redis, when the cache has the answer.
+//! Introspection on MongoDB and Redis, with cached sessions.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -13,17 +13,17 @@ use crate::Plan;
 use crate::baseline::Kind;
 use crate::closed_loop;
 use crate::logins::token_request;
-use crate::lookups::{Introspect, answer, compare, exchange};
+use crate::lookups::{Introspect, compare, exchange, fetch_body};
 use crate::report::{Row, Target};
 use crate::server::{PASSWORD, Server, Store, text};
 
 const TOKENS: usize = 1000;
 
 pub fn introspection(plan: Plan) -> Result<Row> {
-    let (mongod, redis) = (Backing::mongod()?, Backing::redis()?);
+    let (mongod, redis) = (Database::mongod()?, Database::redis()?);
     let (mongo_port, redis_port) = (mongod.port, redis.port);
     let redis_url = format!("redis://127.0.0.1:{redis_port}");
-    // Logins are not what is measured.
+    // Cheap password hashes, because logins are not measured.
     let store = Store::with_settings(&format!(
         "[store]\nbackend = \"mongodb\"\n[mongo]\nuri = \"mongodb://127.0.0.1:{mongo_port}\"\n\
          [redis]\nurl = \"{redis_url}\"\n[password]\nmemory_kib = 64\niterations = 1\n"
@@ -37,27 +37,27 @@ pub fn introspection(plan: Plan) -> Result<Row> {
     let mut tokens = Vec::with_capacity(TOKENS);
     for _ in 0..TOKENS {
         let raw = exchange(&server, login.as_bytes())?;
-        let (_, body) = closed_loop::parse(&raw)?.context("no answer")?;
+        let (_, body) = closed_loop::parse(&raw)?.context("no response")?;
         tokens.push(text(&serde_json::from_slice(body)?, "access_token")?);
     }
     let script = || Introspect::of(&store, &tokens);
-    let body = format!("{redis_url}\n{}", answer(&server, script())?);
+    let body = format!("{redis_url}\n{}", fetch_body(&server, script())?);
     let baseline = Server::baseline(Kind::RedisGet, &body)?;
-    // Redis shares the load's core: now and then it is Redis that a server waits for, ours or the other.
+    // Redis shares the load's core, so both servers sometimes wait for Redis.
     let plan = Plan { busy: 0.8, ..plan };
     let (ours, theirs) = compare(plan, (&server, script), (&baseline, script))?;
     let what = "introspection on MongoDB and Redis, cached, vs. a bare handler with one GET";
     Ok(Row::speed(what, Target::AtLeast(0.75), &ours, &theirs))
 }
 
-/// A server behind Sentinel, on the load's core, in a folder of its own; killed when it is dropped.
-struct Backing {
+/// Database process on the load's core, with its own folder; killed on drop.
+struct Database {
     child: Child,
     port: u16,
     _folder: tempfile::TempDir,
 }
 
-impl Backing {
+impl Database {
     fn redis() -> Result<Self> {
         let none = ["--save", "", "--appendonly", "no"];
         Self::start(Path::new("redis-server"), |folder, port| {
@@ -71,7 +71,7 @@ impl Backing {
     fn mongod() -> Result<Self> {
         let program =
             PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/mongod/fiftyone/db/bin/mongod");
-        ensure!(program.exists(), "there is no mongod: tests/setup.sh gets it");
+        ensure!(program.exists(), "mongod is not installed; run tests/setup.sh");
         let own = ["--bind_ip", "127.0.0.1", "--nounixsocket", "--replSet", "rs0"];
         let small = ["--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"];
         let mongod = Self::start(&program, |folder, port| {
@@ -97,21 +97,21 @@ impl Backing {
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            ensure!(begin.elapsed() < Duration::from_secs(20), "it does not listen");
+            ensure!(begin.elapsed() < Duration::from_secs(20), "the database does not listen");
             std::thread::park_timeout(Duration::from_millis(10));
         }
         Ok(Self { child, port, _folder: folder })
     }
 }
 
-impl Drop for Backing {
+impl Drop for Database {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Makes a replica set of one, and waits until it takes writes.
+/// Initiates a replica set with one member, and waits until it accepts writes.
 fn initiate(port: u16) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -122,7 +122,7 @@ fn initiate(port: u16) -> Result<()> {
         admin.run_command(doc! { "replSetInitiate": set }).await?;
         let begin = Instant::now();
         while !admin.run_command(doc! { "hello": 1 }).await?.get_bool("isWritablePrimary")? {
-            ensure!(begin.elapsed() < Duration::from_secs(20), "there is no primary");
+            ensure!(begin.elapsed() < Duration::from_secs(20), "the replica set has no primary");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(())

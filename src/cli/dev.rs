@@ -54,13 +54,13 @@ fn operator_password(settings: &Settings) -> Result<String, Failure> {
     if let Some(password) = read(&file)?.filter(|password| !password.is_empty()) {
         return Ok(password);
     }
-    let password = made_up();
+    let password = generate_password();
     write(&file, password.expose_secret())?;
     Ok(password.expose_secret().to_owned())
 }
 
 /// Generates a password of 16 letters and digits.
-fn made_up() -> SecretString {
+fn generate_password() -> SecretString {
     let secret = ClientSecret::generate();
     let letters = secret.expose_secret().trim_start_matches("sns_").chars().take(16);
     SecretString::from(letters.collect::<String>())
@@ -68,7 +68,7 @@ fn made_up() -> SecretString {
 
 /// Demo credentials, as they are kept in the file.
 #[derive(Serialize, Deserialize)]
-struct Demo {
+struct DemoCredentials {
     username: String,
     password: String,
     client_id: String,
@@ -77,13 +77,16 @@ struct Demo {
 }
 
 /// Adds the demo data to an empty store, and prints commands to try.
-pub(super) async fn welcome(settings: &Settings, application: &Application) -> Result<(), Failure> {
+pub(super) async fn prepare_demo(
+    settings: &Settings,
+    application: &Application,
+) -> Result<(), Failure> {
     let file = data_folder(settings).join("dev-credentials.json");
     let admin = application.admin();
     let demo = match load(&file)? {
-        Some(demo) if is_there(admin, &demo).await? => Some(demo),
+        Some(demo) if demo_exists(admin, &demo).await? => Some(demo),
         _ if is_empty(admin).await? => {
-            let demo = Actor::COMMAND_LINE.scope(make(settings, admin)).await?;
+            let demo = Actor::COMMAND_LINE.scope(add_demo_data(settings, admin)).await?;
             save(&file, &demo)?;
             Some(demo)
         }
@@ -91,39 +94,39 @@ pub(super) async fn welcome(settings: &Settings, application: &Application) -> R
     };
     let base = base_url(settings, application);
     let certificate = match settings.tls.mode {
-        TlsMode::SelfSigned => Some(absolute(&self_signed::path(data_folder(settings)))),
+        TlsMode::SelfSigned => Some(absolute_path(&self_signed::path(data_folder(settings)))),
         _ => None,
     };
-    let page = management(settings, &base)?;
+    let page = describe_management_page(settings, &base)?;
     output::line(match demo {
-        Some(demo) => lines(settings, &base, certificate.as_deref(), &page, &demo),
+        Some(demo) => format_instructions(settings, &base, certificate.as_deref(), &page, &demo),
         None => format!(
             "\nSentinel for development at {base}\n{page}\
-             The store {} holds users or clients of yours, so no demo ones were made.\n",
-            store(settings)
+             The store {} already has users or clients, so no demo data was added.\n",
+            describe_store(settings)
         ),
     })
 }
 
 /// Returns a line with the address and user name of the management page, and the password if it was
 /// generated.
-fn management(settings: &Settings, base: &str) -> Result<String, Failure> {
+fn describe_management_page(settings: &Settings, base: &str) -> Result<String, Failure> {
     let management = &settings.management;
     let Some((path, (username, password))) =
         management.path(&settings.oauth).zip(management.credentials())
     else {
         return Ok(String::new());
     };
-    let page = format!("The management page: {base}{path}, user {username}");
-    let made_up = read(&data_folder(settings).join(OPERATOR_FILE))?;
-    Ok(match made_up.filter(|made_up| made_up == password.expose_secret()) {
+    let page = format!("Management page: {base}{path}, user {username}");
+    let generated = read(&data_folder(settings).join(OPERATOR_FILE))?;
+    Ok(match generated.filter(|generated| generated == password.expose_secret()) {
         Some(password) => format!("{page}, password {password}\n"),
         None => format!("{page}\n"),
     })
 }
 
 /// Describes the store in the printed text.
-fn store(settings: &Settings) -> String {
+fn describe_store(settings: &Settings) -> String {
     match settings.store.backend {
         Backend::Embedded => settings.store.path.display().to_string(),
         Backend::Mongodb => format!("in the MongoDB database {}", settings.mongo.dbname),
@@ -132,14 +135,17 @@ fn store(settings: &Settings) -> String {
 
 /// Loads the demo credentials. Fails if the file is damaged, so that it is not overwritten
 /// silently.
-fn load(file: &Path) -> Result<Option<Demo>, Failure> {
+fn load(file: &Path) -> Result<Option<DemoCredentials>, Failure> {
     let Some(text) = read(file)? else { return Ok(None) };
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|error| Failure::config(format!("{} is damaged: {error}", file.display())))
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        Failure::config(format!(
+            "{} is not a valid file of demo credentials: {error}",
+            file.display()
+        ))
+    })
 }
 
-fn save(file: &Path, demo: &Demo) -> Result<(), Failure> {
+fn save(file: &Path, demo: &DemoCredentials) -> Result<(), Failure> {
     write(file, &serde_json::to_string_pretty(demo).map_err(Failure::io)?)
 }
 
@@ -157,7 +163,7 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::io(format!("cannot write {}: {error}", file.display())))
 }
 
-async fn is_there(admin: &Admin, demo: &Demo) -> Result<bool, Failure> {
+async fn demo_exists(admin: &Admin, demo: &DemoCredentials) -> Result<bool, Failure> {
     Ok(admin.user(&demo.username).await.is_ok() && admin.client(&demo.client_id).await.is_ok())
 }
 
@@ -166,7 +172,7 @@ async fn is_empty(admin: &Admin) -> Result<bool, Failure> {
     Ok(admin.users(&page).await?.is_empty() && admin.clients(&page).await?.is_empty())
 }
 
-async fn make(settings: &Settings, admin: &Admin) -> Result<Demo, Failure> {
+async fn add_demo_data(settings: &Settings, admin: &Admin) -> Result<DemoCredentials, Failure> {
     let scopes = "read write".parse().map_err(Failure::config)?;
     let (client, _) = admin
         .add_client(NewClient {
@@ -183,7 +189,7 @@ async fn make(settings: &Settings, admin: &Admin) -> Result<Demo, Failure> {
             ..NewClient::default()
         })
         .await?;
-    let password = made_up();
+    let password = generate_password();
     let mut hasher = Hasher::new(password_policy(&settings.password)).map_err(Failure::config)?;
     admin
         .add_user(NewUser {
@@ -193,7 +199,7 @@ async fn make(settings: &Settings, admin: &Admin) -> Result<Demo, Failure> {
             enabled: true,
         })
         .await?;
-    Ok(Demo {
+    Ok(DemoCredentials {
         username: USERNAME.to_owned(),
         password: password.expose_secret().to_owned(),
         client_id: client.id.to_string(),
@@ -211,33 +217,33 @@ fn base_url(settings: &Settings, application: &Application) -> String {
     format!("{scheme}://localhost:{port}")
 }
 
-fn absolute(path: &Path) -> PathBuf {
+fn absolute_path(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Returns the commands to paste. The shell keeps the tokens in variables, so that every line works
 /// unchanged.
-fn lines(
+fn format_instructions(
     settings: &Settings,
     base: &str,
     certificate: Option<&Path>,
     page: &str,
-    demo: &Demo,
+    demo: &DemoCredentials,
 ) -> String {
     let oauth = &settings.oauth;
     let mut text = format!("\nSentinel for development at {base}\n");
     let mut curl = "curl -sS".to_owned();
     if let Some(path) = certificate {
         let _ = write!(curl, " --cacert '{}'", path.display());
-        let _ = writeln!(text, "Its certificate, to be trusted once: {}", path.display());
+        let _ = writeln!(text, "Certificate, for clients to trust: {}", path.display());
     }
     text.push_str(page);
     let (Some(token), Some(introspect), Some(verify)) =
         (oauth.token_path(), oauth.introspection_path(), oauth.verify_path())
     else {
-        return text + "An endpoint is switched off, so there is nothing to paste.\n";
+        return text + "An endpoint is switched off, so there are no commands to paste.\n";
     };
-    let Demo { username, password, client_id, .. } = demo;
+    let DemoCredentials { username, password, client_id, .. } = demo;
     let (server, secret) = (&demo.resource_server_id, &demo.resource_server_secret);
     let _ = write!(
         text,
@@ -246,11 +252,11 @@ fn lines(
 TOKENS=$({curl} {base}{token} -d grant_type=password -d client_id={client_id} -d username={username} -d password={password}); echo "$TOKENS"
 ACCESS=$(echo "$TOKENS" | sed 's/.*"access_token":"\([^"]*\)".*/\1/'); REFRESH=$(echo "$TOKENS" | sed 's/.*"refresh_token":"\([^"]*\)".*/\1/')
 
-# Whose is it? As a resource server asks, and as nginx does:
+# Look up the token, as a resource server does and as nginx does:
 {curl} {base}{introspect} -u {server}:{secret} -d token=$ACCESS; echo
 {curl} -i {base}{verify} -H "Authorization: Bearer $ACCESS"
 
-# Refresh it:
+# Refresh the token:
 {curl} {base}{token} -d grant_type=refresh_token -d client_id={client_id} -d refresh_token=$REFRESH; echo
 "#
     );

@@ -46,7 +46,7 @@ impl Failure {
 
     /// Exit code 75 (`EX_TEMPFAIL`): the work is incomplete, and running the command again
     /// completes it.
-    pub(super) fn again(message: impl ToString) -> Self {
+    pub(super) fn incomplete(message: impl ToString) -> Self {
         Self { code: 75, message: message.to_string(), unconfirmed: false }
     }
 

@@ -31,7 +31,7 @@ impl Format {
         };
         given.or(named).ok_or_else(|| {
             Failure::usage(
-                "the name of the file does not say what is in it; use --format csv or jsonl",
+                "the file name extension is not .csv or .jsonl; use --format csv or jsonl",
             )
         })
     }
@@ -43,23 +43,23 @@ pub(super) fn is_standard(file: &Path) -> bool {
 }
 
 /// Opens a file for reading. Also returns its length, if that is known.
-pub(super) fn open(file: &Path) -> Result<(Counted, Option<u64>), Failure> {
+pub(super) fn open(file: &Path) -> Result<(CountingReader, Option<u64>), Failure> {
     if is_standard(file) {
-        return Ok((Counted::new(Box::new(io::stdin().lock())), None));
+        return Ok((CountingReader::new(Box::new(io::stdin().lock())), None));
     }
     let failed = |error| Failure::io(format!("cannot read {}: {error}", file.display()));
     let opened = File::open(file).map_err(failed)?;
     let length = opened.metadata().map_err(failed)?.len();
-    Ok((Counted::new(Box::new(opened)), Some(length)))
+    Ok((CountingReader::new(Box::new(opened)), Some(length)))
 }
 
 /// Reader that counts the bytes that are read.
-pub(super) struct Counted {
+pub(super) struct CountingReader {
     reader: Box<dyn Read>,
     read: Arc<AtomicU64>,
 }
 
-impl Counted {
+impl CountingReader {
     fn new(reader: Box<dyn Read>) -> Self {
         Self { reader, read: Arc::default() }
     }
@@ -73,7 +73,7 @@ impl Counted {
     }
 }
 
-impl Read for Counted {
+impl Read for CountingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         self.read.fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
@@ -109,7 +109,7 @@ impl Output {
         let opened = options.write(true).create_new(true).open(file).map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 let file = file.display();
-                Failure::refused(format!("{file} is there already; an export overwrites nothing"))
+                Failure::refused(format!("{file} already exists; an export overwrites nothing"))
             } else {
                 Failure::io(format!("cannot write {}: {error}", file.display()))
             }
@@ -120,17 +120,18 @@ impl Output {
 
     /// Writes bytes. Returns `false` if the reader has closed the pipe (`| head`).
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
-        went(self.writer.write_all(bytes))
+        ignore_broken_pipe(self.writer.write_all(bytes))
     }
 
     pub(super) fn finish(mut self) -> Result<(), Failure> {
-        went(self.writer.flush())?;
+        ignore_broken_pipe(self.writer.flush())?;
         self.unfinished = None;
         Ok(())
     }
 }
 
-fn went(result: io::Result<()>) -> Result<bool, Failure> {
+/// Returns whether the reader of a pipe still reads.
+fn ignore_broken_pipe(result: io::Result<()>) -> Result<bool, Failure> {
     match result {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),

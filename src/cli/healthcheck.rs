@@ -11,7 +11,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::failure::Failure;
-use super::{Global, output};
+use super::global::Global;
+use super::output;
 use crate::settings::{Bind, Settings, TlsMode};
 use crate::web::tls::AnyCertificate;
 
@@ -27,7 +28,7 @@ impl Healthcheck {
         let (server, tls) = Settings::listening(&global.sources())?;
         let bind = server.bind.first();
         let bind = bind.ok_or_else(|| Failure::config("server.bind is empty"))?;
-        let status = ask(tls.mode, bind, Duration::from_secs(self.timeout))
+        let status = request_status(tls.mode, bind, Duration::from_secs(self.timeout))
             .map_err(|error| Failure::unavailable(format!("{bind} does not answer: {error}")))?;
         if status != 200 {
             return Err(Failure::unavailable(format!("{bind} is not ready: status {status}")));
@@ -40,42 +41,42 @@ impl Healthcheck {
 }
 
 /// Returns the status code of `/readyz`.
-fn ask(tls: TlsMode, bind: &Bind, timeout: Duration) -> std::io::Result<u16> {
+fn request_status(tls: TlsMode, bind: &Bind, timeout: Duration) -> std::io::Result<u16> {
     match bind {
         Bind::Unix(path) => {
             let stream = UnixStream::connect(path)?;
             stream.set_read_timeout(Some(timeout))?;
-            exchange(stream)
+            send_request(stream)
         }
         Bind::Tcp(address) => {
             let connect = || {
-                let stream = TcpStream::connect_timeout(&reachable(address)?, timeout)?;
+                let stream = TcpStream::connect_timeout(&resolve(address)?, timeout)?;
                 stream.set_read_timeout(Some(timeout))?;
                 Ok::<_, std::io::Error>(stream)
             };
             let plain = match tls {
-                TlsMode::Off => exchange(connect()?),
-                _ => return exchange(StreamOwned::new(tls_client()?, connect()?)),
+                TlsMode::Off => send_request(connect()?),
+                _ => return send_request(StreamOwned::new(tls_client()?, connect()?)),
             };
             // `serve --dev` uses TLS where the settings do not set `tls.mode`.
             plain.or_else(|error| {
-                exchange(StreamOwned::new(tls_client()?, connect()?)).map_err(|_| error)
+                send_request(StreamOwned::new(tls_client()?, connect()?)).map_err(|_| error)
             })
         }
     }
 }
 
-fn exchange(mut stream: impl Read + Write) -> std::io::Result<u16> {
+fn send_request(mut stream: impl Read + Write) -> std::io::Result<u16> {
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut head = [0u8; 12];
     stream.read_exact(&mut head)?;
     let head = String::from_utf8_lossy(&head).into_owned();
     let status = head.rsplit(' ').next().and_then(|status| status.parse().ok());
-    status.ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
+    status.ok_or_else(|| std::io::Error::other("the response is not HTTP"))
 }
 
 /// Resolves an address. Replaces an unspecified address by the loopback address.
-fn reachable(address: &str) -> std::io::Result<SocketAddr> {
+fn resolve(address: &str) -> std::io::Result<SocketAddr> {
     let mut resolved = address.to_socket_addrs()?;
     let mut address = resolved.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
     if address.ip().is_unspecified() {

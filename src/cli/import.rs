@@ -3,18 +3,18 @@
 use clap::{Args, Subcommand};
 
 use super::failure::{Failure, outcome};
+use super::global::{Global, with_log};
 use super::output::{self, plain};
-use super::{Global, with_log};
 use crate::app::{lifetimes, open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
 use crate::import::flask_sentinel::{Import, ImportError};
 use crate::import::{Counts, Report};
 use crate::observe::audit::operation;
 
-/// Servers of which data can be imported.
+/// Servers from which data can be imported.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Imports users, clients and live tokens of a flask-sentinel; safe to repeat
+    /// Imports users, clients and live tokens from flask-sentinel; safe to repeat
     FlaskSentinel(FlaskSentinel),
 }
 
@@ -48,10 +48,11 @@ impl FlaskSentinel {
             };
             let now = SystemClock.now();
             let mut import = Import::new(stores, lifetimes, now, self.dry_run);
-            let done = import.take_all(&self.from).await;
-            let is_begun = !matches!(done, Err(ImportError::Source(_) | ImportError::Nothing(_)));
+            let done = import.import_all(&self.from).await;
+            let has_begun =
+                !matches!(done, Err(ImportError::Source(_) | ImportError::NoCollections(_)));
             let (done, report) = (done.map_err(Failure::from), import.into_report());
-            if is_begun && !self.dry_run {
+            if has_begun && !self.dry_run {
                 operation!(
                     outcome(&done),
                     event = "imported",
@@ -77,7 +78,7 @@ fn print(report: &Report) -> Result<(), Failure> {
         let numbers = [
             counts.read,
             counts.imported,
-            counts.already,
+            counts.already_imported,
             counts.expired,
             counts.skipped.len() as u64,
         ];
@@ -90,7 +91,7 @@ fn print(report: &Report) -> Result<(), Failure> {
     for (name, counts) in kinds {
         for skipped in &counts.skipped {
             output::line(format!(
-                "{name}: {} is skipped: {}",
+                "{name}: {} is not imported: {}",
                 plain(&skipped.id),
                 plain(&skipped.reason)
             ))?;
@@ -106,7 +107,7 @@ impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Source(_) => Self::usage(error),
-            ImportError::Nothing(_) => Self::refused(error),
+            ImportError::NoCollections(_) => Self::refused(error),
             ImportError::Store(error) => {
                 let may_be_done = error.may_be_done();
                 Self::from(error).unconfirmed_if(may_be_done)

@@ -12,6 +12,7 @@ mod config;
 mod dev;
 mod failure;
 mod files;
+mod global;
 mod healthcheck;
 mod import;
 mod listing;
@@ -26,21 +27,11 @@ mod templates;
 mod user;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::admin::Admin;
-use crate::app::open_stores;
-use crate::domain::SystemClock;
-use crate::settings::{Settings, Sources};
-use crate::telemetry;
-use failure::Failure;
-
-/// Help heading of the options that every command has.
-const HEADING: &str = "Options of every command";
+use global::{Global, HEADING, on_store, with_log};
 
 /// A standalone OAuth 2.0 token server.
 #[derive(Debug, Parser)]
@@ -50,21 +41,6 @@ struct Cli {
     global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Options of every command.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = HEADING)]
-struct Global {
-    /// Reads this settings file (TOML) instead of the one that SENTINEL_CONFIG names
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Values of `--set`; see [`with_set`].
-    #[arg(skip)]
-    overrides: Vec<(String, String)>,
-    /// Prints JSON instead of human-readable text
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,7 +56,7 @@ enum Command {
     /// Lists and ends sessions
     #[command(subcommand)]
     Session(session::Session),
-    /// Imports the data of another server
+    /// Imports users, clients and tokens from another server
     #[command(subcommand)]
     Import(import::Command),
     /// Copies or backs up the store
@@ -98,50 +74,6 @@ enum Command {
     Completions(completions::Completions),
     /// Prints the manual page, for man(1)
     Man,
-}
-
-impl Global {
-    fn sources(&self) -> Sources {
-        let mut sources = Sources::from_process(self.config.clone());
-        sources.overrides.extend(self.overrides.iter().cloned());
-        sources
-    }
-
-    fn settings(&self) -> Result<Settings, Failure> {
-        Ok(Settings::load(&self.sources())?)
-    }
-
-    /// Runs `work` on the configured store. A server may be running on the store.
-    fn on_store<T>(
-        &self,
-        work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        on_store(&self.settings()?, work)
-    }
-}
-
-fn on_store<T>(
-    settings: &Settings,
-    work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    with_log(settings, async || {
-        let admin = Admin::new(open_stores(settings).await?, Arc::new(SystemClock));
-        work(&admin).await
-    })
-}
-
-/// Runs `work` in a Tokio runtime, with logging set up for a command.
-fn with_log<T>(
-    settings: &Settings,
-    work: impl AsyncFnOnce() -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::unavailable(format!("cannot start: {error}")))?;
-    telemetry::start_for_command(&settings.log)
-        .map_err(|error| Failure::config(format!("cannot start the log: {error}")))?;
-    runtime.block_on(work())
 }
 
 /// Returns the parser of the whole command line.
@@ -167,8 +99,8 @@ fn with_set(command: clap::Command) -> clap::Command {
 /// Returns the values of `--set` before and after each subcommand, in this order.
 fn overrides(matches: &ArgMatches) -> Vec<(String, String)> {
     let here = matches.get_many("set").into_iter().flatten().cloned();
-    let below = matches.subcommand().map(|(_, matches)| overrides(matches));
-    here.chain(below.into_iter().flatten()).collect()
+    let nested = matches.subcommand().map(|(_, matches)| overrides(matches));
+    here.chain(nested.into_iter().flatten()).collect()
 }
 
 fn parse_override(text: &str) -> Result<(String, String), String> {
@@ -194,7 +126,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return failure::usage(&error),
     };
     let global = cli.global;
-    let done = match cli.command {
+    let result = match cli.command {
         Command::Serve(command) => command.run(&global),
         Command::User(command) => command.run(&global),
         Command::Client(command) => command.run(&global),
@@ -204,10 +136,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(command) => command.run(&global),
         Command::Templates(command) => command.run(&global),
         Command::Healthcheck(command) => command.run(&global),
-        Command::Completions(command) => command.run(),
-        Command::Man => man::run(),
+        Command::Completions(command) => command.run(self::command()),
+        Command::Man => man::run(command()),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

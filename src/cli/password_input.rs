@@ -29,11 +29,11 @@ pub(super) struct PasswordInput {
 impl PasswordInput {
     /// Checks that a password can be read, before the command does anything else.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.password_stdin || (std::io::stdin().is_terminal() && can_be_asked()) {
+        if self.password_stdin || (std::io::stdin().is_terminal() && has_terminal()) {
             return Ok(());
         }
         Err(Failure::usage(
-            "there is no terminal to ask for the password at; use --password-stdin and pipe it in",
+            "cannot prompt for the password without a terminal; use --password-stdin and pipe it in",
         ))
     }
 
@@ -44,7 +44,7 @@ impl PasswordInput {
         settings: &settings::Password,
     ) -> Result<PasswordHash, Failure> {
         let mut hasher = Hasher::new(password_policy(settings)).map_err(Failure::config)?;
-        let password = if self.password_stdin { from_stdin()? } else { ask(username)? };
+        let password = if self.password_stdin { read_stdin()? } else { prompt_twice(username)? };
         check(&password, settings.min_length).map_err(Failure::refused)?;
         hasher.hash(&password).map_err(|error| {
             if error.is_about_the_password() {
@@ -58,11 +58,11 @@ impl PasswordInput {
 
 /// Checks a password. A short one is accepted with a warning, since the operator has access to the
 /// store anyway and scripts may have to set passwords that others have chosen.
-fn check(password: &SecretString, shortest: usize) -> Result<(), InvalidPassword> {
-    match check_password(password.expose_secret(), shortest) {
+fn check(password: &SecretString, min_length: usize) -> Result<(), InvalidPassword> {
+    match check_password(password.expose_secret(), min_length) {
         Err(InvalidPassword::TooShort(least)) => {
             output::remark(format!(
-                "the password has fewer than {least} characters (password.min_length), and is taken all the same"
+                "warning: accepted a password with fewer than {least} characters (password.min_length)"
             ));
             Ok(())
         }
@@ -70,7 +70,7 @@ fn check(password: &SecretString, shortest: usize) -> Result<(), InvalidPassword
     }
 }
 
-fn from_stdin() -> Result<SecretString, Failure> {
+fn read_stdin() -> Result<SecretString, Failure> {
     // Allocated at once, since a buffer that grows leaves copies of the password in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
     let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
@@ -90,25 +90,25 @@ fn from_stdin() -> Result<SecretString, Failure> {
     Ok(SecretString::from(text))
 }
 
-fn ask(username: &str) -> Result<SecretString, Failure> {
-    let once = prompt(&format!("Password for {}: ", plain(username)))?;
-    let again = prompt("The same again: ")?;
-    if once.expose_secret() == again.expose_secret() {
-        return Ok(once);
+fn prompt_twice(username: &str) -> Result<SecretString, Failure> {
+    let first = prompt(&format!("Password for {}: ", plain(username)))?;
+    let second = prompt("Repeat the password: ")?;
+    if first.expose_secret() == second.expose_secret() {
+        return Ok(first);
     }
     Err(Failure::refused("the two passwords differ"))
 }
 
-/// Returns whether the process has a terminal of its own, where the password is asked for. Standard
+/// Returns whether the process has a controlling terminal, on which the prompt appears. Standard
 /// input may be the terminal of another session.
-fn can_be_asked() -> bool {
+fn has_terminal() -> bool {
     File::options().read(true).write(true).open("/dev/tty").is_ok()
 }
 
 fn prompt(text: &str) -> Result<SecretString, Failure> {
     rpassword::prompt_password(text).map(SecretString::from).map_err(|error| {
         Failure::io(format!(
-            "cannot ask for the password: {error}; --password-stdin takes it from standard input"
+            "cannot prompt for the password: {error}; use --password-stdin and pipe it in"
         ))
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Interval between redraws of the progress bar.
-const DRAWN_EVERY: Duration = Duration::from_millis(100);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Progress bar, removed on drop. `None` if standard error is not a terminal, or with `--json`.
 pub(super) struct Progress(Option<ProgressBar>);
@@ -32,14 +32,14 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(10));
         #[expect(clippy::expect_used, reason = "all templates are constants of this file")]
         bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
-        bar.enable_steady_tick(DRAWN_EVERY);
+        bar.enable_steady_tick(REDRAW_INTERVAL);
         Self(Some(bar))
     }
 
     /// Sets the position and the message.
-    pub(super) fn at(&self, position: u64, what: impl Into<std::borrow::Cow<'static, str>>) {
+    pub(super) fn at(&self, position: u64, message: impl Into<std::borrow::Cow<'static, str>>) {
         if let Some(bar) = &self.0 {
-            bar.set_message(what);
+            bar.set_message(message);
             bar.set_position(position);
         }
     }

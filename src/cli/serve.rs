@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::dev;
 use super::failure::Failure;
-use super::{Global, dev};
+use super::global::Global;
 use crate::app::{Application, raise_open_files};
 use crate::domain::SystemClock;
 use crate::settings::{Backend, Settings, TlsMode};
@@ -25,12 +26,11 @@ impl Serve {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = self.settings(global)?;
         telemetry::start(&settings.log)
-            .map_err(|error| Failure::config(format!("cannot start the log: {error}")))?;
+            .map_err(|error| Failure::config(format!("cannot set up the log: {error}")))?;
         raise_open_files();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::unavailable(format!("cannot start: {error}")))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
+            |error| Failure::unavailable(format!("cannot start the async runtime: {error}")),
+        )?;
         runtime.block_on(serve(&settings, self.dev))
     }
 
@@ -55,10 +55,10 @@ impl Serve {
 
 async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
     let application = Application::build(settings, Arc::new(SystemClock)).await?;
-    announce(settings);
-    warn_of_missing_parts(settings);
+    log_start(settings);
+    warn_about_disabled_features(settings);
     if dev {
-        dev::welcome(settings, &application).await?;
+        dev::prepare_demo(settings, &application).await?;
     }
     let listening = application.listening();
     for address in &listening.addresses {
@@ -69,22 +69,22 @@ async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
     }
     if let Some(listening) = application.metrics_listening() {
         for address in &listening.addresses {
-            tracing::info!(%address, "metrics are at /metrics");
+            tracing::info!(%address, "listening for metrics");
         }
         for path in &listening.unix_sockets {
-            tracing::info!(path, "metrics are at /metrics");
+            tracing::info!(path, "listening for metrics");
         }
     }
     application
         .run()
         .await
-        .map_err(|error| Failure::unavailable(format!("the server stopped: {error}")))?;
+        .map_err(|error| Failure::unavailable(format!("the server failed: {error}")))?;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Logs the version, the settings file and the store.
-fn announce(settings: &Settings) {
+fn log_start(settings: &Settings) {
     let version = env!("CARGO_PKG_VERSION");
     let config = settings.file().map(|file| file.display().to_string());
     let store = settings.store.backend.as_str();
@@ -95,17 +95,16 @@ fn announce(settings: &Settings) {
     tracing::info!(version, config, store, path, database, "sentinel has started");
 }
 
-/// Logs which parts of the server are off and which settings have no effect, since the operator may
-/// expect otherwise.
-fn warn_of_missing_parts(settings: &Settings) {
+/// Warns about features that are off and settings that have no effect.
+fn warn_about_disabled_features(settings: &Settings) {
     let management = &settings.management;
     if management.url.is_some() && management.credentials().is_none() {
         tracing::warn!(
-            "there is no management page: management.username and management.password are not set"
+            "the management page and API are off: set management.username and management.password to enable them"
         );
     }
     if !settings.throttle.enabled {
-        tracing::warn!("throttle.enabled is false: guessing is not slowed");
+        tracing::warn!("password guesses are not rate-limited: throttle.enabled is false");
     }
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
@@ -113,8 +112,8 @@ fn warn_of_missing_parts(settings: &Settings) {
     let is_tls = settings.tls.mode != TlsMode::Off;
     if settings.throttle.enabled && !is_tls && settings.server.trusted_proxies.is_empty() {
         tracing::info!(
-            "server.trusted_proxies is empty: behind a proxy, all who call through it are one address, \
-             and are slowed as one"
+            "server.trusted_proxies is empty: behind a proxy, all clients count as one address and \
+             share its rate limit; set it to the address of the proxy"
         );
     }
 }

@@ -5,8 +5,8 @@ mod copy;
 
 use clap::Subcommand;
 
-use super::Global;
 use super::failure::Failure;
+use super::global::Global;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {

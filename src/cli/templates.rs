@@ -4,7 +4,8 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::{Global, output};
+use super::global::Global;
+use super::output;
 use crate::web::templates::{TemplateError, Templates};
 
 #[derive(Debug, Subcommand)]
@@ -41,9 +42,9 @@ impl Command {
             let (count, own) = (checked.count, &checked.own);
             return output::json(&Report { ok: true, count, own, errors: &[] });
         }
-        output::line(format!("{} templates and styles are in order", checked.count))?;
+        output::line(format!("{} templates and styles are valid", checked.count))?;
         for name in &checked.own {
-            output::line(format!("of your own: {name}"))?;
+            output::line(format!("from templates.dir: {name}"))?;
         }
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! Import of the collections `users`, `clients` and `tokens` from a MongoDB database of
 //! flask-sentinel.
 //!
-//! Ids are kept. Each imported record is noted and never imported again: a user deleted here, or a
-//! session ended here, does not return with the next run. A record is written before it is noted,
-//! and writing it twice has no effect. So a run may be interrupted at any point and repeated.
+//! Ids are kept. Each imported record is marked as imported and never imported again: a user
+//! deleted
+//! here, or a session ended here, does not return with the next run. A record is written before it
+//! is marked, and writing it twice has no effect. So a run may be interrupted at any point and
+//! repeated.
 //!
 //! A `tokens` document becomes a session. The refresh token identifies the session by its selector,
 //! as Sentinel's own tokens do; the access token identifies it by an alias. See
@@ -13,82 +15,19 @@
 
 mod documents;
 mod sessions;
+mod source;
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use mongodb::bson::{Bson, Document, doc};
-use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
-use mongodb::{Client as Driver, Database};
+use mongodb::bson::{Document, doc};
 
-use super::Report;
-use crate::domain::{Client, ClientId, Lifetimes, SessionId, Timestamp, UserId};
-use crate::store::{StoreError, Stores};
-
-/// Default database, if the connection string names none.
-const DATABASE: &str = "oauth";
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// Reason why an import cannot continue.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The source is not a valid connection string.
-    #[error("--from is not a connection string of MongoDB: {0}")]
-    Source(String),
-    /// The source cannot be read.
-    #[error("cannot read the source: {0}")]
-    Read(#[source] Box<mongodb::error::Error>),
-    /// The source has none of the collections of flask-sentinel.
-    #[error("the database {0} has none of the collections users, clients and tokens")]
-    Nothing(String),
-    /// The store fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<mongodb::error::Error> for ImportError {
-    fn from(error: mongodb::error::Error) -> Self {
-        Self::Read(Box::new(error))
-    }
-}
-
-async fn open(source: &str) -> Result<Database, ImportError> {
-    let mut options = ClientOptions::parse(source)
-        .await
-        // The driver's message may contain the whole string, including the password.
-        .map_err(|_| ImportError::Source("expected mongodb://HOST/DATABASE".to_owned()))?;
-    options.server_selection_timeout = options.server_selection_timeout.or(Some(CONNECT));
-    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-    let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
-    Ok(Driver::with_options(options)?.database(&name))
-}
-
-/// A collection of flask-sentinel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Collection {
-    /// Users.
-    Users,
-    /// Clients.
-    Clients,
-    /// Issued access and refresh tokens.
-    Tokens,
-}
-
-impl Collection {
-    /// All collections in import order: tokens come last, because they need their users and
-    /// clients.
-    pub const IN_ORDER: [Self; 3] = [Self::Users, Self::Clients, Self::Tokens];
-
-    /// Returns the name of the collection in the database.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::Clients => "clients",
-            Self::Tokens => "tokens",
-        }
-    }
-}
+use super::report::{Counts, RecordOutcome, Report};
+use crate::domain::{Client, ClientId, Lifetimes, SessionId, SessionUser, Timestamp, UserId};
+use crate::store::{Stores, imports};
+use documents::id_of;
+use sessions::{NewSession, TokensDocument};
+pub use source::{Collection, ImportError};
 
 /// One run of the import.
 pub struct Import {
@@ -97,7 +36,7 @@ pub struct Import {
     now: Timestamp,
     /// Users that a dry run would import. `None` in a run that writes, which finds them in the
     /// store.
-    trial: Option<Trial>,
+    dry_run: Option<DryRun>,
     /// Clients imported by this run.
     clients: HashMap<ClientId, Client>,
     /// Sessions imported by this run, and those that documents of the source became in earlier
@@ -108,7 +47,7 @@ pub struct Import {
 
 /// Ids and names of the users that a dry run would import.
 #[derive(Default)]
-struct Trial {
+struct DryRun {
     users: HashSet<UserId>,
     names: HashMap<String, UserId>,
 }
@@ -126,7 +65,7 @@ impl Import {
             stores,
             lifetimes,
             now,
-            trial: dry_run.then(Trial::default),
+            dry_run: dry_run.then(DryRun::default),
             clients: HashMap::new(),
             sessions: HashSet::new(),
             report: Report { dry_run, ..Report::default() },
@@ -138,11 +77,11 @@ impl Import {
     /// # Errors
     /// [`ImportError`] if the source cannot be read or the store fails. Records imported until then
     /// are kept, and the report counts them.
-    pub async fn take_all(&mut self, source: &str) -> Result<(), ImportError> {
-        let database = open(source).await?;
+    pub async fn import_all(&mut self, source: &str) -> Result<(), ImportError> {
+        let database = source::open(source).await?;
         let names = database.list_collection_names().await?;
         if !Collection::IN_ORDER.iter().any(|one| names.iter().any(|name| name == one.name())) {
-            return Err(ImportError::Nothing(database.name().to_owned()));
+            return Err(ImportError::NoCollections(database.name().to_owned()));
         }
         if let Some(stores) = self.target() {
             stores.mark_in_use().await?;
@@ -153,7 +92,7 @@ impl Import {
             let records = database.collection::<Document>(collection.name());
             let mut found = records.find(doc! {}).sort(order).await?;
             while let Some(record) = found.try_next().await? {
-                self.take(collection, &record).await?;
+                self.import_document(collection, &record).await?;
             }
         }
         Ok(())
@@ -163,15 +102,36 @@ impl Import {
     ///
     /// # Errors
     /// [`ImportError::Store`] if the store fails.
-    pub async fn take(
+    pub async fn import_document(
         &mut self,
         collection: Collection,
         record: &Document,
     ) -> Result<(), ImportError> {
+        self.counts(collection).read += 1;
+        let id = id_of(record);
+        let key = format!("{}/{id}", collection.name());
+        let outcome = match (self.is_imported(&key).await?, collection) {
+            (true, Collection::Tokens) => {
+                self.remember_sessions(record);
+                RecordOutcome::AlreadyImported
+            }
+            (true, _) => RecordOutcome::AlreadyImported,
+            (false, Collection::Users) => self.import_user(record).await?,
+            (false, Collection::Clients) => self.import_client(record).await?,
+            (false, Collection::Tokens) => self.import_session(record).await?,
+        };
+        if matches!(outcome, RecordOutcome::Imported { .. }) {
+            self.mark_imported(&key).await?;
+        }
+        self.counts(collection).add(id, outcome);
+        Ok(())
+    }
+
+    const fn counts(&mut self, collection: Collection) -> &mut Counts {
         match collection {
-            Collection::Users => self.user(record).await,
-            Collection::Clients => self.client(record).await,
-            Collection::Tokens => self.session(record).await,
+            Collection::Users => &mut self.report.users,
+            Collection::Clients => &mut self.report.clients,
+            Collection::Tokens => &mut self.report.tokens,
         }
     }
 
@@ -189,10 +149,10 @@ impl Import {
 
     /// Returns the stores to write to; `None` in a dry run.
     fn target(&self) -> Option<&Stores> {
-        self.stores.as_ref().filter(|_| self.trial.is_none())
+        self.stores.as_ref().filter(|_| self.dry_run.is_none())
     }
 
-    async fn note(&self, key: &str) -> Result<(), ImportError> {
+    async fn mark_imported(&self, key: &str) -> Result<(), ImportError> {
         match self.target() {
             Some(stores) => Ok(stores.imports.record_import(key).await?),
             None => Ok(()),
@@ -200,8 +160,8 @@ impl Import {
     }
 
     /// Returns the id of the user that has this name.
-    async fn owner_of(&self, name: &str) -> Result<Option<UserId>, ImportError> {
-        if let Some(owner) = self.trial.as_ref().and_then(|trial| trial.names.get(name)) {
+    async fn find_owner(&self, name: &str) -> Result<Option<UserId>, ImportError> {
+        if let Some(owner) = self.dry_run.as_ref().and_then(|dry_run| dry_run.names.get(name)) {
             return Ok(Some(*owner));
         }
         match &self.stores {
@@ -210,90 +170,123 @@ impl Import {
         }
     }
 
-    async fn user(&mut self, record: &Document) -> Result<(), ImportError> {
-        self.report.users.read += 1;
-        let id = id_of(record);
-        let key = format!("users/{id}");
-        if self.is_imported(&key).await? {
-            self.report.users.already += 1;
-            return Ok(());
-        }
+    async fn import_user(&mut self, record: &Document) -> Result<RecordOutcome, ImportError> {
         let user = match documents::user(record, self.now) {
             Ok(user) => user,
-            Err(reason) => {
-                self.report.users.skip(&id, reason);
-                return Ok(());
-            }
+            Err(reason) => return Ok(RecordOutcome::Skipped(reason)),
         };
-        let owner = self.owner_of(&user.username).await?;
-        // An interrupted run may have written the user without noting it.
-        let is_there = owner == Some(user.id);
+        let owner = self.find_owner(&user.username).await?;
         if let Some(owner) = owner.filter(|owner| *owner != user.id) {
-            let reason = format!("its user name belongs to {owner}, who was there first");
-            self.report.users.skip(&id, reason);
-            return Ok(());
+            return Ok(RecordOutcome::skipped(format!("user {owner} has the same username")));
         }
-        if let Some(stores) = self.target().filter(|_| !is_there)
+        // An interrupted run may have written the user without marking it as imported.
+        if owner.is_none()
+            && let Some(stores) = self.target()
             && !stores.users.insert(&user).await?
         {
-            self.report.users.skip(&id, "its id or its user name is taken");
-            return Ok(());
+            return Ok(RecordOutcome::skipped("its _id or its username is already in use"));
         }
-        self.note(&key).await?;
-        if let Some(trial) = &mut self.trial {
-            trial.users.insert(user.id);
-            trial.names.insert(user.username, user.id);
+        if let Some(dry_run) = &mut self.dry_run {
+            dry_run.users.insert(user.id);
+            dry_run.names.insert(user.username, user.id);
         }
-        self.report.users.imported += 1;
-        Ok(())
+        Ok(RecordOutcome::Imported { remarks: Vec::new() })
     }
 
-    async fn client(&mut self, record: &Document) -> Result<(), ImportError> {
-        self.report.clients.read += 1;
-        let id = id_of(record);
-        let key = format!("clients/{id}");
-        if self.is_imported(&key).await? {
-            self.report.clients.already += 1;
-            return Ok(());
-        }
+    async fn import_client(&mut self, record: &Document) -> Result<RecordOutcome, ImportError> {
         let (client, remarks) = match documents::client(record, self.now) {
             Ok(client) => client,
-            Err(reason) => {
-                self.report.clients.skip(&id, reason);
-                return Ok(());
-            }
+            Err(reason) => return Ok(RecordOutcome::Skipped(reason)),
         };
         if self.clients.contains_key(&client.id) {
-            self.report.clients.skip(&id, "another client has the same client_id");
-            return Ok(());
+            return Ok(RecordOutcome::skipped("another client has the same client_id"));
         }
         if let Some(stores) = &self.stores {
-            let there = stores.clients.find(&client.id).await?;
-            if there.as_ref().is_some_and(|there| there.name != client.name) {
-                self.report.clients.skip(&id, "there is a client with this client_id already");
-                return Ok(());
+            let is_own = match stores.clients.find(&client.id).await? {
+                // An interrupted run may have written the client without marking it as imported.
+                // The name contains the id of the document.
+                Some(existing) => existing.name == client.name,
+                None => self.target().is_none() || stores.clients.insert(&client).await?,
+            };
+            if !is_own {
+                return Ok(RecordOutcome::skipped("a client with this client_id already exists"));
             }
-            if there.is_none() && self.target().is_some() && !stores.clients.insert(&client).await?
-            {
-                self.report.clients.skip(&id, "there is a client with this client_id already");
-                return Ok(());
-            }
-        }
-        self.note(&key).await?;
-        for remark in remarks {
-            self.report.clients.remark(&id, remark);
         }
         self.clients.insert(client.id.clone(), client);
-        self.report.clients.imported += 1;
-        Ok(())
+        Ok(RecordOutcome::Imported { remarks })
     }
-}
 
-/// Returns the `_id` of a document as text, or an empty string if it has none.
-fn id_of(record: &Document) -> String {
-    match record.get("_id") {
-        Some(Bson::ObjectId(id)) => id.to_hex(),
-        Some(other) => other.to_string(),
-        None => String::new(),
+    async fn import_session(&mut self, record: &Document) -> Result<RecordOutcome, ImportError> {
+        let tokens = match sessions::parse(record, self.now) {
+            Ok(Some(tokens)) => tokens,
+            Ok(None) => return Ok(RecordOutcome::Expired),
+            Err(reason) => return Ok(RecordOutcome::Skipped(reason)),
+        };
+        let Some(user) = self.find_user(tokens.user).await? else {
+            return Ok(RecordOutcome::skipped("its user does not exist"));
+        };
+        let Some(client) = self.find_client(&tokens.client).await? else {
+            return Ok(RecordOutcome::skipped("its client does not exist"));
+        };
+        let Some(new) = tokens.into_session(user, &client, &self.lifetimes, self.now) else {
+            return Ok(RecordOutcome::Expired);
+        };
+        if !self.sessions.insert(new.session.id) {
+            return Ok(RecordOutcome::skipped("another document has the same token"));
+        }
+        if !self.write(&new).await? {
+            return Ok(RecordOutcome::skipped("its user or its client is disabled"));
+        }
+        Ok(RecordOutcome::Imported { remarks: new.remark.into_iter().collect() })
+    }
+
+    /// Remembers the sessions of an imported document, so that another document with the same token
+    /// is still skipped.
+    fn remember_sessions(&mut self, record: &Document) {
+        let tokens = sessions::parse(record, self.now).ok().flatten();
+        self.sessions.extend(tokens.iter().flat_map(TokensDocument::session_ids));
+    }
+
+    async fn find_user(&self, id: UserId) -> Result<Option<SessionUser>, ImportError> {
+        if let Some(stores) = &self.stores
+            && let Some(user) = stores.users.find(id).await?
+        {
+            let generation = user.generation;
+            return Ok(Some(SessionUser { id, username: user.username, generation }));
+        }
+        // The user name is not needed, because a dry run writes no session.
+        let dry_run = self.dry_run.as_ref().filter(|dry_run| dry_run.users.contains(&id));
+        Ok(dry_run.map(|_| SessionUser { id, username: String::new(), generation: 0 }))
+    }
+
+    async fn find_client(&self, id: &ClientId) -> Result<Option<Client>, ImportError> {
+        if let Some(stores) = &self.stores
+            && let Some(client) = stores.clients.find(id).await?
+        {
+            return Ok(Some(client));
+        }
+        Ok(self.clients.get(id).filter(|_| self.dry_run.is_some()).cloned())
+    }
+
+    /// Writes the session. Returns `false` if its user or client may not have one; a dry run always
+    /// returns `true`. The alias is written first: it has no effect until the session exists.
+    async fn write(&self, new: &NewSession) -> Result<bool, ImportError> {
+        let Some(stores) = self.target() else { return Ok(true) };
+        let session = &new.session;
+        if let Some((access, expires_at)) = &new.access {
+            let digest = access.token.verifier.digest();
+            stores.imports.add_legacy_token(&digest, session.id, *expires_at).await?;
+        }
+        // An interrupted run may have written the session without marking it as imported.
+        let exists = stores.sessions.find(session.id).await?.is_some();
+        if !exists && !stores.sessions.insert(session).await? {
+            return Ok(false);
+        }
+        imports::note_session(stores, session.id).await?;
+        if let (Some(publisher), Some((access, expires_at))) = (&stores.publisher, &new.access) {
+            let (digest, left) = (access.token.verifier.digest(), expires_at.remaining(self.now));
+            publisher.publish(session, &access.text, &digest, left).await?;
+        }
+        Ok(true)
     }
 }

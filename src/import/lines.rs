@@ -9,7 +9,7 @@ pub(super) const MAX_LINE: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum LinesError {
     /// The line with this number is too long.
-    #[error("line {0} is longer than any record: is this JSON Lines?")]
+    #[error("line {0} is longer than 1 MiB; the file may not be JSON Lines")]
     TooLong(u64),
     /// Reading failed.
     #[error("cannot read the file: {0}")]

@@ -1,8 +1,8 @@
 //! Import of users, clients and tokens from other servers and from files.
 
 pub mod flask_sentinel;
+mod line_number_reader;
 pub mod lines;
-mod numbered;
 mod report;
 pub mod users;
 

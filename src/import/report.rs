@@ -23,7 +23,8 @@ pub struct Counts {
     /// Number of records imported by this run.
     pub imported: u64,
     /// Number of records imported by an earlier run, which are left unchanged.
-    pub already: u64,
+    #[serde(rename = "already")]
+    pub already_imported: u64,
     /// Number of records not imported because all their tokens have expired or cannot be used.
     pub expired: u64,
     /// Records not imported, each with the reason.
@@ -41,12 +42,35 @@ pub struct Skipped {
     pub reason: String,
 }
 
-impl Counts {
-    pub(super) fn skip(&mut self, id: &str, reason: impl Into<String>) {
-        self.skipped.push(Skipped { id: id.to_owned(), reason: reason.into() });
-    }
+/// Outcome of importing a record.
+pub(super) enum RecordOutcome {
+    /// The record is imported. Each remark describes a part that is not.
+    Imported { remarks: Vec<String> },
+    /// An earlier run imported the record.
+    AlreadyImported,
+    /// All tokens of the record have expired or cannot be used.
+    Expired,
+    /// The record cannot be imported, for this reason.
+    Skipped(String),
+}
 
-    pub(super) fn remark(&mut self, id: &str, reason: impl Into<String>) {
-        self.remarks.push(Skipped { id: id.to_owned(), reason: reason.into() });
+impl RecordOutcome {
+    pub(super) fn skipped(reason: impl Into<String>) -> Self {
+        Self::Skipped(reason.into())
+    }
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, id: String, outcome: RecordOutcome) {
+        match outcome {
+            RecordOutcome::Imported { remarks } => {
+                self.imported += 1;
+                let remarks = remarks.into_iter().map(|reason| Skipped { id: id.clone(), reason });
+                self.remarks.extend(remarks);
+            }
+            RecordOutcome::AlreadyImported => self.already_imported += 1,
+            RecordOutcome::Expired => self.expired += 1,
+            RecordOutcome::Skipped(reason) => self.skipped.push(Skipped { id, reason }),
+        }
     }
 }

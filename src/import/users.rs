@@ -8,8 +8,8 @@ use csv::StringRecord;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::line_number_reader::LineNumberReader;
 use super::lines::{Lines, LinesError, MAX_LINE};
-use super::numbered::Numbered;
 use crate::domain::{
     PasswordHash, Scope, UserId, check_kept_username, check_password, check_username,
 };
@@ -26,7 +26,7 @@ pub const NO_SCOPE: &str = "\"\"";
 
 /// A valid row: a user to import.
 #[derive(Debug)]
-pub struct Row {
+pub struct UserRow {
     /// Line number in the file, counted from 1.
     pub line: u64,
     /// User id, by which resource servers know the user, if the row has one.
@@ -52,7 +52,7 @@ pub enum Password {
 
 /// A row that cannot be imported.
 #[derive(Debug, serde::Serialize)]
-pub struct Bad {
+pub struct InvalidRow {
     /// Line number in the file, counted from 1.
     pub line: u64,
     /// User name, if the row has one.
@@ -66,14 +66,14 @@ pub struct Bad {
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
     /// The first line of a CSV file is not a readable header.
-    #[error("the header of the file cannot be read")]
+    #[error("the CSV header in the first line cannot be read")]
     Header,
     /// The header names an unknown column.
-    #[error("the first line has to name the columns, and {0:?} is none of {columns}", columns = COLUMNS.join(", "))]
+    #[error("unknown column {0:?} in the CSV header; the columns are {columns}", columns = COLUMNS.join(", "))]
     Column(String),
     /// A CSV record is too long, probably because of an unclosed quotation mark.
     #[error(
-        "the record that begins in line {0} is longer than any: is a quotation mark missing there?"
+        "the record that begins in line {0} is longer than 1 MiB; a quotation mark may be missing"
     )]
     TooLong(u64),
     /// The next line cannot be read.
@@ -89,7 +89,7 @@ pub struct Rows<R> {
 }
 
 enum Source<R> {
-    Csv { reader: csv::Reader<Numbered<R>>, header: StringRecord },
+    Csv { reader: csv::Reader<LineNumberReader<R>>, header: StringRecord },
     Lines(Lines<R>),
 }
 
@@ -98,8 +98,8 @@ impl<R: BufRead> Rows<R> {
     ///
     /// # Errors
     /// [`RowsError`] if the header cannot be read or names an unknown column.
-    pub fn of_csv(reader: R) -> Result<Self, RowsError> {
-        let mut reader = csv::Reader::from_reader(Numbered::new(reader, MAX_RECORD));
+    pub fn from_csv(reader: R) -> Result<Self, RowsError> {
+        let mut reader = csv::Reader::from_reader(LineNumberReader::new(reader, MAX_RECORD));
         let header = match reader.headers().cloned() {
             Ok(header) => header,
             Err(_) if reader.get_ref().is_at_limit() => return Err(RowsError::TooLong(1)),
@@ -112,7 +112,7 @@ impl<R: BufRead> Rows<R> {
     }
 
     /// Reads JSON Lines.
-    pub fn of_lines(reader: R) -> Self {
+    pub fn from_json_lines(reader: R) -> Self {
         Self { source: Source::Lines(Lines::new(reader)), seen: HashMap::new() }
     }
 
@@ -122,22 +122,22 @@ impl<R: BufRead> Rows<R> {
     /// [`RowsError`] if the rest of the file cannot be read.
     // Not an `Iterator`, because reading must not continue after an error.
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<Result<Row, Bad>>, RowsError> {
+    pub fn next(&mut self) -> Result<Option<Result<UserRow, InvalidRow>>, RowsError> {
         let Some((line, fields)) = self.source.next()? else { return Ok(None) };
         let username = fields.as_ref().ok().and_then(|fields| fields.username.clone());
-        let row = fields.and_then(|fields| fields.row(line)).and_then(|row| {
+        let row = fields.and_then(|fields| fields.validate(line)).and_then(|row| {
             match self.seen.insert(row.username.clone(), line) {
-                Some(first) => Err(format!("the same user name is in line {first}")),
+                Some(first) => Err(format!("the same username is in line {first}")),
                 None => Ok(row),
             }
         });
-        Ok(Some(row.map_err(|reason| Bad { line, username, reason })))
+        Ok(Some(row.map_err(|reason| InvalidRow { line, username, reason })))
     }
 }
 
-/// The fields of a row before validation.
+/// A row before validation.
 #[derive(Default)]
-struct Fields {
+struct RawRow {
     id: Option<String>,
     username: Option<String>,
     password: Option<SecretString>,
@@ -146,8 +146,8 @@ struct Fields {
     enabled: Option<bool>,
 }
 
-impl Fields {
-    fn row(self, line: u64) -> Result<Row, String> {
+impl RawRow {
+    fn validate(self, line: u64) -> Result<UserRow, String> {
         let username = self.username.ok_or("it has no username")?;
         // A user with an id existed before, possibly in Sentinel itself, and keeps a name that a
         // new user could not have.
@@ -165,52 +165,55 @@ impl Fields {
             }
             (None, None) => return Err("it has neither password nor hash".to_owned()),
             (Some(_), Some(_)) => {
-                return Err("it has a password and a hash; one will do".to_owned());
+                return Err("it has both a password and a hash; only one is allowed".to_owned());
             }
         };
         let scopes = self.scopes.map(|text| text.parse()).transpose();
-        Ok(Row {
+        Ok(UserRow {
             line,
             id: id.map_err(|_| "its id is not 24 hexadecimal digits")?,
             username,
             password,
-            scopes: scopes.map_err(|_| "its scopes are no scopes")?,
+            scopes: scopes.map_err(|_| "its scopes are invalid (RFC 6749 section 3.3)")?,
             enabled: self.enabled.unwrap_or(true),
         })
     }
 }
 
-type Next = Option<(u64, Result<Fields, String>)>;
+/// A row with its line number; `None` at the end of the file.
+type NextRow = Option<(u64, Result<RawRow, String>)>;
 
 impl<R: BufRead> Source<R> {
-    fn next(&mut self) -> Result<Next, RowsError> {
+    fn next(&mut self) -> Result<NextRow, RowsError> {
         match self {
             Self::Csv { reader, header } => next_record(reader, header),
-            Self::Lines(lines) => Ok(lines.next()?.map(|(line, bytes)| (line, of_line(&bytes)))),
+            Self::Lines(lines) => Ok(lines.next()?.map(|(line, bytes)| (line, parse_line(&bytes)))),
         }
     }
 }
 
 fn next_record<R: Read>(
-    reader: &mut csv::Reader<Numbered<R>>,
+    reader: &mut csv::Reader<LineNumberReader<R>>,
     header: &StringRecord,
-) -> Result<Next, RowsError> {
+) -> Result<NextRow, RowsError> {
     let mut record = StringRecord::new();
     let start = reader.position().clone();
     reader.get_mut().allow(MAX_RECORD);
     match reader.read_record(&mut record) {
         Ok(false) => Ok(None),
         Ok(true) => {
-            let line = line_of(reader, record.position());
-            Ok(Some((line, of_record(header, &record))))
+            let line = line_number(reader, record.position());
+            Ok(Some((line, parse_record(header, &record))))
         }
         Err(error) => {
-            let line = line_of(reader, error.position());
+            let line = line_number(reader, error.position());
             let reason = match error.kind() {
-                csv::ErrorKind::Utf8 { .. } => "it is not UTF-8",
-                csv::ErrorKind::UnequalLengths { .. } => "it has not as many fields as the header",
+                csv::ErrorKind::Utf8 { .. } => "it is not valid UTF-8",
+                csv::ErrorKind::UnequalLengths { .. } => {
+                    "its number of fields differs from that of the header"
+                }
                 _ if reader.get_ref().is_at_limit() => {
-                    return Err(RowsError::TooLong(line_of(reader, Some(&start))));
+                    return Err(RowsError::TooLong(line_number(reader, Some(&start))));
                 }
                 _ => return Err(LinesError::Read(error.into()).into()),
             };
@@ -219,14 +222,17 @@ fn next_record<R: Read>(
     }
 }
 
-fn line_of<R: Read>(reader: &mut csv::Reader<Numbered<R>>, at: Option<&csv::Position>) -> u64 {
+fn line_number<R: Read>(
+    reader: &mut csv::Reader<LineNumberReader<R>>,
+    at: Option<&csv::Position>,
+) -> u64 {
     let at = at.map(csv::Position::byte);
     at.map_or(0, |at| reader.get_mut().line_at(at))
 }
 
 /// Reads a CSV record; an empty cell counts as absent.
-fn of_record(header: &StringRecord, record: &StringRecord) -> Result<Fields, String> {
-    let mut fields = Fields::default();
+fn parse_record(header: &StringRecord, record: &StringRecord) -> Result<RawRow, String> {
+    let mut fields = RawRow::default();
     for (name, cell) in header.iter().zip(record).filter(|(_, cell)| !cell.is_empty()) {
         let cell = cell.to_owned();
         match name {
@@ -240,7 +246,7 @@ fn of_record(header: &StringRecord, record: &StringRecord) -> Result<Fields, Str
                 fields.enabled = Some(match cell.to_ascii_lowercase().as_str() {
                     "true" | "1" | "yes" => true,
                     "false" | "0" | "no" => false,
-                    _ => return Err("enabled is neither true nor false".to_owned()),
+                    _ => return Err("its enabled is neither true nor false".to_owned()),
                 });
             }
         }
@@ -248,10 +254,10 @@ fn of_record(header: &StringRecord, record: &StringRecord) -> Result<Fields, Str
     Ok(fields)
 }
 
-fn of_line(bytes: &[u8]) -> Result<Fields, String> {
+fn parse_line(bytes: &[u8]) -> Result<RawRow, String> {
     let object: Map<String, Value> =
-        serde_json::from_slice(bytes).map_err(|_| "it is no JSON object on a line of its own")?;
-    let mut fields = Fields::default();
+        serde_json::from_slice(bytes).map_err(|_| "it is not a JSON object on one line")?;
+    let mut fields = RawRow::default();
     for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {
         match (&*name, value) {
             ("id", Value::String(text)) => fields.id = Some(text),
@@ -261,13 +267,13 @@ fn of_line(bytes: &[u8]) -> Result<Fields, String> {
             ("scopes", Value::String(text)) => fields.scopes = Some(text),
             ("scopes", Value::Array(scopes)) => {
                 let scopes: Option<Vec<&str>> = scopes.iter().map(Value::as_str).collect();
-                fields.scopes = Some(scopes.ok_or("its scopes are no texts")?.join(" "));
+                fields.scopes = Some(scopes.ok_or("its scopes are not strings")?.join(" "));
             }
             ("enabled", Value::Bool(enabled)) => fields.enabled = Some(enabled),
             (known, _) if COLUMNS.contains(&known) => {
-                return Err(format!("its {known} is of another type than it has to be"));
+                return Err(format!("its {known} has the wrong JSON type"));
             }
-            (other, _) => return Err(format!("it has a member {other:?}, which no user has")),
+            (other, _) => return Err(format!("it has the unknown member {other:?}")),
         }
     }
     Ok(fields)

@@ -1,5 +1,5 @@
-// oauth4webapi: finds the endpoints by the metadata, and checks each answer as strictly as its
-// authors read the RFCs. The password grant is its generic grant.
+// oauth4webapi: reads the endpoints from the metadata, and validates each response strictly. The password
+// grant uses its generic grant.
 
 import assert from 'node:assert/strict';
 import * as oauth from 'oauth4webapi';
@@ -37,7 +37,7 @@ async function introspect(token) {
   return oauth.processIntrospectionResponse(server, backend, answer);
 }
 
-async function refused(call, code, status) {
+async function expectError(call, code, status) {
   await assert.rejects(call, (error) => {
     assert.ok(error instanceof oauth.ResponseBodyError, error);
     assert.deepEqual([error.error, error.status], [code, status]);
@@ -54,10 +54,10 @@ for (const [id, proof] of [
   const client = { client_id: id };
   const first = await grant(client, proof, 'password', login);
   assert.deepEqual([first.token_type, first.expires_in], ['bearer', 3600]);
-  const told = await introspect(first.access_token);
-  assert.equal(told.active, true);
-  assert.equal(told.iss, target.issuer);
-  assert.deepEqual([told.username, told.scope, told.client_id, told.sub],
+  const claims = await introspect(first.access_token);
+  assert.equal(claims.active, true);
+  assert.equal(claims.iss, target.issuer);
+  assert.deepEqual([claims.username, claims.scope, claims.client_id, claims.sub],
     [target.username, 'read write', id, target.user_id]);
 
   const second = await refresh(client, proof, first.refresh_token);
@@ -73,8 +73,8 @@ for (const [id, proof] of [
     await oauth.processRevocationResponse(answer);
     assert.deepEqual(await introspect(token), { active: false });
   }
-  await refused(refresh(client, proof, second.refresh_token), 'invalid_grant', 400);
-  // The challenge of `verify` is one that the library can take apart.
+  await expectError(refresh(client, proof, second.refresh_token), 'invalid_grant', 400);
+  // The library can parse the challenge of `verify`.
   await assert.rejects(
     oauth.protectedResourceRequest(
       second.access_token, 'GET', resource, undefined, null, options()),
@@ -88,10 +88,10 @@ for (const [id, proof] of [
 }
 
 const app = { client_id: target.client_id };
-await refused(
+await expectError(
   grant(app, oauth.None(), 'password', { ...login, password: 'wrong' }), 'invalid_grant', 400);
-await refused(grant(app, oauth.None(), 'password', { ...login, scope: 'x' }), 'invalid_scope', 400);
-// A 401 has a challenge, which this library reports before the body.
+await expectError(grant(app, oauth.None(), 'password', { ...login, scope: 'x' }), 'invalid_scope', 400);
+// The library reports the challenge of a 401 response before its body.
 await assert.rejects(
   grant(backend, oauth.ClientSecretBasic('wrong'), 'password', login),
   (error) => {
@@ -104,6 +104,6 @@ await assert.rejects(
 const answer = await oauth.clientCredentialsGrantRequest(server, backend, withSecret, {}, options());
 const own = await oauth.processClientCredentialsResponse(server, backend, answer);
 assert.equal(own.refresh_token, undefined);
-const told = await introspect(own.access_token);
-assert.deepEqual([told.active, told.sub, told.username], [true, target.backend_id, undefined]);
+const claims = await introspect(own.access_token);
+assert.deepEqual([claims.active, claims.sub, claims.username], [true, target.backend_id, undefined]);
 console.log('done');

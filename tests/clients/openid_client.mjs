@@ -1,5 +1,5 @@
-// openid-client: configured by nothing but the issuer, with the metadata of an OAuth 2.0 server. The
-// password grant is its generic grant.
+// openid-client: configured with the issuer only, and reads OAuth 2.0 metadata. The password grant uses its
+// generic grant.
 
 import assert from 'node:assert/strict';
 import * as client from 'openid-client';
@@ -16,7 +16,7 @@ function discover(id, proof) {
   });
 }
 
-async function refused(call, code, status) {
+async function expectError(call, code, status) {
   await assert.rejects(call, (error) => {
     assert.ok(error instanceof client.ResponseBodyError, error);
     assert.deepEqual([error.error, error.status], [code, status]);
@@ -38,8 +38,8 @@ for (const [id, proof] of [
   const config = await discover(id, proof);
   const first = await client.genericGrantRequest(config, 'password', login);
   assert.equal(first.expires_in, 3600);
-  const told = await client.tokenIntrospection(backend, first.access_token);
-  assert.deepEqual([told.active, told.username, told.scope, told.client_id, told.sub],
+  const claims = await client.tokenIntrospection(backend, first.access_token);
+  assert.deepEqual([claims.active, claims.username, claims.scope, claims.client_id, claims.sub],
     [true, target.username, 'read write', id, target.user_id]);
 
   const second = await client.refreshTokenGrant(config, first.refresh_token);
@@ -58,19 +58,19 @@ for (const [id, proof] of [
     await client.tokenRevocation(config, token, parameters);
     assert.deepEqual(await client.tokenIntrospection(backend, token, parameters), { active: false });
   }
-  await refused(client.refreshTokenGrant(config, second.refresh_token), 'invalid_grant', 400);
+  await expectError(client.refreshTokenGrant(config, second.refresh_token), 'invalid_grant', 400);
   const wrong = { ...login, password: 'wrong' };
-  await refused(client.genericGrantRequest(config, 'password', wrong), 'invalid_grant', 400);
+  await expectError(client.genericGrantRequest(config, 'password', wrong), 'invalid_grant', 400);
   // A token of another client is not revoked.
   const other = await client.genericGrantRequest(
     id === target.backend_id ? await discover(target.client_id, client.None()) : backend,
     'password', login);
-  await refused(client.tokenRevocation(config, other.access_token), 'invalid_grant', 400);
+  await expectError(client.tokenRevocation(config, other.access_token), 'invalid_grant', 400);
   assert.equal((await client.tokenIntrospection(backend, other.access_token)).active, true);
 }
 
 const own = await client.clientCredentialsGrant(backend);
 assert.equal(own.refresh_token, undefined);
-const told = await client.tokenIntrospection(backend, own.access_token);
-assert.deepEqual([told.active, told.sub, told.username], [true, target.backend_id, undefined]);
+const claims = await client.tokenIntrospection(backend, own.access_token);
+assert.deepEqual([claims.active, claims.sub, claims.username], [true, target.backend_id, undefined]);
 console.log('done');

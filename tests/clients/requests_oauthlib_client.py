@@ -1,7 +1,7 @@
-"""requests-oauthlib: a public client logs in and refreshes, and its tokens are asked about.
+"""requests-oauthlib: a public client logs in and refreshes, and its tokens are introspected.
 
-It knows the password, refresh token and client credentials grants, and how a revocation is written
-(oauthlib). It knows no introspection and no metadata: those are plain requests.
+The library supports the password, refresh token and client credentials grants, and builds revocation
+requests (oauthlib). It does not support introspection or metadata: those are plain requests.
 """
 
 import json
@@ -29,18 +29,18 @@ LOGIN = {"username": TARGET["username"], "password": TARGET["password"]}
 WAIT = 20
 
 
-def check(condition, what):
+def check(condition, message):
     if not condition:
-        sys.exit(f"not as it should be: {what}")
+        sys.exit(f"unexpected: {message}")
 
 
-def refused(error, call, *arguments, **named):
+def expect_error(error, call, *arguments, **named):
     try:
         call(*arguments, **named)
     except error as found:
         check(found.description, f"no description in {found!r}")
     else:
-        sys.exit(f"{error.__name__} was expected")
+        sys.exit(f"expected {error.__name__}")
 
 
 def introspect(token):
@@ -58,20 +58,20 @@ def log_in(session, **named):
     return session.fetch_token(TOKEN, timeout=WAIT, **(LOGIN | named))
 
 
-# With `client_id` in the body, and as Basic with an empty password, which is what the library does
-# unless it is told otherwise.
+# By default, the library sends HTTP Basic with an empty password; with `include_client_id`, `client_id`
+# in the body.
 session = public_session()
 log_in(session)
 session = public_session()
 first = log_in(session, include_client_id=True)
 check(first["token_type"] == "Bearer" and first["expires_in"] == 3600, first)
 check(first["scope"] == ["read", "write"], first)
-told = introspect(first["access_token"])
-check(told["active"] is True and told["username"] == TARGET["username"], told)
-check((told["scope"], told["client_id"]) == ("read write", CLIENT), told)
-check(told["sub"] == TARGET["user_id"], told)
+claims = introspect(first["access_token"])
+check(claims["active"] is True and claims["username"] == TARGET["username"], claims)
+check((claims["scope"], claims["client_id"]) == ("read write", CLIENT), claims)
+check(claims["sub"] == TARGET["user_id"], claims)
 
-# The library puts the token into what it sends to a resource.
+# The library adds the token to requests to a resource.
 check(session.get(TARGET["issuer"] + "/oauth/verify", timeout=WAIT).status_code == 204, "verify")
 
 second = session.refresh_token(TOKEN, client_id=CLIENT, timeout=WAIT)
@@ -79,18 +79,18 @@ check(second["refresh_token"] != first["refresh_token"], "the refresh token did 
 check(second["access_token"] != first["access_token"], "the access token is the same")
 check(session.get(TARGET["issuer"] + "/oauth/verify", timeout=WAIT).status_code == 204, "verify")
 
-# An access token that has expired is refreshed by the library on its own.
-kept = []
+# The library refreshes an expired access token automatically.
+updates = []
 expired = dict(second, expires_at=1)
 automatic = public_session(
     token=expired,
     auto_refresh_url=TOKEN,
     auto_refresh_kwargs={"client_id": CLIENT},
-    token_updater=kept.append,
+    token_updater=updates.append,
 )
 check(automatic.get(TARGET["issuer"] + "/oauth/verify", timeout=WAIT).status_code == 204, "auto")
-check(len(kept) == 1 and kept[0]["refresh_token"] != second["refresh_token"], "auto refresh")
-third = kept[0]
+check(len(updates) == 1 and updates[0]["refresh_token"] != second["refresh_token"], "auto refresh")
+third = updates[0]
 
 for kind in ("access_token", "refresh_token"):
     check(introspect(third[kind])["active"] is True, f"{kind} is not active")
@@ -100,7 +100,7 @@ for kind in ("access_token", "refresh_token"):
     answer = requests.post(url, headers=headers, data=body, timeout=WAIT)
     check(answer.status_code == 200, answer.text)
     check(introspect(third[kind]) == {"active": False}, f"{kind} is active after its revocation")
-refused(
+expect_error(
     InvalidGrantError,
     public_session(token=third).refresh_token,
     TOKEN,
@@ -108,13 +108,13 @@ refused(
     timeout=WAIT,
 )
 
-refused(InvalidGrantError, log_in, public_session(), password="wrong", include_client_id=True)
-refused(InvalidScopeError, log_in, public_session(), scope="other", include_client_id=True)
-refused(InvalidClientError, log_in, public_session(), client_secret="wrong")
+expect_error(InvalidGrantError, log_in, public_session(), password="wrong", include_client_id=True)
+expect_error(InvalidScopeError, log_in, public_session(), scope="other", include_client_id=True)
+expect_error(InvalidClientError, log_in, public_session(), client_secret="wrong")
 
 machine = OAuth2Session(client=BackendApplicationClient(client_id=BACKEND[0]))
 own = machine.fetch_token(TOKEN, client_secret=BACKEND[1], timeout=WAIT)
 check("refresh_token" not in own, own)
-told = introspect(own["access_token"])
-check(told["active"] is True and told["sub"] == BACKEND[0] and "username" not in told, told)
+claims = introspect(own["access_token"])
+check(claims["active"] is True and claims["sub"] == BACKEND[0] and "username" not in claims, claims)
 print("done")

@@ -38,7 +38,7 @@ section() {
     printf '\n== %s: %s\n' "$1" "$2"
 }
 
-# check WHAT COMMAND...: prints whether the command succeeds.
+# check NAME COMMAND...: prints whether the command succeeds.
 check() {
     what=$1
     shift
@@ -48,7 +48,7 @@ check() {
     fi
 }
 
-# serve NAME ARGUMENTS...: a server on a free port, which it leaves in $port.
+# serve NAME ARGUMENTS...: starts a server on a free port and sets $port.
 serve() {
     name=$1
     shift
@@ -108,7 +108,7 @@ section testssl.sh "$(testssl --version 2>&1 | grep -ao 'testssl *[0-9][0-9.]*' 
 testssl --quiet --color 0 --warnings off --ip one --protocols --server-preference --vulnerable "https://$secured" \
     >"$folder/tls" 2>&1 || true
 grep -E 'offered|NOT ok|VULNERABLE' "$folder/tls" | sed 's/  */ /g'
-# The client chooses among the ciphers, all of which are good.
+# The client chooses the cipher; all offered ciphers are secure.
 check 'only TLS 1.2 and 1.3 are offered, and no vulnerability is found' \
     sh -c "grep -q 'TLS 1.3 *offered' '$folder/tls' \
         && ! grep -v 'server cipher order' '$folder/tls' | grep -Eq 'NOT ok|VULNERABLE'"
@@ -131,7 +131,7 @@ if has h2spec; then
     tail -n 1 "$folder/h2spec"
     check 'h2spec in strict mode' sh -c "tail -n 1 '$folder/h2spec' | grep -q ' 0 failed'"
 else
-    echo 'h2spec is not installed: left out'
+    echo 'h2spec is not installed; skipped'
 fi
 
 if has h1spec; then
@@ -144,7 +144,7 @@ if has h1spec; then
     check 'nothing but the answer to Content-Length beside Transfer-Encoding differs' \
         sh -c "! grep '✗' '$folder/h1spec' | grep -qv 'Chunked + Content-Length rejected'"
 else
-    echo 'h1spec is not installed: left out'
+    echo 'h1spec is not installed; skipped'
 fi
 
 exit $failed

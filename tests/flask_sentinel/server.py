@@ -1,4 +1,4 @@
-"""A flask-sentinel, as its users run it: `server.py PORT MONGO_URI REDIS_URL`."""
+"""Runs flask-sentinel as its users do: `server.py PORT MONGO_URI REDIS_URL`."""
 
 import sys
 

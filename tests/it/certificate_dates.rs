@@ -6,7 +6,7 @@ use std::process::Command;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use crate::helpers::{AppBuilder, Process, send, sentinel};
-use crate::starting;
+use crate::startup;
 
 const FILES: [&str; 6] =
     ["--set", "tls.mode=files", "--set", "tls.cert=cert.pem", "--set", "tls.key=key.pem"];
@@ -32,7 +32,7 @@ fn check(folder: &Path, arguments: &[&str]) -> String {
 
 /// Returns the warnings that a server logs at its start.
 fn warnings(folder: &Path, arguments: &[&str]) -> String {
-    let said = starting::lines(folder, arguments);
+    let said = startup::lines(folder, arguments);
     said.into_iter().filter(|line| line.contains("\"WARN\"")).collect::<Vec<_>>().join("\n")
 }
 

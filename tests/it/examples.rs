@@ -2,7 +2,7 @@
 
 mod eve;
 mod flask;
-pub(crate) mod front;
 mod nginx;
+pub(crate) mod nginx_proxy;
 mod node;
 mod resource_server;

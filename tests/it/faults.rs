@@ -4,8 +4,8 @@
 mod audit;
 mod commands;
 mod load;
+mod long_outages;
 mod mongo_connections;
-mod outlasting;
 mod processes;
 mod races;
 mod redis_connections;

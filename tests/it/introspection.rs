@@ -10,7 +10,7 @@ async fn introspection_of_active_token_returns_all_members() {
     let app = AppBuilder::default().set("server.public_url", "https://id.example").spawn().await;
     let tokens = app.login().await;
     let told = app.introspect(&tokens.access_token()).await;
-    told.assert_json_for_nobody_to_keep();
+    told.assert_uncacheable_json();
     let expected = serde_json::json!({
         "active": true,
         "scope": "read write",

@@ -1,11 +1,11 @@
 //! Tests of behaviour that is specific to MongoDB. The contract of all stores is tested in
 //! `store_contract`.
 
+mod authentication;
 mod bulk;
-mod cascade;
+mod cascading_revocation;
 mod command_line;
-mod logins;
+mod indexes;
 mod outages;
-mod plans;
-mod starts;
+mod startup;
 mod two_servers;

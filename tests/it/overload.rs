@@ -5,10 +5,10 @@
 mod connections;
 mod floods;
 mod http2;
-mod one_at_a_time;
+mod isolation;
 mod pipelines;
+pub mod raw_connection;
 mod slow_clients;
 mod stores;
 pub mod target;
-mod watch;
-pub mod wire;
+mod well_behaved_clients;

@@ -6,7 +6,7 @@ use sentinel::domain::PasswordHash;
 use sentinel::password::{Hasher, PasswordPool, Policy, PoolError, Scheme, StartError, Verdict};
 use std::time::{Duration, Instant};
 
-use crate::helpers::Captured;
+use crate::helpers::CapturedLog;
 
 const SMALL: Policy = Policy {
     scheme: Scheme::Argon2id,
@@ -174,7 +174,7 @@ async fn pool_with_out_of_range_policy_does_not_start() {
 
 #[test]
 fn malformed_hash_is_logged_in_the_request_span_without_its_content() {
-    let log = Captured::default();
+    let log = CapturedLog::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().build();

@@ -63,7 +63,7 @@ fn dev_mode_on_a_store_in_use_creates_no_demo_credentials() {
     let output = sentinel(folder.path()).args(add).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let (_process, printed) = start(folder.path());
-    assert!(printed.contains("no demo ones were made"), "{printed}");
+    assert!(printed.contains("no demo data was added"), "{printed}");
     assert!(!folder.path().join("data/dev-credentials.json").exists());
 }
 

@@ -4,14 +4,14 @@
 //! Callers get addresses of their own by `X-Forwarded-For`, as behind a proxy on this machine.
 
 mod addresses;
+mod audit;
 mod counters;
-mod crowds;
-mod log;
-mod names;
+mod distributed_attacks;
 mod secrets;
 mod shared;
 mod simulation;
-mod waits;
+mod usernames;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -31,7 +31,7 @@ fn readme_shell_blocks_run_and_print_the_expected_output() {
     assert!(output.status.success(), "{printed}\n{errors}");
 
     for expected in [
-        "the settings are in order",
+        "the settings are valid",
         "\"active\":true",
         "HTTP/1.1 204",
         "x-auth-username: alice",

@@ -8,7 +8,7 @@ use oauth2::{
     StandardRevocableToken, TokenIntrospectionResponse, TokenResponse, TokenUrl,
 };
 
-use crate::helpers::{App, AppBuilder, PASSWORD, Script, free_port};
+use crate::helpers::{App, AppBuilder, ClientScript, PASSWORD, free_port};
 
 /// Starts a server with `server.public_url` set, which its metadata needs.
 async fn spawn() -> App {
@@ -24,22 +24,22 @@ async fn spawn() -> App {
 
 #[tokio::test]
 async fn requests_oauthlib_completes_the_token_lifecycle() {
-    Script::Python("requests_oauthlib_client.py").run(&spawn().await).await;
+    ClientScript::Python("requests_oauthlib_client.py").run(&spawn().await).await;
 }
 
 #[tokio::test]
 async fn authlib_completes_the_token_lifecycle() {
-    Script::Python("authlib_client.py").run(&spawn().await).await;
+    ClientScript::Python("authlib_client.py").run(&spawn().await).await;
 }
 
 #[tokio::test]
 async fn oauth4webapi_completes_the_token_lifecycle() {
-    Script::Node("oauth4webapi_client.mjs").run(&spawn().await).await;
+    ClientScript::Node("oauth4webapi_client.mjs").run(&spawn().await).await;
 }
 
 #[tokio::test]
 async fn openid_client_completes_the_token_lifecycle() {
-    Script::Node("openid_client.mjs").run(&spawn().await).await;
+    ClientScript::Node("openid_client.mjs").run(&spawn().await).await;
 }
 
 /// Sends a request of the `oauth2` crate, which leaves the transport to the caller. The crate

@@ -2,10 +2,10 @@
 //! that every store fulfils is tested in `store_contract`, which runs with Redis too.
 
 mod cache;
-mod corrupt;
-mod many;
+mod corrupt_sessions;
+mod large_batches;
 mod outages;
-mod published;
+mod published_tokens;
 mod restarts;
 mod settings;
 

@@ -9,7 +9,7 @@ async fn refresh_returns_a_new_pair_and_keeps_the_old_access_token_active() {
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
     assert_eq!(second.status, 200);
-    second.assert_json_for_nobody_to_keep();
+    second.assert_uncacheable_json();
     assert_ne!(second.access_token(), first.access_token());
     assert_ne!(second.refresh_token(), first.refresh_token());
     assert!(app.is_active(&first.access_token()).await);

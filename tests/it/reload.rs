@@ -1,4 +1,4 @@
 //! Reload on SIGHUP, and rolling restarts.
 
 mod certificates;
-mod rolling;
+mod rolling_restarts;

@@ -8,7 +8,7 @@ async fn revoking_an_access_token_ends_the_token_but_not_its_session() {
     let tokens = app.login().await;
     let answer = app.revoke(&tokens.access_token()).await;
     assert_eq!(answer.status, 200);
-    answer.assert_json_for_nobody_to_keep();
+    answer.assert_uncacheable_json();
     assert!(!app.is_active(&tokens.access_token()).await);
     assert_eq!(app.verify(&tokens.access_token(), "").await.status, 401);
     assert_eq!(app.refresh(&tokens.refresh_token()).await.status, 200);

@@ -1,11 +1,11 @@
 //! The log of a whole token lifecycle contains no secret.
 
 use crate::helpers::redis::Redis;
-use crate::helpers::{App, Captured, PASSWORD, Process, Servers, mongod, send, spawn_app};
+use crate::helpers::{App, CapturedLog, PASSWORD, Process, Servers, mongod, send, spawn_app};
 
 #[tokio::test]
 async fn trace_log_of_a_token_lifecycle_contains_no_secret() {
-    let captured = Captured::default();
+    let captured = CapturedLog::default();
     // Set for the whole process, since the server runs on threads of its own.
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)

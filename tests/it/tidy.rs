@@ -22,10 +22,8 @@ const LAYERS: [&[&str]; 9] = [
 const WITHOUT_SETTINGS: [&str; 8] =
     ["domain", "observe", "password", "rate_limit", "oauth", "admin", "import", "web"];
 
-/// Folders whose comments are not checked. In the first two, doc comments are the help texts of
-/// clap and the descriptions of utoipa, which do not follow the rules yet. Builds of the fuzz
-/// targets generate the third.
-const UNCHECKED: [&str; 3] = ["src/cli", "src/web/management/api", "tests/fuzz/target"];
+/// Folder whose comments are not checked, because builds of the fuzz targets generate it.
+const UNCHECKED: &str = "tests/fuzz/target";
 
 /// Beginnings of sentences that do not say which component does what.
 const FORBIDDEN_BEGINNINGS: [&str; 7] =
@@ -181,11 +179,12 @@ fn begins_with(text: &str, words: &str) -> bool {
     text.strip_prefix(words).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
-/// Returns the comment lines of the source and the tests.
+/// Returns the comment lines of the source, the tests and the benchmarks.
 fn comments() -> Vec<Comment> {
     let mut found = Vec::new();
-    for path in ["src", "tests"].iter().flat_map(|folder| sources(&root().join(folder))) {
-        if UNCHECKED.iter().any(|folder| path.starts_with(root().join(folder))) {
+    for path in ["src", "tests", "benches"].iter().flat_map(|folder| sources(&root().join(folder)))
+    {
+        if path.starts_with(root().join(UNCHECKED)) {
             continue;
         }
         let mut before = None;

@@ -8,7 +8,7 @@ use crate::helpers::{AppBuilder, PASSWORD, spawn_app};
 async fn password_grant_returns_a_bearer_token_and_a_refresh_token() {
     let app = spawn_app().await;
     let answer = app.login().await;
-    answer.assert_json_for_nobody_to_keep();
+    answer.assert_uncacheable_json();
     insta::assert_json_snapshot!(answer.json(), {
         ".access_token" => insta::dynamic_redaction(|value, _| {
             assert!(value.as_str().unwrap().starts_with("sna_"));

@@ -85,7 +85,7 @@ impl Activity {
 
     /// Records octets that have arrived; returns whether they are the first of a request head.
     /// RFC 9112 §2.2: empty lines before it are ignored.
-    pub(super) fn received(&self, octets: &[u8]) -> bool {
+    pub(super) fn record_received(&self, octets: &[u8]) -> bool {
         let is_empty = octets.iter().all(|octet| b"\r\n".contains(octet));
         if self.in_flight.get() > 0 || is_empty || self.has_begun.replace(true) {
             return false;

@@ -20,17 +20,18 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 ///
 /// A key exchange takes a good part of a millisecond. A client that begins many at once would delay
 /// all responses of the thread for as long as all of them take, so the task yields to other
-/// connections after each. A slow client delays nobody: only computing takes turns.
+/// connections after each. A slow client does not delay others: only the computation is serialized.
 pub(super) struct Handshakes {
     config: Arc<ServerConfig>,
-    turns: Semaphore,
+    /// Serializes the key exchanges.
+    computing: Semaphore,
 }
 
 impl Handshakes {
     pub(super) fn new(config: Arc<ServerConfig>) -> Self {
         let mut config = Arc::unwrap_or_clone(config);
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
-        Self { config: Arc::new(config), turns: Semaphore::new(1) }
+        Self { config: Arc::new(config), computing: Semaphore::new(1) }
     }
 
     /// Performs a handshake; the caller limits its time.
@@ -40,11 +41,11 @@ impl Handshakes {
     {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
         // The key exchange is computed as soon as there is a stream.
-        let turn = self.turns.acquire().await;
+        let permit = self.computing.acquire().await;
         let mut handshake = pin!(hello.into_stream(Arc::clone(&self.config)));
         let computed = poll!(&mut handshake);
         tokio::task::yield_now().await;
-        drop(turn);
+        drop(permit);
         match computed {
             Poll::Ready(done) => done,
             Poll::Pending => handshake.await,

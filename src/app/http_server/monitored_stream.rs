@@ -53,7 +53,7 @@ impl<T> MonitoredStream<T> {
     /// Records the result of a write. While a request is in progress, a write to a client that has
     /// disconnected succeeds as if `everything` were written, so that the request is finished: a
     /// password guess counts although its result cannot be sent.
-    fn written<R>(
+    fn record_write<R>(
         &mut self,
         context: &mut Context<'_>,
         result: Poll<io::Result<R>>,
@@ -85,7 +85,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for MonitoredStream<T> {
         ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
         if let (_, octets @ [_, ..]) = buffer.filled_mut().split_at_mut(before)
             && this.protocol == Protocol::Http1
-            && this.activity.received(octets)
+            && this.activity.record_received(octets)
         {
             accept_later_version(octets);
         }
@@ -101,7 +101,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MonitoredStream<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.io).poll_write(context, octets);
-        this.written(context, result, octets.len())
+        this.record_write(context, result, octets.len())
     }
 
     fn poll_write_vectored(
@@ -111,7 +111,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MonitoredStream<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.io).poll_write_vectored(context, parts);
-        this.written(context, result, parts.iter().map(|part| part.len()).sum())
+        this.record_write(context, result, parts.iter().map(|part| part.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -121,7 +121,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MonitoredStream<T> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.io).poll_flush(context);
-        this.written(context, result, ())
+        this.record_write(context, result, ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

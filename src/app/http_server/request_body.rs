@@ -38,8 +38,8 @@ struct Shared {
     is_http2: bool,
     /// The client waits for 100 (Continue), and nothing of the body has been read.
     awaits_continue: Cell<bool>,
-    /// How long the response waits for the body.
-    patience: Duration,
+    /// Maximum time that the response waits for the body.
+    wait_limit: Duration,
     is_complete: Cell<bool>,
     /// The end of the body is uncertain, so the next request cannot be found.
     is_malformed: Cell<bool>,
@@ -54,7 +54,7 @@ impl RequestBody {
             incoming: RefCell::new(incoming),
             is_http2: head.version == Version::HTTP_2,
             awaits_continue: Cell::new(head.headers.contains_key(EXPECT)),
-            patience: if has_no_meaning { Duration::ZERO } else { BEFORE_RESPONSE.1 },
+            wait_limit: if has_no_meaning { Duration::ZERO } else { BEFORE_RESPONSE.1 },
             is_complete: Cell::new(false),
             is_malformed: Cell::new(false),
         }))
@@ -78,12 +78,12 @@ impl RequestBody {
         let awaits_continue = self.0.awaits_continue.get();
         let is_long = self.0.incoming.borrow().size_hint().lower() > BEFORE_RESPONSE.0;
         if !awaits_continue && !is_late && !is_long {
-            self.clone().discard((BEFORE_RESPONSE.0, self.0.patience)).await;
+            self.clone().discard((BEFORE_RESPONSE.0, self.0.wait_limit)).await;
         }
         if self.is_complete() {
             return true;
         }
-        let may_never_come = awaits_continue || self.0.patience.is_zero();
+        let may_never_come = awaits_continue || self.0.wait_limit.is_zero();
         if self.0.is_http2 || (!may_never_come && !self.0.is_malformed.get()) {
             let in_flight = Rc::clone(in_flight);
             spawn_local(async move {

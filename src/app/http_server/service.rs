@@ -28,7 +28,7 @@ use crate::web;
 
 /// Maximum size of a frame of a response body. `h2` takes a whole frame as soon as the client
 /// accepts one octet, and the request counts as finished with the last frame.
-const PIECE: usize = 1024;
+const MAX_FRAME: usize = 1024;
 /// Maximum number of fields in a request head. hyper's own limit for HTTP/1.1 is 100, in a buffer
 /// on the stack; with another one it clears a buffer on the heap for each request.
 const MAX_FIELDS: usize = 96;
@@ -111,9 +111,10 @@ fn translate_request(
     Ok(request)
 }
 
-/// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
-/// request message that lacks a Host header field and to any request message that contains more
-/// than one Host header field line or a Host header field with an invalid field value."
+/// Checks the Host field. RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status
+/// code to any HTTP/1.1 request message that lacks a Host header field and to any request message
+/// that contains more than one Host header field line or a Host header field with an invalid field
+/// value."
 fn has_valid_host(parts: &Parts) -> bool {
     let mut hosts = parts.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
     let (host, None) = (hosts.next(), hosts.next()) else { return false };
@@ -131,8 +132,8 @@ fn has_valid_host(parts: &Parts) -> bool {
     }
 }
 
-/// RFC 9110 §7.2: `Host = uri-host [ ":" port ]`. "http" and "https" have no empty host (§4.2.1),
-/// and their user information is refused (§4.2.4).
+/// Checks a host. RFC 9110 §7.2: `Host = uri-host [ ":" port ]`. "http" and "https" have no empty
+/// host (§4.2.1), and their user information is refused (§4.2.4).
 fn is_valid_host(host: &[u8]) -> bool {
     let colon = host.iter().rposition(|octet| *octet == b':').filter(|_| !host.ends_with(b"]"));
     let (name, port) = host.split_at(colon.unwrap_or(host.len()));
@@ -165,7 +166,7 @@ fn translate_head(from: &Parts, to: &mut RequestHead) -> Option<()> {
     Some(())
 }
 
-/// The fields of nearly every request have constants, which cost less than parsing their names.
+/// Converts the name of a request field. Common names have constants, which is faster than parsing.
 fn translate_request_name(name: &HeaderName) -> Option<header::HeaderName> {
     Some(match name.as_str() {
         "host" => header::HOST,
@@ -180,7 +181,7 @@ fn translate_request_name(name: &HeaderName) -> Option<header::HeaderName> {
     })
 }
 
-/// As [`translate_request_name`], for the fields of nearly every response.
+/// Converts the name of a response field, with constants for common names as for requests.
 fn translate_response_name(name: &header::HeaderName) -> Option<HeaderName> {
     Some(match name.as_str() {
         "cache-control" => CACHE_CONTROL,
@@ -227,9 +228,9 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let length = self.bytes.len().min(PIECE);
-        let piece = self.bytes.split_to(length);
-        Poll::Ready((length > 0).then(|| Ok(Frame::data(piece))))
+        let length = self.bytes.len().min(MAX_FRAME);
+        let data = self.bytes.split_to(length);
+        Poll::Ready((length > 0).then(|| Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,7 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::failure::Failure;
-use super::super::{Global, output};
+use super::super::global::Global;
+use super::super::output;
 use crate::settings::Backend;
 use crate::store::sqlite::{BackupError, backup};
 
@@ -18,7 +19,7 @@ pub(in crate::cli) struct Backup {
 }
 
 #[derive(Serialize)]
-struct Done {
+struct BackupJson {
     file: String,
     bytes: u64,
 }
@@ -28,13 +29,13 @@ impl Backup {
         let settings = global.settings()?;
         if settings.store.backend == Backend::Mongodb {
             return Err(Failure::usage(
-                "this backs up the embedded store, and the store is in MongoDB: use mongodump",
+                "only the embedded store can be backed up, and store.backend is \"mongodb\"; use mongodump",
             ));
         }
         let bytes = backup(&settings.store.path, &self.file)?;
         let file = self.file.display().to_string();
         if global.json {
-            return output::json(&Done { file, bytes });
+            return output::json(&BackupJson { file, bytes });
         }
         output::line(format!("backed up to {}, {bytes} bytes, checked", output::plain(&file)))
     }

@@ -6,8 +6,9 @@ use clap::Args;
 use secrecy::ExposeSecret;
 
 use super::super::failure::Failure;
+use super::super::global::{Global, with_log};
+use super::super::output;
 use super::super::progress::Progress;
-use super::super::{Global, output, with_log};
 use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::SystemClock;
 use crate::settings::{Backend, ReadPreference, Settings, Sources};
@@ -30,22 +31,22 @@ impl Copy {
         // A secondary may lag behind the primary.
         source.mongo.read_preference = Some(ReadPreference::Primary);
         let target = self.target()?;
-        if are_one(&source, &target) {
+        if is_same_store(&source, &target) {
             return Err(CopyError::Same.into());
         }
         let progress = Progress::counting(global.json);
-        let done = with_log(&source, async || {
+        let result = with_log(&source, async || {
             let from = self.open_source(&source).await?;
             let to = if self.dry_run {
                 open_stores_for_reading(&target).await?
             } else {
                 Some(open_stores(&target).await?)
             };
-            let tell = |kind: &'static str, count| progress.at(count, kind);
-            Ok(copy(&from, to.as_ref(), self.dry_run, &SystemClock, &tell).await?)
+            let report_progress = |kind: &'static str, count| progress.at(count, kind);
+            Ok(copy(&from, to.as_ref(), self.dry_run, &SystemClock, &report_progress).await?)
         });
         drop(progress);
-        let report = done?;
+        let report = result?;
         if !report.dry_run {
             tracing::info!(
                 target: "audit", event = "store_copied", users = report.users.written,
@@ -62,7 +63,9 @@ impl Copy {
     fn target(&self) -> Result<Settings, Failure> {
         let is_mongodb = self.to.starts_with("mongodb://") || self.to.starts_with("mongodb+srv://");
         if self.to.is_empty() || (!is_mongodb && self.to.contains("://")) {
-            return Err(Failure::usage("--to is the path of a file, or mongodb://HOST/DATABASE"));
+            return Err(Failure::usage(
+                "--to must be the path of a file, or mongodb://HOST/DATABASE",
+            ));
         }
         let overrides = if is_mongodb {
             vec![
@@ -73,20 +76,22 @@ impl Copy {
         } else {
             vec![("store.backend", "embedded"), ("store.path", &*self.to)]
         };
-        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        let overrides = overrides.into_iter().map(own).collect();
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let overrides = overrides.into_iter().map(owned).collect();
         Ok(Settings::load(&Sources { overrides, ..Sources::default() })?)
     }
 
     async fn open_source(&self, source: &Settings) -> Result<Stores, Failure> {
         // Creating an empty store and copying it would hide a misspelled path.
-        let nothing =
-            || Failure::refused(format!("there is no store {}", source.store.path.display()));
+        let missing = || {
+            let path = source.store.path.display();
+            Failure::refused(format!("the store {path} does not exist; check store.path"))
+        };
         if source.store.backend == Backend::Embedded && !source.store.path.exists() {
-            return Err(nothing());
+            return Err(missing());
         }
         if self.dry_run {
-            return open_stores_for_reading(source).await?.ok_or_else(nothing);
+            return open_stores_for_reading(source).await?.ok_or_else(missing);
         }
         Ok(open_stores(source).await?)
     }
@@ -94,7 +99,7 @@ impl Copy {
 
 /// Returns whether the settings show that both stores are the same. The copy detects the other
 /// cases.
-fn are_one(source: &Settings, target: &Settings) -> bool {
+fn is_same_store(source: &Settings, target: &Settings) -> bool {
     match (source.store.backend, target.store.backend) {
         (Backend::Embedded, Backend::Embedded) => {
             is_same_file(&source.store.path, &target.store.path)
@@ -120,7 +125,7 @@ fn print(report: &CopyReport) -> Result<(), Failure> {
         ("clients", report.clients),
         ("sessions", report.sessions),
         ("imported tokens", report.aliases),
-        ("notes of imports", report.imported),
+        ("import records", report.imported),
     ];
     let row = |(name, counts): (&str, Counts)| {
         let [read, written, removed] =
@@ -139,7 +144,7 @@ impl From<CopyError> for Failure {
     fn from(error: CopyError) -> Self {
         match error {
             CopyError::Same | CopyError::InUse(_) | CopyError::BecameInUse => Self::refused(error),
-            CopyError::Differs(_) => Self::again(error),
+            CopyError::Differs(_) => Self::incomplete(error),
             CopyError::Store(error) => error.into(),
         }
     }

@@ -16,7 +16,7 @@ use super::super::{Global, on_store};
 use crate::admin::{Admin, AdminError, Imported, ImportedUser, NewUser};
 use crate::app::password_policy;
 use crate::domain::{PasswordHash, check_password};
-use crate::import::users::{Bad, Password, Row, Rows, RowsError};
+use crate::import::users::{InvalidRow, Password, Rows, RowsError, UserRow};
 use crate::observe::audit::operation;
 use crate::password::{PasswordPool, PoolError};
 
@@ -55,8 +55,8 @@ impl Import {
         let progress = Progress::reading(global.json, length);
         let at = reader.count();
         let mut rows = match format {
-            Format::Csv => Rows::of_csv(reader.buffered())?,
-            Format::Jsonl => Rows::of_lines(reader.buffered()),
+            Format::Csv => Rows::from_csv(reader.buffered())?,
+            Format::Jsonl => Rows::from_json_lines(reader.buffered()),
         };
         let report = on_store(&settings, async |admin| {
             let policy = password_policy(&settings.password);
@@ -91,7 +91,7 @@ async fn take(
     admin: &Admin,
     hashing: &Hashing,
     rows: &mut Rows<impl std::io::BufRead>,
-    report: &mut Report<Bad>,
+    report: &mut Report<InvalidRow>,
     tell: impl Fn(u64),
 ) -> Result<(), Failure> {
     let reading = Reading::default();
@@ -126,13 +126,13 @@ impl Hashing {
 }
 
 /// Result of importing a row, or the reason for which it is not imported.
-type Outcome = Result<Imported, Bad>;
+type Outcome = Result<Imported, InvalidRow>;
 
-/// Row after its preparation.
+/// UserRow after its preparation.
 enum Prepared {
     /// User to be written, with the line number.
     New(u64, ImportedUser),
-    /// Row that needs no write.
+    /// UserRow that needs no write.
     Done(Outcome),
 }
 
@@ -140,15 +140,15 @@ enum Prepared {
 async fn prepare(
     admin: &Admin,
     hashing: &Hashing,
-    row: Result<Row, Bad>,
+    row: Result<UserRow, InvalidRow>,
 ) -> Result<Prepared, Failure> {
     let row = match row {
         Ok(row) => row,
         Err(bad) => return Ok(Prepared::Done(Err(bad))),
     };
-    let Row { line, id, username, password, scopes, enabled } = row;
+    let UserRow { line, id, username, password, scopes, enabled } = row;
     let done = |outcome: Result<Imported, String>, username| {
-        let bad = |reason| Bad { line, username: Some(username), reason };
+        let bad = |reason| InvalidRow { line, username: Some(username), reason };
         Ok(Prepared::Done(outcome.map_err(bad)))
     };
     let password = match password {
@@ -196,7 +196,7 @@ async fn write(
     match admin.import_users(users).await {
         Ok(imported) => {
             for ((line, username), imported) in named.into_iter().zip(imported) {
-                let bad = |reason| Bad { line, username: Some(username), reason };
+                let bad = |reason| InvalidRow { line, username: Some(username), reason };
                 match about_the_row(imported) {
                     Ok(outcome) => outcomes.push(outcome.map_err(bad)),
                     Err(failure) => done = failed(done, failure),
@@ -231,7 +231,7 @@ impl From<RowsError> for Failure {
     }
 }
 
-impl BadRow for Bad {
+impl BadRow for InvalidRow {
     fn parts(&self) -> (u64, Option<&str>, &str) {
         (self.line, self.username.as_deref(), &self.reason)
     }

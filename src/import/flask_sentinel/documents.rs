@@ -13,21 +13,28 @@ use crate::domain::{
 /// Reason why a document cannot be imported.
 pub(super) type Reason = String;
 
+/// Returns the `_id` of a document as text, or an empty string if it has none.
+pub(super) fn id_of(record: &Document) -> String {
+    match record.get("_id") {
+        Some(Bson::ObjectId(id)) => id.to_hex(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
 /// Converts a user document.
 pub(super) fn user(record: &Document, now: Timestamp) -> Result<User, Reason> {
-    let id = record.get_object_id("_id").map_err(|_| "its _id is no ObjectId")?;
+    let id = record.get_object_id("_id").map_err(|_| "its _id is not an ObjectId")?;
     let username = record.get_str("username").map_err(|_| "it has no username")?;
-    check_kept_username(username)
-        .map_err(|error| format!("its username cannot be one: {error}"))?;
+    check_kept_username(username).map_err(|error| format!("its username is invalid: {error}"))?;
     let hash = match record.get("hashpw") {
         Some(Bson::String(text)) => text.clone(),
-        Some(Bson::Binary(binary)) => {
-            String::from_utf8(binary.bytes.clone()).map_err(|_| "its hashpw is no bcrypt hash")?
-        }
+        Some(Bson::Binary(binary)) => String::from_utf8(binary.bytes.clone())
+            .map_err(|_| "its hashpw is not a bcrypt hash")?,
         _ => return Err("it has no hashpw".to_owned()),
     };
     if !is_bcrypt(&hash) {
-        return Err("its hashpw is no bcrypt hash".to_owned());
+        return Err("its hashpw is not a bcrypt hash".to_owned());
     }
     Ok(User {
         id: UserId::from_bytes(id.bytes()),
@@ -52,7 +59,7 @@ fn is_bcrypt(hash: &str) -> bool {
         && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'/')
 }
 
-/// Converts a client document. Also returns a description of each part that is left out.
+/// Converts a client document. Also returns a description of each part that is not imported.
 pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<Reason>), Reason> {
     let text = record.get_str("client_id").map_err(|_| "it has no client_id")?;
     let id: ClientId = text
@@ -61,35 +68,42 @@ pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<R
     let mut remarks = Vec::new();
     match record.get_str("client_type") {
         Ok("public") | Err(_) => {}
-        Ok(_) => return Err("it is no public client, and there is no secret to keep".to_owned()),
+        Ok(_) => {
+            return Err("its client_type is not public, and the document has no secret to import"
+                .to_owned());
+        }
     }
     let mut grants = BTreeSet::new();
     // flask-sentinel creates every client with this grant type only, so it is the default.
-    let usual = Bson::from(vec!["password"]);
+    let default = Bson::from(vec!["password"]);
     let allowed = record.get("allowed_grant_types").filter(|value| !matches!(value, Bson::Null));
-    for name in strings(allowed.or(Some(&usual))).ok_or("its allowed_grant_types are no texts")? {
+    for name in strings(allowed.or(Some(&default)))
+        .ok_or("its allowed_grant_types is neither a string nor a list of strings")?
+    {
         match name.as_str() {
             // flask-sentinel did not check the grant type of a refresh, so these clients could
             // refresh.
             "password" => grants.extend([Grant::Password, Grant::RefreshToken]),
             "refresh_token" => drop(grants.insert(Grant::RefreshToken)),
-            other => remarks.push(format!("the grant type {other:?} is left out")),
+            other => remarks.push(format!(
+                "the grant type {other:?} is not imported: a public client cannot have it"
+            )),
         }
     }
     if grants.is_empty() {
-        return Err("it has no grant type that a public client can have here".to_owned());
+        return Err("it has no grant type that a public client can have".to_owned());
     }
     let scopes = match scope(record.get("default_scopes")) {
         Ok(scopes) => scopes,
         Err(reason) => {
-            remarks.push(format!("its default_scopes are left out: {reason}"));
+            remarks.push(format!("its default_scopes are not imported: {reason}"));
             Scope::empty()
         }
     };
     // Clients of flask-sentinel have no name.
-    let made = record.get_object_id("_id").map(|id| id.timestamp().timestamp_millis());
+    let created = record.get_object_id("_id").map(|id| id.timestamp().timestamp_millis());
     let client = Client {
-        name: format!("flask-sentinel {}", super::id_of(record)),
+        name: format!("flask-sentinel {}", id_of(record)),
         id,
         kind: ClientKind::Public,
         grants,
@@ -102,7 +116,7 @@ pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<R
         enabled: true,
         generation: 0,
         version: 0,
-        created_at: Timestamp::from_millis(made.unwrap_or(now.as_millis())).min(now),
+        created_at: Timestamp::from_millis(created.unwrap_or(now.as_millis())).min(now),
         updated_at: now,
     };
     Ok((client, remarks))
@@ -110,9 +124,9 @@ pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<R
 
 /// Parses a scope from a list of strings or from one string with spaces. Empty strings are ignored.
 pub(super) fn scope(value: Option<&Bson>) -> Result<Scope, Reason> {
-    let words = strings(value).ok_or("they are no texts")?;
+    let words = strings(value).ok_or("neither a string nor a list of strings")?;
     let words: Vec<&str> = words.iter().flat_map(|text| text.split_whitespace()).collect();
-    words.join(" ").parse().map_err(|_| "they are no scopes".to_owned())
+    words.join(" ").parse().map_err(|_| "not a scope (RFC 6749 section 3.3)".to_owned())
 }
 
 /// Converts a string or a list of strings. A missing value is an empty list; `None` for other

@@ -65,7 +65,7 @@ operations! {
     SessionsPurge: "sessions" "purge",
     ImportsIsImported: "imports" "is_imported",
     ImportsNoteImported: "imports" "note_imported",
-    ImportsAddAlias: "imports" "add_alias",
+    ImportsAddAlias: "imports" "add_legacy_token",
     ImportsFindAlias: "imports" "find_alias",
     HealthCheck: "health" "check",
 }

@@ -71,7 +71,7 @@ fn verify(world: &World, headers: &[(HeaderName, HeaderValue)], target: Uri) {
         _ => false,
     };
     let form = Form::read(target.query().unwrap_or_default().as_bytes());
-    let may = form.is_some_and(|form| form.asks_at_most(&SCOPES));
+    let may = form.is_some_and(|form| form.requests_only(&SCOPES));
     let answer = world.send(&get(target, headers));
     let expected = match (is_ours, may) {
         (true, true) => StatusCode::NO_CONTENT,

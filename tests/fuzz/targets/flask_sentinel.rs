@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::world::{LIFETIMES, NOW, folder};
 
-/// Each line is a document, as JSON behind the first letter of its collection.
+/// Reads a document from each line: the first letter of its collection, then JSON.
 pub fn run(input: &[u8]) {
     let mut documents: Vec<_> = input.split(|byte| *byte == b'\n').filter_map(document).collect();
     documents.truncate(16);
-    // As MongoDB has it: no two of a collection have one id.
+    // In a collection of MongoDB, ids are unique.
     let key = |(collection, document): &(Collection, Document)| {
         (*collection as u8, document.get("_id").map(ToString::to_string))
     };
@@ -24,7 +24,7 @@ pub fn run(input: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let trial = import(None, &documents, true).await;
-        add_up(&trial, &documents);
+        check_report(&trial, &documents);
         if [&trial.users, &trial.clients, &trial.tokens].iter().all(|counts| counts.imported == 0) {
             return;
         }
@@ -32,11 +32,11 @@ pub fn run(input: &[u8]) {
         let stores = SqliteStore::open(&folder.path().join("db")).unwrap().into_stores();
         let report = import(Some(&stores), &documents, false).await;
         assert_eq!(Report { dry_run: true, ..report.clone() }, trial, "{documents:?}");
-        look(&stores, &report, &documents).await;
+        check_stores(&stores, &report, &documents).await;
         let again = import(Some(&stores), &documents, false).await;
         for (first, second) in counts(&report).into_iter().zip(counts(&again)) {
             assert_eq!(second.imported, 0, "{documents:?}");
-            assert!(second.already >= first.imported, "{documents:?}");
+            assert!(second.already_imported >= first.imported, "{documents:?}");
         }
     });
 }
@@ -48,7 +48,7 @@ async fn import(
 ) -> Report {
     let mut import = Import::new(stores.cloned(), LIFETIMES, NOW, dry_run);
     for (collection, document) in documents {
-        import.take(*collection, document).await.unwrap();
+        import.import_document(*collection, document).await.unwrap();
     }
     import.into_report()
 }
@@ -57,24 +57,27 @@ fn counts(report: &Report) -> [&Counts; 3] {
     [&report.users, &report.clients, &report.tokens]
 }
 
-fn add_up(report: &Report, documents: &[(Collection, Document)]) {
+fn check_report(report: &Report, documents: &[(Collection, Document)]) {
     for (counts, collection) in counts(report).into_iter().zip(Collection::IN_ORDER) {
         let read = documents.iter().filter(|(own, _)| *own == collection).count() as u64;
-        let told = counts.imported + counts.already + counts.expired + counts.skipped.len() as u64;
-        assert_eq!((counts.read, told), (read, read), "{documents:?}");
+        let reported = counts.imported
+            + counts.already_imported
+            + counts.expired
+            + counts.skipped.len() as u64;
+        assert_eq!((counts.read, reported), (read, read), "{documents:?}");
     }
     let said = serde_json::to_string(report).unwrap();
     for (collection, document) in documents.iter().filter(|(own, _)| *own != Collection::Clients) {
         for field in ["hashpw", "access_token", "refresh_token"] {
             let secret = document.get_str(field).unwrap_or_default();
-            let is_one = secret.len() >= 30 && !said_elsewhere(documents, secret);
+            let is_one = secret.len() >= 30 && !is_shown_field(documents, secret);
             assert!(!is_one || !said.contains(secret), "{collection:?} {document:?} in {said}");
         }
     }
 }
 
-/// Whether the text is also where it may be shown: an id, a grant type.
-fn said_elsewhere(documents: &[(Collection, Document)], text: &str) -> bool {
+/// Returns whether an id or a grant type, which a report may show, contains the text.
+fn is_shown_field(documents: &[(Collection, Document)], text: &str) -> bool {
     documents.iter().any(|(_, document)| {
         document.iter().any(|(field, value)| {
             ["_id", "allowed_grant_types"].contains(&field.as_str())
@@ -83,8 +86,8 @@ fn said_elsewhere(documents: &[(Collection, Document)], text: &str) -> bool {
     })
 }
 
-/// As many are there as were taken over, and a refresh token that was finds its session.
-async fn look(stores: &Stores, report: &Report, documents: &[(Collection, Document)]) {
+/// Checks the number of imported records, and that each session belongs to a token of a document.
+async fn check_stores(stores: &Stores, report: &Report, documents: &[(Collection, Document)]) {
     let all = Page::first(1000);
     let users = stores.listing.list_users("", &all).await.unwrap();
     let clients = stores.listing.list_clients("", &all).await.unwrap();
@@ -117,7 +120,7 @@ fn document(line: &[u8]) -> Option<(Collection, Document)> {
     document.contains_key("_id").then_some((collection, document))
 }
 
-/// With what BSON has and JSON has not as `{"$oid": "…"}`, `{"$date": 0}`, `{"$binary": "…"}`.
+/// Converts JSON to BSON. `{"$oid": "…"}`, `{"$date": 0}` and `{"$binary": "…"}` become BSON types.
 fn bson(value: Value) -> Bson {
     match value {
         Value::Null => Bson::Null,
@@ -143,7 +146,7 @@ fn special(members: &serde_json::Map<String, Value>) -> Option<Bson> {
         return Some(Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes }));
     }
     let millis = members.get("$date")?.as_i64()?;
-    // Where the clock stands is where it gets interesting.
+    // Dates close to the clock's time are the most interesting ones.
     let at = Timestamp::from_millis(millis).as_millis().saturating_add(NOW.as_millis());
     Some(Bson::DateTime(DateTime::from_millis(at)))
 }

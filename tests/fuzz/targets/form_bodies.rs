@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::reading::{Caller, Form, caller};
 use super::world::{Answer, Call, MAX_BODY, PASSWORD, SCOPES, USER, World, with_world};
 
-/// The first line says which endpoint; then come headers, an empty line and the body.
+/// Takes the endpoint from the first line. Headers, an empty line and the body follow.
 pub fn run(input: &[u8]) {
     let Some(call) = call(input) else { return };
     with_world(|world| {
@@ -24,14 +24,14 @@ pub fn run(input: &[u8]) {
     });
 }
 
-/// The lines before an empty one, and what follows it.
-pub fn parts(input: &[u8]) -> (impl Iterator<Item = &[u8]>, &[u8]) {
+/// Splits the input at the first empty line.
+pub fn split_head(input: &[u8]) -> (impl Iterator<Item = &[u8]>, &[u8]) {
     let at = input.windows(2).position(|pair| pair == b"\n\n").unwrap_or(input.len());
     let (head, body) = input.split_at(at);
     (head.split(|byte| *byte == b'\n'), body.get(2..).unwrap_or_default())
 }
 
-/// `Name: value`.
+/// Parses `Name: value`.
 pub fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     let at = line.iter().position(|byte| *byte == b':')?;
     let name = HeaderName::from_bytes(&line[..at]).ok()?;
@@ -40,7 +40,7 @@ pub fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 }
 
 fn call(input: &[u8]) -> Option<Call> {
-    let (mut lines, body) = parts(input);
+    let (mut lines, body) = split_head(input);
     let path = match lines.next()? {
         b"introspect" => "/oauth/introspect",
         b"revoke" => "/oauth/revoke",
@@ -91,7 +91,7 @@ fn check(call: &Call, answer: &Answer, said: &Map<String, Value>, world: &World)
     let form = Form::read(&call.body).filter(|_| call.body.len() <= MAX_BODY);
     let caller = form.as_ref().and_then(|form| caller(&call.headers, form));
     let (Some(form), Some(caller)) = (form, caller) else {
-        return assert!(!is_ok, "nobody is let in with {call:?}");
+        return assert!(!is_ok, "{call:?} must be rejected");
     };
     let granted = match call.target.path() {
         "/oauth/introspect" => caller == Caller::Confidential && form.get("token").is_some(),
@@ -100,7 +100,7 @@ fn check(call: &Call, answer: &Answer, said: &Map<String, Value>, world: &World)
     };
     match is_a_form(call) {
         Some(true) => assert_eq!(is_ok, granted, "{call:?} {said:?}"),
-        Some(false) => assert!(!is_ok, "{call:?} is no form"),
+        Some(false) => assert!(!is_ok, "{call:?} is not a form"),
         None => assert!(!is_ok || granted, "{call:?}"),
     }
     if is_ok && call.target.path() == "/oauth/introspect" {
@@ -122,10 +122,10 @@ fn is_granted(form: &Form, caller: Caller, world: &World) -> bool {
         Some("client_credentials") => caller == Caller::Confidential,
         _ => false,
     };
-    is_grant && form.asks_at_most(&SCOPES)
+    is_grant && form.requests_only(&SCOPES)
 }
 
-/// A token that is not alive may be revoked by anybody, one that is by its own client.
+/// Returns whether the revocation succeeds. An active token may be revoked by its own client only.
 fn is_revocable(form: &Form, caller: Caller, world: &World) -> bool {
     let own = |text: &str| Token::parse(text).map(|token| token.session_id());
     let session = own(&world.access);
@@ -133,7 +133,7 @@ fn is_revocable(form: &Form, caller: Caller, world: &World) -> bool {
     form.get("token").is_some() && (caller == Caller::Public || !of_session)
 }
 
-/// `None` where it takes more to say so.
+/// Returns `None` if the headers alone do not decide.
 fn is_a_form(call: &Call) -> Option<bool> {
     const FORM: &str = "application/x-www-form-urlencoded";
     let of =

@@ -29,7 +29,7 @@ pub fn run(input: &[u8]) {
     let hops = values(&FORWARDED_FOR);
     let expected = expected(peer, &hops);
     check(peer, &hops, expected);
-    // A peer without an address is none here: nothing says that it came over a Unix socket.
+    // The call has no information that a peer without an address uses a Unix socket.
     let Some(peer) = peer else { return };
     with_world(|world| {
         let call = Call {
@@ -64,7 +64,8 @@ fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     Some((name, HeaderValue::from_bytes(value).ok()?))
 }
 
-/// From the nearest hop on: whoever is trusted is believed about the next, if that is an address.
+/// Returns the expected address of the client: from the nearest hop on, a trusted hop names the
+/// next one.
 fn expected(peer: Option<IpAddr>, headers: &[&[u8]]) -> Option<IpAddr> {
     let all = headers.join(&b","[..]);
     let hops: Vec<Option<IpAddr>> = match headers {
@@ -81,7 +82,8 @@ fn expected(peer: Option<IpAddr>, headers: &[&[u8]]) -> Option<IpAddr> {
     client
 }
 
-/// Strangers are what they are, and of what trusted peers say nothing left of a stranger counts.
+/// Checks that an untrusted peer is the client, and that hops before an untrusted hop have no
+/// effect.
 fn check(peer: Option<IpAddr>, headers: &[&[u8]], expected: Option<IpAddr>) {
     let trusted: Vec<IpNet> = TRUSTED.iter().map(|net| net.parse().unwrap()).collect();
     let canonical = peer.map(|peer| peer.to_canonical());
@@ -93,7 +95,7 @@ fn check(peer: Option<IpAddr>, headers: &[&[u8]], expected: Option<IpAddr>) {
     assert_eq!(client_address::resolve(None, false, headers, &trusted), None);
 }
 
-/// By the octets, and not by `IpNet`.
+/// Compares octets, independently of `IpNet`.
 fn is_trusted(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(v4.octets(), [127 | 10, ..]),
@@ -101,7 +103,8 @@ fn is_trusted(address: IpAddr) -> bool {
     }
 }
 
-/// An address as proxies write it: alone or with a port, in IPv6 with or without brackets.
+/// Parses an address as proxies write it: with or without a port, and with or without brackets
+/// (IPv6).
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim();
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
@@ -142,7 +145,7 @@ fn check_trace(client: IpAddr, given: &[&[u8]], world: &World) {
     assert_eq!(spans.len(), found.len());
 }
 
-/// The trace and the span, if the caller records them.
+/// Returns the trace and span ids if the caller samples the trace.
 fn traced(header: &str) -> Option<(String, String)> {
     let fields: Vec<&str> = header.splitn(5, '-').collect();
     let [version, trace, span, flags, more @ ..] = &*fields else { return None };

@@ -9,7 +9,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// The addresses in the audit events of this thread.
+/// Addresses in the audit events of this thread.
 pub struct Heard {
     addresses: Arc<Mutex<Vec<String>>>,
     _guard: DefaultGuard,
@@ -60,7 +60,7 @@ impl Visit for Address<'_> {
     }
 }
 
-/// The spans of calls that their callers trace.
+/// Spans of requests whose callers sample the trace.
 #[derive(Clone, Default)]
 pub struct Spans(Arc<Mutex<Vec<Span>>>);
 
@@ -77,7 +77,7 @@ impl Collector for Spans {
 
     fn take(&self, span: Span) {
         let mut spans = self.0.lock().unwrap();
-        // Most targets never look.
+        // Most targets never read the spans.
         spans.truncate(7);
         spans.push(span);
     }

@@ -12,7 +12,7 @@ use super::{password_hashes, tokens};
 
 const SEAL: [u8; 16] = *b"a key for a seal";
 
-/// The tokens of the session: always the same, so that a seed can have them.
+/// Returns the tokens of the session, which are constant, so that seeds can contain them.
 pub fn issued() -> (Token, Token) {
     let made = |kind| {
         let mut bytes = [7; 49];

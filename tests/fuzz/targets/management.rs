@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::form_bodies::{header, parts};
+use super::form_bodies::{header, split_head};
 use super::world::{Answer, Call, OPERATOR, World, with_world};
 
 const PATH: &str = "/oauth/management";
@@ -32,7 +32,7 @@ pub fn run(input: &[u8]) {
 }
 
 fn call(input: &[u8]) -> Option<Call> {
-    let (mut lines, body) = parts(input);
+    let (mut lines, body) = split_head(input);
     let first = lines.next()?;
     let at = first.iter().position(|byte| *byte == b' ')?;
     let method = Method::from_bytes(&first[..at]).ok()?;
@@ -42,7 +42,7 @@ fn call(input: &[u8]) -> Option<Call> {
     let mut headers: Vec<(HeaderName, HeaderValue)> = lines.map(header).collect::<Option<_>>()?;
     headers.retain(|(name, _)| *name != AUTHORIZATION);
     headers.push((AUTHORIZATION, credentials));
-    // Others are not the operator's to answer.
+    // Other paths do not belong to the management page.
     let is_below = target.path().starts_with(PATH) && target.authority().is_none();
     is_below.then(|| Call { method, target, peer: None, headers, body: body.to_vec() })
 }
@@ -50,7 +50,7 @@ fn call(input: &[u8]) -> Option<Call> {
 fn check(call: &Call, answer: &Answer) {
     let header = |name| answer.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     let rest = &call.target.path()[PATH.len()..];
-    // Another path may begin as this one does.
+    // Another path may have the same prefix.
     if rest.is_empty() || rest.starts_with('/') {
         assert_eq!(header(X_CONTENT_TYPE_OPTIONS), b"nosniff", "{call:?}");
         assert!(header(CONTENT_SECURITY_POLICY).starts_with(b"default-src 'none'"), "{call:?}");
@@ -74,7 +74,7 @@ fn check(call: &Call, answer: &Answer) {
     }
 }
 
-/// Inside a tag, what looks like another attribute is in the quotes of one.
+/// Returns whether text in a tag that looks like an attribute is inside a quoted attribute value.
 fn is_escaped(html: &str, text: &str) -> bool {
     !text.starts_with('<')
         && html.match_indices(text).all(|(at, _)| {
@@ -83,7 +83,7 @@ fn is_escaped(html: &str, text: &str) -> bool {
         })
 }
 
-/// The next page of a list is where the list says.
+/// Requests the next page of a list from the link in the list.
 fn follow(call: &Call, answer: &Answer, world: &World) {
     let Ok(Value::Object(list)) = serde_json::from_slice(&answer.body) else { return };
     let Some(next) = list.get("next").and_then(Value::as_str) else { return };

@@ -22,10 +22,10 @@ mod world;
 
 pub use world::end_world;
 
-/// A target: its name, which is that of its folder of seeds, and what it does.
+/// Name and function of a target. The folder of its seeds has the same name.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const ALL: &[Target] = &[
     ("authorization", authorization::run),
     ("flask_sentinel", flask_sentinel::run),

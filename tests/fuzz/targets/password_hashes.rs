@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use sentinel::domain::PasswordHash;
 use sentinel::password::{HashError, Hasher, Policy, Scheme, import_hash, needs_upgrade};
 
-/// As cheap as argon2 gets.
+/// The cheapest parameters of argon2.
 pub const POLICY: Policy = Policy {
     scheme: Scheme::Argon2id,
     memory_kib: 8,
@@ -20,13 +20,13 @@ thread_local! {
     static HASHER: RefCell<Hasher> = RefCell::new(Hasher::new(POLICY).unwrap());
 }
 
-/// The first line is a password, the rest a hash.
+/// Takes a password from the first line, and a hash from the rest.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (password, text) = text.split_once('\n').unwrap_or(("", text));
     if let Ok(hash) = import_hash(text) {
         assert!(hash.is_imported());
-        // What is kept is in our form, and is not rewritten when it is taken over once more.
+        // The stored form is Sentinel's, and importing it again does not change it.
         let again = import_hash(hash.encoded()).unwrap();
         assert_eq!(again.encoded(), hash.encoded());
         verify(password, &hash).unwrap();
@@ -39,14 +39,14 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// Verifies against what costs little, and checks of the rest that it is bounded.
+/// Verifies a password against a cheap hash. Checks that the cost of other hashes is bounded.
 fn verify(password: &str, hash: &PasswordHash) -> Result<(), HashError> {
     let cost = Cost::of(hash.encoded());
     let stronger = Policy { memory_kib: 1 << 20, ..POLICY };
     let upgrade = needs_upgrade(hash, &stronger);
     if !cost.is_small() {
         if !cost.is_bounded() {
-            // Nothing is computed: this is refused at once.
+            // The hash is rejected before any computation.
             let refused = HASHER.with_borrow_mut(|h| h.verify(&password.into(), hash)).unwrap_err();
             assert!(upgrade, "{hash:?}");
             return Err(refused);
@@ -96,12 +96,12 @@ impl Cost {
         }
     }
 
-    /// As large as may be verified at all.
+    /// Returns whether the cost is within the limits of verification.
     const fn is_bounded(&self) -> bool {
         !self.too_much
     }
 
-    /// Some milliseconds, with sanitizers too.
+    /// Returns whether verification takes a few milliseconds, even with sanitizers.
     const fn is_small(&self) -> bool {
         self.memory <= 256 && self.work <= 1024
     }

@@ -21,11 +21,12 @@ const RECOGNIZED: [&str; 9] = [
     "token_type_hint",
 ];
 
-/// The parameters of a form.
+/// Parameters of a form.
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// `None` for what is not to be taken: no UTF-8, a broken percent-encoding, a parameter twice.
+    /// Returns `None` for invalid forms: invalid UTF-8 or percent-encoding, or a repeated
+    /// parameter.
     pub fn read(body: &[u8]) -> Option<Self> {
         let read: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
         let is_strict =
@@ -36,20 +37,20 @@ impl Form {
         (is_strict && is_once).then_some(Self(read))
     }
 
-    /// One without a value is as good as none.
+    /// Returns a parameter. An empty value counts as absent (RFC 6749 §3.1).
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(own, _)| own == name && RECOGNIZED.contains(&name));
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// Whether what is asked for is at most this; nothing is asked for if there is no scope.
-    pub fn asks_at_most(&self, scopes: &[&str]) -> bool {
+    /// Returns whether the requested scopes are among these. Without `scope`, none are requested.
+    pub fn requests_only(&self, scopes: &[&str]) -> bool {
         let asked = self.get("scope").unwrap_or_default();
         asked.split(' ').all(|token| token.is_empty() || scopes.contains(&token))
     }
 }
 
-/// Undoes form encoding; `None` for what is not encoded.
+/// Decodes form encoding. Returns `None` if it is invalid.
 pub fn decode(part: &[u8]) -> Option<String> {
     let spaced: Vec<u8> = part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
     let mut escapes = part.split(|byte| *byte == b'%').skip(1);
@@ -59,14 +60,14 @@ pub fn decode(part: &[u8]) -> Option<String> {
     text.filter(|_| is_whole)
 }
 
-/// Which client a request is from, as whom it proves itself.
+/// Client of a request, as authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     Public,
     Confidential,
 }
 
-/// `None` for a request that nobody is to be let in with.
+/// Returns the client of a request; `None` if its authentication must fail.
 pub fn caller(headers: &[(HeaderName, HeaderValue)], form: &Form) -> Option<Caller> {
     let mut credentials = headers.iter().filter(|(name, _)| *name == AUTHORIZATION);
     let (ids, secrets) = match (credentials.next(), credentials.next()) {
@@ -76,7 +77,7 @@ pub fn caller(headers: &[(HeaderName, HeaderValue)], form: &Form) -> Option<Call
         }
         (Some((_, header)), None) => {
             let (user, password) = basic(header.as_bytes())?;
-            let (ids, secrets) = (readings(user), readings(password));
+            let (ids, secrets) = (interpretations(user), interpretations(password));
             let others = form.get("client_id").is_some_and(|id| !ids.iter().any(|own| own == id));
             if others || form.get("client_secret").is_some() {
                 return None;
@@ -91,12 +92,13 @@ pub fn caller(headers: &[(HeaderName, HeaderValue)], form: &Form) -> Option<Call
     }
 }
 
-/// RFC 6749 §2.3.1 has both parts encoded as in a form; many send them as they are.
-fn readings(raw: String) -> Vec<String> {
+/// Returns the form-decoded and the raw text. RFC 6749 §2.3.1 requires the encoding; many clients
+/// omit it.
+fn interpretations(raw: String) -> Vec<String> {
     decode(raw.as_bytes()).into_iter().chain([raw]).collect()
 }
 
-/// User and password of an `Authorization` header (RFC 7617).
+/// Returns user name and password of an `Authorization` header (RFC 7617).
 pub fn basic(header: &[u8]) -> Option<(String, String)> {
     let credentials = STANDARD.decode(credentials(header, "basic")?).ok()?;
     let credentials = String::from_utf8(credentials).ok()?;

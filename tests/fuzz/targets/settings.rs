@@ -12,11 +12,11 @@ thread_local! {
     static FOLDER: TempDir = super::world::folder();
 }
 
-/// Lines `NAME=value` are the environment, up to one of `---`; what follows is the file.
+/// Lines `NAME=value` before a line `---` are the environment. The rest is the settings file.
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let lower = text.to_ascii_lowercase();
-    // Nobody's files are to be opened.
+    // The target must not open files that settings name.
     if ["_file", "sentinel_config", "\\u"].iter().any(|name| lower.contains(name)) {
         return;
     }

@@ -11,7 +11,7 @@ use sentinel::store::{StoreError, mongo, redis};
 
 use super::world::{Call, NOW, PUBLIC, World, with_world};
 
-/// The first byte says which.
+/// The first byte selects the form.
 pub fn run(input: &[u8]) {
     let Some((kind, rest)) = input.split_first() else { return };
     match kind {
@@ -45,7 +45,7 @@ fn look(session: &Session) {
     let _ = (session.expires_at(), session.without_expired(NOW));
 }
 
-/// Four numbers, and what is packed into one column.
+/// Takes four numbers and the packed column of a row.
 fn row(bytes: &[u8]) {
     let Some((numbers, packed)) = bytes.split_first_chunk::<32>() else { return };
     let mut numbers = numbers.chunks(8).map(|n| i64::from_le_bytes(n.try_into().unwrap()));

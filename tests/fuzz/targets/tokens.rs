@@ -9,17 +9,17 @@ use sentinel::domain::{ClientId, Scope, Token, TokenKind, UserId};
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Reads the input as a text, and makes a token out of its bytes, which one character then spoils.
+/// Parses the input as a text. Also makes a token from its bytes, and changes one character.
 pub fn run(input: &[u8]) {
     if let Ok(text) = std::str::from_utf8(input) {
         read(text);
         read_legacy(text);
-        comes_back::<Scope>(text, |read| read.split(' ').all(|token| text.contains(token)));
-        comes_back::<ClientId>(text, |read| read == text);
-        comes_back::<UserId>(text, |read| read == text.to_ascii_lowercase());
+        round_trips::<Scope>(text, |read| read.split(' ').all(|token| text.contains(token)));
+        round_trips::<ClientId>(text, |read| read == text);
+        round_trips::<UserId>(text, |read| read == text.to_ascii_lowercase());
     }
-    if let Some((bytes, spoiler)) = input.split_first_chunk::<49>() {
-        make(bytes, spoiler);
+    if let Some((bytes, change)) = input.split_first_chunk::<49>() {
+        make(bytes, change);
     }
 }
 
@@ -44,30 +44,30 @@ fn read_legacy(text: &str) {
 }
 
 /// Asserts that a value which was read is equal after it is written and read again.
-fn comes_back<T: FromStr + Display + PartialEq>(text: &str, is_fine: impl Fn(&str) -> bool) {
+fn round_trips<T: FromStr + Display + PartialEq>(text: &str, is_fine: impl Fn(&str) -> bool) {
     let Ok(value) = text.parse::<T>() else { return };
     let written = value.to_string();
     assert!(is_fine(&written), "{text:?} was read as {written:?}");
     assert!(written.parse::<T>().is_ok_and(|again| again == value), "{text:?}");
 }
 
-/// The first byte gives the kind, the others selector and verifier.
-fn make(bytes: &[u8; 49], spoiler: &[u8]) {
+/// Makes a token: the first byte is the kind, the others are selector and verifier.
+fn make(bytes: &[u8; 49], change: &[u8]) {
     let text = written(bytes);
     let token = Token::parse(&text).unwrap_or_else(|| panic!("{text} is a token"));
     assert_eq!(token.to_secret().expose_secret(), text);
-    if let [at, by, ..] = *spoiler {
+    if let [at, by, ..] = *change {
         let at = usize::from(at) % text.len();
-        let mut spoilt = text.clone().into_bytes();
-        if std::mem::replace(&mut spoilt[at], by) != by
-            && let Ok(spoilt) = String::from_utf8(spoilt)
+        let mut changed = text.clone().into_bytes();
+        if std::mem::replace(&mut changed[at], by) != by
+            && let Ok(changed) = String::from_utf8(changed)
         {
-            assert_eq!(Token::parse(&spoilt), None, "{spoilt}");
+            assert_eq!(Token::parse(&changed), None, "{changed}");
         }
     }
 }
 
-/// A token, by another way than production's.
+/// Encodes a token, independently of production.
 pub fn written(bytes: &[u8; 49]) -> String {
     let [kind, numbers @ ..] = bytes;
     let (selector, verifier) = numbers.split_at(16);
@@ -77,7 +77,7 @@ pub fn written(bytes: &[u8; 49]) -> String {
     body + &checksum
 }
 
-/// By long division, a digit at a time.
+/// Encodes a number in base 62 by long division.
 fn base62(number: &[u8], width: usize) -> String {
     let mut number = number.to_vec();
     let mut text = vec![b'0'; width];
@@ -94,7 +94,7 @@ fn base62(number: &[u8], width: usize) -> String {
     text.into_iter().map(char::from).collect()
 }
 
-/// By its definition (ITU-T V.42), a bit at a time.
+/// Computes CRC-32 bit by bit, from its definition (ITU-T V.42).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use secrecy::ExposeSecret;
 use sentinel::domain::{check_password, check_username};
-use sentinel::import::users::{Password, Row, Rows, RowsError};
+use sentinel::import::users::{Password, Rows, RowsError, UserRow};
 use sentinel::password::import_hash;
 use serde_json::{Map, Value};
 
 /// Reads the input as JSON Lines if it begins with a brace, and as CSV otherwise.
 pub fn run(input: &[u8]) {
     let is_json = input.first() == Some(&b'{');
-    let rows = if is_json { Ok(Rows::of_lines(input)) } else { Rows::of_csv(input) };
+    let rows = if is_json { Ok(Rows::from_json_lines(input)) } else { Rows::from_csv(input) };
     let mut rows = match rows {
         Ok(rows) => rows,
         Err(RowsError::Header | RowsError::Column(_)) => return,
@@ -20,12 +20,12 @@ pub fn run(input: &[u8]) {
     let (mut names, mut last) = (HashSet::new(), 0);
     while let Some(row) = rows.next().unwrap() {
         let line = row.as_ref().map_or_else(|bad| bad.line, |row| row.line);
-        assert!(line > last, "line {line} comes behind {last}");
+        assert!(line > last, "line {line} comes after {last}");
         last = line;
         match row {
             Ok(row) => {
-                good(&row);
-                assert!(names.insert(row.username.clone()), "{} is there twice", row.username);
+                check_valid(&row);
+                assert!(names.insert(row.username.clone()), "{} occurs twice", row.username);
             }
             Err(bad) => assert!(!bad.reason.is_empty()),
         }
@@ -35,7 +35,7 @@ pub fn run(input: &[u8]) {
     }
 }
 
-fn good(row: &Row) {
+fn check_valid(row: &UserRow) {
     check_username(&row.username).unwrap();
     match &row.password {
         Password::Plain(password) => check_password(password.expose_secret(), 0).unwrap(),
@@ -55,13 +55,13 @@ fn compare(input: &[u8]) {
             continue;
         };
         let is_good = check_username(name).is_ok() && check_password(password, 0).is_ok();
-        let row = Rows::of_lines(line).next().unwrap().unwrap();
+        let row = Rows::from_json_lines(line).next().unwrap().unwrap();
         assert_eq!(row.is_ok(), is_good, "{name:?} {password:?}");
         if let Ok(row) = row
             && seen.insert(name.to_owned())
         {
             assert_eq!(row.username, name);
-            let Password::Plain(read) = row.password else { panic!("it is no hash") };
+            let Password::Plain(read) = row.password else { panic!("expected a plain password") };
             assert_eq!(read.expose_secret(), password);
         }
     }

@@ -40,9 +40,9 @@ use super::password_hashes;
 /// 2100-01-01T00:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_millis(4_102_444_800_000);
 pub const PUBLIC: &str = "app";
-/// As a form encodes it, this is `back+end`.
+/// In form encoding, this is `back+end`.
 pub const CONFIDENTIAL: &str = "back end";
-/// It is another text to whoever decodes it.
+/// Form decoding changes this text.
 pub const SECRET: &str = "s+1%2b&=";
 pub const USER: &str = "j\u{f6}rg";
 pub const PASSWORD: &str = "pass word";
@@ -96,7 +96,7 @@ thread_local! {
     static WORLD: RefCell<Option<ManuallyDrop<World>>> = const { RefCell::new(None) };
 }
 
-/// Does something in the world, which is made when it is first needed.
+/// Runs `work` with the world, which is created at the first call.
 pub fn with_world<T>(work: impl FnOnce(&World) -> T) -> T {
     WORLD
         .with_borrow_mut(|world| work(world.get_or_insert_with(|| ManuallyDrop::new(World::new()))))
@@ -107,7 +107,7 @@ pub fn end_world() {
     drop(WORLD.take().map(ManuallyDrop::into_inner));
 }
 
-/// A folder in memory, where there is one.
+/// Creates a folder, in memory if possible.
 pub fn folder() -> TempDir {
     let named = tempfile::Builder::new().prefix("sentinel-fuzz-").to_owned();
     let memory = Path::new("/dev/shm");
@@ -144,17 +144,17 @@ impl World {
         self.runtime.block_on(future)
     }
 
-    /// The session's.
+    /// Returns the id of the session.
     pub const fn session_id(&self) -> SessionId {
         self.session.id
     }
 
-    /// The file of the store.
+    /// Returns the path of the store's file.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("sentinel.db")
     }
 
-    /// Sends a call, and looks at what holds for every answer.
+    /// Sends a request, and checks the properties of all responses.
     pub fn send(&self, call: &Call) -> Answer {
         let answer = self.answer(call);
         let said = String::from_utf8_lossy(&answer.body);
@@ -190,7 +190,8 @@ impl World {
         })
     }
 
-    /// Takes back what the last call has done to the session, and the session that it has started.
+    /// Undoes the changes of the last request: restores the session, and removes a session that it
+    /// started.
     pub fn restore(&self, started: Option<&Token>) {
         self.block_on(async {
             if let Some(id) = started.map(Token::session_id).filter(|id| *id != self.session.id) {
@@ -203,7 +204,7 @@ impl World {
         });
     }
 
-    /// Takes back whatever an operator can have done.
+    /// Restores the state that an operator may have changed.
     pub fn restore_all(&self) {
         self.block_on(async {
             let Stores { users, clients, listing, .. } = &self.stores;

@@ -13,7 +13,7 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::helpers::{App, External, command, free_port};
+use crate::helpers::{App, ExternalProgram, command, free_port};
 use crate::management::{OPERATOR, OPERATOR_PASSWORD};
 
 /// Time limit of a single operation, which takes well below a second on an idle machine.
@@ -41,7 +41,7 @@ pub struct Browser {
     /// Expected statuses other than 200, in order. The browser logs an error for each.
     refusals: RefCell<Vec<u16>>,
     /// Dropped before its folder is removed.
-    _driver: External,
+    _driver: ExternalProgram,
     _folder: TempDir,
 }
 
@@ -67,7 +67,7 @@ impl Browser {
         // Files that ChromeDriver and Chromium write are removed with the folder.
         command.env("HOME", folder.path()).env("TMPDIR", folder.path());
         command.arg(format!("--port={port}"));
-        let driver = External::start(command, port, folder.path());
+        let driver = ExternalProgram::start(command, port, folder.path());
         let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
         let arguments = [&ARGUMENTS[..], &[profile.as_str()], more].concat();
         let capabilities = json!({

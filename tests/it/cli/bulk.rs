@@ -102,17 +102,17 @@ fn user_import_reports_invalid_rows_by_line_and_adds_others() {
     let bad = report["bad"].as_array().unwrap();
     assert_eq!(bad.len(), 13);
     for ((line, reason), bad) in [
-        (2, "no JSON object"),
-        (3, "password is of another type"),
+        (2, "not a JSON object"),
+        (3, "password has the wrong JSON type"),
         (4, "no format that is known"),
         (5, "too costly"),
         (6, "neither password nor hash"),
-        (7, "one will do"),
+        (7, "only one is allowed"),
         (8, "password is empty"),
         (9, "24 hexadecimal digits"),
-        (10, "no scopes"),
+        (10, "scopes are invalid"),
         (11, "\"admin\""),
-        (12, "the same user name is in line 1"),
+        (12, "the same username is in line 1"),
         (13, "expected a user name"),
         (14, "belongs to a user with another id"),
     ]
@@ -128,7 +128,7 @@ fn user_import_reports_invalid_rows_by_line_and_adds_others() {
 
     let again = cli.pipe(lines.join("\n"), &["user", "import", "-", "--format", "jsonl"]);
     assert_eq!(again.code, 65);
-    assert!(again.stdout.contains("line 12: alice: the same user name"), "{again:?}");
+    assert!(again.stdout.contains("line 12: alice: the same username"), "{again:?}");
     assert!(again.stdout.starts_with("READ  ADDED  ALREADY  BAD\n15    0      2        13\n"));
 }
 
@@ -170,12 +170,12 @@ fn csv_import_reports_invalid_rows_by_line() {
     let open =
         format!("username,password\r\nheidi,x\r\n\r\nivan,\"x\r\n{}", "judy,x\n".repeat(1 << 19));
     let done = cli.pipe(open, &["user", "import", "-", "--format", "csv", "--json"]);
-    done.assert_failed(65, "the record that begins in line 4 is longer than any");
+    done.assert_failed(65, "the record that begins in line 4 is longer than 1 MiB");
     assert_eq!(cli.json(&["user", "show", "heidi"])["username"], "heidi");
     cli.pipe("\"".to_owned() + &"x".repeat(2 << 20), &["user", "import", "-", "--format", "csv"])
-        .fails(65, "the record that begins in line 1 is longer than any");
+        .fails(65, "the record that begins in line 1 is longer than 1 MiB");
     cli.pipe("name,password\n", &["user", "import", "-", "--format", "csv"])
-        .fails(65, "\"name\" is none of id, username");
+        .fails(65, "unknown column \"name\" in the CSV header");
     cli.run(&["user", "import", "-"]).fails(64, "--format csv or jsonl");
     cli.run(&["user", "import", &cli.path("no.csv")]).fails(74, "cannot read");
 }

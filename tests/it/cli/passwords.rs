@@ -38,7 +38,7 @@ fn short_password_is_accepted_with_warning() {
     assert_eq!(added.code, 0, "{added:?}");
     assert_eq!(
         added.remarks(),
-        "sentinel: the password has fewer than 8 characters (password.min_length), and is taken all the same\n"
+        "sentinel: warning: accepted a password with fewer than 8 characters (password.min_length)\n"
     );
     let added: serde_json::Value = serde_json::from_str(&added.stdout).unwrap();
     assert_eq!(added["username"], "alice");

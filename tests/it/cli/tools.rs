@@ -46,7 +46,7 @@ fn config_show_hides_secrets() {
 #[test]
 fn config_check_reports_valid_and_invalid_settings() {
     let cli = Cli::new();
-    assert_eq!(cli.run(&["config", "check"]).ok(), "the settings are in order");
+    assert_eq!(cli.run(&["config", "check"]).ok(), "the settings are valid");
     assert_eq!(cli.json(&["config", "check"]), serde_json::json!({ "ok": true }));
     cli.run(&["config", "check", "--set", "server.bind=0.0.0.0:5000"]).fails(78, "plain HTTP");
 }
@@ -96,7 +96,7 @@ fn config_check_reports_errors_that_would_stop_serve() {
         &format!("tls.key={missing}"),
         &format!("templates.dir={missing}"),
     ]);
-    both.assert_failed(78, "2 things are wrong:");
+    both.assert_failed(78, "2 problems in the settings:");
     assert!(
         both.stderr.contains("  - invalid templates (templates.dir)")
             && both.stderr.contains("  - cannot read the TLS key")
@@ -111,7 +111,7 @@ fn config_check_reports_errors_that_would_stop_serve() {
 fn config_check_warns_about_ineffective_settings() {
     let cli = Cli::new();
     let done = cli.run(&["config", "check", "--set", "mongo.uri=mongodb://db.example"]);
-    assert_eq!((done.code, done.stdout.trim_end()), (0, "the settings are in order"));
+    assert_eq!((done.code, done.stdout.trim_end()), (0, "the settings are valid"));
     assert_eq!(
         done.stderr,
         "sentinel: warning: the settings in [mongo] are ignored, because store.backend is \"embedded\"\n"

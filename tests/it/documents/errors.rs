@@ -75,7 +75,7 @@ fn http_page_lists_exactly_the_error_descriptions_of_the_code() {
     }
     // The page lists no description that the code does not have.
     let section =
-        text.split("### What the descriptions say").nth(1).unwrap().split("\n## ").next().unwrap();
+        text.split("### Error descriptions").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let listed: Vec<_> = rows.collect();
     assert!(listed.len() > 20);

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use sentinel::settings::{Settings, Sources};
 
 use super::pages::{Block, all_blocks, root};
-use crate::examples::front::{copy, nginx};
+use crate::examples::nginx_proxy::{copy, nginx};
 use crate::helpers::authority::Authority;
 use crate::helpers::{command, sentinel};
 
@@ -22,10 +22,10 @@ const RUN: [(&str, &str, &str); 12] = [
     ("docs/install.md", "sh", "tests/it/documents/machine.rs"),
     ("docs/stores.md", "sh", "tests/it/documents/machine.rs"),
     ("docs/upgrade.md", "sh", "tests/it/documents/machine.rs"),
-    ("docs/http.md", "nginx", "tests/it/documents/guarding.rs"),
+    ("docs/http.md", "nginx", "tests/it/documents/nginx.rs"),
     ("docs/settings.md", "console", "tests/it/documents/examples.rs"),
-    ("docs/operations.md", "nginx", "tests/it/reload/rolling.rs"),
-    ("docs/operations.md", "sh", "tests/it/documents/kept_out.rs"),
+    ("docs/operations.md", "nginx", "tests/it/reload/rolling_restarts.rs"),
+    ("docs/operations.md", "sh", "tests/it/documents/rate_limit_reset.rs"),
 ];
 
 /// Blocks of commands that are only parsed, and the reason.
@@ -38,8 +38,8 @@ const SHOWN: [(&str, &str, &str); 6] = [
     ("docs/docker.md", "console", "takes Docker or root; the services run in tests/it/compose/"),
     ("examples/README.md", "console", "the programs are run by tests/it/examples/"),
     ("docs/install.md", "console", "a certificate of Let's Encrypt takes a public name"),
-    ("docs/stores.md", "console", "a copy to another store is run by tests/it/storage_copy/"),
-    ("docs/migration.md", "console", "the import is run by tests/it/importing/"),
+    ("docs/stores.md", "console", "a copy to another store is run by tests/it/store_copy/"),
+    ("docs/migration.md", "console", "the import is run by tests/it/flask_sentinel_import/"),
 ];
 
 /// Languages of blocks that no program reads.

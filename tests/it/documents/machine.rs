@@ -204,7 +204,7 @@ fn documented_install_upgrade_rollback_and_restore_can_be_repeated() {
     let printed = machine.paste(&machine.here(&lines.concat()));
 
     for expected in [
-        "the settings are in order",
+        "the settings are valid",
         "GET /api/hello as alice (",
         "\n401\n",
         "\"issuer\":\"https://localhost\"",
@@ -265,7 +265,7 @@ fn upgrade_stops_at_a_failed_backup_and_keeps_the_old_binary() {
         block("docs/upgrade.md", "make build").replace("before-upgrade-$NOW.db", "missing/x.db");
     let printed = machine.paste(&machine.here(&format!("{{ {up} }} || echo stopped\n")));
     // The commands before the backup have succeeded.
-    assert!(printed.contains("the settings are in order"), "{printed}");
+    assert!(printed.contains("the settings are valid"), "{printed}");
     assert!(printed.ends_with("stopped\n"), "{printed}");
     assert!(fs::read(&installed).unwrap() == before, "it was replaced without a backup");
 }

@@ -120,9 +120,9 @@ async fn redis_entry_sizes_match_the_documented_sizes() {
         assert!(answers.iter().all(|answer| answer.json()["active"] == true));
     }
     let cached = (memory().await - published) / SESSIONS as f64;
-    assert_documented("a session in the cache, for a minute after it was asked about", cached);
+    assert_documented("a session in the cache, for a minute after it was introspected", cached);
 
-    let known = "a user name and an address that have got in, for 30 days";
+    let known = "a known device (a user name and an address with a successful login), for 30 days";
     let failed = "an address or a name with failures, for the window";
     for (kind, what) in [("acquaintance", known), ("name", failed), ("address", failed)] {
         let prefix = format!("sentinel:throttle:{kind}:");

@@ -5,10 +5,12 @@ use secrecy::ExposeSecret;
 use super::resource_server::example;
 use crate::helpers::mongod::{self, Target};
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, App, AppBuilder, External, command, free_port, installed, send};
+use crate::helpers::{
+    Answer, App, AppBuilder, ExternalProgram, command, free_port, installed, send,
+};
 
 struct Eve {
-    server: External,
+    server: ExternalProgram,
     http: reqwest::Client,
     _folder: tempfile::TempDir,
 }
@@ -21,7 +23,7 @@ impl Eve {
         eve.args(["run", "--port", &port.to_string()]).env("PYTHONDONTWRITEBYTECODE", "1");
         eve.env("REDIS_URL", &redis.url);
         eve.env("MONGO_URI", format!("{}/{}", data.uri, data.dbname));
-        let server = External::start(eve, port, folder.path());
+        let server = ExternalProgram::start(eve, port, folder.path());
         Self { server, http: app.http.clone(), _folder: folder }
     }
 

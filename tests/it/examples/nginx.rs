@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::front::{Front, copy, nginx, received};
-use crate::helpers::{AppBuilder, External, Silent, free_port, send, spawn_app};
+use super::nginx_proxy::{Front, copy, nginx, received};
+use crate::helpers::{AppBuilder, ExternalProgram, UnresponsiveServer, free_port, send, spawn_app};
 
 const BOTH: [&str; 2] = ["nginx.conf", "nginx-cached.conf"];
 
@@ -143,7 +143,7 @@ async fn unavailable_sentinel_is_503() {
             assert!(Instant::now() < deadline, "it does not come back");
         }
 
-        let silent = Silent::start();
+        let silent = UnresponsiveServer::start();
         let front = Front::start(file, &format!("http://127.0.0.1:{}", silent.port()));
         let begin = Instant::now();
         front.assert_unavailable(&token).await;
@@ -167,7 +167,7 @@ async fn nginx_exposes_public_endpoints_of_sentinel_only() {
     ];
     let tokens = post("/oauth/token", &login).await;
     assert_eq!(tokens.status, 200, "{tokens:?}");
-    tokens.assert_json_for_nobody_to_keep();
+    tokens.assert_uncacheable_json();
     let refresh = tokens.refresh_token();
     let form = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", &refresh)];
     let tokens = post("/oauth/token", &form).await;
@@ -199,7 +199,7 @@ async fn sample_api_echoes_verified_identity() {
     let (folder, port, api) = (tempfile::tempdir().unwrap(), free_port(), free_port());
     copy(folder.path(), port, api, &app.url);
     let file = folder.path().join("nginx.conf");
-    let server = External::start(nginx(folder.path(), &file), port, folder.path());
+    let server = ExternalProgram::start(nginx(folder.path(), &file), port, folder.path());
     let request = app.http.get(format!("{}/api/x", server.url)).bearer_auth(&token);
     let told = format!("GET /api/x as alice ({}), scope read write\n", app.user.id);
     assert_eq!(send(request).await.text, told, "{}", server.output());

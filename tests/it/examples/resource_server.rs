@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::helpers::{Answer, App, AppBuilder, External, Silent, free_port, send, spawn_app};
+use crate::helpers::{
+    Answer, App, AppBuilder, ExternalProgram, UnresponsiveServer, free_port, send, spawn_app,
+};
 
 /// Running example.
 struct Running {
-    server: External,
+    server: ExternalProgram,
     http: reqwest::Client,
     _folder: TempDir,
 }
@@ -25,7 +27,7 @@ impl Running {
         let mut command = program(port);
         command.env("INTROSPECTION_URL", format!("{url}/oauth/introspect"));
         command.env("CLIENT_ID", app.backend.id.as_str()).env("CLIENT_SECRET", secret);
-        let server = External::start(command, port, folder.path());
+        let server = ExternalProgram::start(command, port, folder.path());
         Self { server, http: app.http.clone(), _folder: folder }
     }
 
@@ -123,7 +125,7 @@ pub async fn unavailable_introspection_is_503(program: Program) {
     unavailable(&nobody.with(&token).await);
     assert_eq!(nobody.me(None).await.challenge(), NO_TOKEN);
 
-    let silent = Silent::start();
+    let silent = UnresponsiveServer::start();
     let url = format!("http://127.0.0.1:{}", silent.port());
     let hanging = Running::start(program, &app, &url, "x");
     let begin = Instant::now();

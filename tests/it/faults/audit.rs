@@ -6,10 +6,10 @@ use sentinel::admin::UserChange;
 use serde_json::Value;
 use tracing::subscriber::DefaultGuard;
 
-use super::outlasting::{fail, own_server, retry_until_answered};
+use super::long_outages::{fail, own_server, retry_until_answered};
 use crate::helpers::mongod::Mongod;
 use crate::helpers::redis::Redis;
-use crate::helpers::{App, AppBuilder, Captured, Process};
+use crate::helpers::{App, AppBuilder, CapturedLog, Process};
 use crate::redis::login_at_last;
 
 /// Starts a server process on the app's store and directs the app's requests to it.
@@ -130,9 +130,9 @@ async fn changes_that_cannot_reach_redis_are_audited() {
         assert_eq!(outcome(&process, "refresh"), "ok");
     }
     for _ in 0..20 {
-        redis.freeze();
+        redis.suspend();
         app.refresh(&token).await.assert_error(503, "temporarily_unavailable");
-        redis.thaw();
+        redis.resume();
         login_at_last(&app).await;
         let written = process.lines_until("\"event\":\"login\",\"outcome\":\"ok\"");
         if written.iter().any(|line| line.contains("\"event\":\"refresh\"")) {
@@ -147,14 +147,14 @@ async fn changes_that_cannot_reach_redis_are_audited() {
 }
 
 /// Captures the log of this thread in JSON, until the guard is dropped.
-fn captured() -> (Captured, DefaultGuard) {
-    let log = Captured::default();
+fn captured() -> (CapturedLog, DefaultGuard) {
+    let log = CapturedLog::default();
     let logger = tracing_subscriber::fmt().json().flatten_event(true);
     let logger = logger.with_writer(log.clone()).finish();
     (log, tracing::subscriber::set_default(logger))
 }
 
-fn audit_events(log: &Captured) -> Vec<Value> {
+fn audit_events(log: &CapturedLog) -> Vec<Value> {
     let log = log.text();
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter(|line| line["target"] == "audit").collect()

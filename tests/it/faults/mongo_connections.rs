@@ -165,9 +165,9 @@ async fn service_recovers_after_standalone_mongodb_freeze_and_kill() {
     let servers = Servers::start(2, &Target::on(&mongod.uri).overrides()).await;
     let load = super::load::Load::start(&servers.peers).await;
     let frozen = async {
-        mongod.freeze();
+        mongod.suspend();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        mongod.thaw();
+        mongod.resume();
     };
     load.during("MongoDB, a single server", "frozen", frozen).await.print();
     let killed = async {

@@ -217,9 +217,9 @@ async fn suspended_server_does_not_restore_revoked_tokens() {
                     (random.random_range(1..20), stands)
                 };
                 tokio::time::sleep(Duration::from_millis(runs)).await;
-                world.servers.processes[0].freeze();
+                world.servers.processes[0].suspend();
                 tokio::time::sleep(Duration::from_millis(stands)).await;
-                world.servers.processes[0].thaw();
+                world.servers.processes[0].resume();
                 stops += 1;
             }
             stops

@@ -18,9 +18,9 @@ async fn redis_faults_yield_correct_responses_or_503_and_recovery() {
     let load = Load::start(&servers.peers).await;
 
     let frozen = async {
-        redis.freeze();
+        redis.suspend();
         tokio::time::sleep(A_WHILE).await;
-        redis.thaw();
+        redis.resume();
     };
     let mut rows = vec![load.during("Redis", "frozen", frozen).await];
     let flushed = redis.ask::<()>(&["FLUSHALL"]);

@@ -78,17 +78,17 @@ async fn issued_tokens_survive_failure_of_replica_set_members() {
     let primary = set.primary().await;
     let secondary = (primary + 1) % 3;
     let frozen = async {
-        set.members[secondary].freeze();
+        set.members[secondary].suspend();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        set.members[secondary].thaw();
+        set.members[secondary].resume();
     };
     load.during("MongoDB", "a secondary frozen", frozen).await.print();
 
     // When it resumes, it still considers itself primary.
     let frozen = async {
-        set.members[primary].freeze();
+        set.members[primary].suspend();
         set.wait_for_primary(Some(primary)).await;
-        set.members[primary].thaw();
+        set.members[primary].resume();
     };
     load.during("MongoDB", "primary frozen until another one was elected", frozen).await.print();
 

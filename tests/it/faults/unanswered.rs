@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 
-use super::outlasting::{
+use super::long_outages::{
     LONG, fail, own_server, own_server_with, retry_until_answered, unconfirmed,
 };
 use crate::helpers::mongod::Mongod;

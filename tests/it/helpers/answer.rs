@@ -52,7 +52,7 @@ impl Answer {
     #[track_caller]
     pub fn assert_error(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.json()["error"].as_str()), (status, Some(code)), "{self:?}");
-        self.assert_json_for_nobody_to_keep();
+        self.assert_uncacheable_json();
         let description = self.text_of("error_description");
         // RFC 6749 §5.2: "MUST NOT include characters outside the set %x20-21 / %x23-5B / %x5D-7E."
         let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
@@ -64,7 +64,7 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn assert_json_for_nobody_to_keep(&self) {
+    pub fn assert_uncacheable_json(&self) {
         assert_eq!(self.header("content-type"), Some("application/json"));
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("pragma"), Some("no-cache"));

@@ -18,14 +18,14 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 pub const SETUP: &str = "run tests/setup.sh, as `make test` does";
 
 /// Program that serves on a port; stopped on drop.
-pub struct External {
+pub struct ExternalProgram {
     child: Child,
     /// `http://127.0.0.1:PORT`.
     pub url: String,
     log: PathBuf,
 }
 
-impl External {
+impl ExternalProgram {
     /// Starts the program and waits until the port accepts connections. Its output goes to a file
     /// in `folder`.
     pub fn start(mut command: Command, port: u16, folder: &Path) -> Self {
@@ -53,7 +53,7 @@ impl External {
     }
 }
 
-impl Drop for External {
+impl Drop for ExternalProgram {
     fn drop(&mut self) {
         // SIGTERM first, on which nginx also stops its worker.
         let id = self.child.id().to_string();
@@ -73,9 +73,9 @@ pub fn free_port() -> u16 {
 }
 
 /// Server that accepts connections and never responds.
-pub struct Silent(TcpListener);
+pub struct UnresponsiveServer(TcpListener);
 
-impl Silent {
+impl UnresponsiveServer {
     pub fn start() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").unwrap())
     }

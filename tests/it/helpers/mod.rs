@@ -16,12 +16,12 @@ mod tls;
 
 pub use answer::Answer;
 pub use app::{App, AppBuilder, PASSWORD, START, raw_exchange, send, spawn_app};
-pub use captured::Captured;
-pub use external::{External, SETUP, Silent, command, free_port};
+pub use captured::CapturedLog;
+pub use external::{ExternalProgram, SETUP, UnresponsiveServer, command, free_port};
 pub use process::{Process, sentinel, signal};
-pub use script::{Script, installed};
+pub use script::{ClientScript, installed};
 pub use servers::{Peer, Servers};
-pub use tls::trusting;
+pub use tls::trust_any_certificate;
 
 /// Runs calls concurrently and returns their results in the order of the calls.
 pub async fn all<T: Send + 'static>(

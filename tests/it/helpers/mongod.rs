@@ -117,7 +117,7 @@ impl Mongod {
 
     /// Kills the server and keeps its data.
     pub fn kill(&mut self) {
-        self.tell("keep");
+        self.end("keep");
     }
 
     /// Starts the server again, after [`Self::kill`].
@@ -126,11 +126,11 @@ impl Mongod {
     }
 
     /// Suspends the server (SIGSTOP); its connections stay open.
-    pub fn freeze(&self) {
+    pub fn suspend(&self) {
         self.signal("STOP");
     }
 
-    pub fn thaw(&self) {
+    pub fn resume(&self) {
         self.signal("CONT");
     }
 
@@ -150,9 +150,10 @@ impl Mongod {
         signal(id.trim(), name);
     }
 
-    fn tell(&mut self, word: &str) {
+    /// Kills the server. Its data is removed unless `data` is `keep`.
+    fn end(&mut self, data: &str) {
         if let Some(mut stdin) = self.watcher.stdin.take() {
-            let _ = writeln!(stdin, "{word}");
+            let _ = writeln!(stdin, "{data}");
         }
         let _ = self.watcher.wait();
     }
@@ -160,7 +161,7 @@ impl Mongod {
 
 impl Drop for Mongod {
     fn drop(&mut self) {
-        self.tell("end");
+        self.end("remove");
         let _ = fs::remove_dir_all(&self.folder);
         let _ = fs::remove_file(format!("{}.pid", self.folder.display()));
     }
@@ -170,7 +171,7 @@ impl Drop for Mongod {
 fn run(port: u16, folder: &Path, arguments: &[&str]) -> Child {
     let program =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/mongod/fiftyone/db/bin/mongod");
-    assert!(program.exists(), "there is no mongod: run tests/setup.sh, which gets it");
+    assert!(program.exists(), "mongod is not installed; run tests/setup.sh");
     // Standard input of the shell closes however this process ends, so no server is left behind.
     let script = r#"
         folder=$1; shift

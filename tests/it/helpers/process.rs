@@ -67,7 +67,7 @@ impl Process {
     /// Waits for the next log line; `wanted` is for the panic message only.
     fn next_line(&self, wanted: &str) -> String {
         let line = self.lines.lock().unwrap().recv_timeout(Duration::from_secs(20));
-        line.unwrap_or_else(|_| panic!("the server never said {wanted:?}"))
+        line.unwrap_or_else(|_| panic!("the server did not log {wanted:?}"))
     }
 
     /// Returns the log lines before the next one that contains `text`.
@@ -86,7 +86,7 @@ impl Process {
     pub fn wait_until_hashing(&self) {
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         while !self.is_hashing() {
-            assert!(std::time::Instant::now() < deadline, "nothing was ever hashed");
+            assert!(std::time::Instant::now() < deadline, "no hashing thread ran");
             std::thread::yield_now();
         }
     }
@@ -129,11 +129,11 @@ impl Process {
     }
 
     /// Suspends the process (SIGSTOP).
-    pub fn freeze(&self) {
+    pub fn suspend(&self) {
         self.signal("STOP");
     }
 
-    pub fn thaw(&self) {
+    pub fn resume(&self) {
         self.signal("CONT");
     }
 

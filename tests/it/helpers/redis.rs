@@ -109,11 +109,11 @@ impl Redis {
     }
 
     /// Suspends the server (SIGSTOP); its connections stay open.
-    pub fn freeze(&self) {
+    pub fn suspend(&self) {
         self.signal("STOP");
     }
 
-    pub fn thaw(&self) {
+    pub fn resume(&self) {
         self.signal("CONT");
     }
 

@@ -16,12 +16,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Client script, by its interpreter.
 #[derive(Clone, Copy)]
-pub enum Script {
+pub enum ClientScript {
     Python(&'static str),
     Node(&'static str),
 }
 
-impl Script {
+impl ClientScript {
     /// Runs the script against a server. One JSON argument has the issuer and the credentials; the
     /// script exits with 0 if all its checks passed.
     pub async fn run(self, app: &App) {
@@ -61,6 +61,6 @@ impl Script {
 pub fn installed(folder: &str, path: &str) -> PathBuf {
     let folder = Path::new(ROOT).join(folder);
     // `made-from` is the last file that the setup writes.
-    assert!(folder.join("made-from").exists(), "{} is not there: {SETUP}", folder.display());
+    assert!(folder.join("made-from").exists(), "{} is not installed; {SETUP}", folder.display());
     folder.join(path)
 }

@@ -7,7 +7,7 @@ use rustls::crypto::ring;
 use sentinel::web::tls::AnyCertificate;
 
 /// Returns a configuration that offers these ALPN protocols.
-pub fn trusting(protocols: &[&[u8]]) -> Arc<ClientConfig> {
+pub fn trust_any_certificate(protocols: &[&[u8]]) -> Arc<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::http2_client::{Http2Client, request};
 use crate::helpers::{Process, command};
-use crate::overload::wire::Wire;
+use crate::overload::raw_connection::RawConnection;
 
 const SIZES: [usize; 4] = [9, 90_000, 1_200_000, 3_000_000];
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -125,7 +125,7 @@ async fn request_with_expect_continue_is_answered_immediately() {
              expect: 100-continue\r\n\r\n"
         )
     };
-    let mut wire = Wire::to(&process.address).await;
+    let mut wire = RawConnection::connect(&process.address).await;
     let started = Instant::now();
     assert_eq!(wire.ask(head("/oauth/token").as_bytes()).await.status, 100);
     assert_eq!(wire.ask(b"grant_type=password").await.status, 401);
@@ -141,7 +141,7 @@ async fn request_with_expect_continue_is_answered_immediately() {
 async fn response_to_body_sent_despite_expect_is_not_lost() {
     let folder = tempfile::tempdir().unwrap();
     let process = serve(folder.path(), "off");
-    let mut wire = Wire::to(&process.address).await;
+    let mut wire = RawConnection::connect(&process.address).await;
     let head = "POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\
                 expect: 100-continue\r\n\r\n";
     wire.stream.write_all(head.as_bytes()).await.unwrap();
@@ -159,7 +159,7 @@ async fn response_to_body_sent_despite_expect_is_not_lost() {
 async fn announced_body_of_get_request_is_not_awaited() {
     let folder = tempfile::tempdir().unwrap();
     let process = serve(folder.path(), "off");
-    let mut wire = Wire::to(&process.address).await;
+    let mut wire = RawConnection::connect(&process.address).await;
     let started = Instant::now();
     let head = b"GET /oauth/verify HTTP/1.1\r\nhost: x\r\ncontent-length: 180000\r\n\r\n";
     wire.stream.write_all(head).await.unwrap();
@@ -170,7 +170,7 @@ async fn announced_body_of_get_request_is_not_awaited() {
     );
     assert!(started.elapsed() < Duration::from_millis(1900), "{:?}", started.elapsed());
     // A body that arrived with the head is no reason to close the connection.
-    let mut wire = Wire::to(&process.address).await;
+    let mut wire = RawConnection::connect(&process.address).await;
     let chunked = "GET /healthz HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
     for _ in 0..2 {
         assert_eq!(wire.ask(chunked.as_bytes()).await.status, 200);

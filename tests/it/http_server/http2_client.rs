@@ -3,7 +3,7 @@
 use h2::client::SendRequest;
 use http::{Request, Response};
 
-use crate::overload::wire::{PATIENCE, secured};
+use crate::overload::raw_connection::{PATIENCE, secured};
 
 type Bytes = actix_web::web::Bytes;
 

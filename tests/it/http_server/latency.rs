@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::http2_client::Http2Client;
 use crate::helpers::Process;
-use crate::overload::wire::{Wire, get, secured};
+use crate::overload::raw_connection::{RawConnection, get, secured};
 
 const REQUESTS: usize = 25;
 /// Limit below the 40 ms by which a client delays its acknowledgement, for which a server without
@@ -53,9 +53,9 @@ async fn first_responses_of_tls_connections_do_not_wait_for_acknowledgements() {
     assert_prompt(async || {
         let mut times = Vec::new();
         for _ in 0..REQUESTS {
-            let mut wire = Wire::over(secured(&process.address, b"http/1.1").await);
+            let mut connection = RawConnection::new(secured(&process.address, b"http/1.1").await);
             let started = Instant::now();
-            assert_eq!(wire.ask(&get("/oauth/errors", "")).await.status, 200);
+            assert_eq!(connection.ask(&get("/oauth/errors", "")).await.status, 200);
             times.push(started.elapsed());
         }
         times
@@ -69,11 +69,11 @@ async fn pipelined_responses_do_not_wait_for_acknowledgements() {
     assert_prompt(async || {
         let mut times = Vec::new();
         for _ in 0..REQUESTS {
-            let mut wire = Wire::to(&process.address).await;
+            let mut connection = RawConnection::connect(&process.address).await;
             let started = Instant::now();
-            wire.ask(&get("/healthz", "").repeat(3)).await;
-            wire.reply().await.unwrap();
-            wire.reply().await.unwrap();
+            connection.ask(&get("/healthz", "").repeat(3)).await;
+            connection.reply().await.unwrap();
+            connection.reply().await.unwrap();
             times.push(started.elapsed());
         }
         times

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::http2_client::{Http2Client, request};
 use crate::helpers::Process;
-use crate::overload::wire::{PATIENCE, Wire, get};
+use crate::overload::raw_connection::{PATIENCE, RawConnection, get};
 
 fn serve(arguments: &[&str]) -> (tempfile::TempDir, Process) {
     let folder = tempfile::tempdir().unwrap();
@@ -17,13 +17,13 @@ fn serve(arguments: &[&str]) -> (tempfile::TempDir, Process) {
 
 /// Sends octets and returns everything received until the server closes the connection.
 async fn exchange(process: &Process, octets: &str) -> String {
-    let mut wire = Wire::to(&process.address).await;
+    let mut wire = RawConnection::connect(&process.address).await;
     wire.stream.write_all(octets.as_bytes()).await.unwrap();
     wire.rest(PATIENCE).await
 }
 
 async fn status_of(process: &Process, octets: &str) -> u16 {
-    Wire::to(&process.address).await.ask(octets.as_bytes()).await.status
+    RawConnection::connect(&process.address).await.ask(octets.as_bytes()).await.status
 }
 
 /// RFC 9110 §7.8: "A server MAY ignore a received Upgrade header field if it wishes to continue
@@ -38,7 +38,7 @@ async fn upgrade_is_ignored_and_body_is_read() {
          content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut wire = Wire::to(&process.address).await;
+    let mut wire = RawConnection::connect(&process.address).await;
     assert_eq!(wire.ask(post.as_bytes()).await.status, 401);
     let upgrade = get("/healthz", "connection: upgrade\r\nupgrade: h2c\r\n");
     assert_eq!(wire.ask(&upgrade).await.status, 200);
@@ -51,7 +51,7 @@ async fn upgrade_is_ignored_and_body_is_read() {
 async fn later_minor_version_is_processed_as_http_1_1() {
     let (_folder, process) = serve(&[]);
     let later = "GET /healthz HTTP/1.2\r\nhost: x\r\n\r\n";
-    let mut wire = Wire::to(&process.address).await;
+    let mut wire = RawConnection::connect(&process.address).await;
     assert_eq!(wire.ask(later.as_bytes()).await.status, 200);
     assert_eq!(wire.ask(later.replace("1.2", "1.9").as_bytes()).await.status, 200);
     for other in ["2.0", "0.9", "1.", "1.10", "9.9"] {
@@ -70,7 +70,7 @@ async fn request_without_one_valid_host_is_400() {
         assert_eq!(status_of(&process, &get(&format!("host: {host}\r\n"))).await, 200, "{host}");
     }
     for host in ["", "u@b", "a/b", "a b", "a:99999", "a:b", "a:+1", ":80", "[::1", "::1", "a?b"] {
-        let reply = Wire::to(&process.address)
+        let reply = RawConnection::connect(&process.address)
             .await
             .ask(get(&format!("host: {host}\r\n")).as_bytes())
             .await;
@@ -170,7 +170,7 @@ async fn bare_lf_in_trailer_section_hides_no_request() {
              content-type: application/x-www-form-urlencoded\r\n\r\n3\r\na=b\r\n"
         );
         let next = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2);
-        let mut wire = Wire::to(&process.address).await;
+        let mut wire = RawConnection::connect(&process.address).await;
         wire.stream.write_all(post.as_bytes()).await.unwrap();
         tokio::time::sleep(Duration::from_secs(pause)).await;
         wire.stream.write_all(format!("{end}{next}").as_bytes()).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
 use crate::helpers::{Process, all};
-use crate::overload::wire::{Wire, get};
+use crate::overload::raw_connection::{RawConnection, get};
 
 const BODY_LIMIT: Duration = Duration::from_secs(2);
 
@@ -34,16 +34,16 @@ async fn incomplete_body_does_not_hold_connection() {
     all(cases.map(|(head, body, status, response_limit)| {
         let address = process.address.clone();
         async move {
-            let mut wire = Wire::to(&address).await;
+            let mut connection = RawConnection::connect(&address).await;
             let started = Instant::now();
-            wire.stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-            let reply = wire.reply().await.unwrap();
+            connection.stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            let reply = connection.reply().await.unwrap();
             let responded = started.elapsed();
             assert_eq!(reply.status.to_string(), status, "{body:?}");
             let slack = Duration::from_secs(4);
             let expected = response_limit..response_limit + slack;
             assert!(expected.contains(&responded), "{body:?}: {responded:?}");
-            wire.rest(Duration::from_secs(30)).await;
+            connection.rest(Duration::from_secs(30)).await;
             let closed = started.elapsed() - responded;
             println!("{status} {body:?}: {responded:.1?}, closed after {closed:.1?} more");
             assert!(closed < Duration::from_secs(15), "{body:?}: {closed:?}");
@@ -57,11 +57,11 @@ async fn incomplete_body_does_not_hold_connection() {
 async fn later_incomplete_request_head_is_408() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::serve(folder.path(), &["--set", "server.request_timeout=2s"]);
-    let mut wire = Wire::to(&process.address).await;
-    assert_eq!(wire.ask(&get("/healthz", "")).await.status, 200);
+    let mut connection = RawConnection::connect(&process.address).await;
+    assert_eq!(connection.ask(&get("/healthz", "")).await.status, 200);
     let started = Instant::now();
-    wire.stream.write_all(b"GET /hea").await.unwrap();
-    let answer = wire.rest(Duration::from_secs(30)).await;
+    connection.stream.write_all(b"GET /hea").await.unwrap();
+    let answer = connection.rest(Duration::from_secs(30)).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::raw_connection::{PATIENCE, RawConnection, get};
 use super::target::Target;
-use super::watch::watch;
-use super::wire::{PATIENCE, Wire, get};
+use super::well_behaved_clients::watch;
 use crate::helpers::{Process, sentinel};
 
 /// Raises this process's limit on open files to its maximum, and returns it.
@@ -37,14 +37,14 @@ async fn connection_burst_within_listen_backlog_is_accepted() {
     let process = Process::serve(folder.path(), &[]);
     let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
     let burst = 1000.min(most.trim().parse::<usize>().unwrap());
-    process.freeze();
+    process.suspend();
     let mut wires = Vec::new();
     let started = Instant::now();
     for index in 0..burst {
-        wires.push(Wire::over(connect(index, &process.address).await));
+        wires.push(RawConnection::new(connect(index, &process.address).await));
     }
     println!("{burst} connections in {:?}", started.elapsed());
-    process.thaw();
+    process.resume();
     for wire in &mut wires {
         assert_eq!(wire.ask(&get("/healthz", "")).await.status, 200);
     }
@@ -63,7 +63,7 @@ fn with_few_files(folder: &std::path::Path, limit: &str) -> Process {
 async fn connection_limit_reserves_file_descriptors_and_queues_the_excess() {
     let folder = tempfile::tempdir().unwrap();
     let process = with_few_files(folder.path(), "-n 128");
-    let mut kept = Wire::to(&process.address).await;
+    let mut kept = RawConnection::connect(&process.address).await;
     let ready = get("/readyz", "");
     assert_eq!(kept.ask(&ready).await.status, 200);
     let mut idle = Vec::new();
@@ -77,7 +77,7 @@ async fn connection_limit_reserves_file_descriptors_and_queues_the_excess() {
         assert_eq!(kept.ask(&ready).await.status, 200);
         assert!(open() < 128, "no file is left");
     }
-    let mut waiting = Wire::to(&process.address).await;
+    let mut waiting = RawConnection::connect(&process.address).await;
     drop(idle);
     assert_eq!(waiting.ask(&ready).await.status, 200);
 }
@@ -97,7 +97,7 @@ fn soft_limit_on_open_files_is_raised_to_hard_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_connections_are_served_when_file_descriptors_run_out() {
     let target = Target::start(&[]).await;
-    let mut kept = Wire::to(target.address()).await;
+    let mut kept = RawConnection::connect(target.address()).await;
     let introspection = target.introspection();
     assert_eq!(kept.ask(&introspection).await.status, 200);
     let pid = Pid::from_raw(i32::try_from(target.process().id()).unwrap());
@@ -117,7 +117,7 @@ async fn open_connections_are_served_when_file_descriptors_run_out() {
         assert!(reply.status == 200 && reply.body.contains("\"active\":true"), "{reply:?}");
     }
     drop(idle);
-    let mut anew = Wire::to(target.address()).await;
+    let mut anew = RawConnection::connect(target.address()).await;
     assert_eq!(anew.ask(&get("/readyz", "")).await.status, 200);
     prlimit(pid, Resource::Nofile, before).unwrap();
     assert!(target.peer().is_active(&target.token).await);
@@ -133,7 +133,7 @@ async fn idle_connections_use_less_than_64_kib_each() {
     let before = target.process().memory();
     let mut idle = Vec::new();
     for index in 0..many {
-        let mut wire = Wire::over(connect(index, target.address()).await);
+        let mut wire = RawConnection::new(connect(index, target.address()).await);
         assert_eq!(wire.ask(&get("/healthz", "")).await.status, 200);
         idle.push(wire);
     }

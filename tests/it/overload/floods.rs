@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::raw_connection::{Reply, basic, get, post};
 use super::target::{Target, refresh, tokens};
-use super::watch::{Seen, at, watch};
-use super::wire::{Reply, basic, get, post};
+use super::well_behaved_clients::{ResponseTimes, percentile, watch};
 use crate::helpers::all;
 
 const LASTS: Duration = Duration::from_secs(3);
@@ -24,18 +24,18 @@ async fn flood(
     target: &Target,
     next: impl Fn(Option<&Reply>) -> Vec<u8> + Clone + Send + Sync + 'static,
 ) -> Flooded {
-    let door = target.door();
+    let connector = target.connector();
     let callers = (0..CALLERS).map(move |_| {
-        let (door, next) = (door.clone(), next.clone());
+        let (connector, next) = (connector.clone(), next.clone());
         async move {
             let mut seen = Flooded::default();
             let until = Instant::now() + LASTS;
-            let mut wire = door.enter().await;
+            let mut connection = connector.connect().await;
             let mut request = next(None);
             while Instant::now() < until {
                 let started = Instant::now();
-                let Ok(reply) = wire.try_ask(&request).await else {
-                    wire = door.enter().await;
+                let Ok(reply) = connection.try_ask(&request).await else {
+                    connection = connector.connect().await;
                     continue;
                 };
                 *seen.answers.entry(reply.status).or_default() += 1;
@@ -73,10 +73,11 @@ async fn during(what: &str, target: &Target, request: Vec<u8>, expected: &[u16])
     report(what, seen, flooded, expected)
 }
 
-fn report(what: &str, seen: Seen, mut flooded: Flooded, expected: &[u16]) -> Flooded {
+fn report(what: &str, seen: ResponseTimes, mut flooded: Flooded, expected: &[u16]) -> Flooded {
     seen.print(what, &flooded.answers);
     if !flooded.refused.is_empty() {
-        let (usual, last) = (at(&mut flooded.refused, 50), at(&mut flooded.refused, 99));
+        let (usual, last) =
+            (percentile(&mut flooded.refused, 50), percentile(&mut flooded.refused, 99));
         println!("{what}: 429 and 503 after {usual:.1} ms, 99 of 100 within {last:.1} ms");
     }
     let statuses: Vec<u16> = flooded.answers.keys().copied().collect();
@@ -155,14 +156,14 @@ async fn tls_handshakes_do_not_block_open_connections() {
     let target = Target::start(&[("tls.mode", "self-signed")]).await;
     let (calm, ()) = watch(&target, tokio::time::sleep(LASTS)).await;
     calm.print("nothing else, with TLS", &BTreeMap::new());
-    let door = target.door();
+    let connector = target.connector();
     let callers = (0..CALLERS).map(|_| {
-        let door = door.clone();
+        let connector = connector.clone();
         async move {
             let until = Instant::now() + LASTS;
             let mut shaken = 0;
             while Instant::now() < until {
-                drop(door.enter().await);
+                drop(connector.connect().await);
                 shaken += 1;
             }
             shaken
@@ -201,13 +202,13 @@ async fn introspections_do_not_starve_logins() {
         let real = [("password.memory_kib", "19456"), ("password.iterations", "2")];
         let target = Target::start(&[&real[..], &[("server.workers", workers)]].concat()).await;
         let log_in = |until: Instant| {
-            let (door, login) = (target.door(), target.right_login());
+            let (connector, login) = (target.connector(), target.right_login());
             async move {
-                let mut wire = door.enter().await;
+                let mut connection = connector.connect().await;
                 let mut took = Vec::new();
                 while Instant::now() < until || took.is_empty() {
                     let started = Instant::now();
-                    assert_eq!(wire.ask(&login).await.status, 200);
+                    assert_eq!(connection.ask(&login).await.status, 200);
                     took.push(started.elapsed());
                 }
                 took
@@ -221,9 +222,9 @@ async fn introspections_do_not_starve_logins() {
             "{workers} I/O threads: {} introspections; a login takes {:.0} ms beside them, at most \
              {:.0} ms, and {:.0} ms without",
             flooded.answers[&200],
-            at(&mut busy, 50),
-            at(&mut busy, 100),
-            at(&mut calm, 50),
+            percentile(&mut busy, 50),
+            percentile(&mut busy, 100),
+            percentile(&mut calm, 50),
         );
     }
 }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::wire::{PATIENCE, Wire, get, secured};
+use super::raw_connection::{PATIENCE, RawConnection, get, secured};
 use crate::helpers::Process;
 
 const DATA: u8 = 0;
@@ -109,7 +109,7 @@ fn serve(more: &[&str]) -> (tempfile::TempDir, Process) {
 
 /// Asserts that another client is served and that the server's memory is bounded.
 async fn assert_healthy(process: &Process, before: usize) {
-    let mut other = Wire::over(secured(&process.address, b"http/1.1").await);
+    let mut other = RawConnection::new(secured(&process.address, b"http/1.1").await);
     assert_eq!(other.ask(&get("/readyz", "")).await.status, 200);
     let grown = process.memory().saturating_sub(before);
     println!("{} KiB more", grown >> 10);

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use super::raw_connection::{PATIENCE, RawConnection, get, post, secured};
 use super::target::Target;
-use super::wire::{PATIENCE, Wire, get, post, secured};
 use crate::helpers::{Process, all};
 
 /// A login attempt for an unknown user.
@@ -24,7 +24,7 @@ async fn start_with_slow_request() -> (Target, Vec<u8>) {
     let settings = [("throttle.enabled", "true"), ("throttle.failures_per_user", "1")];
     let target = Target::start(&settings).await;
     let guess = guess(&target);
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     for _ in 0..4 {
         assert_eq!(wire.ask(&guess).await.status, 400);
     }
@@ -32,7 +32,7 @@ async fn start_with_slow_request() -> (Target, Vec<u8>) {
 }
 
 /// Reads the response to the slow request, then those to the others.
-async fn answers(wire: &mut Wire, others: usize) {
+async fn answers(wire: &mut RawConnection, others: usize) {
     let reading = async {
         assert_eq!(wire.reply().await.unwrap().status, 400);
         for number in 0..others {
@@ -45,7 +45,7 @@ async fn answers(wire: &mut Wire, others: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_pipelined_after_slow_request_are_answered() {
     let (target, guess) = start_with_slow_request().await;
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     wire.stream.write_all(&[guess, get("/healthz", "").repeat(20)].concat()).await.unwrap();
     // The server's read buffer is full by now; more arrives before the first response.
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -56,7 +56,7 @@ async fn requests_pipelined_after_slow_request_are_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn excess_pipelined_requests_do_not_cause_a_busy_loop() {
     let (target, guess) = start_with_slow_request().await;
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     wire.stream.write_all(&[guess, get("/healthz", "").repeat(20)].concat()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let large = get("/healthz", &format!("x: {}\r\n", "x".repeat(4000))).repeat(40);
@@ -84,7 +84,7 @@ async fn pipelined_small_requests_use_bounded_memory() {
         let wires = all((0..100).map(|_| {
             let (address, first, then) = (target.address().to_owned(), first.clone(), then.clone());
             async move {
-                let mut wire = Wire::to(&address).await;
+                let mut wire = RawConnection::connect(&address).await;
                 wire.stream.write_all(&first).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 // Octets that the server does not read stay in the kernel's buffers.
@@ -105,7 +105,7 @@ async fn pipelined_small_requests_use_bounded_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_sent_before_half_close_are_answered() {
     let (target, guess) = start_with_slow_request().await;
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     wire.stream.write_all(&[guess, get("/healthz", "").repeat(20)].concat()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     wire.stream.write_all(&get("/healthz", "").repeat(20)).await.unwrap();
@@ -116,7 +116,7 @@ async fn requests_sent_before_half_close_are_answered() {
     let busy = busy(target.process()) - before;
     assert!(busy < Duration::from_millis(200), "{busy:?}");
 
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     let login = target.right_login();
     let (beginning, end) = login.split_at(login.len() - 5);
     wire.stream.write_all(beginning).await.unwrap();
@@ -161,7 +161,7 @@ async fn password_guess_counts_after_client_disconnects() {
         }))
         .await;
         // This login is hashed after all guesses.
-        let mut wire = target.door().enter().await;
+        let mut wire = target.connector().connect().await;
         let begun = Instant::now();
         wire.ask(&target.right_login()).await;
         println!("they have taken {:?} more", begun.elapsed());
@@ -199,7 +199,7 @@ impl GuessMode {
 /// Resets a plain connection; drops one with TLS without `close_notify`.
 async fn guess_and_disconnect(address: String, plain: bool, guess: Vec<u8>) {
     if plain {
-        let stream = Wire::to(&address).await.stream;
+        let stream = RawConnection::connect(&address).await.stream;
         stream.set_zero_linger().unwrap();
         send_and_drop(stream, &guess).await;
     } else {

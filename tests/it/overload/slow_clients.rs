@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 
+use super::raw_connection::{PATIENCE, RawConnection, get};
 use super::target::Target;
-use super::wire::{PATIENCE, Wire, get};
 use crate::helpers::{Process, all};
 
 /// A request whose announced body is never sent.
@@ -21,8 +21,8 @@ fn serve_with_short_timeout(folder: &std::path::Path, more: &[&str]) -> Process 
 async fn slow_request_head_is_rejected_with_408() {
     let folder = tempfile::tempdir().unwrap();
     let process = serve_with_short_timeout(folder.path(), &[]);
-    let wire = Wire::to(&process.address).await;
-    let (reading, mut writing) = wire.stream.into_split();
+    let connection = RawConnection::connect(&process.address).await;
+    let (reading, mut writing) = connection.stream.into_split();
     let dripping = tokio::spawn(async move {
         writing.write_all(b"GET /healthz HTTP/1.1\r\nx: ").await?;
         loop {
@@ -32,7 +32,8 @@ async fn slow_request_head_is_rejected_with_408() {
         #[allow(unreachable_code, reason = "says what the errors are")]
         io::Result::Ok(())
     });
-    let answer = Wire::over(tokio::io::join(reading, tokio::io::sink())).rest(PATIENCE).await;
+    let answer =
+        RawConnection::new(tokio::io::join(reading, tokio::io::sink())).rest(PATIENCE).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     dripping.abort();
 }
@@ -43,9 +44,10 @@ async fn malformed_http_is_not_logged_as_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = serve_with_short_timeout(folder.path(), &[]);
     for nonsense in ["nonsense\r\n\r\n".to_owned(), "x: y\r\n".repeat(20_000)] {
-        let mut wire = Wire::to(&process.address).await;
-        let _ = wire.stream.write_all(format!("GET / HTTP/1.1\r\n{nonsense}").as_bytes()).await;
-        wire.rest(PATIENCE).await;
+        let mut connection = RawConnection::connect(&process.address).await;
+        let _ =
+            connection.stream.write_all(format!("GET / HTTP/1.1\r\n{nonsense}").as_bytes()).await;
+        connection.rest(PATIENCE).await;
     }
     assert_eq!(process.terminate(), Some(0));
     let lines = process.lines_until("\"message\":\"stopped\"");
@@ -56,15 +58,15 @@ async fn malformed_http_is_not_logged_as_error() {
 async fn connection_without_request_or_handshake_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let process = serve_with_short_timeout(folder.path(), &[]);
-    let answer = Wire::to(&process.address).await.rest(PATIENCE).await;
+    let answer = RawConnection::connect(&process.address).await.rest(PATIENCE).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 
     let folder = tempfile::tempdir().unwrap();
     let process = serve_with_short_timeout(folder.path(), &["--set", "tls.mode=self-signed"]);
     for beginning in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
-        let mut wire = Wire::to(&process.address).await;
-        wire.stream.write_all(beginning).await.unwrap();
-        wire.rest(PATIENCE).await;
+        let mut connection = RawConnection::connect(&process.address).await;
+        connection.stream.write_all(beginning).await.unwrap();
+        connection.rest(PATIENCE).await;
     }
 }
 
@@ -89,17 +91,17 @@ async fn connection_stalled_after_a_request_is_closed() {
     all(stops.map(|(beginning, at_once)| {
         let (address, mut first) = (process.address.clone(), healthy.clone());
         async move {
-            let mut wire = Wire::to(&address).await;
+            let mut connection = RawConnection::connect(&address).await;
             let then = beginning.as_bytes();
             if at_once {
                 first.extend(then);
             }
-            assert_eq!(wire.ask(&first).await.status, 200);
+            assert_eq!(connection.ask(&first).await.status, 200);
             if !at_once {
-                wire.stream.write_all(then).await.unwrap();
+                connection.stream.write_all(then).await.unwrap();
             }
             let started = Instant::now();
-            wire.rest(Duration::from_secs(240)).await;
+            connection.rest(Duration::from_secs(240)).await;
             println!("{beginning:?}: closed after {:.0?}", started.elapsed());
         }
     }))
@@ -112,12 +114,12 @@ async fn client_that_reads_no_responses_gets_backpressure() {
     let before = target.process().memory();
     // A response without a body, one with a short body, and a page.
     for request in [get("/oauth/verify", ""), get("/readyz", ""), get("/oauth/errors", "")] {
-        let mut wire = Wire::to(target.address()).await;
+        let mut connection = RawConnection::connect(target.address()).await;
         let many = request.repeat(1000);
         let mut sent = 0;
         // If no octet is accepted for this long, the server applies backpressure.
         let quiet = Duration::from_secs(5);
-        while let Ok(written) = tokio::time::timeout(quiet, wire.stream.write(&many)).await {
+        while let Ok(written) = tokio::time::timeout(quiet, connection.stream.write(&many)).await {
             sent += written.unwrap();
             assert!(sent < 96 << 20, "it takes {sent} octets and more");
         }
@@ -128,7 +130,7 @@ async fn client_that_reads_no_responses_gets_backpressure() {
         // The server resumes when the client reads.
         let mut answered = 0;
         while answered < 10_000 {
-            assert!([200, 401].contains(&wire.reply().await.unwrap().status));
+            assert!([200, 401].contains(&connection.reply().await.unwrap().status));
             answered += 1;
         }
     }
@@ -148,11 +150,11 @@ async fn oversized_request_heads_are_rejected() {
         let callers = (0..50).map(|_| {
             let (address, head) = (target.address().to_owned(), head.clone());
             async move {
-                let mut wire = Wire::to(&address).await;
+                let mut connection = RawConnection::connect(&address).await;
                 // The server may close the connection before all of it is sent.
-                let sending = tokio::time::timeout(PATIENCE, wire.stream.write_all(&head));
+                let sending = tokio::time::timeout(PATIENCE, connection.stream.write_all(&head));
                 let _ = sending.await.expect("it is taken, or hung up on");
-                wire.rest(PATIENCE).await
+                connection.rest(PATIENCE).await
             }
         });
         let mut count = 0;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::watch::at;
-use super::wire::{Wire, basic, get, post};
+use super::raw_connection::{RawConnection, basic, get, post};
+use super::well_behaved_clients::percentile;
 use crate::helpers::mongod::{Mongod, Target};
 use crate::helpers::{Servers, all};
 
@@ -19,19 +19,19 @@ async fn calls_beyond_mongodb_concurrency_limit_are_rejected_with_503() {
     let token = peer.login().await.access_token();
     let introspection =
         post("/oauth/introspect", &basic(&peer.backend.0, &peer.backend.1), &[("token", &token)]);
-    let mut alive = Wire::to(&process.address).await;
+    let mut alive = RawConnection::connect(&process.address).await;
     let mut callers = Vec::new();
     for _ in 0..CALLERS {
-        callers.push(Wire::to(&process.address).await);
+        callers.push(RawConnection::connect(&process.address).await);
     }
     let before = process.memory();
-    mongod.freeze();
-    let asking = tokio::spawn(all(callers.into_iter().map(move |mut wire| {
+    mongod.suspend();
+    let asking = tokio::spawn(all(callers.into_iter().map(move |mut connection| {
         let introspection = introspection.clone();
         async move {
             let started = Instant::now();
-            let reply = wire.ask(&introspection).await;
-            (reply, started.elapsed(), wire)
+            let reply = connection.ask(&introspection).await;
+            (reply, started.elapsed(), connection)
         }
     })));
     let mut probes = Vec::new();
@@ -53,14 +53,14 @@ async fn calls_beyond_mongodb_concurrency_limit_are_rejected_with_503() {
     println!(
         "MongoDB frozen: {answers:?}, the first tenth within {:.0} ms, the last after {:.0} ms; \
          /healthz within {:.0} ms; {} → {} MiB",
-        at(&mut took, 10),
-        at(&mut took, 100),
-        at(&mut probes, 100),
+        percentile(&mut took, 10),
+        percentile(&mut took, 100),
+        percentile(&mut probes, 100),
         before >> 20,
         largest >> 20,
     );
     assert!(largest.saturating_sub(before) < 256 << 20, "{before} → {largest}");
-    mongod.thaw();
+    mongod.resume();
     let deadline = Instant::now() + Duration::from_secs(60);
     while peer.ready().await.status != 200 {
         assert!(Instant::now() < deadline, "it does not recover");

@@ -3,28 +3,28 @@
 
 use crate::helpers::{PASSWORD, Peer, Process, Servers};
 
-use super::wire::{Stream, Wire, basic, post, secured};
+use super::raw_connection::{RawConnection, Stream, basic, post, secured};
 
 pub struct Target {
     servers: Servers,
-    door: Door,
+    connector: Connector,
     /// An active access token.
     pub token: String,
 }
 
 /// Address and protocol for new connections.
 #[derive(Clone)]
-pub struct Door {
+pub struct Connector {
     address: String,
     tls: bool,
 }
 
-impl Door {
-    pub async fn enter(&self) -> Wire<Box<dyn Stream>> {
+impl Connector {
+    pub async fn connect(&self) -> RawConnection<Box<dyn Stream>> {
         if self.tls {
-            return Wire::over(Box::new(secured(&self.address, b"http/1.1").await));
+            return RawConnection::new(Box::new(secured(&self.address, b"http/1.1").await));
         }
-        Wire::over(Box::new(Wire::to(&self.address).await.stream))
+        RawConnection::new(Box::new(RawConnection::connect(&self.address).await.stream))
     }
 }
 
@@ -34,8 +34,8 @@ impl Target {
             settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let tls = settings.iter().any(|(key, mode)| key == "tls.mode" && mode != "off");
         let servers = Servers::start(1, &settings).await;
-        let door = Door { address: servers.processes[0].address.clone(), tls };
-        let mut target = Self { servers, door, token: String::new() };
+        let connector = Connector { address: servers.processes[0].address.clone(), tls };
+        let mut target = Self { servers, connector, token: String::new() };
         target.token = target.log_in().await.0;
         target
     }
@@ -48,18 +48,18 @@ impl Target {
         &self.servers.peers[0]
     }
 
-    pub fn door(&self) -> Door {
-        self.door.clone()
+    pub fn connector(&self) -> Connector {
+        self.connector.clone()
     }
 
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
-        &self.door.address
+        &self.connector.address
     }
 
     /// Logs in and returns the access token and the refresh token.
     pub async fn log_in(&self) -> (String, String) {
-        tokens(&self.door.enter().await.ask(&self.right_login()).await.body)
+        tokens(&self.connector.connect().await.ask(&self.right_login()).await.body)
     }
 
     /// An introspection of the active token by an authorized client.

@@ -132,12 +132,12 @@ async fn frozen_or_flushed_redis_neither_delays_logins_nor_resets_budgets() {
     spend(&one, HERE).await;
     redis.ask::<()>(&["FLUSHALL"]).await;
     assert_refused(&right(&one, HERE).await);
-    redis.freeze();
+    redis.suspend();
     let started = Instant::now();
     for _ in 0..5 {
         assert_refused(&right(&one, HERE).await);
         assert_eq!(right(&one, "192.0.2.2").await.status, 200);
     }
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
-    redis.thaw();
+    redis.resume();
 }

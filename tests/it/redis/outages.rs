@@ -69,9 +69,9 @@ async fn introspection_works_in_time_with_frozen_redis() {
     let redis = Redis::start();
     let app = on_mongodb(&redis).await;
     let login = app.login().await;
-    redis.freeze();
+    redis.suspend();
     assert_right_without_redis(&app, &login).await;
-    redis.thaw();
+    redis.resume();
     login_at_last(&app).await;
     assert_eq!(app.refresh(&login.refresh_token()).await.status, 200);
 }
@@ -83,7 +83,7 @@ async fn revocation_with_frozen_redis_is_503_and_delivered_later() {
         let (one, two) = (app.login().await, app.login().await);
         let three = app.login().await;
         assert!(app.is_active(&one.access_token()).await);
-        redis.freeze();
+        redis.suspend();
         let calls = [one.access_token(), two.refresh_token()];
         for token in &calls {
             app.revoke(token).await.assert_error(503, "temporarily_unavailable");
@@ -92,7 +92,7 @@ async fn revocation_with_frozen_redis_is_503_and_delivered_later() {
             // The retry is 503 as well, because the invalidation is still pending.
             app.revoke(token).await.assert_error(503, "temporarily_unavailable");
         }
-        redis.thaw();
+        redis.resume();
         assert_gone_at_last(&redis, &one.access_token()).await;
         assert_gone_at_last(&redis, &two.access_token()).await;
         assert!(redis.owner(&three.access_token()).await.is_some());
@@ -112,12 +112,12 @@ async fn operator_change_with_frozen_redis_is_delivered_later() {
     let app = on_mongodb(&redis).await;
     let login = app.login().await;
     assert!(app.is_active(&login.access_token()).await);
-    redis.freeze();
+    redis.suspend();
     let change = sentinel::admin::UserChange { enabled: Some(false), ..Default::default() };
     let edited = app.admin.edit_user(app.user.id, &change).await;
     assert!(edited.unwrap_err().to_string().contains("its Redis invalidation failed"));
     assert!(!app.is_active(&login.access_token()).await);
-    redis.thaw();
+    redis.resume();
     assert_gone_at_last(&redis, &login.access_token()).await;
     assert!(!app.is_active(&login.access_token()).await);
     assert!(!app.admin.user("alice").await.unwrap().enabled);
@@ -130,10 +130,10 @@ async fn pending_invalidation_is_delivered_by_another_process() {
     let target = mongod::replica_set().await;
     let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
     let login = app.login().await;
-    redis.freeze();
+    redis.suspend();
     app.revoke(&login.refresh_token()).await.assert_error(503, "temporarily_unavailable");
     app.stop().await;
-    redis.thaw();
+    redis.resume();
     assert!(redis.owner(&login.access_token()).await.is_some());
     let _other = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
     assert_gone_at_last(&redis, &login.access_token()).await;

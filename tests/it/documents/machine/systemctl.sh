@@ -1,5 +1,5 @@
 #!/bin/bash
-# Stands for systemd: it does what the units and what lies beside them say.
+# Replaces systemctl: starts and stops services as their units and drop-ins describe.
 set -eu
 . "$MACHINE/bin/units.sh"
 
@@ -20,7 +20,7 @@ stop() {
     kill "$id"
     while kill -0 "$id" 2> /dev/null; do sleep 0.05; done
 }
-# A unit that runs once, and what comes after it.
+# Runs the commands of a oneshot unit.
 once() {
     credentials "$1"
     variables "$1"
@@ -39,5 +39,5 @@ daemon-reload | 'enable --now sentinel-backup.timer') ;;
 'restart sentinel') stop; start ;;
 'start sentinel-backup') once sentinel-backup ;;
 'reload nginx') nginx || nginx -s reload ;;
-*) echo "not known: systemctl $*" >&2; exit 1 ;;
+*) echo "unsupported: systemctl $*" >&2; exit 1 ;;
 esac

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Stands for a unit that is made for one command.
+# Replaces systemd-run: runs a command as a transient unit.
 set -eu
 . "$MACHINE/bin/units.sh"
 
@@ -10,13 +10,13 @@ while [ "${1#--}" != "$1" ]; do
         [ "$(stat -c %a "${1#*=*=}")" = 600 ]
         while IFS= read -r line; do eval "more+=($line)"; done < "${1#*=*=}"
         ;;
-    # Those of the server: else the folder would be somebody else's, or open to others.
+    # The properties must be those of the server's unit, so that owner and mode of the folder stay the same.
     --property=*) grep -qx "${1#--property=}" "$units/sentinel.service" ;;
     --setenv=*) more+=("${1#--setenv=}") ;;
     --description=*) ;;
     --unit=*) unit=${1#--unit=} ;;
     --quiet | --pipe | --pty | --wait | --collect) ;;
-    *) echo "not known: $1" >&2; exit 1 ;;
+    *) echo "unsupported: $1" >&2; exit 1 ;;
     esac
     shift
 done
@@ -24,7 +24,7 @@ credentials "$unit"
 variables "$unit"
 cd "$MACHINE/var/lib/sentinel"
 ended=0
-# It puts variables in, and of $$ it makes one $.
+# systemd-run expands variables, and turns $$ into $.
 for word in "$@"; do [[ ${word//\$\$/} != *\$* ]]; done
 env -i "${variables[@]}" "${more[@]}" "${@//\$\$/\$}" || ended=$?
 without_credentials "$unit"

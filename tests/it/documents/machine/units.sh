@@ -1,7 +1,7 @@
-# What both stand-ins for systemd know of units: their files, those beside them, and their credentials.
+# Functions of systemctl.sh and systemd-run.sh: unit files, drop-ins and credentials.
 units=$MACHINE/etc/systemd/system
 
-# files UNIT: the unit's own, and those for all whose names begin as its does.
+# files UNIT: prints the unit file and its drop-ins, also those for a prefix of its name.
 files() {
     for file in "$units/$1.service" "$units/$1.service.d"/*.conf; do [ ! -e "$file" ] || echo "$file"; done
     case $1 in
@@ -12,7 +12,7 @@ files() {
 # values UNIT KEY
 values() { files "$1" | xargs -r sed -n "s/^$2=//p"; }
 
-# Its credentials, in a folder that is gone when the unit has read it: no other may look into it.
+# credentials UNIT: copies the credentials to a private folder. without_credentials UNIT removes it.
 credentials() {
     folder=$MACHINE/run/credentials/$1.service
     mkdir -p -m 700 "$MACHINE/var/lib/sentinel" "$folder"
@@ -20,5 +20,5 @@ credentials() {
 }
 without_credentials() { rm -r "$MACHINE/run/credentials/$1.service"; }
 
-# variables UNIT: into the array of that name.
+# variables UNIT: sets the array `variables`.
 variables() { mapfile -t variables < <(values "$1" Environment | sed "s|%d|$MACHINE/run/credentials/$1.service|g"); }

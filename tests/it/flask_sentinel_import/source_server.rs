@@ -6,14 +6,14 @@ use tempfile::TempDir;
 
 use crate::helpers::mongod::{self, Target};
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, External, command, free_port, installed, send};
+use crate::helpers::{Answer, ExternalProgram, command, free_port, installed, send};
 
 /// Running flask-sentinel.
 pub(super) struct FlaskSentinel {
     pub(super) redis: Redis,
     pub(super) source: Target,
     http: reqwest::Client,
-    server: External,
+    server: ExternalProgram,
     _folder: TempDir,
 }
 
@@ -31,7 +31,7 @@ impl FlaskSentinel {
         let mut server = command(installed(".cache/flask-sentinel", "bin/python"));
         let uri = format!("{}/{}", source.uri, source.dbname);
         server.args([script, &port.to_string(), &uri, &redis.url]);
-        let server = External::start(server, port, folder.path());
+        let server = ExternalProgram::start(server, port, folder.path());
         Self { redis, source, http: reqwest::Client::new(), server, _folder: folder }
     }
 

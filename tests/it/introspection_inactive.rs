@@ -44,7 +44,7 @@ async fn assert_inactive(app: &App, what: &str, token: &str) {
         let (status, body) = (answer.status, answer.text.as_str());
         assert_eq!((status, body), (200, r#"{"active":false}"#), "{what}, hint {hint:?}");
         assert_eq!(answer.header("content-length"), Some("16"), "{what}, hint {hint:?}");
-        answer.assert_json_for_nobody_to_keep();
+        answer.assert_uncacheable_json();
     }
     // The verify endpoint does not tell inactive tokens apart either.
     let verified = app.verify(token, "").await;

@@ -8,7 +8,7 @@ use actix_web::{App as Service, HttpRequest, HttpResponse, HttpServer, web};
 use tempfile::TempDir;
 
 use super::resource_server::example;
-use crate::helpers::{Answer, App, External, command, free_port, send};
+use crate::helpers::{Answer, App, ExternalProgram, command, free_port, send};
 
 /// API behind nginx, which echoes each request as JSON and counts the calls.
 pub struct Api {
@@ -59,7 +59,7 @@ async fn echo(
 
 /// nginx between clients, Sentinel and an API.
 pub struct Front {
-    pub nginx: External,
+    pub nginx: ExternalProgram,
     pub api: Api,
     http: reqwest::Client,
     _folder: TempDir,
@@ -83,8 +83,11 @@ impl Front {
         copy(folder.path(), port, api.port, sentinel);
         // The API of this test replaces the sample API.
         std::fs::write(folder.path().join("sample-api.conf"), "").unwrap();
-        let nginx =
-            External::start(nginx(folder.path(), &folder.path().join(file)), port, folder.path());
+        let nginx = ExternalProgram::start(
+            nginx(folder.path(), &folder.path().join(file)),
+            port,
+            folder.path(),
+        );
         Self { nginx, api, http: reqwest::Client::new(), _folder: folder }
     }
 

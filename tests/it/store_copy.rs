@@ -1,8 +1,8 @@
 //! `sentinel store copy`.
 
-mod moving;
+mod copied_records;
 mod refusals;
-mod repeated;
+mod repeated_runs;
 
 use std::sync::Arc;
 

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use super::pipelines::busy;
+use super::raw_connection::{PATIENCE, RawConnection, basic, get};
 use super::target::Target;
-use super::wire::{PATIENCE, Wire, basic, get};
 
 /// Head of a request with a form body, without its last line.
 const BEGINNING: &str = "POST /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
@@ -18,7 +18,7 @@ const BEGINNING: &str = "POST /oauth/token HTTP/1.1\r\nhost: sentinel\r\n\
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pipelined_requests_do_not_change_each_others_responses() {
     let target = Target::start(&[]).await;
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     let head = b"HEAD /healthz HTTP/1.1\r\nhost: sentinel\r\n\r\n".to_vec();
     let posted = format!("{BEGINNING}content-length: 100\r\n\r\n{}", "x".repeat(100));
     let last = get("/healthz", "connection: close\r\n");
@@ -47,7 +47,7 @@ async fn pipelined_requests_do_not_change_each_others_responses() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_after_connection_close_are_not_processed() {
     let target = Target::start(&[]).await;
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     let put = b"PUT /oauth/token HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\r\na=b";
     let put = put.to_vec();
     wire.stream.write_all(&[put, get("/healthz", "")].concat()).await.unwrap();
@@ -60,7 +60,7 @@ async fn requests_after_connection_close_are_not_processed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_rejected_body_closes_the_connection() {
     let target = Target::start(&[]).await;
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     let beginning = format!("{BEGINNING}transfer-encoding: chunked\r\n\r\n");
     wire.stream.write_all(beginning.as_bytes()).await.unwrap();
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(1 << 16));
@@ -113,7 +113,7 @@ async fn client_that_reads_late_gets_correctly_framed_responses() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn empty_lines_before_request_line_are_ignored_cheaply() {
     let target = Target::start(&[]).await;
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     assert_eq!(wire.ask(&[b"\r\n".to_vec(), get("/healthz", "")].concat()).await.status, 200);
     let before = busy(target.process());
     let lines = "\r\n".repeat(20_000).into_bytes();
@@ -130,7 +130,7 @@ async fn endless_chunk_extensions_and_trailers_use_bounded_memory() {
     let target = Target::start(&[]).await;
     let before = target.process().memory();
     for line in ["1;a=", "0\r\nx: "] {
-        let mut wire = Wire::to(target.address()).await;
+        let mut wire = RawConnection::connect(target.address()).await;
         let beginning = format!("{BEGINNING}transfer-encoding: chunked\r\n\r\n{line}");
         let requests = [get("/healthz", ""), beginning.into_bytes()].concat();
         assert_eq!(wire.ask(&requests).await.status, 200);
@@ -158,7 +158,7 @@ async fn body_up_to_max_body_is_accepted() {
         basic(name, secret),
         body.len(),
     );
-    let mut wire = Wire::to(target.address()).await;
+    let mut wire = RawConnection::connect(target.address()).await;
     for pause in [0, 100] {
         wire.stream.write_all(head.as_bytes()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(pause)).await;

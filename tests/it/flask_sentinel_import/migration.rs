@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::flask_sentinel::{FlaskSentinel, Login};
-use super::target::{Ours, Running};
+use super::source_server::{FlaskSentinel, Login};
+use super::target::{ImportTarget, TargetServer};
 use crate::helpers::mongod;
 
 const PASSWORDS: [(&str, &str); 3] =
@@ -27,7 +27,7 @@ async fn shop() -> Shop {
     Shop { old, client, logins }
 }
 
-async fn assert_migration_keeps_logins(shop: &Shop, ours: &Ours) {
+async fn assert_migration_keeps_logins(shop: &Shop, ours: &ImportTarget) {
     let Shop { old, client, logins } = shop;
     let before = ours.contents().await;
     let planned = ours.import(&old.uri(), &["--dry-run"]);
@@ -79,7 +79,7 @@ async fn assert_migration_keeps_logins(shop: &Shop, ours: &Ours) {
 }
 
 async fn assert_stays_logged_in(
-    server: &Running,
+    server: &TargetServer,
     old: &FlaskSentinel,
     client: &str,
     name: &str,
@@ -102,7 +102,7 @@ async fn assert_stays_logged_in(
 }
 
 /// Asserts that an imported refresh token behaves like one of Sentinel's own.
-async fn assert_refreshes_like_own_token(server: &Running, client: &str, login: &Login) {
+async fn assert_refreshes_like_own_token(server: &TargetServer, client: &str, login: &Login) {
     let next = server.refresh(client, &login.refresh).await;
     assert_eq!(next.status, 200, "{next:?}");
     assert!(next.access_token().starts_with("sna_"));
@@ -123,13 +123,14 @@ async fn assert_refreshes_like_own_token(server: &Running, client: &str, login: 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn migration_to_embedded_store_keeps_users_logged_in() {
     let shop = shop().await;
-    assert_migration_keeps_logins(&shop, &Ours::embedded()).await;
+    assert_migration_keeps_logins(&shop, &ImportTarget::embedded()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn migration_to_another_database_keeps_users_logged_in() {
     let shop = shop().await;
-    assert_migration_keeps_logins(&shop, &Ours::mongodb(&mongod::replica_set().await)).await;
+    assert_migration_keeps_logins(&shop, &ImportTarget::mongodb(&mongod::replica_set().await))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,7 +138,7 @@ async fn migration_in_same_database_keeps_tokens_published() {
     let shop = shop().await;
     let Shop { old, client, logins } = &shop;
     let redis = format!("redis.url={}", old.redis.url);
-    let ours = Ours::mongodb(&old.source).with(redis);
+    let ours = ImportTarget::mongodb(&old.source).with(redis);
     let login = &logins[0];
     let id = old.id_of("alice").await;
     assert_eq!(old.redis.owner(&login.access).await.as_ref(), Some(&id));

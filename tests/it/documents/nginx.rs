@@ -2,9 +2,9 @@
 
 use super::examples::whole;
 use super::pages::page;
-use crate::examples::front::{Api, nginx, received};
+use crate::examples::nginx_proxy::{Api, nginx, received};
 use crate::helpers::authority::Authority;
-use crate::helpers::{External, free_port, send, spawn_app};
+use crate::helpers::{ExternalProgram, free_port, send, spawn_app};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documented_nginx_configuration_protects_an_api() {
@@ -17,7 +17,7 @@ async fn documented_nginx_configuration_protects_an_api() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nginx.conf");
     std::fs::write(&file, text).unwrap();
-    let front = External::start(nginx(folder.path(), &file), port, folder.path());
+    let front = ExternalProgram::start(nginx(folder.path(), &file), port, folder.path());
 
     let request = || app.http.get(format!("{}/api/x", front.url));
     let none = send(request()).await;

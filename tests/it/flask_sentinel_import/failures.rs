@@ -2,10 +2,10 @@
 
 use mongodb::bson::{Document, doc, oid::ObjectId};
 
-use super::target::Ours;
+use super::target::ImportTarget;
 use crate::helpers::{free_port, mongod};
 
-fn assert_fails(ours: &Ours, from: &str, code: i32, said: &str) {
+fn assert_fails(ours: &ImportTarget, from: &str, code: i32, said: &str) {
     let output = ours.command(&["import", "flask-sentinel", "--from", from]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{text}");
@@ -16,7 +16,7 @@ fn assert_fails(ours: &Ours, from: &str, code: i32, said: &str) {
 
 #[tokio::test]
 async fn unusable_source_is_refused_without_printing_password() {
-    let ours = Ours::embedded();
+    let ours = ImportTarget::embedded();
     assert_fails(&ours, "mysql://user:secret@host/oauth", 64, "connection string");
     assert_fails(&ours, "mongodb://user:secret@:/oauth", 64, "connection string");
     let nobody = format!(
@@ -44,7 +44,7 @@ async fn interrupted_import_audits_number_of_imported_records() {
     let user = |name: &str| doc! { "_id": ObjectId::new(), "username": name, "hashpw": hash };
     let users = source.database().await.collection::<Document>("users");
     users.insert_many([user("alice"), user("bob"), user("carol")]).await.unwrap();
-    let ours = Ours::embedded();
+    let ours = ImportTarget::embedded();
     let import = ["import", "flask-sentinel", "--from", &*from];
     ours.run(&["user", "list"]);
     ours.execute_sql(

@@ -15,21 +15,21 @@ use crate::helpers::{Answer, Process, send, sentinel};
 const OPERATOR: &str = "operator";
 
 /// Store that receives the imported records.
-pub(super) struct Ours {
+pub(super) struct ImportTarget {
     folder: TempDir,
     settings: Vec<String>,
     mongodb: Option<Target>,
 }
 
 /// Server on this store, with a client that may introspect.
-pub(super) struct Running {
+pub(super) struct TargetServer {
     _process: Process,
     http: reqwest::Client,
     url: String,
     api: (String, String),
 }
 
-impl Ours {
+impl ImportTarget {
     pub(super) fn embedded() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), settings: quick(), mongodb: None }
     }
@@ -115,7 +115,7 @@ impl Ours {
         }
     }
 
-    pub(super) fn serve(&self) -> Running {
+    pub(super) fn serve(&self) -> TargetServer {
         let api = self.run(&["client", "add", "--confidential", "--introspection"]);
         let text = |name: &str| api[name].as_str().unwrap().to_owned();
         let settings = self.settings.iter().flat_map(|setting| ["--set", setting]);
@@ -124,7 +124,7 @@ impl Ours {
         let api = (text("client_id"), text("client_secret"));
         // The tests check redirects themselves.
         let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
-        Running { _process: process, http, url, api }
+        TargetServer { _process: process, http, url, api }
     }
 }
 
@@ -149,7 +149,7 @@ fn quick() -> Vec<String> {
     cheap.map(str::to_owned).into_iter().chain([operator]).collect()
 }
 
-impl Running {
+impl TargetServer {
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         send(self.http.post(format!("{}{path}", self.url)).form(form)).await
     }

@@ -4,7 +4,7 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId};
 use serde_json::Value;
 
-use super::target::Ours;
+use super::target::ImportTarget;
 use crate::helpers::mongod::{self, Target};
 
 /// Hash of "secret".
@@ -42,7 +42,7 @@ async fn users_that_cannot_be_imported_are_reported_with_reason() {
         doc! { "_id": ObjectId::new(), "username": "tab\t", "hashpw": HASH },
     ];
     put(&source, "users", users).await;
-    let ours = Ours::embedded();
+    let ours = ImportTarget::embedded();
     let from = format!("{}/{}", source.uri, source.dbname);
     let planned = ours.import(&from, &["--dry-run"]);
     let report = ours.import(&from, &[]);
@@ -50,15 +50,15 @@ async fn users_that_cannot_be_imported_are_reported_with_reason() {
     assert_eq!((&report["users"]["read"], &report["users"]["imported"]), (&12.into(), &3.into()));
     let reasons = reasons(&report["users"]);
     let expected = [
-        "its _id is no ObjectId",
-        &format!("its user name belongs to {first}, who was there first"),
+        "its _id is not an ObjectId",
+        &format!("user {first} has the same username"),
         "it has no username",
         "it has no username",
         "it has no hashpw",
-        "its hashpw is no bcrypt hash",
-        "its username cannot be one",
-        "its username cannot be one",
-        "its username cannot be one",
+        "its hashpw is not a bcrypt hash",
+        "its username is invalid",
+        "its username is invalid",
+        "its username is invalid",
     ];
     assert_eq!(reasons.len(), expected.len(), "{reasons:?}");
     for ((_, reason), expected) in reasons.iter().zip(expected) {
@@ -90,7 +90,7 @@ async fn clients_that_cannot_be_imported_are_reported_with_reason() {
         doc! { "client_id": CLIENT.replace('a', "c"), "allowed_grant_types": ["implicit"] },
     ];
     put(&source, "clients", clients).await;
-    let ours = Ours::embedded();
+    let ours = ImportTarget::embedded();
     let from = format!("{}/{}", source.uri, source.dbname);
     let planned = ours.import(&from, &["--dry-run"]);
     let report = ours.import(&from, &[]);
@@ -148,7 +148,7 @@ async fn tokens_that_cannot_be_imported_are_reported_and_others_work() {
         },
     ];
     put(&source, "tokens", documents).await;
-    let ours = Ours::embedded();
+    let ours = ImportTarget::embedded();
     let from = format!("{}/{}", source.uri, source.dbname);
     let planned = ours.import(&from, &["--dry-run"]);
     let report = ours.import(&from, &[]);

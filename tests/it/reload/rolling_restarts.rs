@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::examples::front::nginx;
-use crate::helpers::{App, External, PASSWORD, Process, free_port, send, spawn_app};
+use crate::examples::nginx_proxy::nginx;
+use crate::helpers::{App, ExternalProgram, PASSWORD, Process, free_port, send, spawn_app};
 
 /// Returns the server part of the configuration in `docs/operations.md`, with these ports.
 fn documented(port: u16, servers: [u16; 2]) -> String {
@@ -17,7 +17,7 @@ fn documented(port: u16, servers: [u16; 2]) -> String {
         .replace("127.0.0.1:5002", &format!("127.0.0.1:{}", servers[1]))
 }
 
-fn start_nginx(folder: &Path, servers: [u16; 2]) -> External {
+fn start_nginx(folder: &Path, servers: [u16; 2]) -> ExternalProgram {
     let port = free_port();
     let text = format!(
         "worker_processes 1;\npid nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n\
@@ -27,7 +27,7 @@ fn start_nginx(folder: &Path, servers: [u16; 2]) -> External {
     );
     let file = folder.join("nginx.conf");
     std::fs::write(&file, text).unwrap();
-    External::start(nginx(folder, &file), port, folder)
+    ExternalProgram::start(nginx(folder, &file), port, folder)
 }
 
 /// Starts a server on the store of `app`, on a fixed port.

@@ -8,13 +8,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::helpers::trusting;
+use crate::helpers::trust_any_certificate;
 
 /// Maximum duration of any step on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A persistent connection.
-pub struct Wire<S = TcpStream> {
+pub struct RawConnection<S = TcpStream> {
     pub stream: S,
     received: Vec<u8>,
 }
@@ -27,7 +27,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 pub async fn secured(address: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(address).await.unwrap();
     let name = "localhost".try_into().unwrap();
-    let shaking = TlsConnector::from(trusting(&[protocol])).connect(name, stream);
+    let shaking = TlsConnector::from(trust_any_certificate(&[protocol])).connect(name, stream);
     tokio::time::timeout(PATIENCE, shaking).await.expect("a handshake").unwrap()
 }
 
@@ -39,14 +39,14 @@ pub struct Reply {
     pub body: String,
 }
 
-impl Wire {
-    pub async fn to(address: &str) -> Self {
-        Self::over(TcpStream::connect(address).await.unwrap())
+impl RawConnection {
+    pub async fn connect(address: &str) -> Self {
+        Self::new(TcpStream::connect(address).await.unwrap())
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub const fn over(stream: S) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> RawConnection<S> {
+    pub const fn new(stream: S) -> Self {
         Self { stream, received: Vec::new() }
     }
 

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use memchr::memchr2_iter;
 
 /// A reader that records the positions of line ends.
-pub(super) struct Numbered<R> {
+pub(super) struct LineNumberReader<R> {
     inner: R,
     read: u64,
     /// Offset at which reading stops.
@@ -22,7 +22,7 @@ pub(super) struct Numbered<R> {
     line: u64,
 }
 
-impl<R> Numbered<R> {
+impl<R> LineNumberReader<R> {
     /// Wraps `inner` and permits `limit` bytes to be read.
     pub(super) const fn new(inner: R, limit: u64) -> Self {
         Self { inner, read: 0, limit, ends: VecDeque::new(), carriage: None, line: 1 }
@@ -53,10 +53,10 @@ impl<R> Numbered<R> {
     }
 }
 
-impl<R: Read> Read for Numbered<R> {
+impl<R: Read> Read for LineNumberReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.is_at_limit() {
-            return Err(io::Error::other("more than was to be read"));
+            return Err(io::Error::other("the record is longer than the read limit"));
         }
         let read = self.inner.read(buffer)?;
         let bytes = buffer.get(..read).unwrap_or_default();
@@ -75,23 +75,23 @@ mod tests {
     #[test]
     fn line_numbers_match_those_of_editors() {
         let text = "a\n\n\r\nb\r\nc\rd";
-        let mut numbered = Numbered::new(text.as_bytes(), u64::MAX);
-        numbered.read_to_end(&mut Vec::new()).unwrap();
+        let mut reader = LineNumberReader::new(text.as_bytes(), u64::MAX);
+        reader.read_to_end(&mut Vec::new()).unwrap();
         // The offsets are those of a record, of the line ends before one, of a record, and of the
         // `\n` in a CRLF.
-        assert_eq!([0, 1, 5, 7].map(|byte| numbered.line_at(byte)), [1, 4, 4, 5]);
-        assert_eq!(numbered.line_at(text.find('d').unwrap() as u64), 6);
+        assert_eq!([0, 1, 5, 7].map(|byte| reader.line_at(byte)), [1, 4, 4, 5]);
+        assert_eq!(reader.line_at(text.find('d').unwrap() as u64), 6);
     }
     #[test]
     fn reading_above_byte_limit_fails_until_limit_is_raised() {
-        let mut numbered = Numbered::new(&b"abcdefgh"[..], 4);
+        let mut reader = LineNumberReader::new(&b"abcdefgh"[..], 4);
         let mut buffer = [0; 3];
-        assert_eq!(numbered.read(&mut buffer).unwrap(), 3);
-        assert!(!numbered.is_at_limit());
+        assert_eq!(reader.read(&mut buffer).unwrap(), 3);
+        assert!(!reader.is_at_limit());
         // A read that begins below the limit is not shortened by it.
-        assert_eq!(numbered.read(&mut buffer).unwrap(), 3);
-        assert!(numbered.is_at_limit() && numbered.read(&mut buffer).is_err());
-        numbered.allow(1);
-        assert_eq!(numbered.read(&mut buffer).unwrap(), 2);
+        assert_eq!(reader.read(&mut buffer).unwrap(), 3);
+        assert!(reader.is_at_limit() && reader.read(&mut buffer).is_err());
+        reader.allow(1);
+        assert_eq!(reader.read(&mut buffer).unwrap(), 2);
     }
 }

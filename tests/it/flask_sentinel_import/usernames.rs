@@ -4,7 +4,7 @@ use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use super::target::Ours;
+use super::target::ImportTarget;
 use crate::helpers::{mongod, send};
 
 /// Hash of "secret".
@@ -50,7 +50,7 @@ async fn source() -> (String, Vec<ObjectId>) {
     (format!("{}/{}", target.uri, target.dbname), ids)
 }
 
-async fn assert_names_keep_working(ours: Ours) {
+async fn assert_names_keep_working(ours: ImportTarget) {
     let (from, ids) = source().await;
     let report = ours.import(&from, &[]);
     assert_eq!(report["users"]["imported"], NAMES.len(), "{report}");
@@ -95,18 +95,18 @@ async fn assert_names_keep_working(ours: Ours) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_with_outer_spaces_keep_working_on_embedded_store() {
-    assert_names_keep_working(Ours::embedded()).await;
+    assert_names_keep_working(ImportTarget::embedded()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_with_outer_spaces_keep_working_on_mongodb() {
-    assert_names_keep_working(Ours::mongodb(&mongod::replica_set().await)).await;
+    assert_names_keep_working(ImportTarget::mongodb(&mongod::replica_set().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_with_outer_spaces_survive_export_and_import() {
     let (from, ids) = source().await;
-    let (ours, other) = (Ours::embedded(), Ours::embedded());
+    let (ours, other) = (ImportTarget::embedded(), ImportTarget::embedded());
     ours.import(&from, &[]);
     let folder = tempfile::tempdir().unwrap();
     for name in ["users.csv", "users.jsonl"] {

@@ -1,8 +1,8 @@
 //! Tests of `sentinel import flask-sentinel`.
 
 mod failures;
-mod flask_sentinel;
-mod moving;
-mod odd;
-mod spaces;
+mod irregular_documents;
+mod migration;
+mod source_server;
 mod target;
+mod usernames;

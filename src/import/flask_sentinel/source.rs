@@ -1,0 +1,74 @@
+//! Source of the import: a MongoDB database of flask-sentinel.
+
+use std::time::Duration;
+
+use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
+use mongodb::{Client as Driver, Database};
+
+use crate::store::StoreError;
+
+/// Default database, if the connection string names none.
+const DEFAULT_DATABASE: &str = "oauth";
+/// Time limit for finding the server, unless the connection string sets one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reason why an import cannot continue.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The source is not a valid connection string.
+    #[error("--from is not a MongoDB connection string: {0}")]
+    Source(String),
+    /// The source cannot be read.
+    #[error("cannot read the source: {0}")]
+    Read(#[source] Box<mongodb::error::Error>),
+    /// The source has none of the collections of flask-sentinel.
+    #[error("the database {0} has none of the collections users, clients and tokens")]
+    NoCollections(String),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<mongodb::error::Error> for ImportError {
+    fn from(error: mongodb::error::Error) -> Self {
+        Self::Read(Box::new(error))
+    }
+}
+
+/// Opens the source database.
+pub(super) async fn open(source: &str) -> Result<Database, ImportError> {
+    let mut options = ClientOptions::parse(source)
+        .await
+        // The driver's message may contain the whole string, including the password.
+        .map_err(|_| ImportError::Source("expected mongodb://HOST/DATABASE".to_owned()))?;
+    options.server_selection_timeout = options.server_selection_timeout.or(Some(CONNECT_TIMEOUT));
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    let name = options.default_database.clone().unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
+    Ok(Driver::with_options(options)?.database(&name))
+}
+
+/// A collection of flask-sentinel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collection {
+    /// Users.
+    Users,
+    /// Clients.
+    Clients,
+    /// Issued access and refresh tokens.
+    Tokens,
+}
+
+impl Collection {
+    /// All collections in import order: tokens come last, because they need their users and
+    /// clients.
+    pub const IN_ORDER: [Self; 3] = [Self::Users, Self::Clients, Self::Tokens];
+
+    /// Returns the name of the collection in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Clients => "clients",
+            Self::Tokens => "tokens",
+        }
+    }
+}
