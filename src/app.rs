@@ -35,7 +35,7 @@ use crate::password::{self, PasswordPool};
 use crate::rate_limit::RateLimiter;
 use crate::settings::Settings;
 use crate::store::{StoreError, Stores, connect};
-use crate::web::management::Management;
+use crate::web::management::{Management, samples};
 use crate::web::request_observer::Telemetry;
 use crate::web::templates::{TemplateErrors, Templates};
 use crate::web::{Web, tls};
@@ -107,7 +107,7 @@ impl Application {
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         // Installed first, so that a SIGHUP during the start does not end the process.
         let mut reloads = Reloads::on_hangup().map_err(StartError::Signals)?;
-        let templates = Arc::new(Templates::load(settings.templates.dir.clone())?);
+        let templates = Arc::new(Templates::load(settings.templates.dir.clone(), samples)?);
         let traces = traces::Exporter::start(&settings.traces)?.map(Arc::new);
         let wanted = settings.metrics.bind.is_some() || traces.is_some();
         let counts = wanted.then(|| Arc::new(metrics::all(&*clock)));
@@ -140,12 +140,12 @@ impl Application {
             traces: traces.clone().map(|traces| traces as Arc<dyn Collector>),
         };
         let admin = Admin::new(stores.clone(), Arc::clone(&clock));
-        let management = policy::management_policy(settings).map(|policy| {
-            Management::new(policy, admin.clone(), pool, Arc::clone(&templates), rate_limiter)
+        let management = policy::management_config(settings).map(|config| {
+            Management::new(config, admin.clone(), pool, Arc::clone(&templates), rate_limiter)
         });
-        let policy = policy::web_policy(settings);
+        let config = policy::web_config(settings);
         let web =
-            Web::new(provider, management, Arc::clone(&templates), policy).observed_by(telemetry);
+            Web::new(provider, management, Arc::clone(&templates), config).observed_by(telemetry);
         let certificate = listener::certificate(settings, &clock)?;
         let (server, listening) = listener::listen(settings, web, certificate.as_ref())?;
         if let Some(certificate) = certificate {

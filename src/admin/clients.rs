@@ -8,7 +8,7 @@ use std::time::Duration;
 pub use change::ClientChange;
 
 use super::audit::{self, AuditSubject};
-use super::{ATTEMPTS, Admin, AdminError, Versions};
+use super::{ATTEMPTS, Admin, AdminError, Listed, Versions};
 use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
 use crate::observe::audit::Outcome;
 use crate::store::{Page, Update, Written};
@@ -83,8 +83,8 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn clients(&self, page: &Page) -> Result<Vec<Client>, AdminError> {
-        Ok(self.stores.listing.list_clients("", page).await?)
+    pub async fn clients(&self, page: &Page) -> Result<Listed<Client>, AdminError> {
+        self.search_clients("", page).await
     }
 
     /// Lists clients whose id or name begins with `prefix`, case-sensitively, in the order of their
@@ -96,8 +96,10 @@ impl Admin {
         &self,
         prefix: &str,
         page: &Page,
-    ) -> Result<Vec<Client>, AdminError> {
-        Ok(self.stores.listing.list_clients(prefix, page).await?)
+    ) -> Result<Listed<Client>, AdminError> {
+        let found =
+            self.stores.listing.list_clients(prefix, &Listed::<Client>::look_ahead(page)).await?;
+        Ok(Listed::of(found, page, |client| client.id.to_string()))
     }
 
     /// Returns the number of clients, counted up to `limit`.

@@ -4,6 +4,8 @@
 mod audit;
 mod bulk;
 mod clients;
+pub mod json;
+mod listing;
 mod users;
 mod versions;
 
@@ -11,6 +13,7 @@ use std::sync::Arc;
 
 pub use bulk::{Imported, ImportedClient, ImportedUser};
 pub use clients::{ClientChange, NewClient};
+pub use listing::Listed;
 pub use users::{NewUser, UserChange};
 pub use versions::Versions;
 
@@ -43,10 +46,10 @@ pub enum AdminError {
     #[error("{0}")]
     Invalid(&'static str),
     /// The record has none of the versions given by [`Versions`].
-    #[error("the record has changed")]
+    #[error("the record was changed in the meantime")]
     OtherVersion,
     /// Concurrent changes of the same record did not stop within the maximum number of attempts.
-    #[error("others keep changing the same record")]
+    #[error("the record was changed by others at the same time; try again")]
     Contended,
     /// The store failed. With [`StoreError::Invalidation`] the change is stored, but its Redis
     /// invalidation failed.
@@ -82,8 +85,32 @@ impl Admin {
         &self,
         filter: &SessionFilter,
         page: &Page,
-    ) -> Result<Vec<Session>, AdminError> {
-        Ok(self.stores.listing.list_sessions(filter, page).await?)
+    ) -> Result<Listed<Session>, AdminError> {
+        let page_ahead = Listed::<Session>::look_ahead(page);
+        let found = self.stores.listing.list_sessions(filter, &page_ahead).await?;
+        Ok(Listed::of(found, page, |session| session.id.to_string()))
+    }
+
+    /// Returns the filter for the sessions of a user, given by name or id, and of a client. `None`
+    /// does not limit the filter. An unknown user or client is an error: it is rather a mistyped
+    /// name than one without sessions.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] when the user or the client does not exist, [`AdminError::Store`]
+    /// when the store fails.
+    pub async fn session_filter(
+        &self,
+        user: Option<&str>,
+        client: Option<&str>,
+    ) -> Result<SessionFilter, AdminError> {
+        let mut filter = SessionFilter::default();
+        if let Some(name) = user {
+            filter.user = Some(self.user(name).await?.id);
+        }
+        if let Some(id) = client {
+            filter.client = Some(self.client(id).await?.id);
+        }
+        Ok(filter)
     }
 
     /// Lists sessions that have a live token, in the order of their ids. The store keeps expired
@@ -95,7 +122,7 @@ impl Admin {
         &self,
         filter: &SessionFilter,
         page: &Page,
-    ) -> Result<Vec<Session>, AdminError> {
+    ) -> Result<Listed<Session>, AdminError> {
         let alive = SessionFilter { alive_at: Some(self.clock.now()), ..filter.clone() };
         self.sessions(&alive, page).await
     }

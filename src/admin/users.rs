@@ -1,7 +1,7 @@
 //! Operations on users.
 
 use super::audit::{self, AuditSubject};
-use super::{ATTEMPTS, Admin, AdminError, Versions};
+use super::{ATTEMPTS, Admin, AdminError, Listed, Versions};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
 use crate::observe::audit::Outcome;
 use crate::store::{Page, Update};
@@ -54,16 +54,22 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn users(&self, page: &Page) -> Result<Vec<User>, AdminError> {
-        Ok(self.stores.listing.list_users("", page).await?)
+    pub async fn users(&self, page: &Page) -> Result<Listed<User>, AdminError> {
+        self.search_users("", page).await
     }
 
     /// Lists users whose name begins with `prefix`, case-sensitively, in the order of their names.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn search_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>, AdminError> {
-        Ok(self.stores.listing.list_users(prefix, page).await?)
+    pub async fn search_users(
+        &self,
+        prefix: &str,
+        page: &Page,
+    ) -> Result<Listed<User>, AdminError> {
+        let found =
+            self.stores.listing.list_users(prefix, &Listed::<User>::look_ahead(page)).await?;
+        Ok(Listed::of(found, page, |user| user.username.clone()))
     }
 
     /// Returns the number of users, counted up to `limit`.

@@ -8,6 +8,7 @@ use crate::domain::Clock;
 use crate::password;
 use crate::settings::Settings;
 use crate::store::connect;
+use crate::web::management::samples;
 use crate::web::templates::Templates;
 
 /// Result of a check of the settings.
@@ -23,7 +24,7 @@ pub struct ConfigReport {
 pub fn check(settings: &Settings, clock: &dyn Clock) -> ConfigReport {
     let mut report = ConfigReport::default();
     let passwords = policy::password_policy(&settings.password).check();
-    let templates = Templates::load(settings.templates.dir.clone());
+    let templates = Templates::load(settings.templates.dir.clone(), samples);
     let certificate = listener::check_certificate(settings, clock);
     let certificate = certificate.map(|warnings| report.warnings.extend(warnings));
     report.errors = [

@@ -5,8 +5,8 @@ use crate::oauth::Policy;
 use crate::password;
 use crate::rate_limit::RateLimitPolicy;
 use crate::settings::{self, Settings};
-use crate::web::management::{ManagementPolicy, Operator};
-use crate::web::{Routes, WebPolicy};
+use crate::web::management::{ManagementConfig, Operator};
+use crate::web::{Routes, WebConfig};
 
 /// Returns the password hashing policy of the settings.
 pub const fn password_policy(settings: &settings::Password) -> password::Policy {
@@ -55,14 +55,14 @@ pub(super) const fn rate_limit_policy(settings: &settings::Throttle) -> RateLimi
     }
 }
 
-pub(super) fn web_policy(settings: &Settings) -> WebPolicy {
+pub(super) fn web_config(settings: &Settings) -> WebConfig {
     let (oauth, server) = (&settings.oauth, &settings.server);
     let error_uri = match (&oauth.error_uri, &server.public_url) {
         (Some(settings::ErrorUri::Url(url)), _) => Some(url.clone()),
         (Some(settings::ErrorUri::Path(path)), Some(base)) => Some(format!("{base}{path}")),
         _ => None,
     };
-    WebPolicy {
+    WebConfig {
         routes: Routes {
             token: oauth.token_path(),
             introspection: oauth.introspection_path(),
@@ -85,10 +85,10 @@ pub(super) fn web_policy(settings: &Settings) -> WebPolicy {
 }
 
 /// Returns the management policy. Returns `None` if the page is switched off or has no credentials.
-pub(super) fn management_policy(settings: &Settings) -> Option<ManagementPolicy> {
+pub(super) fn management_config(settings: &Settings) -> Option<ManagementConfig> {
     let management = &settings.management;
     let path = management.path(&settings.oauth)?;
     let (username, password) = management.credentials()?;
     let operator = Operator::new(username, password);
-    Some(ManagementPolicy { path, operator, shortest_password: settings.password.min_length })
+    Some(ManagementConfig { path, operator, shortest_password: settings.password.min_length })
 }

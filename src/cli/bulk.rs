@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::failure::{Failure, failed};
 use super::files::Output;
 use super::output::{self, plain};
-use crate::admin::{AdminError, Imported};
+use crate::admin::{AdminError, Imported, Listed};
 use crate::store::Page;
 
 /// Number of entries read at a time.
@@ -19,8 +19,7 @@ const PAGE: u32 = 1000;
 /// export succeeded.
 pub(super) async fn export<T>(
     mut out: Output,
-    read: impl AsyncFn(&Page) -> Result<Vec<T>, AdminError>,
-    key: impl Fn(&T) -> String,
+    read: impl AsyncFn(&Page) -> Result<Listed<T>, AdminError>,
     record: impl Fn(&T) -> Result<Vec<u8>, Failure>,
     tell: impl Fn(u64),
 ) -> (u64, Result<(), Failure>) {
@@ -28,18 +27,18 @@ pub(super) async fn export<T>(
     let done = async {
         let mut page = Page::first(PAGE);
         loop {
-            let entries = read(&page).await?;
-            for entry in &entries {
+            let found = read(&page).await?;
+            for entry in &found.items {
                 if !out.write(&record(entry)?)? {
                     return Ok(());
                 }
                 written += 1;
             }
             tell(written);
-            if entries.len() < PAGE as usize {
+            if found.next.is_none() {
                 return Ok(());
             }
-            page.cursor = entries.last().map(&key);
+            page.cursor = found.next;
         }
     };
     let done = done.await.and_then(|()| out.finish());
@@ -89,7 +88,7 @@ impl Reading {
 }
 
 /// Row that cannot be imported.
-pub(super) trait BadRow: Serialize {
+pub(super) trait RowError: Serialize {
     /// Returns the line number, the name or id of the record if it is known, and the reason.
     fn parts(&self) -> (u64, Option<&str>, &str);
 }
@@ -107,7 +106,7 @@ pub(super) struct Report<B> {
     bad: Vec<B>,
 }
 
-impl<B: BadRow> Report<B> {
+impl<B: RowError> Report<B> {
     pub(super) const fn new(dry_run: Option<bool>) -> Self {
         Self { dry_run, read: 0, added: 0, already: 0, bad: Vec::new() }
     }
@@ -140,7 +139,11 @@ impl<B: BadRow> Report<B> {
         if self.bad.is_empty() {
             return Ok(());
         }
-        Err(Failure::refused(format!("{} of {} rows are bad", self.bad.len(), self.read)))
+        Err(Failure::refused(format!(
+            "{} of {} rows cannot be imported",
+            self.bad.len(),
+            self.read
+        )))
     }
 
     fn print_table(&self) -> Result<(), Failure> {
@@ -148,7 +151,7 @@ impl<B: BadRow> Report<B> {
         let added = if self.dry_run == Some(true) { "TO ADD" } else { "ADDED" };
         let heading = ["READ", added, "ALREADY", "BAD"];
         output::table(heading, [numbers.map(|number| number.to_string())])?;
-        for (line, name, reason) in self.bad.iter().map(BadRow::parts) {
+        for (line, name, reason) in self.bad.iter().map(RowError::parts) {
             let name = name.map(|name| format!("{}: ", plain(name))).unwrap_or_default();
             output::line(format!("line {line}: {name}{reason}"))?;
         }

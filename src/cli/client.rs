@@ -1,9 +1,9 @@
-//! `sentinel client`: manages registered clients. [`view`] prints them.
+//! `sentinel client`: manages registered clients. [`printing`] prints them.
 
 mod export;
 mod import;
+mod printing;
 mod rows;
-mod view;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -162,16 +162,16 @@ impl Add {
             introspection,
         };
         let (client, secret) = global.on_store(async |admin| Ok(admin.add_client(new).await?))?;
-        view::credentials(global, &client, secret.as_ref())
+        printing::credentials(global, &client, secret.as_ref())
     }
 }
 
 impl List {
     fn run(self, global: &Global) -> Result<(), Failure> {
-        let to = view::list(global);
+        let to = printing::list(global);
         global.on_store(async |admin| {
-            let read = async |page: &Page| Ok(admin.clients(page).await?);
-            self.limit.print(self.after, read, |client| client.id.to_string(), to).await
+            let read = async |page: &Page| admin.clients(page).await;
+            self.limit.print(self.after, read, to).await
         })
     }
 }
@@ -191,13 +191,13 @@ impl Edit {
             ..ClientChange::default()
         };
         let client = global.on_store(async |admin| edit(admin, &self.client, &change).await)?;
-        view::done(global, &client, "changed", "")
+        printing::done(global, &client, "changed", "")
     }
 }
 
 fn show(global: &Global, client: &Named) -> Result<(), Failure> {
     let client = global.on_store(async |admin| Ok(admin.client(&client.id).await?))?;
-    view::show(global, &client)
+    printing::show(global, &client)
 }
 
 fn rotate_secret(global: &Global, client: &Named) -> Result<(), Failure> {
@@ -206,16 +206,16 @@ fn rotate_secret(global: &Global, client: &Named) -> Result<(), Failure> {
         let secret = admin.rotate_secret(&client.id).await?;
         Ok((client, secret))
     })?;
-    view::credentials(global, &client, Some(&secret))
+    printing::credentials(global, &client, Some(&secret))
 }
 
 fn set_enabled(global: &Global, client: &Named, enabled: bool) -> Result<(), Failure> {
     let change = ClientChange { enabled: Some(enabled), ..ClientChange::default() };
     let client = global.on_store(async |admin| edit(admin, client, &change).await)?;
     if enabled {
-        return view::done(global, &client, "enabled", "");
+        return printing::done(global, &client, "enabled", "");
     }
-    view::done(global, &client, "disabled", " and ended its sessions")
+    printing::done(global, &client, "disabled", " and ended its sessions")
 }
 
 fn delete(global: &Global, client: &Named) -> Result<(), Failure> {
@@ -224,7 +224,7 @@ fn delete(global: &Global, client: &Named) -> Result<(), Failure> {
         admin.delete_client(&client.id).await?;
         Ok(client)
     })?;
-    view::deleted(global, &client)
+    printing::deleted(global, &client)
 }
 
 async fn edit(admin: &Admin, client: &Named, to: &ClientChange) -> Result<domain::Client, Failure> {

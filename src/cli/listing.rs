@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{self, Table, plain};
+use crate::admin::{AdminError, Listed};
 use crate::store::Page;
 
 /// Number of entries read at a time.
@@ -27,69 +28,65 @@ impl Limit {
     pub(super) async fn print<T>(
         &self,
         after: Option<String>,
-        read: impl AsyncFn(&Page) -> Result<Vec<T>, Failure>,
-        key: impl Fn(&T) -> String,
-        mut to: impl Printer<T>,
+        read: impl AsyncFn(&Page) -> Result<Listed<T>, AdminError>,
+        mut to: impl RowSink<T>,
     ) -> Result<(), Failure> {
         let mut left = self.limit;
         let mut page = Page { cursor: after, limit: 0 };
         loop {
-            // One entry more than is printed shows whether there are more.
-            let wanted = left.min(PAGE);
-            page.limit = wanted + 1;
-            let mut found = read(&page).await?;
-            let more = found.len() > wanted as usize;
-            found.truncate(wanted as usize);
-            left -= wanted;
-            if !to.page(&found)? {
+            page.limit = left.min(PAGE);
+            left -= page.limit;
+            let found = read(&page).await?;
+            if !to.rows(&found.items)? {
                 return Ok(());
             }
-            page.cursor = found.last().map(&key);
-            if !more || left == 0 {
+            if found.next.is_none() || left == 0 {
                 to.end()?;
-                if let Some(key) = page.cursor.filter(|_| more) {
-                    let key = plain(&key).replace('\'', r"'\''");
-                    output::remark(format!("there are more, with --after '{key}'"));
+                if let Some(cursor) = found.next {
+                    let cursor = plain(&cursor).replace('\'', r"'\''");
+                    output::remark(format!("the list continues: use --after '{cursor}'"));
                 }
                 return Ok(());
             }
+            page.cursor = found.next;
         }
     }
 }
 
-/// Prints pages of entries. `page` returns `false` if the reader has closed the pipe.
-pub(super) trait Printer<T> {
-    fn page(&mut self, entries: &[T]) -> Result<bool, Failure>;
+/// Receiver of the entries of a list. `rows` returns `false` if the reader has closed the pipe.
+pub(super) trait RowSink<T> {
+    fn rows(&mut self, entries: &[T]) -> Result<bool, Failure>;
     fn end(self) -> Result<(), Failure>;
 }
 
 /// Output format of a list.
-pub(super) enum As<const N: usize, V, R> {
+pub(super) enum OutputFormat<const N: usize, J, R> {
     /// JSON array, for `--json`: the conversion of an entry, and whether the array has begun.
-    Json(V, bool),
+    Json(J, bool),
     /// Table: the conversion of an entry into a row, and the column widths so far.
     Table(R, Table<N>),
 }
 
-impl<const N: usize, V, R> As<N, V, R> {
-    pub(super) fn wanted(json: bool, view: V, heading: [&str; N], row: R) -> Self {
-        if json { Self::Json(view, false) } else { Self::Table(row, Table::under(heading)) }
+impl<const N: usize, J, R> OutputFormat<N, J, R> {
+    pub(super) fn of(as_json: bool, json: J, heading: [&str; N], row: R) -> Self {
+        if as_json { Self::Json(json, false) } else { Self::Table(row, Table::under(heading)) }
     }
 }
 
-impl<T, const N: usize, V, R> Printer<T> for As<N, V, R>
+impl<T, const N: usize, J, V, R> RowSink<T> for OutputFormat<N, J, R>
 where
-    V: Fn(&T) -> Result<String, Failure>,
+    J: Fn(&T) -> V,
+    V: Serialize,
     R: Fn(&T) -> [String; N],
 {
-    fn page(&mut self, entries: &[T]) -> Result<bool, Failure> {
+    fn rows(&mut self, entries: &[T]) -> Result<bool, Failure> {
         match self {
-            Self::Json(view, begun) => {
+            Self::Json(json, begun) => {
                 let mut text = String::new();
                 for entry in entries {
                     text.push(if *begun { ',' } else { '[' });
                     *begun = true;
-                    text.push_str(&view(entry)?);
+                    text.push_str(&serde_json::to_string(&json(entry)).map_err(Failure::io)?);
                 }
                 output::print(text)
             }
@@ -103,9 +100,4 @@ where
             Self::Table(..) => Ok(()),
         }
     }
-}
-
-/// Formats an entry as JSON.
-pub(super) fn to_json(view: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string(view).map_err(Failure::io)
 }

@@ -1,15 +1,15 @@
 //! `sentinel session`: lists and ends sessions.
 
 use clap::{ArgGroup, Args, Subcommand};
-use serde::Serialize;
 
 use super::Global;
 use super::failure::Failure;
-use super::listing::{As, Limit, to_json};
+use super::listing::{Limit, OutputFormat};
 use super::output::{self, plain};
+use crate::admin::json::{EndedSessions, SessionJson};
 use crate::admin::{Admin, AdminError};
-use crate::domain::{self, Clock, SessionId, SystemClock, Timestamp};
-use crate::store::{Page, SessionFilter};
+use crate::domain::{self, Clock, SessionId, SystemClock};
+use crate::store::Page;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Session {
@@ -60,19 +60,25 @@ impl List {
     fn run(self, global: &Global) -> Result<(), Failure> {
         let now = SystemClock.now();
         let row = |session: &domain::Session| {
-            let view = View::of(session, now);
-            let user = view.username.unwrap_or("(the client itself)").to_owned();
-            let client = view.client_id.to_owned();
-            [view.id, user, client, view.scope, view.created_at, view.expires_at]
+            let user = session.user.as_ref().map(|user| user.username.clone());
+            [
+                session.id.to_string(),
+                user.unwrap_or_else(|| "(the client itself)".to_owned()),
+                session.client_id.to_string(),
+                session.scope.to_string(),
+                session.created_at.to_string(),
+                session.expires_at().to_string(),
+            ]
         };
-        let view = |session: &domain::Session| to_json(&View::of(session, now));
-        let heading = ["ID", "USER", "CLIENT", "SCOPE", "CREATED", "EXPIRES"];
-        let to = As::wanted(global.json, view, heading, row);
+        let json = |session: &domain::Session| SessionJson::of(session, now);
+        let heading = ["ID", "USER", "CLIENT", "SCOPES", "CREATED", "EXPIRES"];
+        let to = OutputFormat::of(global.json, json, heading, row);
         global.on_store(async |admin| {
-            let filter = filter(admin, self.user.as_deref(), self.client.as_deref()).await?;
+            let (user, client) = (self.user.as_deref(), self.client.as_deref());
+            let filter = admin.session_filter(user, client).await?;
             let after = self.after.map(|id| id.to_string());
-            let read = async |page: &Page| Ok(admin.live_sessions(&filter, page).await?);
-            self.limit.print(after, read, |session| session.id.to_string(), to).await
+            let read = async |page: &Page| admin.live_sessions(&filter, page).await;
+            self.limit.print(after, read, to).await
         })
     }
 }
@@ -82,12 +88,13 @@ impl End {
         let ended = global.on_store(async |admin| match &self.id {
             Some(id) => end_one(admin, id).await,
             None => {
-                let filter = filter(admin, self.user.as_deref(), self.client.as_deref()).await?;
+                let (user, client) = (self.user.as_deref(), self.client.as_deref());
+                let filter = admin.session_filter(user, client).await?;
                 Ok(admin.end_sessions(&filter).await?)
             }
         })?;
         if global.json {
-            return output::json(&serde_json::json!({ "ended": ended }));
+            return output::json(&EndedSessions { ended });
         }
         let sessions = if ended == 1 { "session" } else { "sessions" };
         let whose = match (&self.user, &self.client) {
@@ -103,58 +110,4 @@ async fn end_one(admin: &Admin, id: &str) -> Result<u64, Failure> {
     let parsed = id.parse().map_err(|_| AdminError::NotFound { what: "session", name: id.into() });
     admin.end_session(parsed?).await?;
     Ok(1)
-}
-
-/// Returns the filter of the options. Fails if the user or client does not exist, since that is a
-/// misspelled name rather than an empty result.
-async fn filter(
-    admin: &Admin,
-    user: Option<&str>,
-    client: Option<&str>,
-) -> Result<SessionFilter, Failure> {
-    let mut filter = SessionFilter::default();
-    if let Some(name) = user {
-        filter.user = Some(admin.user(name).await?.id);
-    }
-    if let Some(id) = client {
-        filter.client = Some(admin.client(id).await?.id);
-    }
-    Ok(filter)
-}
-
-/// Printed representation of a session, without digests of tokens.
-#[derive(Serialize)]
-struct View<'a> {
-    id: String,
-    /// Null, like `username`, for a client that acts on its own behalf.
-    user_id: Option<String>,
-    username: Option<&'a str>,
-    client_id: &'a str,
-    scope: String,
-    created_at: String,
-    /// End of the session, even if it is used.
-    ends_at: String,
-    /// End of the session unless it is used: the expiry of its last token.
-    expires_at: String,
-    /// Number of live access tokens.
-    access_tokens: usize,
-    refreshable: bool,
-}
-
-impl<'a> View<'a> {
-    fn of(session: &'a domain::Session, now: Timestamp) -> Self {
-        let user = session.user.as_ref();
-        Self {
-            id: session.id.to_string(),
-            user_id: user.map(|user| user.id.to_string()),
-            username: user.map(|user| user.username.as_str()),
-            client_id: session.client_id.as_str(),
-            scope: session.scope.to_string(),
-            created_at: session.created_at.to_string(),
-            ends_at: session.ends_at.to_string(),
-            expires_at: session.expires_at().to_string(),
-            access_tokens: session.access.iter().filter(|token| now < token.expires_at).count(),
-            refreshable: session.refresh.as_ref().is_some_and(|chain| now < chain.idle_ends_at),
-        }
-    }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::global::Global;
 use super::output;
+use crate::web::management::samples;
 use crate::web::templates::{TemplateError, Templates};
 
 #[derive(Debug, Subcommand)]
@@ -28,7 +29,7 @@ struct Report<'a> {
 impl Command {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let Self::Check = self;
-        let templates = match Templates::load(global.settings()?.templates.dir) {
+        let templates = match Templates::load(global.settings()?.templates.dir, samples) {
             Ok(templates) => templates,
             Err(errors) => {
                 if global.json {

@@ -4,13 +4,14 @@ mod export;
 mod import;
 
 use clap::{ArgGroup, Args, Subcommand};
-use serde::Serialize;
+use serde_json::json;
 
 use super::failure::Failure;
-use super::listing::{As, Limit, to_json};
+use super::listing::{Limit, OutputFormat};
 use super::output::{self, plain};
 use super::password_input::PasswordInput;
 use super::{Global, on_store};
+use crate::admin::json::UserJson;
 use crate::admin::{Admin, AdminError, NewUser, UserChange};
 use crate::domain::{self, Scope, check_username};
 use crate::store::Page;
@@ -136,7 +137,7 @@ impl Add {
             Ok(admin.add_user(new).await?)
         })?;
         if global.json {
-            return output::json(&Added { id: user.id.to_string(), username: &user.username });
+            return output::json(&json!({ "id": user.id.to_string(), "username": user.username }));
         }
         output::line(format!("added user {}, id {}", plain(&user.username), user.id))
     }
@@ -148,11 +149,11 @@ impl List {
             let (id, since) = (user.id.to_string(), user.created_at.to_string());
             [user.username.clone(), id, state(user), since, scopes(user)]
         };
-        let view = |user: &domain::User| to_json(&View::of(user));
-        let to = As::wanted(global.json, view, ["NAME", "ID", "STATE", "CREATED", "SCOPES"], row);
+        let heading = ["NAME", "ID", "STATE", "CREATED", "SCOPES"];
+        let to = OutputFormat::of(global.json, UserJson::of, heading, row);
         global.on_store(async |admin| {
-            let read = async |page: &Page| Ok(admin.users(page).await?);
-            self.limit.print(self.after, read, |user| user.username.clone(), to).await
+            let read = async |page: &Page| admin.users(page).await;
+            self.limit.print(self.after, read, to).await
         })
     }
 }
@@ -186,7 +187,7 @@ impl Passwd {
 fn show(global: &Global, user: &Named) -> Result<(), Failure> {
     let user = global.on_store(async |admin| Ok(admin.user(&user.username).await?))?;
     if global.json {
-        return output::json(&View::of(&user));
+        return output::json(&UserJson::of(&user));
     }
     output::properties(&[
         ("name", user.username.clone()),
@@ -214,8 +215,8 @@ fn delete(global: &Global, user: &Named) -> Result<(), Failure> {
         Ok(user)
     })?;
     if global.json {
-        let id = user.id.to_string();
-        return output::json(&Deleted { id, username: &user.username, deleted: true });
+        let (id, username) = (user.id.to_string(), user.username);
+        return output::json(&json!({ "id": id, "username": username, "deleted": true }));
     }
     output::line(format!("deleted user {} and ended their sessions", plain(&user.username)))
 }
@@ -228,7 +229,7 @@ async fn edit(admin: &Admin, user: &Named, to: &UserChange) -> Result<domain::Us
 /// Reports a change of a user. With `--json`, prints the changed user instead.
 fn done(global: &Global, user: &domain::User, what: &str, and: &str) -> Result<(), Failure> {
     if global.json {
-        return output::json(&View::of(user));
+        return output::json(&UserJson::of(user));
     }
     output::line(format!("{what} {}{and}", plain(&user.username)))
 }
@@ -248,42 +249,4 @@ fn scopes(user: &domain::User) -> String {
 /// Returns the union of the scopes of a repeated option.
 pub(super) fn union(scopes: &[Scope]) -> Scope {
     scopes.iter().fold(Scope::empty(), |all, scope| all.union(scope))
-}
-
-#[derive(Serialize)]
-struct Added<'a> {
-    id: String,
-    username: &'a str,
-}
-
-#[derive(Serialize)]
-struct Deleted<'a> {
-    id: String,
-    username: &'a str,
-    deleted: bool,
-}
-
-/// JSON representation of a user, without the password hash.
-#[derive(Serialize)]
-struct View<'a> {
-    id: String,
-    username: &'a str,
-    /// Null for no restriction beyond the client's.
-    scopes: Option<Vec<&'a str>>,
-    enabled: bool,
-    created_at: String,
-    updated_at: String,
-}
-
-impl<'a> View<'a> {
-    fn of(user: &'a domain::User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            username: &user.username,
-            scopes: user.scopes.as_ref().map(|scopes| scopes.iter().collect()),
-            enabled: user.enabled,
-            created_at: user.created_at.to_string(),
-            updated_at: user.updated_at.to_string(),
-        }
-    }
 }

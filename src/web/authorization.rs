@@ -7,14 +7,14 @@ use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use actix_web_httpauth::headers::authorization::{Basic, Scheme};
 use secrecy::SecretString;
 
-use super::error::Refusal;
+use super::error::RequestError;
 use crate::oauth::{Authorization, AuthorizationHeader, BasicCredentials, Error};
 
 /// Returns the `Authorization` header, for endpoints that authenticate clients.
 ///
 /// # Errors
 /// `invalid_request` if the header is repeated.
-pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, Refusal> {
+pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, RequestError> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let Some(header) = headers.next() else { return Ok(Authorization::nothing()) };
     if headers.next().is_some() {

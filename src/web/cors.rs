@@ -32,7 +32,7 @@ const EXPOSED: &str = "retry-after, www-authenticate, x-auth-user-id, x-auth-use
 impl Web {
     /// Returns whether any origin is allowed.
     pub fn has_allowed_origins(&self) -> bool {
-        !self.policy.allowed_origins.is_empty()
+        !self.config.allowed_origins.is_empty()
     }
 
     /// Returns the value of `Access-Control-Allow-Origin` if the origin of the request is allowed.
@@ -40,13 +40,13 @@ impl Web {
         let origin = headers.get(ORIGIN)?;
         let is_allowed =
             |allowed: &&String| *allowed == "*" || allowed.as_bytes() == origin.as_bytes();
-        let allowed = self.policy.allowed_origins.iter().find(is_allowed)?;
+        let allowed = self.config.allowed_origins.iter().find(is_allowed)?;
         HeaderValue::from_str(allowed).ok()
     }
 
     /// Returns whether `path` is that of a protocol endpoint.
     fn is_protocol(&self, path: &str) -> bool {
-        let routes = &self.policy.routes;
+        let routes = &self.config.routes;
         let fixed = [&routes.token, &routes.introspection, &routes.revocation, &routes.verify];
         let described = || {
             let (at, issuer) = (routes.metadata.as_ref()?, self.provider.issuer()?);

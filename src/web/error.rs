@@ -18,7 +18,7 @@ const BASIC_CHALLENGE: &str = "Basic realm=\"sentinel\", charset=\"UTF-8\"";
 
 /// Reason why a request is refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum RequestError {
     /// Protocol error; its variant determines the status.
     #[error(transparent)]
     Protocol(#[from] Error),
@@ -36,7 +36,7 @@ pub(super) enum Refusal {
     MediaType,
 }
 
-impl Refusal {
+impl RequestError {
     pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::Protocol(error) => match error {
@@ -70,17 +70,20 @@ struct Body<'a> {
 
 impl Web {
     /// Returns the response to a refused request.
-    pub(super) fn refuse(&self, refusal: &Refusal) -> HttpResponse {
+    pub(super) fn refuse(&self, refusal: &RequestError) -> HttpResponse {
         self.refuse_with(refusal, refusal.status())
     }
 
     /// Returns the response to a refused token request. Its status may be that of flask-sentinel,
     /// which had no endpoint but this.
-    pub(super) fn refuse_token(&self, refusal: &Refusal) -> HttpResponse {
-        self.refuse_with(refusal, self.old_status(refusal).unwrap_or_else(|| refusal.status()))
+    pub(super) fn refuse_token(&self, refusal: &RequestError) -> HttpResponse {
+        self.refuse_with(
+            refusal,
+            self.flask_sentinel_status(refusal).unwrap_or_else(|| refusal.status()),
+        )
     }
 
-    fn refuse_with(&self, refusal: &Refusal, status: StatusCode) -> HttpResponse {
+    fn refuse_with(&self, refusal: &RequestError, status: StatusCode) -> HttpResponse {
         let code = refusal.code();
         let mut response = json(status);
         // RFC 6749 §5.2: the server "MUST respond with an HTTP 401 (Unauthorized) status code and
@@ -89,31 +92,32 @@ impl Web {
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, BASIC_CHALLENGE));
         }
-        if let Refusal::Protocol(Error::Unavailable(cause)) = refusal {
+        if let RequestError::Protocol(Error::Unavailable(cause)) = refusal {
             log_unavailable(cause);
         }
         // RFC 6585 §4: a 429 "MAY include a Retry-After header indicating how long to wait".
-        if let Refusal::Protocol(error @ (Error::Unavailable(_) | Error::RateLimited(_))) = refusal
+        if let RequestError::Protocol(error @ (Error::Unavailable(_) | Error::RateLimited(_))) =
+            refusal
         {
             response.insert_header((RETRY_AFTER, error.retry_after().as_secs()));
         }
-        if matches!(refusal, Refusal::TooLarge | Refusal::Slow | Refusal::Broken) {
+        if matches!(refusal, RequestError::TooLarge | RequestError::Slow | RequestError::Broken) {
             // Closes the connection instead of reading the rest of the body.
             response.force_close();
         }
         response.json(Body {
             error: code.as_str(),
             error_description: &refusal.to_string(),
-            error_uri: self.policy.error_uri.as_deref(),
+            error_uri: self.config.error_uri.as_deref(),
         })
     }
 
     /// Returns 401 if flask-sentinel returned it for this error and the operator has enabled its
     /// statuses.
-    fn old_status(&self, refusal: &Refusal) -> Option<StatusCode> {
+    fn flask_sentinel_status(&self, refusal: &RequestError) -> Option<StatusCode> {
         use ErrorCode::{InvalidGrant, InvalidScope, UnauthorizedClient};
         let old = matches!(refusal.code(), InvalidGrant | InvalidScope | UnauthorizedClient);
-        (self.policy.flask_sentinel_status && old).then_some(StatusCode::UNAUTHORIZED)
+        (self.config.flask_sentinel_status && old).then_some(StatusCode::UNAUTHORIZED)
     }
 }
 
@@ -144,7 +148,7 @@ fn wrong_method(web: &Web, allowed: &str) -> HttpResponse {
     json(StatusCode::METHOD_NOT_ALLOWED).insert_header((ALLOW, allowed)).json(Body {
         error: ErrorCode::InvalidRequest.as_str(),
         error_description: &format!("this endpoint takes {} only", allowed.replace(", ", " and ")),
-        error_uri: web.policy.error_uri.as_deref(),
+        error_uri: web.config.error_uri.as_deref(),
     })
 }
 
@@ -153,7 +157,7 @@ pub(super) async fn not_found(web: web::Data<Web>) -> HttpResponse {
     json(StatusCode::NOT_FOUND).json(Body {
         error: ErrorCode::InvalidRequest.as_str(),
         error_description: "there is no such endpoint",
-        error_uri: web.policy.error_uri.as_deref(),
+        error_uri: web.config.error_uri.as_deref(),
     })
 }
 

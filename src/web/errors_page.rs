@@ -1,15 +1,14 @@
 //! Page that explains each error code, `GET /oauth/errors`. `error_uri` (RFC 6749 §5.2) is its URL.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::{HttpResponse, web};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use tera::{Context, Tera};
 
-use super::Web;
 use crate::domain::Digest;
 use crate::oauth::ErrorCode;
 
@@ -48,17 +47,15 @@ impl ErrorsPage {
             ),
         })
     }
-}
 
-pub(super) async fn handle(web: web::Data<Web>) -> HttpResponse {
-    let set = web.templates.current();
-    let page = &set.errors_page;
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((CONTENT_SECURITY_POLICY, page.content_security_policy.as_str()))
-        .insert_header((REFERRER_POLICY, "no-referrer"))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .body(page.html.clone())
+    pub(super) fn respond(&self) -> HttpResponse {
+        HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+            .insert_header((CONTENT_SECURITY_POLICY, self.content_security_policy.as_str()))
+            .insert_header((REFERRER_POLICY, "no-referrer"))
+            .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .body(self.html.clone())
+    }
 }
 
 fn explain(code: ErrorCode) -> Entry {

@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use std::net::IpAddr;
 use std::pin::pin;
 
-use super::error::Refusal;
+use super::error::RequestError;
 use super::{Web, authorization, client_address};
 use crate::oauth::{Authorization, Params, Request};
 
@@ -27,13 +27,13 @@ impl<'a> FormRequest<'a> {
         web: &Web,
         request: &'a HttpRequest,
         payload: Payload,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, RequestError> {
         // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded"
         // format […] with a character encoding of UTF-8".
         Ok(Self {
-            body: body(web, request, payload, web.policy.max_body).await?,
+            body: body(web, request, payload, web.config.max_body).await?,
             authorization: authorization::authorization(request)?,
-            address: client_address::of(request, &web.policy.trusted_proxies),
+            address: client_address::of(request, &web.config.trusted_proxies),
         })
     }
 
@@ -41,7 +41,7 @@ impl<'a> FormRequest<'a> {
     pub(super) async fn handle<T>(
         &self,
         call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, RequestError> {
         let params = Params::parse(&self.body)?;
         let request =
             Request { authorization: &self.authorization, params: &params, address: self.address };
@@ -56,7 +56,7 @@ pub(super) async fn handle<T>(
     payload: Payload,
     call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
     reply: impl FnOnce(T) -> HttpResponse,
-) -> Result<HttpResponse, Refusal> {
+) -> Result<HttpResponse, RequestError> {
     let form = FormRequest::read(web, &request, payload).await?;
     form.handle(call).await.map(reply)
 }
@@ -67,9 +67,9 @@ pub(super) async fn body(
     request: &HttpRequest,
     payload: Payload,
     limit: usize,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, RequestError> {
     if !is_of_type(request, &[FORM]) {
-        return Err(Refusal::MediaType);
+        return Err(RequestError::MediaType);
     }
     read_in_time(web, request, payload, limit).await
 }
@@ -80,14 +80,14 @@ pub(super) async fn read_in_time(
     request: &HttpRequest,
     payload: Payload,
     limit: usize,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, RequestError> {
     let mut reading = pin!(read_body(request, payload, limit));
     // Most bodies arrive with their heads, and need no timer.
     match reading.as_mut().now_or_never() {
         Some(body) => body,
         None => {
-            let body = tokio::time::timeout(web.policy.body_timeout, reading).await;
-            body.map_err(|_| Refusal::Slow)?
+            let body = tokio::time::timeout(web.config.body_timeout, reading).await;
+            body.map_err(|_| RequestError::Slow)?
         }
     }
 }
@@ -133,18 +133,18 @@ async fn read_body(
     request: &HttpRequest,
     mut payload: Payload,
     limit: usize,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, RequestError> {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|n| n > limit as u64) {
-        return Err(Refusal::TooLarge);
+        return Err(RequestError::TooLarge);
     }
     let mut first = Bytes::new();
     let mut more: Option<BytesMut> = None;
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Refusal::Broken)?;
+        let chunk = chunk.map_err(|_| RequestError::Broken)?;
         let have = more.as_ref().map_or(first.len(), BytesMut::len);
         if have + chunk.len() > limit {
-            return Err(Refusal::TooLarge);
+            return Err(RequestError::TooLarge);
         }
         // Most bodies are one chunk, which needs no copy.
         match &mut more {

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
-use super::error::{Refusal, json};
+use super::error::{RequestError, json};
 use super::{Web, form};
 
 #[derive(Serialize)]
@@ -19,6 +19,6 @@ pub(super) async fn alive() -> HttpResponse {
 pub(super) async fn ready(web: web::Data<Web>) -> HttpResponse {
     match web.provider.ready().await {
         Ok(()) => form::ok(Status { status: "ok" }),
-        Err(error) => web.refuse(&Refusal::from(error)),
+        Err(error) => web.refuse(&RequestError::from(error)),
     }
 }

@@ -11,7 +11,7 @@ use crate::observe::metrics::Metrics;
 /// Registers the only route of the metrics listener.
 pub fn configure(config: &mut ServiceConfig, metrics: &Arc<Metrics>) {
     config.app_data(Data::from(Arc::clone(metrics)));
-    config.service(web::resource("/metrics").route(super::get_or_head().to(answer)));
+    config.service(web::resource("/metrics").route(super::routing::get_or_head().to(answer)));
 }
 
 async fn answer(metrics: Data<Metrics>) -> HttpResponse {

@@ -82,7 +82,7 @@ struct Shared {
 impl Web {
     /// Creates the observer for one I/O thread.
     pub fn observer(&self) -> RequestObserver {
-        let routes = &self.policy.routes;
+        let routes = &self.config.routes;
         let paths = [
             (&routes.introspection, Endpoint::Introspection),
             (&routes.verify, Endpoint::Verify),
@@ -183,7 +183,7 @@ impl Shared {
     /// Returns the request id that a trusted proxy sent.
     fn given_id(&self, request: &ServiceRequest) -> Option<RequestId> {
         let header = request.headers().get(X_REQUEST_ID)?;
-        let trusted = &self.web.policy.trusted_proxies;
+        let trusted = &self.web.config.trusted_proxies;
         let id = RequestId::parse(header.to_str().ok()?)?;
         client_address::is_trusted_peer(request.request(), trusted).then_some(id)
     }
@@ -211,9 +211,9 @@ impl Shared {
     /// Returns whether the caller may demand that its requests are traced. This depends on the
     /// address of the client and not on its proxy: proxies pass on the `traceparent` of any client.
     fn may_have_traced(&self, request: &ServiceRequest) -> bool {
-        let policy = &self.web.policy;
-        let address = client_address::of(request.request(), &policy.trusted_proxies);
-        address.is_some_and(|address| client_address::is_in(address, &policy.tracing_callers))
+        let config = &self.web.config;
+        let address = client_address::of(request.request(), &config.trusted_proxies);
+        address.is_some_and(|address| client_address::is_in(address, &config.tracing_callers))
     }
 }
 

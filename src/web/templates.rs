@@ -4,6 +4,7 @@
 //! loaded and rendered with sample data before the first request, and again by
 //! [`Templates::reload`]. Not here: the contents of the pages.
 
+mod assets;
 mod error;
 mod files;
 mod jinja;
@@ -11,12 +12,12 @@ mod jinja;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tera::{Context, Tera};
+use tera::{Context, Tera, TeraResult};
 
+pub use assets::Assets;
 pub use error::{TemplateError, TemplateErrors};
 
 use super::errors_page::ErrorsPage;
-use super::management;
 use super::reload::{Reload, ReloadError};
 
 /// Lists built-in templates or styles with their contents and the names by which files replace
@@ -51,10 +52,17 @@ const TEMPLATES: [(&str, &str); 17] = built_in!("templates":
 /// Built-in styles, for pages that link or embed them.
 const STYLES: [(&str, &str); 2] = built_in!("static": "errors.css", "management.css");
 
+/// Name of a template, and sample data to render it with.
+pub type Sample = (&'static str, TeraResult<Context>);
+
+/// Function that returns samples for every page that links these assets, at least one for each.
+pub type Samples = fn(&Assets) -> Vec<Sample>;
+
 /// Templates of a server.
 #[derive(Debug)]
 pub struct Templates {
     dir: Option<PathBuf>,
+    samples: Samples,
     current: RwLock<Arc<Set>>,
 }
 
@@ -68,14 +76,15 @@ pub struct Checked {
 }
 
 impl Templates {
-    /// Loads and checks all templates. `dir` is the folder of the operator's own templates.
+    /// Loads and checks all templates. `dir` is the folder of the operator's own templates, and
+    /// `samples` has the pages with which they are checked.
     ///
     /// # Errors
     /// Returns [`TemplateErrors`] if a file cannot be read, or a template cannot be parsed or
     /// rendered.
-    pub fn load(dir: Option<PathBuf>) -> Result<Self, TemplateErrors> {
-        let current = RwLock::new(Arc::new(Set::load(dir.as_deref())?));
-        Ok(Self { dir, current })
+    pub fn load(dir: Option<PathBuf>, samples: Samples) -> Result<Self, TemplateErrors> {
+        let current = RwLock::new(Arc::new(Set::load(dir.as_deref(), samples)?));
+        Ok(Self { dir, samples, current })
     }
 
     /// Loads and checks all templates again. The previous ones stay in use if one is invalid.
@@ -83,7 +92,7 @@ impl Templates {
     /// # Errors
     /// Returns the errors of [`Self::load`].
     pub fn reload(&self) -> Result<(), TemplateErrors> {
-        let new = Arc::new(Set::load(self.dir.as_deref())?);
+        let new = Arc::new(Set::load(self.dir.as_deref(), self.samples)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
@@ -119,11 +128,11 @@ pub(super) struct Set {
     built_in: Option<Tera>,
     own: Vec<String>,
     pub(super) errors_page: ErrorsPage,
-    pub(super) assets: management::Assets,
+    pub(super) assets: Assets,
 }
 
 impl Set {
-    fn load(dir: Option<&Path>) -> Result<Self, TemplateErrors> {
+    fn load(dir: Option<&Path>, samples: Samples) -> Result<Self, TemplateErrors> {
         let failed = |error: &tera::Error| TemplateErrors(TemplateError::all(error, dir));
         let mut tera = Tera::new();
         jinja::register(&mut tera);
@@ -138,11 +147,11 @@ impl Set {
             let text = files.get(name).map(String::as_str);
             text.or_else(|| built_in.map(|(_, text)| *text)).unwrap_or_default().to_owned()
         };
-        let assets = management::Assets::new(style("management.css"));
+        let assets = Assets::new(style("management.css"));
         let errors_page = ErrorsPage::render(&tera, &style("errors.css"));
         let errors_page = errors_page.map_err(|error| failed(&error))?;
         let set = Self { tera, built_in, own, errors_page, assets };
-        let wrong = set.check();
+        let wrong = set.check(samples(&set.assets));
         let wrong: Vec<_> = wrong.iter().flat_map(|error| TemplateError::all(error, dir)).collect();
         if wrong.is_empty() { Ok(set) } else { Err(TemplateErrors(wrong)) }
     }
@@ -152,18 +161,17 @@ impl Set {
         self.built_in.is_some()
     }
 
-    /// Renders every page with sample data, and returns the errors.
-    fn check(&self) -> Vec<tera::Error> {
-        let pages = management::samples(&self.assets).into_iter();
-        let failed = |(name, context): (&str, tera::TeraResult<Context>)| {
+    /// Renders every sample, and returns the errors.
+    fn check(&self, samples: Vec<Sample>) -> Vec<tera::Error> {
+        let failed = |(name, context): Sample| {
             context.and_then(|context| self.tera.render(name, &context)).err()
         };
-        pages.filter_map(failed).collect()
+        samples.into_iter().filter_map(failed).collect()
     }
 
     /// Renders a page. Sample data cannot reveal every error: if a template of the operator fails,
     /// the error is logged and the built-in template is rendered instead.
-    pub(super) fn render(&self, name: &str, context: &Context) -> tera::TeraResult<String> {
+    pub(super) fn render(&self, name: &str, context: &Context) -> TeraResult<String> {
         let Some(built_in) = &self.built_in else { return self.tera.render(name, context) };
         self.tera.render(name, context).or_else(|error| {
             let error = TemplateError::of(&error, None);

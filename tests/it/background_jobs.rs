@@ -16,7 +16,7 @@ async fn expired_sessions_are_purged_in_background() {
         stored += answers.iter().filter(|answer| answer.status == 200).count();
     }
     let sessions = async |app: &App| {
-        app.admin.sessions(&SessionFilter::default(), &Page::first(1000)).await.unwrap().len()
+        app.admin.sessions(&SessionFilter::default(), &Page::first(1000)).await.unwrap().items.len()
     };
     assert_eq!(sessions(&app).await, stored);
     let month = 30 * 86_400;
@@ -41,7 +41,8 @@ async fn expired_access_tokens_are_purged_from_live_sessions() {
         tokens.extend(answers.into_iter().filter(|answer| answer.status == 200));
     }
     let access_tokens = async |app: &App| {
-        let all = app.admin.sessions(&SessionFilter::default(), &Page::first(1000)).await.unwrap();
+        let all =
+            app.admin.sessions(&SessionFilter::default(), &Page::first(1000)).await.unwrap().items;
         all.iter().map(|session| session.access.len()).sum::<usize>()
     };
     assert_eq!(access_tokens(&app).await, tokens.len());

@@ -212,7 +212,7 @@ async fn enabling_again_keeps_old_sessions_revoked_and_allows_new_ones() {
         let subject = if family == "user" { &round.username } else { &round.client };
         // Wait for the first session.
         let filter = SessionFilter { user: Some(user), ..SessionFilter::default() };
-        while app.admin.sessions(&filter, &Page::first(1)).await.unwrap().is_empty() {
+        while app.admin.sessions(&filter, &Page::first(1)).await.unwrap().items.is_empty() {
             tokio::task::yield_now().await;
         }
         phase.store(BEFORE + 1, Ordering::SeqCst);

@@ -1,9 +1,9 @@
 //! Tests of the management page, its access control, templates and audit events.
 
-mod access;
 mod audit;
 mod client_tasks;
 mod contrast;
+mod operator_auth;
 mod pages;
 mod tasks;
 mod templates;

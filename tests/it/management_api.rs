@@ -2,6 +2,7 @@
 
 mod access;
 mod clients;
+mod command_line;
 mod description;
 mod guide;
 mod mongodb;

@@ -1,6 +1,8 @@
 //! Rules for the source itself: imports follow the layers, comments have a form, and
 //! ARCHITECTURE.md is short and names existing files.
 
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

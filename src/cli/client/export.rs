@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 
 use super::super::Global;
 use super::super::bulk::export;
 use super::super::failure::{Failure, outcome};
 use super::super::files::{Output, is_standard};
 use super::super::output::{self, plain};
-use super::view::View;
+use crate::admin::json::ClientJson;
 use crate::domain::{Client, ClientKind};
 use crate::observe::audit::operation;
 use crate::store::Page;
@@ -24,17 +25,11 @@ pub(in crate::cli) struct Export {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Line {
     #[serde(flatten)]
-    client: View<'a>,
+    client: ClientJson,
     /// Hexadecimal; null for public clients.
     secret_sha256: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Done {
-    clients: u64,
-    file: String,
 }
 
 impl Export {
@@ -42,7 +37,7 @@ impl Export {
         let out = Output::create(&self.file)?;
         let clients = global.on_store(async |admin| {
             let read = async |page: &Page| admin.clients(page).await;
-            let exporting = export(out, read, |client| client.id.to_string(), line, |_| ());
+            let exporting = export(out, read, line, |_| ());
             let (clients, done) = exporting.await;
             // A failed export is audited too, since some digests may have been written.
             operation!(outcome(&done), event = "clients_exported", clients);
@@ -53,7 +48,7 @@ impl Export {
         }
         let file = self.file.display().to_string();
         if global.json {
-            return output::json(&Done { clients, file });
+            return output::json(&json!({ "file": file, "clients": clients }));
         }
         output::line(format!("exported {clients} clients to {}", plain(&file)))
     }
@@ -64,7 +59,7 @@ fn line(client: &Client) -> Result<Vec<u8>, Failure> {
         ClientKind::Public => None,
         ClientKind::Confidential(digest) => Some(hex::encode(digest.as_bytes())),
     };
-    let line = Line { client: View::of(client), secret_sha256 };
+    let line = Line { client: ClientJson::of(client), secret_sha256 };
     let mut bytes = serde_json::to_vec(&line).map_err(Failure::io)?;
     bytes.push(b'\n');
     Ok(bytes)

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use clap::Args;
 use futures_util::StreamExt;
 
-use super::super::bulk::{BadRow, Reading, Report};
+use super::super::bulk::{Reading, Report, RowError};
 use super::super::failure::{Failure, failed, outcome};
 use super::super::{Global, files, with_log};
-use super::rows::{Bad, Row, Rows};
+use super::rows::{InvalidRow, Row, Rows};
 use crate::admin::{Admin, AdminError, Imported};
 use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
@@ -56,7 +56,7 @@ impl Import {
         &self,
         admin: Option<&Admin>,
         rows: &mut Rows<impl std::io::BufRead>,
-    ) -> Result<(Report<Bad>, u64), Failure> {
+    ) -> Result<(Report<InvalidRow>, u64), Failure> {
         if let Some(admin) = admin.filter(|_| !self.dry_run) {
             admin.begin_import().await?;
         }
@@ -94,7 +94,7 @@ impl Import {
         &self,
         admin: Option<&Admin>,
         row: Row,
-    ) -> Result<Result<(Imported, bool), Bad>, Failure> {
+    ) -> Result<Result<(Imported, bool), InvalidRow>, Failure> {
         let Row { line, client, short_secret } = row;
         let id = client.id.to_string();
         let done = match admin {
@@ -107,13 +107,15 @@ impl Import {
                 let may_be_done = error.may_be_done();
                 Err(Failure::from(error).unconfirmed_if(may_be_done))
             }
-            Err(error) => Ok(Err(Bad { line, client_id: Some(id), reason: error.to_string() })),
+            Err(error) => {
+                Ok(Err(InvalidRow { line, client_id: Some(id), reason: error.to_string() }))
+            }
             Ok(done) => Ok(Ok((done, short_secret))),
         }
     }
 }
 
-impl BadRow for Bad {
+impl RowError for InvalidRow {
     fn parts(&self) -> (u64, Option<&str>, &str) {
         (self.line, self.client_id.as_deref(), &self.reason)
     }

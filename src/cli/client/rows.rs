@@ -25,7 +25,7 @@ pub(super) struct Row {
 
 /// Line that cannot be imported.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct Bad {
+pub(super) struct InvalidRow {
     pub(super) line: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_id: Option<String>,
@@ -45,7 +45,7 @@ impl<R: BufRead> Rows<R> {
     }
 
     /// Returns the next row; `None` at the end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<Result<Row, Bad>>, Failure> {
+    pub(super) fn next(&mut self) -> Result<Option<Result<Row, InvalidRow>>, Failure> {
         let Some((line, bytes)) = self.lines.next()? else { return Ok(None) };
         let fields = Fields::of_line(&bytes);
         let client_id = fields.as_ref().ok().and_then(|fields| fields.client_id.clone());
@@ -55,7 +55,7 @@ impl<R: BufRead> Rows<R> {
                 None => Ok(row),
             }
         });
-        Ok(Some(row.map_err(|reason| Bad { line, client_id, reason })))
+        Ok(Some(row.map_err(|reason| InvalidRow { line, client_id, reason })))
     }
 }
 
@@ -79,8 +79,8 @@ struct Fields {
 
 impl Fields {
     fn of_line(bytes: &[u8]) -> Result<Self, String> {
-        let object: Map<String, Value> = serde_json::from_slice(bytes)
-            .map_err(|_| "it is no JSON object on a line of its own")?;
+        let object: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|_| "it is not a JSON object on one line")?;
         let mut fields = Self::default();
         for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {
             let taken = match &*name {
@@ -99,10 +99,12 @@ impl Fields {
                 "enabled" => set(&mut fields.enabled, value.as_bool()),
                 // The timestamps of an export belong to the store that it was made from.
                 "created_at" | "updated_at" => true,
-                other => return Err(format!("it has a member {other:?}, which no client has")),
+                other => {
+                    return Err(format!("it has a member {other:?}, which clients do not have"));
+                }
             };
             if !taken {
-                return Err(format!("its {name} is of another type than it has to be"));
+                return Err(format!("its {name} is of the wrong type"));
             }
         }
         Ok(fields)
@@ -110,7 +112,7 @@ impl Fields {
 
     fn row(self, line: u64) -> Result<Row, String> {
         let id = self.client_id.as_deref().ok_or("it has no client_id")?;
-        let id = id.parse().map_err(|error| format!("its client_id is none: {error}"))?;
+        let id = id.parse().map_err(|error| format!("its client_id is invalid: {error}"))?;
         let (kind, short_secret) = kind(
             self.kind.as_deref(),
             self.client_secret.as_deref(),
@@ -118,7 +120,7 @@ impl Fields {
         )?;
         let scope = |words: Option<Vec<String>>, name: &str| {
             let scope = words.unwrap_or_default().join(" ").parse::<Scope>();
-            scope.map_err(|_| format!("its {name} are no scopes"))
+            scope.map_err(|_| format!("its {name} are not scopes"))
         };
         let ttl = |text: Option<String>, name: &str| {
             let ttl = text.map(|text| text.parse::<Ttl>()).transpose();
@@ -153,7 +155,7 @@ fn kind(
     let digest = match (secret, digest) {
         (None, None) => None,
         (Some(_), Some(_)) => {
-            return Err("it has client_secret and secret_sha256; one will do".to_owned());
+            return Err("it has both client_secret and secret_sha256; give one of them".to_owned());
         }
         (Some(secret), None) => Some((of_secret(secret)?, secret.len() < SHORT_SECRET)),
         (None, Some(digest)) => {
@@ -167,9 +169,9 @@ fn kind(
             Ok((ClientKind::Confidential(digest), short))
         }
         (None | Some("public"), None) => Ok((ClientKind::Public, false)),
-        (Some("public"), Some(_)) => Err("it is public, and has a secret".to_owned()),
+        (Some("public"), Some(_)) => Err("it is public, but has a secret".to_owned()),
         (Some("confidential"), None) => {
-            Err("it is confidential, and has neither client_secret nor secret_sha256".to_owned())
+            Err("it is confidential, but has neither client_secret nor secret_sha256".to_owned())
         }
         (Some(_), _) => Err("its type is neither public nor confidential".to_owned()),
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 
 use super::super::Global;
 use super::super::bulk::export;
@@ -37,12 +38,6 @@ struct Line<'a> {
     enabled: bool,
 }
 
-#[derive(Serialize)]
-struct Done {
-    file: String,
-    users: u64,
-}
-
 impl Export {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let format = Format::of(self.format, &self.file)?;
@@ -58,7 +53,7 @@ impl Export {
                 Format::Jsonl => line(user),
             };
             let tell = |written| progress.at(written, "users");
-            let exporting = export(out, read, |user| user.username.clone(), record, tell);
+            let exporting = export(out, read, record, tell);
             let (users, done) = exporting.await;
             // A failed export is audited too, since some hashes may have been written.
             operation!(outcome(&done), event = "users_exported", users);
@@ -71,7 +66,7 @@ impl Export {
         }
         let file = self.file.display().to_string();
         if global.json {
-            return output::json(&Done { file, users });
+            return output::json(&json!({ "file": file, "users": users }));
         }
         output::line(format!("exported {users} users to {}", plain(&file)))
     }

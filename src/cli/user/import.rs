@@ -8,7 +8,7 @@ use clap::Args;
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::super::bulk::{BadRow, Reading, Report};
+use super::super::bulk::{Reading, Report, RowError};
 use super::super::failure::{Failure, error_chain, failed, outcome};
 use super::super::files::{self, Format};
 use super::super::progress::Progress;
@@ -231,7 +231,7 @@ impl From<RowsError> for Failure {
     }
 }
 
-impl BadRow for InvalidRow {
+impl RowError for InvalidRow {
     fn parts(&self) -> (u64, Option<&str>, &str) {
         (self.line, self.username.as_deref(), &self.reason)
     }

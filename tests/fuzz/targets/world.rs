@@ -27,10 +27,10 @@ use sentinel::password::PasswordPool;
 use sentinel::rate_limit::{RateLimitPolicy, RateLimiter};
 use sentinel::store::sqlite::SqliteStore;
 use sentinel::store::{Page, SessionFilter, Stores};
-use sentinel::web::management::{Management, ManagementPolicy, Operator};
+use sentinel::web::management::{Management, ManagementConfig, Operator, samples};
 use sentinel::web::request_observer::Telemetry;
 use sentinel::web::templates::Templates;
-use sentinel::web::{Routes, Transport, Web, WebPolicy};
+use sentinel::web::{Routes, Transport, Web, WebConfig};
 use tempfile::TempDir;
 
 use super::heard::{Heard, Spans};
@@ -246,9 +246,9 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
         policy,
         limiter.clone(),
     );
-    let templates = Arc::new(Templates::load(None).unwrap());
+    let templates = Arc::new(Templates::load(None, samples).unwrap());
     let management = Management::new(
-        ManagementPolicy {
+        ManagementConfig {
             path: "/oauth/management".to_owned(),
             operator: Operator::new(OPERATOR.0, &OPERATOR.1.into()),
             shortest_password: 8,
@@ -259,7 +259,7 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
         limiter,
     );
     let path = |path: &str| Some(format!("/oauth/{path}"));
-    let policy = WebPolicy {
+    let config = WebConfig {
         routes: Routes {
             token: path("token"),
             introspection: path("introspect"),
@@ -277,6 +277,6 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
         flask_sentinel_status: false,
     };
     let traces = Some(Arc::new(spans.clone()) as _);
-    Web::new(provider, Some(management), templates, policy)
+    Web::new(provider, Some(management), templates, config)
         .observed_by(Telemetry { metrics: None, traces })
 }

@@ -101,7 +101,7 @@ async fn search(browser: &Browser, id: &str) {
     }
     browser.fill("Name or id begins with", "shop").await;
     browser.press("Search").await;
-    browser.see("No client’s name or id begins like this.").await;
+    browser.see("No client’s name or id begins with this text.").await;
     browser.follow("Show all").await;
     browser.follow("store").await;
 }

@@ -114,9 +114,9 @@ async fn user_can_be_added_with_keyboard_alone() {
     tab_to(&browser, "Add the user").await;
     browser.expect_refusal(422);
     browser.leave_by_key(Key::Enter.into()).await;
-    assert_eq!(browser.remark("The same again").await, "The two passwords differ.");
-    assert_eq!(browser.focus().await, "The same again");
-    for label in ["Password", "The same again"] {
+    assert_eq!(browser.remark("Repeat the password").await, "The two passwords differ.");
+    assert_eq!(browser.focus().await, "Repeat the password");
+    for label in ["Password", "Repeat the password"] {
         tab_to(&browser, label).await;
         browser.type_keys("long enough").await;
     }

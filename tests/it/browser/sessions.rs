@@ -40,7 +40,7 @@ pub async fn manage(browser: &Browser, app: &App) {
     browser.follow("Cancel").await;
     assert!(app.is_active(&through_app).await && app.is_active(&another).await);
     browser.follow("End all sessions…").await;
-    browser.see("All sessions of everybody").await;
+    browser.see("This ends all sessions of all users and clients").await;
     browser.press("End the sessions").await;
     browser.see("2 sessions were ended.").await;
     browser.see("Nobody is logged in.").await;

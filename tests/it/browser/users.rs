@@ -13,7 +13,7 @@ async fn log_in(app: &App, username: &str, password: &str, status: u16) {
 
 async fn fill_passwords(browser: &Browser, first: &str, password: &str, again: &str) {
     browser.fill(first, password).await;
-    browser.fill("The same again", again).await;
+    browser.fill("Repeat the password", again).await;
 }
 
 pub async fn manage(browser: &Browser, app: &App) {
@@ -51,7 +51,7 @@ async fn add(browser: &Browser, app: &App) {
     browser.fill("Name", "zoe").await;
     fill_passwords(browser, "Password", "long enough", "long enuogh").await;
     browser.press_wrongly("Add the user").await;
-    assert_eq!(browser.remark("The same again").await, "The two passwords differ.");
+    assert_eq!(browser.remark("Repeat the password").await, "The two passwords differ.");
     assert_eq!(browser.value("Name").await, "zoe");
     log_in(app, "zoe", "long enough", 400).await;
 
@@ -71,7 +71,7 @@ async fn search(browser: &Browser) {
     browser.see("zoe").await;
     browser.fill("Name begins with", "Zo").await;
     browser.press("Search").await;
-    browser.see("No user’s name begins like this.").await;
+    browser.see("No user’s name begins with this text.").await;
     browser.follow("Show all").await;
     assert_eq!(browser.rows().await, 2);
 }
@@ -94,7 +94,7 @@ async fn change(browser: &Browser, app: &App) {
 
     fill_passwords(browser, "New password", "another one", "another two").await;
     browser.press_wrongly("Set the password").await;
-    assert_eq!(browser.remark("The same again").await, "The two passwords differ.");
+    assert_eq!(browser.remark("Repeat the password").await, "The two passwords differ.");
     assert!(app.is_active(&token).await);
     fill_passwords(browser, "New password", "another one", "another one").await;
     browser.press("Set the password").await;
@@ -122,8 +122,8 @@ async fn change_meanwhile(browser: &Browser, app: &App) {
     browser.fill("Name", "chloë").await;
     browser.expect_refusal(409);
     browser.press("Save").await;
-    browser.see("Somebody has changed the user since this form was opened").await;
-    browser.see("You had entered “chloë”.").await;
+    browser.see("The user was changed after this form was opened").await;
+    browser.see("You entered “chloë”.").await;
     assert_eq!(browser.value("Name").await, "zoë");
     assert!(browser.is_chosen("No more than these").await);
     assert_eq!(browser.value("Scopes").await, "read");

@@ -94,7 +94,7 @@ fn user_import_reports_invalid_rows_by_line_and_adds_others() {
     ];
     let done = cli.pipe(lines.join("\n"), &["user", "import", "-", "--format", "jsonl", "--json"]);
     assert_eq!(done.code, 65, "{done:?}");
-    assert!(done.remarks().contains("13 of 15 rows are bad"), "{done:?}");
+    assert!(done.remarks().contains("13 of 15 rows cannot be imported"), "{done:?}");
     assert!(!format!("{done:?}").contains("hunter2"), "{done:?}");
     assert!(!format!("{done:?}").contains("4711"), "{done:?}");
     let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
@@ -192,7 +192,7 @@ fn list_longer_than_page_size_is_printed_as_one() {
     assert!(names.eq((0..2500).map(|number| format!("u{number:04}"))));
     for (limit, last) in [(1000, "u0999"), (1001, "u1000"), (2000, "u1999"), (2499, "u2498")] {
         let done = cli.run(&["user", "list", "--json", "--limit", &limit.to_string()]);
-        let more = format!("sentinel: there are more, with --after '{last}'\n");
+        let more = format!("sentinel: the list continues: use --after '{last}'\n");
         assert_eq!((done.code, done.remarks()), (0, more));
         let listed: Vec<serde_json::Value> = serde_json::from_str(&done.stdout).unwrap();
         assert_eq!(listed.len(), limit);

@@ -129,26 +129,26 @@ fn client_import_reports_invalid_lines_and_adds_others() {
     ];
     let done = cli.pipe(lines.join("\n"), &IMPORT);
     assert_eq!(done.code, 65, "{done:?}");
-    assert!(done.remarks().contains("18 of 20 rows are bad"), "{done:?}");
+    assert!(done.remarks().contains("18 of 20 rows cannot be imported"), "{done:?}");
     assert!(!format!("{done:?}").contains("hunter2") && !format!("{done:?}").contains("4711"));
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!((&report["read"], &report["added"]), (&json!(20), &json!(2)));
     let bad = report["bad"].as_array().unwrap();
     let expected = [
-        (2, "no JSON object"),
+        (2, "not a JSON object"),
         (3, "no client_id"),
         (4, "1 to 255 printable ASCII characters"),
-        (5, "client_secret is of another type"),
-        (6, "one will do"),
+        (5, "client_secret is of the wrong type"),
+        (6, "give one of them"),
         (7, "64 hexadecimal digits"),
         (8, "client_secret is empty"),
-        (9, "public, and has a secret"),
+        (9, "public, but has a secret"),
         (10, "neither client_secret nor secret_sha256"),
         (11, "neither public nor confidential"),
         (12, "password, refresh_token or client_credentials"),
         (13, "client_credentials is for confidential clients"),
         (14, "introspection is for confidential clients"),
-        (15, "scopes are no scopes"),
+        (15, "scopes are not scopes"),
         (16, "at least 1s"),
         (17, "\"redirect_uris\""),
         (18, "the same client_id is in line 1"),

@@ -48,7 +48,7 @@ fn text_output_says_that_secret_is_shown_once() {
     let cli = Cli::new();
     let text = cli.run(&["client", "add", "--confidential"]);
     assert!(text.ok().contains("client_secret  sns_"), "{text:?}");
-    assert!(text.stdout.contains("this once"), "{text:?}");
+    assert!(text.stdout.contains("only once"), "{text:?}");
     assert!(!cli.run(&["client", "add"]).ok().contains("secret"));
 }
 
@@ -208,7 +208,7 @@ fn client_list_is_paged() {
     let rest = cli.json(&["client", "list", "--after", &ids[1]]);
     assert_eq!(rest, json!([all[2]]));
     let first = cli.run(&["client", "list", "--limit", "1", "--json"]);
-    assert_eq!(first.stderr, format!("sentinel: there are more, with --after '{}'\n", ids[0]));
+    assert_eq!(first.stderr, format!("sentinel: the list continues: use --after '{}'\n", ids[0]));
 }
 
 #[test]

@@ -27,7 +27,7 @@ async fn session_list_can_be_filtered_by_user_and_client() {
     assert_eq!(ids(&list(&["--client", app, "--user", "alice"])).len(), 1);
     assert_eq!(ids(&list(&["--after", ids(&all)[0]])), ids(&all)[1..]);
     let first = cli.run(&["session", "list", "--limit", "1"]);
-    let more = format!("sentinel: there are more, with --after '{}'\n", ids(&all)[0]);
+    let more = format!("sentinel: the list continues: use --after '{}'\n", ids(&all)[0]);
     assert_eq!((first.code, first.stderr), (0, more));
 }
 
@@ -45,7 +45,7 @@ async fn session_list_contains_no_tokens() {
     }
     let expected = json!({
         "id": session["id"], "user_id": user["id"], "username": "alice", "client_id": app,
-        "scope": "read write", "created_at": session["created_at"], "ends_at": session["ends_at"],
+        "scopes": ["read", "write"], "created_at": session["created_at"], "ends_at": session["ends_at"],
         "expires_at": session["expires_at"], "access_tokens": 2, "refreshable": true,
     });
     assert_eq!(*session, expected);

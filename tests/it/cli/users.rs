@@ -56,7 +56,7 @@ fn truncated_list_is_noted_on_standard_error() {
     cli.add_user("alice", PASSWORD);
     cli.add_user("bob", PASSWORD);
     let done = cli.run(&["user", "list", "--limit", "1"]);
-    assert_eq!(done.stderr, "sentinel: there are more, with --after 'alice'\n");
+    assert_eq!(done.stderr, "sentinel: the list continues: use --after 'alice'\n");
     assert_eq!(done.stdout.lines().count(), 2, "{done:?}");
     cli.run(&["user", "list", "--limit", "2"]).ok();
 }

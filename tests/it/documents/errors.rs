@@ -50,7 +50,8 @@ fn descriptions() -> BTreeSet<String> {
     let quoted = errors.split('"').skip(1).step_by(2).map(str::to_owned);
     found.extend(quoted.filter(|text| !text.starts_with('{')));
     let source = fs::read_to_string(root().join("src/web/error.rs")).unwrap();
-    let refusals = source.split("enum Refusal {").nth(1).unwrap().split("\nimpl").next().unwrap();
+    let refusals =
+        source.split("enum RequestError {").nth(1).unwrap().split("\nimpl").next().unwrap();
     found.extend(refusals.split('"').skip(1).step_by(2).map(str::to_owned));
     found.extend(texts_behind("web/error.rs", "error_description: \""));
     found.extend(texts_behind("rate_limit/mod.rs", "#[error(\""));

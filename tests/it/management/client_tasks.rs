@@ -69,7 +69,7 @@ async fn client_secret_is_shown_once_and_authenticates() {
     assert!(authenticated(&old).await);
     assert!(!page(&app, &format!("/clients/{id}")).await.contains("sns_"));
 
-    assert!(page(&app, &format!("/clients/{id}/secret")).await.contains("worth nothing"));
+    assert!(page(&app, &format!("/clients/{id}/secret")).await.contains("becomes invalid at once"));
     assert!(authenticated(&old).await);
     let answer = post(&app, &format!("/clients/{id}/secret"), &[]).await;
     assert_eq!((answer.status, answer.header("location")), (200, None));
@@ -88,8 +88,8 @@ async fn client_form_errors_are_shown_beside_field() {
         (&[("grant_password", "")], "grants", "Choose at least one grant."),
         (&[("grant_client_credentials", "on")], "grants", "confidential clients"),
         (&[("introspection", "on")], "introspection", "Only a confidential client"),
-        (&[("scopes", "caf\u{e9}")], "scopes", "Scopes are words"),
-        (&[("default_scopes", "a\\b")], "default_scopes", "Scopes are words"),
+        (&[("scopes", "caf\u{e9}")], "scopes", "Enter scopes"),
+        (&[("default_scopes", "a\\b")], "default_scopes", "Enter scopes"),
         (&[("access_token_ttl", "soon")], "access_token_ttl", "Enter a duration"),
         (&[("session_ttl", "0")], "session_ttl", "Enter a duration"),
         (&[("access_token_ttl", "1500ms")], "access_token_ttl", "Enter a duration"),

@@ -113,7 +113,7 @@ async fn user_input_is_escaped_on_every_page() {
         ];
         assert_eq!(app.post("/oauth/token", &form).await.status, 200);
     }
-    let users = app.admin.users(&sentinel::store::Page::first(100)).await.unwrap();
+    let users = app.admin.users(&sentinel::store::Page::first(100)).await.unwrap().items;
     let mut addresses = vec!["/users".to_owned(), "/clients".to_owned(), "/sessions".to_owned()];
     for user in &users {
         addresses.push(format!("/users/{}", user.id));
@@ -163,7 +163,7 @@ async fn dashboard_shows_counts_and_health() {
         "Store answers",
         "No Redis",
         "2 logins",
-        "As this process has counted them since its start",
+        "Counted by this process since its start",
         "1 failures",
     ] {
         assert!(html.contains(shown), "no {shown} in {html}");

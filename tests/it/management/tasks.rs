@@ -66,7 +66,7 @@ async fn user_search_matches_prefix_of_name() {
     redirected(&app, "/users", &NEW_USER).await;
     let html = page(&app, "/users?q=al").await;
     assert!(html.contains(">alice<") && !html.contains(">zoe<"));
-    assert!(page(&app, "/users?q=AL").await.contains("No user’s name begins like this"));
+    assert!(page(&app, "/users?q=AL").await.contains("No user’s name begins with this text"));
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn user_form_errors_are_shown_beside_field_without_password() {
     let mistakes: [Mistake<'_>; 11] = [
         (&[("username", "")], "username", "Enter a name."),
         (&[("username", "alice")], "username", "There is already a user of this name."),
-        (&[("username", " zoe")], "username", "no space at either end"),
+        (&[("username", " zoe")], "username", "without spaces at its ends"),
         (&[("username", "z\u{7}e")], "username", "control characters"),
         (&[("username", &long)], "username", "The name has 10000 bytes"),
         (&[("username", &wide)], "username", "The name has 40000 bytes"),
@@ -85,7 +85,7 @@ async fn user_form_errors_are_shown_beside_field_without_password() {
         (&[("password", "sh\u{f6}rt")], "password", "at least 8 characters"),
         (&[("password", "long\nenough")], "password", "control character"),
         (&[("again", "long enough?")], "again", "The two passwords differ."),
-        (&[("scope_limit", "only"), ("scopes", "a\"b")], "scopes", "Scopes are words"),
+        (&[("scope_limit", "only"), ("scopes", "a\"b")], "scopes", "Enter scopes"),
     ];
     for (changes, field, message) in mistakes {
         let answer = post(&app, "/users", &with(&NEW_USER, changes)).await;
@@ -103,7 +103,7 @@ async fn user_form_errors_are_shown_beside_field_without_password() {
             );
         }
     }
-    assert_eq!(app.admin.users(&sentinel::store::Page::first(10)).await.unwrap().len(), 1);
+    assert_eq!(app.admin.users(&sentinel::store::Page::first(10)).await.unwrap().items.len(), 1);
 
     let user = format!("/users/{}", app.user.id);
     redirected(&app, "/users", &NEW_USER).await;

@@ -241,9 +241,10 @@ fn missing_template_folder_is_an_error() {
 
 #[test]
 fn template_reload_keeps_old_templates_on_error() {
+    use sentinel::web::management::samples;
     use sentinel::web::templates::Templates;
     let folder = tempfile::tempdir().unwrap();
-    let templates = Templates::load(Some(folder.path().to_owned())).unwrap();
+    let templates = Templates::load(Some(folder.path().to_owned()), samples).unwrap();
     assert!(templates.checked().own.is_empty());
     write(folder.path(), "management.html", "ours");
     templates.reload().unwrap();

@@ -23,7 +23,7 @@ fn typed<'a>(answer: &'a Answer, field: &str) -> Option<&'a str> {
 #[track_caller]
 fn assert_changed(answer: &Answer, what: &str) {
     assert_eq!(answer.status, 409, "{answer:?}");
-    let said = format!("Somebody has changed the {what} since this form was opened");
+    let said = format!("The {what} was changed after this form was opened");
     assert!(answer.text.contains(&said), "{answer:?}");
 }
 
@@ -45,9 +45,9 @@ async fn stale_user_form_does_not_undo_concurrent_change() {
     // The form has the current values, with the submitted ones beside them.
     assert!(answer.text.contains("name=\"username\" value=\"alice\""), "{answer:?}");
     assert!(answer.text.contains("name=\"scopes\" value=\"read\""), "{answer:?}");
-    assert_eq!(typed(&answer, "username"), Some("You had entered “zoe”."));
-    assert_eq!(typed(&answer, "scopes"), Some("You had left it empty."));
-    assert_eq!(typed(&answer, "scope_limit"), Some("You had chosen the other one."));
+    assert_eq!(typed(&answer, "username"), Some("You entered “zoe”."));
+    assert_eq!(typed(&answer, "scopes"), Some("You left it empty."));
+    assert_eq!(typed(&answer, "scope_limit"), Some("You chose the other one."));
 
     // With the current version, the form is accepted.
     let shown = version(&answer.text);
@@ -122,10 +122,10 @@ async fn stale_client_form_does_not_undo_concurrent_change() {
     let answer = post(&app, &client, &form).await;
     assert_changed(&answer, "client");
     assert_eq!(app.admin.client(app.backend.id.as_str()).await.unwrap(), narrowed);
-    assert_eq!(typed(&answer, "introspection"), Some("You had ticked it."));
-    assert_eq!(typed(&answer, "grant_refresh_token"), Some("You had not ticked it."));
-    assert_eq!(typed(&answer, "scopes"), Some("You had entered “read write admin”."));
-    assert_eq!(typed(&answer, "access_token_ttl"), Some("You had left it empty."));
+    assert_eq!(typed(&answer, "introspection"), Some("You ticked it."));
+    assert_eq!(typed(&answer, "grant_refresh_token"), Some("You did not tick it."));
+    assert_eq!(typed(&answer, "scopes"), Some("You entered “read write admin”."));
+    assert_eq!(typed(&answer, "access_token_ttl"), Some("You left it empty."));
     assert_eq!(typed(&answer, "grant_password"), None);
 
     let shown = version(&answer.text);

@@ -9,14 +9,9 @@ use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
-use super::problem::Problem;
-use crate::web::{Web, form};
-
-/// Media type of JSON (RFC 8259).
-pub(super) const JSON: &str = "application/json";
-
-/// Media type of JSON merge patches (RFC 7396).
-pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
+use super::problem::{JSON, MERGE_PATCH, Problem};
+use crate::web::form;
+use crate::web::state::Web;
 
 /// JSON object in the body of a request.
 pub(super) struct Json<T>(pub(super) T);
@@ -47,7 +42,7 @@ async fn read<T: DeserializeOwned>(
         return Err(Problem::MediaType(types));
     }
     let web = request.app_data::<web::Data<Web>>().ok_or(Problem::NoSuchPath)?;
-    let body = form::read_in_time(web, request, payload, web.policy.max_body).await?;
+    let body = form::read_in_time(web, request, payload, web.config.max_body).await?;
     // serde would also accept an array of the values of the members.
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first == Some(&b'[') {

@@ -1,8 +1,9 @@
-//! `/clients`: lists, registers, changes and deletes clients. [`view`] has their JSON
-//! representations.
+//! `/clients`: lists, registers, changes and deletes clients. [`bodies`] has the
+//! bodies of requests.
 
-mod view;
+mod bodies;
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use secrecy::ExposeSecret;
@@ -10,18 +11,19 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::body::Json;
+use super::context::{ApiResult, Context, id, url};
 use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
 use super::fields::given;
-use super::paging::{self, Cursor, Limit, Listing};
+use super::paging::{self, Cursor, Limit, ListJson};
 use super::query::Query;
-use super::{Answer, Context, id};
-use view::{Add, Added, Credentials, Edit, View};
+use crate::admin::json::{ClientJson, CredentialsJson};
+use bodies::{AddedClientJson, ClientPatch, NewClientJson};
 
 /// Path parameter of the routes for one client.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[allow(dead_code)] // only for the OpenAPI description
-pub(super) struct OneClient {
+pub(super) struct ClientPath {
     /// Client identifier (RFC 6749 §2.2).
     #[param(min_length = 1, max_length = 255, pattern = "^[\\u0020-\\u007e]+$")]
     id: String,
@@ -31,7 +33,7 @@ pub(super) struct OneClient {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct List {
+pub(super) struct ListClientsQuery {
     /// Page size: maximum number of entries.
     #[serde(default)]
     #[param(inline, required = false)]
@@ -48,75 +50,79 @@ pub(super) struct List {
 
 /// Lists clients, in the order of their ids.
 #[utoipa::path(
-    get, path = "/clients", tag = "clients", operation_id = "list_clients", params(List),
-    responses((status = 200, description = "A page of clients.", body = Listing<View>,
+    get, path = "/clients", tag = "clients", operation_id = "list_clients", params(ListClientsQuery),
+    responses((status = 200, description = "A page of clients.", body = ListJson<ClientJson>,
         headers(("Link" = String, description = "Next page, with rel=\"next\"; absent on the last page."))))
 )]
-pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
-    let page = paging::page(list.limit, list.after.as_ref());
+pub(super) async fn list(context: Context, Query(list): Query<ListClientsQuery>) -> ApiResult {
+    let page = paging::page(list.limit, list.after);
     let found = context.1.admin.search_clients(&list.search, &page).await?;
-    Ok(paging::answer(&context, list.limit, found, |client| client.id.to_string(), View::of))
+    Ok(paging::respond(&context, &found, ClientJson::of))
 }
 
 /// Registers a client.
 ///
 /// Only the response to this request has the secret of a confidential client.
 #[utoipa::path(
-    post, path = "/clients", tag = "clients", operation_id = "add_client", request_body = Add,
-    responses((status = 201, description = "The client.", body = Added, headers(
+    post, path = "/clients", tag = "clients", operation_id = "add_client", request_body = NewClientJson,
+    responses((status = 201, description = "The client.", body = AddedClientJson, headers(
         ("Location" = String, description = "URL of the client."),
         ("ETag" = String, description = "Version of the client."))))
 )]
-pub(super) async fn add(context: Context, Json(add): Json<Add>) -> Answer {
+pub(super) async fn add(context: Context, Json(add): Json<NewClientJson>) -> ApiResult {
     let (web, management, _) = context;
     let (client, secret) = management.admin.add_client(add.check()?).await?;
-    let url = super::url(&web, &management, &format!("/clients/{}", client.id));
+    let location = url(&web, &management, &format!("/clients/{}", client.id));
     let secret = secret.map(|secret| secret.expose_secret().to_owned());
-    let added = Added { client: View::of(&client), client_secret: secret };
+    let added = AddedClientJson { client: ClientJson::of(&client), client_secret: secret };
     let mut response = etag::with(StatusCode::CREATED, client.version);
-    Ok(response.insert_header((LOCATION, url)).json(added))
+    Ok(response.insert_header((LOCATION, location)).json(added))
 }
 
 /// Shows a client.
 #[utoipa::path(
     get, path = "/clients/{id}", tag = "clients", operation_id = "show_client",
-    params(OneClient, ReadHeaders),
-    responses((status = 200, description = "The client.", body = View,
+    params(ClientPath, ReadHeaders),
+    responses((status = 200, description = "The client.", body = ClientJson,
         headers(("ETag" = String, description = "Version of the client."))))
 )]
-pub(super) async fn show(context: Context, known: IfNoneMatch) -> Answer {
+pub(super) async fn show(context: Context, known: IfNoneMatch) -> ApiResult {
     let (_, management, request) = context;
     let client = management.admin.client(&id::<String>(&request, "client")?).await?;
-    Ok(known.answer(client.version, View::of(&client)))
+    Ok(known.respond(client.version, ClientJson::of(&client)))
 }
 
 /// Changes a client.
 #[utoipa::path(
     patch, path = "/clients/{id}", tag = "clients", operation_id = "edit_client",
-    params(OneClient, ChangeHeaders),
-    request_body(content((Edit = "application/merge-patch+json"), (Edit = "application/json"))),
+    params(ClientPath, ChangeHeaders),
+    request_body(content((ClientPatch = "application/merge-patch+json"), (ClientPatch = "application/json"))),
     responses(
-        (status = 200, description = "The changed client.", body = View,
+        (status = 200, description = "The changed client.", body = ClientJson,
             headers(("ETag" = String, description = "Version of the client."))),
         (status = 409, description = "A public client cannot have this value."))
 )]
-pub(super) async fn edit(context: Context, only: IfMatch, Json(edit): Json<Edit>) -> Answer {
+pub(super) async fn edit(
+    context: Context,
+    only: IfMatch,
+    Json(edit): Json<ClientPatch>,
+) -> ApiResult {
     let (_, management, request) = context;
     let id = id(&request, "client")?;
     let client = management.admin.edit_client_if(&id, &edit.into_change(), &only.0).await?;
-    Ok(etag::with(StatusCode::OK, client.version).json(View::of(&client)))
+    Ok(etag::with(StatusCode::OK, client.version).json(ClientJson::of(&client)))
 }
 
 /// Deletes a client, and ends its sessions.
 #[utoipa::path(
     delete, path = "/clients/{id}", tag = "clients", operation_id = "delete_client",
-    params(OneClient, ChangeHeaders),
+    params(ClientPath, ChangeHeaders),
     responses((status = 204, description = "The client is deleted."))
 )]
-pub(super) async fn remove(context: Context, only: IfMatch) -> Answer {
+pub(super) async fn remove(context: Context, only: IfMatch) -> ApiResult {
     let (_, management, request) = context;
     management.admin.delete_client_if(&id(&request, "client")?, &only.0).await?;
-    Ok(super::answer(StatusCode::NO_CONTENT).finish())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Rotates the secret of a confidential client.
@@ -125,17 +131,17 @@ pub(super) async fn remove(context: Context, only: IfMatch) -> Answer {
 /// continue.
 #[utoipa::path(
     post, path = "/clients/{id}/secret", tag = "clients", operation_id = "rotate_secret",
-    params(OneClient, ChangeHeaders),
+    params(ClientPath, ChangeHeaders),
     responses(
-        (status = 200, description = "The new secret.", body = Credentials,
+        (status = 200, description = "The new secret.", body = CredentialsJson,
             headers(("ETag" = String, description = "Version of the client."))),
         (status = 409, description = "A public client has no secret."))
 )]
-pub(super) async fn rotate_secret(context: Context, only: IfMatch) -> Answer {
+pub(super) async fn rotate_secret(context: Context, only: IfMatch) -> ApiResult {
     let (_, management, request) = context;
     let id = id(&request, "client")?;
     let (client, secret) = management.admin.rotate_secret_if(&id, &only.0).await?;
-    let credentials = Credentials {
+    let credentials = CredentialsJson {
         client_id: client.id.to_string(),
         client_secret: secret.expose_secret().to_owned(),
     };

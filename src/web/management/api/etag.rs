@@ -6,8 +6,8 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::http::header::{self, ETag, EntityTag, Header};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use utoipa::IntoParams;
 
@@ -51,124 +51,65 @@ impl FromRequest for IfMatch {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // RFC 9110 §13.1.1: "An origin server MUST use the strong comparison function", in which a
-        // weak tag matches no tag. A malformed tag matches no version, since it is safer to change
-        // nothing.
-        ready(Ok(match condition(request, &IF_MATCH) {
-            Condition::None | Condition::Any => Self(Versions::Any),
-            Condition::Tags(tags) => {
-                Self(Versions::OneOf(tags.iter().filter_map(Tag::strong_version).collect()))
+        let versions = match header::IfMatch::parse(request) {
+            _ if !request.headers().contains_key(header::IF_MATCH) => Versions::Any,
+            Ok(header::IfMatch::Any) => Versions::Any,
+            // RFC 9110 §13.1.1: "An origin server MUST use the strong comparison function", in
+            // which a weak tag matches no tag.
+            Ok(header::IfMatch::Items(tags)) => {
+                let strong = tags.iter().filter(|tag| !tag.weak);
+                Versions::OneOf(strong.filter_map(version).collect())
             }
-        }))
+            // A malformed header matches no version, since it is safer to change nothing.
+            Err(_) => Versions::OneOf(Vec::new()),
+        };
+        ready(Ok(Self(versions)))
     }
 }
 
 /// Versions that the caller has already (`If-None-Match`).
-pub(super) struct IfNoneMatch(Condition);
+pub(super) struct IfNoneMatch(header::IfNoneMatch);
 
 impl FromRequest for IfNoneMatch {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(condition(request, &IF_NONE_MATCH))))
+        let parsed = header::IfNoneMatch::parse(request);
+        ready(Ok(Self(parsed.unwrap_or(header::IfNoneMatch::Items(Vec::new())))))
     }
 }
 
 impl IfNoneMatch {
     /// Returns the record in this version, or 304 if the caller has it already.
-    pub(super) fn answer(&self, version: u64, view: impl Serialize) -> HttpResponse {
+    pub(super) fn respond(&self, version: u64, record: impl Serialize) -> HttpResponse {
         let known = match &self.0 {
-            Condition::None => false,
-            Condition::Any => true,
+            header::IfNoneMatch::Any => true,
             // RFC 9110 §13.1.2: "A recipient MUST use the weak comparison function".
-            Condition::Tags(tags) => tags.iter().any(|tag| tag.version == Some(version)),
+            header::IfNoneMatch::Items(tags) => {
+                tags.iter().any(|tag| tag.weak_eq(&tag_of(version)))
+            }
         };
         if known {
             return with(StatusCode::NOT_MODIFIED, version).finish();
         }
-        with(StatusCode::OK, version).json(view)
+        with(StatusCode::OK, version).json(record)
     }
 }
 
 /// Starts a response about a record of this version.
-pub(super) fn with(status: StatusCode, version: u64) -> actix_web::HttpResponseBuilder {
-    let mut response = super::answer(status);
-    response.insert_header((ETAG, format!("\"{version}\"")));
+pub(super) fn with(status: StatusCode, version: u64) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response.insert_header(ETag(tag_of(version)));
     response
 }
 
-enum Condition {
-    None,
-    Any,
-    Tags(Vec<Tag>),
+fn tag_of(version: u64) -> EntityTag {
+    EntityTag::new_strong(version.to_string())
 }
 
-struct Tag {
-    weak: bool,
-    /// Version of the record; `None` for a tag that this server cannot have sent.
-    version: Option<u64>,
-}
-
-impl Tag {
-    fn strong_version(&self) -> Option<u64> {
-        self.version.filter(|_| !self.weak)
-    }
-}
-
-fn condition(request: &HttpRequest, name: &HeaderName) -> Condition {
-    let mut all = None;
-    for value in request.headers().get_all(name) {
-        let text = value.to_str().unwrap_or_default().trim();
-        if text == "*" {
-            return Condition::Any;
-        }
-        all.get_or_insert_with(Vec::new).extend(tags(text).unwrap_or_default());
-    }
-    all.map_or(Condition::None, Condition::Tags)
-}
-
-/// Parses `#entity-tag`, where `entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE` (RFC 9110 §5.6.1,
-/// §8.8.3).
-fn tags(text: &str) -> Option<Vec<Tag>> {
-    let mut tags = Vec::new();
-    let mut rest = text;
-    loop {
-        rest = rest.trim_start_matches([' ', '\t', ',']);
-        if rest.is_empty() {
-            return Some(tags);
-        }
-        let weak = rest.strip_prefix("W/");
-        let (opaque, behind) = weak.unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
-        let behind = behind.trim_start_matches([' ', '\t']);
-        let clean = opaque.bytes().all(|byte| byte.is_ascii_graphic());
-        if !clean || !(behind.is_empty() || behind.starts_with(',')) {
-            return None;
-        }
-        // Another spelling of the same number, such as `07`, is a different tag.
-        let version = opaque.parse().ok().filter(|version: &u64| version.to_string() == opaque);
-        tags.push(Tag { weak: weak.is_some(), version });
-        rest = behind;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entity_tags_are_parsed_by_rfc_9110_grammar() {
-        let read = |text| {
-            let tags = tags(text)?;
-            Some(tags.iter().map(|tag| (tag.weak, tag.version)).collect::<Vec<_>>())
-        };
-        assert_eq!(read("\"7\""), Some(vec![(false, Some(7))]));
-        assert_eq!(
-            read(", W/\"0\" ,\"a,b\",,\"07\""),
-            Some(vec![(true, Some(0)), (false, None), (false, None)])
-        );
-        for malformed in ["7", "\"7", "\"7\"8", "\"7\" \"8\"", "w/\"7\"", "\"a b\"", "*, \"7\""] {
-            assert_eq!(read(malformed), None, "{malformed}");
-        }
-    }
+/// Returns the version that a tag stands for; `None` for a tag that this server cannot have sent.
+/// Another spelling of the same number, such as `07`, is a different tag.
+fn version(tag: &EntityTag) -> Option<u64> {
+    tag.tag().parse().ok().filter(|version: &u64| version.to_string() == tag.tag())
 }

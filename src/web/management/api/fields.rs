@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-use crate::domain::{self, LIFETIME_SECONDS, Scope, UnknownGrant, check_username, is_login_text};
+use crate::admin::json::GrantJson;
+use crate::domain::{Grant, InvalidUsername, LIFETIME_SECONDS, check_username, is_login_text};
 
 /// Deserializes a member that is present. `null` is a value and differs from a missing member.
 pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -33,7 +34,7 @@ where
 pub(super) struct Username(pub(super) String);
 
 impl TryFrom<String> for Username {
-    type Error = domain::InvalidUsername;
+    type Error = InvalidUsername;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         check_username(&text)?;
@@ -58,95 +59,32 @@ impl TryFrom<String> for Password {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         // The token endpoint accepts no other passwords (RFC 6749 §3.2, Appendix A).
         if text.is_empty() || !is_login_text(&text) {
-            return Err("expected a password with no control characters");
+            return Err("expected a password without control characters");
         }
         Ok(Self(SecretString::from(text)))
     }
 }
 
-/// One scope token (RFC 6749 §3.3).
-#[derive(Deserialize, Serialize, ToSchema)]
-#[serde(try_from = "String")]
-#[schema(value_type = String, pattern = r"^[\u0021\u0023-\u005b\u005d-\u007e]+$", example = "read")]
-pub(super) struct ScopeToken(String);
-
-impl TryFrom<String> for ScopeToken {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let one = !text.is_empty() && !text.contains(' ') && text.parse::<Scope>().is_ok();
-        one.then_some(Self(text))
-            .ok_or("expected one scope: printable ASCII without space, `\"` and `\\`")
-    }
-}
-
-/// Returns the scope with these tokens.
-pub(super) fn scope(tokens: &[ScopeToken]) -> Scope {
-    tokens.iter().map(|token| token.0.as_str()).collect()
-}
-
-/// Returns the tokens of a scope.
-pub(super) fn tokens(scope: &Scope) -> Vec<ScopeToken> {
-    scope.iter().map(|token| ScopeToken(token.to_owned())).collect()
-}
-
-/// Grant type (RFC 6749 §1.3).
-#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
-#[serde(try_from = "String", rename_all = "snake_case")]
-pub(super) enum Grant {
-    Password,
-    RefreshToken,
-    ClientCredentials,
-}
-
-impl From<domain::Grant> for Grant {
-    fn from(grant: domain::Grant) -> Self {
-        match grant {
-            domain::Grant::Password => Self::Password,
-            domain::Grant::RefreshToken => Self::RefreshToken,
-            domain::Grant::ClientCredentials => Self::ClientCredentials,
-        }
-    }
-}
-
-impl From<Grant> for domain::Grant {
-    fn from(grant: Grant) -> Self {
-        match grant {
-            Grant::Password => Self::Password,
-            Grant::RefreshToken => Self::RefreshToken,
-            Grant::ClientCredentials => Self::ClientCredentials,
-        }
-    }
-}
-
-impl TryFrom<String> for Grant {
-    type Error = UnknownGrant;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse::<domain::Grant>().map(Self::from)
-    }
-}
-
 /// Grant types; at least one.
 #[derive(Deserialize, ToSchema)]
-#[serde(try_from = "Vec<Grant>")]
+#[serde(try_from = "Vec<GrantJson>")]
 #[schema(min_items = 1)]
-pub(super) struct Grants(Vec<Grant>);
+pub(super) struct Grants(Vec<GrantJson>);
 
 impl Grants {
-    pub(super) fn iter(&self) -> impl Iterator<Item = domain::Grant> {
-        self.0.iter().copied().map(domain::Grant::from)
+    pub(super) fn iter(&self) -> impl Iterator<Item = Grant> {
+        self.0.iter().copied().map(Grant::from)
     }
 
-    pub(super) fn to_set(&self) -> BTreeSet<domain::Grant> {
+    pub(super) fn to_set(&self) -> BTreeSet<Grant> {
         self.iter().collect()
     }
 }
 
-impl TryFrom<Vec<Grant>> for Grants {
+impl TryFrom<Vec<GrantJson>> for Grants {
     type Error = &'static str;
 
-    fn try_from(grants: Vec<Grant>) -> Result<Self, Self::Error> {
+    fn try_from(grants: Vec<GrantJson>) -> Result<Self, Self::Error> {
         if grants.is_empty() { Err("expected at least one grant") } else { Ok(Self(grants)) }
     }
 }

@@ -3,16 +3,17 @@
 //! Responses of a single route are declared at its handler. Responses that many routes have in
 //! common are added here, depending on the parameters and the body of each operation.
 
-use actix_web::http::StatusCode;
+use actix_web::HttpResponse;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{AllOf, AnyOf, AnyOfBuilder, Array, ArrayItems, Schema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, Header, Object, Ref, RefOr, Response, Server};
 use utoipa::{Modify, OpenApi, ToSchema};
 
+use super::context::{ApiResult, Context, url};
 use super::fields::Password;
-use super::problem::{PROBLEM_JSON, View as Problem};
-use super::{Answer, Context, clients, sessions, users};
+use super::problem::{PROBLEM_JSON, ProblemJson};
+use super::{clients, sessions, users};
 
 const IF_MATCH: &str = "If-Match";
 const IF_NONE_MATCH: &str = "If-None-Match";
@@ -22,12 +23,12 @@ const IF_NONE_MATCH: &str = "If-None-Match";
     get, path = "/openapi.json", tag = "description", operation_id = "describe",
     responses((status = 200, description = "The OpenAPI document.", body = utoipa::openapi::Object))
 )]
-pub(super) async fn answer(context: Context) -> Answer {
+pub(super) async fn handle(context: Context) -> ApiResult {
     let (web, management, _) = context;
     let mut described = Description::openapi();
-    require_length(&mut described, management.shortest_password);
-    described.servers = Some(vec![Server::new(super::url(&web, &management, ""))]);
-    Ok(super::answer(StatusCode::OK).json(described))
+    require_length(&mut described, management.shortest_password());
+    described.servers = Some(vec![Server::new(url(&web, &management, ""))]);
+    Ok(HttpResponse::Ok().json(described))
 }
 
 #[derive(OpenApi)]
@@ -43,9 +44,9 @@ pub(super) async fn answer(context: Context) -> Answer {
         clients::list, clients::add, clients::show, clients::edit, clients::remove,
         clients::rotate_secret,
         sessions::list, sessions::end_all, sessions::show, sessions::end,
-        answer,
+        handle,
     ),
-    components(schemas(Problem)),
+    components(schemas(ProblemJson)),
     tags(
         (name = "users", description = "Users (resource owners)."),
         (name = "clients", description = "Registered clients."),
@@ -150,7 +151,7 @@ fn add_refusals(operation: Option<&mut Operation>, changes: bool) {
     for (status, response) in responses {
         let RefOr::T(response) = response else { continue };
         if status.starts_with('4') || status.starts_with('5') {
-            let problem = Ref::from_schema_name(Problem::name());
+            let problem = Ref::from_schema_name(ProblemJson::name());
             let content = Content::new(Some(problem));
             response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(content));
         }

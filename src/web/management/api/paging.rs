@@ -6,12 +6,13 @@
 //! starts after that key.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use actix_web::http::header::LINK;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Context, query};
+use super::context::{Context, url};
+use super::query;
+use crate::admin::Listed;
 use crate::store::Page;
 
 const MAX_LIMIT: u32 = 1000;
@@ -51,13 +52,14 @@ impl TryFrom<String> for Cursor {
         let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         let key = hex::decode(&text).ok().filter(|key| lower && !key.is_empty());
         key.map(|key| Self(String::from_utf8_lossy(&key).into_owned()))
-            .ok_or("expected what an answer had in next")
+            .ok_or("expected the value of `next` in the preceding page")
     }
 }
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Listing<T> {
+#[schema(as = Listing)]
+pub(super) struct ListJson<T> {
     /// Entries of the page.
     items: Vec<T>,
     /// Cursor to send as `after` for the next page; null on the last page.
@@ -65,25 +67,19 @@ pub(super) struct Listing<T> {
     next: Option<String>,
 }
 
-/// Returns the requested part of a list with one entry more, which shows whether another page
-/// follows.
-pub(super) fn page(limit: Limit, after: Option<&Cursor>) -> Page {
-    Page { cursor: after.map(|cursor| cursor.0.clone()), limit: limit.0 + 1 }
+/// Returns the requested part of a list.
+pub(super) fn page(limit: Limit, after: Option<Cursor>) -> Page {
+    Page { cursor: after.map(|cursor| cursor.0), limit: limit.0 }
 }
 
-/// Returns the response with the entries that were found for [`page`].
-pub(super) fn answer<T, V: Serialize>(
+/// Returns the response with a page of a list.
+pub(super) fn respond<T, J: Serialize>(
     (web, management, request): &Context,
-    limit: Limit,
-    mut found: Vec<T>,
-    key: impl Fn(&T) -> String,
-    view: impl Fn(&T) -> V,
+    page: &Listed<T>,
+    json: impl Fn(&T) -> J,
 ) -> HttpResponse {
-    let wanted = usize::try_from(limit.0).unwrap_or(usize::MAX);
-    let more = found.len() > wanted;
-    found.truncate(wanted);
-    let next = found.last().filter(|_| more).map(|last| hex::encode(key(last)));
-    let mut response = super::answer(StatusCode::OK);
+    let next = page.next.as_ref().map(hex::encode);
+    let mut response = HttpResponse::Ok();
     if let Some(cursor) = &next {
         let mut parameters = query::pairs(request.query_string());
         parameters.retain(|(name, _)| name != "after");
@@ -91,9 +87,9 @@ pub(super) fn answer<T, V: Serialize>(
         let query = serde_urlencoded::to_string(parameters).unwrap_or_default();
         let path = request.match_pattern().unwrap_or_default();
         let list = path.rsplit('/').next().unwrap_or_default();
-        let url = super::url(web, management, &format!("/{list}?{query}"));
+        let url = url(web, management, &format!("/{list}?{query}"));
         // `Link` header (RFC 8288 §3).
         response.insert_header((LINK, format!("<{url}>; rel=\"next\"")));
     }
-    response.json(Listing { items: found.iter().map(view).collect(), next })
+    response.json(ListJson { items: page.items.iter().map(json).collect(), next })
 }

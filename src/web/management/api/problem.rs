@@ -8,16 +8,21 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::body::{JSON, MERGE_PATCH};
 use crate::admin::AdminError;
 use crate::domain::InvalidPassword;
 use crate::oauth::{self, Unavailable};
 use crate::password::PoolError;
 use crate::store::StoreError;
-use crate::web::error::{Refusal, log_unavailable};
+use crate::web::error::{RequestError, log_unavailable};
 
 /// Media type of problem details (RFC 9457).
 pub(in crate::web::management) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Media type of JSON (RFC 8259).
+pub(super) const JSON: &str = "application/json";
+
+/// Media type of JSON merge patches (RFC 7396).
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Header that lists the media types of patches (RFC 5789 §3.1).
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -64,7 +69,7 @@ pub(super) enum Problem {
 /// Problem details (RFC 9457). The type is `about:blank`: the status code identifies the problem.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(in crate::web::management) struct View {
+pub(in crate::web::management) struct ProblemJson {
     /// URI of the problem type.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
@@ -98,7 +103,7 @@ pub(super) struct ValueError {
     detail: String,
 }
 
-impl View {
+impl ProblemJson {
     /// Creates a problem that consists of a status and a sentence.
     pub(in crate::web::management) fn new(status: StatusCode, detail: String) -> Self {
         // RFC 9457 §4.2.1: with about:blank "the value of title SHOULD be the same as the
@@ -138,24 +143,25 @@ impl fmt::Display for Problem {
         let text: &str = match self {
             Self::Body(detail) | Self::Parameter { detail, .. } => detail,
             Self::Conflict(detail) | Self::Invalid { detail, .. } => detail,
-            Self::NoSuchPath => "there is nothing at this path",
+            Self::NoSuchPath => "the API has no such path",
             Self::NotFound(what) => return write!(f, "there is no such {what}"),
-            Self::WrongMethod(allowed) => return write!(f, "expected one of {allowed}"),
+            Self::WrongMethod(allowed) => return write!(f, "this path accepts {allowed} only"),
             Self::Slow => "the body did not arrive in time",
             Self::OtherVersion => {
-                "the record has another version than If-Match wants: read it again"
+                "the record does not have the version in If-Match: read it again, and decide again"
             }
             Self::TooLarge => "the body is too large",
             Self::MediaType(types) => {
-                return write!(f, "the body has to be {} in UTF-8", types.join(" or "));
+                return write!(f, "the body must be {} in UTF-8", types.join(" or "));
             }
             Self::Unavailable(oauth::Error::Unavailable(Unavailable::Store(
                 StoreError::Invalidation(_),
             ))) => {
-                "the change is stored, but its Redis invalidation failed; servers retry it until it \
-                 succeeds"
+                "the change is made, but Redis could not be notified; the server retries until it succeeds"
             }
-            Self::Unavailable(_) => "the server cannot answer now, try again shortly",
+            Self::Unavailable(_) => {
+                "the server is overloaded, or its store is unavailable: try again later"
+            }
         };
         f.write_str(text)
     }
@@ -179,7 +185,7 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
-        let mut response = super::answer(status);
+        let mut response = HttpResponse::build(status);
         match self {
             Self::WrongMethod(allowed) => {
                 response.insert_header((ALLOW, *allowed));
@@ -203,8 +209,9 @@ impl ResponseError for Problem {
             }
             _ => {}
         }
-        let view = View { errors: self.errors(), ..View::new(status, self.to_string()) };
-        response.insert_header((CONTENT_TYPE, PROBLEM_JSON)).json(view)
+        let problem =
+            ProblemJson { errors: self.errors(), ..ProblemJson::new(status, self.to_string()) };
+        response.insert_header((CONTENT_TYPE, PROBLEM_JSON)).json(problem)
     }
 }
 
@@ -240,13 +247,13 @@ impl From<PoolError> for Problem {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<RequestError> for Problem {
+    fn from(refusal: RequestError) -> Self {
         match refusal {
-            Refusal::TooLarge => Self::TooLarge,
-            Refusal::Slow => Self::Slow,
-            Refusal::MediaType => Self::MediaType(&[JSON]),
-            Refusal::Broken | Refusal::Protocol(_) => Self::Body(refusal.to_string()),
+            RequestError::TooLarge => Self::TooLarge,
+            RequestError::Slow => Self::Slow,
+            RequestError::MediaType => Self::MediaType(&[JSON]),
+            RequestError::Broken | RequestError::Protocol(_) => Self::Body(refusal.to_string()),
         }
     }
 }

@@ -25,7 +25,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let (parameters, mut seen) = (pairs(query), BTreeSet::new());
     if let Some((name, _)) = parameters.iter().find(|(name, _)| !seen.insert(name)) {
-        let detail = "it is repeated".to_owned();
+        let detail = "the parameter is repeated".to_owned();
         return Err(Problem::Parameter { name: name.clone(), detail });
     }
     let entries = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -1,63 +1,29 @@
 //! `/users`: lists, adds, changes and deletes users.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::Json;
+use super::context::{ApiResult, Context, id, url};
 use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
-use super::fields::{self, Password, ScopeToken, Username, given};
-use super::paging::{self, Cursor, Limit, Listing};
+use super::fields::{Password, Username, given};
+use super::paging::{self, Cursor, Limit, ListJson};
 use super::problem::Problem;
 use super::query::Query;
-use super::{Answer, Context, id};
+use crate::admin::json::{ScopeToken, UserJson, scope};
 use crate::admin::{NewUser, UserChange};
-use crate::domain::{User, check_password};
-use crate::web::management::Management;
-
-/// A user (resource owner, RFC 6749 §1.1).
-#[derive(Serialize, ToSchema)]
-#[schema(as = User)]
-pub(super) struct View {
-    /// User id: 24 hexadecimal digits. It never changes.
-    #[schema(pattern = "^[0-9a-f]{24}$", example = "6b04d06505deaee2d33dc505")]
-    id: String,
-    /// User name. It is unique.
-    #[schema(example = "alice")]
-    username: String,
-    /// Scopes that the user may be granted; null means no limit beyond that of the client.
-    #[schema(required)]
-    scopes: Option<Vec<ScopeToken>>,
-    /// Whether the user is enabled. A disabled user cannot log in and has no sessions.
-    enabled: bool,
-    /// Time of creation (RFC 3339).
-    #[schema(format = DateTime)]
-    created_at: String,
-    /// Time of the last change (RFC 3339).
-    #[schema(format = DateTime)]
-    updated_at: String,
-}
-
-impl View {
-    fn of(user: &User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            username: user.username.clone(),
-            scopes: user.scopes.as_ref().map(fields::tokens),
-            enabled: user.enabled,
-            created_at: user.created_at.to_string(),
-            updated_at: user.updated_at.to_string(),
-        }
-    }
-}
+use crate::domain::check_password;
+use crate::web::management::state::Management;
 
 /// A user to add.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewUser)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Add {
+pub(super) struct NewUserJson {
     username: Username,
     password: Password,
     /// Scopes that the user may be granted; null means no limit beyond that of the client.
@@ -75,9 +41,8 @@ const fn yes() -> bool {
 
 /// Merge patch of a user (RFC 7396). Absent members keep their values.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = UserPatch)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Edit {
+pub(super) struct UserPatch {
     /// New user name. The id and the sessions of the user do not change.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Username, required = false)]
@@ -94,9 +59,8 @@ pub(super) struct Edit {
 
 /// A new password.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = NewPassword)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SetPassword {
+pub(super) struct NewPassword {
     password: Password,
 }
 
@@ -104,7 +68,7 @@ pub(super) struct SetPassword {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[allow(dead_code)] // only for the OpenAPI description
-pub(super) struct OneUser {
+pub(super) struct UserPath {
     /// User id: 24 hexadecimal digits.
     #[param(pattern = "^[0-9a-f]{24}$", example = "6b04d06505deaee2d33dc505")]
     id: String,
@@ -114,7 +78,7 @@ pub(super) struct OneUser {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct List {
+pub(super) struct ListUsersQuery {
     /// Page size: maximum number of entries.
     #[serde(default)]
     #[param(inline, required = false)]
@@ -131,97 +95,101 @@ pub(super) struct List {
 
 /// Lists users, in the order of their names.
 #[utoipa::path(
-    get, path = "/users", tag = "users", operation_id = "list_users", params(List),
-    responses((status = 200, description = "A page of users.", body = Listing<View>,
+    get, path = "/users", tag = "users", operation_id = "list_users", params(ListUsersQuery),
+    responses((status = 200, description = "A page of users.", body = ListJson<UserJson>,
         headers(("Link" = String, description = "Next page, with rel=\"next\"; absent on the last page."))))
 )]
-pub(super) async fn list(context: Context, Query(list): Query<List>) -> Answer {
-    let page = paging::page(list.limit, list.after.as_ref());
+pub(super) async fn list(context: Context, Query(list): Query<ListUsersQuery>) -> ApiResult {
+    let page = paging::page(list.limit, list.after);
     let found = context.1.admin.search_users(&list.search, &page).await?;
-    Ok(paging::answer(&context, list.limit, found, |user| user.username.clone(), View::of))
+    Ok(paging::respond(&context, &found, UserJson::of))
 }
 
 /// Adds a user.
 #[utoipa::path(
-    post, path = "/users", tag = "users", operation_id = "add_user", request_body = Add,
+    post, path = "/users", tag = "users", operation_id = "add_user", request_body = NewUserJson,
     responses(
-        (status = 201, description = "The user.", body = View, headers(
+        (status = 201, description = "The user.", body = UserJson, headers(
             ("Location" = String, description = "URL of the user."),
             ("ETag" = String, description = "Version of the user."))),
         (status = 409, description = "The name is taken."))
 )]
-pub(super) async fn add(context: Context, Json(add): Json<Add>) -> Answer {
+pub(super) async fn add(context: Context, Json(add): Json<NewUserJson>) -> ApiResult {
     let (web, management, _) = context;
     check_length(&management, &add.password)?;
     let new = NewUser {
         username: add.username.0,
         password: management.passwords.hash(add.password.0).await?,
-        scopes: add.scopes.as_deref().map(fields::scope),
+        scopes: add.scopes.as_deref().map(scope),
         enabled: add.enabled,
     };
     let user = management.admin.add_user(new).await?;
-    let url = super::url(&web, &management, &format!("/users/{}", user.id));
+    let location = url(&web, &management, &format!("/users/{}", user.id));
     let mut response = etag::with(StatusCode::CREATED, user.version);
-    Ok(response.insert_header((LOCATION, url)).json(View::of(&user)))
+    Ok(response.insert_header((LOCATION, location)).json(UserJson::of(&user)))
 }
 
 /// Shows a user.
 #[utoipa::path(
-    get, path = "/users/{id}", tag = "users", operation_id = "show_user", params(OneUser, ReadHeaders),
-    responses((status = 200, description = "The user.", body = View,
+    get, path = "/users/{id}", tag = "users", operation_id = "show_user", params(UserPath, ReadHeaders),
+    responses((status = 200, description = "The user.", body = UserJson,
         headers(("ETag" = String, description = "Version of the user."))))
 )]
-pub(super) async fn show(context: Context, known: IfNoneMatch) -> Answer {
+pub(super) async fn show(context: Context, known: IfNoneMatch) -> ApiResult {
     let (_, management, request) = context;
     let user = management.admin.user_by_id(id(&request, "user")?).await?;
-    Ok(known.answer(user.version, View::of(&user)))
+    Ok(known.respond(user.version, UserJson::of(&user)))
 }
 
 /// Changes a user.
 #[utoipa::path(
     patch, path = "/users/{id}", tag = "users", operation_id = "edit_user",
-    params(OneUser, ChangeHeaders),
-    request_body(content((Edit = "application/merge-patch+json"), (Edit = "application/json"))),
+    params(UserPath, ChangeHeaders),
+    request_body(content((UserPatch = "application/merge-patch+json"), (UserPatch = "application/json"))),
     responses(
-        (status = 200, description = "The changed user.", body = View,
+        (status = 200, description = "The changed user.", body = UserJson,
             headers(("ETag" = String, description = "Version of the user."))),
         (status = 409, description = "The name is taken."))
 )]
-pub(super) async fn edit(context: Context, only: IfMatch, Json(edit): Json<Edit>) -> Answer {
+pub(super) async fn edit(
+    context: Context,
+    only: IfMatch,
+    Json(edit): Json<UserPatch>,
+) -> ApiResult {
     let (_, management, request) = context;
     let change = UserChange {
         username: edit.username.map(|username| username.0),
-        scopes: edit.scopes.map(|scopes| scopes.as_deref().map(fields::scope)),
+        scopes: edit.scopes.map(|scopes| scopes.as_deref().map(scope)),
         enabled: edit.enabled,
         ..UserChange::default()
     };
     let user = management.admin.edit_user_if(id(&request, "user")?, &change, &only.0).await?;
-    Ok(etag::with(StatusCode::OK, user.version).json(View::of(&user)))
+    Ok(etag::with(StatusCode::OK, user.version).json(UserJson::of(&user)))
 }
 
 /// Deletes a user, and ends the user's sessions.
 #[utoipa::path(
     delete, path = "/users/{id}", tag = "users", operation_id = "delete_user",
-    params(OneUser, ChangeHeaders), responses((status = 204, description = "The user is deleted."))
+    params(UserPath, ChangeHeaders), responses((status = 204, description = "The user is deleted."))
 )]
-pub(super) async fn remove(context: Context, only: IfMatch) -> Answer {
+pub(super) async fn remove(context: Context, only: IfMatch) -> ApiResult {
     let (_, management, request) = context;
     management.admin.delete_user_if(id(&request, "user")?, &only.0).await?;
-    Ok(super::answer(StatusCode::NO_CONTENT).finish())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Sets a new password, and ends the user's sessions.
 #[utoipa::path(
     post, path = "/users/{id}/password", tag = "users", operation_id = "set_password",
-    params(OneUser, ChangeHeaders), request_body = SetPassword,
+    params(UserPath, ChangeHeaders), request_body = NewPassword,
     responses((status = 204, description = "The password is set.",
         headers(("ETag" = String, description = "Version of the user."))))
 )]
 pub(super) async fn set_password(
     context: Context,
     only: IfMatch,
-    Json(set): Json<SetPassword>,
-) -> Answer {
+    Json(set): Json<NewPassword>,
+) -> ApiResult {
     let (_, management, request) = context;
     check_length(&management, &set.password)?;
     let user_id = id(&request, "user")?;
@@ -236,5 +204,5 @@ pub(super) async fn set_password(
 /// Checks the length of a new password. Handlers call it first: an invalid body is refused in the
 /// same way for every user.
 fn check_length(management: &Management, password: &Password) -> Result<(), Problem> {
-    Ok(check_password(password.0.expose_secret(), management.shortest_password)?)
+    Ok(check_password(password.0.expose_secret(), management.shortest_password())?)
 }

@@ -3,42 +3,28 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Failure;
-use super::fields::Fields;
-use super::form::Form;
+use super::form_view::FormView;
+use super::page_error::PageError;
+use super::posted_form::Fields;
 use super::user_form::{changed_meanwhile, scope, sentence};
-use crate::admin::AdminError;
+use crate::admin::{AdminError, NewClient};
 use crate::domain::{
-    Client, Grant, MAX_CLIENT_NAME_BYTES, Scope, check_client_name, parse_lifetime, show_duration,
+    Client, Grant, MAX_CLIENT_NAME_BYTES, check_client_name, parse_lifetime, show_duration,
 };
 
 const CONFIDENTIAL: &str = "confidential";
 
 const LIFETIMES: [&str; 3] = ["access_token_ttl", "refresh_idle_ttl", "session_ttl"];
 
-/// Validated values of a client form, except the client type.
-pub(super) struct Read {
-    pub(super) name: String,
-    pub(super) grants: BTreeSet<Grant>,
-    pub(super) scopes: Scope,
-    pub(super) default_scopes: Scope,
-    pub(super) access_token_ttl: Option<Duration>,
-    pub(super) refresh_idle_ttl: Option<Duration>,
-    pub(super) session_ttl: Option<Duration>,
-    pub(super) introspection: bool,
-}
-
-impl Read {
-    /// Returns whether the client already has these values.
-    pub(super) fn is_there(&self, client: &Client) -> bool {
-        let lifetimes = (self.access_token_ttl, self.refresh_idle_ttl, self.session_ttl);
-        self.name == client.name
-            && self.grants == client.grants
-            && self.scopes.union(&self.default_scopes) == client.scopes
-            && self.default_scopes == client.default_scopes
-            && lifetimes == (client.access_token_ttl, client.refresh_idle_ttl, client.session_ttl)
-            && self.introspection == client.introspection
-    }
+/// Returns whether a client already has the values of a form.
+pub(super) fn is_saved(form: &NewClient, client: &Client) -> bool {
+    let lifetimes = (form.access_token_ttl, form.refresh_idle_ttl, form.session_ttl);
+    form.name == client.name
+        && form.grants == client.grants
+        && form.scopes.union(&form.default_scopes) == client.scopes
+        && form.default_scopes == client.default_scopes
+        && lifetimes == (client.access_token_ttl, client.refresh_idle_ttl, client.session_ttl)
+        && form.introspection == client.introspection
 }
 
 /// Returns the name of the check box of a grant.
@@ -51,8 +37,8 @@ const fn name_of(grant: Grant) -> &'static str {
 }
 
 /// Returns the form for a new client: a public one with all grants but client credentials.
-pub(super) fn blank() -> Form {
-    let form = Form::default().with("name", "").with("kind", "public").with("grants", "");
+pub(super) fn blank() -> FormView {
+    let form = FormView::default().with("name", "").with("kind", "public").with("grants", "");
     let form = form.with("scopes", "").with("default_scopes", "").with_box("introspection", false);
     let form = LIFETIMES.into_iter().fold(form, |form, name| form.with(name, ""));
     let usual = |grant| grant != Grant::ClientCredentials;
@@ -60,7 +46,7 @@ pub(super) fn blank() -> Form {
 }
 
 /// Returns the form with the present values of a client.
-pub(super) fn of_client(client: &Client) -> Form {
+pub(super) fn of_client(client: &Client) -> FormView {
     let ttl = |ttl: Option<Duration>| ttl.map(show_duration).unwrap_or_default();
     let form = blank()
         .with("name", client.name.as_str())
@@ -78,14 +64,14 @@ pub(super) fn of_client(client: &Client) -> Form {
 
 /// Returns the form for a client that was changed after the form was opened: the present values,
 /// and beside them the submitted ones.
-pub(super) fn of_changed(client: &Client, fields: &Fields) -> Form {
+pub(super) fn of_changed(client: &Client, fields: &Fields) -> FormView {
     let mut form = of_client(client).beside(&typed(fields), &["version", "kind"]);
     form.refuse("version", changed_meanwhile("client"));
     form
 }
 
 /// Returns the form with the submitted values.
-pub(super) fn typed(fields: &Fields) -> Form {
+pub(super) fn typed(fields: &Fields) -> FormView {
     let texts = ["name", "scopes", "default_scopes", "version"].into_iter().chain(LIFETIMES);
     let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
     let kind = if is_confidential(fields) { CONFIDENTIAL } else { "public" };
@@ -106,8 +92,8 @@ pub(super) fn read(
     fields: &Fields,
     confidential: bool,
     has: Option<&str>,
-    form: &mut Form,
-) -> Option<Read> {
+    form: &mut FormView,
+) -> Option<NewClient> {
     let typed = fields.get("name");
     let kept = has.filter(|has| *has == typed).map(|has| Ok(has.to_owned()));
     let name = form.note("name", kept.unwrap_or_else(|| name(typed)));
@@ -121,8 +107,9 @@ pub(super) fn read(
         form.refuse("introspection", "Only a confidential client may introspect.");
         return None;
     }
-    Some(Read {
+    Some(NewClient {
         name: name?,
+        confidential,
         grants: grants?,
         scopes: scopes?,
         default_scopes: default_scopes?,
@@ -136,7 +123,9 @@ pub(super) fn read(
 fn name(name: &str) -> Result<String, String> {
     if name.len() > MAX_CLIENT_NAME_BYTES {
         let length = name.len();
-        return Err(format!("The name has {length} bytes; {MAX_CLIENT_NAME_BYTES} are the most."));
+        return Err(format!(
+            "The name has {length} bytes; at most {MAX_CLIENT_NAME_BYTES} are allowed."
+        ));
     }
     let checked = check_client_name(name);
     checked.map(|()| name.to_owned()).map_err(|error| sentence(&error.to_string()))
@@ -165,7 +154,7 @@ fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
 }
 
 /// Shows [`AdminError::Invalid`] beside the grants, which cause it. Returns any other error.
-pub(super) fn refused(error: AdminError, form: &mut Form) -> Result<(), Failure> {
+pub(super) fn refused(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
     match error {
         AdminError::Invalid(message) => form.refuse("grants", sentence(message)),
         error => return Err(error.into()),

@@ -1,22 +1,24 @@
 //! Pages that list, register, change and delete clients, and show each new secret once.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::desk::{Desk, cut};
-use super::fields::{Fields, Posted};
-use super::form::Form;
-use super::links::{encoded, with_query};
+use super::client_form;
+use super::form_view::FormView;
+use super::page_context::PageContext;
+use super::page_error::{PageError, PageResult};
+use super::posted_form::{Fields, PostedForm};
+use super::urls::{encoded, with_query};
 use super::views::ClientView;
-use super::{Failure, client_form};
-use crate::admin::{AdminError, ClientChange, NewClient};
+use crate::admin::{AdminError, ClientChange};
 use crate::domain::{Client, ClientSecret, Lifetimes, show_duration};
 
 const SECTION: &str = "clients";
 
 #[derive(Serialize)]
-pub(super) struct ListView {
+pub(super) struct ClientListView {
     pub(super) query: String,
     /// Whether this is the first page of the list.
     pub(super) first: bool,
@@ -27,41 +29,41 @@ pub(super) struct ListView {
 
 /// Lifetimes of the server, for clients that have none of their own.
 #[derive(Serialize)]
-pub(super) struct Server {
+pub(super) struct ServerLifetimes {
     access_token_ttl: String,
     refresh_idle_ttl: String,
     session_ttl: String,
 }
 
 #[derive(Serialize)]
-pub(super) struct NewView {
-    pub(super) form: Form,
-    pub(super) server: Server,
+pub(super) struct NewClientView {
+    pub(super) form: FormView,
+    pub(super) server: ServerLifetimes,
 }
 
 #[derive(Serialize)]
-pub(super) struct ClientPage {
+pub(super) struct ClientPageView {
     pub(super) client: ClientView,
-    pub(super) form: Form,
-    pub(super) server: Server,
+    pub(super) form: FormView,
+    pub(super) server: ServerLifetimes,
     /// URL of the list of the client's sessions.
     pub(super) sessions_url: String,
 }
 
 #[derive(Serialize)]
-pub(super) struct ConfirmView {
+pub(super) struct ConfirmClientView {
     pub(super) client: ClientView,
 }
 
 #[derive(Serialize)]
-pub(super) struct SecretView {
+pub(super) struct ClientSecretView {
     pub(super) client: ClientView,
     pub(super) secret: String,
     /// Whether the client was registered by this request.
     pub(super) added: bool,
 }
 
-impl Server {
+impl ServerLifetimes {
     pub(super) fn of(lifetimes: &Lifetimes) -> Self {
         Self {
             access_token_ttl: show_duration(lifetimes.access_token),
@@ -71,65 +73,57 @@ impl Server {
     }
 }
 
-pub(super) async fn list(desk: Desk) -> Result<HttpResponse, Failure> {
-    let (query, page) = (desk.query.get("q").to_owned(), desk.page());
-    let mut clients = desk.admin().search_clients(&query, &page).await?;
-    let more = cut(&mut clients);
-    let next = clients.last().filter(|_| more).map(|last| {
-        let path = format!("{}/clients", desk.base());
-        with_query(&path, &[("q", &query), ("after", last.id.as_str())])
+pub(super) async fn list(context: PageContext) -> PageResult {
+    let (query, page) = (context.query.get("q").to_owned(), context.page());
+    let found = context.admin().search_clients(&query, &page).await?;
+    let next = found.next.map(|after| {
+        with_query(&format!("{}/clients", context.base()), &[("q", &query), ("after", &after)])
     });
-    let clients = clients.iter().map(|client| view(&desk, client)).collect();
-    let view = ListView { query, first: page.cursor.is_none(), clients, next };
-    desk.show(SECTION, "management/clients.html", &view)
+    let clients = found.items.iter().map(|client| view(&context, client)).collect();
+    let view = ClientListView { query, first: page.cursor.is_none(), clients, next };
+    context.show(SECTION, "management/clients.html", &view)
 }
 
-pub(super) async fn new(desk: Desk) -> Result<HttpResponse, Failure> {
-    let view = NewView { form: client_form::blank(), server: server(&desk) };
-    desk.show(SECTION, "management/client_new.html", &view)
+pub(super) async fn new(context: PageContext) -> PageResult {
+    let view = NewClientView { form: client_form::blank(), server: server(&context) };
+    context.show(SECTION, "management/client_new.html", &view)
 }
 
 /// Registers a client. The secret of a confidential client is in the response and not in a
 /// redirect, so that it appears in no URL.
-pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
+pub(super) async fn add(context: PageContext, PostedForm(fields): PostedForm) -> PageResult {
     let mut form = client_form::typed(&fields);
     let confidential = client_form::is_confidential(&fields);
-    if let Some(read) = client_form::read(&fields, confidential, None, &mut form) {
-        let new = NewClient {
-            name: read.name,
-            confidential,
-            grants: read.grants,
-            scopes: read.scopes,
-            default_scopes: read.default_scopes,
-            access_token_ttl: read.access_token_ttl,
-            refresh_idle_ttl: read.refresh_idle_ttl,
-            session_ttl: read.session_ttl,
-            introspection: read.introspection,
-        };
-        match desk.admin().add_client(new).await {
-            Ok((client, Some(secret))) => return tell(&desk, &client, &secret, true),
-            Ok((client, None)) => return Ok(to_client(&desk, &client, "client-added")),
+    if let Some(new) = client_form::read(&fields, confidential, None, &mut form) {
+        match context.admin().add_client(new).await {
+            Ok((client, Some(secret))) => return tell(&context, &client, &secret, true),
+            Ok((client, None)) => return Ok(to_client(&context, &client, "client-added")),
             Err(error) => client_form::refused(error, &mut form)?,
         }
     }
-    let view = NewView { form, server: server(&desk) };
-    desk.show_again(SECTION, "management/client_new.html", &view)
+    let view = NewClientView { form, server: server(&context) };
+    context.show_again(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        SECTION,
+        "management/client_new.html",
+        &view,
+    )
 }
 
-pub(super) async fn show(desk: Desk, id: web::Path<String>) -> Result<HttpResponse, Failure> {
-    let client = desk.admin().client(&id).await?;
-    let view = page(&desk, &client, client_form::of_client(&client));
-    desk.show(SECTION, "management/client.html", &view)
+pub(super) async fn show(context: PageContext, id: web::Path<String>) -> PageResult {
+    let client = context.admin().client(&id).await?;
+    let view = page(&context, &client, client_form::of_client(&client));
+    context.show(SECTION, "management/client.html", &view)
 }
 
 pub(super) async fn edit(
-    desk: Desk,
+    context: PageContext,
     id: web::Path<String>,
-    Posted(fields): Posted,
-) -> Result<HttpResponse, Failure> {
-    let (client, versions) = (desk.admin().client(&id).await?, fields.versions());
+    PostedForm(fields): PostedForm,
+) -> PageResult {
+    let (client, versions) = (context.admin().client(&id).await?, fields.versions());
     if versions.check(client.version).is_err() {
-        return show_changed(&desk, &client, &fields);
+        return show_changed(&context, &client, &fields);
     }
     let mut form = client_form::typed(&fields);
     if let Some(read) =
@@ -146,113 +140,105 @@ pub(super) async fn edit(
             introspection: Some(read.introspection),
             ..ClientChange::default()
         };
-        match desk.admin().edit_client_if(&client.id, &change, &versions).await {
-            Ok(client) => return Ok(to_client(&desk, &client, "client-changed")),
+        match context.admin().edit_client_if(&client.id, &change, &versions).await {
+            Ok(client) => return Ok(to_client(&context, &client, "client-changed")),
             Err(AdminError::OtherVersion) => {
-                return show_changed(&desk, &desk.admin().client(&id).await?, &fields);
+                return show_changed(&context, &context.admin().client(&id).await?, &fields);
             }
             Err(error) => client_form::refused(error, &mut form)?,
         }
     }
-    let view = page(&desk, &client, form);
-    desk.show_again(SECTION, "management/client.html", &view)
+    let view = page(&context, &client, form);
+    context.show_again(StatusCode::UNPROCESSABLE_ENTITY, SECTION, "management/client.html", &view)
 }
 
 /// Responds to a form for a client that was changed after the form was opened. The form has all
 /// values of the client, so saving it would undo that change.
-fn show_changed(desk: &Desk, client: &Client, fields: &Fields) -> Result<HttpResponse, Failure> {
+fn show_changed(context: &PageContext, client: &Client, fields: &Fields) -> PageResult {
     let (confidential, name) = (client.is_confidential(), Some(client.name.as_str()));
-    let asked = client_form::read(fields, confidential, name, &mut Form::default());
-    if asked.is_some_and(|asked| asked.is_there(client)) {
+    let asked = client_form::read(fields, confidential, name, &mut FormView::default());
+    if asked.is_some_and(|asked| client_form::is_saved(&asked, client)) {
         // The form was submitted twice.
-        return Ok(to_client(desk, client, "client-changed"));
+        return Ok(to_client(context, client, "client-changed"));
     }
-    let view = page(desk, client, client_form::of_changed(client, fields));
-    desk.show_changed(SECTION, "management/client.html", &view)
+    let view = page(context, client, client_form::of_changed(client, fields));
+    context.show_again(StatusCode::CONFLICT, SECTION, "management/client.html", &view)
 }
 
-pub(super) async fn disable(desk: Desk, id: web::Path<String>) -> Result<HttpResponse, Failure> {
-    set_enabled(&desk, &id, false).await
+pub(super) async fn disable(context: PageContext, id: web::Path<String>) -> PageResult {
+    set_enabled(&context, &id, false).await
 }
 
-pub(super) async fn enable(desk: Desk, id: web::Path<String>) -> Result<HttpResponse, Failure> {
-    set_enabled(&desk, &id, true).await
+pub(super) async fn enable(context: PageContext, id: web::Path<String>) -> PageResult {
+    set_enabled(&context, &id, true).await
 }
 
 /// Enables or disables a client. This is not part of the form with the other values: a form that
 /// was opened before the client was disabled must not enable it again.
-async fn set_enabled(desk: &Desk, id: &str, enabled: bool) -> Result<HttpResponse, Failure> {
-    let client = desk.admin().client(id).await?;
+async fn set_enabled(context: &PageContext, id: &str, enabled: bool) -> PageResult {
+    let client = context.admin().client(id).await?;
     let change = ClientChange { enabled: Some(enabled), ..ClientChange::default() };
-    let client = desk.admin().edit_client(&client.id, &change).await?;
-    Ok(to_client(desk, &client, if enabled { "client-enabled" } else { "client-disabled" }))
+    let client = context.admin().edit_client(&client.id, &change).await?;
+    Ok(to_client(context, &client, if enabled { "client-enabled" } else { "client-disabled" }))
 }
 
 /// Asks for confirmation before a client gets a new secret.
-pub(super) async fn confirm_rotation(
-    desk: Desk,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let client = desk.admin().client(&id).await?;
+pub(super) async fn confirm_rotation(context: PageContext, id: web::Path<String>) -> PageResult {
+    let client = context.admin().client(&id).await?;
     if !client.is_confidential() {
-        return Err(Failure::NoSuchPage);
+        return Err(PageError::NoSuchPage);
     }
-    let view = ConfirmView { client: view(&desk, &client) };
-    desk.show(SECTION, "management/client_secret_new.html", &view)
+    let view = ConfirmClientView { client: view(&context, &client) };
+    context.show(SECTION, "management/client_secret_new.html", &view)
 }
 
-pub(super) async fn rotate(desk: Desk, id: web::Path<String>) -> Result<HttpResponse, Failure> {
-    let client = desk.admin().client(&id).await?;
+pub(super) async fn rotate(context: PageContext, id: web::Path<String>) -> PageResult {
+    let client = context.admin().client(&id).await?;
     if !client.is_confidential() {
-        return Err(Failure::NoSuchPage);
+        return Err(PageError::NoSuchPage);
     }
-    let secret = desk.admin().rotate_secret(&client.id).await?;
-    tell(&desk, &client, &secret, false)
+    let secret = context.admin().rotate_secret(&client.id).await?;
+    tell(&context, &client, &secret, false)
 }
 
 /// Asks for confirmation before a client is deleted.
-pub(super) async fn confirm(desk: Desk, id: web::Path<String>) -> Result<HttpResponse, Failure> {
-    let client = desk.admin().client(&id).await?;
-    let view = ConfirmView { client: view(&desk, &client) };
-    desk.show(SECTION, "management/client_delete.html", &view)
+pub(super) async fn confirm(context: PageContext, id: web::Path<String>) -> PageResult {
+    let client = context.admin().client(&id).await?;
+    let view = ConfirmClientView { client: view(&context, &client) };
+    context.show(SECTION, "management/client_delete.html", &view)
 }
 
-pub(super) async fn delete(desk: Desk, id: web::Path<String>) -> Result<HttpResponse, Failure> {
-    let client = desk.admin().client(&id).await?;
-    desk.admin().delete_client(&client.id).await?;
-    Ok(desk.see_other("/clients?done=client-deleted"))
+pub(super) async fn delete(context: PageContext, id: web::Path<String>) -> PageResult {
+    let client = context.admin().client(&id).await?;
+    context.admin().delete_client(&client.id).await?;
+    Ok(context.see_other("/clients?done=client-deleted"))
 }
 
 /// Shows a new secret. No other page shows it.
-fn tell(
-    desk: &Desk,
-    client: &Client,
-    secret: &ClientSecret,
-    added: bool,
-) -> Result<HttpResponse, Failure> {
+fn tell(context: &PageContext, client: &Client, secret: &ClientSecret, added: bool) -> PageResult {
     let secret = secret.expose_secret().to_owned();
-    let view = SecretView { client: view(desk, client), secret, added };
-    desk.show(SECTION, "management/client_secret.html", &view)
+    let view = ClientSecretView { client: view(context, client), secret, added };
+    context.show(SECTION, "management/client_secret.html", &view)
 }
 
-fn view(desk: &Desk, client: &Client) -> ClientView {
-    ClientView::of(client, desk.base(), desk.now())
+fn view(context: &PageContext, client: &Client) -> ClientView {
+    ClientView::of(client, context.base(), context.now())
 }
 
-fn server(desk: &Desk) -> Server {
-    Server::of(desk.server_lifetimes())
+fn server(context: &PageContext) -> ServerLifetimes {
+    ServerLifetimes::of(context.server_lifetimes())
 }
 
-fn page(desk: &Desk, client: &Client, form: Form) -> ClientPage {
-    let sessions = format!("{}/sessions", desk.base());
-    ClientPage {
-        client: view(desk, client),
+fn page(context: &PageContext, client: &Client, form: FormView) -> ClientPageView {
+    let sessions = format!("{}/sessions", context.base());
+    ClientPageView {
+        client: view(context, client),
         form,
-        server: server(desk),
+        server: server(context),
         sessions_url: with_query(&sessions, &[("client", client.id.as_str())]),
     }
 }
 
-fn to_client(desk: &Desk, client: &Client, done: &str) -> HttpResponse {
-    desk.see_other(&format!("/clients/{}?done={done}", encoded(client.id.as_str())))
+fn to_client(context: &PageContext, client: &Client, done: &str) -> HttpResponse {
+    context.see_other(&format!("/clients/{}?done={done}", encoded(client.id.as_str())))
 }

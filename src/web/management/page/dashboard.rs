@@ -1,11 +1,11 @@
 //! First page: numbers of users, clients and sessions, health, and recent logins.
 
-use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use serde::Serialize;
 
-use super::Failure;
 use super::chart::Chart;
-use super::desk::Desk;
+use super::page_context::PageContext;
+use super::page_error::{PageError, PageResult};
 use super::views::{ClientView, UserView};
 use crate::admin::AdminError;
 use crate::domain::{Client, User};
@@ -24,7 +24,7 @@ const COUNTED: u32 = 10_000;
 const LISTED: u32 = 1000;
 
 #[derive(Serialize)]
-pub(super) struct View {
+pub(super) struct DashboardView {
     pub(super) counts: Counts,
     pub(super) health: Health,
     pub(super) chart: Chart,
@@ -34,12 +34,12 @@ pub(super) struct View {
     pub(super) clients: Vec<ClientView>,
     /// Error in a form that was posted from the operator's own template.
     pub(super) error: Option<String>,
-    pub(super) request: Request,
+    pub(super) request: FlaskRequest,
 }
 
 /// Attributes of Flask's `request` that flask-sentinel's templates read.
 #[derive(Serialize)]
-pub(super) struct Request {
+pub(super) struct FlaskRequest {
     pub(super) method: &'static str,
     pub(super) path: String,
 }
@@ -60,27 +60,27 @@ pub(super) struct Health {
     pub(super) redis: Option<bool>,
 }
 
-pub(super) async fn show(desk: Desk) -> Result<HttpResponse, Failure> {
-    let view = view(&desk, "GET").await?;
-    desk.show(SECTION, TEMPLATE, &view)
+pub(super) async fn show(context: PageContext) -> PageResult {
+    let view = view(&context, "GET").await?;
+    context.show(SECTION, TEMPLATE, &view)
 }
 
 /// Shows the first page with an error in a form. A template of flask-sentinel does not show the
 /// error, and the failure would go unnoticed. In this case the error gets a page of its own.
-pub(super) async fn show_again(desk: &Desk, error: String) -> Result<HttpResponse, Failure> {
-    let mut view = view(desk, "POST").await?;
-    let silent = desk.html(SECTION, TEMPLATE, &view)?;
+pub(super) async fn show_again(context: &PageContext, error: String) -> PageResult {
+    let mut view = view(context, "POST").await?;
+    let silent = context.html(SECTION, TEMPLATE, &view)?;
     view.error = Some(error);
-    let told = desk.html(SECTION, TEMPLATE, &view)?;
+    let told = context.html(SECTION, TEMPLATE, &view)?;
     match view.error {
-        Some(error) if told == silent => Err(Failure::Refused(error)),
-        _ => desk.show_again(SECTION, TEMPLATE, &view),
+        Some(error) if told == silent => Err(PageError::Refused(error)),
+        _ => context.show_again(StatusCode::UNPROCESSABLE_ENTITY, SECTION, TEMPLATE, &view),
     }
 }
 
-async fn view(desk: &Desk, method: &'static str) -> Result<View, Failure> {
-    let admin = desk.admin();
-    let (users_listed, clients_listed) = lists(desk).await;
+async fn view(context: &PageContext, method: &'static str) -> Result<DashboardView, PageError> {
+    let admin = context.admin();
+    let (users_listed, clients_listed) = lists(context).await;
     let ((store, redis), users, clients, sessions) = futures_util::join!(
         admin.health(),
         admin.count_users(COUNTED),
@@ -88,33 +88,36 @@ async fn view(desk: &Desk, method: &'static str) -> Result<View, Failure> {
         admin.count_sessions(COUNTED),
     );
     if let Err(error) = &store {
-        tracing::error!("the store does not answer the management page: {error}");
+        tracing::error!("the store is unavailable to the management page: {error}");
     }
-    let (base, now) = (desk.base(), desk.now());
-    Ok(View {
+    let (base, now) = (context.base(), context.now());
+    Ok(DashboardView {
         counts: Counts {
             users: counted(users),
             clients: counted(clients),
             sessions: counted(sessions),
         },
         health: Health { store: store.is_ok(), redis: redis.as_ref().map(Result::is_ok) },
-        chart: Chart::of(&desk.activity().last_hours(now)),
+        chart: Chart::of(&context.activity().last_hours(now)),
         users: users_listed.iter().map(|user| UserView::of(user, base, now)).collect(),
         clients: clients_listed.iter().map(|client| ClientView::of(client, base, now)).collect(),
         error: None,
-        request: Request { method, path: desk.home().to_owned() },
+        request: FlaskRequest { method, path: context.home().to_owned() },
     })
 }
 
 /// Returns users and clients if a template may show them. Errors are ignored, since the page shows
 /// the health of the store.
-async fn lists(desk: &Desk) -> (Vec<User>, Vec<Client>) {
-    if !desk.templates().has_own() {
+async fn lists(context: &PageContext) -> (Vec<User>, Vec<Client>) {
+    if !context.templates().has_own() {
         return Default::default();
     }
-    let (admin, first) = (desk.admin(), Page::first(LISTED));
+    let (admin, first) = (context.admin(), Page::first(LISTED));
     let (users, clients) = futures_util::join!(admin.users(&first), admin.clients(&first));
-    (users.unwrap_or_default(), clients.unwrap_or_default())
+    (
+        users.map(|users| users.items).unwrap_or_default(),
+        clients.map(|clients| clients.items).unwrap_or_default(),
+    )
 }
 
 /// Formats a number; "10,000+" where counting stopped. Returns `None` for errors, since the page

@@ -1,41 +1,40 @@
 //! Handles the forms of flask-sentinel's page, which post to the URL of the page, so that an
 //! operator's `management.html` keeps working.
 
-use actix_web::HttpResponse;
-
 use super::dashboard::show_again;
-use super::desk::Desk;
-use super::fields::Posted;
-use super::{Failure, user_form};
+use super::page_context::PageContext;
+use super::page_error::{PageError, PageResult};
+use super::posted_form::PostedForm;
+use super::user_form;
 use crate::admin::{AdminError, NewClient, NewUser};
 use crate::domain::check_password;
 
 /// Handles both forms. "Add User" reads `username` and `password`; "Add Client" reads nothing and
 /// registers a public client.
-pub(super) async fn add(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
+pub(super) async fn add(context: PageContext, PostedForm(fields): PostedForm) -> PageResult {
     match fields.get("submit") {
-        "Add User" => add_user(&desk, fields.get("username"), fields.get("password")).await,
+        "Add User" => add_user(&context, fields.get("username"), fields.get("password")).await,
         "Add Client" => {
-            desk.admin().add_client(NewClient::default()).await?;
-            Ok(desk.see_other("?done=client-added"))
+            context.admin().add_client(NewClient::default()).await?;
+            Ok(context.see_other("?done=client-added"))
         }
-        _ => Err(Failure::Malformed),
+        _ => Err(PageError::Malformed),
     }
 }
 
-async fn add_user(desk: &Desk, username: &str, password: &str) -> Result<HttpResponse, Failure> {
-    if let Err(error) = check_password(password, desk.shortest_password()) {
-        return show_again(desk, user_form::sentence(&error.to_string())).await;
+async fn add_user(context: &PageContext, username: &str, password: &str) -> PageResult {
+    if let Err(error) = check_password(password, context.shortest_password()) {
+        return show_again(context, user_form::sentence(&error.to_string())).await;
     }
-    let password = match user_form::hash(desk, password).await? {
+    let password = match user_form::hash(context, password).await? {
         Ok(password) => password,
-        Err(reason) => return show_again(desk, reason).await,
+        Err(reason) => return show_again(context, reason).await,
     };
     let new = NewUser { username: username.to_owned(), password, scopes: None, enabled: true };
-    match desk.admin().add_user(new).await {
-        Ok(_) => Ok(desk.see_other("?done=user-added")),
+    match context.admin().add_user(new).await {
+        Ok(_) => Ok(context.see_other("?done=user-added")),
         Err(error @ (AdminError::NameTaken(_) | AdminError::InvalidUsername(_))) => {
-            show_again(desk, user_form::sentence(&error.to_string())).await
+            show_again(context, user_form::sentence(&error.to_string())).await
         }
         Err(error) => Err(error.into()),
     }

@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
-use tera::{Context, TeraResult};
-
 use super::chart::Chart;
-use super::desk::{Common, context};
-use super::form::Form;
+use super::form_view::FormView;
+use super::layout::Layout;
 use super::views::{ClientView, Link, SessionView, UserView};
-use super::{Assets, client_form, clients, dashboard, failure, sessions, user_form, users};
+use super::{client_form, clients, dashboard, error_page, sessions, user_form, users};
 use crate::domain::{
     Client, ClientId, ClientKind, Digest, Grant, Lifetimes, NewSession, PasswordHash, Scope,
     Session, SessionUser, Timestamp, User, UserId,
 };
 use crate::observe::activity::Hour;
+use crate::web::templates::{Assets, Sample};
 
 const BASE: &str = "/oauth/management";
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -27,13 +26,10 @@ const LIFETIMES: Lifetimes = Lifetimes {
     refresh_grace: Duration::ZERO,
 };
 
-/// Name of a template and the context for it.
-type Sample = (&'static str, TeraResult<Context>);
-
 /// Returns contexts for every page, at least one for each.
 pub fn samples(assets: &Assets) -> Vec<Sample> {
     let page = |notice: bool| {
-        Common::new(BASE, assets, "users", notice.then(|| "It was done.".to_owned()))
+        Layout::new(BASE, assets, "users", notice.then(|| "It was done.".to_owned()))
     };
     let mut samples = Vec::new();
     for full in [true, false] {
@@ -46,151 +42,97 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
         let error = full.then(|| TEXT.to_owned());
         let next = full.then(|| format!("{BASE}/users?after=x"));
         let link = || full.then(|| Link { id: "x".into(), title: TEXT.into(), url: BASE.into() });
-        let mut add = |name: &'static str, context: TeraResult<Context>| {
-            samples.push((name, context));
-        };
-        add(dashboard::TEMPLATE, context(&page, &dashboard(full, error, &user_view, &client_view)));
+        let mut add = |name, view| samples.push((name, view));
+        add(dashboard::TEMPLATE, page.with(&dashboard(full, error, &user_view, &client_view)));
         add(
             "management/users.html",
-            context(
-                &page,
-                &users::ListView {
-                    query: TEXT.to_owned(),
-                    first: !full,
-                    users: if full { vec![user_view()] } else { Vec::new() },
-                    next: next.clone(),
-                },
-            ),
+            page.with(&users::UserListView {
+                query: TEXT.to_owned(),
+                first: !full,
+                users: if full { vec![user_view()] } else { Vec::new() },
+                next: next.clone(),
+            }),
         );
         let shortest = 8;
         add(
             "management/user_new.html",
-            context(
-                &page,
-                &users::NewView {
-                    form: wrong(
-                        user_form::blank(),
-                        full,
-                        &["username", "password", "again", "scopes"],
-                    ),
-                    shortest,
-                },
-            ),
+            page.with(&users::NewUserView { form: wrong(user_form::blank(), full), shortest }),
         );
         add(
             "management/user.html",
-            context(
-                &page,
-                &users::UserPage {
-                    user: user_view(),
-                    form: wrong(
-                        user_form::of_user(&user),
-                        full,
-                        &["username", "scope_limit", "scopes", "version"],
-                    ),
-                    password: wrong(user_form::of_password(), full, &["password", "again"]),
-                    shortest,
-                    sessions: if full { sessions() } else { Vec::new() },
-                    more: full,
-                    sessions_url: BASE.to_owned(),
-                },
-            ),
+            page.with(&users::UserPageView {
+                user: user_view(),
+                form: wrong(user_form::of_user(&user), full),
+                password: wrong(user_form::of_password(), full),
+                shortest,
+                sessions: if full { sessions() } else { Vec::new() },
+                more: full,
+                sessions_url: BASE.to_owned(),
+            }),
         );
-        add(
-            "management/user_delete.html",
-            context(&page, &users::DeleteView { user: user_view() }),
-        );
+        add("management/user_delete.html", page.with(&users::DeleteUserView { user: user_view() }));
         add(
             "management/clients.html",
-            context(
-                &page,
-                &clients::ListView {
-                    query: TEXT.to_owned(),
-                    first: !full,
-                    clients: if full { vec![client_view()] } else { Vec::new() },
-                    next: next.clone(),
-                },
-            ),
+            page.with(&clients::ClientListView {
+                query: TEXT.to_owned(),
+                first: !full,
+                clients: if full { vec![client_view()] } else { Vec::new() },
+                next: next.clone(),
+            }),
         );
-        let form = |form| {
-            wrong(
-                form,
-                full,
-                &[
-                    "name",
-                    "grants",
-                    "scopes",
-                    "default_scopes",
-                    "introspection",
-                    "access_token_ttl",
-                    "refresh_idle_ttl",
-                    "session_ttl",
-                    "grant_password",
-                    "version",
-                ],
-            )
-        };
-        let server = || clients::Server::of(&LIFETIMES);
+        let server = || clients::ServerLifetimes::of(&LIFETIMES);
         add(
             "management/client_new.html",
-            context(
-                &page,
-                &clients::NewView { form: form(client_form::blank()), server: server() },
-            ),
+            page.with(&clients::NewClientView {
+                form: wrong(client_form::blank(), full),
+                server: server(),
+            }),
         );
         add(
             "management/client.html",
-            context(
-                &page,
-                &clients::ClientPage {
-                    client: client_view(),
-                    form: form(client_form::of_client(&client)),
-                    server: server(),
-                    sessions_url: BASE.to_owned(),
-                },
-            ),
+            page.with(&clients::ClientPageView {
+                client: client_view(),
+                form: wrong(client_form::of_client(&client), full),
+                server: server(),
+                sessions_url: BASE.to_owned(),
+            }),
         );
         add(
             "management/client_secret.html",
-            context(
-                &page,
-                &clients::SecretView {
-                    client: client_view(),
-                    secret: "sns_sample".to_owned(),
-                    added: full,
-                },
-            ),
+            page.with(&clients::ClientSecretView {
+                client: client_view(),
+                secret: "sns_sample".to_owned(),
+                added: full,
+            }),
         );
         for name in ["management/client_secret_new.html", "management/client_delete.html"] {
-            add(name, context(&page, &clients::ConfirmView { client: client_view() }));
+            add(name, page.with(&clients::ConfirmClientView { client: client_view() }));
         }
         add(
             "management/sessions.html",
-            context(
-                &page,
-                &sessions::ListView {
-                    user: TEXT.to_owned(),
-                    client: TEXT.to_owned(),
-                    user_error: full.then_some("There is no such user."),
-                    client_error: full.then_some("There is no client with this id."),
-                    filtered: full,
-                    first: !full,
-                    sessions: if full { sessions() } else { Vec::new() },
-                    next,
-                    end_url: BASE.to_owned(),
-                },
-            ),
+            page.with(&sessions::SessionListView {
+                user: TEXT.to_owned(),
+                client: TEXT.to_owned(),
+                user_error: full.then_some("There is no such user."),
+                client_error: full.then_some("There is no client with this id."),
+                filtered: full,
+                first: !full,
+                sessions: if full { sessions() } else { Vec::new() },
+                next,
+                end_url: BASE.to_owned(),
+            }),
         );
         add(
             "management/sessions_end.html",
-            context(&page, &sessions::EndView { user: link(), client: link() }),
+            page.with(&sessions::EndSessionsView { user: link(), client: link() }),
         );
         add(
             "management/message.html",
-            context(
-                &page,
-                &failure::View { status: 404, title: "Not Found", message: TEXT.to_owned() },
-            ),
+            page.with(&error_page::MessageView {
+                status: 404,
+                title: "Not Found",
+                message: TEXT.to_owned(),
+            }),
         );
     }
     samples
@@ -201,27 +143,28 @@ fn dashboard(
     error: Option<String>,
     user: &dyn Fn() -> UserView,
     client: &dyn Fn() -> ClientView,
-) -> dashboard::View {
+) -> dashboard::DashboardView {
     let count = || full.then(|| "10,000+".to_owned());
     let hour = Hour { start: NOW, logins: 12, failures: 3 };
-    dashboard::View {
+    dashboard::DashboardView {
         counts: dashboard::Counts { users: count(), clients: count(), sessions: count() },
         health: dashboard::Health { store: full, redis: full.then_some(true) },
         chart: Chart::of(&if full { vec![hour] } else { Vec::new() }),
         users: if full { vec![user()] } else { Vec::new() },
         clients: if full { vec![client()] } else { Vec::new() },
         error,
-        request: dashboard::Request { method: "GET", path: BASE.to_owned() },
+        request: dashboard::FlaskRequest { method: "GET", path: BASE.to_owned() },
     }
 }
 
 /// Returns the form with an error and a different submitted value in every field, if `wrong` is
 /// true.
-fn wrong(form: Form, wrong: bool, names: &[&'static str]) -> Form {
+fn wrong(form: FormView, wrong: bool) -> FormView {
     if !wrong {
         return form;
     }
-    let typed = names.iter().fold(Form::default(), |form, name| form.with(name, TEXT));
+    let names: Vec<_> = form.names().collect();
+    let typed = names.iter().copied().fold(FormView::default(), |form, name| form.with(name, TEXT));
     let mut form = form.beside(&typed, &[]);
     for name in names {
         form.refuse(name, TEXT);

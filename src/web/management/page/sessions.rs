@@ -2,22 +2,22 @@
 
 use std::collections::HashMap;
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use serde::Serialize;
 
-use super::desk::{Desk, cut};
-use super::fields::{Fields, Posted};
-use super::links::with_query;
+use super::page_context::PageContext;
+use super::page_error::{PageError, PageResult};
+use super::posted_form::{Fields, PostedForm};
+use super::urls::with_query;
 use super::views::{Link, SessionView, title};
-use super::{Failure, users};
 use crate::admin::AdminError;
-use crate::domain::{Client, ClientId, Session, User};
+use crate::domain::{ClientId, Session};
 use crate::store::SessionFilter;
 
 const SECTION: &str = "sessions";
 
 #[derive(Serialize)]
-pub(super) struct ListView {
+pub(super) struct SessionListView {
     /// User filter as submitted: a name or an id.
     pub(super) user: String,
     pub(super) client: String,
@@ -35,77 +35,52 @@ pub(super) struct ListView {
 }
 
 #[derive(Serialize)]
-pub(super) struct EndView {
+pub(super) struct EndSessionsView {
     /// User and client whose sessions will be ended. If both are `None`, all sessions will be.
     pub(super) user: Option<Link>,
     pub(super) client: Option<Link>,
 }
 
-/// Requested filter. `Some(None)` stands for a user or client that does not exist.
-struct Asked {
-    user: Option<Option<User>>,
-    client: Option<Option<Client>>,
+/// Returns the filter of a query or a form. The error names an unknown user or client.
+async fn filter(context: &PageContext, fields: &Fields) -> Result<SessionFilter, AdminError> {
+    let given = |name| Some(fields.get(name)).filter(|text| !text.is_empty());
+    context.admin().session_filter(given("user"), given("client")).await
 }
 
-impl Asked {
-    async fn read(desk: &Desk, fields: &Fields) -> Result<Self, Failure> {
-        let (user, client) = (fields.get("user"), fields.get("client"));
-        Ok(Self {
-            user: if user.is_empty() { None } else { Some(users::named(desk, user).await?) },
-            client: if client.is_empty() { None } else { Some(client_named(desk, client).await?) },
-        })
-    }
-
-    /// Returns the filter; `None` if it names a user or client that does not exist and so has no
-    /// sessions.
-    fn filter(&self) -> Option<SessionFilter> {
-        if matches!(self.user, Some(None)) || matches!(self.client, Some(None)) {
-            return None;
-        }
-        let user = self.user.iter().flatten().next().map(|user| user.id);
-        let client = self.client.iter().flatten().next().map(|client| client.id.clone());
-        Some(SessionFilter { user, client, alive_at: None })
-    }
-}
-
-pub(super) async fn list(desk: Desk) -> Result<HttpResponse, Failure> {
-    let (user, client) = (desk.query.get("user").to_owned(), desk.query.get("client").to_owned());
-    let asked = Asked::read(&desk, &desk.query).await?;
-    let page = desk.page();
-    let mut found = match asked.filter() {
-        Some(filter) => desk.admin().sessions(&filter, &page).await?,
-        None => Vec::new(),
+pub(super) async fn list(context: PageContext) -> PageResult {
+    let (user, client) = (context.query.get("user"), context.query.get("client"));
+    let page = context.page();
+    let (found, unknown) = match filter(&context, &context.query).await {
+        Ok(filter) => (Some(context.admin().live_sessions(&filter, &page).await?), None),
+        Err(AdminError::NotFound { what, .. }) => (None, Some(what)),
+        Err(error) => return Err(error.into()),
     };
-    let more = cut(&mut found);
-    let path = format!("{}/sessions", desk.base());
-    let next = found.last().filter(|_| more).map(|last| {
-        let after = last.id.to_string();
-        with_query(&path, &[("user", &user), ("client", &client), ("after", &after)])
-    });
-    let nobody = |asked: bool| asked.then_some("There is no such user.");
-    let nothing = |asked: bool| asked.then_some("There is no client with this id.");
-    let view = ListView {
-        user_error: nobody(matches!(asked.user, Some(None))),
-        client_error: nothing(matches!(asked.client, Some(None))),
-        filtered: asked.user.is_some() || asked.client.is_some(),
+    let (sessions, next) = found.map(|found| (found.items, found.next)).unwrap_or_default();
+    let path = format!("{}/sessions", context.base());
+    let view = SessionListView {
+        user_error: (unknown == Some("user")).then_some("There is no such user."),
+        client_error: (unknown == Some("client")).then_some("There is no client with this id."),
+        filtered: !user.is_empty() || !client.is_empty(),
         first: page.cursor.is_none(),
-        sessions: views(&desk, &found).await?,
-        next,
-        end_url: with_query(&format!("{path}/end"), &[("user", &user), ("client", &client)]),
-        user,
-        client,
+        sessions: views(&context, &sessions).await?,
+        next: next.map(|after| {
+            with_query(&path, &[("user", user), ("client", client), ("after", &after)])
+        }),
+        end_url: with_query(&format!("{path}/end"), &[("user", user), ("client", client)]),
+        user: user.to_owned(),
+        client: client.to_owned(),
     };
-    desk.show(SECTION, "management/sessions.html", &view)
+    context.show(SECTION, "management/sessions.html", &view)
 }
 
 /// Ends one session, and redirects to the page that showed it.
 pub(super) async fn end(
-    desk: Desk,
+    context: PageContext,
     id: web::Path<String>,
-    Posted(fields): Posted,
-) -> Result<HttpResponse, Failure> {
-    let id = id.parse().map_err(|_| Failure::Gone("session"))?;
-    let done = match desk.admin().end_session(id).await {
+    PostedForm(fields): PostedForm,
+) -> PageResult {
+    let id = id.parse().map_err(|_| PageError::Gone("session"))?;
+    let done = match context.admin().end_session(id).await {
         Ok(()) => "session-ended",
         // A missing session is the intended result.
         Err(AdminError::NotFound { .. }) => "session-gone",
@@ -115,38 +90,30 @@ pub(super) async fn end(
         Ok(user) => with_query(&format!("/users/{user}"), &[("done", done)]),
         Err(_) => back(&fields, &[("done", done)]),
     };
-    Ok(desk.see_other(&path))
+    Ok(context.see_other(&path))
 }
 
 /// Asks for confirmation before several sessions are ended.
-pub(super) async fn confirm(desk: Desk) -> Result<HttpResponse, Failure> {
-    let asked = Asked::read(&desk, &desk.query).await?;
-    if asked.filter().is_none() {
-        return Err(Failure::Gone("user or client"));
+pub(super) async fn confirm(context: PageContext) -> PageResult {
+    let filter = filter(&context, &context.query).await?;
+    let mut view = EndSessionsView { user: None, client: None };
+    if let Some(id) = filter.user {
+        let user = context.admin().user_by_id(id).await?;
+        view.user = Some(Link::to_user(id, user.username, context.base()));
     }
-    let base = desk.base();
-    let view = EndView {
-        user: asked.user.flatten().map(|user| Link {
-            id: user.id.to_string(),
-            url: format!("{base}/users/{}", user.id),
-            title: user.username,
-        }),
-        client: asked.client.flatten().map(|client| Link {
-            id: client.id.to_string(),
-            url: format!("{base}/clients/{}", super::links::encoded(client.id.as_str())),
-            title: title(&client),
-        }),
-    };
-    desk.show(SECTION, "management/sessions_end.html", &view)
+    if let Some(id) = filter.client {
+        let client = context.admin().client(id.as_str()).await?;
+        view.client = Some(Link::to_client(&id, title(&client), context.base()));
+    }
+    context.show(SECTION, "management/sessions_end.html", &view)
 }
 
-pub(super) async fn end_all(desk: Desk, Posted(fields): Posted) -> Result<HttpResponse, Failure> {
-    let asked = Asked::read(&desk, &fields).await?;
-    // A user or client that was deleted in the meantime must not become an empty filter, which
-    // would end all sessions.
-    let filter = asked.filter().ok_or(Failure::Gone("user or client"))?;
-    let count = desk.admin().end_sessions(&filter).await?.to_string();
-    Ok(desk.see_other(&back(&fields, &[("done", "sessions-ended"), ("count", &count)])))
+/// Ends all sessions of a user, of a client, of both, or all. A user or client that was deleted in
+/// the meantime is an error: an empty filter would end all sessions.
+pub(super) async fn end_all(context: PageContext, PostedForm(fields): PostedForm) -> PageResult {
+    let filter = filter(&context, &fields).await?;
+    let count = context.admin().end_sessions(&filter).await?.to_string();
+    Ok(context.see_other(&back(&fields, &[("done", "sessions-ended"), ("count", &count)])))
 }
 
 /// Returns the path of the list with the same filter.
@@ -156,27 +123,26 @@ fn back(fields: &Fields, more: &[(&str, &str)]) -> String {
 }
 
 /// Returns sessions with the names of their clients. Each client is looked up once.
-pub(super) async fn views(desk: &Desk, sessions: &[Session]) -> Result<Vec<SessionView>, Failure> {
+pub(super) async fn views(
+    context: &PageContext,
+    sessions: &[Session],
+) -> Result<Vec<SessionView>, PageError> {
     let mut names: HashMap<&ClientId, String> = HashMap::new();
     for session in sessions {
         let id = &session.client_id;
         if !names.contains_key(id) {
-            let client = client_named(desk, id.as_str()).await?;
-            names.insert(id, client.map_or_else(|| id.to_string(), |client| title(&client)));
+            let name = match context.admin().client(id.as_str()).await {
+                Ok(client) => title(&client),
+                Err(AdminError::NotFound { .. }) => id.to_string(),
+                Err(error) => return Err(error.into()),
+            };
+            names.insert(id, name);
         }
     }
-    let (base, now) = (desk.base(), desk.now());
+    let (base, now) = (context.base(), context.now());
     let view = |session: &Session| {
         let name = names.get(&session.client_id).cloned().unwrap_or_default();
         SessionView::of(session, name, base, now)
     };
     Ok(sessions.iter().map(view).collect())
-}
-
-async fn client_named(desk: &Desk, id: &str) -> Result<Option<Client>, Failure> {
-    match desk.admin().client(id).await {
-        Ok(client) => Ok(Some(client)),
-        Err(AdminError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

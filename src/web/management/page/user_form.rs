@@ -1,9 +1,9 @@
 //! Forms for users: fills them in and validates what was submitted.
 
-use super::Failure;
-use super::desk::Desk;
-use super::fields::Fields;
-use super::form::Form;
+use super::form_view::FormView;
+use super::page_context::PageContext;
+use super::page_error::PageError;
+use super::posted_form::Fields;
 use crate::admin::AdminError;
 use crate::domain::{
     MAX_USERNAME_BYTES, PasswordHash, Scope, User, check_password, check_username,
@@ -15,12 +15,12 @@ const ANY: &str = "any";
 const ONLY: &str = "only";
 
 /// Returns the form for a new user.
-pub(super) fn blank() -> Form {
+pub(super) fn blank() -> FormView {
     of_fields("", ANY, "").with_box("enabled", true).with("password", "").with("again", "")
 }
 
 /// Returns the form with the present values of a user.
-pub(super) fn of_user(user: &User) -> Form {
+pub(super) fn of_user(user: &User) -> FormView {
     let form = match &user.scopes {
         None => of_fields(&user.username, ANY, ""),
         Some(scopes) => of_fields(&user.username, ONLY, scopes.as_str()),
@@ -30,9 +30,9 @@ pub(super) fn of_user(user: &User) -> Form {
 
 /// Returns the form for a user who was changed after the form was opened: the present values, and
 /// beside them the submitted ones.
-pub(super) fn of_changed(user: &User, fields: &Fields) -> Form {
+pub(super) fn of_changed(user: &User, fields: &Fields) -> FormView {
     let mut form = of_user(user).beside(&typed(fields), &["version"]);
-    form.beside_in_words("scope_limit", "You had chosen the other one.");
+    form.beside_in_words("scope_limit", "You chose the other one.");
     form.refuse("version", changed_meanwhile("user"));
     form
 }
@@ -40,18 +40,18 @@ pub(super) fn of_changed(user: &User, fields: &Fields) -> Form {
 /// Returns the message for a form whose record was changed after it was opened.
 pub(super) fn changed_meanwhile(what: &str) -> String {
     format!(
-        "Somebody has changed the {what} since this form was opened, so nothing of it was saved. It \
-         shows what is there now; where you had typed something else, that stands beside it."
+        "The {what} was changed after this form was opened, so nothing was saved. The form shows the \
+         current values, and your entries beside those that differ."
     )
 }
 
 /// Returns the form for a new password.
-pub(super) fn of_password() -> Form {
-    Form::default().with("password", "").with("again", "")
+pub(super) fn of_password() -> FormView {
+    FormView::default().with("password", "").with("again", "")
 }
 
 /// Returns the form with the submitted values. Passwords are never sent back.
-pub(super) fn typed(fields: &Fields) -> Form {
+pub(super) fn typed(fields: &Fields) -> FormView {
     of_fields(fields.get("username"), fields.get("scope_limit"), fields.get("scopes"))
         .with("version", fields.get("version"))
         .with_box("enabled", fields.is_on("enabled"))
@@ -59,8 +59,8 @@ pub(super) fn typed(fields: &Fields) -> Form {
         .with("again", "")
 }
 
-fn of_fields(username: &str, limit: &str, scopes: &str) -> Form {
-    let form = Form::default().with("username", username);
+fn of_fields(username: &str, limit: &str, scopes: &str) -> FormView {
+    let form = FormView::default().with("username", username);
     form.with("scope_limit", if limit == ONLY { ONLY } else { ANY }).with("scopes", scopes)
 }
 
@@ -68,7 +68,7 @@ fn of_fields(username: &str, limit: &str, scopes: &str) -> Form {
 /// `form`. An unchanged name (`before`) is always valid, even if a new user could not have it.
 pub(super) fn read(
     fields: &Fields,
-    form: &mut Form,
+    form: &mut FormView,
     before: Option<&str>,
 ) -> Option<(String, Option<Scope>)> {
     let typed = fields.get("username");
@@ -88,27 +88,31 @@ fn username(name: &str) -> Result<String, String> {
     }
     if name.len() > MAX_USERNAME_BYTES {
         return Err(format!(
-            "The name has {} bytes; {MAX_USERNAME_BYTES} are the most.",
+            "The name has {} bytes; at most {MAX_USERNAME_BYTES} are allowed.",
             name.len()
         ));
     }
-    let wrong = "A name has no space at either end and no control characters, and is not 24 \
-                 hexadecimal digits, which are an id.";
+    let wrong = "Enter a name without control characters and without spaces at its ends. 24 \
+                 hexadecimal digits are reserved for ids.";
     check_username(name).map(|()| name.to_owned()).map_err(|_| wrong.to_owned())
 }
 
 /// Parses scopes that are separated by spaces.
 pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
     text.parse().map_err(|_| {
-        "Scopes are words of letters, digits and signs, with spaces between them; no quotation \
-         marks, backslashes or letters beyond ASCII."
+        "Enter scopes of printable ASCII characters, separated by spaces. They have no quotation \
+         marks and no backslashes."
     })
 }
 
 /// Returns the password of a form. If it is invalid, sets the error in `form` and returns `None`.
-pub(super) fn password<'a>(desk: &Desk, fields: &'a Fields, form: &mut Form) -> Option<&'a str> {
+pub(super) fn password<'a>(
+    context: &PageContext,
+    fields: &'a Fields,
+    form: &mut FormView,
+) -> Option<&'a str> {
     let password = fields.get("password");
-    if let Err(error) = check_password(password, desk.shortest_password()) {
+    if let Err(error) = check_password(password, context.shortest_password()) {
         form.refuse("password", sentence(&error.to_string()));
         return None;
     }
@@ -121,10 +125,10 @@ pub(super) fn password<'a>(desk: &Desk, fields: &'a Fields, form: &mut Form) -> 
 
 /// Returns the hash of a password, or a message if this password cannot be hashed.
 pub(super) async fn hash(
-    desk: &Desk,
+    context: &PageContext,
     password: &str,
-) -> Result<Result<PasswordHash, String>, Failure> {
-    match desk.hash(password).await {
+) -> Result<Result<PasswordHash, String>, PageError> {
+    match context.hash(password).await {
         Ok(hash) => Ok(Ok(hash)),
         Err(PoolError::Hash(error)) if error.is_about_the_password() => {
             Ok(Err(sentence(&error.to_string())))
@@ -134,7 +138,7 @@ pub(super) async fn hash(
 }
 
 /// Shows errors about a user name beside its field. Returns any other error.
-pub(super) fn refused(error: AdminError, form: &mut Form) -> Result<(), Failure> {
+pub(super) fn refused(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
     match error {
         AdminError::NameTaken(_) => {
             form.refuse("username", "There is already a user of this name.");

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::links::encoded;
-use super::moment::Moment;
-use crate::domain::{Client, Session, Timestamp, User, show_duration};
+use super::timestamp_view::TimestampView;
+use super::urls::encoded;
+use crate::domain::{Client, ClientId, Session, Timestamp, User, UserId, show_duration};
 
 /// Placeholder for the hash that flask-sentinel's page showed.
 const HIDDEN: &str = "(hidden)";
@@ -19,18 +19,13 @@ pub(super) struct UserView {
     pub(super) enabled: bool,
     /// Scopes that the user may be granted; `None` for no limit.
     pub(super) scopes: Option<Vec<String>>,
-    pub(super) created: Moment,
-    pub(super) changed: Moment,
+    pub(super) created: TimestampView,
+    pub(super) changed: TimestampView,
     /// URL of the user's page.
     pub(super) url: String,
-    #[serde(flatten)]
-    of_old: OldUser,
-}
-
-/// Attributes of a user under the names that flask-sentinel's templates use.
-#[derive(Clone, Debug, Serialize)]
-struct OldUser {
-    _id: String,
+    // Names that flask-sentinel's templates use.
+    #[serde(rename = "_id")]
+    id_again: String,
     hashpw: &'static str,
 }
 
@@ -41,10 +36,11 @@ impl UserView {
             username: user.username.clone(),
             enabled: user.enabled,
             scopes: user.scopes.as_ref().map(|scopes| words(scopes.iter())),
-            created: Moment::of(user.created_at, now),
-            changed: Moment::of(user.updated_at, now),
+            created: TimestampView::of(user.created_at, now),
+            changed: TimestampView::of(user.updated_at, now),
             url: format!("{base}/users/{}", user.id),
-            of_old: OldUser { _id: user.id.to_string(), hashpw: HIDDEN },
+            id_again: user.id.to_string(),
+            hashpw: HIDDEN,
         }
     }
 }
@@ -65,18 +61,13 @@ pub(super) struct ClientView {
     pub(super) session_ttl: String,
     pub(super) introspection: bool,
     pub(super) enabled: bool,
-    pub(super) created: Moment,
-    pub(super) changed: Moment,
+    pub(super) created: TimestampView,
+    pub(super) changed: TimestampView,
     /// URL of the client's page.
     pub(super) url: String,
-    #[serde(flatten)]
-    of_old: OldClient,
-}
-
-/// Attributes of a client under the names that flask-sentinel's templates use.
-#[derive(Clone, Debug, Serialize)]
-struct OldClient {
-    _id: String,
+    // Names that flask-sentinel's templates use.
+    #[serde(rename = "_id")]
+    id_again: String,
     client_id: String,
     client_type: &'static str,
     allowed_grant_types: Vec<String>,
@@ -100,16 +91,14 @@ impl ClientView {
             session_ttl: ttl(client.session_ttl),
             introspection: client.introspection,
             enabled: client.enabled,
-            created: Moment::of(client.created_at, now),
-            changed: Moment::of(client.updated_at, now),
+            created: TimestampView::of(client.created_at, now),
+            changed: TimestampView::of(client.updated_at, now),
             url: format!("{base}/clients/{}", encoded(&id)),
-            of_old: OldClient {
-                _id: id.clone(),
-                client_id: id.clone(),
-                client_type: if client.is_confidential() { "confidential" } else { "public" },
-                allowed_grant_types: grants,
-                default_redirect_uri: "",
-            },
+            id_again: id.clone(),
+            client_id: id.clone(),
+            client_type: if client.is_confidential() { "confidential" } else { "public" },
+            allowed_grant_types: grants,
+            default_redirect_uri: "",
             id,
         }
     }
@@ -122,11 +111,11 @@ pub(super) struct SessionView {
     pub(super) user: Option<Link>,
     pub(super) client: Link,
     pub(super) scope: Vec<String>,
-    pub(super) started: Moment,
+    pub(super) started: TimestampView,
     /// Time when a token of the session was last issued.
-    pub(super) used: Moment,
+    pub(super) used: TimestampView,
     /// Time when the last token of the session expires, unless it is refreshed.
-    pub(super) expires: Moment,
+    pub(super) expires: TimestampView,
     pub(super) refreshable: bool,
     /// URL to which the form that ends the session posts.
     pub(super) end_url: String,
@@ -140,28 +129,32 @@ pub(super) struct Link {
     pub(super) url: String,
 }
 
+impl Link {
+    pub(super) fn to_user(id: UserId, title: String, base: &str) -> Self {
+        Self { id: id.to_string(), title, url: format!("{base}/users/{id}") }
+    }
+
+    pub(super) fn to_client(id: &ClientId, title: String, base: &str) -> Self {
+        let url = format!("{base}/clients/{}", encoded(id.as_str()));
+        Self { id: id.to_string(), title, url }
+    }
+}
+
 impl SessionView {
     /// Creates the view of a session. `client` is the name of its client.
     pub(super) fn of(session: &Session, client: String, base: &str, now: Timestamp) -> Self {
-        let (id, client_id) = (session.id.to_string(), session.client_id.to_string());
+        let id = session.id.to_string();
         let issued = session.access.iter().map(|token| token.issued_at);
         let refresh = session.refresh.as_ref();
         let used = issued.chain(refresh.map(|chain| chain.issued_at)).max();
+        let user = session.user.as_ref();
         Self {
-            user: session.user.as_ref().map(|user| Link {
-                id: user.id.to_string(),
-                title: user.username.clone(),
-                url: format!("{base}/users/{}", user.id),
-            }),
-            client: Link {
-                url: format!("{base}/clients/{}", encoded(&client_id)),
-                title: client,
-                id: client_id,
-            },
+            user: user.map(|user| Link::to_user(user.id, user.username.clone(), base)),
+            client: Link::to_client(&session.client_id, client, base),
             scope: words(session.scope.iter()),
-            started: Moment::of(session.created_at, now),
-            used: Moment::of(used.unwrap_or(session.created_at), now),
-            expires: Moment::of(session.expires_at(), now),
+            started: TimestampView::of(session.created_at, now),
+            used: TimestampView::of(used.unwrap_or(session.created_at), now),
+            expires: TimestampView::of(session.expires_at(), now),
             refreshable: refresh.is_some(),
             end_url: format!("{base}/sessions/{id}/end"),
             id,

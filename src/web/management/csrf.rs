@@ -11,7 +11,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
 use ipnet::IpNet;
 
-use super::refusal::Refusal;
+use super::operator_check_error::OperatorCheckError;
 use crate::web::{Transport, client_address};
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
@@ -22,7 +22,7 @@ pub(super) fn check(
     request: &HttpRequest,
     issuer: Option<&str>,
     trusted: &[IpNet],
-) -> Result<(), Refusal> {
+) -> Result<(), OperatorCheckError> {
     // Safe methods change nothing (RFC 9110 §9.2.1).
     if request.method().is_safe() {
         return Ok(());
@@ -32,7 +32,7 @@ pub(super) fn check(
     // rejected.
     let from_here = |site: &[u8]| site == b"same-origin" || site == b"none";
     if !headers.get_all(SEC_FETCH_SITE).all(|site| from_here(site.as_bytes())) {
-        return Err(Refusal::CrossSite);
+        return Err(OperatorCheckError::CrossSite);
     }
     let is_ours = |origin: &[u8]| {
         std::str::from_utf8(origin).is_ok_and(|origin| {
@@ -43,7 +43,7 @@ pub(super) fn check(
     if headers.get_all(ORIGIN).all(|origin| is_ours(origin.as_bytes())) {
         return Ok(());
     }
-    Err(Refusal::CrossSite)
+    Err(OperatorCheckError::CrossSite)
 }
 
 /// Returns the hosts to which the request was sent: the host of the request itself and, behind a

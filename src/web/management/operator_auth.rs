@@ -10,8 +10,10 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, web};
 
-use super::refusal::Refusal;
-use super::{Management, cross_site, page};
+use super::csrf;
+use super::operator_check_error::OperatorCheckError;
+use super::page::error_page;
+use super::state::Management;
 use crate::observe::actor::{Actor, Interface};
 use crate::observe::audit::shown;
 use crate::rate_limit::CredentialKind;
@@ -45,10 +47,10 @@ pub(super) async fn guard(
         Ok(()) => {
             let actor = actor(&web, &management, request.request());
             let response = actor.scope(next.call(request)).await?;
-            page::explain(&management, response.map_into_boxed_body())
+            error_page::explain(&management, response.map_into_boxed_body())
         }
         Err(refusal) => {
-            let response = refusal.answer(&management, request.request());
+            let response = refusal.respond(&management, request.request());
             request.into_response(response)
         }
     };
@@ -56,10 +58,14 @@ pub(super) async fn guard(
     Ok(response)
 }
 
-async fn admit(web: &Web, management: &Management, request: &HttpRequest) -> Result<(), Refusal> {
+async fn admit(
+    web: &Web,
+    management: &Management,
+    request: &HttpRequest,
+) -> Result<(), OperatorCheckError> {
     // This check comes first: another site must not make a browser ask for a password or send a
     // wrong one.
-    cross_site::check(request, web.provider.issuer(), &web.policy.trusted_proxies)?;
+    csrf::check(request, web.provider.issuer(), &web.config.trusted_proxies)?;
     authenticate(web, management, request).await
 }
 
@@ -68,13 +74,13 @@ async fn authenticate(
     web: &Web,
     management: &Management,
     request: &HttpRequest,
-) -> Result<(), Refusal> {
-    let address = client_address::of(request, &web.policy.trusted_proxies);
+) -> Result<(), OperatorCheckError> {
+    let address = client_address::of(request, &web.config.trusted_proxies);
     // A request without credentials, which every browser sends first, is not a guess.
-    let basic = authorization::basic(request).ok_or(Refusal::NotTheOperator)?;
+    let basic = authorization::basic(request).ok_or(OperatorCheckError::NotTheOperator)?;
     let limiter = &management.rate_limiter;
     let attempt = limiter.admit(CredentialKind::Operator, address, &basic.user).await?;
-    if management.operator.is(&basic.user, &basic.password) {
+    if management.operator().is(&basic.user, &basic.password) {
         attempt.succeeded().await;
         return Ok(());
     }
@@ -84,15 +90,15 @@ async fn authenticate(
     );
     // The name is not logged, since it may be a password that was typed into the wrong field.
     attempt.failed(None).await?;
-    Err(Refusal::NotTheOperator)
+    Err(OperatorCheckError::NotTheOperator)
 }
 
 /// Returns the authenticated operator as the audit log names them.
 fn actor(web: &Web, management: &Management, request: &HttpRequest) -> Actor {
-    let address = client_address::of(request, &web.policy.trusted_proxies);
+    let address = client_address::of(request, &web.config.trusted_proxies);
     Actor {
         via: via(management, request),
-        operator: Some(management.operator.name.clone()),
+        operator: Some(management.operator().name().to_owned()),
         address: Some(shown(address)),
     }
 }

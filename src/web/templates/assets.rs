@@ -2,13 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::web;
 
-use super::Failure;
-use super::desk::Desk;
 use crate::domain::Digest;
 
-const ICON: &str = include_str!("../../../../static/icon.svg");
+const ICON: &str = include_str!("../../../static/icon.svg");
 
 /// Style and icon of the pages.
 #[derive(Clone, Debug)]
@@ -17,8 +14,9 @@ pub struct Assets {
     icon: Asset,
 }
 
+/// Style or icon.
 #[derive(Clone, Debug)]
-struct Asset {
+pub(in crate::web) struct Asset {
     name: String,
     media_type: &'static str,
     content: String,
@@ -26,7 +24,7 @@ struct Asset {
 
 impl Assets {
     /// Creates the assets with this style.
-    pub(in crate::web) fn new(style: String) -> Self {
+    pub(super) fn new(style: String) -> Self {
         Self {
             style: Asset::new("management", "css", "text/css; charset=utf-8", style),
             icon: Asset::new("icon", "svg", "image/svg+xml", ICON.to_owned()),
@@ -34,13 +32,18 @@ impl Assets {
     }
 
     /// Returns the file name of the style.
-    pub(super) fn style(&self) -> &str {
+    pub(in crate::web) fn style(&self) -> &str {
         &self.style.name
     }
 
     /// Returns the file name of the icon.
-    pub(super) fn icon(&self) -> &str {
+    pub(in crate::web) fn icon(&self) -> &str {
         &self.icon.name
+    }
+
+    /// Returns the asset with this file name.
+    pub(in crate::web) fn named(&self, name: &str) -> Option<&Asset> {
+        [&self.style, &self.icon].into_iter().find(|asset| asset.name == name)
     }
 }
 
@@ -51,15 +54,13 @@ impl Asset {
         let digest = digest.get(..12).unwrap_or(&digest);
         Self { name: format!("{stem}-{digest}.{extension}"), media_type, content }
     }
-}
 
-pub(super) async fn answer(desk: Desk, name: web::Path<String>) -> Result<HttpResponse, Failure> {
-    let set = desk.templates();
-    let assets = [&set.assets.style, &set.assets.icon];
-    let asset = assets.into_iter().find(|asset| asset.name == *name).ok_or(Failure::NoSuchPage)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, asset.media_type))
-        // A changed asset has another name, so browsers may cache this one for good.
-        .insert_header((CACHE_CONTROL, "private, max-age=31536000, immutable"))
-        .body(asset.content.clone()))
+    /// Returns the response with this asset.
+    pub(in crate::web) fn respond(&self) -> HttpResponse {
+        HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, self.media_type))
+            // A changed asset has another name, so browsers may cache this one for good.
+            .insert_header((CACHE_CONTROL, "private, max-age=31536000, immutable"))
+            .body(self.content.clone())
+    }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Field of a form.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Field {
+pub(super) struct FieldView {
     /// Value of the field; for a check box, "on" if it is ticked.
     pub(super) value: String,
     /// Error in the value.
@@ -17,13 +17,13 @@ pub(super) struct Field {
     is_box: bool,
 }
 
-impl Field {
+impl FieldView {
     fn in_words(&self) -> String {
         match (self.is_box, &*self.value) {
-            (true, "") => "You had not ticked it.".to_owned(),
-            (true, _) => "You had ticked it.".to_owned(),
-            (false, "") => "You had left it empty.".to_owned(),
-            (false, text) => format!("You had entered “{text}”."),
+            (true, "") => "You did not tick it.".to_owned(),
+            (true, _) => "You ticked it.".to_owned(),
+            (false, "") => "You left it empty.".to_owned(),
+            (false, text) => format!("You entered “{text}”."),
         }
     }
 }
@@ -31,19 +31,19 @@ impl Field {
 /// Fields of a form, by name.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
-pub(super) struct Form(BTreeMap<&'static str, Field>);
+pub(super) struct FormView(BTreeMap<&'static str, FieldView>);
 
-impl Form {
+impl FormView {
     /// Adds a field with its value.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.0.insert(name, Field { value: value.into(), ..Field::default() });
+        self.0.insert(name, FieldView { value: value.into(), ..FieldView::default() });
         self
     }
 
     /// Adds a check box.
     pub(super) fn with_box(mut self, name: &'static str, ticked: bool) -> Self {
         let value = if ticked { "on" } else { "" }.to_owned();
-        self.0.insert(name, Field { value, is_box: true, ..Field::default() });
+        self.0.insert(name, FieldView { value, is_box: true, ..FieldView::default() });
         self
     }
 
@@ -52,7 +52,7 @@ impl Form {
     pub(super) fn beside(mut self, typed: &Self, but: &[&str]) -> Self {
         for (name, field) in self.0.iter_mut().filter(|(name, _)| !but.contains(*name)) {
             let other = typed.0.get(name).filter(|other| other.value != field.value);
-            field.typed = other.map(Field::in_words);
+            field.typed = other.map(FieldView::in_words);
         }
         self
     }
@@ -62,6 +62,11 @@ impl Form {
         if let Some(typed) = self.0.get_mut(name).and_then(|field| field.typed.as_mut()) {
             words.clone_into(typed);
         }
+    }
+
+    /// Returns the names of the fields.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
     }
 
     /// Sets the error of a field.

@@ -1,7 +1,7 @@
 //! Confirmation messages that a page shows after a redirect. The URL contains a fixed word and a
 //! number, but no text that an attacker could choose.
 
-use super::fields::Fields;
+use super::posted_form::Fields;
 
 /// Words in the URL, and the messages that they stand for.
 const NOTICES: [(&str, &str); 14] = [

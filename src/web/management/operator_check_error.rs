@@ -4,8 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::Management;
-use super::api::{PROBLEM_JSON, ProblemBody};
+use super::api::problem::{PROBLEM_JSON, ProblemJson};
+use super::state::Management;
 use crate::rate_limit::RateLimited;
 
 /// Challenge (RFC 7617 §2.1: the charset "indicates that the server expects character data in
@@ -15,14 +15,14 @@ const CHALLENGE: &str = "Basic realm=\"sentinel management\", charset=\"UTF-8\""
 
 /// Reason why a request fails the operator check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum OperatorCheckError {
     /// 401: the operator's credentials are missing or wrong.
     #[error("log in with management.username and management.password")]
     NotTheOperator,
     /// 403: another site made a browser send the request.
     #[error(
-        "another site asked for this; if it was this page, set server.public_url to the URL it is at, \
-         or have the proxy pass on the Host header"
+        "another site made the browser send this request; if it came from this page, set \
+         server.public_url to the URL of this server, or configure the proxy to pass on Host"
     )]
     CrossSite,
     /// 429 (RFC 6585 §4): too many attempts have failed.
@@ -30,7 +30,7 @@ pub(super) enum Refusal {
     RateLimited(#[from] RateLimited),
 }
 
-impl Refusal {
+impl OperatorCheckError {
     const fn status(self) -> StatusCode {
         match self {
             Self::NotTheOperator => StatusCode::UNAUTHORIZED,
@@ -40,7 +40,7 @@ impl Refusal {
     }
 
     /// Returns the response: RFC 9457 JSON for the API, plain text for the page.
-    pub(super) fn answer(self, management: &Management, request: &HttpRequest) -> HttpResponse {
+    pub(super) fn respond(self, management: &Management, request: &HttpRequest) -> HttpResponse {
         let status = self.status();
         let title = status.canonical_reason().unwrap_or_default();
         let mut response = HttpResponse::build(status);
@@ -52,7 +52,7 @@ impl Refusal {
         }
         if management.is_api(request.path()) {
             response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
-            return response.json(ProblemBody::new(status, self.to_string()));
+            return response.json(ProblemJson::new(status, self.to_string()));
         }
         response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
         response.body(format!("{title}: {self}.\n"))

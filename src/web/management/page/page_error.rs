@@ -1,23 +1,21 @@
-//! Error pages.
+//! Errors of the page handlers. `error_page` turns them into pages.
 
 use actix_web::body::BoxBody;
-use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
-use serde::Serialize;
 
-use super::desk;
 use crate::admin::AdminError;
 use crate::oauth::{Error, Unavailable};
 use crate::password::PoolError;
 use crate::store::StoreError;
-use crate::web::error::{Refusal, log_unavailable};
-use crate::web::management::Management;
+use crate::web::error::RequestError;
+
+/// Result of a page handler.
+pub(super) type PageResult = Result<HttpResponse, PageError>;
 
 /// Reason why a page cannot be shown or a form cannot be processed.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::web::management) enum Failure {
+pub(in crate::web::management) enum PageError {
     /// 404: the path has no page.
     #[error("There is no such page.")]
     NoSuchPage,
@@ -25,48 +23,48 @@ pub(in crate::web::management) enum Failure {
     #[error("There is no such {0}. It may have been deleted in the meantime.")]
     Gone(&'static str),
     /// 405, with the allowed methods.
-    #[error("This address takes {0} only.")]
+    #[error("This URL accepts {0} only.")]
     Method(&'static str),
-    /// The form cannot be read. The [`Refusal`] has the status.
+    /// The form cannot be read. The [`RequestError`] has the status.
     #[error("{0}.")]
-    Body(#[from] Refusal),
+    Body(#[from] RequestError),
     /// 400: the form is not one that the built-in templates send.
-    #[error("The form is not one of ours.")]
+    #[error("The form does not have the fields that this page expects.")]
     Malformed,
     /// 422: the form is invalid, and the template has no place for the error.
     #[error("{0}")]
     Refused(String),
     /// 409: others changed the same record at the same time.
-    #[error("Others keep changing the same record. Nothing was changed; try again.")]
+    #[error("Others changed the same record at the same time. Nothing was changed; try again.")]
     Contended,
     /// 503: the change was made, but the Redis invalidation failed.
     #[error(
-        "The change is stored, but its Redis invalidation failed. Until it succeeds, ended tokens may \
-         still work with services that read Redis. The servers retry it."
+        "The change is made, but Redis could not be notified, and may still accept what has ended. \
+         The server retries until it succeeds."
     )]
     Invalidation(Unavailable),
     /// 503: the store or the password workers are unavailable.
     #[error("{}", unavailable(.0))]
     Unavailable(Unavailable),
     /// 500: a built-in template is invalid.
-    #[error("The page could not be made.")]
+    #[error("The page could not be rendered. The log has the error.")]
     Template(#[from] tera::Error),
 }
 
 fn unavailable(cause: &Unavailable) -> &'static str {
     match cause {
         Unavailable::Store(StoreError::Busy) | Unavailable::Passwords(PoolError::Busy) => {
-            "The server has too much to do. Nothing was changed; try again in a moment."
+            "The server is overloaded. Nothing was changed; try again in a moment."
         }
         Unavailable::Store(StoreError::Corrupt { .. }) => {
-            "The store holds a record that cannot be understood. The log says which."
+            "The store has a record that cannot be read. The log names it."
         }
-        Unavailable::Store(_) => "The store does not answer. Try again when it is back.",
+        Unavailable::Store(_) => "The store is unavailable. Try again when it answers.",
         _ => "The password could not be hashed. Nothing was changed; try again.",
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Invalidation(_) => Self::Invalidation(error.into()),
@@ -75,14 +73,14 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<PoolError> for Failure {
+impl From<PoolError> for PageError {
     fn from(error: PoolError) -> Self {
         Self::Unavailable(error.into())
     }
 }
 
 /// Converts the errors that remain after the handlers have shown errors about a field beside it.
-impl From<AdminError> for Failure {
+impl From<AdminError> for PageError {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::NotFound { what, .. } => Self::Gone(what),
@@ -95,7 +93,7 @@ impl From<AdminError> for Failure {
     }
 }
 
-impl ResponseError for Failure {
+impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::NoSuchPage | Self::Gone(_) => StatusCode::NOT_FOUND,
@@ -110,8 +108,8 @@ impl ResponseError for Failure {
     }
 }
 
-/// Lets a route respond with a [`Failure`] alone.
-impl Responder for Failure {
+/// Lets a route respond with a [`PageError`] alone.
+impl Responder for PageError {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
@@ -119,57 +117,9 @@ impl Responder for Failure {
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct View {
-    pub(super) status: u16,
-    pub(super) title: &'static str,
-    pub(super) message: String,
-}
-
-/// Replaces a failed response with an error page. Errors of the server are logged.
-pub(in crate::web::management) fn explain(
-    management: &Management,
-    response: ServiceResponse<BoxBody>,
-) -> ServiceResponse<BoxBody> {
-    let failure = response.response().error().and_then(|error| error.as_error::<Failure>());
-    let Some(failure) = failure else { return response };
-    let page = page(management, failure);
-    response.into_response(page)
-}
-
-fn page(management: &Management, failure: &Failure) -> HttpResponse {
-    let status = failure.status_code();
-    let title = status.canonical_reason().unwrap_or_default();
-    let view = View { status: status.as_u16(), title, message: failure.to_string() };
-    let mut response = desk::render(management, status, "", None, "management/message.html", &view)
-        .unwrap_or_else(|error| {
-            tracing::error!("a page could not be made: {error}");
-            HttpResponse::build(status).body(format!("{title}\n"))
-        });
-    match failure {
-        Failure::Template(error) => tracing::error!("a page could not be made: {error}"),
-        Failure::Unavailable(cause) | Failure::Invalidation(cause) => log_unavailable(cause),
-        _ => {}
-    }
-    let headers = response.headers_mut();
-    match failure {
-        Failure::Method(allowed) => {
-            headers.insert(ALLOW, actix_web::http::header::HeaderValue::from_static(allowed));
-        }
-        Failure::Unavailable(Unavailable::Store(StoreError::Unavailable(_))) => {
-            headers.insert(RETRY_AFTER, 5.into());
-        }
-        Failure::Unavailable(_) | Failure::Invalidation(_) => {
-            headers.insert(RETRY_AFTER, 1.into());
-        }
-        _ => {}
-    }
-    response
-}
-
 /// Converts errors about parameters and bodies, which have the same status as at the other
 /// endpoints.
-impl From<Error> for Failure {
+impl From<Error> for PageError {
     fn from(error: Error) -> Self {
         Self::Body(error.into())
     }

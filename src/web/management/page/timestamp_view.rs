@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 
 /// Timestamp in three formats.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Moment {
+pub(super) struct TimestampView {
     /// RFC 3339, for programs.
     iso: String,
     /// Date and time in UTC, for people.
@@ -17,7 +17,7 @@ pub(super) struct Moment {
     away: String,
 }
 
-impl Moment {
+impl TimestampView {
     pub(super) fn of(moment: Timestamp, now: Timestamp) -> Self {
         let iso = moment.to_string();
         let text = iso.get(..16).unwrap_or(&iso).replace('T', " ") + " UTC";
@@ -61,6 +61,6 @@ mod tests {
         ] {
             assert_eq!(away(at(seconds), now), said, "{seconds}");
         }
-        assert_eq!(Moment::of(now, now).text, "2027-01-15 08:00 UTC");
+        assert_eq!(TimestampView::of(now, now).text, "2027-01-15 08:00 UTC");
     }
 }

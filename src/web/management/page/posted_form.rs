@@ -6,9 +6,10 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use percent_encoding::percent_decode;
 
-use super::Failure;
+use super::page_error::PageError;
 use crate::admin::Versions;
-use crate::web::{Web, form};
+use crate::web::form;
+use crate::web::state::Web;
 
 /// Maximum size of a form, in bytes. It is far more than the fields may hold, so that the page can
 /// show the error about a long value beside its field.
@@ -44,23 +45,23 @@ impl Fields {
     }
 }
 
-/// Posted form.
-pub(super) struct Posted(pub(super) Fields);
+/// PostedForm form.
+pub(super) struct PostedForm(pub(super) Fields);
 
-impl FromRequest for Posted {
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Failure>>>>;
+impl FromRequest for PostedForm {
+    type Error = PageError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let reading = web::Payload::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
-            let web = request.app_data::<web::Data<Web>>().ok_or(Failure::NoSuchPage)?;
-            let payload = reading.await.map_err(|_| Failure::Malformed)?;
+            let web = request.app_data::<web::Data<Web>>().ok_or(PageError::NoSuchPage)?;
+            let payload = reading.await.map_err(|_| PageError::Malformed)?;
             let body = form::body(web, &request, payload, MAX_FORM).await?;
             // Browsers send UTF-8, the encoding of the page. Other octets are rejected, since the
             // parser would replace them.
-            percent_decode(&body).decode_utf8().map_err(|_| Failure::Malformed)?;
+            percent_decode(&body).decode_utf8().map_err(|_| PageError::Malformed)?;
             Ok(Self(Fields::parse(&body)))
         })
     }

@@ -1,0 +1,72 @@
+//! Renders a page: the view of a handler, and the values that every template receives.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use serde::Serialize;
+use tera::{Context, TeraResult};
+
+use crate::web::management::state::Management;
+use crate::web::templates::Assets;
+
+/// Values that every template receives as `page`.
+#[derive(Serialize)]
+pub(super) struct Layout<'a> {
+    base: &'a str,
+    /// URL of the first page.
+    home: &'a str,
+    style: String,
+    icon: String,
+    section: &'a str,
+    notice: Option<String>,
+    version: &'static str,
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn new(
+        base: &'a str,
+        assets: &Assets,
+        section: &'a str,
+        notice: Option<String>,
+    ) -> Self {
+        Self {
+            base,
+            home: home(base),
+            style: format!("{base}/assets/{}", assets.style()),
+            icon: format!("{base}/assets/{}", assets.icon()),
+            section,
+            notice,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// Returns the template context with these values and the view.
+    pub(super) fn with(&self, view: &impl Serialize) -> TeraResult<Context> {
+        let mut context = Context::from_serialize(view)?;
+        context.insert("page", self);
+        Ok(context)
+    }
+}
+
+/// Returns the path of the first page, which is "/" at the root.
+pub(super) fn home(base: &str) -> &str {
+    if base.is_empty() { "/" } else { base }
+}
+
+/// Returns the HTML of a page.
+pub(super) fn html(
+    management: &Management,
+    section: &str,
+    notice: Option<String>,
+    template: &str,
+    view: &impl Serialize,
+) -> TeraResult<String> {
+    let set = management.templates.current();
+    let layout = Layout::new(management.path(), &set.assets, section, notice);
+    set.render(template, &layout.with(view)?)
+}
+
+/// Returns the response with a page.
+pub(super) fn response(status: StatusCode, html: String) -> HttpResponse {
+    HttpResponse::build(status).insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(html)
+}

@@ -1,0 +1,133 @@
+//! Per-request context for the page handlers: store, templates and query.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::page_error::{PageError, PageResult};
+use super::posted_form::Fields;
+use super::{flash_messages, layout};
+use crate::admin::Admin;
+use crate::domain::{Lifetimes, PasswordHash, Timestamp};
+use crate::observe::activity::Activity;
+use crate::password::PoolError;
+use crate::store::Page;
+use crate::web::management::state::Management;
+use crate::web::state::Web;
+use crate::web::templates::Set;
+
+/// Maximum number of entries on a page of a list.
+const PAGE: u32 = 50;
+
+/// Context of one request.
+pub(super) struct PageContext {
+    web: web::Data<Web>,
+    management: web::Data<Management>,
+    pub(super) query: Fields,
+}
+
+impl FromRequest for PageContext {
+    type Error = PageError;
+    type Future = Ready<Result<Self, PageError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let web = request.app_data::<web::Data<Web>>();
+        let management = request.app_data::<web::Data<Management>>();
+        let context = web.zip(management).map(|(web, management)| Self {
+            web: web.clone(),
+            management: management.clone(),
+            query: Fields::parse(request.query_string().as_bytes()),
+        });
+        ready(context.ok_or(PageError::NoSuchPage))
+    }
+}
+
+impl PageContext {
+    pub(super) fn admin(&self) -> &Admin {
+        &self.management.admin
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.management.admin.now()
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        self.web.provider.activity()
+    }
+
+    pub(super) fn templates(&self) -> Arc<Set> {
+        self.management.templates.current()
+    }
+
+    /// Returns the path of the management page, without a trailing slash.
+    pub(super) fn base(&self) -> &str {
+        self.management.path()
+    }
+
+    /// Returns the minimum number of characters of a new password.
+    pub(super) fn shortest_password(&self) -> usize {
+        self.management.shortest_password()
+    }
+
+    /// Returns the path of the first page.
+    pub(super) fn home(&self) -> &str {
+        layout::home(self.base())
+    }
+
+    /// Returns the lifetimes for clients that have none of their own.
+    pub(super) fn server_lifetimes(&self) -> &Lifetimes {
+        self.web.provider.lifetimes()
+    }
+
+    pub(super) async fn hash(&self, password: &str) -> Result<PasswordHash, PoolError> {
+        self.management.passwords.hash(SecretString::from(password)).await
+    }
+
+    /// Returns a page that shows `view`, with the confirmation message that the query names.
+    pub(super) fn show(&self, section: &str, template: &str, view: &impl Serialize) -> PageResult {
+        let notice = flash_messages::of(&self.query);
+        let html = layout::html(&self.management, section, notice, template, view)?;
+        Ok(layout::response(StatusCode::OK, html))
+    }
+
+    /// Returns a page that shows a form with errors: status 422 (RFC 9110 §15.5.21) if the form is
+    /// invalid, 409 (§15.5.10) if the record was changed in the meantime.
+    pub(super) fn show_again(
+        &self,
+        status: StatusCode,
+        section: &str,
+        template: &str,
+        view: &impl Serialize,
+    ) -> PageResult {
+        Ok(layout::response(status, self.html(section, template, view)?))
+    }
+
+    /// Returns the HTML of a page without a confirmation message.
+    pub(super) fn html(
+        &self,
+        section: &str,
+        template: &str,
+        view: &impl Serialize,
+    ) -> tera::TeraResult<String> {
+        layout::html(&self.management, section, None, template, view)
+    }
+
+    /// Redirects the browser with 303 (RFC 9110 §15.4.4), so that a reload does not repeat the
+    /// operation.
+    pub(super) fn see_other(&self, path: &str) -> HttpResponse {
+        let location = if path.is_empty() { self.home() } else { self.base() };
+        HttpResponse::SeeOther().insert_header((LOCATION, format!("{location}{path}"))).finish()
+    }
+
+    /// Returns the requested part of a list.
+    pub(super) fn page(&self) -> Page {
+        let after = self.query.get("after");
+        Page { cursor: Some(after.to_owned()).filter(|after| !after.is_empty()), limit: PAGE }
+    }
+}

@@ -1,0 +1,104 @@
+//! Settings and state of the management page and its API.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::admin::Admin;
+use crate::domain::Digest;
+use crate::password::PasswordPool;
+use crate::rate_limit::RateLimiter;
+use crate::web::templates::Templates;
+
+/// Settings of the management page and its API.
+#[derive(Clone, Debug)]
+pub struct ManagementConfig {
+    /// Full path of the page. The API is at `/api` below it.
+    pub path: String,
+    /// Credentials of the operator.
+    pub operator: Operator,
+    /// Minimum number of characters of a new password.
+    pub shortest_password: usize,
+}
+
+/// Credentials of the operator (RFC 7617). They are compared as digests, which takes the same time
+/// however long a guess is and however much of it is right.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    name: String,
+    username: Digest,
+    password: Digest,
+}
+
+impl Operator {
+    /// Creates the operator's credentials.
+    pub fn new(username: &str, password: &SecretString) -> Self {
+        let password = Digest::of(password.expose_secret().as_bytes());
+        let name = username.to_owned();
+        Self { name, username: Digest::of(username.as_bytes()), password }
+    }
+
+    /// Returns the user name of the operator.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns whether these are the operator's credentials. Both are always compared, so that the
+    /// time does not reveal which one was wrong.
+    pub(super) fn is(&self, username: &str, password: &SecretString) -> bool {
+        let presented = Self::new(username, password);
+        (presented.username == self.username) & (presented.password == self.password)
+    }
+}
+
+/// State of the management page and its API.
+pub struct Management {
+    path: String,
+    operator: Operator,
+    shortest_password: usize,
+    /// Operations on users, clients and sessions.
+    pub(super) admin: Admin,
+    /// Workers that hash new passwords.
+    pub(super) passwords: PasswordPool,
+    pub(super) templates: Arc<Templates>,
+    /// Limits guesses at the operator's credentials.
+    pub(super) rate_limiter: RateLimiter,
+}
+
+impl Management {
+    /// Creates the management page and its API.
+    pub fn new(
+        config: ManagementConfig,
+        admin: Admin,
+        passwords: PasswordPool,
+        templates: Arc<Templates>,
+        rate_limiter: RateLimiter,
+    ) -> Self {
+        // The path "/" becomes "": the page is at the root and gets every path that no other
+        // endpoint has.
+        let path = config.path.trim_end_matches('/').to_owned();
+        let ManagementConfig { operator, shortest_password, .. } = config;
+        Self { path, operator, shortest_password, admin, passwords, templates, rate_limiter }
+    }
+
+    /// Returns the path of the page; "" at the root.
+    pub(in crate::web) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns the credentials of the operator.
+    pub(super) const fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
+    /// Returns the minimum number of characters of a new password.
+    pub(super) const fn shortest_password(&self) -> usize {
+        self.shortest_password
+    }
+
+    /// Returns whether `path` belongs to the API.
+    pub(super) fn is_api(&self, path: &str) -> bool {
+        let below = path.strip_prefix(&self.path).and_then(|rest| rest.strip_prefix("/api"));
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}

@@ -1,0 +1,117 @@
+//! Settings and state of the HTTP handlers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use ipnet::IpNet;
+
+use super::management::state::Management;
+use super::request_observer::Telemetry;
+use super::templates::Templates;
+use crate::oauth::{Endpoints, Provider};
+
+/// Paths of the endpoints. `None` switches an endpoint off.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// Path of the token endpoint (RFC 6749 §3.2).
+    pub token: Option<String>,
+    /// Path of the introspection endpoint (RFC 7662 §2).
+    pub introspection: Option<String>,
+    /// Path of the revocation endpoint (RFC 7009 §2).
+    pub revocation: Option<String>,
+    /// Path of the verify endpoint, for `auth_request` of nginx.
+    pub verify: Option<String>,
+    /// Path of the authorization server metadata (RFC 8414 §3).
+    pub metadata: Option<String>,
+    /// Path of the page that explains error codes.
+    pub errors: Option<String>,
+}
+
+/// Settings of the HTTP handlers.
+#[derive(Clone, Debug)]
+pub struct WebConfig {
+    /// Paths of the endpoints.
+    pub routes: Routes,
+    /// `error_uri` of error responses (RFC 6749 §5.2). `None` leaves it out.
+    pub error_uri: Option<String>,
+    /// Maximum size of a request body, in bytes. Forms of the management page have a limit of their
+    /// own.
+    pub max_body: usize,
+    /// Maximum time for a request body to arrive.
+    pub body_timeout: Duration,
+    /// Origins whose scripts may call the protocol endpoints (CORS); `*` allows every origin.
+    pub allowed_origins: Vec<String>,
+    /// Networks of the proxies whose `X-Forwarded-For`, `X-Forwarded-Host` and `X-Request-Id`
+    /// count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Networks of the callers whose `traceparent` decides that a call is traced.
+    pub tracing_callers: Vec<IpNet>,
+    /// Whether the token endpoint returns 401 for the errors for which flask-sentinel did.
+    pub flask_sentinel_status: bool,
+}
+
+/// Transport of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP without TLS.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// Unix domain socket.
+    Unix,
+}
+
+impl Transport {
+    /// Returns the transport of the listener that received `request`.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        request.app_data().copied().unwrap_or(Self::Tcp)
+    }
+}
+
+/// HTTP interface of a [`Provider`]. Clones share all state.
+#[derive(Clone)]
+pub struct Web {
+    pub(super) provider: Arc<Provider>,
+    pub(super) config: Arc<WebConfig>,
+    pub(super) templates: Arc<Templates>,
+    pub(super) management: Option<Arc<Management>>,
+    pub(super) telemetry: Telemetry,
+}
+
+impl Web {
+    /// Creates the HTTP interface of `provider`, with the management page and API if `management`
+    /// is given.
+    pub fn new(
+        provider: Provider,
+        management: Option<Management>,
+        templates: Arc<Templates>,
+        config: WebConfig,
+    ) -> Self {
+        Self {
+            provider: Arc::new(provider),
+            config: Arc::new(config),
+            templates,
+            management: management.map(Arc::new),
+            telemetry: Telemetry::default(),
+        }
+    }
+
+    /// Sets the receivers of metrics and traces.
+    #[must_use]
+    pub fn observed_by(self, telemetry: Telemetry) -> Self {
+        Self { telemetry, ..self }
+    }
+
+    /// Returns the absolute URLs of the endpoints, which begin with the issuer.
+    pub(super) fn endpoints(&self) -> Endpoints {
+        let base = self.provider.issuer().unwrap_or_default();
+        let url = |path: &Option<String>| path.as_ref().map(|path| format!("{base}{path}"));
+        let routes = &self.config.routes;
+        Endpoints {
+            token: url(&routes.token),
+            introspection: url(&routes.introspection),
+            revocation: url(&routes.revocation),
+        }
+    }
+}
