@@ -39,7 +39,7 @@ pub use legacy_token::legacy_seal;
 pub use password_hash::PasswordHash;
 pub use random_index::random_index;
 pub use rate_limit_key::{RateLimitKey, RateLimitKeyKind};
-pub use refreshing::{RefreshOutcome, UnansweredRefresh};
+pub use refreshing::RefreshOutcome;
 pub use scope::{InvalidScope, Scope};
 pub use session::{
     AccessToken, IssuedTokens, MAX_ACCESS_TOKENS, NewSession, RefreshChain, Session, SessionUser,

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::session::token;
 use super::{
-    Digest, IssuedTokens, Lifetimes, RefreshChain, Scope, Session, Timestamp, Token, TokenKind,
-    UsedRefresh,
+    IssuedTokens, Lifetimes, RefreshChain, Scope, Session, Timestamp, Token, TokenKind, UsedRefresh,
 };
 
 /// Result of presenting a refresh token.
@@ -19,10 +18,7 @@ pub enum RefreshOutcome {
     Rotated(Box<Session>, Box<IssuedTokens>),
     /// The token was used before, and its response may be lost. The caller returns the same tokens
     /// and writes nothing.
-    Repeated(Box<IssuedTokens>),
-    /// The token was used before, and its response is known to be lost. The grace period starts
-    /// now: the caller replaces the session with this version, then returns the same tokens.
-    Resumed(Box<Session>, Box<IssuedTokens>),
+    RetriedWithinGrace(Box<IssuedTokens>),
     /// The token was used before and can no longer be retried, which indicates a stolen token. The
     /// caller ends the session.
     Replayed,
@@ -32,27 +28,13 @@ pub enum RefreshOutcome {
     Unknown,
 }
 
-/// A refresh request that failed through no fault of the client.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnansweredRefresh {
-    /// SHA-256 of the token's verifier.
-    pub digest: Digest,
-    /// Time at which the token was presented.
-    pub presented_at: Timestamp,
-    /// Time at which the server gave up the request.
-    pub failed_at: Timestamp,
-    /// Uses of the token that this request has written, may have written, or would have answered as
-    /// a retry.
-    pub uses: Vec<UsedRefresh>,
-}
-
 impl Session {
     /// Decides on a refresh request (RFC 6749 §6, RFC 9700 §4.14.2). `presented` must have the
     /// selector of this session.
     ///
     /// The grace period is compared with `presented_at`, the arrival of the request, because delays
-    /// in the server must not shorten it. `scope` is the scope of the new access token. It is
-    /// ignored for a retry, which returns the tokens of the first response.
+    /// in the server must not shorten it; the caller subtracts outages. `scope` is the scope of the
+    /// new access token. It is ignored for a retry, which returns the tokens of the first response.
     pub fn refresh(
         &self,
         presented: &Token,
@@ -79,11 +61,8 @@ impl Session {
                     && !over
                     && presented_at < used.at.plus(lifetimes.refresh_grace) =>
             {
-                let tokens = Box::new(self.repeat(presented, &chain.key, &used.salt, now));
-                if used.at <= now {
-                    return RefreshOutcome::Repeated(tokens);
-                }
-                RefreshOutcome::Resumed(Box::new(self.with_used_at(chain, used, now)), tokens)
+                let tokens = self.repeat(presented, &chain.key, &used.salt, now);
+                RefreshOutcome::RetriedWithinGrace(Box::new(tokens))
             }
             // Former tokens are not stored. The seal distinguishes them from forged ones.
             _ if self.has_issued_refresh(presented) => RefreshOutcome::Replayed,
@@ -91,41 +70,9 @@ impl Session {
         }
     }
 
-    /// Returns the next version of the session after a refresh that failed without a response, so
-    /// that the client can retry it. A token that was current, or could be retried, when it was
-    /// presented stays usable until the idle lifetime of the chain ends. Returns `None` for any
-    /// other token, and if a retry has been answered or made possible since.
-    ///
-    /// If the token is still current, only the version changes, so that a delayed write of the
-    /// failed request is rejected and cannot use up the token.
-    pub fn keeping_retry(&self, unanswered: &UnansweredRefresh, grace: Duration) -> Option<Self> {
-        let chain = self.refresh.as_ref()?;
-        if self.is_current_refresh(&unanswered.digest) {
-            return Some(self.next());
-        }
-        let used = self.used_refresh().filter(|used| used.digest == unanswered.digest)?;
-        // A later `used.at` means that a retry was answered, or was already made possible, since.
-        let in_time =
-            used.at <= unanswered.failed_at && unanswered.presented_at < used.at.plus(grace);
-        // A use that the failed request wrote itself can be retried even if the grace period is
-        // over.
-        let was_open = in_time || unanswered.uses.contains(used);
-        was_open.then(|| self.with_used_at(chain, used, chain.idle_ends_at))
-    }
-
-    /// Returns whether `digest` is that of the current refresh token.
-    pub fn is_current_refresh(&self, digest: &Digest) -> bool {
-        self.refresh.as_ref().is_some_and(|chain| chain.current == *digest)
-    }
-
     /// Returns the refresh token that was used last, which is kept until its successor is used.
     pub fn used_refresh(&self) -> Option<&UsedRefresh> {
         self.refresh.as_ref().and_then(|chain| chain.used.as_ref())
-    }
-
-    fn with_used_at(&self, chain: &RefreshChain, used: &UsedRefresh, at: Timestamp) -> Self {
-        let used = Some(UsedRefresh { at, ..used.clone() });
-        Self { refresh: Some(RefreshChain { used, ..chain.clone() }), ..self.next() }
     }
 
     /// Returns whether the token is a refresh token of this session, current or former.

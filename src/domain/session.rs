@@ -62,9 +62,7 @@ pub struct UsedRefresh {
     pub digest: Digest,
     /// Salt from which the successors were derived; see [`Verifier::successor`].
     pub salt: [u8; 32],
-    /// Time of use, at which the grace period starts. While the response is known to be lost, it is
-    /// instead the time at which the idle lifetime of the chain ends; see
-    /// [`Session::keeping_retry`].
+    /// Time of use, at which the grace period starts.
     pub at: Timestamp,
 }
 

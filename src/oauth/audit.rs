@@ -62,15 +62,6 @@ pub(super) fn refreshed(session: &Session, outcome: Outcome, address: Option<IpA
     );
 }
 
-/// Writes the final outcome of a refresh that was unconfirmed before. It is written in the
-/// background or by a later request, so it has no address.
-pub(super) fn refresh_settled(session: &Session, outcome: Outcome) {
-    event!(
-        info, "refresh", outcome, session = %session.id, client = %session.client_id,
-        "the outcome of an unconfirmed refresh is known now",
-    );
-}
-
 pub(super) fn replayed(session: &Session, outcome: Outcome, address: Option<IpAddr>) {
     event!(
         warn, "replay", outcome, session = %session.id, client = %session.client_id,

@@ -13,13 +13,14 @@ mod error;
 mod introspection;
 mod legacy_tokens;
 mod metadata;
+mod outages;
 mod params;
 mod password;
 mod refresh;
 mod revocation;
 mod scope;
 mod token;
-mod unanswered;
+
 mod verify;
 
 use std::collections::BTreeSet;
@@ -41,7 +42,7 @@ use crate::rate_limit::RateLimiter;
 use crate::store::Stores;
 use caller_cache::CallerCache;
 use legacy_tokens::LegacyTokens;
-use unanswered::Unanswered;
+use outages::Outages;
 
 /// Policy of the provider: enabled grants, lifetimes and issuer.
 #[derive(Clone, Debug)]
@@ -74,7 +75,7 @@ pub struct Provider {
     policy: Policy,
     rate_limiter: RateLimiter,
     metrics: Option<Arc<Metrics>>,
-    unanswered: Arc<Unanswered>,
+    outages: Arc<Outages>,
     legacy_tokens: Arc<LegacyTokens>,
     caller_cache: Arc<CallerCache>,
     activity: Arc<Activity>,
@@ -105,7 +106,7 @@ impl Provider {
             policy,
             rate_limiter,
             metrics: None,
-            unanswered: Arc::default(),
+            outages: Arc::default(),
             legacy_tokens: Arc::default(),
             caller_cache: Arc::default(),
             activity: Arc::default(),

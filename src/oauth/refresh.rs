@@ -1,12 +1,10 @@
 //! The refresh grant (RFC 6749 §6), with rotation and reuse detection (RFC 9700 §4.14.2).
 
-use super::unanswered::Presented;
 use super::{Error, GrantFailure, Provider, Request, Unavailable, audit, scope};
 use crate::domain::{
-    Client, Grant, IssuedTokens, RefreshOutcome, Scope, Session, Timestamp, Token, TokenKind,
+    Client, IssuedTokens, RefreshOutcome, Scope, Session, Timestamp, Token, TokenKind,
 };
 use crate::observe::audit::Outcome;
-use crate::store::Written;
 
 /// Maximum number of attempts when other requests change the session concurrently. Each lost race
 /// is a successful write of another request, so well-behaved clients never reach the limit.
@@ -25,9 +23,9 @@ pub(super) async fn grant(
         None => provider.legacy_token(text, TokenKind::Refresh).await?,
     };
     let token = token.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
-    let presented = Presented { token: &token, at: presented_at };
     for _ in 0..ATTEMPTS {
-        let tokens = provider.try_refresh(client, presented, &requested, request).await?;
+        let tokens =
+            provider.try_refresh(client, &token, presented_at, &requested, request).await?;
         if let Some(tokens) = tokens {
             return Ok(tokens);
         }
@@ -40,37 +38,17 @@ fn own(text: &str) -> Option<Token> {
     Token::parse(text).filter(|token| token.kind == TokenKind::Refresh)
 }
 
-/// Parses a refresh token, Sentinel's own or flask-sentinel's, without asking the store whether
-/// imported tokens exist: the store may be unavailable.
-fn parse(text: &str) -> Option<Token> {
-    own(text).or_else(|| Token::parse_legacy(text, TokenKind::Refresh))
-}
-
-/// Records the refresh token of a request that failed because the server was unavailable, so that
-/// the failure does not use the token up. Other grants are ignored.
-pub(super) fn keep_retry(provider: &Provider, request: &Request<'_>, presented_at: Timestamp) {
-    if request.params.get("grant_type") != Some(Grant::RefreshToken.as_str()) {
-        return;
-    }
-    if let Some(token) = request.params.get("refresh_token").and_then(parse) {
-        provider.keep_retry(Presented { token: &token, at: presented_at });
-    }
-}
-
 impl Provider {
     /// Makes one attempt: reads the session, decides, and writes the next version. Returns `None`
     /// if another request has changed the session.
     async fn try_refresh(
         &self,
         client: &Client,
-        presented: Presented<'_>,
+        token: &Token,
+        presented_at: Timestamp,
         requested: &Option<Scope>,
         request: &Request<'_>,
     ) -> Result<Option<IssuedTokens>, Error> {
-        let token = presented.token;
-        // Read before the session: the entry is removed only after the session has been updated, so
-        // at least one of the two shows that the token may be retried.
-        let unanswered = self.is_unanswered(token);
         let session = self.stores.sessions.find(token.session_id()).await?;
         let session = session.ok_or(Error::InvalidGrant(GrantFailure::UnknownToken))?;
         // RFC 6749 §6: "The authorization server MUST […] ensure that the refresh token was issued
@@ -81,30 +59,31 @@ impl Provider {
         let scope = self.scope_of_refresh(client, &session, requested).await?;
         let lifetimes = client.lifetimes(&self.policy.lifetimes);
         let wanted = scope.as_ref().map_or_else(|_| Scope::empty(), Clone::clone);
-        match session.refresh(token, presented.at, wanted, &lifetimes, self.now()) {
-            RefreshOutcome::Rotated(next, tokens) | RefreshOutcome::Resumed(next, tokens) => {
+        // The grace period does not run during an outage.
+        let outage = session.used_refresh().map(|used| self.outages.between(used.at, presented_at));
+        let presented_at = presented_at.minus(outage.unwrap_or_default());
+        match session.refresh(token, presented_at, wanted, &lifetimes, self.now()) {
+            RefreshOutcome::Rotated(next, tokens) => {
                 scope?;
                 self.can_publish()?;
-                if !self.rotate(&session, &next, presented, request).await? {
+                if !self.rotate(&session, &next, request).await? {
                     return Ok(None);
                 }
-                self.publish_or_keep_retry(&next, &tokens, presented).await?;
+                self.publish(&next, &tokens).await?;
+                self.outages.end(self.now());
                 Ok(Some(*tokens))
             }
-            RefreshOutcome::Repeated(tokens) => {
+            RefreshOutcome::RetriedWithinGrace(tokens) => {
                 scope?;
                 // Nothing is written here, and the write that rotated the token may not be durable
                 // yet.
-                let settled =
-                    self.stores.sessions.confirm_durable(session.id, session.version).await;
-                let settled = settled.and_then(Written::into_result);
-                if !settled.inspect_err(|_| self.keep_retry_of(presented, &session))? {
+                let confirming = self.stores.sessions.confirm_durable(session.id, session.version);
+                if !confirming.await?.into_result()? {
                     return Ok(None);
                 }
-                if self.is_unconfirmed(token) {
-                    audit::refresh_settled(&session, Outcome::Ok);
-                }
-                self.publish_or_keep_retry(&session, &tokens, presented).await?;
+                // The first response may have failed because publication did.
+                self.publish(&session, &tokens).await?;
+                self.outages.end(self.now());
                 Ok(Some(*tokens))
             }
             RefreshOutcome::Unknown => Err(Error::InvalidGrant(GrantFailure::UnknownToken)),
@@ -115,10 +94,6 @@ impl Provider {
             // authorization server cannot determine which party submitted the invalid refresh
             // token, but it will revoke the active refresh token."
             RefreshOutcome::Replayed => {
-                if unanswered {
-                    self.tell_of_retry(token).await?;
-                    return Ok(None);
-                }
                 let ending = self.stores.sessions.delete(session.id).await;
                 let ended = ending.inspect_err(|error| {
                     if error.may_be_done() {
@@ -137,14 +112,11 @@ impl Provider {
         &self,
         session: &Session,
         next: &Session,
-        presented: Presented<'_>,
         request: &Request<'_>,
     ) -> Result<bool, Error> {
         let revokes_access = session.loses_in(next, self.now());
         let written = self.stores.sessions.replace(next, revokes_access).await;
         let written = written.inspect_err(|error| {
-            // The write may have succeeded despite the error, or may still succeed.
-            self.keep_retry_of_write(presented, next);
             if error.may_be_done() {
                 audit::refreshed(next, Outcome::Unconfirmed, request.address);
             }
@@ -152,26 +124,7 @@ impl Provider {
         if written.value {
             audit::refreshed(next, Outcome::Ok, request.address);
         }
-        if written.invalidation.is_err() {
-            self.keep_retry_now(presented, next).await;
-        }
         Ok(written.into_result()?)
-    }
-
-    /// Publishes the access token. If that fails, keeps the refresh token usable for a retry, which
-    /// gets the same pair and publishes it again.
-    async fn publish_or_keep_retry(
-        &self,
-        session: &Session,
-        tokens: &IssuedTokens,
-        presented: Presented<'_>,
-    ) -> Result<(), Error> {
-        let published = self.publish(session, tokens).await;
-        match published {
-            Ok(()) => self.answered(presented.token),
-            Err(_) => self.keep_retry_now(presented, session).await,
-        }
-        published
     }
 
     /// Returns the scope of the new access token. The outer error rejects the request at once; the

@@ -12,16 +12,16 @@ impl Provider {
     /// # Errors
     /// As RFC 6749 §5.2 says. A failed request does not use up a refresh token.
     pub async fn token(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
-        // Taken on arrival, not at the failure: the duration of a failed request must not make its
-        // retry too late.
+        // Taken on arrival, because delays in the server must not make a retry too late.
         let presented_at = self.now();
         let result = self.grant(request, presented_at).await;
         if let Some(metrics) = &self.metrics {
             let outcome = result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok");
             metrics.tokens.answered(request.params.get("grant_type").unwrap_or_default(), outcome);
         }
-        if matches!(result, Err(Error::Unavailable(_))) {
-            refresh::keep_retry(self, request, presented_at);
+        let is_refresh = request.params.get("grant_type") == Some(Grant::RefreshToken.as_str());
+        if is_refresh && matches!(result, Err(Error::Unavailable(_))) {
+            self.outages.begin(presented_at);
         }
         result
     }
@@ -93,6 +93,7 @@ impl Provider {
             }
             return Err(error);
         }
+        self.outages.end(self.now());
         note(Outcome::Ok);
         self.activity.login(self.now());
         Ok(Some(tokens))

@@ -4,12 +4,11 @@
 mod audit;
 mod commands;
 mod load;
-mod long_outages;
 mod mongo_connections;
+mod outages;
 mod processes;
 mod races;
 mod redis_connections;
 mod redis_faults;
 mod replica_set;
 mod table;
-mod unanswered;

@@ -72,7 +72,7 @@ async fn introspection_and_verify_write_nothing() {
         own.access_token(),
         "x".to_owned(),
     ];
-    app.advance(31);
+    app.advance(121);
 
     let witness = Witness::of(&app.folder.path().join("sentinel.db"));
     let before = (witness.commits(), on_disk(&app));

@@ -99,7 +99,7 @@ fn built_in_settings_have_the_documented_defaults() {
         [GrantName::Password, GrantName::RefreshToken, GrantName::ClientCredentials]
     );
     assert_eq!((s.oauth.access_token_ttl, s.oauth.refresh_idle_ttl), (hour, 30 * day));
-    assert_eq!((s.oauth.session_ttl, s.oauth.refresh_grace), (180 * day, minute / 2));
+    assert_eq!((s.oauth.session_ttl, s.oauth.refresh_grace), (180 * day, 2 * minute));
     assert_eq!(
         (s.store.backend, s.store.path),
         (Backend::Embedded, PathBuf::from("data/sentinel.db"))

@@ -1,0 +1,125 @@
+//! Outages that this process has seen: the grace period of used refresh tokens does not run during
+//! one (RFC 9700 §4.14.2).
+//!
+//! A refresh that is answered 503 may have been written. Its retry gets the same tokens within the
+//! grace period, but an outage can last longer, and the retry would then count as reuse and end the
+//! session. Nothing is recorded about single tokens. Another process, and this one after a restart,
+//! knows only the grace period (docs/faults.md).
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+
+/// Maximum number of outages that are remembered; the latest are kept.
+const MAX_OUTAGES: usize = 8;
+/// An outage that begins this soon after the previous one continues it, so that a store that fails
+/// now and then does not displace the outages before it.
+const MIN_GAP: Duration = Duration::from_secs(1);
+
+/// The last outages, oldest first.
+#[derive(Default)]
+pub(super) struct Outages(Mutex<VecDeque<Outage>>);
+
+/// Time from the arrival of the first refresh that was answered 503 until the next grant whose
+/// write, confirmed and published, succeeded.
+struct Outage {
+    start: Timestamp,
+    /// `None` while the outage continues.
+    end: Option<Timestamp>,
+}
+
+impl Outages {
+    /// Records that a refresh that arrived at `at` was answered 503.
+    pub(super) fn begin(&self, at: Timestamp) {
+        let mut outages = self.lock();
+        match outages.back_mut() {
+            Some(last) if last.end.is_none_or(|end| at < end.plus(MIN_GAP)) => {
+                last.start = last.start.min(at);
+                last.end = None;
+            }
+            _ => {
+                if outages.len() == MAX_OUTAGES {
+                    outages.pop_front();
+                }
+                outages.push_back(Outage { start: at, end: None });
+            }
+        }
+    }
+
+    /// Records that a write succeeded, or that an earlier one was confirmed.
+    pub(super) fn end(&self, now: Timestamp) {
+        if let Some(last) = self.lock().back_mut() {
+            last.end.get_or_insert(now);
+        }
+    }
+
+    /// Returns how much of the time between `from` and `to` was part of an outage.
+    pub(super) fn between(&self, from: Timestamp, to: Timestamp) -> Duration {
+        let outages = self.lock();
+        let overlaps = outages.iter().map(|outage| {
+            let end = outage.end.map_or(to, |end| end.min(to));
+            end.remaining(outage.start.max(from))
+        });
+        overlaps.sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Outage>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn only_the_part_of_an_outage_between_two_times_counts() {
+        let outages = Outages::default();
+        assert_eq!(outages.between(at(0), at(100)), Duration::ZERO);
+        outages.begin(at(10));
+        outages.begin(at(12));
+        // It continues until a write succeeds.
+        assert_eq!(outages.between(at(0), at(100)).as_secs(), 90);
+        outages.end(at(30));
+        outages.end(at(40));
+        for (from, to, seconds) in
+            [(0, 100, 20), (0, 15, 5), (15, 100, 15), (15, 20, 5), (30, 90, 0), (0, 10, 0)]
+        {
+            assert_eq!(outages.between(at(from), at(to)).as_secs(), seconds, "{from} to {to}");
+        }
+        outages.begin(at(50));
+        outages.end(at(55));
+        assert_eq!(outages.between(at(0), at(100)).as_secs(), 25);
+    }
+
+    #[test]
+    fn failures_in_quick_succession_are_one_outage() {
+        let outages = Outages::default();
+        outages.begin(at(10));
+        for tenth in 0..1000 {
+            let now = Timestamp::from_millis(10_000 + tenth * 100);
+            outages.begin(now);
+            outages.end(now);
+        }
+        assert_eq!(outages.lock().len(), 1);
+        assert_eq!(outages.between(at(0), at(1000)).as_millis(), 99_900);
+    }
+
+    #[test]
+    fn the_latest_outages_are_remembered() {
+        let outages = Outages::default();
+        for start in 0..100 {
+            outages.begin(at(start * 10));
+            outages.end(at(start * 10 + 5));
+        }
+        assert_eq!(outages.lock().len(), MAX_OUTAGES);
+        assert_eq!(outages.between(at(0), at(10_000)).as_secs(), 5 * MAX_OUTAGES as u64);
+        assert_eq!(outages.between(at(990), at(10_000)).as_secs(), 5);
+    }
+}
