@@ -73,9 +73,9 @@ impl RowCopy {
         let refresh = session.refresh.as_ref().context("no refresh token")?;
         Ok(Self {
             id: *session.id.as_bytes(),
-            access: *session.access.first().context("no access token")?.digest.as_bytes(),
+            access: *session.access_tokens.first().context("no access token")?.digest.as_bytes(),
             refresh: *refresh.current.as_bytes(),
-            seal: refresh.key,
+            seal: refresh.mac_key,
         })
     }
 

@@ -53,7 +53,7 @@ pub enum StartError {
     Tls(#[from] tls::TlsError),
     /// The password policy is invalid, or the hashing workers cannot be started.
     #[error(transparent)]
-    Passwords(#[from] password::StartError),
+    Passwords(#[from] password::PoolStartError),
     /// The exporter of spans cannot be created for `traces.endpoint`.
     #[error("traces.endpoint cannot be used: {0}")]
     Traces(String),

@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::observe::actor::Actor;
 use crate::observe::request::with_current;
-use crate::settings::{Log, LogFormat};
+use crate::settings::{LogFormat, LogSettings};
 
 /// Log targets of libraries that report malformed input as errors and warnings: invalid requests,
 /// broken TLS, frames out of order. Any client could fill the log with such lines, and they need no
@@ -39,7 +39,7 @@ const COMMAND_FILTER: &str = "warn,audit=info";
 ///
 /// # Errors
 /// When `log.level` cannot be parsed, or when logging has been started before.
-pub fn start(log: &Log) -> anyhow::Result<()> {
+pub fn start(log: &LogSettings) -> anyhow::Result<()> {
     start_for(log, None)
 }
 
@@ -48,7 +48,7 @@ pub fn start(log: &Log) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_for_command(log: &Log) -> anyhow::Result<()> {
+pub fn start_for_command(log: &LogSettings) -> anyhow::Result<()> {
     start_for(log, Some(Actor::COMMAND_LINE))
 }
 
@@ -76,7 +76,7 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
 
 /// Starts logging. For a command, `actor` is the actor of all changes, and `COMMAND_FILTER` applies
 /// as a second filter.
-fn start_for(log: &Log, actor: Option<Actor>) -> anyhow::Result<()> {
+fn start_for(log: &LogSettings, actor: Option<Actor>) -> anyhow::Result<()> {
     let more: Option<EnvFilter> = actor.is_some().then(|| COMMAND_FILTER.parse()).transpose()?;
     let filter = filter(&log.level)?;
     let terminal = std::io::stderr().is_terminal();

@@ -80,7 +80,7 @@ impl ImportedClient {
 
 /// Result of importing a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Imported {
+pub enum ImportResult {
     /// The record was added.
     Added,
     /// The record exists and is unchanged: a client with this id, or a user with this name and, if
@@ -108,16 +108,16 @@ impl Admin {
     pub async fn import_users(
         &self,
         new: Vec<ImportedUser>,
-    ) -> Result<Vec<Result<Imported, AdminError>>, AdminError> {
+    ) -> Result<Vec<Result<ImportResult, AdminError>>, AdminError> {
         let (ids, users): (Vec<_>, Vec<_>) =
             new.into_iter().map(|new| (new.id, self.new_user(new.id, new.user))).unzip();
         let added = self.stores.transfer.insert_users(&users).await?;
         let found = users.iter().zip(ids).zip(added).map(async |((user, id), added)| {
             if added {
-                return Ok(Imported::Added);
+                return Ok(ImportResult::Added);
             }
             match self.find_imported(&user.username, id).await? {
-                Some(_) => Ok(Imported::Already),
+                Some(_) => Ok(ImportResult::Already),
                 None => Err(AdminError::Invalid("its id belongs to a user of another name")),
             }
         });
@@ -128,20 +128,20 @@ impl Admin {
     ///
     /// # Errors
     /// As [`ImportedClient::into_client`], and [`AdminError::Store`] when the store fails.
-    pub async fn import_client(&self, new: ImportedClient) -> Result<Imported, AdminError> {
+    pub async fn import_client(&self, new: ImportedClient) -> Result<ImportResult, AdminError> {
         let client = new.into_client(self.clock.now())?;
         let added = self.stores.clients.insert(&client).await?;
-        Ok(if added { Imported::Added } else { Imported::Already })
+        Ok(if added { ImportResult::Added } else { ImportResult::Already })
     }
 
     /// Returns the result that [`Self::import_client`] would have, without writing: a dry run.
     ///
     /// # Errors
     /// As [`ImportedClient::into_client`], and [`AdminError::Store`] when the store fails.
-    pub async fn check_client(&self, new: ImportedClient) -> Result<Imported, AdminError> {
+    pub async fn check_client(&self, new: ImportedClient) -> Result<ImportResult, AdminError> {
         let client = new.into_client(self.clock.now())?;
         let found = self.stores.clients.find(&client.id).await?;
-        Ok(if found.is_none() { Imported::Added } else { Imported::Already })
+        Ok(if found.is_none() { ImportResult::Added } else { ImportResult::Already })
     }
 
     /// Returns the user with this name.

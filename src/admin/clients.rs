@@ -8,7 +8,7 @@ use std::time::Duration;
 pub use change::ClientChange;
 
 use super::audit::{self, AuditSubject};
-use super::{ATTEMPTS, Admin, AdminError, Listed, Versions};
+use super::{ATTEMPTS, Admin, AdminError, ListPage, Versions};
 use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
 use crate::observe::audit::Outcome;
 use crate::store::{Page, Update, Written};
@@ -83,7 +83,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn clients(&self, page: &Page) -> Result<Listed<Client>, AdminError> {
+    pub async fn clients(&self, page: &Page) -> Result<ListPage<Client>, AdminError> {
         self.search_clients("", page).await
     }
 
@@ -96,10 +96,10 @@ impl Admin {
         &self,
         prefix: &str,
         page: &Page,
-    ) -> Result<Listed<Client>, AdminError> {
+    ) -> Result<ListPage<Client>, AdminError> {
         let found =
-            self.stores.listing.list_clients(prefix, &Listed::<Client>::look_ahead(page)).await?;
-        Ok(Listed::of(found, page, |client| client.id.to_string()))
+            self.stores.listing.list_clients(prefix, &ListPage::<Client>::look_ahead(page)).await?;
+        Ok(ListPage::of(found, page, |client| client.id.to_string()))
     }
 
     /// Returns the number of clients, counted up to `limit`.

@@ -157,7 +157,11 @@ impl SessionJson {
             created_at: session.created_at.to_string(),
             ends_at: session.ends_at.to_string(),
             expires_at: session.expires_at().to_string(),
-            access_tokens: session.access.iter().filter(|token| now < token.expires_at).count(),
+            access_tokens: session
+                .access_tokens
+                .iter()
+                .filter(|token| now < token.expires_at)
+                .count(),
             refreshable: session.refresh.as_ref().is_some_and(|chain| now < chain.idle_ends_at),
         }
     }

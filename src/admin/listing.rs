@@ -4,14 +4,14 @@ use crate::store::Page;
 
 /// Entries of one page of a list.
 #[derive(Clone, Debug)]
-pub struct Listed<T> {
+pub struct ListPage<T> {
     /// Entries, at most as many as the page size.
     pub items: Vec<T>,
     /// Cursor of the next page; `None` on the last page.
     pub next: Option<String>,
 }
 
-impl<T> Listed<T> {
+impl<T> ListPage<T> {
     /// Returns the page to read from the store: one entry more than `page` shows whether another
     /// page follows.
     pub(super) fn look_ahead(page: &Page) -> Page {

@@ -11,9 +11,9 @@ mod versions;
 
 use std::sync::Arc;
 
-pub use bulk::{Imported, ImportedClient, ImportedUser};
+pub use bulk::{ImportResult, ImportedClient, ImportedUser};
 pub use clients::{ClientChange, NewClient};
-pub use listing::Listed;
+pub use listing::ListPage;
 pub use users::{NewUser, UserChange};
 pub use versions::Versions;
 
@@ -85,10 +85,10 @@ impl Admin {
         &self,
         filter: &SessionFilter,
         page: &Page,
-    ) -> Result<Listed<Session>, AdminError> {
-        let page_ahead = Listed::<Session>::look_ahead(page);
+    ) -> Result<ListPage<Session>, AdminError> {
+        let page_ahead = ListPage::<Session>::look_ahead(page);
         let found = self.stores.listing.list_sessions(filter, &page_ahead).await?;
-        Ok(Listed::of(found, page, |session| session.id.to_string()))
+        Ok(ListPage::of(found, page, |session| session.id.to_string()))
     }
 
     /// Returns the filter for the sessions of a user, given by name or id, and of a client. `None`
@@ -122,7 +122,7 @@ impl Admin {
         &self,
         filter: &SessionFilter,
         page: &Page,
-    ) -> Result<Listed<Session>, AdminError> {
+    ) -> Result<ListPage<Session>, AdminError> {
         let alive = SessionFilter { alive_at: Some(self.clock.now()), ..filter.clone() };
         self.sessions(&alive, page).await
     }

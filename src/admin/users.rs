@@ -1,7 +1,7 @@
 //! Operations on users.
 
 use super::audit::{self, AuditSubject};
-use super::{ATTEMPTS, Admin, AdminError, Listed, Versions};
+use super::{ATTEMPTS, Admin, AdminError, ListPage, Versions};
 use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
 use crate::observe::audit::Outcome;
 use crate::store::{Page, Update};
@@ -54,7 +54,7 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn users(&self, page: &Page) -> Result<Listed<User>, AdminError> {
+    pub async fn users(&self, page: &Page) -> Result<ListPage<User>, AdminError> {
         self.search_users("", page).await
     }
 
@@ -66,10 +66,10 @@ impl Admin {
         &self,
         prefix: &str,
         page: &Page,
-    ) -> Result<Listed<User>, AdminError> {
+    ) -> Result<ListPage<User>, AdminError> {
         let found =
-            self.stores.listing.list_users(prefix, &Listed::<User>::look_ahead(page)).await?;
-        Ok(Listed::of(found, page, |user| user.username.clone()))
+            self.stores.listing.list_users(prefix, &ListPage::<User>::look_ahead(page)).await?;
+        Ok(ListPage::of(found, page, |user| user.username.clone()))
     }
 
     /// Returns the number of users, counted up to `limit`.

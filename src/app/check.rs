@@ -31,7 +31,7 @@ pub fn check(settings: &Settings, clock: &dyn Clock) -> ConfigReport {
         templates.map(drop).map_err(StartError::from),
         traces::check(&settings.traces),
         connect::check(settings).map_err(StartError::from),
-        passwords.map_err(|error| password::StartError::from(error).into()),
+        passwords.map_err(|error| password::PoolStartError::from(error).into()),
         certificate,
     ]
     .into_iter()

@@ -17,7 +17,7 @@ use super::sockets::{ListenAddresses, Socket, open_sockets};
 use super::{StartError, file_limits, systemd};
 use crate::domain::Clock;
 use crate::settings::{Settings, TlsMode};
-use crate::web::certificate::{Certificate, Source};
+use crate::web::certificate::{Certificate, CertificateSource};
 use crate::web::{Transport, Web, cors};
 
 /// Time limit for requests in progress when the server stops.
@@ -91,15 +91,15 @@ pub(super) fn check_certificate(
     }
 }
 
-fn certificate_source(settings: &Settings) -> Result<Option<Source>, StartError> {
+fn certificate_source(settings: &Settings) -> Result<Option<CertificateSource>, StartError> {
     Ok(match (settings.tls.mode, &settings.tls.cert, &settings.tls.key) {
         (TlsMode::Off, ..) => None,
-        (TlsMode::SelfSigned, ..) => Some(Source::SelfSigned {
+        (TlsMode::SelfSigned, ..) => Some(CertificateSource::SelfSigned {
             folder: data_folder(settings).to_owned(),
             host: public_host(settings),
         }),
         (TlsMode::Files, Some(cert), Some(key)) => {
-            Some(Source::Files { cert: cert.clone(), key: key.clone() })
+            Some(CertificateSource::Files { cert: cert.clone(), key: key.clone() })
         }
         (TlsMode::Files, ..) => {
             return Err(StartError::IncompleteSettings(

@@ -1,7 +1,7 @@
 //! Converts settings into the policies of the other layers, which do not read settings.
 
 use crate::domain::{Grant, Lifetimes};
-use crate::oauth::Policy;
+use crate::oauth::OAuthPolicy;
 use crate::password;
 use crate::rate_limit::RateLimitPolicy;
 use crate::settings::{self, Settings};
@@ -9,11 +9,11 @@ use crate::web::management::{ManagementConfig, Operator};
 use crate::web::{Routes, WebConfig};
 
 /// Returns the password hashing policy of the settings.
-pub const fn password_policy(settings: &settings::Password) -> password::Policy {
-    password::Policy {
+pub const fn password_policy(settings: &settings::PasswordSettings) -> password::HashPolicy {
+    password::HashPolicy {
         scheme: match settings.scheme {
-            settings::Scheme::Argon2id => password::Scheme::Argon2id,
-            settings::Scheme::Bcrypt => password::Scheme::Bcrypt,
+            settings::Scheme::Argon2id => password::HashScheme::Argon2id,
+            settings::Scheme::Bcrypt => password::HashScheme::Bcrypt,
         },
         memory_kib: settings.memory_kib,
         iterations: settings.iterations,
@@ -23,7 +23,7 @@ pub const fn password_policy(settings: &settings::Password) -> password::Policy 
 }
 
 /// Returns the lifetimes of tokens and sessions for clients that have none of their own.
-pub const fn lifetimes(oauth: &settings::OAuth) -> Lifetimes {
+pub const fn lifetimes(oauth: &settings::OAuthSettings) -> Lifetimes {
     Lifetimes {
         access_token: oauth.access_token_ttl,
         refresh_idle: oauth.refresh_idle_ttl,
@@ -32,21 +32,21 @@ pub const fn lifetimes(oauth: &settings::OAuth) -> Lifetimes {
     }
 }
 
-pub(super) fn oauth_policy(settings: &Settings) -> Policy {
+pub(super) fn oauth_policy(settings: &Settings) -> OAuthPolicy {
     let oauth = &settings.oauth;
     let grant = |name: &settings::GrantName| match name {
         settings::GrantName::Password => Grant::Password,
         settings::GrantName::RefreshToken => Grant::RefreshToken,
         settings::GrantName::ClientCredentials => Grant::ClientCredentials,
     };
-    Policy {
+    OAuthPolicy {
         grants: oauth.grants.iter().map(grant).collect(),
         lifetimes: lifetimes(oauth),
         issuer: settings.server.public_url.clone(),
     }
 }
 
-pub(super) const fn rate_limit_policy(settings: &settings::Throttle) -> RateLimitPolicy {
+pub(super) const fn rate_limit_policy(settings: &settings::ThrottleSettings) -> RateLimitPolicy {
     RateLimitPolicy {
         enabled: settings.enabled,
         failures_per_address: settings.failures_per_address,

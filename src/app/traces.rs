@@ -16,15 +16,15 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanProcessor};
 
 use super::StartError;
 use crate::observe::trace::{Collector, Span, new_span};
-use crate::settings::Traces;
-use client::Client;
+use crate::settings::TracesSettings;
+use client::OtlpClient;
 
 /// Time limit for sending the remaining spans when the server stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Checks whether spans can be sent to `traces.endpoint`, without starting a thread or connecting.
-pub(super) fn check(settings: &Traces) -> Result<(), StartError> {
-    let client = settings.endpoint.as_deref().map(Client::new).transpose();
+pub(super) fn check(settings: &TracesSettings) -> Result<(), StartError> {
+    let client = settings.endpoint.as_deref().map(OtlpClient::new).transpose();
     client.map(drop).map_err(StartError::Traces)
 }
 
@@ -41,12 +41,12 @@ pub(super) struct Exporter {
 impl Exporter {
     /// Starts the exporting thread if `traces.endpoint` is set. Does not check whether the
     /// collector is reachable.
-    pub(super) fn start(settings: &Traces) -> Result<Option<Self>, StartError> {
+    pub(super) fn start(settings: &TracesSettings) -> Result<Option<Self>, StartError> {
         let Some(endpoint) = &settings.endpoint else { return Ok(None) };
         let failed = |error: &dyn std::fmt::Display| StartError::Traces(error.to_string());
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(Client::new(endpoint).map_err(|error| failed(&error))?)
+            .with_http_client(OtlpClient::new(endpoint).map_err(|error| failed(&error))?)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(endpoint)
             .build()

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::failure::{Failure, failed};
 use super::files::Output;
 use super::output::{self, plain};
-use crate::admin::{AdminError, Imported, Listed};
+use crate::admin::{AdminError, ImportResult, ListPage};
 use crate::store::Page;
 
 /// Number of entries read at a time.
@@ -19,7 +19,7 @@ const PAGE: u32 = 1000;
 /// export succeeded.
 pub(super) async fn export<T>(
     mut out: Output,
-    read: impl AsyncFn(&Page) -> Result<Listed<T>, AdminError>,
+    read: impl AsyncFn(&Page) -> Result<ListPage<T>, AdminError>,
     record: impl Fn(&T) -> Result<Vec<u8>, Failure>,
     tell: impl Fn(u64),
 ) -> (u64, Result<(), Failure>) {
@@ -95,7 +95,7 @@ pub(super) trait RowError: Serialize {
 
 /// Result of an import.
 #[derive(Debug, Serialize)]
-pub(super) struct Report<B> {
+pub(super) struct BulkReport<B> {
     /// `None` for an import that has no dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     dry_run: Option<bool>,
@@ -106,7 +106,7 @@ pub(super) struct Report<B> {
     bad: Vec<B>,
 }
 
-impl<B: RowError> Report<B> {
+impl<B: RowError> BulkReport<B> {
     pub(super) const fn new(dry_run: Option<bool>) -> Self {
         Self { dry_run, read: 0, added: 0, already: 0, bad: Vec::new() }
     }
@@ -116,11 +116,11 @@ impl<B: RowError> Report<B> {
         self.read
     }
 
-    pub(super) fn count(&mut self, outcome: Result<Imported, B>) {
+    pub(super) fn count(&mut self, outcome: Result<ImportResult, B>) {
         self.read += 1;
         match outcome {
-            Ok(Imported::Added) => self.added += 1,
-            Ok(Imported::Already) => self.already += 1,
+            Ok(ImportResult::Added) => self.added += 1,
+            Ok(ImportResult::Already) => self.already += 1,
             Err(bad) => self.bad.push(bad),
         }
     }

@@ -12,7 +12,7 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::Global;
 use super::failure::Failure;
-use super::listing::Limit;
+use super::listing::ListLimit;
 use super::user::union;
 use crate::admin::{Admin, ClientChange, NewClient};
 use crate::domain::{self, Grant, Scope};
@@ -20,33 +20,33 @@ use crate::settings::parse;
 use crate::store::Page;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Client {
+pub(super) enum ClientCommand {
     /// Registers a client; the secret of a confidential client is shown only this once
-    Add(Add),
+    Add(AddClient),
     /// Lists clients in the order of their ids
-    List(List),
+    List(ListClients),
     /// Shows a client
-    Show(Named),
+    Show(NamedClient),
     /// Changes a client
-    Edit(Edit),
+    Edit(EditClient),
     /// Rotates a client secret: shows the new one only this once, and invalidates the old one
-    RotateSecret(Named),
+    RotateSecret(NamedClient),
     /// Disables a client, and ends its sessions
-    Disable(Named),
+    Disable(NamedClient),
     /// Enables a disabled client
-    Enable(Named),
+    Enable(NamedClient),
     /// Deletes a client, and ends its sessions
-    Delete(Named),
+    Delete(NamedClient),
     /// Registers many clients from a file, with their secrets or digests of them; safe to repeat
-    Import(import::Import),
+    Import(import::ImportClients),
     /// Writes all clients with SHA-256 of their secrets to a new file
-    Export(export::Export),
+    Export(export::ExportClients),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Add {
+pub(super) struct AddClient {
     #[command(flatten)]
-    options: Options,
+    options: ClientOptions,
     /// Makes the client confidential, and generates its secret
     #[arg(long)]
     confidential: bool,
@@ -54,7 +54,7 @@ pub(super) struct Add {
 
 /// Properties that `add` sets and `edit` changes.
 #[derive(Debug, Args)]
-struct Options {
+struct ClientOptions {
     /// Display name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -83,16 +83,16 @@ struct Options {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct ListClients {
     #[command(flatten)]
-    limit: Limit,
+    limit: ListLimit,
     /// Starts after the client with this id
     #[arg(long, value_name = "ID")]
     after: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Named {
+pub(super) struct NamedClient {
     /// The client's id
     id: String,
 }
@@ -102,11 +102,11 @@ pub(super) struct Named {
     "name", "grant", "scope", "default_scope", "introspection", "no_introspection",
     "access_token_ttl", "refresh_idle_ttl", "session_ttl",
 ]))]
-pub(super) struct Edit {
+pub(super) struct EditClient {
     #[command(flatten)]
-    client: Named,
+    client: NamedClient,
     #[command(flatten)]
-    options: Options,
+    options: ClientOptions,
     /// Removes the introspection permission
     #[arg(long, conflicts_with = "introspection")]
     no_introspection: bool,
@@ -130,7 +130,7 @@ impl FromStr for Ttl {
     }
 }
 
-impl Client {
+impl ClientCommand {
     pub(super) fn run(self, global: &Global) -> Result<(), Failure> {
         match self {
             Self::Add(add) => add.run(global),
@@ -147,9 +147,9 @@ impl Client {
     }
 }
 
-impl Add {
+impl AddClient {
     fn run(self, global: &Global) -> Result<(), Failure> {
-        let Options { name, grant, scope, default_scope, introspection, .. } = self.options;
+        let ClientOptions { name, grant, scope, default_scope, introspection, .. } = self.options;
         let new = NewClient {
             name: name.unwrap_or_default(),
             confidential: self.confidential,
@@ -166,7 +166,7 @@ impl Add {
     }
 }
 
-impl List {
+impl ListClients {
     fn run(self, global: &Global) -> Result<(), Failure> {
         let to = printing::list(global);
         global.on_store(async |admin| {
@@ -176,9 +176,9 @@ impl List {
     }
 }
 
-impl Edit {
+impl EditClient {
     fn run(self, global: &Global) -> Result<(), Failure> {
-        let Options { name, grant, scope, default_scope, introspection, .. } = self.options;
+        let ClientOptions { name, grant, scope, default_scope, introspection, .. } = self.options;
         let change = ClientChange {
             name,
             grants: (!grant.is_empty()).then(|| grant.into_iter().collect()),
@@ -195,12 +195,12 @@ impl Edit {
     }
 }
 
-fn show(global: &Global, client: &Named) -> Result<(), Failure> {
+fn show(global: &Global, client: &NamedClient) -> Result<(), Failure> {
     let client = global.on_store(async |admin| Ok(admin.client(&client.id).await?))?;
     printing::show(global, &client)
 }
 
-fn rotate_secret(global: &Global, client: &Named) -> Result<(), Failure> {
+fn rotate_secret(global: &Global, client: &NamedClient) -> Result<(), Failure> {
     let (client, secret) = global.on_store(async |admin| {
         let client = admin.client(&client.id).await?;
         let secret = admin.rotate_secret(&client.id).await?;
@@ -209,7 +209,7 @@ fn rotate_secret(global: &Global, client: &Named) -> Result<(), Failure> {
     printing::credentials(global, &client, Some(&secret))
 }
 
-fn set_enabled(global: &Global, client: &Named, enabled: bool) -> Result<(), Failure> {
+fn set_enabled(global: &Global, client: &NamedClient, enabled: bool) -> Result<(), Failure> {
     let change = ClientChange { enabled: Some(enabled), ..ClientChange::default() };
     let client = global.on_store(async |admin| edit(admin, client, &change).await)?;
     if enabled {
@@ -218,7 +218,7 @@ fn set_enabled(global: &Global, client: &Named, enabled: bool) -> Result<(), Fai
     printing::done(global, &client, "disabled", " and ended its sessions")
 }
 
-fn delete(global: &Global, client: &Named) -> Result<(), Failure> {
+fn delete(global: &Global, client: &NamedClient) -> Result<(), Failure> {
     let client = global.on_store(async |admin| {
         let client = admin.client(&client.id).await?;
         admin.delete_client(&client.id).await?;
@@ -227,7 +227,11 @@ fn delete(global: &Global, client: &Named) -> Result<(), Failure> {
     printing::deleted(global, &client)
 }
 
-async fn edit(admin: &Admin, client: &Named, to: &ClientChange) -> Result<domain::Client, Failure> {
+async fn edit(
+    admin: &Admin,
+    client: &NamedClient,
+    to: &ClientChange,
+) -> Result<domain::Client, Failure> {
     let id = admin.client(&client.id).await?.id;
     Ok(admin.edit_client(&id, to).await?)
 }

@@ -10,14 +10,14 @@ use crate::domain::SystemClock;
 use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Config {
+pub(super) enum ConfigCommand {
     /// Checks the settings and the files that they name; creates no file and opens no connection
     Check,
     /// Prints the settings in effect, with secrets hidden
     Show,
 }
 
-impl Config {
+impl ConfigCommand {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
         if matches!(self, Self::Check) {

@@ -8,12 +8,12 @@ use super::output::{self, plain};
 use crate::app::{lifetimes, open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
 use crate::import::flask_sentinel::{Import, ImportError};
-use crate::import::{Counts, Report};
+use crate::import::{ImportCounts, ImportReport};
 use crate::observe::audit::operation;
 
 /// Servers from which data can be imported.
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum ImportCommand {
     /// Imports users, clients and live tokens from flask-sentinel; safe to repeat
     FlaskSentinel(FlaskSentinel),
 }
@@ -28,7 +28,7 @@ pub(super) struct FlaskSentinel {
     dry_run: bool,
 }
 
-impl Command {
+impl ImportCommand {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         match self {
             Self::FlaskSentinel(command) => command.run(global),
@@ -71,10 +71,10 @@ impl FlaskSentinel {
     }
 }
 
-fn print(report: &Report) -> Result<(), Failure> {
+fn print(report: &ImportReport) -> Result<(), Failure> {
     let kinds =
         [("users", &report.users), ("clients", &report.clients), ("tokens", &report.tokens)];
-    let row = |(name, counts): (&str, &Counts)| {
+    let row = |(name, counts): (&str, &ImportCounts)| {
         let numbers = [
             counts.read,
             counts.imported,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{self, Table, plain};
-use crate::admin::{AdminError, Listed};
+use crate::admin::{AdminError, ListPage};
 use crate::store::Page;
 
 /// Number of entries read at a time.
@@ -13,7 +13,7 @@ const PAGE: u32 = 1000;
 
 /// Option that limits the length of a list.
 #[derive(Debug, Args)]
-pub(super) struct Limit {
+pub(super) struct ListLimit {
     /// Maximum number of entries
     #[arg(
         long, value_name = "N", default_value_t = 1000,
@@ -22,13 +22,13 @@ pub(super) struct Limit {
     limit: u32,
 }
 
-impl Limit {
+impl ListLimit {
     /// Prints the entries after `after`. If the limit cuts the list short, standard error says how
     /// to continue, so that the list is not mistaken for the whole.
     pub(super) async fn print<T>(
         &self,
         after: Option<String>,
-        read: impl AsyncFn(&Page) -> Result<Listed<T>, AdminError>,
+        read: impl AsyncFn(&Page) -> Result<ListPage<T>, AdminError>,
         mut to: impl RowSink<T>,
     ) -> Result<(), Failure> {
         let mut left = self.limit;

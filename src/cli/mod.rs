@@ -49,25 +49,25 @@ enum Command {
     Serve(serve::Serve),
     /// Adds, shows and changes users
     #[command(subcommand)]
-    User(user::User),
+    User(user::UserCommand),
     /// Adds, shows and changes clients
     #[command(subcommand)]
-    Client(client::Client),
+    Client(client::ClientCommand),
     /// Lists and ends sessions
     #[command(subcommand)]
-    Session(session::Session),
+    Session(session::SessionCommand),
     /// Imports users, clients and tokens from another server
     #[command(subcommand)]
-    Import(import::Command),
+    Import(import::ImportCommand),
     /// Copies or backs up the store
     #[command(subcommand)]
-    Store(store::Store),
+    Store(store::StoreCommand),
     /// Checks or shows the settings
     #[command(subcommand)]
-    Config(config::Config),
+    Config(config::ConfigCommand),
     /// Checks the templates of the pages
     #[command(subcommand)]
-    Templates(templates::Command),
+    Templates(templates::TemplatesCommand),
     /// Checks whether a running server is ready, for container health checks
     Healthcheck(healthcheck::Healthcheck),
     /// Prints a completion script for a shell

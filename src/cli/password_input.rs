@@ -41,7 +41,7 @@ impl PasswordInput {
     pub(super) fn hash(
         &self,
         username: &str,
-        settings: &settings::Password,
+        settings: &settings::PasswordSettings,
     ) -> Result<PasswordHash, Failure> {
         let mut hasher = Hasher::new(password_policy(settings)).map_err(Failure::config)?;
         let password = if self.password_stdin { read_stdin()? } else { prompt_twice(username)? };

@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::Global;
 use super::failure::Failure;
-use super::listing::{Limit, OutputFormat};
+use super::listing::{ListLimit, OutputFormat};
 use super::output::{self, plain};
 use crate::admin::json::{EndedSessions, SessionJson};
 use crate::admin::{Admin, AdminError};
@@ -12,15 +12,15 @@ use crate::domain::{self, Clock, SessionId, SystemClock};
 use crate::store::Page;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Session {
+pub(super) enum SessionCommand {
     /// Lists sessions with a live token, in the order of their ids
-    List(List),
+    List(ListSessions),
     /// Ends a session, or all sessions of a user or a client
-    End(End),
+    End(EndSessions),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct ListSessions {
     /// Lists only sessions of the user with this name or id
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct List {
     #[arg(long, value_name = "ID")]
     client: Option<String>,
     #[command(flatten)]
-    limit: Limit,
+    limit: ListLimit,
     /// Starts after the session with this id
     #[arg(long, value_name = "ID")]
     after: Option<SessionId>,
@@ -36,7 +36,7 @@ pub(super) struct List {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).args(["id", "user", "client"]))]
-pub(super) struct End {
+pub(super) struct EndSessions {
     /// Session id
     id: Option<String>,
     /// Ends all sessions of the user with this name or id
@@ -47,7 +47,7 @@ pub(super) struct End {
     client: Option<String>,
 }
 
-impl Session {
+impl SessionCommand {
     pub(super) fn run(self, global: &Global) -> Result<(), Failure> {
         match self {
             Self::List(list) => list.run(global),
@@ -56,7 +56,7 @@ impl Session {
     }
 }
 
-impl List {
+impl ListSessions {
     fn run(self, global: &Global) -> Result<(), Failure> {
         let now = SystemClock.now();
         let row = |session: &domain::Session| {
@@ -83,7 +83,7 @@ impl List {
     }
 }
 
-impl End {
+impl EndSessions {
     fn run(&self, global: &Global) -> Result<(), Failure> {
         let ended = global.on_store(async |admin| match &self.id {
             Some(id) => end_one(admin, id).await,

@@ -9,14 +9,14 @@ use super::failure::Failure;
 use super::global::Global;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Store {
+pub(super) enum StoreCommand {
     /// Copies all data to another store, live tokens included; safe to interrupt and to repeat
     Copy(copy::Copy),
     /// Writes a backup of the embedded store to a new file, while a server may run
     Backup(backup::Backup),
 }
 
-impl Store {
+impl StoreCommand {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         match self {
             Self::Copy(command) => command.run(global),

@@ -10,14 +10,14 @@ use crate::web::management::samples;
 use crate::web::templates::{TemplateError, Templates};
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum TemplatesCommand {
     /// Renders every template with sample data, including those of templates.dir
     Check,
 }
 
 /// Output with `--json`.
 #[derive(Serialize)]
-struct Report<'a> {
+struct TemplateReportJson<'a> {
     ok: bool,
     /// Number of templates and styles.
     count: usize,
@@ -26,14 +26,19 @@ struct Report<'a> {
     errors: &'a [TemplateError],
 }
 
-impl Command {
+impl TemplatesCommand {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let Self::Check = self;
         let templates = match Templates::load(global.settings()?.templates.dir, samples) {
             Ok(templates) => templates,
             Err(errors) => {
                 if global.json {
-                    output::json(&Report { ok: false, count: 0, own: &[], errors: &errors.0 })?;
+                    output::json(&TemplateReportJson {
+                        ok: false,
+                        count: 0,
+                        own: &[],
+                        errors: &errors.0,
+                    })?;
                 }
                 return Err(Failure::config(errors));
             }
@@ -41,7 +46,7 @@ impl Command {
         let checked = templates.checked();
         if global.json {
             let (count, own) = (checked.count, &checked.own);
-            return output::json(&Report { ok: true, count, own, errors: &[] });
+            return output::json(&TemplateReportJson { ok: true, count, own, errors: &[] });
         }
         output::line(format!("{} templates and styles are valid", checked.count))?;
         for name in &checked.own {

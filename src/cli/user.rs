@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::listing::{Limit, OutputFormat};
+use super::listing::{ListLimit, OutputFormat};
 use super::output::{self, plain};
 use super::password_input::PasswordInput;
 use super::{Global, on_store};
@@ -17,31 +17,31 @@ use crate::domain::{self, Scope, check_username};
 use crate::store::Page;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum User {
+pub(super) enum UserCommand {
     /// Adds a user
-    Add(Add),
+    Add(AddUser),
     /// Lists users in the order of their names
-    List(List),
+    List(ListUsers),
     /// Shows a user
-    Show(Named),
+    Show(NamedUser),
     /// Renames a user, or changes the scopes that the user may be granted
-    Edit(Edit),
+    Edit(EditUser),
     /// Sets a new password, and ends the user's sessions
-    Passwd(Passwd),
+    Passwd(SetPassword),
     /// Disables a user, and ends the user's sessions
-    Disable(Named),
+    Disable(NamedUser),
     /// Enables a disabled user
-    Enable(Named),
+    Enable(NamedUser),
     /// Deletes a user, and ends the user's sessions
-    Delete(Named),
+    Delete(NamedUser),
     /// Adds many users from a file, with their passwords or hashes; safe to repeat
-    Import(import::Import),
+    Import(import::ImportUsers),
     /// Writes all users with their password hashes to a new file
-    Export(export::Export),
+    Export(export::ExportUsers),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Add {
+pub(super) struct AddUser {
     /// User name
     #[arg(value_name = "NAME")]
     username: String,
@@ -56,16 +56,16 @@ pub(super) struct Add {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct ListUsers {
     #[command(flatten)]
-    limit: Limit,
+    limit: ListLimit,
     /// Starts after the user with this name
     #[arg(long, value_name = "NAME")]
     after: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Named {
+pub(super) struct NamedUser {
     /// The user's name or id
     #[arg(value_name = "NAME")]
     username: String,
@@ -74,9 +74,9 @@ pub(super) struct Named {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true)
     .args(["rename", "scope", "any_scope"]))]
-pub(super) struct Edit {
+pub(super) struct EditUser {
     #[command(flatten)]
-    user: Named,
+    user: NamedUser,
     /// New user name; id and sessions do not change
     #[arg(long, value_name = "NEW")]
     rename: Option<String>,
@@ -89,14 +89,14 @@ pub(super) struct Edit {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Passwd {
+pub(super) struct SetPassword {
     #[command(flatten)]
-    user: Named,
+    user: NamedUser,
     #[command(flatten)]
     password: PasswordInput,
 }
 
-impl User {
+impl UserCommand {
     pub(super) fn run(self, global: &Global) -> Result<(), Failure> {
         match self {
             Self::Add(add) => add.run(global),
@@ -113,7 +113,7 @@ impl User {
     }
 }
 
-impl Add {
+impl AddUser {
     fn run(self, global: &Global) -> Result<(), Failure> {
         self.password.check()?;
         let settings = global.settings()?;
@@ -143,7 +143,7 @@ impl Add {
     }
 }
 
-impl List {
+impl ListUsers {
     fn run(self, global: &Global) -> Result<(), Failure> {
         let row = |user: &domain::User| {
             let (id, since) = (user.id.to_string(), user.created_at.to_string());
@@ -158,7 +158,7 @@ impl List {
     }
 }
 
-impl Edit {
+impl EditUser {
     fn run(self, global: &Global) -> Result<(), Failure> {
         let scopes = match (&self.scope, self.any_scope) {
             (Some(scopes), _) => Some(Some(union(scopes))),
@@ -170,7 +170,7 @@ impl Edit {
     }
 }
 
-impl Passwd {
+impl SetPassword {
     fn run(&self, global: &Global) -> Result<(), Failure> {
         self.password.check()?;
         let settings = global.settings()?;
@@ -184,7 +184,7 @@ impl Passwd {
     }
 }
 
-fn show(global: &Global, user: &Named) -> Result<(), Failure> {
+fn show(global: &Global, user: &NamedUser) -> Result<(), Failure> {
     let user = global.on_store(async |admin| Ok(admin.user(&user.username).await?))?;
     if global.json {
         return output::json(&UserJson::of(&user));
@@ -199,7 +199,7 @@ fn show(global: &Global, user: &Named) -> Result<(), Failure> {
     ])
 }
 
-fn set_enabled(global: &Global, user: &Named, enabled: bool) -> Result<(), Failure> {
+fn set_enabled(global: &Global, user: &NamedUser, enabled: bool) -> Result<(), Failure> {
     let change = UserChange { enabled: Some(enabled), ..UserChange::default() };
     let user = global.on_store(async |admin| edit(admin, user, &change).await)?;
     if enabled {
@@ -208,7 +208,7 @@ fn set_enabled(global: &Global, user: &Named, enabled: bool) -> Result<(), Failu
     done(global, &user, "disabled user", " and ended their sessions")
 }
 
-fn delete(global: &Global, user: &Named) -> Result<(), Failure> {
+fn delete(global: &Global, user: &NamedUser) -> Result<(), Failure> {
     let user = global.on_store(async |admin| {
         let user = admin.user(&user.username).await?;
         admin.delete_user(user.id).await?;
@@ -221,7 +221,7 @@ fn delete(global: &Global, user: &Named) -> Result<(), Failure> {
     output::line(format!("deleted user {} and ended their sessions", plain(&user.username)))
 }
 
-async fn edit(admin: &Admin, user: &Named, to: &UserChange) -> Result<domain::User, Failure> {
+async fn edit(admin: &Admin, user: &NamedUser, to: &UserChange) -> Result<domain::User, Failure> {
     let id = admin.user(&user.username).await?.id;
     Ok(admin.edit_user(id, to).await?)
 }

@@ -31,10 +31,9 @@ fn value_of(byte: u8) -> Option<u64> {
     VALUES.get(usize::from(byte)).copied().filter(|value| *value != INVALID).map(u64::from)
 }
 
+#[expect(clippy::indexing_slicing, reason = "the remainder is less than the length")]
 fn digit_of(value: u64) -> char {
-    #[expect(clippy::indexing_slicing, reason = "the remainder is less than the length")]
-    let digit = ALPHABET[(value % 62) as usize];
-    char::from(digit)
+    char::from(ALPHABET[(value % 62) as usize])
 }
 
 /// Returns the number of base62 digits that encode `bytes` bytes.

@@ -26,7 +26,7 @@ impl Token {
         let verifier = match kind {
             TokenKind::Access => Verifier::from_bytes(*derive(text, "access")),
             TokenKind::Refresh => {
-                Verifier::from_bytes(*derive(text, "refresh")).sealed(&legacy_seal(text))
+                Verifier::from_bytes(*derive(text, "refresh")).with_mac(&legacy_mac_key(text))
             }
         };
         Some(Self { kind, selector, verifier })
@@ -34,9 +34,9 @@ impl Token {
 }
 
 /// Returns the seal key of a session that was imported with this refresh token. With this key,
-/// [`Verifier::is_sealed_by`] recognizes the imported token as one of the session's refresh tokens
+/// [`Verifier::has_mac_of`] recognizes the imported token as one of the session's refresh tokens
 /// when it is presented again.
-pub fn legacy_seal(refresh_token: &str) -> [u8; 16] {
+pub fn legacy_mac_key(refresh_token: &str) -> [u8; 16] {
     truncated(&derive(refresh_token, "seal"))
 }
 
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(again, refresh);
         let other = Token::parse_legacy(&TEXT.to_uppercase(), TokenKind::Refresh).unwrap();
         assert_ne!(other.session_id(), refresh.session_id());
-        assert!(refresh.verifier.is_sealed_by(&legacy_seal(TEXT)));
-        assert!(!other.verifier.is_sealed_by(&legacy_seal(TEXT)));
+        assert!(refresh.verifier.has_mac_of(&legacy_mac_key(TEXT)));
+        assert!(!other.verifier.has_mac_of(&legacy_mac_key(TEXT)));
     }
 }

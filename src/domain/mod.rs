@@ -19,7 +19,7 @@ mod legacy_token;
 mod password_hash;
 mod random_index;
 mod rate_limit_key;
-mod refreshing;
+mod refresh_rotation;
 mod scope;
 mod session;
 mod sliding_window;
@@ -35,11 +35,11 @@ pub use digest::Digest;
 pub use duration::{LIFETIME, LIFETIME_SECONDS, parse_duration, parse_lifetime, show_duration};
 pub use grant::{Grant, UnknownGrant};
 pub use id::{ClientId, InvalidId, SessionId, UserId};
-pub use legacy_token::legacy_seal;
+pub use legacy_token::legacy_mac_key;
 pub use password_hash::PasswordHash;
 pub use random_index::random_index;
 pub use rate_limit_key::{RateLimitKey, RateLimitKeyKind};
-pub use refreshing::RefreshOutcome;
+pub use refresh_rotation::RefreshOutcome;
 pub use scope::{InvalidScope, Scope};
 pub use session::{
     AccessToken, IssuedTokens, MAX_ACCESS_TOKENS, NewSession, RefreshChain, Session, SessionUser,

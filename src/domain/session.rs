@@ -44,7 +44,7 @@ pub struct AccessToken {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshChain {
     /// Key of the seal in all refresh tokens of the session; see [`Verifier::sealed`].
-    pub key: [u8; 16],
+    pub mac_key: [u8; 16],
     /// SHA-256 of the current token's verifier.
     pub current: Digest,
     /// Time at which the current token was issued.
@@ -86,7 +86,7 @@ pub struct Session {
     /// Time at which the session ends, regardless of its use.
     pub ends_at: Timestamp,
     /// Access tokens, oldest first.
-    pub access: Vec<AccessToken>,
+    pub access_tokens: Vec<AccessToken>,
     /// Refresh tokens. `None` if the session cannot be refreshed.
     pub refresh: Option<RefreshChain>,
 }
@@ -133,14 +133,14 @@ impl Session {
             scope: new.scope,
             created_at: now,
             ends_at,
-            access: Vec::new(),
+            access_tokens: Vec::new(),
             refresh: None,
         };
         let access = token(TokenKind::Access, &selector, Verifier::generate());
         let expires_at = session.add_access(access.verifier.digest(), None, lifetimes, now);
         let refresh = new.refreshable.then(|| {
             let key: [u8; 16] = rand::random();
-            let verifier = Verifier::generate().sealed(&key);
+            let verifier = Verifier::generate().with_mac(&key);
             let refresh = token(TokenKind::Refresh, &selector, verifier);
             session.set_refresh(key, refresh.verifier.digest(), None, lifetimes, now);
             refresh
@@ -152,7 +152,7 @@ impl Session {
 
     /// Returns the access token with this digest, unless it has expired.
     pub fn live_access(&self, digest: &Digest, now: Timestamp) -> Option<&AccessToken> {
-        self.access.iter().find(|token| token.digest == *digest && now < token.expires_at)
+        self.access_tokens.iter().find(|token| token.digest == *digest && now < token.expires_at)
     }
 
     /// Returns the refresh chain if `digest` is that of its current token and the token has not
@@ -169,7 +169,7 @@ impl Session {
     /// Returns the time at which the last token of the session expires and the record can be
     /// purged.
     pub fn expires_at(&self) -> Timestamp {
-        let access = self.access.iter().map(|token| token.expires_at);
+        let access = self.access_tokens.iter().map(|token| token.expires_at);
         let refresh = self.refresh.iter().map(|chain| chain.idle_ends_at);
         access.chain(refresh).max().unwrap_or(self.created_at)
     }
@@ -188,19 +188,19 @@ impl Session {
 
     /// Returns whether `next`, a later version, lacks an access token of this version that is still
     /// live.
-    pub fn loses_in(&self, next: &Self, now: Timestamp) -> bool {
-        let alive = self.access.iter().filter(|token| now < token.expires_at);
+    pub fn revokes_access_of(&self, next: &Self, now: Timestamp) -> bool {
+        let alive = self.access_tokens.iter().filter(|token| now < token.expires_at);
         alive.into_iter().any(|token| next.live_access(&token.digest, now).is_none())
     }
 
     /// Returns the next version of the session with the access tokens that satisfy `keep`, or
     /// `None` if all of them do.
     fn keeping(&self, keep: impl Fn(&AccessToken) -> bool) -> Option<Self> {
-        if self.access.iter().all(&keep) {
+        if self.access_tokens.iter().all(&keep) {
             return None;
         }
         let mut next = self.next();
-        next.access.retain(keep);
+        next.access_tokens.retain(keep);
         Some(next)
     }
 
@@ -215,25 +215,25 @@ impl Session {
         lifetimes: &Lifetimes,
         now: Timestamp,
     ) -> Timestamp {
-        self.access.retain(|token| now < token.expires_at);
-        while self.access.len() >= MAX_ACCESS_TOKENS {
-            self.access.remove(0);
+        self.access_tokens.retain(|token| now < token.expires_at);
+        while self.access_tokens.len() >= MAX_ACCESS_TOKENS {
+            self.access_tokens.remove(0);
         }
         let expires_at = now.plus(lifetimes.access_token).min(self.ends_at);
-        self.access.push(AccessToken { digest, scope, issued_at: now, expires_at });
+        self.access_tokens.push(AccessToken { digest, scope, issued_at: now, expires_at });
         expires_at
     }
 
     pub(super) fn set_refresh(
         &mut self,
-        key: [u8; 16],
+        mac_key: [u8; 16],
         current: Digest,
         used: Option<UsedRefresh>,
         lifetimes: &Lifetimes,
         now: Timestamp,
     ) {
         let idle_ends_at = now.plus(lifetimes.refresh_idle).min(self.ends_at);
-        self.refresh = Some(RefreshChain { key, current, issued_at: now, idle_ends_at, used });
+        self.refresh = Some(RefreshChain { mac_key, current, issued_at: now, idle_ends_at, used });
     }
 }
 

@@ -94,14 +94,14 @@ impl Verifier {
     /// session's selector, which every holder of an access token knows. The other 192 bits remain
     /// random.
     #[must_use]
-    pub fn sealed(mut self, key: &[u8; 16]) -> Self {
+    pub fn with_mac(mut self, key: &[u8; 16]) -> Self {
         let seal = self.seal(key);
         self.0.split_at_mut(SEALED_BYTES).1.copy_from_slice(&seal);
         self
     }
 
     /// Returns whether the verifier was sealed with this key. Takes constant time.
-    pub fn is_sealed_by(&self, key: &[u8; 16]) -> bool {
+    pub fn has_mac_of(&self, key: &[u8; 16]) -> bool {
         self.0.split_at(SEALED_BYTES).1.ct_eq(&self.seal(key)).into()
     }
 
@@ -225,11 +225,11 @@ mod tests {
 
     #[test]
     fn seal_matches_its_own_key_and_verifier_only() {
-        let sealed = Verifier::generate().sealed(&[1; 16]);
-        assert!(sealed.is_sealed_by(&[1; 16]));
-        assert!(!sealed.is_sealed_by(&[2; 16]));
-        assert!(!Verifier::generate().is_sealed_by(&[1; 16]));
-        assert_eq!(sealed.digest(), sealed.clone().sealed(&[1; 16]).digest());
+        let with_mac = Verifier::generate().with_mac(&[1; 16]);
+        assert!(with_mac.has_mac_of(&[1; 16]));
+        assert!(!with_mac.has_mac_of(&[2; 16]));
+        assert!(!Verifier::generate().has_mac_of(&[1; 16]));
+        assert_eq!(with_mac.digest(), with_mac.clone().with_mac(&[1; 16]).digest());
     }
 
     #[test]

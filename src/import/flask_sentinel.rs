@@ -22,11 +22,11 @@ use std::collections::{HashMap, HashSet};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
-use super::report::{Counts, RecordOutcome, Report};
+use super::report::{ImportCounts, ImportReport, RecordOutcome};
 use crate::domain::{Client, ClientId, Lifetimes, SessionId, SessionUser, Timestamp, UserId};
 use crate::store::{Stores, imports};
 use documents::id_of;
-use sessions::{NewSession, TokensDocument};
+use sessions::{ConvertedSession, SourceTokens};
 pub use source::{Collection, ImportError};
 
 /// One run of the import.
@@ -42,7 +42,7 @@ pub struct Import {
     /// Sessions imported by this run, and those that documents of the source became in earlier
     /// runs.
     sessions: HashSet<SessionId>,
-    report: Report,
+    report: ImportReport,
 }
 
 /// Ids and names of the users that a dry run would import.
@@ -68,7 +68,7 @@ impl Import {
             dry_run: dry_run.then(DryRun::default),
             clients: HashMap::new(),
             sessions: HashSet::new(),
-            report: Report { dry_run, ..Report::default() },
+            report: ImportReport { dry_run, ..ImportReport::default() },
         }
     }
 
@@ -127,7 +127,7 @@ impl Import {
         Ok(())
     }
 
-    const fn counts(&mut self, collection: Collection) -> &mut Counts {
+    const fn counts(&mut self, collection: Collection) -> &mut ImportCounts {
         match collection {
             Collection::Users => &mut self.report.users,
             Collection::Clients => &mut self.report.clients,
@@ -136,7 +136,7 @@ impl Import {
     }
 
     /// Returns the report of this run.
-    pub fn into_report(self) -> Report {
+    pub fn into_report(self) -> ImportReport {
         self.report
     }
 
@@ -244,7 +244,7 @@ impl Import {
     /// is still skipped.
     fn remember_sessions(&mut self, record: &Document) {
         let tokens = sessions::parse(record, self.now).ok().flatten();
-        self.sessions.extend(tokens.iter().flat_map(TokensDocument::session_ids));
+        self.sessions.extend(tokens.iter().flat_map(SourceTokens::session_ids));
     }
 
     async fn find_user(&self, id: UserId) -> Result<Option<SessionUser>, ImportError> {
@@ -270,7 +270,7 @@ impl Import {
 
     /// Writes the session. Returns `false` if its user or client may not have one; a dry run always
     /// returns `true`. The alias is written first: it has no effect until the session exists.
-    async fn write(&self, new: &NewSession) -> Result<bool, ImportError> {
+    async fn write(&self, new: &ConvertedSession) -> Result<bool, ImportError> {
         let Some(stores) = self.target() else { return Ok(true) };
         let session = &new.session;
         if let Some((access, expires_at)) = &new.access {
@@ -282,7 +282,7 @@ impl Import {
         if !exists && !stores.sessions.insert(session).await? {
             return Ok(false);
         }
-        imports::note_session(stores, session.id).await?;
+        imports::record_session(stores, session.id).await?;
         if let (Some(publisher), Some((access, expires_at))) = (&stores.publisher, &new.access) {
             let (digest, left) = (access.token.verifier.digest(), expires_at.remaining(self.now));
             publisher.publish(session, &access.text, &digest, left).await?;

@@ -6,4 +6,4 @@ pub mod lines;
 mod report;
 pub mod users;
 
-pub use report::{Counts, Report, Skipped};
+pub use report::{ImportCounts, ImportReport, Skipped};

@@ -4,20 +4,20 @@ use serde::Serialize;
 
 /// Results of an import, or of a dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ImportReport {
     /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
     /// Results for users.
-    pub users: Counts,
+    pub users: ImportCounts,
     /// Results for clients.
-    pub clients: Counts,
+    pub clients: ImportCounts,
     /// Results for documents of tokens, each of which becomes a session.
-    pub tokens: Counts,
+    pub tokens: ImportCounts,
 }
 
 /// Results for the records of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct ImportCounts {
     /// Number of records in the source.
     pub read: u64,
     /// Number of records imported by this run.
@@ -60,7 +60,7 @@ impl RecordOutcome {
     }
 }
 
-impl Counts {
+impl ImportCounts {
     pub(super) fn add(&mut self, id: String, outcome: RecordOutcome) {
         match outcome {
             RecordOutcome::Imported { remarks } => {

@@ -34,7 +34,7 @@ pub struct UserRow {
     /// User name, already validated.
     pub username: String,
     /// Password or password hash.
-    pub password: Password,
+    pub password: RowPassword,
     /// Scopes that the user may be granted; `None` sets no limit beyond the client's.
     pub scopes: Option<Scope>,
     /// Whether the user may log in.
@@ -43,7 +43,7 @@ pub struct UserRow {
 
 /// A password, in one of the forms that a file may contain.
 #[derive(Debug)]
-pub enum Password {
+pub enum RowPassword {
     /// Password in plain text.
     Plain(SecretString),
     /// Password hash.
@@ -52,7 +52,7 @@ pub enum Password {
 
 /// A row that cannot be imported.
 #[derive(Debug, serde::Serialize)]
-pub struct InvalidRow {
+pub struct InvalidUserRow {
     /// Line number in the file, counted from 1.
     pub line: u64,
     /// User name, if the row has one.
@@ -82,18 +82,18 @@ pub enum RowsError {
 }
 
 /// Reader of the rows of a file.
-pub struct Rows<R> {
-    source: Source<R>,
+pub struct UserRows<R> {
+    source: RowSource<R>,
     /// Line number of the first row with each user name.
     seen: HashMap<String, u64>,
 }
 
-enum Source<R> {
+enum RowSource<R> {
     Csv { reader: csv::Reader<LineNumberReader<R>>, header: StringRecord },
     Lines(Lines<R>),
 }
 
-impl<R: BufRead> Rows<R> {
+impl<R: BufRead> UserRows<R> {
     /// Reads CSV with a header.
     ///
     /// # Errors
@@ -108,12 +108,12 @@ impl<R: BufRead> Rows<R> {
         if let Some(other) = header.iter().find(|name| !COLUMNS.contains(name)) {
             return Err(RowsError::Column(other.to_owned()));
         }
-        Ok(Self { source: Source::Csv { reader, header }, seen: HashMap::new() })
+        Ok(Self { source: RowSource::Csv { reader, header }, seen: HashMap::new() })
     }
 
     /// Reads JSON Lines.
     pub fn from_json_lines(reader: R) -> Self {
-        Self { source: Source::Lines(Lines::new(reader)), seen: HashMap::new() }
+        Self { source: RowSource::Lines(Lines::new(reader)), seen: HashMap::new() }
     }
 
     /// Returns the next row, or why it cannot be imported; `None` at the end of the file.
@@ -122,7 +122,7 @@ impl<R: BufRead> Rows<R> {
     /// [`RowsError`] if the rest of the file cannot be read.
     // Not an `Iterator`, because reading must not continue after an error.
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<Result<UserRow, InvalidRow>>, RowsError> {
+    pub fn next(&mut self) -> Result<Option<Result<UserRow, InvalidUserRow>>, RowsError> {
         let Some((line, fields)) = self.source.next()? else { return Ok(None) };
         let username = fields.as_ref().ok().and_then(|fields| fields.username.clone());
         let row = fields.and_then(|fields| fields.validate(line)).and_then(|row| {
@@ -131,13 +131,13 @@ impl<R: BufRead> Rows<R> {
                 None => Ok(row),
             }
         });
-        Ok(Some(row.map_err(|reason| InvalidRow { line, username, reason })))
+        Ok(Some(row.map_err(|reason| InvalidUserRow { line, username, reason })))
     }
 }
 
 /// A row before validation.
 #[derive(Default)]
-struct RawRow {
+struct RawUserRow {
     id: Option<String>,
     username: Option<String>,
     password: Option<SecretString>,
@@ -146,7 +146,7 @@ struct RawRow {
     enabled: Option<bool>,
 }
 
-impl RawRow {
+impl RawUserRow {
     fn validate(self, line: u64) -> Result<UserRow, String> {
         let username = self.username.ok_or("it has no username")?;
         // A user with an id existed before, possibly in Sentinel itself, and keeps a name that a
@@ -158,10 +158,10 @@ impl RawRow {
             (Some(password), None) => {
                 // No minimum length; the import counts and reports short passwords.
                 check_password(password.expose_secret(), 0).map_err(|error| error.to_string())?;
-                Password::Plain(password)
+                RowPassword::Plain(password)
             }
             (None, Some(hash)) => {
-                Password::Hash(import_hash(&hash).map_err(|error| error.to_string())?)
+                RowPassword::Hash(import_hash(&hash).map_err(|error| error.to_string())?)
             }
             (None, None) => return Err("it has neither password nor hash".to_owned()),
             (Some(_), Some(_)) => {
@@ -181,10 +181,10 @@ impl RawRow {
 }
 
 /// A row with its line number; `None` at the end of the file.
-type NextRow = Option<(u64, Result<RawRow, String>)>;
+type NextUserRow = Option<(u64, Result<RawUserRow, String>)>;
 
-impl<R: BufRead> Source<R> {
-    fn next(&mut self) -> Result<NextRow, RowsError> {
+impl<R: BufRead> RowSource<R> {
+    fn next(&mut self) -> Result<NextUserRow, RowsError> {
         match self {
             Self::Csv { reader, header } => next_record(reader, header),
             Self::Lines(lines) => Ok(lines.next()?.map(|(line, bytes)| (line, parse_line(&bytes)))),
@@ -195,7 +195,7 @@ impl<R: BufRead> Source<R> {
 fn next_record<R: Read>(
     reader: &mut csv::Reader<LineNumberReader<R>>,
     header: &StringRecord,
-) -> Result<NextRow, RowsError> {
+) -> Result<NextUserRow, RowsError> {
     let mut record = StringRecord::new();
     let start = reader.position().clone();
     reader.get_mut().allow(MAX_RECORD);
@@ -231,8 +231,8 @@ fn line_number<R: Read>(
 }
 
 /// Reads a CSV record; an empty cell counts as absent.
-fn parse_record(header: &StringRecord, record: &StringRecord) -> Result<RawRow, String> {
-    let mut fields = RawRow::default();
+fn parse_record(header: &StringRecord, record: &StringRecord) -> Result<RawUserRow, String> {
+    let mut fields = RawUserRow::default();
     for (name, cell) in header.iter().zip(record).filter(|(_, cell)| !cell.is_empty()) {
         let cell = cell.to_owned();
         match name {
@@ -254,10 +254,10 @@ fn parse_record(header: &StringRecord, record: &StringRecord) -> Result<RawRow, 
     Ok(fields)
 }
 
-fn parse_line(bytes: &[u8]) -> Result<RawRow, String> {
+fn parse_line(bytes: &[u8]) -> Result<RawUserRow, String> {
     let object: Map<String, Value> =
         serde_json::from_slice(bytes).map_err(|_| "it is not a JSON object on one line")?;
-    let mut fields = RawRow::default();
+    let mut fields = RawUserRow::default();
     for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {
         match (&*name, value) {
             ("id", Value::String(text)) => fields.id = Some(text),

@@ -35,7 +35,7 @@ pub use params::Params;
 pub use verify::{Verified, VerifyError};
 
 use crate::domain::{Clock, Grant, Lifetimes};
-use crate::observe::activity::Activity;
+use crate::observe::activity::HourlyActivity;
 use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
 use crate::rate_limit::RateLimiter;
@@ -46,7 +46,7 @@ use outages::Outages;
 
 /// Policy of the provider: enabled grants, lifetimes and issuer.
 #[derive(Clone, Debug)]
-pub struct Policy {
+pub struct OAuthPolicy {
     /// The enabled grants.
     pub grants: BTreeSet<Grant>,
     /// Lifetimes for clients that have none of their own.
@@ -72,13 +72,13 @@ pub struct Provider {
     stores: Stores,
     passwords: PasswordPool,
     clock: Arc<dyn Clock>,
-    policy: Policy,
+    policy: OAuthPolicy,
     rate_limiter: RateLimiter,
     metrics: Option<Arc<Metrics>>,
     outages: Arc<Outages>,
     legacy_tokens: Arc<LegacyTokens>,
     caller_cache: Arc<CallerCache>,
-    activity: Arc<Activity>,
+    activity: Arc<HourlyActivity>,
 }
 
 /// Values of the metric label for the grant. `other` stands for unknown grant types.
@@ -96,7 +96,7 @@ impl Provider {
         stores: Stores,
         passwords: PasswordPool,
         clock: Arc<dyn Clock>,
-        policy: Policy,
+        policy: OAuthPolicy,
         rate_limiter: RateLimiter,
     ) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Provider {
     }
 
     /// Returns the hourly counts of started sessions and failed logins.
-    pub const fn activity(&self) -> &Arc<Activity> {
+    pub const fn activity(&self) -> &Arc<HourlyActivity> {
         &self.activity
     }
 

@@ -114,7 +114,7 @@ impl Provider {
         next: &Session,
         request: &Request<'_>,
     ) -> Result<bool, Error> {
-        let revokes_access = session.loses_in(next, self.now());
+        let revokes_access = session.revokes_access_of(next, self.now());
         let written = self.stores.sessions.replace(next, revokes_access).await;
         let written = written.inspect_err(|error| {
             if error.may_be_done() {

@@ -25,12 +25,12 @@ pub struct Hour {
 
 /// The counts of this process.
 #[derive(Debug, Default)]
-pub struct Activity {
+pub struct HourlyActivity {
     /// Hours with at least one event, the oldest first.
     hours: Mutex<VecDeque<Hour>>,
 }
 
-impl Activity {
+impl HourlyActivity {
     /// Counts a started session.
     pub fn login(&self, now: Timestamp) {
         self.count(now, |hour| hour.logins += 1);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn events_are_counted_by_hour_and_dropped_after_one_day() {
-        let activity = Activity::default();
+        let activity = HourlyActivity::default();
         let at = |hours: i64| Timestamp::from_millis(1_000 + hours * HOUR);
         activity.login(at(100));
         activity.login(at(100));

@@ -9,7 +9,7 @@
 use super::error::HashError;
 use super::memory::Memory;
 use super::phc;
-use super::policy::Policy;
+use super::policy::HashPolicy;
 use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_WORK_KIB};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
@@ -42,7 +42,7 @@ pub(super) struct Argon2Hash {
 
 impl Argon2Hash {
     /// Creates a hash from its parts, with the parameters of the policy.
-    pub(super) fn new(policy: &Policy, salt: [u8; SALT_LEN], output: [u8; OUTPUT_LEN]) -> Self {
+    pub(super) fn new(policy: &HashPolicy, salt: [u8; SALT_LEN], output: [u8; OUTPUT_LEN]) -> Self {
         Self {
             algorithm: Algorithm::Argon2id,
             version: Version::V0x13,
@@ -57,7 +57,7 @@ impl Argon2Hash {
     /// Hashes a password with the parameters of the policy.
     pub(super) fn compute(
         password: &[u8],
-        policy: &Policy,
+        policy: &HashPolicy,
         salt: [u8; SALT_LEN],
         memory: &mut Memory,
     ) -> Result<Self, HashError> {

@@ -89,7 +89,7 @@ pub enum PolicyError {
 /// Error of starting the pool.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StartError {
+pub enum PoolStartError {
     /// The policy is invalid.
     #[error("the settings in [password] are invalid")]
     Policy(#[from] PolicyError),

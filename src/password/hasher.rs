@@ -7,7 +7,7 @@ use super::bcrypt_hash::BcryptHash;
 use super::error::{HashError, PolicyError};
 use super::memory::Memory;
 use super::parsed_hash::ParsedHash;
-use super::policy::{Policy, Scheme};
+use super::policy::{HashPolicy, HashScheme};
 use super::random;
 use crate::domain::PasswordHash;
 use secrecy::{ExposeSecret, SecretString};
@@ -15,7 +15,7 @@ use std::fmt;
 
 /// Hashes and verifies passwords. Reuses its working memory.
 pub struct Hasher {
-    policy: Policy,
+    policy: HashPolicy,
     memory: Memory,
 }
 
@@ -24,17 +24,17 @@ impl Hasher {
     ///
     /// # Errors
     /// [`PolicyError`] if a parameter of the policy is out of range.
-    pub fn new(policy: Policy) -> Result<Self, PolicyError> {
+    pub fn new(policy: HashPolicy) -> Result<Self, PolicyError> {
         policy.check()?;
         let keep = match policy.scheme {
-            Scheme::Argon2id => usize::try_from(policy.memory_kib).unwrap_or(usize::MAX),
-            Scheme::Bcrypt => 0,
+            HashScheme::Argon2id => usize::try_from(policy.memory_kib).unwrap_or(usize::MAX),
+            HashScheme::Bcrypt => 0,
         };
         Ok(Self { policy, memory: Memory::keeping(keep) })
     }
 
     /// Returns the policy of new hashes.
-    pub fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &HashPolicy {
         &self.policy
     }
 
@@ -47,11 +47,11 @@ impl Hasher {
     pub fn hash(&mut self, password: &SecretString) -> Result<PasswordHash, HashError> {
         let password = password.expose_secret().as_bytes();
         let encoded = match self.policy.scheme {
-            Scheme::Argon2id => {
+            HashScheme::Argon2id => {
                 let salt = random::bytes()?;
                 Argon2Hash::compute(password, &self.policy, salt, &mut self.memory)?.to_string()
             }
-            Scheme::Bcrypt => {
+            HashScheme::Bcrypt => {
                 let salt = random::bytes()?;
                 BcryptHash::compute(password, self.policy.bcrypt_cost, salt)?.to_string()
             }

@@ -36,7 +36,7 @@ pub enum ImportHashError {
 }
 
 /// Result of converting a hash.
-type Read<T> = Result<T, ImportHashError>;
+type ConvertHash<T> = Result<T, ImportHashError>;
 
 /// Converts a hash from any of the formats that the module documentation lists. Only parses the
 /// text; no hash is computed.
@@ -44,7 +44,7 @@ type Read<T> = Result<T, ImportHashError>;
 /// # Errors
 /// [`ImportHashError`] if the format is unknown or unsupported, or the hash is malformed or too
 /// costly to verify.
-pub fn import_hash(text: &str) -> Read<PasswordHash> {
+pub fn import_hash(text: &str) -> ConvertHash<PasswordHash> {
     let encoded =
         if let Some((encoder, rest)) = text.strip_prefix('{').and_then(|t| t.split_once('}')) {
             spring(encoder, rest)?
@@ -66,7 +66,7 @@ pub fn import_hash(text: &str) -> Read<PasswordHash> {
 /// Prefixes of the stored formats.
 const STORED: [&str; 4] = ["$argon2", "$2", "$pbkdf2-", "$scrypt$"];
 
-fn django(algorithm: &str, rest: &str) -> Read<String> {
+fn django(algorithm: &str, rest: &str) -> ConvertHash<String> {
     let malformed = |expected| HashError::Malformed(expected);
     if let Some(function) = algorithm.strip_prefix("pbkdf2_").and_then(Function::named) {
         let expected = || malformed("iterations, salt and result between dollar signs");
@@ -96,7 +96,7 @@ fn django(algorithm: &str, rest: &str) -> Read<String> {
     }
 }
 
-fn werkzeug(method: &str, rest: &str) -> Read<String> {
+fn werkzeug(method: &str, rest: &str) -> ConvertHash<String> {
     let expected = || HashError::Malformed("method, salt and result between dollar signs");
     let [parameters, salt, output] = split(rest).ok_or_else(expected)?;
     let (salt, output) = (salt.as_bytes().to_vec(), hex(output)?);
@@ -120,7 +120,7 @@ fn werkzeug(method: &str, rest: &str) -> Read<String> {
 
 /// Converts a Spring Security hash. In PBKDF2 strings, salt and output are one text; function and
 /// iterations are defaults that only Spring's source code states.
-fn spring(encoder: &str, rest: &str) -> Read<String> {
+fn spring(encoder: &str, rest: &str) -> ConvertHash<String> {
     let pbkdf2 = |function, iterations, salt_length| {
         let mut salt = hex(rest)?;
         if salt.len() != salt_length + 32 {

@@ -4,7 +4,7 @@ use super::argon2_hash::Argon2Hash;
 use super::bcrypt_hash::BcryptHash;
 use super::error::HashError;
 use super::pbkdf2_hash::Pbkdf2Hash;
-use super::policy::{Policy, Scheme};
+use super::policy::{HashPolicy, HashScheme};
 use super::random;
 use super::scrypt_hash::ScryptHash;
 use crate::domain::PasswordHash;
@@ -53,15 +53,15 @@ pub fn parameters_prefix(hash: &PasswordHash) -> Option<&str> {
 /// cost than the policy. Stronger parameters are kept. An imported bcrypt hash is replaced even if
 /// it is strong, because it may cover only the first 72 bytes of the password. A malformed hash
 /// does not follow the policy.
-pub fn needs_upgrade(hash: &PasswordHash, policy: &Policy) -> bool {
+pub fn needs_upgrade(hash: &PasswordHash, policy: &HashPolicy) -> bool {
     match (ParsedHash::parse(hash.encoded()), policy.scheme) {
-        (Ok(ParsedHash::Argon2(stored)), Scheme::Argon2id) => {
+        (Ok(ParsedHash::Argon2(stored)), HashScheme::Argon2id) => {
             !stored.is_current_argon2id()
                 || stored.memory_kib() < policy.memory_kib
                 || stored.iterations() < policy.iterations
                 || stored.parallelism() < policy.parallelism
         }
-        (Ok(ParsedHash::Bcrypt(stored)), Scheme::Bcrypt) => {
+        (Ok(ParsedHash::Bcrypt(stored)), HashScheme::Bcrypt) => {
             hash.is_imported() || stored.cost() < policy.bcrypt_cost
         }
         (Ok(_) | Err(_), _) => true,
@@ -70,10 +70,12 @@ pub fn needs_upgrade(hash: &PasswordHash, policy: &Policy) -> bool {
 
 /// Creates a dummy hash that no password matches and that costs as much to verify as the policy's
 /// own. Salt and output are random bytes. Nothing is computed, so the start is not delayed.
-pub(super) fn dummy(policy: &Policy) -> Result<PasswordHash, HashError> {
+pub(super) fn dummy(policy: &HashPolicy) -> Result<PasswordHash, HashError> {
     let encoded = match policy.scheme {
-        Scheme::Argon2id => Argon2Hash::new(policy, random::bytes()?, random::bytes()?).to_string(),
-        Scheme::Bcrypt => {
+        HashScheme::Argon2id => {
+            Argon2Hash::new(policy, random::bytes()?, random::bytes()?).to_string()
+        }
+        HashScheme::Bcrypt => {
             BcryptHash::new(policy.bcrypt_cost, random::bytes()?, random::bytes()?).to_string()
         }
     };

@@ -7,7 +7,7 @@ use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_WORK_KI
 
 /// Hash function of new hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
+pub enum HashScheme {
     /// argon2id (RFC 9106).
     Argon2id,
     /// bcrypt, in the format `$2b$`.
@@ -16,9 +16,9 @@ pub enum Scheme {
 
 /// Parameters of new hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct HashPolicy {
     /// Hash function. The parameters of the other function are ignored.
-    pub scheme: Scheme,
+    pub scheme: HashScheme,
     /// Memory of argon2id, in KiB per hash.
     pub memory_kib: u32,
     /// Passes of argon2id over the memory.
@@ -30,7 +30,7 @@ pub struct Policy {
     pub bcrypt_cost: u32,
 }
 
-impl Policy {
+impl HashPolicy {
     /// Checks that hashes can be made with this policy and that the limits on stored hashes accept
     /// them.
     ///
@@ -38,8 +38,8 @@ impl Policy {
     /// [`PolicyError`] with the first parameter that is out of range.
     pub fn check(&self) -> Result<(), PolicyError> {
         match self.scheme {
-            Scheme::Argon2id => self.check_argon2(),
-            Scheme::Bcrypt => self.check_bcrypt(),
+            HashScheme::Argon2id => self.check_argon2(),
+            HashScheme::Bcrypt => self.check_bcrypt(),
         }
     }
 

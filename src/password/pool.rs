@@ -5,15 +5,15 @@
 //! disconnects, its job keeps its place until it was run. Callers could otherwise exceed the bound
 //! by connecting and disconnecting again and again.
 
-use super::error::{HashError, PoolError, StartError};
+use super::error::{HashError, PoolError, PoolStartError};
 use super::hasher::Hasher;
 use super::parsed_hash;
-use super::policy::Policy;
+use super::policy::HashPolicy;
 use super::timing_equalizer::{MAX_KINDS, TimingEqualizer};
 use super::verdict::{self, Verdict};
 use super::worker::{self, Job};
 use crate::domain::PasswordHash;
-use crate::observe::metrics::Passwords;
+use crate::observe::metrics::PasswordMetrics;
 use crate::observe::request::record_step;
 use secrecy::SecretString;
 use std::fmt;
@@ -29,11 +29,11 @@ const IDLE: Duration = Duration::from_secs(60);
 /// A handle to the workers, cheap to clone. The threads end when the last handle is dropped.
 #[derive(Clone)]
 pub struct PasswordPool {
-    inner: Arc<Inner>,
-    observed: Option<Arc<Passwords>>,
+    inner: Arc<PoolState>,
+    observed: Option<Arc<PasswordMetrics>>,
 }
 
-struct Inner {
+struct PoolState {
     jobs: flume::Sender<Job>,
     capacity: usize,
     dummy: PasswordHash,
@@ -48,16 +48,16 @@ impl PasswordPool {
     /// # Errors
     /// [`StartError`] if the policy is invalid, the dummy hash cannot be made, or a thread cannot
     /// be started.
-    pub fn start(policy: Policy, workers: usize, queue: usize) -> Result<Self, StartError> {
+    pub fn start(policy: HashPolicy, workers: usize, queue: usize) -> Result<Self, PoolStartError> {
         Self::start_with(policy, workers, queue, IDLE)
     }
 
     fn start_with(
-        policy: Policy,
+        policy: HashPolicy,
         workers: usize,
         queue: usize,
         idle: Duration,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, PoolStartError> {
         policy.check()?;
         let dummy = parsed_hash::dummy(&policy)?;
         let workers = match workers {
@@ -69,16 +69,16 @@ impl PasswordPool {
         let (sender, receiver) = flume::bounded(capacity);
         for index in 0..workers {
             let hasher = Hasher::new(policy)?;
-            worker::spawn(index, hasher, receiver.clone(), idle).map_err(StartError::Thread)?;
+            worker::spawn(index, hasher, receiver.clone(), idle).map_err(PoolStartError::Thread)?;
         }
         let equalizer = TimingEqualizer::new(&dummy);
-        let inner = Inner { jobs: sender, capacity, dummy, equalizer };
+        let inner = PoolState { jobs: sender, capacity, dummy, equalizer };
         Ok(Self { inner: Arc::new(inner), observed: None })
     }
 
     /// Records queue waits, hashing times and rejections of this handle in `passwords`.
     #[must_use]
-    pub fn observed_by(self, passwords: Arc<Passwords>) -> Self {
+    pub fn observed_by(self, passwords: Arc<PasswordMetrics>) -> Self {
         Self { observed: Some(passwords), ..self }
     }
 
@@ -124,7 +124,7 @@ impl PasswordPool {
         stored: Option<PasswordHash>,
         may_upgrade: bool,
     ) -> Result<Verdict, PoolError> {
-        let Inner { dummy, equalizer, .. } = &*self.inner;
+        let PoolState { dummy, equalizer, .. } = &*self.inner;
         let (dummy, hash) = (dummy.clone(), stored.clone());
         let (verdict, began, took) = self
             .run(move |hasher| {
@@ -162,7 +162,7 @@ impl PasswordPool {
     /// kind takes one verification, and a new kind three. If the queue is full, or a hash cannot be
     /// verified, the earlier measurements are kept.
     pub async fn measure_kinds(&self, kinds: &[PasswordHash]) {
-        let Inner { dummy, equalizer, .. } = &*self.inner;
+        let PoolState { dummy, equalizer, .. } = &*self.inner;
         equalizer.retain_kinds(kinds);
         let own = kinds.first().map(|_| dummy);
         for hash in own.into_iter().chain(kinds).take(MAX_KINDS) {
@@ -190,7 +190,7 @@ impl PasswordPool {
         match took.await {
             Ok(took) => self.inner.equalizer.record(Some(hash), took),
             Err(error) => {
-                tracing::debug!(%error, "the verification time of a kind of password hash was not measured")
+                tracing::debug!(%error, "the verification time of a kind of password hash was not measured");
             }
         }
     }

@@ -10,7 +10,8 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Maximum memory (128 · N · r) and work (memory times p), in bytes: one or two seconds of one core.
+/// Maximum memory (128 · N · r) and work (memory times p), in bytes: one or two seconds of one
+/// core.
 const MAX_MEMORY: u64 = 256 << 20;
 const MAX_WORK: u64 = 1 << 30;
 

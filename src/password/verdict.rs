@@ -57,8 +57,8 @@ impl LoggedVerdict {
 }
 
 /// Verifies a password against the user's hash, or against the dummy hash if there is no user. If
-/// `may_upgrade` is set, the password is correct, and the stored hash is weaker than the policy, the
-/// verdict contains a new hash.
+/// `may_upgrade` is set, the password is correct, and the stored hash is weaker than the policy,
+/// the verdict contains a new hash.
 pub(super) fn judge(
     hasher: &mut Hasher,
     password: &SecretString,

@@ -31,13 +31,13 @@ const MAX_QUEUE: usize = 256;
 
 /// The rate limiter of a server. Clones share all state.
 #[derive(Clone)]
-pub struct RateLimiter(Arc<Inner>);
+pub struct RateLimiter(Arc<LimiterState>);
 
-struct Inner {
+struct LimiterState {
     policy: RateLimitPolicy,
     store: Arc<dyn RateLimitStore>,
     clock: Arc<dyn Clock>,
-    refused: Option<Arc<metrics::Throttled>>,
+    refused: Option<Arc<metrics::RateLimitMetrics>>,
     queues: Arc<Queues>,
 }
 
@@ -68,9 +68,9 @@ impl RateLimiter {
         store: Arc<dyn RateLimitStore>,
         clock: Arc<dyn Clock>,
         policy: RateLimitPolicy,
-        refused: Option<Arc<metrics::Throttled>>,
+        refused: Option<Arc<metrics::RateLimitMetrics>>,
     ) -> Self {
-        Self(Arc::new(Inner { policy, store, clock, refused, queues: Arc::default() }))
+        Self(Arc::new(LimiterState { policy, store, clock, refused, queues: Arc::default() }))
     }
 
     /// Admits an attempt on `name`, waiting for its permits if necessary. `address` is `None` if it
@@ -292,7 +292,7 @@ impl RateLimiter {
     /// Refuses an attempt from an address whose budget is spent.
     fn refuse_address(&self, kind: CredentialKind, failures: &WindowCounter) -> RateLimited {
         let now = self.now();
-        let counter: fn(&metrics::Throttled) -> &IntCounter = match kind {
+        let counter: fn(&metrics::RateLimitMetrics) -> &IntCounter = match kind {
             CredentialKind::ClientSecret => |refused| &refused.client,
             CredentialKind::Password | CredentialKind::Operator => |refused| &refused.address,
         };
@@ -311,7 +311,7 @@ impl RateLimiter {
     /// Counts a refused attempt, and returns the error for a wait of this length.
     fn refuse(
         &self,
-        counter: impl FnOnce(&metrics::Throttled) -> &IntCounter,
+        counter: impl FnOnce(&metrics::RateLimitMetrics) -> &IntCounter,
         wait: Duration,
     ) -> RateLimited {
         if let Some(refused) = &self.0.refused {
@@ -340,7 +340,7 @@ impl Attempt {
     /// [`RateLimited`] when concurrent failures have spent the budget; the caller must not reveal
     /// the result of the guess.
     pub async fn failed(mut self, username: Option<&str>) -> Result<(), RateLimited> {
-        let Inner { policy, store, .. } = &*self.limiter.0;
+        let LimiterState { policy, store, .. } = &*self.limiter.0;
         if !policy.enabled {
             return Ok(());
         }
@@ -363,7 +363,7 @@ impl Attempt {
 
     /// Reports that the guess was right, and remembers the known device.
     pub async fn succeeded(self) {
-        let Inner { policy, store, .. } = &*self.limiter.0;
+        let LimiterState { policy, store, .. } = &*self.limiter.0;
         if let Some(Origin { address, .. }) = self.origin.filter(|_| policy.enabled) {
             let device = keys::known_device(self.name, address);
             store.remember_device(device, KNOWN_DEVICE_TTL, self.limiter.now()).await;

@@ -25,7 +25,7 @@ pub(super) struct Penalty {
     /// cost.
     pub(super) network_failures: u32,
     /// Refusals of the address on names under attack. In an attack from many addresses, few get a
-    /// turn in which they could fail.
+    /// permit, so few can fail.
     pub(super) refusals: u32,
 }
 

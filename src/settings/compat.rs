@@ -4,13 +4,13 @@ use super::reader::Reader;
 
 /// Deviations for clients that were written for flask-sentinel.
 #[derive(Clone, Debug)]
-pub struct Compat {
+pub struct CompatSettings {
     /// Whether `invalid_grant`, `invalid_scope` and `unauthorized_client` are answered with 401, as
     /// by flask-sentinel, instead of 400 (RFC 6749 §5.2).
     pub flask_sentinel_status: bool,
 }
 
-impl Compat {
+impl CompatSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self { flask_sentinel_status: reader.flag("compat.flask_sentinel_status") }
     }

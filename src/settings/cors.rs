@@ -5,13 +5,13 @@ use super::reader::Reader;
 
 /// Cross-origin requests.
 #[derive(Clone, Debug)]
-pub struct Cors {
+pub struct CorsSettings {
     /// Allowed origins. Each is `*`, or `scheme://host[:port]` in lower case, as browsers send it
     /// in `Origin` (RFC 6454 §6.2).
     pub allowed_origins: Vec<String>,
 }
 
-impl Cors {
+impl CorsSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let expected =
             "\"*\" or scheme://host[:port] with no path, such as \"https://app.example.org\"";

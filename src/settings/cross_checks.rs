@@ -69,7 +69,7 @@ impl Settings {
         for (key, bind) in listeners.chain(metrics).filter(|(_, bind)| !bind.is_any_port()) {
             match taken.insert(bind.to_string(), key) {
                 Some(other) if other == key => {
-                    reader.reject(format!("{key} lists {bind} twice; remove one"))
+                    reader.reject(format!("{key} lists {bind} twice; remove one"));
                 }
                 Some(other) => reader.reject(format!(
                     "{other} and {key} have the same address, {bind}; change one of them"

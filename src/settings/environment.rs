@@ -5,23 +5,23 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::error::Problem;
+use super::error::SettingProblem;
 use super::keys;
 
 /// Variables with Sentinel's prefix that are not settings.
 const NO_SETTINGS: [&str; 2] = ["SENTINEL_CONFIG", "SENTINEL_COPY_TO"];
 
 /// Name of the variable as the user wrote it, and its value, by the key of the setting.
-type Found = BTreeMap<String, (String, String)>;
+type FoundVariables = BTreeMap<String, (String, String)>;
 
 /// Returns the settings with Sentinel's names and those with flask-sentinel's names. Unknown names,
 /// duplicates and values that are not UTF-8 are added to `problems`.
 pub(super) fn read(
     variables: &[(OsString, OsString)],
-    problems: &mut Vec<Problem>,
-) -> (Found, Found) {
+    problems: &mut Vec<SettingProblem>,
+) -> (FoundVariables, FoundVariables) {
     let known = keys::all();
-    let (mut named, mut legacy) = (Found::new(), Found::new());
+    let (mut named, mut legacy) = (FoundVariables::new(), FoundVariables::new());
     for (name, value) in variables {
         let name = name.to_string_lossy();
         let old = keys::legacy(&name);
@@ -29,7 +29,7 @@ pub(super) fn read(
             continue;
         }
         let Some(value) = value.to_str() else {
-            problems.push(Problem::NotUnicode(name.into_owned()));
+            problems.push(SettingProblem::NotUnicode(name.into_owned()));
             continue;
         };
         if is_service_link(&name, value) {
@@ -43,7 +43,7 @@ pub(super) fn read(
         match keys::of_variable(&name).filter(|key| known.contains(key)) {
             Some(key) => {
                 if let Some((other, _)) = named.insert(key, entry) {
-                    problems.push(Problem::Twice(other, name.into_owned()));
+                    problems.push(SettingProblem::Twice(other, name.into_owned()));
                 }
             }
             None => problems.push(unknown(&name, &known)),
@@ -70,10 +70,10 @@ pub(super) fn ineffective_settings(variables: &[(OsString, OsString)]) -> Vec<St
     foreign.map(warning).collect()
 }
 
-fn unknown(name: &str, known: &[String]) -> Problem {
+fn unknown(name: &str, known: &[String]) -> SettingProblem {
     let ours = known.iter().map(|key| keys::variable(key));
     let old = keys::LEGACY.iter().map(|(old, _)| (*old).to_owned());
-    Problem::Unknown {
+    SettingProblem::Unknown {
         what: "environment variable",
         name: name.to_owned(),
         place: String::new(),

@@ -29,8 +29,8 @@ pub enum Error {
         message: String,
     },
     /// Settings are unknown or invalid. Lists every problem found in one load.
-    #[error("{}", Listed(.0))]
-    Invalid(Vec<Problem>),
+    #[error("{}", ListedProblems(.0))]
+    Invalid(Vec<SettingProblem>),
     /// The layers cannot be merged.
     #[error("cannot merge the layers of settings")]
     Merge(#[from] config::ConfigError),
@@ -38,7 +38,7 @@ pub enum Error {
 
 /// Problem with a setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum SettingProblem {
     /// The name is not a setting.
     #[error("unknown {what} {name}{place}; {}", Suggested(.name, .nearest))]
     Unknown {
@@ -84,9 +84,9 @@ pub enum Problem {
     Twice(String, String),
 }
 
-struct Listed<'a>(&'a [Problem]);
+struct ListedProblems<'a>(&'a [SettingProblem]);
 
-impl fmt::Display for Listed<'_> {
+impl fmt::Display for ListedProblems<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             [only] => write!(f, "{only}"),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use config::{Map, Source, Value, ValueKind};
 
-use super::error::{Error, Problem};
+use super::error::{Error, SettingProblem};
 use super::{environment, keys};
 
 /// Values by `table.name`. The origin of a value is a phrase that ends error messages about it.
@@ -30,13 +30,13 @@ impl Layer {
     }
 
     /// Reads a settings file.
-    pub(super) fn file(path: &Path, problems: &mut Vec<Problem>) -> Result<Self, Error> {
+    pub(super) fn file(path: &Path, problems: &mut Vec<SettingProblem>) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Unreadable { path: path.to_path_buf(), source })?;
         Self::toml(&text, &path.display().to_string(), problems)
     }
 
-    fn toml(text: &str, place: &str, problems: &mut Vec<Problem>) -> Result<Self, Error> {
+    fn toml(text: &str, place: &str, problems: &mut Vec<SettingProblem>) -> Result<Self, Error> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             let start = error.span().map_or(0, |span| span.start);
             let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
@@ -58,7 +58,7 @@ impl Layer {
                 let tables = keys::tables().into_iter().map(|table| format!("[{table}]"));
                 // A name without a dot may be a misspelled header of an empty table.
                 let tables = tables.filter(|_| !name.contains('.'));
-                problems.push(Problem::Unknown {
+                problems.push(SettingProblem::Unknown {
                     what: "setting",
                     nearest: keys::nearest(&name, known.iter().cloned().chain(old).chain(tables)),
                     name,
@@ -73,7 +73,7 @@ impl Layer {
     /// Reads the environment.
     pub(super) fn environment(
         variables: &[(std::ffi::OsString, std::ffi::OsString)],
-        problems: &mut Vec<Problem>,
+        problems: &mut Vec<SettingProblem>,
     ) -> Self {
         let (named, legacy) = environment::read(variables, problems);
         let mut layer = Self::default();
@@ -88,14 +88,17 @@ impl Layer {
     }
 
     /// Reads the flags.
-    pub(super) fn overrides(flags: &[(String, String)], problems: &mut Vec<Problem>) -> Self {
+    pub(super) fn overrides(
+        flags: &[(String, String)],
+        problems: &mut Vec<SettingProblem>,
+    ) -> Self {
         let known = keys::all();
         let mut layer = Self::default();
         for (key, text) in flags {
             if known.contains(key) {
                 layer.set(key, text.as_str().into(), " on the command line");
             } else {
-                problems.push(Problem::Unknown {
+                problems.push(SettingProblem::Unknown {
                     what: "setting",
                     name: key.clone(),
                     place: " on the command line".to_owned(),

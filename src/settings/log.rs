@@ -7,7 +7,7 @@ use super::reader::Reader;
 
 /// Format and level of the log.
 #[derive(Clone, Debug)]
-pub struct Log {
+pub struct LogSettings {
     /// Format of a log line.
     pub format: LogFormat,
     /// A level, or directives such as `info,sentinel::store=debug`.
@@ -31,7 +31,7 @@ impl Keyword for LogFormat {
         &[("auto", Self::Auto), ("pretty", Self::Pretty), ("json", Self::Json)];
 }
 
-impl Log {
+impl LogSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let expected = "error, warn, info, debug, trace or off, or directives such as \
                         \"info,sentinel::store=debug\"";

@@ -2,13 +2,13 @@
 
 use secrecy::SecretString;
 
-use super::oauth::OAuth;
+use super::oauth::OAuthSettings;
 use super::reader::Reader;
 use super::secret;
 
 /// Management page and API.
 #[derive(Clone, Debug)]
-pub struct Management {
+pub struct ManagementSettings {
     /// Path of the page below the route prefix, with the API below it. `None` switches both off.
     pub url: Option<String>,
     /// Operator's user name for HTTP Basic (RFC 7617 §2). `None` switches the page and the API off.
@@ -17,7 +17,7 @@ pub struct Management {
     pub password: Option<SecretString>,
 }
 
-impl Management {
+impl ManagementSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let before = reader.problems.len();
         // RFC 7617 §2: "a user-id containing a colon character is invalid".
@@ -41,7 +41,7 @@ impl Management {
     }
 
     /// Returns the full path of the page. Returns `None` if the page is switched off.
-    pub fn path(&self, oauth: &OAuth) -> Option<String> {
+    pub fn path(&self, oauth: &OAuthSettings) -> Option<String> {
         oauth.prefixed(self.url.as_deref())
     }
 

@@ -5,13 +5,13 @@ use super::reader::Reader;
 
 /// Listener for `GET /metrics`.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct MetricsSettings {
     /// Address of the listener; `None` for no listener. Plain HTTP is allowed on any address, since
     /// scrapes carry no credentials.
     pub bind: Option<Bind>,
 }
 
-impl Metrics {
+impl MetricsSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let bind = reader.switchable("metrics.bind", bind::EXPECTED, Bind::parse);
         reader.show("metrics.bind", bind.as_ref().map(Bind::to_string).unwrap_or_default());

@@ -4,7 +4,7 @@
 //! the flags override it; [`Sources`] holds these. [`Settings::load`] merges the layers and reports
 //! all problems at once. Each table of settings has a module of its own. Of the others, `keys` has
 //! the names, `layer` and `environment` collect values, `reader` gives them types, `secret` reads
-//! `*_file` settings, `cross_checks` compares settings of different tables, and `show` prints settings.
+//! `*_file` settings, `cross_checks` compares settings of different tables, and `show` prints them.
 //!
 //! This module does not read certificates or templates, open stores, or parse flags.
 
@@ -42,24 +42,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub use bind::Bind;
-pub use compat::Compat;
-pub use cors::Cors;
-pub use error::{Error, Problem};
+pub use compat::CompatSettings;
+pub use cors::CorsSettings;
+pub use error::{Error, SettingProblem};
 pub use grant::GrantName;
-pub use log::{Log, LogFormat};
-pub use management::Management;
-pub use metrics::Metrics;
-pub use mongo::{Mongo, ReadPreference};
-pub use oauth::{ErrorUri, OAuth};
-pub use password::{Password, Scheme};
-pub use redis::Redis;
-pub use server::Server;
+pub use log::{LogFormat, LogSettings};
+pub use management::ManagementSettings;
+pub use metrics::MetricsSettings;
+pub use mongo::{MongoSettings, ReadPreference};
+pub use oauth::{ErrorUri, OAuthSettings};
+pub use password::{PasswordSettings, Scheme};
+pub use redis::RedisSettings;
+pub use server::ServerSettings;
 pub use sources::Sources;
-pub use store::{Backend, Store};
-pub use templates::Templates;
-pub use throttle::Throttle;
-pub use tls::{Tls, TlsMode};
-pub use traces::Traces;
+pub use store::{Backend, StoreSettings};
+pub use templates::TemplatesSettings;
+pub use throttle::ThrottleSettings;
+pub use tls::{TlsMode, TlsSettings};
+pub use traces::TracesSettings;
 
 use layer::Layer;
 use reader::Reader;
@@ -68,35 +68,35 @@ use reader::Reader;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Listeners, trusted proxies and limits.
-    pub server: Server,
+    pub server: ServerSettings,
     /// TLS on the listeners.
-    pub tls: Tls,
+    pub tls: TlsSettings,
     /// Endpoints, grants and lifetimes.
-    pub oauth: OAuth,
+    pub oauth: OAuthSettings,
     /// Store backend.
-    pub store: Store,
+    pub store: StoreSettings,
     /// Connection to MongoDB.
-    pub mongo: Mongo,
+    pub mongo: MongoSettings,
     /// Connection to Redis, if Redis is used.
-    pub redis: Redis,
+    pub redis: RedisSettings,
     /// Password hashing.
-    pub password: Password,
+    pub password: PasswordSettings,
     /// Rate limits on failed attempts.
-    pub throttle: Throttle,
+    pub throttle: ThrottleSettings,
     /// Management page and API.
-    pub management: Management,
+    pub management: ManagementSettings,
     /// Cross-origin requests.
-    pub cors: Cors,
+    pub cors: CorsSettings,
     /// Prometheus listener.
-    pub metrics: Metrics,
+    pub metrics: MetricsSettings,
     /// Format and level of the log.
-    pub log: Log,
+    pub log: LogSettings,
     /// Export of spans.
-    pub traces: Traces,
+    pub traces: TracesSettings,
     /// The operator's own templates.
-    pub templates: Templates,
+    pub templates: TemplatesSettings,
     /// Deviations for compatibility with flask-sentinel.
-    pub compat: Compat,
+    pub compat: CompatSettings,
     shown: BTreeMap<String, toml::Value>,
     /// Remarks that `config show` prints beside values.
     notes: BTreeMap<&'static str, String>,
@@ -133,9 +133,9 @@ impl Settings {
     ///
     /// # Errors
     /// As [`load`](Self::load), for the tables that are read and for unknown names.
-    pub fn listening(sources: &Sources) -> Result<(Server, Tls), Error> {
+    pub fn listening(sources: &Sources) -> Result<(ServerSettings, TlsSettings), Error> {
         let (mut reader, _) = merged(sources)?;
-        let found = (Server::read(&mut reader), Tls::read(&mut reader));
+        let found = (ServerSettings::read(&mut reader), TlsSettings::read(&mut reader));
         if reader.problems.is_empty() { Ok(found) } else { Err(Error::Invalid(reader.problems)) }
     }
 
@@ -181,21 +181,21 @@ impl Settings {
     fn read(mut reader: Reader) -> Result<Self, Error> {
         let r = &mut reader;
         let mut settings = Self {
-            server: Server::read(r),
-            tls: Tls::read(r),
-            oauth: OAuth::read(r),
-            store: Store::read(r),
-            mongo: Mongo::read(r),
-            redis: Redis::read(r),
-            password: Password::read(r),
-            throttle: Throttle::read(r),
-            management: Management::read(r),
-            cors: Cors::read(r),
-            metrics: Metrics::read(r),
-            log: Log::read(r),
-            traces: Traces::read(r),
-            templates: Templates::read(r),
-            compat: Compat::read(r),
+            server: ServerSettings::read(r),
+            tls: TlsSettings::read(r),
+            oauth: OAuthSettings::read(r),
+            store: StoreSettings::read(r),
+            mongo: MongoSettings::read(r),
+            redis: RedisSettings::read(r),
+            password: PasswordSettings::read(r),
+            throttle: ThrottleSettings::read(r),
+            management: ManagementSettings::read(r),
+            cors: CorsSettings::read(r),
+            metrics: MetricsSettings::read(r),
+            log: LogSettings::read(r),
+            traces: TracesSettings::read(r),
+            templates: TemplatesSettings::read(r),
+            compat: CompatSettings::read(r),
             shown: BTreeMap::new(),
             notes: BTreeMap::new(),
             given: r.given(),

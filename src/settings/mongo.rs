@@ -11,7 +11,7 @@ use super::{parse, secret, show};
 
 /// Connection to MongoDB. `None` means the value in `uri`, or else a default.
 #[derive(Clone, Debug)]
-pub struct Mongo {
+pub struct MongoSettings {
     /// Connection string. Built from `host` and `port` if they take precedence.
     pub uri: SecretString,
     /// Name of the database.
@@ -71,7 +71,7 @@ fn is_host(text: &str) -> bool {
     text.parse::<Ipv6Addr>().is_ok() || !text.contains([':', '/', '@', ',', '?'])
 }
 
-impl Mongo {
+impl MongoSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let before = reader.problems.len();
         let is_uri = |text: &str| parse::has_scheme(text, &["mongodb", "mongodb+srv"]);

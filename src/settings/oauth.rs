@@ -10,7 +10,7 @@ use super::reader::Reader;
 /// Protocol settings. The endpoints are paths below `route_prefix`; `None` switches an endpoint
 /// off.
 #[derive(Clone, Debug)]
-pub struct OAuth {
+pub struct OAuthSettings {
     /// Prefix of the endpoints: empty, or a path that starts with `/` and does not end with `/`.
     pub route_prefix: String,
     /// Token endpoint (RFC 6749 §3.2). [`OAuth::token_path`] includes the prefix.
@@ -62,7 +62,7 @@ fn is_uri(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
-impl OAuth {
+impl OAuthSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let route_prefix = reader.url_prefix("oauth.route_prefix");
         let mut grants = Vec::new();

@@ -6,7 +6,7 @@ use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST};
 
 /// Password hashing. The parameters are those of new hashes; existing hashes contain their own.
 #[derive(Clone, Debug)]
-pub struct Password {
+pub struct PasswordSettings {
     /// Algorithm of new hashes.
     pub scheme: Scheme,
     /// Minimum number of characters of a new password, 1 to 64.
@@ -41,7 +41,7 @@ impl Keyword for Scheme {
         &[("argon2id", Self::Argon2id), ("bcrypt", Self::Bcrypt)];
 }
 
-impl Password {
+impl PasswordSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let password = Self {
             scheme: reader.keyword("password.scheme"),

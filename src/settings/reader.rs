@@ -12,7 +12,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use secrecy::SecretString;
 
-use super::error::{Error, Problem};
+use super::error::{Error, SettingProblem};
 use super::keyword::Keyword;
 use super::layer::Layer;
 use super::list_value::list_value;
@@ -22,7 +22,7 @@ use super::{keys, parse, show};
 pub(super) struct Reader {
     values: BTreeMap<String, Value>,
     ranks: BTreeMap<String, usize>,
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<SettingProblem>,
     pub(super) shown: BTreeMap<String, toml::Value>,
 }
 
@@ -31,7 +31,7 @@ type Read<T> = Option<(T, toml::Value)>;
 
 impl Reader {
     /// Merges `layers`. Later layers override earlier ones.
-    pub(super) fn new(layers: &[Layer], problems: Vec<Problem>) -> Result<Self, Error> {
+    pub(super) fn new(layers: &[Layer], problems: Vec<SettingProblem>) -> Result<Self, Error> {
         let merged = layers
             .iter()
             .fold(config::Config::builder(), |builder, layer| builder.add_source(layer.clone()))
@@ -73,7 +73,7 @@ impl Reader {
 
     /// Reports settings that contradict each other.
     pub(super) fn reject(&mut self, message: impl Into<String>) {
-        self.problems.push(Problem::Contradiction(message.into()));
+        self.problems.push(SettingProblem::Contradiction(message.into()));
     }
 
     /// Replaces the value that `config show` prints for `key`.
@@ -92,7 +92,7 @@ impl Reader {
             self.show(key, shown);
             return Some(read);
         }
-        self.problems.push(Problem::Value {
+        self.problems.push(SettingProblem::Value {
             key: key.to_owned(),
             value: (!keys::SECRETS.contains(&key)).then(|| show::value(&value.kind)),
             expected: expected.to_owned(),

@@ -9,7 +9,7 @@ use super::{parse, secret};
 
 /// Connection to Redis, if Redis is used.
 #[derive(Clone, Debug)]
-pub struct Redis {
+pub struct RedisSettings {
     /// URL of the server; `None` for no Redis.
     pub url: Option<SecretString>,
     /// Whether each access token is published as a key whose value is the user's id.
@@ -23,7 +23,7 @@ pub struct Redis {
     pub tls_key: Option<PathBuf>,
 }
 
-impl Redis {
+impl RedisSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         const SCHEMES: &[&str] =
             &["redis", "rediss", "redis+unix", "unix", "valkey", "valkeys", "valkey+unix"];

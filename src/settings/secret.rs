@@ -4,7 +4,7 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::Problem;
+use super::error::SettingProblem;
 use super::reader::Reader;
 use super::show;
 
@@ -39,7 +39,7 @@ pub(super) fn read(
             text.into()
         }
         Err(reason) => {
-            reader.problems.push(Problem::SecretFile { key: twin, path, reason });
+            reader.problems.push(SettingProblem::SecretFile { key: twin, path, reason });
             SecretString::default()
         }
     }

@@ -10,7 +10,7 @@ use super::reader::Reader;
 
 /// Listeners, trusted proxies and limits.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub struct ServerSettings {
     /// Addresses to listen on; at least one.
     pub bind: Vec<Bind>,
     /// Issuer (RFC 8414 §2), without a trailing slash. `None` switches off the metadata document,
@@ -32,7 +32,7 @@ pub struct Server {
     pub allow_plain_http: bool,
 }
 
-impl Server {
+impl ServerSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let url = "an absolute http or https URL with no query and no fragment";
         let public_url = reader.switchable("server.public_url", url, parse::http_url);

@@ -7,7 +7,7 @@ use super::reader::Reader;
 
 /// Store of users, clients and sessions.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct StoreSettings {
     /// Store backend.
     pub backend: Backend,
     /// File of the embedded store. Its folder is the data folder.
@@ -39,7 +39,7 @@ impl Keyword for Backend {
         &[(Self::Embedded.as_str(), Self::Embedded), (Self::Mongodb.as_str(), Self::Mongodb)];
 }
 
-impl Store {
+impl StoreSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             backend: reader.keyword("store.backend"),

@@ -6,12 +6,12 @@ use super::reader::Reader;
 
 /// Templates that replace the built-in ones.
 #[derive(Clone, Debug)]
-pub struct Templates {
+pub struct TemplatesSettings {
     /// Folder of the templates; `None` for the built-in ones only.
     pub dir: Option<PathBuf>,
 }
 
-impl Templates {
+impl TemplatesSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self { dir: reader.path("templates.dir") }
     }

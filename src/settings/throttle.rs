@@ -6,7 +6,7 @@ use super::reader::Reader;
 
 /// Budgets for failed attempts.
 #[derive(Clone, Debug)]
-pub struct Throttle {
+pub struct ThrottleSettings {
     /// Whether failed attempts are rate-limited.
     pub enabled: bool,
     /// Number of failures within `window` after which an address is answered with 429; at least 1.
@@ -18,7 +18,7 @@ pub struct Throttle {
     pub window: Duration,
 }
 
-impl Throttle {
+impl ThrottleSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             enabled: reader.flag("throttle.enabled"),

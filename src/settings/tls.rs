@@ -7,7 +7,7 @@ use super::reader::Reader;
 
 /// TLS on the TCP listeners.
 #[derive(Clone, Debug)]
-pub struct Tls {
+pub struct TlsSettings {
     /// Source of the certificate.
     pub mode: TlsMode,
     /// PEM file of the certificate chain. Always set with [`TlsMode::Files`].
@@ -34,7 +34,7 @@ impl Keyword for TlsMode {
         &[("off", Self::Off), ("self-signed", Self::SelfSigned), ("files", Self::Files)];
 }
 
-impl Tls {
+impl TlsSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let tls = Self {
             mode: reader.keyword("tls.mode"),

@@ -7,7 +7,7 @@ use super::reader::Reader;
 
 /// Export of spans with OTLP over HTTP.
 #[derive(Clone, Debug)]
-pub struct Traces {
+pub struct TracesSettings {
     /// URL of the collector; `None` switches tracing off.
     pub endpoint: Option<String>,
     /// Percentage of requests that are traced if no trusted caller decides.
@@ -16,7 +16,7 @@ pub struct Traces {
     pub trusted_callers: Vec<IpNet>,
 }
 
-impl Traces {
+impl TracesSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let url = "a URL such as \"http://127.0.0.1:4318\"";
         let parse = |text: &str| parse::http_url(text).map(with_path);

@@ -21,8 +21,8 @@ use serde::Serialize;
 
 use super::{DeliveryError, Page, Result, SessionFilter, StoreError, Stores};
 use crate::domain::Clock;
-use kinds::{Clients, ImportRecords, LegacyTokens, Sessions, Users};
-use merge::{Pass, sync_kind};
+use kinds::{ClientRecords, ImportRecords, LegacyTokenRecords, SessionRecords, UserRecords};
+use merge::{SyncPass, sync_kind};
 
 /// Import record that marks a target that is not in use yet.
 const TARGET_MARK_KEY: &str = "copy/target";
@@ -77,20 +77,20 @@ pub struct CopyReport {
     /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
     /// Counts of users.
-    pub users: Counts,
+    pub users: CopyCounts,
     /// Counts of clients.
-    pub clients: Counts,
+    pub clients: CopyCounts,
     /// Counts of sessions with a live token.
-    pub sessions: Counts,
+    pub sessions: CopyCounts,
     /// Counts of imported access tokens that are alive.
-    pub aliases: Counts,
+    pub aliases: CopyCounts,
     /// Counts of import records.
-    pub imported: Counts,
+    pub imported: CopyCounts,
 }
 
 /// Counts of the records of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct CopyCounts {
     /// Records in the source. After the run, the target contains them too.
     pub read: u64,
     /// Records written, since the target did not have them or had them with another content.
@@ -126,28 +126,26 @@ pub async fn copy(
         // Pending invalidations are stored in the source only, so they are delivered first.
         let delivered = publisher.deliver_pending().await.map_err(|error| match error {
             DeliveryError::Store(error) => error,
-            DeliveryError::Unavailable(_) | DeliveryError::Refused(_) => {
-                StoreError::unavailable(error)
-            }
+            error => StoreError::unavailable(error),
         })?;
         if !delivered {
             return Err(StoreError::unavailable("Redis is unavailable").into());
         }
     }
     let (now, writes) = (clock.now(), !dry_run);
-    let pass = Pass { source, target, deletes: true, upserts: true, writes, now, progress };
+    let pass = SyncPass { source, target, deletes: true, upserts: true, writes, now, progress };
     let mut report = CopyReport { dry_run, ..CopyReport::default() };
     // Deletes first, so that a user name is free before another user gets it.
-    let removed = sync_kind::<Users>(&Pass { upserts: false, ..pass }).await?.removed;
-    let users = sync_kind::<Users>(&Pass { deletes: false, ..pass }).await?;
-    report.users = Counts { removed, ..users };
-    report.clients = sync_kind::<Clients>(&pass).await?;
+    let removed = sync_kind::<UserRecords>(&SyncPass { upserts: false, ..pass }).await?.removed;
+    let users = sync_kind::<UserRecords>(&SyncPass { deletes: false, ..pass }).await?;
+    report.users = CopyCounts { removed, ..users };
+    report.clients = sync_kind::<ClientRecords>(&pass).await?;
     report.imported = sync_kind::<ImportRecords>(&pass).await?;
-    report.aliases = sync_kind::<LegacyTokens>(&pass).await?;
+    report.aliases = sync_kind::<LegacyTokenRecords>(&pass).await?;
     // Sessions come last, since deleting a user or client deletes its sessions.
-    report.sessions = sync_kind::<Sessions>(&pass).await?;
+    report.sessions = sync_kind::<SessionRecords>(&pass).await?;
     if !dry_run {
-        check(&Pass { writes: false, now: clock.now().plus(LEEWAY), ..pass }).await?;
+        check(&SyncPass { writes: false, now: clock.now().plus(LEEWAY), ..pass }).await?;
         if let Some(target) = target
             && !target.imports.is_imported(TARGET_MARK_KEY).await?
         {
@@ -158,14 +156,14 @@ pub async fn copy(
 }
 
 /// Compares both stores once more.
-async fn check(pass: &Pass<'_>) -> Result<(), CopyError> {
+async fn check(pass: &SyncPass<'_>) -> Result<(), CopyError> {
     let mut differ = 0;
     for counts in [
-        sync_kind::<Users>(pass).await?,
-        sync_kind::<Clients>(pass).await?,
+        sync_kind::<UserRecords>(pass).await?,
+        sync_kind::<ClientRecords>(pass).await?,
         sync_kind::<ImportRecords>(pass).await?,
-        sync_kind::<LegacyTokens>(pass).await?,
-        sync_kind::<Sessions>(pass).await?,
+        sync_kind::<LegacyTokenRecords>(pass).await?,
+        sync_kind::<SessionRecords>(pass).await?,
     ] {
         differ += counts.written + counts.removed;
     }

@@ -61,11 +61,11 @@ pub struct LegacyToken {
 }
 
 /// Stores an import record for a session with imported tokens. The session must be in the store
-/// already: [`forget_sessions_over`] deletes records whose session does not exist.
+/// already: [`purge_session_records`] deletes records whose session does not exist.
 ///
 /// # Errors
 /// [`super::StoreError`] if the store fails.
-pub async fn note_session(stores: &Stores, session: SessionId) -> Result<()> {
+pub async fn record_session(stores: &Stores, session: SessionId) -> Result<()> {
     stores.imports.record_import(&format!("{SESSIONS}{session}")).await
 }
 
@@ -74,7 +74,7 @@ pub async fn note_session(stores: &Stores, session: SessionId) -> Result<()> {
 /// # Errors
 /// [`super::StoreError`] if the store fails.
 pub async fn may_have_sessions(stores: &Stores) -> Result<bool> {
-    Ok(!noted(stores, SESSIONS.to_owned(), 1).await?.is_empty())
+    Ok(!session_records(stores, SESSIONS.to_owned(), 1).await?.is_empty())
 }
 
 /// Deletes the import records of expired sessions in key order, up to the first session that is
@@ -82,32 +82,32 @@ pub async fn may_have_sessions(stores: &Stores) -> Result<bool> {
 ///
 /// # Errors
 /// [`super::StoreError`] if the store fails.
-pub async fn forget_sessions_over(stores: &Stores, now: Timestamp) -> Result<()> {
+pub async fn purge_session_records(stores: &Stores, now: Timestamp) -> Result<()> {
     let mut after = SESSIONS.to_owned();
     loop {
-        let noted = noted(stores, after, BATCH).await?;
-        let mut over = Vec::new();
-        for key in &noted {
+        let records = session_records(stores, after, BATCH).await?;
+        let mut expired = Vec::new();
+        for key in &records {
             if is_alive(stores, key, now).await? {
                 break;
             }
-            over.push(key);
+            expired.push(key);
         }
         // Concurrently, so that the deletions share a commit.
-        try_join_all(over.iter().map(|key| stores.imports.delete_import_record(key))).await?;
-        match noted.last() {
-            Some(last) if over.len() == noted.len() => after = last.clone(),
+        try_join_all(expired.iter().map(|key| stores.imports.delete_import_record(key))).await?;
+        match records.last() {
+            Some(last) if expired.len() == records.len() => after = last.clone(),
             _ => return Ok(()),
         }
     }
 }
 
 /// Returns up to `limit` import records of sessions, starting after the key `after`.
-async fn noted(stores: &Stores, after: String, limit: u32) -> Result<Vec<String>> {
+async fn session_records(stores: &Stores, after: String, limit: u32) -> Result<Vec<String>> {
     let page = Page { cursor: Some(after), limit };
-    let mut noted = stores.imports.list_import_records(&page).await?;
-    noted.retain(|key| key.starts_with(SESSIONS));
-    Ok(noted)
+    let mut records = stores.imports.list_import_records(&page).await?;
+    records.retain(|key| key.starts_with(SESSIONS));
+    Ok(records)
 }
 
 async fn is_alive(stores: &Stores, key: &str, now: Timestamp) -> Result<bool> {

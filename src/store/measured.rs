@@ -21,7 +21,7 @@ use crate::observe::request::record_step;
 const UNMEASURED: Option<Operation> = None;
 
 /// Wraps the stores in the decorator.
-pub(super) fn measured(inner: Stores, metrics: &Arc<metrics::Store>) -> Stores {
+pub(super) fn measured(inner: Stores, metrics: &Arc<metrics::StoreMetrics>) -> Stores {
     let store = MeasuredStore { inner: inner.clone(), metrics: Arc::clone(metrics) };
     let store = Arc::new(store);
     Stores {
@@ -37,7 +37,7 @@ pub(super) fn measured(inner: Stores, metrics: &Arc<metrics::Store>) -> Stores {
 
 struct MeasuredStore {
     inner: Stores,
-    metrics: Arc<metrics::Store>,
+    metrics: Arc<metrics::StoreMetrics>,
 }
 
 impl MeasuredStore {

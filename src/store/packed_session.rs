@@ -17,34 +17,34 @@ const WHAT: &str = "session";
 
 /// Content of the column: the part of a session that changes with every refresh.
 #[derive(Serialize, Deserialize)]
-struct Tokens {
-    access: Vec<Access>,
-    refresh: Option<Refresh>,
+struct PackedTokens {
+    access: Vec<PackedAccessToken>,
+    refresh: Option<PackedRefreshChain>,
 }
 
 /// Content of the cache entry. It contains the access tokens, but no refresh tokens: their state is
 /// always read from the store.
 #[derive(Serialize, Deserialize)]
-struct CachedSession {
+struct PackedSession {
     version: u64,
-    user: Option<User>,
+    user: Option<PackedUser>,
     client_id: String,
     client_generation: u64,
     scope: String,
     created_at: i64,
     ends_at: i64,
-    access: Vec<Access>,
+    access: Vec<PackedAccessToken>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct User {
+struct PackedUser {
     id: [u8; 12],
     username: String,
     generation: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Access {
+struct PackedAccessToken {
     digest: [u8; 32],
     scope: Option<String>,
     issued_at: i64,
@@ -52,16 +52,16 @@ struct Access {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Refresh {
+struct PackedRefreshChain {
     key: [u8; 16],
     current: [u8; 32],
     issued_at: i64,
     idle_ends_at: i64,
-    used: Option<Used>,
+    used: Option<PackedUsedRefresh>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Used {
+struct PackedUsedRefresh {
     digest: [u8; 32],
     salt: [u8; 32],
     at: i64,
@@ -69,27 +69,27 @@ struct Used {
 
 /// Encodes the access tokens and the refresh tokens of a session for the column.
 pub(super) fn pack_tokens(session: &Session) -> Result<Vec<u8>> {
-    let refresh = session.refresh.as_ref().map(|chain| Refresh {
-        key: chain.key,
+    let refresh = session.refresh.as_ref().map(|chain| PackedRefreshChain {
+        key: chain.mac_key,
         current: *chain.current.as_bytes(),
         issued_at: chain.issued_at.as_millis(),
         idle_ends_at: chain.idle_ends_at.as_millis(),
-        used: chain.used.as_ref().map(|used| Used {
+        used: chain.used.as_ref().map(|used| PackedUsedRefresh {
             digest: *used.digest.as_bytes(),
             salt: used.salt,
             at: used.at.as_millis(),
         }),
     });
-    postcard::to_allocvec(&Tokens { access: pack_access(session), refresh })
+    postcard::to_allocvec(&PackedTokens { access: pack_access(session), refresh })
         .map_err(|error| StoreError::corrupt(WHAT, error))
 }
 
 /// Decodes the access tokens and the refresh tokens of a session from the column.
 pub(super) fn unpack_tokens(packed: &[u8]) -> Result<(Vec<AccessToken>, Option<RefreshChain>)> {
-    let tokens: Tokens =
+    let tokens: PackedTokens =
         postcard::from_bytes(packed).map_err(|error| StoreError::corrupt(WHAT, error))?;
     let refresh = tokens.refresh.map(|chain| RefreshChain {
-        key: chain.key,
+        mac_key: chain.key,
         current: Digest::from_bytes(chain.current),
         issued_at: Timestamp::from_millis(chain.issued_at),
         idle_ends_at: Timestamp::from_millis(chain.idle_ends_at),
@@ -104,12 +104,12 @@ pub(super) fn unpack_tokens(packed: &[u8]) -> Result<(Vec<AccessToken>, Option<R
 
 /// Encodes a session for the cache; `None` if encoding fails.
 pub(super) fn pack_cached(session: &Session) -> Option<Vec<u8>> {
-    let user = session.user.as_ref().map(|user| User {
+    let user = session.user.as_ref().map(|user| PackedUser {
         id: *user.id.as_bytes(),
         username: user.username.clone(),
         generation: user.generation,
     });
-    let cached = CachedSession {
+    let cached = PackedSession {
         version: session.version,
         user,
         client_id: session.client_id.to_string(),
@@ -124,7 +124,7 @@ pub(super) fn pack_cached(session: &Session) -> Option<Vec<u8>> {
 
 /// Decodes a session from the cache; `None` if the bytes are not a valid session.
 pub fn unpack_cached(id: SessionId, bytes: &[u8]) -> Option<Session> {
-    let cached: CachedSession = postcard::from_bytes(bytes).ok()?;
+    let cached: PackedSession = postcard::from_bytes(bytes).ok()?;
     Some(Session {
         id,
         version: cached.version,
@@ -138,13 +138,13 @@ pub fn unpack_cached(id: SessionId, bytes: &[u8]) -> Option<Session> {
         scope: cached.scope.parse().ok()?,
         created_at: Timestamp::from_millis(cached.created_at),
         ends_at: Timestamp::from_millis(cached.ends_at),
-        access: unpack_access(cached.access).ok()?,
+        access_tokens: unpack_access(cached.access).ok()?,
         refresh: None,
     })
 }
 
-fn pack_access(session: &Session) -> Vec<Access> {
-    let access = session.access.iter().map(|token| Access {
+fn pack_access(session: &Session) -> Vec<PackedAccessToken> {
+    let access = session.access_tokens.iter().map(|token| PackedAccessToken {
         digest: *token.digest.as_bytes(),
         scope: token.scope.as_ref().map(ToString::to_string),
         issued_at: token.issued_at.as_millis(),
@@ -153,7 +153,7 @@ fn pack_access(session: &Session) -> Vec<Access> {
     access.collect()
 }
 
-fn unpack_access(packed: Vec<Access>) -> Result<Vec<AccessToken>> {
+fn unpack_access(packed: Vec<PackedAccessToken>) -> Result<Vec<AccessToken>> {
     let access = packed.into_iter().map(|token| {
         let scope = token.scope.map(|text| text.parse()).transpose();
         Ok(AccessToken {

@@ -17,7 +17,7 @@ use crate::domain::{Clock, Timestamp};
 
 /// Certificate chain with its key and its source.
 pub struct Certificate {
-    source: Source,
+    source: CertificateSource,
     clock: Arc<dyn Clock>,
     current: RwLock<Arc<CertifiedKey>>,
 }
@@ -30,7 +30,7 @@ impl fmt::Debug for Certificate {
 
 /// Source of a certificate.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum CertificateSource {
     /// PEM files of the operator (the key in PKCS#1, PKCS#8 or SEC1).
     Files {
         /// File of the certificate chain.
@@ -53,7 +53,7 @@ impl Certificate {
     ///
     /// # Errors
     /// Returns a [`TlsError`] that names the folder or the file.
-    pub fn load(source: Source, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
+    pub fn load(source: CertificateSource, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let current = RwLock::new(Arc::new(source.read(clock.now())?));
         let certificate = Self { source, clock, current };
         certificate.warn();
@@ -110,7 +110,7 @@ impl Reload for Certificate {
     }
 }
 
-impl Source {
+impl CertificateSource {
     /// Checks that the certificate can be used, and returns the reasons why clients will refuse it.
     /// Creates no files.
     ///

@@ -61,7 +61,7 @@ impl RequestError {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct ErrorJson<'a> {
     error: &'a str,
     error_description: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +105,7 @@ impl Web {
             // Closes the connection instead of reading the rest of the body.
             response.force_close();
         }
-        response.json(Body {
+        response.json(ErrorJson {
             error: code.as_str(),
             error_description: &refusal.to_string(),
             error_uri: self.config.error_uri.as_deref(),
@@ -145,7 +145,7 @@ pub(super) async fn only_get(web: web::Data<Web>) -> HttpResponse {
 }
 
 fn wrong_method(web: &Web, allowed: &str) -> HttpResponse {
-    json(StatusCode::METHOD_NOT_ALLOWED).insert_header((ALLOW, allowed)).json(Body {
+    json(StatusCode::METHOD_NOT_ALLOWED).insert_header((ALLOW, allowed)).json(ErrorJson {
         error: ErrorCode::InvalidRequest.as_str(),
         error_description: &format!("this endpoint takes {} only", allowed.replace(", ", " and ")),
         error_uri: web.config.error_uri.as_deref(),
@@ -154,7 +154,7 @@ fn wrong_method(web: &Web, allowed: &str) -> HttpResponse {
 
 /// Responds to a request for a path without an endpoint.
 pub(super) async fn not_found(web: web::Data<Web>) -> HttpResponse {
-    json(StatusCode::NOT_FOUND).json(Body {
+    json(StatusCode::NOT_FOUND).json(ErrorJson {
         error: ErrorCode::InvalidRequest.as_str(),
         error_description: "there is no such endpoint",
         error_uri: web.config.error_uri.as_deref(),
@@ -163,7 +163,7 @@ pub(super) async fn not_found(web: web::Data<Web>) -> HttpResponse {
 
 /// Returns the response to a request that is rejected before a handler receives it.
 pub fn bad_request(status: StatusCode, description: &str) -> HttpResponse {
-    json(status).json(Body {
+    json(status).json(ErrorJson {
         error: ErrorCode::InvalidRequest.as_str(),
         error_description: description,
         error_uri: None,

@@ -8,17 +8,17 @@ use super::error::{RequestError, json};
 use super::{Web, form};
 
 #[derive(Serialize)]
-struct Status {
+struct HealthJson {
     status: &'static str,
 }
 
 pub(super) async fn alive() -> HttpResponse {
-    json(StatusCode::OK).json(Status { status: "ok" })
+    json(StatusCode::OK).json(HealthJson { status: "ok" })
 }
 
 pub(super) async fn ready(web: web::Data<Web>) -> HttpResponse {
     match web.provider.ready().await {
-        Ok(()) => form::ok(Status { status: "ok" }),
+        Ok(()) => form::ok(HealthJson { status: "ok" }),
         Err(error) => web.refuse(&RequestError::from(error)),
     }
 }

@@ -9,12 +9,12 @@ use crate::oauth::{ActiveToken, Introspection, Request};
 
 /// Introspection response for a token that is not active (RFC 7662 §2.2). It has no other member.
 #[derive(Serialize)]
-struct Inactive {
+struct InactiveJson {
     active: bool,
 }
 
 #[derive(Serialize)]
-struct Active<'a> {
+struct ActiveJson<'a> {
     active: bool,
     scope: &'a str,
     client_id: &'a str,
@@ -36,7 +36,7 @@ pub(super) async fn handle(
     let issuer = web.provider.issuer();
     let call = async |request: Request<'_>| web.provider.introspect(&request).await;
     form::handle(&web, request, payload, call, |result| match result {
-        Introspection::Inactive => form::ok(Inactive { active: false }),
+        Introspection::Inactive => form::ok(InactiveJson { active: false }),
         Introspection::Active(token) => reply(&token, issuer),
     })
     .await
@@ -47,7 +47,7 @@ fn reply(token: &ActiveToken, issuer: Option<&str>) -> HttpResponse {
     let user: Option<&UserId> = token.user.as_ref().map(|user| &user.id);
     // A client that acts for itself is its own subject, as in RFC 9068 §2.2.
     let subject = user.map_or_else(|| token.client_id.to_string(), ToString::to_string);
-    form::ok(Active {
+    form::ok(ActiveJson {
         active: true,
         scope: token.scope.as_str(),
         client_id: token.client_id.as_str(),

@@ -14,7 +14,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Web, client_address};
-use crate::observe::metrics::{self, Metrics};
+use crate::observe::metrics::{EndpointMetrics, Metrics};
 use crate::observe::request::{RequestContext, RequestId, with_current};
 use crate::observe::trace::{Collector, Recorder, Span, SpanContext, parse_traceparent};
 
@@ -66,16 +66,16 @@ impl Endpoint {
 
 /// Observes the requests of one I/O thread. Clones share all state.
 #[derive(Clone)]
-pub struct RequestObserver(Rc<Shared>);
+pub struct RequestObserver(Rc<ObserverState>);
 
-struct Shared {
+struct ObserverState {
     web: Web,
     /// Paths of the endpoints, the most requested first.
     paths: Vec<(String, Endpoint)>,
     /// Path of the management page; every path below it counts as management too.
     management: Option<String>,
     /// Metrics of the endpoints, in the order of [`Endpoint::NAMES`].
-    metrics: Option<Vec<metrics::Endpoint>>,
+    metrics: Option<Vec<EndpointMetrics>>,
     traces: Option<Arc<dyn Collector>>,
 }
 
@@ -95,7 +95,7 @@ impl Web {
         let paths =
             paths.into_iter().filter_map(|(path, endpoint)| Some((path.clone()?, endpoint)));
         let metadata = self.metadata_paths().into_iter().map(|path| (path, Endpoint::Metadata));
-        RequestObserver(Rc::new(Shared {
+        RequestObserver(Rc::new(ObserverState {
             web: self.clone(),
             paths: paths.chain(metadata).collect(),
             management: self.management.as_ref().map(|management| management.path().to_owned()),
@@ -168,7 +168,7 @@ impl RequestObserver {
     }
 }
 
-impl Shared {
+impl ObserverState {
     fn endpoint(&self, path: &str) -> Endpoint {
         if let Some((_, endpoint)) = self.paths.iter().find(|(known, _)| known == path) {
             return *endpoint;

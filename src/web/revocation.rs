@@ -10,7 +10,7 @@ use crate::oauth::Request;
 /// ignored by the client as all necessary information is conveyed in the response code." It is
 /// JSON, as at the other endpoints.
 #[derive(Serialize)]
-struct Done {}
+struct RevokedJson {}
 
 pub(super) async fn handle(
     web: web::Data<Web>,
@@ -18,7 +18,7 @@ pub(super) async fn handle(
     payload: web::Payload,
 ) -> HttpResponse {
     let call = async |request: Request<'_>| web.provider.revoke(&request).await;
-    form::handle(&web, request, payload, call, |()| form::ok(Done {}))
+    form::handle(&web, request, payload, call, |()| form::ok(RevokedJson {}))
         .await
         .unwrap_or_else(|refusal| web.refuse(&refusal))
 }

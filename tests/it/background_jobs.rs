@@ -43,7 +43,7 @@ async fn expired_access_tokens_are_purged_from_live_sessions() {
     let access_tokens = async |app: &App| {
         let all =
             app.admin.sessions(&SessionFilter::default(), &Page::first(1000)).await.unwrap().items;
-        all.iter().map(|session| session.access.len()).sum::<usize>()
+        all.iter().map(|session| session.access_tokens.len()).sum::<usize>()
     };
     assert_eq!(access_tokens(&app).await, tokens.len());
     // A corrupt record must not stop the purge of the others.

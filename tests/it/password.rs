@@ -6,17 +6,17 @@
 use proptest::prelude::*;
 use secrecy::SecretString;
 use sentinel::domain::PasswordHash;
-use sentinel::password::{HashError, Hasher, Policy, Scheme, needs_upgrade};
+use sentinel::password::{HashError, HashPolicy, HashScheme, Hasher, needs_upgrade};
 
-const SMALL: Policy = Policy {
-    scheme: Scheme::Argon2id,
+const SMALL: HashPolicy = HashPolicy {
+    scheme: HashScheme::Argon2id,
     memory_kib: 64,
     iterations: 2,
     parallelism: 1,
     bcrypt_cost: 5,
 };
 
-const SMALL_BCRYPT: Policy = Policy { scheme: Scheme::Bcrypt, ..SMALL };
+const SMALL_BCRYPT: HashPolicy = HashPolicy { scheme: HashScheme::Bcrypt, ..SMALL };
 
 const OWN_DEFAULT: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
 const BCRYPT_2B: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
@@ -32,7 +32,7 @@ fn verify_imported(password: &str, encoded: &str) -> bool {
     hasher.verify(&password.into(), &stored).unwrap()
 }
 
-fn hash(policy: Policy, password: &str) -> Result<PasswordHash, HashError> {
+fn hash(policy: HashPolicy, password: &str) -> Result<PasswordHash, HashError> {
     Hasher::new(policy).unwrap().hash(&password.into())
 }
 
@@ -220,7 +220,7 @@ proptest! {
 
     #[test]
     fn bcrypt_hash_verifies_exactly_its_own_password(one in any::<String>(), other in any::<String>()) {
-        let mut hasher = Hasher::new(Policy { bcrypt_cost: 4, ..SMALL_BCRYPT }).unwrap();
+        let mut hasher = Hasher::new(HashPolicy { bcrypt_cost: 4, ..SMALL_BCRYPT }).unwrap();
         match hasher.hash(&SecretString::from(one.clone())) {
             Ok(stored) => {
                 prop_assert!(hasher.verify(&SecretString::from(one.clone()), &stored).unwrap());

@@ -1,24 +1,24 @@
 //! Upgrades of outdated hashes, and limits on hash parameters.
 
 use sentinel::domain::PasswordHash;
-use sentinel::password::{HashError, Hasher, Policy, PolicyError, Scheme, needs_upgrade};
+use sentinel::password::{HashError, HashPolicy, HashScheme, Hasher, PolicyError, needs_upgrade};
 
-const SMALL: Policy = Policy {
-    scheme: Scheme::Argon2id,
+const SMALL: HashPolicy = HashPolicy {
+    scheme: HashScheme::Argon2id,
     memory_kib: 64,
     iterations: 2,
     parallelism: 1,
     bcrypt_cost: 5,
 };
 
-const SMALL_BCRYPT: Policy = Policy { scheme: Scheme::Bcrypt, ..SMALL };
+const SMALL_BCRYPT: HashPolicy = HashPolicy { scheme: HashScheme::Bcrypt, ..SMALL };
 
 const BCRYPT_2B: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
 
 #[test]
 fn hash_weaker_than_the_policy_or_of_another_scheme_needs_an_upgrade() {
-    let policy = Policy { memory_kib: 19456, ..SMALL };
-    let bcrypt_policy = Policy { scheme: Scheme::Bcrypt, ..policy };
+    let policy = HashPolicy { memory_kib: 19456, ..SMALL };
+    let bcrypt_policy = HashPolicy { scheme: HashScheme::Bcrypt, ..policy };
     let argon2 = |function: &str, params: &str| {
         let tail = "c2FsdHNhbHRzYWx0c2FsdA$ZYtxhQxeyNZlcvkwg8dwJk9qNxma2cHSPQx/9UORRWA";
         PasswordHash::own(format!("${function}${params}${tail}"))
@@ -36,10 +36,10 @@ fn hash_weaker_than_the_policy_or_of_another_scheme_needs_an_upgrade() {
         assert_eq!(needs_upgrade(&hash, &policy), !stays, "{}", hash.encoded());
         assert!(needs_upgrade(&hash, &bcrypt_policy) || hash.encoded() == BCRYPT_2B);
     }
-    let two_lanes = Policy { parallelism: 2, ..policy };
+    let two_lanes = HashPolicy { parallelism: 2, ..policy };
     assert!(needs_upgrade(&argon2("argon2id", "v=19$m=65536,t=3,p=1"), &two_lanes));
 
-    let costlier = Policy { bcrypt_cost: 6, ..bcrypt_policy };
+    let costlier = HashPolicy { bcrypt_cost: 6, ..bcrypt_policy };
     let own = PasswordHash::own(BCRYPT_2B.to_owned());
     let imported = PasswordHash::imported(BCRYPT_2B.to_owned());
     assert!(!needs_upgrade(&own, &bcrypt_policy));
@@ -50,24 +50,24 @@ fn hash_weaker_than_the_policy_or_of_another_scheme_needs_an_upgrade() {
 
 #[test]
 fn policy_with_out_of_range_parameters_is_refused() {
-    let check = |policy: Policy| Hasher::new(policy).unwrap_err();
-    let error = check(Policy { parallelism: 0, ..SMALL });
+    let check = |policy: HashPolicy| Hasher::new(policy).unwrap_err();
+    let error = check(HashPolicy { parallelism: 0, ..SMALL });
     assert!(matches!(error, PolicyError::Parallelism { got: 0, .. }));
-    let error = check(Policy { parallelism: 9, ..SMALL });
+    let error = check(HashPolicy { parallelism: 9, ..SMALL });
     assert_eq!(
         error.to_string(),
         "password memory_kib: expected 72 (8 for each lane) to 1048576, got 64"
     );
-    let error = check(Policy { memory_kib: 2_000_000, ..SMALL });
+    let error = check(HashPolicy { memory_kib: 2_000_000, ..SMALL });
     assert!(matches!(error, PolicyError::Memory { got: 2_000_000, .. }));
-    let error = check(Policy { iterations: 0, ..SMALL });
+    let error = check(HashPolicy { iterations: 0, ..SMALL });
     assert!(matches!(error, PolicyError::Iterations { got: 0, .. }));
-    let error = check(Policy { iterations: 70_000, ..SMALL });
+    let error = check(HashPolicy { iterations: 70_000, ..SMALL });
     assert!(matches!(error, PolicyError::Iterations { max: 65_536, .. }));
-    let error = check(Policy { bcrypt_cost: 17, ..SMALL_BCRYPT });
+    let error = check(HashPolicy { bcrypt_cost: 17, ..SMALL_BCRYPT });
     assert!(matches!(error, PolicyError::BcryptCost { max: 16, .. }));
     // Parameters of a scheme that is not in use are not checked.
-    assert!(Hasher::new(Policy { bcrypt_cost: 99, ..SMALL }).is_ok());
+    assert!(Hasher::new(HashPolicy { bcrypt_cost: 99, ..SMALL }).is_ok());
 }
 
 #[test]

@@ -3,13 +3,15 @@
 
 use secrecy::SecretString;
 use sentinel::domain::PasswordHash;
-use sentinel::password::{Hasher, PasswordPool, Policy, PoolError, Scheme, StartError, Verdict};
+use sentinel::password::{
+    HashPolicy, HashScheme, Hasher, PasswordPool, PoolError, PoolStartError, Verdict,
+};
 use std::time::{Duration, Instant};
 
 use crate::helpers::CapturedLog;
 
-const SMALL: Policy = Policy {
-    scheme: Scheme::Argon2id,
+const SMALL: HashPolicy = HashPolicy {
+    scheme: HashScheme::Argon2id,
     memory_kib: 64,
     iterations: 2,
     parallelism: 1,
@@ -18,7 +20,7 @@ const SMALL: Policy = Policy {
 
 /// Parameters that take tenths of a second for each hash, so that a worker stays busy while a test
 /// checks its queue.
-const SLOW: Policy = Policy { memory_kib: 65_536, iterations: 5, ..SMALL };
+const SLOW: HashPolicy = HashPolicy { memory_kib: 65_536, iterations: 5, ..SMALL };
 
 const IMPORTED: &str = "$2y$05$fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra";
 const RIGHT: Verdict = Verdict::Right { upgrade: None };
@@ -27,7 +29,7 @@ fn password() -> SecretString {
     "correct horse".into()
 }
 
-fn stored(policy: Policy) -> PasswordHash {
+fn stored(policy: HashPolicy) -> PasswordHash {
     Hasher::new(policy).unwrap().hash(&password()).unwrap()
 }
 
@@ -46,7 +48,7 @@ async fn pool_distinguishes_right_password_from_wrong_one_and_unknown_user() {
 #[tokio::test]
 async fn right_password_upgrades_an_outdated_hash_and_wrong_one_does_not() {
     let pool = PasswordPool::start(SMALL, 1, 16).unwrap();
-    let weak = stored(Policy { iterations: 1, ..SMALL });
+    let weak = stored(HashPolicy { iterations: 1, ..SMALL });
     for old in [weak, PasswordHash::imported(IMPORTED.to_owned())] {
         let wrong = pool.verify("wrong".into(), Some(old.clone())).await.unwrap();
         assert_eq!(wrong, Verdict::Wrong);
@@ -74,7 +76,7 @@ async fn verification_for_a_disabled_user_upgrades_no_hash() {
 
 #[tokio::test]
 async fn password_too_long_for_a_bcrypt_upgrade_is_still_accepted() {
-    let policy = Policy { scheme: Scheme::Bcrypt, ..SMALL };
+    let policy = HashPolicy { scheme: HashScheme::Bcrypt, ..SMALL };
     let pool = PasswordPool::start(policy, 1, 16).unwrap();
     // The hash of 36 two-byte letters: the 72 bytes that bcrypt reads of the longer password.
     let encoded = "$2b$05$FwD5Nr2QuxvNDYpeNfWYS.P6ywCZl52VV5ekX3v0.p/hVnNN4anuG";
@@ -123,8 +125,8 @@ async fn wait_until_depth_is(pool: &PasswordPool, depth: usize) {
 
 #[tokio::test]
 async fn unknown_user_and_malformed_hash_take_as_long_as_wrong_password() {
-    for scheme in [Scheme::Argon2id, Scheme::Bcrypt] {
-        let policy = Policy { scheme, memory_kib: 4096, ..SMALL };
+    for scheme in [HashScheme::Argon2id, HashScheme::Bcrypt] {
+        let policy = HashPolicy { scheme, memory_kib: 4096, ..SMALL };
         let pool = PasswordPool::start(policy, 1, 4).unwrap();
         let cases =
             [Some(stored(policy)), None, Some(PasswordHash::own("$argon2id$broken".to_owned()))];
@@ -158,7 +160,7 @@ async fn medians(pool: &PasswordPool, cases: &[Option<PasswordHash>; 3]) -> [f64
 
 #[tokio::test]
 async fn pool_with_costly_parameters_starts_within_100_ms() {
-    let policy = Policy { memory_kib: 1 << 20, iterations: 4, ..SMALL };
+    let policy = HashPolicy { memory_kib: 1 << 20, iterations: 4, ..SMALL };
     let start = Instant::now();
     let pool = PasswordPool::start(policy, 4, 16).unwrap();
     assert!(start.elapsed() < Duration::from_millis(100));
@@ -167,9 +169,9 @@ async fn pool_with_costly_parameters_starts_within_100_ms() {
 
 #[tokio::test]
 async fn pool_with_out_of_range_policy_does_not_start() {
-    let policy = Policy { iterations: 0, ..SMALL };
+    let policy = HashPolicy { iterations: 0, ..SMALL };
     let refused = PasswordPool::start(policy, 1, 16);
-    assert!(matches!(refused, Err(StartError::Policy(_))));
+    assert!(matches!(refused, Err(PoolStartError::Policy(_))));
 }
 
 #[test]
@@ -187,6 +189,6 @@ fn malformed_hash_is_logged_in_the_request_span_without_its_content() {
         });
     });
     let text = log.text();
-    assert!(text.contains("r-17") && text.contains("cannot be used"), "{text}");
+    assert!(text.contains("r-17") && text.contains("hash is unusable"), "{text}");
     assert!(!text.contains("hunter2") && !text.contains("correct horse"), "{text}");
 }

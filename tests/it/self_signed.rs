@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel::domain::{Clock, ManualClock, Timestamp};
-use sentinel::web::certificate::{Certificate, Source};
+use sentinel::web::certificate::{Certificate, CertificateSource};
 use sentinel::web::reload::Reload;
 use sentinel::web::self_signed;
 
@@ -18,7 +18,7 @@ fn clock() -> Arc<ManualClock> {
 }
 
 fn load(folder: &Path, clock: &Arc<ManualClock>) -> Certificate {
-    let source = Source::SelfSigned { folder: folder.to_owned(), host: None };
+    let source = CertificateSource::SelfSigned { folder: folder.to_owned(), host: None };
     Certificate::load(source, Arc::clone(clock) as Arc<dyn Clock>).unwrap()
 }
 

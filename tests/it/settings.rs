@@ -204,7 +204,7 @@ fn setting_path_in_an_environment_variable_is_case_insensitive() {
     let twice = env(&[("SENTINEL_mongo__dbname", "x"), ("SENTINEL_MONGO__DBNAME", "y")]);
     assert_eq!(
         refused(&twice),
-        "the environment variables SENTINEL_mongo__dbname and SENTINEL_MONGO__DBNAME are the same setting"
+        "the environment variables SENTINEL_mongo__dbname and SENTINEL_MONGO__DBNAME set the same setting; remove one"
     );
 }
 

@@ -73,7 +73,7 @@ async fn datagram_socket_at_the_bind_path_is_not_replaced() {
     let path = folder.path().join("log");
     let log = UnixDatagram::bind(&path).unwrap();
     let said = refused(folder.path(), "metrics.bind=unix:log").await;
-    assert!(said.contains("cannot listen on unix:log (metrics.bind): there is a socket"), "{said}");
+    assert!(said.contains("cannot listen on unix:log (metrics.bind): a socket exists"), "{said}");
     UnixDatagram::unbound().unwrap().send_to(b"still here", &path).unwrap();
     let mut buffer = [0; 16];
     assert_eq!(log.recv(&mut buffer).unwrap(), b"still here".len());

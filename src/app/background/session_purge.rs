@@ -17,7 +17,7 @@ pub(super) async fn run(stores: Stores, clock: Arc<dyn Clock>) {
     loop {
         ticks.tick().await;
         purge(&*stores.sessions, &*clock).await;
-        if let Err(error) = imports::forget_sessions_over(&stores, clock.now()).await {
+        if let Err(error) = imports::purge_session_records(&stores, clock.now()).await {
             tracing::warn!(
                 error = error_chain(&error),
                 "ended imported sessions were not cleaned up; the next attempt is in a minute"

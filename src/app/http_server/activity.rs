@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// State of one connection that its stream, its requests and its timer share.
-pub(super) struct Activity {
+pub(super) struct ConnectionActivity {
     /// Requests whose body or response is not complete.
     in_flight: Cell<u32>,
     /// No request has arrived yet.
@@ -31,7 +31,7 @@ pub(super) struct Activity {
     since: Cell<Instant>,
 }
 
-impl Activity {
+impl ConnectionActivity {
     /// Starts with a connection that awaits its first request.
     pub(super) fn start() -> Rc<Self> {
         Rc::new(Self {
@@ -106,12 +106,15 @@ impl Activity {
 
 /// A request in progress. Dropping it ends the request.
 pub(super) struct InFlight {
-    activity: Rc<Activity>,
+    activity: Rc<ConnectionActivity>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl InFlight {
-    pub(super) fn start(activity: &Rc<Activity>, permit: Option<OwnedSemaphorePermit>) -> Rc<Self> {
+    pub(super) fn start(
+        activity: &Rc<ConnectionActivity>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Rc<Self> {
         activity.in_flight.set(activity.in_flight.get() + 1);
         activity.is_new.set(false);
         activity.has_begun.set(false);

@@ -16,7 +16,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::activity::{Activity, InFlight, KEEP_ALIVE};
+use super::activity::{ConnectionActivity, InFlight, KEEP_ALIVE};
 use super::monitored_stream::{MonitoredStream, Protocol};
 use super::service::respond;
 use super::{App, HttpServer};
@@ -60,7 +60,7 @@ impl Connection<'_> {
     /// Serves HTTP/1.1. hyper reads the next request only after the previous response is written,
     /// so a client that pipelines (RFC 9112 §9.3.2) has one request in progress.
     pub(super) async fn serve_http1(self, io: impl AsyncRead + AsyncWrite + Unpin) {
-        let activity = Activity::start();
+        let activity = ConnectionActivity::start();
         let stream = MonitoredStream::new(io, Rc::clone(&activity), Protocol::Http1);
         let service = service_fn(|request| {
             respond(Rc::clone(self.app), request, self.peer, InFlight::start(&activity, None))
@@ -88,7 +88,7 @@ impl Connection<'_> {
 
     /// Serves HTTP/2.
     pub(super) async fn serve_http2(self, io: impl AsyncRead + AsyncWrite + Unpin) {
-        let activity = Activity::start();
+        let activity = ConnectionActivity::start();
         let stream = MonitoredStream::new(io, Rc::clone(&activity), Protocol::Http2);
         let tasks = TaskTracker::new();
         let service = service_fn(|request| {
@@ -136,7 +136,7 @@ impl Connection<'_> {
         &self,
         connection: &mut C,
         shut_down: impl Fn(Pin<&mut C>),
-        activity: &Activity,
+        activity: &ConnectionActivity,
     ) -> bool
     where
         C: Future<Output = hyper::Result<()>> + Unpin,

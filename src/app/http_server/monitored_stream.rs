@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::activity::Activity;
+use super::activity::ConnectionActivity;
 
 /// How much is discarded when a connection is closed in the middle of a request, and for how long.
 const LINGER: (usize, Duration) = (16 << 20, Duration::from_secs(5));
@@ -32,7 +32,7 @@ pub(super) enum Protocol {
 /// A stream that reports to an [`Activity`].
 pub(super) struct MonitoredStream<T> {
     io: T,
-    activity: Rc<Activity>,
+    activity: Rc<ConnectionActivity>,
     protocol: Protocol,
     /// A read was refused while a write waited, so its task has to be woken.
     read_refused: bool,
@@ -41,7 +41,7 @@ pub(super) struct MonitoredStream<T> {
 }
 
 impl<T> MonitoredStream<T> {
-    pub(super) const fn new(io: T, activity: Rc<Activity>, protocol: Protocol) -> Self {
+    pub(super) const fn new(io: T, activity: Rc<ConnectionActivity>, protocol: Protocol) -> Self {
         Self { io, activity, protocol, read_refused: false, lingering: None }
     }
 

@@ -31,9 +31,9 @@ const AFTER_RESPONSE: (u64, Duration) = (16 << 20, Duration::from_secs(5));
 
 /// A body that is not empty. Clones share it.
 #[derive(Clone)]
-pub(super) struct RequestBody(Rc<Shared>);
+pub(super) struct RequestBody(Rc<SharedBody>);
 
-struct Shared {
+struct SharedBody {
     incoming: RefCell<Incoming>,
     is_http2: bool,
     /// The client waits for 100 (Continue), and nothing of the body has been read.
@@ -50,7 +50,7 @@ impl RequestBody {
         // RFC 9110 §9.3.1 gives a body no meaning here. nginx announces the body of the original
         // request in a subrequest, and sends none.
         let has_no_meaning = matches!(head.method, Method::GET | Method::HEAD);
-        Self(Rc::new(Shared {
+        Self(Rc::new(SharedBody {
             incoming: RefCell::new(incoming),
             is_http2: head.version == Version::HTTP_2,
             awaits_continue: Cell::new(head.headers.contains_key(EXPECT)),

@@ -79,7 +79,7 @@ pub(super) async fn respond(
 }
 
 /// A status and an `error_description`.
-type Refusal = (StatusCode, &'static str);
+type RejectedRequest = (StatusCode, &'static str);
 
 /// Translates a request, and checks what hyper does not.
 ///
@@ -90,7 +90,7 @@ fn translate_request(
     parts: &Parts,
     body: Payload,
     peer: Option<SocketAddr>,
-) -> Result<Request, Refusal> {
+) -> Result<Request, RejectedRequest> {
     if parts.headers.len() > MAX_FIELDS {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err((status, "the request has too many header fields"));

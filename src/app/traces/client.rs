@@ -20,14 +20,14 @@ const MAX_RESPONSE: u64 = 64 * 1024;
 /// Sends requests to a collector. Logs once when they start to fail, and once when they succeed
 /// again.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct OtlpClient {
     host: String,
     port: u16,
     tls: Option<Arc<ClientConfig>>,
     is_failing: AtomicBool,
 }
 
-impl Client {
+impl OtlpClient {
     pub(super) fn new(url: &str) -> Result<Self, String> {
         let uri = url.parse::<actix_web::http::Uri>().map_err(|error| error.to_string())?;
         let host = uri.host().ok_or("the URL has no host")?;
@@ -54,7 +54,7 @@ impl Client {
 }
 
 #[async_trait::async_trait]
-impl HttpClient for Client {
+impl HttpClient for OtlpClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let result = self.send(&request);
         let failure = match &result {

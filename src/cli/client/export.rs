@@ -18,21 +18,21 @@ use crate::observe::audit::operation;
 use crate::store::Page;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Export {
+pub(in crate::cli) struct ExportClients {
     /// New file, which only its owner may read; - for standard output
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
 #[derive(Serialize)]
-struct Line {
+struct ClientLine {
     #[serde(flatten)]
     client: ClientJson,
     /// Hexadecimal; null for public clients.
     secret_sha256: Option<String>,
 }
 
-impl Export {
+impl ExportClients {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let out = Output::create(&self.file)?;
         let clients = global.on_store(async |admin| {
@@ -59,7 +59,7 @@ fn line(client: &Client) -> Result<Vec<u8>, Failure> {
         ClientKind::Public => None,
         ClientKind::Confidential(digest) => Some(hex::encode(digest.as_bytes())),
     };
-    let line = Line { client: ClientJson::of(client), secret_sha256 };
+    let line = ClientLine { client: ClientJson::of(client), secret_sha256 };
     let mut bytes = serde_json::to_vec(&line).map_err(Failure::io)?;
     bytes.push(b'\n');
     Ok(bytes)

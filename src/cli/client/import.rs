@@ -6,11 +6,11 @@ use std::sync::Arc;
 use clap::Args;
 use futures_util::StreamExt;
 
-use super::super::bulk::{Reading, Report, RowError};
+use super::super::bulk::{BulkReport, Reading, RowError};
 use super::super::failure::{Failure, failed, outcome};
 use super::super::{Global, files, with_log};
-use super::rows::{InvalidRow, Row, Rows};
-use crate::admin::{Admin, AdminError, Imported};
+use super::rows::{ClientRow, ClientRows, InvalidClientRow};
+use crate::admin::{Admin, AdminError, ImportResult};
 use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
 use crate::observe::audit::operation;
@@ -19,7 +19,7 @@ use crate::observe::audit::operation;
 const AT_ONCE: usize = 64;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Import {
+pub(in crate::cli) struct ImportClients {
     /// JSON Lines file in the format of `client export`; - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -28,11 +28,11 @@ pub(in crate::cli) struct Import {
     dry_run: bool,
 }
 
-impl Import {
+impl ImportClients {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
         let (reader, _) = files::open(&self.file)?;
-        let mut rows = Rows::new(reader.buffered());
+        let mut rows = ClientRows::new(reader.buffered());
         let (report, short) = with_log(&settings, async || {
             let stores = if self.dry_run {
                 open_stores_for_reading(&settings).await?
@@ -55,12 +55,12 @@ impl Import {
     async fn take(
         &self,
         admin: Option<&Admin>,
-        rows: &mut Rows<impl std::io::BufRead>,
-    ) -> Result<(Report<InvalidRow>, u64), Failure> {
+        rows: &mut ClientRows<impl std::io::BufRead>,
+    ) -> Result<(BulkReport<InvalidClientRow>, u64), Failure> {
         if let Some(admin) = admin.filter(|_| !self.dry_run) {
             admin.begin_import().await?;
         }
-        let (mut report, mut short) = (Report::new(Some(self.dry_run)), 0);
+        let (mut report, mut short) = (BulkReport::new(Some(self.dry_run)), 0);
         let (reading, mut done) = (Reading::default(), Ok(()));
         {
             let taken = reading.rows(|| rows.next()).map(async |row| match row {
@@ -71,7 +71,7 @@ impl Import {
             while let Some(outcome) = taken.next().await {
                 match outcome {
                     Ok(outcome) => {
-                        short += u64::from(matches!(outcome, Ok((Imported::Added, true))));
+                        short += u64::from(matches!(outcome, Ok((ImportResult::Added, true))));
                         report.count(outcome.map(|(imported, _)| imported));
                     }
                     Err(failure) => {
@@ -93,12 +93,12 @@ impl Import {
     async fn take_one(
         &self,
         admin: Option<&Admin>,
-        row: Row,
-    ) -> Result<Result<(Imported, bool), InvalidRow>, Failure> {
-        let Row { line, client, short_secret } = row;
+        row: ClientRow,
+    ) -> Result<Result<(ImportResult, bool), InvalidClientRow>, Failure> {
+        let ClientRow { line, client, short_secret } = row;
         let id = client.id.to_string();
         let done = match admin {
-            None => client.into_client(SystemClock.now()).map(|_| Imported::Added),
+            None => client.into_client(SystemClock.now()).map(|_| ImportResult::Added),
             Some(admin) if self.dry_run => admin.check_client(client).await,
             Some(admin) => admin.import_client(client).await,
         };
@@ -108,14 +108,14 @@ impl Import {
                 Err(Failure::from(error).unconfirmed_if(may_be_done))
             }
             Err(error) => {
-                Ok(Err(InvalidRow { line, client_id: Some(id), reason: error.to_string() }))
+                Ok(Err(InvalidClientRow { line, client_id: Some(id), reason: error.to_string() }))
             }
             Ok(done) => Ok(Ok((done, short_secret))),
         }
     }
 }
 
-impl RowError for InvalidRow {
+impl RowError for InvalidClientRow {
     fn parts(&self) -> (u64, Option<&str>, &str) {
         (self.line, self.client_id.as_deref(), &self.reason)
     }

@@ -70,7 +70,7 @@ pub(super) fn credentials(
     let secret = secret.map(ExposeSecret::expose_secret);
     if global.json {
         let client_id = client.id.as_str();
-        return output::json(&AddedClientJson { client_id, client_secret: secret });
+        return output::json(&NewCredentialsJson { client_id, client_secret: secret });
     }
     let id = ("client_id", client.id.to_string());
     let Some(secret) = secret else {
@@ -101,7 +101,7 @@ fn lifetime(own: Option<Duration>) -> String {
 }
 
 #[derive(Serialize)]
-struct AddedClientJson<'a> {
+struct NewCredentialsJson<'a> {
     client_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<&'a str>,

@@ -16,7 +16,7 @@ use crate::import::lines::Lines;
 const SHORT_SECRET: usize = 16;
 
 /// Client to be imported.
-pub(super) struct Row {
+pub(super) struct ClientRow {
     pub(super) line: u64,
     pub(super) client: ImportedClient,
     /// Whether the file contains the client's secret and the secret is short.
@@ -25,7 +25,7 @@ pub(super) struct Row {
 
 /// Line that cannot be imported.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct InvalidRow {
+pub(super) struct InvalidClientRow {
     pub(super) line: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_id: Option<String>,
@@ -33,21 +33,21 @@ pub(super) struct InvalidRow {
 }
 
 /// Reads the clients of a file one by one.
-pub(super) struct Rows<R> {
+pub(super) struct ClientRows<R> {
     lines: Lines<R>,
     /// Line in which each id last occurred.
     seen: HashMap<ClientId, u64>,
 }
 
-impl<R: BufRead> Rows<R> {
+impl<R: BufRead> ClientRows<R> {
     pub(super) fn new(reader: R) -> Self {
         Self { lines: Lines::new(reader), seen: HashMap::new() }
     }
 
     /// Returns the next row; `None` at the end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<Result<Row, InvalidRow>>, Failure> {
+    pub(super) fn next(&mut self) -> Result<Option<Result<ClientRow, InvalidClientRow>>, Failure> {
         let Some((line, bytes)) = self.lines.next()? else { return Ok(None) };
-        let fields = Fields::of_line(&bytes);
+        let fields = ClientRowFields::of_line(&bytes);
         let client_id = fields.as_ref().ok().and_then(|fields| fields.client_id.clone());
         let row = fields.and_then(|fields| fields.row(line)).and_then(|row| {
             match self.seen.insert(row.client.id.clone(), line) {
@@ -55,13 +55,13 @@ impl<R: BufRead> Rows<R> {
                 None => Ok(row),
             }
         });
-        Ok(Some(row.map_err(|reason| InvalidRow { line, client_id, reason })))
+        Ok(Some(row.map_err(|reason| InvalidClientRow { line, client_id, reason })))
     }
 }
 
 /// Members of the JSON object on a line.
 #[derive(Default)]
-struct Fields {
+struct ClientRowFields {
     client_id: Option<String>,
     name: Option<String>,
     kind: Option<String>,
@@ -77,7 +77,7 @@ struct Fields {
     enabled: Option<bool>,
 }
 
-impl Fields {
+impl ClientRowFields {
     fn of_line(bytes: &[u8]) -> Result<Self, String> {
         let object: Map<String, Value> =
             serde_json::from_slice(bytes).map_err(|_| "it is not a JSON object on one line")?;
@@ -110,7 +110,7 @@ impl Fields {
         Ok(fields)
     }
 
-    fn row(self, line: u64) -> Result<Row, String> {
+    fn row(self, line: u64) -> Result<ClientRow, String> {
         let id = self.client_id.as_deref().ok_or("it has no client_id")?;
         let id = id.parse().map_err(|error| format!("its client_id is invalid: {error}"))?;
         let (kind, short_secret) = kind(
@@ -126,7 +126,7 @@ impl Fields {
             let ttl = text.map(|text| text.parse::<Ttl>()).transpose();
             ttl.map(|ttl| ttl.and_then(|ttl| ttl.0)).map_err(|error| format!("its {name}: {error}"))
         };
-        Ok(Row {
+        Ok(ClientRow {
             line,
             client: ImportedClient {
                 id,

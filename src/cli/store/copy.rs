@@ -13,7 +13,7 @@ use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::SystemClock;
 use crate::settings::{Backend, ReadPreference, Settings, Sources};
 use crate::store::Stores;
-use crate::store::copying::{CopyError, CopyReport, Counts, copy};
+use crate::store::copying::{CopyCounts, CopyError, CopyReport, copy};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Copy {
@@ -127,7 +127,7 @@ fn print(report: &CopyReport) -> Result<(), Failure> {
         ("imported tokens", report.aliases),
         ("import records", report.imported),
     ];
-    let row = |(name, counts): (&str, Counts)| {
+    let row = |(name, counts): (&str, CopyCounts)| {
         let [read, written, removed] =
             [counts.read, counts.written, counts.removed].map(|number| number.to_string());
         [name.to_owned(), read, written, removed]

@@ -19,7 +19,7 @@ use crate::observe::audit::operation;
 use crate::store::Page;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Export {
+pub(in crate::cli) struct ExportUsers {
     /// New file, which only its owner may read; - for standard output
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Export {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct UserLine<'a> {
     id: String,
     username: &'a str,
     hash: &'a str,
@@ -38,7 +38,7 @@ struct Line<'a> {
     enabled: bool,
 }
 
-impl Export {
+impl ExportUsers {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let format = Format::of(self.format, &self.file)?;
         let mut out = Output::create(&self.file)?;
@@ -73,7 +73,7 @@ impl Export {
 }
 
 fn line(user: &User) -> Result<Vec<u8>, Failure> {
-    let line = Line {
+    let line = UserLine {
         id: user.id.to_string(),
         username: &user.username,
         hash: user.password.encoded(),

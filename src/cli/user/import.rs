@@ -8,15 +8,15 @@ use clap::Args;
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::super::bulk::{Reading, Report, RowError};
+use super::super::bulk::{BulkReport, Reading, RowError};
 use super::super::failure::{Failure, error_chain, failed, outcome};
 use super::super::files::{self, Format};
 use super::super::progress::Progress;
 use super::super::{Global, on_store};
-use crate::admin::{Admin, AdminError, Imported, ImportedUser, NewUser};
+use crate::admin::{Admin, AdminError, ImportResult, ImportedUser, NewUser};
 use crate::app::password_policy;
 use crate::domain::{PasswordHash, check_password};
-use crate::import::users::{InvalidRow, Password, Rows, RowsError, UserRow};
+use crate::import::users::{InvalidUserRow, RowPassword, RowsError, UserRow, UserRows};
 use crate::observe::audit::operation;
 use crate::password::{PasswordPool, PoolError};
 
@@ -29,7 +29,7 @@ const IN_A_WRITE: usize = 500;
 const WRITES_AT_ONCE: usize = 2;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Import {
+pub(in crate::cli) struct ImportUsers {
     /// CSV file with a header line, or JSON Lines file; - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -47,7 +47,7 @@ struct Hashing {
     short: Cell<u64>,
 }
 
-impl Import {
+impl ImportUsers {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let format = Format::of(self.format, &self.file)?;
         let settings = global.settings()?;
@@ -55,8 +55,8 @@ impl Import {
         let progress = Progress::reading(global.json, length);
         let at = reader.count();
         let mut rows = match format {
-            Format::Csv => Rows::from_csv(reader.buffered())?,
-            Format::Jsonl => Rows::from_json_lines(reader.buffered()),
+            Format::Csv => UserRows::from_csv(reader.buffered())?,
+            Format::Jsonl => UserRows::from_json_lines(reader.buffered()),
         };
         let report = on_store(&settings, async |admin| {
             let policy = password_policy(&settings.password);
@@ -64,7 +64,7 @@ impl Import {
             let pool = PasswordPool::start(policy, 0, AT_ONCE)
                 .map_err(|error| Failure::config(error_chain(&error)))?;
             admin.begin_import().await?;
-            let mut report = Report::new(None);
+            let mut report = BulkReport::new(None);
             let hashing =
                 Hashing { pool, shortest: settings.password.min_length, short: Cell::new(0) };
             let done = take(admin, &hashing, &mut rows, &mut report, |read| {
@@ -90,8 +90,8 @@ impl Import {
 async fn take(
     admin: &Admin,
     hashing: &Hashing,
-    rows: &mut Rows<impl std::io::BufRead>,
-    report: &mut Report<InvalidRow>,
+    rows: &mut UserRows<impl std::io::BufRead>,
+    report: &mut BulkReport<InvalidUserRow>,
     tell: impl Fn(u64),
 ) -> Result<(), Failure> {
     let reading = Reading::default();
@@ -126,40 +126,40 @@ impl Hashing {
 }
 
 /// Result of importing a row, or the reason for which it is not imported.
-type Outcome = Result<Imported, InvalidRow>;
+type RowOutcome = Result<ImportResult, InvalidUserRow>;
 
 /// UserRow after its preparation.
 enum Prepared {
     /// User to be written, with the line number.
     New(u64, ImportedUser),
     /// UserRow that needs no write.
-    Done(Outcome),
+    Done(RowOutcome),
 }
 
 /// Hashes the password of a row, unless its user exists.
 async fn prepare(
     admin: &Admin,
     hashing: &Hashing,
-    row: Result<UserRow, InvalidRow>,
+    row: Result<UserRow, InvalidUserRow>,
 ) -> Result<Prepared, Failure> {
     let row = match row {
         Ok(row) => row,
         Err(bad) => return Ok(Prepared::Done(Err(bad))),
     };
     let UserRow { line, id, username, password, scopes, enabled } = row;
-    let done = |outcome: Result<Imported, String>, username| {
-        let bad = |reason| InvalidRow { line, username: Some(username), reason };
+    let done = |outcome: Result<ImportResult, String>, username| {
+        let bad = |reason| InvalidUserRow { line, username: Some(username), reason };
         Ok(Prepared::Done(outcome.map_err(bad)))
     };
     let password = match password {
-        Password::Hash(hash) => hash,
-        Password::Plain(password) => {
+        RowPassword::Hash(hash) => hash,
+        RowPassword::Plain(password) => {
             // Passwords of existing users are not hashed, since that would take most of the time of
             // a repeated run.
             match admin.find_imported(&username, id).await {
                 Ok(None) => {}
                 found => {
-                    return done(about_the_row(found.map(|_| Imported::Already))?, username);
+                    return done(about_the_row(found.map(|_| ImportResult::Already))?, username);
                 }
             }
             match hashing.hash(password).await {
@@ -180,7 +180,7 @@ async fn prepare(
 async fn write(
     admin: &Admin,
     rows: Vec<Result<Prepared, Failure>>,
-) -> (Vec<Outcome>, Result<(), Failure>) {
+) -> (Vec<RowOutcome>, Result<(), Failure>) {
     let (mut outcomes, mut done) = (Vec::with_capacity(rows.len()), Ok(()));
     let (mut named, mut users) = (Vec::new(), Vec::new());
     for row in rows {
@@ -196,7 +196,7 @@ async fn write(
     match admin.import_users(users).await {
         Ok(imported) => {
             for ((line, username), imported) in named.into_iter().zip(imported) {
-                let bad = |reason| InvalidRow { line, username: Some(username), reason };
+                let bad = |reason| InvalidUserRow { line, username: Some(username), reason };
                 match about_the_row(imported) {
                     Ok(outcome) => outcomes.push(outcome.map_err(bad)),
                     Err(failure) => done = failed(done, failure),
@@ -212,7 +212,9 @@ async fn write(
 }
 
 /// Separates errors that concern the row (inner) from those that end the import (outer).
-fn about_the_row(done: Result<Imported, AdminError>) -> Result<Result<Imported, String>, Failure> {
+fn about_the_row(
+    done: Result<ImportResult, AdminError>,
+) -> Result<Result<ImportResult, String>, Failure> {
     match done {
         Err(error @ (AdminError::Store(_) | AdminError::Contended)) => Err(error.into()),
         Err(error) => Ok(Err(error.to_string())),
@@ -231,7 +233,7 @@ impl From<RowsError> for Failure {
     }
 }
 
-impl RowError for InvalidRow {
+impl RowError for InvalidUserRow {
     fn parts(&self) -> (u64, Option<&str>, &str) {
         (self.line, self.username.as_deref(), &self.reason)
     }

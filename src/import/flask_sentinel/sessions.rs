@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::documents::{Reason, scope};
 use crate::domain::{
     AccessToken, Client, ClientId, Grant, Lifetimes, RefreshChain, Scope, Session, SessionId,
-    SessionUser, Timestamp, Token, TokenKind, UserId, legacy_seal,
+    SessionUser, Timestamp, Token, TokenKind, UserId, legacy_mac_key,
 };
 
 /// A token issued by flask-sentinel.
@@ -20,7 +20,7 @@ pub(super) struct SourceToken {
 }
 
 /// Contents of a `tokens` document, before its user and client are looked up.
-pub(super) struct TokensDocument {
+pub(super) struct SourceTokens {
     /// Access token and its expiry.
     access: Option<(SourceToken, Timestamp)>,
     refresh: Option<SourceToken>,
@@ -32,13 +32,13 @@ pub(super) struct TokensDocument {
 }
 
 /// A session to be written, and the access token for which an alias is written.
-pub(super) struct NewSession {
+pub(super) struct ConvertedSession {
     pub(super) session: Session,
     pub(super) access: Option<(SourceToken, Timestamp)>,
     pub(super) remark: Option<Reason>,
 }
 
-impl TokensDocument {
+impl SourceTokens {
     /// Returns the ids of all sessions that this document may have become.
     pub(super) fn session_ids(&self) -> impl Iterator<Item = SessionId> {
         let access = self.access.iter().map(|(access, _)| access);
@@ -52,7 +52,7 @@ impl TokensDocument {
         client: &Client,
         server: &Lifetimes,
         now: Timestamp,
-    ) -> Option<NewSession> {
+    ) -> Option<ConvertedSession> {
         let lifetimes = client.lifetimes(server);
         let ends_at = now.plus(lifetimes.session);
         let refresh = self.refresh.filter(|_| client.grants.contains(&Grant::RefreshToken));
@@ -66,7 +66,7 @@ impl TokensDocument {
             expires_at: *expires_at,
         });
         let chain = refresh.as_ref().map(|refresh| RefreshChain {
-            key: legacy_seal(refresh.text.expose_secret()),
+            mac_key: legacy_mac_key(refresh.text.expose_secret()),
             current: refresh.token.verifier.digest(),
             issued_at: now,
             idle_ends_at: now.plus(lifetimes.refresh_idle).min(ends_at),
@@ -81,15 +81,15 @@ impl TokensDocument {
             scope: self.scope,
             created_at: now,
             ends_at,
-            access: live_access.collect(),
+            access_tokens: live_access.collect(),
             refresh: chain,
         };
-        Some(NewSession { session, access, remark: self.remark })
+        Some(ConvertedSession { session, access, remark: self.remark })
     }
 }
 
 /// Parses a `tokens` document. Returns `None` if all its tokens have expired, or it has none.
-pub(super) fn parse(record: &Document, now: Timestamp) -> Result<Option<TokensDocument>, Reason> {
+pub(super) fn parse(record: &Document, now: Timestamp) -> Result<Option<SourceTokens>, Reason> {
     let user = record.get_object_id("user_id").map_err(|_| "its user_id is not an ObjectId")?;
     let client = record.get_str("client_id").map_err(|_| "it has no client_id")?;
     let client = client
@@ -115,7 +115,7 @@ pub(super) fn parse(record: &Document, now: Timestamp) -> Result<Option<TokensDo
         return remark.map_or(Ok(None), Err);
     }
     let user = UserId::from_bytes(user.bytes());
-    Ok(Some(TokensDocument { access, refresh, user, client, scope, remark }))
+    Ok(Some(SourceTokens { access, refresh, user, client, scope, remark }))
 }
 
 /// Parses a token; `None` if the field is absent or null.

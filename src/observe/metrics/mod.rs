@@ -1,6 +1,6 @@
 //! Metrics for Prometheus. `docs/metrics.md` lists them, and a test compares it.
 //!
-//! [`Metrics::new`] declares all metrics, except for those that [`process`] reads from the system.
+//! [`Metrics::new`] declares all metrics, except for those of the process (`process.rs`).
 //! A new metric is declared there, and gets a field in the struct of the component that updates it.
 //! If metrics are disabled, none of this exists.
 //!
@@ -45,17 +45,17 @@ pub struct Metrics {
     http_durations: HistogramVec,
     queue_capacity: IntGauge,
     /// Token requests.
-    pub tokens: Tokens,
+    pub tokens: TokenMetrics,
     /// Password hashing.
-    pub passwords: Arc<Passwords>,
+    pub passwords: Arc<PasswordMetrics>,
     /// Store operations.
-    pub store: Arc<Store>,
+    pub store: Arc<StoreMetrics>,
     /// The cache in front of the store.
-    pub cache: Arc<Cache>,
+    pub cache: Arc<CacheMetrics>,
     /// Failed calls to Redis.
-    pub redis: Arc<Redis>,
+    pub redis: Arc<RedisMetrics>,
     /// Attempts that were rejected by a rate limit.
-    pub throttled: Arc<Throttled>,
+    pub throttled: Arc<RateLimitMetrics>,
 }
 
 impl Metrics {
@@ -94,7 +94,7 @@ impl Metrics {
             "sentinel_password_queue_capacity",
             "Maximum number of passwords that may wait for a hashing worker.",
         );
-        let passwords = Passwords {
+        let passwords = PasswordMetrics {
             waited: histogram(
                 "sentinel_password_queue_wait_seconds",
                 "Time that a password waited for a hashing worker.",
@@ -108,7 +108,7 @@ impl Metrics {
                 "Requests answered 503 because the hashing queue was full.",
             ),
         };
-        let store = Store {
+        let store = StoreMetrics {
             durations: histograms(
                 "sentinel_store_operation_duration_seconds",
                 "Duration of store operations.",
@@ -126,7 +126,7 @@ impl Metrics {
             "Look-ups in the introspection cache, by outcome.",
             &["outcome"],
         );
-        let cache = Cache {
+        let cache = CacheMetrics {
             hits: lookups.with_label_values(&["hit"]),
             misses: lookups.with_label_values(&["miss"]),
             failures: lookups.with_label_values(&["failure"]),
@@ -137,7 +137,7 @@ impl Metrics {
         };
         let failures =
             counters("sentinel_redis_failures_total", "Failed calls to Redis, by cause.", &["why"]);
-        let redis = Redis {
+        let redis = RedisMetrics {
             down: failures.with_label_values(&["down"]),
             connect: failures.with_label_values(&["connect"]),
             answer: failures.with_label_values(&["answer"]),
@@ -148,7 +148,7 @@ impl Metrics {
             "Attempts rejected by a rate limit, by the budget that was spent.",
             &["by"],
         );
-        let throttled = Throttled {
+        let throttled = RateLimitMetrics {
             address: throttled.with_label_values(&["address"]),
             user: throttled.with_label_values(&["user"]),
             client: throttled.with_label_values(&["client"]),
@@ -164,7 +164,7 @@ impl Metrics {
             http_requests,
             http_durations,
             queue_capacity,
-            tokens: Tokens::new(token_requests, grants, outcomes),
+            tokens: TokenMetrics::new(token_requests, grants, outcomes),
             passwords: Arc::new(passwords),
             store: Arc::new(store),
             cache: Arc::new(cache),
@@ -206,8 +206,8 @@ impl Metrics {
     }
 
     /// Resolves the metrics of the HTTP endpoints with these names, for one I/O thread.
-    pub fn endpoints(&self, names: &[&'static str]) -> Vec<Endpoint> {
-        let endpoint = |name: &&'static str| Endpoint {
+    pub fn endpoints(&self, names: &[&'static str]) -> Vec<EndpointMetrics> {
+        let endpoint = |name: &&'static str| EndpointMetrics {
             name,
             requests: self.http_requests.clone(),
             by_status: [const { OnceCell::new() }; STATUSES.len() + 1],
@@ -225,14 +225,14 @@ impl Metrics {
 }
 
 /// Requests to one HTTP endpoint, counted by one I/O thread.
-pub struct Endpoint {
+pub struct EndpointMetrics {
     name: &'static str,
     requests: IntCounterVec,
     by_status: [OnceCell<IntCounter>; STATUSES.len() + 1],
     durations: Histogram,
 }
 
-impl Endpoint {
+impl EndpointMetrics {
     /// Records a completed request. A status is shown from its first occurrence.
     pub fn answered(&self, status: u16, took: Duration) {
         let index = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len());
@@ -248,12 +248,12 @@ impl Endpoint {
 }
 
 /// Token requests, by grant type and outcome.
-pub struct Tokens {
+pub struct TokenMetrics {
     grants: &'static [&'static str],
     requests: IntCounterVec,
 }
 
-impl Tokens {
+impl TokenMetrics {
     fn new(requests: IntCounterVec, grants: &'static [&'static str], outcomes: &[&str]) -> Self {
         for grant in grants {
             for outcome in outcomes {
@@ -273,7 +273,7 @@ impl Tokens {
 }
 
 /// Password hashing.
-pub struct Passwords {
+pub struct PasswordMetrics {
     /// Time from queueing a job to its start, in seconds.
     pub waited: Histogram,
     /// Duration of a job, in seconds.
@@ -283,13 +283,13 @@ pub struct Passwords {
 }
 
 /// Store operations.
-pub struct Store {
+pub struct StoreMetrics {
     durations: HistogramVec,
     failures: IntCounterVec,
     used: [OnceLock<(Histogram, IntCounter)>; Operation::COUNT],
 }
 
-impl Store {
+impl StoreMetrics {
     /// Records a completed operation. An operation is shown from its first call.
     pub fn done(&self, operation: Operation, took: Duration, failed: bool) {
         let Some(used) = self.used.get(operation as usize) else { return };
@@ -305,7 +305,7 @@ impl Store {
 }
 
 /// Look-ups in the introspection cache in Redis.
-pub struct Cache {
+pub struct CacheMetrics {
     /// Look-ups that the cache answered.
     pub hits: IntCounter,
     /// Look-ups that went to the store.
@@ -317,7 +317,7 @@ pub struct Cache {
 }
 
 /// Failed calls to Redis, by cause. Successful calls are not counted.
-pub struct Redis {
+pub struct RedisMetrics {
     /// Calls that were not sent, because Redis was known to be unavailable.
     pub down: IntCounter,
     /// Calls for which no connection could be opened.
@@ -329,7 +329,7 @@ pub struct Redis {
 }
 
 /// Attempts that were rejected by a rate limit.
-pub struct Throttled {
+pub struct RateLimitMetrics {
     /// Rejections because the address has spent its budget, or too many of its attempts wait.
     pub address: IntCounter,
     /// Rejections because the user name is under attack and the attempt was not admitted in time.

@@ -2,12 +2,12 @@
 //! threads.
 
 use super::*;
-use crate::password::Scheme;
+use crate::password::HashScheme;
 use std::cell::RefCell;
 use std::sync::mpsc;
 
-const SMALL: Policy = Policy {
-    scheme: Scheme::Argon2id,
+const SMALL: HashPolicy = HashPolicy {
+    scheme: HashScheme::Argon2id,
     memory_kib: 64,
     iterations: 1,
     parallelism: 1,
@@ -16,7 +16,7 @@ const SMALL: Policy = Policy {
 
 #[tokio::test]
 #[allow(clippy::panic, reason = "the worker has to survive one")]
-async fn panicking_job_is_reported_and_worker_continues() -> Result<(), StartError> {
+async fn panicking_job_is_reported_and_worker_continues() -> Result<(), PoolStartError> {
     let pool = PasswordPool::start(SMALL, 1, 4)?;
     let lost: Result<(), _> = pool.run(|_| panic!("on purpose")).await;
     assert!(matches!(lost, Err(PoolError::Lost)));
@@ -25,7 +25,8 @@ async fn panicking_job_is_reported_and_worker_continues() -> Result<(), StartErr
 }
 
 #[tokio::test]
-async fn worker_allocates_memory_when_needed_and_frees_it_when_idle() -> Result<(), StartError> {
+async fn worker_allocates_memory_when_needed_and_frees_it_when_idle() -> Result<(), PoolStartError>
+{
     let pool = PasswordPool::start_with(SMALL, 1, 4, Duration::from_millis(300))?;
     let kept = async || pool.run(|hasher| Ok(hasher.kept_kib())).await.ok();
     assert_eq!(kept().await, Some(0));
@@ -38,7 +39,7 @@ async fn worker_allocates_memory_when_needed_and_frees_it_when_idle() -> Result<
 }
 
 #[tokio::test]
-async fn job_of_cancelled_caller_still_runs() -> Result<(), StartError> {
+async fn job_of_cancelled_caller_still_runs() -> Result<(), PoolStartError> {
     let pool = PasswordPool::start(SMALL, 1, 4)?;
     let (open, gate) = mpsc::channel::<()>();
     let (done, was_done) = mpsc::channel::<()>();
@@ -60,7 +61,7 @@ async fn job_of_cancelled_caller_still_runs() -> Result<(), StartError> {
 }
 
 #[tokio::test]
-async fn worker_threads_end_when_last_handle_is_dropped() -> Result<(), StartError> {
+async fn worker_threads_end_when_last_handle_is_dropped() -> Result<(), PoolStartError> {
     thread_local! {
         // Dropped when the worker's thread ends, which disconnects the channel.
         static ALIVE: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
@@ -86,7 +87,7 @@ async fn worker_threads_end_when_last_handle_is_dropped() -> Result<(), StartErr
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn only_worker_threads_have_lower_priority() -> Result<(), StartError> {
+async fn only_worker_threads_have_lower_priority() -> Result<(), PoolStartError> {
     // Scheduling policy: field 41 of proc_pid_stat(5). The second field ends with the last `)` and
     // may contain spaces.
     let scheduling = || {
@@ -101,7 +102,7 @@ async fn only_worker_threads_have_lower_priority() -> Result<(), StartError> {
 }
 
 #[tokio::test]
-async fn kind_measured_as_too_slow_is_measured_again() -> Result<(), StartError> {
+async fn kind_measured_as_too_slow_is_measured_again() -> Result<(), PoolStartError> {
     const BCRYPT: &str = "$2b$05$9TyagXFmUEREA9CweyhUjuH147b7pcb3FjmfJOcg62a87CuRwkjWu";
     let pool = PasswordPool::start(SMALL, 1, 4)?;
     let kinds = [PasswordHash::imported(BCRYPT.to_owned())];

@@ -7,7 +7,7 @@ use crate::domain::{Client, ClientId, Session, SessionId, Timestamp, User};
 /// Number of records that are read at a time.
 pub(super) const PAGE: u32 = 1000;
 
-/// RecordKind of records, read in the order of their keys. All stores have the same order.
+/// Kind of records, read in the order of their keys. All stores have the same order.
 pub(super) trait RecordKind {
     const NAME: &'static str;
     /// Whether records that the source does not have are deleted from the target.
@@ -42,9 +42,9 @@ fn behind(after: Option<String>) -> Page {
     Page { cursor: after, limit: PAGE }
 }
 
-pub(super) struct Users;
+pub(super) struct UserRecords;
 
-impl RecordKind for Users {
+impl RecordKind for UserRecords {
     const NAME: &'static str = "users";
     type Key = String;
     type Record = User;
@@ -70,9 +70,9 @@ impl RecordKind for Users {
     }
 }
 
-pub(super) struct Clients;
+pub(super) struct ClientRecords;
 
-impl RecordKind for Clients {
+impl RecordKind for ClientRecords {
     const NAME: &'static str = "clients";
     type Key = ClientId;
     type Record = Client;
@@ -94,9 +94,9 @@ impl RecordKind for Clients {
     }
 }
 
-pub(super) struct Sessions;
+pub(super) struct SessionRecords;
 
-impl RecordKind for Sessions {
+impl RecordKind for SessionRecords {
     const NAME: &'static str = "sessions";
     type Key = SessionId;
     type Record = Session;
@@ -123,9 +123,9 @@ impl RecordKind for Sessions {
     }
 }
 
-pub(super) struct LegacyTokens;
+pub(super) struct LegacyTokenRecords;
 
-impl RecordKind for LegacyTokens {
+impl RecordKind for LegacyTokenRecords {
     const NAME: &'static str = "imported tokens";
     /// An alias that is missing in the source has expired there, and has no effect in the target.
     const REMOVED_WITH_SOURCE: bool = false;

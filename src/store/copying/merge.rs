@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::super::{Result, Stores};
-use super::Counts;
+use super::CopyCounts;
 use super::kinds::{PAGE, RecordKind};
 use crate::domain::Timestamp;
 
@@ -15,7 +15,7 @@ const AT_ONCE: usize = 256;
 
 /// One pass over both stores.
 #[derive(Clone, Copy)]
-pub(super) struct Pass<'a> {
+pub(super) struct SyncPass<'a> {
     pub(super) source: &'a Stores,
     /// Target, or `None` if it does not exist yet.
     pub(super) target: Option<&'a Stores>,
@@ -31,10 +31,10 @@ pub(super) struct Pass<'a> {
 }
 
 /// Makes the records of one kind in the target equal to those in the source.
-pub(super) async fn sync_kind<K: RecordKind>(pass: &Pass<'_>) -> Result<Counts> {
-    let mut counts = Counts::default();
-    let mut source = Cursor::<K>::new(Some(pass.source), pass.now);
-    let mut target = Cursor::<K>::new(pass.target, pass.now);
+pub(super) async fn sync_kind<K: RecordKind>(pass: &SyncPass<'_>) -> Result<CopyCounts> {
+    let mut counts = CopyCounts::default();
+    let mut source = RecordReader::<K>::new(Some(pass.source), pass.now);
+    let mut target = RecordReader::<K>::new(pass.target, pass.now);
     let (mut to_put, mut to_remove) = (Vec::new(), Vec::new());
     loop {
         source.fill().await?;
@@ -78,7 +78,7 @@ pub(super) async fn sync_kind<K: RecordKind>(pass: &Pass<'_>) -> Result<Counts> 
 }
 
 async fn write<K: RecordKind>(
-    pass: &Pass<'_>,
+    pass: &SyncPass<'_>,
     to_put: &mut Vec<K::Record>,
     to_remove: &mut Vec<K::Record>,
 ) -> Result<()> {
@@ -90,15 +90,15 @@ async fn write<K: RecordKind>(
     stream::iter(putting).buffer_unordered(AT_ONCE).try_collect::<()>().await
 }
 
-/// Cursor over the records of one kind in a store, which it reads page by page.
-struct Cursor<'a, K: RecordKind> {
+/// Reads the records of one kind from a store, page by page.
+struct RecordReader<'a, K: RecordKind> {
     stores: Option<&'a Stores>,
     now: Timestamp,
     page: VecDeque<K::Record>,
     last: Option<K::Record>,
 }
 
-impl<'a, K: RecordKind> Cursor<'a, K> {
+impl<'a, K: RecordKind> RecordReader<'a, K> {
     fn new(stores: Option<&'a Stores>, now: Timestamp) -> Self {
         Self { stores, now, page: VecDeque::new(), last: None }
     }

@@ -25,7 +25,7 @@ use crate::store::{Result, StoreError};
 const BATCH: u32 = 1000;
 
 /// Result of one batch.
-pub(super) struct Batch {
+pub(super) struct DeletedBatch {
     /// Number of matching sessions that were read. If it is below the limit, no more sessions
     /// match.
     found: usize,
@@ -58,29 +58,29 @@ impl MongoStore {
         condition: &Document,
         order: Option<Document>,
         limit: u32,
-    ) -> Result<Batch> {
+    ) -> Result<DeletedBatch> {
         let ids = self.batch(condition, order, limit).await?;
         if ids.is_empty() {
-            return Ok(Batch { found: 0, ended: 0 });
+            return Ok(DeletedBatch { found: 0, ended: 0 });
         }
         let (mut these, found) = (condition.clone(), ids.len());
         these.insert("_id", doc! { "$in": ids });
         let done = self.call(self.sessions.delete_many(these)).await?;
-        Ok(Batch { found, ended: done.deleted_count })
+        Ok(DeletedBatch { found, ended: done.deleted_count })
     }
 
     /// Ends up to `limit` matching sessions. Keeps their documents as pending invalidations.
-    async fn mark_ended_batch(&self, condition: &Document, limit: u32) -> Result<Batch> {
+    async fn mark_ended_batch(&self, condition: &Document, limit: u32) -> Result<DeletedBatch> {
         let mut alive = condition.clone();
         alive.insert("ended", Bson::Null);
         let ids = self.batch(&alive, None, limit).await?;
         if ids.is_empty() {
-            return Ok(Batch { found: 0, ended: 0 });
+            return Ok(DeletedBatch { found: 0, ended: 0 });
         }
         let found = ids.len();
         alive.insert("_id", doc! { "$in": ids });
         let done = self.call(self.sessions.update_many(alive, outbox::ended())).await?;
-        Ok(Batch { found, ended: done.matched_count })
+        Ok(DeletedBatch { found, ended: done.matched_count })
     }
 
     async fn batch(

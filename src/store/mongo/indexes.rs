@@ -27,13 +27,13 @@ fn options(keys: Document, options: IndexOptions) -> IndexModel {
 }
 
 /// Index of users or clients whose cascade is unfinished. It is sparse and usually empty.
-fn ending() -> IndexModel {
+fn cascade_index() -> IndexModel {
     let sparse = IndexOptions::builder().name("ending".to_owned()).sparse(true).build();
     options(doc! { "ending": 1 }, sparse)
 }
 
 /// Index of sessions with a pending cache invalidation. It is sparse and usually empty.
-fn lost() -> IndexModel {
+fn outbox_index() -> IndexModel {
     let sparse = IndexOptions::builder().name("lost".to_owned()).sparse(true).build();
     options(doc! { "lost": 1 }, sparse)
 }
@@ -44,15 +44,15 @@ pub(super) async fn create(store: &MongoStore) -> Result<()> {
     // because a unique index would otherwise accept only one document without a name.
     let name = IndexOptions::builder().name("username".to_owned()).unique(true).sparse(true);
     let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
-    let of_users = [options(doc! { "username": 1 }, name.build()), ending()];
+    let of_users = [options(doc! { "username": 1 }, name.build()), cascade_index()];
     let of_sessions = [
         index("user", doc! { "user_id": 1, "_id": 1 }),
         index("client", doc! { "client_id": 1, "_id": 1 }),
         options(doc! { "expires_at": 1 }, over.build()),
-        lost(),
+        outbox_index(),
     ];
     create_on(&store.users, of_users).await?;
-    let of_clients = [index("name", doc! { "name": 1, "_id": 1 }), ending()];
+    let of_clients = [index("name", doc! { "name": 1, "_id": 1 }), cascade_index()];
     create_on(&store.clients, of_clients).await?;
     create_on(&store.sessions, of_sessions).await?;
     let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);

@@ -37,9 +37,9 @@ use serde::Serialize;
 
 use super::prefix::prefix_range_end;
 use super::{Health, Result, StoreError, Stores};
-use crate::settings::Mongo;
+use crate::settings::MongoSettings;
 use concurrency_limit::ConcurrencyLimit;
-use options::{Options, sentence};
+use options::{MongoOptions, sentence};
 #[doc(hidden)]
 pub use session_document::session as read_session;
 
@@ -65,7 +65,7 @@ pub struct MongoStore {
 /// # Errors
 /// [`StoreError::Configuration`], with a message for the operator, if the connection string or a
 /// certificate file that it names is invalid.
-pub fn check(settings: &Mongo) -> Result<()> {
+pub fn check(settings: &MongoSettings) -> Result<()> {
     options::check(settings)
 }
 
@@ -77,7 +77,7 @@ impl MongoStore {
     /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
     /// MongoDB is unreachable or the indexes cannot be created. Another [`StoreError`] if an
     /// unfinished cascade cannot be completed.
-    pub async fn open(settings: &Mongo) -> Result<Self> {
+    pub async fn open(settings: &MongoSettings) -> Result<Self> {
         Self::connect_read_only(settings).await?.prepare().await
     }
 
@@ -86,7 +86,7 @@ impl MongoStore {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn open_with_outbox(settings: &Mongo) -> Result<Self> {
+    pub async fn open_with_outbox(settings: &MongoSettings) -> Result<Self> {
         Self::connect_read_only(settings).await?.with_outbox().prepare().await
     }
 
@@ -102,8 +102,8 @@ impl MongoStore {
     /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
     /// MongoDB is unreachable, or `mongo.uri` connects directly to one of several members of a
     /// replica set.
-    pub async fn connect_read_only(settings: &Mongo) -> Result<Self> {
-        let options = Options::read(settings).await?;
+    pub async fn connect_read_only(settings: &MongoSettings) -> Result<Self> {
+        let options = MongoOptions::read(settings).await?;
         let direct = options.client.direct_connection == Some(true);
         let client = Client::with_options(options.client)
             .map_err(|error| cannot("use mongo.uri", &options.hosts, &error))?;

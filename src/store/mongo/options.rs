@@ -9,7 +9,7 @@ use mongodb::options::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::settings::{self, Mongo};
+use crate::settings::{self, MongoSettings};
 use crate::store::{Result, StoreError, pem};
 
 /// Default time limit of a call, if neither the settings nor the connection string set one. A
@@ -23,7 +23,7 @@ const CONNECTIONS: u32 = 10;
 const SELECT: Duration = Duration::from_secs(3);
 
 /// Driver options and the settings that [`super::MongoStore`] needs itself.
-pub(super) struct Options {
+pub(super) struct MongoOptions {
     pub(super) client: ClientOptions,
     pub(super) dbname: String,
     /// Read preference of lists, counts and password hash samples. All other reads go to the
@@ -37,9 +37,9 @@ pub(super) struct Options {
     pub(super) hosts: String,
 }
 
-impl Options {
+impl MongoOptions {
     /// Builds the options. Resolves the connection string by DNS if it is a `mongodb+srv` URI.
-    pub(super) async fn read(settings: &Mongo) -> Result<Self> {
+    pub(super) async fn read(settings: &MongoSettings) -> Result<Self> {
         let parsed = parse(settings)?;
         #[allow(deprecated)] // the driver parses the option and does not apply it
         let in_uri = parsed.socket_timeout.filter(|limit| !limit.is_zero());
@@ -82,11 +82,11 @@ impl Options {
 }
 
 /// Validates the connection string and the certificate files that it names, without DNS look-ups.
-pub(super) fn check(settings: &Mongo) -> Result<()> {
+pub(super) fn check(settings: &MongoSettings) -> Result<()> {
     parse(settings).map(drop)
 }
 
-fn parse(settings: &Mongo) -> Result<ConnectionString> {
+fn parse(settings: &MongoSettings) -> Result<ConnectionString> {
     let uri = settings.uri.expose_secret();
     let parsed = ConnectionString::parse(uri).map_err(|error| invalid(uri, &error))?;
     if let Some(Tls::Enabled(tls)) = &parsed.tls {
@@ -110,7 +110,7 @@ fn primary() -> SelectionCriteria {
 
 /// Applies the credentials of the settings, which take precedence over those of the connection
 /// string.
-fn log_in(settings: &Mongo, client: &mut ClientOptions) {
+fn log_in(settings: &MongoSettings, client: &mut ClientOptions) {
     if let Some(username) = &settings.username {
         let mut credential = Credential::default();
         credential.username = Some(username.clone());

@@ -39,21 +39,21 @@ pub(super) struct SessionDocument {
     created_at: DateTime,
     ends_at: DateTime,
     #[serde(flatten)]
-    tokens: Tokens,
+    tokens: SessionTokensDocument,
 }
 
 /// The fields that each refresh replaces.
 #[derive(Serialize, Deserialize)]
-struct Tokens {
+struct SessionTokensDocument {
     version: i64,
     /// Expiry of the session's last token, used by the TTL index.
     expires_at: DateTime,
-    access: Vec<Access>,
-    refresh: Option<Refresh>,
+    access: Vec<AccessTokenDocument>,
+    refresh: Option<RefreshChainDocument>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Access {
+struct AccessTokenDocument {
     digest: Binary,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
@@ -62,16 +62,16 @@ struct Access {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Refresh {
+struct RefreshChainDocument {
     key: Binary,
     current: Binary,
     issued_at: DateTime,
     idle_ends_at: DateTime,
-    used: Option<Used>,
+    used: Option<UsedRefreshDocument>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Used {
+struct UsedRefreshDocument {
     digest: Binary,
     salt: Binary,
     at: DateTime,
@@ -93,7 +93,7 @@ impl SessionDocument {
             scope: session.scope.to_string(),
             created_at: to_date(session.created_at),
             ends_at: to_date(session.ends_at),
-            tokens: Tokens::of(session),
+            tokens: SessionTokensDocument::of(session),
         }
     }
 }
@@ -101,7 +101,7 @@ impl SessionDocument {
 /// Returns the fields that a replacement of the session writes. It leaves all other fields
 /// unchanged.
 pub(super) fn tokens(session: &Session) -> Result<Document> {
-    mongodb::bson::serialize_to_document(&Tokens::of(session))
+    mongodb::bson::serialize_to_document(&SessionTokensDocument::of(session))
         .map_err(|error| StoreError::corrupt(WHAT, error))
 }
 
@@ -134,25 +134,29 @@ pub fn session(raw: &RawDocument) -> Result<Option<Session>> {
         scope: parsed(&document.scope, WHAT)?,
         created_at: to_moment(document.created_at),
         ends_at: to_moment(document.ends_at),
-        access: tokens.access.into_iter().map(Access::read).collect::<Result<_>>()?,
-        refresh: tokens.refresh.map(Refresh::read).transpose()?,
+        access_tokens: tokens
+            .access
+            .into_iter()
+            .map(AccessTokenDocument::read)
+            .collect::<Result<_>>()?,
+        refresh: tokens.refresh.map(RefreshChainDocument::read).transpose()?,
     }))
 }
 
-impl Tokens {
+impl SessionTokensDocument {
     fn of(session: &Session) -> Self {
-        let access = session.access.iter().map(|token| Access {
+        let access = session.access_tokens.iter().map(|token| AccessTokenDocument {
             digest: to_binary(token.digest.as_bytes()),
             scope: token.scope.as_ref().map(ToString::to_string),
             issued_at: to_date(token.issued_at),
             expires_at: to_date(token.expires_at),
         });
-        let refresh = session.refresh.as_ref().map(|chain| Refresh {
-            key: to_binary(&chain.key),
+        let refresh = session.refresh.as_ref().map(|chain| RefreshChainDocument {
+            key: to_binary(&chain.mac_key),
             current: to_binary(chain.current.as_bytes()),
             issued_at: to_date(chain.issued_at),
             idle_ends_at: to_date(chain.idle_ends_at),
-            used: chain.used.as_ref().map(|used| Used {
+            used: chain.used.as_ref().map(|used| UsedRefreshDocument {
                 digest: to_binary(used.digest.as_bytes()),
                 salt: to_binary(&used.salt),
                 at: to_date(used.at),
@@ -167,7 +171,7 @@ impl Tokens {
     }
 }
 
-impl Access {
+impl AccessTokenDocument {
     fn read(self) -> Result<AccessToken> {
         Ok(AccessToken {
             digest: digest(self.digest, WHAT)?,
@@ -178,7 +182,7 @@ impl Access {
     }
 }
 
-impl Refresh {
+impl RefreshChainDocument {
     fn read(self) -> Result<RefreshChain> {
         let used = self.used.map(|used| -> Result<UsedRefresh> {
             Ok(UsedRefresh {
@@ -188,7 +192,7 @@ impl Refresh {
             })
         });
         Ok(RefreshChain {
-            key: bytes(self.key, WHAT)?,
+            mac_key: bytes(self.key, WHAT)?,
             current: digest(self.current, WHAT)?,
             issued_at: to_moment(self.issued_at),
             idle_ends_at: to_moment(self.idle_ends_at),

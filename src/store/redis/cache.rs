@@ -73,7 +73,7 @@ fn client_version_tag(client: &Client) -> String {
 }
 
 pub(super) fn has_access_token(session: &Session, access: &Digest) -> bool {
-    session.access.iter().any(|token| token.digest == *access)
+    session.access_tokens.iter().any(|token| token.digest == *access)
 }
 
 /// Lease that permits one look-up to fill a cache entry.
@@ -84,14 +84,14 @@ struct FillLease {
 }
 
 /// Measurement of one cache look-up.
-struct Lookup<'a> {
-    counts: &'a metrics::Cache,
+struct CacheLookup<'a> {
+    counts: &'a metrics::CacheMetrics,
     started: Instant,
 }
 
-impl<'a> Lookup<'a> {
+impl<'a> CacheLookup<'a> {
     /// Records the time that Redis took, whether it answered or failed.
-    fn finish(self) -> &'a metrics::Cache {
+    fn finish(self) -> &'a metrics::CacheMetrics {
         let took = self.started.elapsed();
         self.counts.times.observe(took.as_secs_f64());
         record_step("cache.find", self.started, took);
@@ -100,7 +100,7 @@ impl<'a> Lookup<'a> {
 }
 
 /// Counts a look-up as hit, miss or failure.
-fn count(counts: Option<&metrics::Cache>, is_answered: bool, is_hit: bool) {
+fn count(counts: Option<&metrics::CacheMetrics>, is_answered: bool, is_hit: bool) {
     let Some(counts) = counts else { return };
     match (is_answered, is_hit) {
         (false, _) => counts.failures.inc(),
@@ -111,8 +111,8 @@ fn count(counts: Option<&metrics::Cache>, is_answered: bool, is_hit: bool) {
 
 impl CachingStore {
     /// Starts the measurement of a look-up, if metrics are enabled.
-    fn start_lookup(&self) -> Option<Lookup<'_>> {
-        self.counts.as_deref().map(|counts| Lookup { counts, started: Instant::now() })
+    fn start_lookup(&self) -> Option<CacheLookup<'_>> {
+        self.counts.as_deref().map(|counts| CacheLookup { counts, started: Instant::now() })
     }
 
     /// Looks up the session, and the client if `caller` is given, in one round trip. Reads the
@@ -138,7 +138,7 @@ impl CachingStore {
                 get.query_async::<Vec<Option<Vec<u8>>>>(&mut call.connection).await
             })
             .await;
-        let counts = lookup.map(Lookup::finish);
+        let counts = lookup.map(CacheLookup::finish);
         let is_answered = found.is_ok();
         let mut data = found.unwrap_or_default().into_iter();
         let cached = data.next().flatten().and_then(|data| unpack_cached(id, &data));

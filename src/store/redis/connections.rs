@@ -72,7 +72,7 @@ pub(super) struct Connections {
     /// Number of outages so far. Connections opened before the last one are discarded.
     generation: AtomicU64,
     /// Failure counters, if metrics are enabled.
-    counts: OnceLock<Arc<metrics::Redis>>,
+    counts: OnceLock<Arc<metrics::RedisMetrics>>,
 }
 
 struct ThreadConnection {
@@ -109,7 +109,7 @@ impl Connections {
         let _ = self.counts.set(Arc::clone(&metrics.redis));
     }
 
-    fn count(&self, failed: impl FnOnce(&metrics::Redis) -> &IntCounter) {
+    fn count(&self, failed: impl FnOnce(&metrics::RedisMetrics) -> &IntCounter) {
         if let Some(counts) = self.counts.get() {
             failed(counts).inc();
         }

@@ -42,7 +42,7 @@ pub struct CachingStore {
     outbox: Arc<dyn Outbox>,
     publishes: bool,
     caches: bool,
-    counts: Option<Arc<metrics::Cache>>,
+    counts: Option<Arc<metrics::CacheMetrics>>,
 }
 
 impl CachingStore {
@@ -55,7 +55,7 @@ impl CachingStore {
     pub fn new(
         inner: Stores,
         outbox: Arc<dyn Outbox>,
-        settings: &settings::Redis,
+        settings: &settings::RedisSettings,
         caches: bool,
     ) -> Result<Self> {
         let connections = connections(settings)?;
@@ -93,7 +93,7 @@ impl CachingStore {
 /// # Errors
 /// As [`CachingStore::new`].
 pub fn rate_limit_store(
-    settings: &settings::Redis,
+    settings: &settings::RedisSettings,
     metrics: Option<&Metrics>,
 ) -> Result<Arc<dyn RateLimitStore>> {
     let connections = connections(settings)?;
@@ -107,11 +107,11 @@ pub fn rate_limit_store(
 ///
 /// # Errors
 /// As [`CachingStore::new`].
-pub fn check(settings: &settings::Redis) -> Result<()> {
+pub fn check(settings: &settings::RedisSettings) -> Result<()> {
     server::read(settings).map(drop)
 }
 
-fn connections(settings: &settings::Redis) -> Result<Arc<Connections>> {
+fn connections(settings: &settings::RedisSettings) -> Result<Arc<Connections>> {
     let connections = server::read(settings)
         .and_then(|server| Connections::new(&server).map_err(|error| server::unusable(&error)))?;
     Ok(Arc::new(connections))

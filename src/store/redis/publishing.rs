@@ -77,11 +77,12 @@ impl Publisher for CachingStore {
             return Ok(());
         }
         let digest = access;
-        let Some(access) = session.access.iter().find(|access| access.digest == *digest) else {
+        let Some(access) = session.access_tokens.iter().find(|access| access.digest == *digest)
+        else {
             return Ok(());
         };
         let over = |at: Timestamp| at.as_millis();
-        let last = session.access.iter().map(|access| over(access.expires_at)).max();
+        let last = session.access_tokens.iter().map(|access| over(access.expires_at)).max();
         let ttl = i64::try_from(expires_in.as_millis()).unwrap_or(i64::MAX);
         let now = over(access.expires_at).saturating_sub(ttl);
         let keep = last.unwrap_or(now).saturating_sub(now).saturating_add(LINGER);

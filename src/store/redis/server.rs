@@ -7,7 +7,7 @@ use crate::settings;
 use crate::store::{Result, StoreError, pem};
 
 /// Builds the client without connecting. Reads the certificate files.
-pub(super) fn read(settings: &settings::Redis) -> Result<Client> {
+pub(super) fn read(settings: &settings::RedisSettings) -> Result<Client> {
     let url = settings.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
     let root_cert = settings
         .tls_ca

@@ -15,21 +15,12 @@ impl ImportStore for SqliteStore {
     }
 
     async fn record_import(&self, key: &str) -> Result<()> {
-        let key = key.to_owned();
-        self.write(move |connection| {
-            let note = "INSERT OR IGNORE INTO imported (key) VALUES (?1)";
-            connection.prepare_cached(note)?.execute([key]).map(drop)
-        })
-        .await
+        let sql = "INSERT OR IGNORE INTO imported (key) VALUES (?1)";
+        self.execute(sql, [key.to_owned()]).await.map(drop)
     }
 
     async fn delete_import_record(&self, key: &str) -> Result<()> {
-        let key = key.to_owned();
-        self.write(move |connection| {
-            let forget = "DELETE FROM imported WHERE key = ?1";
-            connection.prepare_cached(forget)?.execute([key]).map(drop)
-        })
-        .await
+        self.execute("DELETE FROM imported WHERE key = ?1", [key.to_owned()]).await.map(drop)
     }
 
     async fn list_import_records(&self, page: &Page) -> Result<Vec<String>> {
@@ -44,14 +35,10 @@ impl ImportStore for SqliteStore {
         session: SessionId,
         expires_at: Timestamp,
     ) -> Result<()> {
-        let access = *access.as_bytes();
-        self.write(move |connection| {
-            let add =
-                "INSERT OR REPLACE INTO aliases (access, session, expires_at) VALUES (?1, ?2, ?3)";
-            let values = params![access, session.as_bytes(), expires_at.as_millis()];
-            connection.prepare_cached(add)?.execute(values).map(drop)
-        })
-        .await
+        let sql =
+            "INSERT OR REPLACE INTO aliases (access, session, expires_at) VALUES (?1, ?2, ?3)";
+        let values = (*access.as_bytes(), *session.as_bytes(), expires_at.as_millis());
+        self.execute(sql, values).await.map(drop)
     }
 
     async fn find_legacy_token(&self, access: &Digest) -> Result<Option<SessionId>> {

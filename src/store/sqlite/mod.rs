@@ -88,6 +88,15 @@ impl SqliteStore {
         self.writer.run(work).await
     }
 
+    /// Runs one statement in a batch of the writer. Returns the number of rows that it changed.
+    async fn execute(
+        &self,
+        sql: impl AsRef<str> + Send + 'static,
+        params: impl rusqlite::Params + Send + 'static,
+    ) -> Result<usize> {
+        self.write(move |connection| connection.prepare_cached(sql.as_ref())?.execute(params)).await
+    }
+
     /// Returns the first row that `sql` finds for `key`, or `None` if it finds none.
     fn find_row<T>(
         &self,

@@ -105,22 +105,14 @@ impl SessionStore for SqliteStore {
     }
 
     async fn delete(&self, id: SessionId) -> Result<Written<bool>> {
-        self.write(move |connection| {
-            let mut statement =
-                connection.prepare_cached("DELETE FROM sessions WHERE key = ?1 AND id = ?2")?;
-            statement.execute(params![key(id), id.as_bytes()]).map(|rows| (rows == 1).into())
-        })
-        .await
+        let sql = "DELETE FROM sessions WHERE key = ?1 AND id = ?2";
+        Ok((self.execute(sql, (key(id), *id.as_bytes())).await? == 1).into())
     }
 
     async fn delete_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
         let (condition, values) = condition(filter);
         let sql = format!("DELETE FROM sessions WHERE {condition}");
-        self.write(move |connection| {
-            let rows = connection.prepare_cached(&sql)?.execute(params_from_iter(values))?;
-            Ok((rows as u64).into())
-        })
-        .await
+        Ok((self.execute(sql, params_from_iter(values)).await? as u64).into())
     }
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
@@ -197,7 +189,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Session> {
     });
     let packed = row.get_ref(10).and_then(|value| Ok(value.as_blob()?));
     let packed = packed.map_err(|error| StoreError::corrupt(WHAT, error))?;
-    let (access, refresh) = unpack_tokens(packed)?;
+    let (access_tokens, refresh) = unpack_tokens(packed)?;
     Ok(Session {
         id: SessionId::from_bytes(column(row, 0, WHAT)?),
         version: counter(row, 1, WHAT)?,
@@ -207,7 +199,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Session> {
         scope: parsed(row, 7, WHAT)?,
         created_at: Timestamp::from_millis(column(row, 8, WHAT)?),
         ends_at: Timestamp::from_millis(column(row, 9, WHAT)?),
-        access,
+        access_tokens,
         refresh,
     })
 }

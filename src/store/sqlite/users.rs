@@ -80,16 +80,12 @@ impl UserStore for SqliteStore {
         old: &PasswordHash,
         new: &PasswordHash,
     ) -> Result<bool> {
-        let (old, new) = (old.clone(), new.clone());
-        self.write(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "UPDATE users SET password_hash = ?1, password_imported = ?2, version = version + 1
-                 WHERE id = ?3 AND password_hash = ?4",
-            )?;
-            let values = params![new.encoded(), new.is_imported(), id.as_bytes(), old.encoded()];
-            statement.execute(values).map(|rows| rows == 1)
-        })
-        .await
+        let sql =
+            "UPDATE users SET password_hash = ?1, password_imported = ?2, version = version + 1
+            WHERE id = ?3 AND password_hash = ?4";
+        let (old, new, is_imported) =
+            (old.encoded().to_owned(), new.encoded().to_owned(), new.is_imported());
+        Ok(self.execute(sql, (new, is_imported, *id.as_bytes(), old)).await? == 1)
     }
 
     async fn delete(&self, id: UserId, version: Option<u64>) -> Result<Written<bool>> {

@@ -26,8 +26,8 @@ const BATCH: usize = 256;
 /// checkpointed.
 const PIN_MAX_AGE: Duration = Duration::from_secs(1);
 
-/// Job in a batch.
-trait Job: Send {
+/// Write that is waiting for its batch.
+trait BatchJob: Send {
     /// Runs the job in the transaction of the batch. An error means that its changes could not be
     /// rolled back alone, so the batch must not be committed.
     fn execute(&mut self, connection: &Connection) -> rusqlite::Result<()>;
@@ -37,7 +37,7 @@ trait Job: Send {
 
 /// Sending end of the job queue. When it is dropped, the thread runs the queued jobs and exits.
 pub(super) struct Writer {
-    queue: flume::Sender<Box<dyn Job>>,
+    queue: flume::Sender<Box<dyn BatchJob>>,
     failed: Arc<AtomicBool>,
 }
 
@@ -67,7 +67,7 @@ impl Writer {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Task { work: Some(work), result: None, reply });
+        let job = Box::new(WriteJob { work: Some(work), result: None, reply });
         self.queue.try_send(job).map_err(|error| match error {
             flume::TrySendError::Full(_) => StoreError::Busy,
             flume::TrySendError::Disconnected(_) => stopped(),
@@ -86,13 +86,13 @@ pub(super) fn write_version(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", version)
 }
 
-struct Task<T, F> {
+struct WriteJob<T, F> {
     work: Option<F>,
     result: Option<rusqlite::Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T, F> Job for Task<T, F>
+impl<T, F> BatchJob for WriteJob<T, F>
 where
     T: Send,
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
@@ -165,7 +165,7 @@ impl SnapshotPin {
 fn run_writer(
     connection: &Connection,
     pin: &SnapshotPin,
-    jobs: &flume::Receiver<Box<dyn Job>>,
+    jobs: &flume::Receiver<Box<dyn BatchJob>>,
     failed: &AtomicBool,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
@@ -218,8 +218,8 @@ fn run_writer(
 /// rolled back the transaction.
 fn commit_batch(
     connection: &Connection,
-    jobs: &flume::Receiver<Box<dyn Job>>,
-    batch: &mut Vec<Box<dyn Job>>,
+    jobs: &flume::Receiver<Box<dyn BatchJob>>,
+    batch: &mut Vec<Box<dyn BatchJob>>,
 ) -> rusqlite::Result<bool> {
     run(connection, "BEGIN IMMEDIATE")?;
     let mut done = 0;

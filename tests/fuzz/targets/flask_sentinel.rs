@@ -4,7 +4,7 @@
 use mongodb::bson::{Binary, Bson, DateTime, Document, oid::ObjectId, spec::BinarySubtype};
 use sentinel::domain::{Timestamp, Token, TokenKind};
 use sentinel::import::flask_sentinel::{Collection, Import};
-use sentinel::import::{Counts, Report};
+use sentinel::import::{ImportCounts, ImportReport};
 use sentinel::store::sqlite::SqliteStore;
 use sentinel::store::{Page, Stores};
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub fn run(input: &[u8]) {
         let folder = folder();
         let stores = SqliteStore::open(&folder.path().join("db")).unwrap().into_stores();
         let report = import(Some(&stores), &documents, false).await;
-        assert_eq!(Report { dry_run: true, ..report.clone() }, trial, "{documents:?}");
+        assert_eq!(ImportReport { dry_run: true, ..report.clone() }, trial, "{documents:?}");
         check_stores(&stores, &report, &documents).await;
         let again = import(Some(&stores), &documents, false).await;
         for (first, second) in counts(&report).into_iter().zip(counts(&again)) {
@@ -45,7 +45,7 @@ async fn import(
     stores: Option<&Stores>,
     documents: &[(Collection, Document)],
     dry_run: bool,
-) -> Report {
+) -> ImportReport {
     let mut import = Import::new(stores.cloned(), LIFETIMES, NOW, dry_run);
     for (collection, document) in documents {
         import.import_document(*collection, document).await.unwrap();
@@ -53,11 +53,11 @@ async fn import(
     import.into_report()
 }
 
-fn counts(report: &Report) -> [&Counts; 3] {
+fn counts(report: &ImportReport) -> [&ImportCounts; 3] {
     [&report.users, &report.clients, &report.tokens]
 }
 
-fn check_report(report: &Report, documents: &[(Collection, Document)]) {
+fn check_report(report: &ImportReport, documents: &[(Collection, Document)]) {
     for (counts, collection) in counts(report).into_iter().zip(Collection::IN_ORDER) {
         let read = documents.iter().filter(|(own, _)| *own == collection).count() as u64;
         let reported = counts.imported
@@ -87,7 +87,11 @@ fn is_shown_field(documents: &[(Collection, Document)], text: &str) -> bool {
 }
 
 /// Checks the number of imported records, and that each session belongs to a token of a document.
-async fn check_stores(stores: &Stores, report: &Report, documents: &[(Collection, Document)]) {
+async fn check_stores(
+    stores: &Stores,
+    report: &ImportReport,
+    documents: &[(Collection, Document)],
+) {
     let all = Page::first(1000);
     let users = stores.listing.list_users("", &all).await.unwrap();
     let clients = stores.listing.list_clients("", &all).await.unwrap();
@@ -95,7 +99,7 @@ async fn check_stores(stores: &Stores, report: &Report, documents: &[(Collection
     let found = [users.len(), clients.len(), sessions.len()].map(|number| number as u64);
     assert_eq!(found, counts(report).map(|counts| counts.imported), "{documents:?}");
     for session in &sessions {
-        assert!(session.access.len() <= 1 && session.expires_at() > NOW, "{session:?}");
+        assert!(session.access_tokens.len() <= 1 && session.expires_at() > NOW, "{session:?}");
         assert!(session.expires_at() <= session.ends_at, "{session:?}");
         assert!(session.user.is_some(), "{session:?}");
         let texts = documents.iter().filter_map(|(_, document)| {

@@ -20,7 +20,7 @@ pub fn issued() -> (Token, Token) {
         Token::parse(&tokens::written(&bytes)).unwrap()
     };
     let mut refresh = made(1);
-    refresh.verifier = refresh.verifier.sealed(&SEAL);
+    refresh.verifier = refresh.verifier.with_mac(&SEAL);
     (made(0), refresh)
 }
 
@@ -44,14 +44,14 @@ pub fn session(access: &Token, refresh: &Token) -> Session {
         scope: scopes(),
         created_at: NOW,
         ends_at,
-        access: vec![AccessToken {
+        access_tokens: vec![AccessToken {
             digest: access.verifier.digest(),
             scope: None,
             issued_at: NOW,
             expires_at: NOW.plus(LIFETIMES.access_token),
         }],
         refresh: Some(RefreshChain {
-            key: SEAL,
+            mac_key: SEAL,
             current: refresh.verifier.digest(),
             issued_at: NOW,
             idle_ends_at: NOW.plus(LIFETIMES.refresh_idle),

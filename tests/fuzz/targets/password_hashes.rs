@@ -5,11 +5,11 @@ use std::cell::RefCell;
 
 use secrecy::SecretString;
 use sentinel::domain::PasswordHash;
-use sentinel::password::{HashError, Hasher, Policy, Scheme, import_hash, needs_upgrade};
+use sentinel::password::{HashError, HashPolicy, HashScheme, Hasher, import_hash, needs_upgrade};
 
 /// The cheapest parameters of argon2.
-pub const POLICY: Policy = Policy {
-    scheme: Scheme::Argon2id,
+pub const POLICY: HashPolicy = HashPolicy {
+    scheme: HashScheme::Argon2id,
     memory_kib: 8,
     iterations: 1,
     parallelism: 1,
@@ -42,7 +42,7 @@ pub fn run(input: &[u8]) {
 /// Verifies a password against a cheap hash. Checks that the cost of other hashes is bounded.
 fn verify(password: &str, hash: &PasswordHash) -> Result<(), HashError> {
     let cost = Cost::of(hash.encoded());
-    let stronger = Policy { memory_kib: 1 << 20, ..POLICY };
+    let stronger = HashPolicy { memory_kib: 1 << 20, ..POLICY };
     let upgrade = needs_upgrade(hash, &stronger);
     if !cost.is_small() {
         if !cost.is_bounded() {

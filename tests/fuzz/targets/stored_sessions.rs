@@ -39,7 +39,7 @@ fn entry(bytes: &[u8]) {
 }
 
 fn look(session: &Session) {
-    for digest in session.access.iter().map(|token| token.digest) {
+    for digest in session.access_tokens.iter().map(|token| token.digest) {
         let _ = session.live_access(&digest, NOW);
     }
     let _ = (session.expires_at(), session.without_expired(NOW));

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use secrecy::ExposeSecret;
 use sentinel::domain::{check_password, check_username};
-use sentinel::import::users::{Password, Rows, RowsError, UserRow};
+use sentinel::import::users::{RowPassword, RowsError, UserRow, UserRows};
 use sentinel::password::import_hash;
 use serde_json::{Map, Value};
 
 /// Reads the input as JSON Lines if it begins with a brace, and as CSV otherwise.
 pub fn run(input: &[u8]) {
     let is_json = input.first() == Some(&b'{');
-    let rows = if is_json { Ok(Rows::from_json_lines(input)) } else { Rows::from_csv(input) };
+    let rows =
+        if is_json { Ok(UserRows::from_json_lines(input)) } else { UserRows::from_csv(input) };
     let mut rows = match rows {
         Ok(rows) => rows,
         Err(RowsError::Header | RowsError::Column(_)) => return,
@@ -38,8 +39,8 @@ pub fn run(input: &[u8]) {
 fn check_valid(row: &UserRow) {
     check_username(&row.username).unwrap();
     match &row.password {
-        Password::Plain(password) => check_password(password.expose_secret(), 0).unwrap(),
-        Password::Hash(hash) => assert!(import_hash(hash.encoded()).is_ok()),
+        RowPassword::Plain(password) => check_password(password.expose_secret(), 0).unwrap(),
+        RowPassword::Hash(hash) => assert!(import_hash(hash.encoded()).is_ok()),
     }
 }
 
@@ -55,13 +56,15 @@ fn compare(input: &[u8]) {
             continue;
         };
         let is_good = check_username(name).is_ok() && check_password(password, 0).is_ok();
-        let row = Rows::from_json_lines(line).next().unwrap().unwrap();
+        let row = UserRows::from_json_lines(line).next().unwrap().unwrap();
         assert_eq!(row.is_ok(), is_good, "{name:?} {password:?}");
         if let Ok(row) = row
             && seen.insert(name.to_owned())
         {
             assert_eq!(row.username, name);
-            let Password::Plain(read) = row.password else { panic!("expected a plain password") };
+            let RowPassword::Plain(read) = row.password else {
+                panic!("expected a plain password")
+            };
             assert_eq!(read.expose_secret(), password);
         }
     }

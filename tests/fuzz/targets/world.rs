@@ -22,7 +22,7 @@ use sentinel::admin::Admin;
 use sentinel::domain::{
     Clock, Grant, Lifetimes, ManualClock, Session, SessionId, Timestamp, Token,
 };
-use sentinel::oauth::{Policy, Provider};
+use sentinel::oauth::{OAuthPolicy, Provider};
 use sentinel::password::PasswordPool;
 use sentinel::rate_limit::{RateLimitPolicy, RateLimiter};
 use sentinel::store::sqlite::SqliteStore;
@@ -238,7 +238,7 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
     };
     let limiter =
         RateLimiter::new(Arc::clone(&stores.rate_limits), Arc::clone(&clock), rate_limits, None);
-    let policy = Policy { grants: Grant::ALL.into(), lifetimes: LIFETIMES, issuer: None };
+    let policy = OAuthPolicy { grants: Grant::ALL.into(), lifetimes: LIFETIMES, issuer: None };
     let provider = Provider::new(
         stores.clone(),
         passwords.clone(),

@@ -104,7 +104,7 @@ fn user_import_reports_invalid_rows_by_line_and_adds_others() {
     for ((line, reason), bad) in [
         (2, "not a JSON object"),
         (3, "password has the wrong JSON type"),
-        (4, "no format that is known"),
+        (4, "format of the hash is unknown"),
         (5, "too costly"),
         (6, "neither password nor hash"),
         (7, "only one is allowed"),

@@ -212,15 +212,15 @@ async fn legacy_token_is_looked_up_only_while_imported_sessions_exist() {
     let login = app.login().await;
     let page = sentinel::store::Page::first(1);
     let session = stores.listing.list_sessions(&Default::default(), &page).await.unwrap().remove(0);
-    imports::note_session(&stores, session.id).await.unwrap();
+    imports::record_session(&stores, session.id).await.unwrap();
     // The store's answer is reused for one second.
     app.advance(2);
     assert_eq!(ask().await, Some(2.0));
-    imports::forget_sessions_over(&stores, app.clock.now()).await.unwrap();
+    imports::purge_session_records(&stores, app.clock.now()).await.unwrap();
     app.advance(2);
     assert_eq!(ask().await, Some(4.0));
     assert_eq!(app.revoke(&login.refresh_token()).await.status, 200);
-    imports::forget_sessions_over(&stores, app.clock.now()).await.unwrap();
+    imports::purge_session_records(&stores, app.clock.now()).await.unwrap();
     app.advance(2);
     assert_eq!(ask().await, Some(4.0));
 }

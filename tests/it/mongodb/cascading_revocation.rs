@@ -245,7 +245,7 @@ async fn ttl_index_removes_expired_session() {
     let world = World::new().await;
     let kept = stored_session(&world.stores, Some(&world.alice), &world.app).await;
     let mut over = world.session.next();
-    over.access.clear();
+    over.access_tokens.clear();
     over.refresh.as_mut().unwrap().idle_ends_at = Timestamp::from_millis(1_000_000_000_000);
     assert!(world.stores.sessions.replace(&over, false).await.unwrap().value);
     let deadline = std::time::Instant::now() + Duration::from_secs(30);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sentinel::domain::{Clock, Timestamp};
-use sentinel::observe::metrics::Throttled;
+use sentinel::observe::metrics::RateLimitMetrics;
 use sentinel::rate_limit::{CredentialKind, RateLimitPolicy, RateLimiter};
 use sentinel::store::MemoryRateLimitStore;
 use tokio::time::{Instant, sleep};
@@ -37,7 +37,7 @@ pub(super) fn rate_limiter(enabled: bool) -> RateLimiter {
 
 pub(super) fn rate_limiter_with_metrics(
     enabled: bool,
-    refused: Option<Arc<Throttled>>,
+    refused: Option<Arc<RateLimitMetrics>>,
 ) -> RateLimiter {
     let policy = RateLimitPolicy {
         enabled,

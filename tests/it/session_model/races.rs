@@ -73,7 +73,7 @@ pub(super) async fn parallel_refreshes_rotate_once_and_return_one_token_pair(wor
         }
         let after = world.session_of(&first.refresh).await.unwrap();
         assert_eq!(after.version, before + 1);
-        assert_eq!(after.access.len(), 2);
+        assert_eq!(after.access_tokens.len(), 2);
         assert!(world.is_active(&pairs[0].access).await);
         assert!(refresh(world, 0, &pairs[0].refresh).await.is_some());
     }

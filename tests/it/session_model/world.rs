@@ -12,7 +12,7 @@ use sentinel::domain::{
 use sentinel::oauth::{
     self, ActiveToken, Authorization, Error, Introspection, Params, Provider, Request,
 };
-use sentinel::password::{self, PasswordPool, Scheme};
+use sentinel::password::{self, HashScheme, PasswordPool};
 use sentinel::rate_limit::{RateLimitPolicy, RateLimiter};
 use sentinel::store::Stores;
 
@@ -27,8 +27,8 @@ pub(super) const LIFETIMES: Lifetimes = Lifetimes {
     refresh_grace: Duration::from_secs(5),
 };
 
-const HASHING: password::Policy = password::Policy {
-    scheme: Scheme::Argon2id,
+const HASHING: password::HashPolicy = password::HashPolicy {
+    scheme: HashScheme::Argon2id,
     memory_kib: 8,
     iterations: 1,
     parallelism: 1,
@@ -84,7 +84,7 @@ impl World {
                 rate_limits,
                 None,
             );
-            let policy = oauth::Policy { grants, lifetimes: LIFETIMES, issuer: None };
+            let policy = oauth::OAuthPolicy { grants, lifetimes: LIFETIMES, issuer: None };
             Provider::new(stores.clone(), passwords.clone(), clock, policy, limiter)
         };
         let providers = [provider(&backend.stores), provider(&backend.other)];

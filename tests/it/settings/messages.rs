@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use sentinel::settings::{Error, Problem, Settings, Sources};
+use sentinel::settings::{Error, SettingProblem, Settings, Sources};
 
 use super::{env, file, flag_refused, flags, load_file, refused};
 
@@ -75,7 +75,7 @@ fn unknown_flag_is_reported_with_at_most_three_suggestions() {
     let Err(Error::Invalid(problems)) = Settings::load(&flags(&[("x.url", "y")])) else {
         unreachable!()
     };
-    let [Problem::Unknown { nearest, .. }] = &problems[..] else { unreachable!() };
+    let [SettingProblem::Unknown { nearest, .. }] = &problems[..] else { unreachable!() };
     assert!((1..=3).contains(&nearest.len()), "{nearest:?}");
     assert_eq!(
         flag_refused("zzzzzzzz", "x"),

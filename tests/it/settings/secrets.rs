@@ -73,7 +73,7 @@ fn secret_and_its_file_together_are_rejected_unless_one_is_empty() {
     let dir = TempDir::new().unwrap();
     let path = write(&dir, "url", "redis://h");
     let both = flags(&[("redis.url", "redis://x"), ("redis.url_file", path.to_str().unwrap())]);
-    assert_eq!(refused(&both), "redis.url and redis.url_file are both set; set one of them");
+    assert_eq!(refused(&both), "redis.url and redis.url_file are both set; remove one");
     let s = from_flags(&[("redis.url", ""), ("redis.url_file", path.to_str().unwrap())]);
     assert_eq!(s.redis.url.unwrap().expose_secret(), "redis://h");
 }

@@ -101,7 +101,7 @@ prop_compose! {
         idle_ends_at in moment_from(earliest),
         used in option::of(used()),
     ) -> RefreshChain {
-        RefreshChain { key, current, issued_at, idle_ends_at, used }
+        RefreshChain { mac_key: key, current, issued_at, idle_ends_at, used }
     }
 }
 
@@ -126,7 +126,7 @@ prop_compose! {
             user: (!of_client_alone).then_some(of_session),
             client_id: client.id.clone(),
             client_generation: client.generation,
-            scope, created_at, ends_at, access, refresh,
+            scope, created_at, ends_at, access_tokens: access, refresh,
         };
         (user, client, session)
     }
@@ -203,7 +203,7 @@ pub(super) async fn any_replaced_session_is_read_back_unchanged(
     let values = (any_session(*earliest), access, option::of(chain(*earliest)));
     for_any(*rounds, values, |((user, client, session), access, refresh)| async move {
         insert_all(stores, &user, &client, &session).await;
-        let next = Session { access, refresh, ..session.next() };
+        let next = Session { access_tokens: access, refresh, ..session.next() };
         assert!(stores.sessions.replace(&next, false).await.unwrap().value);
         assert_eq!(stores.sessions.find(session.id).await.unwrap(), Some(next.clone()));
         // The session expires with the last of its new tokens, and not before.

@@ -65,14 +65,14 @@ pub(super) async fn imported_sessions_are_tracked_until_the_last_has_ended(
     Backend { stores, other, .. }: &Backend,
 ) {
     let some = async || imports::may_have_sessions(other).await.unwrap();
-    let forget = async |now| imports::forget_sessions_over(stores, now).await.unwrap();
+    let forget = async |now| imports::purge_session_records(stores, now).await.unwrap();
     stores.imports.record_import("tokens/1").await.unwrap();
     assert!(!some().await);
     let client = samples::client();
     let sessions: Vec<_> = (0..3).map(|_| samples::session(None, &client)).collect();
     for session in &sessions {
         stores.transfer.put_session_unchecked(session).await.unwrap();
-        imports::note_session(stores, session.id).await.unwrap();
+        imports::record_session(stores, session.id).await.unwrap();
     }
     for session in &sessions {
         forget(START).await;
@@ -83,11 +83,11 @@ pub(super) async fn imported_sessions_are_tracked_until_the_last_has_ended(
     assert!(!some().await);
     // More records than one batch; only one of their sessions exists, and it expires later.
     for number in 0..250_u8 {
-        imports::note_session(stores, SessionId::from_bytes([number; 12])).await.unwrap();
+        imports::record_session(stores, SessionId::from_bytes([number; 12])).await.unwrap();
     }
     let last = samples::session(None, &client);
     stores.transfer.put_session_unchecked(&last).await.unwrap();
-    imports::note_session(stores, last.id).await.unwrap();
+    imports::record_session(stores, last.id).await.unwrap();
     forget(START).await;
     assert!(some().await);
     forget(last.expires_at()).await;

@@ -24,7 +24,7 @@ pub(super) async fn concurrent_replacements_of_one_version_succeed_once(backend:
             let stores = process(backend, turn);
             let scope = format!("number-{turn}").parse().unwrap();
             let mut next = current.next();
-            next.access[0].scope = Some(scope);
+            next.access_tokens[0].scope = Some(scope);
             async move { stores.sessions.replace(&next, false).await.unwrap().value.then_some(next) }
         });
         let mut winners: Vec<Session> = all(calls).await.into_iter().flatten().collect();

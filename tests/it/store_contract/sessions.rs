@@ -56,7 +56,7 @@ pub(super) async fn replace_requires_the_preceding_version(Backend { stores, .. 
     let app = stored_client(stores).await;
     let first = stored_session(stores, None, &app).await;
     let untouched = stored_session(stores, None, &app).await;
-    let second = Session { access: Vec::new(), ..first.next() };
+    let second = Session { access_tokens: Vec::new(), ..first.next() };
     assert!(stores.sessions.replace(&second, false).await.unwrap().value);
     assert_eq!(stores.sessions.find(first.id).await.unwrap(), Some(second.clone()));
     for version in [0, 1, 3, 100] {
@@ -320,7 +320,7 @@ pub(super) async fn writes_are_visible_to_other_processes_immediately(
         for round in 0..20 {
             let session = stored_session(here, Some(&alice), &app).await;
             assert_eq!(there.sessions.find(session.id).await.unwrap().as_ref(), Some(&session));
-            let next = Session { access: Vec::new(), ..session.next() };
+            let next = Session { access_tokens: Vec::new(), ..session.next() };
             assert!(there.sessions.replace(&next, false).await.unwrap().value, "round {round}");
             assert_eq!(here.sessions.find(session.id).await.unwrap(), Some(next));
             assert!(here.sessions.delete(session.id).await.unwrap().value);
@@ -340,7 +340,7 @@ pub(super) async fn put_session_overwrites_any_version_without_checking_user_or_
 ) {
     let (alice, client) = (user("alice"), client());
     let first = session(Some(&alice), &client);
-    let later = Session { version: 23, access: Vec::new(), ..first.clone() };
+    let later = Session { version: 23, access_tokens: Vec::new(), ..first.clone() };
     for session in [&first, &later, &first, &later] {
         stores.transfer.put_session_unchecked(session).await.unwrap();
         assert_eq!(stores.sessions.find(session.id).await.unwrap().as_ref(), Some(session));

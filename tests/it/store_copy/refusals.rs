@@ -108,7 +108,7 @@ async fn target_is_rejected_after_a_change_but_not_after_a_read() {
     assert!(listed.contains("alice"), "{listed}");
     to.copy_of(&app, &[]).await;
     app.run(&["user", "disable", "alice", "--set", &there]).await;
-    refused(&copy_of(&app, &to, &[]), 65, "something was changed in it");
+    refused(&copy_of(&app, &to, &[]), 65, "it was changed since the copy");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use super::body::Json;
 use super::context::{ApiResult, Context, id, url};
 use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
 use super::fields::given;
-use super::paging::{self, Cursor, Limit, ListJson};
+use super::paging::{self, Cursor, ListJson, PageLimit};
 use super::query::Query;
 use crate::admin::json::{ClientJson, CredentialsJson};
 use bodies::{AddedClientJson, ClientPatch, NewClientJson};
@@ -37,7 +37,7 @@ pub(super) struct ListClientsQuery {
     /// Page size: maximum number of entries.
     #[serde(default)]
     #[param(inline, required = false)]
-    limit: Limit,
+    limit: PageLimit,
     /// Cursor: `next` of the preceding page.
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]

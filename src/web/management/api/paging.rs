@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::context::{Context, url};
 use super::query;
-use crate::admin::Listed;
+use crate::admin::ListPage;
 use crate::store::Page;
 
 const MAX_LIMIT: u32 = 1000;
@@ -21,15 +21,15 @@ const MAX_LIMIT: u32 = 1000;
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = u32, minimum = 1, maximum = 1000, default = 100)]
-pub(super) struct Limit(u32);
+pub(super) struct PageLimit(u32);
 
-impl Default for Limit {
+impl Default for PageLimit {
     fn default() -> Self {
         Self(100)
     }
 }
 
-impl TryFrom<String> for Limit {
+impl TryFrom<String> for PageLimit {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -68,14 +68,14 @@ pub(super) struct ListJson<T> {
 }
 
 /// Returns the requested part of a list.
-pub(super) fn page(limit: Limit, after: Option<Cursor>) -> Page {
+pub(super) fn page(limit: PageLimit, after: Option<Cursor>) -> Page {
     Page { cursor: after.map(|cursor| cursor.0), limit: limit.0 }
 }
 
 /// Returns the response with a page of a list.
 pub(super) fn respond<T, J: Serialize>(
     (web, management, request): &Context,
-    page: &Listed<T>,
+    page: &ListPage<T>,
     json: impl Fn(&T) -> J,
 ) -> HttpResponse {
     let next = page.next.as_ref().map(hex::encode);

@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use super::context::{ApiResult, Context, id};
 use super::fields::given;
-use super::paging::{self, Cursor, Limit, ListJson};
+use super::paging::{self, Cursor, ListJson, PageLimit};
 use super::problem::Problem;
 use super::query::Query;
 use crate::admin::json::{EndedSessions, SessionJson};
@@ -30,7 +30,7 @@ pub(super) struct ListSessionsQuery {
     /// Page size: maximum number of entries.
     #[serde(default)]
     #[param(inline, required = false)]
-    limit: Limit,
+    limit: PageLimit,
     /// Cursor: `next` of the preceding page.
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]

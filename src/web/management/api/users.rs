@@ -11,7 +11,7 @@ use super::body::Json;
 use super::context::{ApiResult, Context, id, url};
 use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
 use super::fields::{Password, Username, given};
-use super::paging::{self, Cursor, Limit, ListJson};
+use super::paging::{self, Cursor, ListJson, PageLimit};
 use super::problem::Problem;
 use super::query::Query;
 use crate::admin::json::{ScopeToken, UserJson, scope};
@@ -82,7 +82,7 @@ pub(super) struct ListUsersQuery {
     /// Page size: maximum number of entries.
     #[serde(default)]
     #[param(inline, required = false)]
-    limit: Limit,
+    limit: PageLimit,
     /// Cursor: `next` of the preceding page.
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::form_view::FormView;
 use super::page_error::PageError;
-use super::posted_form::Fields;
+use super::posted_form::PostedFields;
 use super::user_form::{changed_meanwhile, scope, sentence};
 use crate::admin::{AdminError, NewClient};
 use crate::domain::{
@@ -64,14 +64,14 @@ pub(super) fn of_client(client: &Client) -> FormView {
 
 /// Returns the form for a client that was changed after the form was opened: the present values,
 /// and beside them the submitted ones.
-pub(super) fn of_changed(client: &Client, fields: &Fields) -> FormView {
+pub(super) fn of_changed(client: &Client, fields: &PostedFields) -> FormView {
     let mut form = of_client(client).beside(&typed(fields), &["version", "kind"]);
     form.refuse("version", changed_meanwhile("client"));
     form
 }
 
 /// Returns the form with the submitted values.
-pub(super) fn typed(fields: &Fields) -> FormView {
+pub(super) fn typed(fields: &PostedFields) -> FormView {
     let texts = ["name", "scopes", "default_scopes", "version"].into_iter().chain(LIFETIMES);
     let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
     let kind = if is_confidential(fields) { CONFIDENTIAL } else { "public" };
@@ -82,14 +82,14 @@ pub(super) fn typed(fields: &Fields) -> FormView {
     })
 }
 
-pub(super) fn is_confidential(fields: &Fields) -> bool {
+pub(super) fn is_confidential(fields: &PostedFields) -> bool {
     fields.get("kind") == CONFIDENTIAL
 }
 
 /// Validates a form. Returns `None` if a value is invalid, and sets the errors in `form`. The
 /// present name of the client (`has`) is always valid, even if a new client could not have it.
 pub(super) fn read(
-    fields: &Fields,
+    fields: &PostedFields,
     confidential: bool,
     has: Option<&str>,
     form: &mut FormView,
@@ -131,7 +131,7 @@ fn name(name: &str) -> Result<String, String> {
     checked.map(|()| name.to_owned()).map_err(|error| sentence(&error.to_string()))
 }
 
-fn grants(fields: &Fields, confidential: bool) -> Result<BTreeSet<Grant>, &'static str> {
+fn grants(fields: &PostedFields, confidential: bool) -> Result<BTreeSet<Grant>, &'static str> {
     let ticked = |grant: &Grant| fields.is_on(name_of(*grant));
     let grants: BTreeSet<Grant> = Grant::ALL.into_iter().filter(ticked).collect();
     if grants.is_empty() {

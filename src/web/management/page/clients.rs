@@ -9,7 +9,7 @@ use super::client_form;
 use super::form_view::FormView;
 use super::page_context::PageContext;
 use super::page_error::{PageError, PageResult};
-use super::posted_form::{Fields, PostedForm};
+use super::posted_form::{PostedFields, PostedForm};
 use super::urls::{encoded, with_query};
 use super::views::ClientView;
 use crate::admin::{AdminError, ClientChange};
@@ -154,7 +154,7 @@ pub(super) async fn edit(
 
 /// Responds to a form for a client that was changed after the form was opened. The form has all
 /// values of the client, so saving it would undo that change.
-fn show_changed(context: &PageContext, client: &Client, fields: &Fields) -> PageResult {
+fn show_changed(context: &PageContext, client: &Client, fields: &PostedFields) -> PageResult {
     let (confidential, name) = (client.is_confidential(), Some(client.name.as_str()));
     let asked = client_form::read(fields, confidential, name, &mut FormView::default());
     if asked.is_some_and(|asked| client_form::is_saved(&asked, client)) {

@@ -25,8 +25,8 @@ const LISTED: u32 = 1000;
 
 #[derive(Serialize)]
 pub(super) struct DashboardView {
-    pub(super) counts: Counts,
-    pub(super) health: Health,
+    pub(super) counts: DashboardCounts,
+    pub(super) health: StoreHealthView,
     pub(super) chart: Chart,
     /// First users by name and first clients by id, for the operator's own template. The built-in
     /// template shows none.
@@ -46,7 +46,7 @@ pub(super) struct FlaskRequest {
 
 /// Numbers as text; `None` if the store does not respond.
 #[derive(Serialize)]
-pub(super) struct Counts {
+pub(super) struct DashboardCounts {
     pub(super) users: Option<String>,
     pub(super) clients: Option<String>,
     pub(super) sessions: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct Counts {
 
 /// Whether the store and Redis respond.
 #[derive(Serialize)]
-pub(super) struct Health {
+pub(super) struct StoreHealthView {
     pub(super) store: bool,
     /// `None` if Redis is not configured.
     pub(super) redis: Option<bool>,
@@ -92,12 +92,12 @@ async fn view(context: &PageContext, method: &'static str) -> Result<DashboardVi
     }
     let (base, now) = (context.base(), context.now());
     Ok(DashboardView {
-        counts: Counts {
+        counts: DashboardCounts {
             users: counted(users),
             clients: counted(clients),
             sessions: counted(sessions),
         },
-        health: Health { store: store.is_ok(), redis: redis.as_ref().map(Result::is_ok) },
+        health: StoreHealthView { store: store.is_ok(), redis: redis.as_ref().map(Result::is_ok) },
         chart: Chart::of(&context.activity().last_hours(now)),
         users: users_listed.iter().map(|user| UserView::of(user, base, now)).collect(),
         clients: clients_listed.iter().map(|client| ClientView::of(client, base, now)).collect(),

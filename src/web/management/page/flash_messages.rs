@@ -1,7 +1,7 @@
 //! Confirmation messages that a page shows after a redirect. The URL contains a fixed word and a
 //! number, but no text that an attacker could choose.
 
-use super::posted_form::Fields;
+use super::posted_form::PostedFields;
 
 /// Words in the URL, and the messages that they stand for.
 const NOTICES: [(&str, &str); 14] = [
@@ -22,7 +22,7 @@ const NOTICES: [(&str, &str); 14] = [
 ];
 
 /// Returns the message for a query; `None` if the query names none.
-pub(super) fn of(query: &Fields) -> Option<String> {
+pub(super) fn of(query: &PostedFields) -> Option<String> {
     let (word, text) = NOTICES.iter().find(|(word, _)| *word == query.get("done"))?;
     if *word != "sessions-ended" {
         return Some((*text).to_owned());

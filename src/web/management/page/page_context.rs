@@ -11,11 +11,11 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::page_error::{PageError, PageResult};
-use super::posted_form::Fields;
+use super::posted_form::PostedFields;
 use super::{flash_messages, layout};
 use crate::admin::Admin;
 use crate::domain::{Lifetimes, PasswordHash, Timestamp};
-use crate::observe::activity::Activity;
+use crate::observe::activity::HourlyActivity;
 use crate::password::PoolError;
 use crate::store::Page;
 use crate::web::management::state::Management;
@@ -29,7 +29,7 @@ const PAGE: u32 = 50;
 pub(super) struct PageContext {
     web: web::Data<Web>,
     management: web::Data<Management>,
-    pub(super) query: Fields,
+    pub(super) query: PostedFields,
 }
 
 impl FromRequest for PageContext {
@@ -42,7 +42,7 @@ impl FromRequest for PageContext {
         let context = web.zip(management).map(|(web, management)| Self {
             web: web.clone(),
             management: management.clone(),
-            query: Fields::parse(request.query_string().as_bytes()),
+            query: PostedFields::parse(request.query_string().as_bytes()),
         });
         ready(context.ok_or(PageError::NoSuchPage))
     }
@@ -57,7 +57,7 @@ impl PageContext {
         self.management.admin.now()
     }
 
-    pub(super) fn activity(&self) -> &Activity {
+    pub(super) fn activity(&self) -> &HourlyActivity {
         self.web.provider.activity()
     }
 

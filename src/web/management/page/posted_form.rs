@@ -16,9 +16,9 @@ use crate::web::state::Web;
 const MAX_FORM: usize = 256 << 10;
 
 /// Names and values. If a name is repeated, its first value counts.
-pub(super) struct Fields(Vec<(String, String)>);
+pub(super) struct PostedFields(Vec<(String, String)>);
 
-impl Fields {
+impl PostedFields {
     pub(super) fn parse(encoded: &[u8]) -> Self {
         Self(form_urlencoded::parse(encoded).into_owned().collect())
     }
@@ -46,7 +46,7 @@ impl Fields {
 }
 
 /// PostedForm form.
-pub(super) struct PostedForm(pub(super) Fields);
+pub(super) struct PostedForm(pub(super) PostedFields);
 
 impl FromRequest for PostedForm {
     type Error = PageError;
@@ -62,7 +62,7 @@ impl FromRequest for PostedForm {
             // Browsers send UTF-8, the encoding of the page. Other octets are rejected, since the
             // parser would replace them.
             percent_decode(&body).decode_utf8().map_err(|_| PageError::Malformed)?;
-            Ok(Self(Fields::parse(&body)))
+            Ok(Self(PostedFields::parse(&body)))
         })
     }
 }

@@ -147,8 +147,8 @@ fn dashboard(
     let count = || full.then(|| "10,000+".to_owned());
     let hour = Hour { start: NOW, logins: 12, failures: 3 };
     dashboard::DashboardView {
-        counts: dashboard::Counts { users: count(), clients: count(), sessions: count() },
-        health: dashboard::Health { store: full, redis: full.then_some(true) },
+        counts: dashboard::DashboardCounts { users: count(), clients: count(), sessions: count() },
+        health: dashboard::StoreHealthView { store: full, redis: full.then_some(true) },
         chart: Chart::of(&if full { vec![hour] } else { Vec::new() }),
         users: if full { vec![user()] } else { Vec::new() },
         clients: if full { vec![client()] } else { Vec::new() },

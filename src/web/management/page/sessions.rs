@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::page_context::PageContext;
 use super::page_error::{PageError, PageResult};
-use super::posted_form::{Fields, PostedForm};
+use super::posted_form::{PostedFields, PostedForm};
 use super::urls::with_query;
 use super::views::{Link, SessionView, title};
 use crate::admin::AdminError;
@@ -42,7 +42,7 @@ pub(super) struct EndSessionsView {
 }
 
 /// Returns the filter of a query or a form. The error names an unknown user or client.
-async fn filter(context: &PageContext, fields: &Fields) -> Result<SessionFilter, AdminError> {
+async fn filter(context: &PageContext, fields: &PostedFields) -> Result<SessionFilter, AdminError> {
     let given = |name| Some(fields.get(name)).filter(|text| !text.is_empty());
     context.admin().session_filter(given("user"), given("client")).await
 }
@@ -117,7 +117,7 @@ pub(super) async fn end_all(context: PageContext, PostedForm(fields): PostedForm
 }
 
 /// Returns the path of the list with the same filter.
-fn back(fields: &Fields, more: &[(&str, &str)]) -> String {
+fn back(fields: &PostedFields, more: &[(&str, &str)]) -> String {
     let filter = [("user", fields.get("user")), ("client", fields.get("client"))];
     with_query("/sessions", &[&filter, more].concat())
 }

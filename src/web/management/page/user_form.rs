@@ -3,7 +3,7 @@
 use super::form_view::FormView;
 use super::page_context::PageContext;
 use super::page_error::PageError;
-use super::posted_form::Fields;
+use super::posted_form::PostedFields;
 use crate::admin::AdminError;
 use crate::domain::{
     MAX_USERNAME_BYTES, PasswordHash, Scope, User, check_password, check_username,
@@ -30,7 +30,7 @@ pub(super) fn of_user(user: &User) -> FormView {
 
 /// Returns the form for a user who was changed after the form was opened: the present values, and
 /// beside them the submitted ones.
-pub(super) fn of_changed(user: &User, fields: &Fields) -> FormView {
+pub(super) fn of_changed(user: &User, fields: &PostedFields) -> FormView {
     let mut form = of_user(user).beside(&typed(fields), &["version"]);
     form.beside_in_words("scope_limit", "You chose the other one.");
     form.refuse("version", changed_meanwhile("user"));
@@ -51,7 +51,7 @@ pub(super) fn of_password() -> FormView {
 }
 
 /// Returns the form with the submitted values. Passwords are never sent back.
-pub(super) fn typed(fields: &Fields) -> FormView {
+pub(super) fn typed(fields: &PostedFields) -> FormView {
     of_fields(fields.get("username"), fields.get("scope_limit"), fields.get("scopes"))
         .with("version", fields.get("version"))
         .with_box("enabled", fields.is_on("enabled"))
@@ -67,7 +67,7 @@ fn of_fields(username: &str, limit: &str, scopes: &str) -> FormView {
 /// Validates the name and the scopes. Returns `None` if one is invalid, and sets the errors in
 /// `form`. An unchanged name (`before`) is always valid, even if a new user could not have it.
 pub(super) fn read(
-    fields: &Fields,
+    fields: &PostedFields,
     form: &mut FormView,
     before: Option<&str>,
 ) -> Option<(String, Option<Scope>)> {
@@ -108,7 +108,7 @@ pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
 /// Returns the password of a form. If it is invalid, sets the error in `form` and returns `None`.
 pub(super) fn password<'a>(
     context: &PageContext,
-    fields: &'a Fields,
+    fields: &'a PostedFields,
     form: &mut FormView,
 ) -> Option<&'a str> {
     let password = fields.get("password");

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::form_view::FormView;
 use super::page_context::PageContext;
 use super::page_error::{PageError, PageResult};
-use super::posted_form::{Fields, PostedForm};
+use super::posted_form::{PostedFields, PostedForm};
 use super::urls::with_query;
 use super::views::{SessionView, UserView};
 use super::{sessions, user_form};
@@ -121,7 +121,7 @@ pub(super) async fn edit(
 
 /// Responds to a form for a user who was changed after the form was opened. The form has the name
 /// and the scopes of the user, so saving it would undo that change.
-async fn show_changed(context: &PageContext, user: &User, fields: &Fields) -> PageResult {
+async fn show_changed(context: &PageContext, user: &User, fields: &PostedFields) -> PageResult {
     let asked = user_form::read(fields, &mut FormView::default(), Some(user.username.as_str()));
     if asked.is_some_and(|(name, scopes)| name == user.username && scopes == user.scopes) {
         // The form was submitted twice.

@@ -144,7 +144,7 @@ impl SessionView {
     /// Creates the view of a session. `client` is the name of its client.
     pub(super) fn of(session: &Session, client: String, base: &str, now: Timestamp) -> Self {
         let id = session.id.to_string();
-        let issued = session.access.iter().map(|token| token.issued_at);
+        let issued = session.access_tokens.iter().map(|token| token.issued_at);
         let refresh = session.refresh.as_ref();
         let used = issued.chain(refresh.map(|chain| chain.issued_at)).max();
         let user = session.user.as_ref();

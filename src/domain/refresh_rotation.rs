@@ -61,7 +61,7 @@ impl Session {
                     && !over
                     && presented_at < used.at.plus(lifetimes.refresh_grace) =>
             {
-                let tokens = self.repeat(presented, &chain.key, &used.salt, now);
+                let tokens = self.derive_again(presented, &chain.mac_key, &used.salt, now);
                 RefreshOutcome::RetriedWithinGrace(Box::new(tokens))
             }
             // Former tokens are not stored. The seal distinguishes them from forged ones.
@@ -78,7 +78,7 @@ impl Session {
     /// Returns whether the token is a refresh token of this session, current or former.
     pub fn has_issued_refresh(&self, token: &Token) -> bool {
         let chain = self.refresh.as_ref();
-        chain.is_some_and(|chain| token.verifier.is_sealed_by(&chain.key))
+        chain.is_some_and(|chain| token.verifier.has_mac_of(&chain.mac_key))
     }
 
     /// Issues the successors of the chain's current token and returns them with the next version of
@@ -92,18 +92,18 @@ impl Session {
         now: Timestamp,
     ) -> RefreshOutcome {
         let salt: [u8; 32] = rand::random();
-        let (access, refresh) = successors(presented, &chain.key, &salt);
+        let (access, refresh) = successors(presented, &chain.mac_key, &salt);
         let mut next = self.next();
         let narrowed = (scope != self.scope).then(|| scope.clone());
         let expires_at = next.add_access(access.verifier.digest(), narrowed, lifetimes, now);
         let used = UsedRefresh { digest: chain.current, salt, at: now };
-        next.set_refresh(chain.key, refresh.verifier.digest(), Some(used), lifetimes, now);
+        next.set_refresh(chain.mac_key, refresh.verifier.digest(), Some(used), lifetimes, now);
         let expires_in = expires_at.remaining(now);
         let issued = IssuedTokens { access, expires_in, scope, refresh: Some(refresh) };
         RefreshOutcome::Rotated(Box::new(next), Box::new(issued))
     }
 
-    fn repeat(
+    fn derive_again(
         &self,
         presented: &Token,
         key: &[u8; 16],
@@ -112,7 +112,7 @@ impl Session {
     ) -> IssuedTokens {
         let (access, refresh) = successors(presented, key, salt);
         let digest = access.verifier.digest();
-        let kept = self.access.iter().find(|token| token.digest == digest);
+        let kept = self.access_tokens.iter().find(|token| token.digest == digest);
         IssuedTokens {
             access,
             // If the access token was revoked or removed since, the response still contains it, as
@@ -128,7 +128,7 @@ impl Session {
 /// the salt.
 fn successors(presented: &Token, key: &[u8; 16], salt: &[u8; 32]) -> (Token, Token) {
     let derive = |kind| presented.verifier.successor(salt, kind);
-    let refresh = derive(TokenKind::Refresh).sealed(key);
+    let refresh = derive(TokenKind::Refresh).with_mac(key);
     (
         token(TokenKind::Access, &presented.selector, derive(TokenKind::Access)),
         token(TokenKind::Refresh, &presented.selector, refresh),
