@@ -46,14 +46,11 @@ impl<'a> AuditSubject<'a> {
     }
 }
 
-/// Returns the store's result. Calls `tell` if the outcome of the write is unknown.
-pub(super) fn confirm<T>(
-    written: store::Result<T>,
-    tell: impl FnOnce(Outcome),
-) -> store::Result<T> {
+/// Returns the store's result. Calls `log` if the outcome of the write is unknown.
+pub(super) fn confirm<T>(written: store::Result<T>, log: impl FnOnce(Outcome)) -> store::Result<T> {
     written.inspect_err(|error| {
         if error.may_be_done() {
-            tell(Outcome::Unconfirmed);
+            log(Outcome::Unconfirmed);
         }
     })
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
-use super::clients::{check, usual_grants};
+use super::clients::{check, default_grants};
 use super::{Admin, AdminError, NewUser};
 use crate::domain::{Client, ClientId, ClientKind, Grant, Scope, Timestamp, User, UserId};
 
 /// Maximum number of concurrent look-ups of users that were not added.
-const LOOKED_UP_AT_ONCE: usize = 64;
+const MAX_CONCURRENT_LOOKUPS: usize = 64;
 
 /// A user to be imported.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl ImportedClient {
             id: self.id,
             name: self.name,
             kind: self.kind,
-            grants: self.grants.unwrap_or_else(|| usual_grants(confidential)),
+            grants: self.grants.unwrap_or_else(|| default_grants(confidential)),
             scopes: self.scopes.union(&self.default_scopes),
             default_scopes: self.default_scopes,
             access_token_ttl: self.access_token_ttl,
@@ -85,7 +85,7 @@ pub enum ImportResult {
     Added,
     /// The record exists and is unchanged: a client with this id, or a user with this name and, if
     /// one was given, this id.
-    Already,
+    Exists,
 }
 
 impl Admin {
@@ -117,11 +117,11 @@ impl Admin {
                 return Ok(ImportResult::Added);
             }
             match self.find_imported(&user.username, id).await? {
-                Some(_) => Ok(ImportResult::Already),
+                Some(_) => Ok(ImportResult::Exists),
                 None => Err(AdminError::Invalid("its id belongs to a user of another name")),
             }
         });
-        Ok(stream::iter(found).buffered(LOOKED_UP_AT_ONCE).collect().await)
+        Ok(stream::iter(found).buffered(MAX_CONCURRENT_LOOKUPS).collect().await)
     }
 
     /// Adds a client unless it exists.
@@ -131,7 +131,7 @@ impl Admin {
     pub async fn import_client(&self, new: ImportedClient) -> Result<ImportResult, AdminError> {
         let client = new.into_client(self.clock.now())?;
         let added = self.stores.clients.insert(&client).await?;
-        Ok(if added { ImportResult::Added } else { ImportResult::Already })
+        Ok(if added { ImportResult::Added } else { ImportResult::Exists })
     }
 
     /// Returns the result that [`Self::import_client`] would have, without writing: a dry run.
@@ -141,7 +141,7 @@ impl Admin {
     pub async fn check_client(&self, new: ImportedClient) -> Result<ImportResult, AdminError> {
         let client = new.into_client(self.clock.now())?;
         let found = self.stores.clients.find(&client.id).await?;
-        Ok(if found.is_none() { ImportResult::Added } else { ImportResult::Already })
+        Ok(if found.is_none() { ImportResult::Added } else { ImportResult::Exists })
     }
 
     /// Returns the user with this name.

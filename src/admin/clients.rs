@@ -57,7 +57,11 @@ impl Admin {
             id: ClientId::generate(),
             name: new.name,
             kind,
-            grants: if new.grants.is_empty() { usual_grants(new.confidential) } else { new.grants },
+            grants: if new.grants.is_empty() {
+                default_grants(new.confidential)
+            } else {
+                new.grants
+            },
             scopes: new.scopes.union(&new.default_scopes),
             default_scopes: new.default_scopes,
             access_token_ttl: new.access_token_ttl,
@@ -71,8 +75,8 @@ impl Admin {
             updated_at: now,
         };
         check(&client)?;
-        let adding = self.stores.clients.insert(&client).await;
-        if !AuditSubject::client(&client.id).confirm("client_added", adding)? {
+        let inserted = self.stores.clients.insert(&client).await;
+        if !AuditSubject::client(&client.id).confirm("client_added", inserted)? {
             return Err(AdminError::Contended);
         }
         audit::client_added(&client);
@@ -162,10 +166,10 @@ impl Admin {
             versions.check(client.version)?;
             let next = change.applied_to(&client, self.clock.now());
             check(&next)?;
-            let tell = |outcome| audit::client_changed(&client, &next, outcome);
-            let update = audit::confirm(self.stores.clients.update(&next).await, tell)?;
+            let log = |outcome| audit::client_changed(&client, &next, outcome);
+            let update = audit::confirm(self.stores.clients.update(&next).await, log)?;
             if update.value == Update::Done {
-                tell(Outcome::Ok);
+                log(Outcome::Ok);
                 return Ok(Written { value: next, invalidation: update.invalidation });
             }
         }
@@ -204,7 +208,11 @@ impl Admin {
         // failed.
         let changed = self.change_client(id, &change, versions).await?;
         if let Err(error) = changed.invalidation {
-            tracing::warn!(client = %id, %error, "the old secret may work for a moment longer");
+            tracing::warn!(
+                client = %id, %error,
+                "the client secret is replaced, but its Redis invalidation failed; other servers may \
+                 accept the old one until the retry succeeds"
+            );
         }
         Ok((changed.value, secret))
     }
@@ -252,7 +260,7 @@ impl Admin {
 
 /// Returns the default grants: password and refresh token, and for confidential clients also client
 /// credentials.
-pub(super) fn usual_grants(confidential: bool) -> BTreeSet<Grant> {
+pub(super) fn default_grants(confidential: bool) -> BTreeSet<Grant> {
     let own = confidential.then_some(Grant::ClientCredentials);
     [Grant::Password, Grant::RefreshToken].into_iter().chain(own).collect()
 }

@@ -42,8 +42,8 @@ impl Admin {
         check_username(&new.username)?;
         self.stores.mark_in_use().await?;
         let user = self.new_user(None, new);
-        let adding = self.stores.users.insert(&user).await;
-        if !AuditSubject::user(user.id).confirm("user_added", adding)? {
+        let inserted = self.stores.users.insert(&user).await;
+        if !AuditSubject::user(user.id).confirm("user_added", inserted)? {
             return Err(AdminError::NameTaken(user.username));
         }
         audit::user_added(&user);
@@ -133,11 +133,11 @@ impl Admin {
             versions.check(user.version)?;
             let next = self.changed(&user, change);
             let password_changed = change.password.is_some();
-            let tell = |outcome| audit::user_changed(&user, &next, password_changed, outcome);
-            let update = audit::confirm(self.stores.users.update(&next).await, tell)?;
+            let log = |outcome| audit::user_changed(&user, &next, password_changed, outcome);
+            let update = audit::confirm(self.stores.users.update(&next).await, log)?;
             match update.value {
                 Update::Done => {
-                    tell(Outcome::Ok);
+                    log(Outcome::Ok);
                     update.invalidation?;
                     return Ok(next);
                 }

@@ -17,7 +17,8 @@ pub fn raise_open_files() {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         tracing::warn!(
             %error,
-            "the limit on open files could not be raised to the hard limit; it limits connections"
+            "cannot raise the limit on open files to the hard limit; fewer connections are possible \
+             (LimitNOFILE= under systemd, else ulimit -n)"
         );
     }
 }

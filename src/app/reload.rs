@@ -41,15 +41,15 @@ impl Reloads {
                 Ok(()) => {
                     // Shows the operator whether the new certificate is in use.
                     let not_after = part.not_after().map(|end| end.to_string());
-                    tracing::info!(what = part.what(), not_after, "reloaded");
+                    tracing::info!(what = part.name(), not_after, "reloaded");
                 }
                 Err(error) => {
                     tracing::error!(
-                        what = part.what(),
+                        what = part.name(),
                         %error,
                         "reload failed; the previous version stays in use"
                     );
-                    failed.push(part.what());
+                    failed.push(part.name());
                 }
             }
         }

@@ -24,7 +24,7 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Returns its address or path.
+    /// Returns the address or path of the socket.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Tcp(_, address) => address.to_string(),
@@ -116,7 +116,7 @@ fn take_inherited(
     }
     match inherited.take_unix_listener(index).map_err(failed)? {
         Some(listener) => {
-            if is_for_all(&listener) {
+            if is_world_accessible(&listener) {
                 tracing::warn!(
                     "every user of this machine can connect to inherited socket {index}, and its \
                      peers are trusted like a proxy: set SocketMode=0660 and SocketGroup="
@@ -134,7 +134,7 @@ fn take_inherited(
 /// Returns whether the mode of the socket lets all users of this machine connect, not considering
 /// the permissions of its folders. A socket in Linux's abstract namespace has no mode and is open
 /// to all.
-fn is_for_all(listener: &UnixListener) -> bool {
+fn is_world_accessible(listener: &UnixListener) -> bool {
     let Ok(address) = listener.local_addr() else { return false };
     match address.as_pathname() {
         Some(path) => {

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use futures_util::{Stream, stream};
 use serde::Serialize;
 
-use super::failure::{Failure, failed};
+use super::failure::{Failure, first_failure};
 use super::files::Output;
 use super::output::{self, plain};
 use crate::admin::{AdminError, ImportResult, ListPage};
@@ -21,7 +21,7 @@ pub(super) async fn export<T>(
     mut out: Output,
     read: impl AsyncFn(&Page) -> Result<ListPage<T>, AdminError>,
     record: impl Fn(&T) -> Result<Vec<u8>, Failure>,
-    tell: impl Fn(u64),
+    report_progress: impl Fn(u64),
 ) -> (u64, Result<(), Failure>) {
     let mut written = 0;
     let done = async {
@@ -34,7 +34,7 @@ pub(super) async fn export<T>(
                 }
                 written += 1;
             }
-            tell(written);
+            report_progress(written);
             if found.next.is_none() {
                 return Ok(());
             }
@@ -81,7 +81,7 @@ impl Reading {
     /// Returns the failure of the import, if there is one, or else that of reading.
     pub(super) fn end(self, done: Result<(), Failure>) -> Result<(), Failure> {
         match self.failure.into_inner() {
-            Some(failure) => failed(done, failure),
+            Some(failure) => first_failure(done, failure),
             None => done,
         }
     }
@@ -120,7 +120,7 @@ impl<B: RowError> BulkReport<B> {
         self.read += 1;
         match outcome {
             Ok(ImportResult::Added) => self.added += 1,
-            Ok(ImportResult::Already) => self.already += 1,
+            Ok(ImportResult::Exists) => self.already += 1,
             Err(bad) => self.bad.push(bad),
         }
     }

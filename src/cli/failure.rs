@@ -75,16 +75,16 @@ impl Failure {
 
 /// Combines a failure with an earlier result. The first failure is reported, and is unconfirmed if
 /// either of them is.
-pub(super) fn failed(done: Result<(), Failure>, now: Failure) -> Result<(), Failure> {
-    Err(match done {
+pub(super) fn first_failure(earlier: Result<(), Failure>, now: Failure) -> Result<(), Failure> {
+    Err(match earlier {
         Ok(()) => now,
         Err(first) => Failure { unconfirmed: first.unconfirmed || now.unconfirmed, ..first },
     })
 }
 
 /// Returns the outcome of an operation, for the audit log.
-pub(super) fn outcome<T>(done: &Result<T, Failure>) -> Outcome {
-    done.as_ref().err().map_or(Outcome::Ok, Failure::outcome)
+pub(super) fn outcome<T>(result: &Result<T, Failure>) -> Outcome {
+    result.as_ref().err().map_or(Outcome::Ok, Failure::outcome)
 }
 
 /// Prints clap's message. Help and version succeed; any other message is a usage error.

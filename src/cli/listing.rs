@@ -69,7 +69,11 @@ pub(super) enum OutputFormat<const N: usize, J, R> {
 
 impl<const N: usize, J, R> OutputFormat<N, J, R> {
     pub(super) fn of(as_json: bool, json: J, heading: [&str; N], row: R) -> Self {
-        if as_json { Self::Json(json, false) } else { Self::Table(row, Table::under(heading)) }
+        if as_json {
+            Self::Json(json, false)
+        } else {
+            Self::Table(row, Table::with_heading(heading))
+        }
     }
 }
 

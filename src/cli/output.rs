@@ -37,7 +37,7 @@ pub(super) fn table<const N: usize>(
     heading: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> Result<(), Failure> {
-    let mut table = Table::under(heading);
+    let mut table = Table::with_heading(heading);
     line(table.lines(rows))
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Table<const N: usize> {
 }
 
 impl<const N: usize> Table<N> {
-    pub(super) fn under(heading: [&str; N]) -> Self {
+    pub(super) fn with_heading(heading: [&str; N]) -> Self {
         Self { heading: Some(heading.map(str::to_owned)), widths: [0; N] }
     }
 

@@ -47,7 +47,7 @@ impl PasswordInput {
         let password = if self.password_stdin { read_stdin()? } else { prompt_twice(username)? };
         check(&password, settings.min_length).map_err(Failure::refused)?;
         hasher.hash(&password).map_err(|error| {
-            if error.is_about_the_password() {
+            if error.is_caused_by_password() {
                 Failure::refused(error)
             } else {
                 Failure::unavailable(error)

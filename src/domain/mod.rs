@@ -1,10 +1,10 @@
 //! Domain types and rules without I/O: tokens, sessions, users, clients, scopes and time.
 //!
 //! The rules of refreshing (rotation, retry, replay detection) are pure functions in
-//! [`refreshing`], from a session and a time to the next version of the session. They are tested
-//! without a store and apply to every store. Tokens, secrets and ids are generated here. Time is an
-//! argument and comes from a [`Clock`]. Not here: protocols (`oauth`), persistence (`store`) and
-//! password hashing (`password`).
+//! [`refresh_rotation`], from a session and a time to the next version of the session. They are
+//! tested without a store and apply to every store. Tokens, secrets and ids are generated here.
+//! Time is an argument and comes from a [`Clock`]. Not here: protocols (`oauth`), persistence
+//! (`store`) and password hashing (`password`).
 
 mod base62;
 mod client;

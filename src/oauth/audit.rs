@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::{ClientFailure, GrantFailure};
 use crate::domain::{Client, Session, SessionId};
-use crate::observe::audit::{Outcome, TARGET, shown};
+use crate::observe::audit::{Outcome, TARGET, format_address};
 
 /// Writes an event at this level, or as a warning if the outcome is not `Ok`.
 macro_rules! event {
@@ -24,7 +24,7 @@ pub(super) fn login(session: &Session, outcome: Outcome, address: Option<IpAddr>
     event!(
         info, "login", outcome, session = %session.id,
         client = %session.client_id, user = user.map(|user| user.id.to_string()),
-        username = user.map(|user| user.username.as_str()), address = shown(address),
+        username = user.map(|user| user.username.as_str()), address = format_address(address),
     );
 }
 
@@ -38,7 +38,7 @@ pub(super) fn login_failed(
     let username = (why != GrantFailure::UnknownUser).then_some(username);
     tracing::warn!(
         target: TARGET, event = "login", outcome = "failed", why = %why, client = %client.id, username,
-        address = shown(address),
+        address = format_address(address),
     );
 }
 
@@ -51,21 +51,21 @@ pub(super) fn client_refused(id: &str, why: ClientFailure, address: Option<IpAdd
     };
     tracing::warn!(
         target: TARGET, event = "client_authentication", outcome = "failed", why = %why,
-        client = is_known.then_some(id), address = shown(address),
+        client = is_known.then_some(id), address = format_address(address),
     );
 }
 
 pub(super) fn refreshed(session: &Session, outcome: Outcome, address: Option<IpAddr>) {
     event!(
         info, "refresh", outcome, session = %session.id, client = %session.client_id,
-        address = shown(address),
+        address = format_address(address),
     );
 }
 
 pub(super) fn replayed(session: &Session, outcome: Outcome, address: Option<IpAddr>) {
     event!(
         warn, "replay", outcome, session = %session.id, client = %session.client_id,
-        user = session.user.as_ref().map(|user| user.id.to_string()), address = shown(address),
+        user = session.user.as_ref().map(|user| user.id.to_string()), address = format_address(address),
         "refresh token reuse detected: the session is ended",
     );
 }
@@ -79,6 +79,6 @@ pub(super) fn revoked(
 ) {
     event!(
         info, "revoke", outcome, what, session = %session, client = %client.id,
-        address = shown(address),
+        address = format_address(address),
     );
 }

@@ -79,7 +79,7 @@ mod tests {
 
     fn with<T>(header: Option<&str>, body: &str, run: impl FnOnce(&Request<'_>) -> T) -> T {
         let read = |_: &[u8]| AuthorizationHeader::Unreadable;
-        let authorization = header.map_or_else(Authorization::nothing, |header| {
+        let authorization = header.map_or_else(Authorization::missing, |header| {
             Authorization::of(header.as_bytes(), read)
         });
         let params = Params::parse(body.as_bytes()).unwrap_or_else(|_| panic!("{body}"));

@@ -39,7 +39,7 @@ pub struct Authorization<'a> {
 
 impl<'a> Authorization<'a> {
     /// Creates the value for a request without the header.
-    pub const fn nothing() -> Self {
+    pub const fn missing() -> Self {
         Self { header: None, parse: |_| AuthorizationHeader::Missing, parsed: OnceLock::new() }
     }
 

@@ -60,7 +60,7 @@ impl ErrorCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientFailure {
     /// The request names no client.
-    #[error("no client named")]
+    #[error("no client id")]
     Missing,
     /// The `Authorization` header is not valid Basic authentication.
     #[error("unreadable authorization header")]

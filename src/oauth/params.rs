@@ -33,7 +33,7 @@ impl<'a> Params<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
         let mut found: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(8);
         for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = halves(pair);
+            let (name, value) = split_pair(pair);
             let (name, value) = (decode(name)?, decode(value)?);
             if !RECOGNIZED.contains(&name.as_ref()) {
                 continue;
@@ -71,7 +71,7 @@ impl std::fmt::Debug for Params<'_> {
 }
 
 /// Splits a pair at the first `=` into name and value.
-fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
+fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     let equals = memchr(b'=', pair).unwrap_or(pair.len());
     let (name, rest) = pair.split_at(equals);
     (name, rest.get(1..).unwrap_or_default())

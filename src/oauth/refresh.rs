@@ -18,7 +18,7 @@ pub(super) async fn grant(
 ) -> Result<IssuedTokens, Error> {
     let text = request.params.require("refresh_token", "refresh_token is missing")?;
     let requested = scope::requested(request.params)?;
-    let token = match own(text) {
+    let token = match parse_own(text) {
         Some(token) => Some(token),
         None => provider.legacy_token(text, TokenKind::Refresh).await?,
     };
@@ -34,7 +34,7 @@ pub(super) async fn grant(
 }
 
 /// Parses a refresh token in Sentinel's own format.
-fn own(text: &str) -> Option<Token> {
+fn parse_own(text: &str) -> Option<Token> {
     Token::parse(text).filter(|token| token.kind == TokenKind::Refresh)
 }
 

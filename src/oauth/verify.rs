@@ -13,7 +13,7 @@ pub enum VerifyError {
     #[error("the access token is invalid, expired or revoked")]
     InvalidToken,
     /// The token lacks a required scope.
-    #[error("the access token has not the required scope")]
+    #[error("the access token lacks the required scope")]
     InsufficientScope,
     /// The server cannot verify the token now.
     #[error(transparent)]

@@ -4,7 +4,7 @@
 use std::future::Future;
 
 tokio::task_local! {
-    static ACTING: Actor;
+    static CURRENT_ACTOR: Actor;
 }
 
 /// Interface through which a change is made.
@@ -47,11 +47,11 @@ impl Actor {
 
     /// Runs `future` with this actor as the current one.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        ACTING.scope(self, future)
+        CURRENT_ACTOR.scope(self, future)
     }
 
     /// Returns the current actor. `None` for requests of clients and for background tasks.
     pub fn current() -> Option<Self> {
-        ACTING.try_with(Clone::clone).ok()
+        CURRENT_ACTOR.try_with(Clone::clone).ok()
     }
 }

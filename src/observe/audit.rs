@@ -52,6 +52,6 @@ macro_rules! operation {
 pub(crate) use operation;
 
 /// Formats a caller's address, or "local" if there is none, as on a Unix socket.
-pub fn shown(address: Option<IpAddr>) -> String {
+pub fn format_address(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "local".to_owned(), |address| address.to_string())
 }

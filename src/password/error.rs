@@ -38,7 +38,7 @@ pub enum HashError {
 
 impl HashError {
     /// Returns whether the password is the cause, so that the user should be asked for another one.
-    pub fn is_about_the_password(&self) -> bool {
+    pub fn is_caused_by_password(&self) -> bool {
         matches!(self, Self::TooLong | Self::HasNul)
     }
 }

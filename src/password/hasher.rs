@@ -42,7 +42,7 @@ impl Hasher {
     ///
     /// # Errors
     /// [`HashError::TooLong`] or [`HashError::HasNul`] if bcrypt cannot hash the password
-    /// ([`HashError::is_about_the_password`]), and another [`HashError`] if memory or random bytes
+    /// ([`HashError::is_caused_by_password`]), and another [`HashError`] if memory or random bytes
     /// cannot be obtained.
     pub fn hash(&mut self, password: &SecretString) -> Result<PasswordHash, HashError> {
         let password = password.expose_secret().as_bytes();

@@ -102,7 +102,7 @@ impl PasswordPool {
         password: SecretString,
         stored: Option<PasswordHash>,
     ) -> Result<Verdict, PoolError> {
-        self.judge(password, stored, true).await
+        self.verify_login(password, stored, true).await
     }
 
     /// Verifies the password of a login that is rejected in any case, such as that of a disabled
@@ -115,10 +115,10 @@ impl PasswordPool {
         password: SecretString,
         stored: Option<PasswordHash>,
     ) -> Result<Verdict, PoolError> {
-        self.judge(password, stored, false).await
+        self.verify_login(password, stored, false).await
     }
 
-    async fn judge(
+    async fn verify_login(
         &self,
         password: SecretString,
         stored: Option<PasswordHash>,
@@ -129,8 +129,9 @@ impl PasswordPool {
         let (verdict, began, took) = self
             .run(move |hasher| {
                 let began = Instant::now();
-                let judged = verdict::judge(hasher, &password, hash.as_ref(), &dummy, may_upgrade)?;
-                Ok((judged, began, began.elapsed()))
+                let verdict =
+                    verdict::verify_login(hasher, &password, hash.as_ref(), &dummy, may_upgrade)?;
+                Ok((verdict, began, began.elapsed()))
             })
             .await?;
         if verdict.is_wrong() || !may_upgrade {
@@ -190,7 +191,7 @@ impl PasswordPool {
         match took.await {
             Ok(took) => self.inner.equalizer.record(Some(hash), took),
             Err(error) => {
-                tracing::debug!(%error, "the verification time of a kind of password hash was not measured");
+                tracing::debug!(%error, "cannot measure the verification time of a kind of password hash");
             }
         }
     }

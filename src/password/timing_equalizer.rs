@@ -107,7 +107,7 @@ impl TimingEqualizer {
         if times.keys().all(|kind| *kind == self.policy_prefix) {
             return Duration::ZERO;
         }
-        above(times.values().map(Measurements::typical).max().unwrap_or_default())
+        with_margin(times.values().map(Measurements::typical).max().unwrap_or_default())
     }
 
     /// Returns whether the kind of this hash causes the maximum delay, so that slower kinds change
@@ -115,7 +115,7 @@ impl TimingEqualizer {
     pub(super) fn is_at_maximum(&self, hash: &PasswordHash) -> bool {
         let typical = parameters_prefix(hash)
             .and_then(|kind| self.lock().get(kind).map(Measurements::typical));
-        typical.is_some_and(|typical| above(typical) >= MAX_DELAY)
+        typical.is_some_and(|typical| with_margin(typical) >= MAX_DELAY)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Measurements>> {
@@ -124,7 +124,7 @@ impl TimingEqualizer {
 }
 
 /// Adds a quarter, up to the maximum delay.
-fn above(time: Duration) -> Duration {
+fn with_margin(time: Duration) -> Duration {
     (time + time / 4).min(MAX_DELAY)
 }
 

@@ -45,11 +45,11 @@ impl LoggedVerdict {
                 tracing::error!(%error, "a user cannot log in, because the stored password hash is unusable; set a new password");
             }
             // Every login of this user would log this, and the operator cannot fix it.
-            (Verdict::Right { .. }, Some(error)) if error.is_about_the_password() => {
-                tracing::debug!(%error, "a password hash was not upgraded");
+            (Verdict::Right { .. }, Some(error)) if error.is_caused_by_password() => {
+                tracing::debug!(%error, "cannot upgrade a password hash; the login succeeded");
             }
             (Verdict::Right { .. }, Some(error)) => {
-                tracing::warn!(%error, "a password hash was not upgraded; the login succeeded, and the next one tries again");
+                tracing::warn!(%error, "cannot upgrade a password hash; the login succeeded, and the next one tries again");
             }
         }
         self.verdict
@@ -59,7 +59,7 @@ impl LoggedVerdict {
 /// Verifies a password against the user's hash, or against the dummy hash if there is no user. If
 /// `may_upgrade` is set, the password is correct, and the stored hash is weaker than the policy,
 /// the verdict contains a new hash.
-pub(super) fn judge(
+pub(super) fn verify_login(
     hasher: &mut Hasher,
     password: &SecretString,
     stored: Option<&PasswordHash>,
@@ -70,7 +70,7 @@ pub(super) fn judge(
         return reject_after_dummy(hasher, password, dummy, None);
     };
     match hasher.verify(password, stored) {
-        Ok(true) if may_upgrade => Ok(right(hasher, password, stored)),
+        Ok(true) if may_upgrade => Ok(accept(hasher, password, stored)),
         Ok(true) => Ok(LoggedVerdict { verdict: Verdict::Right { upgrade: None }, error: None }),
         Ok(false) => Ok(LoggedVerdict { verdict: Verdict::Wrong, error: None }),
         Err(error @ (HashError::Malformed(_) | HashError::TooCostly(_))) => {
@@ -95,7 +95,7 @@ fn reject_after_dummy(
 
 /// Returns the verdict on a correct password, with an upgraded hash if one is due. A failed upgrade
 /// does not reject the login.
-fn right(hasher: &mut Hasher, password: &SecretString, stored: &PasswordHash) -> LoggedVerdict {
+fn accept(hasher: &mut Hasher, password: &SecretString, stored: &PasswordHash) -> LoggedVerdict {
     let (upgrade, error) = if needs_upgrade(stored, hasher.policy()) {
         match hasher.hash(password) {
             Ok(better) => (Some(better), None),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::CredentialKind;
-use crate::observe::audit::{TARGET, shown};
+use crate::observe::audit::{TARGET, format_address};
 
 /// Writes one event when the budget of an address is spent. Refused attempts cause no event.
 pub(super) fn address_limited(kind: CredentialKind, address: IpAddr) {
@@ -23,7 +23,7 @@ pub(super) fn name_under_attack(
 ) {
     tracing::warn!(
         target: TARGET, event = "throttle", what = "name", guessed = kind.as_str(), username,
-        address = shown(address),
+        address = format_address(address),
         "a name has reached throttle.failures_per_user: attempts on it are delayed until fewer \
          failures count",
     );

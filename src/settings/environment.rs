@@ -9,7 +9,7 @@ use super::error::SettingProblem;
 use super::keys;
 
 /// Variables with Sentinel's prefix that are not settings.
-const NO_SETTINGS: [&str; 2] = ["SENTINEL_CONFIG", "SENTINEL_COPY_TO"];
+const NOT_SETTINGS: [&str; 2] = ["SENTINEL_CONFIG", "SENTINEL_COPY_TO"];
 
 /// Name of the variable as the user wrote it, and its value, by the key of the setting.
 type FoundVariables = BTreeMap<String, (String, String)>;
@@ -25,7 +25,8 @@ pub(super) fn read(
     for (name, value) in variables {
         let name = name.to_string_lossy();
         let old = keys::legacy(&name);
-        if NO_SETTINGS.contains(&&*name) || (old.is_none() && !name.starts_with(keys::ENV_PREFIX)) {
+        if NOT_SETTINGS.contains(&&*name) || (old.is_none() && !name.starts_with(keys::ENV_PREFIX))
+        {
             continue;
         }
         let Some(value) = value.to_str() else {
@@ -40,7 +41,7 @@ pub(super) fn read(
             legacy.insert(key.to_owned(), entry);
             continue;
         }
-        match keys::of_variable(&name).filter(|key| known.contains(key)) {
+        match keys::key_of_variable(&name).filter(|key| known.contains(key)) {
             Some(key) => {
                 if let Some((other, _)) = named.insert(key, entry) {
                     problems.push(SettingProblem::Twice(other, name.into_owned()));
@@ -58,26 +59,26 @@ pub(super) fn ineffective_settings(variables: &[(OsString, OsString)]) -> Vec<St
     let names = variables.iter().filter_map(|(name, _)| name.to_str());
     let foreign = names
         .filter(|name| name.starts_with(keys::OAUTHLIB_PREFIX) && keys::legacy(name).is_none());
-    let ours: Vec<_> = keys::LEGACY
+    let legacy: Vec<_> = keys::LEGACY
         .iter()
         .filter(|(old, _)| old.starts_with(keys::OAUTHLIB_PREFIX))
         .map(|(old, _)| (*old).to_owned())
         .collect();
-    let warning = |name: &str| match keys::nearest(name, ours.clone()).first() {
+    let warning = |name: &str| match keys::nearest(name, legacy.clone()).first() {
         Some(nearest) => format!("{name} is ignored; did you mean {nearest}?"),
-        None => format!("{name} is ignored; only {} are read", ours.join(" and ")),
+        None => format!("{name} is ignored; only {} are read", legacy.join(" and ")),
     };
     foreign.map(warning).collect()
 }
 
 fn unknown(name: &str, known: &[String]) -> SettingProblem {
-    let ours = known.iter().map(|key| keys::variable(key));
+    let current = known.iter().map(|key| keys::variable(key));
     let old = keys::LEGACY.iter().map(|(old, _)| (*old).to_owned());
     SettingProblem::Unknown {
         what: "environment variable",
         name: name.to_owned(),
         place: String::new(),
-        nearest: keys::nearest(name, ours.chain(old)),
+        nearest: keys::nearest(name, current.chain(old)),
     }
 }
 

@@ -103,7 +103,7 @@ struct Suggested<'a>(&'a str, &'a [String]);
 impl fmt::Display for Suggested<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.1 {
-            [] => write!(f, "{}", keys::instead(self.0)),
+            [] => write!(f, "{}", keys::hint_for(self.0)),
             [only] => write!(f, "did you mean {only}?"),
             [others @ .., last] => write!(f, "did you mean {} or {last}?", others.join(", ")),
         }

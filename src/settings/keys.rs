@@ -17,7 +17,7 @@ pub(super) const ENV_PREFIX: &str = "SENTINEL_";
 pub(super) const OAUTHLIB_PREFIX: &str = "OAUTH2_PROVIDER_";
 
 /// flask-sentinel's names for the address of MongoDB.
-pub(super) const LEGACY_PLACES_OF_MONGODB: [&str; 2] =
+pub(super) const LEGACY_MONGODB_ADDRESSES: [&str; 2] =
     ["SENTINEL_MONGO_URI", "SENTINEL_MONGO_HOST"];
 
 /// flask-sentinel's names, in the environment and in its configuration file, each with the key of
@@ -79,7 +79,7 @@ pub(super) fn is_table(name: &str) -> bool {
 }
 
 /// Converts `SENTINEL_OAUTH__TOKEN_URL` into `oauth.token_url`. Returns `None` without the prefix.
-pub(super) fn of_variable(name: &str) -> Option<String> {
+pub(super) fn key_of_variable(name: &str) -> Option<String> {
     Some(name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", "."))
 }
 
@@ -95,8 +95,8 @@ pub(super) fn variable(key: &str) -> String {
 
 /// Returns a hint for an unknown `name` without a similar valid one: the keys of its table, or how
 /// to list all settings.
-pub(super) fn instead(name: &str) -> String {
-    let name = of_variable(name).unwrap_or_else(|| name.to_owned());
+pub(super) fn hint_for(name: &str) -> String {
+    let name = key_of_variable(name).unwrap_or_else(|| name.to_owned());
     let table = name.split('.').next().unwrap_or_default();
     if !is_table(table) {
         return LIST_ALL.to_owned();
@@ -117,7 +117,7 @@ where
     /// Maximum difference in similarity to the best suggestion.
     const MARGIN: f64 = 0.12;
     // The name is a table without a key, so no other name is suggested.
-    if is_table(&of_variable(name).unwrap_or_else(|| name.to_owned())) {
+    if is_table(&key_of_variable(name).unwrap_or_else(|| name.to_owned())) {
         return Vec::new();
     }
     let mut scored: Vec<(f64, String)> = candidates
@@ -136,7 +136,7 @@ where
 }
 
 fn similarity(name: &str, candidate: &str) -> f64 {
-    let (name, candidate) = (bare(name), bare(candidate));
+    let (name, candidate) = (without_prefix(name), without_prefix(candidate));
     let whole = strsim::normalized_damerau_levenshtein(&name, &candidate);
     // The right name in the wrong table, or in none, is a common mistake that a comparison of whole
     // names does not detect.
@@ -145,7 +145,7 @@ fn similarity(name: &str, candidate: &str) -> f64 {
 }
 
 /// Returns a name without its prefix, which would make short names look similar.
-fn bare(name: &str) -> String {
+fn without_prefix(name: &str) -> String {
     let rest = name.strip_prefix(ENV_PREFIX).or_else(|| name.strip_prefix(OAUTHLIB_PREFIX));
     let rest = rest.unwrap_or(name).trim_matches(['[', ']']);
     rest.to_ascii_lowercase().replace("__", ".")

@@ -120,7 +120,7 @@ impl Layer {
     /// Adds the values of `legacy` that this layer does not set. Within a layer, Sentinel's name
     /// takes precedence over flask-sentinel's.
     fn fill(&mut self, legacy: Self) {
-        self.names_mongodb = keys::LEGACY_PLACES_OF_MONGODB.into_iter().find(|name| {
+        self.names_mongodb = keys::LEGACY_MONGODB_ADDRESSES.into_iter().find(|name| {
             let value = keys::legacy(name).and_then(|key| legacy.values.get(key));
             value.is_some_and(
                 |value| !matches!(&value.kind, ValueKind::String(text) if text.is_empty()),

@@ -95,7 +95,7 @@ impl MongoSettings {
             connect_timeout: milliseconds(reader, "mongo.connect_timeout_ms"),
             server_selection_timeout: milliseconds(reader, "mongo.server_selection_timeout_ms"),
         };
-        mongo.settle(reader);
+        mongo.merge_address(reader);
         // After another problem, one of the two may be missing only because it could not be read.
         match (&mongo.username, &mongo.password) {
             (None, Some(_)) if before == reader.problems.len() => reader
@@ -125,7 +125,7 @@ impl MongoSettings {
 
     /// Merges the settings that can each name the server or the database into one connection string
     /// and one database name.
-    fn settle(&mut self, reader: &mut Reader) {
+    fn merge_address(&mut self, reader: &mut Reader) {
         let set = |key| reader.rank_if_set(key);
         let uri_rank = set("mongo.uri").max(set("mongo.uri_file"));
         let part_rank = set("mongo.host").max(set("mongo.port"));

@@ -13,7 +13,7 @@ use super::reader::Reader;
 pub struct OAuthSettings {
     /// Prefix of the endpoints: empty, or a path that starts with `/` and does not end with `/`.
     pub route_prefix: String,
-    /// Token endpoint (RFC 6749 §3.2). [`OAuth::token_path`] includes the prefix.
+    /// Token endpoint (RFC 6749 §3.2). [`OAuthSettings::token_path`] includes the prefix.
     pub token_url: Option<String>,
     /// Introspection endpoint (RFC 7662 §2).
     pub introspection_url: Option<String>,

@@ -31,7 +31,7 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
     let redis = settings.redis.url.is_some().then_some(&settings.redis);
     match settings.store.backend {
         Backend::Embedded => {
-            let store = of_path(SqliteStore::open(&settings.store.path))?;
+            let store = name_setting(SqliteStore::open(&settings.store.path))?;
             // A read of the file is faster than a round trip to Redis, so there is no cache here.
             match redis {
                 None => Ok(seen(store.into_stores())),
@@ -65,7 +65,7 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
 /// [`super::StoreError::Configuration`] with a sentence for the operator if a setting cannot work.
 pub fn check(settings: &Settings) -> Result<()> {
     match settings.store.backend {
-        Backend::Embedded => of_path(sqlite::check(&settings.store.path))?,
+        Backend::Embedded => name_setting(sqlite::check(&settings.store.path))?,
         Backend::Mongodb => mongo::check(&settings.mongo)?,
     }
     settings.redis.url.as_ref().map_or(Ok(()), |_| redis::check(&settings.redis))
@@ -80,7 +80,7 @@ pub async fn connect_read_only(settings: &Settings) -> Result<Option<Stores>> {
     match settings.store.backend {
         Backend::Embedded if !settings.store.path.exists() => Ok(None),
         Backend::Embedded => {
-            Ok(Some(of_path(SqliteStore::open(&settings.store.path))?.into_stores()))
+            Ok(Some(name_setting(SqliteStore::open(&settings.store.path))?.into_stores()))
         }
         Backend::Mongodb => {
             Ok(Some(MongoStore::connect_read_only(&settings.mongo).await?.into_stores()))
@@ -89,7 +89,7 @@ pub async fn connect_read_only(settings: &Settings) -> Result<Option<Stores>> {
 }
 
 /// Adds the name of the setting to a message that names the file.
-fn of_path<T>(result: Result<T>) -> Result<T> {
+fn name_setting<T>(result: Result<T>) -> Result<T> {
     result.map_err(|error| match error {
         StoreError::Configuration(reason) => {
             StoreError::Configuration(format!("store.path: {reason}"))

@@ -30,7 +30,7 @@ const TARGET_MARK_KEY: &str = "copy/target";
 /// store.
 const PROBE_KEY_PREFIX: &str = "copy/probe/";
 /// Maximum number of conflicting user names in [`CopyError::InUse`].
-const NAMED: usize = 10;
+const MAX_NAMED_CONFLICTS: usize = 10;
 
 /// Lifetime that a record must have left for the final check to compare it. A record that expires
 /// sooner may be gone from one store only, since each goes by its own clock.
@@ -47,7 +47,7 @@ pub enum CopyError {
     #[error(
         "the target is in use: it contains users, clients or sessions that no unfinished copy wrote, or \
          a server was started on it, or it was changed since the copy; nothing was written{}",
-        others(.0)
+        list_conflicts(.0)
     )]
     InUse(Vec<String>),
     /// The target came into use during the run.
@@ -67,8 +67,8 @@ pub enum CopyError {
     Store(#[from] StoreError),
 }
 
-fn others(names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("; {}", names.join("; ")) }
+fn list_conflicts(conflicts: &[String]) -> String {
+    if conflicts.is_empty() { String::new() } else { format!("; {}", conflicts.join("; ")) }
 }
 
 /// Result of a copy or of a dry run.
@@ -192,19 +192,19 @@ async fn check_empty(source: &Stores, target: &Stores) -> Result<(), CopyError> 
     if none {
         return Ok(());
     }
-    let mut others = Vec::new();
+    let mut conflicts = Vec::new();
     for user in users {
         if let Some(same) = source.users.find_by_name(&user.username).await?
             && same.id != user.id
-            && others.len() < NAMED
+            && conflicts.len() < MAX_NAMED_CONFLICTS
         {
-            let (name, here, there) = (user.username, same.id, user.id);
-            others.push(format!(
-                "the user {name:?} is {here} in the source and {there} in the target"
+            let (name, source_id, target_id) = (user.username, same.id, user.id);
+            conflicts.push(format!(
+                "the user {name:?} is {source_id} in the source and {target_id} in the target"
             ));
         }
     }
-    Err(CopyError::InUse(others))
+    Err(CopyError::InUse(conflicts))
 }
 
 impl Stores {

@@ -130,7 +130,7 @@ measure! { StoreListing, listing;
         Operation::UsersSearch
     };
     count_users(limit: u32) -> u64 = Operation::UsersCount;
-    sample_password_hashes(beginnings: &[String], after: Option<UserId>, limit: u32)
+    sample_password_hashes(excluded_prefixes: &[String], after: Option<UserId>, limit: u32)
         -> Vec<(UserId, PasswordHash)> = UNMEASURED;
     list_clients(prefix: &str, page: &Page) -> Vec<Client> = if prefix.is_empty() {
         Operation::ClientsList

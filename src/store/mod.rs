@@ -175,12 +175,12 @@ pub trait StoreListing: Send + Sync {
     /// Returns the number of users, counted up to `limit`.
     async fn count_users(&self, limit: u32) -> Result<u64>;
 
-    /// Returns up to `limit` password hashes that begin with none of `beginnings`, with the ids of
-    /// their users, in the order of these ids, starting after the id `after`. An implementation may
-    /// read all users, but must not block an I/O thread.
+    /// Returns up to `limit` password hashes that begin with none of `excluded_prefixes`, with the
+    /// ids of their users, in the order of these ids, starting after the id `after`. An
+    /// implementation may read all users, but must not block an I/O thread.
     async fn sample_password_hashes(
         &self,
-        beginnings: &[String],
+        excluded_prefixes: &[String],
         after: Option<UserId>,
         limit: u32,
     ) -> Result<Vec<(UserId, PasswordHash)>>;

@@ -13,7 +13,7 @@ use crate::domain::{
     UserId,
 };
 
-const WHAT: &str = "session";
+const RECORD_KIND: &str = "session";
 
 /// Content of the column: the part of a session that changes with every refresh.
 #[derive(Serialize, Deserialize)]
@@ -81,13 +81,13 @@ pub(super) fn pack_tokens(session: &Session) -> Result<Vec<u8>> {
         }),
     });
     postcard::to_allocvec(&PackedTokens { access: pack_access(session), refresh })
-        .map_err(|error| StoreError::corrupt(WHAT, error))
+        .map_err(|error| StoreError::corrupt(RECORD_KIND, error))
 }
 
 /// Decodes the access tokens and the refresh tokens of a session from the column.
 pub(super) fn unpack_tokens(packed: &[u8]) -> Result<(Vec<AccessToken>, Option<RefreshChain>)> {
     let tokens: PackedTokens =
-        postcard::from_bytes(packed).map_err(|error| StoreError::corrupt(WHAT, error))?;
+        postcard::from_bytes(packed).map_err(|error| StoreError::corrupt(RECORD_KIND, error))?;
     let refresh = tokens.refresh.map(|chain| RefreshChain {
         mac_key: chain.key,
         current: Digest::from_bytes(chain.current),
@@ -158,7 +158,7 @@ fn unpack_access(packed: Vec<PackedAccessToken>) -> Result<Vec<AccessToken>> {
         let scope = token.scope.map(|text| text.parse()).transpose();
         Ok(AccessToken {
             digest: Digest::from_bytes(token.digest),
-            scope: scope.map_err(|error| StoreError::corrupt(WHAT, error))?,
+            scope: scope.map_err(|error| StoreError::corrupt(RECORD_KIND, error))?,
             issued_at: Timestamp::from_millis(token.issued_at),
             expires_at: Timestamp::from_millis(token.expires_at),
         })

@@ -13,7 +13,7 @@ use super::{Result, StoreError};
 pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
     let text = read(setting, path)?;
     let first = CertificateDer::from_pem_slice(&text);
-    first.map_err(|error| cannot_use(setting, path, &reason(&error, "certificate")))?;
+    first.map_err(|error| unusable_file(setting, path, &reason(&error, "certificate")))?;
     Ok(text)
 }
 
@@ -22,7 +22,7 @@ pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
 pub(super) fn private_key(setting: &str, path: &Path) -> Result<Vec<u8>> {
     let text = read(setting, path)?;
     let key = PrivateKeyDer::from_pem_slice(&text);
-    key.map_err(|error| cannot_use(setting, path, &private_key_error(&text, &error)))?;
+    key.map_err(|error| unusable_file(setting, path, &private_key_error(&text, &error)))?;
     Ok(text)
 }
 
@@ -39,16 +39,16 @@ pub fn private_key_error(text: &[u8], error: &Error) -> String {
 }
 
 fn read(setting: &str, path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| cannot_use(setting, path, &error.to_string()))
+    std::fs::read(path).map_err(|error| unusable_file(setting, path, &error.to_string()))
 }
 
 fn reason(error: &Error, what: &str) -> String {
     match error {
-        Error::NoItemsFound => format!("there is no PEM {what} in it"),
+        Error::NoItemsFound => format!("it contains no PEM {what}"),
         error => error.to_string(),
     }
 }
 
-fn cannot_use(setting: &str, path: &Path, reason: &str) -> StoreError {
+fn unusable_file(setting: &str, path: &Path, reason: &str) -> StoreError {
     StoreError::Configuration(format!("{setting}: cannot use {}: {reason}", path.display()))
 }

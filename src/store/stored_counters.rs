@@ -9,7 +9,9 @@ use super::{Result, StoreError};
 /// never be replaced, and each attempt would look like a conflict with another writer.
 pub(super) fn counter(number: i64, what: &'static str) -> Result<u64> {
     match u64::try_from(number) {
-        Ok(_) if number == i64::MAX => Err(StoreError::corrupt(what, "a count is at its end")),
+        Ok(_) if number == i64::MAX => {
+            Err(StoreError::corrupt(what, "the counter is at its maximum"))
+        }
         Ok(number) => Ok(number),
         Err(error) => Err(StoreError::corrupt(what, error)),
     }

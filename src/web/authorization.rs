@@ -16,7 +16,7 @@ use crate::oauth::{Authorization, AuthorizationHeader, BasicCredentials, Error};
 /// `invalid_request` if the header is repeated.
 pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, RequestError> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
-    let Some(header) = headers.next() else { return Ok(Authorization::nothing()) };
+    let Some(header) = headers.next() else { return Ok(Authorization::missing()) };
     if headers.next().is_some() {
         return Err(Error::InvalidRequest("the Authorization header is repeated").into());
     }

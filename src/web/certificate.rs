@@ -94,7 +94,7 @@ impl ResolvesServerCert for Certificate {
 }
 
 impl Reload for Certificate {
-    fn what(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         "certificate"
     }
 
@@ -117,16 +117,16 @@ impl CertificateSource {
     /// # Errors
     /// Returns a [`TlsError`] that names the file.
     pub fn check(&self, now: Timestamp) -> Result<Vec<String>, TlsError> {
-        let there = match self {
-            Self::Files { cert, key } => Some(read_certificate(cert, key, OF_SETTINGS)?),
-            Self::SelfSigned { folder, .. } => self_signed::kept(folder, now)?,
+        let certificate = match self {
+            Self::Files { cert, key } => Some(read_certificate(cert, key, SETTING_NAMES)?),
+            Self::SelfSigned { folder, .. } => self_signed::stored(folder, now)?,
         };
-        Ok(there.map(|there| self.warnings(&there, now)).unwrap_or_default())
+        Ok(certificate.map(|certificate| self.warnings(&certificate, now)).unwrap_or_default())
     }
 
     fn read(&self, now: Timestamp) -> Result<CertifiedKey, TlsError> {
         match self {
-            Self::Files { cert, key } => read_certificate(cert, key, OF_SETTINGS),
+            Self::Files { cert, key } => read_certificate(cert, key, SETTING_NAMES),
             Self::SelfSigned { folder, host } => self_signed::read(folder, host.as_deref(), now),
         }
     }
@@ -161,4 +161,4 @@ impl CertificateSource {
 }
 
 /// Names of the configured files in messages.
-const OF_SETTINGS: [&str; 2] = ["certificate (tls.cert)", "key (tls.key)"];
+const SETTING_NAMES: [&str; 2] = ["certificate (tls.cert)", "key (tls.key)"];

@@ -17,7 +17,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// names no address.
 pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     let (peer, local) = peer(request);
-    if !believed(peer, local, trusted) {
+    if !trusts_headers_of(peer, local, trusted) {
         return peer;
     }
     let headers = request.headers().get_all(FORWARDED_FOR);
@@ -28,7 +28,7 @@ pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
 /// Returns whether the peer is a trusted proxy.
 pub(super) fn is_trusted_peer(request: &HttpRequest, trusted: &[IpNet]) -> bool {
     let (peer, local) = peer(request);
-    believed(peer, local, trusted)
+    trusts_headers_of(peer, local, trusted)
 }
 
 /// Returns the peer's address, and whether the peer is connected over a Unix socket.
@@ -48,7 +48,7 @@ pub fn resolve(
     forwarded: &[&[u8]],
     trusted: &[IpNet],
 ) -> Option<IpAddr> {
-    if !believed(peer, local, trusted) {
+    if !trusts_headers_of(peer, local, trusted) {
         return peer;
     }
     let mut nearest = peer;
@@ -65,7 +65,7 @@ pub fn resolve(
 }
 
 /// Returns whether the headers that name the client count if this peer sends them.
-fn believed(peer: Option<IpAddr>, local: bool, trusted: &[IpNet]) -> bool {
+fn trusts_headers_of(peer: Option<IpAddr>, local: bool, trusted: &[IpNet]) -> bool {
     peer.map_or(local, |peer| is_in(peer, trusted))
 }
 

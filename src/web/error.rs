@@ -32,7 +32,7 @@ pub(super) enum RequestError {
     #[error("the request body could not be read")]
     Broken,
     /// 400: the headers do not declare an uncompressed form in UTF-8.
-    #[error("the body has to be application/x-www-form-urlencoded")]
+    #[error("the body must be application/x-www-form-urlencoded")]
     MediaType,
 }
 
@@ -147,7 +147,10 @@ pub(super) async fn only_get(web: web::Data<Web>) -> HttpResponse {
 fn wrong_method(web: &Web, allowed: &str) -> HttpResponse {
     json(StatusCode::METHOD_NOT_ALLOWED).insert_header((ALLOW, allowed)).json(ErrorJson {
         error: ErrorCode::InvalidRequest.as_str(),
-        error_description: &format!("this endpoint takes {} only", allowed.replace(", ", " and ")),
+        error_description: &format!(
+            "this endpoint accepts {} only",
+            allowed.replace(", ", " and ")
+        ),
         error_uri: web.config.error_uri.as_deref(),
     })
 }

@@ -33,7 +33,7 @@ struct Entry {
 impl ErrorsPage {
     pub(super) fn render(tera: &Tera, style: &str) -> tera::TeraResult<Self> {
         let entries: Vec<Entry> =
-            ErrorCode::ALL.into_iter().map(explain).chain(of_bearers()).collect();
+            ErrorCode::ALL.into_iter().map(explain).chain(bearer_entries()).collect();
         let mut context = Context::new();
         context.insert("entries", &entries);
         context.insert("style", style);
@@ -115,7 +115,7 @@ fn explain(code: ErrorCode) -> Entry {
 }
 
 /// Returns the error codes that resource servers send in `WWW-Authenticate`.
-fn of_bearers() -> [Entry; 2] {
+fn bearer_entries() -> [Entry; 2] {
     [
         Entry {
             code: "invalid_token",

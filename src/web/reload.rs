@@ -8,7 +8,7 @@ pub type ReloadError = Box<dyn std::error::Error + Send + Sync>;
 /// Data that were read from files.
 pub trait Reload: Send + Sync {
     /// Returns the name of the data, for the log.
-    fn what(&self) -> &'static str;
+    fn name(&self) -> &'static str;
 
     /// Returns the end of validity of the data in use; `None` if they do not expire.
     fn not_after(&self) -> Option<Timestamp> {

@@ -202,7 +202,7 @@ impl ObserverState {
         let sampled = match parent {
             None => traces.samples(),
             Some(parent) => {
-                parent.is_sampled() && (self.may_have_traced(request) || traces.samples())
+                parent.is_sampled() && (self.may_demand_tracing(request) || traces.samples())
             }
         };
         sampled.then(|| Recorder::new(parent))
@@ -210,7 +210,7 @@ impl ObserverState {
 
     /// Returns whether the caller may demand that its requests are traced. This depends on the
     /// address of the client and not on its proxy: proxies pass on the `traceparent` of any client.
-    fn may_have_traced(&self, request: &ServiceRequest) -> bool {
+    fn may_demand_tracing(&self, request: &ServiceRequest) -> bool {
         let config = &self.web.config;
         let address = client_address::of(request.request(), &config.trusted_proxies);
         address.is_some_and(|address| client_address::is_in(address, &config.tracing_callers))

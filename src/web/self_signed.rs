@@ -42,7 +42,7 @@ fn key_path(folder: &Path) -> PathBuf {
 }
 
 /// Returns the certificate in `folder`; `None` if there is none or a start would renew it.
-pub(super) fn kept(folder: &Path, now: Timestamp) -> Result<Option<CertifiedKey>, TlsError> {
+pub(super) fn stored(folder: &Path, now: Timestamp) -> Result<Option<CertifiedKey>, TlsError> {
     let (cert, key) = (path(folder), key_path(folder));
     if !cert.exists() || !key.exists() {
         return Ok(None);
@@ -83,7 +83,7 @@ pub(super) fn read(
         let made = replace()?;
         tracing::warn!(
             certificate = %cert.display(),
-            "the self-signed certificate was about to expire and was replaced; clients have to trust the new one"
+            "the self-signed certificate was about to expire and was replaced; clients must trust the new one"
         );
         return Ok(made);
     }

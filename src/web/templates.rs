@@ -111,7 +111,7 @@ impl Templates {
 }
 
 impl Reload for Templates {
-    fn what(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         "the templates"
     }
 

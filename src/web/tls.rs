@@ -69,7 +69,7 @@ pub(super) fn read_certificate(
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| problem(cert_name, cert, error.to_string()))?;
     if chain.is_empty() {
-        return Err(problem(cert_name, cert, "there is no PEM certificate in it".to_owned()));
+        return Err(problem(cert_name, cert, "it contains no PEM certificate".to_owned()));
     }
     let text = read(key_name, key)?;
     let private = PrivateKeyDer::from_pem_slice(&text)

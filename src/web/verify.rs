@@ -51,7 +51,7 @@ pub(super) async fn handle(web: web::Data<Web>, request: HttpRequest) -> HttpRes
         Err(VerifyError::InsufficientScope) => challenge(
             StatusCode::FORBIDDEN,
             "Bearer realm=\"sentinel\", error=\"insufficient_scope\", \
-             error_description=\"the access token has not the required scope\"",
+             error_description=\"the access token lacks the required scope\"",
         ),
         Err(VerifyError::Unavailable(error)) => unavailable(&error),
     }

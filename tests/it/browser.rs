@@ -19,7 +19,7 @@ async fn on_embedded(tasks: impl AsyncFnOnce(&Browser, &App)) {
     let app = managed().spawn().await;
     let browser = Browser::start(&app, &[]).await;
     browser.open("").await;
-    browser.see("Store answers").await;
+    browser.assert_shown("Store answers").await;
     tasks(&browser, &app).await;
     browser.quit().await;
 }
@@ -31,7 +31,7 @@ async fn on_mongodb_without_scripts(tasks: impl AsyncFnOnce(&Browser, &App)) {
     let page = "data:text/html,<title>as it came</title><script>document.title = 'run'</script>";
     assert_eq!(browser.title_of(page).await, "as it came");
     browser.open("").await;
-    browser.see("Store answers").await;
+    browser.assert_shown("Store answers").await;
     tasks(&browser, &app).await;
     browser.quit().await;
 }
@@ -77,5 +77,5 @@ async fn flask_sentinel_management_template_works_in_browser() {
     // The template links an external style sheet, which the policy blocks. It links no icon, so the
     // browser may request /favicon.ico. Its password field has no `autocomplete`.
     let known = ["Content Security Policy", "favicon.ico", "autocomplete attributes"];
-    browser.quit_in_spite_of(&known).await;
+    browser.quit_ignoring(&known).await;
 }

@@ -12,7 +12,7 @@ use sentinel::password::Hasher;
 use sentinel::settings::{Settings, Sources};
 use sentinel::store::{Page, SessionFilter};
 
-use crate::helpers::{Answer, App, AppBuilder, PASSWORD, all, send};
+use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse, all, send};
 
 const TASKS: usize = 6;
 
@@ -36,23 +36,23 @@ impl Round {
         Self { app: Arc::clone(app), username, client: client.id.to_string(), secret }
     }
 
-    fn token(&self, form: &[(&str, &str)]) -> impl Future<Output = Answer> + use<> {
+    fn token(&self, form: &[(&str, &str)]) -> impl Future<Output = TestResponse> + use<> {
         let request = self.app.request("POST", "/oauth/token").form(form);
         send(request.basic_auth(&self.client, Some(&self.secret)))
     }
 
-    fn login(&self, password: &str) -> impl Future<Output = Answer> + use<> {
+    fn login(&self, password: &str) -> impl Future<Output = TestResponse> + use<> {
         let who = [("username", self.username.as_str()), ("password", password)];
         self.token(&[&[("grant_type", "password")], &who[..]].concat())
     }
 
-    fn refresh(&self, token: &str) -> impl Future<Output = Answer> + use<> {
+    fn refresh(&self, token: &str) -> impl Future<Output = TestResponse> + use<> {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)])
     }
 }
 
 /// Returns the tokens in an answer.
-fn tokens(answer: &Answer) -> Vec<String> {
+fn tokens(answer: &TestResponse) -> Vec<String> {
     let json = answer.json();
     let members = ["access_token", "refresh_token"].into_iter();
     members.filter_map(|member| json[member].as_str().map(str::to_owned)).collect()
@@ -60,9 +60,9 @@ fn tokens(answer: &Answer) -> Vec<String> {
 
 /// Repeats the call until it is refused. Returns all tokens that were issued, and the refusal. It
 /// ends because the command under test revokes the access that the calls need.
-async fn until_refused<F: Future<Output = Answer>>(
-    mut call: impl FnMut(Option<Answer>) -> F,
-) -> (Vec<String>, Answer) {
+async fn until_refused<F: Future<Output = TestResponse>>(
+    mut call: impl FnMut(Option<TestResponse>) -> F,
+) -> (Vec<String>, TestResponse) {
     let (mut found, mut last) = (Vec::new(), None);
     loop {
         let answer = call(last.take()).await;

@@ -32,24 +32,24 @@ fn check(folder: &Path, arguments: &[&str]) -> String {
 
 /// Returns the warnings that a server logs at its start.
 fn warnings(folder: &Path, arguments: &[&str]) -> String {
-    let said = startup::lines(folder, arguments);
-    said.into_iter().filter(|line| line.contains("\"WARN\"")).collect::<Vec<_>>().join("\n")
+    let message = startup::lines(folder, arguments);
+    message.into_iter().filter(|line| line.contains("\"WARN\"")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn expired_or_not_yet_valid_certificate_causes_warning() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    for (from, to, said) in [
+    for (from, to, message) in [
         (2001, 2002, "cert.pem (tls.cert) has expired: it was valid until 2002-01-01T00:00:00Z"),
         (2901, 2902, "cert.pem (tls.cert) is not valid before 2901-01-01T00:00:00Z"),
     ] {
         write(folder, from, to);
         let checked = check(folder, &FILES);
         assert!(checked.starts_with("sentinel: warning: the certificate in "), "{checked}");
-        assert!(checked.contains(said), "{checked}");
+        assert!(checked.contains(message), "{checked}");
         let started = warnings(folder, &FILES);
-        assert!(started.contains(said), "{started}");
+        assert!(started.contains(message), "{started}");
     }
     write(folder, 2001, 2902);
     assert_eq!(check(folder, &FILES), "");
@@ -97,14 +97,14 @@ fn self_signed_certificate_without_public_url_host_causes_warning() {
     assert!(!warnings(folder, &with("server.public_url=https://localhost:5000")).contains("self"));
     assert_eq!(check(folder, &with("server.public_url=https://127.0.0.1")), "");
     assert_eq!(check(folder, &with("server.public_url=https://[::1]:5000")), "");
-    for said in [check(folder, &public), warnings(folder, &public)] {
+    for message in [check(folder, &public), warnings(folder, &public)] {
         for part in [
             "is not valid for sentinel.example.org",
             "server.public_url",
             "remove data/self-signed-cert.pem and data/self-signed-key.pem",
             "SIGHUP",
         ] {
-            assert!(said.contains(part), "{said}");
+            assert!(message.contains(part), "{message}");
         }
     }
     for name in ["cert", "key"] {
@@ -134,9 +134,12 @@ fn encrypted_tls_key_is_distinguished_from_damaged_one() {
         let mut command = sentinel(folder);
         command.args(["config", "check"]).args(&FILES[..4]);
         let output = command.args(["--set", &format!("tls.key={key}")]).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(78), "{said}");
-        assert!(said.contains(&format!("cannot read the TLS key (tls.key) in {key}: ")), "{said}");
-        assert_eq!(said.contains("it is encrypted"), encrypted, "{said}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{message}");
+        assert!(
+            message.contains(&format!("cannot read the TLS key (tls.key) in {key}: ")),
+            "{message}"
+        );
+        assert_eq!(message.contains("it is encrypted"), encrypted, "{message}");
     }
 }

@@ -32,7 +32,7 @@ struct Cli {
 
 /// Exit code and output of a command.
 #[derive(Debug)]
-struct Done {
+struct CommandResult {
     code: i32,
     stdout: String,
     stderr: String,
@@ -61,12 +61,12 @@ impl Cli {
     }
 
     /// Runs a command with an empty standard input.
-    fn run(&self, arguments: &[&str]) -> Done {
+    fn run(&self, arguments: &[&str]) -> CommandResult {
         finish(self.command().args(arguments), b"")
     }
 
     /// Runs a command with `input` on its standard input.
-    fn pipe(&self, input: impl AsRef<[u8]>, arguments: &[&str]) -> Done {
+    fn pipe(&self, input: impl AsRef<[u8]>, arguments: &[&str]) -> CommandResult {
         finish(self.command().args(arguments), input.as_ref())
     }
 
@@ -97,7 +97,7 @@ impl Cli {
     }
 }
 
-impl Done {
+impl CommandResult {
     /// Asserts success without remarks on standard error. Returns the standard output.
     #[track_caller]
     fn ok(&self) -> &str {
@@ -138,7 +138,7 @@ impl Done {
     /// Asserts that the argument parser rejects the command line. Its message may have several
     /// lines.
     #[track_caller]
-    fn is_misused(&self, what: &str) {
+    fn fails_with_usage(&self, what: &str) {
         self.assert_failed(64, what);
     }
 
@@ -152,7 +152,7 @@ impl Done {
 
 /// Runs a command with `input` on its standard input. Kills it after a minute, in case it starts to
 /// serve although it should fail.
-fn finish(command: &mut Command, input: &[u8]) -> Done {
+fn finish(command: &mut Command, input: &[u8]) -> CommandResult {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that fails before it reads its input has closed the pipe.
@@ -166,7 +166,7 @@ fn finish(command: &mut Command, input: &[u8]) -> Done {
     });
     let output = child.wait_with_output().unwrap();
     drop(finished);
-    Done {
+    CommandResult {
         code: output.status.code().expect("the command ends by itself"),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),

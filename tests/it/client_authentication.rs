@@ -3,12 +3,12 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::helpers::{Answer, App, send, spawn_app};
+use crate::helpers::{App, TestResponse, send, spawn_app};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
 /// Sends a client credentials request with this `Authorization` header.
-async fn with_header(app: &App, header: &str, form: &[(&str, &str)]) -> Answer {
+async fn with_header(app: &App, header: &str, form: &[(&str, &str)]) -> TestResponse {
     let request = app.request("POST", "/oauth/token").header("authorization", header);
     send(request.form(&[&[GRANT], form].concat())).await
 }

@@ -1,6 +1,6 @@
 //! Tests of cross-origin requests (CORS, Fetch §3.2).
 
-use crate::helpers::{Answer, App, send};
+use crate::helpers::{App, TestResponse, send};
 use crate::management::{OPERATOR, OPERATOR_PASSWORD, managed};
 
 const OURS: &str = "https://app.example";
@@ -18,13 +18,13 @@ async fn with_origins(origins: &str) -> App {
     managed().set("cors.allowed_origins", origins).set("server.public_url", ISSUER).spawn().await
 }
 
-async fn preflight(app: &App, path: &str, origin: &str) -> Answer {
+async fn preflight(app: &App, path: &str, origin: &str) -> TestResponse {
     let request = app.request("OPTIONS", path).header("origin", origin);
     let request = request.header("access-control-request-headers", "authorization");
     send(request.header("access-control-request-method", "POST")).await
 }
 
-fn allowed(answer: &Answer) -> Option<&str> {
+fn allowed(answer: &TestResponse) -> Option<&str> {
     answer.header("access-control-allow-origin")
 }
 

@@ -102,8 +102,8 @@ impl Target {
         let request = self.http.post(format!("{}/oauth/introspect", self.url));
         let request = request.basic_auth(&self.judge.0, Some(&self.judge.1));
         let answer = request.form(&[("token", token)]).send().await.unwrap();
-        let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
-        told["active"].as_bool().unwrap()
+        let json: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        json["active"].as_bool().unwrap()
     }
 }
 

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::helpers::{Answer, App, AppBuilder, send, spawn_app};
+use crate::helpers::{App, AppBuilder, TestResponse, send, spawn_app};
 
 #[tokio::test]
 async fn introspection_of_active_token_returns_all_members() {
     let app = AppBuilder::default().set("server.public_url", "https://id.example").spawn().await;
     let tokens = app.login().await;
-    let told = app.introspect(&tokens.access_token()).await;
-    told.assert_uncacheable_json();
+    let introspected = app.introspect(&tokens.access_token()).await;
+    introspected.assert_uncacheable_json();
     let expected = serde_json::json!({
         "active": true,
         "scope": "read write",
@@ -22,10 +22,10 @@ async fn introspection_of_active_token_returns_all_members() {
         "exp": 4_102_444_800_i64 + 3600,
         "iss": "https://id.example",
     });
-    assert_eq!(told.json(), expected);
-    let told = app.introspect(&tokens.refresh_token()).await.json();
-    assert_eq!(told["token_type"], "refresh_token");
-    assert_eq!(told["exp"], 4_102_444_800_i64 + 30 * 86_400);
+    assert_eq!(introspected.json(), expected);
+    let introspected = app.introspect(&tokens.refresh_token()).await.json();
+    assert_eq!(introspected["token_type"], "refresh_token");
+    assert_eq!(introspected["exp"], 4_102_444_800_i64 + 30 * 86_400);
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn error_page_explains_every_error_code() {
 
 /// Returns a response for each error code that is answered in JSON, except
 /// `temporarily_unavailable`, which requires a failing store.
-async fn one_of_each(app: &App) -> Vec<Answer> {
+async fn one_of_each(app: &App) -> Vec<TestResponse> {
     let id = app.client.id.as_str();
     let (grant, password) = (("grant_type", "password"), ("password", crate::helpers::PASSWORD));
     let login = [("client_id", id), ("username", "alice"), grant, password];
@@ -183,8 +183,8 @@ async fn metadata_omits_disabled_endpoints() {
         .spawn()
         .await;
     let path = "/.well-known/oauth-authorization-server";
-    let told = send(app.request("GET", path)).await.json();
-    let names: Vec<_> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    let introspected = send(app.request("GET", path)).await.json();
+    let names: Vec<_> = introspected.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         names,
         [
@@ -195,7 +195,7 @@ async fn metadata_omits_disabled_endpoints() {
             "token_endpoint_auth_methods_supported"
         ]
     );
-    assert_eq!(told["grant_types_supported"], serde_json::json!(["password"]));
+    assert_eq!(introspected["grant_types_supported"], serde_json::json!(["password"]));
     assert_eq!(send(app.request("HEAD", path)).await.status, 200);
     let post = send(app.request("POST", path)).await;
     post.assert_error(405, "invalid_request");

@@ -5,10 +5,10 @@ use reqwest::RequestBuilder;
 use secrecy::ExposeSecret;
 use sentinel::admin::NewClient;
 
-use crate::helpers::{Answer, App, AppBuilder, send};
+use crate::helpers::{App, AppBuilder, TestResponse, send};
 
 /// Returns status, headers and body of an answer, without `Date` and the random `X-Request-Id`.
-fn seen(answer: &Answer) -> (u16, Vec<(String, Vec<u8>)>, String) {
+fn seen(answer: &TestResponse) -> (u16, Vec<(String, Vec<u8>)>, String) {
     let own = |name: &str| name == "date" || name == "x-request-id";
     let headers = answer.headers.iter().filter(|(name, _)| !own(name.as_str()));
     let mut headers: Vec<_> =
@@ -19,7 +19,8 @@ fn seen(answer: &Answer) -> (u16, Vec<(String, Vec<u8>)>, String) {
 
 /// Description of a request that is refused, its status and error code, and a function that builds
 /// it.
-type Way<'a> = (&'a str, u16, &'a str, Box<dyn Fn(&[(&str, &str)]) -> RequestBuilder + 'a>);
+type RefusedRequest<'a> =
+    (&'a str, u16, &'a str, Box<dyn Fn(&[(&str, &str)]) -> RequestBuilder + 'a>);
 
 #[tokio::test]
 async fn introspection_refusal_does_not_depend_on_token() {
@@ -47,7 +48,7 @@ async fn introspection_refusal_does_not_depend_on_token() {
             post(&credentials.chain(form.iter().copied()).collect::<Vec<_>>())
         }
     };
-    let ways: Vec<Way<'_>> = vec![
+    let ways: Vec<RefusedRequest<'_>> = vec![
         ("nobody", 401, "invalid_client", Box::new(post)),
         ("wrong secret", 401, "invalid_client", Box::new(basic(id, "wrong"))),
         ("no secret", 401, "invalid_client", Box::new(basic(id, ""))),

@@ -9,7 +9,7 @@ use sentinel::domain::{Client, ClientKind, ClientSecret};
 use sentinel::store::Stores;
 use sentinel::store::sqlite::SqliteStore;
 
-use crate::helpers::{Answer, App, AppBuilder, all, send};
+use crate::helpers::{App, AppBuilder, TestResponse, all, send};
 
 /// Number of parallel calls: more than the server has threads.
 const CONNECTIONS: usize = 16;
@@ -40,7 +40,7 @@ impl Caller {
 
     /// Sends one introspection request. The token is an access token, a refresh token or malformed,
     /// depending on `turn`, since a refusal must not depend on it.
-    fn call(&self, turn: usize, secret: &str) -> impl Future<Output = Answer> + use<> {
+    fn call(&self, turn: usize, secret: &str) -> impl Future<Output = TestResponse> + use<> {
         let token = [self.access.as_str(), self.refresh.as_str(), "x"][turn % 3];
         let request = self.app.request("POST", "/oauth/introspect");
         if turn.is_multiple_of(2) {
@@ -51,7 +51,7 @@ impl Caller {
     }
 
     /// Sends one request, and then many in parallel on connections that are already open.
-    async fn calls(&self, secret: &str) -> Vec<Answer> {
+    async fn calls(&self, secret: &str) -> Vec<TestResponse> {
         let mut answers = vec![self.call(0, secret).await];
         answers.extend(all((0..CONNECTIONS).map(|turn| self.call(turn, secret))).await);
         answers
@@ -138,7 +138,7 @@ fn open(folder: &Path) -> Stores {
 
 /// Deletes the client and inserts it with the same id, as an import can. Its version and generation
 /// start at 0 again, and its creation time differs by one millisecond.
-async fn make_again(caller: &Caller, change: impl FnOnce(&mut Client)) {
+async fn recreate(caller: &Caller, change: impl FnOnce(&mut Client)) {
     let stores = open(caller.app.folder.path());
     let mut client = stores.clients.find(&caller.app.backend.id).await.unwrap().unwrap();
     caller.app.run(&["client", "delete", caller.id()]).await;
@@ -154,7 +154,7 @@ async fn recreated_client_accepts_new_secret_only() {
     let mut caller = Caller::served().await;
     for _ in 0..3 {
         let secret = ClientSecret::generate();
-        make_again(&caller, |client| client.kind = ClientKind::Confidential(secret.digest())).await;
+        recreate(&caller, |client| client.kind = ClientKind::Confidential(secret.digest())).await;
         let new = secret.expose_secret().to_owned();
         let old = std::mem::replace(&mut caller.secret, new);
         caller.assert_refused(&old, 401, "invalid_client").await;
@@ -166,15 +166,15 @@ async fn recreated_client_accepts_new_secret_only() {
 #[tokio::test]
 async fn recreated_client_has_new_permission_status_and_type_only() {
     let caller = Caller::served().await;
-    make_again(&caller, |client| client.introspection = false).await;
+    recreate(&caller, |client| client.introspection = false).await;
     caller.assert_refused(&caller.secret, 403, "unauthorized_client").await;
-    make_again(&caller, |client| client.introspection = true).await;
+    recreate(&caller, |client| client.introspection = true).await;
     caller.assert_served().await;
-    make_again(&caller, |client| client.enabled = false).await;
+    recreate(&caller, |client| client.enabled = false).await;
     caller.assert_refused(&caller.secret, 401, "invalid_client").await;
-    make_again(&caller, |client| client.enabled = true).await;
+    recreate(&caller, |client| client.enabled = true).await;
     caller.assert_served().await;
-    make_again(&caller, |client| {
+    recreate(&caller, |client| {
         client.kind = ClientKind::Public;
         client.introspection = false;
     })
@@ -210,10 +210,10 @@ async fn introspection_is_refused_after_concurrent_client_change() {
         let calling = tokio::spawn(all(until_refused.collect::<Vec<_>>()));
         while !calling.is_finished() {
             caller.app.run(off).await;
-            caller.assert_refused_at_all().await;
+            caller.assert_all_refused().await;
         }
         assert!(calling.await.unwrap().iter().sum::<usize>() > 0);
-        caller.assert_refused_at_all().await;
+        caller.assert_all_refused().await;
         caller.app.run(on).await;
         caller.assert_served().await;
     }
@@ -221,7 +221,7 @@ async fn introspection_is_refused_after_concurrent_client_change() {
 
 impl Caller {
     /// Asserts that every call is refused, with 401 or 403.
-    async fn assert_refused_at_all(&self) {
+    async fn assert_all_refused(&self) {
         for answer in self.calls(&self.secret).await {
             assert!(matches!(answer.status, 401 | 403), "{answer:?}");
         }

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 use sentinel::domain::{Selector, Token, TokenKind, Verifier};
 
-use crate::helpers::{Answer, App, AppBuilder, all, spawn_app};
+use crate::helpers::{App, AppBuilder, TestResponse, all, spawn_app};
 
 const KINDS: [TokenKind; 2] = [TokenKind::Access, TokenKind::Refresh];
 
@@ -17,7 +17,7 @@ const HINTS: [Option<&str>; 6] = [
     Some("\u{1f511} &=+%"),
 ];
 
-fn ask(app: &App, token: &str, hint: Option<&str>) -> impl Future<Output = Answer> + use<> {
+fn ask(app: &App, token: &str, hint: Option<&str>) -> impl Future<Output = TestResponse> + use<> {
     let hint = hint.map(|hint| ("token_type_hint", hint));
     let form: Vec<_> = [("token", token)].into_iter().chain(hint).collect();
     app.post_as_backend("/oauth/introspect", &form)
@@ -25,14 +25,14 @@ fn ask(app: &App, token: &str, hint: Option<&str>) -> impl Future<Output = Answe
 
 /// Returns a well-formed token that was never issued, with the selector of the token `of` or with a
 /// random one.
-fn made_up(kind: TokenKind, of: Option<&str>) -> String {
+fn forged_token(kind: TokenKind, of: Option<&str>) -> String {
     let selector = of.map_or_else(Selector::generate, |text| Token::parse(text).unwrap().selector);
     let token = Token { kind, selector, verifier: Verifier::generate() };
     token.to_secret().expose_secret().to_owned()
 }
 
 /// Returns the token with the other kind prefix and a valid checksum.
-fn of_other_kind(text: &str) -> String {
+fn with_other_kind(text: &str) -> String {
     let Token { kind, selector, verifier } = Token::parse(text).unwrap();
     let kind = if kind == TokenKind::Access { TokenKind::Refresh } else { TokenKind::Access };
     Token { kind, selector, verifier }.to_secret().expose_secret().to_owned()
@@ -52,10 +52,10 @@ async fn assert_inactive(app: &App, what: &str, token: &str) {
 }
 
 async fn assert_active(app: &App, token: &str) {
-    let told = ask(app, token, None).await;
-    assert_eq!(told.json()["active"], true);
+    let introspected = ask(app, token, None).await;
+    assert_eq!(introspected.json()["active"], true);
     for hint in HINTS {
-        assert_eq!(ask(app, token, hint).await.text, told.text, "hint {hint:?}");
+        assert_eq!(ask(app, token, hint).await.text, introspected.text, "hint {hint:?}");
     }
 }
 
@@ -94,13 +94,13 @@ async fn introspection_of_expired_revoked_or_forged_token_is_inactive() {
         assert_inactive(&app, what, &token).await;
     }
     for token in [alive.access_token(), alive.refresh_token(), own.access_token()] {
-        assert_inactive(&app, "of the other kind", &of_other_kind(&token)).await;
+        assert_inactive(&app, "of the other kind", &with_other_kind(&token)).await;
         for kind in KINDS {
-            assert_inactive(&app, "made up", &made_up(kind, Some(&token))).await;
+            assert_inactive(&app, "made up", &forged_token(kind, Some(&token))).await;
         }
     }
     for kind in KINDS {
-        assert_inactive(&app, "of no session", &made_up(kind, None)).await;
+        assert_inactive(&app, "of no session", &forged_token(kind, None)).await;
     }
     // Related tokens that were neither revoked nor used are still active.
     for tokens in [&alive, &next, &newest] {

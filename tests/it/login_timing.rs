@@ -38,20 +38,20 @@ async fn failure(app: &App, username: &str) -> Duration {
     started.elapsed()
 }
 
-fn unslowed() -> AppBuilder {
+fn app_without_rate_limits() -> AppBuilder {
     AppBuilder::default().set("throttle.enabled", "false")
 }
 
 #[tokio::test]
 async fn failed_logins_take_equally_long_when_hashes_were_imported() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
-    let before = unslowed().on(&folder).spawn().await;
+    let before = app_without_rate_limits().on(&folder).spawn().await;
     import(&before, "imported", true).await;
     import(&before, "disabled", false).await;
     let price = price(&before);
     before.stop().await;
 
-    let app = unslowed().on(&folder).spawn().await;
+    let app = app_without_rate_limits().on(&folder).spawn().await;
     let names = ["nobody", "imported", "disabled", "alice"];
     let mut times = [const { Vec::new() }; 4];
     for _ in 0..7 {
@@ -81,7 +81,7 @@ async fn failed_logins_take_equally_long_when_hashes_were_imported() {
 #[tokio::test]
 async fn many_unusable_hashes_do_not_hide_slow_hash_from_equalizer() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
-    let before = unslowed().on(&folder).spawn().await;
+    let before = app_without_rate_limits().on(&folder).spawn().await;
     for lot in 0..5 {
         let users = (0..500).map(|number| ImportedUser {
             id: None,
@@ -97,13 +97,13 @@ async fn many_unusable_hashes_do_not_hide_slow_hash_from_equalizer() {
     import(&before, "imported", true).await;
     let price = price(&before);
     before.stop().await;
-    let app = unslowed().on(&folder).spawn().await;
+    let app = app_without_rate_limits().on(&folder).spawn().await;
     assert!(failure(&app, "nobody").await >= price / 2);
 }
 
 #[tokio::test]
 async fn imported_hash_raises_delay_after_first_failed_login() {
-    let app = unslowed().spawn().await;
+    let app = app_without_rate_limits().spawn().await;
     import(&app, "imported", true).await;
     let price = price(&app);
     failure(&app, "imported").await;

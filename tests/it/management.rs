@@ -13,7 +13,7 @@ use reqwest::RequestBuilder;
 
 pub use templates::stock_page;
 
-use crate::helpers::{Answer, App, AppBuilder, send};
+use crate::helpers::{App, AppBuilder, TestResponse, send};
 
 pub const OPERATOR: &str = "op";
 pub const OPERATOR_PASSWORD: &str = "p:ä ss\u{1f511}word";
@@ -41,7 +41,7 @@ async fn page(app: &App, path: &str) -> String {
 }
 
 /// Posts a form as a browser does.
-async fn post(app: &App, path: &str, form: &[(&str, &str)]) -> Answer {
+async fn post(app: &App, path: &str, form: &[(&str, &str)]) -> TestResponse {
     let request = app.operate("POST", path).form(form);
     send(request.header("origin", &app.url).header("sec-fetch-site", "same-origin")).await
 }

@@ -15,7 +15,7 @@ mod versions;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use crate::helpers::{Answer, App, AppBuilder, send};
+use crate::helpers::{App, AppBuilder, TestResponse, send};
 
 const API: &str = "/oauth/management/api";
 const OPERATOR: &str = "operator";
@@ -36,7 +36,7 @@ impl App {
     }
 
     /// Sends a GET request of the operator.
-    async fn get(&self, path: &str) -> Answer {
+    async fn get(&self, path: &str) -> TestResponse {
         send(self.api("GET", path)).await
     }
 
@@ -48,12 +48,12 @@ impl App {
     }
 
     /// Sends a DELETE request of the operator.
-    async fn delete(&self, path: &str) -> Answer {
+    async fn delete(&self, path: &str) -> TestResponse {
         send(self.api("DELETE", path)).await
     }
 
     /// Sends a request of the operator with a JSON body.
-    async fn send_json(&self, method: &str, path: &str, body: &Value) -> Answer {
+    async fn send_json(&self, method: &str, path: &str, body: &Value) -> TestResponse {
         send(json(self.api(method, path), body)).await
     }
 
@@ -77,7 +77,7 @@ fn json(request: RequestBuilder, body: &Value) -> RequestBuilder {
     request.header("content-type", "application/json").body(body.to_string())
 }
 
-impl Answer {
+impl TestResponse {
     /// Asserts an RFC 9457 problem with all common members and headers. Returns its `detail`.
     #[track_caller]
     fn assert_problem(&self, status: u16) -> String {

@@ -136,7 +136,7 @@ fn own_bcrypt_hash_refuses_passwords_over_72_bytes() {
     assert!(!verify(&"x".repeat(73), stored.encoded()).unwrap());
     let refused = hash(SMALL_BCRYPT, &"x".repeat(73)).unwrap_err();
     assert!(matches!(refused, HashError::TooLong));
-    assert!(refused.is_about_the_password());
+    assert!(refused.is_caused_by_password());
 }
 
 #[test]
@@ -226,7 +226,7 @@ proptest! {
                 prop_assert!(hasher.verify(&SecretString::from(one.clone()), &stored).unwrap());
                 prop_assert_eq!(hasher.verify(&SecretString::from(other.clone()), &stored).unwrap(), one == other);
             }
-            Err(error) => prop_assert!(error.is_about_the_password() && (one.len() > 72 || one.contains('\0'))),
+            Err(error) => prop_assert!(error.is_caused_by_password() && (one.len() > 72 || one.contains('\0'))),
         }
     }
 }

@@ -86,7 +86,7 @@ async fn password_too_long_for_a_bcrypt_upgrade_is_still_accepted() {
     let fitting = pool.verify("é".repeat(36).into(), Some(old)).await.unwrap();
     assert!(matches!(fitting, Verdict::Right { upgrade: Some(new) } if !new.is_imported()));
     let refused = pool.hash("é".repeat(40).into()).await;
-    assert!(matches!(refused, Err(PoolError::Hash(error)) if error.is_about_the_password()));
+    assert!(matches!(refused, Err(PoolError::Hash(error)) if error.is_caused_by_password()));
 }
 
 #[tokio::test]

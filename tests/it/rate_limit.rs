@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::helpers::{Answer, App, AppBuilder, PASSWORD, send};
+use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse, send};
 
 /// Settings with small budgets: 5 failures per address and 3 per user name in 5 minutes.
 fn strict() -> AppBuilder {
@@ -39,7 +39,7 @@ fn login(
     from: &str,
     username: &str,
     password: &str,
-) -> impl Future<Output = Answer> + Send + use<> {
+) -> impl Future<Output = TestResponse> + Send + use<> {
     let id = app.client.id.as_str();
     let form = [("grant_type", "password"), ("client_id", id), ("username", username)];
     let request = app.request("POST", "/oauth/token").header("x-forwarded-for", from);
@@ -47,7 +47,7 @@ fn login(
 }
 
 /// Logs in as alice with the right password.
-fn right(app: &App, from: &str) -> impl Future<Output = Answer> + Send + use<> {
+fn right(app: &App, from: &str) -> impl Future<Output = TestResponse> + Send + use<> {
     login(app, from, "alice", PASSWORD)
 }
 
@@ -102,7 +102,7 @@ fn stop<T>(attackers: &[JoinHandle<T>]) {
 }
 
 #[track_caller]
-fn assert_refused(answer: &Answer) -> u64 {
+fn assert_refused(answer: &TestResponse) -> u64 {
     answer.assert_error(429, "temporarily_unavailable");
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!(seconds >= 1);

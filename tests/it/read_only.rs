@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use rusqlite::Connection;
 
-use crate::helpers::{Answer, App, all, send, spawn_app};
+use crate::helpers::{App, TestResponse, all, send, spawn_app};
 
 /// Reads the content and modification time of each database file.
 ///
@@ -22,9 +22,9 @@ fn on_disk(app: &App) -> Vec<(Vec<u8>, SystemTime)> {
 
 /// Another connection to the same file, on which `PRAGMA data_version` changes with every commit of
 /// any other connection.
-struct Witness(Connection);
+struct CommitObserver(Connection);
 
-impl Witness {
+impl CommitObserver {
     fn of(path: &Path) -> Self {
         Self(Connection::open(path).unwrap())
     }
@@ -35,7 +35,7 @@ impl Witness {
 }
 
 /// Introspects and verifies a token in every way, as every kind of caller.
-async fn ask(app: &App, token: &str) -> Vec<Answer> {
+async fn ask(app: &App, token: &str) -> Vec<TestResponse> {
     let wrong = app.request("POST", "/oauth/introspect").form(&[("token", token)]);
     let wrong = wrong.basic_auth(app.backend.id.as_str(), Some("wrong"));
     let public = [("client_id", app.client.id.as_str()), ("token", token)];
@@ -74,7 +74,7 @@ async fn introspection_and_verify_write_nothing() {
     ];
     app.advance(121);
 
-    let witness = Witness::of(&app.folder.path().join("sentinel.db"));
+    let witness = CommitObserver::of(&app.folder.path().join("sentinel.db"));
     let before = (witness.commits(), on_disk(&app));
     for _ in 0..20 {
         for token in &tokens {

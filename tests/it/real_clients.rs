@@ -88,16 +88,16 @@ async fn oauth2_crate_completes_the_token_lifecycle() {
     for client in [&public, &backend] {
         let login = client.exchange_password(&alice, &password);
         let first = login.request_async(&http).await.unwrap();
-        let told = introspect(first.access_token().secret()).await;
-        assert!(told.active());
-        assert_eq!(told.username(), Some("alice"));
-        assert_eq!(told.client_id(), Some(client.client_id()));
-        assert_eq!(told.sub(), Some(app.user.id.to_string().as_str()));
-        assert_eq!(told.iss(), Some(app.url.as_str()));
+        let introspected = introspect(first.access_token().secret()).await;
+        assert!(introspected.active());
+        assert_eq!(introspected.username(), Some("alice"));
+        assert_eq!(introspected.client_id(), Some(client.client_id()));
+        assert_eq!(introspected.sub(), Some(app.user.id.to_string().as_str()));
+        assert_eq!(introspected.iss(), Some(app.url.as_str()));
         let scope = ["read", "write"].map(|scope| Scope::new(scope.to_owned()));
-        assert_eq!(told.scopes().map(Vec::as_slice), Some(&scope[..]));
+        assert_eq!(introspected.scopes().map(Vec::as_slice), Some(&scope[..]));
         assert_eq!(first.scopes().map(Vec::as_slice), Some(&scope[..]));
-        assert_eq!((told.exp().unwrap() - told.iat().unwrap()).num_seconds(), 3600);
+        assert_eq!((introspected.exp().unwrap() - introspected.iat().unwrap()).num_seconds(), 3600);
 
         let refresh = client.exchange_refresh_token(first.refresh_token().unwrap());
         let second = refresh.request_async(&http).await.unwrap();
@@ -130,6 +130,6 @@ async fn oauth2_crate_completes_the_token_lifecycle() {
 
     let own = backend.exchange_client_credentials().request_async(&http).await.unwrap();
     assert!(own.refresh_token().is_none());
-    let told = introspect(own.access_token().secret()).await;
-    assert_eq!((told.active(), told.username()), (true, None));
+    let introspected = introspect(own.access_token().secret()).await;
+    assert_eq!((introspected.active(), introspected.username()), (true, None));
 }

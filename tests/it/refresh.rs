@@ -109,8 +109,8 @@ async fn refresh_with_narrower_scope_narrows_the_access_token_only() {
     let narrow = form(token.clone(), "read").await;
     assert_eq!(narrow.text_of("scope"), "read");
     assert_eq!(app.introspect(&narrow.access_token()).await.text_of("scope"), "read");
-    let told = app.introspect(&narrow.refresh_token()).await;
-    assert_eq!(told.text_of("scope"), "read write");
+    let introspected = app.introspect(&narrow.refresh_token()).await;
+    assert_eq!(introspected.text_of("scope"), "read write");
     // A retry gets the first response again, whatever scope it requests.
     assert_eq!(form(token, "write").await.text_of("scope"), "read");
     let wide = app.refresh(&narrow.refresh_token()).await;
@@ -242,7 +242,7 @@ async fn new_password_disabling_or_deletion_of_the_user_revokes_sessions() {
 
 /// Forges a refresh token from an access token of the session: the selector is right, the verifier
 /// is not.
-fn made_up(access_token: &str) -> String {
+fn forged_token(access_token: &str) -> String {
     use sentinel::domain::{Token, TokenKind, Verifier};
     let access = Token::parse(access_token).unwrap();
     let verifier = Verifier::generate();
@@ -254,12 +254,12 @@ fn made_up(access_token: &str) -> String {
 async fn forged_refresh_token_with_a_valid_selector_revokes_nothing() {
     let app = spawn_app().await;
     let first = app.login().await;
-    let forged = made_up(&first.access_token());
+    let forged = forged_token(&first.access_token());
     app.refresh(&forged).await.assert_error(400, "invalid_grant");
     assert_eq!(app.revoke(&forged).await.status, 200);
     assert!(app.is_active(&first.refresh_token()).await);
     let second = app.refresh(&first.refresh_token()).await;
     assert_eq!(second.status, 200);
-    app.refresh(&made_up(&second.access_token())).await.assert_error(400, "invalid_grant");
+    app.refresh(&forged_token(&second.access_token())).await.assert_error(400, "invalid_grant");
     assert_eq!(app.refresh(&second.refresh_token()).await.status, 200);
 }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::helpers::{Answer, AppBuilder, Process, send, sentinel, spawn_app};
+use crate::helpers::{AppBuilder, Process, TestResponse, send, sentinel, spawn_app};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
-fn id(answer: &Answer) -> Option<&str> {
+fn id(answer: &TestResponse) -> Option<&str> {
     answer.header("x-request-id")
 }
 
@@ -72,7 +72,7 @@ async fn request_id_from_an_untrusted_address_is_replaced() {
 
 /// Sends a token request that is refused, and so logged, with these headers; returns the response
 /// and the log line.
-async fn refused(process: &Process, headers: &[(&str, &str)]) -> (Answer, Value) {
+async fn refused(process: &Process, headers: &[(&str, &str)]) -> (TestResponse, Value) {
     let url = format!("http://{}/oauth/token", process.address);
     let form = [("grant_type", "password"), ("client_id", "nobody")];
     let request = reqwest::Client::new().post(url).form(&form);

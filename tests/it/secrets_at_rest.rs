@@ -5,7 +5,7 @@ use mongodb::bson::{Document, doc};
 use sentinel::domain::ClientKind;
 
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, App, AppBuilder, PASSWORD, mongod, spawn_app};
+use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse, mongod, spawn_app};
 
 /// Byte strings that must not be found, each with a description.
 #[derive(Clone, Default)]
@@ -73,7 +73,7 @@ fn base62_decodes_known_values() {
 }
 
 /// Creates tokens in every state: active, used, revoked, of an ended and of a continuing session.
-async fn cycle(app: &App) -> (Secrets, Vec<Answer>) {
+async fn cycle(app: &App) -> (Secrets, Vec<TestResponse>) {
     let first = app.login().await;
     let second = app.refresh(&first.refresh_token()).await;
     let third = app.refresh(&second.refresh_token()).await;
@@ -102,7 +102,7 @@ async fn cycle(app: &App) -> (Secrets, Vec<Answer>) {
 }
 
 /// Adds the access tokens, which must not be found in a store either.
-fn with_access(mut secrets: Secrets, answers: &[Answer]) -> Secrets {
+fn with_access(mut secrets: Secrets, answers: &[TestResponse]) -> Secrets {
     for answer in answers {
         secrets.add_token("an access token", &answer.access_token());
     }
@@ -201,7 +201,7 @@ async fn redis_contains_published_live_access_tokens_and_no_other_secret() {
     // Revoked tokens, and those of ended sessions, have been removed.
     secrets.add("a revoked token", second.access_token().as_bytes());
     secrets.add_token("a token of a session that was ended", &ended.access_token());
-    let live = [first, third, own].map(Answer::access_token);
+    let live = [first, third, own].map(TestResponse::access_token);
     let selectors = live.clone().map(|token| token.as_bytes()[4..26].to_vec());
     let mut kinds = std::collections::BTreeSet::new();
     let mut published = 0;

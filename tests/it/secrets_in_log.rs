@@ -51,7 +51,7 @@ async fn trace_log_of_a_token_lifecycle_contains_no_secret() {
 }
 
 /// Starts a server in a process of its own, on the store of `app`, that trusts loopback as a proxy.
-fn serve_beside(app: &App, level: &str) -> Process {
+fn start_second_server(app: &App, level: &str) -> Process {
     let store = format!("store.path={}", app.folder.path().join("sentinel.db").display());
     let level = format!("log.level={level}");
     let trusted = "server.trusted_proxies=127.0.0.1";
@@ -62,7 +62,7 @@ fn serve_beside(app: &App, level: &str) -> Process {
 #[tokio::test]
 async fn successful_introspection_and_verify_log_nothing_at_info() {
     let app = spawn_app().await;
-    let process = serve_beside(&app, "info");
+    let process = start_second_server(&app, "info");
     let token = app.login().await.access_token();
     // A response means that the messages of the start have been logged.
     send(app.http.get(format!("http://{}/readyz", process.address))).await;
@@ -82,7 +82,7 @@ async fn successful_introspection_and_verify_log_nothing_at_info() {
 #[tokio::test]
 async fn secrets_in_request_headers_are_not_logged() {
     let app = spawn_app().await;
-    let process = serve_beside(&app, "trace");
+    let process = start_second_server(&app, "trace");
     let tokens = app.login().await;
     let (access, refresh) = (tokens.access_token(), tokens.refresh_token());
     let url = |path: &str| format!("http://{}{path}", process.address);

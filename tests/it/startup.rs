@@ -12,36 +12,36 @@ pub(crate) fn lines(folder: &Path, arguments: &[&str]) -> Vec<String> {
     command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]).args(arguments);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let mut said = Vec::new();
+    let mut message = Vec::new();
     for line in lines {
         let is_last = line.contains("\"listening\"");
-        said.push(line);
+        message.push(line);
         if is_last {
             break;
         }
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(said.last().is_some_and(|line| line.contains("\"listening\"")), "{said:#?}");
-    said
+    assert!(message.last().is_some_and(|line| line.contains("\"listening\"")), "{message:#?}");
+    message
 }
 
 #[test]
 fn start_is_logged_in_one_line_with_version_config_and_store() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("here.toml"), "[server]\nworkers = 2\n").unwrap();
-    let said = lines(folder.path(), &["--config", "here.toml"]);
+    let message = lines(folder.path(), &["--config", "here.toml"]);
     let started: Vec<_> =
-        said.iter().filter(|line| line.contains("sentinel has started")).collect();
-    let [line] = started.as_slice() else { panic!("{said:#?}") };
+        message.iter().filter(|line| line.contains("sentinel has started")).collect();
+    let [line] = started.as_slice() else { panic!("{message:#?}") };
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(line["level"], "INFO");
     assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!((&line["config"], &line["store"]), (&"here.toml".into(), &"embedded".into()));
     assert_eq!(line["path"], "data/sentinel.db");
 
-    let said = lines(folder.path(), &[]);
-    let line = said.iter().find(|line| line.contains("sentinel has started")).unwrap();
+    let message = lines(folder.path(), &[]);
+    let line = message.iter().find(|line| line.contains("sentinel has started")).unwrap();
     assert!(!line.contains("config"), "{line}");
 }
 
@@ -49,8 +49,8 @@ fn start_is_logged_in_one_line_with_version_config_and_store() {
 fn library_messages_at_start_are_hidden_unless_log_level_enables_them() {
     let folder = tempfile::tempdir().unwrap();
     let of_libraries = |level: &str| {
-        let said = lines(folder.path(), &["--set", &format!("log.level={level}")]);
-        said.iter().filter(|line| line.contains("\"target\":\"actix_server")).count()
+        let message = lines(folder.path(), &["--set", &format!("log.level={level}")]);
+        message.iter().filter(|line| line.contains("\"target\":\"actix_server")).count()
     };
     assert_eq!(of_libraries("info"), 0);
     assert_eq!(of_libraries("info,sentinel::store=debug"), 0);

@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use crate::helpers::mongod::{self, Target};
+use crate::helpers::mongod::{self, TestDatabase};
 use crate::helpers::{App, AppBuilder};
 
 /// Destination of a copy: a store that does not exist yet.
-enum Other {
+enum CopyTarget {
     File(Arc<TempDir>),
-    Database(Target),
+    Database(TestDatabase),
 }
 
-impl Other {
+impl CopyTarget {
     fn file() -> Self {
         Self::File(Arc::new(tempfile::tempdir().unwrap()))
     }

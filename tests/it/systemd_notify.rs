@@ -22,7 +22,7 @@ impl Supervisor {
     }
 
     /// Waits for the next message.
-    fn hear(&self) -> String {
+    fn receive(&self) -> String {
         let mut buffer = [0; 1024];
         let length = self.0.recv(&mut buffer).expect("the server says something");
         String::from_utf8(buffer[..length].to_vec()).unwrap()
@@ -41,19 +41,19 @@ fn systemd_is_notified_of_start_reload_and_stop() {
     let folder = tempfile::tempdir().unwrap();
     let supervisor = Supervisor::at(&folder.path().join("notify"));
     let mut process = Process::start(serve(folder.path()));
-    assert_eq!(supervisor.hear().trim_end(), "READY=1");
+    assert_eq!(supervisor.receive().trim_end(), "READY=1");
     // READY=1 means that the socket accepts connections.
     std::net::TcpStream::connect(&process.address).unwrap();
     let before = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     process.reload();
-    let told = supervisor.hear();
-    let (reloading, time) = told.split_once('\n').unwrap();
+    let messages = supervisor.receive();
+    let (reloading, time) = messages.split_once('\n').unwrap();
     assert_eq!(reloading, "RELOADING=1");
     let time: i64 = time.trim_end().strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
     assert!(time >= before.tv_sec * 1_000_000 + before.tv_nsec / 1_000, "{time} {before:?}");
-    assert_eq!(supervisor.hear().trim_end(), "READY=1");
+    assert_eq!(supervisor.receive().trim_end(), "READY=1");
     assert_eq!(process.terminate(), Some(0));
-    assert_eq!(supervisor.hear().trim_end(), "STOPPING=1");
+    assert_eq!(supervisor.receive().trim_end(), "STOPPING=1");
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn watchdog_messages_are_sent_if_watchdog_usec_is_set() {
     let mut command = serve(folder.path());
     command.env("WATCHDOG_USEC", "200000");
     let _process = Process::start(command);
-    let told: Vec<_> = (0..4).map(|_| supervisor.hear().trim_end().to_owned()).collect();
-    assert_eq!(told.iter().filter(|line| *line == "WATCHDOG=1").count(), 3, "{told:?}");
+    let messages: Vec<_> = (0..4).map(|_| supervisor.receive().trim_end().to_owned()).collect();
+    assert_eq!(messages.iter().filter(|line| *line == "WATCHDOG=1").count(), 3, "{messages:?}");
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn socket_passed_by_systemd_replaces_server_bind() {
     let output = Command::new("curl").args(["-sS", &format!("http://{address}/readyz")]).output();
     assert_eq!(output.unwrap().stdout, b"{\"status\":\"ok\"}");
     assert_eq!(process.terminate(), Some(0));
-    let said = process.lines_until("\"stopped\"").join("\n");
-    assert!(!said.contains("not.sock"), "{said}");
+    let message = process.lines_until("\"stopped\"").join("\n");
+    assert!(!message.contains("not.sock"), "{message}");
 }
 
 #[test]
@@ -172,15 +172,15 @@ fn units_pass_systemd_analyze_verify_and_exposure_threshold() {
     }
     assert_eq!(paths.len(), 4, "{paths:?}");
     let paths: Vec<_> = paths.iter().map(String::as_str).collect();
-    let said = analyze(folder.path(), &[&["verify", "--man=no"], &paths[..]].concat());
+    let message = analyze(folder.path(), &[&["verify", "--man=no"], &paths[..]].concat());
     // Unknown directives are only warnings: the exit status is 0 all the same.
-    assert!(!said.contains("/sentinel"), "{said}");
+    assert!(!message.contains("/sentinel"), "{message}");
     let services: Vec<_> = paths.iter().filter(|path| path.ends_with(".service")).collect();
     assert_eq!(services.len(), 2, "{paths:?}");
     for path in services {
         let security = ["security", "--offline=true", "--threshold=20", "--no-pager", path];
-        let said = analyze(folder.path(), &security);
-        assert!(said.contains("Overall exposure level"), "{said}");
+        let message = analyze(folder.path(), &security);
+        assert!(message.contains("Overall exposure level"), "{message}");
     }
 }
 

@@ -82,9 +82,9 @@ fn only_tls_1_2_and_1_3_and_http_1_1_and_2_are_supported() {
         assert_eq!(ask(folder, &process, cert, option), (true, expected.to_owned()), "{option:?}");
     }
     let old = ["--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0"];
-    let (done, said) = ask(folder, &process, cert, &old);
+    let (done, message) = ask(folder, &process, cert, &old);
     // Only the server sends an alert; a failure in curl itself would not test the server.
-    assert!(!done && said.contains("alert"), "{said}");
+    assert!(!done && message.contains("alert"), "{message}");
 }
 
 #[test]

@@ -87,9 +87,9 @@ async fn client_credentials_grant_returns_a_token_without_a_user() {
     // RFC 6749 §4.4.3: "A refresh token SHOULD NOT be included."
     assert!(answer.json().get("refresh_token").is_none());
     assert_eq!(answer.text_of("scope"), "admin");
-    let told = app.introspect(&answer.access_token()).await.json();
-    assert_eq!(told["sub"], app.backend.id.as_str());
-    assert!(told.get("username").is_none());
+    let introspected = app.introspect(&answer.access_token()).await.json();
+    assert_eq!(introspected["sub"], app.backend.id.as_str());
+    assert!(introspected.get("username").is_none());
 }
 
 #[tokio::test]

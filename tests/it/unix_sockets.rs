@@ -72,8 +72,11 @@ async fn datagram_socket_at_the_bind_path_is_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let log = UnixDatagram::bind(&path).unwrap();
-    let said = refused(folder.path(), "metrics.bind=unix:log").await;
-    assert!(said.contains("cannot listen on unix:log (metrics.bind): a socket exists"), "{said}");
+    let message = refused(folder.path(), "metrics.bind=unix:log").await;
+    assert!(
+        message.contains("cannot listen on unix:log (metrics.bind): a socket exists"),
+        "{message}"
+    );
     UnixDatagram::unbound().unwrap().send_to(b"still here", &path).unwrap();
     let mut buffer = [0; 16];
     assert_eq!(log.recv(&mut buffer).unwrap(), b"still here".len());
@@ -97,8 +100,8 @@ async fn unix_socket_with_a_full_backlog_is_not_replaced_or_waited_for() {
         }
         waiting.push(socket);
     }
-    let said = refused(folder.path(), "metrics.bind=unix:busy").await;
-    assert!(said.contains("(metrics.bind): another server is listening"), "{said}");
+    let message = refused(folder.path(), "metrics.bind=unix:busy").await;
+    assert!(message.contains("(metrics.bind): another server is listening"), "{message}");
     listener.accept().unwrap();
     UnixStream::connect(&path).unwrap();
 }

@@ -1,9 +1,9 @@
 //! `GET /oauth/verify`, the endpoint for nginx's `auth_request`.
 
-use crate::helpers::{Answer, send, spawn_app};
+use crate::helpers::{TestResponse, send, spawn_app};
 
 #[track_caller]
-fn assert_bearer_challenge(answer: &Answer, status: u16, error: Option<&str>) {
+fn assert_bearer_challenge(answer: &TestResponse, status: u16, error: Option<&str>) {
     assert_eq!(answer.status, status, "{answer:?}");
     let challenge = answer.header("www-authenticate").unwrap();
     assert!(challenge.starts_with("Bearer realm="), "{challenge}");
@@ -114,11 +114,11 @@ const NONE: &str = "Bearer realm=\"sentinel\"";
 const INVALID: &str = "Bearer realm=\"sentinel\", error=\"invalid_token\", \
                        error_description=\"the access token is invalid, expired or revoked\"";
 const INSUFFICIENT: &str = "Bearer realm=\"sentinel\", error=\"insufficient_scope\", \
-                            error_description=\"the access token has not the required scope\"";
+                            error_description=\"the access token lacks the required scope\"";
 
 /// Asserts status, all headers and the empty body of a refusal.
 #[track_caller]
-fn assert_refusal(answer: &Answer, status: u16, challenge: &str) {
+fn assert_refusal(answer: &TestResponse, status: u16, challenge: &str) {
     assert_eq!((answer.status, answer.text.as_str()), (status, ""), "{answer:?}");
     let names = answer.headers.keys().map(|name| name.as_str());
     // If the request has a body, which is not read, the connection is closed.

@@ -33,12 +33,12 @@ pub struct ClientChange {
 impl ClientChange {
     /// Returns the next version of the client with the change applied.
     pub(super) fn applied_to(&self, client: &Client, now: Timestamp) -> Client {
-        fn or<T: Clone>(new: &Option<T>, old: &T) -> T {
+        fn new_or_old<T: Clone>(new: &Option<T>, old: &T) -> T {
             new.as_ref().unwrap_or(old).clone()
         }
-        let enabled = or(&self.enabled, &client.enabled);
-        let default_scopes = or(&self.default_scopes, &client.default_scopes);
-        let scopes = or(&self.scopes, &client.scopes);
+        let enabled = new_or_old(&self.enabled, &client.enabled);
+        let default_scopes = new_or_old(&self.default_scopes, &client.default_scopes);
+        let scopes = new_or_old(&self.scopes, &client.scopes);
         // Default scopes are a subset of the allowed scopes. Removing an allowed scope removes it
         // from the defaults, unless the same change sets the defaults; then they extend the allowed
         // scopes.
@@ -51,15 +51,15 @@ impl ClientChange {
         };
         Client {
             id: client.id.clone(),
-            name: or(&self.name, &client.name),
-            kind: or(&self.kind, &client.kind),
-            grants: or(&self.grants, &client.grants),
+            name: new_or_old(&self.name, &client.name),
+            kind: new_or_old(&self.kind, &client.kind),
+            grants: new_or_old(&self.grants, &client.grants),
             scopes,
             default_scopes,
-            access_token_ttl: or(&self.access_token_ttl, &client.access_token_ttl),
-            refresh_idle_ttl: or(&self.refresh_idle_ttl, &client.refresh_idle_ttl),
-            session_ttl: or(&self.session_ttl, &client.session_ttl),
-            introspection: or(&self.introspection, &client.introspection),
+            access_token_ttl: new_or_old(&self.access_token_ttl, &client.access_token_ttl),
+            refresh_idle_ttl: new_or_old(&self.refresh_idle_ttl, &client.refresh_idle_ttl),
+            session_ttl: new_or_old(&self.session_ttl, &client.session_ttl),
+            introspection: new_or_old(&self.introspection, &client.introspection),
             enabled,
             generation: client.generation + u64::from(client.enabled && !enabled),
             version: client.version + 1,

@@ -1,7 +1,7 @@
 //! Marks the store as in use, so that `store copy` refuses it as a target.
 //!
-//! The mark is repeated. A `store copy` may find the store empty while this server runs, and mark
-//! it as its target. Its next run would then remove what this server has stored.
+//! The mark is set repeatedly. A `store copy` may find the store empty while this server runs, and
+//! mark it as its target. Its next run would then remove what this server has stored.
 
 use std::time::Duration;
 

@@ -32,7 +32,7 @@ pub(super) struct ConnectionActivity {
 }
 
 impl ConnectionActivity {
-    /// Starts with a connection that awaits its first request.
+    /// Creates the state of a connection that awaits its first request.
     pub(super) fn start() -> Rc<Self> {
         Rc::new(Self {
             in_flight: Cell::new(0),

@@ -29,7 +29,7 @@ pub(super) enum Protocol {
     Http2,
 }
 
-/// A stream that reports to an [`Activity`].
+/// A stream that reports to an [`ConnectionActivity`].
 pub(super) struct MonitoredStream<T> {
     io: T,
     activity: Rc<ConnectionActivity>,

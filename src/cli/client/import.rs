@@ -7,7 +7,7 @@ use clap::Args;
 use futures_util::StreamExt;
 
 use super::super::bulk::{BulkReport, Reading, RowError};
-use super::super::failure::{Failure, failed, outcome};
+use super::super::failure::{Failure, first_failure, outcome};
 use super::super::{Global, files, with_log};
 use super::rows::{ClientRow, ClientRows, InvalidClientRow};
 use crate::admin::{Admin, AdminError, ImportResult};
@@ -16,7 +16,7 @@ use crate::domain::{Clock, SystemClock};
 use crate::observe::audit::operation;
 
 /// Number of clients imported concurrently. They share commits of the embedded store.
-const AT_ONCE: usize = 64;
+const MAX_CONCURRENT_ROWS: usize = 64;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ImportClients {
@@ -40,7 +40,7 @@ impl ImportClients {
                 Some(open_stores(&settings).await?)
             };
             let admin = stores.map(|stores| Admin::new(stores, Arc::new(SystemClock)));
-            self.take(admin.as_ref(), &mut rows).await
+            self.import_rows(admin.as_ref(), &mut rows).await
         })?;
         let remark = format!(
             "secrets that are short enough to be guessed: {short}; client rotate-secret makes better ones"
@@ -52,7 +52,7 @@ impl ImportClients {
     ///
     /// `admin` is `None` in a dry run without a store, in which all clients are new. If the import
     /// stops early, writes in progress are completed and counted first.
-    async fn take(
+    async fn import_rows(
         &self,
         admin: Option<&Admin>,
         rows: &mut ClientRows<impl std::io::BufRead>,
@@ -63,12 +63,13 @@ impl ImportClients {
         let (mut report, mut short) = (BulkReport::new(Some(self.dry_run)), 0);
         let (reading, mut done) = (Reading::default(), Ok(()));
         {
-            let taken = reading.rows(|| rows.next()).map(async |row| match row {
-                Ok(row) => self.take_one(admin, row).await,
+            let imported_rows = reading.rows(|| rows.next()).map(async |row| match row {
+                Ok(row) => self.import_row(admin, row).await,
                 Err(bad) => Ok(Err(bad)),
             });
-            let mut taken = std::pin::pin!(taken.buffer_unordered(AT_ONCE));
-            while let Some(outcome) = taken.next().await {
+            let mut imported_rows =
+                std::pin::pin!(imported_rows.buffer_unordered(MAX_CONCURRENT_ROWS));
+            while let Some(outcome) = imported_rows.next().await {
                 match outcome {
                     Ok(outcome) => {
                         short += u64::from(matches!(outcome, Ok((ImportResult::Added, true))));
@@ -76,7 +77,7 @@ impl ImportClients {
                     }
                     Err(failure) => {
                         reading.stop();
-                        done = failed(done, failure);
+                        done = first_failure(done, failure);
                     }
                 }
             }
@@ -90,7 +91,7 @@ impl ImportClients {
 
     /// Imports a client. Returns the result, and whether the secret is short. The inner error
     /// concerns the line; the outer one ends the import.
-    async fn take_one(
+    async fn import_row(
         &self,
         admin: Option<&Admin>,
         row: ClientRow,

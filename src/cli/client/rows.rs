@@ -47,7 +47,7 @@ impl<R: BufRead> ClientRows<R> {
     /// Returns the next row; `None` at the end of the file.
     pub(super) fn next(&mut self) -> Result<Option<Result<ClientRow, InvalidClientRow>>, Failure> {
         let Some((line, bytes)) = self.lines.next()? else { return Ok(None) };
-        let fields = ClientRowFields::of_line(&bytes);
+        let fields = ClientRowFields::parse(&bytes);
         let client_id = fields.as_ref().ok().and_then(|fields| fields.client_id.clone());
         let row = fields.and_then(|fields| fields.row(line)).and_then(|row| {
             match self.seen.insert(row.client.id.clone(), line) {
@@ -78,7 +78,7 @@ struct ClientRowFields {
 }
 
 impl ClientRowFields {
-    fn of_line(bytes: &[u8]) -> Result<Self, String> {
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
         let object: Map<String, Value> =
             serde_json::from_slice(bytes).map_err(|_| "it is not a JSON object on one line")?;
         let mut fields = Self::default();
@@ -148,7 +148,7 @@ impl ClientRowFields {
 
 /// Returns the client type, as stated or as implied by a secret, and whether the secret is short.
 fn kind(
-    said: Option<&str>,
+    stated: Option<&str>,
     secret: Option<&str>,
     digest: Option<&str>,
 ) -> Result<(ClientKind, bool), String> {
@@ -157,14 +157,14 @@ fn kind(
         (Some(_), Some(_)) => {
             return Err("it has both client_secret and secret_sha256; give one of them".to_owned());
         }
-        (Some(secret), None) => Some((of_secret(secret)?, secret.len() < SHORT_SECRET)),
+        (Some(secret), None) => Some((secret_digest(secret)?, secret.len() < SHORT_SECRET)),
         (None, Some(digest)) => {
             let bytes = hex::decode(digest).ok().and_then(|bytes| bytes.try_into().ok());
             let bytes = bytes.ok_or("its secret_sha256 is not 64 hexadecimal digits")?;
             Some((Digest::from_bytes(bytes), false))
         }
     };
-    match (said, digest) {
+    match (stated, digest) {
         (None | Some("confidential"), Some((digest, short))) => {
             Ok((ClientKind::Confidential(digest), short))
         }
@@ -179,7 +179,7 @@ fn kind(
 
 /// Returns the digest of a secret. RFC 6749 Appendix A.2: `client-secret = *VSCHAR`. Rejects an
 /// empty secret too, since it proves nothing.
-fn of_secret(secret: &str) -> Result<Digest, String> {
+fn secret_digest(secret: &str) -> Result<Digest, String> {
     let printable = secret.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
     if secret.is_empty() || !printable {
         return Err("its client_secret is empty, or not printable ASCII".to_owned());

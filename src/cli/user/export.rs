@@ -52,8 +52,8 @@ impl ExportUsers {
                 Format::Csv => cells(user),
                 Format::Jsonl => line(user),
             };
-            let tell = |written| progress.at(written, "users");
-            let exporting = export(out, read, record, tell);
+            let report_progress = |written| progress.at(written, "users");
+            let exporting = export(out, read, record, report_progress);
             let (users, done) = exporting.await;
             // A failed export is audited too, since some hashes may have been written.
             operation!(outcome(&done), event = "users_exported", users);

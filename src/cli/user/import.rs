@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::super::bulk::{BulkReport, Reading, RowError};
-use super::super::failure::{Failure, error_chain, failed, outcome};
+use super::super::failure::{Failure, error_chain, first_failure, outcome};
 use super::super::files::{self, Format};
 use super::super::progress::Progress;
 use super::super::{Global, on_store};
@@ -21,11 +21,11 @@ use crate::observe::audit::operation;
 use crate::password::{PasswordPool, PoolError};
 
 /// Number of users prepared concurrently before they are written.
-const AT_ONCE: usize = 256;
+const MAX_CONCURRENT_ROWS: usize = 256;
 
 /// Number of users in a write, and of concurrent writes. A store can complete these in a fraction
 /// of its time limit.
-const IN_A_WRITE: usize = 500;
+const USERS_PER_WRITE: usize = 500;
 const WRITES_AT_ONCE: usize = 2;
 
 #[derive(Debug, Args)]
@@ -61,13 +61,13 @@ impl ImportUsers {
         let report = on_store(&settings, async |admin| {
             let policy = password_policy(&settings.password);
             // Uses all cores, even if the settings leave some of them free beside a server.
-            let pool = PasswordPool::start(policy, 0, AT_ONCE)
+            let pool = PasswordPool::start(policy, 0, MAX_CONCURRENT_ROWS)
                 .map_err(|error| Failure::config(error_chain(&error)))?;
             admin.begin_import().await?;
             let mut report = BulkReport::new(None);
             let hashing =
                 Hashing { pool, shortest: settings.password.min_length, short: Cell::new(0) };
-            let done = take(admin, &hashing, &mut rows, &mut report, |read| {
+            let done = import_rows(admin, &hashing, &mut rows, &mut report, |read| {
                 let position = length.map_or(read, |_| at.load(Ordering::Relaxed));
                 progress.at(position, format!("{read} users"));
             });
@@ -80,19 +80,19 @@ impl ImportUsers {
         // As for a single user, short passwords are accepted with a warning.
         let least = settings.password.min_length;
         let remark = format!(
-            "passwords with fewer than {least} characters (password.min_length): {short}, taken all the same"
+            "passwords with fewer than {least} characters (password.min_length): {short}, imported anyway"
         );
         report.print(global.json, Some(remark).filter(|_| short > 0))
     }
 }
 
 /// Imports the rows. If the import stops early, writes in progress are completed and counted first.
-async fn take(
+async fn import_rows(
     admin: &Admin,
     hashing: &Hashing,
     rows: &mut UserRows<impl std::io::BufRead>,
     report: &mut BulkReport<InvalidUserRow>,
-    tell: impl Fn(u64),
+    report_progress: impl Fn(u64),
 ) -> Result<(), Failure> {
     let reading = Reading::default();
     let mut done = Ok(());
@@ -101,7 +101,8 @@ async fn take(
         let write = async |rows| {
             if reading.is_stopped() { (Vec::new(), Ok(())) } else { write(admin, rows).await }
         };
-        let writing = prepared.buffer_unordered(AT_ONCE).ready_chunks(IN_A_WRITE).map(write);
+        let writing =
+            prepared.buffer_unordered(MAX_CONCURRENT_ROWS).ready_chunks(USERS_PER_WRITE).map(write);
         let mut written = std::pin::pin!(writing.buffer_unordered(WRITES_AT_ONCE));
         while let Some((outcomes, written)) = written.next().await {
             for outcome in outcomes {
@@ -109,9 +110,9 @@ async fn take(
             }
             if let Err(failure) = written {
                 reading.stop();
-                done = failed(done, failure);
+                done = first_failure(done, failure);
             }
-            tell(report.read());
+            report_progress(report.read());
         }
     }
     reading.end(done)
@@ -128,11 +129,11 @@ impl Hashing {
 /// Result of importing a row, or the reason for which it is not imported.
 type RowOutcome = Result<ImportResult, InvalidUserRow>;
 
-/// UserRow after its preparation.
+/// Row of a user after its preparation.
 enum Prepared {
     /// User to be written, with the line number.
     New(u64, ImportedUser),
-    /// UserRow that needs no write.
+    /// Row that needs no write.
     Done(RowOutcome),
 }
 
@@ -159,12 +160,15 @@ async fn prepare(
             match admin.find_imported(&username, id).await {
                 Ok(None) => {}
                 found => {
-                    return done(about_the_row(found.map(|_| ImportResult::Already))?, username);
+                    return done(
+                        separate_row_error(found.map(|_| ImportResult::Exists))?,
+                        username,
+                    );
                 }
             }
             match hashing.hash(password).await {
                 Ok(hash) => hash,
-                Err(PoolError::Hash(error)) if error.is_about_the_password() => {
+                Err(PoolError::Hash(error)) if error.is_caused_by_password() => {
                     return done(Err(error.to_string()), username);
                 }
                 Err(error) => return Err(Failure::unavailable(error_chain(&error))),
@@ -190,29 +194,29 @@ async fn write(
                 users.push(new);
             }
             Ok(Prepared::Done(outcome)) => outcomes.push(outcome),
-            Err(failure) => done = failed(done, failure),
+            Err(failure) => done = first_failure(done, failure),
         }
     }
     match admin.import_users(users).await {
         Ok(imported) => {
             for ((line, username), imported) in named.into_iter().zip(imported) {
                 let bad = |reason| InvalidUserRow { line, username: Some(username), reason };
-                match about_the_row(imported) {
+                match separate_row_error(imported) {
                     Ok(outcome) => outcomes.push(outcome.map_err(bad)),
-                    Err(failure) => done = failed(done, failure),
+                    Err(failure) => done = first_failure(done, failure),
                 }
             }
         }
         Err(error) => {
             let may_be_done = error.may_be_done();
-            done = failed(done, Failure::from(error).unconfirmed_if(may_be_done));
+            done = first_failure(done, Failure::from(error).unconfirmed_if(may_be_done));
         }
     }
     (outcomes, done)
 }
 
 /// Separates errors that concern the row (inner) from those that end the import (outer).
-fn about_the_row(
+fn separate_row_error(
     done: Result<ImportResult, AdminError>,
 ) -> Result<Result<ImportResult, String>, Failure> {
     match done {

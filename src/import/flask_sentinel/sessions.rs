@@ -1,7 +1,7 @@
 //! Conversion of `tokens` documents of flask-sentinel to sessions.
 //!
 //! A document contains `access_token`, `refresh_token`, `expires`, the user, the client and the
-//! scopes. It is parsed into a [`TokensDocument`], which becomes a [`NewSession`] once its
+//! scopes. It is parsed into a [`SourceTokens`], which becomes a [`ConvertedSession`] once its
 //! user and client are looked up.
 
 use mongodb::bson::{Bson, Document};

@@ -18,7 +18,7 @@ fn delay_is_zero_when_all_hashes_match_policy() {
     let equalizer = TimingEqualizer::new(&hash(OWN));
     equalizer.record(None, milliseconds(900));
     equalizer.record(Some(&hash(OWN)), milliseconds(900));
-    equalizer.record(Some(&hash("what is no hash")), milliseconds(900));
+    equalizer.record(Some(&hash("not a hash")), milliseconds(900));
     assert_eq!(equalizer.minimum(), Duration::ZERO);
 }
 
@@ -77,7 +77,7 @@ fn two_outliers_are_forgotten_after_further_measurements() {
 }
 
 #[test]
-fn new_kind_is_measured_three_times_and_knpolicy_prefix_once() {
+fn new_kind_is_measured_three_times_and_known_one_once() {
     let equalizer = TimingEqualizer::new(&hash(OWN));
     for wanted in [3, 2, 1, 1] {
         assert_eq!(equalizer.measurements_needed(&hash(BCRYPT)), wanted);

@@ -6,7 +6,7 @@ use super::super::{CredentialKind, keys};
 use super::*;
 
 /// Returns an attempt from this address with these failures and refusals.
-fn one(address: &str, failures: u32, network_failures: u32, refusals: u32) -> Candidate {
+fn attempt(address: &str, failures: u32, network_failures: u32, refusals: u32) -> Candidate {
     let address: IpAddr = address.parse().unwrap();
     let alice = keys::name(CredentialKind::Password, "alice");
     let origin = Origin::new(CredentialKind::Password, address, alice);
@@ -22,7 +22,7 @@ fn times_selected(waiting: &[Candidate], rule: Rule) -> Vec<usize> {
 
 #[test]
 fn clean_network_precedes_new_address_in_network_with_failures() {
-    let waiting = [one("2001:db8:1:1::1", 0, 9, 0), one("192.0.2.1", 0, 0, 9)];
+    let waiting = [attempt("2001:db8:1:1::1", 0, 9, 0), attempt("192.0.2.1", 0, 0, 9)];
     assert_eq!(times_selected(&waiting, Rule::LowestPenalty), [0, 1000]);
     assert_eq!(times_selected(&waiting, Rule::Random), [0, 1000]);
 }
@@ -30,17 +30,20 @@ fn clean_network_precedes_new_address_in_network_with_failures() {
 #[test]
 fn clean_address_precedes_failed_address_in_same_network() {
     for rule in [Rule::LowestPenalty, Rule::Random] {
-        let waiting = [one("127.0.0.2", 9, 9, 0), one("127.0.0.3", 0, 9, 0)];
+        let waiting = [attempt("127.0.0.2", 9, 9, 0), attempt("127.0.0.3", 0, 9, 0)];
         assert_eq!(times_selected(&waiting, rule), [0, 1000]);
-        let waiting = [one("2001:db8:1:1::1", 9, 9, 0), one("2001:db8:1:2::1", 0, 9, 0)];
+        let waiting = [attempt("2001:db8:1:1::1", 9, 9, 0), attempt("2001:db8:1:2::1", 0, 9, 0)];
         assert_eq!(times_selected(&waiting, rule), [0, 1000]);
     }
 }
 
 #[test]
 fn random_rule_ignores_refusals_and_single_failure() {
-    let waiting =
-        [one("198.51.100.1", 0, 0, 0), one("203.0.113.1", 0, 0, 0), one("192.0.2.1", 1, 1, 20)];
+    let waiting = [
+        attempt("198.51.100.1", 0, 0, 0),
+        attempt("203.0.113.1", 0, 0, 0),
+        attempt("192.0.2.1", 1, 1, 20),
+    ];
     assert_eq!(times_selected(&waiting, Rule::LowestPenalty)[2], 0);
     let times = times_selected(&waiting, Rule::Random);
     assert!(times.iter().all(|times| (200..500).contains(times)), "{times:?}");
@@ -48,25 +51,25 @@ fn random_rule_ignores_refusals_and_single_failure() {
 
 #[test]
 fn attempts_from_one_network_or_address_share_one_chance() {
-    let mut waiting = vec![one("192.0.2.1", 0, 0, 0)];
-    waiting.extend((0..100).map(|number| one(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0)));
+    let mut waiting = vec![attempt("192.0.2.1", 0, 0, 0)];
+    waiting.extend((0..100).map(|number| attempt(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0)));
     let times = times_selected(&waiting, Rule::LowestPenalty);
     assert!((350..650).contains(&times[0]), "{times:?}");
-    let mut waiting = vec![one("127.0.0.3", 0, 5, 0)];
-    waiting.extend((0..20).map(|_| one("127.0.0.2", 0, 5, 0)));
+    let mut waiting = vec![attempt("127.0.0.3", 0, 5, 0)];
+    waiting.extend((0..20).map(|_| attempt("127.0.0.2", 0, 5, 0)));
     let times = times_selected(&waiting, Rule::LowestPenalty);
     assert!((350..650).contains(&times[0]), "{times:?}");
 }
 
 #[test]
 fn full_queue_drops_worst_attempt_then_one_of_largest_network() {
-    let clean = one("192.0.2.1", 0, 0, 0);
-    let crowd = |number| one(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0);
+    let clean = attempt("192.0.2.1", 0, 0, 0);
+    let crowded = |number| attempt(&format!("2001:db8:1:{number:x}::1"), 0, 0, 0);
     assert_eq!(
-        select_dropped(&[clean, one("203.0.113.1", 0, 0, 1), one("203.0.114.1", 0, 0, 0)]),
+        select_dropped(&[clean, attempt("203.0.113.1", 0, 0, 1), attempt("203.0.114.1", 0, 0, 0)]),
         Some(1)
     );
-    assert_ne!(select_dropped(&[clean, crowd(1), crowd(2)]), Some(0));
+    assert_ne!(select_dropped(&[clean, crowded(1), crowded(2)]), Some(0));
     assert_eq!(select_dropped(&[]), None);
 }
 
@@ -77,7 +80,7 @@ fn full_queue_drops_random_attempt_among_equals() {
     for _ in 0..1000 {
         let mut waiting: Vec<(u8, Candidate)> = Vec::new();
         for number in 0..10 {
-            waiting.push((number, one(&format!("192.0.{number}.1"), 0, 0, 0)));
+            waiting.push((number, attempt(&format!("192.0.{number}.1"), 0, 0, 0)));
             if waiting.len() > 2 {
                 let candidates: Vec<Candidate> = waiting.iter().map(|(_, one)| *one).collect();
                 waiting.remove(select_dropped(&candidates).unwrap());

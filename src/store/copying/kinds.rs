@@ -22,13 +22,13 @@ pub(super) trait RecordKind {
 
     /// Returns whether the record is to be compared and copied. A record that has expired at `now`
     /// is not, since a store may have deleted it.
-    fn counts(_record: &Self::Record, _now: Timestamp) -> bool {
+    fn is_compared(_record: &Self::Record, _now: Timestamp) -> bool {
         true
     }
 
     /// Returns whether two records with the same key are the same record, of which one may
     /// overwrite the other.
-    fn is_the_same(_a: &Self::Record, _b: &Self::Record) -> bool {
+    fn is_same_record(_a: &Self::Record, _b: &Self::Record) -> bool {
         true
     }
 
@@ -38,7 +38,7 @@ pub(super) trait RecordKind {
     async fn remove(target: &Stores, record: &Self::Record) -> Result<()>;
 }
 
-fn behind(after: Option<String>) -> Page {
+fn page_after(after: Option<String>) -> Page {
     Page { cursor: after, limit: PAGE }
 }
 
@@ -54,10 +54,10 @@ impl RecordKind for UserRecords {
     }
 
     async fn page(stores: &Stores, after: Option<&User>) -> Result<Vec<User>> {
-        stores.listing.list_users("", &behind(after.map(|user| user.username.clone()))).await
+        stores.listing.list_users("", &page_after(after.map(|user| user.username.clone()))).await
     }
 
-    fn is_the_same(a: &User, b: &User) -> bool {
+    fn is_same_record(a: &User, b: &User) -> bool {
         a.id == b.id
     }
 
@@ -82,7 +82,10 @@ impl RecordKind for ClientRecords {
     }
 
     async fn page(stores: &Stores, after: Option<&Client>) -> Result<Vec<Client>> {
-        stores.listing.list_clients("", &behind(after.map(|client| client.id.to_string()))).await
+        stores
+            .listing
+            .list_clients("", &page_after(after.map(|client| client.id.to_string())))
+            .await
     }
 
     async fn put(target: &Stores, client: &Client) -> Result<()> {
@@ -106,11 +109,11 @@ impl RecordKind for SessionRecords {
     }
 
     async fn page(stores: &Stores, after: Option<&Session>) -> Result<Vec<Session>> {
-        let page = behind(after.map(|session| session.id.to_string()));
+        let page = page_after(after.map(|session| session.id.to_string()));
         stores.listing.list_sessions(&SessionFilter::default(), &page).await
     }
 
-    fn counts(session: &Session, now: Timestamp) -> bool {
+    fn is_compared(session: &Session, now: Timestamp) -> bool {
         session.expires_at() > now
     }
 
@@ -140,7 +143,7 @@ impl RecordKind for LegacyTokenRecords {
         stores.imports.list_legacy_tokens(after.map(|alias| &alias.access), PAGE).await
     }
 
-    fn counts(alias: &LegacyToken, now: Timestamp) -> bool {
+    fn is_compared(alias: &LegacyToken, now: Timestamp) -> bool {
         alias.expires_at > now
     }
 
@@ -165,11 +168,11 @@ impl RecordKind for ImportRecords {
     }
 
     async fn page(stores: &Stores, after: Option<&String>) -> Result<Vec<String>> {
-        stores.imports.list_import_records(&behind(after.cloned())).await
+        stores.imports.list_import_records(&page_after(after.cloned())).await
     }
 
     /// The records of the copy itself are not copied.
-    fn counts(note: &String, _: Timestamp) -> bool {
+    fn is_compared(note: &String, _: Timestamp) -> bool {
         note != TARGET_MARK_KEY && !note.starts_with(PROBE_KEY_PREFIX)
     }
 

@@ -11,7 +11,7 @@ use super::kinds::{PAGE, RecordKind};
 use crate::domain::Timestamp;
 
 /// Maximum number of concurrent writes: as many as the embedded store puts into one commit.
-const AT_ONCE: usize = 256;
+const MAX_CONCURRENT_WRITES: usize = 256;
 
 /// One pass over both stores.
 #[derive(Clone, Copy)]
@@ -43,28 +43,28 @@ pub(super) async fn sync_kind<K: RecordKind>(pass: &SyncPass<'_>) -> Result<Copy
             (None, None) => break,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(ours), Some(theirs)) => K::key(ours).cmp(&K::key(theirs)),
+            (Some(record), Some(target_record)) => K::key(record).cmp(&K::key(target_record)),
         };
-        let ours = if order.is_le() { source.page.pop_front() } else { None };
-        let theirs = if order.is_ge() { target.page.pop_front() } else { None };
-        counts.read += u64::from(ours.is_some());
+        let record = if order.is_le() { source.page.pop_front() } else { None };
+        let target_record = if order.is_ge() { target.page.pop_front() } else { None };
+        counts.read += u64::from(record.is_some());
         // Another record with the same key, such as a user with the same name, is deleted, not
         // overwritten.
-        let gone = theirs.as_ref().filter(|theirs| {
+        let gone = target_record.as_ref().filter(|target_record| {
             pass.deletes
                 && K::REMOVED_WITH_SOURCE
-                && ours.as_ref().is_none_or(|ours| !K::is_the_same(ours, theirs))
+                && record.as_ref().is_none_or(|record| !K::is_same_record(record, target_record))
         });
         counts.removed += u64::from(gone.is_some());
         let is_gone = gone.is_some();
         if pass.upserts
-            && ours != theirs
-            && let Some(ours) = ours
+            && record != target_record
+            && let Some(record) = record
         {
             counts.written += 1;
-            to_put.push(ours);
+            to_put.push(record);
         }
-        to_remove.extend(theirs.filter(|_| is_gone));
+        to_remove.extend(target_record.filter(|_| is_gone));
         if to_put.len() + to_remove.len() >= PAGE as usize {
             write::<K>(pass, &mut to_put, &mut to_remove).await?;
         }
@@ -85,9 +85,9 @@ async fn write<K: RecordKind>(
     let (puts, removals) = (std::mem::take(to_put), std::mem::take(to_remove));
     let Some(target) = pass.target.filter(|_| pass.writes) else { return Ok(()) };
     let removing = removals.iter().map(|record| K::remove(target, record));
-    stream::iter(removing).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    stream::iter(removing).buffer_unordered(MAX_CONCURRENT_WRITES).try_collect::<()>().await?;
     let putting = puts.iter().map(|record| K::put(target, record));
-    stream::iter(putting).buffer_unordered(AT_ONCE).try_collect::<()>().await
+    stream::iter(putting).buffer_unordered(MAX_CONCURRENT_WRITES).try_collect::<()>().await
 }
 
 /// Reads the records of one kind from a store, page by page.
@@ -113,7 +113,7 @@ impl<'a, K: RecordKind> RecordReader<'a, K> {
                 self.stores = None;
             }
             self.last = read.last().cloned();
-            read.retain(|record| K::counts(record, self.now));
+            read.retain(|record| K::is_compared(record, self.now));
             self.page = read.into();
         }
         Ok(())

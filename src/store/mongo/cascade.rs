@@ -63,9 +63,9 @@ impl MongoStore {
         if ids.is_empty() {
             return Ok(DeletedBatch { found: 0, ended: 0 });
         }
-        let (mut these, found) = (condition.clone(), ids.len());
-        these.insert("_id", doc! { "$in": ids });
-        let done = self.call(self.sessions.delete_many(these)).await?;
+        let (mut selected, found) = (condition.clone(), ids.len());
+        selected.insert("_id", doc! { "$in": ids });
+        let done = self.call(self.sessions.delete_many(selected)).await?;
         Ok(DeletedBatch { found, ended: done.deleted_count })
     }
 
@@ -94,7 +94,7 @@ impl MongoStore {
         }
         let mut find = self.sessions.find(condition.clone());
         find = find.projection(doc! { "_id": 1 }).limit(limit.into());
-        if let Some(index) = indexes::of_sessions(condition) {
+        if let Some(index) = indexes::session_index(condition) {
             find = find.hint(index);
         }
         if let Some(order) = order {
@@ -239,8 +239,8 @@ impl MongoStore {
             older.insert("ended", Bson::Null);
             change.insert("lost", outbox::revision());
         }
-        let carry = doc! { "$set": change };
-        self.call(self.sessions.update_many(older, vec![carry])).await.map(drop)
+        let update = doc! { "$set": change };
+        self.call(self.sessions.update_many(older, vec![update])).await.map(drop)
     }
 
     /// Removes the mark, unless a later update has set its own.

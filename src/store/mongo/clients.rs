@@ -10,12 +10,12 @@ use super::{MongoStore, to_raw};
 use crate::domain::{Client, ClientId};
 use crate::store::{ClientStore, Result, Update, Written};
 
-const WHAT: &str = "client";
+const RECORD_KIND: &str = "client";
 
 #[async_trait]
 impl ClientStore for MongoStore {
     async fn insert(&self, client: &Client) -> Result<bool> {
-        let document = to_raw(&ClientDocument::of(client, None), WHAT)?;
+        let document = to_raw(&ClientDocument::of(client, None), RECORD_KIND)?;
         if self.insert_unless_duplicate(self.clients.insert_one(&document)).await?.is_some() {
             return Ok(true);
         }
@@ -34,7 +34,7 @@ impl ClientStore for MongoStore {
 
     async fn update(&self, client: &Client) -> Result<Written<Update>> {
         let version = to_integer(client.version);
-        let document = to_raw(&ClientDocument::of(client, Some(version)), WHAT)?;
+        let document = to_raw(&ClientDocument::of(client, Some(version)), RECORD_KIND)?;
         let before =
             doc! { "_id": client.id.as_str(), "version": version - 1, "deleting": Bson::Null };
         self.record_client_invalidation(&client.id).await?;
@@ -43,7 +43,7 @@ impl ClientStore for MongoStore {
             .find_one_and_replace(before, &document)
             .projection(account_status_fields());
         let Some(raw) = self.call(replace).await? else { return Ok(Update::Stale.into()) };
-        self.end_sessions_of_client(client, &read_as(&raw, WHAT)?).await?;
+        self.end_sessions_of_client(client, &read_as(&raw, RECORD_KIND)?).await?;
         Ok(Update::Done.into())
     }
 

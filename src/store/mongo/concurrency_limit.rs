@@ -15,9 +15,9 @@ use tokio::time::{Instant, timeout_at};
 
 /// Maximum number of unanswered calls, sent or waiting, before new look-ups are rejected. If
 /// MongoDB stalls, all of them wait until they time out.
-const UNANSWERED: usize = 4096;
+const MAX_UNANSWERED: usize = 4096;
 /// Number of permits if the connections are unlimited.
-const MANY: usize = 1000;
+const UNLIMITED_PERMITS: usize = 1000;
 
 /// The concurrency limit of one process.
 pub(super) struct ConcurrencyLimit {
@@ -30,9 +30,9 @@ pub(super) struct ConcurrencyLimit {
 }
 
 impl ConcurrencyLimit {
-    /// Creates a limit of `connections` concurrent calls; 0 selects [`MANY`].
+    /// Creates a limit of `connections` concurrent calls; 0 selects [`UNLIMITED_PERMITS`].
     pub(super) fn new(connections: u32) -> Self {
-        let all = if connections == 0 { MANY } else { connections as usize };
+        let all = if connections == 0 { UNLIMITED_PERMITS } else { connections as usize };
         Self {
             permits: Semaphore::new(all),
             all,
@@ -41,15 +41,15 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Returns whether fewer calls are unanswered than [`UNANSWERED`].
+    /// Returns whether fewer calls are unanswered than [`MAX_UNANSWERED`].
     pub(super) fn has_capacity(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed) < UNANSWERED
+        self.unanswered.load(Ordering::Relaxed) < MAX_UNANSWERED
     }
 
     /// Runs `call` under a permit. Returns its output, or `None` if permit and call together take
     /// longer than `limit`.
     pub(super) async fn run<T>(&self, limit: Duration, call: impl Future<Output = T>) -> Option<T> {
-        let _unanswered = Unanswered::one_more(&self.unanswered);
+        let _unanswered = Unanswered::count(&self.unanswered);
         let started = Instant::now();
         // A call that starts with too little time left would only time out after it was sent.
         let in_time = started + limit - limit / 8;
@@ -96,7 +96,7 @@ impl Drop for CallPermit<'_> {
 struct Unanswered<'a>(&'a AtomicUsize);
 
 impl<'a> Unanswered<'a> {
-    fn one_more(count: &'a AtomicUsize) -> Self {
+    fn count(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
@@ -131,7 +131,7 @@ mod tests {
         };
         let answers = join_all((0..500).map(|_| hanging())).await;
         assert!(answers.iter().all(Option::is_none));
-        assert_eq!(sent.get(), 10, "those that wait are not sent when the others are given up");
+        assert_eq!(sent.get(), 10, "waiting calls are not sent when the sent ones time out");
         assert!(join_all((0..500).map(|_| hanging())).await.iter().all(Option::is_none));
         assert_eq!(sent.get(), 11);
 
@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn capacity_is_exhausted_while_too_many_calls_wait() {
         let limit = ConcurrencyLimit::new(0);
-        let waiting = join_all((0..UNANSWERED).map(|_| limit.run(LIMIT, pending::<()>())));
+        let waiting = join_all((0..MAX_UNANSWERED).map(|_| limit.run(LIMIT, pending::<()>())));
         let looking = async {
             tokio::time::sleep(LIMIT / 4).await;
             limit.has_capacity()

@@ -94,8 +94,8 @@ pub(super) fn user(raw: &RawDocument) -> Result<Option<User>> {
         enabled: document.enabled,
         generation: counter(document.generation, USER)?,
         version: counter(document.version, USER)?,
-        created_at: to_moment(document.created_at),
-        updated_at: to_moment(document.updated_at),
+        created_at: to_timestamp(document.created_at),
+        updated_at: to_timestamp(document.updated_at),
     }))
 }
 
@@ -178,8 +178,8 @@ pub(super) fn client(raw: &RawDocument) -> Result<Option<Client>> {
         enabled: document.enabled,
         generation: counter(document.generation, CLIENT)?,
         version: counter(document.version, CLIENT)?,
-        created_at: to_moment(document.created_at),
-        updated_at: to_moment(document.updated_at),
+        created_at: to_timestamp(document.created_at),
+        updated_at: to_timestamp(document.updated_at),
     }))
 }
 
@@ -231,7 +231,7 @@ pub(super) const fn to_date(moment: Timestamp) -> DateTime {
     DateTime::from_millis(moment.as_millis())
 }
 
-pub(super) const fn to_moment(date: DateTime) -> Timestamp {
+pub(super) const fn to_timestamp(date: DateTime) -> Timestamp {
     Timestamp::from_millis(date.timestamp_millis())
 }
 
@@ -245,7 +245,8 @@ pub(super) fn digest(binary: Binary, what: &'static str) -> Result<Digest> {
 
 pub(super) fn bytes<const N: usize>(binary: Binary, what: &'static str) -> Result<[u8; N]> {
     let length = binary.bytes.len();
-    binary.bytes.try_into().map_err(|_| {
-        StoreError::corrupt(what, format!("expected {N} bytes, and there are {length}"))
-    })
+    binary
+        .bytes
+        .try_into()
+        .map_err(|_| StoreError::corrupt(what, format!("expected {N} bytes, got {length}")))
 }

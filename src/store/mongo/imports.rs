@@ -6,7 +6,7 @@ use mongodb::bson::{Binary, DateTime, Document, RawDocument, RawDocumentBuf, doc
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{bytes, read, to_binary, to_date, to_moment};
+use super::documents::{bytes, read, to_binary, to_date, to_timestamp};
 use super::session_document::key as session_key;
 use crate::domain::{Digest, SessionId, Timestamp};
 use crate::store::{ImportStore, LegacyToken, Page, Result, StoreError};
@@ -86,6 +86,6 @@ fn legacy_token(raw: &RawDocument) -> Result<LegacyToken> {
     Ok(LegacyToken {
         access: Digest::from_bytes(bytes(document.access, "imported token")?),
         session: SessionId::from_bytes(document.session.bytes()),
-        expires_at: to_moment(document.expires_at),
+        expires_at: to_timestamp(document.expires_at),
     })
 }

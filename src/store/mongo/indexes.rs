@@ -12,7 +12,7 @@ use super::{DUPLICATE_KEY, MongoStore};
 use crate::store::{Result, StoreError};
 
 /// Maximum time for building the indexes of a collection that already has data.
-const BUILDING: Duration = Duration::from_secs(600);
+const BUILD_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Codes of `IndexOptionsConflict` and `IndexKeySpecsConflict`: an index with the same name or the
 /// same fields exists and has other options.
@@ -45,7 +45,7 @@ pub(super) async fn create(store: &MongoStore) -> Result<()> {
     let name = IndexOptions::builder().name("username".to_owned()).unique(true).sparse(true);
     let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
     let of_users = [options(doc! { "username": 1 }, name.build()), cascade_index()];
-    let of_sessions = [
+    let session_indexes = [
         index("user", doc! { "user_id": 1, "_id": 1 }),
         index("client", doc! { "client_id": 1, "_id": 1 }),
         options(doc! { "expires_at": 1 }, over.build()),
@@ -54,7 +54,7 @@ pub(super) async fn create(store: &MongoStore) -> Result<()> {
     create_on(&store.users, of_users).await?;
     let of_clients = [index("name", doc! { "name": 1, "_id": 1 }), cascade_index()];
     create_on(&store.clients, of_clients).await?;
-    create_on(&store.sessions, of_sessions).await?;
+    create_on(&store.sessions, session_indexes).await?;
     let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
     create_on(&store.aliases, [options(doc! { "expires_at": 1 }, over.build())]).await
 }
@@ -65,48 +65,48 @@ async fn create_on(
 ) -> Result<()> {
     // The other members of the replica set build the index too, which takes time on large
     // collections.
-    let all = WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(BUILDING).build();
+    let all = WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(BUILD_TIMEOUT).build();
     let creating = records.create_indexes(indexes).write_concern(all);
-    match tokio::time::timeout(BUILDING, creating).await {
+    match tokio::time::timeout(BUILD_TIMEOUT, creating).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(unusable(records.name(), &error)),
+        Ok(Err(error)) => Err(creation_error(records.name(), &error)),
         Err(_) => Err(StoreError::Configuration(format!(
-            "the indexes of the collection {} were not ready within {} minutes",
+            "MongoDB did not build the indexes of the collection {} within {} minutes; start again later",
             records.name(),
-            BUILDING.as_secs() / 60
+            BUILD_TIMEOUT.as_secs() / 60
         ))),
     }
 }
 
-fn unusable(collection: &str, error: &Error) -> StoreError {
-    let said = sentence(error);
+fn creation_error(collection: &str, error: &Error) -> StoreError {
+    let message = sentence(error);
     StoreError::Configuration(match &*error.kind {
         ErrorKind::Command(command) if command.code == DUPLICATE_KEY => format!(
-            "two documents of the collection {collection} have the same user name, which has to be \
-             unique; rename or remove one of them: {said}"
+            "two documents of the collection {collection} have the same user name, which must be \
+             unique; rename or remove one of them: {message}"
         ),
         ErrorKind::Command(command) if CONFLICTS.contains(&command.code) => format!(
-            "the collection {collection} has an index that is like one of Sentinel's and differs \
-             from it; drop it, and the next start makes it anew: {said}"
+            "the collection {collection} has an index with the name or the fields of one of \
+             Sentinel's, but other options; drop it, and the next start creates it: {message}"
         ),
-        _ => format!("cannot make the indexes of the collection {collection}: {said}"),
+        _ => format!("cannot create the indexes of the collection {collection}: {message}"),
     })
 }
 
 /// Returns the index for a condition on both user and client: a user has few sessions, a client
 /// many.
-pub(super) fn of_sessions(condition: &Document) -> Option<Hint> {
+pub(super) fn session_index(condition: &Document) -> Option<Hint> {
     let both = condition.contains_key("user_id") && condition.contains_key("client_id");
     both.then(|| Hint::Name("user".to_owned()))
 }
 
 /// Returns the index that has live sessions in the order of their ids. With the index on
 /// `expires_at`, MongoDB would read and sort all live sessions.
-pub(super) fn in_order(condition: &Document, order: &Document) -> Option<Hint> {
+pub(super) fn session_order_index(condition: &Document, order: &Document) -> Option<Hint> {
     let by_id = condition.contains_key("expires_at") && order.contains_key("_id");
     let name = match condition {
-        these if these.contains_key("user_id") => "user",
-        these if these.contains_key("client_id") => "client",
+        condition if condition.contains_key("user_id") => "user",
+        condition if condition.contains_key("client_id") => "client",
         _ => "_id_",
     };
     by_id.then(|| Hint::Name(name.to_owned()))

@@ -7,7 +7,7 @@ use mongodb::bson::{Bson, RawDocumentBuf, doc};
 use super::documents::{client, password, to_date, user};
 use super::session_document::{key, session};
 use super::sessions::condition;
-use super::{MongoStore, beginning_with, users};
+use super::{MongoStore, prefix_condition, users};
 use crate::domain::{Client, PasswordHash, Session, SessionId, Timestamp, User, UserId};
 use crate::observe::error_chain;
 use crate::store::{Page, Result, SessionFilter, StoreError, StoreListing};
@@ -16,7 +16,7 @@ use crate::store::{Page, Result, SessionFilter, StoreError, StoreListing};
 impl StoreListing for MongoStore {
     async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
         let after = page.cursor.as_deref().unwrap_or("");
-        let mut filter = doc! { "username": beginning_with(prefix) };
+        let mut filter = doc! { "username": prefix_condition(prefix) };
         if after >= prefix {
             filter = doc! { "$and": [filter, { "username": { "$gt": after } }] };
         }
@@ -31,7 +31,7 @@ impl StoreListing for MongoStore {
 
     async fn sample_password_hashes(
         &self,
-        beginnings: &[String],
+        excluded_prefixes: &[String],
         after: Option<UserId>,
         limit: u32,
     ) -> Result<Vec<(UserId, PasswordHash)>> {
@@ -41,8 +41,8 @@ impl StoreListing for MongoStore {
             return Ok(Vec::new());
         }
         let mut conditions = vec![doc! { "password": { "$gte": "" } }];
-        conditions.extend(beginnings.iter().map(|beginning| {
-            doc! { "$nor": [{ "password": beginning_with(beginning) }] }
+        conditions.extend(excluded_prefixes.iter().map(|excluded| {
+            doc! { "$nor": [{ "password": prefix_condition(excluded) }] }
         }));
         conditions.extend(after.map(|id| doc! { "_id": { "$gt": users::key(id) } }));
         let find = self.users.find(doc! { "$and": conditions }).limit(limit.into());
@@ -60,8 +60,8 @@ impl StoreListing for MongoStore {
         let after = page.cursor.as_deref().unwrap_or("");
         let mut filter = doc! { "_id": { "$gt": after }, "deleting": Bson::Null };
         if !prefix.is_empty() {
-            let begins = beginning_with(prefix);
-            filter.insert("$or", vec![doc! { "_id": begins.clone() }, doc! { "name": begins }]);
+            let range = prefix_condition(prefix);
+            filter.insert("$or", vec![doc! { "_id": range.clone() }, doc! { "name": range }]);
         }
         let found = self.list_page(&self.clients, filter, doc! { "_id": 1 }, page.limit);
         found.await?.iter().filter_map(|raw| client(raw).transpose()).collect()
@@ -73,14 +73,14 @@ impl StoreListing for MongoStore {
     }
 
     async fn list_sessions(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
-        let found = self.page_of_sessions(filter, page).await?;
+        let found = self.session_page(filter, page).await?;
         found.iter().filter_map(|raw| session(raw).transpose()).collect()
     }
 
     async fn list_sessions_skipping_corrupt(&self, page: &Page) -> Result<Vec<Session>> {
         let (wanted, mut page, mut found) = (page.limit as usize, page.clone(), Vec::new());
         loop {
-            let batch = self.page_of_sessions(&SessionFilter::default(), &page).await?;
+            let batch = self.session_page(&SessionFilter::default(), &page).await?;
             let is_last = batch.len() < page.limit as usize;
             let id = |raw: &RawDocumentBuf| raw.get_object_id("_id").map(|id| id.to_hex()).ok();
             page.cursor = batch.last().and_then(id);
@@ -110,7 +110,7 @@ impl StoreListing for MongoStore {
 }
 
 impl MongoStore {
-    async fn page_of_sessions(
+    async fn session_page(
         &self,
         filter: &SessionFilter,
         page: &Page,

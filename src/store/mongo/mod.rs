@@ -106,7 +106,7 @@ impl MongoStore {
         let options = MongoOptions::read(settings).await?;
         let direct = options.client.direct_connection == Some(true);
         let client = Client::with_options(options.client)
-            .map_err(|error| cannot("use mongo.uri", &options.hosts, &error))?;
+            .map_err(|error| connection_error("use mongo.uri", &options.hosts, &error))?;
         let database = client.database(&options.dbname);
         let store = Self {
             users: database.collection("sentinel_users"),
@@ -126,8 +126,8 @@ impl MongoStore {
         let hello = store.hello(&options.hosts).await?;
         if direct && has_other_members(&hello) {
             return Err(StoreError::Configuration(format!(
-                "mongo.uri has directConnection=true, and {} is one of several members: it would be \
-                 read from when it is no longer the primary; take directConnection out",
+                "mongo.uri has directConnection=true, and {} is one of several members of a replica \
+                 set: it would be read even if it is not the primary; remove directConnection",
                 options.hosts
             )));
         }
@@ -143,7 +143,7 @@ impl MongoStore {
     async fn hello(&self, hosts: &str) -> Result<Document> {
         let hello = self.database.run_command(doc! { "hello": 1 });
         match tokio::time::timeout(self.call_timeout, hello).await {
-            Ok(said) => said.map_err(|error| cannot("reach MongoDB", hosts, &error)),
+            Ok(reply) => reply.map_err(|error| connection_error("reach MongoDB", hosts, &error)),
             Err(_) => Err(StoreError::Configuration(format!(
                 "cannot reach MongoDB at {hosts}: it did not answer in time"
             ))),
@@ -203,7 +203,8 @@ impl MongoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let hint = indexes::of_sessions(&filter).or_else(|| indexes::in_order(&filter, &order));
+        let hint = indexes::session_index(&filter)
+            .or_else(|| indexes::session_order_index(&filter, &order));
         let mut find = records.find(filter).sort(order).limit(limit.into());
         find = find.selection_criteria(self.lists.clone());
         if let Some(index) = hint {
@@ -240,7 +241,7 @@ impl Health for MongoStore {
 }
 
 /// Returns the condition that a string begins with `prefix`.
-fn beginning_with(prefix: &str) -> Document {
+fn prefix_condition(prefix: &str) -> Document {
     let mut range = doc! { "$gte": prefix };
     if let Some(end) = prefix_range_end(prefix) {
         range.insert("$lt", end);
@@ -265,7 +266,7 @@ fn is_duplicate(error: &Error) -> bool {
 
 /// Returns the positions of the documents that `insert_many` rejected because of a duplicate key,
 /// or `None` if it failed for any other reason.
-fn refused_as_taken(error: &Error) -> Option<HashSet<usize>> {
+fn duplicate_positions(error: &Error) -> Option<HashSet<usize>> {
     let ErrorKind::InsertMany(failed) = &*error.kind else { return None };
     let errors = failed.write_errors.as_deref().unwrap_or_default();
     let all = failed.write_concern_error.is_none()
@@ -279,6 +280,6 @@ fn has_other_members(hello: &Document) -> bool {
     count("hosts") + count("passives") > 1
 }
 
-fn cannot(what: &str, hosts: &str, error: &Error) -> StoreError {
+fn connection_error(what: &str, hosts: &str, error: &Error) -> StoreError {
     StoreError::Configuration(format!("cannot {what} at {hosts}: {}", sentence(error)))
 }

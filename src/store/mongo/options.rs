@@ -144,7 +144,7 @@ fn preference(setting: settings::ReadPreference) -> SelectionCriteria {
 /// quotes the text that it cannot parse, which may be part of the password. So the string is parsed
 /// again with placeholder credentials, and the error of that attempt is shown, if there is one.
 fn invalid(uri: &str, error: &mongodb::error::Error) -> StoreError {
-    const ENCODE: &str = "its user or password has to be percent-encoded";
+    const ENCODE: &str = "its user or password must be percent-encoded";
     let message = match split_credentials(uri) {
         None => sentence(error),
         Some((login, _)) if !is_encoded(login) => ENCODE.to_owned(),

@@ -20,7 +20,7 @@ use crate::store::{Invalidation, InvalidationTarget, Outbox, Result, StoreError}
 
 /// Minimum age in seconds of a client's invalidation before it is delivered. It is longer than a
 /// change of a client takes.
-const CHANGING: i32 = 60;
+const MIN_CLIENT_AGE: i32 = 60;
 
 /// Returns a random revision that identifies one recorded invalidation, so that
 /// [`Outbox::acknowledge`] does not remove a later one of the same record.
@@ -61,24 +61,24 @@ impl MongoStore {
 #[async_trait]
 impl Outbox for MongoStore {
     async fn pending(&self, after: Option<i64>, limit: u32) -> Result<Vec<Invalidation>> {
-        let behind = match after {
+        let later = match after {
             Some(revision) => doc! { "$gt": revision },
             None => doc! { "$exists": true },
         };
         let sessions = self
             .sessions
-            .find(doc! { "lost": behind.clone() })
+            .find(doc! { "lost": later.clone() })
             .projection(doc! { "lost": 1 })
             .sort(doc! { "lost": 1 })
             .read_concern(ReadConcern::majority())
             .limit(limit.into());
         let sessions = self.call(async { sessions.await?.try_collect::<Vec<_>>().await });
         let before = doc! {
-            "$dateSubtract": { "startDate": "$$NOW", "unit": "second", "amount": CHANGING },
+            "$dateSubtract": { "startDate": "$$NOW", "unit": "second", "amount": MIN_CLIENT_AGE },
         };
         let clients = self
             .client_invalidations
-            .find(doc! { "mark": behind, "$expr": { "$lt": ["$at", before] } })
+            .find(doc! { "mark": later, "$expr": { "$lt": ["$at", before] } })
             .sort(doc! { "mark": 1 })
             .read_concern(ReadConcern::majority())
             .limit(limit.into());
@@ -118,11 +118,11 @@ impl Outbox for MongoStore {
         if sessions.is_empty() {
             return Ok(());
         }
-        let these = doc! { "_id": { "$in": sessions }, "lost": { "$in": revisions } };
-        let mut ended = these.clone();
+        let current = doc! { "_id": { "$in": sessions }, "lost": { "$in": revisions } };
+        let mut ended = current.clone();
         ended.insert("ended", true);
         self.call(self.sessions.delete_many(ended)).await?;
-        let mut alive = these;
+        let mut alive = current;
         alive.insert("ended", Bson::Null);
         let clear_mark = doc! { "$unset": { "lost": "" } };
         self.call(self.sessions.update_many(alive, clear_mark)).await.map(drop)

@@ -6,14 +6,14 @@
 use mongodb::bson::{Binary, DateTime, Document, RawDocument, oid::ObjectId};
 use serde::{Deserialize, Serialize};
 
-use super::documents::{bytes, digest, parsed, read, to_binary, to_date, to_integer, to_moment};
+use super::documents::{bytes, digest, parsed, read, to_binary, to_date, to_integer, to_timestamp};
 use crate::domain::{
     AccessToken, RefreshChain, Session, SessionId, SessionUser, UsedRefresh, UserId,
 };
 use crate::store::stored_counters::counter;
 use crate::store::{Result, StoreError};
 
-const WHAT: &str = "session";
+const RECORD_KIND: &str = "session";
 
 pub(super) fn key(id: SessionId) -> ObjectId {
     ObjectId::from_bytes(*id.as_bytes())
@@ -102,7 +102,7 @@ impl SessionDocument {
 /// unchanged.
 pub(super) fn tokens(session: &Session) -> Result<Document> {
     mongodb::bson::serialize_to_document(&SessionTokensDocument::of(session))
-        .map_err(|error| StoreError::corrupt(WHAT, error))
+        .map_err(|error| StoreError::corrupt(RECORD_KIND, error))
 }
 
 /// Reads the session from a document. Returns `None` if the session has ended and the document only
@@ -114,26 +114,26 @@ pub fn session(raw: &RawDocument) -> Result<Option<Session>> {
     if raw.get_bool("ended").unwrap_or(false) {
         return Ok(None);
     }
-    let document: SessionDocument = read(raw, WHAT)?;
+    let document: SessionDocument = read(raw, RECORD_KIND)?;
     let user = match (document.user_id, document.username, document.user_generation) {
         (None, ..) => None,
         (Some(id), Some(username), Some(generation)) => Some(SessionUser {
             id: UserId::from_bytes(id.bytes()),
             username,
-            generation: counter(generation, WHAT)?,
+            generation: counter(generation, RECORD_KIND)?,
         }),
-        _ => return Err(StoreError::corrupt(WHAT, "its user has no name or no generation")),
+        _ => return Err(StoreError::corrupt(RECORD_KIND, "its user has no name or no generation")),
     };
     let tokens = document.tokens;
     Ok(Some(Session {
         id: SessionId::from_bytes(document.id.bytes()),
-        version: counter(tokens.version, WHAT)?,
+        version: counter(tokens.version, RECORD_KIND)?,
         user,
-        client_id: parsed(&document.client_id, WHAT)?,
-        client_generation: counter(document.client_generation, WHAT)?,
-        scope: parsed(&document.scope, WHAT)?,
-        created_at: to_moment(document.created_at),
-        ends_at: to_moment(document.ends_at),
+        client_id: parsed(&document.client_id, RECORD_KIND)?,
+        client_generation: counter(document.client_generation, RECORD_KIND)?,
+        scope: parsed(&document.scope, RECORD_KIND)?,
+        created_at: to_timestamp(document.created_at),
+        ends_at: to_timestamp(document.ends_at),
         access_tokens: tokens
             .access
             .into_iter()
@@ -174,10 +174,10 @@ impl SessionTokensDocument {
 impl AccessTokenDocument {
     fn read(self) -> Result<AccessToken> {
         Ok(AccessToken {
-            digest: digest(self.digest, WHAT)?,
-            scope: self.scope.map(|text| parsed(&text, WHAT)).transpose()?,
-            issued_at: to_moment(self.issued_at),
-            expires_at: to_moment(self.expires_at),
+            digest: digest(self.digest, RECORD_KIND)?,
+            scope: self.scope.map(|text| parsed(&text, RECORD_KIND)).transpose()?,
+            issued_at: to_timestamp(self.issued_at),
+            expires_at: to_timestamp(self.expires_at),
         })
     }
 }
@@ -186,16 +186,16 @@ impl RefreshChainDocument {
     fn read(self) -> Result<RefreshChain> {
         let used = self.used.map(|used| -> Result<UsedRefresh> {
             Ok(UsedRefresh {
-                digest: digest(used.digest, WHAT)?,
-                salt: bytes(used.salt, WHAT)?,
-                at: to_moment(used.at),
+                digest: digest(used.digest, RECORD_KIND)?,
+                salt: bytes(used.salt, RECORD_KIND)?,
+                at: to_timestamp(used.at),
             })
         });
         Ok(RefreshChain {
-            mac_key: bytes(self.key, WHAT)?,
-            current: digest(self.current, WHAT)?,
-            issued_at: to_moment(self.issued_at),
-            idle_ends_at: to_moment(self.idle_ends_at),
+            mac_key: bytes(self.key, RECORD_KIND)?,
+            current: digest(self.current, RECORD_KIND)?,
+            issued_at: to_timestamp(self.issued_at),
+            idle_ends_at: to_timestamp(self.idle_ends_at),
             used: used.transpose()?,
         })
     }

@@ -18,7 +18,7 @@ use super::{MongoStore, outbox, to_raw, users};
 use crate::domain::{Session, SessionId, SessionUser, Timestamp};
 use crate::store::{CallerLookup, Result, SessionFilter, SessionStore, Want, Written};
 
-const WHAT: &str = "session";
+const RECORD_KIND: &str = "session";
 
 #[async_trait]
 impl SessionStore for MongoStore {
@@ -32,7 +32,7 @@ impl SessionStore for MongoStore {
             name_version = Some(now.version);
             user.username = now.username;
         }
-        let document = to_raw(&SessionDocument::of(&session, name_version), WHAT)?;
+        let document = to_raw(&SessionDocument::of(&session, name_version), RECORD_KIND)?;
         // Causal consistency: the reads below see at least the state at the time of the insert.
         let mut causal = self.causal_session().await?;
         let added = self.sessions.insert_one(&document).session(&mut causal);

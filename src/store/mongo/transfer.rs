@@ -8,7 +8,7 @@ use mongodb::bson::{RawDocumentBuf, doc, oid::ObjectId};
 
 use super::documents::{ClientDocument, UserDocument};
 use super::session_document::{SessionDocument, key};
-use super::{MongoStore, refused_as_taken, to_raw, users};
+use super::{MongoStore, duplicate_positions, to_raw, users};
 use crate::domain::{Client, Session, User};
 use crate::store::{Result, StoreError, StoreTransfer, UserStore};
 
@@ -26,7 +26,9 @@ impl StoreTransfer for MongoStore {
         let inserting = self.users.insert_many(&documents).ordered(false);
         let refused = match self.with_timeout(inserting).await? {
             Ok(_) => HashSet::new(),
-            Err(error) => refused_as_taken(&error).ok_or_else(|| StoreError::unavailable(error))?,
+            Err(error) => {
+                duplicate_positions(&error).ok_or_else(|| StoreError::unavailable(error))?
+            }
         };
         let mut added: Vec<_> = (0..users.len()).map(|index| !refused.contains(&index)).collect();
         self.insert_over_deleted(users, &mut added).await?;

@@ -10,7 +10,7 @@ use super::{MongoStore, to_raw};
 use crate::domain::{PasswordHash, User, UserId};
 use crate::store::{Result, Update, UserStore, Written};
 
-const WHAT: &str = "user";
+const RECORD_KIND: &str = "user";
 
 pub(super) fn key(id: UserId) -> ObjectId {
     ObjectId::from_bytes(*id.as_bytes())
@@ -19,7 +19,7 @@ pub(super) fn key(id: UserId) -> ObjectId {
 #[async_trait]
 impl UserStore for MongoStore {
     async fn insert(&self, user: &User) -> Result<bool> {
-        let document = to_raw(&UserDocument::of(user, None), WHAT)?;
+        let document = to_raw(&UserDocument::of(user, None), RECORD_KIND)?;
         if self.insert_unless_duplicate(self.users.insert_one(&document)).await?.is_some() {
             return Ok(true);
         }
@@ -42,14 +42,14 @@ impl UserStore for MongoStore {
 
     async fn update(&self, user: &User) -> Result<Written<Update>> {
         let version = to_integer(user.version);
-        let document = to_raw(&UserDocument::of(user, Some(version)), WHAT)?;
+        let document = to_raw(&UserDocument::of(user, Some(version)), RECORD_KIND)?;
         let before = doc! { "_id": key(user.id), "version": version - 1, "deleting": Bson::Null };
         let replace =
             self.users.find_one_and_replace(before, &document).projection(account_status_fields());
         let before: AccountStatus = match self.insert_unless_duplicate(replace).await? {
             None => return Ok(Update::NameTaken.into()),
             Some(None) => return Ok(Update::Stale.into()),
-            Some(Some(raw)) => read_as(&raw, WHAT)?,
+            Some(Some(raw)) => read_as(&raw, RECORD_KIND)?,
         };
         self.end_sessions_of_user(user, &before).await?;
         Ok(Update::Done.into())

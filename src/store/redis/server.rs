@@ -30,6 +30,6 @@ pub(super) fn read(settings: &settings::RedisSettings) -> Result<Client> {
 
 pub(super) fn unusable(error: &RedisError) -> StoreError {
     // The error kind is a Rust name and does not help an operator.
-    let said = error.to_string().replace(&format!(" - {:?}", error.kind()), "");
-    StoreError::Configuration(format!("redis.url cannot be used: {said}"))
+    let message = error.to_string().replace(&format!(" - {:?}", error.kind()), "");
+    StoreError::Configuration(format!("redis.url cannot be used: {message}"))
 }

@@ -51,7 +51,7 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, BackupError> {
         io::ErrorKind::AlreadyExists => BackupError::Exists(to.to_owned()),
         _ => failed(error),
     })?;
-    let part = beside(to);
+    let part = temporary_path(to);
     let done = private(&part).map_err(failed).and_then(|()| {
         copy(path, &part)?;
         check(&part)?;
@@ -69,7 +69,7 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, BackupError> {
 }
 
 /// Returns a path for the temporary file: `sentinel.bak` → `.sentinel.bak.1a2b3c4d.part`.
-fn beside(to: &Path) -> PathBuf {
+fn temporary_path(to: &Path) -> PathBuf {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     to.with_file_name(format!(".{name}.{:08x}.part", rand::random::<u32>()))
 }
@@ -107,11 +107,11 @@ fn check(path: &Path) -> Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
         Connection::open_with_flags(path, flags).map_err(|error| invalid(error.to_string()))?;
-    let said: String = connection
+    let report: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(|error| invalid(error.to_string()))?;
-    if said != "ok" {
-        return Err(invalid(said));
+    if report != "ok" {
+        return Err(invalid(report));
     }
     schema::check_file(&connection, path)
 }

@@ -10,7 +10,7 @@ use super::{SqliteStore, column, counter, parsed, to_integer};
 use crate::domain::{Client, ClientId, ClientKind, Digest, Grant, Timestamp};
 use crate::store::{ClientStore, Result, StoreError, Update, Written};
 
-const WHAT: &str = "client";
+const RECORD_KIND: &str = "client";
 
 const INSERT: &str = "INSERT INTO clients (name, secret_digest, grants, scopes, default_scopes,
     access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
@@ -130,30 +130,30 @@ fn to_millis(duration: Duration) -> i64 {
 }
 
 pub(super) fn read(row: &Row<'_>) -> Result<Client> {
-    let secret: Option<[u8; 32]> = column(row, 2, WHAT)?;
-    let grants: String = column(row, 3, WHAT)?;
+    let secret: Option<[u8; 32]> = column(row, 2, RECORD_KIND)?;
+    let grants: String = column(row, 3, RECORD_KIND)?;
     let grants: Result<BTreeSet<Grant>, _> = grants.split_whitespace().map(str::parse).collect();
     let ttl = |index| -> Result<Option<Duration>> {
-        let millis: Option<i64> = column(row, index, WHAT)?;
+        let millis: Option<i64> = column(row, index, RECORD_KIND)?;
         Ok(millis.map(|millis| Duration::from_millis(millis.unsigned_abs())))
     };
     Ok(Client {
-        id: parsed(row, 0, WHAT)?,
-        name: column(row, 1, WHAT)?,
+        id: parsed(row, 0, RECORD_KIND)?,
+        name: column(row, 1, RECORD_KIND)?,
         kind: secret.map_or(ClientKind::Public, |bytes| {
             ClientKind::Confidential(Digest::from_bytes(bytes))
         }),
-        grants: grants.map_err(|error| StoreError::corrupt(WHAT, error))?,
-        scopes: parsed(row, 4, WHAT)?,
-        default_scopes: parsed(row, 5, WHAT)?,
+        grants: grants.map_err(|error| StoreError::corrupt(RECORD_KIND, error))?,
+        scopes: parsed(row, 4, RECORD_KIND)?,
+        default_scopes: parsed(row, 5, RECORD_KIND)?,
         access_token_ttl: ttl(6)?,
         refresh_idle_ttl: ttl(7)?,
         session_ttl: ttl(8)?,
-        introspection: column(row, 9, WHAT)?,
-        enabled: column(row, 10, WHAT)?,
-        generation: counter(row, 11, WHAT)?,
-        version: counter(row, 12, WHAT)?,
-        created_at: Timestamp::from_millis(column(row, 13, WHAT)?),
-        updated_at: Timestamp::from_millis(column(row, 14, WHAT)?),
+        introspection: column(row, 9, RECORD_KIND)?,
+        enabled: column(row, 10, RECORD_KIND)?,
+        generation: counter(row, 11, RECORD_KIND)?,
+        version: counter(row, 12, RECORD_KIND)?,
+        created_at: Timestamp::from_millis(column(row, 13, RECORD_KIND)?),
+        updated_at: Timestamp::from_millis(column(row, 14, RECORD_KIND)?),
     })
 }

@@ -26,18 +26,19 @@ impl StoreListing for SqliteStore {
 
     async fn sample_password_hashes(
         &self,
-        beginnings: &[String],
+        excluded_prefixes: &[String],
         after: Option<UserId>,
         limit: u32,
     ) -> Result<Vec<(UserId, PasswordHash)>> {
         // Range conditions, since SQLite's text functions would take longer.
-        let others = "(password_hash < ? OR password_hash >= ?) AND ".repeat(beginnings.len());
+        let exclusions =
+            "(password_hash < ? OR password_hash >= ?) AND ".repeat(excluded_prefixes.len());
         let sql = format!(
-            "SELECT id, password_hash, password_imported FROM users WHERE {others} id > ? ORDER BY id LIMIT ?"
+            "SELECT id, password_hash, password_imported FROM users WHERE {exclusions} id > ? ORDER BY id LIMIT ?"
         );
         let mut values = Vec::new();
-        for beginning in beginnings {
-            values.extend([Value::Text(beginning.clone()), range_end(beginning)]);
+        for prefix in excluded_prefixes {
+            values.extend([Value::Text(prefix.clone()), range_end(prefix)]);
         }
         let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
         values.extend([Value::Blob(after), Value::Integer(limit.into())]);
@@ -71,9 +72,9 @@ impl StoreListing for SqliteStore {
     async fn list_sessions(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {
         let after: Option<SessionId> = page.cursor.as_deref().and_then(|id| id.parse().ok());
         let (condition, mut values) = condition(filter);
-        let behind = if after.is_some() { "AND key > ?" } else { "" };
+        let after_condition = if after.is_some() { "AND key > ?" } else { "" };
         let sql = format!(
-            "{} {condition} {behind} ORDER BY key LIMIT ?",
+            "{} {condition} {after_condition} ORDER BY key LIMIT ?",
             select_session!(" FROM sessions WHERE")
         );
         values.extend(after.map(|id| Value::Integer(key(id))));

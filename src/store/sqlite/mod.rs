@@ -215,10 +215,10 @@ pub fn check(path: &Path) -> Result<()> {
     Err(StoreError::Configuration(format!("cannot open the store {}: {reason}", path.display())))
 }
 
-/// Busy handler of the writer. `looks` is the number of earlier attempts; `false` gives up.
-fn busy_handler(looks: i32) -> bool {
+/// Busy handler of the writer. `attempts` is the number of earlier attempts; `false` gives up.
+fn busy_handler(attempts: i32) -> bool {
     std::thread::park_timeout(WRITE_POLL);
-    looks < WRITE_POLLS
+    attempts < WRITE_POLLS
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -133,14 +133,14 @@ pub(super) fn check_file(connection: &Connection, path: &Path) -> Result<()> {
     let tables = integer("SELECT count(*) FROM sqlite_schema").map_err(unusable)?;
     if application != APPLICATION_ID && (application != 0 || tables > 0) {
         return Err(StoreError::Configuration(format!(
-            "{} is a SQLite file, but not one of Sentinel's",
+            "{} is a SQLite file, but not a Sentinel store",
             path.display()
         )));
     }
     let version = version_of(connection).map_err(unusable)?;
     if version > MIGRATIONS.len() {
         return Err(StoreError::Configuration(format!(
-            "{} has schema version {version}, written by a newer Sentinel; this one knows up to {}",
+            "{} has schema version {version}, written by a newer Sentinel; this version supports up to {}",
             path.display(),
             MIGRATIONS.len()
         )));

@@ -10,7 +10,7 @@ use crate::domain::{Session, SessionId, SessionUser, Timestamp, UserId};
 use crate::store::packed_session::{pack_tokens, unpack_tokens};
 use crate::store::{CallerLookup, Result, SessionFilter, SessionStore, StoreError, Want, Written};
 
-const WHAT: &str = "session";
+const RECORD_KIND: &str = "session";
 
 /// Adds the row only if user and client are enabled and have the generations that the login saw. If
 /// a login races with disabling the user, either the login commits first and the disabling ends its
@@ -179,26 +179,26 @@ pub(super) fn condition(filter: &SessionFilter) -> (String, Vec<Value>) {
 }
 
 pub(super) fn read(row: &Row<'_>) -> Result<Session> {
-    let user: Option<[u8; 12]> = column(row, 2, WHAT)?;
+    let user: Option<[u8; 12]> = column(row, 2, RECORD_KIND)?;
     let user = user.map(|id| -> Result<SessionUser> {
         Ok(SessionUser {
             id: UserId::from_bytes(id),
-            username: parsed(row, 3, WHAT)?,
-            generation: counter(row, 4, WHAT)?,
+            username: parsed(row, 3, RECORD_KIND)?,
+            generation: counter(row, 4, RECORD_KIND)?,
         })
     });
     let packed = row.get_ref(10).and_then(|value| Ok(value.as_blob()?));
-    let packed = packed.map_err(|error| StoreError::corrupt(WHAT, error))?;
+    let packed = packed.map_err(|error| StoreError::corrupt(RECORD_KIND, error))?;
     let (access_tokens, refresh) = unpack_tokens(packed)?;
     Ok(Session {
-        id: SessionId::from_bytes(column(row, 0, WHAT)?),
-        version: counter(row, 1, WHAT)?,
+        id: SessionId::from_bytes(column(row, 0, RECORD_KIND)?),
+        version: counter(row, 1, RECORD_KIND)?,
         user: user.transpose()?,
-        client_id: parsed(row, 5, WHAT)?,
-        client_generation: counter(row, 6, WHAT)?,
-        scope: parsed(row, 7, WHAT)?,
-        created_at: Timestamp::from_millis(column(row, 8, WHAT)?),
-        ends_at: Timestamp::from_millis(column(row, 9, WHAT)?),
+        client_id: parsed(row, 5, RECORD_KIND)?,
+        client_generation: counter(row, 6, RECORD_KIND)?,
+        scope: parsed(row, 7, RECORD_KIND)?,
+        created_at: Timestamp::from_millis(column(row, 8, RECORD_KIND)?),
+        ends_at: Timestamp::from_millis(column(row, 9, RECORD_KIND)?),
         access_tokens,
         refresh,
     })

@@ -7,7 +7,7 @@ use super::{SqliteStore, column, counter, parsed, to_integer};
 use crate::domain::{PasswordHash, Timestamp, User, UserId};
 use crate::store::{Result, StoreError, Update, UserStore, Written};
 
-const WHAT: &str = "user";
+const RECORD_KIND: &str = "user";
 
 const INSERT: &str = "INSERT INTO users (username, password_hash, password_imported, scopes, enabled,
     generation, version, created_at, updated_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -134,22 +134,22 @@ pub(super) fn write(
 
 /// Reads the password hash in column `at`; the next column says whether it was imported.
 pub(super) fn password_hash(row: &Row<'_>, at: usize) -> Result<PasswordHash> {
-    let (hash, imported) = (column(row, at, WHAT)?, column(row, at + 1, WHAT)?);
+    let (hash, imported) = (column(row, at, RECORD_KIND)?, column(row, at + 1, RECORD_KIND)?);
     Ok(if imported { PasswordHash::imported(hash) } else { PasswordHash::own(hash) })
 }
 
 pub(super) fn read(row: &Row<'_>) -> Result<User> {
-    let scopes: Option<String> = column(row, 4, WHAT)?;
+    let scopes: Option<String> = column(row, 4, RECORD_KIND)?;
     let scopes = scopes.map(|text| text.parse()).transpose();
     Ok(User {
-        id: UserId::from_bytes(column(row, 0, WHAT)?),
-        username: parsed(row, 1, WHAT)?,
+        id: UserId::from_bytes(column(row, 0, RECORD_KIND)?),
+        username: parsed(row, 1, RECORD_KIND)?,
         password: password_hash(row, 2)?,
-        scopes: scopes.map_err(|error| StoreError::corrupt(WHAT, error))?,
-        enabled: column(row, 5, WHAT)?,
-        generation: counter(row, 6, WHAT)?,
-        version: counter(row, 7, WHAT)?,
-        created_at: Timestamp::from_millis(column(row, 8, WHAT)?),
-        updated_at: Timestamp::from_millis(column(row, 9, WHAT)?),
+        scopes: scopes.map_err(|error| StoreError::corrupt(RECORD_KIND, error))?,
+        enabled: column(row, 5, RECORD_KIND)?,
+        generation: counter(row, 6, RECORD_KIND)?,
+        version: counter(row, 7, RECORD_KIND)?,
+        created_at: Timestamp::from_millis(column(row, 8, RECORD_KIND)?),
+        updated_at: Timestamp::from_millis(column(row, 9, RECORD_KIND)?),
     })
 }

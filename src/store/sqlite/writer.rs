@@ -149,7 +149,7 @@ impl SnapshotPin {
         let begun = run(&self.0, "BEGIN")
             .and_then(|()| self.0.prepare_cached("SELECT 1 FROM sqlite_schema")?.exists([]));
         if let Err(error) = begun {
-            tracing::debug!(%error, "the last commit could not be pinned");
+            tracing::debug!(%error, "cannot hold a read transaction open; reads are slower");
         }
     }
 
@@ -157,7 +157,7 @@ impl SnapshotPin {
         if !self.0.is_autocommit()
             && let Err(error) = run(&self.0, "COMMIT")
         {
-            tracing::debug!(%error, "a pin could not be released");
+            tracing::debug!(%error, "cannot end the read transaction that is held open");
         }
     }
 }
@@ -190,11 +190,17 @@ fn run_writer(
         let committed = match catch_unwind(attempt) {
             Ok(Ok(committed)) => committed,
             Ok(Err(error)) => {
-                tracing::error!(%error, "a commit failed");
+                tracing::error!(
+                    %error,
+                    "a commit to the embedded store failed; its writes are answered 503, check the disk"
+                );
                 false
             }
             Err(_) => {
-                tracing::error!("a write panicked");
+                tracing::error!(
+                    "a write to the embedded store panicked, which is a defect in Sentinel; the \
+                     writes of its commit are answered 503"
+                );
                 false
             }
         };
@@ -202,7 +208,10 @@ fn run_writer(
         written |= committed;
         if !committed {
             if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
-                tracing::error!("a failed transaction could not be rolled back");
+                tracing::error!(
+                    "cannot roll back a failed transaction; writes are answered 503 until a \
+                     rollback succeeds, or restart the server"
+                );
             }
             // The jobs that are waiting fail too: otherwise each would wait as long, one after
             // another.

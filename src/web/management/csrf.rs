@@ -30,13 +30,13 @@ pub(super) fn check(
     let headers = request.headers();
     // `none` means that the user started the request. `same-site` names another origin and is
     // rejected.
-    let from_here = |site: &[u8]| site == b"same-origin" || site == b"none";
-    if !headers.get_all(SEC_FETCH_SITE).all(|site| from_here(site.as_bytes())) {
+    let is_same_origin = |site: &[u8]| site == b"same-origin" || site == b"none";
+    if !headers.get_all(SEC_FETCH_SITE).all(|site| is_same_origin(site.as_bytes())) {
         return Err(OperatorCheckError::CrossSite);
     }
     let is_ours = |origin: &[u8]| {
         std::str::from_utf8(origin).is_ok_and(|origin| {
-            issuer.and_then(origin_of).is_some_and(|own| same(own, origin))
+            issuer.and_then(origin_of).is_some_and(|own| is_same(own, origin))
                 || hosts(request, trusted).any(|host| is_at(origin, host, is_tls(request)))
         })
     };
@@ -51,15 +51,15 @@ pub(super) fn check(
 fn hosts<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> impl Iterator<Item = &'a str> {
     // In HTTP/2 the host is part of the URI.
     let named = request.uri().authority().map(|authority| authority.as_str());
-    let host = named.or_else(|| only(request.headers(), HOST.as_str()));
+    let host = named.or_else(|| single_header(request.headers(), HOST.as_str()));
     let forwarded = client_address::is_trusted_peer(request, trusted)
-        .then(|| only(request.headers(), X_FORWARDED_HOST))
+        .then(|| single_header(request.headers(), X_FORWARDED_HOST))
         .flatten();
     host.into_iter().chain(forwarded)
 }
 
 /// Returns the value of a header that occurs exactly once.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name);
     values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }
@@ -75,14 +75,14 @@ fn origin_of(url: &str) -> Option<&str> {
     url.get(..scheme.len() + "://".len() + authority.len())
 }
 
-fn same(one: &str, other: &str) -> bool {
+fn is_same(one: &str, other: &str) -> bool {
     without_default_port(one).eq_ignore_ascii_case(without_default_port(other))
 }
 
 /// Returns whether `origin` is at `host`, a name with or without a port. `https` is accepted for
 /// requests over plain HTTP too, since a proxy may use TLS with the browser.
 fn is_at(origin: &str, host: &str, tls: bool) -> bool {
-    let at = |scheme: &str| same(origin, &format!("{scheme}://{host}"));
+    let at = |scheme: &str| is_same(origin, &format!("{scheme}://{host}"));
     at("https") || (!tls && at("http"))
 }
 
@@ -121,7 +121,7 @@ mod tests {
     fn origin_with_shared_prefix_or_suffix_does_not_match() {
         for other in ["https://a.example.evil.example", "https://evil-a.example", "null", ""] {
             assert!(!is_at(other, "a.example", true), "{other}");
-            assert!(!same("https://a.example", other), "{other}");
+            assert!(!is_same("https://a.example", other), "{other}");
         }
     }
 }

@@ -15,7 +15,7 @@ use super::operator_check_error::OperatorCheckError;
 use super::page::error_page;
 use super::state::Management;
 use crate::observe::actor::{Actor, Interface};
-use crate::observe::audit::shown;
+use crate::observe::audit::format_address;
 use crate::rate_limit::CredentialKind;
 use crate::web::{Web, authorization, client_address};
 
@@ -86,7 +86,7 @@ async fn authenticate(
     }
     tracing::warn!(
         target: "audit", event = "management_authentication", outcome = "failed",
-        via = via(management, request).as_str(), address = shown(address),
+        via = via(management, request).as_str(), address = format_address(address),
     );
     // The name is not logged, since it may be a password that was typed into the wrong field.
     attempt.failed(None).await?;
@@ -99,7 +99,7 @@ fn actor(web: &Web, management: &Management, request: &HttpRequest) -> Actor {
     Actor {
         via: via(management, request),
         operator: Some(management.operator().name().to_owned()),
-        address: Some(shown(address)),
+        address: Some(format_address(address)),
     }
 }
 

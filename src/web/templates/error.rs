@@ -28,13 +28,13 @@ impl TemplateError {
     /// the operator are named by their paths, which begin with `dir`.
     pub(super) fn all(error: &tera::Error, dir: Option<&Path>) -> Vec<Self> {
         let ErrorKind::Msg(text) = error.kind() else { return vec![Self::of(error, dir)] };
-        let reports = text.split("error: ").filter_map(|report| Self::of_report(report, dir));
+        let reports = text.split("error: ").filter_map(|report| Self::from_report(report, dir));
         let reports: Vec<_> = reports.collect();
         if reports.is_empty() { vec![Self::of(error, dir)] } else { reports }
     }
 
     /// Parses a report: a message, and in the next line `--> file:line:column`.
-    fn of_report(report: &str, dir: Option<&Path>) -> Option<Self> {
+    fn from_report(report: &str, dir: Option<&Path>) -> Option<Self> {
         let (message, rest) = report.split_once('\n')?;
         let place = rest.lines().next()?.trim_start().strip_prefix("--> ")?;
         let mut parts = place.rsplitn(3, ':');
@@ -70,7 +70,7 @@ impl TemplateError {
         }
     }
 
-    pub(super) fn of_file(file: &Path, message: impl fmt::Display) -> Self {
+    pub(super) fn from_file(file: &Path, message: impl fmt::Display) -> Self {
         let file = file.display().to_string();
         Self { file, line: None, column: None, message: message.to_string() }
     }

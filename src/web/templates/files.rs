@@ -30,14 +30,14 @@ fn collect(
         Ok(entries) => entries,
         Err(error) if prefix.is_empty() => {
             let message = format!("cannot read templates.dir: {error}");
-            return wrong.push(TemplateError::of_file(folder, message));
+            return wrong.push(TemplateError::from_file(folder, message));
         }
-        Err(error) => return wrong.push(TemplateError::of_file(folder, error)),
+        Err(error) => return wrong.push(TemplateError::from_file(folder, error)),
     };
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(error) => return wrong.push(TemplateError::of_file(folder, error)),
+            Err(error) => return wrong.push(TemplateError::from_file(folder, error)),
         };
         let path = entry.path();
         let Ok(name) = entry.file_name().into_string() else { continue };
@@ -53,7 +53,7 @@ fn collect(
         }
         match fs::read_to_string(&path) {
             Ok(text) => drop(found.insert(name, text)),
-            Err(error) => wrong.push(TemplateError::of_file(&path, error)),
+            Err(error) => wrong.push(TemplateError::from_file(&path, error)),
         }
     }
 }

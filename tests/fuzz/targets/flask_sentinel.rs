@@ -66,12 +66,15 @@ fn check_report(report: &ImportReport, documents: &[(Collection, Document)]) {
             + counts.skipped.len() as u64;
         assert_eq!((counts.read, reported), (read, read), "{documents:?}");
     }
-    let said = serde_json::to_string(report).unwrap();
+    let message = serde_json::to_string(report).unwrap();
     for (collection, document) in documents.iter().filter(|(own, _)| *own != Collection::Clients) {
         for field in ["hashpw", "access_token", "refresh_token"] {
             let secret = document.get_str(field).unwrap_or_default();
             let is_one = secret.len() >= 30 && !is_shown_field(documents, secret);
-            assert!(!is_one || !said.contains(secret), "{collection:?} {document:?} in {said}");
+            assert!(
+                !is_one || !message.contains(secret),
+                "{collection:?} {document:?} in {message}"
+            );
         }
     }
 }

@@ -10,17 +10,17 @@ use sentinel::domain::Token;
 use serde_json::{Map, Value};
 
 use super::reading::{Caller, Form, caller};
-use super::world::{Answer, Call, MAX_BODY, PASSWORD, SCOPES, USER, World, with_world};
+use super::world::{Call, MAX_BODY, PASSWORD, SCOPES, TestResponse, USER, World, with_world};
 
 /// Takes the endpoint from the first line. Headers, an empty line and the body follow.
 pub fn run(input: &[u8]) {
     let Some(call) = call(input) else { return };
     with_world(|world| {
         let answer = world.send(&call);
-        let said = is_well_formed(&answer);
-        let started = said.get("access_token").and_then(Value::as_str).and_then(Token::parse);
+        let members = is_well_formed(&answer);
+        let started = members.get("access_token").and_then(Value::as_str).and_then(Token::parse);
         world.restore(started.as_ref());
-        check(&call, &answer, &said, world);
+        check(&call, &answer, &members, world);
     });
 }
 
@@ -56,19 +56,19 @@ fn call(input: &[u8]) -> Option<Call> {
 }
 
 /// Asserts the properties that all responses of these endpoints have. Returns the JSON body.
-fn is_well_formed(answer: &Answer) -> Map<String, Value> {
+fn is_well_formed(answer: &TestResponse) -> Map<String, Value> {
     let header = |name| answer.headers.get(name).map(HeaderValue::as_bytes);
     assert_eq!(header(CACHE_CONTROL), Some(&b"no-store"[..]));
     assert_eq!(header(PRAGMA), Some(&b"no-cache"[..]));
     assert_eq!(header(CONTENT_TYPE), Some(&b"application/json"[..]));
     assert_eq!(header(WWW_AUTHENTICATE).is_some(), answer.status == StatusCode::UNAUTHORIZED);
-    let said: Map<String, Value> = serde_json::from_slice(&answer.body).unwrap();
+    let members: Map<String, Value> = serde_json::from_slice(&answer.body).unwrap();
     if answer.status == StatusCode::OK {
-        assert!(!said.contains_key("error"), "{said:?}");
-        return said;
+        assert!(!members.contains_key("error"), "{members:?}");
+        return members;
     }
     // RFC 6749 §5.2.
-    let text = |name: &str| said[name].as_str().unwrap().to_owned();
+    let text = |name: &str| members[name].as_str().unwrap().to_owned();
     let known = [
         "invalid_request",
         "invalid_client",
@@ -77,16 +77,16 @@ fn is_well_formed(answer: &Answer) -> Map<String, Value> {
         "unsupported_grant_type",
         "invalid_scope",
     ];
-    assert!(known.contains(&text("error").as_str()), "{said:?}");
+    assert!(known.contains(&text("error").as_str()), "{members:?}");
     let plain = |byte| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~');
-    assert!(text("error_description").bytes().all(plain), "{said:?}");
-    assert_eq!(said.len(), 2, "{said:?}");
-    let status = if said["error"] == "invalid_client" { &[401][..] } else { &[400, 403, 413] };
-    assert!(status.contains(&answer.status.as_u16()), "{}: {said:?}", answer.status);
-    said
+    assert!(text("error_description").bytes().all(plain), "{members:?}");
+    assert_eq!(members.len(), 2, "{members:?}");
+    let status = if members["error"] == "invalid_client" { &[401][..] } else { &[400, 403, 413] };
+    assert!(status.contains(&answer.status.as_u16()), "{}: {members:?}", answer.status);
+    members
 }
 
-fn check(call: &Call, answer: &Answer, said: &Map<String, Value>, world: &World) {
+fn check(call: &Call, answer: &TestResponse, members: &Map<String, Value>, world: &World) {
     let is_ok = answer.status == StatusCode::OK;
     let form = Form::read(&call.body).filter(|_| call.body.len() <= MAX_BODY);
     let caller = form.as_ref().and_then(|form| caller(&call.headers, form));
@@ -99,15 +99,15 @@ fn check(call: &Call, answer: &Answer, said: &Map<String, Value>, world: &World)
         _ => is_granted(&form, caller, world),
     };
     match is_a_form(call) {
-        Some(true) => assert_eq!(is_ok, granted, "{call:?} {said:?}"),
+        Some(true) => assert_eq!(is_ok, granted, "{call:?} {members:?}"),
         Some(false) => assert!(!is_ok, "{call:?} is not a form"),
         None => assert!(!is_ok || granted, "{call:?}"),
     }
     if is_ok && call.target.path() == "/oauth/introspect" {
         let token = form.get("token").unwrap();
         let is_alive = token == world.access || token == world.refresh;
-        assert_eq!(said["active"], is_alive);
-        assert!(is_alive || said.len() == 1, "{said:?}");
+        assert_eq!(members["active"], is_alive);
+        assert!(is_alive || members.len() == 1, "{members:?}");
     }
 }
 

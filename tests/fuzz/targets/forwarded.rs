@@ -9,7 +9,7 @@ use actix_web::http::{Method, Uri};
 use ipnet::IpNet;
 use sentinel::web::client_address;
 
-use super::world::{Answer, Call, TRUSTED, World, with_world};
+use super::world::{Call, TRUSTED, TestResponse, World, with_world};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,8 +42,8 @@ pub fn run(input: &[u8]) {
         let _ = world.spans.take_all();
         let answer = world
             .send(&Call { headers: headers.iter().cloned().chain([form()]).collect(), ..call });
-        let heard = world.heard.addresses();
-        assert_eq!(heard, [expected.unwrap().to_string()], "{peer} {headers:?}");
+        let captured = world.captured.addresses();
+        assert_eq!(captured, [expected.unwrap().to_string()], "{peer} {headers:?}");
         check_id(peer, &values(&REQUEST_ID), &answer);
         check_trace(expected.unwrap(), &values(&TRACEPARENT), world);
     });
@@ -114,7 +114,7 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-fn check_id(peer: IpAddr, given: &[&[u8]], answer: &Answer) {
+fn check_id(peer: IpAddr, given: &[&[u8]], answer: &TestResponse) {
     let id = answer.headers.get(REQUEST_ID).unwrap().to_str().unwrap();
     let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(byte);
     let is_taken = given.first().is_some_and(|given| {

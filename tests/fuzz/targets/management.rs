@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::form_bodies::{header, split_head};
-use super::world::{Answer, Call, OPERATOR, World, with_world};
+use super::world::{Call, OPERATOR, TestResponse, World, with_world};
 
 const PATH: &str = "/oauth/management";
 
@@ -47,7 +47,7 @@ fn call(input: &[u8]) -> Option<Call> {
     is_below.then(|| Call { method, target, peer: None, headers, body: body.to_vec() })
 }
 
-fn check(call: &Call, answer: &Answer) {
+fn check(call: &Call, answer: &TestResponse) {
     let header = |name| answer.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     let rest = &call.target.path()[PATH.len()..];
     // Another path may have the same prefix.
@@ -84,7 +84,7 @@ fn is_escaped(html: &str, text: &str) -> bool {
 }
 
 /// Requests the next page of a list from the link in the list.
-fn follow(call: &Call, answer: &Answer, world: &World) {
+fn follow(call: &Call, answer: &TestResponse, world: &World) {
     let Ok(Value::Object(list)) = serde_json::from_slice(&answer.body) else { return };
     let Some(next) = list.get("next").and_then(Value::as_str) else { return };
     let target = format!("{}?after={next}", call.target.path());

@@ -15,7 +15,7 @@ pub mod stored_sessions;
 pub mod tokens;
 pub mod user_rows;
 
-mod heard;
+mod captured;
 mod kept;
 mod reading;
 mod world;

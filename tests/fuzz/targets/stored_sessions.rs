@@ -57,7 +57,7 @@ fn row(bytes: &[u8]) {
         let rows = connection.execute(sql, params![version, generation, created, ends, packed]);
         assert_eq!(rows.unwrap(), 1);
         match world.block_on(world.stores.sessions.find(world.session_id())) {
-            Ok(session) => work_with(world, &session.unwrap()),
+            Ok(session) => run_operations(world, &session.unwrap()),
             Err(StoreError::Corrupt { .. }) => {}
             Err(other) => panic!("{other}"),
         }
@@ -65,7 +65,7 @@ fn row(bytes: &[u8]) {
     });
 }
 
-fn work_with(world: &World, session: &Session) {
+fn run_operations(world: &World, session: &Session) {
     look(session);
     world.block_on(async {
         world.stores.transfer.put_session_unchecked(session).await.unwrap();

@@ -33,7 +33,7 @@ use sentinel::web::templates::Templates;
 use sentinel::web::{Routes, Transport, Web, WebConfig};
 use tempfile::TempDir;
 
-use super::heard::{Heard, Spans};
+use super::captured::{CapturedAddresses, Spans};
 use super::kept::{fill, issued, session};
 use super::password_hashes;
 
@@ -70,22 +70,22 @@ pub struct Call {
 
 /// A response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-type Answering = LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, actix_web::Error>>;
+type PendingResponse = LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, actix_web::Error>>;
 
 pub struct World {
     runtime: rt::Runtime,
-    service: Box<dyn Fn(TestRequest) -> Answering>,
+    service: Box<dyn Fn(TestRequest) -> PendingResponse>,
     pub stores: Stores,
     session: Session,
     pub access: String,
     pub refresh: String,
-    pub heard: Heard,
+    pub captured: CapturedAddresses,
     pub spans: Spans,
     folder: TempDir,
 }
@@ -121,7 +121,7 @@ impl World {
         let stores = SqliteStore::open(&folder.path().join("sentinel.db")).unwrap().into_stores();
         let (access, refresh) = issued();
         let session = session(&access, &refresh);
-        let (heard, spans) = (Heard::listen(), Spans::default());
+        let (captured, spans) = (CapturedAddresses::listen(), Spans::default());
         let service = runtime.block_on(async {
             fill(&stores, &session).await;
             let web = web(&stores, &spans);
@@ -132,12 +132,12 @@ impl World {
             let service = Rc::new(test::init_service(app).await);
             Box::new(move |request: TestRequest| {
                 let service = Rc::clone(&service);
-                Box::pin(async move { service.call(request.to_request()).await }) as Answering
+                Box::pin(async move { service.call(request.to_request()).await }) as PendingResponse
             }) as Box<dyn Fn(_) -> _>
         });
         let text = |token: &Token| token.to_secret().expose_secret().to_owned();
         let (access, refresh) = (text(&access), text(&refresh));
-        Self { runtime, service, stores, session, access, refresh, heard, spans, folder }
+        Self { runtime, service, stores, session, access, refresh, captured, spans, folder }
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -155,19 +155,19 @@ impl World {
     }
 
     /// Sends a request, and checks the properties of all responses.
-    pub fn send(&self, call: &Call) -> Answer {
+    pub fn send(&self, call: &Call) -> TestResponse {
         let answer = self.answer(call);
-        let said = String::from_utf8_lossy(&answer.body);
-        assert!(!answer.status.is_server_error(), "{}: {said}", answer.status);
+        let message = String::from_utf8_lossy(&answer.body);
+        assert!(!answer.status.is_server_error(), "{}: {message}", answer.status);
         for secret in [SECRET, PASSWORD, &self.refresh] {
             let is_sent = call.target.to_string().contains(secret)
                 || String::from_utf8_lossy(&call.body).contains(secret);
-            assert!(is_sent || !said.contains(secret), "a secret is in {said}");
+            assert!(is_sent || !message.contains(secret), "a secret is in {message}");
         }
         answer
     }
 
-    fn answer(&self, call: &Call) -> Answer {
+    fn answer(&self, call: &Call) -> TestResponse {
         let mut request = TestRequest::default()
             .method(call.method.clone())
             .uri(&call.target.to_string())
@@ -178,7 +178,7 @@ impl World {
         if let Some(peer) = call.peer {
             request = request.peer_addr(SocketAddr::new(peer, 40_000));
         }
-        self.heard.forget();
+        self.captured.forget();
         self.block_on(async {
             let response = match (self.service)(request).await {
                 Ok(response) => response.into_parts().1,
@@ -186,7 +186,7 @@ impl World {
             };
             let (status, headers) = (response.status(), response.headers().clone());
             let body = to_bytes(response.into_body()).await.unwrap();
-            Answer { status, headers, body }
+            TestResponse { status, headers, body }
         })
     }
 

@@ -1,10 +1,10 @@
 //! Life cycle of a confidential client: registration, edits, secret rotation and deletion.
 
 use super::Browser;
-use crate::helpers::{Answer, App, send};
+use crate::helpers::{App, TestResponse, send};
 
 /// Requests an access token with the client credentials grant.
-async fn token(app: &App, id: &str, secret: &str) -> Answer {
+async fn token(app: &App, id: &str, secret: &str) -> TestResponse {
     let request = app.request("POST", "/oauth/token").form(&[("grant_type", "client_credentials")]);
     send(request.basic_auth(id, Some(secret))).await
 }
@@ -41,7 +41,7 @@ async fn add(browser: &Browser, app: &App) -> (String, String) {
     browser.choose("Password").await;
     browser.choose("Refresh token").await;
     browser.fill("Access token", "soon").await;
-    browser.press_wrongly("Add the client").await;
+    browser.press_expecting_error("Add the client").await;
     let remark = browser.text_at("//p[@id=\"grants-error\"]").await;
     assert_eq!(remark, "Choose at least one grant.");
     assert!(!browser.remark("Access token").await.is_empty());
@@ -55,7 +55,7 @@ async fn add(browser: &Browser, app: &App) -> (String, String) {
     browser.fill("Allowed", "read write").await;
     browser.fill("Default", "read").await;
     browser.press("Add the client").await;
-    browser.see("The client was added").await;
+    browser.assert_shown("The client was added").await;
     let id = browser.text_at("//code[@id=\"client-id\"]").await;
     let secret = secret_shown(browser).await;
     assert_granted(app, &id, &secret, 900).await;
@@ -79,14 +79,14 @@ async fn assert_gone(browser: &Browser, id: &str, secret: &str) {
 
 async fn change(browser: &Browser, app: &App, id: &str, secret: &str) {
     browser.fill("Unused refresh token", "-1").await;
-    browser.press_wrongly("Save").await;
+    browser.press_expecting_error("Save").await;
     assert!(!browser.remark("Unused refresh token").await.is_empty());
     assert_eq!(browser.value("Unused refresh token").await, "-1");
     browser.fill("Unused refresh token", "").await;
     browser.fill("Name", "store").await;
     browser.fill("Access token", "30m").await;
     browser.press("Save").await;
-    browser.see("The changes were saved.").await;
+    browser.assert_shown("The changes were saved.").await;
     assert_granted(app, id, secret, 1800).await;
 }
 
@@ -97,11 +97,11 @@ async fn search(browser: &Browser, id: &str) {
         browser.fill("Name or id begins with", query).await;
         browser.press("Search").await;
         assert_eq!(browser.rows().await, 1, "{query}");
-        browser.see(id).await;
+        browser.assert_shown(id).await;
     }
     browser.fill("Name or id begins with", "shop").await;
     browser.press("Search").await;
-    browser.see("No client’s name or id begins with this text.").await;
+    browser.assert_shown("No client’s name or id begins with this text.").await;
     browser.follow("Show all").await;
     browser.follow("store").await;
 }
@@ -112,7 +112,7 @@ async fn rotate(browser: &Browser, app: &App, id: &str, old: &str) -> String {
     assert_granted(app, id, old, 1800).await;
     browser.follow("New secret…").await;
     browser.press("Make a new secret").await;
-    browser.see("The secret was replaced").await;
+    browser.assert_shown("The secret was replaced").await;
     let new = secret_shown(browser).await;
     assert_refused(app, id, old).await;
     assert_granted(app, id, &new, 1800).await;
@@ -125,22 +125,22 @@ async fn disable(browser: &Browser, app: &App, id: &str, secret: &str) {
     let token = assert_granted(app, id, secret, 1800).await;
     assert!(app.is_active(&token).await);
     browser.press("Disable").await;
-    browser.see("The client was disabled, and its sessions were ended.").await;
+    browser.assert_shown("The client was disabled, and its sessions were ended.").await;
     assert!(!app.is_active(&token).await);
     assert_refused(app, id, secret).await;
     browser.press("Enable").await;
-    browser.see("The client was enabled.").await;
+    browser.assert_shown("The client was enabled.").await;
     assert_granted(app, id, secret, 1800).await;
 }
 
 async fn delete(browser: &Browser, app: &App, id: &str, secret: &str) {
     browser.follow("Delete…").await;
-    browser.see("Delete store?").await;
+    browser.assert_shown("Delete store?").await;
     browser.follow("Cancel").await;
     assert_granted(app, id, secret, 1800).await;
     browser.follow("Delete…").await;
     browser.press("Delete the client").await;
-    browser.see("The client was deleted, and its sessions were ended.").await;
-    browser.see_no(id).await;
+    browser.assert_shown("The client was deleted, and its sessions were ended.").await;
+    browser.assert_hidden(id).await;
     assert_refused(app, id, secret).await;
 }

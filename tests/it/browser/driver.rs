@@ -90,18 +90,19 @@ impl Browser {
     /// Closes the browser and asserts that it logged only the expected statuses: no violation of a
     /// policy and no resource that failed to load.
     pub async fn quit(self) {
-        self.quit_in_spite_of(&[]).await;
+        self.quit_ignoring(&[]).await;
     }
 
-    /// Closes the browser like [`Self::quit`], but ignores log entries that contain one of `these`.
-    pub async fn quit_in_spite_of(self, these: &[&str]) {
+    /// Closes the browser like [`Self::quit`], but ignores log entries that contain one of
+    /// `ignored`.
+    pub async fn quit_ignoring(self, ignored: &[&str]) {
         let log = self.extension("se/log", json!({ "type": "browser" })).await;
         let complaints: Vec<&str> = log
             .as_array()
             .unwrap()
             .iter()
             .map(|entry| entry["message"].as_str().unwrap())
-            .filter(|complaint| !these.iter().any(|this| complaint.contains(this)))
+            .filter(|complaint| !ignored.iter().any(|this| complaint.contains(this)))
             .collect();
         let refusals = self.refusals.take();
         assert_eq!(complaints.len(), refusals.len(), "{complaints:#?}");
@@ -154,12 +155,12 @@ impl Browser {
     }
 
     /// Asserts that the page shows a text.
-    pub async fn see(&self, text: &str) {
+    pub async fn assert_shown(&self, text: &str) {
         let shown = self.text().await;
         assert!(shown.contains(text), "no {text:?} in {shown}");
     }
 
-    pub async fn see_no(&self, text: &str) {
+    pub async fn assert_hidden(&self, text: &str) {
         let shown = self.text().await;
         assert!(!shown.contains(text), "{text:?} in {shown}");
     }
@@ -171,27 +172,27 @@ impl Browser {
 
     /// Follows a link.
     pub async fn follow(&self, link: &str) {
-        self.leave_by(&format!("//a[normalize-space()=\"{link}\"]")).await;
+        self.click_and_wait(&format!("//a[normalize-space()=\"{link}\"]")).await;
     }
 
     /// Presses a button that submits a form.
     pub async fn press(&self, button: &str) {
-        self.leave_by(&format!("//button[normalize-space()=\"{button}\"]")).await;
+        self.click_and_wait(&format!("//button[normalize-space()=\"{button}\"]")).await;
     }
 
     /// Presses a button that submits a form with an error in it.
-    pub async fn press_wrongly(&self, button: &str) {
+    pub async fn press_expecting_error(&self, button: &str) {
         self.expect_refusal(422);
         self.press(button).await;
     }
 
     /// Replaces the value of the field with this label.
     pub async fn fill(&self, label: &str, text: &str) {
-        self.type_at(&field_of(label), text).await;
+        self.set_value(&field_of(label), text).await;
     }
 
     /// Replaces the value of the field at this XPath.
-    pub async fn type_at(&self, xpath: &str, text: &str) {
+    pub async fn set_value(&self, xpath: &str, text: &str) {
         let field = self.find(xpath).await;
         within(xpath, field.clear()).await.unwrap();
         within(xpath, field.send_keys(text)).await.unwrap();
@@ -232,7 +233,7 @@ impl Browser {
     }
 
     /// Presses a key that leads to another page.
-    pub async fn leave_by_key(&self, key: char) {
+    pub async fn press_key_and_wait(&self, key: char) {
         let page = self.find("/html").await;
         self.key(key).await;
         self.wait_for_page_after(&page).await;
@@ -282,7 +283,7 @@ impl Browser {
     }
 
     /// Clicks an element that leads to another page.
-    pub async fn leave_by(&self, xpath: &str) {
+    pub async fn click_and_wait(&self, xpath: &str) {
         let page = self.find("/html").await;
         let element = self.find(xpath).await;
         within(xpath, element.click()).await.unwrap();

@@ -8,17 +8,17 @@ pub async fn manage(browser: &Browser, app: &App) {
     assert!(body.contains("There are 1 authorized users.") && body.contains("alice"), "{body}");
     assert!(body.contains("(hidden)") && body.contains(app.client.id.as_str()), "{body}");
     let type_into = async |field: &str, text: &str| {
-        browser.type_at(&format!("//input[@name=\"{field}\"]"), text).await;
+        browser.set_value(&format!("//input[@name=\"{field}\"]"), text).await;
     };
     let press = async |button: &str| {
-        browser.leave_by(&format!("//input[@value=\"{button}\"]")).await;
+        browser.click_and_wait(&format!("//input[@value=\"{button}\"]")).await;
     };
     type_into("username", "zoe").await;
     type_into("password", "short").await;
     browser.expect_refusal(422);
     press("Add User").await;
     // The stock page cannot show the error, so a page of its own shows it and links back.
-    browser.see("8 characters").await;
+    browser.assert_shown("8 characters").await;
     browser.follow("To the dashboard").await;
 
     type_into("username", "zoe").await;

@@ -17,7 +17,7 @@ async fn assert_fits(browser: &Browser, page: &str, width: u32) {
 
 /// Adds a user, a client and a session with very long names and scopes that contain no space.
 /// Returns the client's id.
-async fn fill_with_long_words(app: &App) -> String {
+async fn add_records_with_long_names(app: &App) -> String {
     let name = "w".repeat(200);
     let scopes = format!("read write {}", "scope:".repeat(30));
     let change = UserChange {
@@ -46,7 +46,7 @@ async fn fill_with_long_words(app: &App) -> String {
 #[tokio::test]
 async fn every_page_fits_phone_tablet_and_desktop_widths() {
     let app = managed().spawn().await;
-    let client = fill_with_long_words(&app).await;
+    let client = add_records_with_long_names(&app).await;
     let (user, backend) = (app.user.id, &app.backend.id);
     let pages = [
         String::new(),
@@ -73,7 +73,7 @@ async fn every_page_fits_phone_tablet_and_desktop_widths() {
         assert_fits(&browser, "what is not there", width).await;
         browser.open(&format!("/clients/{backend}/secret")).await;
         browser.press("Make a new secret").await;
-        browser.see("The secret was replaced").await;
+        browser.assert_shown("The secret was replaced").await;
         assert_fits(&browser, "a secret", width).await;
     }
     browser.quit().await;
@@ -96,12 +96,12 @@ async fn user_can_be_added_with_keyboard_alone() {
     let browser = Browser::start(&app, &[]).await;
     browser.open("").await;
     tab_to(&browser, "Users").await;
-    browser.leave_by_key(Key::Enter.into()).await;
+    browser.press_key_and_wait(Key::Enter.into()).await;
     // Skips the navigation.
     tab_to(&browser, "Skip to the content").await;
     browser.key(Key::Enter.into()).await;
     tab_to(&browser, "Add a user").await;
-    browser.leave_by_key(Key::Enter.into()).await;
+    browser.press_key_and_wait(Key::Enter.into()).await;
     for (label, text) in [("Name", "zoe"), ("Password", "long enough")] {
         tab_to(&browser, label).await;
         browser.type_keys(text).await;
@@ -113,15 +113,15 @@ async fn user_can_be_added_with_keyboard_alone() {
     // The second password is missing, and its field has the focus.
     tab_to(&browser, "Add the user").await;
     browser.expect_refusal(422);
-    browser.leave_by_key(Key::Enter.into()).await;
+    browser.press_key_and_wait(Key::Enter.into()).await;
     assert_eq!(browser.remark("Repeat the password").await, "The two passwords differ.");
     assert_eq!(browser.focus().await, "Repeat the password");
     for label in ["Password", "Repeat the password"] {
         tab_to(&browser, label).await;
         browser.type_keys("long enough").await;
     }
-    browser.leave_by_key(Key::Enter.into()).await;
-    browser.see("The user was added.").await;
+    browser.press_key_and_wait(Key::Enter.into()).await;
+    browser.assert_shown("The user was added.").await;
     assert_eq!(app.login_with_password("zoe", "long enough").await.status, 200);
     browser.quit().await;
 }

@@ -17,15 +17,15 @@ pub async fn manage(browser: &Browser, app: &App) {
     browser.press("Filter").await;
     assert_eq!(browser.text_at("//p[@id=\"user-error\"]").await, "There is no such user.");
     assert_eq!(browser.value(USER).await, "nobody");
-    browser.see("There are no such sessions.").await;
+    browser.assert_shown("There are no such sessions.").await;
 
     browser.fill(USER, "alice").await;
     browser.fill(CLIENT, app.backend.id.as_str()).await;
     browser.press("Filter").await;
     assert_eq!(browser.rows().await, 1);
     browser.press("End").await;
-    browser.see("The session was ended.").await;
-    browser.see("There are no such sessions.").await;
+    browser.assert_shown("The session was ended.").await;
+    browser.assert_shown("There are no such sessions.").await;
     assert_eq!(browser.value(USER).await, "alice");
     assert!(!app.is_active(&through_backend).await);
     assert!(app.is_active(&through_app).await);
@@ -36,14 +36,14 @@ pub async fn manage(browser: &Browser, app: &App) {
     browser.fill(USER, "alice").await;
     browser.press("Filter").await;
     browser.follow("End all of these…").await;
-    browser.see("All sessions of the user alice will be ended.").await;
+    browser.assert_shown("All sessions of the user alice will be ended.").await;
     browser.follow("Cancel").await;
     assert!(app.is_active(&through_app).await && app.is_active(&another).await);
     browser.follow("End all sessions…").await;
-    browser.see("This ends all sessions of all users and clients").await;
+    browser.assert_shown("This ends all sessions of all users and clients").await;
     browser.press("End the sessions").await;
-    browser.see("2 sessions were ended.").await;
-    browser.see("Nobody is logged in.").await;
+    browser.assert_shown("2 sessions were ended.").await;
+    browser.assert_shown("Nobody is logged in.").await;
     for token in [through_app, another] {
         assert!(!app.is_active(&token).await);
         assert_eq!(app.verify(&token, "").await.status, 401);

@@ -31,7 +31,7 @@ async fn add(browser: &Browser, app: &App) {
     browser.follow("Add a user").await;
 
     fill_passwords(browser, "Password", "short", "short").await;
-    browser.press_wrongly("Add the user").await;
+    browser.press_expecting_error("Add the user").await;
     assert_eq!(browser.remark("Name").await, "Enter a name.");
     let remark = browser.remark("Password").await;
     assert!(remark.contains('8'), "{remark}");
@@ -40,7 +40,7 @@ async fn add(browser: &Browser, app: &App) {
     browser.choose("No more than these").await;
     browser.fill("Scopes", "read").await;
     fill_passwords(browser, "Password", "long enough", "long enough").await;
-    browser.press_wrongly("Add the user").await;
+    browser.press_expecting_error("Add the user").await;
     assert_eq!(browser.remark("Name").await, "There is already a user of this name.");
     // The form keeps its values, except for the passwords.
     assert_eq!(browser.value("Name").await, "alice");
@@ -50,14 +50,14 @@ async fn add(browser: &Browser, app: &App) {
 
     browser.fill("Name", "zoe").await;
     fill_passwords(browser, "Password", "long enough", "long enuogh").await;
-    browser.press_wrongly("Add the user").await;
+    browser.press_expecting_error("Add the user").await;
     assert_eq!(browser.remark("Repeat the password").await, "The two passwords differ.");
     assert_eq!(browser.value("Name").await, "zoe");
     log_in(app, "zoe", "long enough", 400).await;
 
     fill_passwords(browser, "Password", "long enough", "long enough").await;
     browser.press("Add the user").await;
-    browser.see("The user was added.").await;
+    browser.assert_shown("The user was added.").await;
     let answer = app.login_with_password("zoe", "long enough").await;
     assert_eq!((answer.status, answer.text_of("scope").as_str()), (200, "read"), "{answer:?}");
 }
@@ -68,10 +68,10 @@ async fn search(browser: &Browser) {
     browser.fill("Name begins with", "zo").await;
     browser.press("Search").await;
     assert_eq!(browser.rows().await, 1);
-    browser.see("zoe").await;
+    browser.assert_shown("zoe").await;
     browser.fill("Name begins with", "Zo").await;
     browser.press("Search").await;
-    browser.see("No user’s name begins with this text.").await;
+    browser.assert_shown("No user’s name begins with this text.").await;
     browser.follow("Show all").await;
     assert_eq!(browser.rows().await, 2);
 }
@@ -80,36 +80,36 @@ async fn search(browser: &Browser) {
 async fn change(browser: &Browser, app: &App) {
     browser.follow("zoe").await;
     browser.fill("Name", "alice").await;
-    browser.press_wrongly("Save").await;
+    browser.press_expecting_error("Save").await;
     assert_eq!(browser.remark("Name").await, "There is already a user of this name.");
     assert_eq!(browser.value("Name").await, "alice");
     browser.fill("Name", "zoë").await;
     browser.choose("Whatever the client may be granted").await;
     browser.press("Save").await;
-    browser.see("The changes were saved.").await;
+    browser.assert_shown("The changes were saved.").await;
     log_in(app, "zoe", "long enough", 400).await;
     let answer = app.login_with_password("zoë", "long enough").await;
     assert_eq!((answer.status, answer.text_of("scope").as_str()), (200, "read write"));
     let token = answer.access_token();
 
     fill_passwords(browser, "New password", "another one", "another two").await;
-    browser.press_wrongly("Set the password").await;
+    browser.press_expecting_error("Set the password").await;
     assert_eq!(browser.remark("Repeat the password").await, "The two passwords differ.");
     assert!(app.is_active(&token).await);
     fill_passwords(browser, "New password", "another one", "another one").await;
     browser.press("Set the password").await;
-    browser.see("The password was set, and the user's sessions were ended.").await;
-    browser.see("The user has no sessions.").await;
+    browser.assert_shown("The password was set, and the user's sessions were ended.").await;
+    browser.assert_shown("The user has no sessions.").await;
     assert!(!app.is_active(&token).await);
     log_in(app, "zoë", "long enough", 400).await;
     let token = app.login_with_password("zoë", "another one").await.access_token();
 
     browser.press("Disable").await;
-    browser.see("The user was disabled, and their sessions were ended.").await;
+    browser.assert_shown("The user was disabled, and their sessions were ended.").await;
     assert!(!app.is_active(&token).await);
     log_in(app, "zoë", "another one", 400).await;
     browser.press("Enable").await;
-    browser.see("The user was enabled.").await;
+    browser.assert_shown("The user was enabled.").await;
     log_in(app, "zoë", "another one", 200).await;
 }
 
@@ -122,15 +122,15 @@ async fn change_meanwhile(browser: &Browser, app: &App) {
     browser.fill("Name", "chloë").await;
     browser.expect_refusal(409);
     browser.press("Save").await;
-    browser.see("The user was changed after this form was opened").await;
-    browser.see("You entered “chloë”.").await;
+    browser.assert_shown("The user was changed after this form was opened").await;
+    browser.assert_shown("You entered “chloë”.").await;
     assert_eq!(browser.value("Name").await, "zoë");
     assert!(browser.is_chosen("No more than these").await);
     assert_eq!(browser.value("Scopes").await, "read");
 
     browser.choose("Whatever the client may be granted").await;
     browser.press("Save").await;
-    browser.see("The changes were saved.").await;
+    browser.assert_shown("The changes were saved.").await;
     assert_eq!(app.admin.user("zoë").await.unwrap().scopes, None);
 }
 
@@ -139,19 +139,19 @@ async fn sessions(browser: &Browser, app: &App) {
     browser.follow("Users").await;
     browser.follow("zoë").await;
     browser.press("End").await;
-    browser.see("The user has no sessions.").await;
+    browser.assert_shown("The user has no sessions.").await;
     let first = app.login_with_password("zoë", "another one").await.access_token();
     let second = app.login_with_password("zoë", "another one").await.access_token();
     browser.follow("Users").await;
     browser.follow("zoë").await;
     assert_eq!(browser.rows().await, 2);
     browser.press("End").await;
-    browser.see("The session was ended.").await;
+    browser.assert_shown("The session was ended.").await;
     assert_eq!(browser.rows().await, 1);
     assert!(app.is_active(&first).await != app.is_active(&second).await);
     browser.follow("End all sessions").await;
     browser.press("End the sessions").await;
-    browser.see("1 session was ended.").await;
+    browser.assert_shown("1 session was ended.").await;
     assert!(!app.is_active(&first).await && !app.is_active(&second).await);
 }
 
@@ -159,12 +159,12 @@ async fn delete(browser: &Browser, app: &App) {
     browser.follow("Users").await;
     browser.follow("zoë").await;
     browser.follow("Delete…").await;
-    browser.see("Delete zoë?").await;
+    browser.assert_shown("Delete zoë?").await;
     browser.follow("Cancel").await;
     log_in(app, "zoë", "another one", 200).await;
     browser.follow("Delete…").await;
     browser.press("Delete the user").await;
-    browser.see("The user was deleted, and their sessions were ended.").await;
-    browser.see_no("zoë").await;
+    browser.assert_shown("The user was deleted, and their sessions were ended.").await;
+    browser.assert_hidden("zoë").await;
     log_in(app, "zoë", "another one", 400).await;
 }

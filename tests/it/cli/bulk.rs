@@ -144,7 +144,7 @@ fn user_import_warns_about_short_passwords_but_not_about_hashes() {
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(
         done.remarks(),
-        "sentinel: passwords with fewer than 8 characters (password.min_length): 1, taken all the same\n"
+        "sentinel: passwords with fewer than 8 characters (password.min_length): 1, imported anyway\n"
     );
     // This import sets no password, because the users exist.
     cli.pipe(rows.join("\n"), &import).json();

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Cli, Done};
+use super::{Cli, CommandResult};
 
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
 const JSONL: [&str; 2] = ["--format", "jsonl"];
@@ -34,7 +34,7 @@ impl Cli {
 
 /// Asserts the audit event of a command: its name, its outcome and the number of records.
 #[track_caller]
-fn assert_event(done: &Done, event: &str, outcome: Option<&str>, many: (&str, u64)) {
+fn assert_event(done: &CommandResult, event: &str, outcome: Option<&str>, many: (&str, u64)) {
     let line = done.audited();
     let level = if outcome.is_none() { "INFO" } else { "WARN" };
     assert_eq!([&line["event"], &line["level"], &line["via"]], [event, level, "command line"]);
@@ -82,7 +82,7 @@ fn user_export_to_full_device_is_audited_as_failed() {
     command.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
     let output = command.output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
-    let done = Done { code: output.status.code().unwrap(), stdout: String::new(), stderr };
+    let done = CommandResult { code: output.status.code().unwrap(), stdout: String::new(), stderr };
     assert_eq!(done.code, 74, "{done:?}");
     assert_event(&done, "users_exported", Some("failed"), ("users", 3));
 }

@@ -126,9 +126,9 @@ fn client_edit_can_restore_default_lifetimes() {
 fn client_edit_without_change_is_usage_error() {
     let cli = Cli::new();
     let id = cli.add_client(&[]);
-    cli.run(&["client", "edit", &id]).is_misused("--name");
+    cli.run(&["client", "edit", &id]).fails_with_usage("--name");
     let both = cli.run(&["client", "edit", &id, "--introspection", "--no-introspection"]);
-    both.is_misused("--no-introspection");
+    both.fails_with_usage("--no-introspection");
 }
 
 #[test]
@@ -160,10 +160,10 @@ fn invalid_scope_grant_or_lifetime_is_usage_error() {
         ("--refresh-idle-ttl", "999999d", "expected a duration"),
     ];
     for (option, value, what) in cases {
-        cli.run(&["client", "add", option, value]).is_misused(what);
+        cli.run(&["client", "add", option, value]).fails_with_usage(what);
     }
     cli.pipe("x", &["user", "add", "alice", "--password-stdin", "--scope", "a\"b"])
-        .is_misused("expected scope tokens");
+        .fails_with_usage("expected scope tokens");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use rusqlite::Connection;
 
-use super::{Cli, Done, finish};
+use super::{Cli, CommandResult, finish};
 use crate::helpers::redis::Redis;
 use crate::helpers::sentinel;
 
@@ -59,7 +59,7 @@ fn sqlite_file_of_another_program_is_refused_and_unchanged() {
     other.execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
     drop(other);
     let before = std::fs::read(&path).unwrap();
-    assert_store_refused(&cli, &path, "not one of Sentinel's");
+    assert_store_refused(&cli, &path, "not a Sentinel store");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -127,7 +127,7 @@ fn setting_with_invalid_value_is_named() {
     let cli = Cli::new();
     let done = cli.run(&["user", "list", "--set", "password.parallelism=x"]);
     done.fails(78, "password.parallelism");
-    cli.run(&["user", "list", "--set", "nonsense"]).is_misused("expected KEY=VALUE");
+    cli.run(&["user", "list", "--set", "nonsense"]).fails_with_usage("expected KEY=VALUE");
 }
 
 #[test]
@@ -143,9 +143,9 @@ fn invalid_command_line_is_usage_error() {
         &["client", "show", "a", "b"],
     ];
     for arguments in cases {
-        cli.run(arguments).is_misused("Usage: sentinel");
+        cli.run(arguments).fails_with_usage("Usage: sentinel");
     }
-    cli.run(&["completions", "command.com"]).is_misused("possible values: bash");
+    cli.run(&["completions", "command.com"]).fails_with_usage("possible values: bash");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn invalid_certificate_file_is_named() {
     let other_key = cli.write("other.key", other.signing_key.serialize_pem());
     let bad = cli.write("bad.pem", "no certificate");
     let missing = cli.path("missing.pem");
-    let serve = |cert: &str, key: &str| -> Done {
+    let serve = |cert: &str, key: &str| -> CommandResult {
         let (cert, key) = (format!("tls.cert={cert}"), format!("tls.key={key}"));
         let tls = ["--set", "tls.mode=files", "--set", &cert, "--set", &key];
         cli.run(&[&["serve", "--bind", "127.0.0.1:0"], &tls[..]].concat())

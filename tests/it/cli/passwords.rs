@@ -83,10 +83,11 @@ sys.exit(subprocess.run(sys.argv[1:], stdin=pty.openpty()[1], start_new_session=
 #[test]
 fn password_argument_is_usage_error() {
     let cli = Cli::new();
-    cli.run(&["user", "add", "alice", PASSWORD]).is_misused("unexpected argument");
-    cli.run(&["user", "add", "alice", "--password", PASSWORD]).is_misused("unexpected argument");
+    cli.run(&["user", "add", "alice", PASSWORD]).fails_with_usage("unexpected argument");
+    cli.run(&["user", "add", "alice", "--password", PASSWORD])
+        .fails_with_usage("unexpected argument");
     let given = cli.run(&["user", "add", "alice", &format!("--password-stdin={PASSWORD}")]);
-    given.is_misused("unexpected value");
+    given.fails_with_usage("unexpected value");
 }
 
 #[test]

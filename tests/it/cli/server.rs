@@ -2,7 +2,7 @@
 //! command immediately.
 
 use super::Cli;
-use crate::helpers::{Answer, Process};
+use crate::helpers::{Process, TestResponse};
 
 pub(super) const PASSWORD: &str = "correct horse battery staple";
 
@@ -23,25 +23,25 @@ impl Server {
         Self { cli, client, http: reqwest::Client::new(), process }
     }
 
-    pub(super) async fn token(&self, form: &[(&str, &str)]) -> Answer {
+    pub(super) async fn token(&self, form: &[(&str, &str)]) -> TestResponse {
         let url = format!("http://{}/oauth/token", self.process.address);
-        Answer::read(self.http.post(url).form(form).send().await.unwrap()).await
+        TestResponse::read(self.http.post(url).form(form).send().await.unwrap()).await
     }
 
-    async fn try_log_in(&self, user: &str, password: &str) -> Answer {
+    async fn try_log_in(&self, user: &str, password: &str) -> TestResponse {
         let who = [("username", user), ("password", password), ("client_id", &self.client)];
         self.token(&[&[("grant_type", "password")], &who[..]].concat()).await
     }
 
     /// Logs in a user through this client.
-    pub(super) async fn log_in(&self, user: &str, client: &str) -> Answer {
+    pub(super) async fn log_in(&self, user: &str, client: &str) -> TestResponse {
         let who = [("username", user), ("password", PASSWORD), ("client_id", client)];
         let answer = self.token(&[&[("grant_type", "password")], &who[..]].concat()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer
     }
 
-    pub(super) async fn refresh(&self, token: &str, client: &str) -> Answer {
+    pub(super) async fn refresh(&self, token: &str, client: &str) -> TestResponse {
         let what = [("refresh_token", token), ("client_id", client)];
         self.token(&[&[("grant_type", "refresh_token")], &what[..]].concat()).await
     }

@@ -104,8 +104,8 @@ async fn ending_by_user_or_client_ends_all_their_sessions() {
     let alice = server.log_in("alice", app).await;
     server.log_in("alice", app).await;
     let bob = server.log_in("bob", app).await;
-    let said = cli.run(&["session", "end", "--user", "alice"]).ok().to_owned();
-    assert_eq!(said, "ended 2 sessions of user alice");
+    let message = cli.run(&["session", "end", "--user", "alice"]).ok().to_owned();
+    assert_eq!(message, "ended 2 sessions of user alice");
     server.refresh(&alice.refresh_token(), app).await.assert_error(400, "invalid_grant");
     assert_eq!(server.refresh(&bob.refresh_token(), app).await.status, 200);
     assert_eq!(cli.json(&["session", "end", "--client", app]), json!({ "ended": 1 }));
@@ -116,9 +116,10 @@ async fn ending_by_user_or_client_ends_all_their_sessions() {
 #[test]
 fn session_end_requires_exactly_one_of_id_user_and_client() {
     let cli = Cli::new();
-    cli.run(&["session", "end"]).is_misused("--user");
-    cli.run(&["session", "end", "--user", "a", "--client", "b"]).is_misused("--client");
-    cli.run(&["session", "end", "0123456789abcdef01234567", "--user", "a"]).is_misused("--user");
+    cli.run(&["session", "end"]).fails_with_usage("--user");
+    cli.run(&["session", "end", "--user", "a", "--client", "b"]).fails_with_usage("--client");
+    cli.run(&["session", "end", "0123456789abcdef01234567", "--user", "a"])
+        .fails_with_usage("--user");
 }
 
 #[test]
@@ -131,5 +132,5 @@ fn unknown_user_client_or_session_is_refused() {
     cli.run(&["session", "end", "nonsense"]).fails(65, "there is no session \"nonsense\"");
     let id = "0123456789abcdef01234567";
     cli.run(&["session", "end", id]).fails(65, id);
-    cli.run(&["session", "list", "--after", "nonsense"]).is_misused("24 hexadecimal digits");
+    cli.run(&["session", "list", "--after", "nonsense"]).fails_with_usage("24 hexadecimal digits");
 }

@@ -86,7 +86,7 @@ fn config_check_reports_errors_that_would_stop_serve() {
         |option: &str, path: &str| mongodb(&format!("mongodb://db/?tls=true&{option}={path}"));
     tls("tlsCAFile", &cert).ok();
     tls("tlsCAFile", &missing).fails(78, &format!("tlsCAFile in mongo.uri: cannot use {missing}"));
-    tls("tlsCertificateKeyFile", &cert).fails(78, "there is no PEM private key in it");
+    tls("tlsCertificateKeyFile", &cert).fails(78, "it contains no PEM private key");
     let pair = cli.write("pair.pem", made.cert.pem() + &made.signing_key.serialize_pem());
     tls("tlsCertificateKeyFile", &pair).ok();
 

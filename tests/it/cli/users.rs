@@ -47,7 +47,7 @@ fn user_list_is_sorted_by_name_and_paged() {
     assert_eq!(names(&[]), ["alice", "bob", "carol"]);
     assert_eq!(names(&["--limit", "2"]), ["alice", "bob"]);
     assert_eq!(names(&["--limit", "2", "--after", "bob"]), ["carol"]);
-    cli.run(&["user", "list", "--limit", "0"]).is_misused("--limit");
+    cli.run(&["user", "list", "--limit", "0"]).fails_with_usage("--limit");
 }
 
 #[test]
@@ -98,8 +98,9 @@ fn user_edit_renames_user_and_sets_or_removes_scopes() {
 fn user_edit_without_change_is_usage_error() {
     let cli = Cli::new();
     cli.add_user("alice", PASSWORD);
-    cli.run(&["user", "edit", "alice"]).is_misused("--rename");
-    cli.run(&["user", "edit", "alice", "--any-scope", "--scope", "a"]).is_misused("--any-scope");
+    cli.run(&["user", "edit", "alice"]).fails_with_usage("--rename");
+    cli.run(&["user", "edit", "alice", "--any-scope", "--scope", "a"])
+        .fails_with_usage("--any-scope");
 }
 
 #[test]

@@ -39,13 +39,13 @@ fn refused(arguments: &[String]) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let mut command = sentinel(folder.path());
     let output = command.args(arguments).arg("--help").stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
     // A placeholder such as `SECONDS` in `--timeout SECONDS` is no error.
-    let placeholder = said.split("invalid value '").nth(1).is_some_and(|rest| {
+    let placeholder = message.split("invalid value '").nth(1).is_some_and(|rest| {
         let value = rest.split('\'').next().unwrap();
         !value.is_empty() && value.chars().all(|c| c.is_ascii_uppercase() || c == '=')
     });
-    (!output.status.success() && !placeholder).then_some(said)
+    (!output.status.success() && !placeholder).then_some(message)
 }
 
 /// Turns a command in document notation into arguments for clap: keeps `[--dry-run]`, drops `…`,

@@ -58,7 +58,7 @@ async fn documented_mongodb_role_is_sufficient_and_minimal() {
         ("redis.url", &redis.url),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()));
-    use_all_of_it(&Servers::start(1, &settings).await).await;
+    run_all_operations(&Servers::start(1, &settings).await).await;
     assert_eq!(denied(&mongod).await, 0);
 
     let uri = format!("mongodb://sentinel:s3cret@127.0.0.1:{}/?authSource=oauth", mongod.port);
@@ -88,7 +88,7 @@ async fn denied(mongod: &Mongod) -> i32 {
 }
 
 /// Performs the store operations of servers and commands.
-async fn use_all_of_it(servers: &Servers) {
+async fn run_all_operations(servers: &Servers) {
     let peer = &servers.peers[0];
     let login = peer.login().await;
     let next = peer.refresh(&login.refresh_token()).await;
@@ -143,7 +143,7 @@ async fn documented_redis_users_have_sufficient_and_minimal_rights() {
         .set("redis.tls_ca", &authority.path("ca.pem"))
         .spawn()
         .await;
-    let login = all_of_redis(&app).await;
+    let login = run_redis_operations(&app).await;
     let denied: Vec<Value> = redis.ask(&["ACL", "LOG"]).await;
     assert!(denied.is_empty(), "{denied:?}");
 
@@ -189,7 +189,7 @@ async fn ask(url: &str, words: &[&str]) -> Result<Option<String>, RedisError> {
 }
 
 /// Performs the Redis operations of a server, and returns a login whose session is still active.
-async fn all_of_redis(app: &App) -> crate::helpers::Answer {
+async fn run_redis_operations(app: &App) -> crate::helpers::TestResponse {
     for _ in 0..3 {
         app.login_as("alice", "wrong", &[]).await.assert_error(400, "invalid_grant");
     }

@@ -10,7 +10,7 @@ use crate::helpers::{AppBuilder, send, spawn_app};
 
 /// Returns the texts that follow `mark` in a source file, up to the next quotation mark. A
 /// backslash at the end of a line joins it to the next.
-fn texts_behind(file: &str, mark: &str) -> Vec<String> {
+fn texts_after(file: &str, mark: &str) -> Vec<String> {
     let source = fs::read_to_string(root().join("src").join(file)).unwrap();
     // Texts in unit tests are not sent to clients.
     let source = source.split("#[cfg(test)]").next().unwrap();
@@ -34,7 +34,7 @@ fn descriptions() -> BTreeSet<String> {
         "scope",
     ] {
         let file = format!("oauth/{file}.rs");
-        found.extend(texts_behind(&file, "InvalidRequest(\""));
+        found.extend(texts_after(&file, "InvalidRequest(\""));
         let source = fs::read_to_string(root().join("src").join(&file)).unwrap();
         for call in source.match_indices(".require(").map(|(at, _)| &source[at..]) {
             found.extend(call[..call.find(')').unwrap()].split('"').nth(3).map(str::to_owned));
@@ -43,7 +43,7 @@ fn descriptions() -> BTreeSet<String> {
             found.extend(call[..call.find(')').unwrap()].split('"').nth(3).map(str::to_owned));
         }
     }
-    found.extend(texts_behind("web/authorization.rs", "InvalidRequest(\""));
+    found.extend(texts_after("web/authorization.rs", "InvalidRequest(\""));
     // Only those of `Error`: the reasons in other types appear in the log alone.
     let source = fs::read_to_string(root().join("src/oauth/error.rs")).unwrap();
     let errors = source.split("pub enum Error {").nth(1).unwrap().split("\nimpl").next().unwrap();
@@ -53,8 +53,8 @@ fn descriptions() -> BTreeSet<String> {
     let refusals =
         source.split("enum RequestError {").nth(1).unwrap().split("\nimpl").next().unwrap();
     found.extend(refusals.split('"').skip(1).step_by(2).map(str::to_owned));
-    found.extend(texts_behind("web/error.rs", "error_description: \""));
-    found.extend(texts_behind("rate_limit/mod.rs", "#[error(\""));
+    found.extend(texts_after("web/error.rs", "error_description: \""));
+    found.extend(texts_after("rate_limit/mod.rs", "#[error(\""));
     let verify = fs::read_to_string(root().join("src/web/verify.rs")).unwrap();
     let verify = verify.replace("\\\"", "'");
     found.extend(
@@ -81,7 +81,7 @@ fn http_page_lists_exactly_the_error_descriptions_of_the_code() {
     let listed: Vec<_> = rows.collect();
     assert!(listed.len() > 20);
     for said in listed {
-        let takes = said.starts_with("this endpoint takes ");
+        let takes = said.starts_with("this endpoint accepts ");
         assert!(takes || said == "error_description" || found.contains(said), "nobody says {said}");
     }
 }

@@ -53,9 +53,10 @@ fn finish(mut command: Command, input: &str) -> Output {
 }
 
 /// Returns the output of a command that failed.
-fn complaint(output: &Output) -> Option<String> {
-    let said = String::from_utf8_lossy(&output.stderr);
-    (!output.status.success()).then(|| format!("{}{said}", String::from_utf8_lossy(&output.stdout)))
+fn failure_output(output: &Output) -> Option<String> {
+    let message = String::from_utf8_lossy(&output.stderr);
+    (!output.status.success())
+        .then(|| format!("{}{message}", String::from_utf8_lossy(&output.stdout)))
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn shell_blocks_are_valid_syntax() {
         };
         let mut shell = command(shell);
         shell.arg("-n");
-        let wrong = complaint(&finish(shell, &commands(&block)));
+        let wrong = failure_output(&finish(shell, &commands(&block)));
         assert_eq!(wrong, None, "{}", block.place);
         checked += 1;
     }
@@ -267,7 +268,7 @@ fn refused_by_nginx(folder: &Path, part: &str) -> Option<String> {
     std::fs::write(&file, whole(part, &authority)).unwrap();
     let mut check = nginx(folder, &file);
     check.arg("-t");
-    complaint(&check.output().unwrap())
+    failure_output(&check.output().unwrap())
 }
 
 #[test]
@@ -290,8 +291,8 @@ fn blocks_are_parsed_with_language_place_and_reason() {
     let page = super::pages::Page { path: "a.md".into(), text: text.into() };
     let found = page.blocks();
     assert_eq!(found.len(), 2);
-    let told = (found[0].place.as_str(), found[0].language.as_str(), found[0].text.as_str());
-    assert_eq!(told, ("a.md:5", "sh", "fly\n"));
+    let actual = (found[0].place.as_str(), found[0].language.as_str(), found[0].text.as_str());
+    assert_eq!(actual, ("a.md:5", "sh", "fly\n"));
     assert_eq!(found[0].reason.as_deref(), Some("it takes a moon"));
     assert_eq!((found[1].text.as_str(), found[1].reason.as_deref()), ("a = 1\n", None));
     assert_eq!(page.prose().join(""), "# A<!-- not run: it takes a moon -->- b");

@@ -24,10 +24,10 @@ fn documented() -> BTreeMap<String, f64> {
 
 fn assert_documented(what: &str, bytes: f64) {
     println!("{what}: {:.2} KB", bytes / 1024.0);
-    let said = documented()[what];
+    let message = documented()[what];
     assert!(
-        (said / 3.0..=said).contains(&bytes),
-        "{what}: {bytes} bytes, and the page says {said}"
+        (message / 3.0..=message).contains(&bytes),
+        "{what}: {bytes} bytes, and the page says {message}"
     );
 }
 
@@ -40,7 +40,7 @@ async fn fill(app: &App) -> Vec<String> {
     for _ in 0..SESSIONS / AT_ONCE {
         let logins = all((0..AT_ONCE).map(|_| app.login_with(&[]))).await;
         let refreshes = all(logins.iter().map(|login| app.refresh(&login.refresh_token()))).await;
-        tokens.extend(refreshes.iter().map(crate::helpers::Answer::access_token));
+        tokens.extend(refreshes.iter().map(crate::helpers::TestResponse::access_token));
     }
     tokens
 }
@@ -106,8 +106,8 @@ async fn redis_entry_sizes_match_the_documented_sizes() {
     let app = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
     app.login_as("alice", "wrong", &[]).await.assert_error(400, "invalid_grant");
     let memory = async || {
-        let said: String = redis.ask(&["INFO", "memory"]).await;
-        let line = said.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        let message: String = redis.ask(&["INFO", "memory"]).await;
+        let line = message.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
         line.trim().parse::<f64>().unwrap()
     };
     let before = memory().await;

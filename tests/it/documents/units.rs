@@ -8,7 +8,7 @@ use super::pages::{all_blocks, root};
 use crate::helpers::SETUP;
 
 /// Returns the output of `systemd-analyze verify` for the service with this drop-in.
-fn said_of(part: &str) -> String {
+fn verify_output(part: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let unit = fs::read_to_string(root().join("docs/systemd/sentinel.service")).unwrap();
     let unit = unit.replace("/usr/local/bin/sentinel", env!("CARGO_BIN_EXE_sentinel"));
@@ -32,8 +32,8 @@ fn unit_drop_ins_in_documents_are_accepted_by_systemd() {
     assert!(blocks.len() >= 2);
     let mut credentials = 0;
     for block in blocks {
-        let said = said_of(&block.text);
-        assert!(!said.contains("part.conf"), "{}: {said}", block.place);
+        let message = verify_output(&block.text);
+        assert!(!message.contains("part.conf"), "{}: {message}", block.place);
         // Each loaded credential is used by a variable, through the folder of the unit (`%d`).
         let lines = |start: &str| -> Vec<String> {
             let lines = block.text.lines().filter_map(|line| line.strip_prefix(start));
@@ -49,7 +49,7 @@ fn unit_drop_ins_in_documents_are_accepted_by_systemd() {
         assert!(!block.text.contains("/run/credentials"), "{}", block.place);
     }
     assert!(credentials > 0, "no block loads a credential");
-    assert!(said_of("[Service]\nNoSuchThing=1\n").contains("part.conf"));
+    assert!(verify_output("[Service]\nNoSuchThing=1\n").contains("part.conf"));
 }
 
 /// Credentials are passed to the unit by variables, and never by a fixed path.

@@ -3,10 +3,10 @@
 use secrecy::ExposeSecret;
 
 use super::resource_server::example;
-use crate::helpers::mongod::{self, Target};
+use crate::helpers::mongod::{self, TestDatabase};
 use crate::helpers::redis::Redis;
 use crate::helpers::{
-    Answer, App, AppBuilder, ExternalProgram, command, free_port, installed, send,
+    App, AppBuilder, ExternalProgram, TestResponse, command, free_port, installed, send,
 };
 
 struct Eve {
@@ -16,7 +16,7 @@ struct Eve {
 }
 
 impl Eve {
-    fn start(redis: &Redis, data: &Target, app: &App) -> Self {
+    fn start(redis: &Redis, data: &TestDatabase, app: &App) -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let mut eve = command(installed(".cache/python", "bin/python"));
         eve.args(["-m", "flask", "--app"]).arg(example("eve/app.py"));
@@ -27,7 +27,7 @@ impl Eve {
         Self { server, http: app.http.clone(), _folder: folder }
     }
 
-    async fn notes(&self, authorization: Option<&str>) -> Answer {
+    async fn notes(&self, authorization: Option<&str>) -> TestResponse {
         let request = self.http.get(format!("{}/notes", self.server.url));
         send(match authorization {
             Some(value) => request.header("authorization", value),
@@ -36,17 +36,17 @@ impl Eve {
         .await
     }
 
-    async fn with(&self, token: &str) -> Answer {
+    async fn with(&self, token: &str) -> TestResponse {
         self.notes(Some(&format!("Bearer {token}"))).await
     }
 
-    async fn add(&self, token: &str, text: &str) -> Answer {
+    async fn add(&self, token: &str, text: &str) -> TestResponse {
         let request = self.http.post(format!("{}/notes", self.server.url)).bearer_auth(token);
         let body = serde_json::json!({ "text": text }).to_string();
         send(request.header("content-type", "application/json").body(body)).await
     }
 
-    fn texts(answer: &Answer) -> Vec<String> {
+    fn texts(answer: &TestResponse) -> Vec<String> {
         let json = answer.json();
         let items = json["_items"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
         items.iter().map(|item| item["text"].as_str().unwrap().to_owned()).collect()

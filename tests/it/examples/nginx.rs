@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::nginx_proxy::{Front, copy, nginx, received};
+use super::nginx_proxy::{NginxProxy, copy, nginx, received};
 use crate::helpers::{AppBuilder, ExternalProgram, UnresponsiveServer, free_port, send, spawn_app};
 
 const BOTH: [&str; 2] = ["nginx.conf", "nginx-cached.conf"];
@@ -13,7 +13,7 @@ async fn api_receives_verified_identity_and_no_forged_headers() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
     for file in BOTH {
-        let front = Front::of(file, &app);
+        let front = NginxProxy::of(file, &app);
         let body = "a=1&b=\u{fc}\n".repeat(20_000);
         for _ in 0..2 {
             let request = front.request("POST", "/api/x?y=1&scope=none").bearer_auth(&token);
@@ -58,7 +58,7 @@ async fn refused_requests_do_not_reach_api() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     for file in BOTH {
-        let front = Front::of(file, &app);
+        let front = NginxProxy::of(file, &app);
         let answer = send(front.request("GET", "/api/x")).await;
         assert_eq!(answer.status, 401);
         let none = answer.header("www-authenticate").unwrap();
@@ -91,7 +91,7 @@ async fn refused_requests_do_not_reach_api() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revoked_token_is_refused_at_next_request() {
     let app = spawn_app().await;
-    let front = Front::of("nginx.conf", &app);
+    let front = NginxProxy::of("nginx.conf", &app);
     let token = app.login().await.access_token();
     assert_eq!(front.get("/api/x", &token).await.status, 200);
     app.revoke(&token).await;
@@ -101,7 +101,7 @@ async fn revoked_token_is_refused_at_next_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revoked_token_is_accepted_from_cache_for_short_time_only() {
     let app = spawn_app().await;
-    let front = Front::of("nginx-cached.conf", &app);
+    let front = NginxProxy::of("nginx-cached.conf", &app);
     let (token, other) = (app.login().await.access_token(), app.login().await.access_token());
     // The cache does keep responses; otherwise the assertions below would show nothing.
     let mut kept = false;
@@ -129,7 +129,7 @@ async fn unavailable_sentinel_is_503() {
     for file in BOTH {
         let app = spawn_app().await;
         let token = app.login().await.access_token();
-        let front = Front::of(file, &app);
+        let front = NginxProxy::of(file, &app);
         let bind = app.url.trim_start_matches("http://").to_owned();
         let folder = Arc::clone(&app.folder);
         app.stop().await;
@@ -144,7 +144,7 @@ async fn unavailable_sentinel_is_503() {
         }
 
         let silent = UnresponsiveServer::start();
-        let front = Front::start(file, &format!("http://127.0.0.1:{}", silent.port()));
+        let front = NginxProxy::start(file, &format!("http://127.0.0.1:{}", silent.port()));
         let begin = Instant::now();
         front.assert_unavailable(&token).await;
         assert!(begin.elapsed() < Duration::from_secs(8));
@@ -154,7 +154,7 @@ async fn unavailable_sentinel_is_503() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_exposes_public_endpoints_of_sentinel_only() {
     let app = spawn_app().await;
-    let front = Front::of("nginx.conf", &app);
+    let front = NginxProxy::of("nginx.conf", &app);
     let id = app.client.id.as_str();
     let post = async |path: &str, form: &[(&str, &str)]| {
         send(front.request("POST", path).form(&form)).await
@@ -201,6 +201,6 @@ async fn sample_api_echoes_verified_identity() {
     let file = folder.path().join("nginx.conf");
     let server = ExternalProgram::start(nginx(folder.path(), &file), port, folder.path());
     let request = app.http.get(format!("{}/api/x", server.url)).bearer_auth(&token);
-    let told = format!("GET /api/x as alice ({}), scope read write\n", app.user.id);
-    assert_eq!(send(request).await.text, told, "{}", server.output());
+    let expected = format!("GET /api/x as alice ({}), scope read write\n", app.user.id);
+    assert_eq!(send(request).await.text, expected, "{}", server.output());
 }

@@ -8,7 +8,7 @@ use actix_web::{App as Service, HttpRequest, HttpResponse, HttpServer, web};
 use tempfile::TempDir;
 
 use super::resource_server::example;
-use crate::helpers::{Answer, App, ExternalProgram, command, free_port, send};
+use crate::helpers::{App, ExternalProgram, TestResponse, command, free_port, send};
 
 /// API behind nginx, which echoes each request as JSON and counts the calls.
 pub struct Api {
@@ -58,7 +58,7 @@ async fn echo(
 }
 
 /// nginx between clients, Sentinel and an API.
-pub struct Front {
+pub struct NginxProxy {
     pub nginx: ExternalProgram,
     pub api: Api,
     http: reqwest::Client,
@@ -76,7 +76,7 @@ const FILES: [&str; 8] = [
     "verify.conf",
 ];
 
-impl Front {
+impl NginxProxy {
     pub fn start(file: &str, sentinel: &str) -> Self {
         let api = Api::start();
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
@@ -99,7 +99,7 @@ impl Front {
         self.http.request(method.parse().unwrap(), format!("{}{path}", self.nginx.url))
     }
 
-    pub async fn get(&self, path: &str, token: &str) -> Answer {
+    pub async fn get(&self, path: &str, token: &str) -> TestResponse {
         send(self.request("GET", path).bearer_auth(token)).await
     }
 
@@ -136,7 +136,7 @@ pub fn nginx(prefix: &Path, file: &Path) -> std::process::Command {
 }
 
 /// Returns the values of a header that the API received.
-pub fn received(answer: &Answer, name: &str) -> Vec<String> {
+pub fn received(answer: &TestResponse, name: &str) -> Vec<String> {
     let json = answer.json();
     let headers = json["headers"].as_array().unwrap().iter();
     let values = headers.filter(|header| header[0] == name);

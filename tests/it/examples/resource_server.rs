@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::helpers::{
-    Answer, App, AppBuilder, ExternalProgram, UnresponsiveServer, free_port, send, spawn_app,
+    App, AppBuilder, ExternalProgram, TestResponse, UnresponsiveServer, free_port, send, spawn_app,
 };
 
 /// Running example.
@@ -35,7 +35,7 @@ impl Running {
         Self::start(program, app, &app.url, &app.backend_secret)
     }
 
-    async fn me(&self, authorization: Option<&str>) -> Answer {
+    async fn me(&self, authorization: Option<&str>) -> TestResponse {
         let request = self.http.get(format!("{}/me", self.server.url));
         send(match authorization {
             Some(value) => request.header("authorization", value),
@@ -44,11 +44,11 @@ impl Running {
         .await
     }
 
-    async fn with(&self, token: &str) -> Answer {
+    async fn with(&self, token: &str) -> TestResponse {
         self.me(Some(&format!("Bearer {token}"))).await
     }
 
-    async fn add_note(&self, token: &str, note: &str) -> Answer {
+    async fn add_note(&self, token: &str, note: &str) -> TestResponse {
         let request = self.http.post(format!("{}/notes", self.server.url));
         send(request.bearer_auth(token).body(note.to_owned())).await
     }
@@ -114,7 +114,7 @@ pub async fn token_without_required_scope_is_403(program: Program) {
 pub async fn unavailable_introspection_is_503(program: Program) {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
-    let unavailable = |answer: &Answer| {
+    let unavailable = |answer: &TestResponse| {
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")), "{answer:?}");
         assert_eq!(answer.header("www-authenticate"), None);
     };

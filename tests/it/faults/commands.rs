@@ -6,7 +6,7 @@ use mongodb::bson::{Document, doc};
 
 use super::load::Load;
 use crate::helpers::Servers;
-use crate::helpers::mongod::{self, Mongod, Target};
+use crate::helpers::mongod::{self, Mongod, TestDatabase};
 
 /// MongoDB commands that Sentinel sends.
 const COMMANDS: [&str; 6] = ["find", "insert", "update", "delete", "findAndModify", "ping"];
@@ -15,7 +15,8 @@ const COMMANDS: [&str; 6] = ["find", "insert", "update", "delete", "findAndModif
 fn failure_modes() -> Vec<(&'static str, Document)> {
     let code = |code: i32| doc! { "errorCode": code };
     let label = |code: i32| doc! { "errorCode": code, "errorLabels": ["RetryableWriteError"] };
-    let concern = |code: i32| doc! { "writeConcernError": { "code": code, "errmsg": "said so" } };
+    let concern =
+        |code: i32| doc! { "writeConcernError": { "code": code, "errmsg": "message so" } };
     vec![
         ("NotWritablePrimary", code(10107)),
         ("PrimarySteppedDown, which may be retried", label(189)),
@@ -35,7 +36,7 @@ fn failure_modes() -> Vec<(&'static str, Document)> {
 async fn mongodb_command_failures_yield_correct_responses_or_503() {
     let mongod = Mongod::start(&["--replSet", "rs0"]);
     mongod::prepare(&mongod.uri).await;
-    let servers = Servers::start(2, &Target::on(&mongod.uri).overrides()).await;
+    let servers = Servers::start(2, &TestDatabase::on(&mongod.uri).overrides()).await;
     let load = Load::start(&servers.peers).await;
     let admin = mongod.admin().await;
     let mut unavailable = 0;

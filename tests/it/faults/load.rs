@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::table::Row;
-use crate::helpers::{Answer, Peer, all};
+use crate::helpers::{ServerClient, TestResponse, all};
 
 /// Pause between two calls of one client, so that the servers get processor time.
 const PACE: Duration = Duration::from_millis(4);
@@ -14,12 +14,12 @@ const KEPT: usize = 12;
 
 /// Clients that call several servers until this is dropped.
 pub struct Load {
-    shared: Arc<Shared>,
+    shared: Arc<LoadState>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
-struct Shared {
-    peers: Vec<Peer>,
+struct LoadState {
+    peers: Vec<ServerClient>,
     over: AtomicBool,
     calls: Mutex<Vec<Call>>,
     /// Tokens that a response reported as issued, by chain.
@@ -49,9 +49,9 @@ struct Call {
 
 impl Load {
     /// Starts two refresh chains for each server, and clients that introspect, log in and revoke.
-    pub async fn start(peers: &[Peer]) -> Self {
+    pub async fn start(peers: &[ServerClient]) -> Self {
         let chains = 2 * peers.len();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(LoadState {
             peers: peers.to_vec(),
             over: AtomicBool::new(false),
             calls: Mutex::default(),
@@ -141,13 +141,17 @@ impl Load {
     }
 }
 
-impl Shared {
-    fn goes_on(&self) -> bool {
+impl LoadState {
+    fn is_running(&self) -> bool {
         !self.over.load(Ordering::SeqCst)
     }
 
     /// Records the result of the call. Returns `None` for 503, which means that nothing was lost.
-    async fn call(&self, kind: Kind, call: impl Future<Output = Answer>) -> Option<Answer> {
+    async fn call(
+        &self,
+        kind: Kind,
+        call: impl Future<Output = TestResponse>,
+    ) -> Option<TestResponse> {
         let started = Instant::now();
         let answer = call.await;
         let failed = answer.status == 503;
@@ -161,12 +165,12 @@ impl Shared {
     }
 
     /// Repeats the call until its response is not 503.
-    async fn insist<F: Future<Output = Answer> + Send>(
+    async fn retry_on_503<F: Future<Output = TestResponse> + Send>(
         &self,
         kind: Kind,
         call: impl Fn() -> F,
-    ) -> Option<Answer> {
-        while self.goes_on() {
+    ) -> Option<TestResponse> {
+        while self.is_running() {
             if let Some(answer) = self.call(kind, call()).await {
                 return Some(answer);
             }
@@ -176,16 +180,16 @@ impl Shared {
 }
 
 /// Refreshes on each server in turn, and retries a failed refresh with the same token.
-async fn refresh(shared: Arc<Shared>, chain: usize) {
+async fn refresh(shared: Arc<LoadState>, chain: usize) {
     let peers = shared.peers.len();
     let first = &shared.peers[chain % peers];
-    let Some(login) = shared.insist(Kind::Login, || first.login()).await else {
+    let Some(login) = shared.retry_on_503(Kind::Login, || first.login()).await else {
         return;
     };
     assert_eq!(login.status, 200, "{login:?}");
     let mut current = login;
     let mut turn = chain;
-    while shared.goes_on() {
+    while shared.is_running() {
         let access = current.access_token();
         {
             let mut alive = shared.alive.lock().unwrap();
@@ -196,17 +200,17 @@ async fn refresh(shared: Arc<Shared>, chain: usize) {
         let token = current.refresh_token();
         turn += 1;
         let next = || shared.peers[turn % peers].refresh(&token);
-        let Some(next) = shared.insist(Kind::Refresh, next).await else { return };
+        let Some(next) = shared.retry_on_503(Kind::Refresh, next).await else { return };
         assert_eq!(next.status, 200, "a refresh token was burnt: {next:?}");
         current = next;
     }
 }
 
 /// Checks tokens that are active and tokens that were revoked.
-async fn look(shared: Arc<Shared>, peer: usize) {
+async fn look(shared: Arc<LoadState>, peer: usize) {
     let peer = shared.peers[peer].clone();
     let mut turn = 0;
-    while shared.goes_on() {
+    while shared.is_running() {
         tokio::time::sleep(PACE).await;
         turn += 1;
         let token = {
@@ -232,25 +236,25 @@ async fn look(shared: Arc<Shared>, peer: usize) {
 }
 
 /// Logs in on one server and revokes the token on the next one.
-async fn end(shared: Arc<Shared>, peer: usize) {
+async fn end(shared: Arc<LoadState>, peer: usize) {
     let here = shared.peers[peer].clone();
     let there = shared.peers[(peer + 1) % shared.peers.len()].clone();
-    while shared.goes_on() {
-        let login = shared.insist(Kind::Login, || here.login()).await;
+    while shared.is_running() {
+        let login = shared.retry_on_503(Kind::Login, || here.login()).await;
         let Some(login) = login else { return };
         assert_eq!(login.status, 200, "{login:?}");
         let (access, refresh) = (login.access_token(), login.refresh_token());
         let token = if rand::random() { &access } else { &refresh };
-        let revoked = shared.insist(Kind::Login, || there.revoke(token)).await;
+        let revoked = shared.retry_on_503(Kind::Login, || there.revoke(token)).await;
         let Some(revoked) = revoked else { return };
         assert_eq!(revoked.status, 200, "{revoked:?}");
         shared.ended.lock().unwrap().push(access);
     }
 }
 
-async fn probe(shared: Arc<Shared>, peer: usize) {
+async fn probe(shared: Arc<LoadState>, peer: usize) {
     let peer = shared.peers[peer].clone();
-    while shared.goes_on() {
+    while shared.is_running() {
         if let Some(answer) = shared.call(Kind::Ready, peer.ready()).await {
             assert_eq!(answer.status, 200, "{answer:?}");
         }

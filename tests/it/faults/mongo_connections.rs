@@ -6,11 +6,11 @@ use mongodb::Client;
 use mongodb::bson::doc;
 
 use crate::helpers::authority::Authority;
-use crate::helpers::mongod::{self, Mongod, Target};
+use crate::helpers::mongod::{self, Mongod, TestDatabase};
 use crate::helpers::{App, AppBuilder, Servers, sentinel};
 
 /// Starts a server that requires TLS and authentication, with a user for `target`'s database.
-async fn start_secured(authority: &Authority) -> (Mongod, Target, Vec<(String, String)>) {
+async fn start_secured(authority: &Authority) -> (Mongod, TestDatabase, Vec<(String, String)>) {
     let (server, ca) = (authority.path("server-both.pem"), authority.path("ca.pem"));
     let mongod = Mongod::start(&[
         "--auth",
@@ -22,7 +22,7 @@ async fn start_secured(authority: &Authority) -> (Mongod, Target, Vec<(String, S
         &ca,
         "--tlsAllowConnectionsWithoutCertificates",
     ]);
-    let target = Target::on(&format!("{}/?tls=true&tlsCAFile={ca}", mongod.uri));
+    let target = TestDatabase::on(&format!("{}/?tls=true&tlsCAFile={ca}", mongod.uri));
     // Localhost exception: while there are no users, a local connection may create the first one.
     let admin = Client::with_uri_str(&target.uri).await.unwrap().database("admin");
     let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
@@ -71,23 +71,24 @@ async fn startup_fails_for_wrong_mongodb_password_or_untrusted_certificate() {
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    let said = refused(&[("mongo.password", "wrong-password")]);
+    let message = refused(&[("mongo.password", "wrong-password")]);
     assert!(
-        said.contains("cannot reach MongoDB at 127.0.0.1") && !said.contains("wrong-password"),
-        "{said}"
+        message.contains("cannot reach MongoDB at 127.0.0.1")
+            && !message.contains("wrong-password"),
+        "{message}"
     );
     let strange = target.uri.replace(&authority.path("ca.pem"), &other.path("ca.pem"));
-    let said = refused(&[("mongo.uri", &strange)]);
-    assert!(said.contains("cannot reach MongoDB at 127.0.0.1"), "{said}");
+    let message = refused(&[("mongo.uri", &strange)]);
+    assert!(message.contains("cannot reach MongoDB at 127.0.0.1"), "{message}");
     let plain = target.uri.split("/?").next().unwrap();
-    let said = refused(&[("mongo.uri", plain)]);
-    assert!(said.contains("cannot reach MongoDB at 127.0.0.1"), "{said}");
+    let message = refused(&[("mongo.uri", plain)]);
+    assert!(message.contains("cannot reach MongoDB at 127.0.0.1"), "{message}");
 }
 
 async fn own_server(settings: &[(&str, &str)]) -> (Mongod, App) {
     let mongod = Mongod::start(&["--replSet", "rs0"]);
     mongod::prepare(&mongod.uri).await;
-    let mut builder = AppBuilder::default().mongodb(&Target::on(&mongod.uri));
+    let mut builder = AppBuilder::default().mongodb(&TestDatabase::on(&mongod.uri));
     for (key, value) in settings {
         builder = builder.set(key, value);
     }
@@ -106,8 +107,8 @@ async fn delay_reads(mongod: &Mongod, mode: &str) {
 async fn active_reads(mongod: &Mongod) -> usize {
     let operations =
         doc! { "currentOp": 1, "appName": "sentinel", "command.find": { "$exists": true } };
-    let said = mongod.admin().await.run_command(operations).await.unwrap();
-    said.get_array("inprog").unwrap().len()
+    let message = mongod.admin().await.run_command(operations).await.unwrap();
+    message.get_array("inprog").unwrap().len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,7 +163,7 @@ async fn mongodb_calls_time_out_as_configured() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn service_recovers_after_standalone_mongodb_freeze_and_kill() {
     let mut mongod = Mongod::start(&[]);
-    let servers = Servers::start(2, &Target::on(&mongod.uri).overrides()).await;
+    let servers = Servers::start(2, &TestDatabase::on(&mongod.uri).overrides()).await;
     let load = super::load::Load::start(&servers.peers).await;
     let frozen = async {
         mongod.suspend();

@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 
-use crate::helpers::mongod::{self, Mongod, Target};
+use crate::helpers::mongod::{self, Mongod, TestDatabase};
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, App, AppBuilder, PASSWORD};
+use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse};
 
 /// Seconds: much longer than `oauth.refresh_grace`, shorter than the lifetime of an access token.
 pub(super) const LONG: u64 = 1200;
 
 /// Retries a refresh until it succeeds, once the outage is over.
-pub(super) async fn retry_until_answered(app: &App, token: &str) -> Answer {
+pub(super) async fn retry_until_answered(app: &App, token: &str) -> TestResponse {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let answer = app.refresh(token).await;
@@ -27,7 +27,7 @@ pub(super) async fn retry_until_answered(app: &App, token: &str) -> Answer {
 
 /// Asserts that the grace period runs again after the retry, and that a reuse after it revokes the
 /// session.
-async fn assert_grace_runs(app: &App, used: &str, answer: &Answer) {
+async fn assert_grace_runs(app: &App, used: &str, answer: &TestResponse) {
     assert!(app.is_active(&answer.access_token()).await);
     assert_eq!(app.refresh(used).await.json()["refresh_token"], answer.json()["refresh_token"]);
     app.advance(121);
@@ -104,7 +104,7 @@ pub(super) async fn own_server() -> (Mongod, App) {
 pub(super) async fn own_server_with(builder: AppBuilder) -> (Mongod, App) {
     let mongod = Mongod::start(&["--replSet", "rs0"]);
     mongod::prepare(&mongod.uri).await;
-    let app = builder.mongodb(&Target::on(&mongod.uri)).spawn().await;
+    let app = builder.mongodb(&TestDatabase::on(&mongod.uri)).spawn().await;
     (mongod, app)
 }
 

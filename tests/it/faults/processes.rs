@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, AppBuilder, Servers, all, mongod};
+use crate::helpers::{AppBuilder, Servers, TestResponse, all, mongod};
 
 async fn start_three() -> (Redis, Servers) {
     let redis = Redis::start();
@@ -18,7 +18,7 @@ async fn start_three() -> (Redis, Servers) {
     (redis, servers)
 }
 
-fn pair(answer: &Answer) -> (String, String) {
+fn pair(answer: &TestResponse) -> (String, String) {
     assert_eq!(answer.status, 200, "{answer:?}");
     (answer.access_token(), answer.refresh_token())
 }

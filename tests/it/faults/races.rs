@@ -10,7 +10,7 @@ use deadpool_redis::redis::{Client, cmd};
 use rand::RngExt;
 
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, Peer, Servers, mongod};
+use crate::helpers::{ServerClient, Servers, TestResponse, mongod};
 
 /// Number of concurrent sessions.
 const LANES: usize = 4;
@@ -34,12 +34,12 @@ impl World {
     }
 
     /// The server with the warm cache, which is also the one that is suspended.
-    fn one(&self) -> &Peer {
+    fn one(&self) -> &ServerClient {
         &self.servers.peers[0]
     }
 
     /// The server that revokes.
-    fn other(&self) -> &Peer {
+    fn other(&self) -> &ServerClient {
         &self.servers.peers[1]
     }
 
@@ -50,7 +50,7 @@ impl World {
 }
 
 /// Repeats the call while it returns 503: a suspended server may take Redis for unreachable.
-async fn answered<F: Future<Output = Answer> + Send>(call: impl Fn() -> F) -> Answer {
+async fn answered<F: Future<Output = TestResponse> + Send>(call: impl Fn() -> F) -> TestResponse {
     loop {
         let answer = call().await;
         if answer.status != 503 {
@@ -61,17 +61,17 @@ async fn answered<F: Future<Output = Answer> + Send>(call: impl Fn() -> F) -> An
 }
 
 /// An active access token and the refresh token it was issued for, which can be retried.
-struct Started {
+struct TestSession {
     used: String,
     access: String,
     refresh: String,
 }
 
-async fn start(world: &World) -> Started {
+async fn start(world: &World) -> TestSession {
     let login = answered(|| world.other().login()).await;
     let used = login.refresh_token();
     let next = answered(|| world.other().refresh(&used)).await;
-    Started { used, access: next.access_token(), refresh: next.refresh_token() }
+    TestSession { used, access: next.access_token(), refresh: next.refresh_token() }
 }
 
 /// Lookup that is repeated during the race.
@@ -85,11 +85,11 @@ enum Lookup {
 }
 
 async fn ask(world: &World, plain: &mut MultiplexedConnection, how: Lookup, token: &str) -> bool {
-    let introspected = |answer: Answer| match answer.status {
+    let introspected = |answer: TestResponse| match answer.status {
         200 => answer.json()["active"].as_bool().unwrap(),
         _ => panic!("{answer:?}"),
     };
-    let verified = |answer: Answer| match answer.status {
+    let verified = |answer: TestResponse| match answer.status {
         204 => true,
         401 => false,
         _ => panic!("{answer:?}"),
@@ -109,7 +109,7 @@ async fn ask(world: &World, plain: &mut MultiplexedConnection, how: Lookup, toke
 /// Performs lookups of all kinds before, during and after the revocation. Meanwhile a client
 /// retries the refresh, which publishes the token again. It does not in the case of
 /// [`End::Replay`], where the retry itself would be the reuse that revokes the session.
-async fn race(world: &Arc<World>, started: &Started, end: End) {
+async fn race(world: &Arc<World>, started: &TestSession, end: End) {
     use Lookup::{IntrospectOne, IntrospectOther, Redis, VerifyOne, VerifyOther};
     let ended = Arc::new(AtomicBool::new(false));
     let asking = [IntrospectOne, IntrospectOther, VerifyOne, VerifyOther, Redis].map(|how| {
@@ -153,7 +153,7 @@ enum End {
     Command(&'static str),
 }
 
-async fn revoke_or_end(world: &World, started: &Started, end: End) {
+async fn revoke_or_end(world: &World, started: &TestSession, end: End) {
     let other = world.other();
     match end {
         End::Access => {

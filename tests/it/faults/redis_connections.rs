@@ -88,17 +88,17 @@ fn startup_fails_for_invalid_redis_tls_settings() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("empty.pem"), "nothing").unwrap();
     let url = "redis.url=rediss://localhost:1";
-    for (settings, said) in [
+    for (settings, expected) in [
         (&[url, "redis.tls_ca=missing.pem"][..], "redis.tls_ca: cannot use missing.pem"),
         (
             &[url, "redis.tls_ca=empty.pem"],
-            "redis.tls_ca: cannot use empty.pem: there is no PEM certificate in it",
+            "redis.tls_ca: cannot use empty.pem: it contains no PEM certificate",
         ),
         (&[url, "redis.tls_cert=missing.pem"], "redis.tls_cert needs redis.tls_key"),
         (&["redis.url=redis://localhost:1", "redis.tls_ca=missing.pem"], "starts with rediss://"),
     ] {
         let told = refused(folder.path(), settings);
-        assert!(told.contains(said), "{told}");
+        assert!(told.contains(expected), "{told}");
     }
 }
 

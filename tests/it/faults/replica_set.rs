@@ -6,17 +6,17 @@ use mongodb::bson::{Document, doc};
 
 use super::load::Load;
 use crate::helpers::Servers;
-use crate::helpers::mongod::{Mongod, Target};
+use crate::helpers::mongod::{Mongod, TestDatabase};
 
 const SET: [&str; 2] = ["--replSet", "rs0"];
 
 /// Replica set of three members in which an election takes about a second.
-struct Set {
+struct ReplicaSet {
     members: Vec<Mongod>,
-    target: Target,
+    target: TestDatabase,
 }
 
-impl Set {
+impl ReplicaSet {
     async fn start() -> Self {
         let members: Vec<Mongod> = (0..3).map(|_| Mongod::start(&SET)).collect();
         let configured: Vec<Document> = members
@@ -29,7 +29,7 @@ impl Set {
         } };
         members[0].admin().await.run_command(doc! { "replSetInitiate": set }).await.unwrap();
         let hosts: Vec<String> = members.iter().map(Mongod::host).collect();
-        let target = Target::on(&format!("mongodb://{}/?replicaSet=rs0", hosts.join(",")));
+        let target = TestDatabase::on(&format!("mongodb://{}/?replicaSet=rs0", hosts.join(",")));
         let set = Self { members, target };
         set.wait_for_primary(None).await;
         set
@@ -64,7 +64,7 @@ impl Set {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn issued_tokens_survive_failure_of_replica_set_members() {
-    let mut set = Set::start().await;
+    let mut set = ReplicaSet::start().await;
     let servers = Servers::start(2, &set.target.overrides()).await;
     let load = Load::start(&servers.peers).await;
 
@@ -116,7 +116,7 @@ async fn issued_tokens_survive_failure_of_replica_set_members() {
 /// `mongo.read_preference` applies to lists only: token lookups do not read a lagging secondary.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn lagging_secondary_is_not_used_for_token_lookups() {
-    let set = Set::start().await;
+    let set = ReplicaSet::start().await;
     let mut settings = set.target.overrides();
     settings.push(("mongo.read_preference".to_owned(), "secondary".to_owned()));
     let servers = Servers::start(2, &settings).await;

@@ -5,11 +5,11 @@ use mongodb::bson::{Document, doc, oid::ObjectId};
 use super::target::ImportTarget;
 use crate::helpers::{free_port, mongod};
 
-fn assert_fails(ours: &ImportTarget, from: &str, code: i32, said: &str) {
+fn assert_fails(ours: &ImportTarget, from: &str, code: i32, expected: &str) {
     let output = ours.command(&["import", "flask-sentinel", "--from", from]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(text.contains(said) && !text.contains("secret"), "{text}");
+    assert!(text.contains(expected) && !text.contains("secret"), "{text}");
     // An import that did not begin is not audited.
     assert_eq!(text.contains("\"event\":\"imported\""), code == 69, "{text}");
 }

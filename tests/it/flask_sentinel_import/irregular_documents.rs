@@ -5,13 +5,13 @@ use mongodb::bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId};
 use serde_json::Value;
 
 use super::target::ImportTarget;
-use crate::helpers::mongod::{self, Target};
+use crate::helpers::mongod::{self, TestDatabase};
 
 /// Hash of "secret".
 const HASH: &str = "$2b$04$abcdefghijklmnopqrstuuMzrXzV1G5Yv3YKOs6jQQYnQVrWnLYr2";
 const CLIENT: &str = "abcdefghijabcdefghijabcdefghijabcdefghij";
 
-async fn put(source: &Target, collection: &str, documents: Vec<Document>) {
+async fn put(source: &TestDatabase, collection: &str, documents: Vec<Document>) {
     let database = source.database().await;
     database.collection::<Document>(collection).insert_many(documents).await.unwrap();
 }
@@ -163,9 +163,9 @@ async fn tokens_that_cannot_be_imported_are_reported_and_others_work() {
     let again = ours.import(&from, &[]);
     let numbers = (&again["tokens"]["imported"], &again["tokens"]["already"]);
     assert_eq!(numbers, (&0.into(), &5.into()), "{again}");
-    let said = report.to_string();
+    let message = report.to_string();
     for number in 0..12 {
-        assert!(!said.contains(&text('a', number)) && !said.contains(&text('r', number)));
+        assert!(!message.contains(&text('a', number)) && !message.contains(&text('r', number)));
     }
 
     let server = ours.serve();

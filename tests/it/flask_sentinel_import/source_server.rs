@@ -4,14 +4,14 @@ use mongodb::bson::{Document, doc};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::helpers::mongod::{self, Target};
+use crate::helpers::mongod::{self, TestDatabase};
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, ExternalProgram, command, free_port, installed, send};
+use crate::helpers::{ExternalProgram, TestResponse, command, free_port, installed, send};
 
 /// Running flask-sentinel.
 pub(super) struct FlaskSentinel {
     pub(super) redis: Redis,
-    pub(super) source: Target,
+    pub(super) source: TestDatabase,
     http: reqwest::Client,
     server: ExternalProgram,
     _folder: TempDir,
@@ -73,7 +73,7 @@ impl FlaskSentinel {
             ("password", password),
         ];
         let request = self.http.post(format!("{}/oauth/token", self.server.url)).form(&form);
-        let answer: Answer = send(request).await;
+        let answer: TestResponse = send(request).await;
         assert_eq!(answer.status, 200, "{answer:?} {}", self.server.output());
         let json: Value = answer.json();
         let text = |name: &str| json[name].as_str().unwrap().to_owned();

@@ -9,8 +9,8 @@ use rusqlite::types::Value as Sql;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::helpers::mongod::Target;
-use crate::helpers::{Answer, Process, send, sentinel};
+use crate::helpers::mongod::TestDatabase;
+use crate::helpers::{Process, TestResponse, send, sentinel};
 
 const OPERATOR: &str = "operator";
 
@@ -18,7 +18,7 @@ const OPERATOR: &str = "operator";
 pub(super) struct ImportTarget {
     folder: TempDir,
     settings: Vec<String>,
-    mongodb: Option<Target>,
+    mongodb: Option<TestDatabase>,
 }
 
 /// Server on this store, with a client that may introspect.
@@ -34,7 +34,7 @@ impl ImportTarget {
         Self { folder: tempfile::tempdir().unwrap(), settings: quick(), mongodb: None }
     }
 
-    pub(super) fn mongodb(target: &Target) -> Self {
+    pub(super) fn mongodb(target: &TestDatabase) -> Self {
         let own = target.overrides().into_iter().map(|(key, value)| format!("{key}={value}"));
         let settings = quick().into_iter().chain(own).collect();
         let folder = tempfile::tempdir().unwrap();
@@ -128,7 +128,7 @@ impl ImportTarget {
     }
 }
 
-async fn documents(target: &Target) -> Vec<String> {
+async fn documents(target: &TestDatabase) -> Vec<String> {
     let database = target.database().await;
     let mut found = Vec::new();
     for name in database.list_collection_names().await.unwrap() {
@@ -150,11 +150,11 @@ fn quick() -> Vec<String> {
 }
 
 impl TargetServer {
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> TestResponse {
         send(self.http.post(format!("{}{path}", self.url)).form(form)).await
     }
 
-    pub(super) async fn login(&self, client: &str, name: &str, password: &str) -> Answer {
+    pub(super) async fn login(&self, client: &str, name: &str, password: &str) -> TestResponse {
         let form = [
             ("grant_type", "password"),
             ("client_id", client),
@@ -170,13 +170,13 @@ impl TargetServer {
         self.http.request(method.parse().unwrap(), url).basic_auth(OPERATOR, Some("of now"))
     }
 
-    pub(super) async fn refresh(&self, client: &str, token: &str) -> Answer {
+    pub(super) async fn refresh(&self, client: &str, token: &str) -> TestResponse {
         let form =
             [("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token)];
         self.post("/oauth/token", &form).await
     }
 
-    pub(super) async fn revoke(&self, client: &str, token: &str) -> Answer {
+    pub(super) async fn revoke(&self, client: &str, token: &str) -> TestResponse {
         self.post("/oauth/revoke", &[("client_id", client), ("token", token)]).await
     }
 
@@ -192,7 +192,7 @@ impl TargetServer {
         self.introspect(token).await["active"].as_bool().unwrap()
     }
 
-    pub(super) async fn verify(&self, token: &str) -> Answer {
+    pub(super) async fn verify(&self, token: &str) -> TestResponse {
         send(self.http.get(format!("{}/oauth/verify", self.url)).bearer_auth(token)).await
     }
 }

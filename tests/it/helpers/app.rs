@@ -11,8 +11,8 @@ use sentinel::password::Hasher;
 use sentinel::settings::{Settings, Sources};
 use tempfile::TempDir;
 
-use super::Answer;
-use super::mongod::Target;
+use super::TestResponse;
+use super::mongod::TestDatabase;
 
 /// Start of the manual clock: 2100-01-01T00:00:00Z, in the future, so that the TTL index of
 /// MongoDB, which uses the real time, deletes nothing.
@@ -66,7 +66,7 @@ impl AppBuilder {
     }
 
     /// Uses a MongoDB database.
-    pub fn mongodb(mut self, target: &Target) -> Self {
+    pub fn mongodb(mut self, target: &TestDatabase) -> Self {
         self.overrides.extend(target.overrides());
         self
     }
@@ -171,7 +171,7 @@ impl App {
         &self,
         path: &str,
         form: &[(&str, &str)],
-    ) -> impl Future<Output = Answer> + Send + use<> {
+    ) -> impl Future<Output = TestResponse> + Send + use<> {
         send(self.http.post(format!("{}{path}", self.url)).form(form))
     }
 
@@ -180,19 +180,27 @@ impl App {
         &self,
         path: &str,
         form: &[(&str, &str)],
-    ) -> impl Future<Output = Answer> + Send + use<> {
+    ) -> impl Future<Output = TestResponse> + Send + use<> {
         let request = self.http.post(format!("{}{path}", self.url)).form(form);
         send(request.basic_auth(self.backend.id.as_str(), Some(&self.backend_secret)))
     }
 
     /// Posts a body unchanged.
-    pub async fn post_raw(&self, path: &str, media_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub async fn post_raw(
+        &self,
+        path: &str,
+        media_type: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> TestResponse {
         let request = self.http.post(format!("{}{path}", self.url));
         send(request.header("content-type", media_type).body(body.into())).await
     }
 
     /// Logs in as alice through the public client, with additional parameters.
-    pub fn login_with(&self, more: &[(&str, &str)]) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn login_with(
+        &self,
+        more: &[(&str, &str)],
+    ) -> impl Future<Output = TestResponse> + Send + use<> {
         self.login_as("alice", PASSWORD, more)
     }
 
@@ -202,7 +210,7 @@ impl App {
         username: &str,
         password: &str,
         more: &[(&str, &str)],
-    ) -> impl Future<Output = Answer> + Send + use<> {
+    ) -> impl Future<Output = TestResponse> + Send + use<> {
         let mut form = vec![
             ("grant_type", "password"),
             ("client_id", self.client.id.as_str()),
@@ -218,26 +226,26 @@ impl App {
         &self,
         username: &str,
         password: &str,
-    ) -> impl Future<Output = Answer> + Send + use<> {
+    ) -> impl Future<Output = TestResponse> + Send + use<> {
         self.login_as(username, password, &[])
     }
 
     /// Logs in as alice and asserts success.
-    pub async fn login(&self) -> Answer {
+    pub async fn login(&self) -> TestResponse {
         let answer = self.login_with(&[]).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer
     }
 
     /// Refreshes as the public client.
-    pub fn refresh(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn refresh(&self, token: &str) -> impl Future<Output = TestResponse> + Send + use<> {
         let id = self.client.id.as_str();
         let form = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)];
         self.post("/oauth/token", &form)
     }
 
     /// Introspects a token as the confidential client.
-    pub fn introspect(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn introspect(&self, token: &str) -> impl Future<Output = TestResponse> + Send + use<> {
         self.post_as_backend("/oauth/introspect", &[("token", token)])
     }
 
@@ -247,12 +255,16 @@ impl App {
     }
 
     /// Revokes a token as the public client.
-    pub fn revoke(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn revoke(&self, token: &str) -> impl Future<Output = TestResponse> + Send + use<> {
         self.post("/oauth/revoke", &[("client_id", self.client.id.as_str()), ("token", token)])
     }
 
     /// Sends `GET /oauth/verify` with a bearer token.
-    pub fn verify(&self, token: &str, query: &str) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn verify(
+        &self,
+        token: &str,
+        query: &str,
+    ) -> impl Future<Output = TestResponse> + Send + use<> {
         send(self.http.get(format!("{}/oauth/verify{query}", self.url)).bearer_auth(token))
     }
 
@@ -268,8 +280,8 @@ impl App {
 }
 
 /// Sends a request and reads the whole response.
-pub async fn send(request: reqwest::RequestBuilder) -> Answer {
-    Answer::read(request.send().await.unwrap()).await
+pub async fn send(request: reqwest::RequestBuilder) -> TestResponse {
+    TestResponse::read(request.send().await.unwrap()).await
 }
 
 /// Sends bytes unchanged, piece by piece, and reads one JSON response.

@@ -1,7 +1,6 @@
 //! Test support: the real application on a port of its own with a manual clock, databases, external
 //! programs, and clients.
 
-mod answer;
 mod app;
 pub mod authority;
 mod captured;
@@ -12,15 +11,16 @@ mod process;
 pub mod redis;
 mod script;
 mod servers;
+mod test_response;
 mod tls;
 
-pub use answer::Answer;
 pub use app::{App, AppBuilder, PASSWORD, START, raw_exchange, send, spawn_app};
 pub use captured::CapturedLog;
 pub use external::{ExternalProgram, SETUP, UnresponsiveServer, command, free_port};
 pub use process::{Process, sentinel, signal};
 pub use script::{ClientScript, installed};
-pub use servers::{Peer, Servers};
+pub use servers::{ServerClient, Servers};
+pub use test_response::TestResponse;
 pub use tls::trust_any_certificate;
 
 /// Runs calls concurrently and returns their results in the order of the calls.

@@ -17,12 +17,12 @@ use super::{free_port, signal};
 
 /// Separate database on a MongoDB server.
 #[derive(Clone)]
-pub struct Target {
+pub struct TestDatabase {
     pub uri: String,
     pub dbname: String,
 }
 
-impl Target {
+impl TestDatabase {
     /// Chooses a new, random database name.
     pub fn on(uri: &str) -> Self {
         let random: [u8; 8] = rand::random();
@@ -47,15 +47,15 @@ impl Target {
 }
 
 /// New database on a replica set with one member.
-pub async fn replica_set() -> Target {
+pub async fn replica_set() -> TestDatabase {
     static OWN: OnceCell<Mongod> = OnceCell::const_new();
-    Target::on(&shared("MONGODB_TEST_URI", &OWN, &["--replSet", "rs0"]).await)
+    TestDatabase::on(&shared("MONGODB_TEST_URI", &OWN, &["--replSet", "rs0"]).await)
 }
 
 /// New database on a standalone server.
-pub async fn standalone() -> Target {
+pub async fn standalone() -> TestDatabase {
     static OWN: OnceCell<Mongod> = OnceCell::const_new();
-    Target::on(&shared("MONGODB_TEST_STANDALONE_URI", &OWN, &[]).await)
+    TestDatabase::on(&shared("MONGODB_TEST_STANDALONE_URI", &OWN, &[]).await)
 }
 
 async fn shared(variable: &str, own: &OnceCell<Mongod>, arguments: &[&str]) -> String {

@@ -12,12 +12,12 @@ use sentinel::settings::{Settings, Sources};
 use sentinel::store::connect::connect;
 use tempfile::TempDir;
 
-use super::{Answer, PASSWORD, Process, send, sentinel};
+use super::{PASSWORD, Process, TestResponse, send, sentinel};
 
 /// Servers with a public client, a confidential one that may introspect, and a user `alice`.
 pub struct Servers {
     pub processes: Vec<Process>,
-    pub peers: Vec<Peer>,
+    pub peers: Vec<ServerClient>,
     pub user: String,
     arguments: Vec<String>,
     folder: TempDir,
@@ -25,7 +25,7 @@ pub struct Servers {
 
 /// HTTP client for one of the servers.
 #[derive(Clone)]
-pub struct Peer {
+pub struct ServerClient {
     pub http: reqwest::Client,
     pub url: String,
     pub client: String,
@@ -63,7 +63,7 @@ impl Servers {
             Process::serve(folder.path(), &[&["--set", "server.workers=1"], &words[..]].concat())
         };
         let processes: Vec<Process> = (0..count).map(serve).collect();
-        let peer = |process: &Process| Peer {
+        let peer = |process: &Process| ServerClient {
             http: reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap(),
             url: format!("http://{}", process.address),
             client: client.clone(),
@@ -83,41 +83,41 @@ impl Servers {
     }
 }
 
-impl Peer {
+impl ServerClient {
     fn post(
         &self,
         path: &str,
         form: &[(&str, &str)],
-    ) -> impl Future<Output = Answer> + Send + use<> {
+    ) -> impl Future<Output = TestResponse> + Send + use<> {
         let mut fields = vec![("client_id", self.client.as_str())];
         fields.extend_from_slice(form);
         send(self.http.post(format!("{}{path}", self.url)).form(&fields))
     }
 
-    pub fn login(&self) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn login(&self) -> impl Future<Output = TestResponse> + Send + use<> {
         let form = [("grant_type", "password"), ("username", "alice"), ("password", PASSWORD)];
         self.post("/oauth/token", &form)
     }
 
-    pub fn refresh(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn refresh(&self, token: &str) -> impl Future<Output = TestResponse> + Send + use<> {
         self.post("/oauth/token", &[("grant_type", "refresh_token"), ("refresh_token", token)])
     }
 
-    pub fn revoke(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn revoke(&self, token: &str) -> impl Future<Output = TestResponse> + Send + use<> {
         self.post("/oauth/revoke", &[("token", token)])
     }
 
-    pub fn introspect(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn introspect(&self, token: &str) -> impl Future<Output = TestResponse> + Send + use<> {
         let request = self.http.post(format!("{}/oauth/introspect", self.url));
         let request = request.basic_auth(&self.backend.0, Some(&self.backend.1));
         send(request.form(&[("token", token)]))
     }
 
-    pub fn verify(&self, token: &str) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn verify(&self, token: &str) -> impl Future<Output = TestResponse> + Send + use<> {
         send(self.http.get(format!("{}/oauth/verify", self.url)).bearer_auth(token))
     }
 
-    pub fn ready(&self) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn ready(&self) -> impl Future<Output = TestResponse> + Send + use<> {
         send(self.http.get(format!("{}/readyz", self.url)))
     }
 

@@ -7,7 +7,7 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
 use super::{OPERATOR, OPERATOR_PASSWORD};
-use crate::helpers::{Answer, Process, send, sentinel};
+use crate::helpers::{Process, TestResponse, send, sentinel};
 
 /// Client address that the proxy on this machine forwards.
 const CALLER: &str = "203.0.113.9";
@@ -37,11 +37,11 @@ impl Served {
         self.http.request(method.parse().unwrap(), url).header("x-forwarded-for", CALLER)
     }
 
-    async fn operate(&self, request: reqwest::RequestBuilder) -> Answer {
+    async fn operate(&self, request: reqwest::RequestBuilder) -> TestResponse {
         send(request.basic_auth(OPERATOR, Some(OPERATOR_PASSWORD))).await
     }
 
-    async fn call(&self, method: &str, path: &str, body: &Value) -> Answer {
+    async fn call(&self, method: &str, path: &str, body: &Value) -> TestResponse {
         let request = self.request(method, path).header("content-type", "application/json");
         self.operate(request.body(body.to_string())).await
     }

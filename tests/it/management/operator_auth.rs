@@ -1,7 +1,7 @@
 //! Access to the management page: operator credentials, rate limiting and cross-site requests.
 
 use super::{OPERATOR, OPERATOR_PASSWORD, managed};
-use crate::helpers::{Answer, App, send, spawn_app};
+use crate::helpers::{App, TestResponse, send, spawn_app};
 
 const CHALLENGE: &str = "Basic realm=\"sentinel management\", charset=\"UTF-8\"";
 
@@ -10,7 +10,7 @@ const PATHS: [&str; 6] = ["", "/", "/users", "/api", "/api/users", "/no/such/pag
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 #[track_caller]
-fn assert_protected(answer: &Answer) {
+fn assert_protected(answer: &TestResponse) {
     let policy = answer.header("content-security-policy").unwrap();
     for directive in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"] {
         assert!(policy.contains(directive), "{policy}");
@@ -21,7 +21,7 @@ fn assert_protected(answer: &Answer) {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
-async fn ask(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn ask(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> TestResponse {
     let request = app.request(method, &format!("/oauth/management{path}"));
     send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
 }

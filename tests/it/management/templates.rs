@@ -95,14 +95,14 @@ async fn stock_flask_sentinel_page_works_unchanged() {
     assert_eq!(check(folder.path(), &[]).0, Some(0));
     let app = with_folder(&folder).spawn().await;
     let html = page(&app, "").await;
-    for said in [
+    for part in [
         "There are 1 authorized users.",
         "<td>alice</td>",
         "<td>(hidden)</td>",
         "<td>public</td>",
         "<form method=\"post\" action=/oauth/management>",
     ] {
-        assert!(html.contains(said), "no {said} in {html}");
+        assert!(html.contains(part), "no {part} in {html}");
     }
     let alice = app.admin.user("alice").await.unwrap();
     assert!(html.contains(&format!("<td>{}</td>", alice.id)), "{html}");
@@ -136,8 +136,8 @@ async fn flask_sentinel_template_variables_keep_their_meaning() {
     let html = page(&app, "").await;
     assert!(html.contains("GET /oauth/management no error"), "{html}");
     assert!(html.contains(&format!("<{} alice (hidden)>", user.id)), "{html}");
-    let said = format!("[{client} {client} public password,refresh_token, 2 ]");
-    assert!(html.contains(&said), "no {said} in {html}");
+    let part = format!("[{client} {client} public password,refresh_token, 2 ]");
+    assert!(html.contains(&part), "no {part} in {html}");
     // This page has a place for an error.
     let refused = post(&app, "", &[("submit", "Add User"), ("username", "alice")]).await;
     assert_eq!(refused.status, 422);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sentinel::admin::{ClientChange, UserChange};
 
 use super::{managed, page, post, redirected};
-use crate::helpers::{Answer, App};
+use crate::helpers::{App, TestResponse};
 
 /// Returns the version in the form of a page.
 fn version(html: &str) -> String {
@@ -14,17 +14,17 @@ fn version(html: &str) -> String {
 }
 
 /// Returns the note beside a field that repeats the submitted value.
-fn typed<'a>(answer: &'a Answer, field: &str) -> Option<&'a str> {
+fn typed<'a>(answer: &'a TestResponse, field: &str) -> Option<&'a str> {
     let behind = answer.text.split(&format!("id=\"{field}-typed\">")).nth(1)?;
     behind.split('<').next()
 }
 
 /// Asserts that nothing was saved and that the form says so.
 #[track_caller]
-fn assert_changed(answer: &Answer, what: &str) {
+fn assert_changed(answer: &TestResponse, what: &str) {
     assert_eq!(answer.status, 409, "{answer:?}");
-    let said = format!("The {what} was changed after this form was opened");
-    assert!(answer.text.contains(&said), "{answer:?}");
+    let message = format!("The {what} was changed after this form was opened");
+    assert!(answer.text.contains(&message), "{answer:?}");
 }
 
 async fn narrow(app: &App) {

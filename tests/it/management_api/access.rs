@@ -1,7 +1,7 @@
 //! Access to the API: operator credentials, cross-site requests and methods.
 
 use super::{API, OPERATOR, managed};
-use crate::helpers::{Answer, send, spawn_app};
+use crate::helpers::{TestResponse, send, spawn_app};
 
 /// Every route, and some that do not exist.
 const ROUTES: [(&str, &str); 19] = [
@@ -84,7 +84,7 @@ async fn unsupported_method_is_405_with_allow() {
             if methods.contains(method) {
                 continue;
             }
-            let answer: Answer = send(app.api(method, path)).await;
+            let answer: TestResponse = send(app.api(method, path)).await;
             answer.assert_problem(405);
             assert_eq!(answer.header("allow"), Some(methods), "{method} {path}");
         }

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Answer, App, managed};
+use super::{App, TestResponse, managed};
 use crate::helpers::send;
 
-async fn post_raw(app: &App, media_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+async fn post_raw(app: &App, media_type: &str, body: impl Into<Vec<u8>>) -> TestResponse {
     send(app.api("POST", "/users").header("content-type", media_type).body(body.into())).await
 }
 

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::managed;
-use crate::helpers::{Answer, App, all, send};
+use crate::helpers::{App, TestResponse, all, send};
 
-async fn patch_if(app: &App, path: &str, tag: &str, body: &serde_json::Value) -> Answer {
+async fn patch_if(app: &App, path: &str, tag: &str, body: &serde_json::Value) -> TestResponse {
     send(super::json(app.api("PATCH", path).header("if-match", tag), body)).await
 }
 

@@ -88,10 +88,10 @@ fn dashboard_queries_are_valid_promql() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.yml");
     std::fs::write(&file, &rules).unwrap();
-    let said = promtool(&["check", "rules", file.to_str().unwrap()], "");
+    let message = promtool(&["check", "rules", file.to_str().unwrap()], "");
     let queries = rules.matches("- record: query:number_").count();
     assert!(queries > 0, "the dashboard has no query");
-    assert!(said.contains(&format!(" {queries} rules found")), "{said}");
+    assert!(message.contains(&format!(" {queries} rules found")), "{message}");
 }
 
 #[test]
@@ -100,16 +100,16 @@ fn documented_scrape_configuration_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("prometheus.yml");
     std::fs::write(&file, block).unwrap();
-    let said = promtool(&["check", "config", file.to_str().unwrap()], "");
-    assert!(said.contains("SUCCESS"), "{said}");
+    let message = promtool(&["check", "config", file.to_str().unwrap()], "");
+    assert!(message.contains("SUCCESS"), "{message}");
 }
 
 #[test]
 fn alert_rules_are_valid_and_tested() {
-    let said = promtool(&["check", "rules", "alerts.yml"], "");
+    let message = promtool(&["check", "rules", "alerts.yml"], "");
     let alerts = ALERTS.matches("- alert: ").count();
     assert!(alerts > 0, "there is no alert");
-    assert!(said.contains(&format!("{alerts} rules found")), "{said}");
+    assert!(message.contains(&format!("{alerts} rules found")), "{message}");
     promtool(&["test", "rules", "alerts_test.yml"], "");
     let tests = include_str!("../../../docs/observability/alerts_test.yml");
     for alert in ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {

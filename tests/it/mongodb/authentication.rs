@@ -70,13 +70,13 @@ async fn scram_password_comes_from_settings_or_connection_string() {
     assert_eq!(stores.users.find(alice.id).await.unwrap(), Some(alice));
 
     let wrong = format!("mongodb://op:hunter2@{host}/tokens?authSource=admin");
-    for said in [
+    for message in [
         refused(&parts("hunter2")).await,
         refused(&[("mongo.uri", &wrong)]).await,
         refused(&[("mongo.uri", uri), ("mongo.dbname", "tokens")]).await,
     ] {
-        assert!(said.contains("uthenticat"), "{said}");
-        assert!(!said.contains("hunter2"), "{said}");
+        assert!(message.contains("uthenticat"), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
     }
 }
 

@@ -8,18 +8,18 @@ use sentinel::domain::{Client, Session, Timestamp, User};
 use sentinel::store::mongo::MongoStore;
 use sentinel::store::{Page, Stores, Update};
 
-use crate::helpers::mongod::{self, Target};
+use crate::helpers::mongod::{self, TestDatabase};
 use crate::store_contract::samples::{
-    Next, client, is_alive, stored_client, stored_session, stored_user, user,
+    NextVersion, client, is_alive, stored_client, stored_session, stored_user, user,
 };
 
-async fn open(target: &Target) -> Stores {
+async fn open(target: &TestDatabase) -> Stores {
     MongoStore::open(&target.settings().mongo).await.unwrap().into_stores()
 }
 
 /// User and client with a session, and the state that a crashed process left of them.
 struct World {
-    target: Target,
+    target: TestDatabase,
     stores: Stores,
     alice: User,
     app: Client,

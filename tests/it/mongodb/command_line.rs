@@ -3,10 +3,10 @@
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
-use crate::helpers::mongod::{self, Target};
+use crate::helpers::mongod::{self, TestDatabase};
 use crate::helpers::{Process, free_port, sentinel};
 
-fn on(target: &Target, folder: &std::path::Path) -> Command {
+fn on(target: &TestDatabase, folder: &std::path::Path) -> Command {
     let mut command = sentinel(folder);
     for (key, value) in target.overrides() {
         command.arg("--set").arg(format!("{key}={value}"));
@@ -19,7 +19,7 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap().trim().to_owned()
 }
 
-fn arguments(target: &Target) -> Vec<String> {
+fn arguments(target: &TestDatabase) -> Vec<String> {
     let set = |(key, value): (String, String)| ["--set".to_owned(), format!("{key}={value}")];
     target.overrides().into_iter().flat_map(set).collect()
 }
@@ -89,11 +89,14 @@ fn unreachable_mongodb_is_named_without_password() {
     };
     for run in [run(&["user", "list"]), run(&["serve", "--bind", "127.0.0.1:0"])] {
         let output = run.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(69), "{said}");
-        assert!(said.contains(&format!("cannot reach MongoDB at 127.0.0.1:{port}")), "{said}");
-        assert!(!said.contains("hunter2"), "{said}");
-        assert_eq!(said.trim().lines().count(), 1, "{said}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{message}");
+        assert!(
+            message.contains(&format!("cannot reach MongoDB at 127.0.0.1:{port}")),
+            "{message}"
+        );
+        assert!(!message.contains("hunter2"), "{message}");
+        assert_eq!(message.trim().lines().count(), 1, "{message}");
         assert!(started.elapsed().as_secs() < 8, "{:?}", started.elapsed());
     }
 }
@@ -110,10 +113,10 @@ fn invalid_connection_string_is_refused_without_password() {
         let mut command = sentinel(folder.path());
         command.args(["--set", "store.backend=mongodb", "--set"]).arg(format!("mongo.uri={uri}"));
         let output = command.args(["user", "list"]).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(69), "{uri}: {said}");
-        assert!(said.contains("mongo.uri cannot be used"), "{uri}: {said}");
-        assert!(!said.contains("hun"), "{uri}: {said}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{uri}: {message}");
+        assert!(message.contains("mongo.uri cannot be used"), "{uri}: {message}");
+        assert!(!message.contains("hun"), "{uri}: {message}");
     }
 }
 
@@ -121,7 +124,7 @@ fn invalid_connection_string_is_refused_without_password() {
 #[test]
 fn percent_encoding_hint_is_given_only_for_unencoded_credentials() {
     let folder = tempfile::tempdir().unwrap();
-    let said = |uri: &str| {
+    let message = |uri: &str| {
         let mut command = sentinel(folder.path());
         command.args(["--set", "store.backend=mongodb", "--set"]).arg(format!("mongo.uri={uri}"));
         let output = command.args(["config", "check"]).output().unwrap();
@@ -129,11 +132,11 @@ fn percent_encoding_hint_is_given_only_for_unencoded_credentials() {
         String::from_utf8(output.stderr).unwrap()
     };
     for login in ["op:op@", "op:t%2Fon@", "i:s@", "op@", ""] {
-        let said = said(&format!("mongodb://{login}127.0.0.1/?nosuch=1"));
-        assert!(said.contains("nosuch") && !said.contains("percent"), "{login}: {said}");
+        let message = message(&format!("mongodb://{login}127.0.0.1/?nosuch=1"));
+        assert!(message.contains("nosuch") && !message.contains("percent"), "{login}: {message}");
     }
     for login in ["op:a/b@", "op:a@b@", "op:a:b@", "op:50%@", "a/b:c@"] {
-        let said = said(&format!("mongodb://{login}127.0.0.1/?nosuch=1"));
-        assert!(said.contains("percent-encoded"), "{login}: {said}");
+        let message = message(&format!("mongodb://{login}127.0.0.1/?nosuch=1"));
+        assert!(message.contains("percent-encoded"), "{login}: {message}");
     }
 }

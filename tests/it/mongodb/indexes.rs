@@ -7,14 +7,14 @@ use sentinel::store::mongo::MongoStore;
 use sentinel::store::{Page, SessionFilter, Stores, Want};
 
 use crate::helpers::START;
-use crate::helpers::mongod::{self, Target};
+use crate::helpers::mongod::{self, TestDatabase};
 use crate::store_contract::samples::{
-    LIFETIMES, Next, session, stored_client, stored_session, stored_user,
+    LIFETIMES, NextVersion, session, stored_client, stored_session, stored_user,
 };
 
 /// Profile of one command.
 #[derive(Debug)]
-struct Seen {
+struct CommandProfile {
     collection: String,
     plan: String,
     examined: i64,
@@ -23,7 +23,7 @@ struct Seen {
 }
 
 struct World {
-    target: Target,
+    target: TestDatabase,
     stores: Stores,
     users: Vec<User>,
     clients: Vec<Client>,
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Runs `work` and returns the profile of each of its commands.
-    async fn watch<T>(&self, work: impl Future<Output = T>) -> Vec<Seen> {
+    async fn watch<T>(&self, work: impl Future<Output = T>) -> Vec<CommandProfile> {
         let database = self.target.database().await;
         database.run_command(doc! { "profile": 2 }).await.unwrap();
         work.await;
@@ -78,13 +78,13 @@ impl World {
     }
 }
 
-fn read(entry: &Document) -> Seen {
+fn read(entry: &Document) -> CommandProfile {
     let number = |field: &str| match entry.get(field) {
         Some(number) => number.as_i64().or(number.as_i32().map(i64::from)).unwrap(),
         None => 0,
     };
     let namespace = entry.get_str("ns").unwrap();
-    Seen {
+    CommandProfile {
         collection: namespace.split_once('.').unwrap().1.to_owned(),
         plan: entry.get_str("planSummary").unwrap().to_owned(),
         examined: number("docsExamined"),

@@ -8,17 +8,19 @@ use sentinel::settings::{Settings, Sources};
 use sentinel::store::mongo::MongoStore;
 use sentinel::store::{StoreError, Stores};
 
-use crate::helpers::mongod::{self, Mongod, Target};
+use crate::helpers::mongod::{self, Mongod, TestDatabase};
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, App, AppBuilder, Process, send};
-use crate::store_contract::samples::{Next, session, stored_client, stored_session, stored_user};
+use crate::helpers::{App, AppBuilder, Process, TestResponse, send};
+use crate::store_contract::samples::{
+    NextVersion, session, stored_client, stored_session, stored_user,
+};
 
 const SET: [&str; 2] = ["--replSet", "rs0"];
 
-async fn own_server() -> (Mongod, Target) {
+async fn own_server() -> (Mongod, TestDatabase) {
     let mongod = Mongod::start(&SET);
     mongod::prepare(&mongod.uri).await;
-    let target = Target::on(&mongod.uri);
+    let target = TestDatabase::on(&mongod.uri);
     (mongod, target)
 }
 
@@ -28,14 +30,14 @@ async fn admin(uri: &str) -> mongodb::Database {
 }
 
 /// Opens the store with a socket timeout of one second.
-async fn impatient(target: &Target) -> Stores {
+async fn impatient(target: &TestDatabase) -> Stores {
     let mut overrides = target.overrides();
     overrides.push(("mongo.socket_timeout_ms".to_owned(), "1000".to_owned()));
     let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
     MongoStore::open(&settings.mongo).await.unwrap().into_stores()
 }
 
-async fn assert_unavailable(what: &str, call: impl Future<Output = Answer>) {
+async fn assert_unavailable(what: &str, call: impl Future<Output = TestResponse>) {
     let started = Instant::now();
     let answer = call.await;
     answer.assert_error(503, "temporarily_unavailable");
@@ -43,7 +45,7 @@ async fn assert_unavailable(what: &str, call: impl Future<Output = Answer>) {
     assert!(started.elapsed() < Duration::from_secs(6), "{what}: {:?}", started.elapsed());
 }
 
-async fn assert_all_unavailable(app: &App, login: &Answer) {
+async fn assert_all_unavailable(app: &App, login: &TestResponse) {
     let (access, refresh) = (login.access_token(), login.refresh_token());
     let ((), (), (), (), verified, ready, alive) = tokio::join!(
         assert_unavailable("introspection", app.introspect(&access)),
@@ -178,7 +180,7 @@ async fn write_without_majority_is_not_confirmed_as_durable() {
     let initiate = doc! { "replSetInitiate": set };
     admin(&primary.uri).await.run_command(initiate).await.unwrap();
     mongod::prepare(&primary.uri).await;
-    let target = Target::on(&format!("{}/?replicaSet=rs0", primary.uri));
+    let target = TestDatabase::on(&format!("{}/?replicaSet=rs0", primary.uri));
     let (stores, other) = (impatient(&target).await, impatient(&target).await);
     let app = stored_client(&stores).await;
     let first = stored_session(&stores, None, &app).await;
@@ -222,7 +224,7 @@ async fn killed_primary_loses_no_answered_token() {
     } };
     admin(&servers[0].uri).await.run_command(doc! { "replSetInitiate": set }).await.unwrap();
     let hosts: Vec<String> = servers.iter().map(|m| format!("127.0.0.1:{}", m.port)).collect();
-    let target = Target::on(&format!("mongodb://{}/?replicaSet=rs0", hosts.join(",")));
+    let target = TestDatabase::on(&format!("mongodb://{}/?replicaSet=rs0", hosts.join(",")));
     // Waits until the new set has a primary and its members have replicated from it.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let app = AppBuilder::default().mongodb(&target).spawn().await;

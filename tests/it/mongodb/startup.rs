@@ -7,22 +7,22 @@ use mongodb::{Client, IndexModel};
 use sentinel::store::StoreError;
 use sentinel::store::mongo::MongoStore;
 
-use crate::helpers::mongod::{self, Mongod, Target};
+use crate::helpers::mongod::{self, Mongod, TestDatabase};
 use crate::helpers::{AppBuilder, PASSWORD};
 use crate::store_contract::samples::{stored_client, stored_session, stored_user};
 
-async fn open(target: &Target) -> Result<MongoStore, StoreError> {
+async fn open(target: &TestDatabase) -> Result<MongoStore, StoreError> {
     MongoStore::open(&target.settings().mongo).await
 }
 
-async fn refused(target: &Target) -> String {
+async fn refused(target: &TestDatabase) -> String {
     let Err(StoreError::Configuration(sentence)) = open(target).await else {
         panic!("the store was opened");
     };
     sentence
 }
 
-async fn indexes(target: &Target, collection: &str) -> Vec<String> {
+async fn indexes(target: &TestDatabase, collection: &str) -> Vec<String> {
     let database = target.database().await;
     let mut names = database.collection::<Document>(collection).list_index_names().await.unwrap();
     names.sort_unstable();
@@ -61,9 +61,9 @@ async fn duplicate_username_stops_start_with_message() {
     let target = mongod::replica_set().await;
     let users = target.database().await.collection::<Document>("sentinel_users");
     users.insert_many([doc! { "username": "alice" }, doc! { "username": "alice" }]).await.unwrap();
-    let said = refused(&target).await;
-    assert!(said.contains("sentinel_users") && said.contains("same user name"), "{said}");
-    assert!(said.contains("alice"), "{said}");
+    let message = refused(&target).await;
+    assert!(message.contains("sentinel_users") && message.contains("same user name"), "{message}");
+    assert!(message.contains("alice"), "{message}");
 }
 
 #[tokio::test]
@@ -73,8 +73,8 @@ async fn conflicting_index_stops_start_with_message() {
     let never = IndexOptions::builder().name("expiry".to_owned()).build();
     let index = IndexModel::builder().keys(doc! { "expires_at": 1 }).options(never).build();
     sessions.create_index(index).await.unwrap();
-    let said = refused(&target).await;
-    assert!(said.contains("sentinel_sessions") && said.contains("drop it"), "{said}");
+    let message = refused(&target).await;
+    assert!(message.contains("sentinel_sessions") && message.contains("drop it"), "{message}");
     sessions.drop_index("expiry").await.unwrap();
     open(&target).await.unwrap();
 }
@@ -113,16 +113,16 @@ async fn direct_connection_to_one_of_several_members_is_refused() {
     mongod::prepare(&mongod.uri).await;
     let direct = format!("{}/?directConnection=true", mongod.uri);
     // In a set with a single member, no other member can become primary.
-    open(&Target::on(&direct)).await.unwrap();
+    open(&TestDatabase::on(&direct)).await.unwrap();
     let admin = Client::with_uri_str(&direct).await.unwrap().database("admin");
     let set = doc! { "_id": "rs0", "version": 2, "members": [
         { "_id": 0, "host": mongod.uri.trim_start_matches("mongodb://") },
         { "_id": 1, "host": "127.0.0.1:1", "priority": 0, "votes": 0 },
     ] };
     admin.run_command(doc! { "replSetReconfig": set, "force": true }).await.unwrap();
-    let said = refused(&Target::on(&direct)).await;
-    assert!(said.contains("directConnection"), "{said}");
-    open(&Target::on(&mongod.uri)).await.unwrap();
+    let message = refused(&TestDatabase::on(&direct)).await;
+    assert!(message.contains("directConnection"), "{message}");
+    open(&TestDatabase::on(&mongod.uri)).await.unwrap();
 }
 
 /// Servers of two versions share a database during a rolling upgrade (`docs/upgrade.md`).

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use sentinel::admin::UserChange;
 use sentinel::store::{Page, SessionFilter};
 
-use crate::helpers::{Answer, App, AppBuilder, all, mongod};
+use crate::helpers::{App, AppBuilder, TestResponse, all, mongod};
 
-async fn two() -> (App, App) {
+async fn start_two_servers() -> (App, App) {
     let target = mongod::replica_set().await;
     // Without rate limiting: failed logins of a disabled user would count as guesses.
     let server = || AppBuilder::default().mongodb(&target).set("throttle.enabled", "false");
@@ -20,7 +20,7 @@ async fn two() -> (App, App) {
 
 #[tokio::test]
 async fn session_is_valid_on_both_servers_until_it_ends() {
-    let (one, other) = two().await;
+    let (one, other) = start_two_servers().await;
     let first = one.login().await;
     assert!(other.is_active(&first.access_token()).await);
     assert_eq!(other.verify(&first.access_token(), "").await.status, 204);
@@ -48,7 +48,7 @@ async fn session_is_valid_on_both_servers_until_it_ends() {
 
 #[tokio::test]
 async fn operator_change_applies_on_other_server_immediately() {
-    let (one, other) = two().await;
+    let (one, other) = start_two_servers().await;
     let login = other.login().await;
     one.rename_user("alicia").await;
     let json = other.introspect(&login.access_token()).await.json();
@@ -74,13 +74,13 @@ async fn operator_change_applies_on_other_server_immediately() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_parallel_refreshes_on_two_servers_return_one_pair() {
-    let (one, other) = two().await;
+    let (one, other) = start_two_servers().await;
     let first = one.login().await;
     let token = first.refresh_token();
     let calls =
         (0..50).map(|turn| if turn % 2 == 0 { one.refresh(&token) } else { other.refresh(&token) });
     let answers = all(calls).await;
-    let pair = |answer: &Answer| (answer.access_token(), answer.refresh_token());
+    let pair = |answer: &TestResponse| (answer.access_token(), answer.refresh_token());
     for answer in &answers {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(pair(answer), pair(&answers[0]));
@@ -91,7 +91,7 @@ async fn fifty_parallel_refreshes_on_two_servers_return_one_pair() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn login_racing_with_disabling_of_user_does_not_survive() {
-    let (one, other) = two().await;
+    let (one, other) = start_two_servers().await;
     let (one, other) = (Arc::new(one), Arc::new(other));
     let mut answered = 0;
     // The delay grows until a login has succeeded before the user was disabled.

@@ -13,7 +13,7 @@ const CALLERS: usize = 64;
 
 /// Number of responses by status, and the response times of 429 and 503.
 #[derive(Default)]
-struct Flooded {
+struct FloodResult {
     answers: BTreeMap<u16, usize>,
     refused: Vec<Duration>,
 }
@@ -23,12 +23,12 @@ struct Flooded {
 async fn flood(
     target: &Target,
     next: impl Fn(Option<&Reply>) -> Vec<u8> + Clone + Send + Sync + 'static,
-) -> Flooded {
+) -> FloodResult {
     let connector = target.connector();
     let callers = (0..CALLERS).map(move |_| {
         let (connector, next) = (connector.clone(), next.clone());
         async move {
-            let mut seen = Flooded::default();
+            let mut seen = FloodResult::default();
             let until = Instant::now() + LASTS;
             let mut connection = connector.connect().await;
             let mut request = next(None);
@@ -48,7 +48,7 @@ async fn flood(
             seen
         }
     });
-    let mut sum = Flooded::default();
+    let mut sum = FloodResult::default();
     for seen in all(callers).await {
         for (status, count) in seen.answers {
             *sum.answers.entry(status).or_default() += count;
@@ -66,14 +66,19 @@ fn repeated(
 }
 
 /// Floods a server, and measures well-behaved clients before and during the flood.
-async fn during(what: &str, target: &Target, request: Vec<u8>, expected: &[u16]) -> Flooded {
+async fn during(what: &str, target: &Target, request: Vec<u8>, expected: &[u16]) -> FloodResult {
     let (calm, ()) = watch(target, tokio::time::sleep(LASTS)).await;
     calm.print("nothing else", &BTreeMap::new());
     let (seen, flooded) = watch(target, flood(target, repeated(request))).await;
     report(what, seen, flooded, expected)
 }
 
-fn report(what: &str, seen: ResponseTimes, mut flooded: Flooded, expected: &[u16]) -> Flooded {
+fn report(
+    what: &str,
+    seen: ResponseTimes,
+    mut flooded: FloodResult,
+    expected: &[u16],
+) -> FloodResult {
     seen.print(what, &flooded.answers);
     if !flooded.refused.is_empty() {
         let (usual, last) =

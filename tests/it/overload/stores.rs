@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::raw_connection::{RawConnection, basic, get, post};
 use super::well_behaved_clients::percentile;
-use crate::helpers::mongod::{Mongod, Target};
+use crate::helpers::mongod::{Mongod, TestDatabase};
 use crate::helpers::{Servers, all};
 
 /// Number of clients, above the limit on concurrent MongoDB calls.
@@ -14,7 +14,7 @@ const CALLERS: usize = 5000;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_beyond_mongodb_concurrency_limit_are_rejected_with_503() {
     let mongod = Mongod::start(&[]);
-    let servers = Servers::start(1, &Target::on(&mongod.uri).overrides()).await;
+    let servers = Servers::start(1, &TestDatabase::on(&mongod.uri).overrides()).await;
     let (process, peer) = (&servers.processes[0], &servers.peers[0]);
     let token = peer.login().await.access_token();
     let introspection =

@@ -1,7 +1,7 @@
 //! The overloaded server, in a process of its own. It has one I/O thread unless set otherwise, so
 //! that anything that blocks the thread blocks all clients.
 
-use crate::helpers::{PASSWORD, Peer, Process, Servers};
+use crate::helpers::{PASSWORD, Process, ServerClient, Servers};
 
 use super::raw_connection::{RawConnection, Stream, basic, post, secured};
 
@@ -44,7 +44,7 @@ impl Target {
         &self.servers.processes[0]
     }
 
-    pub fn peer(&self) -> &Peer {
+    pub fn peer(&self) -> &ServerClient {
         &self.servers.peers[0]
     }
 

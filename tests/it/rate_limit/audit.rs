@@ -29,22 +29,22 @@ async fn rate_limited_address_or_name_is_audited_once() {
         login(&app, "192.0.2.1", &format!("unwritten-{number}"), "wrong").await;
     }
     assert_refused(&right(&app, "192.0.2.1").await);
-    let said = event(&process);
-    assert_eq!((&said["what"], &said["address"]), (&"address".into(), &"192.0.2.1".into()));
-    assert_eq!((&said["target"], &said["guessed"]), (&"audit".into(), &"password".into()));
+    let fields = event(&process);
+    assert_eq!((&fields["what"], &fields["address"]), (&"address".into(), &"192.0.2.1".into()));
+    assert_eq!((&fields["target"], &fields["guessed"]), (&"audit".into(), &"password".into()));
 
     // Refused attempts are not logged again, so the next event is about the name.
     for number in 0..4 {
         login(&app, &format!("192.0.2.{}", 10 + number), "alice", "wrong").await;
     }
-    let said = event(&process);
-    assert_eq!((&said["what"], &said["username"]), (&"name".into(), &"alice".into()));
+    let fields = event(&process);
+    assert_eq!((&fields["what"], &fields["username"]), (&"name".into(), &"alice".into()));
 
     // A name of no user is not logged, because it may be a password.
     for number in 0..4 {
         login(&app, &format!("192.0.2.{}", 20 + number), "unwritten", "wrong").await;
     }
-    let said = event(&process);
-    assert_eq!((&said["what"], &said["username"]), (&"name".into(), &Value::Null));
-    assert!(!said.to_string().contains("unwritten"), "{said}");
+    let fields = event(&process);
+    assert_eq!((&fields["what"], &fields["username"]), (&"name".into(), &Value::Null));
+    assert!(!fields.to_string().contains("unwritten"), "{fields}");
 }

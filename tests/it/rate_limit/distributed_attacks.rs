@@ -19,7 +19,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 type Network = fn(u32) -> IpAddr;
 
 /// A new /64 each time, all of one /48, which a rented server comes with.
-fn one_48(number: u32) -> IpAddr {
+fn address_in_one_48(number: u32) -> IpAddr {
     Ipv6Addr::from(0x2001_0db8_0000_0000_0000_0000_0000_0001 | u128::from(number & 0xffff) << 64)
         .into()
 }
@@ -30,13 +30,13 @@ fn many_48s(number: u32) -> IpAddr {
 }
 
 /// A new /24 each time.
-fn many_24s(number: u32) -> IpAddr {
+fn address_in_new_24(number: u32) -> IpAddr {
     IpAddr::from((0x0b00_0000_u32 + (number << 8)).to_be_bytes())
 }
 
 /// 400 networks (/24) in turn, with one address each.
 fn botnet(number: u32) -> IpAddr {
-    many_24s(number % 400)
+    address_in_new_24(number % 400)
 }
 
 struct Attack {
@@ -119,7 +119,7 @@ async fn logins_under(network: Network, loops: u32) -> Vec<Duration> {
 #[tokio::test(start_paused = true)]
 async fn user_logs_in_at_once_during_attack_from_one_48_prefix() {
     for loops in [3, 20] {
-        let waits = logins_under(one_48, loops).await;
+        let waits = logins_under(address_in_one_48, loops).await;
         assert!(waits[5] < Duration::from_secs(15), "{waits:?}");
     }
 }
@@ -128,7 +128,7 @@ async fn user_logs_in_at_once_during_attack_from_one_48_prefix() {
 /// with odds of one in four. The limits are exceeded once in millions of runs.
 #[tokio::test(start_paused = true)]
 async fn user_logs_in_within_15_minutes_against_3_loops_of_new_networks() {
-    for network in [many_48s as Network, many_24s] {
+    for network in [many_48s as Network, address_in_new_24] {
         let waits = logins_under(network, 3).await;
         assert!(waits[5] < Duration::from_secs(15 * 60), "{waits:?}");
     }
@@ -136,7 +136,7 @@ async fn user_logs_in_within_15_minutes_against_3_loops_of_new_networks() {
 
 #[tokio::test(start_paused = true)]
 async fn user_logs_in_within_an_hour_against_20_loops_of_new_networks() {
-    for network in [many_48s as Network, many_24s] {
+    for network in [many_48s as Network, address_in_new_24] {
         let waits = logins_under(network, 20).await;
         assert!(waits[3] < Duration::from_secs(20 * 60), "{waits:?}");
         assert!(waits[5] < HOUR, "{waits:?}");

@@ -1,7 +1,7 @@
 //! Guesses at client secrets, on every endpoint that accepts them.
 
 use super::{assert_refused, right, spend, strict};
-use crate::helpers::{Answer, App, all, send};
+use crate::helpers::{App, TestResponse, all, send};
 
 const HERE: &str = "192.0.2.1";
 const ELSEWHERE: &str = "192.0.2.2";
@@ -19,7 +19,7 @@ fn call(
     from: &str,
     id: &str,
     secret: &str,
-) -> impl Future<Output = Answer> + Send + use<> {
+) -> impl Future<Output = TestResponse> + Send + use<> {
     let request = app.request("POST", path).header("x-forwarded-for", from);
     send(request.basic_auth(id, Some(secret)).form(&[(name, value)]))
 }

@@ -10,7 +10,7 @@ use crate::helpers::redis::Redis;
 const HERE: &str = "192.0.2.1";
 
 /// Starts two servers with separate stores, which share only Redis.
-async fn two(redis: &Redis) -> (App, App) {
+async fn start_two_servers(redis: &Redis) -> (App, App) {
     let unpublished = || strict().redis(redis).set("redis.publish_tokens", "false");
     (unpublished().spawn().await, unpublished().spawn().await)
 }
@@ -18,7 +18,7 @@ async fn two(redis: &Redis) -> (App, App) {
 #[tokio::test]
 async fn failures_count_across_servers() {
     let redis = Redis::start();
-    let (one, other) = two(&redis).await;
+    let (one, other) = start_two_servers(&redis).await;
     spend(&one, HERE).await;
     assert_refused(&right(&one, HERE).await);
     assert_eq!(assert_refused(&right(&other, HERE).await), 300);
@@ -42,7 +42,7 @@ async fn failures_count_across_servers() {
 async fn clock_skew_between_servers_does_not_reject_users() {
     for (ahead, behind) in [(60, 0), (0, 60), (600, 0), (0, 600)] {
         let redis = Redis::start();
-        let (attacked, other) = two(&redis).await;
+        let (attacked, other) = start_two_servers(&redis).await;
         attacked.advance(ahead);
         other.advance(behind);
         attack(&attacked, "alice").await;
@@ -58,7 +58,7 @@ async fn clock_skew_between_servers_does_not_reject_users() {
 #[tokio::test]
 async fn known_device_is_shared_between_servers() {
     let redis = Redis::start();
-    let (one, other) = two(&redis).await;
+    let (one, other) = start_two_servers(&redis).await;
     assert_eq!(right(&one, HERE).await.status, 200);
     attack(&one, "alice").await;
     let answers = crate::helpers::all((0..20).map(|_| right(&other, HERE))).await;
@@ -69,7 +69,7 @@ async fn known_device_is_shared_between_servers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn attack_from_one_network_locks_out_no_user_on_any_server() {
     let redis = Redis::start();
-    let (one, other) = two(&redis).await;
+    let (one, other) = start_two_servers(&redis).await;
     attack(&one, "alice").await;
     let (one, other) = (Arc::new(one), Arc::new(other));
     let attackers: Vec<_> = rotating(&one, 3).into_iter().chain(rotating(&other, 3)).collect();
@@ -83,7 +83,7 @@ async fn attack_from_one_network_locks_out_no_user_on_any_server() {
 #[tokio::test]
 async fn redis_counters_are_expiring_hashes_without_plain_names() {
     let redis = Redis::start();
-    let (one, _other) = two(&redis).await;
+    let (one, _other) = start_two_servers(&redis).await;
     assert_eq!(right(&one, HERE).await.status, 200);
     attack(&one, "alice").await;
     right(&one, "192.0.2.2").await;
@@ -109,7 +109,7 @@ async fn redis_counters_are_expiring_hashes_without_plain_names() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_server_counts_locally_without_redis() {
     let mut redis = Redis::start();
-    let (one, other) = two(&redis).await;
+    let (one, other) = start_two_servers(&redis).await;
     spend(&one, HERE).await;
     assert_refused(&right(&other, HERE).await);
     redis.kill();
@@ -128,7 +128,7 @@ async fn each_server_counts_locally_without_redis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frozen_or_flushed_redis_neither_delays_logins_nor_resets_budgets() {
     let redis = Redis::start();
-    let (one, _other) = two(&redis).await;
+    let (one, _other) = start_two_servers(&redis).await;
     spend(&one, HERE).await;
     redis.ask::<()>(&["FLUSHALL"]).await;
     assert_refused(&right(&one, HERE).await);

@@ -23,9 +23,9 @@ pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const HASH: Duration = Duration::from_millis(13);
 
 /// Tokio's paused clock, which advances when all tasks sleep.
-struct Simulated(Instant);
+struct SimulatedClock(Instant);
 
-impl Clock for Simulated {
+impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
         START.plus(self.0.elapsed())
     }
@@ -45,7 +45,7 @@ pub(super) fn rate_limiter_with_metrics(
         failures_per_user: 10,
         window: Duration::from_secs(300),
     };
-    let clock = Arc::new(Simulated(Instant::now()));
+    let clock = Arc::new(SimulatedClock(Instant::now()));
     RateLimiter::new(Arc::new(MemoryRateLimitStore::new()), clock, policy, refused)
 }
 

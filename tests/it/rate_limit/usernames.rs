@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{assert_refused, attack, behind_a_proxy, login, right, rotating, stop, strict};
-use crate::helpers::{Answer, PASSWORD, all};
+use crate::helpers::{PASSWORD, TestResponse, all};
 
 /// Seconds, more than the longest pause.
 const LATER: u64 = 5;
@@ -138,7 +138,7 @@ async fn attack_ends_when_its_failures_leave_the_window() {
 async fn concurrent_guesses_at_one_name_are_serialized() {
     let app = behind_a_proxy().set("password.workers", "8").spawn().await;
     let guesses = (0..60).map(|number| login(&app, &format!("203.0.113.{number}"), "alice", "x"));
-    let answers: Vec<Answer> = all(guesses).await;
+    let answers: Vec<TestResponse> = all(guesses).await;
     let verified = answers.iter().filter(|answer| answer.status == 400).count();
     // Ten guesses until the name is under attack, then one after each pause: 0, 0.25, 0.75, 1.75,
     // 3.75, 7.75, ...

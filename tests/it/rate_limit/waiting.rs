@@ -20,7 +20,7 @@ async fn admit(limiter: &RateLimiter, from: IpAddr, name: &str) -> Option<Attemp
 }
 
 /// Starts as many attempts as the address may have, each with another name.
-async fn take_all(limiter: &RateLimiter) -> Vec<Attempt> {
+async fn admit_all(limiter: &RateLimiter) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     for number in 0..BUDGET {
         attempts.push(admit(limiter, HOME, &format!("user-{number}")).await.unwrap());
@@ -32,7 +32,7 @@ async fn take_all(limiter: &RateLimiter) -> Vec<Attempt> {
 #[tokio::test(start_paused = true)]
 async fn waiting_attempt_is_delayed_if_its_name_came_under_attack() {
     let limiter = rate_limiter(true);
-    let attempts = take_all(&limiter).await;
+    let attempts = admit_all(&limiter).await;
     let waiting = tokio::spawn({
         let limiter = limiter.clone();
         async move {
@@ -56,7 +56,7 @@ async fn waiting_attempt_is_delayed_if_its_name_came_under_attack() {
 async fn address_rejection_is_counted_for_the_address_only() {
     let counts = Metrics::new(&["other"], &["ok"], 0).throttled;
     let limiter = rate_limiter_with_metrics(true, Some(Arc::clone(&counts)));
-    let _attempts = take_all(&limiter).await;
+    let _attempts = admit_all(&limiter).await;
     let started = Instant::now();
     assert!(admit(&limiter, HOME, "alice").await.is_none());
     assert_eq!(started.elapsed().as_secs(), 15);

@@ -10,7 +10,7 @@ use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, mongod};
 
 /// Starts two servers on one MongoDB and one Redis.
-async fn two(redis: &Redis) -> (App, App) {
+async fn start_two_servers(redis: &Redis) -> (App, App) {
     let target = mongod::replica_set().await;
     let one = AppBuilder::default().mongodb(&target).redis(redis).spawn().await;
     let mut other = AppBuilder::default().mongodb(&target).redis(redis).spawn().await;
@@ -31,7 +31,7 @@ async fn is_cached(redis: &Redis, token: &str) -> bool {
 #[tokio::test]
 async fn session_read_by_one_server_is_cached_for_another() {
     let redis = Redis::start();
-    let (one, other) = two(&redis).await;
+    let (one, other) = start_two_servers(&redis).await;
     let login = one.login().await;
     let token = login.access_token();
     // The first call of a server authenticates its caller against the store.
@@ -60,7 +60,7 @@ async fn database(app: &App) -> mongodb::Database {
 #[tokio::test]
 async fn every_revocation_invalidates_cache_entry() {
     let redis = Redis::start();
-    let (one, other) = two(&redis).await;
+    let (one, other) = start_two_servers(&redis).await;
     let warm = async |token: &str| {
         for app in [&one, &other] {
             assert!(app.is_active(token).await);
@@ -105,7 +105,7 @@ async fn every_revocation_invalidates_cache_entry() {
 #[tokio::test]
 async fn refresh_token_is_never_answered_from_cache() {
     let redis = Redis::start();
-    let (one, other) = two(&redis).await;
+    let (one, other) = start_two_servers(&redis).await;
     let login = one.login().await;
     assert!(one.is_active(&login.access_token()).await);
     assert!(one.is_active(&login.refresh_token()).await);
@@ -120,7 +120,7 @@ async fn refresh_token_is_never_answered_from_cache() {
 #[tokio::test]
 async fn introspection_client_is_refused_after_its_change() {
     let redis = Redis::start();
-    let (one, other) = two(&redis).await;
+    let (one, other) = start_two_servers(&redis).await;
     let login = one.login().await;
     for app in [&one, &other, &one, &other] {
         assert!(app.is_active(&login.access_token()).await);
@@ -140,7 +140,7 @@ async fn introspection_client_is_refused_after_its_change() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_readers_do_not_cache_revoked_token() {
     let redis = Redis::start();
-    let (one, other) = two(&redis).await;
+    let (one, other) = start_two_servers(&redis).await;
     let (one, other) = (Arc::new(one), Arc::new(other));
     let mut seen_active = 0;
     for round in 0..40 {

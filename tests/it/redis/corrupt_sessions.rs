@@ -5,7 +5,7 @@ use sentinel::admin::{NewUser, UserChange};
 use sentinel::domain::{Token, UserId};
 
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, App, AppBuilder, PASSWORD};
+use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse};
 
 /// Number of invalidations greater than that of one batch.
 const MANY: u32 = 501;
@@ -24,7 +24,7 @@ fn file(app: &App) -> Connection {
     file
 }
 
-fn session(login: &Answer) -> String {
+fn session(login: &TestResponse) -> String {
     Token::parse(&login.access_token()).unwrap().session_id().to_string()
 }
 
@@ -69,10 +69,10 @@ async fn failing_invalidations_do_not_block_later_ones() {
         let id = u128::from(number).to_be_bytes();
         file.execute("INSERT INTO losses (session) VALUES (?1)", [&id[4..]]).unwrap();
     }
-    let said = app.admin.edit_user(bob, &disable()).await.unwrap_err();
+    let message = app.admin.edit_user(bob, &disable()).await.unwrap_err();
     assert!(
-        said.to_string().starts_with("the change is stored, but its Redis invalidation failed"),
-        "{said}"
+        message.to_string().starts_with("the change is stored, but its Redis invalidation failed"),
+        "{message}"
     );
     assert!(!app.admin.user("bob").await.unwrap().enabled);
     assert_eq!(redis.owner(&of_bob.access_token()).await, None);

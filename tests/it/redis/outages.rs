@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::helpers::redis::Redis;
-use crate::helpers::{Answer, App, AppBuilder, Process, mongod};
+use crate::helpers::{App, AppBuilder, Process, TestResponse, mongod};
 
 async fn on_mongodb(redis: &Redis) -> App {
     let target = mongod::replica_set().await;
@@ -11,7 +11,7 @@ async fn on_mongodb(redis: &Redis) -> App {
 }
 
 /// Logs in repeatedly until the server has found Redis again.
-pub(crate) async fn login_at_last(app: &App) -> Answer {
+pub(crate) async fn login_at_last(app: &App) -> TestResponse {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let answer = app.login_with(&[]).await;
@@ -24,7 +24,7 @@ pub(crate) async fn login_at_last(app: &App) -> Answer {
 }
 
 /// Asserts that each response is either correct or 503, and in time.
-async fn assert_right_without_redis(app: &App, login: &Answer) {
+async fn assert_right_without_redis(app: &App, login: &TestResponse) {
     let started = Instant::now();
     for _ in 0..3 {
         assert!(app.is_active(&login.access_token()).await);
@@ -40,7 +40,7 @@ async fn assert_right_without_redis(app: &App, login: &Answer) {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
-async fn assert_gone_at_last(redis: &Redis, token: &str) {
+async fn assert_eventually_removed(redis: &Redis, token: &str) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while redis.owner(token).await.is_some() {
         assert!(Instant::now() < deadline, "it is still published");
@@ -93,8 +93,8 @@ async fn revocation_with_frozen_redis_is_503_and_delivered_later() {
             app.revoke(token).await.assert_error(503, "temporarily_unavailable");
         }
         redis.resume();
-        assert_gone_at_last(&redis, &one.access_token()).await;
-        assert_gone_at_last(&redis, &two.access_token()).await;
+        assert_eventually_removed(&redis, &one.access_token()).await;
+        assert_eventually_removed(&redis, &two.access_token()).await;
         assert!(redis.owner(&three.access_token()).await.is_some());
         for token in &calls {
             let deadline = Instant::now() + Duration::from_secs(10);
@@ -118,7 +118,7 @@ async fn operator_change_with_frozen_redis_is_delivered_later() {
     assert!(edited.unwrap_err().to_string().contains("its Redis invalidation failed"));
     assert!(!app.is_active(&login.access_token()).await);
     redis.resume();
-    assert_gone_at_last(&redis, &login.access_token()).await;
+    assert_eventually_removed(&redis, &login.access_token()).await;
     assert!(!app.is_active(&login.access_token()).await);
     assert!(!app.admin.user("alice").await.unwrap().enabled);
 }
@@ -136,7 +136,7 @@ async fn pending_invalidation_is_delivered_by_another_process() {
     redis.resume();
     assert!(redis.owner(&login.access_token()).await.is_some());
     let _other = AppBuilder::default().mongodb(&target).redis(&redis).spawn().await;
-    assert_gone_at_last(&redis, &login.access_token()).await;
+    assert_eventually_removed(&redis, &login.access_token()).await;
 }
 
 /// The outage is logged as one of Redis, without a message about the store.
@@ -215,9 +215,9 @@ async fn revocations_without_redis_are_audited() {
     redis.kill();
 
     let id = |line: String| {
-        let said: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(said["target"], "audit");
-        said["session"].as_str().unwrap().to_owned()
+        let fields: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(fields["target"], "audit");
+        fields["session"].as_str().unwrap().to_owned()
     };
     app.refresh(&one.refresh_token()).await.assert_error(503, "temporarily_unavailable");
     let replayed = id(process.wait_for("\"event\":\"replay\""));

@@ -28,8 +28,8 @@ fn invalid_url_stops_start_without_printing_password() {
     let mut serve = sentinel(folder.path());
     serve.args(["serve", "--set", "redis.url=redis://:secret@host:port/x"]);
     let output = serve.output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert!(said.contains("redis.url") && !said.contains("secret@"), "{said}");
-    assert!(!said.contains("InvalidClientConfig"), "{said}");
+    assert!(message.contains("redis.url") && !message.contains("secret@"), "{message}");
+    assert!(!message.contains("InvalidClientConfig"), "{message}");
 }

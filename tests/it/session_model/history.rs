@@ -4,14 +4,14 @@ use sentinel::admin::UserChange;
 use sentinel::domain::{Clock, TokenKind};
 use sentinel::oauth::{Error, ErrorCode, GrantFailure};
 
-use super::model::{Answer, Model};
-use super::steps::{Pick, Step};
+use super::model::{ExpectedResponse, Model};
+use super::steps::{Step, TokenChoice};
 use super::world::{Pair, World};
 use crate::helpers::START;
 
 /// Number of events of each kind, so that the test fails if too few of them occurred.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct EventCounts {
     pub(super) rotated: usize,
     pub(super) repeated: usize,
     pub(super) replayed: usize,
@@ -25,10 +25,10 @@ pub(super) struct History {
     world: World,
     model: Model,
     turn: usize,
-    tally: Tally,
+    tally: EventCounts,
 }
 
-impl Tally {
+impl EventCounts {
     pub(super) fn add(&mut self, other: &Self) {
         self.rotated += other.rotated;
         self.repeated += other.repeated;
@@ -43,11 +43,11 @@ impl Tally {
 impl History {
     /// Creates an empty history.
     pub(super) fn new(world: World) -> Self {
-        Self { world, model: Model::new(), turn: 0, tally: Tally::default() }
+        Self { world, model: Model::new(), turn: 0, tally: EventCounts::default() }
     }
 
     /// Runs the steps and compares every token after each of them.
-    pub(super) async fn live(mut self, steps: Vec<Step>) -> Tally {
+    pub(super) async fn live(mut self, steps: Vec<Step>) -> EventCounts {
         for step in steps {
             self.take(step).await;
             self.compare_all().await;
@@ -65,7 +65,7 @@ impl History {
             }
             Step::Chain { login, length } => {
                 for _ in 0..length {
-                    self.refresh(&Pick::Refresh(login, 0), true, None).await;
+                    self.refresh(&TokenChoice::Refresh(login, 0), true, None).await;
                 }
             }
             Step::Revoke { token, own_client } => self.revoke(&token, own_client).await,
@@ -121,7 +121,12 @@ impl History {
         }
     }
 
-    async fn refresh(&mut self, token: &Pick, own_client: bool, asked: Option<&'static str>) {
+    async fn refresh(
+        &mut self,
+        token: &TokenChoice,
+        own_client: bool,
+        asked: Option<&'static str>,
+    ) {
         let (login, token) = self.find(token);
         let client = self.client_of(login, own_client);
         let expected = self.model.refresh(client, login, &token, asked);
@@ -135,7 +140,7 @@ impl History {
         }
     }
 
-    async fn revoke(&mut self, token: &Pick, own_client: bool) {
+    async fn revoke(&mut self, token: &TokenChoice, own_client: bool) {
         let (login, token) = self.find(token);
         let client = self.client_of(login, own_client);
         let expected = self.model.revoke(client, login, &token);
@@ -149,7 +154,7 @@ impl History {
     }
 
     /// Returns the login that the token belongs to, and the token.
-    fn find(&self, pick: &Pick) -> (Option<usize>, String) {
+    fn find(&self, pick: &TokenChoice) -> (Option<usize>, String) {
         const GARBAGE: &str =
             "snr_7777777777777777777777777777777777777777777777777777777777777777";
         let logins = &self.model.logins;
@@ -157,19 +162,19 @@ impl History {
             return (None, GARBAGE.to_owned());
         }
         let (login, token) = match pick {
-            Pick::Refresh(login, age) => {
+            TokenChoice::Refresh(login, age) => {
                 let login = logins.len().saturating_sub(1 + login);
                 (login, logins[login].refresh.iter().rev().nth(*age))
             }
-            Pick::AnyRefresh(login, token) => {
+            TokenChoice::AnyRefresh(login, token) => {
                 let login = login.index(logins.len());
                 (login, Some(token.get(&logins[login].refresh)))
             }
-            Pick::Access(login, token) => {
+            TokenChoice::Access(login, token) => {
                 let login = login.index(logins.len());
                 (login, Some(token.get(&logins[login].access)))
             }
-            Pick::Garbage => (0, None),
+            TokenChoice::Garbage => (0, None),
         };
         token.map_or((None, GARBAGE.to_owned()), |token| (Some(login), token.clone()))
     }
@@ -181,9 +186,9 @@ impl History {
 
     /// Asserts that the answer is the expected one. Returns the pair if it is new.
     #[track_caller]
-    fn agree(&mut self, expected: Answer, answer: Result<Pair, Error>) -> Option<Pair> {
+    fn agree(&mut self, expected: ExpectedResponse, answer: Result<Pair, Error>) -> Option<Pair> {
         match (expected, answer) {
-            (Answer::New(scope, expires_in), Ok(pair)) => {
+            (ExpectedResponse::New(scope, expires_in), Ok(pair)) => {
                 assert_eq!((&pair.scope, pair.expires_in), (&scope, expires_in));
                 for login in &self.model.logins {
                     assert!(!login.access.contains(&pair.access), "an old access token");
@@ -192,12 +197,12 @@ impl History {
                 self.tally.rotated += 1;
                 Some(pair)
             }
-            (Answer::Same(before), Ok(again)) => {
+            (ExpectedResponse::Same(before), Ok(again)) => {
                 assert_eq!((again.access, again.refresh), (before.access, before.refresh));
                 self.tally.repeated += 1;
                 None
             }
-            (Answer::Refused(code), Err(error)) => {
+            (ExpectedResponse::Refused(code), Err(error)) => {
                 assert_eq!(error.code(), code, "{error:?}");
                 self.tally.too_wide += usize::from(code == ErrorCode::InvalidScope);
                 None
@@ -210,16 +215,17 @@ impl History {
     async fn compare_all(&mut self) {
         for (number, login) in self.model.logins.iter().enumerate() {
             for token in login.access.iter().chain(&login.refresh) {
-                let told = self.world.look_at(self.turn + 1, token).await;
+                let introspected = self.world.look_at(self.turn + 1, token).await;
                 let kind =
                     if token.starts_with("sna_") { TokenKind::Access } else { TokenKind::Refresh };
-                assert!(told.as_ref().is_none_or(|told| told.kind == kind));
-                let told = told.map(|told| (told.scope.to_string(), told.expires_at));
+                assert!(introspected.as_ref().is_none_or(|introspected| introspected.kind == kind));
+                let introspected = introspected
+                    .map(|introspected| (introspected.scope.to_string(), introspected.expires_at));
                 let expected = self.model.look_at(number, token);
                 let expected = expected.map(|(scope, end)| (scope, START.plus(end)));
-                assert_eq!(told, expected, "login {number}, {kind:?} token");
-                self.tally.alive += usize::from(told.is_some());
-                self.tally.dead += usize::from(told.is_none());
+                assert_eq!(introspected, expected, "login {number}, {kind:?} token");
+                self.tally.alive += usize::from(introspected.is_some());
+                self.tally.dead += usize::from(introspected.is_none());
             }
         }
     }

@@ -11,7 +11,7 @@ type Scopes = BTreeSet<String>;
 
 /// Expected result of a request.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Answer {
+pub(super) enum ExpectedResponse {
     /// A new pair with this scope and this lifetime of the access token.
     New(String, Duration),
     /// The given pair again.
@@ -80,19 +80,24 @@ impl Model {
         }
     }
 
-    pub(super) fn login(&self, client: usize, right: bool, asked: Option<&str>) -> Answer {
+    pub(super) fn login(
+        &self,
+        client: usize,
+        right: bool,
+        asked: Option<&str>,
+    ) -> ExpectedResponse {
         if !self.clients_enabled[client] {
-            return Answer::Refused(InvalidClient);
+            return ExpectedResponse::Refused(InvalidClient);
         }
         if !right || !self.user_enabled {
-            return Answer::Refused(InvalidGrant);
+            return ExpectedResponse::Refused(InvalidGrant);
         }
         match asked.map(scopes) {
             None => self.new_pair(&self.allowed(&scopes("read write")), LIFETIMES.session),
             Some(asked) if asked == self.allowed(&asked) => {
                 self.new_pair(&asked, LIFETIMES.session)
             }
-            Some(_) => Answer::Refused(InvalidScope),
+            Some(_) => ExpectedResponse::Refused(InvalidScope),
         }
     }
 
@@ -103,14 +108,14 @@ impl Model {
         login: Option<usize>,
         token: &str,
         asked: Option<&str>,
-    ) -> Answer {
+    ) -> ExpectedResponse {
         if !self.clients_enabled[client] {
-            return Answer::Refused(InvalidClient);
+            return ExpectedResponse::Refused(InvalidClient);
         }
-        let Some(login) = login else { return Answer::Refused(InvalidGrant) };
+        let Some(login) = login else { return ExpectedResponse::Refused(InvalidGrant) };
         let of = &self.logins[login];
         if of.over || of.client != client || self.now >= of.idle_ends_at {
-            return Answer::Refused(InvalidGrant);
+            return ExpectedResponse::Refused(InvalidGrant);
         }
         let allowed = self.allowed(&of.scope);
         let asked = asked.map_or_else(|| allowed.clone(), scopes);
@@ -121,16 +126,16 @@ impl Model {
                 self.new_pair(&asked, of.ends_at - self.now)
             }
             (Some(1), Some((at, pair))) if in_grace(*at) && asked.is_subset(&allowed) => {
-                Answer::Same(pair.clone())
+                ExpectedResponse::Same(pair.clone())
             }
-            (Some(0), _) => Answer::Refused(InvalidScope),
-            (Some(1), Some((at, _))) if in_grace(*at) => Answer::Refused(InvalidScope),
+            (Some(0), _) => ExpectedResponse::Refused(InvalidScope),
+            (Some(1), Some((at, _))) if in_grace(*at) => ExpectedResponse::Refused(InvalidScope),
             (Some(_), _) => {
                 self.logins[login].over = true;
-                Answer::Refused(InvalidGrant)
+                ExpectedResponse::Refused(InvalidGrant)
             }
             // An access token.
-            (None, _) => Answer::Refused(InvalidGrant),
+            (None, _) => ExpectedResponse::Refused(InvalidGrant),
         }
     }
 
@@ -224,7 +229,7 @@ impl Model {
         }
     }
 
-    fn new_pair(&self, scope: &Scopes, session_lasts: Duration) -> Answer {
-        Answer::New(text(scope), LIFETIMES.access_token.min(session_lasts))
+    fn new_pair(&self, scope: &Scopes, session_lasts: Duration) -> ExpectedResponse {
+        ExpectedResponse::New(text(scope), LIFETIMES.access_token.min(session_lasts))
     }
 }

@@ -8,13 +8,13 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestRunner;
 
-use super::history::{History, Tally};
+use super::history::{EventCounts, History};
 use super::world::World;
 use crate::store_contract::Backend;
 
 /// Selects a token of the history so far.
 #[derive(Clone, Debug)]
-pub(super) enum Pick {
+pub(super) enum TokenChoice {
     /// Refresh token by age of the login (0 is the latest) and age of the token (0 is the current
     /// one, 1 the one used last).
     Refresh(usize, usize),
@@ -33,7 +33,7 @@ pub(super) enum Step {
         asked: Option<&'static str>,
     },
     Refresh {
-        token: Pick,
+        token: TokenChoice,
         own_client: bool,
         asked: Option<&'static str>,
     },
@@ -43,7 +43,7 @@ pub(super) enum Step {
         length: usize,
     },
     Revoke {
-        token: Pick,
+        token: TokenChoice,
         own_client: bool,
     },
     Wait(Duration),
@@ -55,15 +55,15 @@ pub(super) enum Step {
     Purge,
 }
 
-fn pick() -> impl Strategy<Value = Pick> {
+fn pick() -> impl Strategy<Value = TokenChoice> {
     let (recent, index) = (|| 0usize..3, any::<Index>);
     prop_oneof![
-        5 => recent().prop_map(|login| Pick::Refresh(login, 0)),
-        5 => recent().prop_map(|login| Pick::Refresh(login, 1)),
-        2 => (recent(), 2usize..4).prop_map(|(login, age)| Pick::Refresh(login, age)),
-        1 => (index(), index()).prop_map(|(login, token)| Pick::AnyRefresh(login, token)),
-        1 => (index(), index()).prop_map(|(login, token)| Pick::Access(login, token)),
-        1 => Just(Pick::Garbage),
+        5 => recent().prop_map(|login| TokenChoice::Refresh(login, 0)),
+        5 => recent().prop_map(|login| TokenChoice::Refresh(login, 1)),
+        2 => (recent(), 2usize..4).prop_map(|(login, age)| TokenChoice::Refresh(login, age)),
+        1 => (index(), index()).prop_map(|(login, token)| TokenChoice::AnyRefresh(login, token)),
+        1 => (index(), index()).prop_map(|(login, token)| TokenChoice::Access(login, token)),
+        1 => Just(TokenChoice::Garbage),
     ]
 }
 
@@ -108,7 +108,7 @@ pub(super) fn any_history_agrees_with_the_model<F: Future<Output = Backend>>(
 ) {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let total = RefCell::new(Tally::default());
+    let total = RefCell::new(EventCounts::default());
     TestRunner::new(config)
         .run(&vec(step(), 20..60), |steps| {
             let tally = runtime.block_on(async {

@@ -119,7 +119,7 @@ impl World {
         let body = form(&[("client_id", id), ("client_secret", secret), ("token", token)]);
         let params = Params::parse(body.as_bytes()).unwrap();
         let request =
-            Request { authorization: &Authorization::nothing(), params: &params, address: None };
+            Request { authorization: &Authorization::missing(), params: &params, address: None };
         match self.providers[turn % 2].introspect(&request).await.unwrap() {
             Introspection::Active(active) => Some(*active),
             Introspection::Inactive => None,
@@ -190,7 +190,7 @@ impl Process {
         let params = Params::parse(body.as_bytes()).unwrap();
         self.0
             .revoke(&Request {
-                authorization: &Authorization::nothing(),
+                authorization: &Authorization::missing(),
                 params: &params,
                 address: None,
             })
@@ -210,7 +210,7 @@ impl Process {
         let body = form(&fields);
         let params = Params::parse(body.as_bytes()).unwrap();
         let request =
-            Request { authorization: &Authorization::nothing(), params: &params, address: None };
+            Request { authorization: &Authorization::missing(), params: &params, address: None };
         self.0.token(&request).await.map(|tokens| pair(&tokens))
     }
 }

@@ -39,9 +39,9 @@ fn two_endpoints_at_one_path_are_refused() {
 fn endpoint_at_the_path_of_a_probe_is_refused() {
     for path in ["/healthz", "/readyz"] {
         let given = [("oauth.route_prefix", ""), ("oauth.token_url", path)];
-        let said =
+        let output_text =
             format!("the probe and oauth.token_url have the same path, {path}; change one of them");
-        assert_eq!(refused(&flags(&given)), said);
+        assert_eq!(refused(&flags(&given)), output_text);
         for key in ["oauth.metadata_url", "oauth.error_uri"] {
             assert!(flag_refused(key, path).contains("the probe"), "{key}");
         }
@@ -51,7 +51,7 @@ fn endpoint_at_the_path_of_a_probe_is_refused() {
 
 #[test]
 fn one_address_for_two_listeners_is_refused() {
-    for (bind, metrics, said) in [
+    for (bind, metrics, output_text) in [
         ("127.0.0.1:5000,127.0.0.1:5000", "", "server.bind lists 127.0.0.1:5000 twice; remove one"),
         ("unix:/run/a,unix:/run/a", "", "server.bind lists unix:/run/a twice; remove one"),
         (
@@ -61,7 +61,7 @@ fn one_address_for_two_listeners_is_refused() {
         ),
     ] {
         let given = [("server.bind", bind), ("metrics.bind", metrics)];
-        assert_eq!(refused(&flags(&given)), said);
+        assert_eq!(refused(&flags(&given)), output_text);
     }
     from_flags(&[("server.bind", "127.0.0.1:0,127.0.0.1:0"), ("metrics.bind", "127.0.0.1:0")]);
 }

@@ -50,7 +50,10 @@ impl Pin {
 }
 
 /// Polls every call once, which queues its write, then calls `release` and awaits all calls.
-async fn queue_then<T>(calls: Vec<impl Future<Output = T>>, release: impl FnOnce()) -> Vec<T> {
+async fn queue_and_release<T>(
+    calls: Vec<impl Future<Output = T>>,
+    release: impl FnOnce(),
+) -> Vec<T> {
     let mut calls: Vec<_> = calls.into_iter().map(Box::pin).collect();
     std::future::poll_fn(|context| {
         for call in &mut calls {
@@ -76,7 +79,7 @@ async fn writes_queued_behind_another_process_share_one_commit() {
     let before = commits(&store.path);
     let sessions: Vec<_> = (0..200).map(|_| store.session()).collect();
     let calls = sessions.iter().map(|session| store.stores.sessions.insert(session)).collect();
-    let answers = queue_then(calls, || other.execute_batch("COMMIT").unwrap()).await;
+    let answers = queue_and_release(calls, || other.execute_batch("COMMIT").unwrap()).await;
     assert!(answers.into_iter().all(|answer| answer.unwrap()));
     assert_eq!(commits(&store.path) - before, 1);
     let list =
@@ -125,7 +128,7 @@ async fn failed_write_does_not_roll_back_others_in_its_batch() {
             as std::pin::Pin<Box<dyn Future<Output = _>>>
     });
     let calls = inserts.into_iter().chain(users).collect();
-    let answers = queue_then(calls, || other.execute_batch("COMMIT").unwrap()).await;
+    let answers = queue_and_release(calls, || other.execute_batch("COMMIT").unwrap()).await;
     assert_eq!(commits(&store.path) - before, 1, "they were not in one batch");
     let failed =
         |answer: &Result<bool, StoreError>| matches!(answer, Err(StoreError::Unavailable(_)));
@@ -154,7 +157,7 @@ async fn cancelled_call_stops_neither_its_write_nor_others() {
         assert!(polled.await.is_pending());
     }
     let calls = vec![store.stores.sessions.insert(&kept)];
-    let answers = queue_then(calls, || other.execute_batch("COMMIT").unwrap()).await;
+    let answers = queue_and_release(calls, || other.execute_batch("COMMIT").unwrap()).await;
     assert!(answers.into_iter().all(|answer| answer.unwrap()));
     assert!(store.stores.sessions.find(dropped.id).await.unwrap().is_some());
 }

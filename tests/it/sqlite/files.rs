@@ -52,7 +52,7 @@ fn database_of_another_program_is_rejected_and_unchanged() {
         let path = folder.path().join(name);
         rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         let message = refusal(&path);
-        assert!(message.contains("not one of Sentinel's"), "{message}");
+        assert!(message.contains("not a Sentinel store"), "{message}");
     }
 }
 

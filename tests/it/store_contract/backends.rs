@@ -9,7 +9,7 @@ use sentinel::store::mongo::MongoStore;
 use sentinel::store::sqlite::SqliteStore;
 
 use crate::helpers::START;
-use crate::helpers::mongod::{self, Target};
+use crate::helpers::mongod::{self, TestDatabase};
 use crate::helpers::redis;
 
 /// Store for one test, removed when this is dropped.
@@ -89,7 +89,7 @@ fn settings(overrides: &[(&str, &str)]) -> Settings {
     Settings::load(&Sources { overrides, ..Sources::default() }).unwrap()
 }
 
-async fn on_mongodb(target: Target) -> Backend {
+async fn on_mongodb(target: TestDatabase) -> Backend {
     let open = async || MongoStore::open(&target.settings().mongo).await.unwrap().into_stores();
     Backend {
         stores: open().await,

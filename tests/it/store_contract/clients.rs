@@ -6,7 +6,9 @@ use sentinel::domain::{Client, ClientKind, Digest, Grant, Timestamp};
 use sentinel::store::{Page, Update};
 
 use super::Backend;
-use super::samples::{Next, client, is_alive, scope, stored_client, stored_session, stored_user};
+use super::samples::{
+    NextVersion, client, is_alive, scope, stored_client, stored_session, stored_user,
+};
 
 fn with_all_fields_changed(client: &Client) -> Client {
     Client {

@@ -14,7 +14,7 @@ use sentinel::domain::{
 use sentinel::store::{SessionFilter, Stores, Update};
 
 use super::Backend;
-use super::samples::Next;
+use super::samples::NextVersion;
 
 fn text(longest: usize) -> impl Strategy<Value = String> {
     vec(any::<char>(), 1..=longest).prop_map(String::from_iter)

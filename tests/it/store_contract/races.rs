@@ -8,7 +8,7 @@ use sentinel::store::{Page, SessionFilter, Stores, Update};
 use tokio::sync::Notify;
 
 use super::Backend;
-use super::samples::{Next, session, stored_client, stored_session, stored_user, user};
+use super::samples::{NextVersion, session, stored_client, stored_session, stored_user, user};
 use crate::helpers::all;
 
 /// Returns one of the two processes in turn.

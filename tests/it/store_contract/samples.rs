@@ -72,13 +72,13 @@ pub(crate) fn scope(text: &str) -> Scope {
 }
 
 /// Copies a record with the next version.
-pub(crate) trait Next {
+pub(crate) trait NextVersion {
     fn next(&self) -> Self;
 }
 
 macro_rules! next {
     ($($kind:ty),*) => {
-        $(impl Next for $kind {
+        $(impl NextVersion for $kind {
             fn next(&self) -> Self {
                 Self { version: self.version + 1, ..self.clone() }
             }

@@ -7,7 +7,8 @@ use sentinel::store::{CallerLookup, Page, SessionFilter, Stores, Update, Want};
 
 use super::Backend;
 use super::samples::{
-    LIFETIMES, Next, client, is_alive, session, stored_client, stored_session, stored_user, user,
+    LIFETIMES, NextVersion, client, is_alive, session, stored_client, stored_session, stored_user,
+    user,
 };
 use crate::helpers::START;
 

@@ -5,7 +5,8 @@ use sentinel::store::{Page, Update};
 
 use super::Backend;
 use super::samples::{
-    Next, count_of, is_alive, scope, session, stored_client, stored_session, stored_user, user,
+    NextVersion, count_of, is_alive, scope, session, stored_client, stored_session, stored_user,
+    user,
 };
 
 pub(super) async fn inserted_user_is_read_back_unchanged(Backend { stores, .. }: &Backend) {

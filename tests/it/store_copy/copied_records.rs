@@ -2,31 +2,31 @@
 
 use serde_json::json;
 
-use super::Other;
-use crate::helpers::{Answer, App, AppBuilder, PASSWORD, mongod, spawn_app};
+use super::CopyTarget;
+use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse, mongod, spawn_app};
 
-fn refresh_token(answer: &Answer) -> String {
+fn refresh_token(answer: &TestResponse) -> String {
     answer.json()["refresh_token"].as_str().unwrap().to_owned()
 }
 
-fn access_token(answer: &Answer) -> String {
+fn access_token(answer: &TestResponse) -> String {
     answer.json()["access_token"].as_str().unwrap().to_owned()
 }
 
 /// Requests to the server on the copy, made as the clients of `app`.
-struct Moved<'a> {
+struct CopiedServer<'a> {
     app: &'a App,
     server: App,
 }
 
-impl Moved<'_> {
-    async fn refresh(&self, token: &str) -> Answer {
+impl CopiedServer<'_> {
+    async fn refresh(&self, token: &str) -> TestResponse {
         let id = self.app.client.id.as_str();
         let form = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)];
         self.server.post("/oauth/token", &form).await
     }
 
-    async fn login(&self) -> Answer {
+    async fn login(&self) -> TestResponse {
         let form = [
             ("grant_type", "password"),
             ("client_id", self.app.client.id.as_str()),
@@ -48,14 +48,14 @@ impl Moved<'_> {
 }
 
 /// Logs in, copies the store, and asserts that all tokens keep working on the copy.
-async fn assert_tokens_survive_copy(app: App, to: Other) {
+async fn assert_tokens_survive_copy(app: App, to: CopyTarget) {
     let unused = app.login_with(&[("scope", "read")]).await;
     let oldest = app.login().await;
     let before = app.refresh(&refresh_token(&oldest)).await;
     let lost = app.refresh(&refresh_token(&before)).await;
     let revoked = app.login().await;
     app.revoke(&access_token(&revoked)).await;
-    let told = app.introspect(&access_token(&unused)).await.json();
+    let introspected = app.introspect(&access_token(&unused)).await.json();
 
     let report = to.copy_of(&app, &[]).await;
     let none = json!({ "read": 0, "written": 0, "removed": 0 });
@@ -64,9 +64,9 @@ async fn assert_tokens_survive_copy(app: App, to: Other) {
     assert_eq!(report["sessions"], json!({ "read": 3, "written": 3, "removed": 0 }));
     assert_eq!((&report["aliases"], &report["imported"]), (&none, &none));
 
-    let moved = Moved { server: to.server().spawn().await, app: &app };
-    assert_eq!(moved.introspect(&access_token(&unused)).await, told);
-    assert_eq!(told["sub"], app.user.id.to_string());
+    let moved = CopiedServer { server: to.server().spawn().await, app: &app };
+    assert_eq!(moved.introspect(&access_token(&unused)).await, introspected);
+    assert_eq!(introspected["sub"], app.user.id.to_string());
     assert_eq!(moved.introspect(&access_token(&revoked)).await, json!({ "active": false }));
     assert_eq!(moved.refresh(&refresh_token(&revoked)).await.status, 200);
     // The response to the last refresh was lost: a retry within the grace period returns it again.
@@ -87,16 +87,16 @@ async fn assert_tokens_survive_copy(app: App, to: Other) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_stay_valid_after_copy_from_embedded_to_mongodb() {
-    assert_tokens_survive_copy(spawn_app().await, Other::database().await).await;
+    assert_tokens_survive_copy(spawn_app().await, CopyTarget::database().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_stay_valid_after_copy_from_mongodb_to_embedded() {
     let app = AppBuilder::default().mongodb(&mongod::replica_set().await).spawn().await;
-    assert_tokens_survive_copy(app, Other::file()).await;
+    assert_tokens_survive_copy(app, CopyTarget::file()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_stay_valid_after_copy_to_another_file() {
-    assert_tokens_survive_copy(spawn_app().await, Other::file()).await;
+    assert_tokens_survive_copy(spawn_app().await, CopyTarget::file()).await;
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use sentinel::settings::Settings;
 
-use super::Other;
-use crate::helpers::mongod::{self, Target};
+use super::CopyTarget;
+use crate::helpers::mongod::{self, TestDatabase};
 use crate::helpers::{App, AppBuilder, PASSWORD, Process, sentinel, spawn_app};
 
 fn copy(settings: &Settings, folder: &std::path::Path, to: &str, more: &[&str]) -> Output {
@@ -17,19 +17,19 @@ fn copy(settings: &Settings, folder: &std::path::Path, to: &str, more: &[&str]) 
 
 #[track_caller]
 fn refused(output: &Output, code: i32, what: &str) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(what), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    assert!(message.contains(what), "{message}");
     assert!(output.stdout.is_empty(), "{output:?}");
 }
 
-fn copy_of(app: &App, to: &Other, more: &[&str]) -> Output {
+fn copy_of(app: &App, to: &CopyTarget, more: &[&str]) -> Output {
     copy(&app.settings, app.folder.path(), &to.name(), more)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn target_with_conflicting_users_is_rejected_and_unchanged() {
-    let (app, to) = (spawn_app().await, Other::database().await);
+    let (app, to) = (spawn_app().await, CopyTarget::database().await);
     let other = to.server().spawn().await;
     for more in [&[][..], &["--dry-run"]] {
         let output = copy_of(&app, &to, more);
@@ -47,7 +47,7 @@ async fn target_with_conflicting_users_is_rejected_and_unchanged() {
 /// Undelivered invalidations are stored in the source only.
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_is_refused_while_redis_invalidations_cannot_be_delivered() {
-    let (app, to) = (spawn_app().await, Other::file());
+    let (app, to) = (spawn_app().await, CopyTarget::file());
     let output = copy_of(&app, &to, &["--set", "redis.url=redis://127.0.0.1:1"]);
     refused(&output, 69, "Redis");
     assert!(!String::from_utf8_lossy(&output.stderr).contains("it is done"));
@@ -56,7 +56,7 @@ async fn copy_is_refused_while_redis_invalidations_cannot_be_delivered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn target_is_rejected_after_a_server_started_on_it() {
-    for to in [Other::file(), Other::database().await] {
+    for to in [CopyTarget::file(), CopyTarget::database().await] {
         let app = spawn_app().await;
         to.copy_of(&app, &[]).await;
         to.copy_of(&app, &[]).await;
@@ -101,7 +101,7 @@ async fn running_server_marks_its_empty_target_as_in_use() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn target_is_rejected_after_a_change_but_not_after_a_read() {
-    let (app, to) = (spawn_app().await, Other::file());
+    let (app, to) = (spawn_app().await, CopyTarget::file());
     to.copy_of(&app, &[]).await;
     let there = format!("store.path={}", to.name());
     let listed = app.run(&["user", "list", "--set", &there]).await;
@@ -128,7 +128,7 @@ async fn mongodb_database_is_not_copied_onto_itself_under_another_host() {
     let target = mongod::replica_set().await;
     let app = AppBuilder::default().mongodb(&target).spawn().await;
     for uri in [target.uri.clone(), target.uri.replace("127.0.0.1", "localhost")] {
-        let to = Other::Database(Target { uri, dbname: target.dbname.clone() });
+        let to = CopyTarget::Database(TestDatabase { uri, dbname: target.dbname.clone() });
         let mut command = sentinel(app.folder.path());
         for (key, value) in target.overrides() {
             command.arg("--set").arg(format!("{key}={value}"));
@@ -142,7 +142,7 @@ async fn mongodb_database_is_not_copied_onto_itself_under_another_host() {
 async fn dry_run_writes_nothing() {
     let app = spawn_app().await;
     app.login().await;
-    let (file, database) = (Other::file(), Other::database().await);
+    let (file, database) = (CopyTarget::file(), CopyTarget::database().await);
     for to in [&file, &database] {
         let report = to.copy_of(&app, &["--dry-run"]).await;
         assert_eq!((&report["dry_run"], &report["sessions"]["written"]), (&true.into(), &1.into()));
@@ -150,7 +150,7 @@ async fn dry_run_writes_nothing() {
         assert!(text.contains("TO WRITE"), "{text}");
     }
     assert!(!std::path::Path::new(&file.name()).exists());
-    let Other::Database(target) = &database else { unreachable!() };
+    let CopyTarget::Database(target) = &database else { unreachable!() };
     let names = target.database().await.list_collection_names().await.unwrap();
     assert!(names.is_empty(), "{names:?}");
 }
@@ -179,7 +179,7 @@ async fn invalid_target_is_rejected_without_showing_its_password() {
     ] {
         let output = copy(&app.settings, app.folder.path(), to, &[]);
         refused(&output, code, "sentinel: ");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!said.contains("hunter2"), "{said}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!message.contains("hunter2"), "{message}");
     }
 }

@@ -8,14 +8,14 @@ use sentinel::store::copying::copy;
 use sentinel::store::{LegacyToken, Page, SessionFilter, Stores};
 use serde_json::json;
 
-use super::Other;
+use super::CopyTarget;
 use crate::helpers::{START, sentinel, spawn_app};
 use crate::store_contract::samples::{session, stored_client, stored_user};
 use crate::store_contract::{Backend, embedded, mongodb};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn second_run_copies_changes() {
-    let (app, to) = (spawn_app().await, Other::database().await);
+    let (app, to) = (spawn_app().await, CopyTarget::database().await);
     let hash = app.user.password.clone();
     let add = async |username: &str| {
         let (username, password) = (username.to_owned(), hash.clone());
@@ -38,7 +38,7 @@ async fn second_run_copies_changes() {
     rename(&bob, "free").await;
     rename(&carol, "bob").await;
     rename(&bob, "carol").await;
-    let token = |answer: &crate::helpers::Answer| answer.json()["refresh_token"].clone();
+    let token = |answer: &crate::helpers::TestResponse| answer.json()["refresh_token"].clone();
     let answer = app.refresh(token(&refreshed).as_str().unwrap()).await;
     app.revoke(token(&revoked).as_str().unwrap()).await;
     let late = app.login().await;
@@ -66,7 +66,7 @@ async fn second_run_copies_changes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_deleted_in_source_are_removed_from_target() {
-    let (app, to) = (spawn_app().await, Other::database().await);
+    let (app, to) = (spawn_app().await, CopyTarget::database().await);
     let login = app.login().await.json()["access_token"].as_str().unwrap().to_owned();
     to.copy_of(&app, &[]).await;
     app.delete_user().await;
@@ -146,7 +146,7 @@ async fn killed_run_is_completed_by_the_next() {
     let store = format!("store.path={}", app.settings.store.path.display());
     let source = sentinel::store::connect::connect(&app.settings).await.unwrap();
     fill(&source, 3000).await;
-    for to in [Other::file(), Other::database().await] {
+    for to in [CopyTarget::file(), CopyTarget::database().await] {
         let start = || {
             let mut command = sentinel(app.folder.path());
             command.args(["--set", &store, "store", "copy", "--json", "--to", &to.name()]);

@@ -61,13 +61,13 @@ async fn read<T: DeserializeOwned>(
 /// Converts an error of the parser. Text that is not JSON is a malformed request; for JSON with an
 /// invalid value, the problem has a pointer to the value.
 fn explain(pointer: String, error: &serde_json::Error) -> Problem {
-    let said = error.to_string();
+    let message = error.to_string();
     if error.is_data() {
         let position = format!(" at line {} column {}", error.line(), error.column());
-        let detail = said.strip_suffix(&position).unwrap_or(&said).to_owned();
+        let detail = message.strip_suffix(&position).unwrap_or(&message).to_owned();
         return Problem::Invalid { pointer, detail };
     }
-    Problem::Body(format!("the body is not JSON: {said}"))
+    Problem::Body(format!("the body is not JSON: {message}"))
 }
 
 /// Returns a path as a JSON Pointer (RFC 6901 §3).

@@ -104,12 +104,12 @@ pub(super) async fn show(context: Context, known: IfNoneMatch) -> ApiResult {
 )]
 pub(super) async fn edit(
     context: Context,
-    only: IfMatch,
+    if_match: IfMatch,
     Json(edit): Json<ClientPatch>,
 ) -> ApiResult {
     let (_, management, request) = context;
     let id = id(&request, "client")?;
-    let client = management.admin.edit_client_if(&id, &edit.into_change(), &only.0).await?;
+    let client = management.admin.edit_client_if(&id, &edit.into_change(), &if_match.0).await?;
     Ok(etag::with(StatusCode::OK, client.version).json(ClientJson::of(&client)))
 }
 
@@ -119,9 +119,9 @@ pub(super) async fn edit(
     params(ClientPath, ChangeHeaders),
     responses((status = 204, description = "The client is deleted."))
 )]
-pub(super) async fn remove(context: Context, only: IfMatch) -> ApiResult {
+pub(super) async fn remove(context: Context, if_match: IfMatch) -> ApiResult {
     let (_, management, request) = context;
-    management.admin.delete_client_if(&id(&request, "client")?, &only.0).await?;
+    management.admin.delete_client_if(&id(&request, "client")?, &if_match.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -137,10 +137,10 @@ pub(super) async fn remove(context: Context, only: IfMatch) -> ApiResult {
             headers(("ETag" = String, description = "Version of the client."))),
         (status = 409, description = "A public client has no secret."))
 )]
-pub(super) async fn rotate_secret(context: Context, only: IfMatch) -> ApiResult {
+pub(super) async fn rotate_secret(context: Context, if_match: IfMatch) -> ApiResult {
     let (_, management, request) = context;
     let id = id(&request, "client")?;
-    let (client, secret) = management.admin.rotate_secret_if(&id, &only.0).await?;
+    let (client, secret) = management.admin.rotate_secret_if(&id, &if_match.0).await?;
     let credentials = CredentialsJson {
         client_id: client.id.to_string(),
         client_secret: secret.expose_secret().to_owned(),

@@ -157,7 +157,7 @@ impl fmt::Display for Problem {
             Self::Unavailable(oauth::Error::Unavailable(Unavailable::Store(
                 StoreError::Invalidation(_),
             ))) => {
-                "the change is made, but Redis could not be notified; the server retries until it succeeds"
+                "the change is made, but its Redis invalidation failed; servers retry it until it succeeds"
             }
             Self::Unavailable(_) => {
                 "the server is overloaded, or its store is unavailable: try again later"
@@ -239,7 +239,7 @@ impl From<InvalidPassword> for Problem {
 impl From<PoolError> for Problem {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Hash(error) if error.is_about_the_password() => {
+            PoolError::Hash(error) if error.is_caused_by_password() => {
                 Self::Invalid { pointer: "/password".to_owned(), detail: error.to_string() }
             }
             error => Self::retry(error.into()),

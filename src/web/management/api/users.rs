@@ -30,12 +30,12 @@ pub(super) struct NewUserJson {
     #[serde(default)]
     scopes: Option<Vec<ScopeToken>>,
     /// Whether the user is enabled.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     #[schema(default = true)]
     enabled: bool,
 }
 
-const fn yes() -> bool {
+const fn default_true() -> bool {
     true
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn show(context: Context, known: IfNoneMatch) -> ApiResult {
 )]
 pub(super) async fn edit(
     context: Context,
-    only: IfMatch,
+    if_match: IfMatch,
     Json(edit): Json<UserPatch>,
 ) -> ApiResult {
     let (_, management, request) = context;
@@ -163,7 +163,7 @@ pub(super) async fn edit(
         enabled: edit.enabled,
         ..UserChange::default()
     };
-    let user = management.admin.edit_user_if(id(&request, "user")?, &change, &only.0).await?;
+    let user = management.admin.edit_user_if(id(&request, "user")?, &change, &if_match.0).await?;
     Ok(etag::with(StatusCode::OK, user.version).json(UserJson::of(&user)))
 }
 
@@ -172,9 +172,9 @@ pub(super) async fn edit(
     delete, path = "/users/{id}", tag = "users", operation_id = "delete_user",
     params(UserPath, ChangeHeaders), responses((status = 204, description = "The user is deleted."))
 )]
-pub(super) async fn remove(context: Context, only: IfMatch) -> ApiResult {
+pub(super) async fn remove(context: Context, if_match: IfMatch) -> ApiResult {
     let (_, management, request) = context;
-    management.admin.delete_user_if(id(&request, "user")?, &only.0).await?;
+    management.admin.delete_user_if(id(&request, "user")?, &if_match.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -187,17 +187,17 @@ pub(super) async fn remove(context: Context, only: IfMatch) -> ApiResult {
 )]
 pub(super) async fn set_password(
     context: Context,
-    only: IfMatch,
+    if_match: IfMatch,
     Json(set): Json<NewPassword>,
 ) -> ApiResult {
     let (_, management, request) = context;
     check_length(&management, &set.password)?;
     let user_id = id(&request, "user")?;
     // Checks the version before the password is hashed, since hashing is expensive.
-    only.0.check(management.admin.user_by_id(user_id).await?.version)?;
+    if_match.0.check(management.admin.user_by_id(user_id).await?.version)?;
     let password = Some(management.passwords.hash(set.password.0).await?);
     let change = UserChange { password, ..UserChange::default() };
-    let user = management.admin.edit_user_if(user_id, &change, &only.0).await?;
+    let user = management.admin.edit_user_if(user_id, &change, &if_match.0).await?;
     Ok(etag::with(StatusCode::NO_CONTENT, user.version).finish())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::form_view::FormView;
 use super::page_error::PageError;
 use super::posted_form::PostedFields;
-use super::user_form::{changed_meanwhile, scope, sentence};
+use super::user_form::{changed_message, scope, sentence};
 use crate::admin::{AdminError, NewClient};
 use crate::domain::{
     Client, Grant, MAX_CLIENT_NAME_BYTES, check_client_name, parse_lifetime, show_duration,
@@ -65,13 +65,13 @@ pub(super) fn of_client(client: &Client) -> FormView {
 /// Returns the form for a client that was changed after the form was opened: the present values,
 /// and beside them the submitted ones.
 pub(super) fn of_changed(client: &Client, fields: &PostedFields) -> FormView {
-    let mut form = of_client(client).beside(&typed(fields), &["version", "kind"]);
-    form.refuse("version", changed_meanwhile("client"));
+    let mut form = of_client(client).with_submitted(&submitted(fields), &["version", "kind"]);
+    form.set_error("version", changed_message("client"));
     form
 }
 
 /// Returns the form with the submitted values.
-pub(super) fn typed(fields: &PostedFields) -> FormView {
+pub(super) fn submitted(fields: &PostedFields) -> FormView {
     let texts = ["name", "scopes", "default_scopes", "version"].into_iter().chain(LIFETIMES);
     let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
     let kind = if is_confidential(fields) { CONFIDENTIAL } else { "public" };
@@ -96,15 +96,15 @@ pub(super) fn read(
 ) -> Option<NewClient> {
     let typed = fields.get("name");
     let kept = has.filter(|has| *has == typed).map(|has| Ok(has.to_owned()));
-    let name = form.note("name", kept.unwrap_or_else(|| name(typed)));
-    let grants = form.note("grants", grants(fields, confidential));
-    let scopes = form.note("scopes", scope(fields.get("scopes")));
-    let default_scopes = form.note("default_scopes", scope(fields.get("default_scopes")));
+    let name = form.check("name", kept.unwrap_or_else(|| name(typed)));
+    let grants = form.check("grants", grants(fields, confidential));
+    let scopes = form.check("scopes", scope(fields.get("scopes")));
+    let default_scopes = form.check("default_scopes", scope(fields.get("default_scopes")));
     let [access, refresh, session] =
-        LIFETIMES.map(|name| form.note(name, lifetime(fields.get(name))));
+        LIFETIMES.map(|name| form.check(name, lifetime(fields.get(name))));
     let introspection = fields.is_on("introspection");
     if introspection && !confidential {
-        form.refuse("introspection", "Only a confidential client may introspect.");
+        form.set_error("introspection", "Only a confidential client may introspect.");
         return None;
     }
     Some(NewClient {
@@ -154,9 +154,9 @@ fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
 }
 
 /// Shows [`AdminError::Invalid`] beside the grants, which cause it. Returns any other error.
-pub(super) fn refused(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
+pub(super) fn show_error(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
     match error {
-        AdminError::Invalid(message) => form.refuse("grants", sentence(message)),
+        AdminError::Invalid(message) => form.set_error("grants", sentence(message)),
         error => return Err(error.into()),
     }
     Ok(())

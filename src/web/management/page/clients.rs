@@ -92,13 +92,13 @@ pub(super) async fn new(context: PageContext) -> PageResult {
 /// Registers a client. The secret of a confidential client is in the response and not in a
 /// redirect, so that it appears in no URL.
 pub(super) async fn add(context: PageContext, PostedForm(fields): PostedForm) -> PageResult {
-    let mut form = client_form::typed(&fields);
+    let mut form = client_form::submitted(&fields);
     let confidential = client_form::is_confidential(&fields);
     if let Some(new) = client_form::read(&fields, confidential, None, &mut form) {
         match context.admin().add_client(new).await {
-            Ok((client, Some(secret))) => return tell(&context, &client, &secret, true),
+            Ok((client, Some(secret))) => return show_secret(&context, &client, &secret, true),
             Ok((client, None)) => return Ok(to_client(&context, &client, "client-added")),
-            Err(error) => client_form::refused(error, &mut form)?,
+            Err(error) => client_form::show_error(error, &mut form)?,
         }
     }
     let view = NewClientView { form, server: server(&context) };
@@ -125,7 +125,7 @@ pub(super) async fn edit(
     if versions.check(client.version).is_err() {
         return show_changed(&context, &client, &fields);
     }
-    let mut form = client_form::typed(&fields);
+    let mut form = client_form::submitted(&fields);
     if let Some(read) =
         client_form::read(&fields, client.is_confidential(), Some(&client.name), &mut form)
     {
@@ -145,7 +145,7 @@ pub(super) async fn edit(
             Err(AdminError::OtherVersion) => {
                 return show_changed(&context, &context.admin().client(&id).await?, &fields);
             }
-            Err(error) => client_form::refused(error, &mut form)?,
+            Err(error) => client_form::show_error(error, &mut form)?,
         }
     }
     let view = page(&context, &client, form);
@@ -156,8 +156,8 @@ pub(super) async fn edit(
 /// values of the client, so saving it would undo that change.
 fn show_changed(context: &PageContext, client: &Client, fields: &PostedFields) -> PageResult {
     let (confidential, name) = (client.is_confidential(), Some(client.name.as_str()));
-    let asked = client_form::read(fields, confidential, name, &mut FormView::default());
-    if asked.is_some_and(|asked| client_form::is_saved(&asked, client)) {
+    let submitted = client_form::read(fields, confidential, name, &mut FormView::default());
+    if submitted.is_some_and(|submitted| client_form::is_saved(&submitted, client)) {
         // The form was submitted twice.
         return Ok(to_client(context, client, "client-changed"));
     }
@@ -198,7 +198,7 @@ pub(super) async fn rotate(context: PageContext, id: web::Path<String>) -> PageR
         return Err(PageError::NoSuchPage);
     }
     let secret = context.admin().rotate_secret(&client.id).await?;
-    tell(&context, &client, &secret, false)
+    show_secret(&context, &client, &secret, false)
 }
 
 /// Asks for confirmation before a client is deleted.
@@ -215,7 +215,12 @@ pub(super) async fn delete(context: PageContext, id: web::Path<String>) -> PageR
 }
 
 /// Shows a new secret. No other page shows it.
-fn tell(context: &PageContext, client: &Client, secret: &ClientSecret, added: bool) -> PageResult {
+fn show_secret(
+    context: &PageContext,
+    client: &Client,
+    secret: &ClientSecret,
+    added: bool,
+) -> PageResult {
     let secret = secret.expose_secret().to_owned();
     let view = ClientSecretView { client: view(context, client), secret, added };
     context.show(SECTION, "management/client_secret.html", &view)

@@ -17,11 +17,11 @@ const SECTION: &str = "dashboard";
 pub(super) const TEMPLATE: &str = "management.html";
 
 /// Maximum number that is counted, so that the cost stays the same with millions of records.
-const COUNTED: u32 = 10_000;
+const MAX_COUNTED: u32 = 10_000;
 
 /// Maximum number of users and of clients for templates that show all of them on one page. More
 /// would take too long to read and to write.
-const LISTED: u32 = 1000;
+const MAX_LISTED: u32 = 1000;
 
 #[derive(Serialize)]
 pub(super) struct DashboardView {
@@ -69,11 +69,11 @@ pub(super) async fn show(context: PageContext) -> PageResult {
 /// error, and the failure would go unnoticed. In this case the error gets a page of its own.
 pub(super) async fn show_again(context: &PageContext, error: String) -> PageResult {
     let mut view = view(context, "POST").await?;
-    let silent = context.html(SECTION, TEMPLATE, &view)?;
+    let without_error = context.html(SECTION, TEMPLATE, &view)?;
     view.error = Some(error);
-    let told = context.html(SECTION, TEMPLATE, &view)?;
+    let with_error = context.html(SECTION, TEMPLATE, &view)?;
     match view.error {
-        Some(error) if told == silent => Err(PageError::Refused(error)),
+        Some(error) if with_error == without_error => Err(PageError::Refused(error)),
         _ => context.show_again(StatusCode::UNPROCESSABLE_ENTITY, SECTION, TEMPLATE, &view),
     }
 }
@@ -83,9 +83,9 @@ async fn view(context: &PageContext, method: &'static str) -> Result<DashboardVi
     let (users_listed, clients_listed) = lists(context).await;
     let ((store, redis), users, clients, sessions) = futures_util::join!(
         admin.health(),
-        admin.count_users(COUNTED),
-        admin.count_clients(COUNTED),
-        admin.count_sessions(COUNTED),
+        admin.count_users(MAX_COUNTED),
+        admin.count_clients(MAX_COUNTED),
+        admin.count_sessions(MAX_COUNTED),
     );
     if let Err(error) = &store {
         tracing::error!("the store is unavailable to the management page: {error}");
@@ -112,7 +112,7 @@ async fn lists(context: &PageContext) -> (Vec<User>, Vec<Client>) {
     if !context.templates().has_own() {
         return Default::default();
     }
-    let (admin, first) = (context.admin(), Page::first(LISTED));
+    let (admin, first) = (context.admin(), Page::first(MAX_LISTED));
     let (users, clients) = futures_util::join!(admin.users(&first), admin.clients(&first));
     (
         users.map(|users| users.items).unwrap_or_default(),
@@ -124,7 +124,7 @@ async fn lists(context: &PageContext) -> (Vec<User>, Vec<Client>) {
 /// shows the health of the store.
 fn counted(count: Result<u64, AdminError>) -> Option<String> {
     let count = count.ok()?;
-    let more = if count >= u64::from(COUNTED) { "+" } else { "" };
+    let more = if count >= u64::from(MAX_COUNTED) { "+" } else { "" };
     Some(if count >= 1000 {
         format!("{},{:03}{more}", count / 1000, count % 1000)
     } else {

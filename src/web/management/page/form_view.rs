@@ -18,7 +18,7 @@ pub(super) struct FieldView {
 }
 
 impl FieldView {
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         match (self.is_box, &*self.value) {
             (true, "") => "You did not tick it.".to_owned(),
             (true, _) => "You ticked it.".to_owned(),
@@ -48,19 +48,19 @@ impl FormView {
     }
 
     /// Adds a sentence about the submitted value to each field whose value differs, except the
-    /// fields in `but`.
-    pub(super) fn beside(mut self, typed: &Self, but: &[&str]) -> Self {
-        for (name, field) in self.0.iter_mut().filter(|(name, _)| !but.contains(*name)) {
-            let other = typed.0.get(name).filter(|other| other.value != field.value);
-            field.typed = other.map(FieldView::in_words);
+    /// fields in `except`.
+    pub(super) fn with_submitted(mut self, submitted: &Self, except: &[&str]) -> Self {
+        for (name, field) in self.0.iter_mut().filter(|(name, _)| !except.contains(*name)) {
+            let other = submitted.0.get(name).filter(|other| other.value != field.value);
+            field.typed = other.map(FieldView::describe);
         }
         self
     }
 
-    /// Replaces the sentence that [`Self::beside`] added to a field, if there is one.
-    pub(super) fn beside_in_words(&mut self, name: &str, words: &str) {
+    /// Replaces the sentence that [`Self::with_submitted`] added to a field, if there is one.
+    pub(super) fn set_submitted_text(&mut self, name: &str, text: &str) {
         if let Some(typed) = self.0.get_mut(name).and_then(|field| field.typed.as_mut()) {
-            words.clone_into(typed);
+            text.clone_into(typed);
         }
     }
 
@@ -70,17 +70,17 @@ impl FormView {
     }
 
     /// Sets the error of a field.
-    pub(super) fn refuse(&mut self, name: &'static str, error: impl Into<String>) {
+    pub(super) fn set_error(&mut self, name: &'static str, error: impl Into<String>) {
         self.0.entry(name).or_default().error = Some(error.into());
     }
 
     /// Returns the value of a valid field. Otherwise sets the error of the field and returns
     /// `None`.
-    pub(super) fn note<T, E: Into<String>>(
+    pub(super) fn check<T, E: Into<String>>(
         &mut self,
         name: &'static str,
         result: Result<T, E>,
     ) -> Option<T> {
-        result.map_err(|error| self.refuse(name, error)).ok()
+        result.map_err(|error| self.set_error(name, error)).ok()
     }
 }

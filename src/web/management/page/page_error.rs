@@ -39,8 +39,8 @@ pub(in crate::web::management) enum PageError {
     Contended,
     /// 503: the change was made, but the Redis invalidation failed.
     #[error(
-        "The change is made, but Redis could not be notified, and may still accept what has ended. \
-         The server retries until it succeeds."
+        "The change is made, but its Redis invalidation failed: ended sessions may still be accepted. \
+         Servers retry it until it succeeds."
     )]
     Invalidation(Unavailable),
     /// 503: the store or the password workers are unavailable.

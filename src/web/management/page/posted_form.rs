@@ -45,7 +45,7 @@ impl PostedFields {
     }
 }
 
-/// PostedForm form.
+/// Posted form, as a parameter of a handler.
 pub(super) struct PostedForm(pub(super) PostedFields);
 
 impl FromRequest for PostedForm {

@@ -165,9 +165,9 @@ fn wrong(form: FormView, wrong: bool) -> FormView {
     }
     let names: Vec<_> = form.names().collect();
     let typed = names.iter().copied().fold(FormView::default(), |form, name| form.with(name, TEXT));
-    let mut form = form.beside(&typed, &[]);
+    let mut form = form.with_submitted(&typed, &[]);
     for name in names {
-        form.refuse(name, TEXT);
+        form.set_error(name, TEXT);
     }
     form
 }

@@ -49,7 +49,7 @@ mod tests {
     fn timestamp_is_described_relative_to_now() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let at = |seconds: i64| Timestamp::from_millis(now.as_millis() + seconds * 1000);
-        for (seconds, said) in [
+        for (seconds, expected) in [
             (0, "just now"),
             (-59, "just now"),
             (-60, "1 min ago"),
@@ -59,7 +59,7 @@ mod tests {
             (3600, "in 1 h"),
             (30 * 86_400, "in 30 d"),
         ] {
-            assert_eq!(away(at(seconds), now), said, "{seconds}");
+            assert_eq!(away(at(seconds), now), expected, "{seconds}");
         }
         assert_eq!(TimestampView::of(now, now).text, "2027-01-15 08:00 UTC");
     }

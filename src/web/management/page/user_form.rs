@@ -31,14 +31,14 @@ pub(super) fn of_user(user: &User) -> FormView {
 /// Returns the form for a user who was changed after the form was opened: the present values, and
 /// beside them the submitted ones.
 pub(super) fn of_changed(user: &User, fields: &PostedFields) -> FormView {
-    let mut form = of_user(user).beside(&typed(fields), &["version"]);
-    form.beside_in_words("scope_limit", "You chose the other one.");
-    form.refuse("version", changed_meanwhile("user"));
+    let mut form = of_user(user).with_submitted(&submitted(fields), &["version"]);
+    form.set_submitted_text("scope_limit", "You chose the other one.");
+    form.set_error("version", changed_message("user"));
     form
 }
 
 /// Returns the message for a form whose record was changed after it was opened.
-pub(super) fn changed_meanwhile(what: &str) -> String {
+pub(super) fn changed_message(what: &str) -> String {
     format!(
         "The {what} was changed after this form was opened, so nothing was saved. The form shows the \
          current values, and your entries beside those that differ."
@@ -51,7 +51,7 @@ pub(super) fn of_password() -> FormView {
 }
 
 /// Returns the form with the submitted values. Passwords are never sent back.
-pub(super) fn typed(fields: &PostedFields) -> FormView {
+pub(super) fn submitted(fields: &PostedFields) -> FormView {
     of_fields(fields.get("username"), fields.get("scope_limit"), fields.get("scopes"))
         .with("version", fields.get("version"))
         .with_box("enabled", fields.is_on("enabled"))
@@ -74,9 +74,9 @@ pub(super) fn read(
     let typed = fields.get("username");
     let is_left = before == Some(typed);
     let read = if is_left { Ok(typed.to_owned()) } else { username(typed) };
-    let username = form.note("username", read);
+    let username = form.check("username", read);
     let scopes = match fields.get("scope_limit") {
-        ONLY => form.note("scopes", scope(fields.get("scopes"))).map(Some),
+        ONLY => form.check("scopes", scope(fields.get("scopes"))).map(Some),
         _ => Some(None),
     };
     username.zip(scopes)
@@ -113,11 +113,11 @@ pub(super) fn password<'a>(
 ) -> Option<&'a str> {
     let password = fields.get("password");
     if let Err(error) = check_password(password, context.shortest_password()) {
-        form.refuse("password", sentence(&error.to_string()));
+        form.set_error("password", sentence(&error.to_string()));
         return None;
     }
     if password != fields.get("again") {
-        form.refuse("again", "The two passwords differ.");
+        form.set_error("again", "The two passwords differ.");
         return None;
     }
     Some(password)
@@ -130,7 +130,7 @@ pub(super) async fn hash(
 ) -> Result<Result<PasswordHash, String>, PageError> {
     match context.hash(password).await {
         Ok(hash) => Ok(Ok(hash)),
-        Err(PoolError::Hash(error)) if error.is_about_the_password() => {
+        Err(PoolError::Hash(error)) if error.is_caused_by_password() => {
             Ok(Err(sentence(&error.to_string())))
         }
         Err(error) => Err(error.into()),
@@ -138,13 +138,13 @@ pub(super) async fn hash(
 }
 
 /// Shows errors about a user name beside its field. Returns any other error.
-pub(super) fn refused(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
+pub(super) fn show_error(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
     match error {
         AdminError::NameTaken(_) => {
-            form.refuse("username", "There is already a user of this name.");
+            form.set_error("username", "There is already a user of this name.");
         }
         AdminError::InvalidUsername(error) => {
-            form.refuse("username", sentence(&error.to_string()));
+            form.set_error("username", sentence(&error.to_string()));
         }
         error => return Err(error.into()),
     }

@@ -71,16 +71,16 @@ pub(super) async fn new(context: PageContext) -> PageResult {
 }
 
 pub(super) async fn add(context: PageContext, PostedForm(fields): PostedForm) -> PageResult {
-    let mut form = user_form::typed(&fields);
+    let mut form = user_form::submitted(&fields);
     let read = user_form::read(&fields, &mut form, None);
     let password = user_form::password(&context, &fields, &mut form);
     if let (Some((username, scopes)), Some(password)) = (read, password)
-        && let Some(password) = form.note("password", user_form::hash(&context, password).await?)
+        && let Some(password) = form.check("password", user_form::hash(&context, password).await?)
     {
         let enabled = fields.is_on("enabled");
         match context.admin().add_user(NewUser { username, password, scopes, enabled }).await {
             Ok(user) => return Ok(to_user(&context, &user, "user-added")),
-            Err(error) => user_form::refused(error, &mut form)?,
+            Err(error) => user_form::show_error(error, &mut form)?,
         }
     }
     let view = NewUserView { form, shortest: context.shortest_password() };
@@ -102,7 +102,7 @@ pub(super) async fn edit(
     if versions.check(user.version).is_err() {
         return show_changed(&context, &user, &fields).await;
     }
-    let mut form = user_form::typed(&fields);
+    let mut form = user_form::submitted(&fields);
     let read = user_form::read(&fields, &mut form, Some(user.username.as_str()));
     if let Some((username, scopes)) = read {
         let username = Some(username).filter(|name| *name != user.username);
@@ -112,7 +112,7 @@ pub(super) async fn edit(
             Err(AdminError::OtherVersion) => {
                 return show_changed(&context, &find(&context, &id).await?, &fields).await;
             }
-            Err(error) => user_form::refused(error, &mut form)?,
+            Err(error) => user_form::show_error(error, &mut form)?,
         }
     }
     let view = page(&context, &user, form, user_form::of_password()).await?;
@@ -122,8 +122,8 @@ pub(super) async fn edit(
 /// Responds to a form for a user who was changed after the form was opened. The form has the name
 /// and the scopes of the user, so saving it would undo that change.
 async fn show_changed(context: &PageContext, user: &User, fields: &PostedFields) -> PageResult {
-    let asked = user_form::read(fields, &mut FormView::default(), Some(user.username.as_str()));
-    if asked.is_some_and(|(name, scopes)| name == user.username && scopes == user.scopes) {
+    let submitted = user_form::read(fields, &mut FormView::default(), Some(user.username.as_str()));
+    if submitted.is_some_and(|(name, scopes)| name == user.username && scopes == user.scopes) {
         // The form was submitted twice.
         return Ok(to_user(context, user, "user-changed"));
     }
@@ -140,7 +140,7 @@ pub(super) async fn set_password(
     let user = find(&context, &id).await?;
     let mut form = user_form::of_password();
     if let Some(password) = user_form::password(&context, &fields, &mut form)
-        && let Some(password) = form.note("password", user_form::hash(&context, password).await?)
+        && let Some(password) = form.check("password", user_form::hash(&context, password).await?)
     {
         let change = UserChange { password: Some(password), ..UserChange::default() };
         let user = context.admin().edit_user(user.id, &change).await?;

@@ -10,12 +10,12 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// Addresses in the audit events of this thread.
-pub struct Heard {
+pub struct CapturedAddresses {
     addresses: Arc<Mutex<Vec<String>>>,
     _guard: DefaultGuard,
 }
 
-impl Heard {
+impl CapturedAddresses {
     pub fn listen() -> Self {
         let addresses = Arc::default();
         let layer = Addresses(Arc::clone(&addresses));

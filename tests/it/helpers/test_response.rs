@@ -5,13 +5,13 @@ use serde_json::Value;
 
 /// Status, headers and body of a response.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
 }
 
-impl Answer {
+impl TestResponse {
     pub async fn read(response: reqwest::Response) -> Self {
         Self {
             status: response.status().as_u16(),
