@@ -57,7 +57,7 @@ pub enum StartError {
     /// The exporter of spans cannot be created for `traces.endpoint`.
     #[error("traces.endpoint cannot be used: {0}")]
     Traces(String),
-    /// A setting requires others that are missing.
+    /// A setting requires others that are missing. The text names them.
     #[error("{0}")]
     IncompleteSettings(&'static str),
     /// The templates cannot be loaded or rendered.
@@ -79,7 +79,7 @@ pub enum StartError {
     Listen {
         /// Address of the socket, followed by the name of its setting if that is known.
         address: String,
-        /// Error of the operating system.
+        /// Error of the operating system when it opened the socket.
         #[source]
         source: io::Error,
     },
@@ -97,12 +97,12 @@ pub struct Application {
 }
 
 impl Application {
-    /// Opens the stores, loads the certificates and binds the sockets.
+    /// Opens the stores, loads the certificates and binds the sockets of a server.
     ///
     /// Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// Returns a [`StartError`] if any of these steps fails. Its message is one sentence for the
+    /// Returns a [`StartError`] if any of these steps fails. The message is one sentence for the
     /// operator.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         // Installed first, so that a SIGHUP during the start does not end the process.
@@ -172,7 +172,7 @@ impl Application {
         &self.listening.addresses
     }
 
-    /// Returns the sockets of the Prometheus listener; `None` if it is off.
+    /// Returns the sockets of the Prometheus listener; `None` if that listener is off.
     pub fn metrics_listening(&self) -> Option<&ListenAddresses> {
         self.metrics.as_ref().map(metrics::Listener::listening)
     }
@@ -216,15 +216,16 @@ impl Application {
 /// Opens the stores that the settings select, for the command line.
 ///
 /// # Errors
-/// Returns a [`StartError`] if they cannot be opened.
+/// Returns a [`StartError`] if the stores cannot be opened.
 pub async fn open_stores(settings: &Settings) -> Result<Stores, StartError> {
     Ok(connect::connect(settings).await?)
 }
 
-/// Opens the stores for reading only. Returns `None` if the embedded store does not exist yet.
+/// Opens the stores that the settings select for reading only. Returns `None` if the embedded store
+/// does not exist yet.
 ///
 /// # Errors
-/// Returns a [`StartError`] if they cannot be opened.
+/// Returns a [`StartError`] if the stores cannot be opened.
 pub async fn open_stores_for_reading(settings: &Settings) -> Result<Option<Stores>, StartError> {
     Ok(connect::connect_read_only(settings).await?)
 }

@@ -27,12 +27,11 @@ use crate::settings::{LogFormat, LogSettings};
 const CLIENT_INPUT_TARGETS: [&str; 4] =
     ["actix_http::h1::decoder", "actix_http::h1::dispatcher", "h2", "rustls"];
 
-/// Log target that reports each server start in several `info` lines. Sentinel logs the same in
-/// one.
+/// Log target that reports each server start in several `info` lines; Sentinel itself logs one.
 const VERBOSE_TARGET: &str = "actix_server";
 
-/// Additional filter for commands, applied after `log.level`. Commands write audit events, since
-/// changes are audited wherever they are made; most other lines are meant for the server's log.
+/// Additional log filter for commands, applied after `log.level`. Commands write audit events,
+/// since changes are audited wherever they are made; most other lines are for the server's log.
 const COMMAND_FILTER: &str = "warn,audit=info";
 
 /// Starts logging for a server.
@@ -43,17 +42,17 @@ pub fn start(log: &LogSettings) -> anyhow::Result<()> {
     start_for(log, None)
 }
 
-/// Starts logging for a command. Audit events without an actor of their own name the command line
-/// as the actor.
+/// Starts logging for a command. Audit events without an actor (operator) of their own name the
+/// command line as the actor.
 ///
 /// # Errors
-/// As [`start`].
+/// When `log.level` cannot be parsed, or when logging has been started before.
 pub fn start_for_command(log: &LogSettings) -> anyhow::Result<()> {
     start_for(log, Some(Actor::COMMAND_LINE))
 }
 
-/// Returns the filter for `log.level`. Lines of the targets in `CLIENT_INPUT_TARGETS` are dropped
-/// unless `level` names the target.
+/// Returns the log filter for `log.level`. Lines of the targets in `CLIENT_INPUT_TARGETS` are
+/// dropped unless `level` names the target.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     let mut filter: EnvFilter = level.parse()?;
     let directives = level.split(',').map(str::trim);
@@ -74,8 +73,8 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     Ok(filter)
 }
 
-/// Starts logging. For a command, `actor` is the actor of all changes, and `COMMAND_FILTER` applies
-/// as a second filter.
+/// Starts logging. For a command, `actor` is the actor that audit events name by default, and
+/// `COMMAND_FILTER` applies as a second filter.
 fn start_for(log: &LogSettings, actor: Option<Actor>) -> anyhow::Result<()> {
     let more: Option<EnvFilter> = actor.is_some().then(|| COMMAND_FILTER.parse()).transpose()?;
     let filter = filter(&log.level)?;
@@ -110,17 +109,17 @@ where
 }
 
 /// Event format that adds the request id and trace id to every line and the actor to audit events.
-/// They are not fields of a span: a span costs more than an introspection can afford and is created
-/// even if nothing is logged in it.
+/// These are not fields of a span: a span costs more than an introspection can afford and is
+/// created even if nothing is logged in it.
 struct WithContext<F> {
     format: F,
     json: bool,
-    /// Actor of changes for which no other actor is set; `None` for a server.
+    /// Actor (operator) of changes for which no other actor is set; `None` for a server.
     actor: Option<Actor>,
 }
 
 impl<F> WithContext<F> {
-    /// Returns the fields to add to the event.
+    /// Returns the fields to add to the log line of the event: actor, request id and trace id.
     fn fields(&self, event: &Event<'_>) -> Vec<(&'static str, String)> {
         let mut fields = Vec::new();
         if event.metadata().target() == "audit"
@@ -137,8 +136,8 @@ impl<F> WithContext<F> {
         fields
     }
 
-    /// Appends a field to the line. In the human-readable format ids are written as they are, other
-    /// values in quotation marks, since some of them are user input.
+    /// Appends a field to the log line. In the human-readable format ids are written as they are,
+    /// other values in quotation marks, since some of them are user input.
     fn write(&self, line: &mut String, name: &str, value: &str) -> std::fmt::Result {
         if self.json {
             let value = serde_json::Value::from(value);

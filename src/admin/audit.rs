@@ -7,7 +7,7 @@ use crate::domain::{Client, ClientId, Grant, Scope, SessionId, User, UserId};
 use crate::observe::audit::{Outcome, operation};
 use crate::store;
 
-/// The record that an operation changes.
+/// Id of the user, client or session that an operation changes, for its audit event.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AuditSubject<'a> {
     pub(super) user: Option<UserId>,
@@ -28,7 +28,8 @@ impl<'a> AuditSubject<'a> {
         Self { session: Some(id), ..Self::default() }
     }
 
-    /// Returns the store's result. Writes an event if the outcome of the write is unknown.
+    /// Returns `written`, and writes the audit event `event` if the outcome of the write is
+    /// unknown.
     pub(super) fn confirm<T>(
         self,
         event: &'static str,
@@ -46,7 +47,7 @@ impl<'a> AuditSubject<'a> {
     }
 }
 
-/// Returns the store's result. Calls `log` if the outcome of the write is unknown.
+/// Returns `written`, and calls `log` if the outcome of the write is unknown.
 pub(super) fn confirm<T>(written: store::Result<T>, log: impl FnOnce(Outcome)) -> store::Result<T> {
     written.inspect_err(|error| {
         if error.may_be_done() {
@@ -62,8 +63,8 @@ pub(super) fn user_added(user: &User) {
     );
 }
 
-/// Writes the event of a changed user. `password_changed` is true whenever a password was set, even
-/// if it is the former one.
+/// Writes the audit event of a changed user. `password_changed` is true whenever a password was
+/// set, even if the new one equals the former one.
 pub(super) fn user_changed(before: &User, after: &User, password_changed: bool, outcome: Outcome) {
     operation!(
         outcome, event = "user_changed", user = %after.id, username = after.username,
@@ -98,7 +99,7 @@ pub(super) fn client_changed(before: &Client, after: &Client, outcome: Outcome) 
     );
 }
 
-/// Returns the scopes that limit the user; `None` if the user has no limit.
+/// Returns the scopes that the user may be granted; `None` if the user has no limit.
 fn limit(user: &User) -> Option<&str> {
     user.scopes.as_ref().map(Scope::as_str)
 }

@@ -9,47 +9,47 @@ use super::clients::{check, default_grants};
 use super::{Admin, AdminError, NewUser};
 use crate::domain::{Client, ClientId, ClientKind, Grant, Scope, Timestamp, User, UserId};
 
-/// Maximum number of concurrent look-ups of users that were not added.
+/// Maximum number of concurrent store look-ups of imported users that were not added.
 const MAX_CONCURRENT_LOOKUPS: usize = 64;
 
 /// A user to be imported.
 #[derive(Clone, Debug)]
 pub struct ImportedUser {
-    /// The id by which resource servers know the user; `None` generates one.
+    /// Id by which resource servers know the user; `None` generates one.
     pub id: Option<UserId>,
-    /// The other fields. The caller has checked the user name.
+    /// Properties of the user except the id. The caller has checked the user name.
     pub user: NewUser,
 }
 
 /// A client to be imported.
 #[derive(Clone, Debug)]
 pub struct ImportedClient {
-    /// The id by which apps and resource servers know the client.
+    /// Id by which apps and resource servers know the client.
     pub id: ClientId,
-    /// Display name.
+    /// Display name of the client.
     pub name: String,
-    /// Public or confidential, the latter with the digest of the secret.
+    /// Client type: public, or confidential with the digest of the secret.
     pub kind: ClientKind,
-    /// The allowed grants; `None` for the default grants of its kind.
+    /// Grants that the client may use; `None` for the default grants of its type.
     pub grants: Option<BTreeSet<Grant>>,
-    /// The allowed scopes. The default scopes are added.
+    /// Scopes that the client may be granted, beside the default scopes.
     pub scopes: Scope,
-    /// The scope granted if a request has no `scope` parameter.
+    /// Scopes granted if a request of the client has no `scope` parameter.
     pub default_scopes: Scope,
-    /// See [`Client::access_token_ttl`].
+    /// Lifetime of the client's access tokens; `None` for the server's.
     pub access_token_ttl: Option<Duration>,
-    /// See [`Client::refresh_idle_ttl`].
+    /// Idle lifetime of the client's refresh tokens; `None` for the server's.
     pub refresh_idle_ttl: Option<Duration>,
-    /// See [`Client::session_ttl`].
+    /// Absolute lifetime of the client's sessions; `None` for the server's.
     pub session_ttl: Option<Duration>,
-    /// Whether it has the introspection permission.
+    /// Whether the client may introspect tokens (RFC 7662 §2.1).
     pub introspection: bool,
-    /// Whether the client is enabled.
+    /// Whether the client is enabled. A disabled client is always rejected.
     pub enabled: bool,
 }
 
 impl ImportedClient {
-    /// Returns the client to be stored.
+    /// Returns the client record to be stored, dated `now`.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
@@ -78,19 +78,19 @@ impl ImportedClient {
     }
 }
 
-/// Result of importing a record.
+/// Result of importing a user or a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportResult {
-    /// The record was added.
+    /// The user or client was added.
     Added,
-    /// The record exists and is unchanged: a client with this id, or a user with this name and, if
-    /// one was given, this id.
+    /// The record exists and is left unchanged: a client with the same id, or a user with the same
+    /// name and, if an id was given, the same id.
     Exists,
 }
 
 impl Admin {
-    /// Marks the store as in use, so that no store copy is made into it. Call it once before
-    /// [`Self::import_users`] and [`Self::import_client`].
+    /// Marks the store as in use, so that `store copy` does not write into it. Call this once
+    /// before [`Self::import_users`] and [`Self::import_client`].
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -104,7 +104,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Store`] when the store fails; any of the users may have been added. For a
     /// single user [`AdminError::Invalid`] when another user has the name or the id, or
-    /// [`AdminError::Store`] when its look-up fails.
+    /// [`AdminError::Store`] when the look-up of the user fails.
     pub async fn import_users(
         &self,
         new: Vec<ImportedUser>,
@@ -124,30 +124,32 @@ impl Admin {
         Ok(stream::iter(found).buffered(MAX_CONCURRENT_LOOKUPS).collect().await)
     }
 
-    /// Adds a client unless it exists.
+    /// Adds a client unless one with the same id exists.
     ///
     /// # Errors
-    /// As [`ImportedClient::into_client`], and [`AdminError::Store`] when the store fails.
+    /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
+    /// confidential one, [`AdminError::Store`] when the store fails.
     pub async fn import_client(&self, new: ImportedClient) -> Result<ImportResult, AdminError> {
         let client = new.into_client(self.clock.now())?;
         let added = self.stores.clients.insert(&client).await?;
         Ok(if added { ImportResult::Added } else { ImportResult::Exists })
     }
 
-    /// Returns the result that [`Self::import_client`] would have, without writing: a dry run.
+    /// Returns whether an import would add the client, without writing: a dry run.
     ///
     /// # Errors
-    /// As [`ImportedClient::into_client`], and [`AdminError::Store`] when the store fails.
+    /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
+    /// confidential one, [`AdminError::Store`] when the store fails.
     pub async fn check_client(&self, new: ImportedClient) -> Result<ImportResult, AdminError> {
         let client = new.into_client(self.clock.now())?;
         let found = self.stores.clients.find(&client.id).await?;
         Ok(if found.is_none() { ImportResult::Added } else { ImportResult::Exists })
     }
 
-    /// Returns the user with this name.
+    /// Returns the user with the name `username`, if there is one.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] when `id` is given and the user has another one,
+    /// [`AdminError::Invalid`] when `id` is given and the user has another id,
     /// [`AdminError::Store`] when the store fails.
     pub async fn find_imported(
         &self,

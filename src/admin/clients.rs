@@ -16,28 +16,28 @@ use crate::store::{Page, Update, Written};
 /// A client to be registered.
 #[derive(Clone, Debug, Default)]
 pub struct NewClient {
-    /// Display name.
+    /// Display name of the client.
     pub name: String,
     /// Whether the client is confidential (RFC 6749 §2.1), and so gets a secret.
     pub confidential: bool,
-    /// The allowed grants; empty for the default grants of its kind.
+    /// Grants that the client may use; empty for the default grants of its type.
     pub grants: BTreeSet<Grant>,
-    /// The allowed scopes. The default scopes are added.
+    /// Scopes that the client may be granted, beside the default scopes.
     pub scopes: Scope,
-    /// The scope granted if a request has no `scope` parameter.
+    /// Scopes granted if a request of the client has no `scope` parameter.
     pub default_scopes: Scope,
-    /// See [`Client::access_token_ttl`].
+    /// Lifetime of the client's access tokens; `None` for the server's.
     pub access_token_ttl: Option<Duration>,
-    /// See [`Client::refresh_idle_ttl`].
+    /// Idle lifetime of the client's refresh tokens; `None` for the server's.
     pub refresh_idle_ttl: Option<Duration>,
-    /// See [`Client::session_ttl`].
+    /// Absolute lifetime of the client's sessions; `None` for the server's.
     pub session_ttl: Option<Duration>,
-    /// Whether it has the introspection permission.
+    /// Whether the client may introspect tokens (RFC 7662 §2.1).
     pub introspection: bool,
 }
 
 impl Admin {
-    /// Registers a client. Returns the secret of a confidential client, which cannot be read later.
+    /// Registers a client. Returns it with its secret, if confidential, which cannot be read later.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
@@ -83,7 +83,7 @@ impl Admin {
         Ok((client, secret))
     }
 
-    /// Lists clients in the order of their ids.
+    /// Returns a page of the clients, in the order of their ids.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -91,8 +91,8 @@ impl Admin {
         self.search_clients("", page).await
     }
 
-    /// Lists clients whose id or name begins with `prefix`, case-sensitively, in the order of their
-    /// ids.
+    /// Returns a page of the clients whose id or name begins with `prefix`, case-sensitively, in
+    /// the order of their ids.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -117,7 +117,8 @@ impl Admin {
     /// Returns the client with this id.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
+    /// [`AdminError::NotFound`] when no client has the id, [`AdminError::Store`] when the store
+    /// fails.
     pub async fn client(&self, id: &str) -> Result<Client, AdminError> {
         let found = match id.parse() {
             Ok(id) => self.stores.clients.find(&id).await?,
@@ -126,10 +127,10 @@ impl Admin {
         found.ok_or_else(|| not_found(id))
     }
 
-    /// Changes a client.
+    /// Applies `change` to a client and returns the changed client.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Invalid`] when a public
+    /// [`AdminError::NotFound`] when no client has the id, [`AdminError::Invalid`] when a public
     /// client would get a grant or permission that requires a confidential one,
     /// [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`] when the
     /// store fails.
@@ -141,10 +142,11 @@ impl Admin {
         self.edit_client_if(id, change, &Versions::Any).await
     }
 
-    /// Changes a client if its version matches `versions`.
+    /// Applies `change` to a client if `versions` allows its version (counter of changes).
     ///
     /// # Errors
-    /// As [`Self::edit_client`], and [`AdminError::OtherVersion`] when the version does not match.
+    /// Any of [`Self::edit_client`], such as `NotFound`, and [`AdminError::OtherVersion`] when
+    /// `versions` does not allow the client's version.
     pub async fn edit_client_if(
         &self,
         id: &ClientId,
@@ -176,8 +178,8 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// Replaces the secret of a confidential client; the old one stops working. Sessions continue,
-    /// and refreshing them requires the new secret.
+    /// Replaces the secret of a confidential client, and returns the new one; the old one stops
+    /// working. Sessions continue, and refreshing them requires the new secret.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when the client does not exist, [`AdminError::Invalid`] when it is
@@ -187,12 +189,12 @@ impl Admin {
         Ok(self.rotate_secret_if(id, &Versions::Any).await?.1)
     }
 
-    /// Replaces the secret of a confidential client if its version matches `versions`. Returns the
-    /// changed client and the secret.
+    /// Replaces the secret of a confidential client if `versions` allows the client's version
+    /// (counter of changes). Returns the changed client and the new secret.
     ///
     /// # Errors
-    /// As [`Self::rotate_secret`], and [`AdminError::OtherVersion`] when the version does not
-    /// match.
+    /// Any of [`Self::rotate_secret`], such as `NotFound`, and [`AdminError::OtherVersion`] when
+    /// `versions` does not allow the client's version.
     pub async fn rotate_secret_if(
         &self,
         id: &ClientId,
@@ -220,16 +222,18 @@ impl Admin {
     /// Deletes a client and ends its sessions.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
+    /// [`AdminError::NotFound`] when no client has the id, [`AdminError::Store`] when the store
+    /// fails.
     pub async fn delete_client(&self, id: &ClientId) -> Result<(), AdminError> {
         self.delete_client_if(id, &Versions::Any).await
     }
 
-    /// Deletes a client if its version matches `versions`, and ends its sessions.
+    /// Deletes a client and its sessions if `versions` allows the version (counter of changes).
     ///
     /// # Errors
-    /// As [`Self::delete_client`], [`AdminError::OtherVersion`] when the version does not match,
-    /// and [`AdminError::Contended`] after too many concurrent changes.
+    /// [`AdminError::NotFound`] when no client has the id, [`AdminError::OtherVersion`] when
+    /// `versions` does not allow the client's version, [`AdminError::Contended`] after too many
+    /// concurrent changes, [`AdminError::Store`] when the store fails.
     pub async fn delete_client_if(
         &self,
         id: &ClientId,
@@ -258,8 +262,8 @@ impl Admin {
     }
 }
 
-/// Returns the default grants: password and refresh token, and for confidential clients also client
-/// credentials.
+/// Returns the default grants of a client: password and refresh token, and for a confidential
+/// client also client credentials.
 pub(super) fn default_grants(confidential: bool) -> BTreeSet<Grant> {
     let own = confidential.then_some(Grant::ClientCredentials);
     [Grant::Password, Grant::RefreshToken].into_iter().chain(own).collect()

@@ -33,7 +33,7 @@ pub struct UserJson {
 }
 
 impl UserJson {
-    /// Returns the representation of a user.
+    /// Returns the JSON representation of a user.
     pub fn of(user: &User) -> Self {
         Self {
             id: user.id.to_string(),
@@ -90,7 +90,7 @@ pub struct ClientJson {
 }
 
 impl ClientJson {
-    /// Returns the representation of a client.
+    /// Returns the JSON representation of a client.
     pub fn of(client: &Client) -> Self {
         let seconds = |ttl: Option<Duration>| ttl.map(|ttl| ttl.as_secs());
         Self {
@@ -145,7 +145,7 @@ pub struct SessionJson {
 }
 
 impl SessionJson {
-    /// Returns the representation of a session. `now` decides which tokens are alive.
+    /// Returns the JSON representation of a session. `now` decides which tokens are alive.
     pub fn of(session: &Session, now: Timestamp) -> Self {
         let user = session.user.as_ref();
         Self {
@@ -195,7 +195,7 @@ pub enum ClientType {
 }
 
 impl ClientType {
-    /// Returns the type of a client.
+    /// Returns the type of a client: public or confidential.
     pub fn of(client: &Client) -> Self {
         if client.is_confidential() { Self::Confidential } else { Self::Public }
     }
@@ -229,7 +229,7 @@ impl TryFrom<String> for ScopeToken {
     }
 }
 
-/// Returns the scope with these tokens.
+/// Returns the scope that consists of these scope tokens.
 pub fn scope(tokens: &[ScopeToken]) -> Scope {
     tokens.iter().map(|token| token.0.as_str()).collect()
 }

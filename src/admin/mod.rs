@@ -22,37 +22,37 @@ use audit::AuditSubject;
 use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
 use crate::store::{Page, SessionFilter, StoreError, Stores};
 
-/// Maximum number of attempts when the same record is changed concurrently.
+/// Maximum number of attempts to change a record when others change the same record concurrently.
 const ATTEMPTS: usize = 20;
 
-/// Errors of the operations.
+/// Errors of the operator's operations on users, clients and sessions.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// Another user has this name.
+    /// Another user has the user name that was given.
     #[error("there is already a user called {0:?}")]
     NameTaken(String),
     /// The user name is not valid.
     #[error(transparent)]
     InvalidUsername(#[from] InvalidUsername),
-    /// No such record exists.
+    /// No user, client or session has the name or id that was given.
     #[error("there is no {what} {name:?}")]
     NotFound {
         /// Kind of the record: user, client or session.
         what: &'static str,
-        /// The name or id that was looked for.
+        /// Name or id of the record that was looked for.
         name: String,
     },
-    /// The operation or the value is not valid for this record.
+    /// The operation or a given value is not valid for the record. The text says why.
     #[error("{0}")]
     Invalid(&'static str),
-    /// The record has none of the versions given by [`Versions`].
+    /// The record was changed: its version (counter of changes) is not one that the caller allows.
     #[error("the record was changed in the meantime")]
     OtherVersion,
     /// Concurrent changes of the same record did not stop within the maximum number of attempts.
     #[error("the record was changed by others at the same time; try again")]
     Contended,
     /// The store failed. With [`StoreError::Invalidation`] the change is stored, but its Redis
-    /// invalidation failed.
+    /// invalidation (removal of outdated copies) failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -64,7 +64,7 @@ impl AdminError {
     }
 }
 
-/// The operator's operations on one set of stores.
+/// The operator's operations on the users, clients and sessions of one set of stores.
 #[derive(Clone)]
 pub struct Admin {
     stores: Stores,
@@ -72,12 +72,12 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Creates the operations on `stores`.
+    /// Creates the operator's operations on `stores`. `clock` dates the changes.
     pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
         Self { stores, clock }
     }
 
-    /// Lists sessions in the order of their ids.
+    /// Returns a page of the sessions that match `filter`, in the order of their ids.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -92,8 +92,8 @@ impl Admin {
     }
 
     /// Returns the filter for the sessions of a user, given by name or id, and of a client. `None`
-    /// does not limit the filter. An unknown user or client is an error: it is rather a mistyped
-    /// name than one without sessions.
+    /// does not limit the filter. An unknown user or client is an error, since its name is probably
+    /// mistyped.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when the user or the client does not exist, [`AdminError::Store`]
@@ -113,8 +113,8 @@ impl Admin {
         Ok(filter)
     }
 
-    /// Lists sessions that have a live token, in the order of their ids. The store keeps expired
-    /// sessions until they are purged.
+    /// Returns a page of the matching sessions that have a live token, in the order of their ids.
+    /// The store keeps expired sessions until they are purged.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -130,8 +130,8 @@ impl Admin {
     /// Returns the session with this id if it has a live token.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when it does not exist or has none, [`AdminError::Store`] when the
-    /// store fails.
+    /// [`AdminError::NotFound`] when the session does not exist or has no live token,
+    /// [`AdminError::Store`] when the store fails.
     pub async fn live_session(&self, id: SessionId) -> Result<Session, AdminError> {
         let found = self.stores.sessions.find(id).await?;
         let found = found.filter(|session| self.clock.now() < session.expires_at());
@@ -152,7 +152,7 @@ impl Admin {
         Ok(self.stores.listing.count_sessions(self.clock.now(), limit).await?)
     }
 
-    /// Checks that the store is reachable and, if Redis is configured, that Redis is.
+    /// Returns the results of checking that the store and, if configured, Redis are reachable.
     pub async fn health(&self) -> (Result<(), StoreError>, Option<Result<(), StoreError>>) {
         let cache = async {
             match &self.stores.publisher {
@@ -166,7 +166,8 @@ impl Admin {
     /// Ends a session.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
+    /// [`AdminError::NotFound`] when no session has the id, [`AdminError::Store`] when the store
+    /// fails.
     pub async fn end_session(&self, id: SessionId) -> Result<(), AdminError> {
         let ending = self.stores.sessions.delete(id).await;
         let ended = AuditSubject::session(id).confirm("session_ended", ending)?;

@@ -9,31 +9,31 @@ use crate::store::{Page, Update};
 /// A user to be added.
 #[derive(Clone, Debug)]
 pub struct NewUser {
-    /// Unique user name.
+    /// User name, which must be unique.
     pub username: String,
-    /// Hash of the password.
+    /// Hash of the user's password.
     pub password: PasswordHash,
-    /// See [`User::scopes`].
+    /// Scopes that the user may be granted; `None` for no limit beside the client's.
     pub scopes: Option<Scope>,
-    /// Whether the user is enabled.
+    /// Whether the user may log in.
     pub enabled: bool,
 }
 
 /// A change to a user. A field that is `None` leaves the value as it is.
 #[derive(Clone, Debug, Default)]
 pub struct UserChange {
-    /// A new user name. The id stays.
+    /// New user name; the user's id does not change.
     pub username: Option<String>,
-    /// Hash of a new password. Setting it ends the user's sessions.
+    /// Hash of a new password. Setting a password ends the user's sessions.
     pub password: Option<PasswordHash>,
-    /// New allowed scopes; `Some(None)` removes the limit.
+    /// New scopes that the user may be granted; `Some(None)` removes the limit.
     pub scopes: Option<Option<Scope>>,
-    /// Whether the user is enabled. Disabling ends the user's sessions.
+    /// Whether the user may log in. Disabling ends the user's sessions.
     pub enabled: Option<bool>,
 }
 
 impl Admin {
-    /// Adds a user.
+    /// Adds a user and returns the stored record.
     ///
     /// # Errors
     /// [`AdminError::NameTaken`] when another user has the name, [`AdminError::InvalidUsername`]
@@ -50,7 +50,7 @@ impl Admin {
         Ok(user)
     }
 
-    /// Lists users in the order of their names.
+    /// Returns a page of the users, in the order of their names.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -58,7 +58,8 @@ impl Admin {
         self.search_users("", page).await
     }
 
-    /// Lists users whose name begins with `prefix`, case-sensitively, in the order of their names.
+    /// Returns a page of the users whose name begins with `prefix`, case-sensitively, in the order
+    /// of their names.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -80,10 +81,11 @@ impl Admin {
         Ok(self.stores.listing.count_users(limit).await?)
     }
 
-    /// Returns the user with this name or, if there is none, with this id.
+    /// Returns the user whose name is `name` or, if there is none, whose id is `name`.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when neither exists, [`AdminError::Store`] when the store fails.
+    /// [`AdminError::NotFound`] when there is no such user, [`AdminError::Store`] when the store
+    /// fails.
     pub async fn user(&self, name: &str) -> Result<User, AdminError> {
         if let Some(user) = self.stores.users.find_by_name(name).await? {
             return Ok(user);
@@ -97,13 +99,14 @@ impl Admin {
     /// Returns the user with this id.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when it does not exist, [`AdminError::Store`] when the store fails.
+    /// [`AdminError::NotFound`] when no user has the id, [`AdminError::Store`] when the store
+    /// fails.
     pub async fn user_by_id(&self, id: UserId) -> Result<User, AdminError> {
         let found = self.stores.users.find(id).await?;
         found.ok_or_else(|| not_found(&id.to_string()))
     }
 
-    /// Changes a user.
+    /// Applies `change` to a user and returns the changed user.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when the user does not exist, [`AdminError::NameTaken`] when
@@ -114,10 +117,11 @@ impl Admin {
         self.edit_user_if(id, change, &Versions::Any).await
     }
 
-    /// Changes a user if the version matches `versions`.
+    /// Applies `change` to a user if `versions` allows the user's version (counter of changes).
     ///
     /// # Errors
-    /// As [`Self::edit_user`], and [`AdminError::OtherVersion`] when the version does not match.
+    /// Any of [`Self::edit_user`], such as `NotFound`, and [`AdminError::OtherVersion`] when
+    /// `versions` does not allow the user's version.
     pub async fn edit_user_if(
         &self,
         id: UserId,
@@ -151,17 +155,19 @@ impl Admin {
     /// Deletes a user and ends the user's sessions.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when the user does not exist, [`AdminError::Store`] when the store
+    /// [`AdminError::NotFound`] when no user has the id, [`AdminError::Store`] when the store
     /// fails.
     pub async fn delete_user(&self, id: UserId) -> Result<(), AdminError> {
         self.delete_user_if(id, &Versions::Any).await
     }
 
-    /// Deletes a user if the version matches `versions`, and ends the user's sessions.
+    /// Deletes a user if `versions` allows the user's version (counter of changes), and ends the
+    /// user's sessions.
     ///
     /// # Errors
-    /// As [`Self::delete_user`], [`AdminError::OtherVersion`] when the version does not match, and
-    /// [`AdminError::Contended`] after too many concurrent changes.
+    /// [`AdminError::NotFound`] when no user has the id, [`AdminError::OtherVersion`] when
+    /// `versions` does not allow the user's version, [`AdminError::Contended`] after too many
+    /// concurrent changes, [`AdminError::Store`] when the store fails.
     pub async fn delete_user_if(&self, id: UserId, versions: &Versions) -> Result<(), AdminError> {
         self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
@@ -185,7 +191,7 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// Builds the user record. Generates an id if `id` is `None`.
+    /// Returns the record of a user to be stored. Generates an id if `id` is `None`.
     pub(super) fn new_user(&self, id: Option<UserId>, new: NewUser) -> User {
         let now = self.clock.now();
         User {

@@ -2,21 +2,21 @@
 
 use super::AdminError;
 
-/// The record versions to which a change may be applied.
+/// The versions (counter of changes) of a record to which a change may be applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Versions {
-    /// Any version.
+    /// Any version of the record.
     #[default]
     Any,
-    /// One of these versions.
+    /// Only the versions in the list.
     OneOf(Vec<u64>),
 }
 
 impl Versions {
-    /// Checks that a record of this version may be changed.
+    /// Checks that a record with the version `version` may be changed.
     ///
     /// # Errors
-    /// [`AdminError::OtherVersion`] when `version` is none of the allowed ones.
+    /// [`AdminError::OtherVersion`] when `version` is not allowed.
     pub fn check(&self, version: u64) -> Result<(), AdminError> {
         match self {
             Self::OneOf(versions) if !versions.contains(&version) => Err(AdminError::OtherVersion),

@@ -42,11 +42,11 @@ use super::sockets::{ListenAddresses, Socket};
 use connection::Connection;
 use handshakes::Handshakes;
 
-/// The application of one I/O thread.
+/// The actix-web application of one I/O thread.
 type App = BoxService<Request, ServiceResponse, actix_web::Error>;
 
 /// Maximum number of HTTP/2 requests in progress in the whole process, beside some for each
-/// connection. HTTP/1.1 has one for each connection.
+/// connection. HTTP/1.1 has one request for each connection.
 const MAX_HTTP2_REQUESTS: usize = 4096;
 
 /// A socket that the server accepted.
@@ -54,13 +54,13 @@ trait Incoming: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Prepares the socket and returns the address of its peer; `None` for a Unix socket.
     ///
     /// # Errors
-    /// If the peer has disconnected: its requests must not count as coming from no address.
+    /// If the peer has disconnected: its requests must not count as coming from a Unix socket.
     fn accept(&self) -> io::Result<Option<SocketAddr>>;
 }
 
 impl Incoming for TcpStream {
-    /// Without `TCP_NODELAY` the second segment of a response waits for the client's delayed
-    /// acknowledgement of the first, some 40 ms.
+    /// Sets `TCP_NODELAY`, without which the second segment of a response waits for the client's
+    /// delayed acknowledgement of the first, some 40 ms. Returns the address of the peer.
     fn accept(&self) -> io::Result<Option<SocketAddr>> {
         self.set_nodelay(true)?;
         self.peer_addr().map(Some)
@@ -73,13 +73,13 @@ impl Incoming for UnixStream {
     }
 }
 
-/// Serves the connections of listeners.
+/// Serves the connections of listening sockets.
 #[derive(Clone)]
 pub(super) struct HttpServer {
     tls: Option<Arc<ServerConfig>>,
     /// Time limit of a TLS handshake and of each request head.
     request_timeout: Duration,
-    /// Resolves when the server stops.
+    /// Signal that resolves when the server stops.
     stopping: GracefulShutdownSignal,
     /// Permits for HTTP/2 requests, shared by the whole process.
     http2_requests: Arc<Semaphore>,
@@ -100,8 +100,8 @@ impl HttpServer {
         }
     }
 
-    /// Adds a socket to `builder` and to `listening`. Each I/O thread creates its application with
-    /// `app`. A Unix socket has no TLS.
+    /// Adds a socket to `builder` and its address to `listening`. Each I/O thread creates its
+    /// application with `app`. A Unix socket has no TLS.
     pub(super) fn listen<F, I, S, B>(
         &self,
         builder: ServerBuilder,
@@ -172,7 +172,7 @@ struct IoThread {
 }
 
 impl IoThread {
-    /// Serves a connection until it ends.
+    /// Serves a client's connection until it ends.
     async fn serve(&self, io: impl Incoming) {
         let Ok(peer) = io.accept() else { return };
         let connection = Connection { app: &self.app, peer, server: &self.server };

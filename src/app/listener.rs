@@ -23,7 +23,7 @@ use crate::web::{Transport, Web, cors};
 /// Time limit for requests in progress when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Binds all sockets and builds the server for them.
+/// Binds all sockets of the settings, and returns a server for them with their addresses.
 pub(super) fn listen(
     settings: &Settings,
     web: Web,
@@ -70,7 +70,7 @@ fn failed(address: String) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::Listen { address, source }
 }
 
-/// Loads the certificate that the settings select. Returns `None` if TLS is off.
+/// Loads the TLS certificate that the settings select. Returns `None` if TLS is off.
 pub(super) fn certificate(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
@@ -79,8 +79,8 @@ pub(super) fn certificate(
     Ok(Some(Arc::new(Certificate::load(source, Arc::clone(clock))?)))
 }
 
-/// Checks whether the certificate can be used. Returns the reasons for which clients may reject it.
-/// A self-signed certificate that does not exist yet passes.
+/// Checks whether the TLS certificate can be used. Returns the reasons for which clients may reject
+/// it. A self-signed certificate that does not exist yet passes.
 pub(super) fn check_certificate(
     settings: &Settings,
     clock: &dyn Clock,
@@ -116,7 +116,7 @@ pub fn data_folder(settings: &Settings) -> &Path {
     parent.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Returns the host of `server.public_url`, an IPv6 address without its brackets.
+/// Returns the host in `server.public_url`, an IPv6 address without its brackets.
 fn public_host(settings: &Settings) -> Option<String> {
     let url = settings.server.public_url.as_deref()?.parse::<actix_web::http::Uri>().ok()?;
     url.host().map(|host| host.trim_start_matches('[').trim_end_matches(']').to_owned())

@@ -24,22 +24,21 @@ pub(super) fn all(clock: &dyn Clock) -> Metrics {
     Metrics::new(&GRANT_NAMES, &token_outcomes(), clock.now().as_seconds())
 }
 
-/// Records the queue and the jobs of the hashing workers in `metrics`. Returns the pool that does
-/// so.
+/// Records queue and duration of password hashing in `metrics`. Returns the pool that does so.
 pub(super) fn watch(metrics: &Metrics, pool: PasswordPool) -> PasswordPool {
     let queue = pool.clone();
     metrics.watch_queue(Box::new(move || queue.depth() as f64), pool.capacity());
     pool.observed_by(Arc::clone(&metrics.passwords))
 }
 
-/// Adds the expiration time of the certificate in use to `metrics`, also after a reload.
+/// Adds the expiration time of the TLS certificate in use to `metrics`, also after a reload.
 pub(super) fn watch_certificate(metrics: &Metrics, certificate: &Arc<Certificate>) {
     let certificate = Arc::clone(certificate);
     let not_after = move || certificate.not_after().map_or(f64::NAN, |end| end.as_seconds() as f64);
     metrics.watch_certificate(Box::new(not_after));
 }
 
-/// Time limit of a request head.
+/// Time limit of a request head on the Prometheus listener.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Prometheus listener whose sockets are bound.
@@ -71,7 +70,7 @@ impl Listener {
         &self.listening
     }
 
-    /// Serves scrapes in one of `tasks`. Returns the handle that stops the server.
+    /// Serves Prometheus in one of `tasks`. Returns the handle that stops the server.
     pub(super) fn run(self, tasks: &mut JoinSet<()>) -> ServerHandle {
         let handle = self.server.handle();
         tasks.spawn(async move {

@@ -84,7 +84,8 @@ pub(super) fn web_config(settings: &Settings) -> WebConfig {
     }
 }
 
-/// Returns the management policy. Returns `None` if the page is switched off or has no credentials.
+/// Returns the configuration of the management page and API. Returns `None` if the page is switched
+/// off or has no credentials.
 pub(super) fn management_config(settings: &Settings) -> Option<ManagementConfig> {
     let management = &settings.management;
     let path = management.path(&settings.oauth)?;

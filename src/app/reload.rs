@@ -16,7 +16,7 @@ pub(super) struct Reloads {
 }
 
 impl Reloads {
-    /// Installs the handler. From then on SIGHUP no longer ends the process.
+    /// Installs the SIGHUP handler. From then on SIGHUP no longer ends the process.
     pub(super) fn on_hangup() -> io::Result<Self> {
         Ok(Self { signal: signal(SignalKind::hangup())?, parts: Vec::new() })
     }
@@ -25,7 +25,7 @@ impl Reloads {
         self.parts.push(part);
     }
 
-    /// Waits for signals and reloads on each; does not return.
+    /// Waits for SIGHUP and reloads all parts at each; does not return.
     pub(super) async fn run(mut self) {
         while self.signal.recv().await.is_some() {
             systemd::reloading();

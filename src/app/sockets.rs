@@ -14,7 +14,7 @@ use socket2::{Domain, SockAddr, Type};
 use super::StartError;
 use crate::settings::{Bind, Settings, TlsMode};
 
-/// Maximum length of the accept queue of a socket. The system may lower it (`net.core.somaxconn`).
+/// Maximum length of a socket's accept queue; the system may lower it (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
 /// Listening socket with its address or path.
@@ -42,7 +42,7 @@ pub struct ListenAddresses {
     pub unix_sockets: Vec<String>,
 }
 
-/// Opens all sockets to listen on. Inherited sockets replace `server.bind`.
+/// Opens all sockets to listen on. Sockets inherited from systemd replace `server.bind`.
 pub(super) fn open_sockets(settings: &Settings) -> Result<Vec<Socket>, StartError> {
     let mut inherited = ListenFd::from_env();
     if inherited.len() > 0 {
@@ -57,7 +57,8 @@ pub(super) fn open_sockets(settings: &Settings) -> Result<Vec<Socket>, StartErro
     Ok(sockets)
 }
 
-/// Binds the address that the setting `key` contains. A host name may resolve to several addresses.
+/// Binds the address in the setting `key`, and adds the sockets to `sockets`. A host name may
+/// resolve to several addresses.
 pub(super) fn bind(key: &str, bind: &Bind, sockets: &mut Vec<Socket>) -> Result<(), StartError> {
     let failed = |source| StartError::Listen { address: format!("{bind} ({key})"), source };
     bind_all(bind, sockets).map_err(failed)
@@ -101,7 +102,7 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     Ok(OwnedFd::from(socket).into())
 }
 
-/// Takes the inherited socket with this index.
+/// Takes the socket with this index from those inherited from systemd.
 fn take_inherited(
     inherited: &mut ListenFd,
     index: usize,
@@ -144,7 +145,7 @@ fn is_world_accessible(listener: &UnixListener) -> bool {
     }
 }
 
-/// Applies the plain HTTP rule of `server.bind` to an inherited socket.
+/// Rejects an inherited socket that offers plain HTTP to other machines, unless settings allow it.
 fn check_plain_http(address: SocketAddr, settings: &Settings) -> Result<(), StartError> {
     let server = &settings.server;
     let allowed = address.ip().to_canonical().is_loopback()
@@ -154,9 +155,8 @@ fn check_plain_http(address: SocketAddr, settings: &Settings) -> Result<(), Star
     if allowed { Ok(()) } else { Err(StartError::PlainHttp(address)) }
 }
 
-/// Removes the socket file that a killed server left behind. Removes it only if the system reports
-/// that no process accepts connections there, since any other result may mean that the socket is in
-/// use.
+/// Removes the socket file that a killed server left behind, but only if the system reports that no
+/// process accepts connections there, since any other result may mean that the socket is in use.
 fn remove_stale_socket(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use sd_notify::NotifyState::{self, MonotonicUsec, Ready, Reloading, Stopping, Watchdog};
 
-/// Reports that the server is ready: all sockets are bound, or a reload is complete.
+/// Reports to systemd that the server is ready: all sockets are bound, or a reload is complete.
 pub(super) fn ready() {
     notify(&[Ready]);
 }
 
-/// Reports that a reload has begun. [`ready`] reports its end.
+/// Reports to systemd that a reload has begun. [`ready`] reports the end of the reload.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now @ MonotonicUsec(_)) => notify(&[Reloading, now]),
@@ -18,13 +18,13 @@ pub(super) fn reloading() {
     }
 }
 
-/// Reports that the server accepts no more connections.
+/// Reports to systemd that the server accepts no more connections.
 pub(super) fn stopping() {
     notify(&[Stopping]);
 }
 
-/// Sends a keep-alive at twice the requested rate. Never returns, even if no watchdog is
-/// configured.
+/// Sends systemd a keep-alive at twice the rate that its watchdog requests. Never returns, even if
+/// no watchdog is configured.
 pub(super) async fn watchdog() {
     let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| *limit > Duration::ZERO) else {
         return std::future::pending().await;

@@ -28,18 +28,18 @@ pub(super) fn check(settings: &TracesSettings) -> Result<(), StartError> {
     client.map(drop).map_err(StartError::Traces)
 }
 
-/// Exports spans. Drops those that the queue cannot hold.
+/// Exports spans to a trace collector. Drops spans that the queue cannot hold.
 #[derive(Debug)]
 pub(super) struct Exporter {
     processor: BatchSpanProcessor,
     scope: InstrumentationScope,
     sample_percent: u8,
-    /// One instant on both clocks, which converts other instants to system time.
+    /// One moment on the monotonic clock and on the system clock, to convert other instants.
     anchor: (Instant, SystemTime),
 }
 
 impl Exporter {
-    /// Starts the exporting thread if `traces.endpoint` is set. Does not check whether the
+    /// Starts the thread that exports spans if `traces.endpoint` is set. Does not check whether the
     /// collector is reachable.
     pub(super) fn start(settings: &TracesSettings) -> Result<Option<Self>, StartError> {
         let Some(endpoint) = &settings.endpoint else { return Ok(None) };
@@ -63,7 +63,7 @@ impl Exporter {
         }))
     }
 
-    /// Sends the remaining spans.
+    /// Sends the spans that are still in the queue.
     pub(super) fn finish(&self) {
         if let Err(error) = self.processor.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
             tracing::warn!(%error, "cannot send the last spans to traces.endpoint: they are lost");
@@ -99,8 +99,8 @@ impl Exporter {
     }
 }
 
-/// Returns the current time on both clocks. Spans have real time even if the server runs on another
-/// clock.
+/// Returns the current time on the monotonic clock and on the system clock. Spans have real time
+/// even if the server runs on another clock.
 #[allow(clippy::disallowed_methods)]
 fn anchor() -> (Instant, SystemTime) {
     (Instant::now(), SystemTime::now())

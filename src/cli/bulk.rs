@@ -12,11 +12,11 @@ use super::output::{self, plain};
 use crate::admin::{AdminError, ImportResult, ListPage};
 use crate::store::Page;
 
-/// Number of entries read at a time.
+/// Number of users or clients that an export reads at a time.
 const PAGE: u32 = 1000;
 
-/// Writes all entries and finishes the file. Returns the number of entries written, and whether the
-/// export succeeded.
+/// Writes all users or clients and finishes the file. Returns the number of records written, and
+/// whether the export succeeded.
 pub(super) async fn export<T>(
     mut out: Output,
     read: impl AsyncFn(&Page) -> Result<ListPage<T>, AdminError>,
@@ -69,7 +69,7 @@ impl Reading {
         }))
     }
 
-    /// Stops reading.
+    /// Stops reading rows of the file.
     pub(super) fn stop(&self) {
         self.stopped.set(true);
     }
@@ -78,7 +78,7 @@ impl Reading {
         self.stopped.get()
     }
 
-    /// Returns the failure of the import, if there is one, or else that of reading.
+    /// Returns the failure of the import (`done`), if there is one, or else the failure of reading.
     pub(super) fn end(self, done: Result<(), Failure>) -> Result<(), Failure> {
         match self.failure.into_inner() {
             Some(failure) => first_failure(done, failure),
@@ -87,21 +87,22 @@ impl Reading {
     }
 }
 
-/// Row that cannot be imported.
+/// Row of an imported file that cannot be imported.
 pub(super) trait RowError: Serialize {
-    /// Returns the line number, the name or id of the record if it is known, and the reason.
+    /// Returns the line number, the name or id of the record if known, and the reason why it is
+    /// invalid.
     fn parts(&self) -> (u64, Option<&str>, &str);
 }
 
-/// Result of an import.
+/// Result of an import of users or clients: counts of rows, and the invalid rows.
 #[derive(Debug, Serialize)]
 pub(super) struct BulkReport<B> {
-    /// `None` for an import that has no dry run.
+    /// Whether the import is a dry run; `None` for an import that has no dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     dry_run: Option<bool>,
     read: u64,
     pub(super) added: u64,
-    /// Number of records that existed before. They are left unchanged.
+    /// Number of records that existed before the import. They are left unchanged.
     already: u64,
     bad: Vec<B>,
 }
@@ -125,7 +126,7 @@ impl<B: RowError> BulkReport<B> {
         }
     }
 
-    /// Prints the report, then `remark`, if there is one. Fails if rows could not be imported.
+    /// Prints the report of the import, then `remark`, if any. Fails if rows could not be imported.
     pub(super) fn print(mut self, json: bool, remark: Option<String>) -> Result<(), Failure> {
         self.bad.sort_by_key(|bad| bad.parts().0);
         if json {

@@ -32,7 +32,7 @@ impl ConfigCommand {
     }
 }
 
-/// Prints all warnings, and fails with all errors at once.
+/// Checks the settings: prints all warnings, and fails with all errors at once.
 fn check(settings: &Settings) -> Result<(), Failure> {
     let found = app::check(settings, &SystemClock);
     for warning in settings.warnings().iter().chain(&found.warnings) {

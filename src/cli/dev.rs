@@ -48,7 +48,7 @@ const USERNAME: &str = "demo";
 const OPERATOR: &str = "operator";
 const OPERATOR_FILE: &str = "dev-operator-password";
 
-/// Returns the generated password of the operator, which is the same at every start.
+/// Returns the generated password of the operator, kept in a file and so the same at every start.
 fn operator_password(settings: &Settings) -> Result<String, Failure> {
     let file = data_folder(settings).join(OPERATOR_FILE);
     if let Some(password) = read(&file)?.filter(|password| !password.is_empty()) {
@@ -66,7 +66,7 @@ fn generate_password() -> SecretString {
     SecretString::from(letters.collect::<String>())
 }
 
-/// Demo credentials, as they are kept in the file.
+/// Credentials of the demo user and of both demo clients, as the file has them.
 #[derive(Serialize, Deserialize)]
 struct DemoCredentials {
     username: String,
@@ -125,7 +125,7 @@ fn describe_management_page(settings: &Settings, base: &str) -> Result<String, F
     })
 }
 
-/// Describes the store in the printed text.
+/// Returns the path or the database name of the store, for the printed text.
 fn describe_store(settings: &Settings) -> String {
     match settings.store.backend {
         Backend::Embedded => settings.store.path.display().to_string(),
@@ -133,8 +133,8 @@ fn describe_store(settings: &Settings) -> String {
     }
 }
 
-/// Loads the demo credentials. Fails if the file is damaged, so that it is not overwritten
-/// silently.
+/// Loads the demo credentials from `file`, if it exists. Fails if the file is damaged, so that it
+/// is not overwritten silently.
 fn load(file: &Path) -> Result<Option<DemoCredentials>, Failure> {
     let Some(text) = read(file)? else { return Ok(None) };
     serde_json::from_str(&text).map(Some).map_err(|error| {
@@ -149,7 +149,7 @@ fn save(file: &Path, demo: &DemoCredentials) -> Result<(), Failure> {
     write(file, &serde_json::to_string_pretty(demo).map_err(Failure::io)?)
 }
 
-/// Returns the content of a file; `None` if it does not exist.
+/// Returns the content of a file; `None` if the file does not exist.
 fn read(file: &Path) -> Result<Option<String>, Failure> {
     match fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
@@ -210,7 +210,7 @@ async fn add_demo_data(settings: &Settings, admin: &Admin) -> Result<DemoCredent
     })
 }
 
-/// Returns the URL of the server, with the host name in its certificate and the port it listens on.
+/// Returns the server's URL, with the host name in its certificate and the port it listens on.
 fn base_url(settings: &Settings, application: &Application) -> String {
     let scheme = if settings.tls.mode == TlsMode::Off { "http" } else { "https" };
     let port = application.addresses().first().map_or(5000, std::net::SocketAddr::port);
@@ -221,8 +221,8 @@ fn absolute_path(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Returns the commands to paste. The shell keeps the tokens in variables, so that every line works
-/// unchanged.
+/// Returns a text with commands to paste. The shell keeps the tokens in variables, so that every
+/// line works unchanged.
 fn format_instructions(
     settings: &Settings,
     base: &str,

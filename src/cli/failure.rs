@@ -10,7 +10,7 @@ pub(super) use crate::observe::error_chain;
 use crate::settings;
 use crate::store::StoreError;
 
-/// Failure of a command.
+/// Failure of a command, with its exit code and the message for the operator.
 #[derive(Debug)]
 pub(super) struct Failure {
     code: u8,
@@ -22,35 +22,35 @@ pub(super) struct Failure {
 // By value, so that the constructors can be passed to `map_err`.
 #[allow(clippy::needless_pass_by_value)]
 impl Failure {
-    /// Exit code 64 (`EX_USAGE`): the command line is invalid.
+    /// Creates a failure with exit code 64 (`EX_USAGE`): the command line is invalid.
     pub(super) fn usage(message: impl ToString) -> Self {
         Self { code: 64, message: message.to_string(), unconfirmed: false }
     }
 
-    /// Exit code 65 (`EX_DATAERR`): the request is refused, for example because a name is taken, a
-    /// value is invalid, or a record does not exist.
+    /// Creates a failure with exit code 65 (`EX_DATAERR`): the request is refused, for example
+    /// because a name is taken, a value is invalid, or a record does not exist.
     pub(super) fn refused(message: impl ToString) -> Self {
         Self { code: 65, message: message.to_string(), unconfirmed: false }
     }
 
-    /// Exit code 69 (`EX_UNAVAILABLE`): a resource that is needed does not respond or cannot be
-    /// opened.
+    /// Creates a failure with exit code 69 (`EX_UNAVAILABLE`): a resource that is needed does not
+    /// respond or cannot be opened.
     pub(super) fn unavailable(message: impl ToString) -> Self {
         Self { code: 69, message: message.to_string(), unconfirmed: false }
     }
 
-    /// Exit code 74 (`EX_IOERR`): reading or writing failed.
+    /// Creates a failure with exit code 74 (`EX_IOERR`): reading or writing failed.
     pub(super) fn io(message: impl ToString) -> Self {
         Self { code: 74, message: message.to_string(), unconfirmed: false }
     }
 
-    /// Exit code 75 (`EX_TEMPFAIL`): the work is incomplete, and running the command again
-    /// completes it.
+    /// Creates a failure with exit code 75 (`EX_TEMPFAIL`): the work is incomplete, and running the
+    /// command again completes it.
     pub(super) fn incomplete(message: impl ToString) -> Self {
         Self { code: 75, message: message.to_string(), unconfirmed: false }
     }
 
-    /// Exit code 78 (`EX_CONFIG`): the settings are invalid.
+    /// Creates a failure with exit code 78 (`EX_CONFIG`): the settings are invalid.
     pub(super) fn config(message: impl ToString) -> Self {
         Self { code: 78, message: message.to_string(), unconfirmed: false }
     }
@@ -65,7 +65,7 @@ impl Failure {
         if self.unconfirmed { Outcome::Unconfirmed } else { Outcome::Failed }
     }
 
-    /// Prints the message and returns the exit code.
+    /// Prints the message on standard error and returns the exit code.
     pub(super) fn report(&self) -> ExitCode {
         // If standard error is closed, the exit code still reports the failure.
         let _ = writeln!(std::io::stderr(), "sentinel: {}", self.message);
@@ -73,8 +73,8 @@ impl Failure {
     }
 }
 
-/// Combines a failure with an earlier result. The first failure is reported, and is unconfirmed if
-/// either of them is.
+/// Returns the earlier failure, if there is one, or else `now`. The returned failure is unconfirmed
+/// (its write may have taken place) if either of them is.
 pub(super) fn first_failure(earlier: Result<(), Failure>, now: Failure) -> Result<(), Failure> {
     Err(match earlier {
         Ok(()) => now,
@@ -82,12 +82,13 @@ pub(super) fn first_failure(earlier: Result<(), Failure>, now: Failure) -> Resul
     })
 }
 
-/// Returns the outcome of an operation, for the audit log.
+/// Returns the outcome of an operation with this result, for the audit log.
 pub(super) fn outcome<T>(result: &Result<T, Failure>) -> Outcome {
     result.as_ref().err().map_or(Outcome::Ok, Failure::outcome)
 }
 
-/// Prints clap's message. Help and version succeed; any other message is a usage error.
+/// Prints clap's message and returns the exit code: success for help and version, else a usage
+/// error.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS }

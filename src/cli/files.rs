@@ -21,7 +21,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Returns the given format, or the one that the file name extension stands for.
+    /// Returns the file format `given`, or the one that the file name extension stands for.
     pub(super) fn of(given: Option<Self>, file: &Path) -> Result<Self, Failure> {
         let extension = file.extension().and_then(|extension| extension.to_str());
         let named = match extension.map(str::to_ascii_lowercase).as_deref() {
@@ -42,7 +42,7 @@ pub(super) fn is_standard(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Opens a file for reading. Also returns its length, if that is known.
+/// Opens a file for reading. Also returns its length in bytes, if that is known.
 pub(super) fn open(file: &Path) -> Result<(CountingReader, Option<u64>), Failure> {
     if is_standard(file) {
         return Ok((CountingReader::new(Box::new(io::stdin().lock())), None));
@@ -53,7 +53,7 @@ pub(super) fn open(file: &Path) -> Result<(CountingReader, Option<u64>), Failure
     Ok((CountingReader::new(Box::new(opened)), Some(length)))
 }
 
-/// Reader that counts the bytes that are read.
+/// Reader that counts the bytes read from a file.
 pub(super) struct CountingReader {
     reader: Box<dyn Read>,
     read: Arc<AtomicU64>,
@@ -118,7 +118,8 @@ impl Output {
         Ok(Self { writer, unfinished: Some(file.to_owned()) })
     }
 
-    /// Writes bytes. Returns `false` if the reader has closed the pipe (`| head`).
+    /// Writes bytes to the file or standard output. Returns `false` if the reader has closed the
+    /// pipe (`| head`).
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
         ignore_broken_pipe(self.writer.write_all(bytes))
     }
@@ -130,7 +131,7 @@ impl Output {
     }
 }
 
-/// Returns whether the reader of a pipe still reads.
+/// Turns a broken pipe into `false`: the reader has closed the pipe. Other errors are failures.
 fn ignore_broken_pipe(result: io::Result<()>) -> Result<bool, Failure> {
     match result {
         Ok(()) => Ok(true),

@@ -41,7 +41,8 @@ impl Global {
         Ok(Settings::load(&self.sources())?)
     }
 
-    /// Runs `work` on the configured store. A server may be running on the store.
+    /// Runs `work` on the store that the settings select, and returns its result. A server may be
+    /// running on the store.
     pub(super) fn on_store<T>(
         &self,
         work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
@@ -50,7 +51,7 @@ impl Global {
     }
 }
 
-/// Runs `work` on the store of these settings, as [`Global::on_store`] does.
+/// Runs `work` on the store that `settings` select, and returns its result.
 pub(super) fn on_store<T>(
     settings: &Settings,
     work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
@@ -61,7 +62,7 @@ pub(super) fn on_store<T>(
     })
 }
 
-/// Runs `work` in a Tokio runtime, with logging set up for a command.
+/// Runs `work` in a Tokio runtime, with logging set up for a command, and returns its result.
 pub(super) fn with_log<T>(
     settings: &Settings,
     work: impl AsyncFnOnce() -> Result<T, Failure>,

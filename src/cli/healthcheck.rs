@@ -40,7 +40,7 @@ impl Healthcheck {
     }
 }
 
-/// Returns the status code of `/readyz`.
+/// Requests `/readyz` of the server at `bind` and returns the HTTP status code.
 fn request_status(tls: TlsMode, bind: &Bind, timeout: Duration) -> std::io::Result<u16> {
     match bind {
         Bind::Unix(path) => {
@@ -75,7 +75,7 @@ fn send_request(mut stream: impl Read + Write) -> std::io::Result<u16> {
     status.ok_or_else(|| std::io::Error::other("the response is not HTTP"))
 }
 
-/// Resolves an address. Replaces an unspecified address by the loopback address.
+/// Resolves an address of `server.bind`. Replaces an unspecified address by the loopback address.
 fn resolve(address: &str) -> std::io::Result<SocketAddr> {
     let mut resolved = address.to_socket_addrs()?;
     let mut address = resolved.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;

@@ -8,7 +8,7 @@ use super::output::{self, Table, plain};
 use crate::admin::{AdminError, ListPage};
 use crate::store::Page;
 
-/// Number of entries read at a time.
+/// Number of entries of a list that are read from the store at a time.
 const PAGE: u32 = 1000;
 
 /// Option that limits the length of a list.
@@ -23,8 +23,8 @@ pub(super) struct ListLimit {
 }
 
 impl ListLimit {
-    /// Prints the entries after `after`. If the limit cuts the list short, standard error says how
-    /// to continue, so that the list is not mistaken for the whole.
+    /// Prints the entries of a list after the cursor `after`. If the limit cuts the list short,
+    /// standard error says how to continue, so that the list is not mistaken for the whole.
     pub(super) async fn print<T>(
         &self,
         after: Option<String>,
@@ -53,7 +53,7 @@ impl ListLimit {
     }
 }
 
-/// Receiver of the entries of a list. `rows` returns `false` if the reader has closed the pipe.
+/// Printer of the entries of a list. `rows` returns `false` if the reader has closed the pipe.
 pub(super) trait RowSink<T> {
     fn rows(&mut self, entries: &[T]) -> Result<bool, Failure>;
     fn end(self) -> Result<(), Failure>;

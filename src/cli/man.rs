@@ -25,7 +25,7 @@ fn render(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     man.render_version_section(page)
 }
 
-/// Writes a section for each command that has no subcommands.
+/// Writes a section of the manual page for each command that has no subcommands.
 fn render_commands(parent: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     for command in parent.get_subcommands().filter(|command| command.get_name() != "help") {
         if command.has_subcommands() {

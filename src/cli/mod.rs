@@ -96,7 +96,7 @@ fn with_set(command: clap::Command) -> clap::Command {
     command.arg(set).mut_subcommands(with_set)
 }
 
-/// Returns the values of `--set` before and after each subcommand, in this order.
+/// Returns the values of `--set` before and after each subcommand, in the order of the arguments.
 fn overrides(matches: &ArgMatches) -> Vec<(String, String)> {
     let here = matches.get_many("set").into_iter().flatten().cloned();
     let nested = matches.subcommand().map(|(_, matches)| overrides(matches));

@@ -12,12 +12,12 @@ pub(super) fn remark(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "sentinel: {text}");
 }
 
-/// Prints a text and a newline.
+/// Prints a text and a newline on standard output.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
     print(format!("{}\n", text.as_ref())).map(drop)
 }
 
-/// Prints a text. Returns `false` if the reader has closed the pipe (`| head`).
+/// Prints a text on standard output. Returns `false` if the reader has closed the pipe (`| head`).
 pub(super) fn print(text: impl AsRef<str>) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush()) {
@@ -27,12 +27,12 @@ pub(super) fn print(text: impl AsRef<str>) -> Result<bool, Failure> {
     }
 }
 
-/// Prints a value as one line of JSON.
+/// Prints a value as one line of JSON on standard output.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(serde_json::to_string(value).map_err(Failure::io)?)
 }
 
-/// Prints rows in columns, under a heading.
+/// Prints rows in columns, under a heading, on standard output.
 pub(super) fn table<const N: usize>(
     heading: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -41,7 +41,7 @@ pub(super) fn table<const N: usize>(
     line(table.lines(rows))
 }
 
-/// Rows in columns. Later rows may widen the columns.
+/// Formatter of rows in columns. Later rows may widen the columns.
 pub(super) struct Table<const N: usize> {
     heading: Option<[String; N]>,
     widths: [usize; N],
@@ -52,8 +52,8 @@ impl<const N: usize> Table<N> {
         Self { heading: Some(heading.map(str::to_owned)), widths: [0; N] }
     }
 
-    /// Formats rows, the first time under the heading, without the last newline. [`plain`] escapes
-    /// the cells.
+    /// Formats rows, the first time under the heading, and returns the text without the last
+    /// newline. [`plain`] escapes the cells for a terminal.
     pub(super) fn lines(&mut self, rows: impl IntoIterator<Item = [String; N]>) -> String {
         let plain = rows.into_iter().map(|row| row.map(|cell| plain(&cell)));
         let rows: Vec<[String; N]> = self.heading.take().into_iter().chain(plain).collect();
@@ -70,7 +70,7 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// Prints the properties of a record, one on each line. [`plain`] escapes the values.
+/// Prints the properties of a record, one on each line; [`plain`] escapes the values.
 pub(super) fn properties(of: &[(&str, String)]) -> Result<(), Failure> {
     let width = of.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let line_of = |(name, value): &(&str, String)| format!("{name:width$}  {}", plain(value));
@@ -79,8 +79,8 @@ pub(super) fn properties(of: &[(&str, String)]) -> Result<(), Failure> {
 }
 
 /// Escapes a text for a terminal. A name may contain characters that move the cursor, change
-/// colours or reverse the direction of writing, and so forge the text around it. These are escaped,
-/// and backslashes are doubled, so that no other text looks like an escape.
+/// colours or reverse the direction of writing, and so forge the text around it. Such characters
+/// are escaped, and backslashes are doubled, so that no other text looks like an escape.
 pub(super) fn plain(text: &str) -> String {
     // Quotation marks are harmless, and escaping them would confuse.
     const QUOTES: [char; 2] = ['\'', '"'];

@@ -15,7 +15,7 @@ use crate::domain::{InvalidPassword, PasswordHash, check_password};
 use crate::password::Hasher;
 use crate::settings;
 
-/// Maximum number of bytes read, so that a pipe that never ends does not fill the memory.
+/// Maximum number of bytes of a password, so that a pipe that never ends does not fill the memory.
 const MAX_BYTES: usize = 64 << 10;
 
 /// Option that selects the source of a password.
@@ -56,8 +56,8 @@ impl PasswordInput {
     }
 }
 
-/// Checks a password. A short one is accepted with a warning, since the operator has access to the
-/// store anyway and scripts may have to set passwords that others have chosen.
+/// Checks a password set by an operator. A short one is accepted with a warning, since the operator
+/// has access to the store anyway and scripts may have to set passwords that others have chosen.
 fn check(password: &SecretString, min_length: usize) -> Result<(), InvalidPassword> {
     match check_password(password.expose_secret(), min_length) {
         Err(InvalidPassword::TooShort(least)) => {

@@ -15,13 +15,13 @@ pub(super) enum TemplatesCommand {
     Check,
 }
 
-/// Output with `--json`.
+/// Output of `sentinel templates check --json`.
 #[derive(Serialize)]
 struct TemplateReportJson<'a> {
     ok: bool,
-    /// Number of templates and styles.
+    /// Number of templates and styles that were checked.
     count: usize,
-    /// Names of those in `templates.dir`.
+    /// Names of the templates and styles that come from `templates.dir`.
     own: &'a [String],
     errors: &'a [TemplateError],
 }

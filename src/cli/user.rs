@@ -226,7 +226,7 @@ async fn edit(admin: &Admin, user: &NamedUser, to: &UserChange) -> Result<domain
     Ok(admin.edit_user(id, to).await?)
 }
 
-/// Reports a change of a user. With `--json`, prints the changed user instead.
+/// Prints that a user was changed; with `--json`, prints the changed user instead.
 fn done(global: &Global, user: &domain::User, what: &str, and: &str) -> Result<(), Failure> {
     if global.json {
         return output::json(&UserJson::of(user));
@@ -246,7 +246,7 @@ fn scopes(user: &domain::User) -> String {
     }
 }
 
-/// Returns the union of the scopes of a repeated option.
+/// Returns the union of the scopes of an option that was repeated.
 pub(super) fn union(scopes: &[Scope]) -> Scope {
     scopes.iter().fold(Scope::empty(), |all, scope| all.union(scope))
 }

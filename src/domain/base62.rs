@@ -8,11 +8,11 @@
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const INVALID: u8 = 255;
 
-/// Digit value of each byte, or `INVALID` for a byte outside the alphabet.
+/// Value (0 to 61) of each byte as a base62 digit, or `INVALID` for a byte outside the alphabet.
 const VALUES: [u8; 256] = values();
 
-/// 62^10, the largest power of 62 that fits into 64 bits. Encoding and decoding process ten digits
-/// at once.
+/// 62^10, the largest power of 62 that fits into 64 bits. Encoding and decoding process ten base62
+/// digits at once.
 const CHUNK: u64 = 62u64.pow(CHUNK_DIGITS as u32);
 const CHUNK_DIGITS: usize = 10;
 
@@ -42,7 +42,7 @@ pub(super) const fn width(bytes: usize) -> usize {
     (bytes * 8 * 10_000).div_ceil(59_541)
 }
 
-/// Appends the encoding of `bytes` (at most 32) to `out`, most significant digit first.
+/// Appends the base62 encoding of `bytes` (at most 32) to `out`, most significant digit first.
 pub(super) fn encode(bytes: &[u8], out: &mut String) {
     let mut limbs = to_limbs(bytes);
     let digits = width(bytes.len());
@@ -62,8 +62,8 @@ pub(super) fn encode(bytes: &[u8], out: &mut String) {
     out.extend(reversed.iter().take(digits).rev());
 }
 
-/// Decodes `N` bytes (at most 32) from exactly `width(N)` digits. Returns `None` for any other
-/// text.
+/// Decodes exactly `width(N)` base62 digits into `N` bytes (at most 32). Returns `None` if the text
+/// has another length, an invalid digit or too large a value.
 pub(super) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if text.len() != width(N) {
         return None;
@@ -82,7 +82,7 @@ pub(super) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     from_limbs(&limbs)
 }
 
-/// Converts a big-endian number of at most 32 bytes to little-endian 64-bit limbs.
+/// Converts a big-endian number of at most 32 bytes to 64-bit limbs, least significant limb first.
 fn to_limbs(bytes: &[u8]) -> [u64; 4] {
     let mut limbs = [0u64; 4];
     for (limb, chunk) in limbs.iter_mut().zip(bytes.rchunks(8)) {
@@ -103,7 +103,7 @@ fn from_limbs<const N: usize>(limbs: &[u64; 4]) -> Option<[u8; N]> {
     tail.try_into().ok()
 }
 
-/// Divides `limbs` by `by` in place and returns the remainder.
+/// Divides the 256-bit number `limbs` by `by` in place and returns the remainder.
 fn divide(limbs: &mut [u64; 4], by: u64) -> u64 {
     let mut remainder = 0u64;
     for limb in limbs.iter_mut().rev() {
@@ -114,8 +114,8 @@ fn divide(limbs: &mut [u64; 4], by: u64) -> u64 {
     remainder
 }
 
-/// Multiplies `limbs` by `by` and adds `add`, in place. Returns `None` if the result exceeds 256
-/// bits.
+/// Multiplies the 256-bit number `limbs` by `by` and adds `add`, in place. Returns `None` if the
+/// result exceeds 256 bits.
 fn multiply_add(limbs: &mut [u64; 4], by: u64, add: u64) -> Option<()> {
     let mut carry = u128::from(add);
     for limb in limbs.iter_mut() {

@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use super::{ClientId, Digest, Grant, Scope, Timestamp};
 
-/// Client type (RFC 6749 §2.1).
+/// Client type: public or confidential (RFC 6749 §2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientKind {
     /// A client that cannot keep a secret, such as a mobile or browser application.
     Public,
-    /// A client that authenticates with a secret. Holds the SHA-256 digest of the secret.
+    /// A client that authenticates with a client secret. Holds the SHA-256 digest of the secret.
     Confidential(Digest),
 }
 
 /// Maximum length of a client name, in bytes of UTF-8.
 pub const MAX_CLIENT_NAME_BYTES: usize = 255;
 
-/// Error returned for an invalid client name.
+/// Error returned for a client name that is too long or contains a control character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a name of at most {MAX_CLIENT_NAME_BYTES} bytes without control characters")]
 pub struct InvalidClientName;
@@ -40,11 +40,11 @@ pub fn check_client_name(name: &str) -> Result<(), InvalidClientName> {
 /// Lifetimes of tokens and sessions, and the grace period of refresh tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// Lifetime of an access token.
+    /// Lifetime of an access token, counted from its issue.
     pub access_token: Duration,
     /// Idle lifetime of a refresh token, after which it expires if it is not used.
     pub refresh_idle: Duration,
-    /// Absolute lifetime of a session, regardless of its use.
+    /// Absolute lifetime of a session, whether or not its tokens are used.
     pub session: Duration,
     /// Grace period within which a retry with a used refresh token returns the same successor
     /// tokens.
@@ -54,42 +54,42 @@ pub struct Lifetimes {
 /// A registered client (RFC 6749 §2).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Client {
-    /// Client identifier (RFC 6749 §2.2). It never changes.
+    /// Client identifier (RFC 6749 §2.2), which never changes.
     pub id: ClientId,
-    /// Display name. It may be empty.
+    /// Display name of the client. It may be empty.
     pub name: String,
-    /// Client type.
+    /// Client type, with the digest of the client secret if the client is confidential.
     pub kind: ClientKind,
     /// Grant types that the client may use.
     pub grants: BTreeSet<Grant>,
-    /// Scope that the client may be granted at most.
+    /// Maximum scope that the client may be granted.
     pub scopes: Scope,
-    /// Default scope, for requests without a `scope` parameter (RFC 6749 §3.3).
+    /// Scope granted to the client's requests without a `scope` parameter (RFC 6749 §3.3).
     pub default_scopes: Scope,
-    /// Access token lifetime of this client. `None` means the server's.
+    /// Lifetime of the client's access tokens. `None` means the server-wide setting.
     pub access_token_ttl: Option<Duration>,
-    /// Idle lifetime of this client's refresh tokens. `None` means the server's.
+    /// Idle lifetime of the client's refresh tokens. `None` means the server-wide setting.
     pub refresh_idle_ttl: Option<Duration>,
-    /// Absolute lifetime of this client's sessions. `None` means the server's.
+    /// Absolute lifetime of the client's sessions. `None` means the server-wide setting.
     pub session_ttl: Option<Duration>,
-    /// Whether the client may introspect tokens (RFC 7662 §2.1). Only a confidential client may.
+    /// Whether the client may introspect tokens (RFC 7662 §2.1). Only confidential clients may.
     pub introspection: bool,
     /// Whether the client is enabled. A disabled client is always rejected and has no sessions.
     pub enabled: bool,
-    /// Generation, incremented when the client is disabled. Sessions of an earlier generation are
-    /// invalid; see `User::generation`.
+    /// Generation: a counter, incremented when the client is disabled. Sessions that recorded a
+    /// lower generation of their client are invalid.
     pub generation: u64,
-    /// Version, incremented by every change of the record. It is used for optimistic concurrency.
+    /// Version: a counter, incremented by every change of the client, for optimistic concurrency.
     pub version: u64,
-    /// Time of creation.
+    /// Time at which the client was created.
     pub created_at: Timestamp,
-    /// Time of the last change.
+    /// Time of the last change of the client.
     pub updated_at: Timestamp,
 }
 
 impl Client {
-    /// Returns the lifetimes that apply to this client: its own where they are set, otherwise the
-    /// server's. The grace period is always the server's.
+    /// Returns the lifetimes for this client's tokens and sessions: the client's own where set,
+    /// otherwise those of `server`. The grace period is always that of `server`.
     pub fn lifetimes(&self, server: &Lifetimes) -> Lifetimes {
         Lifetimes {
             access_token: self.access_token_ttl.unwrap_or(server.access_token),

@@ -6,12 +6,12 @@ use super::{Digest, base62};
 
 const PREFIX: &str = "sns_";
 
-/// A client secret in plain text. It is shown once when it is generated and never stored.
+/// A client secret in plain text, which is shown once when generated and never stored.
 #[derive(Clone, Debug)]
 pub struct ClientSecret(SecretString);
 
 impl ClientSecret {
-    /// Generates a secret of 256 random bits. Its prefix lets secret scanners find a leaked one.
+    /// Generates a client secret of 256 random bits, with a prefix that secret scanners recognize.
     pub fn generate() -> Self {
         let mut text = String::with_capacity(64);
         text.push_str(PREFIX);
@@ -19,7 +19,7 @@ impl ClientSecret {
         Self(SecretString::from(text))
     }
 
-    /// Returns the SHA-256 digest, which the store keeps.
+    /// Returns the SHA-256 digest of the client secret. The store keeps only this digest.
     pub fn digest(&self) -> Digest {
         Digest::of(self.0.expose_secret().as_bytes())
     }

@@ -19,19 +19,19 @@ impl Timestamp {
         self.0
     }
 
-    /// Returns whole seconds since the Unix epoch, rounded down, as in `exp` and `iat` (RFC 7519
-    /// §2).
+    /// Returns whole seconds since the Unix epoch, rounded down, as the token claims `exp` and
+    /// `iat` hold them (RFC 7519 §2).
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// Adds a duration. Saturates instead of overflowing.
+    /// Returns this timestamp plus `duration`. Saturates instead of overflowing.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Subtracts a duration. Saturates instead of overflowing.
+    /// Returns this timestamp minus `duration`. Saturates instead of overflowing.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
@@ -53,7 +53,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Source of the current time.
+/// Source of the current time: the system clock, or a manual clock in tests.
 pub trait Clock: Send + Sync {
     /// Returns the current time.
     fn now(&self) -> Timestamp;
@@ -76,12 +76,12 @@ impl Clock for SystemClock {
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// Creates a clock that is set to `now`.
+    /// Creates a manual clock that is set to `now`.
     pub const fn new(now: Timestamp) -> Self {
         Self(AtomicI64::new(now.0))
     }
 
-    /// Advances the clock by a duration.
+    /// Advances the manual clock by the duration `by`.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }

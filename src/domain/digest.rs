@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A SHA-256 digest. Comparison takes constant time.
+/// A SHA-256 digest, compared in constant time.
 ///
-/// A slow password hash is not needed here: verifiers and generated secrets are random and too long
-/// to be guessed.
+/// A slow password hash is not needed: the token verifiers and client secrets that are digested are
+/// random and too long to be guessed.
 #[derive(Clone, Copy)]
 pub struct Digest([u8; 32]);
 
@@ -22,12 +22,12 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Creates a digest from the bytes that a store holds.
+    /// Creates a digest from the 32 bytes that a store holds for it.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Returns the 32 bytes that a store holds.
+    /// Returns the 32 bytes of the digest, which a store holds.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -53,7 +53,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Returns the HMAC-SHA256 (RFC 2104) of the concatenated `parts`.
+/// Returns the HMAC-SHA256 (RFC 2104), under `key`, of the concatenated `parts`.
 pub(super) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     #[expect(clippy::expect_used, reason = "HMAC accepts keys of any length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
@@ -63,7 +63,7 @@ pub(super) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
-/// Returns the first `N` bytes of a digest or a MAC.
+/// Returns the first `N` bytes of a SHA-256 digest or an HMAC-SHA256.
 pub(super) fn truncated<const N: usize>(bytes: &[u8; 32]) -> [u8; N] {
     const { assert!(N <= 32) };
     let mut first = [0; N];

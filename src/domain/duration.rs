@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Maximum duration: 36,500 days. No setting needs more, and adding it to a timestamp cannot
-/// overflow.
+/// Maximum duration that can be parsed: 36,500 days. No setting needs more, and adding it to a
+/// timestamp cannot overflow.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 3600);
 
 /// Minimum and maximum lifetime of a token or session, in seconds, for the settings and for a
@@ -16,8 +16,8 @@ pub const LIFETIME_SECONDS: RangeInclusive<u64> = 1..=LONGEST.as_secs();
 pub const LIFETIME: &str = "a duration of at least 1s, in whole seconds: 3600, or numbers with s, m, h or d, such as \
      \"15m\" or \"1h30m\"";
 
-/// Units with their length in milliseconds, longest first. There is no unit for months, because
-/// `15M` is most likely a mistyped `15m`.
+/// Units of a duration, with their length in milliseconds, longest first. There is no unit for
+/// months, because `15M` is most likely a mistyped `15m`.
 const UNITS: [(&str, u64); 5] =
     [("d", 24 * 3_600_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
@@ -32,7 +32,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (duration <= LONGEST).then_some(duration)
 }
 
-/// Parses the lifetime of a token or session: whole seconds within [`LIFETIME_SECONDS`].
+/// Parses a token or session lifetime: whole seconds, or `None` outside [`LIFETIME_SECONDS`].
 pub fn parse_lifetime(text: &str) -> Option<Duration> {
     let whole = |lifetime: &Duration| {
         lifetime.subsec_nanos() == 0 && LIFETIME_SECONDS.contains(&lifetime.as_secs())
@@ -40,7 +40,7 @@ pub fn parse_lifetime(text: &str) -> Option<Duration> {
     parse_duration(text).filter(whole)
 }
 
-/// Parses one or more numbers, each followed by a unit, and returns the sum.
+/// Parses numbers with units, such as `1h30m`, and returns the sum, or `None` for any other text.
 fn sum(mut text: &str) -> Option<Duration> {
     let mut sum = None::<Duration>;
     while !text.is_empty() {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Grant type (RFC 6749 §1.3).
+/// OAuth grant type (RFC 6749 §1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grant {
     /// Resource owner password credentials grant (RFC 6749 §4.3).
@@ -15,10 +15,10 @@ pub enum Grant {
 }
 
 impl Grant {
-    /// All grant types, in display order.
+    /// All supported grant types, in display order.
     pub const ALL: [Self; 3] = [Self::Password, Self::RefreshToken, Self::ClientCredentials];
 
-    /// Returns the value of the `grant_type` parameter.
+    /// Returns the grant type as the value of the `grant_type` parameter.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",

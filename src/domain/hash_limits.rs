@@ -2,19 +2,20 @@
 
 use std::ops::RangeInclusive;
 
-/// Memory of one argon2 hash, in KiB, up to 1 GiB. A stored hash is untrusted data and must not
-/// cause arbitrary allocations. RFC 9106 §3.1 requires at least 8 KiB per lane.
+/// Accepted memory of one argon2 hash, in KiB; the maximum is 1 GiB. A stored hash is untrusted
+/// data and must not cause arbitrary allocations. RFC 9106 §3.1 requires at least 8 KiB per lane.
 pub const ARGON2_MEMORY_KIB: RangeInclusive<u32> = 8..=1 << 20;
 
-/// Work of one argon2 hash, memory times iterations, in KiB: up to 4 GiB, some seconds of one core.
-/// Limiting the product instead of the iterations permits hashes with little memory and many
-/// iterations, which some servers use.
+/// Accepted work of one argon2 hash (memory times iterations), in KiB; the maximum, 4 GiB, takes
+/// some seconds of one core. Limiting the product instead of the iterations permits hashes with
+/// little memory and many iterations, which some servers use.
 pub const ARGON2_WORK_KIB: RangeInclusive<u64> = 8..=1 << 22;
 
-/// Lanes of one argon2 hash. RFC 9106 §3.1 allows up to 2^24-1, but memory is what strengthens a
-/// hash, and no login needs 255 lanes.
+/// Accepted number of lanes of one argon2 hash. RFC 9106 §3.1 allows up to 2^24-1, but memory is
+/// what strengthens a hash, and no login needs 255 lanes.
 pub const ARGON2_LANES: RangeInclusive<u32> = 1..=255;
 
-/// Cost of bcrypt. The minimum is bcrypt's own. Each step doubles the time: cost 16 takes about
-/// four seconds, and 31, the maximum of the format, takes more than a day.
+/// Accepted bcrypt cost (binary logarithm of the rounds). The minimum is bcrypt's own. Each step
+/// doubles the time: cost 16 takes about four seconds, and 31, the maximum of the format, takes
+/// more than a day.
 pub const BCRYPT_COST: RangeInclusive<u32> = 4..=16;

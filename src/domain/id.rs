@@ -7,13 +7,13 @@ use rand::RngExt;
 
 use super::Clock;
 
-/// Error returned for a text that is not a valid identifier.
+/// Error returned for a text that is not a valid user, session or client identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct InvalidId(&'static str);
 
-/// Defines an id of 12 bytes, formatted as 24 lower-case hex digits like a MongoDB ObjectId. All
-/// stores use this format.
+/// Defines an id type of 12 bytes, formatted as 24 lower-case hex digits like a MongoDB ObjectId.
+/// All stores use this format.
 macro_rules! object_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -21,12 +21,12 @@ macro_rules! object_id {
         pub struct $name([u8; 12]);
 
         impl $name {
-            /// Creates an id from the bytes that a store holds.
+            /// Creates an id from the 12 bytes that a store holds for it.
             pub const fn from_bytes(bytes: [u8; 12]) -> Self {
                 Self(bytes)
             }
 
-            /// Returns the 12 bytes that a store holds.
+            /// Returns the 12 bytes of the id, which a store holds.
             pub const fn as_bytes(&self) -> &[u8; 12] {
                 &self.0
             }
@@ -60,19 +60,19 @@ macro_rules! object_id {
 }
 
 object_id! {
-    /// User id. It never changes, because resource servers identify users by it.
+    /// User id, which never changes, because resource servers identify users by it.
     UserId
 }
 
 object_id! {
-    /// Session id: the first 96 bits of SHA-256 of the selector in the session's tokens.
+    /// Session id: first 96 bits of SHA-256 of the selector (random bits in the session's tokens).
     ///
     /// The selector cannot be derived from the id, so the id can be logged and used in URLs.
     SessionId
 }
 
 impl UserId {
-    /// Generates an id in the layout of an ObjectId: the seconds of `clock`, then 64 random bits.
+    /// Generates a user id laid out as an ObjectId: the seconds of `clock`, then 64 random bits.
     pub fn generate(clock: &dyn Clock) -> Self {
         let seconds = u32::try_from(clock.now().as_seconds()).unwrap_or(u32::MAX);
         let random: [u8; 8] = rand::random();
@@ -94,13 +94,13 @@ impl ClientId {
     const LENGTH: usize = 40;
     const MAX_BYTES: usize = 255;
 
-    /// Generates an id of 40 random letters and digits.
+    /// Generates a client identifier of 40 random letters and digits.
     pub fn generate() -> Self {
         let mut rng = rand::rng();
         Self((0..Self::LENGTH).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect())
     }
 
-    /// Returns the id as text.
+    /// Returns the client identifier as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -109,7 +109,7 @@ impl ClientId {
 impl FromStr for ClientId {
     type Err = InvalidId;
 
-    /// Accepts the characters that RFC 6749 Appendix A.1 allows (`*VSCHAR`), from 1 to 255 of them.
+    /// Parses a client identifier: 1 to 255 of the characters `VSCHAR` (RFC 6749 Appendix A.1).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let printable = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
         if text.is_empty() || text.len() > Self::MAX_BYTES || !printable {

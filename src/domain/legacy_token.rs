@@ -12,8 +12,8 @@ use super::token::{Selector, Token, TokenKind, Verifier};
 const LENGTH: usize = 30;
 
 impl Token {
-    /// Interprets a text as a flask-sentinel token of this kind. Returns `None` if it is not 30
-    /// ASCII letters and digits.
+    /// Parses a token of this `kind` that flask-sentinel, Sentinel's predecessor, issued. Returns
+    /// `None` if the text is not 30 ASCII letters and digits.
     ///
     /// The selector of a refresh token identifies its session. The selector of an access token does
     /// not, because the session has the selector of the refresh token that was issued with it. The
@@ -33,9 +33,9 @@ impl Token {
     }
 }
 
-/// Returns the seal key of a session that was imported with this refresh token. With this key,
-/// [`Verifier::has_mac_of`] recognizes the imported token as one of the session's refresh tokens
-/// when it is presented again.
+/// Returns the MAC key of a session that was imported with this flask-sentinel refresh token. With
+/// this key, [`Verifier::has_mac_of`] recognizes the imported token as one of the session's refresh
+/// tokens when a client presents the token again.
 pub fn legacy_mac_key(refresh_token: &str) -> [u8; 16] {
     truncated(&derive(refresh_token, "seal"))
 }

@@ -17,30 +17,29 @@ pub struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// Creates a hash that Sentinel computed. It covers the whole password.
+    /// Creates the record of a hash that Sentinel computed and that covers the whole password.
     pub fn own(encoded: String) -> Self {
         Self { encoded, imported: false }
     }
 
-    /// Creates a hash that another server computed. An imported bcrypt hash covers only the first
-    /// 72 bytes of the password. Verification truncates the password likewise, because the other
-    /// server did.
+    /// Creates the record of a hash that another server computed. An imported bcrypt hash covers
+    /// only the first 72 bytes of the password, and verification truncates the password likewise.
     pub fn imported(encoded: String) -> Self {
         Self { encoded, imported: true }
     }
 
-    /// Returns the encoded text. It must not be logged or shown.
+    /// Returns the encoded text of the password hash, which must not be logged or shown.
     pub fn encoded(&self) -> &str {
         &self.encoded
     }
 
-    /// Returns whether another server computed the hash.
+    /// Returns whether the password hash was imported from another server.
     pub fn is_imported(&self) -> bool {
         self.imported
     }
 
-    /// Returns the name of the scheme, or "unknown". No part of an unknown text is returned,
-    /// because it may be a password that was stored in plain text.
+    /// Returns the name of the hash function, or "unknown". No part of an unknown text is returned,
+    /// because the text may be a password that was stored in plain text.
     fn scheme(&self) -> &'static str {
         const KNOWN: [&str; 10] = [
             "argon2id",

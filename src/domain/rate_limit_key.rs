@@ -2,24 +2,24 @@
 
 use super::Digest;
 
-/// Kind of rate limit key.
+/// Kind of a rate limit key: the subject whose attempts are counted or remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RateLimitKeyKind {
-    /// Source address of attempts.
+    /// Source address of attempts, for counting the failed ones.
     Address,
-    /// Source address, for counting its refused attempts. Refusals cost an attacker nothing, so
-    /// their counters must not evict those of failures.
+    /// Source address of attempts, for counting the refused ones. Refusals cost an attacker
+    /// nothing, so counters of refusals must not evict counters of failures.
     RefusedAddress,
-    /// Name for which a password is tried.
+    /// User name for which passwords are tried, for counting failures on that name.
     Name,
-    /// Name, together with the wider network that contains the source address.
+    /// User name together with the wider network of the source address, for counting failures.
     Network,
-    /// Known device: a name, together with an address from which it has logged in before.
+    /// Known device: a user name together with an address of an earlier login by that user.
     KnownDevice,
 }
 
 impl RateLimitKeyKind {
-    /// Returns the name of the kind in the Redis keys of shared counters.
+    /// Returns the name of this kind of key in the Redis keys of shared counters.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -31,8 +31,8 @@ impl RateLimitKeyKind {
     }
 }
 
-/// A digest of an address, a name, or both. Only the digest is kept, because a name of no user may
-/// be a password that was typed into the wrong field.
+/// Key of a rate limit counter: a digest of an address, a name, or both. Only the digest is kept,
+/// because a name of no user may be a password that was typed into the wrong field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RateLimitKey {
     kind: RateLimitKeyKind,
@@ -40,7 +40,7 @@ pub struct RateLimitKey {
 }
 
 impl RateLimitKey {
-    /// Creates the key of this kind that the parts identify together.
+    /// Creates a key of this kind from its `parts`, such as a name and an address.
     pub fn new(kind: RateLimitKeyKind, parts: &[&[u8]]) -> Self {
         let digests: Vec<u8> = parts.iter().flat_map(|part| *Digest::of(part).as_bytes()).collect();
         let mut digest = [0; 16];
@@ -49,12 +49,12 @@ impl RateLimitKey {
         Self { kind, digest }
     }
 
-    /// Returns the kind of the key.
+    /// Returns the kind of the rate limit key.
     pub const fn kind(&self) -> RateLimitKeyKind {
         self.kind
     }
 
-    /// Returns the 128 bits that identify the key within its kind.
+    /// Returns the 128-bit digest that identifies the rate limit key within its kind.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.digest
     }

@@ -10,31 +10,31 @@ use super::{
     IssuedTokens, Lifetimes, RefreshChain, Scope, Session, Timestamp, Token, TokenKind, UsedRefresh,
 };
 
-/// Result of presenting a refresh token.
+/// Result of presenting a refresh token at the token endpoint.
 #[derive(Clone, Debug)]
 pub enum RefreshOutcome {
-    /// The token is current. The caller replaces the session with this version, then returns the
-    /// tokens.
+    /// The refresh token is current. The caller replaces the stored session with this next version,
+    /// then returns the new tokens.
     Rotated(Box<Session>, Box<IssuedTokens>),
-    /// The token was used before, and its response may be lost. The caller returns the same tokens
-    /// and writes nothing.
+    /// The refresh token was used before, within the grace period. The response may be lost, so the
+    /// caller returns the same successor tokens and writes nothing.
     RetriedWithinGrace(Box<IssuedTokens>),
-    /// The token was used before and can no longer be retried, which indicates a stolen token. The
+    /// The refresh token was used before and can no longer be retried, which indicates theft. The
     /// caller ends the session.
     Replayed,
-    /// The token is current, but its idle lifetime or the session's lifetime has passed.
+    /// The refresh token is current, but its idle lifetime or the session's lifetime has passed.
     Expired,
-    /// The token was never issued in this session. The caller changes nothing.
+    /// The refresh token was never issued in this session. The caller changes nothing.
     Unknown,
 }
 
 impl Session {
-    /// Decides on a refresh request (RFC 6749 §6, RFC 9700 §4.14.2). `presented` must have the
-    /// selector of this session.
+    /// Decides on a refresh request (RFC 6749 §6, RFC 9700 §4.14.2) and returns its outcome.
+    /// `presented` must have the selector of this session.
     ///
     /// The grace period is compared with `presented_at`, the arrival of the request, because delays
-    /// in the server must not shorten it; the caller subtracts outages. `scope` is the scope of the
-    /// new access token. It is ignored for a retry, which returns the tokens of the first response.
+    /// in the server must not shorten the period; the caller subtracts outages. `scope`, for the
+    /// new access token, is ignored for a retry, which returns the tokens of the first response.
     pub fn refresh(
         &self,
         presented: &Token,
@@ -70,18 +70,18 @@ impl Session {
         }
     }
 
-    /// Returns the refresh token that was used last, which is kept until its successor is used.
+    /// Returns the session's last used refresh token, which is kept until its successor is used.
     pub fn used_refresh(&self) -> Option<&UsedRefresh> {
         self.refresh.as_ref().and_then(|chain| chain.used.as_ref())
     }
 
-    /// Returns whether the token is a refresh token of this session, current or former.
+    /// Returns whether `token` is a refresh token of this session, current or former.
     pub fn has_issued_refresh(&self, token: &Token) -> bool {
         let chain = self.refresh.as_ref();
         chain.is_some_and(|chain| token.verifier.has_mac_of(&chain.mac_key))
     }
 
-    /// Issues the successors of the chain's current token and returns them with the next version of
+    /// Issues the successors of the current refresh token and returns them with the next version of
     /// the session.
     fn rotate(
         &self,
@@ -124,8 +124,8 @@ impl Session {
     }
 }
 
-/// Derives the access token and refresh token that succeed `presented`, from the session's key and
-/// the salt.
+/// Derives the access token and refresh token that succeed `presented`, from the session's MAC key
+/// and the salt (random bytes) of this refresh.
 fn successors(presented: &Token, key: &[u8; 16], salt: &[u8; 32]) -> (Token, Token) {
     let derive = |kind| presented.verifier.successor(salt, kind);
     let refresh = derive(TokenKind::Refresh).with_mac(key);

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A set of scope tokens. Their order and repetition have no meaning.
+/// A set of scope tokens (RFC 6749 §3.3), whose order and repetition have no meaning.
 // Held as one sorted text without duplicates: every look-up of a session reads a scope, and a text
 // is one allocation where a set would be one per token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scope(String);
 
-/// Error returned for a text that is not a scope.
+/// Error returned for a text that is not a valid scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected scope tokens of printable ASCII without `\"` and `\\`, separated by single spaces"
@@ -22,34 +22,34 @@ impl Scope {
         Self(String::new())
     }
 
-    /// Returns whether the scope contains no token.
+    /// Returns whether the scope contains no scope token.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns whether every token of `self` is in `other`.
+    /// Returns whether every scope token of `self` is also in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.iter().all(|token| other.contains(token))
     }
 
-    /// Returns the tokens that are in both scopes.
+    /// Returns the scope tokens that are in both scopes.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.iter().filter(|token| other.contains(token)).collect()
     }
 
-    /// Returns the tokens that are in either scope.
+    /// Returns the scope tokens that are in either scope.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.iter().chain(other.iter()).collect()
     }
 
-    /// Returns the tokens, in sorted order.
+    /// Returns the scope tokens, in sorted order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
-    /// Returns the tokens in sorted order, separated by single spaces.
+    /// Returns the scope tokens in sorted order, separated by single spaces.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -59,7 +59,7 @@ impl Scope {
     }
 }
 
-/// Collects scope tokens. They must be valid; they are not checked again.
+/// Collects scope tokens into a scope. The tokens must be valid, since they are not checked again.
 impl<'a> FromIterator<&'a str> for Scope {
     fn from_iter<I: IntoIterator<Item = &'a str>>(tokens: I) -> Self {
         let mut tokens: Vec<&str> = tokens.into_iter().collect();
@@ -84,8 +84,8 @@ fn is_token(text: &str) -> bool {
 impl FromStr for Scope {
     type Err = InvalidScope;
 
-    /// Parses `scope-token *( SP scope-token )`. The empty text is the empty scope. Superfluous
-    /// spaces are accepted, because clients send them and their meaning is unambiguous.
+    /// Parses a scope, `scope-token *( SP scope-token )`. The empty text is the empty scope.
+    /// Superfluous spaces are accepted, because clients send them and their meaning is unambiguous.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if is_in_order(text) {
             return Ok(Self(text.to_owned()));
@@ -95,8 +95,8 @@ impl FromStr for Scope {
     }
 }
 
-/// Returns whether the text is already in canonical form: valid tokens, sorted and without
-/// duplicates. Texts from a store always are.
+/// Returns whether the text is a scope in canonical form: valid tokens, sorted and without
+/// duplicates. A non-empty scope from a store always is.
 fn is_in_order(text: &str) -> bool {
     let mut last = "";
     text.split(' ').all(|token| {

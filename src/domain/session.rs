@@ -13,114 +13,115 @@ use super::{
     Verifier,
 };
 
-/// Maximum number of live access tokens of a session. A new token replaces the oldest.
+/// Maximum number of live access tokens of one session. A further token replaces the oldest.
 pub const MAX_ACCESS_TOKENS: usize = 16;
 
-/// The user of a session.
+/// User to whom a session belongs, as recorded at the login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionUser {
-    /// User id.
+    /// Id of the session's user.
     pub id: UserId,
-    /// User name. It is copied here so that introspection needs no second look-up.
+    /// User name, copied into the session so that introspection needs no second look-up.
     pub username: String,
-    /// Value of `User::generation` at the login.
+    /// `User::generation`, the counter that invalidates older sessions, at the time of the login.
     pub generation: u64,
 }
 
-/// An access token, as stored in its session.
+/// Record of an access token in its session, with a digest instead of the token itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccessToken {
-    /// SHA-256 of the token's verifier.
+    /// SHA-256 of the access token's verifier (its secret part).
     pub digest: Digest,
-    /// Scope of the token if it was narrowed. `None` means the session's scope.
+    /// Scope of the access token if it was narrowed. `None` means the session's scope.
     pub scope: Option<Scope>,
-    /// Time of issue.
+    /// Time at which the access token was issued.
     pub issued_at: Timestamp,
-    /// Expiration time.
+    /// Time at which the access token expires.
     pub expires_at: Timestamp,
 }
 
-/// Refresh tokens of a session: the current one and, if there is one, its used predecessor.
+/// Records of a session's refresh tokens: the current one and, after a refresh, its predecessor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshChain {
-    /// Key of the seal in all refresh tokens of the session; see [`Verifier::sealed`].
+    /// Key of the MAC that each refresh token of the session contains ([`Verifier::with_mac`]).
     pub mac_key: [u8; 16],
-    /// SHA-256 of the current token's verifier.
+    /// SHA-256 of the verifier (secret part) of the current refresh token.
     pub current: Digest,
-    /// Time at which the current token was issued.
+    /// Time at which the current refresh token was issued.
     pub issued_at: Timestamp,
-    /// Time at which the current token expires if it is not used.
+    /// Time at which the current refresh token expires if it is not used.
     pub idle_ends_at: Timestamp,
-    /// The token used last. It is kept until its successor is used.
+    /// Refresh token used last, kept until its successor is used. `None` before the first refresh.
     pub used: Option<UsedRefresh>,
 }
 
-/// A used refresh token, with the data that a retry needs to return the same tokens.
+/// A used refresh token, with the data that a retry needs to return the same successor tokens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UsedRefresh {
-    /// SHA-256 of the token's verifier.
+    /// SHA-256 of the verifier (secret part) of the used refresh token.
     pub digest: Digest,
-    /// Salt from which the successors were derived; see [`Verifier::successor`].
+    /// Salt (random bytes) with which [`Verifier::successor`] derived the successor tokens.
     pub salt: [u8; 32],
-    /// Time of use, at which the grace period starts.
+    /// Time at which the refresh token was used, when its grace period started.
     pub at: Timestamp,
 }
 
 /// A session: the record of one login or client credentials grant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
-    /// Session id, derived from the selector in the session's tokens.
+    /// Session id, derived from the selector (random bits) that all tokens of the session contain.
     pub id: SessionId,
-    /// Version, incremented by every write. A store replaces version *n* only by version *n + 1*.
+    /// Version: a counter, incremented by every write of the session. A store replaces version *n*
+    /// only by version *n + 1*.
     pub version: u64,
-    /// User of the session. `None` for the client credentials grant (RFC 6749 §4.4).
+    /// User to whom the session belongs. `None` for the client credentials grant (RFC 6749 §4.4).
     pub user: Option<SessionUser>,
-    /// Client that the tokens were issued to.
+    /// Identifier of the client that the tokens of the session were issued to.
     pub client_id: ClientId,
-    /// Value of `Client::generation` at the start of the session.
+    /// `Client::generation`, the counter that invalidates older sessions, when the session started.
     pub client_generation: u64,
-    /// Granted scope. No token of the session has more.
+    /// Scope granted to the session. No token of the session has more.
     pub scope: Scope,
     /// Time at which the session started.
     pub created_at: Timestamp,
     /// Time at which the session ends, regardless of its use.
     pub ends_at: Timestamp,
-    /// Access tokens, oldest first.
+    /// Access tokens of the session, oldest first.
     pub access_tokens: Vec<AccessToken>,
-    /// Refresh tokens. `None` if the session cannot be refreshed.
+    /// Refresh tokens of the session. `None` if the session cannot be refreshed.
     pub refresh: Option<RefreshChain>,
 }
 
-/// Data from which a session is started.
+/// Data from which [`Session::start`] starts a session.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// See [`Session::user`].
+    /// User who logged in. `None` for the client credentials grant (RFC 6749 §4.4).
     pub user: Option<SessionUser>,
-    /// See [`Session::client_id`].
+    /// Identifier of the client that the tokens are issued to.
     pub client_id: ClientId,
-    /// See [`Session::client_generation`].
+    /// Present value of `Client::generation`, the counter that invalidates older sessions.
     pub client_generation: u64,
-    /// See [`Session::scope`].
+    /// Scope granted to the session. No token of the session has more.
     pub scope: Scope,
-    /// Whether to issue a refresh token.
+    /// Whether to issue a refresh token with the first access token.
     pub refreshable: bool,
 }
 
-/// Tokens that are returned to the client.
+/// Tokens that a token response returns to the client (RFC 6749 §5.1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssuedTokens {
-    /// The access token.
+    /// The issued access token.
     pub access: Token,
-    /// Remaining lifetime of the access token.
+    /// Remaining lifetime of the issued access token.
     pub expires_in: Duration,
-    /// Scope of the access token.
+    /// Scope of the issued access token.
     pub scope: Scope,
-    /// The refresh token, if the session has one.
+    /// The issued refresh token. `None` if the session cannot be refreshed.
     pub refresh: Option<Token>,
 }
 
 impl Session {
-    /// Starts a session and issues its first tokens.
+    /// Starts a session and returns it with its first tokens.
     pub fn start(new: NewSession, lifetimes: &Lifetimes, now: Timestamp) -> (Self, IssuedTokens) {
         let selector = Selector::generate();
         let ends_at = now.plus(lifetimes.session);
@@ -150,51 +151,51 @@ impl Session {
         (session, IssuedTokens { access, expires_in, scope, refresh })
     }
 
-    /// Returns the access token with this digest, unless it has expired.
+    /// Returns the session's access token with this verifier digest, unless the token has expired.
     pub fn live_access(&self, digest: &Digest, now: Timestamp) -> Option<&AccessToken> {
         self.access_tokens.iter().find(|token| token.digest == *digest && now < token.expires_at)
     }
 
-    /// Returns the refresh chain if `digest` is that of its current token and the token has not
-    /// expired.
+    /// Returns the records of the session's refresh tokens if `digest` belongs to the current
+    /// refresh token and that token has not expired.
     pub fn live_refresh(&self, digest: &Digest, now: Timestamp) -> Option<&RefreshChain> {
         self.refresh.as_ref().filter(|chain| chain.current == *digest && now < chain.idle_ends_at)
     }
 
-    /// Returns the scope of an access token of this session.
+    /// Returns the scope of `token`, an access token of this session.
     pub fn scope_of<'a>(&'a self, token: &'a AccessToken) -> &'a Scope {
         token.scope.as_ref().unwrap_or(&self.scope)
     }
 
-    /// Returns the time at which the last token of the session expires and the record can be
-    /// purged.
+    /// Returns the time at which the last token of the session expires and the session's record can
+    /// be purged.
     pub fn expires_at(&self) -> Timestamp {
         let access = self.access_tokens.iter().map(|token| token.expires_at);
         let refresh = self.refresh.iter().map(|chain| chain.idle_ends_at);
         access.chain(refresh).max().unwrap_or(self.created_at)
     }
 
-    /// Returns the next version of the session without this access token, or `None` if the session
-    /// has no such token.
+    /// Returns the next version of the session without the access token that has this verifier
+    /// digest, or `None` if the session has no such token.
     pub fn without_access(&self, digest: &Digest) -> Option<Self> {
         self.keeping(|token| token.digest != *digest)
     }
 
-    /// Returns the next version of the session without expired access tokens, or `None` if there
-    /// are none.
+    /// Returns the next version of the session without its expired access tokens, or `None` if no
+    /// access token has expired.
     pub fn without_expired(&self, now: Timestamp) -> Option<Self> {
         self.keeping(|token| now < token.expires_at)
     }
 
-    /// Returns whether `next`, a later version, lacks an access token of this version that is still
-    /// live.
+    /// Returns whether `next`, a later version of this session, lacks an access token that is still
+    /// live in this version.
     pub fn revokes_access_of(&self, next: &Self, now: Timestamp) -> bool {
         let alive = self.access_tokens.iter().filter(|token| now < token.expires_at);
         alive.into_iter().any(|token| next.live_access(&token.digest, now).is_none())
     }
 
-    /// Returns the next version of the session with the access tokens that satisfy `keep`, or
-    /// `None` if all of them do.
+    /// Returns the next version of the session with only the access tokens that satisfy `keep`, or
+    /// `None` if every access token does.
     fn keeping(&self, keep: impl Fn(&AccessToken) -> bool) -> Option<Self> {
         if self.access_tokens.iter().all(&keep) {
             return None;

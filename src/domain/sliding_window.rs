@@ -7,40 +7,40 @@ use std::time::Duration;
 
 use super::Timestamp;
 
-/// Number of buckets in a window.
+/// Number of buckets (equal parts) of a sliding window.
 const BUCKETS: u8 = 10;
 
-/// A point in time, with the bucket of the sliding window that contains it.
+/// A point in time, with the bucket (tenth of a sliding window) that contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// Number of the bucket, counted from the Unix epoch.
+    /// Sequence number of the bucket, counted from the Unix epoch.
     pub index: i64,
-    /// Length of a bucket, in milliseconds.
+    /// Length of one bucket, in milliseconds.
     length: i64,
-    /// The point in time.
+    /// Point in time that the bucket contains.
     pub time: Timestamp,
 }
 
 impl Bucket {
-    /// Returns the bucket that contains `time`, for a window of this length.
+    /// Returns the bucket that contains `time`, in a sliding window of the length `window`.
     pub fn at(time: Timestamp, window: Duration) -> Self {
         let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
         let length = (window / i64::from(BUCKETS)).max(1);
         Self { index: time.as_millis().div_euclid(length), length, time }
     }
 
-    /// Returns the number of the oldest bucket that is still in the window.
+    /// Returns the sequence number of the oldest bucket that is still in the sliding window.
     pub fn oldest(self) -> i64 {
         self.index.saturating_sub(i64::from(BUCKETS - 1))
     }
 
-    /// Returns the length of the window. Nothing that counts now counts after this time.
+    /// Returns the length of the sliding window, after which failures no longer count.
     pub fn window(self) -> Duration {
         let millis = self.length.saturating_mul(i64::from(BUCKETS));
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
-    /// Returns the time until all buckets that are `age` or more buckets old have left the window.
+    /// Returns the time until all buckets at least `age` buckets old have left the sliding window.
     fn time_until_expired(self, age: usize) -> Duration {
         let left = i64::try_from(usize::from(BUCKETS).saturating_sub(age)).unwrap_or(0);
         let end = self.index.saturating_add(left).saturating_mul(self.length);
@@ -48,7 +48,7 @@ impl Bucket {
     }
 }
 
-/// A counter of the failures in a sliding window: the count of each bucket, newest first.
+/// A counter of failures in a sliding window: one count for each bucket (tenth), newest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounter {
     newest: i64,
@@ -56,7 +56,7 @@ pub struct WindowCounter {
 }
 
 impl WindowCounter {
-    /// Creates a counter from the counts of numbered buckets, as of `now`.
+    /// Creates a counter as of `now` from pairs of a bucket number and the failures in that bucket.
     pub fn from_buckets(counts: impl IntoIterator<Item = (i64, u32)>, now: Bucket) -> Self {
         let mut counter = Self { newest: now.index, ..Self::default() };
         for (index, count) in counts {
@@ -65,31 +65,31 @@ impl WindowCounter {
         counter
     }
 
-    /// Returns the counter as of `now`, without the failures that have left the window.
+    /// Returns the counter as of `now`, without the failures that have left the sliding window.
     #[must_use]
     pub fn as_of(mut self, now: Bucket) -> Self {
         self.advance_to(now);
         self
     }
 
-    /// Counts one failure.
+    /// Counts one failure at the time `now`.
     pub fn add(&mut self, now: Bucket) {
         self.advance_to(now);
         self.add_to_bucket(now.index, 1);
     }
 
-    /// Returns the number of failures in the window.
+    /// Returns the number of failures in the sliding window.
     pub fn total(&self) -> u32 {
         self.counts.iter().fold(0, |total, count| total.saturating_add(*count))
     }
 
-    /// Returns the number of the newest bucket, for comparing the age of counters.
+    /// Returns the sequence number of the newest bucket, for comparing the age of counters.
     pub const fn newest(&self) -> i64 {
         self.newest
     }
 
-    /// Returns the larger count of each bucket, because either counter may have missed failures.
-    /// Both counters must be as of the same time.
+    /// Returns a counter with the larger count of each bucket, because `self` and `other` may each
+    /// have missed failures. Both counters must be as of the same time.
     #[must_use]
     pub fn max(mut self, other: &Self) -> Self {
         for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
@@ -98,7 +98,7 @@ impl WindowCounter {
         self
     }
 
-    /// Returns the time until fewer than `limit` failures count.
+    /// Returns the time until fewer than `limit` failures are left in the sliding window.
     pub fn time_until_below(&self, limit: u32, now: Bucket) -> Duration {
         let mut left = self.total();
         for (age, count) in self.counts.iter().enumerate().rev() {
@@ -118,8 +118,8 @@ impl WindowCounter {
         self.newest = self.newest.max(now.index);
     }
 
-    /// Adds to a bucket. A bucket in the future was counted by a server whose clock is ahead, so it
-    /// is treated as the newest.
+    /// Adds `count` failures to the bucket with this number. A bucket in the future was counted by
+    /// a server whose clock is ahead, so its failures are added to the newest.
     fn add_to_bucket(&mut self, index: i64, count: u32) {
         let age = self.newest.saturating_sub(index).max(0);
         if let Some(bucket) = usize::try_from(age).ok().and_then(|age| self.counts.get_mut(age)) {
@@ -163,8 +163,8 @@ mod tests {
     }
 
     proptest! {
-        /// Compares the counter with a list of all failures: each one younger than nine tenths of
-        /// the window counts, and none older than the window does.
+        /// Compares the counter with a list of all failures: every failure younger than nine tenths
+        /// of the window counts, and no failure older than the window does.
         #[test]
         fn sliding_window_matches_list_of_all_failures(
             mut moments in prop::collection::vec(0_i64..2_000_000, 0..60), later in 0_i64..400_000,

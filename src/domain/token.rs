@@ -14,14 +14,14 @@ use zeroize::Zeroizing;
 use super::digest::{hmac_sha256, truncated};
 use super::{Digest, SessionId, base62};
 
-/// Number of leading bytes of a verifier that its seal covers.
+/// Number of leading bytes of a verifier that its seal (MAC in the last bytes) covers.
 const SEALED_BYTES: usize = 24;
 const PREFIX_LENGTH: usize = 4;
 const SELECTOR_DIGITS: usize = base62::width(16);
 const VERIFIER_DIGITS: usize = base62::width(32);
 const CHECKSUM_DIGITS: usize = base62::width(4);
 
-/// Kind of a token.
+/// Kind of a token: access token or refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// Access token (RFC 6749 §1.4).
@@ -43,12 +43,12 @@ impl TokenKind {
     }
 }
 
-/// The 128 random bits that identify a session. All tokens of a session have the same selector.
+/// Selector: the 128 random bits that identify a session and that all of its tokens contain.
 #[derive(Clone)]
 pub struct Selector([u8; 16]);
 
 impl Selector {
-    /// Generates a random selector.
+    /// Generates a random selector for a new session.
     pub fn generate() -> Self {
         Self(rand::random())
     }
@@ -69,12 +69,12 @@ impl fmt::Debug for Selector {
     }
 }
 
-/// The 256 bits that prove a token. A store sees only their digest.
+/// Verifier: the 256 secret bits that prove a token genuine. A store holds only their digest.
 #[derive(Clone)]
 pub struct Verifier(Zeroizing<[u8; 32]>);
 
 impl Verifier {
-    /// Generates a random verifier.
+    /// Generates a random verifier for a new token.
     pub fn generate() -> Self {
         Self(Zeroizing::new(rand::random()))
     }
@@ -83,16 +83,15 @@ impl Verifier {
         Self(Zeroizing::new(bytes))
     }
 
-    /// Returns the SHA-256 digest, which the store keeps.
+    /// Returns the SHA-256 digest of the verifier. The store keeps only this digest.
     pub fn digest(&self) -> Digest {
         Digest::of(&*self.0)
     }
 
-    /// Replaces the last 64 bits with a seal: a MAC of the other bits under the session's key.
+    /// Replaces the verifier's last 64 bits with a seal: a MAC of the other 192 bits under `key`.
     ///
-    /// The seal distinguishes a former refresh token of the session from a forged one with the
-    /// session's selector, which every holder of an access token knows. The other 192 bits remain
-    /// random.
+    /// The seal tells a former refresh token of the session from a forged token with the session's
+    /// selector, which every holder of an access token knows. The other 192 bits remain random.
     #[must_use]
     pub fn with_mac(mut self, key: &[u8; 16]) -> Self {
         let seal = self.seal(key);
@@ -100,7 +99,8 @@ impl Verifier {
         self
     }
 
-    /// Returns whether the verifier was sealed with this key. Takes constant time.
+    /// Returns whether the verifier ends with a MAC of its other bits under `key`, in constant
+    /// time.
     pub fn has_mac_of(&self, key: &[u8; 16]) -> bool {
         self.0.split_at(SEALED_BYTES).1.ct_eq(&self.seal(key)).into()
     }
@@ -109,8 +109,8 @@ impl Verifier {
         truncated(&hmac_sha256(key, &[self.0.split_at(SEALED_BYTES).0]))
     }
 
-    /// Derives the verifier of a successor: HMAC-SHA256, keyed by this verifier, of `salt` and the
-    /// kind of the new token.
+    /// Derives the verifier of a successor token: HMAC-SHA256, keyed by this verifier, of `salt`
+    /// (random bytes) and `kind`, the kind of the new token.
     ///
     /// A retry within the grace period derives the same successor again, although only digests are
     /// stored. The salt, which the store holds, is of no use without this verifier.
@@ -126,19 +126,19 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// A token in plain text.
+/// An access token or refresh token in plain text, divided into its parts.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// Kind of the token.
+    /// Kind of the token: access token or refresh token.
     pub kind: TokenKind,
-    /// Selector, which identifies the session.
+    /// Selector: the random bits that identify the token's session.
     pub selector: Selector,
-    /// Verifier, which proves the token.
+    /// Verifier: the secret bits that prove the token genuine.
     pub verifier: Verifier,
 }
 
 impl Token {
-    /// Parses a token. Returns `None` if Sentinel cannot have issued the text.
+    /// Parses an access or refresh token. Returns `None` if Sentinel cannot have issued the text.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         if bytes.len() != PREFIX_LENGTH + SELECTOR_DIGITS + VERIFIER_DIGITS + CHECKSUM_DIGITS {
@@ -158,7 +158,7 @@ impl Token {
         })
     }
 
-    /// Returns the id of the session that the token names. The session need not exist.
+    /// Returns the id of the session that the token names. That session need not exist.
     pub fn session_id(&self) -> SessionId {
         self.selector.session_id()
     }
@@ -175,7 +175,7 @@ impl Token {
     }
 }
 
-/// Compares the texts of two tokens.
+/// Compares two tokens by their plain text.
 impl PartialEq for Token {
     fn eq(&self, other: &Self) -> bool {
         self.to_secret().expose_secret() == other.to_secret().expose_secret()

@@ -8,35 +8,35 @@ pub const MAX_USERNAME_BYTES: usize = 255;
 /// A user (resource owner, RFC 6749 §1.1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct User {
-    /// User id. It never changes.
+    /// User id, which never changes.
     pub id: UserId,
-    /// User name. It is unique and compared byte by byte.
+    /// User name, which is unique and compared byte by byte.
     pub username: String,
-    /// Hash of the password.
+    /// Hash of the user's password.
     pub password: PasswordHash,
-    /// Scope that the user may be granted at most. `None` means no limit beyond the client's.
+    /// Maximum scope that the user may be granted. `None` means no limit beyond the client's.
     pub scopes: Option<Scope>,
     /// Whether the user is enabled. A disabled user cannot log in and has no sessions.
     pub enabled: bool,
-    /// Generation, incremented by every event that ends all sessions of the user: a new password or
-    /// disabling. Sessions of an earlier generation are invalid.
+    /// Generation: a counter, incremented by every event that ends all sessions of the user (a new
+    /// password or disabling). Sessions that recorded a lower generation are invalid.
     pub generation: u64,
-    /// Version, incremented by every change of the record. It is used for optimistic concurrency.
+    /// Version: a counter, incremented by every change of the user, for optimistic concurrency.
     pub version: u64,
-    /// Time of creation.
+    /// Time at which the user was created.
     pub created_at: Timestamp,
-    /// Time of the last change.
+    /// Time of the last change of the user.
     pub updated_at: Timestamp,
 }
 
-/// Error returned for an invalid user name.
+/// Error returned for a user name that is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a user name of 1 to {MAX_USERNAME_BYTES} bytes without control characters or space at either end, and not 24 hexadecimal digits, which is an id"
 )]
 pub struct InvalidUsername;
 
-/// Checks the name of a new user.
+/// Checks the user name of a new user.
 ///
 /// # Errors
 /// [`InvalidUsername`] if the name is empty, exceeds [`MAX_USERNAME_BYTES`], has white space at
@@ -45,11 +45,11 @@ pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
     if name.trim() == name { check_kept_username(name) } else { Err(InvalidUsername) }
 }
 
-/// Checks the name of an imported user. White space at either end is allowed, because the user
+/// Checks the user name of an imported user. White space at either end is allowed, because the user
 /// could otherwise no longer log in.
 ///
 /// # Errors
-/// [`InvalidUsername`] for any other violation of the rules of [`check_username`].
+/// [`InvalidUsername`] if the name violates any other rule of [`check_username`].
 pub fn check_kept_username(name: &str) -> Result<(), InvalidUsername> {
     let fits = !name.is_empty() && name.len() <= MAX_USERNAME_BYTES;
     let clean = !name.chars().any(char::is_control);
@@ -58,7 +58,7 @@ pub fn check_kept_username(name: &str) -> Result<(), InvalidUsername> {
     if fits && clean && !like_an_id { Ok(()) } else { Err(InvalidUsername) }
 }
 
-/// Error returned for an invalid password.
+/// Error returned for a new password that is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
     /// The password is empty. RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if
@@ -70,17 +70,17 @@ pub enum InvalidPassword {
         "the password contains a line break or another control character, which a login cannot send"
     )]
     ControlCharacter,
-    /// The password has fewer characters than this minimum.
+    /// The password has fewer characters than the minimum, which this variant holds.
     #[error("expected a password of at least {0} characters")]
     TooShort(usize),
 }
 
-/// Checks that a login request can carry the password and that it has at least `least` characters.
-/// NIST SP 800-63B-4 §3.1.1.2: "Each Unicode code point SHALL be counted as a single character when
-/// evaluating password length".
+/// Checks that a login request can carry the password and that the password has at least `least`
+/// characters. NIST SP 800-63B-4 §3.1.1.2: "Each Unicode code point SHALL be counted as a single
+/// character when evaluating password length".
 ///
 /// # Errors
-/// [`InvalidPassword`] with the violated rule. It contains no part of the password.
+/// [`InvalidPassword`] with the violated rule. The error contains no part of the password.
 pub fn check_password(password: &str, least: usize) -> Result<(), InvalidPassword> {
     if password.is_empty() {
         return Err(InvalidPassword::Empty);

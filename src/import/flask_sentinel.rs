@@ -2,10 +2,9 @@
 //! flask-sentinel.
 //!
 //! Ids are kept. Each imported record is marked as imported and never imported again: a user
-//! deleted
-//! here, or a session ended here, does not return with the next run. A record is written before it
-//! is marked, and writing it twice has no effect. So a run may be interrupted at any point and
-//! repeated.
+//! deleted here, or a session ended here, does not return with the next run. A record is written
+//! before it is marked, and writing it twice has no effect. So a run may be interrupted at any
+//! point and repeated.
 //!
 //! A `tokens` document becomes a session. The refresh token identifies the session by its selector,
 //! as Sentinel's own tokens do; the access token identifies it by an alias. See
@@ -29,7 +28,7 @@ use documents::id_of;
 use sessions::{ConvertedSession, SourceTokens};
 pub use source::{Collection, ImportError};
 
-/// One run of the import.
+/// One run of the import from flask-sentinel, the server that Sentinel replaces.
 pub struct Import {
     stores: Option<Stores>,
     lifetimes: Lifetimes,
@@ -39,8 +38,7 @@ pub struct Import {
     dry_run: Option<DryRun>,
     /// Clients imported by this run.
     clients: HashMap<ClientId, Client>,
-    /// Sessions imported by this run, and those that documents of the source became in earlier
-    /// runs.
+    /// Ids of the sessions that `tokens` documents became in this run or in earlier ones.
     sessions: HashSet<SessionId>,
     report: ImportReport,
 }
@@ -53,7 +51,7 @@ struct DryRun {
 }
 
 impl Import {
-    /// Creates a run. Without `stores` the target counts as empty; with `dry_run` nothing is
+    /// Creates an import run into `stores` (`None`: an empty store). With `dry_run` nothing is
     /// written.
     pub fn new(
         stores: Option<Stores>,
@@ -75,8 +73,8 @@ impl Import {
     /// Imports all records of the database that `source`, a MongoDB connection string, names.
     ///
     /// # Errors
-    /// [`ImportError`] if the source cannot be read or the store fails. Records imported until then
-    /// are kept, and the report counts them.
+    /// [`ImportError`] if the source database cannot be read or the store fails. Records imported
+    /// until then are kept, and the report counts them.
     pub async fn import_all(&mut self, source: &str) -> Result<(), ImportError> {
         let database = source::open(source).await?;
         let names = database.list_collection_names().await?;
@@ -98,7 +96,8 @@ impl Import {
         Ok(())
     }
 
-    /// Imports one document, or adds the reason why not to the report.
+    /// Imports one document of a collection, and adds the result to the report: imported, or the
+    /// reason why not.
     ///
     /// # Errors
     /// [`ImportError::Store`] if the store fails.
@@ -147,7 +146,7 @@ impl Import {
         }
     }
 
-    /// Returns the stores to write to; `None` in a dry run.
+    /// Returns the stores to write imported records to; `None` in a dry run.
     fn target(&self) -> Option<&Stores> {
         self.stores.as_ref().filter(|_| self.dry_run.is_none())
     }
@@ -240,8 +239,8 @@ impl Import {
         Ok(RecordOutcome::Imported { remarks: new.remark.into_iter().collect() })
     }
 
-    /// Remembers the sessions of an imported document, so that another document with the same token
-    /// is still skipped.
+    /// Remembers the ids of the sessions of an imported `tokens` document, so that another document
+    /// with the same token is still skipped.
     fn remember_sessions(&mut self, record: &Document) {
         let tokens = sessions::parse(record, self.now).ok().flatten();
         self.sessions.extend(tokens.iter().flat_map(SourceTokens::session_ids));
@@ -268,8 +267,9 @@ impl Import {
         Ok(self.clients.get(id).filter(|_| self.dry_run.is_some()).cloned())
     }
 
-    /// Writes the session. Returns `false` if its user or client may not have one; a dry run always
-    /// returns `true`. The alias is written first: it has no effect until the session exists.
+    /// Writes a converted session. Returns `false` if its user or client is disabled; a dry run
+    /// always returns `true`. The alias (digest of the access token) is written first, since it has
+    /// no effect until the session exists.
     async fn write(&self, new: &ConvertedSession) -> Result<bool, ImportError> {
         let Some(stores) = self.target() else { return Ok(true) };
         let session = &new.session;

@@ -13,7 +13,7 @@ use memchr::memchr2_iter;
 pub(super) struct LineNumberReader<R> {
     inner: R,
     read: u64,
-    /// Offset at which reading stops.
+    /// Offset in bytes at which reading stops.
     limit: u64,
     /// Offsets of the `\r` and `\n` bytes read so far, without those that `line_at` has passed.
     ends: VecDeque<(u64, u8)>,
@@ -33,7 +33,7 @@ impl<R> LineNumberReader<R> {
         self.limit = self.read.saturating_add(bytes);
     }
 
-    /// Returns whether the limit is reached.
+    /// Returns whether the permitted number of bytes has been read.
     pub(super) const fn is_at_limit(&self) -> bool {
         self.read >= self.limit
     }

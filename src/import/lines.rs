@@ -8,10 +8,10 @@ pub(super) const MAX_LINE: usize = 1 << 20;
 /// Reason why the rest of a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LinesError {
-    /// The line with this number is too long.
+    /// The line of the file with this number is too long.
     #[error("line {0} is longer than 1 MiB; the file may not be JSON Lines")]
     TooLong(u64),
-    /// Reading failed.
+    /// Reading the file failed.
     #[error("cannot read the file: {0}")]
     Read(#[from] io::Error),
 }
@@ -23,7 +23,7 @@ pub struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Reads from `reader`.
+    /// Creates a reader of the lines of `reader`.
     pub const fn new(reader: R) -> Self {
         Self { reader, line: 0 }
     }

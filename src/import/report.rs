@@ -2,23 +2,23 @@
 
 use serde::Serialize;
 
-/// Results of an import, or of a dry run.
+/// Results of an import from another server, or of a dry run of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
-    /// Results for users.
+    /// Results for the users in the source database.
     pub users: ImportCounts,
-    /// Results for clients.
+    /// Results for the clients in the source database.
     pub clients: ImportCounts,
     /// Results for documents of tokens, each of which becomes a session.
     pub tokens: ImportCounts,
 }
 
-/// Results for the records of one kind.
+/// Results for all records of one kind (users, clients or tokens) in an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImportCounts {
-    /// Number of records in the source.
+    /// Number of records read from the source database.
     pub read: u64,
     /// Number of records imported by this run.
     pub imported: u64,
@@ -36,15 +36,15 @@ pub struct ImportCounts {
 /// A record that was not imported, or not completely.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// The `_id` of the record in the source.
+    /// The `_id` of the record in the source database.
     pub id: String,
-    /// Reason.
+    /// Reason why the record, or a part of it, was not imported.
     pub reason: String,
 }
 
-/// Outcome of importing a record.
+/// Outcome of importing a record of the source database.
 pub(super) enum RecordOutcome {
-    /// The record is imported. Each remark describes a part that is not.
+    /// The record is imported. Each remark describes a part that is left out.
     Imported { remarks: Vec<String> },
     /// An earlier run imported the record.
     AlreadyImported,

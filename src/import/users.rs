@@ -21,19 +21,19 @@ const COLUMNS: [&str; 6] = ["id", "username", "password", "hash", "scopes", "ena
 /// quotation mark must not consume the rest of the file.
 const MAX_RECORD: u64 = MAX_LINE as u64;
 
-/// CSV cell that permits no scope at all. An empty cell sets no limit.
+/// Content of a CSV cell `scopes` that permits no scope at all. An empty cell sets no limit.
 pub const NO_SCOPE: &str = "\"\"";
 
 /// A valid row: a user to import.
 #[derive(Debug)]
 pub struct UserRow {
-    /// Line number in the file, counted from 1.
+    /// Line number of the row in the file, counted from 1.
     pub line: u64,
     /// User id, by which resource servers know the user, if the row has one.
     pub id: Option<UserId>,
     /// User name, already validated.
     pub username: String,
-    /// Password or password hash.
+    /// Password of the user, or its hash.
     pub password: RowPassword,
     /// Scopes that the user may be granted; `None` sets no limit beyond the client's.
     pub scopes: Option<Scope>,
@@ -41,7 +41,7 @@ pub struct UserRow {
     pub enabled: bool,
 }
 
-/// A password, in one of the forms that a file may contain.
+/// A user's password, in one of the forms that a file of users may contain.
 #[derive(Debug)]
 pub enum RowPassword {
     /// Password in plain text.
@@ -50,41 +50,41 @@ pub enum RowPassword {
     Hash(PasswordHash),
 }
 
-/// A row that cannot be imported.
+/// A row of a file of users that cannot be imported.
 #[derive(Debug, serde::Serialize)]
 pub struct InvalidUserRow {
-    /// Line number in the file, counted from 1.
+    /// Line number of the row in the file, counted from 1.
     pub line: u64,
-    /// User name, if the row has one.
+    /// User name of the row, if the row has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Reason, without the contents of the row.
+    /// Reason why the row cannot be imported, without its contents.
     pub reason: String,
 }
 
-/// Reason why the rest of the file cannot be read.
+/// Reason why the rest of a file of users cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
     /// The first line of a CSV file is not a readable header.
     #[error("the CSV header in the first line cannot be read")]
     Header,
-    /// The header names an unknown column.
+    /// The header of a CSV file names an unknown column.
     #[error("unknown column {0:?} in the CSV header; the columns are {columns}", columns = COLUMNS.join(", "))]
     Column(String),
-    /// A CSV record is too long, probably because of an unclosed quotation mark.
+    /// The CSV record that begins in this line is too long; a quotation mark may be unclosed.
     #[error(
         "the record that begins in line {0} is longer than 1 MiB; a quotation mark may be missing"
     )]
     TooLong(u64),
-    /// The next line cannot be read.
+    /// The next line of the file cannot be read.
     #[error(transparent)]
     Lines(#[from] LinesError),
 }
 
-/// Reader of the rows of a file.
+/// Reader of the rows of a CSV or JSON Lines file of users.
 pub struct UserRows<R> {
     source: RowSource<R>,
-    /// Line number of the first row with each user name.
+    /// Line number of the last row read so far with each user name.
     seen: HashMap<String, u64>,
 }
 
@@ -94,7 +94,7 @@ enum RowSource<R> {
 }
 
 impl<R: BufRead> UserRows<R> {
-    /// Reads CSV with a header.
+    /// Creates a reader of a CSV file of users, and reads the header.
     ///
     /// # Errors
     /// [`RowsError`] if the header cannot be read or names an unknown column.
@@ -111,12 +111,13 @@ impl<R: BufRead> UserRows<R> {
         Ok(Self { source: RowSource::Csv { reader, header }, seen: HashMap::new() })
     }
 
-    /// Reads JSON Lines.
+    /// Creates a reader of a JSON Lines file, with a user on each line.
     pub fn from_json_lines(reader: R) -> Self {
         Self { source: RowSource::Lines(Lines::new(reader)), seen: HashMap::new() }
     }
 
-    /// Returns the next row, or why it cannot be imported; `None` at the end of the file.
+    /// Returns the next row, or the reason why it cannot be imported; `None` at the end of the
+    /// file.
     ///
     /// # Errors
     /// [`RowsError`] if the rest of the file cannot be read.
@@ -135,7 +136,7 @@ impl<R: BufRead> UserRows<R> {
     }
 }
 
-/// A row before validation.
+/// Fields of a row of a file of users before validation.
 #[derive(Default)]
 struct RawUserRow {
     id: Option<String>,
@@ -180,7 +181,7 @@ impl RawUserRow {
     }
 }
 
-/// A row with its line number; `None` at the end of the file.
+/// Line number of a row, and its fields or the reason why it is invalid; `None` after the last row.
 type NextUserRow = Option<(u64, Result<RawUserRow, String>)>;
 
 impl<R: BufRead> RowSource<R> {
@@ -230,7 +231,7 @@ fn line_number<R: Read>(
     at.map_or(0, |at| reader.get_mut().line_at(at))
 }
 
-/// Reads a CSV record; an empty cell counts as absent.
+/// Returns the fields of a CSV record; an empty cell counts as absent.
 fn parse_record(header: &StringRecord, record: &StringRecord) -> Result<RawUserRow, String> {
     let mut fields = RawUserRow::default();
     for (name, cell) in header.iter().zip(record).filter(|(_, cell)| !cell.is_empty()) {

@@ -7,7 +7,7 @@ use super::{ClientFailure, GrantFailure};
 use crate::domain::{Client, Session, SessionId};
 use crate::observe::audit::{Outcome, TARGET, format_address};
 
-/// Writes an event at this level, or as a warning if the outcome is not `Ok`.
+/// Writes an audit event at `$level` if the outcome is `Ok`, otherwise as a warning.
 macro_rules! event {
     ($level:ident, $event:literal, $outcome:expr, $($fields:tt)*) => {
         let outcome = $outcome.as_str();
@@ -42,8 +42,8 @@ pub(super) fn login_failed(
     );
 }
 
-/// Writes the event of a failed client authentication. `id` is logged only if it is the id of an
-/// existing client; any other text may be a secret.
+/// Writes the audit event of a failed client authentication. The client id `id` is logged only if a
+/// client has it; any other text may be a secret.
 pub(super) fn client_refused(id: &str, why: ClientFailure, address: Option<IpAddr>) {
     let is_known = match why {
         ClientFailure::Disabled | ClientFailure::WrongSecret | ClientFailure::Public => true,

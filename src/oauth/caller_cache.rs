@@ -14,22 +14,24 @@ use zeroize::Zeroizing;
 use super::Request;
 use crate::domain::{Client, Digest};
 
-/// Maximum number of entries. A server has fewer callers that call it regularly.
+/// Maximum number of clients in the cache. Fewer clients of a server introspect regularly.
 const CAPACITY: usize = 1024;
 
-/// Client records as they were when the callers authenticated.
+/// Clients that have authenticated for introspection, with their records as of then, by digest of
+/// their credentials.
 #[derive(Default)]
 pub(super) struct CallerCache(RwLock<HashMap<Digest, Arc<Client>>>);
 
 impl CallerCache {
-    /// Returns the client that authenticated with the credentials of this request before. Its
-    /// record may have changed since.
+    /// Returns the client that authenticated before with the credentials of `request`, if it is
+    /// cached. The client's record in the store may have changed since.
     pub(super) fn get(&self, request: &Request<'_>) -> Option<Arc<Client>> {
         let key = cache_key(request)?;
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone)
     }
 
-    /// Adds the authenticated caller, which has the introspection permission.
+    /// Adds `caller`, an authenticated client with the introspection permission, under the
+    /// credentials of `request`.
     pub(super) fn insert(&self, request: &Request<'_>, caller: &Client) {
         let Some(key) = cache_key(request) else { return };
         // Checked under the read lock: repeated requests of a cached caller must not block others.
@@ -45,7 +47,7 @@ impl CallerCache {
         callers.insert(key, Arc::new(caller.clone()));
     }
 
-    /// Removes the entry for these credentials, because the client record has changed.
+    /// Removes the client cached for the credentials of `request`, because its record has changed.
     pub(super) fn remove(&self, request: &Request<'_>) {
         if let Some(key) = cache_key(request) {
             self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
@@ -53,8 +55,8 @@ impl CallerCache {
     }
 }
 
-/// Returns the cache key: the digest of the credentials. Returns `None` if they are incomplete, or
-/// if both the header and the body contain some.
+/// Returns the cache key: the SHA-256 digest of the credentials in the request. Returns `None` if
+/// the credentials are incomplete, or if both the header and the body contain some.
 fn cache_key(request: &Request<'_>) -> Option<Digest> {
     let (id, secret) = (request.params.get("client_id"), request.params.get("client_secret"));
     match (request.authorization.header(), id, secret) {

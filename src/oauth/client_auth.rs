@@ -12,24 +12,24 @@ use crate::domain::{Client, ClientId, ClientKind, Digest};
 /// User name and password of an `Authorization: Basic` header, not form-decoded.
 #[derive(Clone, Debug)]
 pub struct BasicCredentials {
-    /// The part before the first colon.
+    /// User name: the part before the first colon. An OAuth client sends its client id.
     pub user: String,
-    /// The part after the first colon; may be empty.
+    /// Password: the part after the first colon, or empty. An OAuth client sends its secret.
     pub password: SecretString,
 }
 
-/// Content of an `Authorization` header.
+/// Content of the `Authorization` header of a request.
 #[derive(Clone, Debug)]
 pub enum AuthorizationHeader {
-    /// The request has no such header.
+    /// The request has no `Authorization` header.
     Missing,
     /// Basic credentials (RFC 7617).
     Basic(BasicCredentials),
-    /// Another scheme, or a header that cannot be parsed.
+    /// Credentials of another scheme than Basic, or a header that cannot be parsed.
     Unreadable,
 }
 
-/// An `Authorization` header that is parsed on first use.
+/// The `Authorization` header of a request, if there is one, parsed on first use.
 #[derive(Debug)]
 pub struct Authorization<'a> {
     header: Option<&'a [u8]>,
@@ -38,22 +38,22 @@ pub struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// Creates the value for a request without the header.
+    /// Creates the value for a request without an `Authorization` header.
     pub const fn missing() -> Self {
         Self { header: None, parse: |_| AuthorizationHeader::Missing, parsed: OnceLock::new() }
     }
 
-    /// Creates the value for a request with this header; `parse` parses it.
+    /// Creates the value for a request with the header value `header`, which `parse` parses.
     pub const fn of(header: &'a [u8], parse: fn(&[u8]) -> AuthorizationHeader) -> Self {
         Self { header: Some(header), parse, parsed: OnceLock::new() }
     }
 
-    /// Returns the header value as it was sent.
+    /// Returns the value of the `Authorization` header as it was sent, if the request has one.
     pub(super) const fn header(&self) -> Option<&'a [u8]> {
         self.header
     }
 
-    /// Returns the parsed header.
+    /// Returns the parsed `Authorization` header; parses it at the first call.
     fn parsed(&self) -> &AuthorizationHeader {
         self.parsed.get_or_init(|| {
             self.header.map_or(AuthorizationHeader::Missing, |header| (self.parse)(header))
@@ -61,30 +61,31 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The credentials with which a client identifies itself.
+/// The client id and client secret with which a client identifies itself in a request.
 struct ClientCredentials<'a> {
     /// Candidates for the client id, the most likely first.
     ids: Candidates<'a>,
-    /// Candidates for the client secret.
+    /// Candidates for the client secret; none if the request has no secret.
     secrets: Candidates<'a>,
 }
 
 /// Candidates for a value that the client may have sent form-encoded or raw. The decoded copy is
 /// zeroized on drop.
 struct Candidates<'a> {
-    /// The form-decoded value, if it differs from the raw one.
+    /// The form-decoded value, if it differs from the value as it was sent.
     decoded: Option<Zeroizing<String>>,
-    /// The raw value.
+    /// The value as it was sent, if there is one.
     raw: Option<&'a str>,
 }
 
 impl<'a> Candidates<'a> {
-    /// Returns the raw value as the only candidate.
+    /// Returns `raw`, the value as it was sent, as the only candidate, or no candidate.
     const fn only(raw: Option<&'a str>) -> Self {
         Self { decoded: None, raw }
     }
 
-    /// Returns the form-decoded value as the first candidate, if it differs, and the raw value.
+    /// Returns the form-decoded value, if it differs, as the first candidate, and `raw` as the
+    /// last.
     fn decoded_and_raw(raw: &'a str) -> Self {
         let decoded = match params::decode(raw.as_bytes()) {
             Ok(Cow::Owned(decoded)) if decoded != raw => Some(Zeroizing::new(decoded)),
@@ -126,8 +127,8 @@ impl Provider {
         }
     }
 
-    /// Authenticates the client and rejects public clients, for endpoints that require confidential
-    /// ones.
+    /// Returns the authenticated client. Rejects public clients, for endpoints that require
+    /// confidential clients.
     pub(super) async fn authenticate_confidential(
         &self,
         request: &Request<'_>,
@@ -157,7 +158,8 @@ impl Provider {
     }
 }
 
-/// Checks the secret against the client, and that the client is enabled.
+/// Checks that `client` exists and is enabled, and that a candidate for the secret is right or, for
+/// a public client, that no secret was sent.
 fn check_credentials(
     credentials: &ClientCredentials<'_>,
     client: Option<&Client>,
@@ -187,7 +189,7 @@ fn check_credentials(
     }
 }
 
-/// Reads the client's credentials from the header or the body.
+/// Returns the client's credentials from the `Authorization` header or the request body.
 fn credentials<'a>(request: &Request<'a>) -> Result<ClientCredentials<'a>, Error> {
     match request.authorization.parsed() {
         AuthorizationHeader::Basic(basic) => credentials_from_header(basic, request),
@@ -198,7 +200,7 @@ fn credentials<'a>(request: &Request<'a>) -> Result<ClientCredentials<'a>, Error
     }
 }
 
-/// Writes the audit event of a failed client authentication and returns the error.
+/// Writes the audit event of a failed client authentication and returns `invalid_client`.
 fn refuse(named: &str, failure: ClientFailure, request: &Request<'_>) -> Error {
     audit::client_refused(named, failure, request.address);
     Error::InvalidClient(failure)

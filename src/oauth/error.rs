@@ -30,7 +30,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// All error codes.
+    /// All error codes that a response may contain.
     pub const ALL: [Self; 7] = [
         Self::InvalidRequest,
         Self::InvalidClient,
@@ -41,7 +41,7 @@ impl ErrorCode {
         Self::TemporarilyUnavailable,
     ];
 
-    /// Returns the value of the `error` parameter.
+    /// Returns the value of the `error` parameter in a response, such as `invalid_grant`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
@@ -59,22 +59,22 @@ impl ErrorCode {
 /// of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientFailure {
-    /// The request names no client.
+    /// The request contains no client id.
     #[error("no client id")]
     Missing,
     /// The `Authorization` header is not valid Basic authentication.
     #[error("unreadable authorization header")]
     Unreadable,
-    /// No client has this id.
+    /// No client has the client id in the request.
     #[error("unknown client")]
     Unknown,
-    /// The client is disabled.
+    /// The client that the request names is disabled.
     #[error("disabled client")]
     Disabled,
-    /// The secret is wrong or missing, or was sent for a public client.
+    /// The client secret is wrong or missing, or was sent for a public client.
     #[error("wrong secret")]
     WrongSecret,
-    /// The endpoint requires a confidential client, and this one is public.
+    /// The client is public, but the endpoint requires a confidential client.
     #[error("public client")]
     Public,
 }
@@ -83,31 +83,31 @@ pub enum ClientFailure {
 /// all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantFailure {
-    /// No user has this name.
+    /// No user has the user name in the request.
     #[error("unknown user")]
     UnknownUser,
-    /// The password is wrong.
+    /// The password in the request is not the user's.
     #[error("wrong password")]
     WrongPassword,
-    /// The user is disabled.
+    /// The password is right, but the user is disabled.
     #[error("disabled user")]
     DisabledUser,
     /// The user or the client was disabled, or the password changed, during the login.
     #[error("user or client changed during the login")]
     AccountChangedDuringLogin,
-    /// The user or the client was disabled, or the password changed, after the login.
+    /// The user or the client was disabled, or the password changed, after the session's login.
     #[error("user or client changed since the login")]
     AccountChangedSinceLogin,
-    /// The text is not a refresh token of this server, or its session has ended.
+    /// The text in the request is not a refresh token of this server, or its session has ended.
     #[error("unknown refresh token")]
     UnknownToken,
-    /// The token was issued to another client.
+    /// The token was issued to another client than the one that presents it.
     #[error("token of another client")]
     OtherClient,
-    /// The token or its session has expired.
+    /// The refresh token or its session has expired.
     #[error("expired refresh token")]
     Expired,
-    /// The token was used before and may not be retried any more.
+    /// The refresh token was used before and may not be retried any more, so its session is ended.
     #[error("replayed refresh token")]
     Replayed,
 }
@@ -115,13 +115,13 @@ pub enum GrantFailure {
 /// Reasons why the server cannot answer the request now.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
-    /// The store failed.
+    /// A read or a write of the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The password pool is full or failed.
+    /// The queue of passwords to be hashed is full, or hashing failed.
     #[error(transparent)]
     Passwords(#[from] PoolError),
-    /// Other requests kept changing the same session.
+    /// Other requests changed the session at each attempt to write it.
     #[error("other requests kept changing the session")]
     Contended,
 }
@@ -163,7 +163,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the error code for the response.
+    /// Returns the error code (RFC 6749 §5.2) that the response contains.
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
@@ -178,7 +178,8 @@ impl Error {
         }
     }
 
-    /// Returns the value for `Retry-After`, for [`Error::Unavailable`] and [`Error::RateLimited`].
+    /// Returns the time after which the client may try again, for the `Retry-After` header of
+    /// [`Error::Unavailable`] and [`Error::RateLimited`].
     pub const fn retry_after(&self) -> Duration {
         match self {
             Self::RateLimited(limited) => limited.retry_after,

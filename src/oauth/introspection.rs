@@ -13,14 +13,14 @@ pub enum Introspection {
     /// §2.2: "the authorization server SHOULD NOT include any additional information about an
     /// inactive token, including why the token is inactive."
     Inactive,
-    /// The token is active and has these properties.
+    /// The token is active; the response contains its properties.
     Active(Box<ActiveToken>),
 }
 
 /// Properties of an active token.
 #[derive(Clone, Debug)]
 pub struct ActiveToken {
-    /// Kind of the token.
+    /// Kind of the token: access or refresh.
     pub kind: TokenKind,
     /// The resource owner; `None` for a token that a client got by client credentials.
     pub user: Option<SessionUser>,
@@ -28,9 +28,9 @@ pub struct ActiveToken {
     pub client_id: ClientId,
     /// The scope of the token.
     pub scope: Scope,
-    /// Time of issue.
+    /// Time at which the token was issued.
     pub issued_at: Timestamp,
-    /// Time of expiry.
+    /// Time at which the token expires.
     pub expires_at: Timestamp,
 }
 
@@ -60,7 +60,8 @@ impl Provider {
         })
     }
 
-    /// Looks up a flask-sentinel token of either kind.
+    /// Returns the properties of a token of either kind that was imported from flask-sentinel (the
+    /// server that Sentinel replaces), if the token is active.
     async fn look_up_legacy(&self, text: &str) -> Result<Option<ActiveToken>, Error> {
         let Some(token) = self.legacy_token(text, TokenKind::Refresh).await? else {
             return Ok(None);
@@ -71,7 +72,8 @@ impl Provider {
         }
     }
 
-    /// Looks up a flask-sentinel access token.
+    /// Returns the properties of an access token imported from flask-sentinel (the server that
+    /// Sentinel replaces), if the token is active.
     pub(super) async fn look_up_legacy_access(
         &self,
         text: &str,
@@ -80,8 +82,8 @@ impl Provider {
         Ok(self.active(session, token.kind, &token.verifier.digest()))
     }
 
-    /// Returns a flask-sentinel access token with the session that it was imported into. The
-    /// session may have lost the token.
+    /// Returns an access token imported from flask-sentinel (the server that Sentinel replaces),
+    /// with its session. The session may have lost the token.
     pub(super) async fn legacy_access(
         &self,
         text: &str,
@@ -98,10 +100,10 @@ impl Provider {
         Ok(session.map(|session| (session, token)))
     }
 
-    /// Answers in one store read if the caller is in the caller cache and the token has Sentinel's
-    /// own format. The read returns the session and checks that the client record is unchanged,
-    /// permission included; no rate limit is consulted. Returns `None` in all other cases; the
-    /// request then takes the full path, which also reports the errors.
+    /// Answers in one store read if the caller is in the caller cache (it authenticated before) and
+    /// the token has Sentinel's own format. The read returns the session and checks that the client
+    /// record is unchanged, permission included; no rate limit is consulted. Returns `None` in all
+    /// other cases; the request then takes the full path, which also reports errors.
     async fn introspect_for_cached_caller(
         &self,
         request: &Request<'_>,
@@ -124,7 +126,7 @@ impl Provider {
         }
     }
 
-    /// Returns the properties of a token if it is active: one store read by primary key.
+    /// Returns the properties of a token if the token is active: one store read by primary key.
     pub(super) async fn look_up(&self, token: &Token) -> Result<Option<ActiveToken>, Error> {
         let digest = token.verifier.digest();
         let access = (token.kind == TokenKind::Access).then_some(&digest);

@@ -12,14 +12,14 @@ use super::{Error, Provider};
 use crate::domain::{Token, TokenKind};
 use crate::store::imports;
 
-/// Time for which the store's answer is reused, in milliseconds.
+/// Milliseconds for which the store's answer, whether imported sessions are left, is reused.
 const ANSWER_TTL: i64 = 1000;
 
-/// The latest answer of the store.
+/// The store's latest answer to whether sessions imported from flask-sentinel are left.
 #[derive(Debug)]
 pub(super) struct LegacyTokens {
     may_exist: AtomicBool,
-    /// Time of the answer, in milliseconds since the Unix epoch.
+    /// Time of the store's latest answer, in milliseconds since the Unix epoch.
     answered_at: AtomicI64,
 }
 
@@ -30,8 +30,8 @@ impl Default for LegacyTokens {
 }
 
 impl Provider {
-    /// Parses a flask-sentinel token of this kind. Returns `None` if the text cannot be one, or if
-    /// no imported sessions are left. The token is not verified.
+    /// Parses a token of flask-sentinel, the server that Sentinel replaces. Returns `None` if the
+    /// text cannot be such a token, or if no imported sessions are left. The token is not verified.
     pub(super) async fn legacy_token(
         &self,
         text: &str,

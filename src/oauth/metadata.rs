@@ -7,11 +7,11 @@ use super::Provider;
 /// Absolute URLs of the endpoints; `None` for an endpoint that is switched off.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
-    /// Token endpoint (RFC 6749 §3.2).
+    /// URL of the token endpoint (RFC 6749 §3.2), if it is enabled.
     pub token: Option<String>,
-    /// Introspection endpoint (RFC 7662 §2).
+    /// URL of the introspection endpoint (RFC 7662 §2), if it is enabled.
     pub introspection: Option<String>,
-    /// Revocation endpoint (RFC 7009 §2).
+    /// URL of the revocation endpoint (RFC 7009 §2), if it is enabled.
     pub revocation: Option<String>,
 }
 
@@ -32,7 +32,7 @@ pub struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     revocation_endpoint_auth_methods_supported: Option<Vec<&'static str>>,
     grant_types_supported: Vec<&'static str>,
-    /// "REQUIRED" by RFC 8414 §2; empty, because there is no authorization endpoint.
+    /// Response types, "REQUIRED" by RFC 8414 §2; none, because there is no authorization endpoint.
     response_types_supported: Vec<&'static str>,
 }
 
@@ -40,7 +40,7 @@ const ANY_CLIENT: [&str; 3] = ["none", "client_secret_basic", "client_secret_pos
 const CONFIDENTIAL: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
 impl Provider {
-    /// Returns the metadata document; `None` if no public URL is configured.
+    /// Returns the authorization server metadata; `None` if no public URL is configured.
     pub fn metadata(&self, endpoints: Endpoints) -> Option<Metadata> {
         let methods =
             |url: &Option<String>, methods: &[&'static str]| url.as_ref().map(|_| methods.to_vec());
@@ -60,7 +60,7 @@ impl Provider {
         })
     }
 
-    /// Returns the issuer, for the `iss` member of an introspection response.
+    /// Returns the issuer (the server's public URL, if configured), for `iss` in introspection.
     pub fn issuer(&self) -> Option<&str> {
         self.policy.issuer.as_deref()
     }

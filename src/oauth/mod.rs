@@ -44,21 +44,21 @@ use caller_cache::CallerCache;
 use legacy_tokens::LegacyTokens;
 use outages::Outages;
 
-/// Policy of the provider: enabled grants, lifetimes and issuer.
+/// Policy of the OAuth provider: enabled grants, lifetimes and issuer.
 #[derive(Clone, Debug)]
 pub struct OAuthPolicy {
-    /// The enabled grants.
+    /// The grant types that the server supports.
     pub grants: BTreeSet<Grant>,
-    /// Lifetimes for clients that have none of their own.
+    /// Lifetimes of tokens and sessions for clients that have none of their own.
     pub lifetimes: Lifetimes,
     /// The issuer (RFC 8414 §2), which is the public URL of the server, if one is configured.
     pub issuer: Option<String>,
 }
 
-/// A request to one of the endpoints that authenticate clients.
+/// A request to the token, introspection or revocation endpoint, which authenticate clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The `Authorization` header.
+    /// The `Authorization` header of the request.
     pub authorization: &'a Authorization<'a>,
     /// The parameters of the request body.
     pub params: &'a Params<'a>,
@@ -81,11 +81,10 @@ pub struct Provider {
     activity: Arc<HourlyActivity>,
 }
 
-/// Values of the metric label for the grant. `other` stands for unknown grant types.
+/// Values of the label `grant` of the token request metric. `other` stands for unknown grant types.
 pub const GRANT_NAMES: [&str; 4] = ["password", "refresh_token", "client_credentials", "other"];
 
-/// Returns the values of the metric label for the outcome of a token request: `ok` and the error
-/// codes.
+/// Returns the values of the label `outcome` of the token request metric: `ok` and the error codes.
 pub fn token_outcomes() -> Vec<&'static str> {
     std::iter::once("ok").chain(ErrorCode::ALL.map(ErrorCode::as_str)).collect()
 }
@@ -113,7 +112,7 @@ impl Provider {
         }
     }
 
-    /// Attaches the metrics in which the provider counts token requests.
+    /// Returns the provider with `metrics`, if any, in which it counts token requests.
     #[must_use]
     pub fn with_metrics(self, metrics: Option<Arc<Metrics>>) -> Self {
         Self { metrics, ..self }
@@ -124,7 +123,7 @@ impl Provider {
         &self.activity
     }
 
-    /// Returns the lifetimes for clients that have none of their own.
+    /// Returns the lifetimes of tokens and sessions for clients that have none of their own.
     pub const fn lifetimes(&self) -> &Lifetimes {
         &self.policy.lifetimes
     }
@@ -132,7 +131,7 @@ impl Provider {
     /// Checks that the store is reachable.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when it is not.
+    /// [`Error::Unavailable`] when the store is not reachable.
     pub async fn ready(&self) -> Result<(), Error> {
         Ok(self.stores.health.check().await?)
     }

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use crate::domain::Timestamp;
 
-/// Maximum number of outages that are remembered; the latest are kept.
+/// Maximum number of outages of refreshes that are remembered; the latest are kept.
 const MAX_OUTAGES: usize = 8;
-/// An outage that begins this soon after the previous one continues it, so that a store that fails
-/// now and then does not displace the outages before it.
+/// Minimum time between two outages. An outage that begins sooner continues the previous one, so
+/// that a store that fails now and then does not displace the outages before it.
 const MIN_GAP: Duration = Duration::from_secs(1);
 
-/// The last outages, oldest first.
+/// The latest periods in which refreshes were answered 503, oldest first.
 #[derive(Default)]
 pub(super) struct Outages(Mutex<VecDeque<Outage>>);
 
@@ -26,7 +26,7 @@ pub(super) struct Outages(Mutex<VecDeque<Outage>>);
 /// write, confirmed and published, succeeded.
 struct Outage {
     start: Timestamp,
-    /// `None` while the outage continues.
+    /// Time at which the outage ended; `None` while it continues.
     end: Option<Timestamp>,
 }
 
@@ -48,7 +48,7 @@ impl Outages {
         }
     }
 
-    /// Records that a write succeeded, or that an earlier one was confirmed.
+    /// Ends the current outage, because a session was written, or an earlier write was confirmed.
     pub(super) fn end(&self, now: Timestamp) {
         if let Some(last) = self.lock().back_mut() {
             last.end.get_or_insert(now);

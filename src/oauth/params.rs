@@ -6,9 +6,9 @@ use memchr::{memchr, memchr2};
 
 use super::Error;
 
-/// The recognized parameters. Others are ignored (RFC 6749 §3.2: "The authorization server MUST
-/// ignore unrecognized request parameters"), even if repeated: an extension may allow its
-/// parameters to be repeated (RFC 8707 does).
+/// Names of the recognized request parameters. Others are ignored (RFC 6749 §3.2: "The
+/// authorization server MUST ignore unrecognized request parameters"), even if repeated: an
+/// extension may allow its parameters to be repeated (RFC 8707 does).
 const RECOGNIZED: [&str; 9] = [
     "grant_type",
     "client_id",
@@ -21,11 +21,11 @@ const RECOGNIZED: [&str; 9] = [
     "token_type_hint",
 ];
 
-/// The parameters of a request body.
+/// The recognized parameters of a request body, decoded.
 pub struct Params<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Params<'a> {
-    /// Parses a form body.
+    /// Parses a request body of the type `application/x-www-form-urlencoded`.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] when the body is not UTF-8, has a malformed percent-encoding, or
@@ -47,37 +47,38 @@ impl<'a> Params<'a> {
         Ok(Self(found))
     }
 
-    /// Returns the value of a parameter. RFC 6749 §3.2: "Parameters sent without a value MUST be
-    /// treated as if they were omitted from the request."
+    /// Returns the value of the parameter `name`. RFC 6749 §3.2: "Parameters sent without a value
+    /// MUST be treated as if they were omitted from the request."
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
         value.filter(|value| !value.is_empty())
     }
 
-    /// Returns the value of a required parameter.
+    /// Returns the value of the required parameter `name`.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] with `otherwise` when it is missing or empty.
+    /// [`Error::InvalidRequest`] with the text `otherwise` when the parameter is missing or empty.
     pub fn require(&self, name: &str, otherwise: &'static str) -> Result<&str, Error> {
         self.get(name).ok_or(Error::InvalidRequest(otherwise))
     }
 }
 
-/// Prints the names alone, since values may be secrets.
+/// Prints only the names of the parameters, since values may be secrets.
 impl std::fmt::Debug for Params<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
-/// Splits a pair at the first `=` into name and value.
+/// Splits `name=value` at the first `=` and returns the name and the value.
 fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     let equals = memchr(b'=', pair).unwrap_or(pair.len());
     let (name, rest) = pair.split_at(equals);
     (name, rest.get(1..).unwrap_or_default())
 }
 
-/// Form-decodes a name or a value: `+` is a space, `%XX` an octet, and the result must be UTF-8.
+/// Form-decodes the name or value of a parameter: `+` is a space, `%XX` an octet, and the result
+/// must be UTF-8.
 pub(super) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Error> {
     const NOT_UTF8: Error = Error::InvalidRequest("the parameters are not UTF-8");
     if memchr2(b'+', b'%', raw).is_none() {

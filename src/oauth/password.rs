@@ -61,8 +61,8 @@ pub(super) async fn grant(
 }
 
 impl Provider {
-    /// Replaces the user's password hash by a stronger one. A failure does not fail the login; the
-    /// next login tries again.
+    /// Replaces the user's stored password hash by `stronger`. A failure does not fail the login;
+    /// the next login tries again.
     async fn upgrade_password(&self, user: &User, stronger: &PasswordHash) {
         match self.stores.users.upgrade_password(user.id, &user.password, stronger).await {
             Ok(_) => tracing::debug!(user = %user.id, "upgraded the password hash"),
@@ -74,10 +74,10 @@ impl Provider {
     }
 }
 
-/// Returns a required parameter that consists of characters allowed by RFC 6749 Appendix A.
+/// Returns a required parameter, made up of characters that RFC 6749 Appendix A allows.
 ///
 /// # Errors
-/// [`Error::InvalidRequest`] with `otherwise` when it is missing or has other characters.
+/// [`Error::InvalidRequest`] with the text `otherwise` for a missing parameter or other characters.
 fn text<'a>(
     request: &'a Request<'_>,
     name: &str,

@@ -6,7 +6,7 @@ use crate::domain::{
 };
 use crate::observe::audit::Outcome;
 
-/// Maximum number of attempts when other requests change the session concurrently. Each lost race
+/// Maximum number of attempts at a refresh while other requests change the session. Each lost race
 /// is a successful write of another request, so well-behaved clients never reach the limit.
 const ATTEMPTS: usize = 100;
 
@@ -33,14 +33,14 @@ pub(super) async fn grant(
     Err(Error::Unavailable(Unavailable::Contended))
 }
 
-/// Parses a refresh token in Sentinel's own format.
+/// Parses a refresh token in Sentinel's own format; `None` for any other text.
 fn parse_own(text: &str) -> Option<Token> {
     Token::parse(text).filter(|token| token.kind == TokenKind::Refresh)
 }
 
 impl Provider {
-    /// Makes one attempt: reads the session, decides, and writes the next version. Returns `None`
-    /// if another request has changed the session.
+    /// Makes one attempt at a refresh: reads the session, decides, and writes its next version.
+    /// Returns the new tokens, or `None` if another request has changed the session.
     async fn try_refresh(
         &self,
         client: &Client,
@@ -107,7 +107,8 @@ impl Provider {
         }
     }
 
-    /// Writes the next version of a session. Returns `false` if another request has changed it.
+    /// Writes `next`, the session with rotated tokens. Returns `false` if another request has
+    /// changed the stored session meanwhile.
     async fn rotate(
         &self,
         session: &Session,

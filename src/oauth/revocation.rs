@@ -5,7 +5,7 @@ use crate::domain::{Client, SessionId, Token, TokenKind};
 use crate::observe::audit::Outcome;
 use crate::store::StoreError;
 
-/// Maximum number of attempts when other requests change the session concurrently, as in `refresh`.
+/// Maximum number of attempts at a revocation when other requests change the session concurrently.
 const MAX_ATTEMPTS: usize = 100;
 
 impl Provider {
@@ -17,9 +17,9 @@ impl Provider {
     /// `token_type_hint` is ignored, because the token itself determines its kind.
     ///
     /// # Errors
-    /// As RFC 7009 §2.2.1 says. A token that is not alive is no error (§2.2): "invalid tokens do
-    /// not cause an error response since the client cannot handle such an error in a reasonable
-    /// way."
+    /// [`Error`] as RFC 7009 §2.2.1 says, such as [`Error::InvalidGrant`] for a token of another
+    /// client. A token that is not alive is no error (§2.2): "invalid tokens do not cause an error
+    /// response since the client cannot handle such an error in a reasonable way."
     pub async fn revoke(&self, request: &Request<'_>) -> Result<(), Error> {
         let client = self.authenticate(request).await?;
         let text = request.params.require("token", "token is missing")?;
@@ -32,8 +32,8 @@ impl Provider {
         Err(Error::Unavailable(Unavailable::Contended))
     }
 
-    /// Parses a token and returns it with its session's id. Returns `None` for text that cannot be
-    /// a token. The token is not verified against its session.
+    /// Parses a token and returns it with the id of its session. Returns `None` for text that
+    /// cannot be a token. The token is not verified against the session.
     async fn revocable(&self, text: &str) -> Result<Option<(SessionId, Token)>, Error> {
         if let Some(token) = Token::parse(text) {
             return Ok(Some((token.session_id(), token)));
@@ -45,7 +45,8 @@ impl Provider {
         Ok(refresh.map(|token| (token.session_id(), token)))
     }
 
-    /// Makes one attempt. Returns `false` if another request has changed the session.
+    /// Makes one attempt to revoke a token. Returns `false` if another request has changed the
+    /// session.
     async fn try_revoke(
         &self,
         client: &Client,

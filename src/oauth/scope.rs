@@ -3,18 +3,18 @@
 use super::{Error, Params};
 use crate::domain::{Client, Scope};
 
-/// Returns the `scope` parameter, or `None` if it was not sent or is blank.
+/// Returns the `scope` parameter of a request, or `None` if it was not sent or is blank.
 ///
 /// # Errors
-/// [`Error::InvalidScope`] when it is malformed.
+/// [`Error::InvalidScope`] when the parameter is malformed.
 pub(super) fn requested(params: &Params<'_>) -> Result<Option<Scope>, Error> {
     let scope: Result<Option<Scope>, _> = params.get("scope").map(str::parse).transpose();
     // A value of spaces alone names no scope and counts as omitted.
     scope.map(|scope| scope.filter(|scope| !scope.is_empty())).map_err(|_| Error::InvalidScope)
 }
 
-/// Checks the requested scope against the client alone. This reveals nothing about a user, so it
-/// runs before the password is verified.
+/// Checks that the client may be granted the requested scope. The check reveals nothing about a
+/// user, so it runs before the password is verified.
 pub(super) fn check_client(requested: Option<&Scope>, client: &Client) -> Result<(), Error> {
     match requested {
         Some(scope) if !scope.is_subset(&client.scopes) => Err(Error::InvalidScope),
@@ -22,8 +22,8 @@ pub(super) fn check_client(requested: Option<&Scope>, client: &Client) -> Result
     }
 }
 
-/// Returns the scope granted to `client` for a user who may be granted `user` (`None`: no limit
-/// beside the client's).
+/// Returns the granted scope: the requested one, or else the client's default scope limited to
+/// `user`, the scope that the user may be granted (`None`: no limit beside the client's).
 ///
 /// RFC 6749 §3.3: "If the client omits the scope parameter when requesting authorization, the
 /// authorization server MUST either process the request using a pre-defined default value or fail
@@ -41,7 +41,7 @@ pub(super) fn granted(
     }
 }
 
-/// Limits `scope` to what a user may be granted (`None`: no limit).
+/// Returns `scope` limited to `user`, the scope that a user may be granted (`None`: no limit).
 pub(super) fn limit(scope: &Scope, user: Option<&Scope>) -> Scope {
     user.map_or_else(|| scope.clone(), |user| scope.intersection(user))
 }

@@ -7,10 +7,10 @@ use crate::domain::{
 use crate::observe::audit::Outcome;
 
 impl Provider {
-    /// Answers a token request.
+    /// Answers a token request with new tokens.
     ///
     /// # Errors
-    /// As RFC 6749 §5.2 says. A failed request does not use up a refresh token.
+    /// [`Error`] as RFC 6749 §5.2 says. A failed request does not use up a refresh token.
     pub async fn token(&self, request: &Request<'_>) -> Result<IssuedTokens, Error> {
         // Taken on arrival, because delays in the server must not make a retry too late.
         let presented_at = self.now();
@@ -49,8 +49,8 @@ impl Provider {
         }
     }
 
-    /// Adds a session to the store and publishes its access token. Returns `None` if the user or
-    /// the client has changed during the login.
+    /// Adds a session to the store, publishes its access token, and returns its tokens. Returns
+    /// `None` if the user or the client has changed during the login.
     pub(super) async fn start_session(
         &self,
         client: &Client,
@@ -99,8 +99,8 @@ impl Provider {
         Ok(Some(tokens))
     }
 
-    /// Checks that the access token can be published, so that no session is written whose tokens
-    /// could not be returned.
+    /// Checks that an access token can be published now, if a publisher (Redis) is configured, so
+    /// that no session is written whose tokens could not be returned.
     pub(super) fn can_publish(&self) -> Result<(), Error> {
         match &self.stores.publisher {
             Some(publisher) => Ok(publisher.can_publish()?),
@@ -108,8 +108,8 @@ impl Provider {
         }
     }
 
-    /// Publishes the access token if a publisher is configured. This completes before the response,
-    /// so that resource servers know every token that was returned.
+    /// Publishes a new access token if a publisher (Redis) is configured. Publishing completes
+    /// before the response, so that resource servers know every token that was returned.
     pub(super) async fn publish(
         &self,
         session: &Session,

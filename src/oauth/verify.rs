@@ -6,13 +6,13 @@ use crate::domain::{Scope, Token, TokenKind};
 /// Properties of a verified access token.
 pub type Verified = ActiveToken;
 
-/// Errors of [`Provider::verify`].
+/// Reasons why [`Provider::verify`] does not accept an access token.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The text is not a live access token of this server.
+    /// The presented text is not a live access token of this server.
     #[error("the access token is invalid, expired or revoked")]
     InvalidToken,
-    /// The token lacks a required scope.
+    /// The access token lacks a scope that the caller requires.
     #[error("the access token lacks the required scope")]
     InsufficientScope,
     /// The server cannot verify the token now.
@@ -21,7 +21,7 @@ pub enum VerifyError {
 }
 
 impl Provider {
-    /// Verifies an access token, and that its scope covers `required`.
+    /// Verifies an access token, and that its scope covers `required`. Returns its properties.
     ///
     /// # Errors
     /// [`VerifyError::InvalidToken`] for anything but a live access token,

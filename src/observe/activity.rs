@@ -6,42 +6,42 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::Timestamp;
 
-/// Number of hours kept.
+/// Number of hours for which counts are kept.
 const HOURS: usize = 24;
 
 /// Length of an hour, in milliseconds.
 const HOUR: i64 = 3_600_000;
 
-/// Counts of one hour.
+/// Counts of started sessions and failed logins in one hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hour {
     /// Start of the hour.
     pub start: Timestamp,
-    /// Number of sessions started.
+    /// Number of sessions started in the hour.
     pub logins: u64,
-    /// Number of user logins refused.
+    /// Number of user logins refused in the hour.
     pub failures: u64,
 }
 
-/// The counts of this process.
+/// Hourly counts of started sessions and failed logins in this process.
 #[derive(Debug, Default)]
 pub struct HourlyActivity {
-    /// Hours with at least one event, the oldest first.
+    /// Counts of the hours with at least one event, the oldest first.
     hours: Mutex<VecDeque<Hour>>,
 }
 
 impl HourlyActivity {
-    /// Counts a started session.
+    /// Counts a session that was started at `now`.
     pub fn login(&self, now: Timestamp) {
         self.count(now, |hour| hour.logins += 1);
     }
 
-    /// Counts a refused user login.
+    /// Counts a user login that was refused at `now`.
     pub fn failure(&self, now: Timestamp) {
         self.count(now, |hour| hour.failures += 1);
     }
 
-    /// Returns the last 24 hours, the oldest first. The last one contains `now`.
+    /// Returns the counts of the last 24 hours, the oldest first. The last hour contains `now`.
     pub fn last_hours(&self, now: Timestamp) -> Vec<Hour> {
         let hours = self.hours();
         let current = start_of_hour(now).as_millis();

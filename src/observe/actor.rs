@@ -7,7 +7,7 @@ tokio::task_local! {
     static CURRENT_ACTOR: Actor;
 }
 
-/// Interface through which a change is made.
+/// Interface through which an operator makes a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interface {
     /// The management page.
@@ -18,14 +18,14 @@ pub enum Interface {
     CommandLine,
 }
 
-/// The operator who makes a change.
+/// Actor of an audit event: the operator who makes a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// Interface in use.
+    /// Interface through which the change is made.
     pub via: Interface,
-    /// Authenticated user name of the operator. `None` on the command line.
+    /// Authenticated user name of the operator; `None` on the command line.
     pub operator: Option<String>,
-    /// Network address of the operator. `None` on the command line.
+    /// Network address of the operator; `None` on the command line.
     pub address: Option<String>,
 }
 
@@ -41,16 +41,16 @@ impl Interface {
 }
 
 impl Actor {
-    /// The actor of all changes on the command line.
+    /// The actor that audit events name for all changes on the command line.
     pub const COMMAND_LINE: Self =
         Self { via: Interface::CommandLine, operator: None, address: None };
 
-    /// Runs `future` with this actor as the current one.
+    /// Runs `future` with this actor, whom the audit events of its changes name.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         CURRENT_ACTOR.scope(self, future)
     }
 
-    /// Returns the current actor. `None` for requests of clients and for background tasks.
+    /// Returns the actor of this task; `None` for requests of clients and for background tasks.
     pub fn current() -> Option<Self> {
         CURRENT_ACTOR.try_with(Clone::clone).ok()
     }

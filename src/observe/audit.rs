@@ -8,7 +8,7 @@ use std::net::IpAddr;
 /// The log target of all audit events.
 pub const TARGET: &str = "audit";
 
-/// Outcome of an operation.
+/// Outcome of an operation, as an audit event states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The operation succeeded.

@@ -20,16 +20,16 @@ pub struct RequestContext {
     recorder: Option<Recorder>,
 }
 
-/// Request id, as in log lines and in `X-Request-Id`.
+/// Id of a request, as in log lines and in `X-Request-Id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(Box<str>);
 
-/// Maximum length of a received id. Longer ones could be used to fill the log. Sentinel's own
-/// tokens are longer, so none is logged as an id.
+/// Maximum length of a request id from a caller, in bytes. Longer ones could be used to fill the
+/// log. Sentinel's own tokens are longer, so none is logged as an id.
 const LONGEST: usize = 64;
 
 impl RequestId {
-    /// Parses a received id. Returns `None` for a text that must not be logged.
+    /// Parses a request id from a caller. Returns `None` for a text that must not be logged.
     pub fn parse(text: &str) -> Option<Self> {
         let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(&byte);
         let fits = (1..=LONGEST).contains(&text.len()) && text.bytes().all(sane);
@@ -40,14 +40,15 @@ impl RequestId {
         Self(hex::encode(rand::random::<[u8; 16]>()).into())
     }
 
-    /// Returns the id as text. It needs no escaping in JSON or in a header.
+    /// Returns the request id as text, which needs no escaping in JSON or in a header.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl RequestContext {
-    /// Creates the context from the headers of a request. A `recorder` records the steps.
+    /// Creates the context of a request from its id and the caller's span, if it has them. A
+    /// `recorder` records the steps of a traced request.
     pub fn new(
         id: Option<RequestId>,
         parent: Option<SpanContext>,
@@ -56,39 +57,39 @@ impl RequestContext {
         Self { id: id.map(OnceCell::from).unwrap_or_default(), parent, recorder }
     }
 
-    /// Runs `future` with this request as the current one.
+    /// Runs `future` with this context, which its log lines and steps use.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, future)
     }
 
-    /// Returns the id. Generates it if the request has none.
+    /// Returns the request id. Generates an id if the request has none.
     pub fn id(&self) -> &RequestId {
         self.id.get_or_init(RequestId::random)
     }
 
-    /// Returns the id if one was received or has been generated.
+    /// Returns the request id if one was received or has been generated.
     pub fn known_id(&self) -> Option<&RequestId> {
         self.id.get()
     }
 
-    /// Returns the context of the caller's span.
+    /// Returns the context of the caller's span, if the request names one.
     pub const fn parent(&self) -> Option<&SpanContext> {
         self.parent.as_ref()
     }
 
-    /// Returns the trace context: that of the request's own span if it is recorded, otherwise the
-    /// caller's.
+    /// Returns the trace context of the request: that of its own span if it is recorded, otherwise
+    /// the caller's.
     pub fn trace(&self) -> Option<&SpanContext> {
         self.recorder.as_ref().map(Recorder::context).or(self.parent())
     }
 
-    /// Returns the recorder, if the request is traced.
+    /// Returns the recorder of the request's steps, if the request is traced.
     pub const fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
     }
 }
 
-/// Calls `look` with the current request. Returns `None` outside of a request.
+/// Returns the result of `look` for the current request's context; `None` outside of a request.
 pub fn with_current<T>(look: impl FnOnce(&RequestContext) -> T) -> Option<T> {
     CURRENT.try_with(look).ok()
 }

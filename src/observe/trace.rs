@@ -11,7 +11,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
 /// Parses a `traceparent` header, which has the context of the caller's span (W3C Trace Context
-/// §3.2).
+/// §3.2). Returns `None` if it is malformed.
 pub fn parse_traceparent(header: &str) -> Option<SpanContext> {
     if !is_well_formed(header) {
         return None;
@@ -22,8 +22,9 @@ pub fn parse_traceparent(header: &str) -> Option<SpanContext> {
     parent.is_valid().then_some(parent)
 }
 
-/// Whether the parts have the lengths of §3.2.2, in lower-case hex, and version 00 has no others.
-/// The propagator alone would accept other lengths, signs and spaces.
+/// Returns whether the parts of a `traceparent` header have the lengths of §3.2.2, in lower-case
+/// hex, and version 00 has no others. OpenTelemetry's propagator alone would accept other lengths,
+/// signs and spaces.
 fn is_well_formed(header: &str) -> bool {
     let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let mut parts = header.split('-');
@@ -33,7 +34,7 @@ fn is_well_formed(header: &str) -> bool {
         && (parts.next().is_none() || !header.starts_with("00"))
 }
 
-/// Passes the header to the propagator. A `tracestate` is not propagated.
+/// Passes a `traceparent` header to OpenTelemetry's propagator. No `tracestate` is propagated.
 struct Header<'a>(&'a str);
 
 impl Extractor for Header<'_> {
@@ -46,8 +47,8 @@ impl Extractor for Header<'_> {
     }
 }
 
-/// Returns the context of a new span in the trace of `parent`, or in a new trace. The span is
-/// recorded.
+/// Returns the context of a new span in the trace of `parent`, or in a new trace. The new span is
+/// marked as sampled.
 pub fn new_span(parent: Option<&SpanContext>) -> SpanContext {
     let ids = RandomIdGenerator::default();
     let trace_id = parent.map_or_else(|| ids.new_trace_id(), SpanContext::trace_id);
@@ -57,7 +58,7 @@ pub fn new_span(parent: Option<&SpanContext>) -> SpanContext {
 /// Records the steps of one traced request.
 #[derive(Debug)]
 pub struct Recorder {
-    /// Context of the request's own span.
+    /// Context (trace id and span id) of the request's own span.
     context: SpanContext,
     steps: RefCell<Vec<Step>>,
 }
@@ -65,21 +66,21 @@ pub struct Recorder {
 /// A timed step of a request, such as a store look-up or hashing a password.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// Name of the step.
+    /// Name of the step, such as `users.find`.
     pub name: &'static str,
-    /// Start time.
+    /// Time at which the step started.
     pub started: Instant,
-    /// Duration.
+    /// Duration of the step.
     pub took: Duration,
 }
 
 impl Recorder {
-    /// Creates a recorder with a new span in the caller's trace, or in a new trace.
+    /// Creates a recorder of a request, with a new span in the trace of `parent` or in a new trace.
     pub fn new(parent: Option<&SpanContext>) -> Self {
         Self { context: new_span(parent), steps: RefCell::default() }
     }
 
-    /// Returns the context of the request's own span.
+    /// Returns the context (trace id and span id) of the request's own span.
     pub const fn context(&self) -> &SpanContext {
         &self.context
     }
@@ -94,36 +95,37 @@ impl Recorder {
     }
 }
 
-/// A completed request, for a [`Collector`].
+/// Span of a completed request, for a [`Collector`].
 #[derive(Debug)]
 pub struct Span {
-    /// Context of the request's own span.
+    /// Context (trace id and span id) of the request's own span.
     pub context: SpanContext,
-    /// Context of the caller's span.
+    /// Context of the caller's span, if the request names one.
     pub parent: Option<SpanContext>,
-    /// HTTP method, if it is a known one.
+    /// HTTP method of the request, if it is a known one.
     pub method: Option<&'static str>,
-    /// Path pattern of the route, if one matched.
+    /// Path pattern of the route that the request matched, if any.
     pub route: Option<String>,
-    /// Name of the endpoint, as in metrics.
+    /// Name of the endpoint that responded, as in metrics.
     pub endpoint: &'static str,
     /// Whether the request came over TLS.
     pub secure: bool,
     /// HTTP status code of the response.
     pub status: u16,
-    /// Start time.
+    /// Time at which the request arrived.
     pub started: Instant,
-    /// Duration.
+    /// Time from the arrival of the request to the head of its response.
     pub took: Duration,
-    /// Steps of the request.
+    /// Timed steps of the request, such as store look-ups.
     pub steps: Vec<Step>,
 }
 
-/// Receives spans. The methods are called on I/O threads and must not block.
+/// Receives the spans of completed requests. The methods are called on I/O threads and must not
+/// block.
 pub trait Collector: Send + Sync {
     /// Returns whether to trace a request for which the caller has not decided, or may not decide.
     fn samples(&self) -> bool;
 
-    /// Accepts a span, or drops it.
+    /// Accepts the span of a completed request, or drops it.
     fn take(&self, span: Span);
 }

@@ -18,18 +18,18 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Length of the salt of new hashes, in bytes, as RFC 9106 §3.1 recommends.
+/// Length of the salt of a new argon2 hash, in bytes, as RFC 9106 §3.1 recommends.
 pub(super) const SALT_LEN: usize = 16;
 
-/// Length of the output of new hashes, in bytes.
+/// Length of the output of a new argon2 hash, in bytes.
 pub(super) const OUTPUT_LEN: usize = 32;
 
-/// Accepted lengths of a stored salt and output, in bytes. A truncated output below the minimum
-/// could match by chance. The maximums are far above the lengths in use.
+/// Accepted lengths of the salt and the output of a stored argon2 hash, in bytes. A truncated
+/// output below the minimum could match by chance. The maximums are far above the lengths in use.
 const STORED_SALT: std::ops::RangeInclusive<usize> = argon2::MIN_SALT_LEN..=128;
 const STORED_OUTPUT: std::ops::RangeInclusive<usize> = 12..=128;
 
-/// An argon2 hash, with function, parameters and salt.
+/// An argon2 hash, with its variant (such as argon2id), parameters and salt.
 pub(super) struct Argon2Hash {
     algorithm: Algorithm,
     version: Version,
@@ -41,7 +41,7 @@ pub(super) struct Argon2Hash {
 }
 
 impl Argon2Hash {
-    /// Creates a hash from its parts, with the parameters of the policy.
+    /// Creates an argon2id hash from its salt and output, with the parameters of `policy`.
     pub(super) fn new(policy: &HashPolicy, salt: [u8; SALT_LEN], output: [u8; OUTPUT_LEN]) -> Self {
         Self {
             algorithm: Algorithm::Argon2id,
@@ -54,7 +54,7 @@ impl Argon2Hash {
         }
     }
 
-    /// Hashes a password with the parameters of the policy.
+    /// Computes the argon2id hash of a new password, with the parameters of `policy`.
     pub(super) fn compute(
         password: &[u8],
         policy: &HashPolicy,
@@ -66,14 +66,14 @@ impl Argon2Hash {
         Ok(hash)
     }
 
-    /// Returns whether the password matches this hash.
+    /// Returns whether the password matches this argon2 hash.
     pub(super) fn matches(&self, password: &[u8], memory: &mut Memory) -> Result<bool, HashError> {
         let derived = self.derive(password, memory)?;
         Ok(derived.as_slice().ct_eq(self.output.as_slice()).into())
     }
 
-    /// Computes the output for a password, with the parameters, salt and output length of this
-    /// hash.
+    /// Computes the argon2 output for a password, with the parameters, salt and output length of
+    /// this hash.
     fn derive(
         &self,
         password: &[u8],
@@ -92,7 +92,7 @@ impl Argon2Hash {
         Ok(output)
     }
 
-    /// Parses a PHC string.
+    /// Parses a PHC string (`$argon2id$…`) into an argon2 hash.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         let mut fields = encoded.split('$').skip(1);
         let mut next = || fields.next().ok_or(HashError::Malformed("six PHC fields"));
@@ -119,7 +119,7 @@ impl Argon2Hash {
         Ok(Self { algorithm, version, memory_kib, iterations, parallelism, salt, output })
     }
 
-    /// Returns whether algorithm and version are those of new argon2id hashes.
+    /// Returns whether variant and version of the hash are those of new argon2id hashes.
     pub(super) fn is_current_argon2id(&self) -> bool {
         self.algorithm == Algorithm::Argon2id && self.version == Version::V0x13
     }
@@ -137,7 +137,7 @@ impl Argon2Hash {
     }
 }
 
-/// Formats the hash as a PHC string.
+/// Formats the argon2 hash as a PHC string (`$argon2id$…`).
 impl fmt::Display for Argon2Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -153,7 +153,7 @@ impl fmt::Display for Argon2Hash {
     }
 }
 
-/// Parses `m=…,t=…,p=…`. Rejects numbers that argon2 cannot use or that exceed the limits.
+/// Parses the argon2 parameters `m=…,t=…,p=…`. Rejects unusable numbers and those above the limits.
 fn params_of(field: &str) -> Result<[u32; 3], HashError> {
     let params @ [memory_kib, iterations, parallelism] =
         phc::numbers(field, ["m=", "t=", "p="]).ok_or(HashError::Malformed("m=…,t=…,p=…"))?;
@@ -163,7 +163,7 @@ fn params_of(field: &str) -> Result<[u32; 3], HashError> {
     Ok(params)
 }
 
-/// Rejects parameters that are too costly to verify.
+/// Rejects argon2 parameters that make a stored hash too costly to verify.
 fn check_cost(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<(), HashError> {
     if memory_kib > *ARGON2_MEMORY_KIB.end() {
         return Err(HashError::TooCostly("m of at most 1 GiB"));

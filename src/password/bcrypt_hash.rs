@@ -19,22 +19,23 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Number of bytes of a password that bcrypt reads.
+/// Maximum number of bytes of a password that bcrypt reads.
 const MAX_PASSWORD: usize = 72;
 
-/// Lengths of salt and output, in bytes. bcrypt computes 24 bytes, of which the format keeps 23.
+/// Lengths of the salt and the output of a bcrypt hash, in bytes. bcrypt computes 24 bytes of
+/// output, of which the format keeps 23.
 pub(super) const SALT_LEN: usize = 16;
 pub(super) const OUTPUT_LEN: usize = 23;
 
-/// Number of characters that encode the salt. The remaining ones encode the output.
+/// Number of characters of a bcrypt string that encode the salt. The output follows the salt.
 const SALT_CHARS: usize = 22;
 
-/// The base64 variant of bcrypt. Some libraries set unused bits in the last character of the salt;
-/// they are ignored.
+/// The base64 variant of bcrypt. Decoding ignores unused bits in the last character of the salt,
+/// which some libraries set.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 
-/// A bcrypt hash, with cost and salt.
+/// A bcrypt hash, with its cost and salt.
 pub(super) struct BcryptHash {
     cost: u32,
     salt: [u8; SALT_LEN],
@@ -42,12 +43,12 @@ pub(super) struct BcryptHash {
 }
 
 impl BcryptHash {
-    /// Creates a hash from its parts.
+    /// Creates a bcrypt hash from its cost, salt and output.
     pub(super) fn new(cost: u32, salt: [u8; SALT_LEN], output: [u8; OUTPUT_LEN]) -> Self {
         Self { cost, salt, output }
     }
 
-    /// Hashes a password.
+    /// Computes the bcrypt hash of a new password.
     ///
     /// # Errors
     /// [`HashError::TooLong`] or [`HashError::HasNul`] if bcrypt cannot hash the whole password.
@@ -65,15 +66,15 @@ impl BcryptHash {
         Ok(Self::new(cost, salt, derive(password, cost, salt)))
     }
 
-    /// Returns whether the password matches this hash. An imported hash is compared with the first
-    /// 72 bytes only.
+    /// Returns whether the password matches this bcrypt hash. For an imported hash, only the first
+    /// 72 bytes of the password are compared.
     pub(super) fn matches(&self, password: &[u8], imported: bool) -> bool {
         let derived = derive(password, self.cost, self.salt);
         let same: bool = derived.ct_eq(&self.output).into();
         same && (imported || password.len() <= MAX_PASSWORD) && !password.contains(&0)
     }
 
-    /// Parses a bcrypt string. `$2x$` is rejected, because it marks hashes of a library that
+    /// Parses a bcrypt string (`$2b$…`). Rejects `$2x$`, which marks hashes of a library that
     /// misread non-ASCII passwords.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         const EXPECTED: HashError =
@@ -108,7 +109,7 @@ impl BcryptHash {
     }
 }
 
-/// Formats the hash as a bcrypt string.
+/// Formats the bcrypt hash as a bcrypt string (`$2b$…`).
 impl fmt::Display for BcryptHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (salt, output) = (BASE64.encode(self.salt), BASE64.encode(self.output));
@@ -116,8 +117,8 @@ impl fmt::Display for BcryptHash {
     }
 }
 
-/// Computes bcrypt of the first 72 bytes. The terminating NUL is part of the key if there is room
-/// for it.
+/// Computes the bcrypt output for the first 72 bytes of a password. The terminating NUL is part of
+/// the key if there is room for it.
 fn derive(password: &[u8], cost: u32, salt: [u8; SALT_LEN]) -> [u8; OUTPUT_LEN] {
     let mut key = Zeroizing::new([0; MAX_PASSWORD]);
     for (to, from) in key.iter_mut().zip(password) {

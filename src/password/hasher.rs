@@ -13,14 +13,14 @@ use crate::domain::PasswordHash;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 
-/// Hashes and verifies passwords. Reuses its working memory.
+/// Hashes and verifies passwords on the calling thread, reusing the working memory of argon2.
 pub struct Hasher {
     policy: HashPolicy,
     memory: Memory,
 }
 
 impl Hasher {
-    /// Creates a hasher whose new hashes follow this policy. Memory is allocated on first use.
+    /// Creates a hasher whose new hashes follow `policy`. Working memory is allocated on first use.
     ///
     /// # Errors
     /// [`PolicyError`] if a parameter of the policy is out of range.
@@ -33,12 +33,12 @@ impl Hasher {
         Ok(Self { policy, memory: Memory::keeping(keep) })
     }
 
-    /// Returns the policy of new hashes.
+    /// Returns the policy (function and parameters) of new hashes.
     pub fn policy(&self) -> &HashPolicy {
         &self.policy
     }
 
-    /// Hashes a new password.
+    /// Hashes a new password with the function and parameters of the policy.
     ///
     /// # Errors
     /// [`HashError::TooLong`] or [`HashError::HasNul`] if bcrypt cannot hash the password
@@ -79,19 +79,19 @@ impl Hasher {
         }
     }
 
-    /// Returns the kept memory to the operating system. The next hash allocates it again.
+    /// Returns the kept working memory to the operating system. The next hash allocates it again.
     pub fn release(&mut self) {
         self.memory.release();
     }
 
-    /// Returns how much memory is kept between hashes, in KiB: none before the first hash, and at
-    /// most the policy's.
+    /// Returns how much working memory is kept between hashes, in KiB: none before the first hash,
+    /// and at most the memory of one hash of the policy.
     pub fn kept_kib(&self) -> usize {
         self.memory.kept_kib()
     }
 }
 
-/// Omits the memory, because its contents are derived from passwords.
+/// Formats the hasher without its working memory, whose contents are derived from passwords.
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hasher")

@@ -24,22 +24,22 @@ use base64::engine::general_purpose::STANDARD;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportHashError {
-    /// The format is unknown.
+    /// The format of the hash to import is unknown.
     #[error("the format of the hash is unknown")]
     Unknown,
-    /// The format is known but not supported.
+    /// The format of the hash is known but not supported. Holds the reason.
     #[error("the hash is {0}")]
     Unsupported(&'static str),
-    /// The hash is malformed or too costly to verify.
+    /// The hash to import is malformed or too costly to verify.
     #[error(transparent)]
     Hash(#[from] HashError),
 }
 
-/// Result of converting a hash.
+/// Result of converting a password hash to a stored format.
 type ConvertHash<T> = Result<T, ImportHashError>;
 
-/// Converts a hash from any of the formats that the module documentation lists. Only parses the
-/// text; no hash is computed.
+/// Converts a hash from a format of Django, Werkzeug or Spring Security, or a PHC or bcrypt string.
+/// Only parses the text; no hash is computed.
 ///
 /// # Errors
 /// [`ImportHashError`] if the format is unknown or unsupported, or the hash is malformed or too
@@ -63,7 +63,7 @@ pub fn import_hash(text: &str) -> ConvertHash<PasswordHash> {
     Ok(PasswordHash::imported(encoded))
 }
 
-/// Prefixes of the stored formats.
+/// Prefixes of password hashes in the stored formats.
 const STORED: [&str; 4] = ["$argon2", "$2", "$pbkdf2-", "$scrypt$"];
 
 fn django(algorithm: &str, rest: &str) -> ConvertHash<String> {
@@ -118,8 +118,8 @@ fn werkzeug(method: &str, rest: &str) -> ConvertHash<String> {
     }
 }
 
-/// Converts a Spring Security hash. In PBKDF2 strings, salt and output are one text; function and
-/// iterations are defaults that only Spring's source code states.
+/// Converts a Spring Security hash to a stored format. In PBKDF2 strings, salt and output are one
+/// text; function and iterations are defaults that only Spring's source code states.
 fn spring(encoder: &str, rest: &str) -> ConvertHash<String> {
     let pbkdf2 = |function, iterations, salt_length| {
         let mut salt = hex(rest)?;

@@ -7,25 +7,25 @@
 use super::error::HashError;
 use argon2::Block;
 
-/// Minimum reservation, in blocks of 1 KiB. glibc maps an allocation of more than 32 MiB separately
-/// and unmaps it when it is freed. A smaller allocation, after the first one, stays in the heap
-/// when it is freed, so an idle server would not shrink. The reserved but unused part is only
-/// address space.
+/// Minimum reservation of working memory, in blocks of 1 KiB. glibc maps an allocation of more than
+/// 32 MiB separately and unmaps it when it is freed. A smaller allocation, after the first one,
+/// stays in the heap when freed, so an idle server would not shrink. The reserved but unused part
+/// is only address space.
 const RESERVE: usize = 33 * 1024;
 
-/// Blocks for one hash at a time.
+/// Working memory of argon2, in blocks of 1 KiB, for one hash at a time.
 pub(super) struct Memory {
     blocks: Vec<Block>,
     keep: usize,
 }
 
 impl Memory {
-    /// Creates an empty working memory. Later allocations of at most `keep` blocks are kept.
+    /// Creates an empty working memory. Later allocations of at most `keep` KiB are kept.
     pub(super) fn keeping(keep: usize) -> Self {
         Self { blocks: Vec::new(), keep }
     }
 
-    /// Calls `work` with `count` blocks, which still contain the data of the previous hash.
+    /// Calls `work` with `count` blocks of 1 KiB, which may contain data of the previous hash.
     pub(super) fn lend<T>(
         &mut self,
         count: usize,
@@ -46,12 +46,12 @@ impl Memory {
         Ok(result)
     }
 
-    /// Returns all blocks to the operating system.
+    /// Returns all blocks of the working memory to the operating system.
     pub(super) fn release(&mut self) {
         self.blocks = Vec::new();
     }
 
-    /// Returns the memory held between hashes, in KiB.
+    /// Returns the working memory held between hashes, in KiB.
     pub(super) fn kept_kib(&self) -> usize {
         self.blocks.len()
     }

@@ -1,10 +1,6 @@
 //! Password hashing and verification. Neither runs on an I/O thread.
 //!
-//! - [`Policy`]: the parameters of new hashes, and which stored hashes are too weak
-//!   ([`needs_upgrade`]);
-//! - [`Hasher`]: synchronous hashing on the calling thread, which the CLI uses directly;
-//! - [`PasswordPool`]: the bounded hashing workers of the server, which also equalize the time of
-//!   failed logins, so that it does not reveal whether a user exists.
+//! - [`HashPolicy`]: the parameters of new hashes, and which stored hashes are too weak
 //!
 //! New hashes are argon2id (RFC 9106, as PHC strings that other tools can verify) or bcrypt. Hashes
 //! of argon2i, argon2d, scrypt and PBKDF2 are verified and replaced at the next login.

@@ -9,7 +9,7 @@ use super::random;
 use super::scrypt_hash::ScryptHash;
 use crate::domain::PasswordHash;
 
-/// A parsed hash.
+/// A stored hash, parsed into function, parameters, salt and output.
 pub(super) enum ParsedHash {
     Argon2(Argon2Hash),
     Bcrypt(BcryptHash),
@@ -18,8 +18,8 @@ pub(super) enum ParsedHash {
 }
 
 impl ParsedHash {
-    /// Parses an encoded hash. Rejects parameters beyond the limits before any memory is allocated
-    /// for them.
+    /// Parses the encoded text of a stored hash. Rejects parameters beyond the limits before any
+    /// memory is allocated for the hash.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         if encoded.starts_with("$argon2") {
             Argon2Hash::parse(encoded).map(Self::Argon2)
@@ -35,8 +35,8 @@ impl ParsedHash {
     }
 }
 
-/// Returns the prefix of a hash up to the salt, which is its function with its parameters. Hashes
-/// with equal prefixes take equally long to verify. Returns `None` if the hash cannot be verified.
+/// Returns the prefix of an encoded hash up to the salt: function and parameters. Hashes with equal
+/// prefixes take equally long to verify. Returns `None` if the hash cannot be verified.
 pub fn parameters_prefix(hash: &PasswordHash) -> Option<&str> {
     let encoded = hash.encoded();
     let bcrypt = matches!(ParsedHash::parse(encoded).ok()?, ParsedHash::Bcrypt(_));
@@ -46,13 +46,13 @@ pub fn parameters_prefix(hash: &PasswordHash) -> Option<&str> {
     encoded.get(..=end)
 }
 
-/// Returns whether a hash whose password was just verified should be replaced by one that follows
-/// the policy.
+/// Returns whether a hash whose password was just verified should be replaced by a new hash that
+/// follows `policy`.
 ///
-/// It should if it uses another function, or less memory, fewer iterations, fewer lanes or a lower
-/// cost than the policy. Stronger parameters are kept. An imported bcrypt hash is replaced even if
-/// it is strong, because it may cover only the first 72 bytes of the password. A malformed hash
-/// does not follow the policy.
+/// A hash should be replaced if it uses another function, or less memory, fewer iterations, fewer
+/// lanes or a lower cost than the policy. Stronger parameters are kept. An imported bcrypt hash is
+/// replaced even if it is strong, because it may cover only the first 72 bytes of the password. A
+/// malformed hash does not follow the policy.
 pub fn needs_upgrade(hash: &PasswordHash, policy: &HashPolicy) -> bool {
     match (ParsedHash::parse(hash.encoded()), policy.scheme) {
         (Ok(ParsedHash::Argon2(stored)), HashScheme::Argon2id) => {
@@ -68,8 +68,8 @@ pub fn needs_upgrade(hash: &PasswordHash, policy: &HashPolicy) -> bool {
     }
 }
 
-/// Creates a dummy hash that no password matches and that costs as much to verify as the policy's
-/// own. Salt and output are random bytes. Nothing is computed, so the start is not delayed.
+/// Creates a dummy hash that no password matches and that costs as much to verify as a hash of
+/// `policy`. Salt and output are random bytes. Nothing is computed, so the start is not delayed.
 pub(super) fn dummy(policy: &HashPolicy) -> Result<PasswordHash, HashError> {
     let encoded = match policy.scheme {
         HashScheme::Argon2id => {

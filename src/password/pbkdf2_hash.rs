@@ -11,11 +11,11 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Maximum number of iterations over all blocks of the output: about five seconds of one core.
-/// Django uses a million.
+/// Maximum number of PBKDF2 iterations over all blocks of the output: about five seconds of one
+/// core. Django uses a million.
 const MAX_ITERATIONS: u64 = 10_000_000;
 
-/// Hash function that HMAC uses.
+/// Hash function of the HMAC that PBKDF2 uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
     Sha1,
@@ -26,7 +26,7 @@ pub(super) enum Function {
 impl Function {
     const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
 
-    /// Returns the function with this name in other formats, such as `sha256`.
+    /// Returns the hash function with this name, such as `sha256`, or `None` for any other name.
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|function| function.name() == name)
     }
@@ -39,7 +39,7 @@ impl Function {
         }
     }
 
-    /// Returns the length of one block of output, in bytes. Each block takes all of the iterations.
+    /// Returns the length of one block of PBKDF2 output, in bytes. Each block takes all iterations.
     const fn block(self) -> usize {
         match self {
             Self::Sha1 => 20,
@@ -49,7 +49,7 @@ impl Function {
     }
 }
 
-/// A PBKDF2 hash, with function, iterations and salt.
+/// A PBKDF2 hash, with its hash function, iterations and salt.
 pub(super) struct Pbkdf2Hash {
     function: Function,
     iterations: u32,
@@ -58,10 +58,10 @@ pub(super) struct Pbkdf2Hash {
 }
 
 impl Pbkdf2Hash {
-    /// Creates a hash from its parts.
+    /// Creates a PBKDF2 hash from a hash function, iterations, a salt and an output.
     ///
     /// # Errors
-    /// [`HashError::Malformed`] or [`HashError::TooCostly`] if a part is outside the limits.
+    /// [`HashError::Malformed`] or [`HashError::TooCostly`] if a part is outside its limits.
     pub(super) fn new(
         function: Function,
         iterations: u32,
@@ -79,7 +79,7 @@ impl Pbkdf2Hash {
         Ok(Self { function, iterations, salt, output })
     }
 
-    /// Returns whether the password matches this hash.
+    /// Returns whether the password matches this PBKDF2 hash.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let mut derived = Zeroizing::new(vec![0; self.output.len()]);
         let (salt, iterations) = (&*self.salt, self.iterations);
@@ -95,7 +95,7 @@ impl Pbkdf2Hash {
         derived.as_slice().ct_eq(self.output.as_slice()).into()
     }
 
-    /// Parses a PHC string.
+    /// Parses a PHC string (`$pbkdf2-sha256$…`) into a PBKDF2 hash.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         const EXPECTED: HashError =
             HashError::Malformed("$pbkdf2-sha256$i=…,l=…, a salt and a result");
@@ -107,7 +107,7 @@ impl Pbkdf2Hash {
     }
 }
 
-/// Formats the hash as a PHC string.
+/// Formats the PBKDF2 hash as a PHC string (`$pbkdf2-sha256$…`).
 impl fmt::Display for Pbkdf2Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, iterations, length) = (self.function.name(), self.iterations, self.output.len());

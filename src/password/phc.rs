@@ -5,18 +5,18 @@ use super::error::HashError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// Accepted lengths of an imported salt and output, in bytes. A shorter output could match by
-/// chance.
+/// Accepted lengths of the salt and the output of a PBKDF2 or scrypt hash, in bytes. A shorter
+/// output could match by chance.
 const SALT: std::ops::RangeInclusive<usize> = 4..=128;
 const OUTPUT: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// Splits a PHC string into its four fields.
+/// Splits a PHC string into its four fields: function, parameters, salt and output.
 pub(super) fn fields(encoded: &str) -> Option<[&str; 4]> {
     let fields: Vec<&str> = encoded.strip_prefix('$')?.split('$').collect();
     fields.try_into().ok()
 }
 
-/// Parses numbers with these names, in this order. A name includes its `=`.
+/// Parses the parameters of a PHC string: numbers with these names (including `=`) in this order.
 pub(super) fn numbers<const N: usize>(field: &str, names: [&str; N]) -> Option<[u32; N]> {
     let mut parts = field.split(',');
     let mut numbers = [0; N];
@@ -26,7 +26,7 @@ pub(super) fn numbers<const N: usize>(field: &str, names: [&str; N]) -> Option<[
     parts.next().is_none().then_some(numbers)
 }
 
-/// Parses a number that consists of digits only; `parse` would also accept a leading plus sign.
+/// Parses a number that consists of digits only; `str::parse` would also accept a leading plus.
 pub(super) fn number(digits: &str) -> Option<u32> {
     let fits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     fits.then(|| digits.parse().ok()).flatten()
@@ -36,12 +36,12 @@ pub(super) fn decode(field: &str) -> Result<Vec<u8>, HashError> {
     STANDARD_NO_PAD.decode(field).map_err(|_| HashError::Malformed("salt and result in base64"))
 }
 
-/// Formats the last two fields.
+/// Formats salt and output as the last two fields of a PHC string.
 pub(super) fn tail(salt: &[u8], output: &[u8]) -> String {
     format!("{}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output))
 }
 
-/// Checks that salt and output have accepted lengths.
+/// Checks that the salt and output of a PBKDF2 or scrypt hash have accepted lengths.
 pub(super) fn check(salt: &[u8], output: &[u8]) -> Result<(), HashError> {
     if SALT.contains(&salt.len()) && OUTPUT.contains(&output.len()) {
         return Ok(());

@@ -1,11 +1,11 @@
 //! Policy for new hashes.
 //!
-//! Settings have a type of their own, which `app` converts to [`Policy`].
+//! Settings have a type of their own, which `app` converts to [`HashPolicy`].
 
 use super::error::PolicyError;
 use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_WORK_KIB, BCRYPT_COST};
 
-/// Hash function of new hashes.
+/// Hash function of new password hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HashScheme {
     /// argon2id (RFC 9106).
@@ -14,25 +14,25 @@ pub enum HashScheme {
     Bcrypt,
 }
 
-/// Parameters of new hashes.
+/// Policy: the hash function and parameters of new password hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashPolicy {
-    /// Hash function. The parameters of the other function are ignored.
+    /// Hash function of new hashes. The parameters of the other function are ignored.
     pub scheme: HashScheme,
-    /// Memory of argon2id, in KiB per hash.
+    /// Memory of one argon2id hash, in KiB.
     pub memory_kib: u32,
-    /// Passes of argon2id over the memory.
+    /// Number of passes of argon2id over its memory.
     pub iterations: u32,
-    /// Lanes of argon2id. They are computed one after the other, because concurrent logins already
-    /// use all cores.
+    /// Number of lanes of argon2id, which are computed one after the other, because concurrent
+    /// logins already use all cores.
     pub parallelism: u32,
-    /// Cost of bcrypt, the binary logarithm of the number of rounds.
+    /// Cost of bcrypt: the binary logarithm of the number of rounds.
     pub bcrypt_cost: u32,
 }
 
 impl HashPolicy {
     /// Checks that hashes can be made with this policy and that the limits on stored hashes accept
-    /// them.
+    /// such hashes.
     ///
     /// # Errors
     /// [`PolicyError`] with the first parameter that is out of range.

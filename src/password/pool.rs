@@ -23,10 +23,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Time after which an idle worker releases its memory.
+/// Time after which an idle hashing thread releases its working memory.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// A handle to the workers, cheap to clone. The threads end when the last handle is dropped.
+/// A handle to the hashing threads, which end when the last handle is dropped. Cheap to clone.
 #[derive(Clone)]
 pub struct PasswordPool {
     inner: Arc<PoolState>,
@@ -41,13 +41,13 @@ struct PoolState {
 }
 
 impl PasswordPool {
-    /// Starts the threads. `workers` of 0 starts one thread per core. At most `queue` jobs wait,
-    /// and at least one can, in addition to those being run. No memory is allocated for hashing,
-    /// and nothing is hashed, until the first job.
+    /// Starts the hashing threads: `workers`, or one per core if `workers` is 0. At most `queue`
+    /// jobs wait, and at least one can, in addition to those being run. No memory is allocated for
+    /// hashing, and nothing is hashed, until the first job.
     ///
     /// # Errors
-    /// [`StartError`] if the policy is invalid, the dummy hash cannot be made, or a thread cannot
-    /// be started.
+    /// [`PoolStartError`] if the policy is invalid, the dummy hash cannot be made, or a thread
+    /// cannot be started.
     pub fn start(policy: HashPolicy, workers: usize, queue: usize) -> Result<Self, PoolStartError> {
         Self::start_with(policy, workers, queue, IDLE)
     }
@@ -76,13 +76,13 @@ impl PasswordPool {
         Ok(Self { inner: Arc::new(inner), observed: None })
     }
 
-    /// Records queue waits, hashing times and rejections of this handle in `passwords`.
+    /// Records queue waits, hashing times and rejections of this handle's jobs in `passwords`.
     #[must_use]
     pub fn observed_by(self, passwords: Arc<PasswordMetrics>) -> Self {
         Self { observed: Some(passwords), ..self }
     }
 
-    /// Hashes a new password.
+    /// Hashes a new password on a hashing thread.
     ///
     /// # Errors
     /// [`PoolError::Busy`] if the queue is full, [`PoolError::Lost`] if the job ended without a
@@ -91,12 +91,12 @@ impl PasswordPool {
         self.run(move |hasher| hasher.hash(&password)).await
     }
 
-    /// Verifies the password of a login against the user's hash. `None` means that the user does
-    /// not exist: the result is [`Verdict::Wrong`], after the same amount of work. A stored hash
-    /// that cannot be used is logged, and also results in [`Verdict::Wrong`].
+    /// Verifies the password of a login against the user's stored hash. A hash of `None` means that
+    /// the user does not exist: the result is [`Verdict::Wrong`], after the same amount of work. A
+    /// hash that cannot be used is logged, and also results in [`Verdict::Wrong`].
     ///
     /// # Errors
-    /// [`PoolError`], as [`Self::hash`].
+    /// [`PoolError`] if the queue is full, or the job failed or ended without a result.
     pub async fn verify(
         &self,
         password: SecretString,
@@ -106,10 +106,10 @@ impl PasswordPool {
     }
 
     /// Verifies the password of a login that is rejected in any case, such as that of a disabled
-    /// user. The hash is not upgraded, and a correct password takes as long as a wrong one.
+    /// user. The stored hash is not upgraded, and a correct password takes as long as a wrong one.
     ///
     /// # Errors
-    /// [`PoolError`], as [`Self::hash`].
+    /// [`PoolError`] if the queue is full, or the job failed or ended without a result.
     pub async fn verify_dummy(
         &self,
         password: SecretString,
@@ -141,27 +141,31 @@ impl PasswordPool {
         Ok(verdict.log())
     }
 
-    /// Returns the prefix of hashes that follow the policy, as [`parameters_prefix`] does.
+    /// Returns the prefix (function and parameters) that all hashes of the policy share, in the
+    /// form that [`parameters_prefix`] returns.
     ///
     /// [`parameters_prefix`]: super::parameters_prefix
     pub fn policy_prefix(&self) -> &str {
         self.inner.equalizer.policy_prefix()
     }
 
-    /// Delays failures, up to a maximum, until the kinds of the users' hashes are known.
+    /// Delays failed logins, up to a maximum, until the kinds (functions and parameters) of the
+    /// users' hashes are known.
     pub fn await_survey(&self) {
         self.inner.equalizer.set_surveyed(false);
     }
 
-    /// Stops delaying failures because the kinds of the users' hashes cannot be determined.
+    /// Stops delaying failed logins because the kinds (functions and parameters) of the users'
+    /// hashes cannot be determined.
     pub fn abandon_survey(&self) {
         self.inner.equalizer.set_surveyed(true);
     }
 
-    /// Measures the kinds of hashes that users have. `kinds` contains one hash of each kind except
-    /// the policy's own. Afterwards the time of a failure does not reveal the kind of hash. Each
-    /// kind takes one verification, and a new kind three. If the queue is full, or a hash cannot be
-    /// verified, the earlier measurements are kept.
+    /// Measures the verification times of the kinds of hash (function and parameters) that users
+    /// have. `kinds` contains one hash of each kind except the policy's own. Afterwards the time of
+    /// a failed login does not reveal the kind of hash. Each kind takes one verification, and a new
+    /// kind three. If the queue is full, or a hash cannot be verified, the earlier measurements are
+    /// kept.
     pub async fn measure_kinds(&self, kinds: &[PasswordHash]) {
         let PoolState { dummy, equalizer, .. } = &*self.inner;
         equalizer.retain_kinds(kinds);
@@ -180,7 +184,7 @@ impl PasswordPool {
         equalizer.set_surveyed(true);
     }
 
-    /// Measures the time of one verification.
+    /// Measures and records the time of one verification of `hash`, on a hashing thread.
     async fn measure(&self, hash: &PasswordHash) {
         let copy = hash.clone();
         let took = self.run(move |hasher| {
@@ -196,17 +200,17 @@ impl PasswordPool {
         }
     }
 
-    /// Returns the number of jobs that wait for a worker.
+    /// Returns the number of jobs that wait for a hashing thread.
     pub fn depth(&self) -> usize {
         self.inner.jobs.len()
     }
 
-    /// Returns the maximum number of waiting jobs.
+    /// Returns the maximum number of jobs that can wait for a hashing thread.
     pub fn capacity(&self) -> usize {
         self.inner.capacity
     }
 
-    /// Queues a job and waits for its result.
+    /// Queues `work` as a job for a hashing thread, and returns the result of the job.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Hasher) -> Result<T, HashError> + Send + 'static,

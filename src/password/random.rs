@@ -6,7 +6,7 @@ use super::error::HashError;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-/// Returns `N` random bytes.
+/// Returns `N` random bytes from the operating system.
 pub(super) fn bytes<const N: usize>() -> Result<[u8; N], HashError> {
     let mut bytes = [0; N];
     SysRng.try_fill_bytes(&mut bytes).map_err(HashError::Random)?;

@@ -10,15 +10,15 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Maximum memory (128 · N · r) and work (memory times p), in bytes: one or two seconds of one
-/// core.
+/// Maximum memory (128 · N · r) and work (memory times p) of an scrypt hash, in bytes: one or two
+/// seconds of one core.
 const MAX_MEMORY: u64 = 256 << 20;
 const MAX_WORK: u64 = 1 << 30;
 
-/// Maximum of r and p, which are small compared with N in practice.
+/// Maximum of the scrypt parameters r and p, which are small compared with N in practice.
 const MAX_FACTOR: u32 = 64;
 
-/// A scrypt hash, with parameters and salt.
+/// An scrypt hash, with its parameters and salt.
 pub(super) struct ScryptHash {
     log_n: u32,
     r: u32,
@@ -28,10 +28,10 @@ pub(super) struct ScryptHash {
 }
 
 impl ScryptHash {
-    /// Creates a hash from its parts.
+    /// Creates an scrypt hash from log2 N, r and p, a salt and an output.
     ///
     /// # Errors
-    /// [`HashError::Malformed`] or [`HashError::TooCostly`] if a part is outside the limits.
+    /// [`HashError::Malformed`] or [`HashError::TooCostly`] if a part is outside its limits.
     pub(super) fn new(
         [log_n, r, p]: [u32; 3],
         salt: Vec<u8>,
@@ -43,7 +43,7 @@ impl ScryptHash {
         hash.params().map(|_| hash)
     }
 
-    /// Returns whether the password matches this hash.
+    /// Returns whether the password matches this scrypt hash.
     pub(super) fn matches(&self, password: &[u8]) -> Result<bool, HashError> {
         let mut derived = Zeroizing::new(vec![0; self.output.len()]);
         scrypt::scrypt(password, &self.salt, &self.params()?, &mut derived)
@@ -59,7 +59,7 @@ impl ScryptHash {
         Params::new(log_n, self.r, self.p).map_err(|_| EXPECTED)
     }
 
-    /// Parses a PHC string.
+    /// Parses a PHC string (`$scrypt$…`) into an scrypt hash.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         const EXPECTED: HashError =
             HashError::Malformed("$scrypt$ln=…,r=…,p=…, a salt and a result");
@@ -71,7 +71,7 @@ impl ScryptHash {
     }
 }
 
-/// Rejects parameters that are too costly to verify.
+/// Rejects scrypt parameters that make a stored hash too costly to verify.
 fn check_cost(log_n: u32, r: u32, p: u32) -> Result<(), HashError> {
     if r > MAX_FACTOR || p > MAX_FACTOR {
         return Err(HashError::TooCostly("r and p of at most 64 in scrypt"));
@@ -86,7 +86,7 @@ fn check_cost(log_n: u32, r: u32, p: u32) -> Result<(), HashError> {
     Ok(())
 }
 
-/// Formats the hash as a PHC string.
+/// Formats the scrypt hash as a PHC string (`$scrypt$…`).
 impl fmt::Display for ScryptHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (ln, r, p) = (self.log_n, self.r, self.p);

@@ -18,13 +18,13 @@ pub enum Verdict {
     Wrong,
     /// The password is correct.
     Right {
-        /// A new hash of the password that follows the policy, to replace the stored one. `None` if
-        /// no upgrade is due or possible.
+        /// A new hash of the password that follows the policy, to replace the stored hash. `None`
+        /// if no upgrade is due or possible.
         upgrade: Option<PasswordHash>,
     },
 }
 
-/// A verdict, with the error of the stored hash that is to be logged.
+/// A verdict on a login's password, with the error of the stored hash that is to be logged.
 pub(super) struct LoggedVerdict {
     verdict: Verdict,
     error: Option<HashError>,
@@ -36,8 +36,8 @@ impl LoggedVerdict {
         self.verdict == Verdict::Wrong
     }
 
-    /// Logs the error, if there is one, and returns the verdict. The caller of the pool logs it,
-    /// not the worker, so that the line carries the context of the request.
+    /// Logs the error of the stored hash, if there is one, and returns the verdict. The caller of
+    /// the pool logs it, not the worker, so that the log line carries the context of the request.
     pub(super) fn log(self) -> Verdict {
         match (&self.verdict, self.error) {
             (_, None) => {}
@@ -56,9 +56,9 @@ impl LoggedVerdict {
     }
 }
 
-/// Verifies a password against the user's hash, or against the dummy hash if there is no user. If
-/// `may_upgrade` is set, the password is correct, and the stored hash is weaker than the policy,
-/// the verdict contains a new hash.
+/// Verifies a password against the user's stored hash, or against the dummy hash if there is no
+/// user. If `may_upgrade` is set, the password is correct, and the stored hash is weaker than the
+/// policy, the verdict contains a new hash.
 pub(super) fn verify_login(
     hasher: &mut Hasher,
     password: &SecretString,
@@ -80,8 +80,8 @@ pub(super) fn verify_login(
     }
 }
 
-/// Returns [`Verdict::Wrong`] after verifying the dummy hash, so that the failure takes as long as
-/// another.
+/// Returns [`Verdict::Wrong`] after verifying the dummy hash, so that this failed login takes as
+/// long as any other.
 fn reject_after_dummy(
     hasher: &mut Hasher,
     password: &SecretString,
@@ -93,8 +93,8 @@ fn reject_after_dummy(
     Ok(LoggedVerdict { verdict: Verdict::Wrong, error })
 }
 
-/// Returns the verdict on a correct password, with an upgraded hash if one is due. A failed upgrade
-/// does not reject the login.
+/// Returns the verdict on a correct password, with a new hash if the stored hash is to be upgraded.
+/// A failed upgrade does not reject the login.
 fn accept(hasher: &mut Hasher, password: &SecretString, stored: &PasswordHash) -> LoggedVerdict {
     let (upgrade, error) = if needs_upgrade(stored, hasher.policy()) {
         match hasher.hash(password) {

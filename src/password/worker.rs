@@ -6,15 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
-/// A job for a worker. It sends its result itself.
+/// A job for a hashing thread. The job sends its result to the caller itself.
 pub(super) type Job = Box<dyn FnOnce(&mut Hasher) + Send>;
 
-/// Increment of the `nice` value of a worker, used if the system refuses `SCHED_IDLE`.
+/// Increment of the `nice` value of a hashing thread, used if the system refuses `SCHED_IDLE`.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Starts the thread "hash-N". It ends when all senders of `jobs` are dropped and the queue is
-/// empty.
+/// Starts the hashing thread "hash-N", which ends when all senders of `jobs` are dropped and the
+/// queue is empty.
 pub(super) fn spawn(
     index: usize,
     hasher: Hasher,
@@ -44,8 +44,8 @@ fn work(mut hasher: Hasher, jobs: &flume::Receiver<Job>, idle: Duration) {
     }
 }
 
-/// Returns the next job, or `None` when the pool is gone. Releases the hasher's memory after `idle`
-/// without a job.
+/// Returns the next job, or `None` when the pool is gone. Releases the hasher's working memory if
+/// no job arrives within `idle`.
 fn next(hasher: &mut Hasher, jobs: &flume::Receiver<Job>, idle: Duration) -> Option<Job> {
     match jobs.recv_timeout(idle) {
         Ok(job) => Some(job),

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::CredentialKind;
 use crate::observe::audit::{TARGET, format_address};
 
-/// Writes one event when the budget of an address is spent. Refused attempts cause no event.
+/// Writes one audit event when the failures from an address reach the limit. Refused attempts cause
+/// no event.
 pub(super) fn address_limited(kind: CredentialKind, address: IpAddr) {
     tracing::warn!(
         target: TARGET, event = "throttle", what = "address", guessed = kind.as_str(),
@@ -15,7 +16,7 @@ pub(super) fn address_limited(kind: CredentialKind, address: IpAddr) {
     );
 }
 
-/// Writes one event when a name comes under attack.
+/// Writes one audit event when the failures on a name reach the limit.
 pub(super) fn name_under_attack(
     kind: CredentialKind,
     username: Option<&str>,

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use super::CredentialKind;
 use crate::domain::{RateLimitKey, RateLimitKeyKind};
 
-/// Keys of the address that an attempt comes from.
+/// Rate limit keys of the address and the network that an attempt comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) address: RateLimitKey,
-    /// The name of the attempt and the wider network of the address.
+    /// Key of the attempt's name together with the wider network of the address.
     pub(super) network: RateLimitKey,
 }
 
@@ -19,9 +19,9 @@ impl Origin {
     }
 }
 
-/// Returns the key of an address. An IPv6 address counts by its first 64 bits, since its holder
-/// also has the other addresses of that prefix (RFC 6177 §2). An IPv4-mapped IPv6 address counts as
-/// the IPv4 address.
+/// Returns the rate limit key of an address. An IPv6 address counts by its first 64 bits, since its
+/// holder also has the other addresses of that prefix (RFC 6177 §2). An IPv4-mapped IPv6 address
+/// counts as the IPv4 address.
 pub(super) fn address(kind: CredentialKind, address: IpAddr) -> RateLimitKey {
     let prefix = match address.to_canonical() {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -30,8 +30,9 @@ pub(super) fn address(kind: CredentialKind, address: IpAddr) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::Address, &[kind.as_str().as_bytes(), &prefix])
 }
 
-/// Returns the key of a name and the wider network of an address: the /24 of IPv4, and of IPv6 the
-/// /48 that a site is assigned (RFC 6177 §2), which contains 65,536 prefixes of 64 bits.
+/// Returns the rate limit key of a name together with the wider network of an address: the /24 of
+/// IPv4, or the /48 that an IPv6 site is assigned (RFC 6177 §2), which has 65,536 prefixes of 64
+/// bits.
 fn network(name: RateLimitKey, address: IpAddr) -> RateLimitKey {
     let prefix = match address.to_canonical() {
         IpAddr::V4(address) => (address.to_bits() >> 8).to_be_bytes().to_vec(),
@@ -40,17 +41,17 @@ fn network(name: RateLimitKey, address: IpAddr) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::Network, &[name.as_bytes(), &prefix])
 }
 
-/// Returns the key for refusals of an address, which are counted apart from its failures.
+/// Returns the rate limit key of refused attempts from an address, counted apart from failed ones.
 pub(super) fn refusals(address: RateLimitKey) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::RefusedAddress, &[address.as_bytes()])
 }
 
-/// Returns the key of the name that attempts are made on.
+/// Returns the rate limit key of the name for which credentials are guessed.
 pub(super) fn name(kind: CredentialKind, name: &str) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::Name, &[kind.as_str().as_bytes(), name.as_bytes()])
 }
 
-/// Returns the key of a known device: a pair of name and address.
+/// Returns the rate limit key of a known device: a pair of name and address.
 pub(super) fn known_device(name: RateLimitKey, address: RateLimitKey) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::KnownDevice, &[name.as_bytes(), address.as_bytes()])
 }

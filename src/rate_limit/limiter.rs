@@ -15,21 +15,22 @@ use crate::domain::{Bucket, Clock, RateLimitKey, WindowCounter};
 use crate::observe::metrics;
 use crate::store::RateLimitStore;
 
-/// Time for which a known device is remembered after a login.
+/// Time for which a known device (name and address) is remembered after a successful login.
 const KNOWN_DEVICE_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
-/// First pause between attempts on a name under attack. It doubles with each failure.
+/// First pause between attempts on a name under attack. The pause doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause. It leaves an attacker 900 attempts an hour.
+/// Longest pause between attempts on a name under attack. It leaves an attacker 900 attempts an
+/// hour.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-/// Longest total time that an attempt waits; shorter than the timeouts of clients.
+/// Longest total time for which an attempt waits; shorter than the timeouts of clients.
 const MAX_WAIT: Duration = Duration::from_secs(15);
-/// Maximum number of refusals counted for an address.
+/// Maximum number of refused attempts that are counted for an address.
 const MAX_REFUSALS: u32 = 1000;
 /// Maximum number of attempts waiting for one address or name. On a name under attack few of them
 /// get a permit before `MAX_WAIT` is over, but only waiting attempts can be selected.
 const MAX_QUEUE: usize = 256;
 
-/// The rate limiter of a server. Clones share all state.
+/// The rate limiter of a server process. Clones share all state.
 #[derive(Clone)]
 pub struct RateLimiter(Arc<LimiterState>);
 
@@ -41,9 +42,9 @@ struct LimiterState {
     queues: Arc<Queues>,
 }
 
-/// An admitted attempt. The caller reports its result with [`Self::failed`] or [`Self::succeeded`].
-/// If the result is unknown because the server could not verify the guess, the attempt is dropped
-/// and nothing is counted.
+/// An admitted attempt to authenticate. The caller reports its result with [`Self::failed`] or
+/// [`Self::succeeded`]. If the result is unknown because the server could not verify the guess, the
+/// attempt is dropped and nothing is counted.
 #[must_use]
 pub struct Attempt {
     limiter: RateLimiter,
@@ -54,7 +55,7 @@ pub struct Attempt {
     permits: Vec<Permit>,
 }
 
-/// The permit of an address, with the failures of the address.
+/// The permit to run an attempt from an address, with the failures counted for the address.
 struct AddressPermit {
     permit: Permit,
     failures: WindowCounter,
@@ -62,8 +63,8 @@ struct AddressPermit {
 }
 
 impl RateLimiter {
-    /// Creates a rate limiter that keeps its counters in `store`, and counts refused attempts in the
-    /// metrics `refused`.
+    /// Creates a rate limiter that keeps its counters in `store`, and counts refused attempts in
+    /// the metrics `refused`.
     pub fn new(
         store: Arc<dyn RateLimitStore>,
         clock: Arc<dyn Clock>,
@@ -73,10 +74,10 @@ impl RateLimiter {
         Self(Arc::new(LimiterState { policy, store, clock, refused, queues: Arc::default() }))
     }
 
-    /// Admits an attempt on `name`, waiting for its permits if necessary. `address` is `None` if it
-    /// is unknown, as on a Unix socket without a forwarded address. Such callers have no address
-    /// budget, since one of them could use up a budget that all share; only the limits on names
-    /// apply.
+    /// Admits an attempt on `name`, waiting for its permits if necessary. `address` is `None` if
+    /// the client's address is unknown, as on a Unix socket without a forwarded address. Such
+    /// callers have no address budget, since one of them could use up a budget that all share; only
+    /// the limits on names apply.
     ///
     /// # Errors
     /// [`RateLimited`] when the attempt is refused; the caller must not verify the guess.
@@ -112,8 +113,8 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a failure against the budget of an address. The failure that spends the budget is
-    /// audited; the attempts refused afterwards are not.
+    /// Counts a failed attempt against the budget of its address. The failure that spends the
+    /// budget is audited; the attempts refused afterwards are not.
     async fn count_address_failure(
         &self,
         kind: CredentialKind,
@@ -130,8 +131,8 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Returns the permits that an attempt needs, after waiting for them. An attempt that stops
-    /// waiting leaves its place to others.
+    /// Returns the permits (rights to run) that an attempt needs, after waiting for them. An
+    /// attempt that stops waiting leaves its place to others.
     async fn acquire_permits(
         &self,
         kind: CredentialKind,
@@ -161,7 +162,8 @@ impl RateLimiter {
         Ok(permits)
     }
 
-    /// Returns the permit of an address. Refuses the attempt if its budget is spent.
+    /// Returns the permit for an attempt from `address`, or refuses the attempt if the address's
+    /// budget of failures is spent.
     async fn acquire_for_address(
         &self,
         kind: CredentialKind,
@@ -194,8 +196,8 @@ impl RateLimiter {
         }
     }
 
-    /// Returns the permit of a name; `None` for a known device on a name under attack, which needs
-    /// none.
+    /// Returns the permit for an attempt on `name`; `None` for a known device on a name under
+    /// attack, which needs no permit.
     async fn acquire_for_name(
         &self,
         name: RateLimitKey,
@@ -233,9 +235,9 @@ impl RateLimiter {
         Err(self.refuse_on_name(origin, pause(failures.total(), limit)).await)
     }
 
-    /// Waits for the next free slot and then passes the permit to one of the attempts that wait.
-    /// The slot is not reserved for one attempt: a client that hangs up would take the slot away
-    /// from the others.
+    /// Waits for the next free slot (time for one attempt on `name`) and then passes the permit to
+    /// one of the waiting attempts. The slot is not reserved for one attempt: a client that hangs
+    /// up would take the slot away from the others.
     async fn select_after_pause(self, permit: Permit, name: RateLimitKey, failures: WindowCounter) {
         let pause = pause(failures.total(), self.0.policy.failures_per_user);
         while permit.has_waiters() {
@@ -248,7 +250,8 @@ impl RateLimiter {
         }
     }
 
-    /// Returns the candidate for an attempt, with the failures and refusals of its origin.
+    /// Returns the attempt as a candidate for selection, with the failures and refusals of its
+    /// origin.
     async fn candidate(
         &self,
         origin: Option<Origin>,
@@ -271,7 +274,7 @@ impl RateLimiter {
         self.0.store.is_known_device(keys::known_device(name, address), self.now()).await
     }
 
-    /// Returns the failures of the address and those on the name.
+    /// Returns the recent failures from the origin's address and those on `name`.
     async fn recent(
         &self,
         origin: Option<Origin>,
@@ -289,7 +292,8 @@ impl RateLimiter {
         counters.first().copied().unwrap_or_default()
     }
 
-    /// Refuses an attempt from an address whose budget is spent.
+    /// Returns the error for an attempt from an address whose budget of failures is spent, after
+    /// counting the refusal in the metrics.
     fn refuse_address(&self, kind: CredentialKind, failures: &WindowCounter) -> RateLimited {
         let now = self.now();
         let counter: fn(&metrics::RateLimitMetrics) -> &IntCounter = match kind {
@@ -300,7 +304,8 @@ impl RateLimiter {
         self.refuse(counter, failures.as_of(now).time_until_below(budget, now))
     }
 
-    /// Refuses an attempt on a name. The refusal is counted, and used only for the selection.
+    /// Returns the error for an attempt that is refused because of its name. The refusal is counted
+    /// for the address, and used only for the selection among waiting attempts.
     async fn refuse_on_name(&self, origin: Option<Origin>, wait: Duration) -> RateLimited {
         if let Some(Origin { address, .. }) = origin {
             self.0.store.add(keys::refusals(address), MAX_REFUSALS, self.now()).await;
@@ -308,7 +313,8 @@ impl RateLimiter {
         self.refuse(|refused| &refused.user, wait)
     }
 
-    /// Counts a refused attempt, and returns the error for a wait of this length.
+    /// Counts a refused attempt in the metrics, and returns the error that asks for a wait of this
+    /// length.
     fn refuse(
         &self,
         counter: impl FnOnce(&metrics::RateLimitMetrics) -> &IntCounter,
@@ -326,19 +332,19 @@ impl RateLimiter {
     }
 }
 
-/// Returns the pause after an attempt on a name with this number of failures.
+/// Returns the pause after an attempt on a name under attack with this number of failures.
 fn pause(failures: u32, limit: u32) -> Duration {
     let doubled = 1_u32.checked_shl(failures.saturating_sub(limit)).unwrap_or(u32::MAX);
     FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
 }
 
 impl Attempt {
-    /// Reports that the guess was wrong. `username` is the name for the audit log, or `None` if it
-    /// must not be logged.
+    /// Reports that the guessed credential was wrong. `username` is the name for the audit log, or
+    /// `None` if the name must not be logged.
     ///
     /// # Errors
-    /// [`RateLimited`] when concurrent failures have spent the budget; the caller must not reveal
-    /// the result of the guess.
+    /// [`RateLimited`] when concurrent failures have spent the address's budget; the caller must
+    /// not reveal the result of the guess.
     pub async fn failed(mut self, username: Option<&str>) -> Result<(), RateLimited> {
         let LimiterState { policy, store, .. } = &*self.limiter.0;
         if !policy.enabled {
@@ -361,7 +367,8 @@ impl Attempt {
         counted
     }
 
-    /// Reports that the guess was right, and remembers the known device.
+    /// Reports that the guessed credential was right, and remembers name and address as known
+    /// device.
     pub async fn succeeded(self) {
         let LimiterState { policy, store, .. } = &*self.limiter.0;
         if let Some(Origin { address, .. }) = self.origin.filter(|_| policy.enabled) {

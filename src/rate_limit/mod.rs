@@ -26,21 +26,21 @@ use std::time::Duration;
 
 pub use limiter::{Attempt, RateLimiter};
 
-/// Budgets for failed attempts.
+/// Rate limit policy: the budgets for failed attempts.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimitPolicy {
-    /// Whether rate limits apply.
+    /// Whether the rate limits apply.
     pub enabled: bool,
-    /// Number of failures in the window after which attempts from an address are refused.
+    /// Number of failures in the sliding window after which attempts from an address are refused.
     pub failures_per_address: u32,
-    /// Number of failures in the window after which a name counts as under attack.
+    /// Number of failures in the sliding window after which a name counts as under attack.
     pub failures_per_user: u32,
-    /// Length of the sliding window.
+    /// Length of the sliding window in which failures count.
     pub window: Duration,
 }
 
 /// The kind of credential that an attempt guesses at. Each kind has budgets of its own, so that a
-/// service with an outdated secret does not keep users at the same address from logging in.
+/// service with an outdated client secret does not keep users at the same address from logging in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
     /// A user's password.
@@ -52,7 +52,7 @@ pub enum CredentialKind {
 }
 
 impl CredentialKind {
-    /// Returns the name of the kind, for the audit log and the keys of the counters.
+    /// Returns the name of this credential kind, for the audit log and the keys of the counters.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
@@ -62,7 +62,7 @@ impl CredentialKind {
     }
 }
 
-/// The attempt was refused because too many have failed or too many are waiting.
+/// Error returned for a refused attempt: too many attempts have failed or too many are waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many attempts have failed, try again later")]
 pub struct RateLimited {

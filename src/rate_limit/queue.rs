@@ -12,16 +12,16 @@ use tokio::sync::oneshot;
 use super::selection::{self, Candidate, Rule};
 use crate::domain::RateLimitKey;
 
-/// The running and the waiting attempts of each key.
+/// The running and the waiting attempts of each rate limit key, in this process.
 #[derive(Default)]
 pub(super) struct Queues(Mutex<HashMap<RateLimitKey, Queue>>);
 
 #[derive(Default)]
 struct Queue {
     running: usize,
-    /// In order of arrival.
+    /// Attempts that wait for a permit, in order of arrival.
     waiting: Vec<Waiter>,
-    /// Rule of the next selection.
+    /// Rule by which the next waiting attempt is selected.
     rule: Rule,
 }
 
@@ -30,32 +30,34 @@ struct Waiter {
     sender: oneshot::Sender<Permit>,
 }
 
-/// Result of asking for a permit.
+/// Result of asking for a permit to run an attempt.
 pub(super) enum Admission {
-    /// The attempt may run now.
+    /// The attempt may run now, with this permit.
     Admitted(Permit),
-    /// Receives the permit. The channel closes if the attempt is dropped in favour of another one.
+    /// The attempt waits, and receives the permit by this channel. The channel closes if the
+    /// attempt is dropped in favour of another one.
     Queued(oneshot::Receiver<Permit>),
-    /// Too many attempts are waiting, and this one would be the first to be dropped.
+    /// Too many attempts are waiting, and this attempt would be the first to be dropped.
     QueueFull,
 }
 
-/// The right to run an attempt. Dropping it passes it to the next waiting attempt, unless this
-/// attempt has failed and others still run.
+/// Permit: the right to run an attempt. Dropping the permit passes the right to the next waiting
+/// attempt, unless this attempt has failed and others of the same key still run.
 pub(super) struct Permit {
     queues: Arc<Queues>,
     key: RateLimitKey,
-    /// Whether it was given by selection among all waiting attempts after a pause.
+    /// Whether the permit was given by selection among all waiting attempts after a pause.
     selected: bool,
-    /// Whether the attempt has failed, so that fewer may run from now on.
+    /// Whether the permit's attempt has failed, so that fewer may run from now on.
     failed: bool,
-    /// Whether another attempt has the right now, so that dropping it does nothing.
+    /// Whether another attempt has the right now, so that dropping this permit does nothing.
     passed_on: bool,
 }
 
 impl Queues {
-    /// Asks for a permit. At most `max_running` attempts run at once, but always at least one, and
-    /// `max_waiting` wait. When more arrive, one of them is dropped.
+    /// Asks for a permit to run an attempt on `key`. At most `max_running` attempts run at once,
+    /// but always at least one, and `max_waiting` wait. When more arrive, one of the attempts is
+    /// dropped.
     pub(super) fn acquire(
         self: &Arc<Self>,
         key: RateLimitKey,
@@ -87,7 +89,8 @@ impl Queues {
         Permit { queues, key, selected: false, failed: false, passed_on: false }
     }
 
-    /// Passes a permit to the waiting attempt that `next` returns, or ends it if there is none.
+    /// Passes a permit to the waiting attempt that `next` returns, or ends the permit if none is
+    /// waiting.
     fn pass_on(
         self: &Arc<Self>,
         key: RateLimitKey,
@@ -130,7 +133,7 @@ impl Queue {
         receiver
     }
 
-    /// Removes the waiting attempts whose callers have hung up.
+    /// Removes the waiting attempts whose clients have hung up.
     fn remove_disconnected(&mut self) {
         self.waiting.retain(|waiter| !waiter.sender.is_closed());
     }
@@ -142,7 +145,7 @@ impl Queue {
         Some(self.waiting.remove(index))
     }
 
-    /// Removes and returns the waiting attempt that the rule selects.
+    /// Removes and returns the waiting attempt that the current selection rule selects.
     fn pop_selected(&mut self) -> Option<Waiter> {
         self.remove_disconnected();
         let index = selection::select_next(&self.candidates(), self.rule)?;
@@ -152,7 +155,7 @@ impl Queue {
 }
 
 impl Permit {
-    /// Records that the attempt has failed.
+    /// Records that the permit's attempt has failed.
     pub(super) const fn mark_failed(&mut self) {
         self.failed = true;
     }
@@ -162,13 +165,14 @@ impl Permit {
         self.selected
     }
 
-    /// Adds an attempt to the queue of this permit. The holder of the permit selects among the
-    /// queue after the pause.
+    /// Adds an attempt to the queue of this permit's key, and returns the channel by which the
+    /// attempt receives a permit. The holder of this permit selects among the queue after the
+    /// pause.
     pub(super) fn enqueue(&self, candidate: Candidate) -> oneshot::Receiver<Permit> {
         self.queues.lock().entry(self.key).or_default().push(candidate)
     }
 
-    /// Returns whether attempts are waiting.
+    /// Returns whether other attempts wait for a permit with the same key.
     pub(super) fn has_waiters(&self) -> bool {
         let mut queues = self.queues.lock();
         queues.get_mut(&self.key).is_some_and(|queue| {
@@ -177,7 +181,7 @@ impl Permit {
         })
     }
 
-    /// Passes the permit to one of the attempts that wait now.
+    /// Passes the permit to one of the waiting attempts, selected by the current rule.
     pub(super) fn pass_to_selected(mut self) {
         self.passed_on = true;
         self.queues.pass_on(self.key, true, Queue::pop_selected);

@@ -11,25 +11,25 @@ use std::collections::HashMap;
 use super::keys::Origin;
 use crate::domain::{RateLimitKey, random_index};
 
-/// Number of failures that [`Rule::Random`] ignores. Without it, a user who mistyped a password
-/// would rank behind every address without failures.
+/// Number of failures that [`Rule::Random`] ignores. Otherwise a user who mistyped a password would
+/// rank behind every address without failures.
 const FORGIVEN_FAILURES: u32 = 3;
 
-/// Failures and refusals that count against an attempt. Fields are compared in this order, the most
-/// significant first.
+/// Failures and refusals that count against a waiting attempt. Fields are compared in this order,
+/// the most significant first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Penalty {
-    /// Failures of the address, on any name.
+    /// Number of failed attempts from the address, on any name.
     pub(super) failures: u32,
-    /// Failures on this name from the wider network, in which an attacker gets new addresses at no
-    /// cost.
+    /// Number of failed attempts on this name from the wider network of the address, in which an
+    /// attacker gets new addresses at no cost.
     pub(super) network_failures: u32,
-    /// Refusals of the address on names under attack. In an attack from many addresses, few get a
-    /// permit, so few can fail.
+    /// Number of refused attempts from the address on names under attack. In an attack from many
+    /// addresses, few attempts get a permit, so few can fail.
     pub(super) refusals: u32,
 }
 
-/// An attempt that asks for a permit.
+/// A candidate for a permit: an attempt that asks to run.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate {
     origin: Option<Origin>,
@@ -39,19 +39,19 @@ pub(super) struct Candidate {
     tie_breaker: usize,
 }
 
-/// Rule for the next selection.
+/// Rule by which the next waiting attempt is selected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// Rank by all failures and refusals.
+    /// Ranks waiting attempts by all their failures and refusals.
     #[default]
     LowestPenalty,
-    /// Ignore refusals and up to `FORGIVEN_FAILURES` failures, so that chance decides among more
-    /// candidates.
+    /// Ignores refusals and up to `FORGIVEN_FAILURES` failures, so that chance decides among more
+    /// waiting attempts.
     Random,
 }
 
 impl Rule {
-    /// Returns the rule for the selection after this one.
+    /// Returns the rule for the selection after this one: the other of the two rules.
     pub(super) const fn other(self) -> Self {
         match self {
             Self::LowestPenalty => Self::Random,
@@ -72,7 +72,7 @@ impl Rule {
 }
 
 impl Candidate {
-    /// Creates the candidate for an attempt from this origin. An attempt without an address ranks
+    /// Creates the candidate for an attempt from `origin`. An attempt without a known address ranks
     /// behind all others.
     pub(super) fn new(origin: Option<Origin>, mut penalty: Penalty) -> Self {
         if origin.is_none() {
@@ -112,7 +112,7 @@ pub(super) fn select_next(waiting: &[Candidate], rule: Rule) -> Option<usize> {
 }
 
 /// Groups the candidates by `group_of`, draws one group, all equally likely, and removes the
-/// others.
+/// candidates of the other groups.
 fn retain_random_group(
     left: &mut Vec<(usize, &Candidate)>,
     group_of: impl Fn(&Candidate) -> Option<RateLimitKey>,
@@ -128,8 +128,8 @@ fn retain_random_group(
     left.retain(|(_, one)| Some(group_of(one)) == drawn);
 }
 
-/// Returns the index of the candidate to drop: one of those with the highest [`Penalty`], from the
-/// network with the most of them.
+/// Returns the index of the waiting attempt to drop: one of those with the highest [`Penalty`],
+/// from the network with the most such attempts.
 pub(super) fn select_dropped(waiting: &[Candidate]) -> Option<usize> {
     let worst = waiting.iter().map(Candidate::penalty).max()?;
     let worst = || waiting.iter().enumerate().filter(move |(_, one)| one.penalty == worst);

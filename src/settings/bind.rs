@@ -5,22 +5,22 @@ use std::path::PathBuf;
 
 use super::parse;
 
-/// An address to listen on.
+/// Address that a listener binds to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bind {
-    /// `host:port`. The host is a name or an address, IPv6 in brackets. Port 0 lets the system
-    /// choose.
+    /// `host:port` of a TCP listener. The host is a name or an address, IPv6 in brackets. Port 0
+    /// lets the operating system choose.
     Tcp(String),
-    /// Unix socket, written `unix:/run/sentinel.sock`.
+    /// Path of a Unix socket, written `unix:/run/sentinel.sock`.
     Unix(PathBuf),
 }
 
-/// Description of a valid address, for error messages.
+/// Description of a valid listen address, for error messages.
 pub(super) const EXPECTED: &str =
     "host:port such as \"127.0.0.1:5000\" or \"[::1]:5000\", or \"unix:/path\"";
 
 impl Bind {
-    /// Parses the written form. Returns `None` if it is invalid.
+    /// Parses the written form of a listen address. Returns `None` if the text is invalid.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("unix:") {
             Some(path) => (!path.is_empty()).then(|| Self::Unix(path.into())),
@@ -28,7 +28,7 @@ impl Bind {
         }
     }
 
-    /// Returns whether the system chooses the port, which then differs at each start.
+    /// Returns whether the system chooses the TCP port, which then differs at each start.
     pub(super) fn is_any_port(&self) -> bool {
         match self {
             Self::Tcp(address) => parse::host_port(address).is_some_and(|(_, port)| port == 0),

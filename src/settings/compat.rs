@@ -2,11 +2,11 @@
 
 use super::reader::Reader;
 
-/// Deviations for clients that were written for flask-sentinel.
+/// Deviations from the RFCs for clients that were written for flask-sentinel.
 #[derive(Clone, Debug)]
 pub struct CompatSettings {
-    /// Whether `invalid_grant`, `invalid_scope` and `unauthorized_client` are answered with 401, as
-    /// by flask-sentinel, instead of 400 (RFC 6749 §5.2).
+    /// Whether the errors `invalid_grant`, `invalid_scope` and `unauthorized_client` are answered
+    /// with 401, as by flask-sentinel, instead of 400 (RFC 6749 §5.2).
     pub flask_sentinel_status: bool,
 }
 

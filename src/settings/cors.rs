@@ -3,11 +3,11 @@
 use super::parse;
 use super::reader::Reader;
 
-/// Cross-origin requests.
+/// Settings for cross-origin requests of browsers (CORS).
 #[derive(Clone, Debug)]
 pub struct CorsSettings {
-    /// Allowed origins. Each is `*`, or `scheme://host[:port]` in lower case, as browsers send it
-    /// in `Origin` (RFC 6454 §6.2).
+    /// Origins whose scripts may call the server. Each is `*`, or `scheme://host[:port]` in lower
+    /// case, as browsers send it in `Origin` (RFC 6454 §6.2).
     pub allowed_origins: Vec<String>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::reader::Reader;
 use super::{Backend, ErrorUri, Settings, TlsMode};
 
-/// Paths of the health probes, which no setting changes.
+/// Paths of the health probe endpoints, which no setting changes.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 impl Settings {
@@ -35,7 +35,7 @@ impl Settings {
         }
     }
 
-    /// Rejects two endpoints with the same path, the second of which would silently be unreachable.
+    /// Rejects two endpoints with the same path, since the second would silently be unreachable.
     fn check_paths(&self, reader: &mut Reader) {
         let oauth = &self.oauth;
         let error_path = match &oauth.error_uri {
@@ -61,7 +61,7 @@ impl Settings {
         }
     }
 
-    /// Rejects an address that is used twice, since the second listener would not start.
+    /// Rejects a listen address that is used twice, since the second listener would not start.
     fn check_addresses(&self, reader: &mut Reader) {
         let mut taken = BTreeMap::new();
         let listeners = self.server.bind.iter().map(|bind| ("server.bind", bind));
@@ -79,8 +79,8 @@ impl Settings {
         }
     }
 
-    /// Returns one sentence for each setting that is set and has no effect because of another
-    /// table.
+    /// Returns one sentence for each setting that is set and has no effect because of a setting in
+    /// another table.
     pub(super) fn ineffective_settings(&self) -> Vec<String> {
         let mut found = Vec::new();
         if self.is_any_given("mongo") && self.store.backend == Backend::Embedded {
@@ -114,7 +114,7 @@ impl Settings {
     }
 }
 
-/// Returns the names of the settings that are set, as the subject of a sentence.
+/// Returns the names of the settings that are set, if any, as the subject of a sentence.
 fn named(settings: &[(&str, bool)]) -> Option<String> {
     let set: Vec<_> = settings.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect();
     match set.as_slice() {

@@ -8,14 +8,14 @@ use std::ffi::OsString;
 use super::error::SettingProblem;
 use super::keys;
 
-/// Variables with Sentinel's prefix that are not settings.
+/// Environment variables with Sentinel's prefix that are not settings.
 const NOT_SETTINGS: [&str; 2] = ["SENTINEL_CONFIG", "SENTINEL_COPY_TO"];
 
-/// Name of the variable as the user wrote it, and its value, by the key of the setting.
+/// Found environment variables: from the key of a setting to the variable's name and value.
 type FoundVariables = BTreeMap<String, (String, String)>;
 
-/// Returns the settings with Sentinel's names and those with flask-sentinel's names. Unknown names,
-/// duplicates and values that are not UTF-8 are added to `problems`.
+/// Returns the settings in `variables` by Sentinel's names and those by flask-sentinel's names.
+/// Adds unknown names, duplicates and values that are not UTF-8 to `problems`.
 pub(super) fn read(
     variables: &[(OsString, OsString)],
     problems: &mut Vec<SettingProblem>,
@@ -53,8 +53,8 @@ pub(super) fn read(
     (named, legacy)
 }
 
-/// Returns a warning for each variable that has flask-oauthlib's prefix and is not a setting here.
-/// Such variables do not prevent the start, since they may be meant for another program.
+/// Returns a warning for each environment variable that has flask-oauthlib's prefix and is not a
+/// setting of Sentinel. Such variables do not prevent the start: another program may use them.
 pub(super) fn ineffective_settings(variables: &[(OsString, OsString)]) -> Vec<String> {
     let names = variables.iter().filter_map(|(name, _)| name.to_str());
     let foreign = names
@@ -82,7 +82,7 @@ fn unknown(name: &str, known: &[String]) -> SettingProblem {
     }
 }
 
-/// Returns whether Kubernetes (or Docker's legacy links) created this variable.
+/// Returns whether Kubernetes (or Docker's legacy links) created this environment variable.
 ///
 /// A Service called `sentinel` gives every pod of its namespace `SENTINEL_SERVICE_HOST`,
 /// `SENTINEL_SERVICE_PORT[_name]`, `SENTINEL_PORT=tcp://…` and

@@ -12,71 +12,72 @@ pub enum Error {
     /// The settings file cannot be read.
     #[error("cannot read the settings file {}", path.display())]
     Unreadable {
-        /// Path of the file.
+        /// Path of the settings file.
         path: PathBuf,
-        /// Error of the operating system.
+        /// Error of the operating system when reading the settings file.
         source: io::Error,
     },
     /// The settings file is not valid TOML. The message does not quote the line, which may contain
     /// a secret.
     #[error("{place} is not valid TOML at line {line}: {message}")]
     Syntax {
-        /// Name of the file.
+        /// Name of the settings file.
         place: String,
-        /// Line number, starting at 1.
+        /// Number of the invalid line, starting at 1.
         line: usize,
-        /// Message of the parser.
+        /// Message of the TOML parser.
         message: String,
     },
-    /// Settings are unknown or invalid. Lists every problem found in one load.
+    /// One or more settings are unknown or invalid. Holds every problem found in one load.
     #[error("{}", ListedProblems(.0))]
     Invalid(Vec<SettingProblem>),
-    /// The layers cannot be merged.
+    /// The layers of settings (defaults, file, environment and flags) cannot be merged.
     #[error("cannot merge the layers of settings")]
     Merge(#[from] config::ConfigError),
 }
 
-/// Problem with a setting.
+/// Problem with one or more settings, found while loading them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingProblem {
-    /// The name is not a setting.
+    /// A setting or environment variable has an unknown name.
     #[error("unknown {what} {name}{place}; {}", Suggested(.name, .nearest))]
     Unknown {
-        /// "setting" or "environment variable".
+        /// Kind of the unknown name: "setting" or "environment variable".
         what: &'static str,
-        /// Name as the user wrote it.
+        /// Unknown name as the user wrote it.
         name: String,
-        /// Origin of the name, with a leading space. Empty if the name implies it.
+        /// Origin of the name, such as a file, with a leading space. Empty if obvious from the
+        /// name.
         place: String,
-        /// Up to three valid names, the most similar first.
+        /// Up to three valid names that resemble the unknown name, the most similar first.
         nearest: Vec<String>,
     },
-    /// The value has the wrong type or is out of range.
+    /// The value of a setting has the wrong type or is out of range.
     #[error("{key}{}{place}: expected {expected}", Shown(.value.as_deref()))]
     Value {
-        /// Name of the setting.
+        /// Name of the setting that has the invalid value.
         key: String,
-        /// Value as written; `None` for a secret.
+        /// Invalid value as written; `None` for a secret.
         value: Option<String>,
-        /// Description of a valid value.
+        /// Description of a valid value of the setting.
         expected: String,
-        /// Origin of the value, with a leading space.
+        /// Origin of the value, such as a file or an environment variable, with a leading space.
         place: String,
     },
-    /// Settings contradict each other.
+    /// Settings contradict each other, as the contained message explains.
     #[error("{0}")]
     Contradiction(String),
-    /// A secret cannot be read from its file.
+    /// A secret setting cannot be read from its file.
     #[error("{key}: cannot read the secret from {}: {reason}", path.display())]
     SecretFile {
-        /// Name of the `*_file` setting.
+        /// Name of the `*_file` setting that names the file.
         key: String,
-        /// Path of the file.
+        /// Path of the file that should contain the secret.
         path: PathBuf,
-        /// Reason for which it cannot be read.
+        /// Reason for which the secret cannot be read from the file.
         reason: String,
     },
-    /// An environment variable is not valid UTF-8.
+    /// The value of the named environment variable is not valid UTF-8.
     #[error("the environment variable {0} is not valid UTF-8")]
     NotUnicode(String),
     /// Two environment variables set the same setting, with names that differ in case.

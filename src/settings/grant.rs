@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::keyword::Keyword;
 
-/// Grant type, as in the parameter `grant_type` (RFC 6749).
+/// Grant type that can be enabled, named as in the parameter `grant_type` (RFC 6749).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrantName {
     /// Resource owner password credentials grant (RFC 6749 §4.3).
@@ -16,7 +16,7 @@ pub enum GrantName {
 }
 
 impl GrantName {
-    /// Returns the value of the parameter `grant_type`.
+    /// Returns the grant type as the value of the parameter `grant_type`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",

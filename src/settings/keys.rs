@@ -3,25 +3,25 @@
 //! `config/default.toml` is the only list of keys. It is scanned line by line besides being parsed,
 //! because a parsed table loses the order, which `config show` preserves.
 
-/// Default settings, which also define the valid keys.
+/// Default settings as TOML text, which also defines the valid keys.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// Hint for an unknown name that is not similar to a valid one.
+/// Hint for an unknown setting name that is not similar to a valid one.
 const LIST_ALL: &str = "`sentinel config show` lists all settings";
 
-/// Prefix of Sentinel's environment variables.
+/// Prefix of the names of Sentinel's environment variables.
 pub(super) const ENV_PREFIX: &str = "SENTINEL_";
 
-/// Prefix of the names that flask-sentinel inherited from flask-oauthlib. Other programs may read
-/// variables with this prefix too.
+/// Prefix of setting names that flask-sentinel inherited from flask-oauthlib. Other programs may
+/// read environment variables with this prefix too.
 pub(super) const OAUTHLIB_PREFIX: &str = "OAUTH2_PROVIDER_";
 
-/// flask-sentinel's names for the address of MongoDB.
+/// flask-sentinel's names for the settings that give the address of MongoDB.
 pub(super) const LEGACY_MONGODB_ADDRESSES: [&str; 2] =
     ["SENTINEL_MONGO_URI", "SENTINEL_MONGO_HOST"];
 
-/// flask-sentinel's names, in the environment and in its configuration file, each with the key of
-/// the setting.
+/// flask-sentinel's setting names, in the environment and in its configuration file, each with the
+/// key of Sentinel's setting.
 pub(super) const LEGACY: &[(&str, &str)] = &[
     ("SENTINEL_ROUTE_PREFIX", "oauth.route_prefix"),
     ("SENTINEL_TOKEN_URL", "oauth.token_url"),
@@ -46,11 +46,11 @@ pub(super) const LEGACY: &[(&str, &str)] = &[
     ("OAUTH2_PROVIDER_ERROR_URI", "oauth.error_uri"),
 ];
 
-/// Secret settings, whose values are never shown. Each has a `*_file` twin.
+/// Keys of secret settings, whose values are never shown. Each has a twin, `*_file`, for a path.
 pub(super) const SECRETS: &[&str] =
     &["mongo.uri", "mongo.password", "redis.url", "management.password"];
 
-/// Returns every valid key as `table.name`, in the order of `config/default.toml`.
+/// Returns the key of every setting as `table.name`, in the order of `config/default.toml`.
 pub(super) fn all() -> Vec<String> {
     let mut table = "";
     let mut keys = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn all() -> Vec<String> {
     keys
 }
 
-/// Returns the names of the tables, in the order of `config/default.toml`.
+/// Returns the names of the settings tables, in the order of `config/default.toml`.
 pub(super) fn tables() -> Vec<&'static str> {
     DEFAULTS
         .lines()
@@ -78,23 +78,24 @@ pub(super) fn is_table(name: &str) -> bool {
     tables().contains(&name)
 }
 
-/// Converts `SENTINEL_OAUTH__TOKEN_URL` into `oauth.token_url`. Returns `None` without the prefix.
+/// Converts a variable's name, `SENTINEL_OAUTH__TOKEN_URL`, into the setting's, `oauth.token_url`.
+/// Returns `None` for a name without the prefix.
 pub(super) fn key_of_variable(name: &str) -> Option<String> {
     Some(name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", "."))
 }
 
-/// Returns the key of the setting that flask-sentinel calls `name`.
+/// Returns the key of the setting that flask-sentinel calls `name`, or `None` for any other name.
 pub(super) fn legacy(name: &str) -> Option<&'static str> {
     LEGACY.iter().find(|(old, _)| *old == name).map(|(_, key)| *key)
 }
 
-/// Converts `oauth.token_url` into `SENTINEL_OAUTH__TOKEN_URL`.
+/// Converts a setting's name, `oauth.token_url`, into the variable's, `SENTINEL_OAUTH__TOKEN_URL`.
 pub(super) fn variable(key: &str) -> String {
     format!("{ENV_PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
 }
 
-/// Returns a hint for an unknown `name` without a similar valid one: the keys of its table, or how
-/// to list all settings.
+/// Returns a hint for an unknown setting `name` that resembles no valid one: the keys of its table,
+/// or how to list all settings.
 pub(super) fn hint_for(name: &str) -> String {
     let name = key_of_variable(name).unwrap_or_else(|| name.to_owned());
     let table = name.split('.').next().unwrap_or_default();
@@ -112,9 +113,9 @@ pub(super) fn nearest<I>(name: &str, candidates: I) -> Vec<String>
 where
     I: IntoIterator<Item = String>,
 {
-    /// Minimum similarity of a suggestion to the name.
+    /// Minimum similarity of a suggestion to the unknown name, from 0 to 1.
     const MIN_SIMILARITY: f64 = 0.6;
-    /// Maximum difference in similarity to the best suggestion.
+    /// Maximum difference in similarity between a suggestion and the best suggestion.
     const MARGIN: f64 = 0.12;
     // The name is a table without a key, so no other name is suggested.
     if is_table(&key_of_variable(name).unwrap_or_else(|| name.to_owned())) {
@@ -144,7 +145,7 @@ fn similarity(name: &str, candidate: &str) -> f64 {
     whole.max(leaf)
 }
 
-/// Returns a name without its prefix, which would make short names look similar.
+/// Returns a setting name without its prefix, which would make short names look similar.
 fn without_prefix(name: &str) -> String {
     let rest = name.strip_prefix(ENV_PREFIX).or_else(|| name.strip_prefix(OAUTHLIB_PREFIX));
     let rest = rest.unwrap_or(name).trim_matches(['[', ']']);

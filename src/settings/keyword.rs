@@ -1,8 +1,8 @@
 //! Settings whose value is one of a few keywords.
 
-/// Setting whose value is one of a few keywords.
+/// Type of a setting whose value is one of a few keywords.
 pub(super) trait Keyword: Copy + 'static {
-    /// Each keyword with its value.
+    /// All keywords, each with the value that the keyword stands for.
     const KEYWORDS: &'static [(&'static str, Self)];
 
     fn from_keyword(text: &str) -> Option<(&'static str, Self)> {

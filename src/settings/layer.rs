@@ -9,18 +9,18 @@ use config::{Map, Source, Value, ValueKind};
 use super::error::{Error, SettingProblem};
 use super::{environment, keys};
 
-/// Values by `table.name`. The origin of a value is a phrase that ends error messages about it.
+/// One layer of settings: values by `table.name`, each with its origin as a phrase for messages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
     values: BTreeMap<String, Value>,
-    /// flask-sentinel's name for the address of MongoDB, if this layer sets it.
+    /// flask-sentinel's name for the address of MongoDB, if the layer sets an address by that name.
     pub(super) names_mongodb: Option<&'static str>,
 }
 
 impl Layer {
-    /// Returns the built-in defaults. If a later layer sets `names_mongodb`, the default store is
-    /// MongoDB. flask-sentinel had no other store, so an operator who keeps its variables must not
-    /// get an empty embedded one.
+    /// Returns the layer of built-in defaults. If a later layer sets `names_mongodb`, a
+    /// flask-sentinel setting, the default store is MongoDB. flask-sentinel had no other store, so
+    /// an operator who keeps its variables must not get an empty embedded one.
     pub(super) fn builtin(names_mongodb: Option<&'static str>) -> Result<Self, Error> {
         let mut layer = Self::toml(keys::DEFAULTS, "config/default.toml", &mut Vec::new())?;
         if let Some(name) = names_mongodb {
@@ -29,7 +29,7 @@ impl Layer {
         Ok(layer)
     }
 
-    /// Reads a settings file.
+    /// Reads a settings file as a layer. Adds unknown names to `problems`.
     pub(super) fn file(path: &Path, problems: &mut Vec<SettingProblem>) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Unreadable { path: path.to_path_buf(), source })?;
@@ -70,7 +70,7 @@ impl Layer {
         Ok(layer)
     }
 
-    /// Reads the environment.
+    /// Reads environment variables as a layer. Adds invalid variables to `problems`.
     pub(super) fn environment(
         variables: &[(std::ffi::OsString, std::ffi::OsString)],
         problems: &mut Vec<SettingProblem>,
@@ -87,7 +87,7 @@ impl Layer {
         layer
     }
 
-    /// Reads the flags.
+    /// Reads settings from command-line flags as a layer. Adds unknown names to `problems`.
     pub(super) fn overrides(
         flags: &[(String, String)],
         problems: &mut Vec<SettingProblem>,
@@ -117,8 +117,8 @@ impl Layer {
         self.values.insert(key.to_owned(), Value::new(Some(&origin.to_owned()), kind(value)));
     }
 
-    /// Adds the values of `legacy` that this layer does not set. Within a layer, Sentinel's name
-    /// takes precedence over flask-sentinel's.
+    /// Adds the values of `legacy`, set by flask-sentinel's names, that this layer does not set.
+    /// Within a layer, Sentinel's name takes precedence over flask-sentinel's.
     fn fill(&mut self, legacy: Self) {
         self.names_mongodb = keys::LEGACY_MONGODB_ADDRESSES.into_iter().find(|name| {
             let value = keys::legacy(name).and_then(|key| legacy.values.get(key));
@@ -142,8 +142,8 @@ impl Source for Layer {
     }
 }
 
-/// Converts nested tables into dotted names. An empty table with an unknown name is kept as a name,
-/// so that a misspelled header is reported even if no key follows it.
+/// Converts nested TOML tables into pairs of dotted name and value. An empty table with an unknown
+/// name is kept as a name, so that a misspelled header is reported even if no key follows it.
 fn flatten(prefix: &str, table: toml::Table, leaves: &mut Vec<(String, toml::Value)>) {
     for (name, value) in table {
         let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };

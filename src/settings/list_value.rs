@@ -2,7 +2,8 @@
 
 use config::ValueKind;
 
-/// Returns the items of an array, or of a text that is comma-separated or a TOML or JSON array.
+/// Returns the items of a list setting: an array, or a text that is comma-separated or a TOML or
+/// JSON array.
 pub(super) fn list_value(kind: &ValueKind) -> Option<Vec<String>> {
     match kind {
         ValueKind::Array(values) => values
@@ -23,8 +24,8 @@ pub(super) fn list_value(kind: &ValueKind) -> Option<Vec<String>> {
     }
 }
 
-/// Returns the items of a TOML array of strings. Text that does not parse is not an array, since
-/// `[::1]:5000` starts with a bracket too.
+/// Returns the items of a text that is a TOML array of strings. A text that does not parse is not
+/// an array, since `[::1]:5000` starts with a bracket too.
 fn array(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     text.starts_with('[').then_some(())?;

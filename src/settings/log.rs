@@ -5,24 +5,24 @@ use tracing_subscriber::EnvFilter;
 use super::keyword::Keyword;
 use super::reader::Reader;
 
-/// Format and level of the log.
+/// Settings of the log: format and level.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
-    /// Format of a log line.
+    /// Format of the log lines.
     pub format: LogFormat,
-    /// A level, or directives such as `info,sentinel::store=debug`.
+    /// Level of the log, or filter directives such as `info,sentinel::store=debug`.
     pub level: String,
 }
 
-/// Format of a log line.
+/// Format of the log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Pretty on a terminal, JSON otherwise.
+    /// Pretty lines if standard error is a terminal, JSON otherwise.
     #[default]
     Auto,
-    /// Readable for people.
+    /// Log lines that are readable for people.
     Pretty,
-    /// One JSON object for each line.
+    /// One JSON object for each log line.
     Json,
 }
 
@@ -42,13 +42,13 @@ impl LogSettings {
     }
 }
 
-/// Removes the spaces between directives, which `EnvFilter` does not accept.
+/// Removes the spaces between log filter directives, which `EnvFilter` does not accept.
 fn without_space(text: &str) -> String {
     text.split(',').map(str::trim).collect::<Vec<_>>().join(",")
 }
 
-/// Returns whether `text` is a valid filter. Rejects a word that is not a level, because
-/// `EnvFilter` would take it for the name of a module and silence all others.
+/// Returns whether `text` is a valid log filter. Rejects a word that is not a level, because
+/// `EnvFilter` would take the word for the name of a module and silence all others.
 fn is_filter(text: &str) -> bool {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());

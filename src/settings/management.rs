@@ -6,14 +6,15 @@ use super::oauth::OAuthSettings;
 use super::reader::Reader;
 use super::secret;
 
-/// Management page and API.
+/// Settings of the management page and API.
 #[derive(Clone, Debug)]
 pub struct ManagementSettings {
-    /// Path of the page below the route prefix, with the API below it. `None` switches both off.
+    /// Path of the management page below the route prefix, with the API below the page. `None`
+    /// disables page and API.
     pub url: Option<String>,
-    /// Operator's user name for HTTP Basic (RFC 7617 §2). `None` switches the page and the API off.
+    /// Operator's user name for HTTP Basic (RFC 7617 §2). `None` disables management page and API.
     pub username: Option<String>,
-    /// Operator's password. Set if and only if `username` is set.
+    /// Operator's password for HTTP Basic. Set if and only if `username` is set.
     pub password: Option<SecretString>,
 }
 
@@ -40,12 +41,12 @@ impl ManagementSettings {
         management
     }
 
-    /// Returns the full path of the page. Returns `None` if the page is switched off.
+    /// Returns the full path of the management page, or `None` if the page is switched off.
     pub fn path(&self, oauth: &OAuthSettings) -> Option<String> {
         oauth.prefixed(self.url.as_deref())
     }
 
-    /// Returns the operator's user name and password, if they are set.
+    /// Returns the operator's user name and password, or `None` unless both are set.
     pub fn credentials(&self) -> Option<(&str, &SecretString)> {
         self.username.as_deref().zip(self.password.as_ref())
     }

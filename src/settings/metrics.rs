@@ -3,11 +3,11 @@
 use super::bind::{self, Bind};
 use super::reader::Reader;
 
-/// Listener for `GET /metrics`.
+/// Settings of the listener for `GET /metrics`.
 #[derive(Clone, Debug)]
 pub struct MetricsSettings {
-    /// Address of the listener; `None` for no listener. Plain HTTP is allowed on any address, since
-    /// scrapes carry no credentials.
+    /// Address of the metrics listener; `None` for no listener. Plain HTTP is allowed on any
+    /// address, since scrapes carry no credentials.
     pub bind: Option<Bind>,
 }
 

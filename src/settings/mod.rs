@@ -64,41 +64,41 @@ pub use traces::TracesSettings;
 use layer::Layer;
 use reader::Reader;
 
-/// All settings, validated. `Debug` shows no secret.
+/// All settings of the server, validated. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Listeners, trusted proxies and limits.
+    /// Settings of listeners, trusted proxies and limits.
     pub server: ServerSettings,
-    /// TLS on the listeners.
+    /// Settings of TLS on the listeners.
     pub tls: TlsSettings,
-    /// Endpoints, grants and lifetimes.
+    /// Settings of OAuth endpoints, grants and lifetimes.
     pub oauth: OAuthSettings,
-    /// Store backend.
+    /// Settings of the store of users, clients and sessions.
     pub store: StoreSettings,
-    /// Connection to MongoDB.
+    /// Settings of the connection to MongoDB.
     pub mongo: MongoSettings,
-    /// Connection to Redis, if Redis is used.
+    /// Settings of the connection to Redis, if Redis is used.
     pub redis: RedisSettings,
-    /// Password hashing.
+    /// Settings of password hashing.
     pub password: PasswordSettings,
-    /// Rate limits on failed attempts.
+    /// Settings of rate limits on failed attempts.
     pub throttle: ThrottleSettings,
-    /// Management page and API.
+    /// Settings of the management page and API.
     pub management: ManagementSettings,
-    /// Cross-origin requests.
+    /// Settings for cross-origin requests.
     pub cors: CorsSettings,
-    /// Prometheus listener.
+    /// Settings of the Prometheus listener.
     pub metrics: MetricsSettings,
-    /// Format and level of the log.
+    /// Settings of the log: format and level.
     pub log: LogSettings,
-    /// Export of spans.
+    /// Settings of the export of tracing spans.
     pub traces: TracesSettings,
-    /// The operator's own templates.
+    /// Settings of the operator's own page templates.
     pub templates: TemplatesSettings,
-    /// Deviations for compatibility with flask-sentinel.
+    /// Settings that deviate from the RFCs for compatibility with flask-sentinel.
     pub compat: CompatSettings,
     shown: BTreeMap<String, toml::Value>,
-    /// Remarks that `config show` prints beside values.
+    /// Remarks that `config show` prints beside values, by the key of the setting.
     notes: BTreeMap<&'static str, String>,
     given: BTreeSet<String>,
     warnings: Vec<String>,
@@ -106,11 +106,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Merges `sources` over the defaults and validates the result.
+    /// Merges `sources` over the default settings and validates the result.
     ///
     /// # Errors
-    /// Returns [`Error::Invalid`] with every unknown name and invalid value. A file that cannot be
-    /// read or is not valid TOML is reported alone.
+    /// Returns [`Error::Invalid`] with every unknown name and invalid value. A settings file that
+    /// cannot be read or is not valid TOML is reported alone.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
         let (reader, names_mongodb) = merged(sources)?;
         let mut settings = Self::read(reader)?;
@@ -126,20 +126,20 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Returns the listeners and TLS settings of `sources`, for a health check.
+    /// Returns the settings of listeners and TLS from `sources`, for a health check.
     ///
     /// Validates no other table and reads no secret, since the user who runs a health check may not
     /// have permission to read secret files.
     ///
     /// # Errors
-    /// As [`load`](Self::load), for the tables that are read and for unknown names.
+    /// Returns [`Error`] if the file cannot be read, a name is unknown or a value is invalid.
     pub fn listening(sources: &Sources) -> Result<(ServerSettings, TlsSettings), Error> {
         let (mut reader, _) = merged(sources)?;
         let found = (ServerSettings::read(&mut reader), TlsSettings::read(&mut reader));
         if reader.problems.is_empty() { Ok(found) } else { Err(Error::Invalid(reader.problems)) }
     }
 
-    /// Returns the default settings.
+    /// Returns the default settings, without any file, environment variable or flag.
     ///
     /// # Errors
     /// Never fails with the present defaults, which a test verifies.
@@ -147,12 +147,12 @@ impl Settings {
         Self::load(&Sources::default())
     }
 
-    /// Returns whether the user set `key` (as `table.name`) in any layer, even to its default.
+    /// Returns whether the user set `key` (as `table.name`) in any source, even to its default.
     pub fn is_given(&self, key: &str) -> bool {
         self.given.contains(key)
     }
 
-    /// Returns whether the user set any key of a table.
+    /// Returns whether the user set any key of the settings table `table`.
     pub fn is_any_given(&self, table: &str) -> bool {
         self.given.iter().any(|key| key.split_once('.').is_some_and(|(own, _)| own == table))
     }
@@ -167,13 +167,13 @@ impl Settings {
         self.file.as_deref()
     }
 
-    /// Returns one sentence for each setting that is set and has no effect. These do not prevent
+    /// Returns one warning for each setting that is set and has no effect. Warnings do not prevent
     /// the start.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Returns the values that [`describe`](Self::describe) prints, as nested tables.
+    /// Returns the settings that [`describe`](Self::describe) prints, as nested tables.
     pub fn to_table(&self) -> toml::Table {
         show::table(&self.shown)
     }
@@ -211,8 +211,8 @@ impl Settings {
     }
 }
 
-/// Merges all layers. Also returns flask-sentinel's name for the address of MongoDB, if a layer
-/// sets it.
+/// Merges all layers of settings. Also returns flask-sentinel's name for the address of MongoDB, if
+/// a layer sets an address by that name.
 fn merged(sources: &Sources) -> Result<(Reader, Option<&'static str>), Error> {
     let mut problems = Vec::new();
     let file = match sources.path() {

@@ -9,49 +9,49 @@ use super::keyword::Keyword;
 use super::reader::Reader;
 use super::{parse, secret, show};
 
-/// Connection to MongoDB. `None` means the value in `uri`, or else a default.
+/// Settings of the connection to MongoDB. `None` means the value in `uri`, or else a default.
 #[derive(Clone, Debug)]
 pub struct MongoSettings {
-    /// Connection string. Built from `host` and `port` if they take precedence.
+    /// Connection string for MongoDB, built from `host` and `port` if these override it.
     pub uri: SecretString,
-    /// Name of the database.
+    /// Name of the MongoDB database.
     pub dbname: String,
-    /// Host name or address of the server. If it takes precedence, `uri` already contains it.
+    /// Host name or address of the MongoDB server, merged into `uri` if it overrides `uri`.
     pub host: Option<String>,
-    /// Port of the server. If it takes precedence, `uri` already contains it.
+    /// Port of the MongoDB server, merged into `uri` if it overrides `uri`.
     pub port: Option<u16>,
-    /// User name for authentication.
+    /// User name for authentication at the MongoDB server.
     pub username: Option<String>,
-    /// Password of `username`.
+    /// Password for `username` at the MongoDB server.
     pub password: Option<SecretString>,
-    /// Database that authenticates `username`.
+    /// MongoDB database that authenticates `username`.
     pub auth_source: Option<String>,
-    /// Name of the replica set.
+    /// Name of the MongoDB replica set.
     pub replica_set: Option<String>,
-    /// Maximum number of connections that one process keeps open.
+    /// Maximum number of connections to MongoDB that one process keeps open.
     pub max_pool_size: Option<u32>,
-    /// Members of the replica set that may be read from.
+    /// Members of the MongoDB replica set that may be read from.
     pub read_preference: Option<ReadPreference>,
-    /// Time limit of an operation.
+    /// Time limit of one MongoDB operation.
     pub socket_timeout: Option<Duration>,
-    /// Time limit of a connection attempt.
+    /// Time limit of one attempt to connect to MongoDB.
     pub connect_timeout: Option<Duration>,
-    /// Time limit for the selection of a usable server.
+    /// Time limit for the selection of a usable MongoDB server.
     pub server_selection_timeout: Option<Duration>,
 }
 
-/// Members of a replica set that may be read from.
+/// Members of a MongoDB replica set that may be read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadPreference {
-    /// The primary only.
+    /// Reads go to the primary only.
     Primary,
-    /// The primary, or a secondary if there is no primary.
+    /// Reads go to the primary, or to a secondary if there is no primary.
     PrimaryPreferred,
-    /// Secondaries only.
+    /// Reads go to secondaries only.
     Secondary,
-    /// A secondary, or the primary if there is no secondary.
+    /// Reads go to a secondary, or to the primary if there is no secondary.
     SecondaryPreferred,
-    /// The member that responds fastest.
+    /// Reads go to the member that responds fastest.
     Nearest,
 }
 
@@ -110,8 +110,8 @@ impl MongoSettings {
         mongo
     }
 
-    /// Returns whether `username` needs a password. It does unless `authMechanism` in `uri` names a
-    /// mechanism that authenticates by other means, for example by a certificate.
+    /// Returns whether MongoDB authentication as `username` needs a password. It does unless
+    /// `authMechanism` in `uri` names a mechanism with other means, for example a certificate.
     fn needs_password(&self) -> bool {
         const OTHERWISE: [&str; 4] = ["MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI"];
         let (_, options) = self.uri.expose_secret().rsplit_once('?').unwrap_or_default();
@@ -123,8 +123,8 @@ impl MongoSettings {
             .is_some_and(|name| OTHERWISE.iter().any(|other| other.eq_ignore_ascii_case(name)))
     }
 
-    /// Merges the settings that can each name the server or the database into one connection string
-    /// and one database name.
+    /// Merges `uri`, `host`, `port` and `dbname`, which can each name the server or the database,
+    /// into one connection string and one database name.
     fn merge_address(&mut self, reader: &mut Reader) {
         let set = |key| reader.rank_if_set(key);
         let uri_rank = set("mongo.uri").max(set("mongo.uri_file"));
@@ -148,8 +148,8 @@ impl MongoSettings {
     }
 }
 
-/// Returns the database that a connection string names. Ignores `admin`, which is the database for
-/// authentication and not meant for tokens.
+/// Returns the database that a MongoDB connection string names. Ignores `admin`, which is the
+/// database for authentication and not meant for tokens.
 fn database(uri: &str) -> Option<&str> {
     let (_, rest) = uri.split_once("://")?;
     let (_, path) = rest.split('?').next()?.rsplit_once('/')?;

@@ -7,43 +7,44 @@ use super::keyword::Keyword;
 use super::parse;
 use super::reader::Reader;
 
-/// Protocol settings. The endpoints are paths below `route_prefix`; `None` switches an endpoint
-/// off.
+/// Settings of the OAuth endpoints, grants and lifetimes. The endpoints are paths below
+/// `route_prefix`; `None` switches an endpoint off.
 #[derive(Clone, Debug)]
 pub struct OAuthSettings {
-    /// Prefix of the endpoints: empty, or a path that starts with `/` and does not end with `/`.
+    /// Prefix of endpoint paths: empty, or a path that starts with `/` and does not end with `/`.
     pub route_prefix: String,
-    /// Token endpoint (RFC 6749 §3.2). [`OAuthSettings::token_path`] includes the prefix.
+    /// Path of the token endpoint (RFC 6749 §3.2) below `route_prefix`; `None` if it is off.
     pub token_url: Option<String>,
-    /// Introspection endpoint (RFC 7662 §2).
+    /// Path of the introspection endpoint (RFC 7662 §2) below `route_prefix`; `None` if it is off.
     pub introspection_url: Option<String>,
-    /// Revocation endpoint (RFC 7009 §2).
+    /// Path of the revocation endpoint (RFC 7009 §2) below `route_prefix`; `None` if it is off.
     pub revocation_url: Option<String>,
-    /// Verify endpoint for `auth_request`, which takes a bearer token (RFC 6750 §2.1).
+    /// Path, below `route_prefix`, of the endpoint that verifies a bearer token (RFC 6750 §2.1) for
+    /// a proxy's `auth_request`; `None` if it is off.
     pub verify_url: Option<String>,
-    /// Full path of the metadata document (RFC 8414 §3).
+    /// Full path of the metadata document (RFC 8414 §3); `None` switches it off.
     pub metadata_url: Option<String>,
-    /// Page that explains error codes (RFC 6749 §5.2).
+    /// Page that explains error codes, sent as `error_uri` (RFC 6749 §5.2); `None` for no page.
     pub error_uri: Option<ErrorUri>,
-    /// Grants that the server supports; at least one, without duplicates.
+    /// Grant types that the server supports; at least one, without duplicates.
     pub grants: Vec<GrantName>,
-    /// Lifetime of an access token, unless its client has its own.
+    /// Lifetime of an access token, unless its client has a lifetime of its own.
     pub access_token_ttl: Duration,
-    /// Lifetime of a refresh token that is not used.
+    /// Idle lifetime of a refresh token, after which the token expires if it is not used.
     pub refresh_idle_ttl: Duration,
-    /// Maximum lifetime of a session.
+    /// Maximum lifetime of a session, from its start.
     pub session_ttl: Duration,
-    /// Grace period in which a retry of a used refresh token gets the same response (RFC 9700
+    /// Grace period in which a retry with a used refresh token gets the same response (RFC 9700
     /// §4.14.2). May be zero.
     pub refresh_grace: Duration,
 }
 
-/// Location of the page that explains error codes.
+/// Location of the page that explains error codes (RFC 6749 §5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorUri {
-    /// Full path on this server.
+    /// Full path, on this server, of the page that explains error codes.
     Path(String),
-    /// Absolute URL on another server.
+    /// Absolute URL, on another server, of the page that explains error codes.
     Url(String),
 }
 
@@ -57,7 +58,8 @@ impl ErrorUri {
     }
 }
 
-/// RFC 6749 §5.2: error_uri "MUST NOT include characters outside the set %x21 / %x23-5B / %x5D-7E".
+/// Checks an `error_uri`: it "MUST NOT include characters outside the set %x21 / %x23-5B / %x5D-7E"
+/// (RFC 6749 §5.2).
 fn is_uri(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
@@ -89,22 +91,22 @@ impl OAuthSettings {
         }
     }
 
-    /// Returns the full path of the token endpoint.
+    /// Returns the full path of the token endpoint, or `None` if the endpoint is off.
     pub fn token_path(&self) -> Option<String> {
         self.prefixed(self.token_url.as_deref())
     }
 
-    /// Returns the full path of the introspection endpoint.
+    /// Returns the full path of the introspection endpoint, or `None` if the endpoint is off.
     pub fn introspection_path(&self) -> Option<String> {
         self.prefixed(self.introspection_url.as_deref())
     }
 
-    /// Returns the full path of the revocation endpoint.
+    /// Returns the full path of the revocation endpoint, or `None` if the endpoint is off.
     pub fn revocation_path(&self) -> Option<String> {
         self.prefixed(self.revocation_url.as_deref())
     }
 
-    /// Returns the full path of the verify endpoint.
+    /// Returns the full path of the verify endpoint, or `None` if the endpoint is off.
     pub fn verify_path(&self) -> Option<String> {
         self.prefixed(self.verify_url.as_deref())
     }

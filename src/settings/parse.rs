@@ -10,12 +10,12 @@ pub(crate) use crate::domain::{
     LIFETIME, parse_duration as duration, parse_lifetime as lifetime, show_duration,
 };
 
-/// Parses a size, such as `16384` or `16KiB`, into bytes.
+/// Parses a size, such as `16384` or `16KiB`, into a number of bytes.
 pub(super) fn size(text: &str) -> Option<u64> {
     text.trim().parse::<ByteSize>().ok().map(|size| size.as_u64())
 }
 
-/// Formats a size in the shortest exact form that [`size`] parses.
+/// Formats a size in bytes in the shortest exact form that [`size`] parses.
 pub(super) fn show_size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     UNITS
@@ -27,7 +27,7 @@ pub(super) fn show_size(bytes: u64) -> String {
 /// Description of the text that [`network`] parses, for error messages.
 pub(super) const NETWORK: &str = "an address or a CIDR block such as \"10.0.0.0/8\"";
 
-/// Parses a network such as `10.0.0.0/8`, or an address, which is a network of one.
+/// Parses a network such as `10.0.0.0/8`, or an address, which is a network of one address.
 pub(super) fn network(text: &str) -> Option<IpNet> {
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()?;
     // A dual-stack listener shows IPv4 peers as ::ffff:a.b.c.d. An operator who copies such an
@@ -60,8 +60,8 @@ pub(super) fn http_url(text: &str) -> Option<String> {
     (path.is_empty() || url_path(path).is_some()).then(|| text.trim_end_matches('/').to_owned())
 }
 
-/// Parses `*` or an origin. Converts it to lower case, as browsers send it in `Origin` (RFC 6454
-/// §6.2).
+/// Parses `*` or a web origin, which is converted to lower case, as browsers send it in `Origin`
+/// (RFC 6454 §6.2).
 pub(super) fn web_origin(text: &str) -> Option<String> {
     if text == "*" {
         return Some(text.to_owned());
@@ -75,21 +75,21 @@ pub(super) fn web_origin(text: &str) -> Option<String> {
     .then_some(text)
 }
 
-/// Returns whether a URL has one of these schemes. The driver that uses the URL validates the rest.
+/// Returns whether a URL has one of `schemes`. The database driver validates the rest of the URL.
 pub(super) fn has_scheme(text: &str, schemes: &[&str]) -> bool {
     text.split_once("://")
         .is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.is_empty())
 }
 
-/// Splits `host:port`. The port is required.
+/// Splits `host:port` into host and port, both of which are required.
 pub(super) fn host_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     (digits && is_host(host)).then(|| port.parse().ok().map(|port| (host, port)))?
 }
 
-/// Returns whether only this machine can reach a listener on `host`. Of names only localhost
-/// counts, since any other may resolve to another address later.
+/// Returns whether only this machine can reach a listener on `host`. Of host names, only
+/// `localhost` counts, since any other may resolve to another address later.
 pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {

@@ -4,21 +4,21 @@ use super::keyword::Keyword;
 use super::reader::Reader;
 use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST};
 
-/// Password hashing. The parameters are those of new hashes; existing hashes contain their own.
+/// Settings of password hashing. Parameters are those of new hashes; stored hashes contain theirs.
 #[derive(Clone, Debug)]
 pub struct PasswordSettings {
-    /// Algorithm of new hashes.
+    /// Hash function of new password hashes.
     pub scheme: Scheme,
     /// Minimum number of characters of a new password, 1 to 64.
     pub min_length: usize,
-    /// Memory of argon2id in KiB, at least 8 for each lane (RFC 9106 §3.1), within
+    /// Memory of one argon2id hash in KiB, at least 8 for each lane (RFC 9106 §3.1), within
     /// [`ARGON2_MEMORY_KIB`].
     pub memory_kib: u32,
-    /// Number of passes of argon2id; at least 1.
+    /// Number of passes of argon2id over its memory; at least 1.
     pub iterations: u32,
     /// Number of lanes of argon2id, within [`ARGON2_LANES`].
     pub parallelism: u32,
-    /// Base-2 logarithm of the rounds of bcrypt, within [`BCRYPT_COST`].
+    /// Base-2 logarithm of the number of rounds of bcrypt, within [`BCRYPT_COST`].
     pub bcrypt_cost: u32,
     /// Number of hashing threads; 0 for one per core.
     pub workers: usize,
@@ -26,13 +26,13 @@ pub struct PasswordSettings {
     pub queue: usize,
 }
 
-/// Algorithm of new hashes.
+/// Hash function of new password hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scheme {
     /// argon2id (RFC 9106).
     #[default]
     Argon2id,
-    /// bcrypt, `$2b$`.
+    /// bcrypt, in the format `$2b$`.
     Bcrypt,
 }
 

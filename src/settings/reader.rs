@@ -18,7 +18,7 @@ use super::layer::Layer;
 use super::list_value::list_value;
 use super::{keys, parse, show};
 
-/// Merged layers, with the problems found and the values read so far.
+/// Merged layers of settings, with the problems found and the values read so far.
 pub(super) struct Reader {
     values: BTreeMap<String, Value>,
     ranks: BTreeMap<String, usize>,
@@ -26,11 +26,11 @@ pub(super) struct Reader {
     pub(super) shown: BTreeMap<String, toml::Value>,
 }
 
-/// Parsed value with its printed form; `None` if the value is invalid.
+/// Parsed value of a setting with its printed form; `None` if the value is invalid.
 type Read<T> = Option<(T, toml::Value)>;
 
 impl Reader {
-    /// Merges `layers`. Later layers override earlier ones.
+    /// Merges layers of settings, of which later ones override earlier ones.
     pub(super) fn new(layers: &[Layer], problems: Vec<SettingProblem>) -> Result<Self, Error> {
         let merged = layers
             .iter()
@@ -50,13 +50,13 @@ impl Reader {
         Ok(Self { values, ranks, problems, shown: BTreeMap::new() })
     }
 
-    /// Returns the index of the layer that sets `key`; 0 is the built-in layer.
+    /// Returns the index of the last layer that sets `key`; 0 is the layer of built-in defaults.
     pub(super) fn rank(&self, key: &str) -> usize {
         self.ranks.get(key).copied().unwrap_or(0)
     }
 
-    /// Returns the index of the layer that sets `key`, or 0 if the value is `""` or 0, which in a
-    /// compose file stands for "not set".
+    /// Returns the index of the last layer that sets `key`, or 0 if the value is `""` or 0, which
+    /// in a compose file stands for "not set".
     pub(super) fn rank_if_set(&self, key: &str) -> usize {
         let is_nothing = self.values.get(key).is_none_or(|value| match &value.kind {
             ValueKind::String(text) => matches!(text.trim(), "" | "0"),
@@ -66,17 +66,17 @@ impl Reader {
         if is_nothing { 0 } else { self.rank(key) }
     }
 
-    /// Returns the keys that the user set.
+    /// Returns the keys of the settings that the user set.
     pub(super) fn given(&self) -> BTreeSet<String> {
         self.ranks.iter().filter(|(_, rank)| **rank > 0).map(|(key, _)| key.clone()).collect()
     }
 
-    /// Reports settings that contradict each other.
+    /// Reports that settings contradict each other, with the message for the operator.
     pub(super) fn reject(&mut self, message: impl Into<String>) {
         self.problems.push(SettingProblem::Contradiction(message.into()));
     }
 
-    /// Replaces the value that `config show` prints for `key`.
+    /// Replaces the value that `config show` prints for the setting `key`.
     pub(super) fn show(&mut self, key: &str, value: impl Into<toml::Value>) {
         self.shown.insert(key.to_owned(), value.into());
     }
@@ -161,7 +161,7 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// Reads a number for which 0 means "not set".
+    /// Reads a number setting, of which 0 means "not set" and gives `None`.
     pub(super) fn optional_integer<T>(&mut self, key: &str, range: RangeInclusive<T>) -> Option<T>
     where
         T: Copy + Default + Display + PartialOrd + TryFrom<i64>,
@@ -184,7 +184,7 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// Reads the lifetime of a token or a session.
+    /// Reads a setting that is the lifetime of a token or a session.
     pub(super) fn lifetime(&mut self, key: &str) -> Duration {
         self.scalar(key, parse::LIFETIME, |text| {
             let lifetime = parse::lifetime(text)?;
@@ -208,7 +208,7 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// Reads a keyword that may be left empty.
+    /// Reads a keyword setting that may be left empty, which gives `None`.
     pub(super) fn optional_keyword<T: Keyword>(&mut self, key: &str) -> Option<T> {
         self.scalar(key, &T::expected(), |text| match text {
             "" => Some((None, "".into())),
@@ -217,7 +217,7 @@ impl Reader {
         .flatten()
     }
 
-    /// Reads a value that may be left out, by an empty text or `false`.
+    /// Reads a setting that an empty text or `false` leaves out, which gives `None`.
     pub(super) fn switchable<T>(
         &mut self,
         key: &str,
@@ -232,8 +232,9 @@ impl Reader {
         .flatten()
     }
 
-    /// Reads an endpoint that `false` switches off, as in flask-sentinel. An empty text does not,
-    /// since a compose file passes it for a variable that is not set.
+    /// Reads an endpoint setting that `false` switches off, as in flask-sentinel. An empty text
+    /// does not switch it off, since a compose file passes such a text for a variable that is not
+    /// set.
     pub(super) fn endpoint<T>(
         &mut self,
         key: &str,
@@ -252,7 +253,7 @@ impl Reader {
         self.endpoint(key, "a path that starts with \"/\"", parse::url_path)
     }
 
-    /// Reads a path prefix, without a trailing slash. An empty text or `false` means no prefix.
+    /// Reads a URL path prefix, without a trailing slash. An empty text or `false` means no prefix.
     pub(super) fn url_prefix(&mut self, key: &str) -> String {
         let expected = "a path that starts with \"/\", or \"\"";
         self.scalar(key, expected, |text| {
@@ -265,7 +266,7 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// Reads a list: an array, or a text that is comma-separated or a TOML or JSON array.
+    /// Reads a list setting: an array, or a text that is comma-separated or a TOML or JSON array.
     pub(super) fn list<T>(
         &mut self,
         key: &str,
@@ -281,8 +282,8 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// Reads the text of a secret, without its `*_file` twin. Only [`secret`](super::secret) calls
-    /// this.
+    /// Reads the text of a secret setting, without its `*_file` twin, which names a file. Only
+    /// [`secret`](super::secret) calls this.
     pub(super) fn hidden(
         &mut self,
         key: &str,

@@ -7,19 +7,19 @@ use secrecy::{ExposeSecret, SecretString};
 use super::reader::Reader;
 use super::{parse, secret};
 
-/// Connection to Redis, if Redis is used.
+/// Settings of the connection to Redis, if Redis is used.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
-    /// URL of the server; `None` for no Redis.
+    /// URL of the Redis server; `None` if Redis is not used.
     pub url: Option<SecretString>,
-    /// Whether each access token is published as a key whose value is the user's id.
+    /// Whether each access token is published in Redis as a key whose value is the user's id.
     pub publish_tokens: bool,
-    /// PEM file of the certification authorities for the server's certificate; `None` for the
-    /// system's.
+    /// PEM file of the certification authorities that Redis is verified against; `None` for those
+    /// of the system.
     pub tls_ca: Option<PathBuf>,
-    /// PEM file of the client certificate chain. Set if and only if `tls_key` is set.
+    /// PEM file of the client certificate chain for Redis. Set if and only if `tls_key` is set.
     pub tls_cert: Option<PathBuf>,
-    /// PEM file of the client's private key.
+    /// PEM file of the private key of the client certificate for Redis.
     pub tls_key: Option<PathBuf>,
 }
 
@@ -49,8 +49,8 @@ impl RedisSettings {
         redis
     }
 
-    /// Rejects certificates that the URL would leave unused: the operator expects TLS, and the
-    /// connection would not have it.
+    /// Rejects certificates that the Redis URL would leave unused: the operator expects TLS, and
+    /// the connection would not have it.
     fn check_scheme(&self, reader: &mut Reader) {
         let Some(url) = &self.url else { return };
         let is_tls = parse::has_scheme(url.expose_secret(), &["rediss", "valkeys"]);

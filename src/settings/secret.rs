@@ -8,13 +8,13 @@ use super::error::SettingProblem;
 use super::reader::Reader;
 use super::show;
 
-/// Reads a secret that may be any text. Returns `None` if it is empty.
+/// Reads a secret setting that may be any text. Returns `None` if the secret is empty.
 pub(super) fn optional(reader: &mut Reader, key: &str) -> Option<SecretString> {
     let secret = read(reader, key, "text", |_| true);
     (!secret.expose_secret().is_empty()).then_some(secret)
 }
 
-/// Reads the secret `key` from its setting, its file or its default. `expected` describes the
+/// Reads the secret setting `key` from its value, its file or its default. `expected` describes the
 /// values that `valid` accepts.
 pub(super) fn read(
     reader: &mut Reader,

@@ -8,24 +8,24 @@ use super::bind::{self, Bind};
 use super::parse;
 use super::reader::Reader;
 
-/// Listeners, trusted proxies and limits.
+/// Settings of listeners, trusted proxies and limits.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// Addresses to listen on; at least one.
+    /// Addresses that the listeners bind to; at least one.
     pub bind: Vec<Bind>,
-    /// Issuer (RFC 8414 §2), without a trailing slash. `None` switches off the metadata document,
-    /// and `error_uri` unless it is an absolute URL.
+    /// Issuer URL (RFC 8414 §2), without a trailing slash. `None` switches off the metadata
+    /// document, and `error_uri` if that is only a path.
     pub public_url: Option<String>,
     /// Networks of proxies whose `X-Forwarded-*` headers are trusted. IPv4-mapped IPv6 networks are
-    /// stored as IPv4.
+    /// stored as IPv4 networks.
     pub trusted_proxies: Vec<IpNet>,
     /// Number of I/O threads; 0 for one per core.
     pub workers: usize,
     /// Maximum size of a request body, in bytes.
     pub max_body: u64,
-    /// Time limit for the head of a request, and then for its body.
+    /// Time limit for receiving the head of a request, and then again for the body.
     pub request_timeout: Duration,
-    /// Maximum number of concurrent connections.
+    /// Maximum number of concurrent client connections.
     pub max_connections: usize,
     /// Whether plain HTTP may be served to other machines without a trusted proxy. RFC 6749 §3.2
     /// requires TLS.

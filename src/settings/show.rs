@@ -6,11 +6,11 @@ use config::ValueKind;
 
 use super::keys;
 
-/// Placeholder for a secret that is set.
+/// Placeholder that is printed instead of a secret that is set.
 const HIDDEN: &str = "(hidden)";
 
-/// Formats a value for an error message. The password of a URL is hidden in every setting, since it
-/// may have been entered in the wrong one.
+/// Formats the value of a setting for an error message. The password of a URL is hidden in every
+/// setting, since the URL may have been entered in the wrong one.
 pub(super) fn value(kind: &ValueKind) -> String {
     if let ValueKind::String(text) = kind
         && text.contains("://")
@@ -39,7 +39,7 @@ fn toml_value(kind: &ValueKind) -> Option<toml::Value> {
     })
 }
 
-/// Formats a secret: a URL without its password, a placeholder for any other.
+/// Formats the value of a secret setting: a URL without its password, a placeholder for any other.
 pub(super) fn secret(key: &str, text: &str) -> String {
     match key {
         _ if text.is_empty() => String::new(),
@@ -81,7 +81,7 @@ fn parameter(text: &str) -> String {
     }
 }
 
-/// Formats `shown` as TOML, with `notes` as comments.
+/// Formats the settings `shown` as TOML, with `notes` as comments.
 pub(super) fn text(
     shown: &BTreeMap<String, toml::Value>,
     notes: &BTreeMap<&'static str, String>,
@@ -103,7 +103,7 @@ pub(super) fn text(
     out
 }
 
-/// Converts `shown` into nested tables.
+/// Converts the settings `shown`, by `table.name`, into nested tables.
 pub(super) fn table(shown: &BTreeMap<String, toml::Value>) -> toml::Table {
     let mut out = toml::Table::new();
     for (key, value) in shown {

@@ -5,21 +5,21 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
-/// Input of [`Settings::load`](super::Settings::load) besides the built-in defaults.
+/// Sources that [`Settings::load`](super::Settings::load) merges over the built-in defaults.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// File named by `--config`. If it is `None`, `SENTINEL_CONFIG` in `env` names the file, if
-    /// any.
+    /// Settings file named by `--config`. If it is `None`, `SENTINEL_CONFIG` in `env` names the
+    /// file, if any.
     pub file: Option<PathBuf>,
-    /// Environment variables. Those that are not Sentinel's are ignored.
+    /// Environment variables of the process. Those that are not Sentinel's are ignored.
     pub env: Vec<(OsString, OsString)>,
-    /// Settings from flags, as (`table.name`, value). The values have the same forms as in the
-    /// environment. Of several values of a key, the last one wins.
+    /// Settings from command-line flags, as (`table.name`, value). The values have the same forms
+    /// as in the environment. Of several values of a key, the last one wins.
     pub overrides: Vec<(String, String)>,
 }
 
 impl Sources {
-    /// Returns the environment of the process and, if given, a file. Contains no flags.
+    /// Returns the environment of this process and, if given, a settings file, but no flags.
     pub fn from_process(file: Option<PathBuf>) -> Self {
         Self { file, env: std::env::vars_os().collect(), overrides: Vec::new() }
     }
@@ -35,7 +35,7 @@ impl Sources {
     }
 }
 
-/// Shows names only, since the values of variables and flags may be secrets.
+/// Shows the names of variables and flags only, since their values may be secrets.
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sources")

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use super::keyword::Keyword;
 use super::reader::Reader;
 
-/// Store of users, clients and sessions.
+/// Settings of the store of users, clients and sessions.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
-    /// Store backend.
+    /// Store backend: the database that holds users, clients and sessions.
     pub backend: Backend,
-    /// File of the embedded store. Its folder is the data folder.
+    /// File of the embedded store. The folder of this file is the data folder.
     pub path: PathBuf,
 }
 
-/// Store backend.
+/// Store backend: the database in which the store keeps its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
-    /// One SQLite file.
+    /// Embedded database: one SQLite file.
     #[default]
     Embedded,
     /// MongoDB, configured in `[mongo]`.
@@ -25,7 +25,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Returns the keyword of the setting.
+    /// Returns the keyword of this backend in the setting `store.backend`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Embedded => "embedded",

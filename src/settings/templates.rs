@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::reader::Reader;
 
-/// Templates that replace the built-in ones.
+/// Settings of the operator's own templates, which replace built-in ones.
 #[derive(Clone, Debug)]
 pub struct TemplatesSettings {
-    /// Folder of the templates; `None` for the built-in ones only.
+    /// Folder of the operator's own templates; `None` for the built-in ones only.
     pub dir: Option<PathBuf>,
 }
 

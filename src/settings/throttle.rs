@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 
-/// Budgets for failed attempts.
+/// Settings of the rate limits on failed attempts.
 #[derive(Clone, Debug)]
 pub struct ThrottleSettings {
     /// Whether failed attempts are rate-limited.

@@ -5,27 +5,27 @@ use std::path::PathBuf;
 use super::keyword::Keyword;
 use super::reader::Reader;
 
-/// TLS on the TCP listeners.
+/// Settings of TLS on the TCP listeners.
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
-    /// Source of the certificate.
+    /// Source of the TLS certificate, or no TLS.
     pub mode: TlsMode,
-    /// PEM file of the certificate chain. Always set with [`TlsMode::Files`].
+    /// PEM file of the TLS certificate chain. Always set with [`TlsMode::Files`].
     pub cert: Option<PathBuf>,
-    /// PEM file of the private key. Always set with [`TlsMode::Files`].
+    /// PEM file of the private key of the certificate. Always set with [`TlsMode::Files`].
     pub key: Option<PathBuf>,
 }
 
-/// Source of the certificate.
+/// Source of the TLS certificate of the listeners, or no TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
-    /// No TLS.
+    /// No TLS on the listeners.
     #[default]
     Off,
-    /// Self-signed: created at the first start and kept in the data folder, so that clients need
-    /// not trust a new one at each start.
+    /// Self-signed certificate, created at the first start and kept in the data folder, so that
+    /// clients need not trust a new one at each start.
     SelfSigned,
-    /// Files of the operator.
+    /// Certificate and key from files of the operator.
     Files,
 }
 

@@ -5,14 +5,14 @@ use ipnet::IpNet;
 use super::parse;
 use super::reader::Reader;
 
-/// Export of spans with OTLP over HTTP.
+/// Settings of the export of tracing spans with OTLP over HTTP.
 #[derive(Clone, Debug)]
 pub struct TracesSettings {
-    /// URL of the collector; `None` switches tracing off.
+    /// URL of the OTLP collector; `None` switches tracing off.
     pub endpoint: Option<String>,
-    /// Percentage of requests that are traced if no trusted caller decides.
+    /// Percentage of requests (0 to 100) that are traced if no trusted caller decides.
     pub sample_percent: u8,
-    /// Networks of the callers that decide whether their requests are traced.
+    /// Networks of the trusted callers, which decide whether their requests are traced.
     pub trusted_callers: Vec<IpNet>,
 }
 
@@ -35,7 +35,7 @@ impl TracesSettings {
     }
 }
 
-/// Appends `/v1/traces` to a URL without a path, which stands for all signals, as in
+/// Appends `/v1/traces` to a collector URL without a path, which stands for all signals, as in
 /// `OTEL_EXPORTER_OTLP_ENDPOINT` (OpenTelemetry Protocol Exporter, "Endpoint URLs for OTLP/HTTP").
 fn with_path(url: String) -> String {
     let is_host = url.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));

@@ -10,19 +10,21 @@ use super::{Result, StoreError, Stores};
 use crate::observe::metrics::Metrics;
 use crate::settings::{Backend, Settings};
 
-/// Opens the configured stores.
+/// Opens the stores of the configured backend (SQLite file or MongoDB), with Redis if configured.
 ///
 /// # Errors
 /// [`super::StoreError::Configuration`] with a sentence for the operator if a store cannot be
-/// opened as configured. Other variants if a backend fails while it is opened.
+/// opened as configured. Other variants of [`StoreError`] if a backend fails while it is opened.
 pub async fn connect(settings: &Settings) -> Result<Stores> {
     connect_observed(settings, None).await
 }
 
-/// Opens the configured stores and counts and times their operations in `metrics`.
+/// Opens the stores of the configured backend. If `metrics` is given, counts and times the
+/// operations of the stores in it.
 ///
 /// # Errors
-/// As [`connect`].
+/// [`StoreError::Configuration`] if a store cannot be opened as configured. Other variants of
+/// [`StoreError`] if a backend fails while it is opened.
 pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) -> Result<Stores> {
     let seen = |stores: Stores| match metrics {
         Some(metrics) => measured(stores, &metrics.store),
@@ -59,7 +61,8 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
     }
 }
 
-/// Checks the store settings without opening a store or connecting to a server.
+/// Checks the settings of the backend and of Redis, without opening a store or connecting to a
+/// server.
 ///
 /// # Errors
 /// [`super::StoreError::Configuration`] with a sentence for the operator if a setting cannot work.
@@ -72,10 +75,11 @@ pub fn check(settings: &Settings) -> Result<()> {
 }
 
 /// Opens the stores for a command that only reads, without Redis. Returns `None` if the file of the
-/// embedded store does not exist. Creates no store and no MongoDB index.
+/// embedded (SQLite) store does not exist. Creates no store and no MongoDB index.
 ///
 /// # Errors
-/// As [`connect`].
+/// [`StoreError::Configuration`] if the store cannot be opened as configured. Other variants of
+/// [`StoreError`] if the backend fails while it is opened.
 pub async fn connect_read_only(settings: &Settings) -> Result<Option<Stores>> {
     match settings.store.backend {
         Backend::Embedded if !settings.store.path.exists() => Ok(None),
@@ -88,7 +92,8 @@ pub async fn connect_read_only(settings: &Settings) -> Result<Option<Stores>> {
     }
 }
 
-/// Adds the name of the setting to a message that names the file.
+/// Adds the name of the setting, `store.path`, to a configuration error about the store file.
+/// Returns every other result unchanged.
 fn name_setting<T>(result: Result<T>) -> Result<T> {
     result.map_err(|error| match error {
         StoreError::Configuration(reason) => {

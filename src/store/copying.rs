@@ -24,45 +24,45 @@ use crate::domain::Clock;
 use kinds::{ClientRecords, ImportRecords, LegacyTokenRecords, SessionRecords, UserRecords};
 use merge::{SyncPass, sync_kind};
 
-/// Import record that marks a target that is not in use yet.
+/// Key of the import record that marks the target store of a copy as not in use yet.
 const TARGET_MARK_KEY: &str = "copy/target";
-/// Key prefix of a temporary import record, which shows whether source and target are the same
-/// store.
+/// Key prefix of a temporary import record, which shows whether the source and the target of a copy
+/// are the same store.
 const PROBE_KEY_PREFIX: &str = "copy/probe/";
-/// Maximum number of conflicting user names in [`CopyError::InUse`].
+/// Maximum number of conflicting user names that [`CopyError::InUse`] contains.
 const MAX_NAMED_CONFLICTS: usize = 10;
 
-/// Lifetime that a record must have left for the final check to compare it. A record that expires
-/// sooner may be gone from one store only, since each goes by its own clock.
+/// Remaining lifetime that a record needs for the final check of a copy to compare it. A record
+/// that expires sooner may be gone from one of the two stores, since each store uses its own clock.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// Error of a copy.
+/// Error of a copy of one store to another.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// Source and target are the same store.
+    /// Source and target of the copy are the same store.
     #[error("source and target are the same store")]
     Same,
-    /// The target is neither empty nor left by an earlier run. Contains the conflicts of user
-    /// names.
+    /// The target store is neither empty nor left by an earlier run of the copy. Contains a
+    /// description of each conflict of user names.
     #[error(
         "the target is in use: it contains users, clients or sessions that no unfinished copy wrote, or \
          a server was started on it, or it was changed since the copy; nothing was written{}",
         list_conflicts(.0)
     )]
     InUse(Vec<String>),
-    /// The target came into use during the run.
+    /// The target store came into use during the copy.
     #[error(
         "the target has come into use during the copy: a server runs on it, or it was changed; the copy \
          is complete, but changes that were made in the target meanwhile may be lost"
     )]
     BecameInUse,
-    /// The source has changed during the run. Contains the number of records that differ.
+    /// The source store has changed during the copy. Contains the number of records that differ.
     #[error(
         "{0} records still differ, because the source has changed during the copy: stop its servers and \
          run the copy again"
     )]
     Differs(u64),
-    /// A store failed.
+    /// The source store or the target store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -71,39 +71,43 @@ fn list_conflicts(conflicts: &[String]) -> String {
     if conflicts.is_empty() { String::new() } else { format!("; {}", conflicts.join("; ")) }
 }
 
-/// Result of a copy or of a dry run.
+/// Result of a copy of one store to another, or of a dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CopyReport {
     /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
-    /// Counts of users.
+    /// Numbers of users that were read, written and removed.
     pub users: CopyCounts,
-    /// Counts of clients.
+    /// Numbers of clients that were read, written and removed.
     pub clients: CopyCounts,
-    /// Counts of sessions with a live token.
+    /// Numbers of sessions with a live token that were read, written and removed.
     pub sessions: CopyCounts,
-    /// Counts of imported access tokens that are alive.
+    /// Numbers of live imported access tokens that were read, written and removed.
     pub aliases: CopyCounts,
-    /// Counts of import records.
+    /// Numbers of import records that were read, written and removed.
     pub imported: CopyCounts,
 }
 
-/// Counts of the records of one kind.
+/// Numbers of the records of one kind that a copy read, wrote and removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CopyCounts {
-    /// Records in the source. After the run, the target contains them too.
+    /// Number of records in the source store, without expired ones. After the copy, the target
+    /// contains these records too.
     pub read: u64,
-    /// Records written, since the target did not have them or had them with another content.
+    /// Number of records written to the target store, which lacked them or had them with another
+    /// content.
     pub written: u64,
-    /// Records deleted from the target, since the source does not have them.
+    /// Number of records deleted from the target store, since the source does not have them.
     pub removed: u64,
 }
 
-/// Makes `target` equal to `source`. `target` is `None` if it does not exist yet. A dry run writes
-/// nothing. Calls `progress` with the name of a kind of records and the number read so far.
+/// Makes the store `target` equal to the store `source`. `target` is `None` if the store does not
+/// exist yet. A dry run writes nothing. Calls `progress` with the name of a kind of records and the
+/// number of these records read so far.
 ///
 /// # Errors
-/// [`CopyError`]. Records that were written stay in the target, and the next run continues.
+/// [`CopyError`] if the copy is rejected or incomplete. Records that were written stay in the
+/// target, and the next run continues.
 pub async fn copy(
     source: &Stores,
     target: Option<&Stores>,
@@ -155,7 +159,7 @@ pub async fn copy(
     Ok(report)
 }
 
-/// Compares both stores once more.
+/// Compares both stores once more after a copy. Returns [`CopyError::Differs`] if records differ.
 async fn check(pass: &SyncPass<'_>) -> Result<(), CopyError> {
     let mut differ = 0;
     for counts in [
@@ -170,8 +174,8 @@ async fn check(pass: &SyncPass<'_>) -> Result<(), CopyError> {
     if differ == 0 { Ok(()) } else { Err(CopyError::Differs(differ)) }
 }
 
-/// Returns whether a record that is written to one store appears in the other. Server names and
-/// paths cannot show whether two stores are the same.
+/// Returns whether both arguments are the same store: a record that is written to `target` appears
+/// in `source`. Server names and paths cannot show this.
 async fn is_same_store(source: &Stores, target: &Stores) -> Result<bool> {
     let probe = format!("{PROBE_KEY_PREFIX}{:016x}", rand::random::<u64>());
     target.imports.record_import(&probe).await?;
@@ -208,8 +212,9 @@ async fn check_empty(source: &Stores, target: &Stores) -> Result<(), CopyError> 
 }
 
 impl Stores {
-    /// Removes the mark of a copy, so that no further copy is made to this store. Servers and
-    /// operator commands call this before they work with a store.
+    /// Removes the mark of a copy (import record that a first copy to a store sets), so that no
+    /// further copy is made to this store. Servers and operator commands call this before they work
+    /// with a store.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.

@@ -6,46 +6,48 @@ use std::error::Error;
 /// password.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The backend failed or cannot be reached. The operation may succeed later.
+    /// The backend (database) failed or cannot be reached. The operation may succeed later.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Too many operations are waiting in the store.
+    /// The store rejected the operation because too many operations are waiting.
     #[error("the store is too busy")]
     Busy,
     /// A stored record cannot be decoded.
     #[error("the store holds a corrupt {what}")]
     Corrupt {
-        /// Kind of the record, for the message.
+        /// Kind of the stored record, such as "user", for the message.
         what: &'static str,
         /// Reason why the record cannot be decoded.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
     /// The write succeeded, but the invalidation of published tokens or cache entries in Redis
-    /// failed. A [`super::Written`] contains this error; servers retry the invalidation.
+    /// failed. The write returns this error in [`super::Written`]; servers retry the invalidation.
     #[error(
         "the change is stored, but its Redis invalidation failed; servers retry it until it succeeds"
     )]
     Invalidation(#[source] Box<dyn Error + Send + Sync>),
-    /// The store cannot be opened as configured. Contains a sentence for the operator.
+    /// The store cannot be opened as configured. Contains a sentence for the operator that says
+    /// why.
     #[error("{0}")]
     Configuration(String),
 }
 
 impl StoreError {
-    /// Creates an [`Self::Unavailable`] with this cause.
+    /// Creates a [`Self::Unavailable`] error that has `source` as its cause.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
     }
 
-    /// Returns whether the failed write may have taken effect, or may still do so. True for
-    /// [`Self::Unavailable`], which does not tell an unreachable backend from one that did not
-    /// answer.
+    /// Returns whether a write that failed with this error may have taken effect, or may still do
+    /// so. True for [`Self::Unavailable`], which does not tell an unreachable backend from one that
+    /// did not answer.
     pub const fn may_be_done(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// Creates a [`Self::Corrupt`] for a record of kind `what` with this cause.
+    /// Creates a [`Self::Corrupt`] error for a record of kind `what`, which cannot be decoded
+    /// because of `source`.
     pub fn corrupt(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Corrupt { what, source: source.into() }
     }

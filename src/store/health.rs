@@ -4,12 +4,12 @@ use async_trait::async_trait;
 
 use super::Result;
 
-/// Reachability check of a store.
+/// Name and reachability check of a store.
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// Returns the kind and the location of the store, for the log.
+    /// Returns the kind and the location of the store, for log messages.
     fn name(&self) -> &str;
 
-    /// Checks with one small operation that the store works.
+    /// Runs one small operation on the store and returns an error if the store does not work.
     async fn check(&self) -> Result<()>;
 }

@@ -10,27 +10,29 @@ use crate::domain::{Digest, SessionId, Timestamp};
 
 /// Key prefix of the import records of sessions with imported tokens.
 const SESSIONS: &str = "sessions/";
-/// Number of these records that are read at a time.
+/// Maximum number of import records that are read at a time.
 const BATCH: u32 = 100;
 
-/// Storage of import records and of imported access tokens.
+/// Storage of import records (keys of records imported from another server) and of imported access
+/// tokens.
 #[async_trait]
 pub trait ImportStore: Send + Sync {
-    /// Returns whether the record with this key was imported, even if it was changed or deleted
-    /// here since.
+    /// Returns whether an import record with this key exists: the record that the key names was
+    /// imported, even if it was changed or deleted in this store since.
     async fn is_imported(&self, key: &str) -> Result<bool>;
 
-    /// Stores the import record with this key.
+    /// Stores an import record with this key, which says that the record that the key names was
+    /// imported.
     async fn record_import(&self, key: &str) -> Result<()>;
 
     /// Deletes the import record with this key.
     async fn delete_import_record(&self, key: &str) -> Result<()>;
 
-    /// Returns a page of the keys of all import records, in their order.
+    /// Returns a page of the keys of all import records, in the order of the keys.
     async fn list_import_records(&self, page: &Page) -> Result<Vec<String>>;
 
-    /// Adds an access token that does not name its session. The store may delete the entry after
-    /// `expires_at`.
+    /// Adds an imported access token, which does not name its session. `access` is the digest of
+    /// the token. The store may delete the entry after `expires_at`.
     async fn add_legacy_token(
         &self,
         access: &Digest,
@@ -38,10 +40,12 @@ pub trait ImportStore: Send + Sync {
         expires_at: Timestamp,
     ) -> Result<()>;
 
-    /// Returns the session of such a token. The session may have ended or may no longer contain it.
+    /// Returns the session of the imported access token with the digest `access`. The session may
+    /// have ended or may no longer contain the token.
     async fn find_legacy_token(&self, access: &Digest) -> Result<Option<SessionId>>;
 
-    /// Returns up to `limit` such tokens in the order of their digests, starting after `after`.
+    /// Returns up to `limit` imported access tokens in the order of their digests, starting after
+    /// the digest `after`.
     async fn list_legacy_tokens(
         &self,
         after: Option<&Digest>,
@@ -49,14 +53,14 @@ pub trait ImportStore: Send + Sync {
     ) -> Result<Vec<LegacyToken>>;
 }
 
-/// Imported access token, which does not name its session.
+/// Imported access token. Unlike Sentinel's own tokens, the token does not name its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LegacyToken {
-    /// Digest of the token.
+    /// Digest of the access token.
     pub access: Digest,
-    /// Session of the token.
+    /// Session to which the access token belongs.
     pub session: SessionId,
-    /// Time at which the token expires.
+    /// Time at which the access token expires.
     pub expires_at: Timestamp,
 }
 
@@ -69,7 +73,8 @@ pub async fn record_session(stores: &Stores, session: SessionId) -> Result<()> {
     stores.imports.record_import(&format!("{SESSIONS}{session}")).await
 }
 
-/// Returns whether a session with imported tokens may still exist.
+/// Returns whether an import record of a session exists, so that a session with imported tokens may
+/// still exist.
 ///
 /// # Errors
 /// [`super::StoreError`] if the store fails.
@@ -102,7 +107,7 @@ pub async fn purge_session_records(stores: &Stores, now: Timestamp) -> Result<()
     }
 }
 
-/// Returns up to `limit` import records of sessions, starting after the key `after`.
+/// Returns the keys of up to `limit` import records of sessions, starting after the key `after`.
 async fn session_records(stores: &Stores, after: String, limit: u32) -> Result<Vec<String>> {
     let page = Page { cursor: Some(after), limit };
     let mut records = stores.imports.list_import_records(&page).await?;

@@ -20,7 +20,7 @@ use crate::observe::request::record_step;
 
 const UNMEASURED: Option<Operation> = None;
 
-/// Wraps the stores in the decorator.
+/// Wraps the stores in a decorator that counts and times their operations in `metrics`.
 pub(super) fn measured(inner: Stores, metrics: &Arc<metrics::StoreMetrics>) -> Stores {
     let store = MeasuredStore { inner: inner.clone(), metrics: Arc::clone(metrics) };
     let store = Arc::new(store);
@@ -56,7 +56,8 @@ impl MeasuredStore {
     }
 }
 
-/// Implements a store trait. Each line is a method, followed by the operation that it counts as.
+/// Implements a store trait for `MeasuredStore`. Each line of the input is a method, followed by
+/// the operation as which the metrics count its calls.
 macro_rules! measure {
     ($trait:ident, $inner:ident;
      $($method:ident($($argument:ident: $type:ty),*) -> $output:ty = $operation:expr;)*) => {

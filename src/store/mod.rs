@@ -42,57 +42,60 @@ use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
 };
 
-/// Result of a store operation.
+/// Result of a store operation, which fails with a [`StoreError`] by default.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// One page of a sorted list, given by cursor and page size.
+/// One page of a sorted list, given by a cursor (last key before the page) and a page size.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The page starts after this key (user name, client id, session id or key of an import
-    /// record). `None` for the first page.
+    /// Last key before the page (user name, client id, session id or key of an import record).
+    /// `None` for the first page.
     pub cursor: Option<String>,
-    /// Maximum number of entries in the page.
+    /// Page size: maximum number of entries in the page.
     pub limit: u32,
 }
 
 impl Page {
-    /// Returns the first page.
+    /// Returns the first page of a list, with up to `limit` entries.
     pub const fn first(limit: u32) -> Self {
         Self { cursor: None, limit }
     }
 }
 
-/// Filter for sessions. All conditions that are set must hold.
+/// Filter for sessions. A session matches if it satisfies all conditions that are set.
 #[derive(Clone, Debug, Default)]
 pub struct SessionFilter {
-    /// Selects the sessions of this user.
+    /// If set, only sessions of this user match.
     pub user: Option<UserId>,
-    /// Selects the sessions of this client.
+    /// If set, only sessions of this client match.
     pub client: Option<ClientId>,
-    /// Selects sessions with a token that is alive at this time. Expired sessions stay in the store
-    /// until they are purged.
+    /// If set, only sessions with a token that is alive at this time match. Expired sessions stay
+    /// in the store until they are purged.
     pub alive_at: Option<Timestamp>,
 }
 
-/// Storage of users.
+/// Storage of users (resource owners) with their password hashes.
 #[async_trait]
 pub trait UserStore: Send + Sync {
-    /// Adds a user. Returns `false`, and writes nothing, if the name or the id is taken.
+    /// Adds a user. Returns `false`, and writes nothing, if the user name or the user id is taken.
     async fn insert(&self, user: &User) -> Result<bool>;
 
-    /// Returns the user with this id.
+    /// Returns the user with this id, or `None` if no such user exists.
     async fn find(&self, id: UserId) -> Result<Option<User>>;
 
-    /// Returns the user with exactly this name, compared byte by byte.
+    /// Returns the user with exactly this user name, compared byte by byte, or `None` if no such
+    /// user exists.
     async fn find_by_name(&self, username: &str) -> Result<Option<User>>;
 
-    /// Replaces version `user.version - 1` of the user, copies a new name to the user's sessions,
-    /// and ends the user's sessions of every other generation. When this returns [`Update::Done`],
-    /// no such session is stored, and no login in progress can still add one.
+    /// Replaces version `user.version - 1` of the user by `user`, copies a new user name to the
+    /// user's sessions, and ends the user's sessions of every other generation (counter that a new
+    /// password or disabling increments). When this returns [`Update::Done`], no session of another
+    /// generation is stored, and no login in progress can still add one.
     async fn update(&self, user: &User) -> Result<Written<Update>>;
 
-    /// Replaces the hash `old` with `new`, a stronger hash of the same password. Ends no session.
-    /// Returns `false` if `old` is no longer the user's hash or the user does not exist.
+    /// Replaces a user's password hash `old` with `new`, a stronger hash of the same password. Ends
+    /// no session. Returns `false` if `old` is no longer the user's hash or the user does not
+    /// exist.
     async fn upgrade_password(
         &self,
         id: UserId,
@@ -100,83 +103,86 @@ pub trait UserStore: Send + Sync {
         new: &PasswordHash,
     ) -> Result<bool>;
 
-    /// Deletes a user and ends the user's sessions: in any version, or only in the given one.
-    /// Returns `false` if the user does not exist or has another version.
+    /// Deletes a user in the given version, or in any version if `version` is `None`, and ends the
+    /// user's sessions. Returns `false` if the user does not exist or has another version.
     async fn delete(&self, id: UserId, version: Option<u64>) -> Result<Written<bool>>;
 }
 
-/// Storage of clients.
+/// Storage of OAuth clients.
 #[async_trait]
 pub trait ClientStore: Send + Sync {
-    /// Adds a client. Returns `false`, and writes nothing, if the id is taken.
+    /// Adds a client. Returns `false`, and writes nothing, if the client id is taken.
     async fn insert(&self, client: &Client) -> Result<bool>;
 
-    /// Returns the client with this id.
+    /// Returns the client with this id, or `None` if no such client exists.
     async fn find(&self, id: &ClientId) -> Result<Option<Client>>;
 
-    /// Replaces version `client.version - 1` of the client, and ends its sessions of every other
-    /// generation, with the same guarantee as [`UserStore::update`].
+    /// Replaces version `client.version - 1` of the client by `client`, and ends the client's
+    /// sessions of every other generation (counter that disabling increments). When this returns
+    /// [`Update::Done`], no session of another generation is stored, and no login in progress can
+    /// still add one.
     async fn update(&self, client: &Client) -> Result<Written<Update>>;
 
-    /// Deletes a client and ends its sessions: in any version, or only in the given one. Returns
-    /// `false` if the client does not exist or has another version.
+    /// Deletes a client in the given version, or in any version if `version` is `None`, and ends
+    /// the client's sessions. Returns `false` if the client does not exist or has another version.
     async fn delete(&self, id: &ClientId, version: Option<u64>) -> Result<Written<bool>>;
 }
 
-/// Storage of sessions.
+/// Storage of sessions, each with its access tokens and refresh tokens.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Adds a session if its user and its client are enabled and still have the generations that
-    /// the session names. Otherwise adds nothing and returns `false`. The session gets the user's
-    /// current name. Until this returns, other callers may see a session that is rejected in the
-    /// end.
+    /// Adds a session if its user and its client are enabled and still have the generations
+    /// (counters that invalidate older sessions) that the session names. Otherwise adds nothing and
+    /// returns `false`. The stored session gets the user's current user name. Until this returns,
+    /// other callers may see a session that is rejected in the end.
     async fn insert(&self, session: &Session) -> Result<bool>;
 
-    /// Returns the session with this id. Takes one read by primary key and does not wait for
-    /// writers. The result is complete, so it can be replaced.
+    /// Returns the session with this id, with all its tokens, so that the caller can replace the
+    /// session. Takes one read by primary key and does not wait for writers.
     async fn find(&self, id: SessionId) -> Result<Option<Session>>;
 
     /// Returns the session with this id for introspection, which writes nothing. A cache may answer
-    /// if `want` names an access token. Otherwise takes the read of [`Self::find`], together with
-    /// the check of the caller.
+    /// if `want` names an access token. Otherwise takes one read of the store by primary key. If
+    /// `want` names a calling client, checks in the same look-up that the client is unchanged.
     async fn look_up(&self, id: SessionId, want: Want<'_>) -> Result<CallerLookup>;
 
-    /// Replaces version `session.version - 1` of the session (compare-and-swap). Returns `false`,
-    /// and writes nothing, if the stored version is another one or the session has ended.
-    /// `revokes_access` says that the new version lacks an access token that is alive in the
-    /// version before. The store then records a pending invalidation ([`Invalidation`]) in the same
+    /// Replaces version `session.version - 1` of the session by `session` (compare-and-swap).
+    /// Returns `false`, and writes nothing, if the stored version is another one or the session has
+    /// ended. `revokes_access` says that `session` lacks an access token that is alive in the
+    /// stored version. The store then records a pending invalidation ([`Invalidation`]) in the same
     /// write.
     async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>>;
 
-    /// Returns whether this version of the session is current and durable. A look-up may return a
-    /// write of another process that is not yet acknowledged and that a failover can still undo. A
-    /// caller that answers with what it read, and writes nothing, must call this first. With Redis,
-    /// also repeats the invalidation of the session.
+    /// Returns whether this version of the session is current and durable (cannot be undone by a
+    /// failover). A look-up may return a write of another process that is not yet acknowledged. A
+    /// caller that answers with data that it read, and writes nothing, must call this first. With
+    /// Redis, also repeats the invalidation of the session.
     async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>>;
 
-    /// Ends a session. Returns `false` if it does not exist.
+    /// Ends a session with all its tokens. Returns `false` if the session does not exist.
     async fn delete(&self, id: SessionId) -> Result<Written<bool>>;
 
-    /// Ends all sessions that match the filter. Returns their number.
+    /// Ends all sessions that match the filter. Returns the number of sessions that ended.
     async fn delete_all(&self, filter: &SessionFilter) -> Result<Written<u64>>;
 
-    /// Deletes up to `limit` sessions whose last token had expired at `now`. Returns their number.
+    /// Deletes up to `limit` sessions whose last token had expired at `now`. Returns the number of
+    /// deleted sessions.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64>;
 }
 
-/// Lists, counts and samples, for management and background tasks. They may read a secondary server
-/// and may lag behind writes.
+/// Lists, counts and samples of stored records, for management and background tasks. These reads
+/// may go to a secondary server and may lag behind writes.
 #[async_trait]
 pub trait StoreListing: Send + Sync {
-    /// Returns a page of the users whose names begin with `prefix`, compared byte by byte, in the
-    /// order of their names.
+    /// Returns a page of the users whose user names begin with `prefix`, compared byte by byte, in
+    /// the order of the user names.
     async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>>;
 
-    /// Returns the number of users, counted up to `limit`.
+    /// Returns the number of users, or `limit` if there are more.
     async fn count_users(&self, limit: u32) -> Result<u64>;
 
-    /// Returns up to `limit` password hashes that begin with none of `excluded_prefixes`, with the
-    /// ids of their users, in the order of these ids, starting after the id `after`. An
+    /// Returns up to `limit` password hashes that begin with none of `excluded_prefixes`, each with
+    /// its user's id, in the order of the user ids, starting after the user id `after`. An
     /// implementation may read all users, but must not block an I/O thread.
     async fn sample_password_hashes(
         &self,
@@ -186,66 +192,68 @@ pub trait StoreListing: Send + Sync {
     ) -> Result<Vec<(UserId, PasswordHash)>>;
 
     /// Returns a page of the clients whose ids or names begin with `prefix`, compared byte by byte,
-    /// in the order of their ids.
+    /// in the order of the client ids.
     async fn list_clients(&self, prefix: &str, page: &Page) -> Result<Vec<Client>>;
 
-    /// Returns the number of clients, counted up to `limit`.
+    /// Returns the number of clients, or `limit` if there are more.
     async fn count_clients(&self, limit: u32) -> Result<u64>;
 
-    /// Returns a page of the sessions that match the filter, in the order of their ids.
+    /// Returns a page of the sessions that match the filter, in the order of the session ids.
     async fn list_sessions(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;
 
-    /// Returns a page of all sessions in the order of their ids. Logs and skips sessions that
-    /// cannot be decoded. For tasks that process each session on its own.
+    /// Returns a page of all sessions in the order of the session ids. Logs and skips sessions that
+    /// cannot be decoded, for tasks that process each session on its own.
     async fn list_sessions_skipping_corrupt(&self, page: &Page) -> Result<Vec<Session>>;
 
-    /// Returns the number of sessions with a token that is alive at `now`, counted up to `limit`.
+    /// Returns the number of sessions with a token that is alive at `now`, or `limit` if there are
+    /// more.
     async fn count_sessions(&self, now: Timestamp, limit: u32) -> Result<u64>;
 }
 
-/// Writes of imports and store copies ([`copying`]).
+/// Bulk and unchecked writes, for imports and for copies of a store ([`copying`]).
 #[async_trait]
 pub trait StoreTransfer: Send + Sync {
-    /// Adds many users, each as [`UserStore::insert`] does. Of several users with the same name or
-    /// id, one is added. Returns for each user, in the given order, whether it was added. After an
-    /// error, any of them may have been added.
+    /// Adds many users. Returns for each user, in the given order, whether the user was added;
+    /// `false` means that the user name or the user id is taken. Of several users with the same
+    /// user name or id, one is added. After an error, any of the users may have been added.
     async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>>;
 
-    /// Writes a user unchanged, replaces any stored version of it, and ends no session. Returns
-    /// `false`, and writes nothing, if another user has the name.
+    /// Writes a user unchanged, replaces any stored version of the user, and ends no session.
+    /// Returns `false`, and writes nothing, if another user has the user name.
     async fn put_user_unchecked(&self, user: &User) -> Result<bool>;
 
-    /// Writes a client unchanged, replaces any stored version of it, and ends no session. After an
-    /// error, it may have been written.
+    /// Writes a client unchanged, replaces any stored version of the client, and ends no session.
+    /// After an error, the client may have been written.
     async fn put_client_unchecked(&self, client: &Client) -> Result<()>;
 
-    /// Writes a session unchanged, replaces any stored version of it, and does not check its user
-    /// or client. After an error, it may have been written.
+    /// Writes a session unchanged, replaces any stored version of the session, and does not check
+    /// the session's user or client. After an error, the session may have been written.
     async fn put_session_unchecked(&self, session: &Session) -> Result<()>;
 }
 
-/// Conditions of [`SessionStore::look_up`].
+/// Conditions of the look-up of a session for introspection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Want<'a> {
-    /// Digest of the access token, if only that token is checked. The result may then lack the
-    /// session's refresh tokens.
+    /// Digest of the access token that is introspected. If set, only this token is checked, and the
+    /// returned session may lack its refresh tokens.
     pub access: Option<&'a Digest>,
-    /// Client that was authenticated earlier. The store checks in the same look-up that its record
-    /// is unchanged.
+    /// Client that calls introspection and was authenticated earlier. If set, the store checks in
+    /// the same look-up that the client's record is unchanged.
     pub caller: Option<&'a Client>,
 }
 
-/// Result of [`SessionStore::look_up`].
+/// Result of the look-up of a session for introspection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallerLookup {
-    /// The caller is unchanged, or none was given. Contains the session, if it exists.
+    /// The calling client is unchanged, or none was given. Contains the session, or `None` if the
+    /// session does not exist.
     Session(Option<Box<Session>>),
-    /// The caller was changed or deleted, and must be looked up again.
+    /// The calling client was changed or deleted, and must be looked up again.
     CallerChanged,
 }
 
 impl CallerLookup {
-    /// Returns the session, if it exists and the caller is unchanged.
+    /// Returns the session, if the session exists and the calling client is unchanged.
     pub fn into_session(self) -> Option<Session> {
         match self {
             Self::Session(session) => session.map(|session| *session),
@@ -260,44 +268,46 @@ impl From<Option<Session>> for CallerLookup {
     }
 }
 
-/// Result of an update.
+/// Result of an update of a user or client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
-    /// The update was written.
+    /// The new version of the user or client was written.
     Done,
-    /// The record does not exist or has another version. The caller must read it again.
+    /// The user or client does not exist or has another version. The caller must read the record
+    /// again.
     Stale,
-    /// Another user has the new name.
+    /// Another user has the new user name, so the update was not written.
     NameTaken,
 }
 
-/// Stores of one server.
+/// All stores of one server, as trait objects.
 #[derive(Clone)]
 pub struct Stores {
-    /// Storage of users.
+    /// Storage of users (resource owners) with their password hashes.
     pub users: Arc<dyn UserStore>,
-    /// Storage of clients.
+    /// Storage of OAuth clients.
     pub clients: Arc<dyn ClientStore>,
-    /// Storage of sessions.
+    /// Storage of sessions, each with its access tokens and refresh tokens.
     pub sessions: Arc<dyn SessionStore>,
     /// Storage of import records and imported access tokens.
     pub imports: Arc<dyn ImportStore>,
     /// Lists and counts of users, clients and sessions.
     pub listing: Arc<dyn StoreListing>,
-    /// Writes of imports and store copies.
+    /// Bulk and unchecked writes, for imports and for copies of a store.
     pub transfer: Arc<dyn StoreTransfer>,
-    /// Reachability check of the backend.
+    /// Name and reachability check of the backend (database).
     pub health: Arc<dyn Health>,
-    /// Publisher of access tokens, which also delivers invalidations. `None` if Redis holds neither
-    /// published tokens nor a cache.
+    /// Publisher of access tokens, which also delivers pending Redis invalidations. `None` if Redis
+    /// holds neither published tokens nor a cache.
     pub publisher: Option<Arc<dyn Publisher>>,
-    /// Counters of failed attempts, and known devices.
+    /// Counters of failed authentication attempts, for rate limits, and known devices (pairs of
+    /// user and address with an earlier successful login).
     pub rate_limits: Arc<dyn RateLimitStore>,
 }
 
 impl Stores {
-    /// Creates the stores from one backend. They have no publisher and count failed attempts in
-    /// memory.
+    /// Returns stores that all use `store` as their backend. They have no publisher of access
+    /// tokens and count failed authentication attempts in memory.
     pub fn of<S>(store: Arc<S>) -> Self
     where
         S: UserStore + ClientStore + SessionStore + ImportStore,

@@ -15,15 +15,16 @@ use crate::domain::{
 
 const RECORD_KIND: &str = "session";
 
-/// Content of the column: the part of a session that changes with every refresh.
+/// Content of the SQLite column `tokens`: the access and refresh tokens of a session, which change
+/// with every refresh.
 #[derive(Serialize, Deserialize)]
 struct PackedTokens {
     access: Vec<PackedAccessToken>,
     refresh: Option<PackedRefreshChain>,
 }
 
-/// Content of the cache entry. It contains the access tokens, but no refresh tokens: their state is
-/// always read from the store.
+/// Content of a session's cache entry in Redis. It contains the access tokens, but no refresh
+/// tokens, which are always read from the store.
 #[derive(Serialize, Deserialize)]
 struct PackedSession {
     version: u64,
@@ -67,7 +68,7 @@ struct PackedUsedRefresh {
     at: i64,
 }
 
-/// Encodes the access tokens and the refresh tokens of a session for the column.
+/// Encodes the access tokens and the refresh tokens of a session for the SQLite column `tokens`.
 pub(super) fn pack_tokens(session: &Session) -> Result<Vec<u8>> {
     let refresh = session.refresh.as_ref().map(|chain| PackedRefreshChain {
         key: chain.mac_key,
@@ -84,7 +85,7 @@ pub(super) fn pack_tokens(session: &Session) -> Result<Vec<u8>> {
         .map_err(|error| StoreError::corrupt(RECORD_KIND, error))
 }
 
-/// Decodes the access tokens and the refresh tokens of a session from the column.
+/// Decodes the access tokens and the refresh tokens of a session from the SQLite column `tokens`.
 pub(super) fn unpack_tokens(packed: &[u8]) -> Result<(Vec<AccessToken>, Option<RefreshChain>)> {
     let tokens: PackedTokens =
         postcard::from_bytes(packed).map_err(|error| StoreError::corrupt(RECORD_KIND, error))?;
@@ -102,7 +103,8 @@ pub(super) fn unpack_tokens(packed: &[u8]) -> Result<(Vec<AccessToken>, Option<R
     Ok((unpack_access(tokens.access)?, refresh))
 }
 
-/// Encodes a session for the cache; `None` if encoding fails.
+/// Encodes a session, without refresh tokens, for the Redis cache. Returns `None` if encoding
+/// fails.
 pub(super) fn pack_cached(session: &Session) -> Option<Vec<u8>> {
     let user = session.user.as_ref().map(|user| PackedUser {
         id: *user.id.as_bytes(),
@@ -122,7 +124,8 @@ pub(super) fn pack_cached(session: &Session) -> Option<Vec<u8>> {
     postcard::to_allocvec(&cached).ok()
 }
 
-/// Decodes a session from the cache; `None` if the bytes are not a valid session.
+/// Decodes a session, without refresh tokens, from the bytes of a Redis cache entry. Returns `None`
+/// if the bytes are not a valid session.
 pub fn unpack_cached(id: SessionId, bytes: &[u8]) -> Option<Session> {
     let cached: PackedSession = postcard::from_bytes(bytes).ok()?;
     Some(Session {

@@ -8,8 +8,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{Result, StoreError};
 
-/// Returns the text of the file that `setting` names. Returns [`StoreError::Configuration`] unless
-/// it contains a certificate: with an empty list, no peer would be trusted.
+/// Returns the content of the PEM file at `path`, the value of the setting `setting`. Returns
+/// [`StoreError::Configuration`] unless the file contains a certificate: with an empty list, no
+/// peer would be trusted.
 pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
     let text = read(setting, path)?;
     let first = CertificateDer::from_pem_slice(&text);
@@ -17,8 +18,8 @@ pub(super) fn certificates(setting: &str, path: &Path) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Returns the text of the file that `setting` names. Returns [`StoreError::Configuration`] unless
-/// it contains a private key without a passphrase.
+/// Returns the content of the PEM file at `path`, the value of the setting `setting`. Returns
+/// [`StoreError::Configuration`] unless the file contains a private key without a passphrase.
 pub(super) fn private_key(setting: &str, path: &Path) -> Result<Vec<u8>> {
     let text = read(setting, path)?;
     let key = PrivateKeyDer::from_pem_slice(&text);
@@ -26,8 +27,9 @@ pub(super) fn private_key(setting: &str, path: &Path) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Returns the reason why `text` contains no usable private key. Recognises a key with a passphrase
-/// by its label in PKCS#8 (RFC 7468 §11) or by its header in the older format (RFC 1421 §4.6.1.1).
+/// Returns the reason why the PEM text contains no usable private key; `error` is that of the
+/// parser. Recognises a key with a passphrase by its label in PKCS#8 (RFC 7468 §11) or by its
+/// header in the older format (RFC 1421 §4.6.1.1).
 pub fn private_key_error(text: &[u8], error: &Error) -> String {
     let words = String::from_utf8_lossy(text);
     if words.contains("BEGIN ENCRYPTED PRIVATE KEY") || words.contains("Proc-Type: 4,ENCRYPTED") {

@@ -11,28 +11,31 @@ use crate::domain::{ClientId, Digest, Session, SessionId};
 
 /// Transactional outbox of Redis invalidations. The write that ends or renames a session, removes
 /// an access token from it, or changes a client also records a pending invalidation
-/// ([`Invalidation`]). So any server can deliver it if the process that wrote it does not. A store
-/// records invalidations only if it was opened for that.
+/// ([`Invalidation`]). So any server can deliver the invalidation if the process that wrote it does
+/// not. A store records invalidations only if it was opened with an outbox.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Returns up to `limit` pending invalidations in the order of their revisions, starting after
-    /// the revision `after`. Several may have the same revision.
+    /// Returns up to `limit` pending invalidations in the order of their revisions (numbers of the
+    /// recordings), starting after the revision `after`. Several invalidations may have the same
+    /// revision.
     async fn pending(&self, after: Option<i64>, limit: u32) -> Result<Vec<Invalidation>>;
 
-    /// Deletes pending invalidations, except those that were recorded again meanwhile.
+    /// Deletes delivered invalidations from the outbox, except those that were recorded again
+    /// meanwhile.
     async fn acknowledge(&self, delivered: &[Invalidation]) -> Result<()>;
 }
 
-/// Pending invalidation of published tokens or of cache entries.
+/// Pending invalidation of published tokens or of cache entries in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalidation {
-    /// Revision of this entry. If the invalidation is recorded again, it gets another one.
+    /// Revision (number that identifies this recording of the invalidation). If the invalidation is
+    /// recorded again, it gets another revision.
     pub revision: i64,
-    /// Record to which the invalidation applies.
+    /// Session or client whose copies in Redis are to be invalidated.
     pub target: InvalidationTarget,
 }
 
-/// Record whose copies in Redis are to be invalidated.
+/// Session or client whose copies in Redis are to be invalidated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidationTarget {
     /// A session that has ended, has lost an access token, or has another user name.
@@ -41,19 +44,20 @@ pub enum InvalidationTarget {
     Client(ClientId),
 }
 
-/// Publishes access tokens, so that resource servers can check them without a call to Sentinel.
+/// Publishes access tokens in Redis, so that resource servers can check them without a call to
+/// Sentinel.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Checks with one round trip that Redis answers. The store works without Redis.
+    /// Checks with one round trip that Redis answers. The store works without Redis too.
     async fn check_cache(&self) -> Result<()>;
 
-    /// Checks, without a network call, whether publishing is known to fail at this moment.
+    /// Returns an error if publishing is known to fail at this moment. Makes no network call.
     fn can_publish(&self) -> Result<()>;
 
-    /// Publishes an access token of a stored session until the token expires, in `expires_in`.
-    /// `access` is the digest of the token. Publishes nothing if the session or the token has ended
-    /// meanwhile. Once a caller was told that the token has ended, the token is not published
-    /// again.
+    /// Publishes `token`, an access token of a stored session, until the token expires, in
+    /// `expires_in`. `access` is the digest of the token. Publishes nothing if the session or the
+    /// token has ended meanwhile. Once a caller was told that the token has ended, the token is not
+    /// published again.
     async fn publish(
         &self,
         session: &Session,
@@ -62,22 +66,22 @@ pub trait Publisher: Send + Sync {
         expires_in: Duration,
     ) -> Result<()>;
 
-    /// Delivers the pending invalidations of all processes. Returns `false` if Redis is known to be
-    /// unreachable; a caller that depends on the delivery must check this. Servers call it every
-    /// second.
+    /// Delivers the pending invalidations of all processes to Redis. Returns `false` if Redis is
+    /// known to be unreachable; a caller that depends on the delivery must check this. Servers call
+    /// this method every second.
     async fn deliver_pending(&self) -> Result<bool, DeliveryError>;
 }
 
-/// Reason why an invalidation could not be delivered.
+/// Reason why a pending Redis invalidation could not be delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The store failed to list, check or acknowledge the invalidation.
+    /// The store failed to list, check or acknowledge the pending invalidation.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Redis is unavailable.
+    /// Redis is unavailable, so no pending invalidation can be delivered.
     #[error("Redis is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Redis is available and refuses this invalidation.
+    /// Redis is available and refuses this invalidation. Redis may accept other invalidations.
     #[error("Redis refuses the invalidation")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
 }

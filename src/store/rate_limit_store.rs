@@ -15,20 +15,23 @@ pub use memory::MemoryRateLimitStore;
 
 use crate::domain::{Bucket, RateLimitKey, WindowCounter};
 
-/// Storage of failed attempts and known devices.
+/// Storage of counters of failed authentication attempts, and of known devices (pairs of user and
+/// address with an earlier successful login).
 #[async_trait]
 pub trait RateLimitStore: Send + Sync {
-    /// Returns the failures of each key in the current window, in the order of `keys`.
+    /// Returns a counter of the failed attempts of each key in the current sliding window, in the
+    /// order of `keys`.
     async fn recent(&self, keys: &[RateLimitKey], now: Bucket) -> Vec<WindowCounter>;
 
-    /// Counts a failure, unless the key already has `limit` failures in the window. The check and
-    /// the increment are one atomic step, so concurrent failures do not exceed the limit.
+    /// Counts a failed attempt, unless the key already has `limit` failed attempts in the sliding
+    /// window. The check and the increment are one atomic step, so concurrent failures do not
+    /// exceed the limit.
     async fn add(&self, key: RateLimitKey, limit: u32, now: Bucket) -> AddResult;
 
     /// Reserves the next free time for an attempt on a key, and returns the time from now until
-    /// then. The next reservation is at least `pause` later. Returns `None`, and reserves nothing,
-    /// if the wait would exceed `max_wait`. A caller whose clock is behind does not wait longer for
-    /// that reason.
+    /// then. The next reservation for the key is at least `pause` later. Returns `None`, and
+    /// reserves nothing, if the wait would exceed `max_wait`. A caller whose clock is behind does
+    /// not wait longer for that reason.
     async fn reserve(
         &self,
         key: RateLimitKey,
@@ -37,18 +40,20 @@ pub trait RateLimitStore: Send + Sync {
         now: Bucket,
     ) -> Option<Duration>;
 
-    /// Remembers a known device for `ttl`.
+    /// Remembers the known device (pair of user and address) of this key for the duration `ttl`.
     async fn remember_device(&self, key: RateLimitKey, ttl: Duration, now: Bucket);
 
-    /// Returns whether the key is that of a known device.
+    /// Returns whether this key is that of a known device (pair of user and address with an earlier
+    /// successful login).
     async fn is_known_device(&self, key: RateLimitKey, now: Bucket) -> bool;
 }
 
-/// Result of [`RateLimitStore::add`].
+/// Result of counting a failed attempt with [`RateLimitStore::add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddResult {
-    /// Whether the failure was counted.
+    /// Whether the failed attempt was counted. `false` if the key had reached the limit.
     pub counted: bool,
-    /// Failures in the current window, including this one if it was counted.
+    /// Failed attempts of the key in the current sliding window, including this attempt if it was
+    /// counted.
     pub counter: WindowCounter,
 }

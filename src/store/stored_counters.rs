@@ -3,10 +3,11 @@
 
 use super::{Result, StoreError};
 
-/// Converts the stored version or generation of a record of kind `what`.
+/// Converts the stored version or generation of a record of kind `what` to an unsigned number.
 ///
-/// Rejects a negative number with [`StoreError::Corrupt`], and the maximum too: its record could
-/// never be replaced, and each attempt would look like a conflict with another writer.
+/// Rejects a negative number with [`StoreError::Corrupt`], and the maximum too: a record with the
+/// maximum could never be replaced, and each attempt would look like a conflict with another
+/// writer.
 pub(super) fn counter(number: i64, what: &'static str) -> Result<u64> {
     match u64::try_from(number) {
         Ok(_) if number == i64::MAX => {

@@ -10,10 +10,10 @@ use secrecy::SecretString;
 use super::error::RequestError;
 use crate::oauth::{Authorization, AuthorizationHeader, BasicCredentials, Error};
 
-/// Returns the `Authorization` header, for endpoints that authenticate clients.
+/// Returns the request's `Authorization` header, for endpoints that authenticate clients.
 ///
 /// # Errors
-/// `invalid_request` if the header is repeated.
+/// Returns `invalid_request` if the header is repeated.
 pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, RequestError> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let Some(header) = headers.next() else { return Ok(Authorization::missing()) };
@@ -23,8 +23,8 @@ pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, 
     Ok(Authorization::of(header.as_bytes(), parse))
 }
 
-/// Returns the Basic credentials if the request has exactly one `Authorization` header and it can
-/// be parsed.
+/// Returns the user name and password of a Basic `Authorization` header; `None` unless the request
+/// has exactly one such header and it can be parsed.
 pub(super) fn basic(request: &HttpRequest) -> Option<BasicCredentials> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let (Some(header), None) = (headers.next(), headers.next()) else { return None };
@@ -44,9 +44,9 @@ fn credentials(header: &HeaderValue) -> Option<BasicCredentials> {
     })
 }
 
-/// Returns the token of a Bearer header (RFC 6750 §2.1). Returns `None` without an `Authorization`
-/// header or with another scheme. Returns the empty string, which is never a token, if the header
-/// is repeated or is not visible ASCII.
+/// Returns the token of a Bearer `Authorization` header (RFC 6750 §2.1). Returns `None` without an
+/// `Authorization` header or with another scheme. Returns the empty string, which is never a token,
+/// if the header is repeated or is not visible ASCII.
 pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let header = headers.next()?;
@@ -55,9 +55,9 @@ pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_matches(' '))
 }
 
-/// Returns the header with the spelling of the scheme that the parser expects; `None` for another
-/// scheme. Schemes are case-insensitive (RFC 9110 §11.1) and may be followed by more than one
-/// space.
+/// Returns an `Authorization` header with its scheme spelled as the parser expects; `None` if the
+/// header has another scheme. Schemes are case-insensitive (RFC 9110 §11.1) and may be followed by
+/// more than one space.
 fn canonical<'a>(header: &'a HeaderValue, scheme: &str) -> Option<Cow<'a, HeaderValue>> {
     // Fast path: most headers already have this form and need no second validation.
     let rest = header.as_bytes().strip_prefix(scheme.as_bytes());

@@ -15,7 +15,7 @@ use super::tls::{TlsError, read_certificate};
 use super::{certificate_dates, self_signed};
 use crate::domain::{Clock, Timestamp};
 
-/// Certificate chain with its key and its source.
+/// TLS certificate chain and private key of the listeners, with the source for reloading them.
 pub struct Certificate {
     source: CertificateSource,
     clock: Arc<dyn Clock>,
@@ -28,31 +28,32 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// Source of a certificate.
+/// Source of the listeners' TLS certificate: files of the operator, or a self-signed certificate.
 #[derive(Clone, Debug)]
 pub enum CertificateSource {
-    /// PEM files of the operator (the key in PKCS#1, PKCS#8 or SEC1).
+    /// Certificate in PEM files of the operator, with a private key in PKCS#1, PKCS#8 or SEC1.
     Files {
-        /// File of the certificate chain.
+        /// Path of the PEM file with the certificate chain.
         cert: PathBuf,
-        /// File of the private key.
+        /// Path of the PEM file with the private key.
         key: PathBuf,
     },
     /// Self-signed certificate that is stored in `folder`, so that clients have to trust it only
-    /// once. It is made if there is none, and renewed before it expires.
+    /// once. The certificate is made if there is none, and renewed before it expires.
     SelfSigned {
-        /// Folder of the certificate and its key.
+        /// Folder that stores the self-signed certificate and its private key.
         folder: PathBuf,
-        /// Host of the public URL, for which the certificate is made in addition to this machine.
+        /// Host of the server's public URL, for which the self-signed certificate is made in
+        /// addition to the names of this machine; `None` without a public URL.
         host: Option<String>,
     },
 }
 
 impl Certificate {
-    /// Reads the certificate. `clock` determines whether a self-signed one is about to expire.
+    /// Reads the TLS certificate. `clock` determines whether a self-signed one is about to expire.
     ///
     /// # Errors
-    /// Returns a [`TlsError`] that names the folder or the file.
+    /// Returns a [`TlsError`] that names the unusable folder or file.
     pub fn load(source: CertificateSource, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let current = RwLock::new(Arc::new(source.read(clock.now())?));
         let certificate = Self { source, clock, current };
@@ -60,14 +61,14 @@ impl Certificate {
         Ok(certificate)
     }
 
-    /// Logs the reasons why clients will refuse the certificate.
+    /// Logs the reasons why clients will refuse the TLS certificate in use, such as its expiry.
     fn warn(&self) {
         for warning in self.source.warnings(&self.current(), self.clock.now()) {
             tracing::warn!("{warning}");
         }
     }
 
-    /// Returns the end of the certificate's validity; `None` if it cannot be read.
+    /// Returns the time when the certificate in use expires; `None` if this date cannot be read.
     pub fn not_after(&self) -> Option<Timestamp> {
         certificate_dates::not_after(self.current().cert.first()?)
     }
@@ -76,7 +77,7 @@ impl Certificate {
         Arc::clone(&*self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns the configuration of a listener that uses the newest certificate for each handshake.
+    /// Returns the TLS configuration of a listener: each handshake uses the newest certificate.
     pub fn server_config(self: &Arc<Self>) -> ServerConfig {
         #[expect(clippy::expect_used, reason = "ring supports both versions")]
         ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -111,11 +112,11 @@ impl Reload for Certificate {
 }
 
 impl CertificateSource {
-    /// Checks that the certificate can be used, and returns the reasons why clients will refuse it.
-    /// Creates no files.
+    /// Checks that the certificate of this source can be used, and returns the reasons why clients
+    /// will refuse the certificate. Creates no files.
     ///
     /// # Errors
-    /// Returns a [`TlsError`] that names the file.
+    /// Returns a [`TlsError`] that names the unusable file.
     pub fn check(&self, now: Timestamp) -> Result<Vec<String>, TlsError> {
         let certificate = match self {
             Self::Files { cert, key } => Some(read_certificate(cert, key, SETTING_NAMES)?),
@@ -131,7 +132,7 @@ impl CertificateSource {
         }
     }
 
-    /// Returns the reasons why clients will refuse the certificate, as far as the server can tell.
+    /// Returns the reasons why clients will refuse the certificate `used`, as far as can be told.
     fn warnings(&self, used: &CertifiedKey, now: Timestamp) -> Vec<String> {
         let Some(certificate) = used.cert.first() else { return Vec::new() };
         match self {
@@ -160,5 +161,5 @@ impl CertificateSource {
     }
 }
 
-/// Names of the configured files in messages.
+/// Names of the operator's certificate file and key file in error messages.
 const SETTING_NAMES: [&str; 2] = ["certificate (tls.cert)", "key (tls.key)"];

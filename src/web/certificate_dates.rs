@@ -1,4 +1,4 @@
-//! Validity period and names of a certificate.
+//! Validity period and names of a TLS certificate.
 //!
 //! rustls does not expose the dates that it parses, but its error contains them if a certificate is
 //! verified at a time outside its validity period. It checks the dates before the issuer (RFC 5280
@@ -14,7 +14,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 
 use crate::domain::Timestamp;
 
-/// Returns the end of the validity period; `None` if the certificate cannot be read.
+/// Returns the end of a certificate's validity period; `None` if the certificate cannot be read.
 pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     match at(certificate, u64::MAX) {
         Some(CertificateError::ExpiredContext { not_after, .. }) => Some(timestamp(not_after)),
@@ -22,8 +22,8 @@ pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     }
 }
 
-/// Returns the start of the validity period; `None` if the certificate cannot be read or has been
-/// valid since the Unix epoch.
+/// Returns the start of a certificate's validity period; `None` if the certificate cannot be read
+/// or has been valid since the Unix epoch.
 pub(super) fn not_before(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     match at(certificate, 0) {
         Some(CertificateError::NotValidYetContext { not_before, .. }) => {
@@ -33,16 +33,17 @@ pub(super) fn not_before(certificate: &CertificateDer<'_>) -> Option<Timestamp> 
     }
 }
 
-/// Returns whether the certificate is for `host`, a name or an address. Returns `true` if `host` or
-/// the certificate cannot be parsed.
+/// Returns whether the certificate is valid for `host`, a host name or an IP address. Returns
+/// `true` if `host` or the certificate cannot be parsed.
 pub(super) fn is_for(certificate: &CertificateDer<'_>, host: &str) -> bool {
     let Ok(name) = ServerName::try_from(host) else { return true };
     let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return true };
     verify_server_name(&parsed, &name).is_ok()
 }
 
-/// Returns the certificate error of a verification at `seconds` after the Unix epoch. Returns
-/// `None` if the certificate cannot be parsed or the verification fails for another reason.
+/// Returns the error from verifying the certificate as if the time were `seconds` after the Unix
+/// epoch. Returns `None` if the certificate cannot be parsed, or if the error is not about the
+/// certificate.
 fn at(certificate: &CertificateDer<'_>, seconds: u64) -> Option<CertificateError> {
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
     let result = verify_server_cert_signed_by_trust_anchor(

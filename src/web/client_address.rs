@@ -11,10 +11,10 @@ use super::Transport;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Returns the address of the client. Behind a trusted proxy it is the right-most address in
-/// `X-Forwarded-For` that is not a trusted proxy, since the client may have written anything to the
-/// left of it. Otherwise it is the peer's address. Returns `None` for a Unix socket if the header
-/// names no address.
+/// Returns the IP address of the client that sent the request. Behind a trusted proxy, this is the
+/// right-most address in `X-Forwarded-For` that is not a trusted proxy, since the client may have
+/// written anything to the left of it. Otherwise it is the peer's address. Returns `None` for a
+/// Unix socket if the header names no address.
 pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     let (peer, local) = peer(request);
     if !trusts_headers_of(peer, local, trusted) {
@@ -25,13 +25,13 @@ pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     resolve(peer, local, &values, trusted)
 }
 
-/// Returns whether the peer is a trusted proxy.
+/// Returns whether the connection's peer is a trusted proxy: in `trusted`, or on a Unix socket.
 pub(super) fn is_trusted_peer(request: &HttpRequest, trusted: &[IpNet]) -> bool {
     let (peer, local) = peer(request);
     trusts_headers_of(peer, local, trusted)
 }
 
-/// Returns the peer's address, and whether the peer is connected over a Unix socket.
+/// Returns the IP address of the connection's peer, and whether the peer uses a Unix socket.
 fn peer(request: &HttpRequest) -> (Option<IpAddr>, bool) {
     let peer = request.peer_addr().map(|address| address.ip().to_canonical());
     // The file mode of a Unix socket decides who may connect, so the peer is a proxy on this
@@ -39,9 +39,9 @@ fn peer(request: &HttpRequest) -> (Option<IpAddr>, bool) {
     (peer, peer.is_none() && Transport::of(request) == Transport::Unix)
 }
 
-/// Determines the address of a client from the peer's address, from whether the peer is connected
-/// over a Unix socket (`local`), and from the values of all `X-Forwarded-For` headers in their
-/// order.
+/// Returns the IP address of a client, given the peer's address, whether the peer is connected over
+/// a Unix socket (`local`), the values of all `X-Forwarded-For` headers in their order, and the
+/// networks of the trusted proxies.
 pub fn resolve(
     peer: Option<IpAddr>,
     local: bool,
@@ -64,17 +64,17 @@ pub fn resolve(
     nearest
 }
 
-/// Returns whether the headers that name the client count if this peer sends them.
+/// Returns whether the server trusts `X-Forwarded-For` and similar headers if this peer sends them.
 fn trusts_headers_of(peer: Option<IpAddr>, local: bool, trusted: &[IpNet]) -> bool {
     peer.map_or(local, |peer| is_in(peer, trusted))
 }
 
-/// Returns whether `address` is in one of the networks.
+/// Returns whether an IP address is in one of the networks.
 pub(super) fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
     networks.iter().any(|net| net.contains(&address))
 }
 
-/// Parses an address with or without a port, as proxies write it.
+/// Parses an IP address with or without a port, as proxies write it in `X-Forwarded-For`.
 fn parse(text: &str) -> Option<IpAddr> {
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
     let address = text

@@ -18,24 +18,24 @@ use actix_web::{HttpResponse, web};
 
 use super::{Web, metadata};
 
-/// Preflight response headers for an allowed origin: the methods and headers that its scripts may
-/// send, and for how many seconds the browser may cache this permission.
+/// Headers of CORS preflight responses for an allowed origin: the methods and headers that its
+/// scripts may send, and for how many seconds the browser may cache this permission.
 const GRANTED: [(actix_web::http::header::HeaderName, &str); 3] = [
     (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
     (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
     (ACCESS_CONTROL_MAX_AGE, "3600"),
 ];
 
-/// Response headers that scripts may read in addition to those that every script may read.
+/// Response headers that scripts of an allowed origin may read, beside the CORS-safelisted ones.
 const EXPOSED: &str = "retry-after, www-authenticate, x-auth-user-id, x-auth-username, x-auth-client-id, x-auth-scope";
 
 impl Web {
-    /// Returns whether any origin is allowed.
+    /// Returns whether the operator allows any origin to call the protocol endpoints (CORS).
     pub fn has_allowed_origins(&self) -> bool {
         !self.config.allowed_origins.is_empty()
     }
 
-    /// Returns the value of `Access-Control-Allow-Origin` if the origin of the request is allowed.
+    /// Returns `Access-Control-Allow-Origin` for a request, or `None` if its origin is not allowed.
     fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(ORIGIN)?;
         let is_allowed =
@@ -44,7 +44,7 @@ impl Web {
         HeaderValue::from_str(allowed).ok()
     }
 
-    /// Returns whether `path` is that of a protocol endpoint.
+    /// Returns whether `path` is that of a protocol endpoint, such as token, verify or metadata.
     fn is_protocol(&self, path: &str) -> bool {
         let routes = &self.config.routes;
         let fixed = [&routes.token, &routes.introspection, &routes.revocation, &routes.verify];
@@ -56,8 +56,8 @@ impl Web {
     }
 }
 
-/// Responds to preflight requests, and adds CORS headers to the other responses of the protocol
-/// endpoints.
+/// Responds to CORS preflight requests, and adds CORS headers to the other responses of the
+/// protocol endpoints. All other requests pass unchanged.
 pub async fn handle(
     web: web::Data<Web>,
     request: ServiceRequest,
@@ -88,8 +88,8 @@ fn is_preflight(request: &ServiceRequest) -> bool {
     *request.method() == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Returns the response to a preflight. Without the CORS headers, the browser treats the origin as
-/// not allowed; no error status is needed.
+/// Returns the response to a CORS preflight. Without the CORS headers, which depend on `allowed`,
+/// the browser treats the origin as not allowed; no error status is needed.
 fn preflight(allowed: bool) -> HttpResponse {
     let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
     response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));

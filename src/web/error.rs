@@ -13,25 +13,25 @@ use crate::observe::error_chain;
 use crate::password::PoolError;
 use crate::store::StoreError;
 
-/// Challenge for a client that did not authenticate (RFC 7617 §2).
+/// Value of `WWW-Authenticate` for a client that did not authenticate (RFC 7617 §2).
 const BASIC_CHALLENGE: &str = "Basic realm=\"sentinel\", charset=\"UTF-8\"";
 
-/// Reason why a request is refused.
+/// Reason why a protocol endpoint refuses a request, with the HTTP status of the response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
-    /// Protocol error; its variant determines the status.
+    /// OAuth 2.0 error from the provider; the variant of the [`Error`] determines the status.
     #[error(transparent)]
     Protocol(#[from] Error),
-    /// 413: the body is larger than the limit.
+    /// 413: the request body is larger than the limit of the endpoint.
     #[error("the request body is too large")]
     TooLarge,
-    /// 408: the body did not arrive in time.
+    /// 408: the request body did not arrive within the configured time.
     #[error("the request body did not arrive in time")]
     Slow,
-    /// 400: the connection broke, or the framing of the body is invalid.
+    /// 400: the connection broke, or the framing of the request body is invalid.
     #[error("the request body could not be read")]
     Broken,
-    /// 400: the headers do not declare an uncompressed form in UTF-8.
+    /// 400: the request headers do not declare an uncompressed form in UTF-8.
     #[error("the body must be application/x-www-form-urlencoded")]
     MediaType,
 }
@@ -69,13 +69,13 @@ struct ErrorJson<'a> {
 }
 
 impl Web {
-    /// Returns the response to a refused request.
+    /// Returns the JSON error response to a refused request.
     pub(super) fn refuse(&self, refusal: &RequestError) -> HttpResponse {
         self.refuse_with(refusal, refusal.status())
     }
 
-    /// Returns the response to a refused token request. Its status may be that of flask-sentinel,
-    /// which had no endpoint but this.
+    /// Returns the JSON error response to a refused token request. The status may be that of
+    /// flask-sentinel (the predecessor), which had no endpoint but the token endpoint.
     pub(super) fn refuse_token(&self, refusal: &RequestError) -> HttpResponse {
         self.refuse_with(
             refusal,
@@ -112,8 +112,8 @@ impl Web {
         })
     }
 
-    /// Returns 401 if flask-sentinel returned it for this error and the operator has enabled its
-    /// statuses.
+    /// Returns 401 if flask-sentinel (the predecessor of this server) did so for this error and the
+    /// operator has enabled its statuses; otherwise `None`.
     fn flask_sentinel_status(&self, refusal: &RequestError) -> Option<StatusCode> {
         use ErrorCode::{InvalidGrant, InvalidScope, UnauthorizedClient};
         let old = matches!(refusal.code(), InvalidGrant | InvalidScope | UnauthorizedClient);
@@ -133,13 +133,13 @@ pub(super) fn json(status: StatusCode) -> HttpResponseBuilder {
     response
 }
 
-/// Responds to other methods at an endpoint that accepts POST only (RFC 6749 §3.2: "The client MUST
-/// use the HTTP "POST" method").
+/// Responds with 405 to methods other than POST at an endpoint that accepts only POST (RFC 6749
+/// §3.2: "The client MUST use the HTTP "POST" method").
 pub(super) async fn only_post(web: web::Data<Web>) -> HttpResponse {
     wrong_method(&web, "POST")
 }
 
-/// Responds to other methods at an endpoint that accepts GET and HEAD only.
+/// Responds with 405 to methods other than GET and HEAD at an endpoint that accepts only these.
 pub(super) async fn only_get(web: web::Data<Web>) -> HttpResponse {
     wrong_method(&web, "GET, HEAD")
 }
@@ -155,7 +155,7 @@ fn wrong_method(web: &Web, allowed: &str) -> HttpResponse {
     })
 }
 
-/// Responds to a request for a path without an endpoint.
+/// Responds with 404 to a request for a path without an endpoint.
 pub(super) async fn not_found(web: web::Data<Web>) -> HttpResponse {
     json(StatusCode::NOT_FOUND).json(ErrorJson {
         error: ErrorCode::InvalidRequest.as_str(),
@@ -164,7 +164,7 @@ pub(super) async fn not_found(web: web::Data<Web>) -> HttpResponse {
     })
 }
 
-/// Returns the response to a request that is rejected before a handler receives it.
+/// Returns the JSON error response to a request that is rejected before a handler receives it.
 pub fn bad_request(status: StatusCode, description: &str) -> HttpResponse {
     json(status).json(ErrorJson {
         error: ErrorCode::InvalidRequest.as_str(),
@@ -173,8 +173,7 @@ pub fn bad_request(status: StatusCode, description: &str) -> HttpResponse {
     })
 }
 
-/// Logs once why the server could not respond. Overload is not a failure and is logged as a
-/// warning.
+/// Logs why a request was answered with 503. Overload is not a failure and is logged as a warning.
 pub(super) fn log_unavailable(cause: &Unavailable) {
     match cause {
         Unavailable::Passwords(PoolError::Busy) | Unavailable::Store(StoreError::Busy) => {

@@ -14,7 +14,7 @@ use crate::oauth::ErrorCode;
 
 const TEMPLATE: &str = "errors.html";
 
-/// Page that explains each error code, rendered when the templates are loaded.
+/// HTML page that explains each OAuth error code, rendered when the templates are loaded.
 #[derive(Clone, Debug)]
 pub(super) struct ErrorsPage {
     html: String,
@@ -114,7 +114,7 @@ fn explain(code: ErrorCode) -> Entry {
     Entry { code: code.as_str(), status, meaning, remedy, source }
 }
 
-/// Returns the error codes that resource servers send in `WWW-Authenticate`.
+/// Returns the error page's entries for codes that resource servers send in `WWW-Authenticate`.
 fn bearer_entries() -> [Entry; 2] {
     [
         Entry {

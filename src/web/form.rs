@@ -12,7 +12,7 @@ use super::error::RequestError;
 use super::{Web, authorization, client_address};
 use crate::oauth::{Authorization, Params, Request};
 
-/// Request with a form body: the credentials, the body and the client's address.
+/// OAuth request with a form body: the client's credentials and IP address, and the body.
 pub(super) struct FormRequest<'a> {
     authorization: Authorization<'a>,
     body: Bytes,
@@ -20,9 +20,9 @@ pub(super) struct FormRequest<'a> {
 }
 
 impl<'a> FormRequest<'a> {
-    /// Reads the body and the credentials. Parameters in the URL are never read (RFC 6749 §2.3.1:
-    /// they "can only be transmitted in the request-body and MUST NOT be included in the request
-    /// URI").
+    /// Reads the body and the credentials of a request. Parameters in the URL are never read (RFC
+    /// 6749 §2.3.1: they "can only be transmitted in the request-body and MUST NOT be included in
+    /// the request URI").
     pub(super) async fn read(
         web: &Web,
         request: &'a HttpRequest,
@@ -37,7 +37,7 @@ impl<'a> FormRequest<'a> {
         })
     }
 
-    /// Parses the parameters of the body and passes the request to `call`.
+    /// Parses the form in the body, passes the request to `call`, and returns the result.
     pub(super) async fn handle<T>(
         &self,
         call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
@@ -49,7 +49,7 @@ impl<'a> FormRequest<'a> {
     }
 }
 
-/// Reads the form, passes the request to `call`, and turns the result into a response with `reply`.
+/// Reads a form, passes the OAuth request to `call`, and turns the result into an HTTP response.
 pub(super) async fn handle<T>(
     web: &Web,
     request: HttpRequest,
@@ -61,7 +61,7 @@ pub(super) async fn handle<T>(
     form.handle(call).await.map(reply)
 }
 
-/// Checks the media type of a form, and reads its body as [`read_in_time`] does.
+/// Returns the request body if it is a form of at most `limit` bytes that arrives in time.
 pub(super) async fn body(
     web: &Web,
     request: &HttpRequest,
@@ -74,7 +74,7 @@ pub(super) async fn body(
     read_in_time(web, request, payload, limit).await
 }
 
-/// Reads a body of at most `limit` bytes within the configured time.
+/// Returns the request body if it has at most `limit` bytes and arrives within `body_timeout`.
 pub(super) async fn read_in_time(
     web: &Web,
     request: &HttpRequest,
@@ -92,15 +92,15 @@ pub(super) async fn read_in_time(
     }
 }
 
-/// Returns a 200 response in JSON.
+/// Returns a 200 response with `body` in JSON.
 pub(super) fn ok(body: impl serde::Serialize) -> HttpResponse {
     super::error::json(StatusCode::OK).json(body)
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Returns whether the body is declared as one of these media types, in UTF-8 and without
-/// compression.
+/// Returns whether the request headers declare a body of one of these media types, in UTF-8 and
+/// without compression.
 pub(super) fn is_of_type(request: &HttpRequest, types: &[&str]) -> bool {
     let mut headers = request.headers().get_all(CONTENT_TYPE);
     let (Some(header), None) = (headers.next(), headers.next()) else { return false };

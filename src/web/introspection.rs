@@ -7,7 +7,7 @@ use super::{Web, form};
 use crate::domain::{TokenKind, UserId};
 use crate::oauth::{ActiveToken, Introspection, Request};
 
-/// Introspection response for a token that is not active (RFC 7662 §2.2). It has no other member.
+/// Introspection response for a token that is not active (RFC 7662 §2.2), without other members.
 #[derive(Serialize)]
 struct InactiveJson {
     active: bool,

@@ -8,7 +8,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 
 use crate::observe::metrics::Metrics;
 
-/// Registers the only route of the metrics listener.
+/// Registers `/metrics`, the only route of the listener for Prometheus metrics.
 pub fn configure(config: &mut ServiceConfig, metrics: &Arc<Metrics>) {
     config.app_data(Data::from(Arc::clone(metrics)));
     config.service(web::resource("/metrics").route(super::routing::get_or_head().to(answer)));

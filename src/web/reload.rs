@@ -2,20 +2,20 @@
 
 use crate::domain::Timestamp;
 
-/// Reason why a reload failed. The previous data stay in use.
+/// Reason why files could not be reloaded. The previous data stay in use.
 pub type ReloadError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Data that were read from files.
+/// Data, such as the TLS certificate, that were read from files and can be reloaded at run time.
 pub trait Reload: Send + Sync {
-    /// Returns the name of the data, for the log.
+    /// Returns the name of the reloadable data for log messages, such as `certificate`.
     fn name(&self) -> &'static str;
 
-    /// Returns the end of validity of the data in use; `None` if they do not expire.
+    /// Returns the time when the data in use expire, as certificates do; `None` if they never do.
     fn not_after(&self) -> Option<Timestamp> {
         None
     }
 
-    /// Reads the files again and uses the new data from now on.
+    /// Reads the files again, and uses the new data instead of the previous data from now on.
     ///
     /// # Errors
     /// Returns the reason if the files are unreadable or invalid. The previous data stay in use.

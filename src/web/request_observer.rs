@@ -21,16 +21,16 @@ use crate::observe::trace::{Collector, Recorder, Span, SpanContext, parse_tracep
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: &str = "traceparent";
 
-/// Receivers of metrics and traces; none by default.
+/// Receivers of the metrics and traces of HTTP requests; none by default.
 #[derive(Clone, Default)]
 pub struct Telemetry {
-    /// Counts requests and measures their duration.
+    /// Metrics that count requests and measure their duration; `None` if metrics are off.
     pub metrics: Option<Arc<Metrics>>,
-    /// Collects the spans of traced requests.
+    /// Collector of the spans of traced requests; `None` if traces are off.
     pub traces: Option<Arc<dyn Collector>>,
 }
 
-/// Endpoint of a request, as metrics and traces name it.
+/// Endpoint that receives a request, as metrics and traces name the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
     Introspection,
@@ -64,23 +64,23 @@ impl Endpoint {
     }
 }
 
-/// Observes the requests of one I/O thread. Clones share all state.
+/// Observer of the requests of one I/O thread (ids, metrics, traces). Clones share all state.
 #[derive(Clone)]
 pub struct RequestObserver(Rc<ObserverState>);
 
 struct ObserverState {
     web: Web,
-    /// Paths of the endpoints, the most requested first.
+    /// URL paths with the endpoints at these paths, the most requested endpoint first.
     paths: Vec<(String, Endpoint)>,
-    /// Path of the management page; every path below it counts as management too.
+    /// Path of the management page, with every path below; `None` without a management page.
     management: Option<String>,
-    /// Metrics of the endpoints, in the order of [`Endpoint::NAMES`].
+    /// Metrics of each endpoint, in the order of [`Endpoint::NAMES`]; `None` if metrics are off.
     metrics: Option<Vec<EndpointMetrics>>,
     traces: Option<Arc<dyn Collector>>,
 }
 
 impl Web {
-    /// Creates the observer for one I/O thread.
+    /// Creates the observer (request ids, metrics, traces) for the requests of one I/O thread.
     pub fn observer(&self) -> RequestObserver {
         let routes = &self.config.routes;
         let paths = [
@@ -106,7 +106,7 @@ impl Web {
 }
 
 impl RequestObserver {
-    /// Passes a request to `service`, and observes the request and its response.
+    /// Passes a request to `service`, records metrics and trace, and returns the response.
     pub fn call<S, B>(
         &self,
         request: ServiceRequest,
@@ -180,7 +180,7 @@ impl ObserverState {
         }
     }
 
-    /// Returns the request id that a trusted proxy sent.
+    /// Returns the request id in `X-Request-Id`; `None` unless a trusted proxy sent a valid one.
     fn given_id(&self, request: &ServiceRequest) -> Option<RequestId> {
         let header = request.headers().get(X_REQUEST_ID)?;
         let trusted = &self.web.config.trusted_proxies;
@@ -188,9 +188,10 @@ impl ObserverState {
         client_address::is_trusted_peer(request.request(), trusted).then_some(id)
     }
 
-    /// Returns a recorder if the request is traced. A request without `traceparent` is sampled. A
-    /// request that its caller traces is traced if the caller may demand it, and sampled otherwise.
-    /// A request that its caller does not trace is not traced.
+    /// Returns a recorder of the request's steps if the request is traced. A request without
+    /// `traceparent` is sampled at the configured rate. A request that its caller traces is traced
+    /// if the caller may demand it, and sampled otherwise. A request that its caller does not trace
+    /// is not traced.
     ///
     /// W3C Trace Context §7.2: "When distributed tracing is enabled on a service with a public API
     /// and naively continues any trace with the `sampled` flag set, a malicious attacker could
@@ -208,7 +209,7 @@ impl ObserverState {
         sampled.then(|| Recorder::new(parent))
     }
 
-    /// Returns whether the caller may demand that its requests are traced. This depends on the
+    /// Returns whether the caller may demand that its requests are traced. This depends on the IP
     /// address of the client and not on its proxy: proxies pass on the `traceparent` of any client.
     fn may_demand_tracing(&self, request: &ServiceRequest) -> bool {
         let config = &self.web.config;
@@ -217,16 +218,16 @@ impl ObserverState {
     }
 }
 
-/// Returns the method if RFC 9110 §9 or RFC 5789 defines it. Clients can invent any number of
-/// others, which would make the values in traces unbounded.
+/// Returns the name of an HTTP method that RFC 9110 §9 or RFC 5789 defines; otherwise `None`.
+/// Clients can invent any number of others, which would make the values in traces unbounded.
 fn known(method: &Method) -> Option<&'static str> {
     const KNOWN: [&str; 9] =
         ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
     KNOWN.into_iter().find(|known| *known == method.as_str())
 }
 
-/// Returns the parsed `traceparent` header. A malformed or repeated header is ignored (W3C Trace
-/// Context §3.2).
+/// Returns the caller's span in the `traceparent` header; `None` if the header is missing,
+/// malformed or repeated (W3C Trace Context §3.2).
 fn parent(headers: &HeaderMap) -> Option<SpanContext> {
     let mut values = headers.get_all(TRACEPARENT);
     let (value, None) = (values.next()?, values.next()) else { return None };

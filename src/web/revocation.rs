@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::{Web, form};
 use crate::oauth::Request;
 
-/// Body of a successful revocation response. RFC 7009 §2.2: "The content of the response body is
-/// ignored by the client as all necessary information is conveyed in the response code." It is
-/// JSON, as at the other endpoints.
+/// Body of a successful revocation response: an empty JSON object. RFC 7009 §2.2: "The content of
+/// the response body is ignored by the client as all necessary information is conveyed in the
+/// response code."
 #[derive(Serialize)]
 struct RevokedJson {}
 

@@ -11,7 +11,7 @@ use super::state::{Transport, Web};
 use super::{error, health, introspection, metadata, revocation, token, verify};
 
 impl Web {
-    /// Registers every route for a listener that uses `transport`.
+    /// Registers the routes of every HTTP endpoint for a listener that uses `transport`.
     pub fn configure(&self, config: &mut ServiceConfig, transport: Transport) {
         let routes = &self.config.routes;
         let mut post = |path: &Option<String>, route: actix_web::Route| {
@@ -49,9 +49,9 @@ impl Web {
         config.default_service(web::to(error::not_found));
     }
 
-    /// Returns the paths of the metadata document; none without an issuer. The issuer's path comes
-    /// after the well-known path (RFC 8414 §3), but many clients look for the document at the
-    /// well-known path alone.
+    /// Returns the URL paths of the authorization server metadata; none without an issuer. The
+    /// issuer's path comes after the well-known path (RFC 8414 §3), but many clients look for the
+    /// document at the well-known path alone.
     pub(super) fn metadata_paths(&self) -> Vec<String> {
         match (&self.config.routes.metadata, self.provider.issuer()) {
             (Some(path), Some(issuer)) => metadata::paths(path, issuer),

@@ -19,20 +19,20 @@ use super::tls::{TlsError, read_certificate, write_private};
 use crate::domain::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Interval before its creation in which a certificate is already valid, since clocks differ.
+/// Period before its creation in which a self-signed certificate is valid, since clocks differ.
 const BACKDATED: Duration = DAY;
-/// Validity of a new certificate, from the time when it is made.
+/// Validity of a self-signed certificate, from the time of its creation.
 const VALIDITY: Duration = Duration::from_secs(820 * 24 * 3600);
-/// Remaining validity below which a certificate is renewed.
+/// Remaining validity below which a self-signed certificate is renewed.
 const RENEW_BELOW: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Names and addresses of this machine.
+/// Host names and IP addresses of this machine, for which every self-signed certificate is made.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
-/// Names of the two files in messages.
+/// Names of the certificate file and the key file in error messages.
 const NAMES: [&str; 2] = ["certificate", "key"];
-/// Maximum validity that systems of Apple accept.
+/// Maximum validity of a TLS server certificate that systems of Apple accept.
 const MAX_VALIDITY: Duration = Duration::from_secs(825 * 24 * 3600);
 
-/// Returns the path of the self-signed certificate in `folder`, for clients that are to trust it.
+/// Returns the path of the self-signed certificate in `folder`, which clients can trust.
 pub fn path(folder: &Path) -> PathBuf {
     folder.join("self-signed-cert.pem")
 }
@@ -41,7 +41,7 @@ fn key_path(folder: &Path) -> PathBuf {
     folder.join("self-signed-key.pem")
 }
 
-/// Returns the certificate in `folder`; `None` if there is none or a start would renew it.
+/// Returns the self-signed certificate in `folder`, unless it is missing or a start would renew it.
 pub(super) fn stored(folder: &Path, now: Timestamp) -> Result<Option<CertifiedKey>, TlsError> {
     let (cert, key) = (path(folder), key_path(folder));
     if !cert.exists() || !key.exists() {
@@ -51,7 +51,7 @@ pub(super) fn stored(folder: &Path, now: Timestamp) -> Result<Option<CertifiedKe
     Ok((!has_expired(&kept, now.plus(RENEW_BELOW))).then_some(kept))
 }
 
-/// Returns a warning that the certificate in `folder` is not for `host`, with the remedy.
+/// Returns a warning, with the remedy, that the certificate in `folder` is not valid for `host`.
 pub(super) fn wrong_host_warning(folder: &Path, host: &str) -> String {
     let (cert, key) = (path(folder), key_path(folder));
     format!(
@@ -62,8 +62,8 @@ pub(super) fn wrong_host_warning(folder: &Path, host: &str) -> String {
     )
 }
 
-/// Returns the certificate in `folder`. Makes a new one for this machine and `host` if there is
-/// none or it is about to expire.
+/// Returns the self-signed certificate in `folder`. Makes a new certificate for this machine and
+/// `host` if there is none or the present one is about to expire.
 pub(super) fn read(
     folder: &Path,
     host: Option<&str>,
@@ -99,7 +99,7 @@ pub(super) fn read(
     Ok(kept)
 }
 
-/// Returns the names and addresses for which a certificate is made.
+/// Returns the host names and IP addresses for which a certificate is made: `host` and local ones.
 fn names(host: Option<&str>) -> Vec<String> {
     let mut names = LOCAL.map(str::to_owned).to_vec();
     names.extend(host.filter(|host| !LOCAL.contains(host)).map(str::to_owned));

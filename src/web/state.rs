@@ -11,29 +11,29 @@ use super::request_observer::Telemetry;
 use super::templates::Templates;
 use crate::oauth::{Endpoints, Provider};
 
-/// Paths of the endpoints. `None` switches an endpoint off.
+/// URL paths of the HTTP endpoints. `None` switches an endpoint off.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// Path of the token endpoint (RFC 6749 §3.2).
+    /// URL path of the token endpoint (RFC 6749 §3.2); `None` if the endpoint is off.
     pub token: Option<String>,
-    /// Path of the introspection endpoint (RFC 7662 §2).
+    /// URL path of the introspection endpoint (RFC 7662 §2); `None` if the endpoint is off.
     pub introspection: Option<String>,
-    /// Path of the revocation endpoint (RFC 7009 §2).
+    /// URL path of the revocation endpoint (RFC 7009 §2); `None` if the endpoint is off.
     pub revocation: Option<String>,
-    /// Path of the verify endpoint, for `auth_request` of nginx.
+    /// URL path of the verify endpoint, for `auth_request` of nginx; `None` if the endpoint is off.
     pub verify: Option<String>,
-    /// Path of the authorization server metadata (RFC 8414 §3).
+    /// URL path of the authorization server metadata (RFC 8414 §3); `None` if the endpoint is off.
     pub metadata: Option<String>,
-    /// Path of the page that explains error codes.
+    /// URL path of the page that explains OAuth error codes; `None` if the page is off.
     pub errors: Option<String>,
 }
 
-/// Settings of the HTTP handlers.
+/// Settings of the HTTP handlers of all endpoints.
 #[derive(Clone, Debug)]
 pub struct WebConfig {
-    /// Paths of the endpoints.
+    /// URL paths of the HTTP endpoints.
     pub routes: Routes,
-    /// `error_uri` of error responses (RFC 6749 §5.2). `None` leaves it out.
+    /// URL that error responses have as `error_uri` (RFC 6749 §5.2). `None` leaves the member out.
     pub error_uri: Option<String>,
     /// Maximum size of a request body, in bytes. Forms of the management page have a limit of their
     /// own.
@@ -42,16 +42,17 @@ pub struct WebConfig {
     pub body_timeout: Duration,
     /// Origins whose scripts may call the protocol endpoints (CORS); `*` allows every origin.
     pub allowed_origins: Vec<String>,
-    /// Networks of the proxies whose `X-Forwarded-For`, `X-Forwarded-Host` and `X-Request-Id`
-    /// count.
+    /// Networks of the proxies from which the server accepts `X-Forwarded-For`, `X-Forwarded-Host`
+    /// and `X-Request-Id`.
     pub trusted_proxies: Vec<IpNet>,
-    /// Networks of the callers whose `traceparent` decides that a call is traced.
+    /// Networks of the clients that may demand with `traceparent` that their requests are traced.
     pub tracing_callers: Vec<IpNet>,
-    /// Whether the token endpoint returns 401 for the errors for which flask-sentinel did.
+    /// Whether the token endpoint returns 401 for the errors for which flask-sentinel (the
+    /// predecessor of this server) did.
     pub flask_sentinel_status: bool,
 }
 
-/// Transport of a request.
+/// Transport over which a listener receives requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// TCP without TLS.
@@ -69,7 +70,7 @@ impl Transport {
     }
 }
 
-/// HTTP interface of a [`Provider`]. Clones share all state.
+/// HTTP interface of an OAuth 2.0 [`Provider`]: the state of all handlers. Clones share all state.
 #[derive(Clone)]
 pub struct Web {
     pub(super) provider: Arc<Provider>,
@@ -97,13 +98,14 @@ impl Web {
         }
     }
 
-    /// Sets the receivers of metrics and traces.
+    /// Returns this HTTP interface with `telemetry` as the receivers of its metrics and traces.
     #[must_use]
     pub fn observed_by(self, telemetry: Telemetry) -> Self {
         Self { telemetry, ..self }
     }
 
-    /// Returns the absolute URLs of the endpoints, which begin with the issuer.
+    /// Returns the absolute URLs of the token, introspection and revocation endpoints, which begin
+    /// with the issuer.
     pub(super) fn endpoints(&self) -> Endpoints {
         let base = self.provider.issuer().unwrap_or_default();
         let url = |path: &Option<String>| path.as_ref().map(|path| format!("{base}{path}"));

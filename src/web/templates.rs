@@ -20,15 +20,15 @@ pub use error::{TemplateError, TemplateErrors};
 use super::errors_page::ErrorsPage;
 use super::reload::{Reload, ReloadError};
 
-/// Lists built-in templates or styles with their contents and the names by which files replace
-/// them.
+/// Returns an array of built-in templates or styles: pairs of file name and content. A file of the
+/// operator with this name replaces the built-in one.
 macro_rules! built_in {
     ($folder:literal: $($name:literal),* $(,)?) => {
         [$(($name, include_str!(concat!("../../", $folder, "/", $name)))),*]
     };
 }
 
-/// Built-in templates.
+/// Built-in HTML templates: pairs of file name and content.
 const TEMPLATES: [(&str, &str); 17] = built_in!("templates":
     "errors.html",
     "management.html",
@@ -49,16 +49,16 @@ const TEMPLATES: [(&str, &str); 17] = built_in!("templates":
     "management/users.html",
 );
 
-/// Built-in styles, for pages that link or embed them.
+/// Built-in style sheets, for pages that link or embed them: pairs of file name and content.
 const STYLES: [(&str, &str); 2] = built_in!("static": "errors.css", "management.css");
 
-/// Name of a template, and sample data to render it with.
+/// Name of a template, and sample data with which the template is rendered as a check.
 pub type Sample = (&'static str, TeraResult<Context>);
 
-/// Function that returns samples for every page that links these assets, at least one for each.
+/// Function that returns samples of each page; the pages link the given assets (style and icon).
 pub type Samples = fn(&Assets) -> Vec<Sample>;
 
-/// Templates of a server.
+/// HTML templates and style sheets of the server, built-in or the operator's own, for all pages.
 #[derive(Debug)]
 pub struct Templates {
     dir: Option<PathBuf>,
@@ -66,18 +66,18 @@ pub struct Templates {
     current: RwLock<Arc<Set>>,
 }
 
-/// Result of a successful check.
+/// Summary of the templates and style sheets after a successful check of all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// Number of built-in templates and styles.
+    /// Number of built-in templates and style sheets.
     pub count: usize,
-    /// Names of the operator's own templates and styles.
+    /// File names of the operator's own templates and style sheets.
     pub own: Vec<String>,
 }
 
 impl Templates {
     /// Loads and checks all templates. `dir` is the folder of the operator's own templates, and
-    /// `samples` has the pages with which they are checked.
+    /// `samples` returns the sample data with which every template is rendered as a check.
     ///
     /// # Errors
     /// Returns [`TemplateErrors`] if a file cannot be read, or a template cannot be parsed or
@@ -87,24 +87,25 @@ impl Templates {
         Ok(Self { dir, samples, current })
     }
 
-    /// Loads and checks all templates again. The previous ones stay in use if one is invalid.
+    /// Loads and checks all templates again. The previous templates stay in use if any is invalid.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::load`].
+    /// Returns [`TemplateErrors`] if a file cannot be read, or a template cannot be parsed or
+    /// rendered.
     pub fn reload(&self) -> Result<(), TemplateErrors> {
         let new = Arc::new(Set::load(self.dir.as_deref(), self.samples)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
-    /// Returns the number of templates and the names of the operator's own.
+    /// Returns the number of built-in templates and styles, and the names of the operator's own.
     pub fn checked(&self) -> Checked {
         let set = self.current();
         let count = TEMPLATES.len() + STYLES.len();
         Checked { count, own: set.own.clone() }
     }
 
-    /// Returns the templates in use.
+    /// Returns the templates and style sheets in use.
     pub(super) fn current(&self) -> Arc<Set> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -120,11 +121,11 @@ impl Reload for Templates {
     }
 }
 
-/// Templates and styles that were loaded together.
+/// Templates and style sheets that were loaded and checked together.
 #[derive(Debug)]
 pub(super) struct Set {
     tera: Tera,
-    /// Engine with the built-in templates only; `None` if the operator has no files.
+    /// Template engine with built-in templates only; `None` if the operator has no own files.
     built_in: Option<Tera>,
     own: Vec<String>,
     pub(super) errors_page: ErrorsPage,
@@ -156,12 +157,12 @@ impl Set {
         if wrong.is_empty() { Ok(set) } else { Err(TemplateErrors(wrong)) }
     }
 
-    /// Returns whether the operator has files of their own.
+    /// Returns whether the operator has templates or style sheets of their own.
     pub(super) const fn has_own(&self) -> bool {
         self.built_in.is_some()
     }
 
-    /// Renders every sample, and returns the errors.
+    /// Renders every template with its sample data, and returns the errors.
     fn check(&self, samples: Vec<Sample>) -> Vec<tera::Error> {
         let failed = |(name, context): Sample| {
             context.and_then(|context| self.tera.render(name, &context)).err()
@@ -169,8 +170,8 @@ impl Set {
         samples.into_iter().filter_map(failed).collect()
     }
 
-    /// Renders a page. Sample data cannot reveal every error: if a template of the operator fails,
-    /// the error is logged and the built-in template is rendered instead.
+    /// Renders the template `name` to HTML. Sample data cannot reveal every error: if a template of
+    /// the operator fails, the error is logged and the built-in template is rendered instead.
     pub(super) fn render(&self, name: &str, context: &Context) -> TeraResult<String> {
         let Some(built_in) = &self.built_in else { return self.tera.render(name, context) };
         self.tera.render(name, context).or_else(|error| {

@@ -19,42 +19,42 @@ use crate::store::pem::private_key_error;
 /// Reason why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file is missing, unreadable, or contains nothing usable.
+    /// A certificate or key file is missing, unreadable, or contains nothing usable.
     #[error("cannot read the TLS {what} in {}: {reason}", path.display())]
     File {
-        /// Name of the file in messages: certificate or key.
+        /// Name of the unusable file in error messages: certificate or key.
         what: &'static str,
-        /// Path of the file.
+        /// Path of the unusable file.
         path: PathBuf,
-        /// Description of the problem.
+        /// Reason why the file is unusable.
         reason: String,
     },
-    /// The key does not belong to the certificate, or its type is not supported.
+    /// The private key does not belong to the certificate, or its type is not supported.
     #[error("the TLS certificate in {} and the key in {} do not work together: {source}",
         cert.display(), key.display())]
     Pair {
-        /// Path of the certificate's file.
+        /// Path of the file with the certificate chain.
         cert: PathBuf,
-        /// Path of the key's file.
+        /// Path of the file with the private key.
         key: PathBuf,
-        /// Error from rustls.
+        /// Error from rustls about the pair of certificate and private key.
         #[source]
         source: rustls::Error,
     },
     /// The self-signed certificate could not be made or stored.
     #[error("cannot make a self-signed certificate in {}: {reason}", folder.display())]
     SelfSigned {
-        /// Folder in which it was to be stored.
+        /// Folder in which the self-signed certificate was to be stored.
         folder: PathBuf,
-        /// Description of the problem.
+        /// Reason why the self-signed certificate could not be made or stored.
         reason: String,
     },
 }
 
-/// Reads a certificate chain and its key, whose names in messages are `names`.
+/// Reads a certificate chain and its private key from PEM files, which error messages call `names`.
 ///
 /// # Errors
-/// Returns a [`TlsError`] that names the file.
+/// Returns a [`TlsError`] that names the unusable file.
 pub(super) fn read_certificate(
     cert: &Path,
     key: &Path,
@@ -83,7 +83,7 @@ pub(super) fn read_certificate(
 /// mode.
 ///
 /// # Errors
-/// Returns the error of the operating system.
+/// Returns the operating system's error if the folder or the file cannot be written.
 pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut folder = fs::DirBuilder::new();
     #[cfg(unix)]

@@ -15,8 +15,8 @@ use super::{Web, authorization};
 use crate::domain::Scope;
 use crate::oauth::{Error, Params, Verified, VerifyError};
 
-/// Characters that are percent-encoded in `X-Auth-Username`. Characters outside ASCII are always
-/// encoded.
+/// ASCII characters that are percent-encoded in `X-Auth-Username`. Characters outside ASCII are
+/// always encoded.
 // Deviation: names in plain ASCII are promised as they are, but `%` is encoded too, or a user who
 // is called `%61dmin` would be taken for `admin` by everyone who decodes. Test:
 // `percent_sign_in_username_header_is_percent_encoded`.
@@ -68,8 +68,8 @@ fn pass(verified: &Verified) -> HttpResponse {
     response.finish()
 }
 
-/// Percent-encodes a user name for a header. Leading and trailing spaces, which imported names may
-/// have, are encoded too, since they are not part of a field value (RFC 9110 §5.5).
+/// Percent-encodes a user name for `X-Auth-Username`. Leading and trailing spaces, which imported
+/// names may have, are encoded too, since they are not part of a field value (RFC 9110 §5.5).
 fn encoded(name: &str) -> Cow<'_, str> {
     let trimmed = name.trim_matches(' ');
     if trimmed.len() == name.len() {
@@ -93,16 +93,16 @@ fn unavailable(error: &Error) -> HttpResponse {
     empty(StatusCode::SERVICE_UNAVAILABLE).insert_header((RETRY_AFTER, retry_after)).finish()
 }
 
-/// Starts a response without a body that must not be stored. nginx caches it only if its
-/// configuration tells it to.
+/// Starts a response of the verify endpoint, without a body, that must not be stored. nginx caches
+/// the response only if its configuration says so.
 fn empty(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
     response
 }
 
-/// Returns the `scope` parameter of the query string: the empty scope if it is missing, `None` if
-/// it or the query string is malformed.
+/// Returns the required scope, the `scope` parameter of the query string: the empty scope if the
+/// parameter is missing, `None` if the parameter or the query string is malformed.
 fn required_scope(query: &str) -> Option<Scope> {
     if query.is_empty() {
         return Some(Scope::empty());

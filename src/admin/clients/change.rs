@@ -8,30 +8,30 @@ use crate::domain::{Client, ClientKind, Grant, Scope, Timestamp};
 /// A change to a client. A field that is `None` leaves the value as it is.
 #[derive(Clone, Debug, Default)]
 pub struct ClientChange {
-    /// See [`Client::name`].
+    /// New display name.
     pub name: Option<String>,
-    /// See [`Client::grants`].
+    /// New set of grants that the client may use.
     pub grants: Option<BTreeSet<Grant>>,
-    /// See [`Client::scopes`].
+    /// New set of scopes that the client may be granted.
     pub scopes: Option<Scope>,
-    /// See [`Client::default_scopes`].
+    /// New set of scopes for requests without a `scope` parameter.
     pub default_scopes: Option<Scope>,
-    /// A new lifetime; `Some(None)` restores the server's.
+    /// New lifetime of access tokens; `Some(None)` restores the server's.
     pub access_token_ttl: Option<Option<Duration>>,
-    /// A new lifetime; `Some(None)` restores the server's.
+    /// New idle lifetime of refresh tokens; `Some(None)` restores the server's.
     pub refresh_idle_ttl: Option<Option<Duration>>,
-    /// A new lifetime; `Some(None)` restores the server's.
+    /// New absolute lifetime of sessions; `Some(None)` restores the server's.
     pub session_ttl: Option<Option<Duration>>,
-    /// See [`Client::introspection`].
+    /// Whether the client may introspect tokens.
     pub introspection: Option<bool>,
-    /// See [`Client::enabled`]. Disabling ends the client's sessions.
+    /// Whether the client is enabled. Disabling ends the client's sessions.
     pub enabled: Option<bool>,
-    /// See [`Client::kind`]. Used to replace the secret.
+    /// New client type with the digest of the secret. Used to replace the secret.
     pub kind: Option<ClientKind>,
 }
 
 impl ClientChange {
-    /// Returns the next version of the client with the change applied.
+    /// Returns the next version of the client record, with the change applied.
     pub(super) fn applied_to(&self, client: &Client, now: Timestamp) -> Client {
         fn new_or_old<T: Clone>(new: &Option<T>, old: &T) -> T {
             new.as_ref().unwrap_or(old).clone()

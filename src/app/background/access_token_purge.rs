@@ -10,13 +10,13 @@ use crate::domain::Clock;
 use crate::observe::error_chain;
 use crate::store::{Page, StoreError, Stores};
 
-/// The interval is long because a run reads all sessions, and only a digest remains of such a
-/// token.
+/// Interval between removals of expired access tokens. It is long because each removal reads all
+/// sessions, and an expired token takes only the space of its digest.
 const INTERVAL: Duration = Duration::from_secs(3600);
-/// Number of sessions that are read at a time.
+/// Number of sessions that are read at a time when expired access tokens are removed.
 const BATCH: u32 = 100;
-/// Pause after each batch, so that reading millions of sessions does not occupy a core that serves
-/// requests.
+/// Pause after each batch of sessions, so that reading millions of them does not occupy a core that
+/// serves requests.
 const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(stores: Stores, clock: Arc<dyn Clock>) {
@@ -32,8 +32,8 @@ pub(super) async fn run(stores: Stores, clock: Arc<dyn Clock>) {
     }
 }
 
-/// Removes expired access tokens, and skips corrupt sessions. A session that changes meanwhile is
-/// left alone, since a refresh removes expired tokens too.
+/// Removes the expired access tokens of all sessions, and skips corrupt sessions. A session that
+/// changes meanwhile is left alone, since a refresh removes expired tokens too.
 async fn purge(stores: &Stores, clock: &dyn Clock) -> Result<(), StoreError> {
     let mut page = Page::first(BATCH);
     loop {

@@ -17,9 +17,9 @@ use crate::domain::Clock;
 use crate::password::PasswordPool;
 use crate::store::Stores;
 
-/// Background tasks, which run until this is dropped.
+/// Background tasks of a server, which run until this value is dropped.
 pub(super) struct BackgroundTasks {
-    /// Aborted on drop.
+    /// The running tasks, aborted on drop.
     _tasks: JoinSet<()>,
 }
 
@@ -39,7 +39,7 @@ impl BackgroundTasks {
     }
 }
 
-/// Returns an interval that does not make up for ticks that a slow store delayed.
+/// Returns a timer with this period. It does not make up for ticks that a slow store delayed.
 fn every(period: Duration) -> Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

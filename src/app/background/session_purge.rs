@@ -9,7 +9,7 @@ use crate::observe::error_chain;
 use crate::store::{SessionStore, Stores, imports};
 
 const INTERVAL: Duration = Duration::from_secs(60);
-/// Maximum number of sessions deleted in one write, so that other writes run in between.
+/// Maximum number of expired sessions deleted in one write, so that other writes run in between.
 const BATCH: u32 = 500;
 
 pub(super) async fn run(stores: Stores, clock: Arc<dyn Clock>) {

@@ -10,24 +10,24 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-/// How long an idle connection is kept, and how long a write may wait: longer than nginx keeps its
-/// own idle connections (60 s), so that the proxy closes them and no request meets a closing
+/// Maximum time that an idle connection is kept, and that a write may wait: longer than nginx keeps
+/// its own idle connections (60 s), so that the proxy closes them and no request meets a closing
 /// connection.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// State of one connection that its stream, its requests and its timer share.
 pub(super) struct ConnectionActivity {
-    /// Requests whose body or response is not complete.
+    /// Number of requests whose body or response is not complete.
     in_flight: Cell<u32>,
-    /// No request has arrived yet.
+    /// Whether no request has arrived on the connection yet.
     is_new: Cell<bool>,
-    /// Something has arrived since the last request: the next request head.
+    /// Whether part of the next request head has arrived since the last request.
     has_begun: Cell<bool>,
-    /// A write waits for the client.
+    /// Whether a write waits for the client.
     is_blocked: Cell<bool>,
-    /// The response to the last request did not wait for its body.
+    /// Whether the last response did not wait for the body of its request.
     left_body: Cell<bool>,
-    /// When the state last changed.
+    /// Time at which the state last changed, from which the time limit runs.
     since: Cell<Instant>,
 }
 
@@ -44,14 +44,14 @@ impl ConnectionActivity {
         })
     }
 
-    /// Sets the start of the current time limit.
+    /// Restarts the time limit for the client's progress at `now`.
     pub(super) fn restart(&self, now: Instant) {
         self.since.set(now);
     }
 
-    /// Returns when the client must have made progress; `None` while the application is at work,
-    /// which sets limits of its own. `limit` applies to a request head, and to a connection that is
-    /// being shut down.
+    /// Returns the time by which the client must have made progress; `None` while the application
+    /// is at work, which sets limits of its own. `limit` applies to a request head, and to a
+    /// connection that is being shut down.
     pub(super) fn deadline(&self, limit: Duration, is_shutting_down: bool) -> Option<Instant> {
         if self.in_flight.get() > 0 && !self.is_blocked.get() {
             return None;
@@ -68,7 +68,7 @@ impl ConnectionActivity {
         self.in_flight.get() == 0 && !is_waiting
     }
 
-    /// Returns the number of requests in progress.
+    /// Returns the number of requests in progress on the connection.
     pub(super) const fn in_flight(&self) -> u32 {
         self.in_flight.get()
     }
@@ -83,8 +83,8 @@ impl ConnectionActivity {
         self.has_begun.get() || self.left_body.get()
     }
 
-    /// Records octets that have arrived; returns whether they are the first of a request head.
-    /// RFC 9112 §2.2: empty lines before it are ignored.
+    /// Records octets that have arrived; returns whether they are the first of a request head. RFC
+    /// 9112 §2.2: empty lines before a request are ignored.
     pub(super) fn record_received(&self, octets: &[u8]) -> bool {
         let is_empty = octets.iter().all(|octet| b"\r\n".contains(octet));
         if self.in_flight.get() > 0 || is_empty || self.has_begun.replace(true) {
@@ -104,7 +104,7 @@ impl ConnectionActivity {
     }
 }
 
-/// A request in progress. Dropping it ends the request.
+/// A request in progress on a connection. Dropping the value ends the request.
 pub(super) struct InFlight {
     activity: Rc<ConnectionActivity>,
     _permit: Option<OwnedSemaphorePermit>,
@@ -121,8 +121,8 @@ impl InFlight {
         Rc::new(Self { activity: Rc::clone(activity), _permit: permit })
     }
 
-    /// Records that the response does not wait for the request body, and the connection is closed
-    /// after it.
+    /// Records that the response does not wait for the request body, and that the connection is
+    /// closed after the response.
     pub(super) fn leave_body(&self) {
         self.activity.left_body.set(true);
     }

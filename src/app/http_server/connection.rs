@@ -22,34 +22,33 @@ use super::service::respond;
 use super::{App, HttpServer};
 use crate::observe::error_chain;
 
-/// Maximum size of an HTTP/1.1 request head, and of what is read of a body before the application
-/// wants it.
+/// Maximum octets of an HTTP/1.1 request head, and of a body that are read before they are wanted.
 const READ_BUFFER: usize = 64 * 1024;
-/// HTTP/2 requests in progress on one connection (RFC 9113 §5.1.2,
+/// Maximum number of HTTP/2 requests in progress on one connection (RFC 9113 §5.1.2,
 /// SETTINGS_MAX_CONCURRENT_STREAMS).
 const MAX_STREAMS: u32 = 128;
-/// Maximum size of an HTTP/2 header list after decompression: a few octets can stand for a large
-/// one (RFC 7541 §7.3).
+/// Maximum octets of an HTTP/2 header list after decompression: a few octets on the wire can stand
+/// for a large list (RFC 7541 §7.3).
 const MAX_HEADER_LIST: u32 = 32 * 1024;
-/// Requests in progress on one connection that take no permit, so that a few connections cannot
-/// take all permits from the others.
+/// Number of HTTP/2 requests in progress on one connection that take no permit of the process, so
+/// that a few connections cannot take all permits from the others.
 const FREE_STREAMS: u32 = 4;
-/// Octets of a body that an HTTP/2 client may send on one stream before they are read, and octets
+/// Maximum octets of a body that an HTTP/2 client may send on one stream before they are read, and
 /// of a response that are kept until they are sent.
 const STREAM_WINDOW: u32 = 64 * 1024;
-/// Octets of bodies that an HTTP/2 client may send on one connection before they are read.
+/// Maximum octets of bodies that an HTTP/2 client may send on one connection before they are read.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// How long an HTTP/2 request may take, from its head to the last octet of its response. Its parts
-/// have limits of their own; this one ends a stream whose client opens no window for its response.
+/// Maximum time of an HTTP/2 request, from its head to the last octet of its response. Its parts
+/// have limits of their own; this one ends a stream whose client opens no window for the response.
 const STREAM_LIFETIME: Duration = Duration::from_secs(120);
-/// How long closing a connection may take.
+/// Maximum time for closing an HTTP/1.1 connection.
 const CLOSING: Duration = Duration::from_secs(6);
-/// RFC 9110 §15.5.9: the server "did not receive a complete request message within the time that it
-/// was prepared to wait".
+/// Response to a request that is not sent in time. RFC 9110 §15.5.9: the server "did not receive a
+/// complete request message within the time that it was prepared to wait".
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// A connection that is about to be served.
+/// A client's connection that is about to be served.
 pub(super) struct Connection<'a> {
     pub(super) app: &'a Rc<App>,
     pub(super) peer: Option<SocketAddr>,
@@ -57,8 +56,9 @@ pub(super) struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// Serves HTTP/1.1. hyper reads the next request only after the previous response is written,
-    /// so a client that pipelines (RFC 9112 §9.3.2) has one request in progress.
+    /// Serves the connection with HTTP/1.1 until it ends. hyper reads the next request only after
+    /// the previous response is written, so a client that pipelines (RFC 9112 §9.3.2) has one
+    /// request in progress.
     pub(super) async fn serve_http1(self, io: impl AsyncRead + AsyncWrite + Unpin) {
         let activity = ConnectionActivity::start();
         let stream = MonitoredStream::new(io, Rc::clone(&activity), Protocol::Http1);
@@ -86,7 +86,7 @@ impl Connection<'_> {
         let _ = timeout(CLOSING, closing).await;
     }
 
-    /// Serves HTTP/2.
+    /// Serves the connection with HTTP/2 until it ends.
     pub(super) async fn serve_http2(self, io: impl AsyncRead + AsyncWrite + Unpin) {
         let activity = ConnectionActivity::start();
         let stream = MonitoredStream::new(io, Rc::clone(&activity), Protocol::Http2);
@@ -130,8 +130,9 @@ impl Connection<'_> {
         let _ = timeout(STREAM_LIFETIME, tasks.wait()).await;
     }
 
-    /// Drives a connection until it ends; returns `false` if its client makes no progress. Has it
-    /// finish with `shut_down` when the server stops or the connection has been idle for long.
+    /// Drives a connection until it ends; returns `false` if the client makes no progress. Calls
+    /// `shut_down`, which lets requests finish, when the server stops or the connection has been
+    /// idle for long.
     async fn drive<C>(
         &self,
         connection: &mut C,
@@ -184,7 +185,7 @@ impl Connection<'_> {
     }
 }
 
-/// Runs the streams of a connection on its I/O thread, each for [`STREAM_LIFETIME`] at most.
+/// Runs the HTTP/2 streams of a connection on its I/O thread, each for [`STREAM_LIFETIME`] at most.
 #[derive(Clone)]
 struct LocalExecutor;
 

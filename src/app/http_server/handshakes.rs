@@ -13,17 +13,17 @@ use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// The protocols that are offered, the preferred one first (RFC 7301 §3.1).
+/// The HTTP versions that TLS handshakes offer, the preferred one first (RFC 7301 §3.1).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// Performs the handshakes of one I/O thread.
+/// Performs the TLS handshakes of one I/O thread.
 ///
 /// A key exchange takes a good part of a millisecond. A client that begins many at once would delay
 /// all responses of the thread for as long as all of them take, so the task yields to other
 /// connections after each. A slow client does not delay others: only the computation is serialized.
 pub(super) struct Handshakes {
     config: Arc<ServerConfig>,
-    /// Serializes the key exchanges.
+    /// Serializes the key exchanges of the I/O thread.
     computing: Semaphore,
 }
 
@@ -34,7 +34,7 @@ impl Handshakes {
         Self { config: Arc::new(config), computing: Semaphore::new(1) }
     }
 
-    /// Performs a handshake; the caller limits its time.
+    /// Performs a TLS handshake and returns the encrypted stream; the caller limits the time.
     pub(super) async fn perform<T>(&self, io: T) -> io::Result<TlsStream<T>>
     where
         T: AsyncRead + AsyncWrite + Unpin,
@@ -53,7 +53,7 @@ impl Handshakes {
     }
 }
 
-/// Returns whether the client has chosen HTTP/2.
+/// Returns whether the client has chosen HTTP/2 in the TLS handshake.
 pub(super) fn is_http2<T>(stream: &TlsStream<T>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(PROTOCOLS[0])
 }

@@ -16,27 +16,28 @@ use tokio::time::{Sleep, sleep};
 
 use super::activity::ConnectionActivity;
 
-/// How much is discarded when a connection is closed in the middle of a request, and for how long.
+/// Maximum octets and time for discarding what a client still sends after its connection was closed
+/// in the middle of a request.
 const LINGER: (usize, Duration) = (16 << 20, Duration::from_secs(5));
-/// How much is discarded when nothing should be left to read, and for how long. HTTP/2 requests are
-/// discarded before their connection is closed.
+/// Maximum octets and time for discarding what arrives on a closed connection with no unread
+/// request. HTTP/2 requests are discarded before their connection is closed.
 const SHORT_LINGER: (usize, Duration) = (64 << 10, Duration::from_secs(1));
 
-/// The protocol that a stream carries.
+/// The HTTP version that a stream carries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
     Http2,
 }
 
-/// A stream that reports to an [`ConnectionActivity`].
+/// A client's stream that reports its progress to the [`ConnectionActivity`] of the connection.
 pub(super) struct MonitoredStream<T> {
     io: T,
     activity: Rc<ConnectionActivity>,
     protocol: Protocol,
-    /// A read was refused while a write waited, so its task has to be woken.
+    /// Whether a read was refused while a write waited, so that its task has to be woken.
     read_refused: bool,
-    /// After shutdown: the octets that are still discarded, and until when.
+    /// After shutdown: number of octets that may still be discarded, and the timer that ends this.
     lingering: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
@@ -45,14 +46,14 @@ impl<T> MonitoredStream<T> {
         Self { io, activity, protocol, read_refused: false, lingering: None }
     }
 
-    /// Returns whether the sending half is closed.
+    /// Returns whether the sending half of the stream is closed.
     pub(super) const fn is_shut_down(&self) -> bool {
         self.lingering.is_some()
     }
 
-    /// Records the result of a write. While a request is in progress, a write to a client that has
-    /// disconnected succeeds as if `everything` were written, so that the request is finished: a
-    /// password guess counts although its result cannot be sent.
+    /// Records the result of a write and returns it. While a request is in progress, a write to a
+    /// client that has disconnected succeeds as if `everything` were written, so that the request
+    /// is finished: a password guess counts although its result cannot be sent.
     fn record_write<R>(
         &mut self,
         context: &mut Context<'_>,
@@ -149,8 +150,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MonitoredStream<T> {
     }
 }
 
-/// Presents a request of HTTP/1.2 or later, which hyper refuses, as HTTP/1.1. The request line has
-/// to arrive in one piece, and not behind another request.
+/// Rewrites the version of a request of HTTP/1.2 or later, which hyper refuses, to HTTP/1.1. The
+/// request line has to arrive in one piece, and not behind another request.
 ///
 /// RFC 9110 §2.5: a recipient "SHOULD process the message as if it was in the highest minor version
 /// within that major version to which the recipient is conformant."

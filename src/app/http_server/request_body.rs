@@ -24,24 +24,24 @@ use tokio::time::timeout;
 
 use super::activity::InFlight;
 
-/// How much of a body is awaited before the response, and for how long.
+/// Maximum octets of a request body, and maximum time, that are awaited before the response.
 const BEFORE_RESPONSE: (u64, Duration) = (256 << 10, Duration::from_secs(2));
-/// How much of a body is discarded after the response, and for how long.
+/// Maximum octets of a request body that are discarded after the response, and maximum time.
 const AFTER_RESPONSE: (u64, Duration) = (16 << 20, Duration::from_secs(5));
 
-/// A body that is not empty. Clones share it.
+/// A request body that is not empty. Clones share the body.
 #[derive(Clone)]
 pub(super) struct RequestBody(Rc<SharedBody>);
 
 struct SharedBody {
     incoming: RefCell<Incoming>,
     is_http2: bool,
-    /// The client waits for 100 (Continue), and nothing of the body has been read.
+    /// Whether the client waits for 100 (Continue), and nothing of the body has been read.
     awaits_continue: Cell<bool>,
-    /// Maximum time that the response waits for the body.
+    /// Maximum time that the response waits for the rest of the body.
     wait_limit: Duration,
     is_complete: Cell<bool>,
-    /// The end of the body is uncertain, so the next request cannot be found.
+    /// Whether the end of the body is uncertain, so that the next request cannot be found.
     is_malformed: Cell<bool>,
 }
 
@@ -60,7 +60,7 @@ impl RequestBody {
         }))
     }
 
-    /// Returns the body as the application reads it.
+    /// Returns the body in the form in which the actix-web application reads it.
     pub(super) fn payload(&self) -> Payload {
         let payload: BoxedPayloadStream = Box::pin(self.clone());
         Payload::Stream { payload }
@@ -72,8 +72,8 @@ impl RequestBody {
     }
 
     /// Waits for the rest of a short body that the application has not read. `is_late` if the
-    /// application has waited for it in vain. Returns whether the connection can be kept; if the
-    /// body is not complete by then, it is discarded after the response.
+    /// application has waited for the body in vain. Returns whether the connection can be kept; if
+    /// the body is not complete by then, it is discarded after the response.
     pub(super) async fn finish(self, is_late: bool, in_flight: &Rc<InFlight>) -> bool {
         let awaits_continue = self.0.awaits_continue.get();
         let is_long = self.0.incoming.borrow().size_hint().lower() > BEFORE_RESPONSE.0;
@@ -95,7 +95,7 @@ impl RequestBody {
         false
     }
 
-    /// Reads and discards, up to a limit.
+    /// Reads and discards the body, up to a number of octets and a time limit.
     async fn discard(mut self, (mut octets, time): (u64, Duration)) {
         let reading = async {
             while let Some(Ok(chunk)) = self.next().await {

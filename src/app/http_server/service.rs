@@ -26,14 +26,14 @@ use super::activity::InFlight;
 use super::request_body::RequestBody;
 use crate::web;
 
-/// Maximum size of a frame of a response body. `h2` takes a whole frame as soon as the client
+/// Maximum octets in a frame of a response body. `h2` takes a whole frame as soon as the client
 /// accepts one octet, and the request counts as finished with the last frame.
 const MAX_FRAME: usize = 1024;
 /// Maximum number of fields in a request head. hyper's own limit for HTTP/1.1 is 100, in a buffer
-/// on the stack; with another one it clears a buffer on the heap for each request.
+/// on the stack; with another limit it clears a buffer on the heap for each request.
 const MAX_FIELDS: usize = 96;
 
-/// Passes a request to the application and returns its response.
+/// Passes a request to the actix-web application and returns the response.
 pub(super) async fn respond(
     app: Rc<App>,
     request: http::Request<Incoming>,
@@ -78,10 +78,10 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// A status and an `error_description`.
+/// HTTP status and `error_description` of the response to a request that is rejected.
 type RejectedRequest = (StatusCode, &'static str);
 
-/// Translates a request, and checks what hyper does not.
+/// Translates a request of hyper for actix-web, and checks what hyper does not check.
 ///
 /// # Errors
 /// 431 for too many fields, 400 for an invalid host or head, 501 for a transfer coding other than
@@ -111,10 +111,10 @@ fn translate_request(
     Ok(request)
 }
 
-/// Checks the Host field. RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status
-/// code to any HTTP/1.1 request message that lacks a Host header field and to any request message
-/// that contains more than one Host header field line or a Host header field with an invalid field
-/// value."
+/// Returns whether the Host field is valid. RFC 9112 §3.2: "A server MUST respond with a 400 (Bad
+/// Request) status code to any HTTP/1.1 request message that lacks a Host header field and to any
+/// request message that contains more than one Host header field line or a Host header field with
+/// an invalid field value."
 fn has_valid_host(parts: &Parts) -> bool {
     let mut hosts = parts.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
     let (host, None) = (hosts.next(), hosts.next()) else { return false };
@@ -132,8 +132,8 @@ fn has_valid_host(parts: &Parts) -> bool {
     }
 }
 
-/// Checks a host. RFC 9110 §7.2: `Host = uri-host [ ":" port ]`. "http" and "https" have no empty
-/// host (§4.2.1), and their user information is refused (§4.2.4).
+/// Returns whether a host is valid. RFC 9110 §7.2: `Host = uri-host [ ":" port ]`. "http" and
+/// "https" have no empty host (§4.2.1), and their user information is refused (§4.2.4).
 fn is_valid_host(host: &[u8]) -> bool {
     let colon = host.iter().rposition(|octet| *octet == b':').filter(|_| !host.ends_with(b"]"));
     let (name, port) = host.split_at(colon.unwrap_or(host.len()));
@@ -166,7 +166,8 @@ fn translate_head(from: &Parts, to: &mut RequestHead) -> Option<()> {
     Some(())
 }
 
-/// Converts the name of a request field. Common names have constants, which is faster than parsing.
+/// Converts the name of a request field for actix-web. Common names have constants, which is faster
+/// than parsing.
 fn translate_request_name(name: &HeaderName) -> Option<header::HeaderName> {
     Some(match name.as_str() {
         "host" => header::HOST,
@@ -181,7 +182,7 @@ fn translate_request_name(name: &HeaderName) -> Option<header::HeaderName> {
     })
 }
 
-/// Converts the name of a response field, with constants for common names as for requests.
+/// Converts the name of a response field for hyper. Common names have constants.
 fn translate_response_name(name: &header::HeaderName) -> Option<HeaderName> {
     Some(match name.as_str() {
         "cache-control" => CACHE_CONTROL,
@@ -214,7 +215,7 @@ fn translate_response(
     Some(response)
 }
 
-/// The body of a response, whose request is in progress until it is sent.
+/// The body of a response. Its request counts as in progress until the body is sent.
 pub(super) struct ResponseBody {
     bytes: Bytes,
     _in_flight: Rc<InFlight>,

@@ -12,13 +12,13 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// Time limit for connecting, and for each write and read.
+/// Time limit for connecting to the trace collector, and for each write and read.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Maximum number of bytes read from a response.
+/// Maximum number of bytes read from a response of the trace collector.
 const MAX_RESPONSE: u64 = 64 * 1024;
 
-/// Sends requests to a collector. Logs once when they start to fail, and once when they succeed
-/// again.
+/// Sends spans to a trace collector. Logs once when sending starts to fail, and once when it
+/// succeeds again.
 #[derive(Debug)]
 pub(super) struct OtlpClient {
     host: String,
@@ -101,8 +101,8 @@ fn tls() -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// Sends a request and reads its response. Uses HTTP/1.0, whose response ends with the connection
-/// and is not chunked.
+/// Sends a request on `stream` and returns the response. Uses HTTP/1.0, whose response ends with
+/// the connection and is not chunked.
 fn exchange(
     mut stream: impl Read + Write,
     request: &Request<Bytes>,

@@ -28,7 +28,7 @@ pub(in crate::cli) struct ExportClients {
 struct ClientLine {
     #[serde(flatten)]
     client: ClientJson,
-    /// Hexadecimal; null for public clients.
+    /// SHA-256 of the client secret in hexadecimal; null for public clients.
     secret_sha256: Option<String>,
 }
 

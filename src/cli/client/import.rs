@@ -15,7 +15,7 @@ use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
 use crate::observe::audit::operation;
 
-/// Number of clients imported concurrently. They share commits of the embedded store.
+/// Maximum number of clients imported concurrently. They share commits of the embedded store.
 const MAX_CONCURRENT_ROWS: usize = 64;
 
 #[derive(Debug, Args)]
@@ -48,7 +48,8 @@ impl ImportClients {
         report.print(global.json, Some(remark).filter(|_| short > 0))
     }
 
-    /// Imports the rows. Returns the report and the number of new clients with a short secret.
+    /// Imports the clients in a file. Returns the report and the number of new clients with a short
+    /// secret.
     ///
     /// `admin` is `None` in a dry run without a store, in which all clients are new. If the import
     /// stops early, writes in progress are completed and counted first.
@@ -89,8 +90,8 @@ impl ImportClients {
         done.map(|()| (report, short))
     }
 
-    /// Imports a client. Returns the result, and whether the secret is short. The inner error
-    /// concerns the line; the outer one ends the import.
+    /// Imports a client. Returns the result, and whether the client secret is short. The inner
+    /// error concerns the line; the outer one ends the import.
     async fn import_row(
         &self,
         admin: Option<&Admin>,

@@ -46,7 +46,7 @@ pub(super) fn show(global: &Global, client: &Client) -> Result<(), Failure> {
     ])
 }
 
-/// Reports a change of a client. With `--json`, prints the changed client instead.
+/// Prints that a client was changed; with `--json`, prints the changed client instead.
 pub(super) fn done(global: &Global, client: &Client, what: &str, and: &str) -> Result<(), Failure> {
     if global.json {
         return output::json(&ClientJson::of(client));
@@ -61,7 +61,7 @@ pub(super) fn deleted(global: &Global, client: &Client) -> Result<(), Failure> {
     output::line(format!("deleted client {} and ended its sessions", client.id))
 }
 
-/// Prints the credentials of a client. The secret is shown only this time.
+/// Prints the id and secret of a client. The secret is shown only this time.
 pub(super) fn credentials(
     global: &Global,
     client: &Client,

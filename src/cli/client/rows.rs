@@ -12,10 +12,10 @@ use crate::admin::ImportedClient;
 use crate::domain::{ClientId, ClientKind, Digest, Grant, Scope};
 use crate::import::lines::Lines;
 
-/// Length below which a secret is short. Even a random one can then be guessed from its digest.
+/// Length in bytes below which a secret is short: even a random one can be guessed from its digest.
 const SHORT_SECRET: usize = 16;
 
-/// Client to be imported.
+/// Valid line of the file: a client to be imported.
 pub(super) struct ClientRow {
     pub(super) line: u64,
     pub(super) client: ImportedClient,
@@ -23,7 +23,7 @@ pub(super) struct ClientRow {
     pub(super) short_secret: bool,
 }
 
-/// Line that cannot be imported.
+/// Line of the file that cannot be imported as a client.
 #[derive(Debug, serde::Serialize)]
 pub(super) struct InvalidClientRow {
     pub(super) line: u64,
@@ -35,7 +35,7 @@ pub(super) struct InvalidClientRow {
 /// Reads the clients of a file one by one.
 pub(super) struct ClientRows<R> {
     lines: Lines<R>,
-    /// Line in which each id last occurred.
+    /// Number of the line in which each client id last occurred.
     seen: HashMap<ClientId, u64>,
 }
 
@@ -44,7 +44,8 @@ impl<R: BufRead> ClientRows<R> {
         Self { lines: Lines::new(reader), seen: HashMap::new() }
     }
 
-    /// Returns the next row; `None` at the end of the file.
+    /// Returns the next client, or the reason why its line is invalid; `None` at the end of the
+    /// file.
     pub(super) fn next(&mut self) -> Result<Option<Result<ClientRow, InvalidClientRow>>, Failure> {
         let Some((line, bytes)) = self.lines.next()? else { return Ok(None) };
         let fields = ClientRowFields::parse(&bytes);
@@ -59,7 +60,7 @@ impl<R: BufRead> ClientRows<R> {
     }
 }
 
-/// Members of the JSON object on a line.
+/// Members of the JSON object on a line of the file, before validation.
 #[derive(Default)]
 struct ClientRowFields {
     client_id: Option<String>,
@@ -177,8 +178,8 @@ fn kind(
     }
 }
 
-/// Returns the digest of a secret. RFC 6749 Appendix A.2: `client-secret = *VSCHAR`. Rejects an
-/// empty secret too, since it proves nothing.
+/// Returns the digest of a client secret. RFC 6749 Appendix A.2: `client-secret = *VSCHAR`. Rejects
+/// an empty secret too, since it proves nothing.
 fn secret_digest(secret: &str) -> Result<Digest, String> {
     let printable = secret.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
     if secret.is_empty() || !printable {
@@ -192,7 +193,7 @@ fn grants(names: &[String]) -> Result<BTreeSet<Grant>, String> {
     grants.collect::<Result<_, _>>().map_err(|error| format!("its grants: {error}"))
 }
 
-/// Sets `to` to `value`. Returns whether there was a value.
+/// Sets the field `to` to `value`. Returns whether `value` is `Some`.
 fn set<T>(to: &mut Option<T>, value: Option<T>) -> bool {
     *to = value;
     to.is_some()
@@ -205,7 +206,7 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// Reads a list of words, or a text of words with spaces between them.
+/// Returns the words of a list, or of a text with spaces between them; `None` for other JSON types.
 fn words(value: Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(text.split(' ').map(str::to_owned).collect()),
@@ -214,7 +215,7 @@ fn words(value: Value) -> Option<Vec<String>> {
     }
 }
 
-/// Reads a number of seconds, or a text in the form that the options of `client add` take.
+/// Returns a time: a number of seconds, or a text in the form that options of `client add` take.
 fn time(value: Value) -> Option<String> {
     match value {
         Value::Number(seconds) => Some(seconds.to_string()),

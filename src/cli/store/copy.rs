@@ -59,7 +59,7 @@ impl Copy {
         print(&report)
     }
 
-    /// Returns the settings of the target. Settings of the source do not apply to it.
+    /// Returns the settings of the target store. Settings of the source store do not apply to it.
     fn target(&self) -> Result<Settings, Failure> {
         let is_mongodb = self.to.starts_with("mongodb://") || self.to.starts_with("mongodb+srv://");
         if self.to.is_empty() || (!is_mongodb && self.to.contains("://")) {
@@ -97,8 +97,8 @@ impl Copy {
     }
 }
 
-/// Returns whether the settings show that both stores are the same. The copy detects the other
-/// cases.
+/// Returns whether the settings show that both stores are the same. The copy itself detects all
+/// other cases of this.
 fn is_same_store(source: &Settings, target: &Settings) -> bool {
     match (source.store.backend, target.store.backend) {
         (Backend::Embedded, Backend::Embedded) => {

@@ -33,7 +33,7 @@ struct UserLine<'a> {
     id: String,
     username: &'a str,
     hash: &'a str,
-    /// Null for no restriction beyond the client's.
+    /// Scopes that the user may be granted; null for no limit beyond the client's.
     scopes: Option<Vec<&'a str>>,
     enabled: bool,
 }

@@ -20,11 +20,11 @@ use crate::import::users::{InvalidUserRow, RowPassword, RowsError, UserRow, User
 use crate::observe::audit::operation;
 use crate::password::{PasswordPool, PoolError};
 
-/// Number of users prepared concurrently before they are written.
+/// Maximum number of users prepared concurrently before they are written.
 const MAX_CONCURRENT_ROWS: usize = 256;
 
-/// Number of users in a write, and of concurrent writes. A store can complete these in a fraction
-/// of its time limit.
+/// Maximum number of users in a write. A store completes `WRITES_AT_ONCE` of these concurrently in
+/// a fraction of its time limit.
 const USERS_PER_WRITE: usize = 500;
 const WRITES_AT_ONCE: usize = 2;
 
@@ -41,9 +41,9 @@ pub(in crate::cli) struct ImportUsers {
 /// Hashes the passwords of imported users.
 struct Hashing {
     pool: PasswordPool,
-    /// Minimum number of characters that the management page and API require.
+    /// Minimum number of characters in a password that the management page and API require.
     shortest: usize,
-    /// Number of passwords with fewer characters.
+    /// Number of imported passwords that have fewer characters than `shortest`.
     short: Cell<u64>,
 }
 
@@ -86,7 +86,8 @@ impl ImportUsers {
     }
 }
 
-/// Imports the rows. If the import stops early, writes in progress are completed and counted first.
+/// Imports the rows of a file and counts them in `report`. If the import stops early, writes in
+/// progress are completed and counted first.
 async fn import_rows(
     admin: &Admin,
     hashing: &Hashing,
@@ -126,18 +127,18 @@ impl Hashing {
     }
 }
 
-/// Result of importing a row, or the reason for which it is not imported.
+/// Result of importing a row of the file, or the reason for which the row is not imported.
 type RowOutcome = Result<ImportResult, InvalidUserRow>;
 
-/// Row of a user after its preparation.
+/// Row of a file of users after its preparation: hashed, or found to need no write.
 enum Prepared {
-    /// User to be written, with the line number.
+    /// User to be written, with the number of the line in the file.
     New(u64, ImportedUser),
-    /// Row that needs no write.
+    /// Outcome of a row that needs no write: it is invalid, or the user exists.
     Done(RowOutcome),
 }
 
-/// Hashes the password of a row, unless its user exists.
+/// Returns a row ready to be written: hashes its password, unless the user exists.
 async fn prepare(
     admin: &Admin,
     hashing: &Hashing,
@@ -179,8 +180,8 @@ async fn prepare(
     Ok(Prepared::New(line, ImportedUser { id, user }))
 }
 
-/// Writes the prepared users. A failure of one row or of the store ends the import after the others
-/// are written.
+/// Writes the prepared users and returns the outcome for each. A failure of one row or of the store
+/// ends the import after the others are written.
 async fn write(
     admin: &Admin,
     rows: Vec<Result<Prepared, Failure>>,

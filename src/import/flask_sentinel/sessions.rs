@@ -21,17 +21,18 @@ pub(super) struct SourceToken {
 
 /// Contents of a `tokens` document, before its user and client are looked up.
 pub(super) struct SourceTokens {
-    /// Access token and its expiry.
+    /// Access token and its time of expiry, if the document has a usable one.
     access: Option<(SourceToken, Timestamp)>,
     refresh: Option<SourceToken>,
     pub(super) user: UserId,
     pub(super) client: ClientId,
     scope: Scope,
-    /// Description of the part of the document that is not imported.
+    /// Description of the part of the document that is not imported, if any.
     remark: Option<Reason>,
 }
 
-/// A session to be written, and the access token for which an alias is written.
+/// A session to be written, and its access token, for which an alias (digest that leads to the
+/// session) is written.
 pub(super) struct ConvertedSession {
     pub(super) session: Session,
     pub(super) access: Option<(SourceToken, Timestamp)>,
@@ -39,13 +40,13 @@ pub(super) struct ConvertedSession {
 }
 
 impl SourceTokens {
-    /// Returns the ids of all sessions that this document may have become.
+    /// Returns the ids of all sessions that the document may have become.
     pub(super) fn session_ids(&self) -> impl Iterator<Item = SessionId> {
         let access = self.access.iter().map(|(access, _)| access);
         self.refresh.iter().chain(access).map(|token| token.token.session_id())
     }
 
-    /// Converts to a session. Returns `None` if no usable token is left.
+    /// Converts the tokens to a session of `user`. Returns `None` if no usable token is left.
     pub(super) fn into_session(
         self,
         user: SessionUser,
@@ -88,7 +89,7 @@ impl SourceTokens {
     }
 }
 
-/// Parses a `tokens` document. Returns `None` if all its tokens have expired, or it has none.
+/// Parses a `tokens` document. Returns `None` if it has no token, or all its tokens have expired.
 pub(super) fn parse(record: &Document, now: Timestamp) -> Result<Option<SourceTokens>, Reason> {
     let user = record.get_object_id("user_id").map_err(|_| "its user_id is not an ObjectId")?;
     let client = record.get_str("client_id").map_err(|_| "it has no client_id")?;
@@ -118,7 +119,7 @@ pub(super) fn parse(record: &Document, now: Timestamp) -> Result<Option<SourceTo
     Ok(Some(SourceTokens { access, refresh, user, client, scope, remark }))
 }
 
-/// Parses a token; `None` if the field is absent or null.
+/// Returns the token in a field of a document; `None` if the field is absent or null.
 fn parse_token(
     record: &Document,
     field: &str,

@@ -7,24 +7,24 @@ use mongodb::{Client as Driver, Database};
 
 use crate::store::StoreError;
 
-/// Default database, if the connection string names none.
+/// Name of the MongoDB database to import from, if the connection string names none.
 const DEFAULT_DATABASE: &str = "oauth";
-/// Time limit for finding the server, unless the connection string sets one.
+/// Time limit for finding the MongoDB server, unless the connection string sets a limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reason why an import cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The source is not a valid connection string.
+    /// The source is not a valid MongoDB connection string.
     #[error("--from is not a MongoDB connection string: {0}")]
     Source(String),
-    /// The source cannot be read.
+    /// The source database cannot be read.
     #[error("cannot read the source: {0}")]
     Read(#[source] Box<mongodb::error::Error>),
-    /// The source has none of the collections of flask-sentinel.
+    /// The source database has none of the collections of flask-sentinel.
     #[error("the database {0} has none of the collections users, clients and tokens")]
     NoCollections(String),
-    /// The store fails.
+    /// The store of Sentinel fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -35,7 +35,7 @@ impl From<mongodb::error::Error> for ImportError {
     }
 }
 
-/// Opens the source database.
+/// Opens the MongoDB database that the connection string `source` names.
 pub(super) async fn open(source: &str) -> Result<Database, ImportError> {
     let mut options = ClientOptions::parse(source)
         .await
@@ -47,14 +47,14 @@ pub(super) async fn open(source: &str) -> Result<Database, ImportError> {
     Ok(Driver::with_options(options)?.database(&name))
 }
 
-/// A collection of flask-sentinel.
+/// A collection in a MongoDB database of flask-sentinel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Collection {
-    /// Users.
+    /// Collection of users.
     Users,
-    /// Clients.
+    /// Collection of clients.
     Clients,
-    /// Issued access and refresh tokens.
+    /// Collection of issued access and refresh tokens.
     Tokens,
 }
 
@@ -63,7 +63,7 @@ impl Collection {
     /// clients.
     pub const IN_ORDER: [Self; 3] = [Self::Users, Self::Clients, Self::Tokens];
 
-    /// Returns the name of the collection in the database.
+    /// Returns the name of the collection in the MongoDB database.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Users => "users",

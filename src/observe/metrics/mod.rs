@@ -32,7 +32,7 @@ const BUCKETS: [f64; 16] = [
     1.0, 2.5, 10.0,
 ];
 
-/// Status codes with a label of their own. All others count as "other".
+/// HTTP status codes with a label of their own. All others count as "other".
 const STATUSES: [u16; 21] = [
     200, 201, 204, 206, 303, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 422, 429,
     500, 503,
@@ -44,24 +44,24 @@ pub struct Metrics {
     http_requests: IntCounterVec,
     http_durations: HistogramVec,
     queue_capacity: IntGauge,
-    /// Token requests.
+    /// Metrics of token requests.
     pub tokens: TokenMetrics,
-    /// Password hashing.
+    /// Metrics of password hashing.
     pub passwords: Arc<PasswordMetrics>,
-    /// Store operations.
+    /// Metrics of store operations.
     pub store: Arc<StoreMetrics>,
-    /// The cache in front of the store.
+    /// Metrics of the introspection cache in front of the store.
     pub cache: Arc<CacheMetrics>,
-    /// Failed calls to Redis.
+    /// Metrics of failed calls to Redis.
     pub redis: Arc<RedisMetrics>,
-    /// Attempts that were rejected by a rate limit.
+    /// Metrics of attempts that were rejected by a rate limit.
     pub throttled: Arc<RateLimitMetrics>,
 }
 
 impl Metrics {
-    /// Creates the metrics with counts of zero. `grants` and `outcomes` are the labels of token
-    /// requests; the last grant stands for unknown ones. `started` is the start of the process in
-    /// seconds since the Unix epoch.
+    /// Creates the metrics with counts of zero. `grants` and `outcomes` are the label values of
+    /// token requests; the last grant stands for unknown ones. `started` is the start of the
+    /// process in seconds since the Unix epoch.
     pub fn new(grants: &'static [&'static str], outcomes: &[&str], started: i64) -> Self {
         let registry = Registry::new();
         let counter = |name, help| register(&registry, IntCounter::new(name, help));
@@ -174,7 +174,7 @@ impl Metrics {
         }
     }
 
-    /// Adds the metrics of the hashing queue.
+    /// Adds the depth and the capacity of the queue of passwords that wait to be hashed.
     pub fn watch_queue(&self, depth: Gauge, capacity: usize) {
         self.queue_capacity.set(i64::try_from(capacity).unwrap_or(i64::MAX));
         pull(
@@ -185,7 +185,7 @@ impl Metrics {
         );
     }
 
-    /// Adds the expiration time of the certificate in use, in seconds since the Unix epoch.
+    /// Adds the expiration time of the TLS certificate in use, in seconds since the Unix epoch.
     pub fn watch_certificate(&self, not_after: Gauge) {
         pull(
             &self.registry,
@@ -195,7 +195,7 @@ impl Metrics {
         );
     }
 
-    /// Adds the availability of Redis, which is 1 or 0.
+    /// Adds a gauge of the availability of Redis, which is 1 or 0.
     pub fn watch_redis(&self, up: Gauge) {
         pull(
             &self.registry,
@@ -205,7 +205,7 @@ impl Metrics {
         );
     }
 
-    /// Resolves the metrics of the HTTP endpoints with these names, for one I/O thread.
+    /// Returns the metrics of the HTTP endpoints with these names, for one I/O thread.
     pub fn endpoints(&self, names: &[&'static str]) -> Vec<EndpointMetrics> {
         let endpoint = |name: &&'static str| EndpointMetrics {
             name,
@@ -224,7 +224,7 @@ impl Metrics {
     }
 }
 
-/// Requests to one HTTP endpoint, counted by one I/O thread.
+/// Metrics of the requests to one HTTP endpoint, counted by one I/O thread.
 pub struct EndpointMetrics {
     name: &'static str,
     requests: IntCounterVec,
@@ -233,7 +233,7 @@ pub struct EndpointMetrics {
 }
 
 impl EndpointMetrics {
-    /// Records a completed request. A status is shown from its first occurrence.
+    /// Records status and duration of a request. A status is shown from its first occurrence.
     pub fn answered(&self, status: u16, took: Duration) {
         let index = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len());
         if let Some(counter) = self.by_status.get(index) {
@@ -247,7 +247,7 @@ impl EndpointMetrics {
     }
 }
 
-/// Token requests, by grant type and outcome.
+/// Metrics of token requests, by grant type and outcome.
 pub struct TokenMetrics {
     grants: &'static [&'static str],
     requests: IntCounterVec,
@@ -263,7 +263,8 @@ impl TokenMetrics {
         Self { grants, requests }
     }
 
-    /// Records a completed token request. An unknown grant type counts as the last one.
+    /// Records a completed token request. An unknown grant type counts as the last known one,
+    /// "other".
     pub fn answered(&self, grant: &str, outcome: &str) {
         let known = self.grants.iter().find(|known| **known == grant).or(self.grants.last());
         if let Some(grant) = known {
@@ -272,17 +273,17 @@ impl TokenMetrics {
     }
 }
 
-/// Password hashing.
+/// Metrics of password hashing.
 pub struct PasswordMetrics {
-    /// Time from queueing a job to its start, in seconds.
+    /// Time that a password waited in the queue for a hashing worker, in seconds.
     pub waited: Histogram,
-    /// Duration of a job, in seconds.
+    /// Time that hashing a password took, in seconds.
     pub hashed: Histogram,
-    /// Jobs rejected because the queue was full.
+    /// Number of passwords rejected because the hashing queue was full.
     pub refused: IntCounter,
 }
 
-/// Store operations.
+/// Metrics of store operations: durations and failures.
 pub struct StoreMetrics {
     durations: HistogramVec,
     failures: IntCounterVec,
@@ -290,7 +291,7 @@ pub struct StoreMetrics {
 }
 
 impl StoreMetrics {
-    /// Records a completed operation. An operation is shown from its first call.
+    /// Records a completed store operation. An operation is shown from its first call.
     pub fn done(&self, operation: Operation, took: Duration, failed: bool) {
         let Some(used) = self.used.get(operation as usize) else { return };
         let (durations, failures) = used.get_or_init(|| {
@@ -304,36 +305,37 @@ impl StoreMetrics {
     }
 }
 
-/// Look-ups in the introspection cache in Redis.
+/// Metrics of look-ups in the introspection cache in Redis.
 pub struct CacheMetrics {
-    /// Look-ups that the cache answered.
+    /// Number of look-ups that the cache answered.
     pub hits: IntCounter,
-    /// Look-ups that went to the store.
+    /// Number of look-ups that the cache could not answer, so that they went to the store.
     pub misses: IntCounter,
-    /// Look-ups that bypassed the cache because Redis did not answer.
+    /// Number of look-ups that bypassed the cache because Redis did not answer.
     pub failures: IntCounter,
     /// Duration of a look-up in Redis, in seconds.
     pub times: Histogram,
 }
 
-/// Failed calls to Redis, by cause. Successful calls are not counted.
+/// Numbers of failed calls to Redis, by cause. Successful calls are not counted.
 pub struct RedisMetrics {
-    /// Calls that were not sent, because Redis was known to be unavailable.
+    /// Number of calls that were not sent, because Redis was known to be unavailable.
     pub down: IntCounter,
-    /// Calls for which no connection could be opened.
+    /// Number of calls for which no connection to Redis could be opened.
     pub connect: IntCounter,
-    /// Calls whose connection was closed, that timed out, or that Redis could not serve at all.
+    /// Number of calls that timed out, lost the connection, or that Redis could not serve at all.
     pub answer: IntCounter,
-    /// Calls that Redis rejected with any other error.
+    /// Number of calls that Redis rejected with an error, although it can serve others.
     pub refused: IntCounter,
 }
 
-/// Attempts that were rejected by a rate limit.
+/// Numbers of attempts that were rejected by a rate limit.
 pub struct RateLimitMetrics {
-    /// Rejections because the address has spent its budget, or too many of its attempts wait.
+    /// Number of rejections because the caller's address has spent its budget of failed attempts,
+    /// or too many of its attempts wait.
     pub address: IntCounter,
-    /// Rejections because the user name is under attack and the attempt was not admitted in time.
+    /// Number of rejections because the user name is under attack and admitted no attempt in time.
     pub user: IntCounter,
-    /// Rejections because the address has sent too many wrong client secrets.
+    /// Number of rejections because the caller's address has sent too many wrong client secrets.
     pub client: IntCounter,
 }

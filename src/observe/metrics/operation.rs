@@ -1,6 +1,6 @@
 //! Store operations, as metrics and traces name them.
 
-/// Defines the operations, each with its subject and its name.
+/// Defines the store operations, each with its subject (such as `users`) and its name.
 macro_rules! operations {
     ($($variant:ident: $of:literal $name:literal,)*) => {
         /// A store operation: a method of one of the store traits.
@@ -11,14 +11,14 @@ macro_rules! operations {
         }
 
         impl Operation {
-            /// Number of operations.
+            /// Number of store operations.
             pub const COUNT: usize = Self::NAMES.len();
 
-            /// Subject, name and full name of each operation.
+            /// Subject, name and full name of each operation: `users`, `find`, `users.find`.
             const NAMES: [(&'static str, &'static str, &'static str);
                 [$($name,)*].len()] = [$(($of, $name, concat!($of, ".", $name)),)*];
 
-            /// Returns the values of the metric labels `of` and `operation`.
+            /// Returns the values of the metric labels `of` (such as `users`) and `operation`.
             pub(super) fn labels(self) -> [&'static str; 2] {
                 Self::NAMES.get(self as usize).map_or([""; 2], |(of, name, _)| [of, name])
             }

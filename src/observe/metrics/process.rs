@@ -28,7 +28,7 @@ pub(super) fn register_all(registry: &Registry) {
     register(registry, Counter::new("process_cpu_seconds_total", help).map(ProcessorTime));
 }
 
-/// Returns a field of proc_pid_statm(5), in bytes.
+/// Returns a memory size of the process in bytes: the field of proc_pid_statm(5) with this index.
 fn memory(field: usize) -> Option<u64> {
     let fields = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = fields.split_whitespace().nth(field)?.parse().ok()?;

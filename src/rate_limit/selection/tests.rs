@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::super::{CredentialKind, keys};
 use super::*;
 
-/// Returns an attempt from this address with these failures and refusals.
+/// Returns the candidate for an attempt from this address with these failures and refusals.
 fn attempt(address: &str, failures: u32, network_failures: u32, refusals: u32) -> Candidate {
     let address: IpAddr = address.parse().unwrap();
     let alice = keys::name(CredentialKind::Password, "alice");
@@ -13,7 +13,7 @@ fn attempt(address: &str, failures: u32, network_failures: u32, refusals: u32) -
     Candidate::new(Some(origin), Penalty { failures, network_failures, refusals })
 }
 
-/// Returns how often each attempt is selected in 1000 draws.
+/// Returns how often each waiting attempt is selected in 1000 draws.
 fn times_selected(waiting: &[Candidate], rule: Rule) -> Vec<usize> {
     let mut times = vec![0; waiting.len()];
     (0..1000).for_each(|_| times[select_next(waiting, rule).unwrap()] += 1);
@@ -73,7 +73,7 @@ fn full_queue_drops_worst_attempt_then_one_of_largest_network() {
     assert_eq!(select_dropped(&[]), None);
 }
 
-/// The first arrival is as likely to stay as the last.
+/// Checks that the first arrival is as likely to stay as the last.
 #[test]
 fn full_queue_drops_random_attempt_among_equals() {
     let mut left = [0; 10];

@@ -4,35 +4,38 @@ use super::super::{LegacyToken, Page, Result, SessionFilter, Stores};
 use super::{PROBE_KEY_PREFIX, TARGET_MARK_KEY};
 use crate::domain::{Client, ClientId, Session, SessionId, Timestamp, User};
 
-/// Number of records that are read at a time.
+/// Maximum number of records that a copy reads at a time.
 pub(super) const PAGE: u32 = 1000;
 
-/// Kind of records, read in the order of their keys. All stores have the same order.
+/// Kind of stored records, which a copy reads in the order of their keys. All stores have the same
+/// order.
 pub(super) trait RecordKind {
     const NAME: &'static str;
-    /// Whether records that the source does not have are deleted from the target.
+    /// Whether records that the source store does not have are deleted from the target store.
     const REMOVED_WITH_SOURCE: bool = true;
     type Key: Ord;
     type Record: Clone + PartialEq;
 
     fn key(record: &Self::Record) -> Self::Key;
 
-    /// Returns the page of records after the given one.
+    /// Returns the page of records after the record `after`, or the first page if `after` is
+    /// `None`.
     async fn page(stores: &Stores, after: Option<&Self::Record>) -> Result<Vec<Self::Record>>;
 
-    /// Returns whether the record is to be compared and copied. A record that has expired at `now`
-    /// is not, since a store may have deleted it.
+    /// Returns whether the copy compares and writes the record. The copy skips a record that has
+    /// expired at `now`, since a store may have deleted it.
     fn is_compared(_record: &Self::Record, _now: Timestamp) -> bool {
         true
     }
 
-    /// Returns whether two records with the same key are the same record, of which one may
-    /// overwrite the other.
+    /// Returns whether two records with the same key are versions of the same record, so that one
+    /// may overwrite the other.
     fn is_same_record(_a: &Self::Record, _b: &Self::Record) -> bool {
         true
     }
 
-    /// Writes a record to the target. If the target refuses it now, the final check reports it.
+    /// Writes a record to the target store. If the target refuses the record now, the final check
+    /// of the copy reports it.
     async fn put(target: &Stores, record: &Self::Record) -> Result<()>;
 
     async fn remove(target: &Stores, record: &Self::Record) -> Result<()>;
@@ -130,7 +133,8 @@ pub(super) struct LegacyTokenRecords;
 
 impl RecordKind for LegacyTokenRecords {
     const NAME: &'static str = "imported tokens";
-    /// An alias that is missing in the source has expired there, and has no effect in the target.
+    /// `false`: an imported token that is missing in the source has expired there, and has no
+    /// effect in the target.
     const REMOVED_WITH_SOURCE: bool = false;
     type Key = [u8; 32];
     type Record = LegacyToken;
@@ -171,7 +175,7 @@ impl RecordKind for ImportRecords {
         stores.imports.list_import_records(&page_after(after.cloned())).await
     }
 
-    /// The records of the copy itself are not copied.
+    /// Returns `false` for the import records that the copy itself writes, which are not copied.
     fn is_compared(note: &String, _: Timestamp) -> bool {
         note != TARGET_MARK_KEY && !note.starts_with(PROBE_KEY_PREFIX)
     }

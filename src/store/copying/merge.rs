@@ -10,27 +10,30 @@ use super::CopyCounts;
 use super::kinds::{PAGE, RecordKind};
 use crate::domain::Timestamp;
 
-/// Maximum number of concurrent writes: as many as the embedded store puts into one commit.
+/// Maximum number of concurrent writes to the target store: as many as the embedded store puts into
+/// one commit.
 const MAX_CONCURRENT_WRITES: usize = 256;
 
-/// One pass over both stores.
+/// One pass of a copy over the source store and the target store.
 #[derive(Clone, Copy)]
 pub(super) struct SyncPass<'a> {
     pub(super) source: &'a Stores,
-    /// Target, or `None` if it does not exist yet.
+    /// Target store, or `None` if it does not exist yet.
     pub(super) target: Option<&'a Stores>,
-    /// Whether records that only the target has are deleted.
+    /// Whether records that only the target has are deleted from the target.
     pub(super) deletes: bool,
-    /// Whether records that differ in the source are written.
+    /// Whether records of the source that the target lacks, or has with another content, are
+    /// written.
     pub(super) upserts: bool,
-    /// Whether changes are made, or only counted.
+    /// Whether changes are made in the target, or only counted.
     pub(super) writes: bool,
-    /// Time at which a record must be alive to be compared and copied.
+    /// Time at which a record must still be alive to be compared and copied.
     pub(super) now: Timestamp,
     pub(super) progress: &'a dyn Fn(&'static str, u64),
 }
 
-/// Makes the records of one kind in the target equal to those in the source.
+/// Makes the records of one kind in the target store equal to those in the source store. Returns
+/// the numbers of records that were read, written and removed.
 pub(super) async fn sync_kind<K: RecordKind>(pass: &SyncPass<'_>) -> Result<CopyCounts> {
     let mut counts = CopyCounts::default();
     let mut source = RecordReader::<K>::new(Some(pass.source), pass.now);
@@ -103,7 +106,7 @@ impl<'a, K: RecordKind> RecordReader<'a, K> {
         Self { stores, now, page: VecDeque::new(), last: None }
     }
 
-    /// Reads the next page once all records of the current one are taken.
+    /// Reads the next page of records once all records of the current page are taken.
     async fn fill(&mut self) -> Result<()> {
         while self.page.is_empty()
             && let Some(stores) = self.stores

@@ -24,12 +24,12 @@ use crate::store::{Result, StoreError};
 /// Maximum number of sessions ended by one command, which keeps each command short.
 const BATCH: u32 = 1000;
 
-/// Result of one batch.
+/// Result of ending one batch of sessions.
 pub(super) struct DeletedBatch {
-    /// Number of matching sessions that were read. If it is below the limit, no more sessions
-    /// match.
+    /// Number of matching sessions that were read. If this number is below the limit of the batch,
+    /// no more sessions match.
     found: usize,
-    /// Number of sessions that this call ended.
+    /// Number of sessions that this batch ended.
     pub(super) ended: u64,
 }
 
@@ -51,8 +51,8 @@ impl MongoStore {
         }
     }
 
-    /// Deletes up to `limit` sessions that match `condition`, and checks the condition again when
-    /// it deletes them.
+    /// Deletes up to `limit` sessions that match `condition`, sorted by `order`, and checks the
+    /// condition again when it deletes them. Returns the numbers of sessions found and deleted.
     pub(super) async fn remove_batch(
         &self,
         condition: &Document,
@@ -69,7 +69,8 @@ impl MongoStore {
         Ok(DeletedBatch { found, ended: done.deleted_count })
     }
 
-    /// Ends up to `limit` matching sessions. Keeps their documents as pending invalidations.
+    /// Ends up to `limit` sessions that match `condition`. Keeps their documents as pending Redis
+    /// invalidations.
     async fn mark_ended_batch(&self, condition: &Document, limit: u32) -> Result<DeletedBatch> {
         let mut alive = condition.clone();
         alive.insert("ended", Bson::Null);
@@ -105,8 +106,9 @@ impl MongoStore {
         ids.collect::<Result<_, _>>().map_err(|error| StoreError::corrupt("session", error))
     }
 
-    /// Ends the user's sessions of earlier generations and updates the user name in the others.
-    /// `before` is the state of the record before the update.
+    /// Ends the user's sessions of earlier generations (counter that a new password or disabling
+    /// increments) and updates the user name in the user's other sessions. `before` is the account
+    /// status of the user before the update.
     pub(super) async fn end_sessions_of_user(
         &self,
         user: &User,
@@ -123,8 +125,8 @@ impl MongoStore {
         self.clear_mark(&self.users, id.into(), Some(version)).await
     }
 
-    /// Ends the client's sessions of earlier generations. `before` is the state of the record
-    /// before the update.
+    /// Ends the client's sessions of earlier generations (counter that disabling increments).
+    /// `before` is the account status of the client before the update.
     pub(super) async fn end_sessions_of_client(
         &self,
         client: &Client,
@@ -139,8 +141,8 @@ impl MongoStore {
         self.clear_mark(&self.clients, id.into(), Some(to_integer(client.version))).await
     }
 
-    /// Completes the deletion of a user marked `deleting`. Returns `false` if there is no such
-    /// user.
+    /// Completes the deletion of a user whose record is marked `deleting`. Returns `false` if there
+    /// is no such record.
     pub(super) async fn finish_deleting_user(&self, id: ObjectId) -> Result<bool> {
         let marked = doc! { "_id": id, "deleting": true };
         if self.call(self.users.find_one(marked.clone())).await?.is_none() {
@@ -151,8 +153,8 @@ impl MongoStore {
         Ok(true)
     }
 
-    /// Completes the deletion of a client marked `deleting`. Returns `false` if there is no such
-    /// client.
+    /// Completes the deletion of a client whose record is marked `deleting`. Returns `false` if
+    /// there is no such record.
     pub(super) async fn finish_deleting_client(&self, id: &str) -> Result<bool> {
         let marked = doc! { "_id": id, "deleting": true };
         if self.call(self.clients.find_one(marked.clone())).await?.is_none() {
@@ -163,8 +165,9 @@ impl MongoStore {
         Ok(true)
     }
 
-    /// Completes the cascades that other processes left unfinished. Logs and skips corrupt records,
-    /// so that they prevent neither the rest nor the start of a server.
+    /// Completes the cascades (ends of sessions after a change of their user or client) that other
+    /// processes left unfinished. Logs and skips corrupt records, so that they prevent neither the
+    /// other cascades nor the start of a server.
     pub(super) async fn finish_cascades(&self) -> Result<()> {
         for raw in self.unfinished(&self.users).await? {
             skip_corrupt(&raw, self.finish_user(&raw).await)?;
@@ -196,8 +199,8 @@ impl MongoStore {
         self.clear_mark(&self.clients, id.into(), now.cascade_version).await
     }
 
-    /// Returns the marked records with read concern majority: a change that can still be rolled
-    /// back must not end a session.
+    /// Returns the users or clients with an unfinished cascade, read with read concern majority: a
+    /// change that can still be rolled back must not end a session.
     async fn unfinished(
         &self,
         records: &Collection<RawDocumentBuf>,
@@ -243,7 +246,8 @@ impl MongoStore {
         self.call(self.sessions.update_many(older, vec![update])).await.map(drop)
     }
 
-    /// Removes the mark, unless a later update has set its own.
+    /// Removes the mark of an unfinished cascade from a user or client, unless a later update has
+    /// set a mark of its own.
     async fn clear_mark(
         &self,
         records: &Collection<RawDocumentBuf>,
@@ -256,8 +260,8 @@ impl MongoStore {
     }
 }
 
-/// Logs and ignores [`StoreError::Corrupt`]: a retry would fail again, and an operator has to
-/// repair the record.
+/// Logs and ignores [`StoreError::Corrupt`] in the result of a cascade, and returns any other
+/// result: a retry would fail again, and an operator has to repair the record.
 fn skip_corrupt(raw: &RawDocument, finished: Result<()>) -> Result<()> {
     match finished {
         Err(error @ StoreError::Corrupt { .. }) => {

@@ -13,24 +13,25 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-/// Maximum number of unanswered calls, sent or waiting, before new look-ups are rejected. If
-/// MongoDB stalls, all of them wait until they time out.
+/// Maximum number of unanswered calls to MongoDB, sent or waiting, before new look-ups are
+/// rejected. If MongoDB stalls, all these calls wait until they time out.
 const MAX_UNANSWERED: usize = 4096;
-/// Number of permits if the connections are unlimited.
+/// Number of permits (maximum of concurrent calls) if the connections to MongoDB are unlimited.
 const UNLIMITED_PERMITS: usize = 1000;
 
-/// The concurrency limit of one process.
+/// Limit of the concurrent calls of one process to MongoDB.
 pub(super) struct ConcurrencyLimit {
     permits: Semaphore,
-    /// Number of permits in total.
+    /// Number of permits for calls in total.
     all: usize,
-    /// Number of permits withheld until MongoDB answers a call.
+    /// Number of permits of unfinished calls that are withheld until MongoDB answers a call.
     withheld: AtomicUsize,
     unanswered: AtomicUsize,
 }
 
 impl ConcurrencyLimit {
-    /// Creates a limit of `connections` concurrent calls; 0 selects [`UNLIMITED_PERMITS`].
+    /// Creates a limit of `connections` concurrent calls to MongoDB; 0 selects
+    /// [`UNLIMITED_PERMITS`].
     pub(super) fn new(connections: u32) -> Self {
         let all = if connections == 0 { UNLIMITED_PERMITS } else { connections as usize };
         Self {
@@ -41,13 +42,13 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Returns whether fewer calls are unanswered than [`MAX_UNANSWERED`].
+    /// Returns whether fewer calls to MongoDB are unanswered than [`MAX_UNANSWERED`].
     pub(super) fn has_capacity(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) < MAX_UNANSWERED
     }
 
-    /// Runs `call` under a permit. Returns its output, or `None` if permit and call together take
-    /// longer than `limit`.
+    /// Runs `call` under a permit of the concurrency limit. Returns its output, or `None` if
+    /// waiting for the permit and the call together take longer than `limit`.
     pub(super) async fn run<T>(&self, limit: Duration, call: impl Future<Output = T>) -> Option<T> {
         let _unanswered = Unanswered::count(&self.unanswered);
         let started = Instant::now();
@@ -60,22 +61,22 @@ impl ConcurrencyLimit {
         Some(answer)
     }
 
-    /// Counts the permit of an unfinished call as withheld, and returns whether it is. The last
-    /// permit never is.
+    /// Counts the permit of an unfinished call as withheld. Returns `false` if it is the last
+    /// permit, which is never withheld.
     fn withhold(&self) -> bool {
         let more = |withheld| (withheld + 1 < self.all).then_some(withheld + 1);
         self.withheld.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 }
 
-/// Permit of one call. It is withheld if the call times out or is cancelled.
+/// Permit of one call to MongoDB. The permit is withheld if the call times out or is cancelled.
 struct CallPermit<'a> {
     of: &'a ConcurrencyLimit,
     permit: Option<SemaphorePermit<'a>>,
 }
 
 impl CallPermit<'_> {
-    /// Releases this permit and all withheld ones, because MongoDB has answered.
+    /// Releases the permit of this call and all withheld permits, because MongoDB has answered.
     fn answered(mut self) {
         drop(self.permit.take());
         self.of.permits.add_permits(self.of.withheld.swap(0, Ordering::Relaxed));
@@ -92,7 +93,8 @@ impl Drop for CallPermit<'_> {
     }
 }
 
-/// Guard that counts a call as unanswered until it is answered, times out or is cancelled.
+/// Guard that counts a call to MongoDB as unanswered until the call is answered, times out or is
+/// cancelled.
 struct Unanswered<'a>(&'a AtomicUsize);
 
 impl<'a> Unanswered<'a> {

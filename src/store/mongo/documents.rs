@@ -34,13 +34,15 @@ pub(super) struct UserDocument {
     version: i64,
     created_at: DateTime,
     updated_at: DateTime,
-    /// Version of the update whose cascade to the user's sessions is unfinished.
+    /// Version of the update whose cascade (ending or renaming the user's sessions) is unfinished.
+    /// `None` if no cascade is unfinished.
     #[serde(rename = "ending", skip_serializing_if = "Option::is_none")]
     cascade_version: Option<i64>,
 }
 
 impl UserDocument {
-    /// Converts a user. `cascade_version` marks the document as described in `super::cascade`.
+    /// Converts a user to a document. `cascade_version` marks an update whose cascade to the user's
+    /// sessions is unfinished, as described in `super::cascade`.
     pub(super) fn of(user: &User, cascade_version: Option<i64>) -> Self {
         Self {
             id: ObjectId::from_bytes(*user.id.as_bytes()),
@@ -71,12 +73,12 @@ impl From<PasswordDocument> for PasswordHash {
     }
 }
 
-/// Reads the password hash from a projection of a user document.
+/// Reads the password hash from the password fields of a user document.
 pub(super) fn password(raw: &RawDocument) -> Result<PasswordHash> {
     read::<PasswordDocument>(raw, USER).map(Into::into)
 }
 
-/// Reads the user from a document. Returns `None` if the user is being deleted.
+/// Converts a document to a user. Returns `None` if the user is being deleted.
 pub(super) fn user(raw: &RawDocument) -> Result<Option<User>> {
     if is_deleting(raw) {
         return Ok(None);
@@ -104,7 +106,7 @@ pub(super) struct ClientDocument {
     #[serde(rename = "_id")]
     id: String,
     name: String,
-    /// `None` for a public client.
+    /// Digest of the client secret. `None` for a public client.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_digest: Option<Binary>,
     grants: Vec<String>,
@@ -122,13 +124,15 @@ pub(super) struct ClientDocument {
     version: i64,
     created_at: DateTime,
     updated_at: DateTime,
-    /// Version of the update whose cascade to the client's sessions is unfinished.
+    /// Version of the update whose cascade (ending the client's sessions) is unfinished. `None` if
+    /// no cascade is unfinished.
     #[serde(rename = "ending", skip_serializing_if = "Option::is_none")]
     cascade_version: Option<i64>,
 }
 
 impl ClientDocument {
-    /// Converts a client. `cascade_version` marks the document as described in `super::cascade`.
+    /// Converts a client to a document. `cascade_version` marks an update whose cascade to the
+    /// client's sessions is unfinished, as described in `super::cascade`.
     pub(super) fn of(client: &Client, cascade_version: Option<i64>) -> Self {
         let millis = |ttl: Duration| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         Self {
@@ -155,7 +159,7 @@ impl ClientDocument {
     }
 }
 
-/// Reads the client from a document. Returns `None` if the client is being deleted.
+/// Converts a document to a client. Returns `None` if the client is being deleted.
 pub(super) fn client(raw: &RawDocument) -> Result<Option<Client>> {
     if is_deleting(raw) {
         return Ok(None);
@@ -192,20 +196,20 @@ pub(super) struct AccountStatus {
     pub(super) deleting: bool,
     pub(super) generation: i64,
     pub(super) version: i64,
-    /// User name; empty for a client.
+    /// User name of the user; empty for a client.
     #[serde(default)]
     pub(super) username: String,
     #[serde(rename = "ending")]
     pub(super) cascade_version: Option<i64>,
 }
 
-/// Returns the projection of the fields that [`AccountStatus`] reads.
+/// Returns the MongoDB projection of the fields that [`AccountStatus`] reads.
 pub(super) fn account_status_fields() -> Document {
     let fields = ["enabled", "deleting", "generation", "version", "username", "ending"];
     fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()
 }
 
-/// Returns whether the deletion of this record has begun.
+/// Returns whether the deletion of this user or client has begun.
 fn is_deleting(raw: &RawDocument) -> bool {
     raw.get_bool("deleting").unwrap_or(false)
 }
@@ -221,8 +225,8 @@ where
     text.parse().map_err(|error| StoreError::corrupt(what, error))
 }
 
-/// Converts a counter to a signed integer, the only kind that BSON has. Sentinel writes no greater
-/// values.
+/// Converts a version or generation to a signed integer, the only kind that BSON has. Sentinel
+/// writes no values that do not fit.
 pub(super) fn to_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -11,11 +11,11 @@ use super::options::sentence;
 use super::{DUPLICATE_KEY, MongoStore};
 use crate::store::{Result, StoreError};
 
-/// Maximum time for building the indexes of a collection that already has data.
+/// Maximum time for building the indexes of a MongoDB collection that already has data.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Codes of `IndexOptionsConflict` and `IndexKeySpecsConflict`: an index with the same name or the
-/// same fields exists and has other options.
+/// Codes of MongoDB's `IndexOptionsConflict` and `IndexKeySpecsConflict`: an index with the same
+/// name or the same fields exists and has other options.
 const CONFLICTS: [i32; 2] = [85, 86];
 
 fn index(name: &str, keys: Document) -> IndexModel {
@@ -26,19 +26,21 @@ fn options(keys: Document, options: IndexOptions) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }
 
-/// Index of users or clients whose cascade is unfinished. It is sparse and usually empty.
+/// Returns the index of users or clients with an unfinished cascade to their sessions. The index is
+/// sparse and usually empty.
 fn cascade_index() -> IndexModel {
     let sparse = IndexOptions::builder().name("ending".to_owned()).sparse(true).build();
     options(doc! { "ending": 1 }, sparse)
 }
 
-/// Index of sessions with a pending cache invalidation. It is sparse and usually empty.
+/// Returns the index of sessions with a pending Redis invalidation. The index is sparse and usually
+/// empty.
 fn outbox_index() -> IndexModel {
     let sparse = IndexOptions::builder().name("lost".to_owned()).sparse(true).build();
     options(doc! { "lost": 1 }, sparse)
 }
 
-/// Creates all missing indexes and leaves existing ones as they are.
+/// Creates all missing indexes of the MongoDB collections and leaves existing indexes as they are.
 pub(super) async fn create(store: &MongoStore) -> Result<()> {
     // A user that is being deleted has no name, so that others may take it. The index is sparse,
     // because a unique index would otherwise accept only one document without a name.
@@ -93,15 +95,16 @@ fn creation_error(collection: &str, error: &Error) -> StoreError {
     })
 }
 
-/// Returns the index for a condition on both user and client: a user has few sessions, a client
-/// many.
+/// Returns the index on the user id for a session query by both user and client: a user has few
+/// sessions, a client many. Returns `None` for any other condition.
 pub(super) fn session_index(condition: &Document) -> Option<Hint> {
     let both = condition.contains_key("user_id") && condition.contains_key("client_id");
     both.then(|| Hint::Name("user".to_owned()))
 }
 
-/// Returns the index that has live sessions in the order of their ids. With the index on
-/// `expires_at`, MongoDB would read and sort all live sessions.
+/// Returns the index with which MongoDB reads live sessions in the order of their ids, or `None`
+/// for any other query. With the index on `expires_at`, MongoDB would read and sort all live
+/// sessions.
 pub(super) fn session_order_index(condition: &Document, order: &Document) -> Option<Hint> {
     let by_id = condition.contains_key("expires_at") && order.contains_key("_id");
     let name = match condition {

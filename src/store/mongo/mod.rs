@@ -43,7 +43,7 @@ use options::{MongoOptions, sentence};
 #[doc(hidden)]
 pub use session_document::session as read_session;
 
-/// Store backend for MongoDB. Clones share connections and state.
+/// Store backend for MongoDB. Clones share the connections and the concurrency limit.
 #[derive(Clone)]
 pub struct MongoStore {
     database: Database,
@@ -60,7 +60,7 @@ pub struct MongoStore {
     name: Arc<str>,
 }
 
-/// Validates the connection string without connecting and without DNS look-ups.
+/// Validates the MongoDB connection string without connecting and without DNS look-ups.
 ///
 /// # Errors
 /// [`StoreError::Configuration`], with a message for the operator, if the connection string or a
@@ -70,8 +70,8 @@ pub fn check(settings: &MongoSettings) -> Result<()> {
 }
 
 impl MongoStore {
-    /// Connects, creates the indexes, and completes the cascades that other processes left
-    /// unfinished.
+    /// Connects to MongoDB, creates the indexes, and completes the cascades (ends of sessions after
+    /// a change of their user or client) that other processes left unfinished.
     ///
     /// # Errors
     /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
@@ -81,11 +81,15 @@ impl MongoStore {
         Self::connect_read_only(settings).await?.prepare().await
     }
 
-    /// Connects as [`Self::open`] does, with a store that records pending cache invalidations
-    /// ([`Invalidation`](super::Invalidation)), including those of the cascades completed here.
+    /// Connects to MongoDB, creates the indexes, and completes unfinished cascades (ends of
+    /// sessions after a change of their user or client). The returned store records pending Redis
+    /// invalidations ([`Invalidation`](super::Invalidation)), including those of the cascades
+    /// completed here.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
+    /// MongoDB is unreachable or the indexes cannot be created. Another [`StoreError`] if an
+    /// unfinished cascade cannot be completed.
     pub async fn open_with_outbox(settings: &MongoSettings) -> Result<Self> {
         Self::connect_read_only(settings).await?.with_outbox().prepare().await
     }
@@ -96,7 +100,7 @@ impl MongoStore {
         Ok(self)
     }
 
-    /// Connects and writes nothing.
+    /// Connects to MongoDB and writes nothing, not even indexes.
     ///
     /// # Errors
     /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
@@ -134,12 +138,12 @@ impl MongoStore {
         Ok(store)
     }
 
-    /// Returns this store as the implementation of every store trait.
+    /// Returns this MongoDB store as the implementation of every store trait.
     pub fn into_stores(self) -> Stores {
         Stores::of(Arc::new(self))
     }
 
-    /// Sends the `hello` command, the first call to the server.
+    /// Sends MongoDB's `hello` command, the first call to the server, and returns the reply.
     async fn hello(&self, hosts: &str) -> Result<Document> {
         let hello = self.database.run_command(doc! { "hello": 1 });
         match tokio::time::timeout(self.call_timeout, hello).await {
@@ -157,13 +161,14 @@ impl MongoStore {
         if self.limit.has_capacity() { Ok(()) } else { Err(StoreError::Busy) }
     }
 
-    /// Runs a driver call with the time limit of [`Self::with_timeout`].
+    /// Runs a call of the MongoDB driver within the time limit `call_timeout`, and returns its
+    /// output.
     async fn call<T>(&self, call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T> {
         self.with_timeout(call).await?.map_err(StoreError::unavailable)
     }
 
-    /// Runs a write with the time limit of [`Self::with_timeout`]. Returns `None` if a unique key
-    /// already exists.
+    /// Runs a write of the MongoDB driver within the time limit `call_timeout`. Returns `None` if a
+    /// unique key already exists.
     async fn insert_unless_duplicate<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
@@ -174,8 +179,8 @@ impl MongoStore {
         }
     }
 
-    /// Limits how long a call may wait for a permit and an answer. The driver has no time limit for
-    /// an answer on an open connection.
+    /// Runs a call of the MongoDB driver, and limits how long the call may wait for a permit and an
+    /// answer. The driver has no time limit for an answer on an open connection.
     async fn with_timeout<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
@@ -184,14 +189,16 @@ impl MongoStore {
         answer.ok_or_else(|| StoreError::unavailable("MongoDB did not answer in time"))
     }
 
-    /// Starts a driver session with causal consistency, so that its reads see its earlier writes.
+    /// Starts a session of the MongoDB driver with causal consistency, so that reads in the session
+    /// see its earlier writes.
     async fn causal_session(&self) -> Result<ClientSession> {
         // This sends nothing to MongoDB, so it needs no permit.
         let session = self.database.client().start_session().causal_consistency(true).await;
         session.map_err(StoreError::unavailable)
     }
 
-    /// Reads one page of a list. The read preference may direct this read to a secondary.
+    /// Returns up to `limit` documents in the given order, for one page of a list. The read
+    /// preference may direct this read to a secondary.
     async fn list_page(
         &self,
         records: &Collection<RawDocumentBuf>,
@@ -213,7 +220,7 @@ impl MongoStore {
         self.call(async { find.await?.try_collect().await }).await
     }
 
-    /// Counts records for display, up to `limit`. The read preference may direct this read to a
+    /// Counts documents for display, up to `limit`. The read preference may direct this read to a
     /// secondary.
     async fn count_up_to(
         &self,
@@ -240,7 +247,7 @@ impl Health for MongoStore {
     }
 }
 
-/// Returns the condition that a string begins with `prefix`.
+/// Returns the MongoDB condition that a string begins with `prefix`.
 fn prefix_condition(prefix: &str) -> Document {
     let mut range = doc! { "$gte": prefix };
     if let Some(end) = prefix_range_end(prefix) {
@@ -265,7 +272,7 @@ fn is_duplicate(error: &Error) -> bool {
 }
 
 /// Returns the positions of the documents that `insert_many` rejected because of a duplicate key,
-/// or `None` if it failed for any other reason.
+/// or `None` if `insert_many` failed for any other reason.
 fn duplicate_positions(error: &Error) -> Option<HashSet<usize>> {
     let ErrorKind::InsertMany(failed) = &*error.kind else { return None };
     let errors = failed.write_errors.as_deref().unwrap_or_default();
@@ -274,7 +281,8 @@ fn duplicate_positions(error: &Error) -> Option<HashSet<usize>> {
     all.then(|| errors.iter().map(|error| error.index).collect())
 }
 
-/// Returns whether the server belongs to a replica set with other data-bearing members.
+/// Returns whether the MongoDB server that sent this `hello` reply belongs to a replica set with
+/// other data-bearing members.
 fn has_other_members(hello: &Document) -> bool {
     let count = |kind| hello.get_array(kind).map_or(0, Vec::len);
     count("hosts") + count("passives") > 1

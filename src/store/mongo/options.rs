@@ -12,33 +12,36 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::settings::{self, MongoSettings};
 use crate::store::{Result, StoreError, pem};
 
-/// Default time limit of a call, if neither the settings nor the connection string set one. A
-/// request must be answered with 503 within a few seconds; the driver has no limit by default.
+/// Default time limit of a call to MongoDB, if neither the settings nor the connection string set
+/// one. A request must be answered with 503 within a few seconds; the driver has no limit by
+/// default.
 const CALL: Duration = Duration::from_secs(4);
-/// Default time limit for opening a connection.
+/// Default time limit for opening a connection to MongoDB.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Default number of connections to each server, equal to the driver's default.
+/// Default maximum number of connections to each MongoDB server, equal to the driver's default.
 const CONNECTIONS: u32 = 10;
-/// Default time limit for server selection. The driver's default is 30 seconds.
+/// Default time limit for server selection (finding a usable MongoDB server). The driver's default
+/// is 30 seconds.
 const SELECT: Duration = Duration::from_secs(3);
 
-/// Driver options and the settings that [`super::MongoStore`] needs itself.
+/// Options of the MongoDB driver, and the settings that [`super::MongoStore`] needs itself.
 pub(super) struct MongoOptions {
     pub(super) client: ClientOptions,
     pub(super) dbname: String,
     /// Read preference of lists, counts and password hash samples. All other reads go to the
     /// primary.
     pub(super) lists: SelectionCriteria,
-    /// Time limit of a call.
+    /// Time limit of a call to MongoDB.
     pub(super) call: Duration,
-    /// Maximum number of connections to each server; 0 means no limit.
+    /// Maximum number of connections to each MongoDB server; 0 means no limit.
     pub(super) connections: u32,
-    /// Server addresses for messages.
+    /// Addresses of the MongoDB servers, for messages.
     pub(super) hosts: String,
 }
 
 impl MongoOptions {
-    /// Builds the options. Resolves the connection string by DNS if it is a `mongodb+srv` URI.
+    /// Builds the driver options from the settings. Resolves the connection string by DNS if it is
+    /// a `mongodb+srv` URI.
     pub(super) async fn read(settings: &MongoSettings) -> Result<Self> {
         let parsed = parse(settings)?;
         #[allow(deprecated)] // the driver parses the option and does not apply it
@@ -81,7 +84,8 @@ impl MongoOptions {
     }
 }
 
-/// Validates the connection string and the certificate files that it names, without DNS look-ups.
+/// Validates the MongoDB connection string and the certificate files that it names, without DNS
+/// look-ups.
 pub(super) fn check(settings: &MongoSettings) -> Result<()> {
     parse(settings).map(drop)
 }
@@ -108,8 +112,8 @@ fn primary() -> SelectionCriteria {
     ReadPreference::Primary.into()
 }
 
-/// Applies the credentials of the settings, which take precedence over those of the connection
-/// string.
+/// Applies the user name, password and authentication source of the settings, which take precedence
+/// over those of the connection string.
 fn log_in(settings: &MongoSettings, client: &mut ClientOptions) {
     if let Some(username) = &settings.username {
         let mut credential = Credential::default();
@@ -140,9 +144,10 @@ fn preference(setting: settings::ReadPreference) -> SelectionCriteria {
     .into()
 }
 
-/// Builds the error for an invalid connection string without revealing the password. The driver
-/// quotes the text that it cannot parse, which may be part of the password. So the string is parsed
-/// again with placeholder credentials, and the error of that attempt is shown, if there is one.
+/// Builds the error for an invalid MongoDB connection string without revealing the password. The
+/// driver quotes the text that it cannot parse, which may be part of the password. So the string is
+/// parsed again with placeholder credentials, and the error of that attempt is shown, if there is
+/// one.
 fn invalid(uri: &str, error: &mongodb::error::Error) -> StoreError {
     const ENCODE: &str = "its user or password must be percent-encoded";
     let message = match split_credentials(uri) {
@@ -158,8 +163,8 @@ fn invalid(uri: &str, error: &mongodb::error::Error) -> StoreError {
     StoreError::Configuration(format!("mongo.uri cannot be used: {message}"))
 }
 
-/// Splits off the credentials, up to the last `@`, and returns them with a connection string that
-/// has placeholder credentials instead.
+/// Splits off the credentials of a MongoDB connection string, up to the last `@`, and returns them
+/// with a connection string that has placeholder credentials instead.
 fn split_credentials(uri: &str) -> Option<(&str, String)> {
     let (scheme, rest) = uri.split_once("://")?;
     let (login, hosts) = rest.rsplit_once('@')?;
@@ -167,7 +172,8 @@ fn split_credentials(uri: &str) -> Option<(&str, String)> {
     Some((login, format!("{scheme}://{other}@{hosts}")))
 }
 
-/// Returns whether the credentials are valid userinfo (RFC 3986 §3.2.1) with at most one colon.
+/// Returns whether the credentials of a connection string are valid userinfo (RFC 3986 §3.2.1) with
+/// at most one colon.
 fn is_encoded(login: &str) -> bool {
     let is_hex = |part: &str| {
         part.get(..2).is_some_and(|two| two.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -193,7 +199,7 @@ fn redact(text: &str, secret: &str) -> String {
     shown + rest
 }
 
-/// Returns the driver's message without the text that its error type adds.
+/// Returns the message of a MongoDB driver error without the text that the error type adds.
 pub(super) fn sentence(error: &mongodb::error::Error) -> String {
     error.kind.to_string()
 }

@@ -1,4 +1,4 @@
-//! Pending cache invalidations ([`Invalidation`]) in MongoDB, a transactional outbox.
+//! Pending Redis invalidations ([`Invalidation`]) in MongoDB, a transactional outbox.
 //!
 //! The write that ends a session, removes an access token from it or changes its user name also
 //! records the invalidation, in the session's document. Every session with a pending invalidation
@@ -18,18 +18,18 @@ use super::session_document::key;
 use crate::domain::{ClientId, SessionId};
 use crate::store::{Invalidation, InvalidationTarget, Outbox, Result, StoreError};
 
-/// Minimum age in seconds of a client's invalidation before it is delivered. It is longer than a
-/// change of a client takes.
+/// Minimum age in seconds of a client's pending invalidation before it is delivered. This age is
+/// longer than a change of a client takes.
 const MIN_CLIENT_AGE: i32 = 60;
 
-/// Returns a random revision that identifies one recorded invalidation, so that
-/// [`Outbox::acknowledge`] does not remove a later one of the same record.
+/// Returns a random revision (number that identifies one recorded invalidation), so that
+/// [`Outbox::acknowledge`] does not remove a later invalidation of the same record.
 pub(super) fn revision() -> i64 {
     rand::random()
 }
 
-/// Returns the update that ends a session and records its invalidation. It increments the version,
-/// so that a concurrent compare-and-swap fails.
+/// Returns the MongoDB update that ends a session and records its Redis invalidation. The update
+/// increments the session's version, so that a concurrent compare-and-swap fails.
 pub(super) fn ended() -> Document {
     doc! {
         "$set": { "ended": true, "lost": revision() },
@@ -39,15 +39,15 @@ pub(super) fn ended() -> Document {
 }
 
 impl MongoStore {
-    /// Makes this store record pending invalidations.
+    /// Makes this store record pending Redis invalidations, and returns the store.
     #[must_use]
     pub(super) const fn with_outbox(mut self) -> Self {
         self.records_invalidations = true;
         self
     }
 
-    /// Records the invalidation of a client that is about to be changed, if this store records
-    /// invalidations.
+    /// Records the Redis invalidation of a client that is about to be changed, if this store
+    /// records invalidations.
     pub(super) async fn record_client_invalidation(&self, id: &ClientId) -> Result<()> {
         if self.records_invalidations {
             let change = doc! { "$set": { "mark": revision() }, "$currentDate": { "at": true } };

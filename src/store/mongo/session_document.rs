@@ -29,8 +29,8 @@ pub(super) struct SessionDocument {
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_generation: Option<i64>,
-    /// Version of the user's record from which `username` was taken. Only the name of a later
-    /// version may replace it.
+    /// Version of the user's record from which `username` was taken. Only the user name of a later
+    /// version may replace `username`.
     #[serde(skip_serializing_if = "Option::is_none")]
     name_version: Option<i64>,
     client_id: String,
@@ -42,11 +42,12 @@ pub(super) struct SessionDocument {
     tokens: SessionTokensDocument,
 }
 
-/// The fields that each refresh replaces.
+/// Fields of a session document that each refresh replaces: version, expiry and tokens.
 #[derive(Serialize, Deserialize)]
 struct SessionTokensDocument {
     version: i64,
-    /// Expiry of the session's last token, used by the TTL index.
+    /// Expiry of the session's last token, used by MongoDB's TTL index, which deletes expired
+    /// sessions.
     expires_at: DateTime,
     access: Vec<AccessTokenDocument>,
     refresh: Option<RefreshChainDocument>,
@@ -78,8 +79,8 @@ struct UsedRefreshDocument {
 }
 
 impl SessionDocument {
-    /// Converts a session. `name_version` is the version of the user's record that the session's
-    /// user name was taken from.
+    /// Converts a session to a document. `name_version` is the version of the user's record that
+    /// the session's user name was taken from.
     pub(super) fn of(session: &Session, name_version: Option<i64>) -> Self {
         let user = session.user.as_ref();
         Self {
@@ -98,15 +99,15 @@ impl SessionDocument {
     }
 }
 
-/// Returns the fields that a replacement of the session writes. It leaves all other fields
-/// unchanged.
+/// Returns the document fields that a replacement of the session writes. All other fields of the
+/// document stay unchanged.
 pub(super) fn tokens(session: &Session) -> Result<Document> {
     mongodb::bson::serialize_to_document(&SessionTokensDocument::of(session))
         .map_err(|error| StoreError::corrupt(RECORD_KIND, error))
 }
 
-/// Reads the session from a document. Returns `None` if the session has ended and the document only
-/// records its pending cache invalidation.
+/// Converts a document to a session. Returns `None` if the session has ended and the document only
+/// records its pending Redis invalidation.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if the document is not a valid session.

@@ -89,8 +89,8 @@ impl SessionStore for MongoStore {
         Ok((self.call(done).await?.matched_count == 1).into())
     }
 
-    /// Confirms the version by an update that changes nothing: MongoDB acknowledges it only when a
-    /// majority has all earlier writes.
+    /// Returns whether the stored version is `version`, by an update that changes nothing: MongoDB
+    /// acknowledges the update only when a majority has all earlier writes.
     async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         let version = to_integer(version);
         let same = doc! { "$set": { "version": version } };
@@ -112,8 +112,9 @@ impl SessionStore for MongoStore {
         Ok(self.end_sessions(condition(filter)).await?.into())
     }
 
-    /// Deletes sessions whose last token has expired by this server's clock; the TTL index deletes
-    /// them too. First completes the cascades that other processes left unfinished.
+    /// Deletes sessions whose last token has expired by this server's clock; MongoDB's TTL index
+    /// deletes them too. First completes the cascades (ends of sessions after a change of their
+    /// user or client) that other processes left unfinished.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.finish_cascades().await?;
         let over = doc! { "expires_at": { "$lte": to_date(now) } };
@@ -122,9 +123,9 @@ impl SessionStore for MongoStore {
 }
 
 impl MongoStore {
-    /// Returns whether client and user still are enabled and of the generation of the login, as
-    /// read from a majority after the insert. If the user was renamed in between, updates the name
-    /// in the session.
+    /// Returns whether the client and the user of a new session still are enabled and of the
+    /// generation of the login, as read from a majority after the insertion of the session. If the
+    /// user was renamed in between, updates the user name in the session.
     async fn confirm_login(
         &self,
         session: &Session,
@@ -159,8 +160,8 @@ impl MongoStore {
         Ok(true)
     }
 
-    /// Returns the current state of the user, or `None` if it is disabled, being deleted or of
-    /// another generation than at the login.
+    /// Returns the current account status of the user, or `None` if the user is disabled, deleted
+    /// or of another generation than at the login.
     async fn account_status_of_user(
         &self,
         user: &SessionUser,

@@ -60,7 +60,7 @@ impl StoreTransfer for MongoStore {
 
 impl MongoStore {
     /// Inserts the users that were rejected because their id belongs to a user whose deletion was
-    /// interrupted, as [`UserStore::insert`] does.
+    /// interrupted, after completing that deletion, and updates their entries in `added`.
     async fn insert_over_deleted(&self, users: &[User], added: &mut [bool]) -> Result<()> {
         let left = users.iter().zip(added).filter(|(_, added)| !**added);
         let left: Vec<_> = left.map(|(user, added)| (users::key(user.id), user, added)).collect();

@@ -17,14 +17,14 @@ const BUCKET_CAPACITY: usize = 8;
 
 type Entries<V> = Vec<(RateLimitKey, V)>;
 
-/// Hash map of bounded size. It allocates memory as it fills.
+/// Hash map of bounded size with rate limit keys. The map allocates memory as it fills.
 pub(super) struct BoundedMap<V> {
     random: RandomState,
     buckets: Vec<Mutex<Entries<V>>>,
 }
 
 impl<V: Copy> BoundedMap<V> {
-    /// Maximum number of entries.
+    /// Maximum number of entries in the map.
     pub(super) const CAPACITY: usize = BUCKETS * BUCKET_CAPACITY;
 
     pub(super) fn new() -> Self {
@@ -37,8 +37,9 @@ impl<V: Copy> BoundedMap<V> {
         entries.iter().find(|(other, _)| other == key).map(|(_, value)| *value)
     }
 
-    /// Applies `update` to the entry of `key`, or to `new` if there is none, in one atomic step. A
-    /// new entry in a full bucket evicts the entry with the lowest `eviction_priority`.
+    /// Applies `update` to the value of `key`, or to `new` if `key` has no value yet, in one atomic
+    /// step, and returns the result of `update`. A new entry in a full bucket evicts the entry with
+    /// the lowest `eviction_priority`.
     pub(super) fn update<T, P: Ord>(
         &self,
         key: &RateLimitKey,
@@ -62,7 +63,7 @@ impl<V: Copy> BoundedMap<V> {
         result
     }
 
-    /// Returns the number of entries.
+    /// Returns the number of entries in the map.
     pub(super) fn len(&self) -> usize {
         self.buckets.iter().map(|bucket| lock(bucket).len()).sum()
     }

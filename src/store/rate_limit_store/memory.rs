@@ -8,7 +8,7 @@ use super::bounded_map::BoundedMap;
 use super::{AddResult, RateLimitStore};
 use crate::domain::{Bucket, RateLimitKey, RateLimitKeyKind, Timestamp, WindowCounter};
 
-/// Counters in memory: at most 32,768 of each kind, about 12 MB in total.
+/// Rate limit counters in memory: at most 32,768 of each kind, about 12 MB in total.
 ///
 /// Counters with the fewest failures are evicted first. To evict a counter at its limit, an
 /// attacker would have to raise all other counters of its hash bucket to the limit. An attacker
@@ -25,17 +25,17 @@ pub struct MemoryRateLimitStore {
 #[derive(Clone, Copy, Default)]
 struct Failures {
     counter: WindowCounter,
-    /// Time of the next permitted attempt.
+    /// Time of the next permitted attempt on the key.
     next: Timestamp,
-    /// Time at which `next` was set. It is in the future if the clock was set back since.
+    /// Time at which `next` was set. This time is in the future if the clock was set back since.
     reserved_at: Timestamp,
 }
 
 impl MemoryRateLimitStore {
-    /// Maximum number of counters of each kind.
+    /// Maximum number of counters of each kind of rate limit key, and of known devices.
     pub const CAPACITY: usize = BoundedMap::<Failures>::CAPACITY;
 
-    /// Creates an empty set of counters.
+    /// Creates a store without any counters.
     pub fn new() -> Self {
         Self {
             addresses: BoundedMap::new(),
@@ -46,7 +46,8 @@ impl MemoryRateLimitStore {
         }
     }
 
-    /// Returns the number of counters of this kind.
+    /// Returns the number of counters of this kind of rate limit key. For known devices, returns
+    /// the number of remembered devices.
     pub fn len(&self, kind: RateLimitKeyKind) -> usize {
         match kind {
             RateLimitKeyKind::Address => self.addresses.len(),

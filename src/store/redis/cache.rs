@@ -1,12 +1,12 @@
 //! Introspection cache: `sentinel:session:<id>` contains the access tokens of a session,
 //! `sentinel:client:<id>` the version of a client that introspects.
 //!
-//! Both are hashes with a field for the data and one for a lease. After a miss, a reader writes a
-//! lease, reads the store, and writes the data only if the lease still is its own. An invalidation
-//! follows the change of the store and deletes the whole key, including the lease. So a reader that
-//! read the store before the change finds its lease gone, and a later reader reads the new state.
-//! The name of the data field contains the `run_id` of the Redis instance, so that data from an
-//! earlier instance is not read.
+//! Both are Redis hashes (field maps) with a field for the data and a field for a lease. After a
+//! miss, a reader writes a lease, reads the store, and writes the data only if the lease still is
+//! its own. An invalidation follows the change of the store and deletes the whole key, including
+//! the lease. So a reader that read the store before the change finds its lease gone, and a later
+//! reader reads the new state. The name of the data field contains the `run_id` of the Redis
+//! instance, so that data from an earlier instance is not read.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -21,14 +21,17 @@ use crate::observe::request::record_step;
 use crate::store::packed_session::{pack_cached, unpack_cached};
 use crate::store::{CallerLookup, Result, Want};
 
-/// Time to live of cached data, in milliseconds. Correctness does not depend on this TTL.
+/// Time to live of a cached session or client, in milliseconds. Correctness does not depend on this
+/// TTL.
 const CACHE_TTL_MS: i64 = 60_000;
-/// Lifetime of a lease, in milliseconds. It is longer than a read of the store takes.
+/// Lifetime of a lease (permission to fill a cache entry), in milliseconds. The lifetime is longer
+/// than a read of the store takes.
 const LEASE_TTL_MS: i64 = 10_000;
 const LEASE_FIELD: &str = "lease";
 
-/// Takes leases on those keys that have none. Only a successful attempt sets the expiry: a failed
-/// one must not extend a lease whose owner is gone.
+/// Script that takes a lease (permission to fill a cache entry) on each key that has none. Only a
+/// successful attempt sets the expiry: a failed attempt must not extend a lease whose owner is
+/// gone.
 static LEASES: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local taken = {}
@@ -40,7 +43,7 @@ static LEASES: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Writes data if the caller still has the lease.
+/// Script that writes data to a cache entry if the caller still has the lease on the entry.
 static WRITE_BACK: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('HGET', KEYS[1], 'lease') ~= ARGV[1] then return 0 end
@@ -59,14 +62,15 @@ pub(super) fn client_key(id: &ClientId) -> String {
     format!("sentinel:client:{id}")
 }
 
-/// Returns the name of the data field for this format version and this Redis instance, or `None` if
-/// the instance is unknown.
+/// Returns the name of the field that contains cached data in a Redis hash (field map): the format
+/// version and the start of the Redis process's `run_id`. Returns `None` if the `run_id` is
+/// unknown.
 fn data_field(call: &CallConnection) -> Option<String> {
     let run_id = call.run_id.as_deref()?;
     Some(format!("v1:{}", run_id.get(..12).unwrap_or(run_id)))
 }
 
-/// Returns a text that changes with every change of the client.
+/// Returns a text that changes with every change of the client: its version and its timestamps.
 fn client_version_tag(client: &Client) -> String {
     let (created, updated) = (client.created_at.as_millis(), client.updated_at.as_millis());
     format!("{}:{created}:{updated}", client.version)
@@ -76,21 +80,22 @@ pub(super) fn has_access_token(session: &Session, access: &Digest) -> bool {
     session.access_tokens.iter().any(|token| token.digest == *access)
 }
 
-/// Lease that permits one look-up to fill a cache entry.
+/// Lease (temporary, exclusive permission) for one look-up to fill a cache entry.
 struct FillLease {
     key: String,
     field: String,
     nonce: String,
 }
 
-/// Measurement of one cache look-up.
+/// Measurement of the time that one cache look-up takes.
 struct CacheLookup<'a> {
     counts: &'a metrics::CacheMetrics,
     started: Instant,
 }
 
 impl<'a> CacheLookup<'a> {
-    /// Records the time that Redis took, whether it answered or failed.
+    /// Records the time that Redis took for the cache look-up, whether it answered or failed.
+    /// Returns the cache metrics.
     fn finish(self) -> &'a metrics::CacheMetrics {
         let took = self.started.elapsed();
         self.counts.times.observe(took.as_secs_f64());
@@ -99,7 +104,7 @@ impl<'a> CacheLookup<'a> {
     }
 }
 
-/// Counts a look-up as hit, miss or failure.
+/// Counts a cache look-up as hit, miss or failure, if metrics are enabled.
 fn count(counts: Option<&metrics::CacheMetrics>, is_answered: bool, is_hit: bool) {
     let Some(counts) = counts else { return };
     match (is_answered, is_hit) {
@@ -110,13 +115,13 @@ fn count(counts: Option<&metrics::CacheMetrics>, is_answered: bool, is_hit: bool
 }
 
 impl CachingStore {
-    /// Starts the measurement of a look-up, if metrics are enabled.
+    /// Starts the measurement of a cache look-up. Returns `None` if metrics are disabled.
     fn start_lookup(&self) -> Option<CacheLookup<'_>> {
         self.counts.as_deref().map(|counts| CacheLookup { counts, started: Instant::now() })
     }
 
-    /// Looks up the session, and the client if `caller` is given, in one round trip. Reads the
-    /// store if either is missing, and then fills the cache.
+    /// Looks up the session, and the client if `caller` is given, in the Redis cache in one round
+    /// trip. Reads the store if either is missing in the cache, and then fills the cache.
     pub(super) async fn look_up_cached(
         &self,
         id: SessionId,
@@ -175,7 +180,8 @@ impl CachingStore {
         found
     }
 
-    /// Takes leases on those of `keys` that have none, and returns the leases taken.
+    /// Takes a lease (permission to fill a cache entry) on each of `keys` that has none, and
+    /// returns the leases taken.
     async fn lease(&self, keys: Vec<String>) -> Vec<FillLease> {
         if keys.is_empty() {
             return Vec::new();
@@ -201,8 +207,8 @@ impl CachingStore {
             .collect()
     }
 
-    /// Writes data under a lease, or removes the lease if there is no data. A failure only costs a
-    /// later read of the store.
+    /// Writes data to the cache entry of the lease, or removes the lease if there is no data. A
+    /// failure only costs a later read of the store.
     async fn write_back(&self, lease: FillLease, data: Option<Vec<u8>>) {
         let written = self
             .connections

@@ -1,10 +1,10 @@
 //! Rate limit counters shared by all servers: `sentinel:throttle:<kind>:<digest>`.
 //!
-//! Each is a hash with a field for each bucket of the sliding window. Two more fields contain the
-//! time of the next permitted attempt and the time at which it was recorded. A known device has a
-//! field with the time of its expiry. Every counted failure is counted in memory as well. So a
-//! server that cannot reach Redis continues with its own counts, and a flush of Redis does not
-//! clear them.
+//! Each key is a Redis hash (field map) with a field for each bucket of the sliding window. Two
+//! more fields contain the time of the next permitted attempt and the time at which it was
+//! recorded. A known device has a field with the time of its expiry. Every counted failure is
+//! counted in memory as well. So a server that cannot reach Redis continues with its own counts,
+//! and a flush of Redis does not clear them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -17,8 +17,8 @@ use super::connections::{Connections, RedisCallError};
 use crate::domain::{Bucket, RateLimitKey, WindowCounter};
 use crate::store::{AddResult, MemoryRateLimitStore, RateLimitStore};
 
-/// Counts a failed attempt unless the limit is reached, and removes the buckets that have left the
-/// window.
+/// Script that counts a failed attempt on a key unless the limit is reached, and removes the
+/// buckets (time steps) that have left the sliding window.
 static ADD: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local total, all = 0, redis.call('HGETALL', KEYS[1])
@@ -39,13 +39,14 @@ static ADD: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Reserves the next permitted attempt, unless it is too far in the future.
+/// Script that reserves the time of the next permitted attempt on a key, unless that time is too
+/// far in the future.
 ///
-/// Times are those of the servers' clocks, which may differ. A reservation recorded at a time that
+/// All times come from the servers' clocks, which may differ. A reservation recorded at a time that
 /// is still in the future comes from a server whose clock is ahead; the script treats it as
-/// recorded now. So the server whose clock is behind waits for attempts of the other as if they had
-/// just been made, and neither waits longer than for attempts of its own. The clock of Redis would
-/// be common to all servers, but tests could not set it.
+/// recorded now. So the server whose clock is behind waits for attempts of the other server as if
+/// they had just been made, and neither waits longer than for attempts of its own. The clock of
+/// Redis would be common to all servers, but tests could not set it.
 static RESERVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local now = tonumber(ARGV[1])
@@ -62,7 +63,7 @@ static RESERVE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// [`RateLimitStore`] over Redis, with counters in memory as a fallback.
+/// [`RateLimitStore`] that servers share over Redis, with counters in memory as a fallback.
 pub(super) struct RedisRateLimitStore {
     connections: Arc<Connections>,
     local: MemoryRateLimitStore,
@@ -207,8 +208,8 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(i64::MAX as u64)
 }
 
-/// Logs a failure at debug level only: the component that detected the outage has logged it as an
-/// error.
+/// Logs a failed Redis call at debug level only: the component that detected the outage has logged
+/// the outage as an error.
 fn log_fallback(failure: &RedisCallError) {
     tracing::debug!(error = %failure, "Redis failed: rate limits use the counters in the memory of this server");
 }

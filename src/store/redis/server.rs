@@ -6,7 +6,8 @@ use secrecy::ExposeSecret;
 use crate::settings;
 use crate::store::{Result, StoreError, pem};
 
-/// Builds the client without connecting. Reads the certificate files.
+/// Builds the Redis client from the `[redis]` settings without connecting. Reads the certificate
+/// files.
 pub(super) fn read(settings: &settings::RedisSettings) -> Result<Client> {
     let url = settings.url.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
     let root_cert = settings

@@ -12,13 +12,13 @@ use rusqlite::{Connection, OpenFlags};
 use super::{READ_PATIENCE, schema};
 use crate::store::{Result, StoreError};
 
-/// Error of a backup.
+/// Error of a backup of the embedded store.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The target file exists.
+    /// The target file of the backup exists already.
     #[error("{} exists already; a backup overwrites nothing", .0.display())]
     Exists(PathBuf),
-    /// The store does not exist.
+    /// The SQLite file of the store does not exist.
     #[error("the store {} does not exist", .0.display())]
     NoStore(PathBuf),
     /// The backup file cannot be written.
@@ -26,20 +26,20 @@ pub enum BackupError {
     Write {
         /// Path of the backup file.
         path: PathBuf,
-        /// Error of the file system.
+        /// Error that the file system reported for the backup file.
         #[source]
         source: io::Error,
     },
-    /// The store cannot be read, or the check of the backup failed.
+    /// The store cannot be read, or the check of the finished backup failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Copies the store at `path` to a new file that only its owner can read, and checks the copy.
-/// Returns its size in bytes.
+/// Copies the store file at `path` to a new file `to` that only its owner can read, and checks the
+/// copy. Returns the size of the copy in bytes.
 ///
 /// # Errors
-/// [`BackupError`]. No new file is left behind.
+/// [`BackupError`] if the copy cannot be made or is invalid. No new file is left behind.
 pub fn backup(path: &Path, to: &Path) -> Result<u64, BackupError> {
     if !path.exists() {
         return Err(BackupError::NoStore(path.to_owned()));
@@ -68,14 +68,15 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, BackupError> {
     done
 }
 
-/// Returns a path for the temporary file: `sentinel.bak` → `.sentinel.bak.1a2b3c4d.part`.
+/// Returns a path for the temporary file of the backup `to`: `sentinel.bak` →
+/// `.sentinel.bak.1a2b3c4d.part`.
 fn temporary_path(to: &Path) -> PathBuf {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     to.with_file_name(format!(".{name}.{:08x}.part", rand::random::<u32>()))
 }
 
-/// Creates a new file with access for its owner only. SQLite writes to an existing file if it is
-/// empty.
+/// Creates a new, empty file that only its owner can read and write. SQLite writes a backup to an
+/// existing file if the file is empty.
 fn private(path: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new();
     #[cfg(unix)]
@@ -99,7 +100,8 @@ fn copy(path: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads the whole backup: checks its integrity, and that this version could open it.
+/// Reads the whole backup file at `path`. Checks its integrity, and that this version of Sentinel
+/// could open it.
 fn check(path: &Path) -> Result<()> {
     let invalid = |what: String| {
         StoreError::Configuration(format!("the backup is invalid and was removed: {what}"))
@@ -116,7 +118,7 @@ fn check(path: &Path) -> Result<()> {
     schema::check_file(&connection, path)
 }
 
-/// Syncs the folder, so that the new name survives a power failure.
+/// Syncs the folder of the file `of` to disk, so that the file's new name survives a power failure.
 fn sync_folder(of: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {

@@ -32,16 +32,17 @@ pub use backup::{BackupError, backup};
 use readers::Readers;
 use writer::Writer;
 
-/// Interval between two attempts to get the write lock while another process holds it, and the
-/// maximum number of attempts. SQLite's own busy timeout makes the intervals longer and longer, and
-/// would rarely get the lock beside a server that writes without a pause.
+/// Interval between two attempts to get SQLite's write lock while another process holds the lock.
+/// SQLite's own busy timeout makes the intervals longer and longer, and would rarely get the lock
+/// beside a server that writes without a pause.
 const WRITE_POLL: Duration = Duration::from_millis(2);
+/// Maximum number of further attempts to get SQLite's write lock, [`WRITE_POLL`] apart.
 const WRITE_POLLS: i32 = 2500;
-/// Busy timeout of a read connection. Readers wait only while the file is opened or recovered, and
-/// block an I/O thread meanwhile.
+/// Busy timeout of a read connection: maximum wait for a lock. Readers wait only while the file is
+/// opened or recovered, and block an I/O thread meanwhile.
 const READ_PATIENCE: Duration = Duration::from_millis(250);
 
-/// Embedded store. Clones share the writer and the read connections.
+/// Embedded store in one SQLite file. Clones share the writer thread and the read connections.
 #[derive(Clone)]
 pub struct SqliteStore {
     writer: Arc<Writer>,
@@ -51,7 +52,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, and creates it and its folder if they do not exist.
+    /// Opens the SQLite file of the store, and creates the file and its folder if they do not
+    /// exist.
     ///
     /// # Errors
     /// [`StoreError::Configuration`] with a sentence for the operator if the file cannot be opened,
@@ -74,12 +76,13 @@ impl SqliteStore {
         })
     }
 
-    /// Returns the stores of a server, with this one as the backend of all of them.
+    /// Returns the stores of a server, with this SQLite store as the backend of all of them.
     pub fn into_stores(self) -> Stores {
         Stores::of(Arc::new(self))
     }
 
-    /// Runs `work` in a batch of the writer. Returns after the commit is on disk.
+    /// Runs `work` in a batch of the writer thread. Returns the result of `work` after the commit
+    /// is on disk.
     async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -88,7 +91,8 @@ impl SqliteStore {
         self.writer.run(work).await
     }
 
-    /// Runs one statement in a batch of the writer. Returns the number of rows that it changed.
+    /// Runs one SQL statement in a batch of the writer thread. Returns the number of rows that the
+    /// statement changed.
     async fn execute(
         &self,
         sql: impl AsRef<str> + Send + 'static,
@@ -97,7 +101,8 @@ impl SqliteStore {
         self.write(move |connection| connection.prepare_cached(sql.as_ref())?.execute(params)).await
     }
 
-    /// Returns the first row that `sql` finds for `key`, or `None` if it finds none.
+    /// Returns the first row that `sql` finds for `key`, decoded by `read`, or `None` if there is
+    /// no row.
     fn find_row<T>(
         &self,
         sql: &str,
@@ -111,15 +116,15 @@ impl SqliteStore {
         })
     }
 
-    /// Returns the number that `sql` selects.
+    /// Returns the number that the query `sql` selects.
     fn count_rows(&self, sql: &str, params: impl rusqlite::Params) -> Result<u64> {
         let count = self.find_row(sql, params, |row| counter(row, 0, "count"))?;
         Ok(count.unwrap_or_default())
     }
 
-    /// Returns all rows that `sql` finds, for queries that may read whole tables. Uses a blocking
-    /// thread and a connection of its own: closing the connection unmaps the pages that the query
-    /// has read.
+    /// Returns all rows that `sql` finds, decoded by `read`, for queries that may read whole
+    /// tables. Uses a blocking thread and a connection of its own: closing the connection unmaps
+    /// the pages that the query has read.
     async fn scan<T: Send + 'static>(
         &self,
         sql: String,
@@ -132,7 +137,7 @@ impl SqliteStore {
         scanned.await.map_err(StoreError::unavailable)?
     }
 
-    /// Returns all rows that `sql` finds.
+    /// Returns all rows that `sql` finds, decoded by `read`. Runs the query on the calling thread.
     fn list_rows<T>(
         &self,
         sql: &str,
@@ -179,8 +184,8 @@ impl Health for SqliteStore {
     }
 }
 
-/// Creates the file and its folder with access for the owner only, since the file contains password
-/// hashes. SQLite gives `-wal` and `-shm` the mode of the file.
+/// Creates the store file at `path` and its folder with access for the owner only, since the file
+/// contains password hashes. SQLite gives the files `-wal` and `-shm` the mode of the store file.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut folder = std::fs::DirBuilder::new();
     let mut file = std::fs::OpenOptions::new();
@@ -200,7 +205,7 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Checks whether a store can exist at `path`, without creating or opening anything.
+/// Checks whether a store file can exist at `path`, without creating or opening anything.
 ///
 /// # Errors
 /// [`StoreError::Configuration`] with a sentence for the operator if `path` is a folder or is below
@@ -215,7 +220,8 @@ pub fn check(path: &Path) -> Result<()> {
     Err(StoreError::Configuration(format!("cannot open the store {}: {reason}", path.display())))
 }
 
-/// Busy handler of the writer. `attempts` is the number of earlier attempts; `false` gives up.
+/// Busy handler of the writer's connection. Waits, and returns whether SQLite tries again to get
+/// the lock. `attempts` is the number of earlier attempts.
 fn busy_handler(attempts: i32) -> bool {
     std::thread::park_timeout(WRITE_POLL);
     attempts < WRITE_POLLS
@@ -238,19 +244,19 @@ fn failed(error: rusqlite::Error) -> StoreError {
     StoreError::unavailable(error)
 }
 
-/// Returns the exclusive end of the key range of `prefix`. If the range has no end, returns a blob,
-/// since SQLite sorts blobs after every text.
+/// Returns the exclusive end of the key range of all texts that begin with `prefix`. If the range
+/// has no end, returns a blob, since SQLite sorts blobs after every text.
 fn range_end(prefix: &str) -> Value {
     prefix_range_end(prefix).map_or_else(|| Value::Blob(Vec::new()), Value::Text)
 }
 
-/// Converts a number to a signed integer, as SQLite has no other. A number that does not fit
-/// becomes the maximum, which no valid record contains.
+/// Converts an unsigned number to a signed integer, the only kind that SQLite has. A number that
+/// does not fit becomes the maximum, which no valid record contains.
 fn to_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Reads column `index` of a record of kind `what`.
+/// Reads column `index` of a row that contains a record of kind `what`.
 fn column<T: rusqlite::types::FromSql>(
     row: &Row<'_>,
     index: usize,
@@ -259,12 +265,12 @@ fn column<T: rusqlite::types::FromSql>(
     row.get(index).map_err(|error| StoreError::corrupt(what, error))
 }
 
-/// Reads column `index` as a version, a generation or a count.
+/// Reads column `index` of a row as a version, a generation or a count.
 fn counter(row: &Row<'_>, index: usize, what: &'static str) -> Result<u64> {
     super::stored_counters::counter(column(row, index, what)?, what)
 }
 
-/// Reads column `index` as text and parses it.
+/// Reads column `index` of a row as text, and parses the text.
 fn parsed<T>(row: &Row<'_>, index: usize, what: &'static str) -> Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,

@@ -12,7 +12,8 @@ use super::{SqliteStore, column, parsed};
 use crate::domain::SessionId;
 use crate::store::{Invalidation, InvalidationTarget, Outbox, Result};
 
-/// Triggers that record pending invalidations. Deleting an expired session needs none.
+/// SQL triggers that record the pending Redis invalidations of ended or renamed sessions and of
+/// changed or deleted clients. Deleting an expired session needs no invalidation.
 const TRIGGERS: &str = "
     CREATE TEMP TRIGGER session_ended AFTER DELETE ON sessions
         WHEN OLD.expires_at > unixepoch('subsec') * 1000
@@ -24,7 +25,7 @@ const TRIGGERS: &str = "
     CREATE TEMP TRIGGER client_gone AFTER DELETE ON clients
         BEGIN INSERT OR REPLACE INTO losses (client) VALUES (OLD.id); END;";
 
-/// Records a pending invalidation for a session that has lost an access token.
+/// Records a pending Redis invalidation for a session that has lost an access token.
 pub(super) fn record(connection: &Connection, session: SessionId) -> rusqlite::Result<()> {
     let mut statement =
         connection.prepare_cached("INSERT OR REPLACE INTO losses (session) VALUES (?1)")?;
@@ -32,10 +33,10 @@ pub(super) fn record(connection: &Connection, session: SessionId) -> rusqlite::R
 }
 
 impl SqliteStore {
-    /// Turns on the recording of pending invalidations.
+    /// Turns on the recording of pending Redis invalidations, and returns the store.
     ///
     /// # Errors
-    /// [`crate::store::StoreError`] if the writer cannot create the triggers.
+    /// [`crate::store::StoreError`] if the writer thread cannot create the SQL triggers.
     pub async fn with_outbox(mut self) -> Result<Self> {
         self.write(|connection| connection.execute_batch(TRIGGERS)).await?;
         self.records_invalidations = true;

@@ -12,14 +12,15 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use super::{failed, unusable};
 use crate::store::{Result, StoreError};
 
-/// `application_id` of Sentinel's files: "SNTL". It tells them from other SQLite files.
+/// Value of `application_id` in Sentinel's SQLite files: "SNTL". The value tells Sentinel's files
+/// from other SQLite files.
 const APPLICATION_ID: i64 = 0x534e_544c;
 
-/// Number of attempts to switch to WAL mode that are repeated after 10 ms.
+/// Maximum number of repeated attempts to switch a SQLite file to WAL mode, 10 ms apart.
 const WAL_ATTEMPTS: u32 = 100;
 
-/// Migration *n* upgrades a file from version *n* to *n + 1*. A released migration must not be
-/// changed.
+/// SQL of the schema migrations. Migration *n* upgrades a SQLite file from version *n* to *n + 1*.
+/// A released migration must not be changed.
 const MIGRATIONS: [&str; 5] = [
     // Clients have a text as key: WITHOUT ROWID makes a look-up one tree descent instead of two.
     "CREATE TABLE users (
@@ -92,7 +93,7 @@ const MIGRATIONS: [&str; 5] = [
     "CREATE INDEX clients_by_name ON clients (name);",
 ];
 
-/// Checks an opened file, configures the connection, and runs the missing migrations.
+/// Checks an opened SQLite file, configures the connection, and runs the missing schema migrations.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     // One transaction for all checks, since another process may be creating the tables now.
     let snapshot = connection.transaction().map_err(|error| unusable(path, &error))?;
@@ -110,9 +111,9 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Switches the file to WAL mode. SQLite does not call the busy handler for this, to avoid
-/// deadlocks, so the attempts are repeated here. Another process that starts on a new file at the
-/// same time is done in a few milliseconds.
+/// Switches the SQLite file to WAL mode (write-ahead log). SQLite does not call the busy handler
+/// for this, to avoid deadlocks, so the attempts are repeated here. Another process that starts on
+/// a new file at the same time is done in a few milliseconds.
 fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     for _ in 0..WAL_ATTEMPTS {
         match connection.pragma_update(None, "journal_mode", "WAL") {
@@ -125,7 +126,8 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")
 }
 
-/// Rejects a file that is not Sentinel's, and a file with a schema of a newer version.
+/// Rejects a SQLite file that is not Sentinel's, and a file with the schema of a newer Sentinel
+/// version.
 pub(super) fn check_file(connection: &Connection, path: &Path) -> Result<()> {
     let integer = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let unusable = |error: rusqlite::Error| unusable(path, &error);
@@ -153,8 +155,8 @@ fn version_of(connection: &Connection) -> rusqlite::Result<usize> {
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
 
-/// Runs the next migration. Returns `false` if there is none. Reads the version under the write
-/// lock, since another process may be starting on the same file.
+/// Runs the next schema migration. Returns `false` if no migration is missing. Reads the schema
+/// version under the write lock, since another process may be starting on the same file.
 fn migrate_once(connection: &mut Connection, path: &Path) -> Result<bool> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)

@@ -107,8 +107,8 @@ impl UserStore for SqliteStore {
     }
 }
 
-/// Runs `INSERT`, `UPDATE` or `PUT`. Returns the number of rows written, or `None` if the name (or
-/// the id of a new user) is taken.
+/// Writes the user with the SQL statement `INSERT`, `UPDATE` or `PUT`. Returns the number of rows
+/// written, or `None` if the user name (or the id of a new user) is taken.
 pub(super) fn write(
     connection: &Connection,
     sql: &str,
@@ -132,7 +132,8 @@ pub(super) fn write(
     }
 }
 
-/// Reads the password hash in column `at`; the next column says whether it was imported.
+/// Reads a user's password hash from column `at` of a row; the next column says whether the hash
+/// was imported.
 pub(super) fn password_hash(row: &Row<'_>, at: usize) -> Result<PasswordHash> {
     let (hash, imported) = (column(row, at, RECORD_KIND)?, column(row, at + 1, RECORD_KIND)?);
     Ok(if imported { PasswordHash::imported(hash) } else { PasswordHash::own(hash) })

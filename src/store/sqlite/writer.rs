@@ -18,31 +18,34 @@ use tokio::sync::oneshot;
 use super::failed;
 use crate::store::{Result, StoreError};
 
-/// Capacity of the queue. If it is full, a caller gets [`StoreError::Busy`].
+/// Capacity of the writer's queue, in jobs. If the queue is full, a caller gets
+/// [`StoreError::Busy`].
 const QUEUE: usize = 8192;
-/// Maximum number of jobs in a commit. It limits how long the first of them waits.
+/// Maximum number of jobs in a commit. It limits how long the first job of the commit waits.
 const BATCH: usize = 256;
-/// Maximum age of a [`SnapshotPin`]. It is renewed so that commits of other processes can be
-/// checkpointed.
+/// Maximum age of a [`SnapshotPin`] (read transaction held open). The pin is renewed so that
+/// commits of other processes can be checkpointed.
 const PIN_MAX_AGE: Duration = Duration::from_secs(1);
 
-/// Write that is waiting for its batch.
+/// Write job that is waiting for its batch (the jobs of one commit).
 trait BatchJob: Send {
-    /// Runs the job in the transaction of the batch. An error means that its changes could not be
-    /// rolled back alone, so the batch must not be committed.
+    /// Runs the job in the transaction of the batch. An error means that the changes of the job
+    /// could not be rolled back alone, so the batch must not be committed.
     fn execute(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-    /// Sends the result to the caller, after the batch was committed or has failed.
+    /// Sends the result of the job to its caller, after the batch was committed or has failed.
     fn finish(self: Box<Self>, committed: bool);
 }
 
-/// Sending end of the job queue. When it is dropped, the thread runs the queued jobs and exits.
+/// Sending end of the job queue of the writer thread. When this value is dropped, the thread runs
+/// the queued jobs and exits.
 pub(super) struct Writer {
     queue: flume::Sender<Box<dyn BatchJob>>,
     failed: Arc<AtomicBool>,
 }
 
 impl Writer {
-    /// Starts the thread. `reader` is another connection to the same file, for the [`SnapshotPin`].
+    /// Starts the writer thread. `reader` is another connection to the same file, for the
+    /// [`SnapshotPin`] (read transaction held open).
     pub(super) fn start(connection: Connection, reader: Connection) -> Result<Self> {
         let (queue, jobs) = flume::bounded(QUEUE);
         let failed = Arc::new(AtomicBool::new(false));
@@ -54,13 +57,13 @@ impl Writer {
         Ok(Self { queue, failed })
     }
 
-    /// Returns whether the last batch could not be committed.
+    /// Returns whether the last batch of write jobs could not be committed.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Queues `work` and waits until it is on disk. The write happens even if the caller stops
-    /// waiting.
+    /// Queues `work` for the writer thread, waits until its changes are on disk, and returns its
+    /// result. The write happens even if the caller stops waiting.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -80,7 +83,7 @@ fn stopped() -> StoreError {
     StoreError::unavailable("the writer has stopped")
 }
 
-/// Rewrites the schema version unchanged, which is the smallest possible write.
+/// Rewrites the schema version of the SQLite file unchanged, which is the smallest possible write.
 pub(super) fn write_version(connection: &Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     connection.pragma_update(None, "user_version", version)
@@ -115,8 +118,8 @@ where
     }
 }
 
-/// Runs `work` in a savepoint, and rolls it back alone if it fails. The outer error means that
-/// setting, rolling back or releasing the savepoint failed.
+/// Runs `work` in a savepoint, rolls back its changes alone if it fails, and returns its result.
+/// The outer error means that setting, rolling back or releasing the savepoint failed.
 fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -144,7 +147,8 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 struct SnapshotPin(Connection);
 
 impl SnapshotPin {
-    /// Begins the read transaction. If this fails, reads are slower but correct.
+    /// Begins the read transaction that the pin holds open. If this fails, reads are slower but
+    /// correct.
     fn hold(&self) {
         let begun = run(&self.0, "BEGIN")
             .and_then(|()| self.0.prepare_cached("SELECT 1 FROM sqlite_schema")?.exists([]));
@@ -223,8 +227,8 @@ fn run_writer(
     }
 }
 
-/// Runs the first job and the jobs that are waiting, and commits. Returns `false` if SQLite has
-/// rolled back the transaction.
+/// Runs the first job of the batch and the jobs that are waiting in the queue, and commits their
+/// changes. Returns `false` if SQLite has rolled back the transaction.
 fn commit_batch(
     connection: &Connection,
     jobs: &flume::Receiver<Box<dyn BatchJob>>,

@@ -17,7 +17,7 @@ use crate::web::{Transport, client_address};
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
 
-/// Rejects requests that another site made a browser send. `issuer` is the server's public URL.
+/// Rejects a request that another site made a browser send. `issuer` is the server's public URL.
 pub(super) fn check(
     request: &HttpRequest,
     issuer: Option<&str>,
@@ -58,7 +58,7 @@ fn hosts<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> impl Iterator<Item 
     host.into_iter().chain(forwarded)
 }
 
-/// Returns the value of a header that occurs exactly once.
+/// Returns the value of a request header that occurs exactly once; otherwise `None`.
 fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name);
     values.next().filter(|_| values.next().is_none())?.to_str().ok()
@@ -68,7 +68,7 @@ fn is_tls(request: &HttpRequest) -> bool {
     Transport::of(request) == Transport::Tls
 }
 
-/// Returns the origin of a URL (RFC 6454 §4), which is the part before its path.
+/// Returns the origin of a URL (RFC 6454 §4): the part before its path. `None` without a scheme.
 fn origin_of(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next().unwrap_or_default();
@@ -79,14 +79,14 @@ fn is_same(one: &str, other: &str) -> bool {
     without_default_port(one).eq_ignore_ascii_case(without_default_port(other))
 }
 
-/// Returns whether `origin` is at `host`, a name with or without a port. `https` is accepted for
-/// requests over plain HTTP too, since a proxy may use TLS with the browser.
+/// Returns whether a web origin is that of `host`, a name with or without a port. `https` is
+/// accepted for requests over plain HTTP too, since a proxy may use TLS with the browser.
 fn is_at(origin: &str, host: &str, tls: bool) -> bool {
     let at = |scheme: &str| is_same(origin, &format!("{scheme}://{host}"));
     at("https") || (!tls && at("http"))
 }
 
-/// Removes a default port. Browsers leave out 443 and 80; proxies may write them.
+/// Returns an origin without a default port. Browsers leave out 443 and 80; proxies may write them.
 fn without_default_port(origin: &str) -> &str {
     let default = if origin.starts_with("https:") { ":443" } else { ":80" };
     origin.strip_suffix(default).unwrap_or(origin)

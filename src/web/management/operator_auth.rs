@@ -19,14 +19,14 @@ use crate::observe::audit::format_address;
 use crate::rate_limit::CredentialKind;
 use crate::web::{Web, authorization, client_address};
 
-/// Content security policy: no scripts, styles and images from this origin only, and forms that
-/// post to this origin only.
+/// Content security policy of the management page: no scripts, styles and images from this origin
+/// only, and forms that post to this origin only.
 const CONTENT_SECURITY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
                                 form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Headers of every response. The referrer policy is `same-origin` because with `no-referrer`
-/// browsers send `Origin: null` with the forms of this page (Fetch, "append a request `Origin`
-/// header").
+/// Security headers of every response of the management page and API. The referrer policy is
+/// `same-origin` because with `no-referrer` browsers send `Origin: null` with the forms of this
+/// page (Fetch, "append a request `Origin` header").
 const HEADERS: [(HeaderName, &str); 6] = [
     (CONTENT_SECURITY_POLICY, CONTENT_SECURITY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -36,7 +36,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Passes on requests of the operator. All others are refused, whether the path exists or not.
+/// Passes on requests with the operator's credentials to the management page and API. All other
+/// requests are refused, whether the path exists or not.
 pub(super) async fn guard(
     web: web::Data<Web>,
     management: web::Data<Management>,
@@ -69,7 +70,7 @@ async fn admit(
     authenticate(web, management, request).await
 }
 
-/// Checks the operator's credentials, subject to the rate limit.
+/// Checks that the request has the operator's credentials, subject to the rate limit on guesses.
 async fn authenticate(
     web: &Web,
     management: &Management,
@@ -93,7 +94,7 @@ async fn authenticate(
     Err(OperatorCheckError::NotTheOperator)
 }
 
-/// Returns the authenticated operator as the audit log names them.
+/// Returns the operator who sent the request (interface, name and address), for the audit log.
 fn actor(web: &Web, management: &Management, request: &HttpRequest) -> Actor {
     let address = client_address::of(request, &web.config.trusted_proxies);
     Actor {
@@ -107,7 +108,7 @@ fn via(management: &Management, request: &HttpRequest) -> Interface {
     if management.is_api(request.path()) { Interface::Api } else { Interface::Page }
 }
 
-/// Adds the security headers to a response, and `Cache-Control: no-store` if it has no
+/// Adds the security headers to a response, and `Cache-Control: no-store` if the response has no
 /// `Cache-Control`.
 fn protect(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {

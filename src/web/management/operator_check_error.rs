@@ -8,12 +8,12 @@ use super::api::problem::{PROBLEM_JSON, ProblemJson};
 use super::state::Management;
 use crate::rate_limit::RateLimited;
 
-/// Challenge (RFC 7617 §2.1: the charset "indicates that the server expects character data in
-/// UTF-8"). The realm differs from that of the protocol endpoints, so that a browser does not offer
-/// credentials of one for the other.
+/// Value of `WWW-Authenticate` for the operator (RFC 7617 §2.1: the charset "indicates that the
+/// server expects character data in UTF-8"). The realm differs from that of the protocol endpoints,
+/// so that a browser does not offer credentials of one for the other.
 const CHALLENGE: &str = "Basic realm=\"sentinel management\", charset=\"UTF-8\"";
 
-/// Reason why a request fails the operator check.
+/// Reason why a request to the management page or API fails the check for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum OperatorCheckError {
     /// 401: the operator's credentials are missing or wrong.
@@ -25,7 +25,7 @@ pub(super) enum OperatorCheckError {
          server.public_url to the URL of this server, or configure the proxy to pass on Host"
     )]
     CrossSite,
-    /// 429 (RFC 6585 §4): too many attempts have failed.
+    /// 429 (RFC 6585 §4): too many attempts with wrong credentials of the operator were made.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
 }
@@ -39,7 +39,7 @@ impl OperatorCheckError {
         }
     }
 
-    /// Returns the response: RFC 9457 JSON for the API, plain text for the page.
+    /// Returns the response that refuses the request: RFC 9457 JSON for the API, otherwise text.
     pub(super) fn respond(self, management: &Management, request: &HttpRequest) -> HttpResponse {
         let status = self.status();
         let title = status.canonical_reason().unwrap_or_default();

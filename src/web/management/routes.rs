@@ -6,8 +6,8 @@ use actix_web::web::{self, ServiceConfig};
 use super::state::Management;
 use super::{api, operator_auth, page};
 
-/// Registers the page and the API behind the authentication check. All other routes must be
-/// registered first, since some may lie below the page's path.
+/// Registers the management page and API behind the operator's authentication check. The routes of
+/// all other endpoints must be registered first, since some may lie below the page's path.
 pub(in crate::web) fn configure(management: &Management, config: &mut ServiceConfig) {
     config.service(
         web::scope(management.path())

@@ -13,16 +13,16 @@ use crate::web::templates::Templates;
 /// Settings of the management page and its API.
 #[derive(Clone, Debug)]
 pub struct ManagementConfig {
-    /// Full path of the page. The API is at `/api` below it.
+    /// Full URL path of the management page. The API is at `/api` below this path.
     pub path: String,
-    /// Credentials of the operator.
+    /// User name and password of the operator.
     pub operator: Operator,
-    /// Minimum number of characters of a new password.
+    /// Minimum number of characters of a new password of a user.
     pub shortest_password: usize,
 }
 
-/// Credentials of the operator (RFC 7617). They are compared as digests, which takes the same time
-/// however long a guess is and however much of it is right.
+/// User name and password of the operator (HTTP Basic, RFC 7617). Both are compared as digests,
+/// which takes the same time however long a guess is and however much of it is right.
 #[derive(Clone, Debug)]
 pub struct Operator {
     name: String,
@@ -31,7 +31,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Creates the operator's credentials.
+    /// Creates the operator's credentials from the configured user name and password.
     pub fn new(username: &str, password: &SecretString) -> Self {
         let password = Digest::of(password.expose_secret().as_bytes());
         let name = username.to_owned();
@@ -43,8 +43,8 @@ impl Operator {
         &self.name
     }
 
-    /// Returns whether these are the operator's credentials. Both are always compared, so that the
-    /// time does not reveal which one was wrong.
+    /// Returns whether `username` and `password` are the operator's. Both are always compared, so
+    /// that the time does not reveal which one was wrong.
     pub(super) fn is(&self, username: &str, password: &SecretString) -> bool {
         let presented = Self::new(username, password);
         (presented.username == self.username) & (presented.password == self.password)
@@ -56,17 +56,17 @@ pub struct Management {
     path: String,
     operator: Operator,
     shortest_password: usize,
-    /// Operations on users, clients and sessions.
+    /// Administrative operations on users, clients and sessions.
     pub(super) admin: Admin,
-    /// Workers that hash new passwords.
+    /// Pool of workers that hash new passwords of users.
     pub(super) passwords: PasswordPool,
     pub(super) templates: Arc<Templates>,
-    /// Limits guesses at the operator's credentials.
+    /// Rate limiter of guesses at the operator's credentials.
     pub(super) rate_limiter: RateLimiter,
 }
 
 impl Management {
-    /// Creates the management page and its API.
+    /// Creates the state of the management page and its API.
     pub fn new(
         config: ManagementConfig,
         admin: Admin,
@@ -81,22 +81,22 @@ impl Management {
         Self { path, operator, shortest_password, admin, passwords, templates, rate_limiter }
     }
 
-    /// Returns the path of the page; "" at the root.
+    /// Returns the URL path of the management page, without a trailing slash; "" at the root.
     pub(in crate::web) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Returns the credentials of the operator.
+    /// Returns the user name and password of the operator.
     pub(super) const fn operator(&self) -> &Operator {
         &self.operator
     }
 
-    /// Returns the minimum number of characters of a new password.
+    /// Returns the minimum number of characters of a new password of a user.
     pub(super) const fn shortest_password(&self) -> usize {
         self.shortest_password
     }
 
-    /// Returns whether `path` belongs to the API.
+    /// Returns whether a URL path belongs to the management API.
     pub(super) fn is_api(&self, path: &str) -> bool {
         let below = path.strip_prefix(&self.path).and_then(|rest| rest.strip_prefix("/api"));
         below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

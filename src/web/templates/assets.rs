@@ -7,14 +7,14 @@ use crate::domain::Digest;
 
 const ICON: &str = include_str!("../../../static/icon.svg");
 
-/// Style and icon of the pages.
+/// Style sheet and icon of the management page.
 #[derive(Clone, Debug)]
 pub struct Assets {
     style: Asset,
     icon: Asset,
 }
 
-/// Style or icon.
+/// Style sheet or icon of the management page: file name, media type and content.
 #[derive(Clone, Debug)]
 pub(in crate::web) struct Asset {
     name: String,
@@ -23,7 +23,7 @@ pub(in crate::web) struct Asset {
 }
 
 impl Assets {
-    /// Creates the assets with this style.
+    /// Creates the assets from the text of the style sheet and the built-in icon.
     pub(super) fn new(style: String) -> Self {
         Self {
             style: Asset::new("management", "css", "text/css; charset=utf-8", style),
@@ -31,7 +31,7 @@ impl Assets {
         }
     }
 
-    /// Returns the file name of the style.
+    /// Returns the file name of the style sheet.
     pub(in crate::web) fn style(&self) -> &str {
         &self.style.name
     }
@@ -41,21 +41,21 @@ impl Assets {
         &self.icon.name
     }
 
-    /// Returns the asset with this file name.
+    /// Returns the style sheet or the icon, whichever has this file name.
     pub(in crate::web) fn named(&self, name: &str) -> Option<&Asset> {
         [&self.style, &self.icon].into_iter().find(|asset| asset.name == name)
     }
 }
 
 impl Asset {
-    /// Creates an asset whose name contains a part of the digest of its content.
+    /// Creates a style sheet or icon whose file name contains a part of the digest of its content.
     fn new(stem: &str, extension: &str, media_type: &'static str, content: String) -> Self {
         let digest = hex::encode(Digest::of(content.as_bytes()).as_bytes());
         let digest = digest.get(..12).unwrap_or(&digest);
         Self { name: format!("{stem}-{digest}.{extension}"), media_type, content }
     }
 
-    /// Returns the response with this asset.
+    /// Returns the HTTP response with the content of this style sheet or icon.
     pub(in crate::web) fn respond(&self) -> HttpResponse {
         HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, self.media_type))

@@ -6,26 +6,26 @@ use std::path::Path;
 use serde::Serialize;
 use tera::ErrorKind;
 
-/// Error in a template.
+/// Error in an HTML template, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TemplateError {
-    /// Path of the file; the name of a built-in template.
+    /// Path of the template's file; for a built-in template, only its name.
     pub file: String,
-    /// Line, from 1; `None` if the error has no position.
+    /// Line of the error in the template's file, from 1; `None` if the error has no position.
     pub line: Option<usize>,
-    /// Column, from 1; `None` if the error has no position.
+    /// Column of the error in the template's file, from 1; `None` if the error has no position.
     pub column: Option<usize>,
-    /// Description of the error.
+    /// Description of the error, without its position.
     pub message: String,
 }
 
-/// Errors that were found in templates.
+/// Errors that were found when the HTML templates were loaded and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateErrors(pub Vec<TemplateError>);
 
 impl TemplateError {
-    /// Converts an error of the template engine, whose text may contain several reports. Files of
-    /// the operator are named by their paths, which begin with `dir`.
+    /// Converts an error of the template engine to one [`TemplateError`] for each report in its
+    /// text. Files of the operator are named by their paths, which begin with `dir`.
     pub(super) fn all(error: &tera::Error, dir: Option<&Path>) -> Vec<Self> {
         let ErrorKind::Msg(text) = error.kind() else { return vec![Self::of(error, dir)] };
         let reports = text.split("error: ").filter_map(|report| Self::from_report(report, dir));
@@ -33,7 +33,8 @@ impl TemplateError {
         if reports.is_empty() { vec![Self::of(error, dir)] } else { reports }
     }
 
-    /// Parses a report: a message, and in the next line `--> file:line:column`.
+    /// Parses one report in an error of the template engine: a message, and in the next line `-->
+    /// file:line:column`. Returns `None` for any other text.
     fn from_report(report: &str, dir: Option<&Path>) -> Option<Self> {
         let (message, rest) = report.split_once('\n')?;
         let place = rest.lines().next()?.trim_start().strip_prefix("--> ")?;
@@ -43,7 +44,7 @@ impl TemplateError {
         Some(Self { file: path(parts.next()?, dir), line, column, message: message.to_owned() })
     }
 
-    /// Converts an error of the template engine to one [`TemplateError`].
+    /// Converts an error of the template engine to one [`TemplateError`], with a path below `dir`.
     pub(super) fn of(error: &tera::Error, dir: Option<&Path>) -> Self {
         let (name, place, message) = match error.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {

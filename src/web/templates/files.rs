@@ -6,12 +6,12 @@ use std::path::Path;
 
 use super::{STYLES, TemplateError, TemplateErrors};
 
-/// Maximum depth of folders below `templates.dir`, so that a symbolic link to a parent folder
-/// cannot cause endless recursion.
+/// Maximum depth of folders below `templates.dir` (the operator's templates), so that a symbolic
+/// link to a parent folder cannot cause endless recursion.
 const DEPTH: usize = 4;
 
-/// Reads all templates in a folder and the styles that replace built-in ones, by their paths below
-/// it. Other files are ignored.
+/// Returns the contents of the operator's templates in a folder, and of the styles that replace
+/// built-in ones, by their paths below the folder. Other files are ignored.
 pub(super) fn read(dir: &Path) -> Result<BTreeMap<String, String>, TemplateErrors> {
     let mut found = BTreeMap::new();
     let mut wrong = Vec::new();

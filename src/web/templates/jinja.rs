@@ -8,8 +8,8 @@ pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("count", length);
 }
 
-/// Implements `e`, the alias of `escape`. Marks the result as safe, so that it is not escaped
-/// twice.
+/// Implements Jinja's template filter `e`, the alias of `escape`. Marks the result as safe, so that
+/// it is not escaped twice.
 fn escape(text: StringInput<'_>, _: Kwargs, state: &State<'_>) -> TeraResult<Value> {
     if text.is_safe() {
         return Ok(text.into_value());
@@ -17,7 +17,7 @@ fn escape(text: StringInput<'_>, _: Kwargs, state: &State<'_>) -> TeraResult<Val
     Ok(Value::safe_string(&state.escape(text.as_str())?))
 }
 
-/// Implements `count`, the alias of `length`.
+/// Implements Jinja's template filter `count`, the alias of `length`.
 fn length(value: &Value, _: Kwargs, _: &State<'_>) -> TeraResult<usize> {
     let none = || tera::Error::message(format!("a value of type {} has no length", value.name()));
     value.len().ok_or_else(none)

@@ -13,7 +13,7 @@ use super::problem::{JSON, MERGE_PATCH, Problem};
 use crate::web::form;
 use crate::web::state::Web;
 
-/// JSON object in the body of a request.
+/// JSON object in the body of an API request, as a parameter of a handler.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest for Json<T> {
@@ -58,8 +58,8 @@ async fn read<T: DeserializeOwned>(
     Ok(read)
 }
 
-/// Converts an error of the parser. Text that is not JSON is a malformed request; for JSON with an
-/// invalid value, the problem has a pointer to the value.
+/// Converts an error of the JSON parser to a [`Problem`]. Text that is not JSON is a malformed
+/// request; for JSON with an invalid value, the problem has a pointer to the value.
 fn explain(pointer: String, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     if error.is_data() {
@@ -70,7 +70,7 @@ fn explain(pointer: String, error: &serde_json::Error) -> Problem {
     Problem::Body(format!("the body is not JSON: {message}"))
 }
 
-/// Returns a path as a JSON Pointer (RFC 6901 §3).
+/// Returns the path of a value in a JSON body as a JSON Pointer (RFC 6901 §3).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {

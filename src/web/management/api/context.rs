@@ -9,19 +9,19 @@ use super::problem::Problem;
 use crate::web::management::state::Management;
 use crate::web::state::Web;
 
-/// State and request that handlers receive.
+/// Server state, management state and HTTP request that every API handler receives.
 pub(super) type Context = (Data<Web>, Data<Management>, HttpRequest);
 
-/// Result of a handler.
+/// Result of an API handler: the response, or the [`Problem`] with which to respond.
 pub(super) type ApiResult = Result<HttpResponse, Problem>;
 
-/// Returns the URL of a path below the API: absolute if the server has an issuer, otherwise a path.
+/// Returns the URL of the path `below` the API: absolute with an issuer, otherwise only a path.
 pub(super) fn url(web: &Web, management: &Management, below: &str) -> String {
     let issuer = web.provider.issuer().unwrap_or_default();
     format!("{issuer}{}/api{below}", management.path())
 }
 
-/// Returns the id in the path. A malformed id is reported as not found.
+/// Returns the record id in the request's path. A malformed id is reported as a missing `what`.
 pub(super) fn id<T: FromStr>(request: &HttpRequest, what: &'static str) -> Result<T, Problem> {
     let found = request.match_info().load::<String>().ok().and_then(|id| id.parse().ok());
     found.ok_or(Problem::NotFound(what))

@@ -43,7 +43,7 @@ pub(super) struct ReadHeaders {
     if_none_match: (),
 }
 
-/// Versions for which a change is meant (`If-Match`).
+/// Record versions (change counters) in `If-Match`; a record is changed only if it has one.
 pub(super) struct IfMatch(pub(super) Versions);
 
 impl FromRequest for IfMatch {
@@ -67,7 +67,7 @@ impl FromRequest for IfMatch {
     }
 }
 
-/// Versions that the caller has already (`If-None-Match`).
+/// Record versions (change counters) in `If-None-Match`, which the caller has already.
 pub(super) struct IfNoneMatch(header::IfNoneMatch);
 
 impl FromRequest for IfNoneMatch {
@@ -81,7 +81,7 @@ impl FromRequest for IfNoneMatch {
 }
 
 impl IfNoneMatch {
-    /// Returns the record in this version, or 304 if the caller has it already.
+    /// Returns the record in a response, or 304 if the caller has this `version` of it already.
     pub(super) fn respond(&self, version: u64, record: impl Serialize) -> HttpResponse {
         let known = match &self.0 {
             header::IfNoneMatch::Any => true,
@@ -97,7 +97,7 @@ impl IfNoneMatch {
     }
 }
 
-/// Starts a response about a record of this version.
+/// Starts a response about a record, with the record's version as the `ETag`.
 pub(super) fn with(status: StatusCode, version: u64) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header(ETag(tag_of(version)));
@@ -108,8 +108,8 @@ fn tag_of(version: u64) -> EntityTag {
     EntityTag::new_strong(version.to_string())
 }
 
-/// Returns the version that a tag stands for; `None` for a tag that this server cannot have sent.
-/// Another spelling of the same number, such as `07`, is a different tag.
+/// Returns the record version that an entity tag stands for; `None` for a tag that this server
+/// cannot have sent. Another spelling of the same number, such as `07`, is a different tag.
 fn version(tag: &EntityTag) -> Option<u64> {
     tag.tag().parse().ok().filter(|version: &u64| version.to_string() == tag.tag())
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::admin::json::GrantJson;
 use crate::domain::{Grant, InvalidUsername, LIFETIME_SECONDS, check_username, is_login_text};
 
-/// Deserializes a member that is present. `null` is a value and differs from a missing member.
+/// Deserializes a JSON member that is present. `null` is a value and differs from a missing member.
 pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -101,7 +101,7 @@ impl Seconds {
     }
 }
 
-/// Converts a number without a fraction. JSON has one type of number, so 3600.0 equals 3600.
+/// Converts a JSON number without a fraction. JSON has one number type, so 3600.0 equals 3600.
 impl TryFrom<f64> for Seconds {
     type Error = &'static str;
 

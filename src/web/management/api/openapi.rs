@@ -58,7 +58,7 @@ pub(super) async fn handle(context: Context) -> ApiResult {
 )]
 struct Description;
 
-/// Adds the parts of the description that many routes have in common.
+/// Modifier that adds the parts of the OpenAPI description that many routes have in common.
 struct Common;
 
 impl Modify for Common {
@@ -87,7 +87,7 @@ impl Modify for Common {
     }
 }
 
-/// Sets the minimum length of passwords, which is a setting.
+/// Sets the minimum length of passwords in the OpenAPI description, since it is a setting.
 fn require_length(described: &mut utoipa::openapi::OpenApi, characters: usize) {
     let schemas = described.components.as_mut().map(|components| &mut components.schemas);
     let password = schemas.and_then(|schemas| schemas.get_mut(&*Password::name()));
@@ -96,7 +96,7 @@ fn require_length(described: &mut utoipa::openapi::OpenApi, characters: usize) {
     }
 }
 
-/// Makes the entries of a list refer to the schema `of` a single record.
+/// Changes the schema of a list, so that its items refer to the schema `of` a single record.
 fn name_items(listing: &mut Schema, of: &str) {
     let Schema::Object(listing) = listing else { return };
     if let Some(RefOr::T(Schema::Array(items))) = listing.properties.get_mut("items") {
@@ -104,8 +104,8 @@ fn name_items(listing: &mut Schema, of: &str) {
     }
 }
 
-/// Returns a schema that limits the client credentials grant (RFC 6749 §4.4) and introspection to
-/// confidential clients.
+/// Returns an OpenAPI schema that limits the client credentials grant (RFC 6749 §4.4) and
+/// introspection to confidential clients.
 fn public_or_confidential() -> AnyOfBuilder {
     let one_of = |values: &[&str]| Object::builder().enum_values(Some(values.iter().copied()));
     let grants = Array::builder().items(one_of(&["password", "refresh_token"]));
@@ -115,8 +115,8 @@ fn public_or_confidential() -> AnyOfBuilder {
         .item(Object::builder().property("grants", grants).property("introspection", never))
 }
 
-/// Adds the errors (and 304) that an operation may return, unless its handler declares them.
-/// `changes` is true for operations that change something.
+/// Adds the error responses (and 304) that an operation may return to its OpenAPI description,
+/// unless the handler declares them. `changes` is true for operations that change a record.
 fn add_refusals(operation: Option<&mut Operation>, changes: bool) {
     let Some(operation) = operation else { return };
     let (mut path, mut query, mut if_match, mut if_none_match) = (false, false, false, false);

@@ -67,12 +67,12 @@ pub(super) struct ListJson<T> {
     next: Option<String>,
 }
 
-/// Returns the requested part of a list.
+/// Returns the requested range of a list: at most `limit` entries after the entry `after`.
 pub(super) fn page(limit: PageLimit, after: Option<Cursor>) -> Page {
     Page { cursor: after.map(|cursor| cursor.0), limit: limit.0 }
 }
 
-/// Returns the response with a page of a list.
+/// Returns the response with a page of a list, whose entries `json` converts.
 pub(super) fn respond<T, J: Serialize>(
     (web, management, request): &Context,
     page: &ListPage<T>,

@@ -24,45 +24,45 @@ pub(super) const JSON: &str = "application/json";
 /// Media type of JSON merge patches (RFC 7396).
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// Header that lists the media types of patches (RFC 5789 §3.1).
+/// Response header that lists the accepted media types of patches (RFC 5789 §3.1).
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
-/// Reason why a request is refused.
+/// Reason why the management API refuses a request, with the HTTP status of the response.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// 400: the body is not JSON or could not be read.
+    /// 400: the request body is not JSON or could not be read.
     Body(String),
     /// 400: a query parameter is invalid.
     Parameter {
-        /// Name of the parameter.
+        /// Name of the invalid query parameter.
         name: String,
-        /// Description of the error.
+        /// Description of the error in the query parameter.
         detail: String,
     },
-    /// 404: the path has no route.
+    /// 404: the management API has no such path.
     NoSuchPath,
-    /// 404: the record does not exist. The text says whether it is a user, a client or a session.
+    /// 404: the record does not exist. The text names the type of record: user, client or session.
     NotFound(&'static str),
-    /// 405, with the allowed methods.
+    /// 405: the path does not accept the request's method. The text lists the accepted methods.
     WrongMethod(&'static str),
-    /// 408: the body did not arrive in time.
+    /// 408: the request body did not arrive within the configured time.
     Slow,
     /// 409: the request conflicts with existing data, such as the name of another user.
     Conflict(String),
-    /// 412: the record does not have a version that `If-Match` names.
+    /// 412: the record does not have a version that the header `If-Match` names.
     OtherVersion,
-    /// 413: the body is larger than the limit.
+    /// 413: the request body is larger than the configured limit.
     TooLarge,
-    /// 415, with the accepted media types.
+    /// 415: the request body has none of the accepted media types, which are listed here.
     MediaType(&'static [&'static str]),
-    /// 422: a value in the body is invalid.
+    /// 422: a value in the request body is invalid.
     Invalid {
-        /// Position of the value in the body, as a JSON Pointer (RFC 6901).
+        /// Position of the invalid value in the request body, as a JSON Pointer (RFC 6901).
         pointer: String,
-        /// Description of the error.
+        /// Description of the error in the value.
         detail: String,
     },
-    /// 503: the store or the password workers are unavailable.
+    /// 503: the store or the pool of password workers is unavailable or overloaded.
     Unavailable(oauth::Error),
 }
 
@@ -104,7 +104,7 @@ pub(super) struct ValueError {
 }
 
 impl ProblemJson {
-    /// Creates a problem that consists of a status and a sentence.
+    /// Creates problem details (RFC 9457) that consist of a status and a sentence.
     pub(in crate::web::management) fn new(status: StatusCode, detail: String) -> Self {
         // RFC 9457 §4.2.1: with about:blank "the value of title SHOULD be the same as the
         // recommended HTTP status phrase". RFC 9110 has renamed two of them.

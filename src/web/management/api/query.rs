@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
-/// Query parameters of a request.
+/// Query parameters of an API request, as a parameter of a handler.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest for Query<T> {
@@ -36,7 +36,7 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     })
 }
 
-/// Returns the decoded parameters of a query string (URL Standard,
+/// Returns the decoded parameters of a query string, as pairs of name and value (URL Standard,
 /// "application/x-www-form-urlencoded parsing").
 pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
     serde_urlencoded::from_str(query).unwrap_or_default()

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::{clients, openapi, sessions, users};
 use crate::web::routing::get_or_head;
 
-/// Returns every route of the API.
+/// Returns every route of the management API, below `/api`.
 pub(in crate::web::management) fn scope() -> Scope {
     web::scope("/api")
         .service(
@@ -51,7 +51,7 @@ pub(in crate::web::management) fn scope() -> Scope {
         .default_service(web::to(async || ApiResult::Err(Problem::NoSuchPath)))
 }
 
-/// Creates a resource that responds to other methods than `allowed` with 405.
+/// Creates an actix-web resource at `path` that responds to methods other than `allowed` with 405.
 fn resource(path: &str, allowed: &'static str) -> Resource {
     let other = web::to(move || ready(ApiResult::Err(Problem::WrongMethod(allowed))));
     web::resource(path).default_service(other)

@@ -201,8 +201,8 @@ pub(super) async fn set_password(
     Ok(etag::with(StatusCode::NO_CONTENT, user.version).finish())
 }
 
-/// Checks the length of a new password. Handlers call it first: an invalid body is refused in the
-/// same way for every user.
+/// Checks the length of a user's new password. Handlers call this before they look up the user: an
+/// invalid body is refused in the same way for every user.
 fn check_length(management: &Management, password: &Password) -> Result<(), Problem> {
     Ok(check_password(password.0.expose_secret(), management.shortest_password())?)
 }

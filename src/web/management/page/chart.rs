@@ -5,9 +5,11 @@ use serde::Serialize;
 
 use crate::observe::activity::Hour;
 
-/// Dimensions of the chart, in SVG user units.
+/// Height of the login chart, in SVG user units.
 const HEIGHT: u64 = 100;
+/// Distance between the left edges of two bars of the login chart, in SVG user units.
 const STEP: u64 = 20;
+/// Width of a bar of the login chart, in SVG user units.
 const BAR: u64 = 14;
 
 #[derive(Serialize)]
@@ -16,22 +18,23 @@ pub(super) struct Chart {
     height: u64,
     bar: u64,
     hours: Vec<Bar>,
-    /// Logins in all hours of the chart.
+    /// Number of sessions started (logins) in all hours of the chart.
     logins: u64,
     failures: u64,
-    /// Number of attempts that the highest bar stands for.
+    /// Number of login attempts, successful or not, for which the highest bar of the chart stands.
     most: u64,
 }
 
-/// Bar of one hour.
+/// Bar for the login attempts of one hour in the chart.
 #[derive(Serialize)]
 struct Bar {
-    /// Start of the hour in UTC, such as `02:00`.
+    /// Start of the bar's hour in UTC, such as `02:00`.
     label: String,
     logins: u64,
     failures: u64,
     x: u64,
-    /// Upper edge of the logins in the bar. Failures are drawn above it.
+    /// Vertical position of the upper edge of the bar's part for logins, in SVG user units. The
+    /// part for failures is drawn above this edge.
     logins_y: u64,
     logins_height: u64,
     failures_y: u64,

@@ -16,7 +16,7 @@ const CONFIDENTIAL: &str = "confidential";
 
 const LIFETIMES: [&str; 3] = ["access_token_ttl", "refresh_idle_ttl", "session_ttl"];
 
-/// Returns whether a client already has the values of a form.
+/// Returns whether a client already has the values of a submitted form.
 pub(super) fn is_saved(form: &NewClient, client: &Client) -> bool {
     let lifetimes = (form.access_token_ttl, form.refresh_idle_ttl, form.session_ttl);
     form.name == client.name
@@ -27,7 +27,7 @@ pub(super) fn is_saved(form: &NewClient, client: &Client) -> bool {
         && form.introspection == client.introspection
 }
 
-/// Returns the name of the check box of a grant.
+/// Returns the name of the form's check box for a grant type.
 const fn name_of(grant: Grant) -> &'static str {
     match grant {
         Grant::Password => "grant_password",
@@ -45,7 +45,7 @@ pub(super) fn blank() -> FormView {
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), usual(grant)))
 }
 
-/// Returns the form with the present values of a client.
+/// Returns the form for a client, filled in with the client's present values.
 pub(super) fn of_client(client: &Client) -> FormView {
     let ttl = |ttl: Option<Duration>| ttl.map(show_duration).unwrap_or_default();
     let form = blank()
@@ -62,15 +62,15 @@ pub(super) fn of_client(client: &Client) -> FormView {
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), has(grant)))
 }
 
-/// Returns the form for a client that was changed after the form was opened: the present values,
-/// and beside them the submitted ones.
+/// Returns the form for a client that was changed after the form was opened: the present values of
+/// the client, and beside them the submitted values.
 pub(super) fn of_changed(client: &Client, fields: &PostedFields) -> FormView {
     let mut form = of_client(client).with_submitted(&submitted(fields), &["version", "kind"]);
     form.set_error("version", changed_message("client"));
     form
 }
 
-/// Returns the form with the submitted values.
+/// Returns the form for a client, filled in with the submitted values.
 pub(super) fn submitted(fields: &PostedFields) -> FormView {
     let texts = ["name", "scopes", "default_scopes", "version"].into_iter().chain(LIFETIMES);
     let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
@@ -86,8 +86,9 @@ pub(super) fn is_confidential(fields: &PostedFields) -> bool {
     fields.get("kind") == CONFIDENTIAL
 }
 
-/// Validates a form. Returns `None` if a value is invalid, and sets the errors in `form`. The
-/// present name of the client (`has`) is always valid, even if a new client could not have it.
+/// Validates a submitted form for a client, and returns its values. Returns `None` if a value is
+/// invalid, and sets the errors in `form`. The client's present name (`has`) is always valid, even
+/// if a new client could not have it.
 pub(super) fn read(
     fields: &PostedFields,
     confidential: bool,
@@ -143,7 +144,7 @@ fn grants(fields: &PostedFields, confidential: bool) -> Result<BTreeSet<Grant>, 
     Ok(grants)
 }
 
-/// Parses a lifetime. An empty field stands for the lifetime of the server.
+/// Parses the lifetime in a form field. An empty field stands for the server's default lifetime.
 fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
     if text.trim().is_empty() {
         return Ok(None);
@@ -153,7 +154,7 @@ fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
         .ok_or("Enter a duration such as 900, 15m, 1h30m or 30d, or leave it empty.")
 }
 
-/// Shows [`AdminError::Invalid`] beside the grants, which cause it. Returns any other error.
+/// Sets [`AdminError::Invalid`] as the error of the form's grants. Returns any other error.
 pub(super) fn show_error(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
     match error {
         AdminError::Invalid(message) => form.set_error("grants", sentence(message)),

@@ -20,14 +20,14 @@ const SECTION: &str = "clients";
 #[derive(Serialize)]
 pub(super) struct ClientListView {
     pub(super) query: String,
-    /// Whether this is the first page of the list.
+    /// Whether the page is the first one of the list of clients.
     pub(super) first: bool,
     pub(super) clients: Vec<ClientView>,
-    /// URL of the next page.
+    /// URL of the next page of the list of clients; `None` on the last page.
     pub(super) next: Option<String>,
 }
 
-/// Lifetimes of the server, for clients that have none of their own.
+/// Default lifetimes of tokens and sessions, as text, for clients that have none of their own.
 #[derive(Serialize)]
 pub(super) struct ServerLifetimes {
     access_token_ttl: String,
@@ -46,7 +46,7 @@ pub(super) struct ClientPageView {
     pub(super) client: ClientView,
     pub(super) form: FormView,
     pub(super) server: ServerLifetimes,
-    /// URL of the list of the client's sessions.
+    /// URL of the page that lists the client's sessions.
     pub(super) sessions_url: String,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct ConfirmClientView {
 pub(super) struct ClientSecretView {
     pub(super) client: ClientView,
     pub(super) secret: String,
-    /// Whether the client was registered by this request.
+    /// Whether this request registered the client; false if it rotated the client's secret.
     pub(super) added: bool,
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn new(context: PageContext) -> PageResult {
 }
 
 /// Registers a client. The secret of a confidential client is in the response and not in a
-/// redirect, so that it appears in no URL.
+/// redirect, so that the secret appears in no URL.
 pub(super) async fn add(context: PageContext, PostedForm(fields): PostedForm) -> PageResult {
     let mut form = client_form::submitted(&fields);
     let confidential = client_form::is_confidential(&fields);
@@ -152,8 +152,8 @@ pub(super) async fn edit(
     context.show_again(StatusCode::UNPROCESSABLE_ENTITY, SECTION, "management/client.html", &view)
 }
 
-/// Responds to a form for a client that was changed after the form was opened. The form has all
-/// values of the client, so saving it would undo that change.
+/// Responds to a submitted form for a client that was changed after the form was opened. The form
+/// has all values of the client, so saving the form would undo the other change.
 fn show_changed(context: &PageContext, client: &Client, fields: &PostedFields) -> PageResult {
     let (confidential, name) = (client.is_confidential(), Some(client.name.as_str()));
     let submitted = client_form::read(fields, confidential, name, &mut FormView::default());
@@ -173,8 +173,8 @@ pub(super) async fn enable(context: PageContext, id: web::Path<String>) -> PageR
     set_enabled(&context, &id, true).await
 }
 
-/// Enables or disables a client. This is not part of the form with the other values: a form that
-/// was opened before the client was disabled must not enable it again.
+/// Enables or disables a client. The form with the client's other values does not do so: a form
+/// that was opened before the client was disabled must not enable the client again.
 async fn set_enabled(context: &PageContext, id: &str, enabled: bool) -> PageResult {
     let client = context.admin().client(id).await?;
     let change = ClientChange { enabled: Some(enabled), ..ClientChange::default() };
@@ -182,7 +182,7 @@ async fn set_enabled(context: &PageContext, id: &str, enabled: bool) -> PageResu
     Ok(to_client(context, &client, if enabled { "client-enabled" } else { "client-disabled" }))
 }
 
-/// Asks for confirmation before a client gets a new secret.
+/// Shows the page that asks for confirmation before a client gets a new secret.
 pub(super) async fn confirm_rotation(context: PageContext, id: web::Path<String>) -> PageResult {
     let client = context.admin().client(&id).await?;
     if !client.is_confidential() {
@@ -201,7 +201,7 @@ pub(super) async fn rotate(context: PageContext, id: web::Path<String>) -> PageR
     show_secret(&context, &client, &secret, false)
 }
 
-/// Asks for confirmation before a client is deleted.
+/// Shows the page that asks for confirmation before a client is deleted.
 pub(super) async fn confirm(context: PageContext, id: web::Path<String>) -> PageResult {
     let client = context.admin().client(&id).await?;
     let view = ConfirmClientView { client: view(&context, &client) };
@@ -214,7 +214,7 @@ pub(super) async fn delete(context: PageContext, id: web::Path<String>) -> PageR
     Ok(context.see_other("/clients?done=client-deleted"))
 }
 
-/// Shows a new secret. No other page shows it.
+/// Shows the new secret of a client. No other page shows the secret.
 fn show_secret(
     context: &PageContext,
     client: &Client,

@@ -13,14 +13,14 @@ use crate::store::Page;
 
 const SECTION: &str = "dashboard";
 
-/// Name of the template. It is the same as in flask-sentinel.
+/// Name of the first page's template, as in flask-sentinel (the predecessor of this server).
 pub(super) const TEMPLATE: &str = "management.html";
 
-/// Maximum number that is counted, so that the cost stays the same with millions of records.
+/// Maximum to which users, clients and sessions are counted for the page, to bound the cost.
 const MAX_COUNTED: u32 = 10_000;
 
-/// Maximum number of users and of clients for templates that show all of them on one page. More
-/// would take too long to read and to write.
+/// Maximum number of users and of clients for an operator's own template that shows all of them on
+/// one page. More would take too long to read and to write.
 const MAX_LISTED: u32 = 1000;
 
 #[derive(Serialize)]
@@ -28,23 +28,23 @@ pub(super) struct DashboardView {
     pub(super) counts: DashboardCounts,
     pub(super) health: StoreHealthView,
     pub(super) chart: Chart,
-    /// First users by name and first clients by id, for the operator's own template. The built-in
-    /// template shows none.
+    /// First users by name, for the operator's own template. The built-in template shows none.
     pub(super) users: Vec<UserView>,
+    /// First clients by id, for the operator's own template. The built-in template shows none.
     pub(super) clients: Vec<ClientView>,
-    /// Error in a form that was posted from the operator's own template.
+    /// Error in a form that was posted from the operator's own template; `None` without an error.
     pub(super) error: Option<String>,
     pub(super) request: FlaskRequest,
 }
 
-/// Attributes of Flask's `request` that flask-sentinel's templates read.
+/// Attributes of Flask's `request` that templates of flask-sentinel (the predecessor) read.
 #[derive(Serialize)]
 pub(super) struct FlaskRequest {
     pub(super) method: &'static str,
     pub(super) path: String,
 }
 
-/// Numbers as text; `None` if the store does not respond.
+/// Numbers of users, clients and sessions as text; `None` if the store does not respond.
 #[derive(Serialize)]
 pub(super) struct DashboardCounts {
     pub(super) users: Option<String>,
@@ -52,11 +52,11 @@ pub(super) struct DashboardCounts {
     pub(super) sessions: Option<String>,
 }
 
-/// Whether the store and Redis respond.
+/// Health of the store and of Redis: whether each of them responds.
 #[derive(Serialize)]
 pub(super) struct StoreHealthView {
     pub(super) store: bool,
-    /// `None` if Redis is not configured.
+    /// Whether Redis responds; `None` if Redis is not configured.
     pub(super) redis: Option<bool>,
 }
 
@@ -65,8 +65,8 @@ pub(super) async fn show(context: PageContext) -> PageResult {
     context.show(SECTION, TEMPLATE, &view)
 }
 
-/// Shows the first page with an error in a form. A template of flask-sentinel does not show the
-/// error, and the failure would go unnoticed. In this case the error gets a page of its own.
+/// Shows the first page again with an error in a posted form. If the template does not show the
+/// error (flask-sentinel's do not), returns [`PageError::Refused`], which is shown as a page.
 pub(super) async fn show_again(context: &PageContext, error: String) -> PageResult {
     let mut view = view(context, "POST").await?;
     let without_error = context.html(SECTION, TEMPLATE, &view)?;
@@ -106,8 +106,8 @@ async fn view(context: &PageContext, method: &'static str) -> Result<DashboardVi
     })
 }
 
-/// Returns users and clients if a template may show them. Errors are ignored, since the page shows
-/// the health of the store.
+/// Returns users and clients for the first page if the operator's own template may show them.
+/// Errors are ignored, since the page shows the health of the store.
 async fn lists(context: &PageContext) -> (Vec<User>, Vec<Client>) {
     if !context.templates().has_own() {
         return Default::default();
@@ -120,8 +120,8 @@ async fn lists(context: &PageContext) -> (Vec<User>, Vec<Client>) {
     )
 }
 
-/// Formats a number; "10,000+" where counting stopped. Returns `None` for errors, since the page
-/// shows the health of the store.
+/// Formats a number of records, such as "10,000+" if counting stopped there. Returns `None` for
+/// errors, since the page shows the health of the store.
 fn counted(count: Result<u64, AdminError>) -> Option<String> {
     let count = count.ok()?;
     let more = if count >= u64::from(MAX_COUNTED) { "+" } else { "" };

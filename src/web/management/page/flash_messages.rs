@@ -3,7 +3,7 @@
 
 use super::posted_form::PostedFields;
 
-/// Words in the URL, and the messages that they stand for.
+/// Words for the query parameter `done`, and the confirmation messages that they stand for.
 const NOTICES: [(&str, &str); 14] = [
     ("user-added", "The user was added."),
     ("user-changed", "The changes were saved."),
@@ -21,7 +21,7 @@ const NOTICES: [(&str, &str); 14] = [
     ("sessions-ended", "sessions were ended."),
 ];
 
-/// Returns the message for a query; `None` if the query names none.
+/// Returns the confirmation message that the query names in `done`; `None` if it names none.
 pub(super) fn of(query: &PostedFields) -> Option<String> {
     let (word, text) = NOTICES.iter().find(|(word, _)| *word == query.get("done"))?;
     if *word != "sessions-ended" {

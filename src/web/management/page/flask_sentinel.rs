@@ -9,8 +9,8 @@ use super::user_form;
 use crate::admin::{AdminError, NewClient, NewUser};
 use crate::domain::check_password;
 
-/// Handles both forms. "Add User" reads `username` and `password`; "Add Client" reads nothing and
-/// registers a public client.
+/// Handles both forms of a page template for flask-sentinel (the predecessor). "Add User" reads
+/// `username` and `password`; "Add Client" reads nothing and registers a public client.
 pub(super) async fn add(context: PageContext, PostedForm(fields): PostedForm) -> PageResult {
     match fields.get("submit") {
         "Add User" => add_user(&context, fields.get("username"), fields.get("password")).await,

@@ -9,11 +9,11 @@ use tera::{Context, TeraResult};
 use crate::web::management::state::Management;
 use crate::web::templates::Assets;
 
-/// Values that every template receives as `page`.
+/// Values that every template of the management page receives as `page`.
 #[derive(Serialize)]
 pub(super) struct Layout<'a> {
     base: &'a str,
-    /// URL of the first page.
+    /// URL path of the management page's first page.
     home: &'a str,
     style: String,
     icon: String,
@@ -40,7 +40,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Returns the template context with these values and the view.
+    /// Returns the template context with the layout as `page` and the members of `view`.
     pub(super) fn with(&self, view: &impl Serialize) -> TeraResult<Context> {
         let mut context = Context::from_serialize(view)?;
         context.insert("page", self);
@@ -48,12 +48,12 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Returns the path of the first page, which is "/" at the root.
+/// Returns the URL path of the management page's first page: `base`, or "/" at the root.
 pub(super) fn home(base: &str) -> &str {
     if base.is_empty() { "/" } else { base }
 }
 
-/// Returns the HTML of a page.
+/// Renders `template` with the view and the layout, and returns the HTML.
 pub(super) fn html(
     management: &Management,
     section: &str,
@@ -66,7 +66,7 @@ pub(super) fn html(
     set.render(template, &layout.with(view)?)
 }
 
-/// Returns the response with a page.
+/// Returns the HTTP response with an HTML page.
 pub(super) fn response(status: StatusCode, html: String) -> HttpResponse {
     HttpResponse::build(status).insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(html)
 }

@@ -22,10 +22,10 @@ use crate::web::management::state::Management;
 use crate::web::state::Web;
 use crate::web::templates::Set;
 
-/// Maximum number of entries on a page of a list.
+/// Maximum number of entries on one page of a list of users, clients or sessions.
 const PAGE: u32 = 50;
 
-/// Context of one request.
+/// Context of one request to the management page: server state, management state and query.
 pub(super) struct PageContext {
     web: web::Data<Web>,
     management: web::Data<Management>,
@@ -65,22 +65,22 @@ impl PageContext {
         self.management.templates.current()
     }
 
-    /// Returns the path of the management page, without a trailing slash.
+    /// Returns the URL path of the management page, without a trailing slash.
     pub(super) fn base(&self) -> &str {
         self.management.path()
     }
 
-    /// Returns the minimum number of characters of a new password.
+    /// Returns the minimum number of characters of a new password of a user.
     pub(super) fn shortest_password(&self) -> usize {
         self.management.shortest_password()
     }
 
-    /// Returns the path of the first page.
+    /// Returns the URL path of the management page's first page.
     pub(super) fn home(&self) -> &str {
         layout::home(self.base())
     }
 
-    /// Returns the lifetimes for clients that have none of their own.
+    /// Returns the server's default lifetimes, for clients that have none of their own.
     pub(super) fn server_lifetimes(&self) -> &Lifetimes {
         self.web.provider.lifetimes()
     }
@@ -89,15 +89,15 @@ impl PageContext {
         self.management.passwords.hash(SecretString::from(password)).await
     }
 
-    /// Returns a page that shows `view`, with the confirmation message that the query names.
+    /// Returns the page that shows `view`, with the confirmation message named in the query.
     pub(super) fn show(&self, section: &str, template: &str, view: &impl Serialize) -> PageResult {
         let notice = flash_messages::of(&self.query);
         let html = layout::html(&self.management, section, notice, template, view)?;
         Ok(layout::response(StatusCode::OK, html))
     }
 
-    /// Returns a page that shows a form with errors: status 422 (RFC 9110 §15.5.21) if the form is
-    /// invalid, 409 (§15.5.10) if the record was changed in the meantime.
+    /// Returns the page that shows a form with errors: status 422 (RFC 9110 §15.5.21) if the form
+    /// is invalid, 409 (§15.5.10) if the record was changed in the meantime.
     pub(super) fn show_again(
         &self,
         status: StatusCode,
@@ -108,7 +108,7 @@ impl PageContext {
         Ok(layout::response(status, self.html(section, template, view)?))
     }
 
-    /// Returns the HTML of a page without a confirmation message.
+    /// Renders `template` with `view` but no confirmation message, and returns the HTML.
     pub(super) fn html(
         &self,
         section: &str,
@@ -118,14 +118,15 @@ impl PageContext {
         layout::html(&self.management, section, None, template, view)
     }
 
-    /// Redirects the browser with 303 (RFC 9110 §15.4.4), so that a reload does not repeat the
-    /// operation.
+    /// Redirects the browser to a path below the management page with 303 (RFC 9110 §15.4.4), so
+    /// that a reload does not repeat the operation.
     pub(super) fn see_other(&self, path: &str) -> HttpResponse {
         let location = if path.is_empty() { self.home() } else { self.base() };
         HttpResponse::SeeOther().insert_header((LOCATION, format!("{location}{path}"))).finish()
     }
 
-    /// Returns the requested part of a list.
+    /// Returns the part of a list that the query asks for: the entries after the cursor `after`
+    /// (key of the last entry of the preceding page), or else the first entries.
     pub(super) fn page(&self) -> Page {
         let after = self.query.get("after");
         Page { cursor: Some(after.to_owned()).filter(|after| !after.is_empty()), limit: PAGE }

@@ -10,43 +10,43 @@ use crate::password::PoolError;
 use crate::store::StoreError;
 use crate::web::error::RequestError;
 
-/// Result of a page handler.
+/// Result of a page handler: the response, or the error to show as a page.
 pub(super) type PageResult = Result<HttpResponse, PageError>;
 
-/// Reason why a page cannot be shown or a form cannot be processed.
+/// Reason why a management page cannot be shown or a posted form cannot be processed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::web::management) enum PageError {
-    /// 404: the path has no page.
+    /// 404: the management page has no page at the requested path.
     #[error("There is no such page.")]
     NoSuchPage,
-    /// 404: the record does not exist; it may have been deleted in the meantime.
+    /// 404: the user, client or session does not exist; it may have been deleted in the meantime.
     #[error("There is no such {0}. It may have been deleted in the meantime.")]
     Gone(&'static str),
-    /// 405, with the allowed methods.
+    /// 405: the page does not accept the request's method. The text lists the accepted methods.
     #[error("This URL accepts {0} only.")]
     Method(&'static str),
-    /// The form cannot be read. The [`RequestError`] has the status.
+    /// The posted form cannot be read. The [`RequestError`] has the HTTP status.
     #[error("{0}.")]
     Body(#[from] RequestError),
-    /// 400: the form is not one that the built-in templates send.
+    /// 400: the posted form is not one that the built-in templates send.
     #[error("The form does not have the fields that this page expects.")]
     Malformed,
-    /// 422: the form is invalid, and the template has no place for the error.
+    /// 422: the posted form is invalid, and the operator's own template does not show the error.
     #[error("{0}")]
     Refused(String),
     /// 409: others changed the same record at the same time.
     #[error("Others changed the same record at the same time. Nothing was changed; try again.")]
     Contended,
-    /// 503: the change was made, but the Redis invalidation failed.
+    /// 503: the change was made, but its invalidation (dropping of copies in Redis) failed.
     #[error(
         "The change is made, but its Redis invalidation failed: ended sessions may still be accepted. \
          Servers retry it until it succeeds."
     )]
     Invalidation(Unavailable),
-    /// 503: the store or the password workers are unavailable.
+    /// 503: the store or the pool of password workers is unavailable or overloaded.
     #[error("{}", unavailable(.0))]
     Unavailable(Unavailable),
-    /// 500: a built-in template is invalid.
+    /// 500: a built-in template of the management page is invalid.
     #[error("The page could not be rendered. The log has the error.")]
     Template(#[from] tera::Error),
 }
@@ -79,7 +79,7 @@ impl From<PoolError> for PageError {
     }
 }
 
-/// Converts the errors that remain after the handlers have shown errors about a field beside it.
+/// Converts the admin errors that handlers have not already shown beside a form field.
 impl From<AdminError> for PageError {
     fn from(error: AdminError) -> Self {
         match error {
@@ -108,7 +108,7 @@ impl ResponseError for PageError {
     }
 }
 
-/// Lets a route respond with a [`PageError`] alone.
+/// Turns a [`PageError`] into an HTTP response, so that a handler can return the error alone.
 impl Responder for PageError {
     type Body = BoxBody;
 
@@ -117,7 +117,7 @@ impl Responder for PageError {
     }
 }
 
-/// Converts errors about parameters and bodies, which have the same status as at the other
+/// Converts OAuth errors about parameters and bodies, which have the same status as at the protocol
 /// endpoints.
 impl From<Error> for PageError {
     fn from(error: Error) -> Self {

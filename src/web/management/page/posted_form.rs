@@ -11,11 +11,11 @@ use crate::admin::Versions;
 use crate::web::form;
 use crate::web::state::Web;
 
-/// Maximum size of a form, in bytes. It is far more than the fields may hold, so that the page can
-/// show the error about a long value beside its field.
+/// Maximum size of a posted form of the management page, in bytes. It is far more than the fields
+/// may hold, so that the page can show the error about a long value beside its field.
 const MAX_FORM: usize = 256 << 10;
 
-/// Names and values. If a name is repeated, its first value counts.
+/// Names and values of a form or a query string. If a name is repeated, its first value counts.
 pub(super) struct PostedFields(Vec<(String, String)>);
 
 impl PostedFields {
@@ -23,20 +23,20 @@ impl PostedFields {
         Self(form_urlencoded::parse(encoded).into_owned().collect())
     }
 
-    /// Returns the value of a field; "" if it is missing.
+    /// Returns the value of a field; "" if the field is missing.
     pub(super) fn get(&self, name: &str) -> &str {
         let value = self.0.iter().find(|(known, _)| known == name);
         value.map_or("", |(_, value)| value.as_str())
     }
 
-    /// Returns whether a check box is ticked.
+    /// Returns whether the check box of this name is ticked.
     pub(super) fn is_on(&self, name: &str) -> bool {
         !self.get(name).is_empty()
     }
 
-    /// Returns the versions for which a form is meant. A form without a version, as in an
-    /// operator's own template, is meant for every version. A malformed version matches none, since
-    /// it is safer to change nothing.
+    /// Returns the record versions (counters of changes) for which a form is meant. A form without
+    /// a version, as in an operator's own template, is meant for every version. A malformed version
+    /// matches none, since it is safer to change nothing.
     pub(super) fn versions(&self) -> Versions {
         match self.get("version") {
             "" => Versions::Any,
@@ -45,7 +45,7 @@ impl PostedFields {
     }
 }
 
-/// Posted form, as a parameter of a handler.
+/// Fields of a posted form, as a parameter of a page handler.
 pub(super) struct PostedForm(pub(super) PostedFields);
 
 impl FromRequest for PostedForm {

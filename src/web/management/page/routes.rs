@@ -68,12 +68,12 @@ async fn get_and_post() -> PageError {
     PageError::Method("GET, HEAD, POST")
 }
 
-/// Returns the error for a path without a page.
+/// Returns the 404 error for a path without a management page.
 pub(in crate::web::management) async fn no_such_page() -> PageError {
     PageError::NoSuchPage
 }
 
-/// Returns the style or the icon.
+/// Responds with the style sheet or the icon of the management page that has this file name.
 async fn asset(context: PageContext, name: web::Path<String>) -> PageResult {
     let set = context.templates();
     Ok(set.assets.named(&name).ok_or(PageError::NoSuchPage)?.respond())

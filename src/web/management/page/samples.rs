@@ -26,7 +26,7 @@ const LIFETIMES: Lifetimes = Lifetimes {
     refresh_grace: Duration::ZERO,
 };
 
-/// Returns contexts for every page, at least one for each.
+/// Returns sample data for the templates of all management pages, at least one sample for each.
 pub fn samples(assets: &Assets) -> Vec<Sample> {
     let page = |notice: bool| {
         Layout::new(BASE, assets, "users", notice.then(|| "It was done.".to_owned()))
@@ -157,8 +157,8 @@ fn dashboard(
     }
 }
 
-/// Returns the form with an error and a different submitted value in every field, if `wrong` is
-/// true.
+/// Returns a sample form with an error and a different submitted value in every field, if `wrong`
+/// is true; otherwise returns `form` unchanged.
 fn wrong(form: FormView, wrong: bool) -> FormView {
     if !wrong {
         return form;

@@ -18,30 +18,31 @@ const SECTION: &str = "sessions";
 
 #[derive(Serialize)]
 pub(super) struct SessionListView {
-    /// User filter as submitted: a name or an id.
+    /// Name or id of the user whose sessions are listed, as submitted; "" without this filter.
     pub(super) user: String,
     pub(super) client: String,
-    /// Error in the user filter.
+    /// Message that the user of the filter does not exist; `None` if there is no error.
     pub(super) user_error: Option<&'static str>,
     pub(super) client_error: Option<&'static str>,
     pub(super) filtered: bool,
-    /// Whether this is the first page of the list.
+    /// Whether the page is the first one of the list of sessions.
     pub(super) first: bool,
     pub(super) sessions: Vec<SessionView>,
-    /// URL of the next page.
+    /// URL of the next page of the list of sessions; `None` on the last page.
     pub(super) next: Option<String>,
-    /// URL of the page that ends all sessions of the filter.
+    /// URL of the page that ends all sessions of the filtered list.
     pub(super) end_url: String,
 }
 
 #[derive(Serialize)]
 pub(super) struct EndSessionsView {
-    /// User and client whose sessions will be ended. If both are `None`, all sessions will be.
+    /// User whose sessions will be ended; `None` for the sessions of any user.
     pub(super) user: Option<Link>,
+    /// Client whose sessions will be ended; `None` for the sessions of any client.
     pub(super) client: Option<Link>,
 }
 
-/// Returns the filter of a query or a form. The error names an unknown user or client.
+/// Returns the session filter of a query or a form. The error names an unknown user or client.
 async fn filter(context: &PageContext, fields: &PostedFields) -> Result<SessionFilter, AdminError> {
     let given = |name| Some(fields.get(name)).filter(|text| !text.is_empty());
     context.admin().session_filter(given("user"), given("client")).await
@@ -73,7 +74,7 @@ pub(super) async fn list(context: PageContext) -> PageResult {
     context.show(SECTION, "management/sessions.html", &view)
 }
 
-/// Ends one session, and redirects to the page that showed it.
+/// Ends one session, and redirects to the page that listed the session.
 pub(super) async fn end(
     context: PageContext,
     id: web::Path<String>,
@@ -93,7 +94,7 @@ pub(super) async fn end(
     Ok(context.see_other(&path))
 }
 
-/// Asks for confirmation before several sessions are ended.
+/// Shows the page that asks for confirmation before several sessions are ended.
 pub(super) async fn confirm(context: PageContext) -> PageResult {
     let filter = filter(&context, &context.query).await?;
     let mut view = EndSessionsView { user: None, client: None };
@@ -108,21 +109,21 @@ pub(super) async fn confirm(context: PageContext) -> PageResult {
     context.show(SECTION, "management/sessions_end.html", &view)
 }
 
-/// Ends all sessions of a user, of a client, of both, or all. A user or client that was deleted in
-/// the meantime is an error: an empty filter would end all sessions.
+/// Ends all sessions of a user, of a client, of a user with a client, or of the server. A user or
+/// client that was deleted in the meantime is an error: an empty filter would end all sessions.
 pub(super) async fn end_all(context: PageContext, PostedForm(fields): PostedForm) -> PageResult {
     let filter = filter(&context, &fields).await?;
     let count = context.admin().end_sessions(&filter).await?.to_string();
     Ok(context.see_other(&back(&fields, &[("done", "sessions-ended"), ("count", &count)])))
 }
 
-/// Returns the path of the list with the same filter.
+/// Returns the path of the list of sessions with the filter of `fields` and parameters `more`.
 fn back(fields: &PostedFields, more: &[(&str, &str)]) -> String {
     let filter = [("user", fields.get("user")), ("client", fields.get("client"))];
     with_query("/sessions", &[&filter, more].concat())
 }
 
-/// Returns sessions with the names of their clients. Each client is looked up once.
+/// Returns views of sessions with the names of their clients. Each client is looked up once.
 pub(super) async fn views(
     context: &PageContext,
     sessions: &[Session],

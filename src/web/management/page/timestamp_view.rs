@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::domain::Timestamp;
 
-/// Timestamp in three formats.
+/// Timestamp in three text formats, as templates receive it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct TimestampView {
-    /// RFC 3339, for programs.
+    /// Timestamp in the format of RFC 3339, for programs.
     iso: String,
-    /// Date and time in UTC, for people.
+    /// Date and time of the timestamp in UTC, for people.
     text: String,
-    /// Distance from the present, such as `in 5 min` or `2 d ago`.
+    /// Distance of the timestamp from the present, such as `in 5 min` or `2 d ago`.
     away: String,
 }
 

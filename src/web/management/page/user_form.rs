@@ -10,16 +10,17 @@ use crate::domain::{
 };
 use crate::password::PoolError;
 
-/// Values of the field `scope_limit`: any scope, or only the listed ones.
+/// Value of the form field `scope_limit` for a user who may be granted any scope.
 const ANY: &str = "any";
+/// Value of the form field `scope_limit` for a user who may be granted only the listed scopes.
 const ONLY: &str = "only";
 
-/// Returns the form for a new user.
+/// Returns the form for a new user, who is enabled and may be granted any scope.
 pub(super) fn blank() -> FormView {
     of_fields("", ANY, "").with_box("enabled", true).with("password", "").with("again", "")
 }
 
-/// Returns the form with the present values of a user.
+/// Returns the form for a user, filled in with the user's present values.
 pub(super) fn of_user(user: &User) -> FormView {
     let form = match &user.scopes {
         None => of_fields(&user.username, ANY, ""),
@@ -28,8 +29,8 @@ pub(super) fn of_user(user: &User) -> FormView {
     form.with("version", user.version.to_string())
 }
 
-/// Returns the form for a user who was changed after the form was opened: the present values, and
-/// beside them the submitted ones.
+/// Returns the form for a user who was changed after the form was opened: the present values of the
+/// user, and beside them the submitted values.
 pub(super) fn of_changed(user: &User, fields: &PostedFields) -> FormView {
     let mut form = of_user(user).with_submitted(&submitted(fields), &["version"]);
     form.set_submitted_text("scope_limit", "You chose the other one.");
@@ -37,7 +38,7 @@ pub(super) fn of_changed(user: &User, fields: &PostedFields) -> FormView {
     form
 }
 
-/// Returns the message for a form whose record was changed after it was opened.
+/// Returns the message that a user or client (`what`) was changed after its form was opened.
 pub(super) fn changed_message(what: &str) -> String {
     format!(
         "The {what} was changed after this form was opened, so nothing was saved. The form shows the \
@@ -45,12 +46,12 @@ pub(super) fn changed_message(what: &str) -> String {
     )
 }
 
-/// Returns the form for a new password.
+/// Returns the empty form for a new password of a user.
 pub(super) fn of_password() -> FormView {
     FormView::default().with("password", "").with("again", "")
 }
 
-/// Returns the form with the submitted values. Passwords are never sent back.
+/// Returns the form for a user, filled in with the submitted values. Passwords are never sent back.
 pub(super) fn submitted(fields: &PostedFields) -> FormView {
     of_fields(fields.get("username"), fields.get("scope_limit"), fields.get("scopes"))
         .with("version", fields.get("version"))
@@ -64,8 +65,9 @@ fn of_fields(username: &str, limit: &str, scopes: &str) -> FormView {
     form.with("scope_limit", if limit == ONLY { ONLY } else { ANY }).with("scopes", scopes)
 }
 
-/// Validates the name and the scopes. Returns `None` if one is invalid, and sets the errors in
-/// `form`. An unchanged name (`before`) is always valid, even if a new user could not have it.
+/// Validates the user name and the scopes in a submitted form, and returns both. Returns `None` if
+/// one is invalid, and sets the errors in `form`. The user's unchanged name (`before`) is always
+/// valid, even if a new user could not have it.
 pub(super) fn read(
     fields: &PostedFields,
     form: &mut FormView,
@@ -97,7 +99,7 @@ fn username(name: &str) -> Result<String, String> {
     check_username(name).map(|()| name.to_owned()).map_err(|_| wrong.to_owned())
 }
 
-/// Parses scopes that are separated by spaces.
+/// Parses the scopes in a form field, which are separated by spaces. The error is a message.
 pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
     text.parse().map_err(|_| {
         "Enter scopes of printable ASCII characters, separated by spaces. They have no quotation \
@@ -105,7 +107,7 @@ pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
     })
 }
 
-/// Returns the password of a form. If it is invalid, sets the error in `form` and returns `None`.
+/// Returns the new password in a form. If it is invalid, sets the error and returns `None`.
 pub(super) fn password<'a>(
     context: &PageContext,
     fields: &'a PostedFields,
@@ -123,7 +125,7 @@ pub(super) fn password<'a>(
     Some(password)
 }
 
-/// Returns the hash of a password, or a message if this password cannot be hashed.
+/// Returns the hash of a new password, or a message for the form if this password cannot be hashed.
 pub(super) async fn hash(
     context: &PageContext,
     password: &str,
@@ -137,7 +139,7 @@ pub(super) async fn hash(
     }
 }
 
-/// Shows errors about a user name beside its field. Returns any other error.
+/// Adds an error about a user name to `form`, beside the field. Returns any other error.
 pub(super) fn show_error(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
     match error {
         AdminError::NameTaken(_) => {
@@ -151,7 +153,7 @@ pub(super) fn show_error(error: AdminError, form: &mut FormView) -> Result<(), P
     Ok(())
 }
 
-/// Turns an error message into a sentence.
+/// Returns an error message as a sentence, with a capital letter and a full stop.
 pub(super) fn sentence(message: &str) -> String {
     let mut letters = message.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>());

@@ -17,16 +17,16 @@ use crate::store::{Page, SessionFilter};
 
 const SECTION: &str = "users";
 
-/// Maximum number of sessions on the page of a user. The list of sessions shows all.
+/// Maximum number of sessions that the page of one user shows. The list of sessions shows all.
 const SESSIONS: u32 = 10;
 
 #[derive(Serialize)]
 pub(super) struct UserListView {
     pub(super) query: String,
-    /// Whether this is the first page of the list.
+    /// Whether the page is the first one of the list of users.
     pub(super) first: bool,
     pub(super) users: Vec<UserView>,
-    /// URL of the next page.
+    /// URL of the next page of the list of users; `None` on the last page.
     pub(super) next: Option<String>,
 }
 
@@ -43,9 +43,9 @@ pub(super) struct UserPageView {
     pub(super) password: FormView,
     pub(super) shortest: usize,
     pub(super) sessions: Vec<SessionView>,
-    /// Whether the user has more sessions than these.
+    /// Whether the user has more sessions than those in `sessions`.
     pub(super) more: bool,
-    /// URL of the list of the user's sessions.
+    /// URL of the page that lists the user's sessions.
     pub(super) sessions_url: String,
 }
 
@@ -119,8 +119,8 @@ pub(super) async fn edit(
     context.show_again(StatusCode::UNPROCESSABLE_ENTITY, SECTION, "management/user.html", &view)
 }
 
-/// Responds to a form for a user who was changed after the form was opened. The form has the name
-/// and the scopes of the user, so saving it would undo that change.
+/// Responds to a submitted form for a user who was changed after the form was opened. The form has
+/// the name and the scopes of the user, so saving the form would undo the other change.
 async fn show_changed(context: &PageContext, user: &User, fields: &PostedFields) -> PageResult {
     let submitted = user_form::read(fields, &mut FormView::default(), Some(user.username.as_str()));
     if submitted.is_some_and(|(name, scopes)| name == user.username && scopes == user.scopes) {
@@ -158,8 +158,8 @@ pub(super) async fn enable(context: PageContext, id: web::Path<String>) -> PageR
     set_enabled(&context, &id, true).await
 }
 
-/// Enables or disables a user. This is not part of the form with the other values: a form that was
-/// opened before the user was disabled must not enable the user again.
+/// Enables or disables a user. The form with the user's other values does not do so: a form that
+/// was opened before the user was disabled must not enable the user again.
 async fn set_enabled(context: &PageContext, id: &str, enabled: bool) -> PageResult {
     let user = find(context, id).await?;
     let change = UserChange { enabled: Some(enabled), ..UserChange::default() };
@@ -167,7 +167,7 @@ async fn set_enabled(context: &PageContext, id: &str, enabled: bool) -> PageResu
     Ok(to_user(context, &user, if enabled { "user-enabled" } else { "user-disabled" }))
 }
 
-/// Asks for confirmation before a user is deleted.
+/// Shows the page that asks for confirmation before a user is deleted.
 pub(super) async fn confirm(context: PageContext, id: web::Path<String>) -> PageResult {
     let user = find(&context, &id).await?;
     let view = DeleteUserView { user: view(&context, &user) };
@@ -180,8 +180,7 @@ pub(super) async fn delete(context: PageContext, id: web::Path<String>) -> PageR
     Ok(context.see_other("/users?done=user-deleted"))
 }
 
-/// Returns the user with this id. A user with this name is not
-/// looked for.
+/// Returns the user with this id. A user with this text as the name is not looked for.
 async fn find(context: &PageContext, id: &str) -> Result<User, PageError> {
     let id = id.parse().map_err(|_| PageError::Gone("user"))?;
     Ok(context.admin().user_by_id(id).await?)

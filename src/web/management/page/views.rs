@@ -9,7 +9,7 @@ use super::timestamp_view::TimestampView;
 use super::urls::encoded;
 use crate::domain::{Client, ClientId, Session, Timestamp, User, UserId, show_duration};
 
-/// Placeholder for the hash that flask-sentinel's page showed.
+/// Placeholder for the password hash that the page of flask-sentinel (the predecessor) showed.
 const HIDDEN: &str = "(hidden)";
 
 #[derive(Clone, Debug, Serialize)]
@@ -49,13 +49,13 @@ impl UserView {
 pub(super) struct ClientView {
     pub(super) id: String,
     pub(super) name: String,
-    /// Name of the client, or its id if it has no name.
+    /// Display name of the client, or the client's id if it has no name.
     pub(super) title: String,
     pub(super) confidential: bool,
     pub(super) grants: Vec<String>,
     pub(super) scopes: Vec<String>,
     pub(super) default_scopes: Vec<String>,
-    /// Lifetime of access tokens; "" for that of the server, as in the two lifetimes below.
+    /// Lifetime of the client's access tokens, as text; "" for the default of the server.
     pub(super) access_token_ttl: String,
     pub(super) refresh_idle_ttl: String,
     pub(super) session_ttl: String,
@@ -71,7 +71,7 @@ pub(super) struct ClientView {
     client_id: String,
     client_type: &'static str,
     allowed_grant_types: Vec<String>,
-    /// Always "", since Sentinel has no redirect URIs.
+    /// Default redirect URI, which flask-sentinel's templates use; "" since Sentinel has none.
     default_redirect_uri: &'static str,
 }
 
@@ -107,14 +107,14 @@ impl ClientView {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct SessionView {
     pub(super) id: String,
-    /// User of the session; `None` for a client that acts for itself.
+    /// Link to the user of the session; `None` for a client that acts for itself.
     pub(super) user: Option<Link>,
     pub(super) client: Link,
     pub(super) scope: Vec<String>,
     pub(super) started: TimestampView,
     /// Time when a token of the session was last issued.
     pub(super) used: TimestampView,
-    /// Time when the last token of the session expires, unless it is refreshed.
+    /// Time when the last token of the session expires, unless the session is refreshed.
     pub(super) expires: TimestampView,
     pub(super) refreshable: bool,
     /// URL to which the form that ends the session posts.
@@ -141,7 +141,7 @@ impl Link {
 }
 
 impl SessionView {
-    /// Creates the view of a session. `client` is the name of its client.
+    /// Creates the view of a session for templates. `client` is the name of the session's client.
     pub(super) fn of(session: &Session, client: String, base: &str, now: Timestamp) -> Self {
         let id = session.id.to_string();
         let issued = session.access_tokens.iter().map(|token| token.issued_at);
@@ -162,7 +162,7 @@ impl SessionView {
     }
 }
 
-/// Returns the name of a client, or its id if it has no name.
+/// Returns the display name of a client, or the client's id if it has no name.
 pub(super) fn title(client: &Client) -> String {
     if client.name.is_empty() { client.id.to_string() } else { client.name.clone() }
 }

@@ -59,7 +59,7 @@ pub(in crate::web::management::api) struct NewClientJson {
 
 impl NewClientJson {
     /// Returns the client to register, or a [`Problem`] if a public client asks for the client
-    /// credentials grant or introspection.
+    /// credentials grant or for introspection.
     pub(super) fn check(self) -> Result<NewClient, Problem> {
         let invalid = |pointer: String, detail: &str| {
             Err(Problem::Invalid { pointer, detail: detail.to_owned() })
