@@ -180,13 +180,18 @@ impl Admin {
 
     /// Replaces the secret of a confidential client, and returns the new one; the old one stops
     /// working. Sessions continue, and refreshing them requires the new secret.
+    /// The secret cannot be shown later, so it is returned even if the Redis invalidation failed; the
+    /// caller must report that.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when the client does not exist, [`AdminError::Invalid`] when it is
     /// public, [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`]
     /// when the store fails.
-    pub async fn rotate_secret(&self, id: &ClientId) -> Result<ClientSecret, AdminError> {
-        Ok(self.rotate_secret_if(id, &Versions::Any).await?.1)
+    pub async fn rotate_secret(
+        &self,
+        id: &ClientId,
+    ) -> Result<Written<(Client, ClientSecret)>, AdminError> {
+        self.rotate_secret_if(id, &Versions::Any).await
     }
 
     /// Replaces the secret of a confidential client if `versions` allows the client's version
@@ -199,24 +204,15 @@ impl Admin {
         &self,
         id: &ClientId,
         versions: &Versions,
-    ) -> Result<(Client, ClientSecret), AdminError> {
+    ) -> Result<Written<(Client, ClientSecret)>, AdminError> {
         if !self.client(id.as_str()).await?.is_confidential() {
             return Err(AdminError::Invalid("a public client has no secret"));
         }
         let secret = ClientSecret::generate();
         let kind = ClientKind::Confidential(secret.digest());
         let change = ClientChange { kind: Some(kind), ..ClientChange::default() };
-        // The secret cannot be shown later, so it is returned even if the Redis invalidation
-        // failed.
-        let changed = self.change_client(id, &change, versions).await?;
-        if let Err(error) = changed.invalidation {
-            tracing::warn!(
-                client = %id, %error,
-                "the client secret is replaced, but its Redis invalidation failed; other servers may \
-                 accept the old one until the retry succeeds"
-            );
-        }
-        Ok((changed.value, secret))
+        let Written { value, invalidation } = self.change_client(id, &change, versions).await?;
+        Ok(Written { value: (value, secret), invalidation })
     }
 
     /// Deletes a client and ends its sessions.

@@ -201,12 +201,14 @@ fn show(global: &Global, client: &NamedClient) -> Result<(), Failure> {
 }
 
 fn rotate_secret(global: &Global, client: &NamedClient) -> Result<(), Failure> {
-    let (client, secret) = global.on_store(async |admin| {
+    let rotated = global.on_store(async |admin| {
         let client = admin.client(&client.id).await?;
-        let secret = admin.rotate_secret(&client.id).await?;
-        Ok((client, secret))
+        Ok(admin.rotate_secret(&client.id).await?)
     })?;
-    printing::credentials(global, &client, Some(&secret))
+    let (client, secret) = rotated.value;
+    // The secret cannot be shown later.
+    printing::credentials(global, &client, Some(&secret))?;
+    Ok(rotated.invalidation?)
 }
 
 fn set_enabled(global: &Global, client: &NamedClient, enabled: bool) -> Result<(), Failure> {

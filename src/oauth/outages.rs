@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use crate::domain::Timestamp;
 
-/// Maximum number of outages of refreshes that are remembered; the latest are kept.
+/// Maximum number of outages of refreshes that are remembered; the longest are kept.
 const MAX_OUTAGES: usize = 8;
 /// Minimum time between two outages. An outage that begins sooner continues the previous one, so
 /// that a store that fails now and then does not displace the outages before it.
 const MIN_GAP: Duration = Duration::from_secs(1);
 
-/// The latest periods in which refreshes were answered 503, oldest first.
+/// The periods in which refreshes were answered 503, oldest first.
 #[derive(Default)]
 pub(super) struct Outages(Mutex<VecDeque<Outage>>);
 
@@ -35,13 +35,11 @@ impl Outages {
     pub(super) fn begin(&self, at: Timestamp) {
         let mut outages = self.lock();
         match outages.back_mut() {
-            Some(last) if last.end.is_none_or(|end| at < end.plus(MIN_GAP)) => {
-                last.start = last.start.min(at);
-                last.end = None;
-            }
+            Some(last) if last.end.is_none_or(|end| at < end.plus(MIN_GAP)) => last.end = None,
             _ => {
                 if outages.len() == MAX_OUTAGES {
-                    outages.pop_front();
+                    let index = shortest(&outages);
+                    outages.remove(index);
                 }
                 outages.push_back(Outage { start: at, end: None });
             }
@@ -68,6 +66,13 @@ impl Outages {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Outage>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the index of the shortest outage.
+fn shortest(outages: &VecDeque<Outage>) -> usize {
+    let lengths = outages.iter().map(|outage| outage.end.map(|end| end.remaining(outage.start)));
+    let lengths = lengths.map(|length| length.unwrap_or(Duration::MAX)).enumerate();
+    lengths.min_by_key(|(_, length)| *length).map_or(0, |(index, _)| index)
 }
 
 #[cfg(test)]
@@ -112,14 +117,17 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_outages_are_remembered() {
+    fn the_longest_outages_are_remembered() {
         let outages = Outages::default();
+        outages.begin(at(-900));
+        outages.end(at(-100));
         for start in 0..100 {
             outages.begin(at(start * 10));
             outages.end(at(start * 10 + 5));
         }
         assert_eq!(outages.lock().len(), MAX_OUTAGES);
-        assert_eq!(outages.between(at(0), at(10_000)).as_secs(), 5 * MAX_OUTAGES as u64);
+        assert_eq!(outages.between(at(0), at(10_000)).as_secs(), 5 * (MAX_OUTAGES as u64 - 1));
+        assert_eq!(outages.between(at(-1000), at(-50)).as_secs(), 800);
         assert_eq!(outages.between(at(990), at(10_000)).as_secs(), 5);
     }
 }

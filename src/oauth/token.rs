@@ -1,10 +1,11 @@
 //! The token endpoint (RFC 6749 §3.2): client authentication and dispatch to the grants.
 
-use super::{Error, Provider, Request, audit, client_credentials, password, refresh};
+use super::{Error, Provider, Request, Unavailable, audit, client_credentials, password, refresh};
 use crate::domain::{
     Client, Grant, IssuedTokens, NewSession, Scope, Session, SessionUser, Timestamp,
 };
 use crate::observe::audit::Outcome;
+use crate::store::StoreError;
 
 impl Provider {
     /// Answers a token request with new tokens.
@@ -20,7 +21,10 @@ impl Provider {
             metrics.tokens.answered(request.params.get("grant_type").unwrap_or_default(), outcome);
         }
         let is_refresh = request.params.get("grant_type") == Some(Grant::RefreshToken.as_str());
-        if is_refresh && matches!(result, Err(Error::Unavailable(_))) {
+        // Not `Busy`, `Contended` or a corrupt record: a client can cause these.
+        if let (true, Err(Error::Unavailable(Unavailable::Store(error)))) = (is_refresh, &result)
+            && matches!(error, StoreError::Unavailable(_) | StoreError::Invalidation(_))
+        {
             self.outages.begin(presented_at);
         }
         result

@@ -66,6 +66,10 @@ pub trait Publisher: Send + Sync {
         expires_in: Duration,
     ) -> Result<()>;
 
+    /// Compares all published tokens with the store, once for each Redis instance: a restarted or
+    /// replaced Redis may hold tokens that have ended. Servers call this every second.
+    async fn reconcile(&self) -> Result<(), DeliveryError>;
+
     /// Delivers the pending invalidations of all processes to Redis. Returns `false` if Redis is
     /// known to be unreachable; a caller that depends on the delivery must check this. Servers call
     /// this method every second.

@@ -106,7 +106,7 @@ async fn public_client_with_empty_secret_in_header_is_accepted() {
 async fn rotated_client_secret_replaces_old_one_immediately() {
     let app = spawn_app().await;
     let old = basic(app.backend.id.as_str(), &app.backend_secret);
-    let secret = app.admin.rotate_secret(&app.backend.id).await.unwrap();
+    let (_, secret) = app.admin.rotate_secret(&app.backend.id).await.unwrap().value;
     let new = basic(app.backend.id.as_str(), secrecy::ExposeSecret::expose_secret(&secret));
     with_header(&app, &old, &[]).await.assert_error(401, "invalid_client");
     assert_eq!(with_header(&app, &new, &[]).await.status, 200);

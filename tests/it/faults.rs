@@ -10,5 +10,6 @@ mod processes;
 mod races;
 mod redis_connections;
 mod redis_faults;
+mod redis_refusals;
 mod replica_set;
 mod table;

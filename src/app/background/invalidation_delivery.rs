@@ -8,7 +8,8 @@ use super::outage_log::OutageLog;
 use crate::observe::error_chain;
 use crate::store::{DeliveryError, Health, Publisher};
 
-const INTERVAL: Duration = Duration::from_secs(1);
+/// A server stops reading the cache within a second after another one could not invalidate it.
+const INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(publisher: Arc<dyn Publisher>, health: Arc<dyn Health>) {
     let mut log = OutageLog::default();
@@ -24,7 +25,7 @@ pub(super) async fn run(publisher: Arc<dyn Publisher>, health: Arc<dyn Health>) 
                 let server = if of_store { store } else { "Redis" };
                 tracing::warn!(
                     "Redis invalidations are pending because {server} fails; Redis may still have \
-                     tokens that have ended. Delivery is retried every second: {why}"
+                     tokens that have ended. Delivery is retried twice a second: {why}"
                 );
             }),
         }

@@ -5,6 +5,7 @@ mod in_use_mark;
 mod invalidation_delivery;
 mod outage_log;
 mod password_hash_survey;
+mod redis_reconciliation;
 mod session_purge;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ impl BackgroundTasks {
         tasks.spawn(access_token_purge::run(stores.clone(), Arc::clone(clock)));
         tasks.spawn(in_use_mark::run(stores.clone()));
         if let Some(publisher) = stores.publisher.clone() {
+            tasks.spawn(redis_reconciliation::run(Arc::clone(&publisher)));
             tasks.spawn(invalidation_delivery::run(publisher, Arc::clone(&stores.health)));
         }
         Self { _tasks: tasks }

@@ -43,6 +43,7 @@ impl ClientStore for MongoStore {
             .find_one_and_replace(before, &document)
             .projection(account_status_fields());
         let Some(raw) = self.call(replace).await? else { return Ok(Update::Stale.into()) };
+        self.release_client_invalidation(&client.id).await?;
         self.end_sessions_of_client(client, &read_as(&raw, RECORD_KIND)?).await?;
         Ok(Update::Done.into())
     }
@@ -56,6 +57,7 @@ impl ClientStore for MongoStore {
         };
         self.record_client_invalidation(id).await?;
         let done = self.call(self.clients.update_one(before, change)).await?;
+        self.release_client_invalidation(id).await?;
         self.finish_deleting_client(id.as_str()).await?;
         Ok((done.matched_count == 1).into())
     }

@@ -4,12 +4,12 @@
 //! records the invalidation, in the session's document. Every session with a pending invalidation
 //! has the indexed field `lost`. A session that has ended keeps its document, marked `ended` and
 //! without tokens, until the invalidation is delivered. The invalidation of a client is a document
-//! of its own and is written *before* the client is. Other processes therefore deliver it only
-//! after the time that such a change may take.
+//! of its own and is written *before* the client is. It is
+//! therefore delivered only when the client has been written, or after the time that this may take.
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use mongodb::bson::{Bson, DateTime, Document, doc, oid::ObjectId};
 use mongodb::options::ReadConcern;
 
 use super::MongoStore;
@@ -18,8 +18,8 @@ use super::session_document::key;
 use crate::domain::{ClientId, SessionId};
 use crate::store::{Invalidation, InvalidationTarget, Outbox, Result, StoreError};
 
-/// Minimum age in seconds of a client's pending invalidation before it is delivered. This age is
-/// longer than a change of a client takes.
+/// Minimum age in seconds of a client's pending invalidation before it is delivered, if the process
+/// that recorded it has not released it. This age is longer than a change of a client takes.
 const MIN_CLIENT_AGE: i32 = 60;
 
 /// Returns a random revision (number that identifies one recorded invalidation), so that
@@ -53,6 +53,16 @@ impl MongoStore {
             let change = doc! { "$set": { "mark": revision() }, "$currentDate": { "at": true } };
             let write = self.client_invalidations.update_one(doc! { "_id": id.as_str() }, change);
             self.call(write.upsert(true)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the recorded Redis invalidation of a client due at once, since the client is changed.
+    pub(super) async fn release_client_invalidation(&self, id: &ClientId) -> Result<()> {
+        if self.records_invalidations {
+            let change = doc! { "$set": { "at": DateTime::from_millis(0) } };
+            let write = self.client_invalidations.update_one(doc! { "_id": id.as_str() }, change);
+            self.call(write).await?;
         }
         Ok(())
     }

@@ -120,6 +120,11 @@ impl CachingStore {
         self.counts.as_deref().map(|counts| CacheLookup { counts, started: Instant::now() })
     }
 
+    /// Counts a look-up that did not ask the cache, because an invalidation is undelivered.
+    pub(super) fn count_bypass(&self) {
+        count(self.counts.as_deref(), false, false);
+    }
+
     /// Looks up the session, and the client if `caller` is given, in the Redis cache in one round
     /// trip. Reads the store if either is missing in the cache, and then fills the cache.
     pub(super) async fn look_up_cached(

@@ -12,27 +12,56 @@ use crate::store::{
 };
 
 impl CachingStore {
+    /// Returns whether cached data may be read.
+    fn reads_cache(&self) -> bool {
+        if self.caches && self.undelivered.is_any() {
+            self.count_bypass();
+            return false;
+        }
+        self.caches
+    }
+
+    /// Runs the invalidation after a write, if the write needs one.
+    async fn invalidate<T>(
+        &self,
+        written: Written<T>,
+        is_needed: bool,
+        invalidation: impl Future<Output = Result<(), DeliveryError>> + Send,
+    ) -> Written<T> {
+        if !is_needed {
+            return written;
+        }
+        Written { invalidation: self.invalidated(invalidation.await), ..written }
+    }
+
+    /// Records a failed invalidation, so that this process reads no cached data from now on.
+    fn invalidated(&self, result: Result<(), DeliveryError>) -> Result<()> {
+        result.map_err(|error| {
+            // What Redis refused is recorded if it is a cache entry.
+            if !matches!(error, DeliveryError::Refused(_)) {
+                self.undelivered.record_failure();
+            }
+            StoreError::Invalidation(error.into())
+        })
+    }
+
+    /// Removes a client from the cache if its change failed but may have taken place. The
+    /// invalidation that the store has recorded is delivered only some time later.
+    async fn attempted<T: Send>(&self, id: &ClientId, change: Result<T>) -> Result<T> {
+        if change.as_ref().is_err_and(StoreError::may_be_done)
+            && self.delete_cache_entry(&client_key(id)).await.is_err()
+        {
+            // The failure is counted, and the call fails anyway.
+            tracing::debug!(client = %id, "a client was not removed from the cache");
+        }
+        change
+    }
+
     /// Invalidates a client and all sessions that ended with it.
     async fn invalidate_client(&self, id: &ClientId) -> Result<(), DeliveryError> {
         let deleted = self.delete_cache_entry(&client_key(id)).await;
         self.deliver_outbox().await.and(deleted)
     }
-}
-
-/// Runs the invalidation after a write, if the write needs one.
-async fn invalidate<T>(
-    written: Written<T>,
-    is_needed: bool,
-    invalidation: impl Future<Output = Result<(), DeliveryError>> + Send,
-) -> Written<T> {
-    if !is_needed {
-        return written;
-    }
-    Written { invalidation: invalidation.await.map_err(invalidation_failed), ..written }
-}
-
-fn invalidation_failed(error: DeliveryError) -> StoreError {
-    StoreError::Invalidation(error.into())
 }
 
 #[async_trait]
@@ -47,7 +76,9 @@ impl SessionStore for CachingStore {
 
     async fn look_up(&self, id: SessionId, want: Want<'_>) -> Result<CallerLookup> {
         match want.access {
-            Some(access) if self.caches => self.look_up_cached(id, access, want.caller).await,
+            Some(access) if self.reads_cache() => {
+                self.look_up_cached(id, access, want.caller).await
+            }
             _ => self.inner.sessions.look_up(id, want).await,
         }
     }
@@ -55,26 +86,26 @@ impl SessionStore for CachingStore {
     async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>> {
         let replaced = self.inner.sessions.replace(session, revokes_access).await?;
         let is_needed = replaced.value && revokes_access;
-        Ok(invalidate(replaced, is_needed, self.invalidate_session(session.id)).await)
+        Ok(self.invalidate(replaced, is_needed, self.invalidate_session(session.id)).await)
     }
 
     /// Confirms the version and delivers its pending invalidation.
     async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         let confirmed = self.inner.sessions.confirm_durable(id, version).await?;
         let is_needed = confirmed.value;
-        Ok(invalidate(confirmed, is_needed, self.invalidate_session(id)).await)
+        Ok(self.invalidate(confirmed, is_needed, self.invalidate_session(id)).await)
     }
 
     /// Invalidates Redis even if there is no such session: the call that ended it may have failed
     /// to reach Redis.
     async fn delete(&self, id: SessionId) -> Result<Written<bool>> {
         let deleted = self.inner.sessions.delete(id).await?;
-        Ok(invalidate(deleted, true, self.invalidate_session(id)).await)
+        Ok(self.invalidate(deleted, true, self.invalidate_session(id)).await)
     }
 
     async fn delete_all(&self, filter: &SessionFilter) -> Result<Written<u64>> {
         let deleted = self.inner.sessions.delete_all(filter).await?;
-        Ok(invalidate(deleted, true, self.deliver_outbox()).await)
+        Ok(self.invalidate(deleted, true, self.deliver_outbox()).await)
     }
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
@@ -99,7 +130,7 @@ impl UserStore for CachingStore {
     async fn update(&self, user: &User) -> Result<Written<Update>> {
         let update = self.inner.users.update(user).await?;
         let is_needed = update.value == Update::Done;
-        Ok(invalidate(update, is_needed, self.deliver_outbox()).await)
+        Ok(self.invalidate(update, is_needed, self.deliver_outbox()).await)
     }
 
     async fn upgrade_password(
@@ -114,7 +145,7 @@ impl UserStore for CachingStore {
     async fn delete(&self, id: UserId, version: Option<u64>) -> Result<Written<bool>> {
         let deleted = self.inner.users.delete(id, version).await?;
         let is_needed = deleted.value;
-        Ok(invalidate(deleted, is_needed, self.deliver_outbox()).await)
+        Ok(self.invalidate(deleted, is_needed, self.deliver_outbox()).await)
     }
 }
 
@@ -129,15 +160,17 @@ impl ClientStore for CachingStore {
     }
 
     async fn update(&self, client: &Client) -> Result<Written<Update>> {
-        let update = self.inner.clients.update(client).await?;
+        let update = self.inner.clients.update(client).await;
+        let update = self.attempted(&client.id, update).await?;
         let is_needed = update.value == Update::Done;
-        Ok(invalidate(update, is_needed, self.invalidate_client(&client.id)).await)
+        Ok(self.invalidate(update, is_needed, self.invalidate_client(&client.id)).await)
     }
 
     async fn delete(&self, id: &ClientId, version: Option<u64>) -> Result<Written<bool>> {
-        let deleted = self.inner.clients.delete(id, version).await?;
+        let deleted = self.inner.clients.delete(id, version).await;
+        let deleted = self.attempted(id, deleted).await?;
         let is_needed = deleted.value;
-        Ok(invalidate(deleted, is_needed, self.invalidate_client(id)).await)
+        Ok(self.invalidate(deleted, is_needed, self.invalidate_client(id)).await)
     }
 }
 
@@ -153,31 +186,11 @@ impl StoreTransfer for CachingStore {
 
     async fn put_client_unchecked(&self, client: &Client) -> Result<()> {
         self.inner.transfer.put_client_unchecked(client).await?;
-        self.invalidate_client(&client.id).await.map_err(invalidation_failed)
+        self.invalidated(self.invalidate_client(&client.id).await)
     }
 
     async fn put_session_unchecked(&self, session: &Session) -> Result<()> {
         self.inner.transfer.put_session_unchecked(session).await?;
-        self.invalidate_session(session.id).await.map_err(invalidation_failed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn failed_invalidation_keeps_result_of_write() {
-        for error in [
-            DeliveryError::Store(StoreError::Busy),
-            DeliveryError::Unavailable("it does not answer".into()),
-            DeliveryError::Refused("its key has another type".into()),
-        ] {
-            let written = invalidate(Written::from(7), true, async { Err(error) }).await;
-            assert_eq!(written.value, 7);
-            assert!(matches!(written.invalidation, Err(StoreError::Invalidation(_))));
-        }
-        let written = invalidate(Written::from(7), false, async { unreachable!() }).await;
-        assert_eq!(written.into_result().unwrap(), 7);
+        self.invalidated(self.invalidate_session(session.id).await)
     }
 }

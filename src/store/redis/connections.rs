@@ -1,15 +1,16 @@
 //! Connections to Redis: one per thread, kept open and shared by all calls of the thread.
 //!
-//! Calls are pipelined: a call is sent without waiting for earlier answers. If Redis does not
-//! answer in time or closes the connection, all further calls fail at once, and a background task
-//! tries to reconnect. So an unresponsive Redis delays only the calls that are already in progress.
+//! Calls are pipelined: a call is sent without waiting for earlier answers. A call on a connection
+//! that Redis or the network has closed while it was idle is repeated once on a new connection. If
+//! Redis does not answer in time, all further calls fail at once, and a background task tries to
+//! reconnect. So an unresponsive Redis delays only the calls that are already in progress.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, cmd};
+use deadpool_redis::redis::{AsyncConnectionConfig, Client, Cmd, RedisError, RedisResult, cmd};
 use deadpool_redis::{Connection, Manager, Pool, PoolError};
 use prometheus::IntCounter;
 use thread_local::ThreadLocal;
@@ -21,6 +22,8 @@ use crate::store::{DeliveryError, StoreError};
 const ANSWER: Duration = Duration::from_millis(500);
 /// Time limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(1);
+/// Pause after which a call that times out may have found a connection that was closed.
+const IDLE: Duration = Duration::from_secs(1);
 /// Delay between two attempts to reconnect.
 const RETRY: Duration = Duration::from_millis(250);
 /// Maximum size of the pool. It is greater than the number of threads.
@@ -62,6 +65,10 @@ pub(super) struct CallConnection {
     /// invalidations sent to it. `None` if Redis does not report it.
     pub(super) run_id: Option<Arc<str>>,
     generation: u64,
+    /// Number of the connection in the process.
+    number: u64,
+    /// Time between the last answer on this connection and this call.
+    idle: Duration,
 }
 
 /// The connections of one process.
@@ -71,6 +78,8 @@ pub(super) struct Connections {
     down: AtomicBool,
     /// Number of outages so far. Connections opened before the last one are discarded.
     generation: AtomicU64,
+    /// Number of connections opened so far.
+    opened: AtomicU64,
     /// Failure counters, if metrics are enabled.
     counts: OnceLock<Arc<metrics::RedisMetrics>>,
 }
@@ -79,6 +88,10 @@ struct ThreadConnection {
     connection: Connection,
     run_id: Option<Arc<str>>,
     generation: u64,
+    /// Number of this connection in the process.
+    number: u64,
+    /// Time of the last answer on this connection.
+    answered_at: Instant,
 }
 
 impl Connections {
@@ -97,6 +110,7 @@ impl Connections {
             of_threads: ThreadLocal::new(),
             down: AtomicBool::new(false),
             generation: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
             counts: OnceLock::new(),
         })
     }
@@ -120,27 +134,71 @@ impl Connections {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// Runs one call, or one pipeline of calls.
+    /// Runs one call, or one pipeline of calls. If the connection was closed while it was idle, opens
+    /// a new one and repeats the call once, so `command` may run twice.
     pub(super) async fn call<T>(
+        self: &Arc<Self>,
+        command: impl AsyncFnOnce(&mut CallConnection) -> RedisResult<T> + Clone,
+    ) -> Result<T, RedisCallError> {
+        let mut connection = self.connection().await?;
+        let answer = command.clone()(&mut connection).await;
+        if !answer.as_ref().is_err_and(|error| self.is_stale(&connection, error)) {
+            return self.finish(&connection, answer);
+        }
+        self.discard(connection.number);
+        let mut connection = self.connection().await?;
+        let answer = command(&mut connection).await;
+        self.finish(&connection, answer)
+    }
+
+    /// Runs one call that must not be repeated, since Redis may have executed it.
+    pub(super) async fn call_once<T>(
         self: &Arc<Self>,
         command: impl AsyncFnOnce(&mut CallConnection) -> RedisResult<T>,
     ) -> Result<T, RedisCallError> {
         let mut connection = self.connection().await?;
         let answer = command(&mut connection).await;
-        if let Err(error) = &answer {
-            if is_trouble(error) {
+        self.finish(&connection, answer)
+    }
+
+    /// Records the result of a call.
+    fn finish<T>(
+        self: &Arc<Self>,
+        connection: &CallConnection,
+        answer: RedisResult<T>,
+    ) -> Result<T, RedisCallError> {
+        match &answer {
+            Err(error) if is_trouble(error) => {
                 self.count(|counts| &counts.answer);
                 self.mark_unavailable(connection.generation, error);
-            } else {
-                self.count(|counts| &counts.refused);
+            }
+            Err(_) => self.count(|counts| &counts.refused),
+            Ok(_) => {
+                let mut slot = self.slot();
+                if let Some(held) = slot.as_mut().filter(|held| held.number == connection.number) {
+                    held.answered_at = Instant::now();
+                }
             }
         }
         Ok(answer?)
     }
 
-    /// Checks that Redis answers.
-    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), RedisCallError> {
-        self.call(async |call| cmd("PING").query_async(&mut call.connection).await).await
+    /// Returns whether the connection may have been closed before the failed call. A firewall that
+    /// drops an idle connection may not close it, so a call after a pause may also time out. A call
+    /// that found the same connection may have replaced it already.
+    fn is_stale(&self, connection: &CallConnection, error: &RedisError) -> bool {
+        let was_idle = || {
+            let slot = self.slot();
+            let is_replaced = slot.as_ref().is_some_and(|held| held.number != connection.number);
+            connection.idle >= IDLE || is_replaced
+        };
+        is_closed(error) || (error.is_timeout() && was_idle())
+    }
+
+    /// Checks that Redis answers and accepts writes. Deletes a key that does not exist: Redis
+    /// refuses this whenever it refuses an invalidation.
+    pub(super) async fn check_writable(self: &Arc<Self>) -> Result<(), RedisCallError> {
+        self.call(async |call| probe().query_async(&mut call.connection).await).await
     }
 
     /// Returns this thread's connection and opens it if necessary.
@@ -153,20 +211,28 @@ impl Connections {
         if let Some(connection) = self.of_this_thread(generation) {
             return Ok(connection);
         }
-        let connected = match self.pool.get().await {
-            Ok(mut connection) => match run_id(&mut connection).await {
-                Ok(run_id) => Ok(ThreadConnection { connection, run_id, generation }),
-                Err(error) => Err(RedisCallError::Call(error)),
-            },
-            Err(error) => Err(RedisCallError::Connect(Box::new(error))),
+        let opened = match self.open(generation).await {
+            Err(RedisCallError::Call(error)) if is_closed(&error) => self.open(generation).await,
+            opened => opened,
         };
-        let opened = connected.inspect_err(|error| {
+        let opened = opened.inspect_err(|error| {
             self.count(|counts| &counts.connect);
             self.mark_unavailable(generation, error);
         })?;
-        let connection = opened.for_call();
-        *self.slot() = Some(opened);
+        let connection = opened.for_call(Duration::ZERO);
+        // Another call may have opened one meanwhile, which must not stay in the pool unused.
+        drop(self.slot().replace(opened).map(|former| Connection::take(former.connection)));
         Ok(connection)
+    }
+
+    async fn open(&self, generation: u64) -> Result<ThreadConnection, RedisCallError> {
+        let connecting = self.pool.get().await;
+        let mut connection =
+            connecting.map_err(|error| RedisCallError::Connect(Box::new(error)))?;
+        let run_id = run_id(&mut connection).await?;
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let answered_at = Instant::now();
+        Ok(ThreadConnection { connection, run_id, generation, number, answered_at })
     }
 
     fn of_this_thread(&self, generation: u64) -> Option<CallConnection> {
@@ -175,7 +241,17 @@ impl Connections {
         if slot.as_ref().is_some_and(|former| former.generation != generation) {
             drop(slot.take().map(|former| Connection::take(former.connection)));
         }
-        slot.as_ref().map(ThreadConnection::for_call)
+        slot.as_ref().map(|held| held.for_call(held.answered_at.elapsed()))
+    }
+
+    /// Discards this thread's connection, unless another call has replaced it already.
+    fn discard(&self, number: u64) {
+        let mut slot = self.slot();
+        if slot.as_ref().is_some_and(|held| held.number == number) {
+            drop(slot.take().map(|held| Connection::take(held.connection)));
+            // What is left in the pool has been idle for longer.
+            self.pool.retain(|_, _| false);
+        }
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<ThreadConnection>> {
@@ -204,9 +280,10 @@ impl Connections {
             tokio::time::sleep(RETRY).await;
             self.pool.retain(|_, _| false);
             let Ok(mut connection) = self.pool.get().await else { continue };
-            let ping = cmd("PING").query_async::<String>(&mut connection).await;
-            if ping.is_ok() {
-                break;
+            match probe().query_async::<()>(&mut connection).await {
+                // A replica answers, but cannot be used.
+                Err(error) if is_trouble(&error) => {}
+                _ => break,
             }
             drop(Connection::take(connection));
         }
@@ -216,11 +293,13 @@ impl Connections {
 }
 
 impl ThreadConnection {
-    fn for_call(&self) -> CallConnection {
+    fn for_call(&self, idle: Duration) -> CallConnection {
         CallConnection {
             connection: self.connection.clone(),
             run_id: self.run_id.clone(),
             generation: self.generation,
+            number: self.number,
+            idle,
         }
     }
 }
@@ -234,6 +313,18 @@ async fn run_id(connection: &mut Connection) -> RedisResult<Option<Arc<str>>> {
         // Redis refuses `INFO`, for example because of its access control list.
         Err(_) => Ok(None),
     }
+}
+
+/// Returns a command that writes, and changes nothing.
+fn probe() -> Cmd {
+    let mut probe = cmd("DEL");
+    probe.arg("sentinel:probe");
+    probe
+}
+
+/// Returns whether the error says that the connection was closed.
+fn is_closed(error: &RedisError) -> bool {
+    !error.is_timeout() && (error.is_connection_dropped() || error.is_io_error())
 }
 
 /// Returns whether the error affects the connection or the server, and not just this call.

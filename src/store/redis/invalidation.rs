@@ -41,6 +41,10 @@ impl CachingStore {
         let (mut after, mut failed) = (None, None);
         loop {
             let pending = self.outbox.pending(after, BATCH).await?;
+            // More than one batch takes its time, in which other processes may add more.
+            if pending.len() == BATCH as usize {
+                self.undelivered.record_failure();
+            }
             let (read, last) =
                 (pending.len(), pending.last().map(|invalidation| invalidation.revision));
             let mut delivered = Vec::with_capacity(read);
@@ -131,7 +135,10 @@ impl CachingStore {
         self.connections
             .call(async |call| cmd("DEL").arg(key).query_async(&mut call.connection).await)
             .await
-            .map_err(Into::into)
+            .map_err(|error| {
+                self.undelivered.record_failure();
+                error.into()
+            })
     }
 
     /// Reconciles all published tokens with the store, once per Redis instance. A restarted or
@@ -166,8 +173,10 @@ impl CachingStore {
             while let Some((done, id)) = deliveries.next().await {
                 match done {
                     Err(error) if ends_delivery(&error) => return Err(error),
-                    // A retry would fail in the same way and check all other sessions again.
+                    // If Redis refuses all writes, the next attempt starts again. Otherwise it would
+                    // fail in the same way and check all other sessions again.
                     Err(error) => {
+                        self.connections.check_writable().await?;
                         let why = error_chain(&error);
                         tracing::error!(session = %id, "published tokens of a session could not be checked: {why}");
                     }

@@ -9,6 +9,7 @@
 //! - [`connections`]: shared connections, and behavior while Redis does not answer.
 //! - [`publishing`]: `<access token>` → user id, and a list of these keys for each session.
 //! - [`invalidation`]: invalidation of cached and published data.
+//! - [`undelivered`]: whether cached data may be read.
 //! - [`cache`]: sessions and clients for introspection, and the leases that prevent stale writes.
 //! - [`rate_limit_store`]: rate limit counters.
 //! - [`caching_store`]: the store traits that the decorator changes.
@@ -23,6 +24,7 @@ mod invalidation;
 mod publishing;
 mod rate_limit_store;
 mod server;
+mod undelivered;
 
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ use crate::observe::metrics::{self, Metrics};
 use crate::settings;
 use connections::Connections;
 use rate_limit_store::RedisRateLimitStore;
+use undelivered::Undelivered;
 
 /// Decorator that puts Redis in front of a store. Clones share connections and state.
 #[derive(Clone)]
@@ -40,6 +43,7 @@ pub struct CachingStore {
     connections: Arc<Connections>,
     inner: Stores,
     outbox: Arc<dyn Outbox>,
+    undelivered: Arc<Undelivered>,
     publishes: bool,
     caches: bool,
     counts: Option<Arc<metrics::CacheMetrics>>,
@@ -60,7 +64,8 @@ impl CachingStore {
     ) -> Result<Self> {
         let connections = connections(settings)?;
         let publishes = settings.publish_tokens;
-        Ok(Self { connections, inner, outbox, publishes, caches, counts: None })
+        let undelivered = Arc::default();
+        Ok(Self { connections, inner, outbox, undelivered, publishes, caches, counts: None })
     }
 
     /// Records metrics of the cache and of Redis, if `metrics` is given.

@@ -119,7 +119,7 @@ impl Publisher for CachingStore {
     }
 
     async fn check_cache(&self) -> Result<()> {
-        Ok(self.connections.ping().await?)
+        Ok(self.connections.check_writable().await?)
     }
 
     fn can_publish(&self) -> Result<()> {
@@ -130,13 +130,29 @@ impl Publisher for CachingStore {
         }
     }
 
-    async fn deliver_pending(&self) -> Result<bool, DeliveryError> {
+    async fn reconcile(&self) -> Result<(), DeliveryError> {
         if self.connections.is_down() {
-            return Ok(false);
+            return Ok(());
         }
-        let checked = self.reconcile_instance().await;
-        let delivered = self.deliver_outbox().await;
-        match delivered.and(checked) {
+        match self.reconcile_instance().await {
+            // The component that detected the outage has logged it.
+            Err(DeliveryError::Unavailable(_)) if self.connections.is_down() => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn deliver_pending(&self) -> Result<bool, DeliveryError> {
+        let begun = self.undelivered.begin();
+        let delivered = self.try_delivery().await;
+        match &delivered {
+            // An entry that Redis refused to delete has been recorded since.
+            Ok(()) | Err(DeliveryError::Refused(_)) => self.undelivered.complete(begun),
+            // Without the store, no server can record invalidations, and the cache is as good as
+            // before.
+            Err(DeliveryError::Store(_)) => {}
+            Err(DeliveryError::Unavailable(_)) => self.undelivered.record_failure(),
+        }
+        match delivered {
             // The component that detected the outage has logged it.
             Err(DeliveryError::Unavailable(_)) if self.connections.is_down() => Ok(false),
             done => done.map(|()| true),
@@ -145,6 +161,16 @@ impl Publisher for CachingStore {
 }
 
 impl CachingStore {
+    /// Delivers the invalidations of all processes. Fails also if none is pending and Redis refuses
+    /// writes: another process may have one that this process cannot see yet.
+    async fn try_delivery(&self) -> Result<(), DeliveryError> {
+        if let Err(error) = self.connections.check_writable().await {
+            self.undelivered.record_failure();
+            return Err(error.into());
+        }
+        self.deliver_outbox().await
+    }
+
     pub(super) async fn run(&self, pipeline: &Pipeline) -> Result<(), RedisCallError> {
         self.connections.call(async |call| pipeline.query_async(&mut call.connection).await).await
     }

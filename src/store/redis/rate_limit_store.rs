@@ -111,7 +111,7 @@ impl RateLimitStore for RedisRateLimitStore {
     async fn add(&self, key: RateLimitKey, limit: u32, now: Bucket) -> AddResult {
         let shared: Result<(bool, HashMap<String, String>), _> = self
             .connections
-            .call(async |call| {
+            .call_once(async |call| {
                 let mut script = ADD.key(redis_key(&key));
                 script.arg(now.index).arg(now.oldest()).arg(limit).arg(millis(now.window()));
                 script.invoke_async(&mut call.connection).await
@@ -144,7 +144,7 @@ impl RateLimitStore for RedisRateLimitStore {
     ) -> Option<Duration> {
         let shared: Result<i64, _> = self
             .connections
-            .call(async |call| {
+            .call_once(async |call| {
                 let mut script = RESERVE.key(redis_key(&key));
                 let keep = now.window().saturating_add(max_wait).saturating_add(pause);
                 script.arg(now.time.as_millis()).arg(millis(pause)).arg(millis(max_wait));

@@ -1,5 +1,6 @@
 //! Several servers on one store, each in a process of its own, as behind a load balancer.
 
+use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,11 +76,16 @@ impl Servers {
 
     /// Runs a command in a process of its own on the same store, and asserts success.
     pub async fn run(&self, arguments: &[&str]) {
+        let output = self.output(arguments).await;
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+
+    /// Runs a command in a process of its own on the same store.
+    pub async fn output(&self, arguments: &[&str]) -> Output {
         let mut command = tokio::process::Command::from(sentinel(self.folder.path()));
         let output = command.args(&self.arguments).args(arguments).kill_on_drop(true).output();
         let output = tokio::time::timeout(Duration::from_secs(60), output).await;
-        let output = output.expect("the command ends by itself").unwrap();
-        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        output.expect("the command ends by itself").unwrap()
     }
 }
 

@@ -129,7 +129,7 @@ async fn introspection_client_is_refused_after_its_change() {
     one.introspect(&login.access_token()).await.assert_error(403, "unauthorized_client");
     one.set_introspection(true).await;
     assert!(one.is_active(&login.access_token()).await);
-    other.admin.rotate_secret(&one.backend.id).await.unwrap();
+    other.admin.rotate_secret(&one.backend.id).await.unwrap().into_result().unwrap();
     one.introspect(&login.access_token()).await.assert_error(401, "invalid_client");
     other.admin.delete_client(&other.backend.id).await.unwrap();
     other.introspect(&login.access_token()).await.assert_error(401, "invalid_client");

@@ -3,19 +3,21 @@
 
 mod bodies;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
+use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::body::Json;
 use super::context::{ApiResult, Context, id, url};
 use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
 use super::fields::given;
 use super::paging::{self, Cursor, ListJson, PageLimit};
+use super::problem::{Problem, ProblemJson};
 use super::query::Query;
+use crate::admin::AdminError;
 use crate::admin::json::{ClientJson, CredentialsJson};
 use bodies::{AddedClientJson, ClientPatch, NewClientJson};
 
@@ -135,15 +137,47 @@ pub(super) async fn remove(context: Context, if_match: IfMatch) -> ApiResult {
     responses(
         (status = 200, description = "The new secret.", body = CredentialsJson,
             headers(("ETag" = String, description = "Version of the client."))),
-        (status = 409, description = "A public client has no secret."))
+        (status = 409, description = "A public client has no secret."),
+        (status = 503, description = "If `client_secret` is present, the secret is replaced, but \
+            Redis could not be invalidated: servers may accept the old one for up to a second.",
+            body = UndeliveredRotationJson, content_type = "application/problem+json"))
 )]
 pub(super) async fn rotate_secret(context: Context, if_match: IfMatch) -> ApiResult {
     let (_, management, request) = context;
     let id = id(&request, "client")?;
-    let (client, secret) = management.admin.rotate_secret_if(&id, &if_match.0).await?;
+    let rotated = management.admin.rotate_secret_if(&id, &if_match.0).await?;
+    let (client, secret) = rotated.value;
     let credentials = CredentialsJson {
         client_id: client.id.to_string(),
         client_secret: secret.expose_secret().to_owned(),
     };
-    Ok(etag::with(StatusCode::OK, client.version).json(credentials))
+    match rotated.invalidation {
+        Ok(()) => Ok(etag::with(StatusCode::OK, client.version).json(credentials)),
+        Err(error) => Ok(undelivered_rotation(AdminError::from(error).into(), credentials)),
+    }
+}
+
+/// Problem details of a rotation whose Redis invalidation failed, with the new secret (RFC 9457
+/// §3.2).
+#[derive(Serialize, ToSchema)]
+#[schema(as = UndeliveredRotation)]
+pub(super) struct UndeliveredRotationJson {
+    #[serde(flatten)]
+    problem: ProblemJson,
+    #[serde(flatten)]
+    credentials: CredentialsJson,
+}
+
+/// Returns 503 with the new secret, which cannot be shown later.
+fn undelivered_rotation(problem: Problem, credentials: CredentialsJson) -> HttpResponse {
+    // Logs the cause.
+    let of_problem = problem.error_response();
+    let mut response = HttpResponse::build(of_problem.status());
+    for name in [CONTENT_TYPE, RETRY_AFTER] {
+        if let Some(value) = of_problem.headers().get(&name) {
+            response.insert_header((name, value.clone()));
+        }
+    }
+    let problem = ProblemJson::new(of_problem.status(), problem.to_string());
+    response.json(UndeliveredRotationJson { problem, credentials })
 }

@@ -14,6 +14,8 @@ use super::urls::{encoded, with_query};
 use super::views::ClientView;
 use crate::admin::{AdminError, ClientChange};
 use crate::domain::{Client, ClientSecret, Lifetimes, show_duration};
+use crate::store::StoreError;
+use crate::web::error::log_unavailable;
 
 const SECTION: &str = "clients";
 
@@ -61,6 +63,8 @@ pub(super) struct ClientSecretView {
     pub(super) secret: String,
     /// Whether this request registered the client; false if it rotated the client's secret.
     pub(super) added: bool,
+    /// Message that the old secret may still be accepted, because Redis refused the invalidation.
+    pub(super) undelivered: Option<String>,
 }
 
 impl ServerLifetimes {
@@ -96,7 +100,9 @@ pub(super) async fn add(context: PageContext, PostedForm(fields): PostedForm) ->
     let confidential = client_form::is_confidential(&fields);
     if let Some(new) = client_form::read(&fields, confidential, None, &mut form) {
         match context.admin().add_client(new).await {
-            Ok((client, Some(secret))) => return show_secret(&context, &client, &secret, true),
+            Ok((client, Some(secret))) => {
+                return show_secret(&context, &client, &secret, true, None);
+            }
             Ok((client, None)) => return Ok(to_client(&context, &client, "client-added")),
             Err(error) => client_form::show_error(error, &mut form)?,
         }
@@ -197,8 +203,9 @@ pub(super) async fn rotate(context: PageContext, id: web::Path<String>) -> PageR
     if !client.is_confidential() {
         return Err(PageError::NoSuchPage);
     }
-    let secret = context.admin().rotate_secret(&client.id).await?;
-    show_secret(&context, &client, &secret, false)
+    let rotated = context.admin().rotate_secret(&client.id).await?;
+    let (client, secret) = rotated.value;
+    show_secret(&context, &client, &secret, false, rotated.invalidation.err())
 }
 
 /// Shows the page that asks for confirmation before a client is deleted.
@@ -220,10 +227,20 @@ fn show_secret(
     client: &Client,
     secret: &ClientSecret,
     added: bool,
+    undelivered: Option<StoreError>,
 ) -> PageResult {
+    let status = match &undelivered {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let undelivered = undelivered.map(PageError::from);
+    if let Some(PageError::Invalidation(cause)) = &undelivered {
+        log_unavailable(cause);
+    }
     let secret = secret.expose_secret().to_owned();
-    let view = ClientSecretView { client: view(context, client), secret, added };
-    context.show(SECTION, "management/client_secret.html", &view)
+    let undelivered = undelivered.map(|error| error.to_string());
+    let view = ClientSecretView { client: view(context, client), secret, added, undelivered };
+    context.show_again(status, SECTION, "management/client_secret.html", &view)
 }
 
 fn view(context: &PageContext, client: &Client) -> ClientView {

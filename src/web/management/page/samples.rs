@@ -103,6 +103,7 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
                 client: client_view(),
                 secret: "sns_sample".to_owned(),
                 added: full,
+                undelivered: full.then(|| "The change is made.".to_owned()),
             }),
         );
         for name in ["management/client_secret_new.html", "management/client_delete.html"] {

@@ -1,0 +1,191 @@
+//! Redis that answers and refuses writes, and Redis that closes idle connections.
+
+use std::process::Output;
+use std::time::Duration;
+
+use crate::helpers::redis::Redis;
+use crate::helpers::{AppBuilder, ServerClient, Servers, TestResponse, mongod};
+
+/// Ways in which Redis refuses writes: the command that begins it, and the one that ends it.
+const REFUSALS: [(&str, &[&str], &[&str]); 3] = [
+    (
+        "NOREPLICAS",
+        &["CONFIG", "SET", "min-replicas-to-write", "1"],
+        &["CONFIG", "SET", "min-replicas-to-write", "0"],
+    ),
+    ("READONLY", &["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]),
+    (
+        "NOPERM",
+        &["ACL", "SETUSER", "default", "-@write"],
+        &["ACL", "SETUSER", "default", "+@write"],
+    ),
+];
+
+async fn start_two(redis: &Redis) -> Servers {
+    let mut settings = mongod::replica_set().await.overrides();
+    settings.push(("redis.url".to_owned(), redis.url.clone()));
+    Servers::start(2, &settings).await
+}
+
+/// Asserts that this server accepts the token, and fills the cache.
+async fn assert_active(peer: &ServerClient, token: &str) {
+    for _ in 0..2 {
+        assert_eq!(peer.introspect(token).await.json()["active"], true);
+        assert_eq!(peer.verify(token).await.status, 204);
+    }
+}
+
+async fn assert_inactive(peer: &ServerClient, token: &str, context: &str) {
+    let answer = peer.introspect(token).await;
+    assert_eq!(answer.text, r#"{"active":false}"#, "{context}");
+    assert_eq!(peer.verify(token).await.status, 401, "{context}");
+}
+
+/// Asserts that the token has ended: at once for the server that ended it, within a second for the
+/// other one.
+async fn assert_ended(servers: &Servers, token: &str, context: &str) {
+    assert_inactive(&servers.peers[0], token, context).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for peer in &servers.peers {
+        assert_inactive(peer, token, context).await;
+    }
+}
+
+fn assert_exit(output: &Output, code: i32, context: &str) {
+    assert_eq!(output.status.code(), Some(code), "{context}: {output:?}");
+}
+
+/// Retries until Redis accepts writes again.
+async fn retry(call: impl AsyncFn() -> TestResponse, status: u16) -> TestResponse {
+    for _ in 0..100 {
+        let answer = call().await;
+        if answer.status == status {
+            return answer;
+        }
+        assert_eq!(answer.status, 503, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the server does not recover");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn revoked_token_is_inactive_on_all_servers_while_redis_refuses_writes() {
+    for (name, begin, end) in REFUSALS {
+        let redis = Redis::start();
+        let servers = start_two(&redis).await;
+        let [one, two] = [&servers.peers[0], &servers.peers[1]];
+        let login = one.login().await;
+        let token = login.access_token();
+        assert_active(one, &token).await;
+        assert_active(two, &token).await;
+        redis.ask::<()>(begin).await;
+        one.revoke(&token).await.assert_error(503, "temporarily_unavailable");
+        assert_ended(&servers, &token, name).await;
+        redis.ask::<()>(end).await;
+        // The invalidation is delivered, and the published token removed.
+        let again = retry(async || one.login().await, 200).await;
+        assert_active(two, &again.access_token()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(redis.owner(&token).await, None, "{name}");
+        assert_inactive(one, &token, name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn tokens_of_disabled_user_end_on_all_servers_while_redis_refuses_writes() {
+    for (name, begin, _) in REFUSALS {
+        let redis = Redis::start();
+        let servers = start_two(&redis).await;
+        let token = servers.peers[0].login().await.access_token();
+        for peer in &servers.peers {
+            assert_active(peer, &token).await;
+        }
+        redis.ask::<()>(begin).await;
+        // The command is a process of its own, so both servers have a second.
+        assert_exit(&servers.output(&["user", "disable", "alice"]).await, 69, name);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_ended(&servers, &token, name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn tokens_of_disabled_client_end_on_all_servers_while_redis_refuses_writes() {
+    for (name, begin, _) in REFUSALS {
+        let redis = Redis::start();
+        let servers = start_two(&redis).await;
+        let token = servers.peers[0].login().await.access_token();
+        for peer in &servers.peers {
+            assert_active(peer, &token).await;
+        }
+        redis.ask::<()>(begin).await;
+        let client = servers.peers[0].client.clone();
+        assert_exit(&servers.output(&["client", "disable", &client]).await, 69, name);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_ended(&servers, &token, name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn rotated_client_secret_is_refused_on_all_servers_while_redis_refuses_writes() {
+    for (name, begin, _) in REFUSALS {
+        let redis = Redis::start();
+        let servers = start_two(&redis).await;
+        let token = servers.peers[0].login().await.access_token();
+        for peer in &servers.peers {
+            assert_active(peer, &token).await;
+        }
+        redis.ask::<()>(begin).await;
+        let backend = servers.peers[0].backend.0.clone();
+        assert_exit(&servers.output(&["client", "rotate-secret", &backend]).await, 69, name);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for peer in &servers.peers {
+            peer.introspect(&token).await.assert_error(401, "invalid_client");
+        }
+    }
+}
+
+/// Redis and firewalls close connections that were idle for some minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_closed_while_idle_is_reopened_without_503() {
+    let redis = Redis::start();
+    let target = mongod::replica_set().await;
+    let apps = [
+        AppBuilder::default().mongodb(&target).redis(&redis).spawn().await,
+        AppBuilder::default().redis(&redis).spawn().await,
+    ];
+    for app in apps {
+        for _ in 0..4 {
+            redis.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let login = app.login().await;
+            assert_eq!(login.status, 200, "{login:?}");
+            redis.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let next = app.refresh(&login.refresh_token()).await;
+            assert_eq!(next.status, 200, "{next:?}");
+            redis.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert_eq!(app.revoke(&next.refresh_token()).await.status, 200);
+            assert_eq!(redis.owner(&next.access_token()).await, None);
+        }
+    }
+}
+
+/// `timeout` closes connections, and no request is answered 503 for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_idle_timeout_causes_no_503() {
+    let redis = Redis::start();
+    redis.ask::<()>(&["CONFIG", "SET", "timeout", "1"]).await;
+    let servers = start_two(&redis).await;
+    for peer in &servers.peers {
+        assert_eq!(peer.login().await.status, 200);
+    }
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    for peer in &servers.peers {
+        for _ in 0..5 {
+            let login = peer.login().await;
+            assert_eq!(login.status, 200, "{login:?}");
+            assert_eq!(peer.revoke(&login.refresh_token()).await.status, 200);
+        }
+    }
+}
