@@ -48,19 +48,19 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The certificate or its private key cannot be used.
+    /// The TLS certificate or its private key cannot be used.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
     /// The password policy is invalid, or the hashing workers cannot be started.
     #[error(transparent)]
     Passwords(#[from] password::PoolStartError),
-    /// The exporter of spans cannot be created for `traces.endpoint`.
+    /// The exporter of spans (traces) cannot be created for `traces.endpoint`.
     #[error("traces.endpoint cannot be used: {0}")]
     Traces(String),
-    /// A setting requires others that are missing. The text names them.
+    /// A setting requires other settings that are missing. The text names them.
     #[error("{0}")]
     IncompleteSettings(&'static str),
-    /// The templates cannot be loaded or rendered.
+    /// The templates of the server's pages cannot be loaded or rendered.
     #[error("invalid templates (templates.dir):\n{0}")]
     Templates(#[from] TemplateErrors),
     /// The signal handlers cannot be installed.

@@ -27,7 +27,8 @@ use crate::settings::{LogFormat, LogSettings};
 const CLIENT_INPUT_TARGETS: [&str; 4] =
     ["actix_http::h1::decoder", "actix_http::h1::dispatcher", "h2", "rustls"];
 
-/// Log target that reports each server start in several `info` lines; Sentinel itself logs one.
+/// Log target that reports each server start in several `info` lines; Sentinel logs one line
+/// itself.
 const VERBOSE_TARGET: &str = "actix_server";
 
 /// Additional log filter for commands, applied after `log.level`. Commands write audit events,
@@ -109,8 +110,8 @@ where
 }
 
 /// Event format that adds the request id and trace id to every line and the actor to audit events.
-/// These are not fields of a span: a span costs more than an introspection can afford and is
-/// created even if nothing is logged in it.
+/// They are not fields of a span: a span costs more than an introspection can afford and is created
+/// even if nothing is logged in it.
 struct WithContext<F> {
     format: F,
     json: bool,

@@ -28,8 +28,8 @@ impl<'a> AuditSubject<'a> {
         Self { session: Some(id), ..Self::default() }
     }
 
-    /// Returns `written`, and writes the audit event `event` if the outcome of the write is
-    /// unknown.
+    /// Returns `written`, the result of a write, and logs the audit event `event` if the store did
+    /// not confirm the write.
     pub(super) fn confirm<T>(
         self,
         event: &'static str,
@@ -47,7 +47,8 @@ impl<'a> AuditSubject<'a> {
     }
 }
 
-/// Returns `written`, and calls `log` if the outcome of the write is unknown.
+/// Returns `written`, the result of a write, and calls `log` if the store did not confirm the
+/// write.
 pub(super) fn confirm<T>(written: store::Result<T>, log: impl FnOnce(Outcome)) -> store::Result<T> {
     written.inspect_err(|error| {
         if error.may_be_done() {

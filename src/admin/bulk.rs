@@ -17,7 +17,7 @@ const MAX_CONCURRENT_LOOKUPS: usize = 64;
 pub struct ImportedUser {
     /// Id by which resource servers know the user; `None` generates one.
     pub id: Option<UserId>,
-    /// Properties of the user except the id. The caller has checked the user name.
+    /// Properties of the user except the id. The caller has validated the user name.
     pub user: NewUser,
 }
 
@@ -36,11 +36,11 @@ pub struct ImportedClient {
     pub scopes: Scope,
     /// Scopes granted if a request of the client has no `scope` parameter.
     pub default_scopes: Scope,
-    /// Lifetime of the client's access tokens; `None` for the server's.
+    /// Lifetime of the client's access tokens; `None` for the server's default.
     pub access_token_ttl: Option<Duration>,
-    /// Idle lifetime of the client's refresh tokens; `None` for the server's.
+    /// Idle lifetime of the client's refresh tokens; `None` for the server's default.
     pub refresh_idle_ttl: Option<Duration>,
-    /// Absolute lifetime of the client's sessions; `None` for the server's.
+    /// Absolute lifetime of the client's sessions; `None` for the server's default.
     pub session_ttl: Option<Duration>,
     /// Whether the client may introspect tokens (RFC 7662 §2.1).
     pub introspection: bool,
@@ -83,14 +83,14 @@ impl ImportedClient {
 pub enum ImportResult {
     /// The user or client was added.
     Added,
-    /// The record exists and is left unchanged: a client with the same id, or a user with the same
-    /// name and, if an id was given, the same id.
+    /// The user or client exists and is left unchanged: a client with the same id, or a user with
+    /// the same name and, if an id was given, the same id.
     Exists,
 }
 
 impl Admin {
-    /// Marks the store as in use, so that `store copy` does not write into it. Call this once
-    /// before [`Self::import_users`] and [`Self::import_client`].
+    /// Marks the store as in use, so that the command `store copy` refuses it as a target. Call
+    /// this once before [`Self::import_users`] and [`Self::import_client`].
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -98,8 +98,8 @@ impl Admin {
         Ok(self.stores.mark_in_use().await?)
     }
 
-    /// Adds the users that do not exist and returns the result for each. The users are added
-    /// together, so pass a few hundred at a time.
+    /// Adds those of the given users that do not exist, and returns the result for each user. They
+    /// are added together, so pass a few hundred at a time.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails; any of the users may have been added. For a
@@ -124,7 +124,7 @@ impl Admin {
         Ok(stream::iter(found).buffered(MAX_CONCURRENT_LOOKUPS).collect().await)
     }
 
-    /// Adds a client unless one with the same id exists.
+    /// Adds a client unless a client with the same id exists, and returns which was the case.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a

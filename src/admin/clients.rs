@@ -26,18 +26,19 @@ pub struct NewClient {
     pub scopes: Scope,
     /// Scopes granted if a request of the client has no `scope` parameter.
     pub default_scopes: Scope,
-    /// Lifetime of the client's access tokens; `None` for the server's.
+    /// Lifetime of the client's access tokens; `None` for the server's default.
     pub access_token_ttl: Option<Duration>,
-    /// Idle lifetime of the client's refresh tokens; `None` for the server's.
+    /// Idle lifetime of the client's refresh tokens; `None` for the server's default.
     pub refresh_idle_ttl: Option<Duration>,
-    /// Absolute lifetime of the client's sessions; `None` for the server's.
+    /// Absolute lifetime of the client's sessions; `None` for the server's default.
     pub session_ttl: Option<Duration>,
     /// Whether the client may introspect tokens (RFC 7662 §2.1).
     pub introspection: bool,
 }
 
 impl Admin {
-    /// Registers a client. Returns it with its secret, if confidential, which cannot be read later.
+    /// Registers a client. Returns the client and, if confidential, its secret, which cannot be
+    /// read later.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
@@ -83,7 +84,8 @@ impl Admin {
         Ok((client, secret))
     }
 
-    /// Returns a page of the clients, in the order of their ids.
+    /// Returns the page of all clients that `page` selects (cursor and size), in the order of their
+    /// ids.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -91,8 +93,8 @@ impl Admin {
         self.search_clients("", page).await
     }
 
-    /// Returns a page of the clients whose id or name begins with `prefix`, case-sensitively, in
-    /// the order of their ids.
+    /// Returns the page that `page` selects (cursor and size) of the clients whose id or name
+    /// begins with `prefix`, case-sensitively, in the order of their ids.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -106,7 +108,7 @@ impl Admin {
         Ok(ListPage::of(found, page, |client| client.id.to_string()))
     }
 
-    /// Returns the number of clients, counted up to `limit`.
+    /// Returns the number of clients, or `limit` if there are more.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -142,11 +144,13 @@ impl Admin {
         self.edit_client_if(id, change, &Versions::Any).await
     }
 
-    /// Applies `change` to a client if `versions` allows its version (counter of changes).
+    /// Applies `change` to a client if `versions` allows the client's version (counter of changes),
+    /// and returns the changed client.
     ///
     /// # Errors
-    /// Any of [`Self::edit_client`], such as `NotFound`, and [`AdminError::OtherVersion`] when
-    /// `versions` does not allow the client's version.
+    /// [`AdminError::OtherVersion`] when `versions` does not allow the client's version;
+    /// `NotFound`, `Invalid`, `Contended` and `Store` for the reasons that [`Self::edit_client`]
+    /// names.
     pub async fn edit_client_if(
         &self,
         id: &ClientId,
@@ -178,10 +182,10 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// Replaces the secret of a confidential client, and returns the new one; the old one stops
-    /// working. Sessions continue, and refreshing them requires the new secret.
-    /// The secret cannot be shown later, so it is returned even if the Redis invalidation failed; the
-    /// caller must report that.
+    /// Replaces the secret of a confidential client. Returns the client and the new secret; the
+    /// former secret stops working. Sessions continue; refreshing them requires the new secret. The
+    /// new secret cannot be shown later, so it is returned even if outdated copies of the client
+    /// could not be removed from Redis; the caller must report that failure.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when the client does not exist, [`AdminError::Invalid`] when it is
@@ -198,8 +202,9 @@ impl Admin {
     /// (counter of changes). Returns the changed client and the new secret.
     ///
     /// # Errors
-    /// Any of [`Self::rotate_secret`], such as `NotFound`, and [`AdminError::OtherVersion`] when
-    /// `versions` does not allow the client's version.
+    /// [`AdminError::OtherVersion`] when `versions` does not allow the client's version;
+    /// `NotFound`, `Invalid`, `Contended` and `Store` for the reasons that [`Self::rotate_secret`]
+    /// names.
     pub async fn rotate_secret_if(
         &self,
         id: &ClientId,
@@ -224,7 +229,8 @@ impl Admin {
         self.delete_client_if(id, &Versions::Any).await
     }
 
-    /// Deletes a client and its sessions if `versions` allows the version (counter of changes).
+    /// Deletes a client and its sessions if `versions` allows the client's version (counter of
+    /// changes).
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when no client has the id, [`AdminError::OtherVersion`] when

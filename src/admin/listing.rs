@@ -18,8 +18,8 @@ impl<T> ListPage<T> {
         Page { cursor: page.cursor.clone(), limit: page.limit.saturating_add(1) }
     }
 
-    /// Creates a page from `items`, which were read with one entry more than the size of `page`.
-    /// `key` returns the cursor of an entry.
+    /// Creates the page `page` of a list from `items`, which were read with one entry more than the
+    /// page size. `key` returns the cursor (key after which a page starts) of an entry.
     pub(super) fn of(mut items: Vec<T>, page: &Page, key: impl Fn(&T) -> String) -> Self {
         let size = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let more = items.len() > size;

@@ -77,7 +77,8 @@ impl Admin {
         Self { stores, clock }
     }
 
-    /// Returns a page of the sessions that match `filter`, in the order of their ids.
+    /// Returns the page that `page` selects (cursor and size) of the sessions that match `filter`,
+    /// in the order of their ids.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -91,9 +92,9 @@ impl Admin {
         Ok(ListPage::of(found, page, |session| session.id.to_string()))
     }
 
-    /// Returns the filter for the sessions of a user, given by name or id, and of a client. `None`
-    /// does not limit the filter. An unknown user or client is an error, since its name is probably
-    /// mistyped.
+    /// Returns the filter for the sessions of a user, given by name or id, and of a client; `None`
+    /// matches the sessions of any user or client. An unknown user or client is an error, since the
+    /// given name is probably mistyped.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when the user or the client does not exist, [`AdminError::Store`]
@@ -113,8 +114,9 @@ impl Admin {
         Ok(filter)
     }
 
-    /// Returns a page of the matching sessions that have a live token, in the order of their ids.
-    /// The store keeps expired sessions until they are purged.
+    /// Returns the page that `page` selects (cursor and size) of the sessions that match `filter`
+    /// and have a live token, in the order of their ids. The store keeps expired sessions until
+    /// they are purged.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -144,7 +146,7 @@ impl Admin {
         self.clock.now()
     }
 
-    /// Returns the number of sessions that have a live token, counted up to `limit`.
+    /// Returns the number of sessions that have a live token, or `limit` if there are more.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -163,7 +165,7 @@ impl Admin {
         futures_util::join!(self.stores.health.check(), cache)
     }
 
-    /// Ends a session.
+    /// Ends the session with this id, so that none of its tokens is accepted any more.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when no session has the id, [`AdminError::Store`] when the store

@@ -19,7 +19,7 @@ pub struct NewUser {
     pub enabled: bool,
 }
 
-/// A change to a user. A field that is `None` leaves the value as it is.
+/// Change to a user. A field that is `None` leaves the user's value as it is.
 #[derive(Clone, Debug, Default)]
 pub struct UserChange {
     /// New user name; the user's id does not change.
@@ -50,7 +50,8 @@ impl Admin {
         Ok(user)
     }
 
-    /// Returns a page of the users, in the order of their names.
+    /// Returns the page of all users that `page` selects (cursor and size), in the order of their
+    /// names.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -58,8 +59,8 @@ impl Admin {
         self.search_users("", page).await
     }
 
-    /// Returns a page of the users whose name begins with `prefix`, case-sensitively, in the order
-    /// of their names.
+    /// Returns the page that `page` selects (cursor and size) of the users whose name begins with
+    /// `prefix`, case-sensitively, in the order of their names.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -73,7 +74,7 @@ impl Admin {
         Ok(ListPage::of(found, page, |user| user.username.clone()))
     }
 
-    /// Returns the number of users, counted up to `limit`.
+    /// Returns the number of users, or `limit` if there are more.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -117,11 +118,13 @@ impl Admin {
         self.edit_user_if(id, change, &Versions::Any).await
     }
 
-    /// Applies `change` to a user if `versions` allows the user's version (counter of changes).
+    /// Applies `change` to a user if `versions` allows the user's version (counter of changes), and
+    /// returns the changed user.
     ///
     /// # Errors
-    /// Any of [`Self::edit_user`], such as `NotFound`, and [`AdminError::OtherVersion`] when
-    /// `versions` does not allow the user's version.
+    /// [`AdminError::OtherVersion`] when `versions` does not allow the user's version; `NotFound`,
+    /// `NameTaken`, `InvalidUsername`, `Contended` and `Store` for the reasons that
+    /// [`Self::edit_user`] names.
     pub async fn edit_user_if(
         &self,
         id: UserId,
@@ -191,7 +194,7 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// Returns the record of a user to be stored. Generates an id if `id` is `None`.
+    /// Returns the record to be stored of the new user `new`. Generates an id if `id` is `None`.
     pub(super) fn new_user(&self, id: Option<UserId>, new: NewUser) -> User {
         let now = self.clock.now();
         User {

@@ -2,7 +2,7 @@
 
 use super::AdminError;
 
-/// The versions (counter of changes) of a record to which a change may be applied.
+/// Versions (counter of changes) that a record must have for a change to be applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Versions {
     /// Any version of the record.

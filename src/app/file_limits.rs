@@ -3,8 +3,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Number of open files reserved for the store, MongoDB, Redis and files that are reloaded. At most
-/// half of the limit is reserved.
+/// Number of open files reserved for the store, MongoDB, Redis and files that are reloaded, but at
+/// most half of the limit on open files.
 const RESERVED: usize = 256;
 
 /// Raises the soft limit on open files to the hard limit. Systems start programs with a soft limit

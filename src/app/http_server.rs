@@ -45,8 +45,8 @@ use handshakes::Handshakes;
 /// The actix-web application of one I/O thread.
 type App = BoxService<Request, ServiceResponse, actix_web::Error>;
 
-/// Maximum number of HTTP/2 requests in progress in the whole process, beside some for each
-/// connection. HTTP/1.1 has one request for each connection.
+/// Maximum number of HTTP/2 requests in progress in the whole process, without the first few
+/// (`FREE_STREAMS`) of each connection. HTTP/1.1 has one request for each connection.
 const MAX_HTTP2_REQUESTS: usize = 4096;
 
 /// A socket that the server accepted.
@@ -81,7 +81,7 @@ pub(super) struct HttpServer {
     request_timeout: Duration,
     /// Signal that resolves when the server stops.
     stopping: GracefulShutdownSignal,
-    /// Permits for HTTP/2 requests, shared by the whole process.
+    /// Semaphore that limits the HTTP/2 requests in progress in the whole process.
     http2_requests: Arc<Semaphore>,
 }
 
@@ -101,7 +101,7 @@ impl HttpServer {
     }
 
     /// Adds a socket to `builder` and its address to `listening`. Each I/O thread creates its
-    /// application with `app`. A Unix socket has no TLS.
+    /// actix-web application with `app`. A Unix socket has no TLS.
     pub(super) fn listen<F, I, S, B>(
         &self,
         builder: ServerBuilder,

@@ -24,7 +24,7 @@ pub(super) fn all(clock: &dyn Clock) -> Metrics {
     Metrics::new(&GRANT_NAMES, &token_outcomes(), clock.now().as_seconds())
 }
 
-/// Records queue and duration of password hashing in `metrics`. Returns the pool that does so.
+/// Makes `pool` record its queue and the duration of hashing in `metrics`, and returns the pool.
 pub(super) fn watch(metrics: &Metrics, pool: PasswordPool) -> PasswordPool {
     let queue = pool.clone();
     metrics.watch_queue(Box::new(move || queue.depth() as f64), pool.capacity());
@@ -70,7 +70,7 @@ impl Listener {
         &self.listening
     }
 
-    /// Serves Prometheus in one of `tasks`. Returns the handle that stops the server.
+    /// Serves Prometheus in a new task of `tasks`. Returns the handle that stops the listener.
     pub(super) fn run(self, tasks: &mut JoinSet<()>) -> ServerHandle {
         let handle = self.server.handle();
         tasks.spawn(async move {

@@ -84,8 +84,8 @@ pub(super) fn web_config(settings: &Settings) -> WebConfig {
     }
 }
 
-/// Returns the configuration of the management page and API. Returns `None` if the page is switched
-/// off or has no credentials.
+/// Returns the configuration of the management page and API. Returns `None` if they are switched
+/// off or no credentials are set.
 pub(super) fn management_config(settings: &Settings) -> Option<ManagementConfig> {
     let management = &settings.management;
     let path = management.path(&settings.oauth)?;

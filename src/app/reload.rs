@@ -25,7 +25,7 @@ impl Reloads {
         self.parts.push(part);
     }
 
-    /// Waits for SIGHUP and reloads all parts at each; does not return.
+    /// Reloads all registered parts of the server at each SIGHUP; does not return.
     pub(super) async fn run(mut self) {
         while self.signal.recv().await.is_some() {
             systemd::reloading();

@@ -87,8 +87,8 @@ fn bind_all(bind: &Bind, sockets: &mut Vec<Socket>) -> io::Result<()> {
 /// Binds a Unix socket that only its owner can connect to, and its group if the umask lets the
 /// group write.
 ///
-/// Peers on a Unix socket are trusted like a proxy, so that other users of the machine must never
-/// be able to connect, whatever the umask.
+/// Peers on a Unix socket are trusted like a proxy, so other users of the machine must never be
+/// able to connect, whatever the umask.
 ///
 /// No connection is possible before `listen`, so that the socket never accepts one under another
 /// mode. Changing the umask instead would affect files that other threads create meanwhile.
@@ -102,7 +102,7 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     Ok(OwnedFd::from(socket).into())
 }
 
-/// Takes the socket with this index from those inherited from systemd.
+/// Returns the socket with this index among those inherited from systemd.
 fn take_inherited(
     inherited: &mut ListenFd,
     index: usize,

@@ -28,13 +28,13 @@ pub(super) fn check(settings: &TracesSettings) -> Result<(), StartError> {
     client.map(drop).map_err(StartError::Traces)
 }
 
-/// Exports spans to a trace collector. Drops spans that the queue cannot hold.
+/// Exports spans to a trace collector. Drops spans for which its queue has no room.
 #[derive(Debug)]
 pub(super) struct Exporter {
     processor: BatchSpanProcessor,
     scope: InstrumentationScope,
     sample_percent: u8,
-    /// One moment on the monotonic clock and on the system clock, to convert other instants.
+    /// One moment on both the monotonic and the system clock, to convert the times of spans.
     anchor: (Instant, SystemTime),
 }
 
@@ -63,7 +63,7 @@ impl Exporter {
         }))
     }
 
-    /// Sends the spans that are still in the queue.
+    /// Sends the spans that are still in the queue, and stops exporting.
     pub(super) fn finish(&self) {
         if let Err(error) = self.processor.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
             tracing::warn!(%error, "cannot send the last spans to traces.endpoint: they are lost");

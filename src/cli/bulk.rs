@@ -15,8 +15,8 @@ use crate::store::Page;
 /// Number of users or clients that an export reads at a time.
 const PAGE: u32 = 1000;
 
-/// Writes all users or clients and finishes the file. Returns the number of records written, and
-/// whether the export succeeded.
+/// Writes all users or clients to `out` and finishes the file. Returns the number of records
+/// written, and whether the export succeeded.
 pub(super) async fn export<T>(
     mut out: Output,
     read: impl AsyncFn(&Page) -> Result<ListPage<T>, AdminError>,
@@ -45,7 +45,7 @@ pub(super) async fn export<T>(
     (written, done)
 }
 
-/// Reads the rows of a file, until one cannot be read or the import stops. Rows that were read
+/// Reads the rows of a file, until a row cannot be read or the import stops. Rows that were read
 /// before are still imported.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -78,7 +78,7 @@ impl Reading {
         self.stopped.get()
     }
 
-    /// Returns the failure of the import (`done`), if there is one, or else the failure of reading.
+    /// Returns the failure of the import (`done`), if any, or else the failure of reading the file.
     pub(super) fn end(self, done: Result<(), Failure>) -> Result<(), Failure> {
         match self.failure.into_inner() {
             Some(failure) => first_failure(done, failure),
@@ -102,7 +102,7 @@ pub(super) struct BulkReport<B> {
     dry_run: Option<bool>,
     read: u64,
     pub(super) added: u64,
-    /// Number of records that existed before the import. They are left unchanged.
+    /// Number of records in the file that existed before the import and are left unchanged.
     already: u64,
     bad: Vec<B>,
 }

@@ -66,7 +66,7 @@ fn generate_password() -> SecretString {
     SecretString::from(letters.collect::<String>())
 }
 
-/// Credentials of the demo user and of both demo clients, as the file has them.
+/// Credentials of the demo user and of both demo clients, as the credentials file contains them.
 #[derive(Serialize, Deserialize)]
 struct DemoCredentials {
     username: String,

@@ -55,7 +55,7 @@ impl Failure {
         Self { code: 78, message: message.to_string(), unconfirmed: false }
     }
 
-    /// Returns the failure. `unconfirmed` marks the failure of a write that may have taken place.
+    /// Returns this failure with the mark `unconfirmed`: whether its write may have taken place.
     pub(super) fn unconfirmed_if(self, unconfirmed: bool) -> Self {
         Self { unconfirmed, ..self }
     }
@@ -73,8 +73,8 @@ impl Failure {
     }
 }
 
-/// Returns the earlier failure, if there is one, or else `now`. The returned failure is unconfirmed
-/// (its write may have taken place) if either of them is.
+/// Returns the failure in `earlier`, if there is one, or else `now`. The returned failure is
+/// unconfirmed (its write may have taken place) if either of them is.
 pub(super) fn first_failure(earlier: Result<(), Failure>, now: Failure) -> Result<(), Failure> {
     Err(match earlier {
         Ok(()) => now,

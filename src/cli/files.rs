@@ -21,7 +21,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Returns the file format `given`, or the one that the file name extension stands for.
+    /// Returns the file format `given`, or else the format that the file name extension stands for.
     pub(super) fn of(given: Option<Self>, file: &Path) -> Result<Self, Failure> {
         let extension = file.extension().and_then(|extension| extension.to_str());
         let named = match extension.map(str::to_ascii_lowercase).as_deref() {
@@ -42,7 +42,8 @@ pub(super) fn is_standard(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Opens a file for reading. Also returns its length in bytes, if that is known.
+/// Opens a file, or standard input for `-`, for reading. Also returns the length of a file in
+/// bytes.
 pub(super) fn open(file: &Path) -> Result<(CountingReader, Option<u64>), Failure> {
     if is_standard(file) {
         return Ok((CountingReader::new(Box::new(io::stdin().lock())), None));
@@ -90,8 +91,8 @@ impl From<LinesError> for Failure {
     }
 }
 
-/// New file that only its owner can read, or standard output. The file is removed if it is dropped
-/// unfinished.
+/// New file that only its owner can read, or standard output. An unfinished file is removed when
+/// the value is dropped.
 pub(super) struct Output {
     writer: BufWriter<Box<dyn Write>>,
     unfinished: Option<PathBuf>,
@@ -131,7 +132,8 @@ impl Output {
     }
 }
 
-/// Turns a broken pipe into `false`: the reader has closed the pipe. Other errors are failures.
+/// Returns `true` for success, and `false` if the reader has closed the pipe. Other errors are
+/// failures.
 fn ignore_broken_pipe(result: io::Result<()>) -> Result<bool, Failure> {
     match result {
         Ok(()) => Ok(true),

@@ -75,7 +75,7 @@ fn send_request(mut stream: impl Read + Write) -> std::io::Result<u16> {
     status.ok_or_else(|| std::io::Error::other("the response is not HTTP"))
 }
 
-/// Resolves an address of `server.bind`. Replaces an unspecified address by the loopback address.
+/// Resolves an address of `server.bind` to one to connect to: loopback for an unspecified address.
 fn resolve(address: &str) -> std::io::Result<SocketAddr> {
     let mut resolved = address.to_socket_addrs()?;
     let mut address = resolved.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;

@@ -23,8 +23,9 @@ pub(super) struct ListLimit {
 }
 
 impl ListLimit {
-    /// Prints the entries of a list after the cursor `after`. If the limit cuts the list short,
-    /// standard error says how to continue, so that the list is not mistaken for the whole.
+    /// Prints the entries of a list after the cursor `after` (key of the entry before them). If the
+    /// limit cuts the list short, standard error says how to continue, so that the printed part is
+    /// not mistaken for the whole list.
     pub(super) async fn print<T>(
         &self,
         after: Option<String>,
@@ -53,7 +54,7 @@ impl ListLimit {
     }
 }
 
-/// Printer of the entries of a list. `rows` returns `false` if the reader has closed the pipe.
+/// Printer of the entries of a list. `rows` returns `false` if the reader of the output has gone.
 pub(super) trait RowSink<T> {
     fn rows(&mut self, entries: &[T]) -> Result<bool, Failure>;
     fn end(self) -> Result<(), Failure>;
@@ -61,9 +62,9 @@ pub(super) trait RowSink<T> {
 
 /// Output format of a list.
 pub(super) enum OutputFormat<const N: usize, J, R> {
-    /// JSON array, for `--json`: the conversion of an entry, and whether the array has begun.
+    /// JSON array, for `--json`: the function that converts an entry, and whether `[` is printed.
     Json(J, bool),
-    /// Table: the conversion of an entry into a row, and the column widths so far.
+    /// Table: the function that converts an entry into a row, and the formatter of the columns.
     Table(R, Table<N>),
 }
 

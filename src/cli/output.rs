@@ -52,8 +52,8 @@ impl<const N: usize> Table<N> {
         Self { heading: Some(heading.map(str::to_owned)), widths: [0; N] }
     }
 
-    /// Formats rows, the first time under the heading, and returns the text without the last
-    /// newline. [`plain`] escapes the cells for a terminal.
+    /// Formats rows of the table, under the heading at the first call, and returns the text without
+    /// the last newline. [`plain`] escapes the cells for a terminal.
     pub(super) fn lines(&mut self, rows: impl IntoIterator<Item = [String; N]>) -> String {
         let plain = rows.into_iter().map(|row| row.map(|cell| plain(&cell)));
         let rows: Vec<[String; N]> = self.heading.take().into_iter().chain(plain).collect();

@@ -56,8 +56,9 @@ impl PasswordInput {
     }
 }
 
-/// Checks a password set by an operator. A short one is accepted with a warning, since the operator
-/// has access to the store anyway and scripts may have to set passwords that others have chosen.
+/// Checks a password set by an operator. A short password is accepted with a warning, since the
+/// operator has access to the store anyway and scripts may have to set passwords that others have
+/// chosen.
 fn check(password: &SecretString, min_length: usize) -> Result<(), InvalidPassword> {
     match check_password(password.expose_secret(), min_length) {
         Err(InvalidPassword::TooShort(least)) => {

@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Interval between redraws of the progress bar.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Progress bar on standard error, removed on drop. `None` if standard error is not a terminal, or
-/// with `--json`.
+/// Progress bar on standard error, removed on drop. `None` (no bar) if standard error is not a
+/// terminal, or with `--json`.
 pub(super) struct Progress(Option<ProgressBar>);
 
 impl Progress {
@@ -37,7 +37,7 @@ impl Progress {
         Self(Some(bar))
     }
 
-    /// Shows how much work is done (`position`), and a message.
+    /// Shows how much work is done (`position`, in records or bytes), and a message.
     pub(super) fn at(&self, position: u64, message: impl Into<std::borrow::Cow<'static, str>>) {
         if let Some(bar) = &self.0 {
             bar.set_message(message);

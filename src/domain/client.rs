@@ -37,16 +37,16 @@ pub fn check_client_name(name: &str) -> Result<(), InvalidClientName> {
     if fits { Ok(()) } else { Err(InvalidClientName) }
 }
 
-/// Lifetimes of tokens and sessions, and the grace period of refresh tokens.
+/// Lifetimes of tokens and sessions, and the grace period (for retries) of used refresh tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
     /// Lifetime of an access token, counted from its issue.
     pub access_token: Duration,
-    /// Idle lifetime of a refresh token, after which it expires if it is not used.
+    /// Idle lifetime of a refresh token, after which an unused refresh token expires.
     pub refresh_idle: Duration,
     /// Absolute lifetime of a session, whether or not its tokens are used.
     pub session: Duration,
-    /// Grace period within which a retry with a used refresh token returns the same successor
+    /// Grace period: time after the use of a refresh token in which a retry returns the same new
     /// tokens.
     pub refresh_grace: Duration,
 }
@@ -56,7 +56,7 @@ pub struct Lifetimes {
 pub struct Client {
     /// Client identifier (RFC 6749 §2.2), which never changes.
     pub id: ClientId,
-    /// Display name of the client. It may be empty.
+    /// Display name of the client, possibly empty.
     pub name: String,
     /// Client type, with the digest of the client secret if the client is confidential.
     pub kind: ClientKind,
@@ -89,7 +89,8 @@ pub struct Client {
 
 impl Client {
     /// Returns the lifetimes for this client's tokens and sessions: the client's own where set,
-    /// otherwise those of `server`. The grace period is always that of `server`.
+    /// otherwise those of `server`. The grace period (for retries of a refresh) is always that of
+    /// `server`.
     pub fn lifetimes(&self, server: &Lifetimes) -> Lifetimes {
         Lifetimes {
             access_token: self.access_token_ttl.unwrap_or(server.access_token),

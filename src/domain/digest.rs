@@ -22,7 +22,7 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Creates a digest from the 32 bytes that a store holds for it.
+    /// Creates a digest from its 32 bytes, as a store holds them.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Maximum duration that can be parsed: 36,500 days. No setting needs more, and adding it to a
-/// timestamp cannot overflow.
+/// Maximum duration that can be parsed: 36,500 days. No setting needs more, and adding this maximum
+/// to a timestamp cannot overflow.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 3600);
 
 /// Minimum and maximum lifetime of a token or session, in seconds, for the settings and for a
@@ -32,7 +32,8 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (duration <= LONGEST).then_some(duration)
 }
 
-/// Parses a token or session lifetime: whole seconds, or `None` outside [`LIFETIME_SECONDS`].
+/// Parses a token or session lifetime. Returns `None` unless the text is a duration of whole
+/// seconds within [`LIFETIME_SECONDS`].
 pub fn parse_lifetime(text: &str) -> Option<Duration> {
     let whole = |lifetime: &Duration| {
         lifetime.subsec_nanos() == 0 && LIFETIME_SECONDS.contains(&lifetime.as_secs())

@@ -21,7 +21,7 @@ macro_rules! object_id {
         pub struct $name([u8; 12]);
 
         impl $name {
-            /// Creates an id from the 12 bytes that a store holds for it.
+            /// Creates an id from its 12 bytes, as a store holds them.
             pub const fn from_bytes(bytes: [u8; 12]) -> Self {
                 Self(bytes)
             }
@@ -86,7 +86,7 @@ impl UserId {
 
 /// Client identifier (RFC 6749 §2.2): 40 letters and digits if Sentinel generated it.
 ///
-/// Other texts are valid too, because a migrated client keeps its id.
+/// Other texts are valid too, because a client migrated from another server keeps its id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(String);
 

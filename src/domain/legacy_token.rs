@@ -15,9 +15,10 @@ impl Token {
     /// Parses a token of this `kind` that flask-sentinel, Sentinel's predecessor, issued. Returns
     /// `None` if the text is not 30 ASCII letters and digits.
     ///
-    /// The selector of a refresh token identifies its session. The selector of an access token does
-    /// not, because the session has the selector of the refresh token that was issued with it. The
-    /// session of an access token must be found by the digest of its verifier.
+    /// A refresh token's selector (part that identifies a session) identifies the token's session.
+    /// An access token's selector does not, because the session has that of the refresh token
+    /// issued with the access token. Find that session by the digest of the access token's verifier
+    /// (secret part).
     pub fn parse_legacy(text: &str, kind: TokenKind) -> Option<Self> {
         if text.len() != LENGTH || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return None;

@@ -9,7 +9,7 @@ use std::fmt;
 /// bcrypt (`$2a$…`, `$2b$…`, `$2y$…`).
 ///
 /// A hash is all that is needed for offline guessing. It is therefore never serialized, and its
-/// `Debug` output shows only the scheme and the origin.
+/// `Debug` output shows only the hash function and whether the hash was imported.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
     encoded: String,
@@ -17,13 +17,13 @@ pub struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// Creates the record of a hash that Sentinel computed and that covers the whole password.
+    /// Wraps the encoded text of a hash that Sentinel computed from the whole password.
     pub fn own(encoded: String) -> Self {
         Self { encoded, imported: false }
     }
 
-    /// Creates the record of a hash that another server computed. An imported bcrypt hash covers
-    /// only the first 72 bytes of the password, and verification truncates the password likewise.
+    /// Wraps the text of a hash that another server computed. An imported bcrypt hash covers only
+    /// the first 72 bytes of the password, and verification truncates the password likewise.
     pub fn imported(encoded: String) -> Self {
         Self { encoded, imported: true }
     }
@@ -38,8 +38,8 @@ impl PasswordHash {
         self.imported
     }
 
-    /// Returns the name of the hash function, or "unknown". No part of an unknown text is returned,
-    /// because the text may be a password that was stored in plain text.
+    /// Returns the name of the hash function, or "unknown". No part of an unknown encoded text is
+    /// returned, because it may be a password stored in plain text.
     fn scheme(&self) -> &'static str {
         const KNOWN: [&str; 10] = [
             "argon2id",

@@ -2,24 +2,24 @@
 
 use super::Digest;
 
-/// Kind of a rate limit key: the subject whose attempts are counted or remembered.
+/// Kind of a rate limit key: the subject whose attempts to authenticate are counted or remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RateLimitKeyKind {
-    /// Source address of attempts, for counting the failed ones.
+    /// Source address of attempts to authenticate, for counting the failed attempts.
     Address,
-    /// Source address of attempts, for counting the refused ones. Refusals cost an attacker
-    /// nothing, so counters of refusals must not evict counters of failures.
+    /// Source address of attempts to authenticate, for counting the refused attempts. Refusals cost
+    /// an attacker nothing, so their counters must not evict those of failures.
     RefusedAddress,
-    /// User name for which passwords are tried, for counting failures on that name.
+    /// User name for which passwords are tried, for counting the failed attempts on that name.
     Name,
-    /// User name together with the wider network of the source address, for counting failures.
+    /// User name and network (/24 of IPv4, /48 of IPv6) of attempts, for counting the failed ones.
     Network,
-    /// Known device: a user name together with an address of an earlier login by that user.
+    /// Known device: a user name and an address of an earlier successful login by that user.
     KnownDevice,
 }
 
 impl RateLimitKeyKind {
-    /// Returns the name of this kind of key in the Redis keys of shared counters.
+    /// Returns the name of this kind of key, as used in the Redis keys of rate limit counters.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -32,7 +32,7 @@ impl RateLimitKeyKind {
 }
 
 /// Key of a rate limit counter: a digest of an address, a name, or both. Only the digest is kept,
-/// because a name of no user may be a password that was typed into the wrong field.
+/// because an unknown user name may be a password that was typed into the wrong field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RateLimitKey {
     kind: RateLimitKeyKind,

@@ -13,16 +13,16 @@ use super::{
 /// Result of presenting a refresh token at the token endpoint.
 #[derive(Clone, Debug)]
 pub enum RefreshOutcome {
-    /// The refresh token is current. The caller replaces the stored session with this next version,
-    /// then returns the new tokens.
+    /// The refresh token was not used before. Holds the session's next version, which the caller
+    /// stores, and the new tokens, which the caller then returns.
     Rotated(Box<Session>, Box<IssuedTokens>),
-    /// The refresh token was used before, within the grace period. The response may be lost, so the
-    /// caller returns the same successor tokens and writes nothing.
+    /// The refresh token was used before, within the grace period for retries. Holds the tokens of
+    /// the first response, which may be lost; the caller returns them again and writes nothing.
     RetriedWithinGrace(Box<IssuedTokens>),
     /// The refresh token was used before and can no longer be retried, which indicates theft. The
     /// caller ends the session.
     Replayed,
-    /// The refresh token is current, but its idle lifetime or the session's lifetime has passed.
+    /// The refresh token was not used before, but its idle lifetime or the session's has passed.
     Expired,
     /// The refresh token was never issued in this session. The caller changes nothing.
     Unknown,
@@ -30,11 +30,12 @@ pub enum RefreshOutcome {
 
 impl Session {
     /// Decides on a refresh request (RFC 6749 §6, RFC 9700 §4.14.2) and returns its outcome.
-    /// `presented` must have the selector of this session.
+    /// `presented` must have the selector (session part) of this session.
     ///
-    /// The grace period is compared with `presented_at`, the arrival of the request, because delays
-    /// in the server must not shorten the period; the caller subtracts outages. `scope`, for the
-    /// new access token, is ignored for a retry, which returns the tokens of the first response.
+    /// `presented_at` is the arrival of the request, minus the time of outages, because delays in
+    /// the server must not shorten the grace period (time in which a used refresh token may be
+    /// retried). `scope`, for the new access token, is ignored for a retry, which returns the
+    /// tokens of the first response.
     pub fn refresh(
         &self,
         presented: &Token,
@@ -81,8 +82,8 @@ impl Session {
         chain.is_some_and(|chain| token.verifier.has_mac_of(&chain.mac_key))
     }
 
-    /// Issues the successors of the current refresh token and returns them with the next version of
-    /// the session.
+    /// Issues an access token and refresh token that replace the current refresh token, and returns
+    /// them with the next version of the session.
     fn rotate(
         &self,
         presented: &Token,

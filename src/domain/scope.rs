@@ -96,7 +96,7 @@ impl FromStr for Scope {
 }
 
 /// Returns whether the text is a scope in canonical form: valid tokens, sorted and without
-/// duplicates. A non-empty scope from a store always is.
+/// duplicates. A non-empty scope from a store is always canonical.
 fn is_in_order(text: &str) -> bool {
     let mut last = "";
     text.split(' ').all(|token| {

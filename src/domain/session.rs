@@ -32,7 +32,7 @@ pub struct SessionUser {
 pub struct AccessToken {
     /// SHA-256 of the access token's verifier (its secret part).
     pub digest: Digest,
-    /// Scope of the access token if it was narrowed. `None` means the session's scope.
+    /// Scope of the access token, or `None` if equal to the session's scope.
     pub scope: Option<Scope>,
     /// Time at which the access token was issued.
     pub issued_at: Timestamp,
@@ -62,7 +62,7 @@ pub struct UsedRefresh {
     pub digest: Digest,
     /// Salt (random bytes) with which [`Verifier::successor`] derived the successor tokens.
     pub salt: [u8; 32],
-    /// Time at which the refresh token was used, when its grace period started.
+    /// Time at which the refresh token was used and its grace period (time for retries) started.
     pub at: Timestamp,
 }
 
@@ -151,13 +151,14 @@ impl Session {
         (session, IssuedTokens { access, expires_in, scope, refresh })
     }
 
-    /// Returns the session's access token with this verifier digest, unless the token has expired.
+    /// Returns the session's access token whose verifier (secret part) has this digest, unless the
+    /// token has expired.
     pub fn live_access(&self, digest: &Digest, now: Timestamp) -> Option<&AccessToken> {
         self.access_tokens.iter().find(|token| token.digest == *digest && now < token.expires_at)
     }
 
-    /// Returns the records of the session's refresh tokens if `digest` belongs to the current
-    /// refresh token and that token has not expired.
+    /// Returns the records of the session's refresh tokens if the verifier (secret part) of the
+    /// current refresh token has this digest and that token has not expired.
     pub fn live_refresh(&self, digest: &Digest, now: Timestamp) -> Option<&RefreshChain> {
         self.refresh.as_ref().filter(|chain| chain.current == *digest && now < chain.idle_ends_at)
     }
@@ -175,8 +176,8 @@ impl Session {
         access.chain(refresh).max().unwrap_or(self.created_at)
     }
 
-    /// Returns the next version of the session without the access token that has this verifier
-    /// digest, or `None` if the session has no such token.
+    /// Returns the next version of the session without the access token whose verifier (secret
+    /// part) has this digest, or `None` if the session has no such token.
     pub fn without_access(&self, digest: &Digest) -> Option<Self> {
         self.keeping(|token| token.digest != *digest)
     }

@@ -56,7 +56,7 @@ pub struct WindowCounter {
 }
 
 impl WindowCounter {
-    /// Creates a counter as of `now` from pairs of a bucket number and the failures in that bucket.
+    /// Creates a counter as of `now` from pairs: a bucket (tenth of the window) and its failures.
     pub fn from_buckets(counts: impl IntoIterator<Item = (i64, u32)>, now: Bucket) -> Self {
         let mut counter = Self { newest: now.index, ..Self::default() };
         for (index, count) in counts {
@@ -83,13 +83,13 @@ impl WindowCounter {
         self.counts.iter().fold(0, |total, count| total.saturating_add(*count))
     }
 
-    /// Returns the sequence number of the newest bucket, for comparing the age of counters.
+    /// Returns the sequence number of the newest bucket (tenth of the window), to compare counters.
     pub const fn newest(&self) -> i64 {
         self.newest
     }
 
-    /// Returns a counter with the larger count of each bucket, because `self` and `other` may each
-    /// have missed failures. Both counters must be as of the same time.
+    /// Returns a counter with the larger count of each bucket (tenth of the window), because `self`
+    /// and `other` may each have missed failures. Both counters must be as of the same time.
     #[must_use]
     pub fn max(mut self, other: &Self) -> Self {
         for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
@@ -118,8 +118,8 @@ impl WindowCounter {
         self.newest = self.newest.max(now.index);
     }
 
-    /// Adds `count` failures to the bucket with this number. A bucket in the future was counted by
-    /// a server whose clock is ahead, so its failures are added to the newest.
+    /// Adds `count` failures to the bucket with this sequence number. A bucket in the future was
+    /// counted by a server whose clock is ahead, so its failures are added to the newest bucket.
     fn add_to_bucket(&mut self, index: i64, count: u32) {
         let age = self.newest.saturating_sub(index).max(0);
         if let Some(bucket) = usize::try_from(age).ok().and_then(|age| self.counts.get_mut(age)) {

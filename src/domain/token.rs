@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::digest::{hmac_sha256, truncated};
 use super::{Digest, SessionId, base62};
 
-/// Number of leading bytes of a verifier that its seal (MAC in the last bytes) covers.
+/// Number of leading bytes of a verifier (secret part of a token) that its trailing MAC covers.
 const SEALED_BYTES: usize = 24;
 const PREFIX_LENGTH: usize = 4;
 const SELECTOR_DIGITS: usize = base62::width(16);
@@ -48,7 +48,7 @@ impl TokenKind {
 pub struct Selector([u8; 16]);
 
 impl Selector {
-    /// Generates a random selector for a new session.
+    /// Generates a random selector, which all tokens of a new session will contain.
     pub fn generate() -> Self {
         Self(rand::random())
     }
@@ -74,7 +74,7 @@ impl fmt::Debug for Selector {
 pub struct Verifier(Zeroizing<[u8; 32]>);
 
 impl Verifier {
-    /// Generates a random verifier for a new token.
+    /// Generates a random verifier (secret part) for a new token.
     pub fn generate() -> Self {
         Self(Zeroizing::new(rand::random()))
     }
@@ -112,8 +112,8 @@ impl Verifier {
     /// Derives the verifier of a successor token: HMAC-SHA256, keyed by this verifier, of `salt`
     /// (random bytes) and `kind`, the kind of the new token.
     ///
-    /// A retry within the grace period derives the same successor again, although only digests are
-    /// stored. The salt, which the store holds, is of no use without this verifier.
+    /// A retry with a used refresh token derives the same successor again, although only digests
+    /// are stored. The salt, which the store holds, is of no use without this verifier.
     #[must_use]
     pub fn successor(&self, salt: &[u8; 32], kind: TokenKind) -> Self {
         Self(hmac_sha256(&*self.0, &[salt, kind.prefix().as_bytes()]))

@@ -29,7 +29,7 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
-/// Error returned for a user name that is not allowed.
+/// Error returned for a user name that violates the rules on length, characters and form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a user name of 1 to {MAX_USERNAME_BYTES} bytes without control characters or space at either end, and not 24 hexadecimal digits, which is an id"
@@ -49,7 +49,8 @@ pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
 /// could otherwise no longer log in.
 ///
 /// # Errors
-/// [`InvalidUsername`] if the name violates any other rule of [`check_username`].
+/// [`InvalidUsername`] if the name is empty, exceeds [`MAX_USERNAME_BYTES`], contains a control
+/// character, or has the form of a user id.
 pub fn check_kept_username(name: &str) -> Result<(), InvalidUsername> {
     let fits = !name.is_empty() && name.len() <= MAX_USERNAME_BYTES;
     let clean = !name.chars().any(char::is_control);
@@ -58,7 +59,7 @@ pub fn check_kept_username(name: &str) -> Result<(), InvalidUsername> {
     if fits && clean && !like_an_id { Ok(()) } else { Err(InvalidUsername) }
 }
 
-/// Error returned for a new password that is not allowed.
+/// Error returned for a new password that is empty or too short or that no login request can carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
     /// The password is empty. RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if

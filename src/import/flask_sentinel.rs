@@ -36,9 +36,9 @@ pub struct Import {
     /// Users that a dry run would import. `None` in a run that writes, which finds them in the
     /// store.
     dry_run: Option<DryRun>,
-    /// Clients imported by this run.
+    /// Clients that this run has imported, or would import in a dry run.
     clients: HashMap<ClientId, Client>,
-    /// Ids of the sessions that `tokens` documents became in this run or in earlier ones.
+    /// Ids of the sessions to which this run or earlier ones have converted `tokens` documents.
     sessions: HashSet<SessionId>,
     report: ImportReport,
 }
@@ -96,8 +96,8 @@ impl Import {
         Ok(())
     }
 
-    /// Imports one document of a collection, and adds the result to the report: imported, or the
-    /// reason why not.
+    /// Imports one document of a collection of flask-sentinel, and adds the result to the report:
+    /// imported, or the reason why not.
     ///
     /// # Errors
     /// [`ImportError::Store`] if the store fails.
@@ -134,7 +134,7 @@ impl Import {
         }
     }
 
-    /// Returns the report of this run.
+    /// Returns the report of this import run, with the results for all its documents.
     pub fn into_report(self) -> ImportReport {
         self.report
     }
@@ -158,7 +158,8 @@ impl Import {
         }
     }
 
-    /// Returns the id of the user that has this name.
+    /// Returns the id of the user with this name, in the store or among those that a dry run would
+    /// add.
     async fn find_owner(&self, name: &str) -> Result<Option<UserId>, ImportError> {
         if let Some(owner) = self.dry_run.as_ref().and_then(|dry_run| dry_run.names.get(name)) {
             return Ok(Some(*owner));
@@ -267,9 +268,9 @@ impl Import {
         Ok(self.clients.get(id).filter(|_| self.dry_run.is_some()).cloned())
     }
 
-    /// Writes a converted session. Returns `false` if its user or client is disabled; a dry run
-    /// always returns `true`. The alias (digest of the access token) is written first, since it has
-    /// no effect until the session exists.
+    /// Writes a session converted from a `tokens` document. Returns `false` if the user or client
+    /// is disabled; a dry run always returns `true`. The alias (digest of the access token, which
+    /// leads to the session) is written first, since it has no effect until the session exists.
     async fn write(&self, new: &ConvertedSession) -> Result<bool, ImportError> {
         let Some(stores) = self.target() else { return Ok(true) };
         let session = &new.session;

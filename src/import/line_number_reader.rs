@@ -13,7 +13,7 @@ use memchr::memchr2_iter;
 pub(super) struct LineNumberReader<R> {
     inner: R,
     read: u64,
-    /// Offset in bytes at which reading stops.
+    /// Offset in the file, in bytes, at which reading stops.
     limit: u64,
     /// Offsets of the `\r` and `\n` bytes read so far, without those that `line_at` has passed.
     ends: VecDeque<(u64, u8)>,

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// Results of an import from another server, or of a dry run of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
-    /// Whether this was a dry run, which writes nothing.
+    /// Whether the import was a dry run, which writes nothing.
     pub dry_run: bool,
     /// Results for the users in the source database.
     pub users: ImportCounts,
@@ -44,9 +44,9 @@ pub struct Skipped {
 
 /// Outcome of importing a record of the source database.
 pub(super) enum RecordOutcome {
-    /// The record is imported. Each remark describes a part that is left out.
+    /// The record is imported. Each remark describes a part of the record that is left out.
     Imported { remarks: Vec<String> },
-    /// An earlier run imported the record.
+    /// An earlier run of the import has imported the record.
     AlreadyImported,
     /// All tokens of the record have expired or cannot be used.
     Expired,

@@ -24,7 +24,7 @@ const MAX_RECORD: u64 = MAX_LINE as u64;
 /// Content of a CSV cell `scopes` that permits no scope at all. An empty cell sets no limit.
 pub const NO_SCOPE: &str = "\"\"";
 
-/// A valid row: a user to import.
+/// Valid row of a file of users: a user to import.
 #[derive(Debug)]
 pub struct UserRow {
     /// Line number of the row in the file, counted from 1.
@@ -44,9 +44,9 @@ pub struct UserRow {
 /// A user's password, in one of the forms that a file of users may contain.
 #[derive(Debug)]
 pub enum RowPassword {
-    /// Password in plain text.
+    /// Password of the user in plain text.
     Plain(SecretString),
-    /// Password hash.
+    /// Hash of the user's password.
     Hash(PasswordHash),
 }
 
@@ -58,7 +58,7 @@ pub struct InvalidUserRow {
     /// User name of the row, if the row has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Reason why the row cannot be imported, without its contents.
+    /// Reason why the row cannot be imported; it does not quote the row.
     pub reason: String,
 }
 
@@ -116,8 +116,8 @@ impl<R: BufRead> UserRows<R> {
         Self { source: RowSource::Lines(Lines::new(reader)), seen: HashMap::new() }
     }
 
-    /// Returns the next row, or the reason why it cannot be imported; `None` at the end of the
-    /// file.
+    /// Returns the next row of the file (a user to import), or the reason why the row cannot be
+    /// imported; `None` at the end of the file.
     ///
     /// # Errors
     /// [`RowsError`] if the rest of the file cannot be read.

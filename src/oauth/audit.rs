@@ -7,7 +7,7 @@ use super::{ClientFailure, GrantFailure};
 use crate::domain::{Client, Session, SessionId};
 use crate::observe::audit::{Outcome, TARGET, format_address};
 
-/// Writes an audit event at `$level` if the outcome is `Ok`, otherwise as a warning.
+/// Writes an audit event, at `$level` if the outcome of the operation is `Ok`, else as a warning.
 macro_rules! event {
     ($level:ident, $event:literal, $outcome:expr, $($fields:tt)*) => {
         let outcome = $outcome.as_str();

@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 use super::Request;
 use crate::domain::{Client, Digest};
 
-/// Maximum number of clients in the cache. Fewer clients of a server introspect regularly.
+/// Maximum number of authenticated introspection clients in the cache; most servers have fewer.
 const CAPACITY: usize = 1024;
 
-/// Clients that have authenticated for introspection, with their records as of then, by digest of
-/// their credentials.
+/// Cache of the records of clients that have authenticated for introspection, by the SHA-256 digest
+/// of the credentials that they sent.
 #[derive(Default)]
 pub(super) struct CallerCache(RwLock<HashMap<Digest, Arc<Client>>>);
 

@@ -63,14 +63,14 @@ impl<'a> Authorization<'a> {
 
 /// The client id and client secret with which a client identifies itself in a request.
 struct ClientCredentials<'a> {
-    /// Candidates for the client id, the most likely first.
+    /// Possible client ids (form-decoded, and as it was sent), the most likely first.
     ids: Candidates<'a>,
-    /// Candidates for the client secret; none if the request has no secret.
+    /// Possible client secrets (form-decoded, and as it was sent); none if the request has none.
     secrets: Candidates<'a>,
 }
 
-/// Candidates for a value that the client may have sent form-encoded or raw. The decoded copy is
-/// zeroized on drop.
+/// Possible values of a client id or secret that the client may have sent form-encoded or raw. The
+/// decoded copy is zeroized on drop.
 struct Candidates<'a> {
     /// The form-decoded value, if it differs from the value as it was sent.
     decoded: Option<Zeroizing<String>>,
@@ -79,13 +79,13 @@ struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    /// Returns `raw`, the value as it was sent, as the only candidate, or no candidate.
+    /// Returns `raw`, a value as it was sent, as the only possible value; none if `raw` is `None`.
     const fn only(raw: Option<&'a str>) -> Self {
         Self { decoded: None, raw }
     }
 
-    /// Returns the form-decoded value, if it differs, as the first candidate, and `raw` as the
-    /// last.
+    /// Returns the possible values of a parameter that may be form-encoded: first the decoded
+    /// value, if it differs from `raw`, and then `raw`, the value as it was sent.
     fn decoded_and_raw(raw: &'a str) -> Self {
         let decoded = match params::decode(raw.as_bytes()) {
             Ok(Cow::Owned(decoded)) if decoded != raw => Some(Zeroizing::new(decoded)),
@@ -158,8 +158,8 @@ impl Provider {
     }
 }
 
-/// Checks that `client` exists and is enabled, and that a candidate for the secret is right or, for
-/// a public client, that no secret was sent.
+/// Checks that `client` exists and is enabled, and that one of the possible secrets is right or,
+/// for a public client, that no secret was sent.
 fn check_credentials(
     credentials: &ClientCredentials<'_>,
     client: Option<&Client>,
@@ -211,7 +211,7 @@ fn refuse(named: &str, failure: ClientFailure, request: &Request<'_>) -> Error {
 /// value is used as the username; the client password is encoded using the same algorithm and used
 /// as the password."
 ///
-/// Many clients do not encode the values, so the raw value is a candidate as well.
+/// Many clients do not encode the values, so the values are also tried as they were sent.
 fn credentials_from_header<'a>(
     basic: &'a BasicCredentials,
     request: &Request<'a>,

@@ -121,7 +121,7 @@ pub enum Unavailable {
     /// The queue of passwords to be hashed is full, or hashing failed.
     #[error(transparent)]
     Passwords(#[from] PoolError),
-    /// Other requests changed the session at each attempt to write it.
+    /// Concurrent requests changed the session at each of the permitted attempts to write it.
     #[error("other requests kept changing the session")]
     Contended,
 }

@@ -83,7 +83,7 @@ impl Provider {
     }
 
     /// Returns an access token imported from flask-sentinel (the server that Sentinel replaces),
-    /// with its session. The session may have lost the token.
+    /// with the session to which it belongs. The token may have expired or been revoked since.
     pub(super) async fn legacy_access(
         &self,
         text: &str,
@@ -100,10 +100,10 @@ impl Provider {
         Ok(session.map(|session| (session, token)))
     }
 
-    /// Answers in one store read if the caller is in the caller cache (it authenticated before) and
-    /// the token has Sentinel's own format. The read returns the session and checks that the client
-    /// record is unchanged, permission included; no rate limit is consulted. Returns `None` in all
-    /// other cases; the request then takes the full path, which also reports errors.
+    /// Answers an introspection with one store read if the caller has authenticated before (caller
+    /// cache) and the token has Sentinel's own format. The read returns the session and checks that
+    /// the client's stored record still equals the cached one; no rate limit is consulted. Returns
+    /// `None` otherwise: the caller must then authenticate the client, which also reports errors.
     async fn introspect_for_cached_caller(
         &self,
         request: &Request<'_>,
@@ -135,8 +135,8 @@ impl Provider {
         Ok(found.into_session().and_then(|session| self.active(session, token.kind, &digest)))
     }
 
-    /// Returns the properties of the token with this kind and verifier digest if it is active in
-    /// `session`.
+    /// Returns the properties of the token of this kind whose verifier (secret part) has the digest
+    /// `digest`, if the token is active in `session`.
     fn active(&self, session: Session, kind: TokenKind, digest: &Digest) -> Option<ActiveToken> {
         let now = self.now();
         match kind {

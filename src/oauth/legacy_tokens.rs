@@ -12,14 +12,17 @@ use super::{Error, Provider};
 use crate::domain::{Token, TokenKind};
 use crate::store::imports;
 
-/// Milliseconds for which the store's answer, whether imported sessions are left, is reused.
+/// Time in milliseconds for which the store's answer, whether imported sessions are left, is
+/// reused.
 const ANSWER_TTL: i64 = 1000;
 
-/// The store's latest answer to whether sessions imported from flask-sentinel are left.
+/// The store's latest answer to whether sessions imported from flask-sentinel (the server that
+/// Sentinel replaces) are left.
 #[derive(Debug)]
 pub(super) struct LegacyTokens {
     may_exist: AtomicBool,
-    /// Time of the store's latest answer, in milliseconds since the Unix epoch.
+    /// Time of the store's latest answer whether imported sessions are left, in milliseconds since
+    /// the Unix epoch.
     answered_at: AtomicI64,
 }
 

@@ -12,18 +12,19 @@ use std::time::Duration;
 
 use crate::domain::Timestamp;
 
-/// Maximum number of outages of refreshes that are remembered; the longest are kept.
+/// Maximum number of outages (periods in which refreshes were answered 503) that are remembered;
+/// the longest are kept.
 const MAX_OUTAGES: usize = 8;
-/// Minimum time between two outages. An outage that begins sooner continues the previous one, so
-/// that a store that fails now and then does not displace the outages before it.
+/// Minimum time between two outages of refreshes. An outage that begins sooner continues the
+/// previous one, so that a store that fails now and then does not displace the outages before it.
 const MIN_GAP: Duration = Duration::from_secs(1);
 
 /// The periods in which refreshes were answered 503, oldest first.
 #[derive(Default)]
 pub(super) struct Outages(Mutex<VecDeque<Outage>>);
 
-/// Time from the arrival of the first refresh that was answered 503 until the next grant whose
-/// write, confirmed and published, succeeded.
+/// Period from the arrival of the first refresh that was answered 503 until the next grant that
+/// succeeded: its session is stored and, with Redis, its access token published there.
 struct Outage {
     start: Timestamp,
     /// Time at which the outage ended; `None` while it continues.
@@ -31,7 +32,7 @@ struct Outage {
 }
 
 impl Outages {
-    /// Records that a refresh that arrived at `at` was answered 503.
+    /// Records that a refresh that arrived at `at` was answered 503: begins or continues an outage.
     pub(super) fn begin(&self, at: Timestamp) {
         let mut outages = self.lock();
         match outages.back_mut() {
@@ -46,14 +47,14 @@ impl Outages {
         }
     }
 
-    /// Ends the current outage, because a session was written, or an earlier write was confirmed.
+    /// Ends the current outage of refreshes, if any, since a grant succeeded at `now`.
     pub(super) fn end(&self, now: Timestamp) {
         if let Some(last) = self.lock().back_mut() {
             last.end.get_or_insert(now);
         }
     }
 
-    /// Returns how much of the time between `from` and `to` was part of an outage.
+    /// Returns the total duration of outages of refreshes between the times `from` and `to`.
     pub(super) fn between(&self, from: Timestamp, to: Timestamp) -> Duration {
         let outages = self.lock();
         let overlaps = outages.iter().map(|outage| {

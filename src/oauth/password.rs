@@ -74,7 +74,7 @@ impl Provider {
     }
 }
 
-/// Returns a required parameter, made up of characters that RFC 6749 Appendix A allows.
+/// Returns a required parameter's value if it has only characters that RFC 6749 Appendix A allows.
 ///
 /// # Errors
 /// [`Error::InvalidRequest`] with the text `otherwise` for a missing parameter or other characters.

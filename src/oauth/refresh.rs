@@ -6,8 +6,8 @@ use crate::domain::{
 };
 use crate::observe::audit::Outcome;
 
-/// Maximum number of attempts at a refresh while other requests change the session. Each lost race
-/// is a successful write of another request, so well-behaved clients never reach the limit.
+/// Maximum number of attempts at a refresh while other requests change the session. Each failed
+/// attempt is a successful write of another request, so well-behaved clients never reach the limit.
 const ATTEMPTS: usize = 100;
 
 pub(super) async fn grant(
@@ -39,8 +39,9 @@ fn parse_own(text: &str) -> Option<Token> {
 }
 
 impl Provider {
-    /// Makes one attempt at a refresh: reads the session, decides, and writes its next version.
-    /// Returns the new tokens, or `None` if another request has changed the session.
+    /// Makes one attempt at a refresh: reads the session, checks the refresh token, and writes the
+    /// session with rotated tokens. Returns the new tokens, or `None` if another request has
+    /// changed the session meanwhile.
     async fn try_refresh(
         &self,
         client: &Client,
@@ -128,9 +129,9 @@ impl Provider {
         Ok(written.into_result()?)
     }
 
-    /// Returns the scope of the new access token. The outer error rejects the request at once; the
-    /// inner one is reported only if the refresh token turns out to be usable, since reuse takes
-    /// precedence.
+    /// Returns the scope of the access token that a refresh issues. The outer error rejects the
+    /// request at once; the inner error is reported only if the refresh token turns out to be
+    /// usable, since detecting its reuse takes precedence.
     ///
     /// RFC 6749 §6: "The requested scope MUST NOT include any scope not originally granted by the
     /// resource owner, and if omitted is treated as equal to the scope originally granted". Scopes

@@ -45,8 +45,8 @@ impl Provider {
         Ok(refresh.map(|token| (token.session_id(), token)))
     }
 
-    /// Makes one attempt to revoke a token. Returns `false` if another request has changed the
-    /// session.
+    /// Makes one attempt to revoke a token. Returns `true` if the token is not alive afterwards, or
+    /// `false` if another request has changed the session meanwhile.
     async fn try_revoke(
         &self,
         client: &Client,

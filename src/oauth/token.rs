@@ -53,8 +53,8 @@ impl Provider {
         }
     }
 
-    /// Adds a session to the store, publishes its access token, and returns its tokens. Returns
-    /// `None` if the user or the client has changed during the login.
+    /// Adds a session to the store, publishes its access token (to Redis, if configured), and
+    /// returns its tokens. Returns `None` if the user or the client has changed during the login.
     pub(super) async fn start_session(
         &self,
         client: &Client,
@@ -103,8 +103,8 @@ impl Provider {
         Ok(Some(tokens))
     }
 
-    /// Checks that an access token can be published now, if a publisher (Redis) is configured, so
-    /// that no session is written whose tokens could not be returned.
+    /// Checks that an access token can be published now (written to Redis, if configured), so that
+    /// no session is written whose tokens could not be returned.
     pub(super) fn can_publish(&self) -> Result<(), Error> {
         match &self.stores.publisher {
             Some(publisher) => Ok(publisher.can_publish()?),
@@ -112,8 +112,8 @@ impl Provider {
         }
     }
 
-    /// Publishes a new access token if a publisher (Redis) is configured. Publishing completes
-    /// before the response, so that resource servers know every token that was returned.
+    /// Publishes a new access token: writes it to Redis, if configured, for resource servers that
+    /// read it there. Completes before the response, so that they know every returned token.
     pub(super) async fn publish(
         &self,
         session: &Session,

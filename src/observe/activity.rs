@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::Timestamp;
 
-/// Number of hours for which counts are kept.
+/// Number of hours for which counts of sessions and failed logins are kept.
 const HOURS: usize = 24;
 
 /// Length of an hour, in milliseconds.
@@ -15,7 +15,7 @@ const HOUR: i64 = 3_600_000;
 /// Counts of started sessions and failed logins in one hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hour {
-    /// Start of the hour.
+    /// Start of the hour that is counted.
     pub start: Timestamp,
     /// Number of sessions started in the hour.
     pub logins: u64,
@@ -26,7 +26,7 @@ pub struct Hour {
 /// Hourly counts of started sessions and failed logins in this process.
 #[derive(Debug, Default)]
 pub struct HourlyActivity {
-    /// Counts of the hours with at least one event, the oldest first.
+    /// Counts of the hours in which a session started or a login failed, the oldest hour first.
     hours: Mutex<VecDeque<Hour>>,
 }
 
@@ -41,7 +41,8 @@ impl HourlyActivity {
         self.count(now, |hour| hour.failures += 1);
     }
 
-    /// Returns the counts of the last 24 hours, the oldest first. The last hour contains `now`.
+    /// Returns the counts of sessions and failed logins in the last 24 hours, the oldest hour
+    /// first. The last hour contains `now`.
     pub fn last_hours(&self, now: Timestamp) -> Vec<Hour> {
         let hours = self.hours();
         let current = start_of_hour(now).as_millis();

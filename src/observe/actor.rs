@@ -41,16 +41,17 @@ impl Interface {
 }
 
 impl Actor {
-    /// The actor that audit events name for all changes on the command line.
+    /// Actor that audit events name for all changes made on the command line.
     pub const COMMAND_LINE: Self =
         Self { via: Interface::CommandLine, operator: None, address: None };
 
-    /// Runs `future` with this actor, whom the audit events of its changes name.
+    /// Runs `future` with this actor, so that audit events of changes in `future` name the actor.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         CURRENT_ACTOR.scope(self, future)
     }
 
-    /// Returns the actor of this task; `None` for requests of clients and for background tasks.
+    /// Returns the actor (operator who makes changes) of the current task; `None` for requests of
+    /// clients and for background tasks.
     pub fn current() -> Option<Self> {
         CURRENT_ACTOR.try_with(Clone::clone).ok()
     }

@@ -47,8 +47,8 @@ impl RequestId {
 }
 
 impl RequestContext {
-    /// Creates the context of a request from its id and the caller's span, if it has them. A
-    /// `recorder` records the steps of a traced request.
+    /// Creates the context of a request from its id and the caller's span, if the request has them.
+    /// A `recorder` records the timed steps of a traced request.
     pub fn new(
         id: Option<RequestId>,
         parent: Option<SpanContext>,
@@ -57,7 +57,7 @@ impl RequestContext {
         Self { id: id.map(OnceCell::from).unwrap_or_default(), parent, recorder }
     }
 
-    /// Runs `future` with this context, which its log lines and steps use.
+    /// Runs `future` with this request context, from which log lines take the request and trace id.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, future)
     }
@@ -67,7 +67,7 @@ impl RequestContext {
         self.id.get_or_init(RequestId::random)
     }
 
-    /// Returns the request id if one was received or has been generated.
+    /// Returns the request id if an id was received or has been generated.
     pub fn known_id(&self) -> Option<&RequestId> {
         self.id.get()
     }
@@ -77,8 +77,8 @@ impl RequestContext {
         self.parent.as_ref()
     }
 
-    /// Returns the trace context of the request: that of its own span if it is recorded, otherwise
-    /// the caller's.
+    /// Returns the trace context of the request: that of its own span if the request is traced,
+    /// otherwise that of the caller's span, if any.
     pub fn trace(&self) -> Option<&SpanContext> {
         self.recorder.as_ref().map(Recorder::context).or(self.parent())
     }
@@ -89,12 +89,12 @@ impl RequestContext {
     }
 }
 
-/// Returns the result of `look` for the current request's context; `None` outside of a request.
+/// Passes the current request's context to `look` and returns the result; `None` outside a request.
 pub fn with_current<T>(look: impl FnOnce(&RequestContext) -> T) -> Option<T> {
     CURRENT.try_with(look).ok()
 }
 
-/// Records a step of the current request that has just ended, if the request is traced.
+/// Records a timed step (such as a store look-up) of the current request, if it is traced.
 pub fn record_step(name: &'static str, started: Instant, took: Duration) {
     with_current(|request| {
         if let Some(recorder) = &request.recorder {

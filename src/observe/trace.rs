@@ -22,9 +22,9 @@ pub fn parse_traceparent(header: &str) -> Option<SpanContext> {
     parent.is_valid().then_some(parent)
 }
 
-/// Returns whether the parts of a `traceparent` header have the lengths of §3.2.2, in lower-case
-/// hex, and version 00 has no others. OpenTelemetry's propagator alone would accept other lengths,
-/// signs and spaces.
+/// Returns whether the parts of a `traceparent` header have the lengths of W3C Trace Context
+/// §3.2.2, in lower-case hex, and version 00 has no further parts. OpenTelemetry's propagator alone
+/// would accept other lengths, signs and spaces.
 fn is_well_formed(header: &str) -> bool {
     let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let mut parts = header.split('-');
@@ -34,7 +34,7 @@ fn is_well_formed(header: &str) -> bool {
         && (parts.next().is_none() || !header.starts_with("00"))
 }
 
-/// Passes a `traceparent` header to OpenTelemetry's propagator. No `tracestate` is propagated.
+/// A `traceparent` header without `tracestate`, as OpenTelemetry's propagator reads it.
 struct Header<'a>(&'a str);
 
 impl Extractor for Header<'_> {
@@ -55,7 +55,7 @@ pub fn new_span(parent: Option<&SpanContext>) -> SpanContext {
     SpanContext::new(trace_id, ids.new_span_id(), TraceFlags::SAMPLED, false, TraceState::NONE)
 }
 
-/// Records the steps of one traced request.
+/// Recorder of the timed steps (such as store look-ups) of one traced request.
 #[derive(Debug)]
 pub struct Recorder {
     /// Context (trace id and span id) of the request's own span.
@@ -126,6 +126,6 @@ pub trait Collector: Send + Sync {
     /// Returns whether to trace a request for which the caller has not decided, or may not decide.
     fn samples(&self) -> bool;
 
-    /// Accepts the span of a completed request, or drops it.
+    /// Accepts the span of a completed request for export, or drops the span.
     fn take(&self, span: Span);
 }

@@ -59,7 +59,7 @@ pub enum PolicyError {
     /// `memory_kib`, the memory of one argon2 hash, is out of range.
     #[error("password memory_kib: expected {min} (8 for each lane) to {max}, got {got}")]
     Memory {
-        /// Minimum memory of an argon2 hash with this number of lanes, in KiB.
+        /// Minimum memory of an argon2 hash with the configured number of lanes, in KiB.
         min: u32,
         /// Maximum memory of an argon2 hash, in KiB.
         max: u32,
@@ -90,7 +90,7 @@ pub enum PolicyError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolStartError {
-    /// The policy for new password hashes is invalid.
+    /// The policy (function and parameters of new password hashes) is invalid.
     #[error("the settings in [password] are invalid")]
     Policy(#[from] PolicyError),
     /// The dummy hash that logins of unknown users are verified against could not be made.
@@ -108,7 +108,7 @@ pub enum PoolError {
     /// The queue of the password pool is full. The HTTP status is 503 with `Retry-After`.
     #[error("the password queue is full (password.queue)")]
     Busy,
-    /// The hashing job ended without a result, usually because of a panic, which the worker logs.
+    /// The hashing job ended without a result, usually because of a panic, which is logged.
     #[error("the password worker did not finish its job")]
     Lost,
     /// The hashing or verification job ran and failed.

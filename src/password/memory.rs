@@ -20,12 +20,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Creates an empty working memory. Later allocations of at most `keep` KiB are kept.
+    /// Creates an empty working memory. Between hashes, at most `keep` KiB stay allocated.
     pub(super) fn keeping(keep: usize) -> Self {
         Self { blocks: Vec::new(), keep }
     }
 
-    /// Calls `work` with `count` blocks of 1 KiB, which may contain data of the previous hash.
+    /// Calls `work` with `count` blocks of 1 KiB, possibly with old data, and returns the result.
     pub(super) fn lend<T>(
         &mut self,
         count: usize,

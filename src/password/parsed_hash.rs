@@ -18,8 +18,8 @@ pub(super) enum ParsedHash {
 }
 
 impl ParsedHash {
-    /// Parses the encoded text of a stored hash. Rejects parameters beyond the limits before any
-    /// memory is allocated for the hash.
+    /// Parses the encoded text of a stored hash. Rejects parameters beyond the limits on stored
+    /// hashes before any memory is allocated for the hash.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
         if encoded.starts_with("$argon2") {
             Argon2Hash::parse(encoded).map(Self::Argon2)
@@ -52,7 +52,7 @@ pub fn parameters_prefix(hash: &PasswordHash) -> Option<&str> {
 /// A hash should be replaced if it uses another function, or less memory, fewer iterations, fewer
 /// lanes or a lower cost than the policy. Stronger parameters are kept. An imported bcrypt hash is
 /// replaced even if it is strong, because it may cover only the first 72 bytes of the password. A
-/// malformed hash does not follow the policy.
+/// malformed hash is to be replaced too.
 pub fn needs_upgrade(hash: &PasswordHash, policy: &HashPolicy) -> bool {
     match (ParsedHash::parse(hash.encoded()), policy.scheme) {
         (Ok(ParsedHash::Argon2(stored)), HashScheme::Argon2id) => {

@@ -17,7 +17,7 @@ pub enum HashScheme {
 /// Policy: the hash function and parameters of new password hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashPolicy {
-    /// Hash function of new hashes. The parameters of the other function are ignored.
+    /// Hash function of new password hashes. The parameters of the other function are ignored.
     pub scheme: HashScheme,
     /// Memory of one argon2id hash, in KiB.
     pub memory_kib: u32,
@@ -31,8 +31,8 @@ pub struct HashPolicy {
 }
 
 impl HashPolicy {
-    /// Checks that hashes can be made with this policy and that the limits on stored hashes accept
-    /// such hashes.
+    /// Checks that hashes can be made with this policy and do not exceed the limits on stored
+    /// hashes.
     ///
     /// # Errors
     /// [`PolicyError`] with the first parameter that is out of range.

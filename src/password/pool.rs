@@ -76,7 +76,7 @@ impl PasswordPool {
         Ok(Self { inner: Arc::new(inner), observed: None })
     }
 
-    /// Records queue waits, hashing times and rejections of this handle's jobs in `passwords`.
+    /// Records queue waits, hashing times and rejections of this handle's jobs as metrics.
     #[must_use]
     pub fn observed_by(self, passwords: Arc<PasswordMetrics>) -> Self {
         Self { observed: Some(passwords), ..self }
@@ -141,8 +141,8 @@ impl PasswordPool {
         Ok(verdict.log())
     }
 
-    /// Returns the prefix (function and parameters) that all hashes of the policy share, in the
-    /// form that [`parameters_prefix`] returns.
+    /// Returns the prefix of encoded hashes (function and parameters) that all new hashes share, in
+    /// the form that [`parameters_prefix`] returns.
     ///
     /// [`parameters_prefix`]: super::parameters_prefix
     pub fn policy_prefix(&self) -> &str {
@@ -162,10 +162,10 @@ impl PasswordPool {
     }
 
     /// Measures the verification times of the kinds of hash (function and parameters) that users
-    /// have. `kinds` contains one hash of each kind except the policy's own. Afterwards the time of
-    /// a failed login does not reveal the kind of hash. Each kind takes one verification, and a new
-    /// kind three. If the queue is full, or a hash cannot be verified, the earlier measurements are
-    /// kept.
+    /// have. `kinds` contains one hash of each kind except that of new hashes. Afterwards the time
+    /// of a failed login does not reveal the kind of hash. Each kind takes one verification, and a
+    /// new kind three. If the queue is full, or a hash cannot be verified, the earlier measurements
+    /// are kept.
     pub async fn measure_kinds(&self, kinds: &[PasswordHash]) {
         let PoolState { dummy, equalizer, .. } = &*self.inner;
         equalizer.retain_kinds(kinds);

@@ -19,28 +19,31 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
-/// Maximum delay of a failed login. A few hashes that take seconds must not slow down all failures.
+/// Maximum delay of a failed login. A few slow hashes must not delay all failed logins by more.
 const MAX_DELAY: Duration = Duration::from_secs(2);
-/// Maximum number of kinds of hash (function and parameters) that are measured, more than stores
-/// usually have. Beyond it, the slowest kinds are kept, because they determine the delay.
+/// Maximum number of kinds of hash (function and parameters) that are measured. Of more kinds, the
+/// slowest are kept, because they determine the delay of failed logins.
 pub const MAX_KINDS: usize = 32;
 
-/// Maximum number of latest measurements kept for each kind of hash.
+/// Maximum number of verification times, the latest, kept for each kind of hash (function and
+/// parameters).
 const KEPT_MEASUREMENTS: usize = 8;
-/// Minimum number of measurements of a kind of hash for recognizing an outlier.
+/// Minimum number of verification times of one kind of hash for recognizing an outlier among them.
 const MIN_MEASUREMENTS: usize = 3;
 
-/// Measured verification times of each kind of hash (function and parameters).
+/// Makes failed logins take as long as verifying the users' slowest kind of hash (function and
+/// parameters).
 pub(super) struct TimingEqualizer {
     policy_prefix: String,
     times: Mutex<HashMap<String, Measurements>>,
-    /// Whether the kinds of the users' hashes are known, so that failed logins need not wait.
+    /// Whether the kinds (functions and parameters) of the users' hashes are known. If not, failed
+    /// logins wait.
     surveyed: watch::Sender<bool>,
 }
 
 impl TimingEqualizer {
-    /// Creates an equalizer for a policy whose hashes are of the same kind as `dummy`. Failed
-    /// logins are not delayed until another kind is measured.
+    /// Creates an equalizer for a policy whose hashes are of the same kind (function and
+    /// parameters) as `dummy`. Failed logins are not delayed until another kind is measured.
     pub(super) fn new(dummy: &PasswordHash) -> Self {
         #[expect(
             clippy::expect_used,
@@ -50,18 +53,19 @@ impl TimingEqualizer {
         Self { policy_prefix, times: Mutex::default(), surveyed: watch::Sender::new(true) }
     }
 
-    /// Returns the prefix (function and parameters) that all hashes of the policy share.
+    /// Returns the prefix of encoded hashes (function and parameters) that all new hashes share.
     pub(super) fn policy_prefix(&self) -> &str {
         &self.policy_prefix
     }
 
-    /// Sets whether the kinds of the users' hashes are known. Until they are, failed logins wait.
+    /// Sets whether the kinds (functions and parameters) of the users' hashes are known. Until they
+    /// are known, failed logins wait.
     pub(super) fn set_surveyed(&self, surveyed: bool) {
         self.surveyed.send_replace(surveyed);
     }
 
-    /// Records how long the verification of `hash` took. Without a hash, or with one that cannot be
-    /// parsed, the dummy hash was verified, so the time is recorded for the policy's own kind.
+    /// Records how long the verification of `hash` took. Without a hash that can be parsed, a dummy
+    /// hash was verified instead, so the time is recorded for the policy's own kind of hash.
     pub(super) fn record(&self, hash: Option<&PasswordHash>, took: Duration) {
         let kind = hash.and_then(parameters_prefix).unwrap_or(&self.policy_prefix);
         let mut times = self.lock();
@@ -73,15 +77,16 @@ impl TimingEqualizer {
         times.entry(kind.to_owned()).or_default().add(took);
     }
 
-    /// Returns how many times to measure this hash: as often as measurements of its kind are
-    /// missing for recognizing an outlier, and at least once.
+    /// Returns how often to measure the verification time of this hash: until its kind (function
+    /// and parameters) has `MIN_MEASUREMENTS` times, and at least once.
     pub(super) fn measurements_needed(&self, hash: &PasswordHash) -> usize {
         let kind = parameters_prefix(hash).unwrap_or_default();
         let known = self.lock().get(kind).map_or(0, |times| times.0.len());
         MIN_MEASUREMENTS.saturating_sub(known).max(1)
     }
 
-    /// Removes the measurements of all kinds of hash except those of `kinds` and the policy's own.
+    /// Removes the verification times of all kinds of hash (function and parameters) except those
+    /// of `kinds` and the kind of new hashes.
     pub(super) fn retain_kinds(&self, kinds: &[PasswordHash]) {
         let kinds: Vec<_> = kinds.iter().filter_map(parameters_prefix).collect();
         self.lock().retain(|kind, _| *kind == self.policy_prefix || kinds.contains(&kind.as_str()));
@@ -101,7 +106,7 @@ impl TimingEqualizer {
     }
 
     /// Returns the minimum duration of a failed login: a quarter above the slowest kind of hash, or
-    /// zero if all measured hashes are of the policy's own kind.
+    /// zero if all measured hashes have the function and parameters of new hashes.
     pub(super) fn minimum(&self) -> Duration {
         let times = self.lock();
         if times.keys().all(|kind| *kind == self.policy_prefix) {
@@ -110,8 +115,8 @@ impl TimingEqualizer {
         with_margin(times.values().map(Measurements::typical).max().unwrap_or_default())
     }
 
-    /// Returns whether the kind of this hash causes the maximum delay of failed logins, so that
-    /// slower kinds change nothing.
+    /// Returns whether the kind (function and parameters) of this hash causes the maximum delay of
+    /// failed logins, so that slower kinds change nothing.
     pub(super) fn is_at_maximum(&self, hash: &PasswordHash) -> bool {
         let typical = parameters_prefix(hash)
             .and_then(|kind| self.lock().get(kind).map(Measurements::typical));
@@ -123,12 +128,12 @@ impl TimingEqualizer {
     }
 }
 
-/// Returns `time` plus a quarter, up to the maximum delay.
+/// Returns `time` plus a quarter, up to the maximum delay of a failed login.
 fn with_margin(time: Duration) -> Duration {
     (time + time / 4).min(MAX_DELAY)
 }
 
-/// Latest verification times of one kind of hash. Several are kept because they vary with the load.
+/// Latest verification times of one kind of hash (function and parameters), which vary with load.
 #[derive(Default)]
 struct Measurements(VecDeque<Duration>);
 
@@ -141,7 +146,7 @@ impl Measurements {
     }
 
     /// Returns the longest verification time, or the second longest if the longest is an outlier. A
-    /// short stall of the machine must not delay all failures while its measurement is kept.
+    /// short stall of the machine must not delay all failed logins while its measurement is kept.
     fn typical(&self) -> Duration {
         let mut times: Vec<Duration> = self.0.iter().copied().collect();
         times.sort_unstable();

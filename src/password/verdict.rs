@@ -24,7 +24,7 @@ pub enum Verdict {
     },
 }
 
-/// A verdict on a login's password, with the error of the stored hash that is to be logged.
+/// A verdict on a login's password, with an error of the user's stored hash that is to be logged.
 pub(super) struct LoggedVerdict {
     verdict: Verdict,
     error: Option<HashError>,
@@ -36,8 +36,8 @@ impl LoggedVerdict {
         self.verdict == Verdict::Wrong
     }
 
-    /// Logs the error of the stored hash, if there is one, and returns the verdict. The caller of
-    /// the pool logs it, not the worker, so that the log line carries the context of the request.
+    /// Logs the error of the user's stored hash, if any, and returns the verdict. The caller of the
+    /// pool logs it, not the worker, so that the log line carries the context of the request.
     pub(super) fn log(self) -> Verdict {
         match (&self.verdict, self.error) {
             (_, None) => {}
@@ -56,9 +56,9 @@ impl LoggedVerdict {
     }
 }
 
-/// Verifies a password against the user's stored hash, or against the dummy hash if there is no
-/// user. If `may_upgrade` is set, the password is correct, and the stored hash is weaker than the
-/// policy, the verdict contains a new hash.
+/// Verifies a password against the user's stored hash, or against a dummy hash, which no password
+/// matches, if there is no user. If `may_upgrade` is set, the password is correct, and the stored
+/// hash is weaker than the policy, the verdict contains a new hash.
 pub(super) fn verify_login(
     hasher: &mut Hasher,
     password: &SecretString,
@@ -80,8 +80,8 @@ pub(super) fn verify_login(
     }
 }
 
-/// Returns [`Verdict::Wrong`] after verifying the dummy hash, so that this failed login takes as
-/// long as any other.
+/// Returns [`Verdict::Wrong`] after verifying the password against the dummy hash, so that this
+/// failed login takes as long as any other.
 fn reject_after_dummy(
     hasher: &mut Hasher,
     password: &SecretString,

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::CredentialKind;
 use crate::observe::audit::{TARGET, format_address};
 
-/// Writes one audit event when the failures from an address reach the limit. Refused attempts cause
-/// no event.
+/// Writes one audit event when the failed attempts from an address reach the limit. Attempts that
+/// are refused afterwards cause no event.
 pub(super) fn address_limited(kind: CredentialKind, address: IpAddr) {
     tracing::warn!(
         target: TARGET, event = "throttle", what = "address", guessed = kind.as_str(),
@@ -16,7 +16,7 @@ pub(super) fn address_limited(kind: CredentialKind, address: IpAddr) {
     );
 }
 
-/// Writes one audit event when the failures on a name reach the limit.
+/// Writes one audit event when the failed attempts on a user name reach the limit.
 pub(super) fn name_under_attack(
     kind: CredentialKind,
     username: Option<&str>,

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use super::CredentialKind;
 use crate::domain::{RateLimitKey, RateLimitKeyKind};
 
-/// Rate limit keys of the address and the network that an attempt comes from.
+/// Rate limit keys of the address and the network that an attempt to authenticate comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) address: RateLimitKey,
-    /// Key of the attempt's name together with the wider network of the address.
+    /// Key of the attempt's user name with the network of the address (/24 of IPv4, /48 of IPv6).
     pub(super) network: RateLimitKey,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn address(kind: CredentialKind, address: IpAddr) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::Address, &[kind.as_str().as_bytes(), &prefix])
 }
 
-/// Returns the rate limit key of a name together with the wider network of an address: the /24 of
+/// Returns the rate limit key of a user name together with the network of an address: the /24 of
 /// IPv4, or the /48 that an IPv6 site is assigned (RFC 6177 §2), which has 65,536 prefixes of 64
 /// bits.
 fn network(name: RateLimitKey, address: IpAddr) -> RateLimitKey {
@@ -41,17 +41,17 @@ fn network(name: RateLimitKey, address: IpAddr) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::Network, &[name.as_bytes(), &prefix])
 }
 
-/// Returns the rate limit key of refused attempts from an address, counted apart from failed ones.
+/// Returns the rate limit key that counts the refused, not the failed, attempts from an address.
 pub(super) fn refusals(address: RateLimitKey) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::RefusedAddress, &[address.as_bytes()])
 }
 
-/// Returns the rate limit key of the name for which credentials are guessed.
+/// Returns the rate limit key of the user name for which credentials are guessed.
 pub(super) fn name(kind: CredentialKind, name: &str) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::Name, &[kind.as_str().as_bytes(), name.as_bytes()])
 }
 
-/// Returns the rate limit key of a known device: a pair of name and address.
+/// Returns the rate limit key of a known device: user name and address of an earlier login.
 pub(super) fn known_device(name: RateLimitKey, address: RateLimitKey) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::KnownDevice, &[name.as_bytes(), address.as_bytes()])
 }

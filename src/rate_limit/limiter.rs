@@ -15,22 +15,23 @@ use crate::domain::{Bucket, Clock, RateLimitKey, WindowCounter};
 use crate::observe::metrics;
 use crate::store::RateLimitStore;
 
-/// Time for which a known device (name and address) is remembered after a successful login.
+/// Time for which a known device (user name and address) is remembered after a successful login.
 const KNOWN_DEVICE_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
-/// First pause between attempts on a name under attack. The pause doubles with each failure.
+/// First pause between attempts on a user name under attack (with many failures). The pause doubles
+/// with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause between attempts on a name under attack. It leaves an attacker 900 attempts an
-/// hour.
+/// Longest pause between attempts on a name under attack (with many failures). This pause leaves an
+/// attacker 900 attempts an hour.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-/// Longest total time for which an attempt waits; shorter than the timeouts of clients.
+/// Longest total time for which an attempt waits to run; shorter than the timeouts of clients.
 const MAX_WAIT: Duration = Duration::from_secs(15);
-/// Maximum number of refused attempts that are counted for an address.
+/// Maximum number of refused attempts that are counted for an address in the sliding window.
 const MAX_REFUSALS: u32 = 1000;
-/// Maximum number of attempts waiting for one address or name. On a name under attack few of them
-/// get a permit before `MAX_WAIT` is over, but only waiting attempts can be selected.
+/// Maximum number of attempts waiting for one address or name. On a name with many failures, few of
+/// them may run before `MAX_WAIT` is over, but only waiting attempts can be selected.
 const MAX_QUEUE: usize = 256;
 
-/// The rate limiter of a server process. Clones share all state.
+/// Limits the attempts to authenticate in a server process. Clones share all state.
 #[derive(Clone)]
 pub struct RateLimiter(Arc<LimiterState>);
 
@@ -55,7 +56,7 @@ pub struct Attempt {
     permits: Vec<Permit>,
 }
 
-/// The permit to run an attempt from an address, with the failures counted for the address.
+/// The permit (right) to run an attempt from an address, with the failures counted for the address.
 struct AddressPermit {
     permit: Permit,
     failures: WindowCounter,
@@ -74,10 +75,11 @@ impl RateLimiter {
         Self(Arc::new(LimiterState { policy, store, clock, refused, queues: Arc::default() }))
     }
 
-    /// Admits an attempt on `name`, waiting for its permits if necessary. `address` is `None` if
-    /// the client's address is unknown, as on a Unix socket without a forwarded address. Such
-    /// callers have no address budget, since one of them could use up a budget that all share; only
-    /// the limits on names apply.
+    /// Admits an attempt to authenticate as `name`, after waiting for its permits (rights to run)
+    /// if necessary. `address` is `None` if the client's address is unknown, as on a Unix socket
+    /// without a forwarded address. Such callers have no address budget (maximum number of
+    /// failures), since one of them could use up a budget that all share; only the limits on names
+    /// apply.
     ///
     /// # Errors
     /// [`RateLimited`] when the attempt is refused; the caller must not verify the guess.
@@ -99,11 +101,12 @@ impl RateLimiter {
 
     /// Counts a wrong client secret. The secret is compared before this call: it has 256 random
     /// bits, so learning that one is wrong does not help an attacker, and a client with the correct
-    /// secret is served even from an address with many failures. Only addresses have a budget here.
-    /// Clients have none, so that guesses at a client's secret do not slow the client down.
+    /// secret is served even from an address with many failures. Only addresses have a budget
+    /// (maximum of failures) here. Clients have none, so that guesses at a client's secret do not
+    /// slow the client down.
     ///
     /// # Errors
-    /// [`RateLimited`] when the budget of the address was already spent.
+    /// [`RateLimited`] when the address already had the maximum number of failures.
     pub async fn secret_failed(&self, address: Option<IpAddr>) -> Result<(), RateLimited> {
         match address.filter(|_| self.0.policy.enabled) {
             Some(address) => {
@@ -113,8 +116,8 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a failed attempt against the budget of its address. The failure that spends the
-    /// budget is audited; the attempts refused afterwards are not.
+    /// Counts a failed attempt against the budget (maximum number of failures) of its address. The
+    /// failure that spends the budget is audited; the attempts refused afterwards are not.
     async fn count_address_failure(
         &self,
         kind: CredentialKind,
@@ -162,8 +165,8 @@ impl RateLimiter {
         Ok(permits)
     }
 
-    /// Returns the permit for an attempt from `address`, or refuses the attempt if the address's
-    /// budget of failures is spent.
+    /// Returns the permit (right to run) for an attempt from `address`, or refuses the attempt if
+    /// the address has the maximum number of failures.
     async fn acquire_for_address(
         &self,
         kind: CredentialKind,
@@ -196,8 +199,9 @@ impl RateLimiter {
         }
     }
 
-    /// Returns the permit for an attempt on `name`; `None` for a known device on a name under
-    /// attack, which needs no permit.
+    /// Returns the permit (right to run) for an attempt on `name`. Returns `None` if the name is
+    /// under attack and the attempt comes from a known device (address of an earlier login), which
+    /// needs none.
     async fn acquire_for_name(
         &self,
         name: RateLimitKey,
@@ -235,9 +239,9 @@ impl RateLimiter {
         Err(self.refuse_on_name(origin, pause(failures.total(), limit)).await)
     }
 
-    /// Waits for the next free slot (time for one attempt on `name`) and then passes the permit to
-    /// one of the waiting attempts. The slot is not reserved for one attempt: a client that hangs
-    /// up would take the slot away from the others.
+    /// Waits for the next free slot (time for one attempt on `name`) and then passes the permit
+    /// (right to run) to one of the waiting attempts. The slot is not reserved for one attempt: a
+    /// client that hangs up would take the slot away from the others.
     async fn select_after_pause(self, permit: Permit, name: RateLimitKey, failures: WindowCounter) {
         let pause = pause(failures.total(), self.0.policy.failures_per_user);
         while permit.has_waiters() {
@@ -250,8 +254,8 @@ impl RateLimiter {
         }
     }
 
-    /// Returns the attempt as a candidate for selection, with the failures and refusals of its
-    /// origin.
+    /// Returns the attempt as a candidate for selection among waiting attempts, with the failures
+    /// and refusals of its address and network.
     async fn candidate(
         &self,
         origin: Option<Origin>,
@@ -274,7 +278,7 @@ impl RateLimiter {
         self.0.store.is_known_device(keys::known_device(name, address), self.now()).await
     }
 
-    /// Returns the recent failures from the origin's address and those on `name`.
+    /// Returns the failures in the sliding window from the origin's address, and those on `name`.
     async fn recent(
         &self,
         origin: Option<Origin>,
@@ -292,8 +296,8 @@ impl RateLimiter {
         counters.first().copied().unwrap_or_default()
     }
 
-    /// Returns the error for an attempt from an address whose budget of failures is spent, after
-    /// counting the refusal in the metrics.
+    /// Returns the error for an attempt from an address that has the maximum number of failures,
+    /// after counting the refusal in the metrics.
     fn refuse_address(&self, kind: CredentialKind, failures: &WindowCounter) -> RateLimited {
         let now = self.now();
         let counter: fn(&metrics::RateLimitMetrics) -> &IntCounter = match kind {
@@ -332,7 +336,7 @@ impl RateLimiter {
     }
 }
 
-/// Returns the pause after an attempt on a name under attack with this number of failures.
+/// Returns the pause after an attempt on a user name with this many failures, at least `limit`.
 fn pause(failures: u32, limit: u32) -> Duration {
     let doubled = 1_u32.checked_shl(failures.saturating_sub(limit)).unwrap_or(u32::MAX);
     FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
@@ -343,8 +347,8 @@ impl Attempt {
     /// `None` if the name must not be logged.
     ///
     /// # Errors
-    /// [`RateLimited`] when concurrent failures have spent the address's budget; the caller must
-    /// not reveal the result of the guess.
+    /// [`RateLimited`] when concurrent failures have reached the maximum of the address; the caller
+    /// must not reveal the result of the guess.
     pub async fn failed(mut self, username: Option<&str>) -> Result<(), RateLimited> {
         let LimiterState { policy, store, .. } = &*self.limiter.0;
         if !policy.enabled {
@@ -367,8 +371,8 @@ impl Attempt {
         counted
     }
 
-    /// Reports that the guessed credential was right, and remembers name and address as known
-    /// device.
+    /// Reports that the guessed credential was right, and remembers user name and address as a
+    /// known device, which later attacks on the name do not slow down.
     pub async fn succeeded(self) {
         let LimiterState { policy, store, .. } = &*self.limiter.0;
         if let Some(Origin { address, .. }) = self.origin.filter(|_| policy.enabled) {

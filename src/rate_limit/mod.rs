@@ -26,21 +26,23 @@ use std::time::Duration;
 
 pub use limiter::{Attempt, RateLimiter};
 
-/// Rate limit policy: the budgets for failed attempts.
+/// Rate limit policy: the maximum numbers of failed attempts in a sliding window.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimitPolicy {
-    /// Whether the rate limits apply.
+    /// Whether failed attempts to authenticate are rate-limited.
     pub enabled: bool,
     /// Number of failures in the sliding window after which attempts from an address are refused.
     pub failures_per_address: u32,
-    /// Number of failures in the sliding window after which a name counts as under attack.
+    /// Number of failures in the sliding window after which attempts on a user name run one at a
+    /// time, with pauses between them.
     pub failures_per_user: u32,
     /// Length of the sliding window in which failures count.
     pub window: Duration,
 }
 
-/// The kind of credential that an attempt guesses at. Each kind has budgets of its own, so that a
-/// service with an outdated client secret does not keep users at the same address from logging in.
+/// The kind of credential that an attempt guesses at. Each kind has its own budgets (maximum
+/// numbers of failures), so that a service with an outdated client secret does not keep users at
+/// the same address from logging in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
     /// A user's password.

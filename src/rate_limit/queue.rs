@@ -12,14 +12,14 @@ use tokio::sync::oneshot;
 use super::selection::{self, Candidate, Rule};
 use crate::domain::RateLimitKey;
 
-/// The running and the waiting attempts of each rate limit key, in this process.
+/// Running and waiting attempts of each rate limit key (address or user name), in this process.
 #[derive(Default)]
 pub(super) struct Queues(Mutex<HashMap<RateLimitKey, Queue>>);
 
 #[derive(Default)]
 struct Queue {
     running: usize,
-    /// Attempts that wait for a permit, in order of arrival.
+    /// Attempts that wait for a permit (right to run), in order of arrival.
     waiting: Vec<Waiter>,
     /// Rule by which the next waiting attempt is selected.
     rule: Rule,
@@ -30,7 +30,7 @@ struct Waiter {
     sender: oneshot::Sender<Permit>,
 }
 
-/// Result of asking for a permit to run an attempt.
+/// Result of asking for a permit (right) to run an attempt.
 pub(super) enum Admission {
     /// The attempt may run now, with this permit.
     Admitted(Permit),
@@ -42,7 +42,7 @@ pub(super) enum Admission {
 }
 
 /// Permit: the right to run an attempt. Dropping the permit passes the right to the next waiting
-/// attempt, unless this attempt has failed and others of the same key still run.
+/// attempt, unless the permit's attempt has failed and others of the same key still run.
 pub(super) struct Permit {
     queues: Arc<Queues>,
     key: RateLimitKey,
@@ -55,9 +55,9 @@ pub(super) struct Permit {
 }
 
 impl Queues {
-    /// Asks for a permit to run an attempt on `key`. At most `max_running` attempts run at once,
-    /// but always at least one, and `max_waiting` wait. When more arrive, one of the attempts is
-    /// dropped.
+    /// Asks for a permit (right) to run an attempt on `key`, an address or user name. At most
+    /// `max_running` attempts run at once, but always at least one, and `max_waiting` wait. When
+    /// more arrive, one of the attempts is dropped.
     pub(super) fn acquire(
         self: &Arc<Self>,
         key: RateLimitKey,
@@ -89,8 +89,8 @@ impl Queues {
         Permit { queues, key, selected: false, failed: false, passed_on: false }
     }
 
-    /// Passes a permit to the waiting attempt that `next` returns, or ends the permit if none is
-    /// waiting.
+    /// Passes a permit (right to run) to the waiting attempt that `next` returns, or ends the
+    /// permit if `next` returns none.
     fn pass_on(
         self: &Arc<Self>,
         key: RateLimitKey,
@@ -138,7 +138,8 @@ impl Queue {
         self.waiting.retain(|waiter| !waiter.sender.is_closed());
     }
 
-    /// Removes and returns the waiting attempt with the lowest penalty; among equals, the earliest.
+    /// Removes and returns the waiting attempt with the lowest penalty (fewest failures and
+    /// refusals); among equals, the earliest.
     fn pop_lowest_penalty(&mut self) -> Option<Waiter> {
         let waiting = self.waiting.iter().enumerate();
         let (index, _) = waiting.min_by_key(|(_, waiter)| waiter.candidate.penalty())?;
@@ -160,14 +161,14 @@ impl Permit {
         self.failed = true;
     }
 
-    /// Returns whether the permit was given by [`Self::pass_to_selected`].
+    /// Returns whether the permit was given by selection among all waiting attempts after a pause.
     pub(super) const fn is_selected(&self) -> bool {
         self.selected
     }
 
     /// Adds an attempt to the queue of this permit's key, and returns the channel by which the
-    /// attempt receives a permit. The holder of this permit selects among the queue after the
-    /// pause.
+    /// attempt receives a permit (right to run). After a pause, the holder of this permit passes it
+    /// to one of the queued attempts.
     pub(super) fn enqueue(&self, candidate: Candidate) -> oneshot::Receiver<Permit> {
         self.queues.lock().entry(self.key).or_default().push(candidate)
     }
@@ -181,7 +182,7 @@ impl Permit {
         })
     }
 
-    /// Passes the permit to one of the waiting attempts, selected by the current rule.
+    /// Passes the permit (right to run) to a waiting attempt, selected by the current rule.
     pub(super) fn pass_to_selected(mut self) {
         self.passed_on = true;
         self.queues.pass_on(self.key, true, Queue::pop_selected);

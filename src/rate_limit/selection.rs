@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use super::keys::Origin;
 use crate::domain::{RateLimitKey, random_index};
 
-/// Number of failures that [`Rule::Random`] ignores. Otherwise a user who mistyped a password would
-/// rank behind every address without failures.
+/// Number of failed attempts that [`Rule::Random`] (selection by chance) ignores. Otherwise a user
+/// who mistyped a password would rank behind every address without failures.
 const FORGIVEN_FAILURES: u32 = 3;
 
 /// Failures and refusals that count against a waiting attempt. Fields are compared in this order,
@@ -21,15 +21,15 @@ const FORGIVEN_FAILURES: u32 = 3;
 pub(super) struct Penalty {
     /// Number of failed attempts from the address, on any name.
     pub(super) failures: u32,
-    /// Number of failed attempts on this name from the wider network of the address, in which an
-    /// attacker gets new addresses at no cost.
+    /// Number of failed attempts on this user name from the network of the address (/24 of IPv4,
+    /// /48 of IPv6), in which an attacker gets new addresses at no cost.
     pub(super) network_failures: u32,
-    /// Number of refused attempts from the address on names under attack. In an attack from many
-    /// addresses, few attempts get a permit, so few can fail.
+    /// Number of refused attempts from the address on user names under attack (with many failures).
+    /// In an attack from many addresses, few attempts get a permit, so few can fail.
     pub(super) refusals: u32,
 }
 
-/// A candidate for a permit: an attempt that asks to run.
+/// A candidate for a permit (right to run): an attempt to authenticate that asks to run.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate {
     origin: Option<Origin>,
@@ -100,8 +100,8 @@ impl Candidate {
     }
 }
 
-/// Returns the index of the candidate to run next. Among those with the best rank, each network is
-/// equally likely, however many attempts wait there, and within the network each address.
+/// Returns the index of the candidate to run next. Among those that `rule` ranks best, each network
+/// is equally likely, however many attempts wait there, and within the network each address.
 pub(super) fn select_next(waiting: &[Candidate], rule: Rule) -> Option<usize> {
     let best = waiting.iter().map(|one| rule.rank(&one.penalty)).min()?;
     let mut left: Vec<(usize, &Candidate)> =
@@ -128,8 +128,8 @@ fn retain_random_group(
     left.retain(|(_, one)| Some(group_of(one)) == drawn);
 }
 
-/// Returns the index of the waiting attempt to drop: one of those with the highest [`Penalty`],
-/// from the network with the most such attempts.
+/// Returns the index of the waiting attempt to drop: one of those with the highest [`Penalty`]
+/// (most failures and refusals), from the network with the most such attempts.
 pub(super) fn select_dropped(waiting: &[Candidate]) -> Option<usize> {
     let worst = waiting.iter().map(Candidate::penalty).max()?;
     let worst = || waiting.iter().enumerate().filter(move |(_, one)| one.penalty == worst);

@@ -37,7 +37,7 @@ impl Bind {
     }
 
     /// Returns whether only this machine can reach the address. Of host names, only `localhost`
-    /// counts.
+    /// counts as local.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => {

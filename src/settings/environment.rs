@@ -14,7 +14,7 @@ const NOT_SETTINGS: [&str; 2] = ["SENTINEL_CONFIG", "SENTINEL_COPY_TO"];
 /// Found environment variables: from the key of a setting to the variable's name and value.
 type FoundVariables = BTreeMap<String, (String, String)>;
 
-/// Returns the settings in `variables` by Sentinel's names and those by flask-sentinel's names.
+/// Returns the settings in `variables` by Sentinel's names and those by its predecessor's names.
 /// Adds unknown names, duplicates and values that are not UTF-8 to `problems`.
 pub(super) fn read(
     variables: &[(OsString, OsString)],

@@ -46,8 +46,8 @@ pub enum SettingProblem {
         what: &'static str,
         /// Unknown name as the user wrote it.
         name: String,
-        /// Origin of the name, such as a file, with a leading space. Empty if obvious from the
-        /// name.
+        /// Origin of the unknown name, such as a file, with a leading space. Empty if obvious from
+        /// the name.
         place: String,
         /// Up to three valid names that resemble the unknown name, the most similar first.
         nearest: Vec<String>,
@@ -61,7 +61,7 @@ pub enum SettingProblem {
         value: Option<String>,
         /// Description of a valid value of the setting.
         expected: String,
-        /// Origin of the value, such as a file or an environment variable, with a leading space.
+        /// Origin of the invalid value, such as a file or variable, with a leading space.
         place: String,
     },
     /// Settings contradict each other, as the contained message explains.

@@ -6,22 +6,22 @@
 /// Default settings as TOML text, which also defines the valid keys.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// Hint for an unknown setting name that is not similar to a valid one.
+/// Hint that an error message gives for an unknown setting name that resembles no valid one.
 const LIST_ALL: &str = "`sentinel config show` lists all settings";
 
 /// Prefix of the names of Sentinel's environment variables.
 pub(super) const ENV_PREFIX: &str = "SENTINEL_";
 
-/// Prefix of setting names that flask-sentinel inherited from flask-oauthlib. Other programs may
-/// read environment variables with this prefix too.
+/// Prefix of setting names that Sentinel's predecessor flask-sentinel inherited from
+/// flask-oauthlib. Other programs may read environment variables with this prefix too.
 pub(super) const OAUTHLIB_PREFIX: &str = "OAUTH2_PROVIDER_";
 
-/// flask-sentinel's names for the settings that give the address of MongoDB.
+/// Names of the settings of flask-sentinel, Sentinel's predecessor, for the address of MongoDB.
 pub(super) const LEGACY_MONGODB_ADDRESSES: [&str; 2] =
     ["SENTINEL_MONGO_URI", "SENTINEL_MONGO_HOST"];
 
-/// flask-sentinel's setting names, in the environment and in its configuration file, each with the
-/// key of Sentinel's setting.
+/// Setting names of flask-sentinel, Sentinel's predecessor, in the environment and in its
+/// configuration file, each with the key of Sentinel's setting.
 pub(super) const LEGACY: &[(&str, &str)] = &[
     ("SENTINEL_ROUTE_PREFIX", "oauth.route_prefix"),
     ("SENTINEL_TOKEN_URL", "oauth.token_url"),
@@ -46,7 +46,8 @@ pub(super) const LEGACY: &[(&str, &str)] = &[
     ("OAUTH2_PROVIDER_ERROR_URI", "oauth.error_uri"),
 ];
 
-/// Keys of secret settings, whose values are never shown. Each has a twin, `*_file`, for a path.
+/// Keys of secret settings, whose values are never shown. The twin `<key>_file` of each names a
+/// file with the secret.
 pub(super) const SECRETS: &[&str] =
     &["mongo.uri", "mongo.password", "redis.url", "management.password"];
 
@@ -78,18 +79,20 @@ pub(super) fn is_table(name: &str) -> bool {
     tables().contains(&name)
 }
 
-/// Converts a variable's name, `SENTINEL_OAUTH__TOKEN_URL`, into the setting's, `oauth.token_url`.
-/// Returns `None` for a name without the prefix.
+/// Converts an environment variable's name, such as `SENTINEL_OAUTH__TOKEN_URL`, into the
+/// setting's, `oauth.token_url`. Returns `None` for a name without the prefix `SENTINEL_`.
 pub(super) fn key_of_variable(name: &str) -> Option<String> {
     Some(name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", "."))
 }
 
-/// Returns the key of the setting that flask-sentinel calls `name`, or `None` for any other name.
+/// Returns the key of the setting that flask-sentinel (Sentinel's predecessor) calls `name`, or
+/// `None` for any other name.
 pub(super) fn legacy(name: &str) -> Option<&'static str> {
     LEGACY.iter().find(|(old, _)| *old == name).map(|(_, key)| *key)
 }
 
-/// Converts a setting's name, `oauth.token_url`, into the variable's, `SENTINEL_OAUTH__TOKEN_URL`.
+/// Converts a setting's name, such as `oauth.token_url`, into its environment variable's,
+/// `SENTINEL_OAUTH__TOKEN_URL`.
 pub(super) fn variable(key: &str) -> String {
     format!("{ENV_PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
 }
@@ -145,7 +148,8 @@ fn similarity(name: &str, candidate: &str) -> f64 {
     whole.max(leaf)
 }
 
-/// Returns a setting name without its prefix, which would make short names look similar.
+/// Returns a setting name without the prefix `SENTINEL_` or `OAUTH2_PROVIDER_`, which would make
+/// short names look similar.
 fn without_prefix(name: &str) -> String {
     let rest = name.strip_prefix(ENV_PREFIX).or_else(|| name.strip_prefix(OAUTHLIB_PREFIX));
     let rest = rest.unwrap_or(name).trim_matches(['[', ']']);

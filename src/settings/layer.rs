@@ -9,7 +9,7 @@ use config::{Map, Source, Value, ValueKind};
 use super::error::{Error, SettingProblem};
 use super::{environment, keys};
 
-/// One layer of settings: values by `table.name`, each with its origin as a phrase for messages.
+/// One layer of settings (such as a file): values by `table.name`, each with its origin in words.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
     values: BTreeMap<String, Value>,
@@ -117,8 +117,8 @@ impl Layer {
         self.values.insert(key.to_owned(), Value::new(Some(&origin.to_owned()), kind(value)));
     }
 
-    /// Adds the values of `legacy`, set by flask-sentinel's names, that this layer does not set.
-    /// Within a layer, Sentinel's name takes precedence over flask-sentinel's.
+    /// Adds the values of `legacy`, set by names of the predecessor flask-sentinel, that this layer
+    /// does not set. Within a layer, Sentinel's name takes precedence over flask-sentinel's.
     fn fill(&mut self, legacy: Self) {
         self.names_mongodb = keys::LEGACY_MONGODB_ADDRESSES.into_iter().find(|name| {
             let value = keys::legacy(name).and_then(|key| legacy.values.get(key));

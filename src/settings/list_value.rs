@@ -24,8 +24,8 @@ pub(super) fn list_value(kind: &ValueKind) -> Option<Vec<String>> {
     }
 }
 
-/// Returns the items of a text that is a TOML array of strings. A text that does not parse is not
-/// an array, since `[::1]:5000` starts with a bracket too.
+/// Returns the items of a text that is a TOML array of strings, or `None` for any other text, such
+/// as the address `[::1]:5000`, which starts with a bracket too.
 fn array(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     text.starts_with('[').then_some(())?;

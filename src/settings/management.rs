@@ -9,7 +9,7 @@ use super::secret;
 /// Settings of the management page and API.
 #[derive(Clone, Debug)]
 pub struct ManagementSettings {
-    /// Path of the management page below the route prefix, with the API below the page. `None`
+    /// Path of the management page below `oauth.route_prefix`, with the API below the page. `None`
     /// disables page and API.
     pub url: Option<String>,
     /// Operator's user name for HTTP Basic (RFC 7617 §2). `None` disables management page and API.

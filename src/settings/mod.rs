@@ -67,11 +67,11 @@ use reader::Reader;
 /// All settings of the server, validated. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Settings of listeners, trusted proxies and limits.
+    /// Settings of listeners, trusted proxies, and limits on connections and requests.
     pub server: ServerSettings,
     /// Settings of TLS on the listeners.
     pub tls: TlsSettings,
-    /// Settings of OAuth endpoints, grants and lifetimes.
+    /// Settings of OAuth endpoints, grants, and lifetimes of tokens and sessions.
     pub oauth: OAuthSettings,
     /// Settings of the store of users, clients and sessions.
     pub store: StoreSettings,
@@ -211,8 +211,8 @@ impl Settings {
     }
 }
 
-/// Merges all layers of settings. Also returns flask-sentinel's name for the address of MongoDB, if
-/// a layer sets an address by that name.
+/// Merges defaults, file, environment and flags. Also returns flask-sentinel's name for the address
+/// of MongoDB, if one of these layers sets an address by that name.
 fn merged(sources: &Sources) -> Result<(Reader, Option<&'static str>), Error> {
     let mut problems = Vec::new();
     let file = match sources.path() {

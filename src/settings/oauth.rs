@@ -7,7 +7,7 @@ use super::keyword::Keyword;
 use super::parse;
 use super::reader::Reader;
 
-/// Settings of the OAuth endpoints, grants and lifetimes. The endpoints are paths below
+/// Settings of the OAuth endpoints, grants, and lifetimes of tokens. The endpoints are paths below
 /// `route_prefix`; `None` switches an endpoint off.
 #[derive(Clone, Debug)]
 pub struct OAuthSettings {
@@ -58,8 +58,8 @@ impl ErrorUri {
     }
 }
 
-/// Checks an `error_uri`: it "MUST NOT include characters outside the set %x21 / %x23-5B / %x5D-7E"
-/// (RFC 6749 §5.2).
+/// Returns whether all characters are allowed in an `error_uri`, which "MUST NOT include characters
+/// outside the set %x21 / %x23-5B / %x5D-7E" (RFC 6749 §5.2).
 fn is_uri(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }

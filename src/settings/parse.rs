@@ -43,8 +43,8 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
     }
 }
 
-/// Parses an absolute URL path: it starts with `/` and contains nothing that a router or a browser
-/// would interpret otherwise.
+/// Parses an absolute URL path, which starts with `/` and contains no character with a special
+/// meaning for a router or a browser.
 pub(super) fn url_path(text: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#{}\\\"<>".contains(&byte);
     (text.starts_with('/') && !text.contains("//") && text.bytes().all(plain))
@@ -89,7 +89,7 @@ pub(super) fn host_port(text: &str) -> Option<(&str, u16)> {
 }
 
 /// Returns whether only this machine can reach a listener on `host`. Of host names, only
-/// `localhost` counts, since any other may resolve to another address later.
+/// `localhost` counts as local, since any other may resolve to another address later.
 pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {

@@ -4,7 +4,7 @@ use super::keyword::Keyword;
 use super::reader::Reader;
 use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST};
 
-/// Settings of password hashing. Parameters are those of new hashes; stored hashes contain theirs.
+/// Settings of password hashing. The parameters apply to new hashes; stored hashes contain theirs.
 #[derive(Clone, Debug)]
 pub struct PasswordSettings {
     /// Hash function of new password hashes.
@@ -22,7 +22,7 @@ pub struct PasswordSettings {
     pub bcrypt_cost: u32,
     /// Number of hashing threads; 0 for one per core.
     pub workers: usize,
-    /// Maximum number of logins that wait for a hashing thread; at least 1.
+    /// Maximum number of jobs, such as logins, that wait for a hashing thread; at least 1.
     pub queue: usize,
 }
 

@@ -18,7 +18,7 @@ use super::layer::Layer;
 use super::list_value::list_value;
 use super::{keys, parse, show};
 
-/// Merged layers of settings, with the problems found and the values read so far.
+/// Merged settings of all layers, with the problems found and the values read so far.
 pub(super) struct Reader {
     values: BTreeMap<String, Value>,
     ranks: BTreeMap<String, usize>,
@@ -232,9 +232,9 @@ impl Reader {
         .flatten()
     }
 
-    /// Reads an endpoint setting that `false` switches off, as in flask-sentinel. An empty text
-    /// does not switch it off, since a compose file passes such a text for a variable that is not
-    /// set.
+    /// Reads the setting of an endpoint, which `false` switches off, as in flask-sentinel. An empty
+    /// text does not switch the endpoint off, since a compose file passes such a text for a
+    /// variable that is not set.
     pub(super) fn endpoint<T>(
         &mut self,
         key: &str,
@@ -282,8 +282,8 @@ impl Reader {
         .unwrap_or_default()
     }
 
-    /// Reads the text of a secret setting, without its `*_file` twin, which names a file. Only
-    /// [`secret`](super::secret) calls this.
+    /// Reads the text of the secret setting `key`, but not the file that its twin `<key>_file`
+    /// names. Only [`secret`](super::secret) calls this.
     pub(super) fn hidden(
         &mut self,
         key: &str,

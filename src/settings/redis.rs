@@ -12,7 +12,8 @@ use super::{parse, secret};
 pub struct RedisSettings {
     /// URL of the Redis server; `None` if Redis is not used.
     pub url: Option<SecretString>,
-    /// Whether each access token is published in Redis as a key whose value is the user's id.
+    /// Whether each access token is published in Redis, for resource servers that read it there, as
+    /// a key whose value is the id of the token's user, or of the client if there is no user.
     pub publish_tokens: bool,
     /// PEM file of the certification authorities that Redis is verified against; `None` for those
     /// of the system.

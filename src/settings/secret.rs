@@ -14,8 +14,8 @@ pub(super) fn optional(reader: &mut Reader, key: &str) -> Option<SecretString> {
     (!secret.expose_secret().is_empty()).then_some(secret)
 }
 
-/// Reads the secret setting `key` from its value, its file or its default. `expected` describes the
-/// values that `valid` accepts.
+/// Reads the secret setting `key` from its value, or from the file that `<key>_file` names.
+/// `expected` describes the values that `valid` accepts.
 pub(super) fn read(
     reader: &mut Reader,
     key: &str,

@@ -8,13 +8,13 @@ use super::bind::{self, Bind};
 use super::parse;
 use super::reader::Reader;
 
-/// Settings of listeners, trusted proxies and limits.
+/// Settings of listeners, trusted proxies, and limits on connections and requests.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
     /// Addresses that the listeners bind to; at least one.
     pub bind: Vec<Bind>,
     /// Issuer URL (RFC 8414 §2), without a trailing slash. `None` switches off the metadata
-    /// document, and `error_uri` if that is only a path.
+    /// document (RFC 8414 §3), and `oauth.error_uri` if that is only a path.
     pub public_url: Option<String>,
     /// Networks of proxies whose `X-Forwarded-*` headers are trusted. IPv4-mapped IPv6 networks are
     /// stored as IPv4 networks.

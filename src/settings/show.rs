@@ -10,7 +10,7 @@ use super::keys;
 const HIDDEN: &str = "(hidden)";
 
 /// Formats the value of a setting for an error message. The password of a URL is hidden in every
-/// setting, since the URL may have been entered in the wrong one.
+/// setting, since the URL may have been entered in the wrong setting.
 pub(super) fn value(kind: &ValueKind) -> String {
     if let ValueKind::String(text) = kind
         && text.contains("://")
@@ -81,7 +81,7 @@ fn parameter(text: &str) -> String {
     }
 }
 
-/// Formats the settings `shown` as TOML, with `notes` as comments.
+/// Formats the settings `shown` as TOML, with the `notes` on single settings as comments.
 pub(super) fn text(
     shown: &BTreeMap<String, toml::Value>,
     notes: &BTreeMap<&'static str, String>,

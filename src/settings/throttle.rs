@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use super::reader::Reader;
 
-/// Settings of the rate limits on failed attempts.
+/// Settings of the rate limits on failed attempts to authenticate.
 #[derive(Clone, Debug)]
 pub struct ThrottleSettings {
-    /// Whether failed attempts are rate-limited.
+    /// Whether failed attempts to authenticate are rate-limited.
     pub enabled: bool,
-    /// Number of failures within `window` after which an address is answered with 429; at least 1.
+    /// Number of failed attempts in `window` after which an address is answered 429; at least 1.
     pub failures_per_address: u32,
-    /// Number of failures within `window` after which attempts on a user name are delayed; at least
-    /// 1.
+    /// Number of failed attempts on a user name within `window` after which attempts on that name
+    /// are delayed; at least 1.
     pub failures_per_user: u32,
-    /// Length of the sliding window in which failures count; at least one second.
+    /// Length of the sliding window in which failed attempts count; at least one second.
     pub window: Duration,
 }
 

@@ -10,9 +10,10 @@ use super::reader::Reader;
 pub struct TracesSettings {
     /// URL of the OTLP collector; `None` switches tracing off.
     pub endpoint: Option<String>,
-    /// Percentage of requests (0 to 100) that are traced if no trusted caller decides.
+    /// Percentage of requests (0 to 100) that are traced if no trusted caller asks for tracing. A
+    /// request whose caller declines tracing is never traced.
     pub sample_percent: u8,
-    /// Networks of the trusted callers, which decide whether their requests are traced.
+    /// Networks of the callers that may demand by `traceparent` that their requests are traced.
     pub trusted_callers: Vec<IpNet>,
 }
 

@@ -32,8 +32,8 @@ const PROBE_KEY_PREFIX: &str = "copy/probe/";
 /// Maximum number of conflicting user names that [`CopyError::InUse`] contains.
 const MAX_NAMED_CONFLICTS: usize = 10;
 
-/// Remaining lifetime that a record needs for the final check of a copy to compare it. A record
-/// that expires sooner may be gone from one of the two stores, since each store uses its own clock.
+/// Minimum remaining lifetime of the records that the final check of a copy compares. A record that
+/// expires sooner may be gone from one of the two stores, since each store uses its own clock.
 const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Error of a copy of one store to another.
@@ -42,8 +42,8 @@ pub enum CopyError {
     /// Source and target of the copy are the same store.
     #[error("source and target are the same store")]
     Same,
-    /// The target store is neither empty nor left by an earlier run of the copy. Contains a
-    /// description of each conflict of user names.
+    /// The target store is neither empty nor left by an unfinished copy. Contains a description of
+    /// each user name that different users have in the two stores, at most ten.
     #[error(
         "the target is in use: it contains users, clients or sessions that no unfinished copy wrote, or \
          a server was started on it, or it was changed since the copy; nothing was written{}",
@@ -76,15 +76,15 @@ fn list_conflicts(conflicts: &[String]) -> String {
 pub struct CopyReport {
     /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
-    /// Numbers of users that were read, written and removed.
+    /// Numbers of users that the copy read, wrote and removed.
     pub users: CopyCounts,
-    /// Numbers of clients that were read, written and removed.
+    /// Numbers of clients that the copy read, wrote and removed.
     pub clients: CopyCounts,
-    /// Numbers of sessions with a live token that were read, written and removed.
+    /// Numbers of sessions with a live token that the copy read, wrote and removed.
     pub sessions: CopyCounts,
-    /// Numbers of live imported access tokens that were read, written and removed.
+    /// Numbers of live imported access tokens that the copy read, wrote and removed.
     pub aliases: CopyCounts,
-    /// Numbers of import records that were read, written and removed.
+    /// Numbers of import records (keys of imported records) that the copy read, wrote and removed.
     pub imported: CopyCounts,
 }
 
@@ -101,9 +101,9 @@ pub struct CopyCounts {
     pub removed: u64,
 }
 
-/// Makes the store `target` equal to the store `source`. `target` is `None` if the store does not
-/// exist yet. A dry run writes nothing. Calls `progress` with the name of a kind of records and the
-/// number of these records read so far.
+/// Makes the store `target` equal to the store `source`. `target` is `None` if the target store
+/// does not exist yet. A dry run writes nothing. Calls `progress` with the name of a kind of
+/// records and the number of these records read so far.
 ///
 /// # Errors
 /// [`CopyError`] if the copy is rejected or incomplete. Records that were written stay in the
@@ -159,7 +159,7 @@ pub async fn copy(
     Ok(report)
 }
 
-/// Compares both stores once more after a copy. Returns [`CopyError::Differs`] if records differ.
+/// Compares source and target again after a copy. Returns [`CopyError::Differs`] if they differ.
 async fn check(pass: &SyncPass<'_>) -> Result<(), CopyError> {
     let mut differ = 0;
     for counts in [

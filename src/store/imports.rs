@@ -8,9 +8,9 @@ use futures_util::future::try_join_all;
 use super::{Page, Result, Stores};
 use crate::domain::{Digest, SessionId, Timestamp};
 
-/// Key prefix of the import records of sessions with imported tokens.
+/// Prefix of the keys that record which sessions contain imported tokens.
 const SESSIONS: &str = "sessions/";
-/// Maximum number of import records that are read at a time.
+/// Maximum number of import records (keys of imported records) that are read at a time.
 const BATCH: u32 = 100;
 
 /// Storage of import records (keys of records imported from another server) and of imported access
@@ -25,14 +25,14 @@ pub trait ImportStore: Send + Sync {
     /// imported.
     async fn record_import(&self, key: &str) -> Result<()>;
 
-    /// Deletes the import record with this key.
+    /// Deletes the import record with this key (note that the record of this key was imported).
     async fn delete_import_record(&self, key: &str) -> Result<()>;
 
-    /// Returns a page of the keys of all import records, in the order of the keys.
+    /// Returns a page of the keys of all import records (of all imported records), in key order.
     async fn list_import_records(&self, page: &Page) -> Result<Vec<String>>;
 
     /// Adds an imported access token, which does not name its session. `access` is the digest of
-    /// the token. The store may delete the entry after `expires_at`.
+    /// the token. The store may delete the token after `expires_at`.
     async fn add_legacy_token(
         &self,
         access: &Digest,
@@ -40,8 +40,8 @@ pub trait ImportStore: Send + Sync {
         expires_at: Timestamp,
     ) -> Result<()>;
 
-    /// Returns the session of the imported access token with the digest `access`. The session may
-    /// have ended or may no longer contain the token.
+    /// Returns the session of the imported access token with the digest `access`, or `None` if the
+    /// store has no such token. The session may have ended or may no longer contain the token.
     async fn find_legacy_token(&self, access: &Digest) -> Result<Option<SessionId>>;
 
     /// Returns up to `limit` imported access tokens in the order of their digests, starting after
@@ -64,8 +64,8 @@ pub struct LegacyToken {
     pub expires_at: Timestamp,
 }
 
-/// Stores an import record for a session with imported tokens. The session must be in the store
-/// already: [`purge_session_records`] deletes records whose session does not exist.
+/// Records that a session contains imported tokens. The session must be in the store already:
+/// [`purge_session_records`] deletes the import records of sessions that do not exist.
 ///
 /// # Errors
 /// [`super::StoreError`] if the store fails.
@@ -73,8 +73,8 @@ pub async fn record_session(stores: &Stores, session: SessionId) -> Result<()> {
     stores.imports.record_import(&format!("{SESSIONS}{session}")).await
 }
 
-/// Returns whether an import record of a session exists, so that a session with imported tokens may
-/// still exist.
+/// Returns whether a session with imported tokens may still exist: whether the import record of any
+/// session is left.
 ///
 /// # Errors
 /// [`super::StoreError`] if the store fails.
@@ -82,8 +82,8 @@ pub async fn may_have_sessions(stores: &Stores) -> Result<bool> {
     Ok(!session_records(stores, SESSIONS.to_owned(), 1).await?.is_empty())
 }
 
-/// Deletes the import records of expired sessions in key order, up to the first session that is
-/// alive. Later records can stay, since one live session is enough for [`may_have_sessions`].
+/// Deletes the import records of expired or missing sessions in key order, up to the first session
+/// that is alive. Later records can stay, since [`may_have_sessions`] needs only one.
 ///
 /// # Errors
 /// [`super::StoreError`] if the store fails.

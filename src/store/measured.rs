@@ -56,8 +56,8 @@ impl MeasuredStore {
     }
 }
 
-/// Implements a store trait for `MeasuredStore`. Each line of the input is a method, followed by
-/// the operation as which the metrics count its calls.
+/// Implements a store trait for `MeasuredStore`, which counts and times the calls. Each line of the
+/// input is a method, followed by the operation as which the metrics count its calls.
 macro_rules! measure {
     ($trait:ident, $inner:ident;
      $($method:ident($($argument:ident: $type:ty),*) -> $output:ty = $operation:expr;)*) => {

@@ -45,18 +45,18 @@ use crate::domain::{
 /// Result of a store operation, which fails with a [`StoreError`] by default.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// One page of a sorted list, given by a cursor (last key before the page) and a page size.
+/// Request for one page of a sorted list: a cursor (last key before the page) and a page size.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// Last key before the page (user name, client id, session id or key of an import record).
-    /// `None` for the first page.
+    /// `None` for the first page of the list.
     pub cursor: Option<String>,
     /// Page size: maximum number of entries in the page.
     pub limit: u32,
 }
 
 impl Page {
-    /// Returns the first page of a list, with up to `limit` entries.
+    /// Creates a request for the first page of a list, with up to `limit` entries.
     pub const fn first(limit: u32) -> Self {
         Self { cursor: None, limit }
     }
@@ -133,30 +133,31 @@ pub trait ClientStore: Send + Sync {
 pub trait SessionStore: Send + Sync {
     /// Adds a session if its user and its client are enabled and still have the generations
     /// (counters that invalidate older sessions) that the session names. Otherwise adds nothing and
-    /// returns `false`. The stored session gets the user's current user name. Until this returns,
-    /// other callers may see a session that is rejected in the end.
+    /// returns `false`. The stored session gets the user's current user name. Until this method
+    /// returns, other callers may see a session that is rejected in the end.
     async fn insert(&self, session: &Session) -> Result<bool>;
 
-    /// Returns the session with this id, with all its tokens, so that the caller can replace the
-    /// session. Takes one read by primary key and does not wait for writers.
+    /// Returns the session with this id, or `None` if no such session exists. The session has all
+    /// its tokens, so that the caller can replace it. Takes one read by primary key and does not
+    /// wait for writers.
     async fn find(&self, id: SessionId) -> Result<Option<Session>>;
 
-    /// Returns the session with this id for introspection, which writes nothing. A cache may answer
-    /// if `want` names an access token. Otherwise takes one read of the store by primary key. If
-    /// `want` names a calling client, checks in the same look-up that the client is unchanged.
+    /// Returns the session with this id for introspection, which writes nothing. A Redis cache may
+    /// answer if `want` names an access token; otherwise takes one read by primary key. If `want`
+    /// names a calling client, the same look-up checks that the stored client has not changed.
     async fn look_up(&self, id: SessionId, want: Want<'_>) -> Result<CallerLookup>;
 
     /// Replaces version `session.version - 1` of the session by `session` (compare-and-swap).
     /// Returns `false`, and writes nothing, if the stored version is another one or the session has
     /// ended. `revokes_access` says that `session` lacks an access token that is alive in the
-    /// stored version. The store then records a pending invalidation ([`Invalidation`]) in the same
-    /// write.
+    /// stored version. The store then records a pending Redis invalidation ([`Invalidation`]) in
+    /// the same write.
     async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>>;
 
     /// Returns whether this version of the session is current and durable (cannot be undone by a
     /// failover). A look-up may return a write of another process that is not yet acknowledged. A
     /// caller that answers with data that it read, and writes nothing, must call this first. With
-    /// Redis, also repeats the invalidation of the session.
+    /// Redis, also removes stale copies of the session from Redis again.
     async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>>;
 
     /// Ends a session with all its tokens. Returns `false` if the session does not exist.
@@ -218,16 +219,16 @@ pub trait StoreTransfer: Send + Sync {
     /// user name or id, one is added. After an error, any of the users may have been added.
     async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>>;
 
-    /// Writes a user unchanged, replaces any stored version of the user, and ends no session.
-    /// Returns `false`, and writes nothing, if another user has the user name.
+    /// Writes a user exactly as given, replaces any stored version of the user, and ends no
+    /// session. Returns `false`, and writes nothing, if another user has the user name.
     async fn put_user_unchecked(&self, user: &User) -> Result<bool>;
 
-    /// Writes a client unchanged, replaces any stored version of the client, and ends no session.
-    /// After an error, the client may have been written.
+    /// Writes a client exactly as given, replaces any stored version of the client, and ends no
+    /// session. After an error, the client may have been written.
     async fn put_client_unchecked(&self, client: &Client) -> Result<()>;
 
-    /// Writes a session unchanged, replaces any stored version of the session, and does not check
-    /// the session's user or client. After an error, the session may have been written.
+    /// Writes a session exactly as given, replaces any stored version of the session, and does not
+    /// check the session's user or client. After an error, the session may have been written.
     async fn put_session_unchecked(&self, session: &Session) -> Result<()>;
 }
 
@@ -238,22 +239,23 @@ pub struct Want<'a> {
     /// returned session may lack its refresh tokens.
     pub access: Option<&'a Digest>,
     /// Client that calls introspection and was authenticated earlier. If set, the store checks in
-    /// the same look-up that the client's record is unchanged.
+    /// the same look-up that the client has not changed since.
     pub caller: Option<&'a Client>,
 }
 
 /// Result of the look-up of a session for introspection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallerLookup {
-    /// The calling client is unchanged, or none was given. Contains the session, or `None` if the
-    /// session does not exist.
+    /// The client that calls introspection has not changed since its authentication, or no client
+    /// was given. Contains the session, or `None` if the session does not exist.
     Session(Option<Box<Session>>),
-    /// The calling client was changed or deleted, and must be looked up again.
+    /// The client that calls introspection was changed or deleted since its authentication, so the
+    /// caller must look up the client again.
     CallerChanged,
 }
 
 impl CallerLookup {
-    /// Returns the session, if the session exists and the calling client is unchanged.
+    /// Returns the session, or `None` if there is no session or the calling client has changed.
     pub fn into_session(self) -> Option<Session> {
         match self {
             Self::Session(session) => session.map(|session| *session),
@@ -273,8 +275,8 @@ impl From<Option<Session>> for CallerLookup {
 pub enum Update {
     /// The new version of the user or client was written.
     Done,
-    /// The user or client does not exist or has another version. The caller must read the record
-    /// again.
+    /// The user or client does not exist, or its stored version is not the one before the update.
+    /// The caller must read the user or client again.
     Stale,
     /// Another user has the new user name, so the update was not written.
     NameTaken,
@@ -289,7 +291,8 @@ pub struct Stores {
     pub clients: Arc<dyn ClientStore>,
     /// Storage of sessions, each with its access tokens and refresh tokens.
     pub sessions: Arc<dyn SessionStore>,
-    /// Storage of import records and imported access tokens.
+    /// Storage of import records (keys of records imported from another server) and of imported
+    /// access tokens.
     pub imports: Arc<dyn ImportStore>,
     /// Lists and counts of users, clients and sessions.
     pub listing: Arc<dyn StoreListing>,
@@ -297,8 +300,8 @@ pub struct Stores {
     pub transfer: Arc<dyn StoreTransfer>,
     /// Name and reachability check of the backend (database).
     pub health: Arc<dyn Health>,
-    /// Publisher of access tokens, which also delivers pending Redis invalidations. `None` if Redis
-    /// holds neither published tokens nor a cache.
+    /// Publishes access tokens in Redis for resource servers, and removes stale copies from Redis.
+    /// `None` if Redis holds neither published tokens nor a cache.
     pub publisher: Option<Arc<dyn Publisher>>,
     /// Counters of failed authentication attempts, for rate limits, and known devices (pairs of
     /// user and address with an earlier successful login).

@@ -27,8 +27,8 @@ pub(super) fn private_key(setting: &str, path: &Path) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Returns the reason why the PEM text contains no usable private key; `error` is that of the
-/// parser. Recognises a key with a passphrase by its label in PKCS#8 (RFC 7468 §11) or by its
+/// Returns the reason why the PEM text contains no usable private key; `error` is the error of the
+/// PEM parser. Recognises a key with a passphrase by its label in PKCS#8 (RFC 7468 §11) or by its
 /// header in the older format (RFC 1421 §4.6.1.1).
 pub fn private_key_error(text: &[u8], error: &Error) -> String {
     let words = String::from_utf8_lossy(text);

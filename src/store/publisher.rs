@@ -9,38 +9,38 @@ use secrecy::SecretString;
 use super::{Result, StoreError};
 use crate::domain::{ClientId, Digest, Session, SessionId};
 
-/// Transactional outbox of Redis invalidations. The write that ends or renames a session, removes
-/// an access token from it, or changes a client also records a pending invalidation
-/// ([`Invalidation`]). So any server can deliver the invalidation if the process that wrote it does
-/// not. A store records invalidations only if it was opened with an outbox.
+/// Transactional outbox of Redis invalidations (removals of stale copies). The write that ends or
+/// renames a session, removes an access token from it, or changes a client also records a pending
+/// invalidation ([`Invalidation`]). So any server can deliver the invalidation if the process that
+/// wrote it does not. A store records invalidations only if it was opened with an outbox.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Returns up to `limit` pending invalidations in the order of their revisions (numbers of the
-    /// recordings), starting after the revision `after`. Several invalidations may have the same
-    /// revision.
+    /// Returns up to `limit` pending Redis invalidations in the order of their revisions (numbers
+    /// of the recordings), starting after the revision `after`. Several invalidations may have the
+    /// same revision.
     async fn pending(&self, after: Option<i64>, limit: u32) -> Result<Vec<Invalidation>>;
 
-    /// Deletes delivered invalidations from the outbox, except those that were recorded again
-    /// meanwhile.
+    /// Deletes delivered Redis invalidations from the outbox, except those that were recorded again
+    /// since they were read.
     async fn acknowledge(&self, delivered: &[Invalidation]) -> Result<()>;
 }
 
-/// Pending invalidation of published tokens or of cache entries in Redis.
+/// Pending Redis invalidation: a removal of stale cache entries or tokens that is not done yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalidation {
     /// Revision (number that identifies this recording of the invalidation). If the invalidation is
     /// recorded again, it gets another revision.
     pub revision: i64,
-    /// Session or client whose copies in Redis are to be invalidated.
+    /// Session or client whose stale copies are to be removed from Redis.
     pub target: InvalidationTarget,
 }
 
-/// Session or client whose copies in Redis are to be invalidated.
+/// Session or client whose stale copies are to be removed from Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidationTarget {
-    /// A session that has ended, has lost an access token, or has another user name.
+    /// Session that has ended, has lost an access token, or has got another user name.
     Session(SessionId),
-    /// A client that was changed or deleted.
+    /// Client that was changed or deleted.
     Client(ClientId),
 }
 
@@ -48,16 +48,16 @@ pub enum InvalidationTarget {
 /// Sentinel.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Checks with one round trip that Redis answers. The store works without Redis too.
+    /// Checks in one round trip that Redis accepts writes. The store works without Redis too.
     async fn check_cache(&self) -> Result<()>;
 
-    /// Returns an error if publishing is known to fail at this moment. Makes no network call.
+    /// Returns an error if Redis is known to be unavailable for publishing. Makes no network call.
     fn can_publish(&self) -> Result<()>;
 
-    /// Publishes `token`, an access token of a stored session, until the token expires, in
-    /// `expires_in`. `access` is the digest of the token. Publishes nothing if the session or the
-    /// token has ended meanwhile. Once a caller was told that the token has ended, the token is not
-    /// published again.
+    /// Publishes `token`, an access token of a stored session, in Redis until the token expires,
+    /// after `expires_in`. `access` is the digest of the token. Publishes nothing if the session or
+    /// the token has ended meanwhile. Once a caller was told that the token has ended, the token is
+    /// not published again.
     async fn publish(
         &self,
         session: &Session,
@@ -70,22 +70,22 @@ pub trait Publisher: Send + Sync {
     /// replaced Redis may hold tokens that have ended. Servers call this every second.
     async fn reconcile(&self) -> Result<(), DeliveryError>;
 
-    /// Delivers the pending invalidations of all processes to Redis. Returns `false` if Redis is
-    /// known to be unreachable; a caller that depends on the delivery must check this. Servers call
-    /// this method every second.
+    /// Delivers the pending invalidations (removals of stale copies) of all processes to Redis.
+    /// Returns `false` if Redis is known to be unreachable; a caller that depends on the delivery
+    /// must check this. Servers call this method twice a second.
     async fn deliver_pending(&self) -> Result<bool, DeliveryError>;
 }
 
 /// Reason why a pending Redis invalidation could not be delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The store failed to list, check or acknowledge the pending invalidation.
+    /// The store failed to list, check or delete the pending Redis invalidation.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Redis is unavailable, so no pending invalidation can be delivered.
     #[error("Redis is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Redis is available and refuses this invalidation. Redis may accept other invalidations.
+    /// Redis is available and refuses this removal of stale copies. Redis may accept others.
     #[error("Redis refuses the invalidation")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -19,19 +19,19 @@ use crate::domain::{Bucket, RateLimitKey, WindowCounter};
 /// address with an earlier successful login).
 #[async_trait]
 pub trait RateLimitStore: Send + Sync {
-    /// Returns a counter of the failed attempts of each key in the current sliding window, in the
-    /// order of `keys`.
+    /// Returns the counters of failed authentication attempts of the rate limit keys `keys`, in the
+    /// same order, for the sliding window that ends with the bucket (tenth of a window) `now`.
     async fn recent(&self, keys: &[RateLimitKey], now: Bucket) -> Vec<WindowCounter>;
 
-    /// Counts a failed attempt, unless the key already has `limit` failed attempts in the sliding
-    /// window. The check and the increment are one atomic step, so concurrent failures do not
-    /// exceed the limit.
+    /// Counts a failed authentication attempt on a rate limit key, unless the key already has
+    /// `limit` failed attempts in the sliding window. The check and the increment are one atomic
+    /// step, so concurrent failures do not exceed the limit.
     async fn add(&self, key: RateLimitKey, limit: u32, now: Bucket) -> AddResult;
 
-    /// Reserves the next free time for an attempt on a key, and returns the time from now until
-    /// then. The next reservation for the key is at least `pause` later. Returns `None`, and
-    /// reserves nothing, if the wait would exceed `max_wait`. A caller whose clock is behind does
-    /// not wait longer for that reason.
+    /// Reserves the next free time for an authentication attempt on a rate limit key, and returns
+    /// the wait from now until that time. The next reservation for the key is at least `pause`
+    /// later. Returns `None`, and reserves nothing, if the wait would exceed `max_wait`. A caller
+    /// whose clock is behind does not wait longer for that reason.
     async fn reserve(
         &self,
         key: RateLimitKey,
@@ -40,20 +40,20 @@ pub trait RateLimitStore: Send + Sync {
         now: Bucket,
     ) -> Option<Duration>;
 
-    /// Remembers the known device (pair of user and address) of this key for the duration `ttl`.
+    /// Remembers the known device (pair of user and address) of `key` for the duration `ttl`.
     async fn remember_device(&self, key: RateLimitKey, ttl: Duration, now: Bucket);
 
-    /// Returns whether this key is that of a known device (pair of user and address with an earlier
+    /// Returns whether `key` is that of a known device (pair of user and address with an earlier
     /// successful login).
     async fn is_known_device(&self, key: RateLimitKey, now: Bucket) -> bool;
 }
 
-/// Result of counting a failed attempt with [`RateLimitStore::add`].
+/// Result of counting a failed authentication attempt with [`RateLimitStore::add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddResult {
-    /// Whether the failed attempt was counted. `false` if the key had reached the limit.
+    /// Whether the failed attempt was counted: not if its rate limit key had reached the limit.
     pub counted: bool,
-    /// Failed attempts of the key in the current sliding window, including this attempt if it was
-    /// counted.
+    /// Counter of the rate limit key's failed attempts in the current sliding window, including
+    /// this attempt if it was counted.
     pub counter: WindowCounter,
 }

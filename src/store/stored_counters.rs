@@ -3,7 +3,7 @@
 
 use super::{Result, StoreError};
 
-/// Converts the stored version or generation of a record of kind `what` to an unsigned number.
+/// Converts the stored version or generation (counter) of a record of kind `what` to unsigned.
 ///
 /// Rejects a negative number with [`StoreError::Corrupt`], and the maximum too: a record with the
 /// maximum could never be replaced, and each attempt would look like a conflict with another

@@ -112,8 +112,8 @@ impl Reload for Certificate {
 }
 
 impl CertificateSource {
-    /// Checks that the certificate of this source can be used, and returns the reasons why clients
-    /// will refuse the certificate. Creates no files.
+    /// Checks that the TLS certificate from this source can be used, and returns the reasons why
+    /// clients will refuse the certificate, such as its expiry. Creates no files.
     ///
     /// # Errors
     /// Returns a [`TlsError`] that names the unusable file.
@@ -132,7 +132,7 @@ impl CertificateSource {
         }
     }
 
-    /// Returns the reasons why clients will refuse the certificate `used`, as far as can be told.
+    /// Returns the reasons why clients will refuse the certificate `used`, such as its expiry.
     fn warnings(&self, used: &CertifiedKey, now: Timestamp) -> Vec<String> {
         let Some(certificate) = used.cert.first() else { return Vec::new() };
         match self {

@@ -64,12 +64,12 @@ pub fn resolve(
     nearest
 }
 
-/// Returns whether the server trusts `X-Forwarded-For` and similar headers if this peer sends them.
+/// Returns whether the server trusts `X-Forwarded-For` from this peer (`local`: on a Unix socket).
 fn trusts_headers_of(peer: Option<IpAddr>, local: bool, trusted: &[IpNet]) -> bool {
     peer.map_or(local, |peer| is_in(peer, trusted))
 }
 
-/// Returns whether an IP address is in one of the networks.
+/// Returns whether an IP address is in at least one of the networks.
 pub(super) fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
     networks.iter().any(|net| net.contains(&address))
 }

@@ -18,8 +18,8 @@ use actix_web::{HttpResponse, web};
 
 use super::{Web, metadata};
 
-/// Headers of CORS preflight responses for an allowed origin: the methods and headers that its
-/// scripts may send, and for how many seconds the browser may cache this permission.
+/// Headers of CORS preflight responses for an allowed origin: the methods and headers that scripts
+/// of the origin may send, and for how many seconds the browser may cache this permission.
 const GRANTED: [(actix_web::http::header::HeaderName, &str); 3] = [
     (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
     (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
@@ -30,7 +30,7 @@ const GRANTED: [(actix_web::http::header::HeaderName, &str); 3] = [
 const EXPOSED: &str = "retry-after, www-authenticate, x-auth-user-id, x-auth-username, x-auth-client-id, x-auth-scope";
 
 impl Web {
-    /// Returns whether the operator allows any origin to call the protocol endpoints (CORS).
+    /// Returns whether at least one origin may call the OAuth protocol endpoints (CORS).
     pub fn has_allowed_origins(&self) -> bool {
         !self.config.allowed_origins.is_empty()
     }
@@ -44,7 +44,8 @@ impl Web {
         HeaderValue::from_str(allowed).ok()
     }
 
-    /// Returns whether `path` is that of a protocol endpoint, such as token, verify or metadata.
+    /// Returns whether `path` is that of an OAuth protocol endpoint: token, introspection,
+    /// revocation, verify or server metadata.
     fn is_protocol(&self, path: &str) -> bool {
         let routes = &self.config.routes;
         let fixed = [&routes.token, &routes.introspection, &routes.revocation, &routes.verify];
@@ -56,8 +57,8 @@ impl Web {
     }
 }
 
-/// Responds to CORS preflight requests, and adds CORS headers to the other responses of the
-/// protocol endpoints. All other requests pass unchanged.
+/// Responds to CORS preflight requests to the OAuth protocol endpoints, and adds CORS headers to
+/// their other responses. Requests to all other endpoints pass unchanged.
 pub async fn handle(
     web: web::Data<Web>,
     request: ServiceRequest,
@@ -88,8 +89,8 @@ fn is_preflight(request: &ServiceRequest) -> bool {
     *request.method() == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Returns the response to a CORS preflight. Without the CORS headers, which depend on `allowed`,
-/// the browser treats the origin as not allowed; no error status is needed.
+/// Returns the response to a CORS preflight, with CORS headers if the origin is `allowed`. Without
+/// them, the browser treats the origin as not allowed; no error status is needed.
 fn preflight(allowed: bool) -> HttpResponse {
     let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
     response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));

@@ -16,13 +16,13 @@ use crate::store::StoreError;
 /// Value of `WWW-Authenticate` for a client that did not authenticate (RFC 7617 §2).
 const BASIC_CHALLENGE: &str = "Basic realm=\"sentinel\", charset=\"UTF-8\"";
 
-/// Reason why a protocol endpoint refuses a request, with the HTTP status of the response.
+/// Reason why an OAuth protocol endpoint refuses a request, with the HTTP status of the response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
     /// OAuth 2.0 error from the provider; the variant of the [`Error`] determines the status.
     #[error(transparent)]
     Protocol(#[from] Error),
-    /// 413: the request body is larger than the limit of the endpoint.
+    /// 413: the request body is larger than the endpoint accepts.
     #[error("the request body is too large")]
     TooLarge,
     /// 408: the request body did not arrive within the configured time.
@@ -69,7 +69,7 @@ struct ErrorJson<'a> {
 }
 
 impl Web {
-    /// Returns the JSON error response to a refused request.
+    /// Returns the JSON error response (RFC 6749 §5.2) to a refused request.
     pub(super) fn refuse(&self, refusal: &RequestError) -> HttpResponse {
         self.refuse_with(refusal, refusal.status())
     }
@@ -112,8 +112,8 @@ impl Web {
         })
     }
 
-    /// Returns 401 if flask-sentinel (the predecessor of this server) did so for this error and the
-    /// operator has enabled its statuses; otherwise `None`.
+    /// Returns 401 if flask-sentinel (the predecessor of this server) returned 401 for this error
+    /// and the operator has enabled its statuses; otherwise `None`.
     fn flask_sentinel_status(&self, refusal: &RequestError) -> Option<StatusCode> {
         use ErrorCode::{InvalidGrant, InvalidScope, UnauthorizedClient};
         let old = matches!(refusal.code(), InvalidGrant | InvalidScope | UnauthorizedClient);
@@ -173,7 +173,7 @@ pub fn bad_request(status: StatusCode, description: &str) -> HttpResponse {
     })
 }
 
-/// Logs why a request was answered with 503. Overload is not a failure and is logged as a warning.
+/// Logs why a request was answered with 503: overload as a warning, any other cause as an error.
 pub(super) fn log_unavailable(cause: &Unavailable) {
     match cause {
         Unavailable::Passwords(PoolError::Busy) | Unavailable::Store(StoreError::Busy) => {

@@ -114,7 +114,7 @@ fn explain(code: ErrorCode) -> Entry {
     Entry { code: code.as_str(), status, meaning, remedy, source }
 }
 
-/// Returns the error page's entries for codes that resource servers send in `WWW-Authenticate`.
+/// Returns the error code page's entries for codes that resource servers send (RFC 6750 §3.1).
 fn bearer_entries() -> [Entry; 2] {
     [
         Entry {

@@ -37,7 +37,7 @@ impl<'a> FormRequest<'a> {
         })
     }
 
-    /// Parses the form in the body, passes the request to `call`, and returns the result.
+    /// Parses the form in the body, and returns the result of `call` for the OAuth request.
     pub(super) async fn handle<T>(
         &self,
         call: impl AsyncFnOnce(Request<'_>) -> Result<T, crate::oauth::Error>,
@@ -49,7 +49,7 @@ impl<'a> FormRequest<'a> {
     }
 }
 
-/// Reads a form, passes the OAuth request to `call`, and turns the result into an HTTP response.
+/// Reads a form, passes the OAuth request to `call`, and makes a response with `reply`.
 pub(super) async fn handle<T>(
     web: &Web,
     request: HttpRequest,
@@ -61,7 +61,7 @@ pub(super) async fn handle<T>(
     form.handle(call).await.map(reply)
 }
 
-/// Returns the request body if it is a form of at most `limit` bytes that arrives in time.
+/// Returns a form body of at most `limit` bytes that arrives in time; an error for other bodies.
 pub(super) async fn body(
     web: &Web,
     request: &HttpRequest,
@@ -74,7 +74,7 @@ pub(super) async fn body(
     read_in_time(web, request, payload, limit).await
 }
 
-/// Returns the request body if it has at most `limit` bytes and arrives within `body_timeout`.
+/// Returns a body of at most `limit` bytes that arrives within `body_timeout`; otherwise an error.
 pub(super) async fn read_in_time(
     web: &Web,
     request: &HttpRequest,

@@ -2,7 +2,7 @@
 
 use crate::domain::Timestamp;
 
-/// Reason why files could not be reloaded. The previous data stay in use.
+/// Reason why files could not be read again. The data that were read before stay in use.
 pub type ReloadError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Data, such as the TLS certificate, that were read from files and can be reloaded at run time.
@@ -10,7 +10,7 @@ pub trait Reload: Send + Sync {
     /// Returns the name of the reloadable data for log messages, such as `certificate`.
     fn name(&self) -> &'static str;
 
-    /// Returns the time when the data in use expire, as certificates do; `None` if they never do.
+    /// Returns the time when the loaded data expire, as certificates do; `None` if they never do.
     fn not_after(&self) -> Option<Timestamp> {
         None
     }

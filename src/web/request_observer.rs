@@ -72,7 +72,7 @@ struct ObserverState {
     web: Web,
     /// URL paths with the endpoints at these paths, the most requested endpoint first.
     paths: Vec<(String, Endpoint)>,
-    /// Path of the management page, with every path below; `None` without a management page.
+    /// URL path of the management page and all pages below; `None` without a management page.
     management: Option<String>,
     /// Metrics of each endpoint, in the order of [`Endpoint::NAMES`]; `None` if metrics are off.
     metrics: Option<Vec<EndpointMetrics>>,
@@ -188,10 +188,10 @@ impl ObserverState {
         client_address::is_trusted_peer(request.request(), trusted).then_some(id)
     }
 
-    /// Returns a recorder of the request's steps if the request is traced. A request without
-    /// `traceparent` is sampled at the configured rate. A request that its caller traces is traced
-    /// if the caller may demand it, and sampled otherwise. A request that its caller does not trace
-    /// is not traced.
+    /// Returns a recorder of the request's steps; `None` if the request is not traced. A request
+    /// without `traceparent` is traced at the configured sampling rate. A request that its caller
+    /// traces is always traced if the caller may demand this, and otherwise at the sampling rate. A
+    /// request that its caller does not trace is not traced.
     ///
     /// W3C Trace Context §7.2: "When distributed tracing is enabled on a service with a public API
     /// and naively continues any trace with the `sampled` flag set, a malicious attacker could

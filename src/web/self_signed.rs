@@ -19,20 +19,20 @@ use super::tls::{TlsError, read_certificate, write_private};
 use crate::domain::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Period before its creation in which a self-signed certificate is valid, since clocks differ.
+/// Period by which a self-signed certificate is valid before its creation, since clocks differ.
 const BACKDATED: Duration = DAY;
-/// Validity of a self-signed certificate, from the time of its creation.
+/// Period for which a self-signed certificate is valid after its creation.
 const VALIDITY: Duration = Duration::from_secs(820 * 24 * 3600);
-/// Remaining validity below which a self-signed certificate is renewed.
+/// Remaining period of validity below which a self-signed certificate is renewed.
 const RENEW_BELOW: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Host names and IP addresses of this machine, for which every self-signed certificate is made.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// Names of the certificate file and the key file in error messages.
 const NAMES: [&str; 2] = ["certificate", "key"];
-/// Maximum validity of a TLS server certificate that systems of Apple accept.
+/// Maximum period of validity of a TLS server certificate that systems of Apple accept.
 const MAX_VALIDITY: Duration = Duration::from_secs(825 * 24 * 3600);
 
-/// Returns the path of the self-signed certificate in `folder`, which clients can trust.
+/// Returns the path of the self-signed certificate's file in `folder`.
 pub fn path(folder: &Path) -> PathBuf {
     folder.join("self-signed-cert.pem")
 }
@@ -41,7 +41,7 @@ fn key_path(folder: &Path) -> PathBuf {
     folder.join("self-signed-key.pem")
 }
 
-/// Returns the self-signed certificate in `folder`, unless it is missing or a start would renew it.
+/// Returns the self-signed certificate in `folder`; `None` if it is missing or due for renewal.
 pub(super) fn stored(folder: &Path, now: Timestamp) -> Result<Option<CertifiedKey>, TlsError> {
     let (cert, key) = (path(folder), key_path(folder));
     if !cert.exists() || !key.exists() {
@@ -63,7 +63,7 @@ pub(super) fn wrong_host_warning(folder: &Path, host: &str) -> String {
 }
 
 /// Returns the self-signed certificate in `folder`. Makes a new certificate for this machine and
-/// `host` if there is none or the present one is about to expire.
+/// `host` if the certificate is missing or about to expire.
 pub(super) fn read(
     folder: &Path,
     host: Option<&str>,

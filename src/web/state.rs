@@ -40,15 +40,15 @@ pub struct WebConfig {
     pub max_body: usize,
     /// Maximum time for a request body to arrive.
     pub body_timeout: Duration,
-    /// Origins whose scripts may call the protocol endpoints (CORS); `*` allows every origin.
+    /// Origins whose scripts may call the OAuth protocol endpoints (CORS); `*` allows all.
     pub allowed_origins: Vec<String>,
     /// Networks of the proxies from which the server accepts `X-Forwarded-For`, `X-Forwarded-Host`
     /// and `X-Request-Id`.
     pub trusted_proxies: Vec<IpNet>,
     /// Networks of the clients that may demand with `traceparent` that their requests are traced.
     pub tracing_callers: Vec<IpNet>,
-    /// Whether the token endpoint returns 401 for the errors for which flask-sentinel (the
-    /// predecessor of this server) did.
+    /// Whether the token endpoint returns 401, as flask-sentinel (the predecessor of this server)
+    /// did, for some errors for which RFC 6749 §5.2 requires 400.
     pub flask_sentinel_status: bool,
 }
 

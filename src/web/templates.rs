@@ -52,10 +52,10 @@ const TEMPLATES: [(&str, &str); 17] = built_in!("templates":
 /// Built-in style sheets, for pages that link or embed them: pairs of file name and content.
 const STYLES: [(&str, &str); 2] = built_in!("static": "errors.css", "management.css");
 
-/// Name of a template, and sample data with which the template is rendered as a check.
+/// File name of an HTML template, and sample data with which the template is rendered as a check.
 pub type Sample = (&'static str, TeraResult<Context>);
 
-/// Function that returns samples of each page; the pages link the given assets (style and icon).
+/// Function that returns template samples for all pages, which link the given style and icon.
 pub type Samples = fn(&Assets) -> Vec<Sample>;
 
 /// HTML templates and style sheets of the server, built-in or the operator's own, for all pages.
@@ -76,8 +76,8 @@ pub struct Checked {
 }
 
 impl Templates {
-    /// Loads and checks all templates. `dir` is the folder of the operator's own templates, and
-    /// `samples` returns the sample data with which every template is rendered as a check.
+    /// Loads and checks all HTML templates. `dir` is the folder of the operator's own templates,
+    /// and `samples` returns the sample data with which every template is rendered as a check.
     ///
     /// # Errors
     /// Returns [`TemplateErrors`] if a file cannot be read, or a template cannot be parsed or
@@ -162,7 +162,7 @@ impl Set {
         self.built_in.is_some()
     }
 
-    /// Renders every template with its sample data, and returns the errors.
+    /// Renders every HTML template with its sample data, and returns the errors of those that fail.
     fn check(&self, samples: Vec<Sample>) -> Vec<tera::Error> {
         let failed = |(name, context): Sample| {
             context.and_then(|context| self.tera.render(name, &context)).err()

@@ -5,33 +5,35 @@ use std::time::Duration;
 
 use crate::domain::{Client, ClientKind, Grant, Scope, Timestamp};
 
-/// A change to a client. A field that is `None` leaves the value as it is.
+/// Change to a client. A field that is `None` leaves the client's value as it is.
 #[derive(Clone, Debug, Default)]
 pub struct ClientChange {
-    /// New display name.
+    /// New display name of the client.
     pub name: Option<String>,
     /// New set of grants that the client may use.
     pub grants: Option<BTreeSet<Grant>>,
     /// New set of scopes that the client may be granted.
     pub scopes: Option<Scope>,
-    /// New set of scopes for requests without a `scope` parameter.
+    /// New set of scopes granted if a request of the client has no `scope` parameter.
     pub default_scopes: Option<Scope>,
-    /// New lifetime of access tokens; `Some(None)` restores the server's.
+    /// New lifetime of the client's access tokens; `Some(None)` restores the server's default.
     pub access_token_ttl: Option<Option<Duration>>,
-    /// New idle lifetime of refresh tokens; `Some(None)` restores the server's.
+    /// New idle lifetime of the client's refresh tokens; `Some(None)` restores the server's
+    /// default.
     pub refresh_idle_ttl: Option<Option<Duration>>,
-    /// New absolute lifetime of sessions; `Some(None)` restores the server's.
+    /// New absolute lifetime of the client's sessions; `Some(None)` restores the server's default.
     pub session_ttl: Option<Option<Duration>>,
     /// Whether the client may introspect tokens.
     pub introspection: Option<bool>,
     /// Whether the client is enabled. Disabling ends the client's sessions.
     pub enabled: Option<bool>,
-    /// New client type with the digest of the secret. Used to replace the secret.
+    /// New client type with the digest of the client's new secret; set when the secret is replaced.
     pub kind: Option<ClientKind>,
 }
 
 impl ClientChange {
-    /// Returns the next version of the client record, with the change applied.
+    /// Returns the record of `client` with this change applied, its version (counter of changes)
+    /// increased by one, and `now` as the time of the change.
     pub(super) fn applied_to(&self, client: &Client, now: Timestamp) -> Client {
         fn new_or_old<T: Clone>(new: &Option<T>, old: &T) -> T {
             new.as_ref().unwrap_or(old).clone()

@@ -15,8 +15,8 @@ use crate::store::{Page, StoreError, Stores};
 const INTERVAL: Duration = Duration::from_secs(3600);
 /// Number of sessions that are read at a time when expired access tokens are removed.
 const BATCH: u32 = 100;
-/// Pause after each batch of sessions, so that reading millions of them does not occupy a core that
-/// serves requests.
+/// Pause after each batch of sessions searched for expired access tokens, so that reading millions
+/// of sessions does not occupy a core that serves requests.
 const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(stores: Stores, clock: Arc<dyn Clock>) {

@@ -8,7 +8,8 @@ use super::outage_log::OutageLog;
 use crate::observe::error_chain;
 use crate::store::{DeliveryError, Health, Publisher};
 
-/// A server stops reading the cache within a second after another one could not invalidate it.
+/// Interval between deliveries of pending invalidations (removals of outdated copies from Redis). A
+/// server stops reading the cache within a second after another server could not remove a copy.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(publisher: Arc<dyn Publisher>, health: Arc<dyn Health>) {

@@ -41,7 +41,7 @@ impl BackgroundTasks {
     }
 }
 
-/// Returns a timer with this period. It does not make up for ticks that a slow store delayed.
+/// Returns a timer with this period, which does not make up for ticks that a slow store delayed.
 fn every(period: Duration) -> Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

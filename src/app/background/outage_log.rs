@@ -1,6 +1,6 @@
 //! Logs an outage once when it begins and once when it ends.
 
-/// Whether an outage of a service was logged that has not ended.
+/// Log of the outages of a service: true while an outage is logged that has not ended.
 #[derive(Default)]
 pub(super) struct OutageLog(bool);
 

@@ -11,12 +11,13 @@ use crate::observe::error_chain;
 use crate::password::{MAX_KINDS, PasswordPool, parameters_prefix};
 use crate::store::{Result, StoreListing};
 
-/// Minimum pause between two surveys of password hashes, repeated because users may be imported
-/// while the server runs.
+/// Minimum pause between two surveys of the kinds (function with parameters) of password hashes,
+/// repeated because users may be imported while the server runs.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// Minimum pause after a survey, as a multiple of its duration, since it may read all users.
+/// Minimum pause after a survey of password hashes, as a multiple of the survey's duration, since a
+/// survey may read all users.
 const PAUSE_FACTOR: u32 = 200;
-/// Maximum number of password hashes that a survey reads with one query.
+/// Maximum number of password hashes that a survey of all users' hashes reads with one query.
 const SAMPLE: u32 = 1000;
 
 pub(super) async fn run(listing: Arc<dyn StoreListing>, passwords: PasswordPool) {
@@ -45,8 +46,8 @@ fn pause(succeeded: bool, took: Duration) -> Duration {
     if succeeded { INTERVAL.max(took * PAUSE_FACTOR) } else { INTERVAL }
 }
 
-/// Returns one stored password hash of each kind (function with parameters) except the policy's
-/// own. Hashes that cannot be verified have no kind and are ignored.
+/// Returns one stored password hash of each kind (function with parameters) except the kind of new
+/// hashes. Hashes that cannot be verified have no kind and are ignored.
 async fn survey(listing: &dyn StoreListing, policy_prefix: &str) -> Result<Vec<PasswordHash>> {
     let (mut hashes, mut prefixes, mut after) = (Vec::new(), vec![policy_prefix.to_owned()], None);
     loop {

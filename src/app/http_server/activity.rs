@@ -10,24 +10,24 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-/// Maximum time that an idle connection is kept, and that a write may wait: longer than nginx keeps
-/// its own idle connections (60 s), so that the proxy closes them and no request meets a closing
-/// connection.
+/// Maximum time that an idle connection is kept, and that a write may wait for the client: longer
+/// than nginx keeps its own idle connections (60 s), so that the proxy closes them and no request
+/// meets a closing connection.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// State of one connection that its stream, its requests and its timer share.
 pub(super) struct ConnectionActivity {
-    /// Number of requests whose body or response is not complete.
+    /// Number of requests on the connection whose body or response is not complete.
     in_flight: Cell<u32>,
     /// Whether no request has arrived on the connection yet.
     is_new: Cell<bool>,
     /// Whether part of the next request head has arrived since the last request.
     has_begun: Cell<bool>,
-    /// Whether a write waits for the client.
+    /// Whether a write on the connection waits for the client to read.
     is_blocked: Cell<bool>,
-    /// Whether the last response did not wait for the body of its request.
+    /// Whether the last response on the connection did not wait for the body of its request.
     left_body: Cell<bool>,
-    /// Time at which the state last changed, from which the time limit runs.
+    /// Time at which the connection's state last changed, from which the client's time limit runs.
     since: Cell<Instant>,
 }
 
@@ -44,14 +44,14 @@ impl ConnectionActivity {
         })
     }
 
-    /// Restarts the time limit for the client's progress at `now`.
+    /// Restarts, at `now`, the time limit within which the client must make progress.
     pub(super) fn restart(&self, now: Instant) {
         self.since.set(now);
     }
 
     /// Returns the time by which the client must have made progress; `None` while the application
-    /// is at work, which sets limits of its own. `limit` applies to a request head, and to a
-    /// connection that is being shut down.
+    /// is at work, which has time limits of its own. `limit` applies to a request head and to a
+    /// connection that is being shut down, [`KEEP_ALIVE`] otherwise.
     pub(super) fn deadline(&self, limit: Duration, is_shutting_down: bool) -> Option<Instant> {
         if self.in_flight.get() > 0 && !self.is_blocked.get() {
             return None;
@@ -62,7 +62,7 @@ impl ConnectionActivity {
         self.since.get().checked_add(if is_short { limit } else { KEEP_ALIVE })
     }
 
-    /// Returns whether the connection may be closed without a response.
+    /// Returns whether the connection is between two requests, so that it may be closed silently.
     pub(super) const fn is_idle(&self) -> bool {
         let is_waiting = self.is_new.get() || self.has_begun.get() || self.is_blocked.get();
         self.in_flight.get() == 0 && !is_waiting
@@ -73,12 +73,12 @@ impl ConnectionActivity {
         self.in_flight.get()
     }
 
-    /// Returns whether a write waits for the client.
+    /// Returns whether a write on the connection waits for the client to read.
     pub(super) const fn is_blocked(&self) -> bool {
         self.is_blocked.get()
     }
 
-    /// Returns whether part of a request may not have been read.
+    /// Returns whether part of a request on the connection may not have been read.
     pub(super) const fn has_unread(&self) -> bool {
         self.has_begun.get() || self.left_body.get()
     }
@@ -96,7 +96,7 @@ impl ConnectionActivity {
         true
     }
 
-    /// Records whether a write waits for the client.
+    /// Records whether a write on the connection waits for the client to read.
     pub(super) fn set_blocked(&self, is_blocked: bool) {
         if self.is_blocked.replace(is_blocked) != is_blocked {
             self.restart(Instant::now());
@@ -104,7 +104,7 @@ impl ConnectionActivity {
     }
 }
 
-/// A request in progress on a connection. Dropping the value ends the request.
+/// A request in progress on a connection. Dropping the value counts the request as finished.
 pub(super) struct InFlight {
     activity: Rc<ConnectionActivity>,
     _permit: Option<OwnedSemaphorePermit>,

@@ -22,7 +22,8 @@ use super::service::respond;
 use super::{App, HttpServer};
 use crate::observe::error_chain;
 
-/// Maximum octets of an HTTP/1.1 request head, and of a body that are read before they are wanted.
+/// Maximum octets of an HTTP/1.1 request head, and of a body that is read before the application
+/// asks for it.
 const READ_BUFFER: usize = 64 * 1024;
 /// Maximum number of HTTP/2 requests in progress on one connection (RFC 9113 §5.1.2,
 /// SETTINGS_MAX_CONCURRENT_STREAMS).
@@ -30,21 +31,23 @@ const MAX_STREAMS: u32 = 128;
 /// Maximum octets of an HTTP/2 header list after decompression: a few octets on the wire can stand
 /// for a large list (RFC 7541 §7.3).
 const MAX_HEADER_LIST: u32 = 32 * 1024;
-/// Number of HTTP/2 requests in progress on one connection that take no permit of the process, so
-/// that a few connections cannot take all permits from the others.
+/// Number of HTTP/2 requests in progress on one connection that do not count towards the limit of
+/// the process, so that a few connections cannot use up this limit.
 const FREE_STREAMS: u32 = 4;
-/// Maximum octets of a body that an HTTP/2 client may send on one stream before they are read, and
-/// of a response that are kept until they are sent.
+/// Maximum octets of a body that an HTTP/2 client may send on one stream before the application
+/// reads them, and of a response that are kept until they are sent.
 const STREAM_WINDOW: u32 = 64 * 1024;
-/// Maximum octets of bodies that an HTTP/2 client may send on one connection before they are read.
+/// Maximum octets of request bodies that an HTTP/2 client may send on one connection before the
+/// application reads them.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Maximum time of an HTTP/2 request, from its head to the last octet of its response. Its parts
-/// have limits of their own; this one ends a stream whose client opens no window for the response.
+/// Maximum time of an HTTP/2 request, from its head to the last octet of its response. The parts of
+/// a request have time limits of their own; this limit ends a stream whose client opens no
+/// flow-control window for the response.
 const STREAM_LIFETIME: Duration = Duration::from_secs(120);
 /// Maximum time for closing an HTTP/1.1 connection.
 const CLOSING: Duration = Duration::from_secs(6);
-/// Response to a request that is not sent in time. RFC 9110 §15.5.9: the server "did not receive a
-/// complete request message within the time that it was prepared to wait".
+/// Response to an HTTP/1.1 request that is not sent in time. RFC 9110 §15.5.9: the server "did not
+/// receive a complete request message within the time that it was prepared to wait".
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -130,9 +133,9 @@ impl Connection<'_> {
         let _ = timeout(STREAM_LIFETIME, tasks.wait()).await;
     }
 
-    /// Drives a connection until it ends; returns `false` if the client makes no progress. Calls
-    /// `shut_down`, which lets requests finish, when the server stops or the connection has been
-    /// idle for long.
+    /// Drives a connection until it ends and returns `true`; returns `false` as soon as the client
+    /// makes no progress in time. Calls `shut_down`, which lets requests finish, when the server
+    /// stops or the connection has been idle for long.
     async fn drive<C>(
         &self,
         connection: &mut C,

@@ -20,7 +20,8 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 ///
 /// A key exchange takes a good part of a millisecond. A client that begins many at once would delay
 /// all responses of the thread for as long as all of them take, so the task yields to other
-/// connections after each. A slow client does not delay others: only the computation is serialized.
+/// connections after each exchange. A slow client delays no other: only the computation is
+/// serialized.
 pub(super) struct Handshakes {
     config: Arc<ServerConfig>,
     /// Serializes the key exchanges of the I/O thread.
@@ -34,7 +35,7 @@ impl Handshakes {
         Self { config: Arc::new(config), computing: Semaphore::new(1) }
     }
 
-    /// Performs a TLS handshake and returns the encrypted stream; the caller limits the time.
+    /// Performs a TLS handshake and returns the encrypted stream; the caller must limit the time.
     pub(super) async fn perform<T>(&self, io: T) -> io::Result<TlsStream<T>>
     where
         T: AsyncRead + AsyncWrite + Unpin,

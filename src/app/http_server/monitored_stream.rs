@@ -35,9 +35,10 @@ pub(super) struct MonitoredStream<T> {
     io: T,
     activity: Rc<ConnectionActivity>,
     protocol: Protocol,
-    /// Whether a read was refused while a write waited, so that its task has to be woken.
+    /// Whether a read was refused because a write waited, so that the reading task has to be woken.
     read_refused: bool,
-    /// After shutdown: number of octets that may still be discarded, and the timer that ends this.
+    /// After shutdown: number of octets that may still be discarded, and the timer that ends
+    /// discarding.
     lingering: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
@@ -51,9 +52,10 @@ impl<T> MonitoredStream<T> {
         self.lingering.is_some()
     }
 
-    /// Records the result of a write and returns it. While a request is in progress, a write to a
-    /// client that has disconnected succeeds as if `everything` were written, so that the request
-    /// is finished: a password guess counts although its result cannot be sent.
+    /// Records whether a write waits for the client, and returns the result of the write. While a
+    /// request is in progress, a write to a client that has disconnected succeeds as if
+    /// `everything` were written, so that the request is finished: a password guess counts although
+    /// its result cannot be sent.
     fn record_write<R>(
         &mut self,
         context: &mut Context<'_>,

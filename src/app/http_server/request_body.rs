@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use super::activity::InFlight;
 
-/// Maximum octets of a request body, and maximum time, that are awaited before the response.
+/// Maximum octets of a request body that the server awaits before it responds, and maximum time.
 const BEFORE_RESPONSE: (u64, Duration) = (256 << 10, Duration::from_secs(2));
 /// Maximum octets of a request body that are discarded after the response, and maximum time.
 const AFTER_RESPONSE: (u64, Duration) = (16 << 20, Duration::from_secs(5));
@@ -36,12 +36,12 @@ pub(super) struct RequestBody(Rc<SharedBody>);
 struct SharedBody {
     incoming: RefCell<Incoming>,
     is_http2: bool,
-    /// Whether the client waits for 100 (Continue), and nothing of the body has been read.
+    /// Whether the client waits for 100 (Continue), and nothing of the request body has been read.
     awaits_continue: Cell<bool>,
-    /// Maximum time that the response waits for the rest of the body.
+    /// Maximum time that the response waits for the rest of the request body.
     wait_limit: Duration,
     is_complete: Cell<bool>,
-    /// Whether the end of the body is uncertain, so that the next request cannot be found.
+    /// Whether the end of the request body is uncertain, so that the next request cannot be found.
     is_malformed: Cell<bool>,
 }
 
@@ -66,14 +66,14 @@ impl RequestBody {
         Payload::Stream { payload }
     }
 
-    /// Returns whether the body is read to its end, and the next request can follow.
+    /// Returns whether the body is read to its end, so that the next request can follow.
     pub(super) fn is_complete(&self) -> bool {
         self.0.is_complete.get() && !self.0.is_malformed.get()
     }
 
-    /// Waits for the rest of a short body that the application has not read. `is_late` if the
-    /// application has waited for the body in vain. Returns whether the connection can be kept; if
-    /// the body is not complete by then, it is discarded after the response.
+    /// Waits for the rest of a short body that the application has not read, unless the application
+    /// has waited for it in vain (`is_late`). Returns whether the connection can be kept; if the
+    /// body is not complete by then, it is discarded after the response.
     pub(super) async fn finish(self, is_late: bool, in_flight: &Rc<InFlight>) -> bool {
         let awaits_continue = self.0.awaits_continue.get();
         let is_long = self.0.incoming.borrow().size_hint().lower() > BEFORE_RESPONSE.0;
@@ -95,7 +95,7 @@ impl RequestBody {
         false
     }
 
-    /// Reads and discards the body, up to a number of octets and a time limit.
+    /// Reads and discards the rest of the body, up to a number of octets and a time limit.
     async fn discard(mut self, (mut octets, time): (u64, Duration)) {
         let reading = async {
             while let Some(Ok(chunk)) = self.next().await {

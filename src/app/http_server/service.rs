@@ -26,8 +26,8 @@ use super::activity::InFlight;
 use super::request_body::RequestBody;
 use crate::web;
 
-/// Maximum octets in a frame of a response body. `h2` takes a whole frame as soon as the client
-/// accepts one octet, and the request counts as finished with the last frame.
+/// Maximum octets in a frame of a response body. The library `h2` takes a whole frame as soon as
+/// the client accepts one octet, and the request counts as finished with the last frame.
 const MAX_FRAME: usize = 1024;
 /// Maximum number of fields in a request head. hyper's own limit for HTTP/1.1 is 100, in a buffer
 /// on the stack; with another limit it clears a buffer on the heap for each request.
@@ -81,7 +81,7 @@ pub(super) async fn respond(
 /// HTTP status and `error_description` of the response to a request that is rejected.
 type RejectedRequest = (StatusCode, &'static str);
 
-/// Translates a request of hyper for actix-web, and checks what hyper does not check.
+/// Translates a request of hyper for actix-web, and rejects invalid requests that hyper accepts.
 ///
 /// # Errors
 /// 431 for too many fields, 400 for an invalid host or head, 501 for a transfer coding other than
@@ -215,7 +215,7 @@ fn translate_response(
     Some(response)
 }
 
-/// The body of a response. Its request counts as in progress until the body is sent.
+/// Body of a response. The request counts as in progress until this body is sent.
 pub(super) struct ResponseBody {
     bytes: Bytes,
     _in_flight: Rc<InFlight>,

@@ -15,7 +15,7 @@ use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
 use crate::observe::audit::operation;
 
-/// Maximum number of clients imported concurrently. They share commits of the embedded store.
+/// Maximum number of clients imported concurrently, which share commits of the embedded store.
 const MAX_CONCURRENT_ROWS: usize = 64;
 
 #[derive(Debug, Args)]
@@ -91,7 +91,7 @@ impl ImportClients {
     }
 
     /// Imports a client. Returns the result, and whether the client secret is short. The inner
-    /// error concerns the line; the outer one ends the import.
+    /// error rejects the line of the file; the outer error ends the import.
     async fn import_row(
         &self,
         admin: Option<&Admin>,

@@ -12,10 +12,10 @@ use crate::admin::ImportedClient;
 use crate::domain::{ClientId, ClientKind, Digest, Grant, Scope};
 use crate::import::lines::Lines;
 
-/// Length in bytes below which a secret is short: even a random one can be guessed from its digest.
+/// Length in bytes below which a client secret can be guessed from its digest, even a random one.
 const SHORT_SECRET: usize = 16;
 
-/// Valid line of the file: a client to be imported.
+/// Valid line of a file of clients: a client to be imported.
 pub(super) struct ClientRow {
     pub(super) line: u64,
     pub(super) client: ImportedClient,
@@ -23,7 +23,7 @@ pub(super) struct ClientRow {
     pub(super) short_secret: bool,
 }
 
-/// Line of the file that cannot be imported as a client.
+/// Line of a file of clients that cannot be imported as a client.
 #[derive(Debug, serde::Serialize)]
 pub(super) struct InvalidClientRow {
     pub(super) line: u64,
@@ -44,8 +44,8 @@ impl<R: BufRead> ClientRows<R> {
         Self { lines: Lines::new(reader), seen: HashMap::new() }
     }
 
-    /// Returns the next client, or the reason why its line is invalid; `None` at the end of the
-    /// file.
+    /// Returns the next client of the file, or the reason why its line is invalid; `None` at the
+    /// end of the file.
     pub(super) fn next(&mut self) -> Result<Option<Result<ClientRow, InvalidClientRow>>, Failure> {
         let Some((line, bytes)) = self.lines.next()? else { return Ok(None) };
         let fields = ClientRowFields::parse(&bytes);
@@ -60,7 +60,7 @@ impl<R: BufRead> ClientRows<R> {
     }
 }
 
-/// Members of the JSON object on a line of the file, before validation.
+/// Members of the JSON object on a line of a file of clients, before validation.
 #[derive(Default)]
 struct ClientRowFields {
     client_id: Option<String>,
@@ -147,7 +147,8 @@ impl ClientRowFields {
     }
 }
 
-/// Returns the client type, as stated or as implied by a secret, and whether the secret is short.
+/// Returns the client type, as stated or as implied by a secret, and whether the secret is so short
+/// that it can be guessed from its digest.
 fn kind(
     stated: Option<&str>,
     secret: Option<&str>,
@@ -179,7 +180,7 @@ fn kind(
 }
 
 /// Returns the digest of a client secret. RFC 6749 Appendix A.2: `client-secret = *VSCHAR`. Rejects
-/// an empty secret too, since it proves nothing.
+/// an empty secret too, since it proves nothing about the client.
 fn secret_digest(secret: &str) -> Result<Digest, String> {
     let printable = secret.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
     if secret.is_empty() || !printable {
@@ -215,7 +216,8 @@ fn words(value: Value) -> Option<Vec<String>> {
     }
 }
 
-/// Returns a time: a number of seconds, or a text in the form that options of `client add` take.
+/// Returns a lifetime as text: a number of seconds, or a text such as `15m`; `None` for other
+/// types.
 fn time(value: Value) -> Option<String> {
     match value {
         Value::Number(seconds) => Some(seconds.to_string()),

@@ -97,8 +97,8 @@ impl Copy {
     }
 }
 
-/// Returns whether the settings show that both stores are the same. The copy itself detects all
-/// other cases of this.
+/// Returns whether the settings show that source and target are the same store. The copy itself
+/// detects the cases that settings do not show.
 fn is_same_store(source: &Settings, target: &Settings) -> bool {
     match (source.store.backend, target.store.backend) {
         (Backend::Embedded, Backend::Embedded) => {

@@ -20,11 +20,11 @@ use crate::import::users::{InvalidUserRow, RowPassword, RowsError, UserRow, User
 use crate::observe::audit::operation;
 use crate::password::{PasswordPool, PoolError};
 
-/// Maximum number of users prepared concurrently before they are written.
+/// Maximum number of users whose rows are prepared (passwords hashed) concurrently.
 const MAX_CONCURRENT_ROWS: usize = 256;
 
-/// Maximum number of users in a write. A store completes `WRITES_AT_ONCE` of these concurrently in
-/// a fraction of its time limit.
+/// Maximum number of users in a write. A store completes `WRITES_AT_ONCE` such writes concurrently
+/// in a fraction of the time limit of a store operation.
 const USERS_PER_WRITE: usize = 500;
 const WRITES_AT_ONCE: usize = 2;
 
@@ -138,7 +138,7 @@ enum Prepared {
     Done(RowOutcome),
 }
 
-/// Returns a row ready to be written: hashes its password, unless the user exists.
+/// Returns a row of the file ready to be written: hashes its password, unless the user exists.
 async fn prepare(
     admin: &Admin,
     hashing: &Hashing,
@@ -181,7 +181,7 @@ async fn prepare(
 }
 
 /// Writes the prepared users and returns the outcome for each. A failure of one row or of the store
-/// ends the import after the others are written.
+/// ends the import after the other users are written.
 async fn write(
     admin: &Admin,
     rows: Vec<Result<Prepared, Failure>>,
@@ -216,7 +216,7 @@ async fn write(
     (outcomes, done)
 }
 
-/// Separates errors that concern the row (inner) from those that end the import (outer).
+/// Separates errors that reject the row (inner) from errors that end the import (outer).
 fn separate_row_error(
     done: Result<ImportResult, AdminError>,
 ) -> Result<Result<ImportResult, String>, Failure> {

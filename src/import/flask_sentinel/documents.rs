@@ -10,7 +10,7 @@ use crate::domain::{
     check_kept_username,
 };
 
-/// Reason why a document, or a part of it, cannot be imported.
+/// Reason why a document of flask-sentinel, or a part of it, cannot be imported.
 pub(super) type Reason = String;
 
 /// Returns the `_id` of a document as text, or an empty string if the document has none.
@@ -22,7 +22,7 @@ pub(super) fn id_of(record: &Document) -> String {
     }
 }
 
-/// Converts a user document of flask-sentinel.
+/// Converts a user document of flask-sentinel to a user of Sentinel.
 pub(super) fn user(record: &Document, now: Timestamp) -> Result<User, Reason> {
     let id = record.get_object_id("_id").map_err(|_| "its _id is not an ObjectId")?;
     let username = record.get_str("username").map_err(|_| "it has no username")?;
@@ -59,7 +59,8 @@ fn is_bcrypt(hash: &str) -> bool {
         && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'/')
 }
 
-/// Converts a client document of flask-sentinel. Also returns descriptions of parts not imported.
+/// Converts a client document of flask-sentinel. Also returns descriptions of its parts that are
+/// not imported.
 pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<Reason>), Reason> {
     let text = record.get_str("client_id").map_err(|_| "it has no client_id")?;
     let id: ClientId = text
@@ -129,7 +130,7 @@ pub(super) fn scope(value: Option<&Bson>) -> Result<Scope, Reason> {
     words.join(" ").parse().map_err(|_| "not a scope (RFC 6749 section 3.3)".to_owned())
 }
 
-/// Returns the strings in a value: one or a list. A missing value has none; `None` for other types.
+/// Returns the strings in a value: one, a list, or none if it is missing; `None` for other types.
 fn strings(value: Option<&Bson>) -> Option<Vec<String>> {
     match value {
         None | Some(Bson::Null) => Some(Vec::new()),

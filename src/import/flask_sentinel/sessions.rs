@@ -19,20 +19,20 @@ pub(super) struct SourceToken {
     pub(super) token: Token,
 }
 
-/// Contents of a `tokens` document, before its user and client are looked up.
+/// Contents of a `tokens` document of flask-sentinel, before its user and client are looked up.
 pub(super) struct SourceTokens {
-    /// Access token and its time of expiry, if the document has a usable one.
+    /// Access token of the `tokens` document with its time of expiry, if the token is usable.
     access: Option<(SourceToken, Timestamp)>,
     refresh: Option<SourceToken>,
     pub(super) user: UserId,
     pub(super) client: ClientId,
     scope: Scope,
-    /// Description of the part of the document that is not imported, if any.
+    /// Description of the part of the `tokens` document that is not imported, if any.
     remark: Option<Reason>,
 }
 
-/// A session to be written, and its access token, for which an alias (digest that leads to the
-/// session) is written.
+/// Session converted from a `tokens` document, and its access token, for which an alias (digest
+/// that leads to the session) is written.
 pub(super) struct ConvertedSession {
     pub(super) session: Session,
     pub(super) access: Option<(SourceToken, Timestamp)>,
@@ -40,13 +40,13 @@ pub(super) struct ConvertedSession {
 }
 
 impl SourceTokens {
-    /// Returns the ids of all sessions that the document may have become.
+    /// Returns the ids of all sessions to which the `tokens` document may have been converted.
     pub(super) fn session_ids(&self) -> impl Iterator<Item = SessionId> {
         let access = self.access.iter().map(|(access, _)| access);
         self.refresh.iter().chain(access).map(|token| token.token.session_id())
     }
 
-    /// Converts the tokens to a session of `user`. Returns `None` if no usable token is left.
+    /// Converts the tokens of a document to a session of `user`. Returns `None` if none is usable.
     pub(super) fn into_session(
         self,
         user: SessionUser,
@@ -89,7 +89,7 @@ impl SourceTokens {
     }
 }
 
-/// Parses a `tokens` document. Returns `None` if it has no token, or all its tokens have expired.
+/// Parses a `tokens` document. Returns `None` if the document has no token, or only expired ones.
 pub(super) fn parse(record: &Document, now: Timestamp) -> Result<Option<SourceTokens>, Reason> {
     let user = record.get_object_id("user_id").map_err(|_| "its user_id is not an ObjectId")?;
     let client = record.get_str("client_id").map_err(|_| "it has no client_id")?;

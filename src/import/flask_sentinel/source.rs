@@ -15,7 +15,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reason why an import cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The source is not a valid MongoDB connection string.
+    /// The given source of the import is not a valid MongoDB connection string.
     #[error("--from is not a MongoDB connection string: {0}")]
     Source(String),
     /// The source database cannot be read.
@@ -24,7 +24,7 @@ pub enum ImportError {
     /// The source database has none of the collections of flask-sentinel.
     #[error("the database {0} has none of the collections users, clients and tokens")]
     NoCollections(String),
-    /// The store of Sentinel fails.
+    /// The store of Sentinel, to which the import writes, fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -59,8 +59,8 @@ pub enum Collection {
 }
 
 impl Collection {
-    /// All collections in import order: tokens come last, because they need their users and
-    /// clients.
+    /// All collections of flask-sentinel in import order: tokens come last, because they need their
+    /// users and clients.
     pub const IN_ORDER: [Self; 3] = [Self::Users, Self::Clients, Self::Tokens];
 
     /// Returns the name of the collection in the MongoDB database.

@@ -32,7 +32,7 @@ const BUCKETS: [f64; 16] = [
     1.0, 2.5, 10.0,
 ];
 
-/// HTTP status codes with a label of their own. All others count as "other".
+/// HTTP status codes that have a label of their own in metrics. All others count as "other".
 const STATUSES: [u16; 21] = [
     200, 201, 204, 206, 303, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 422, 429,
     500, 503,
@@ -50,11 +50,11 @@ pub struct Metrics {
     pub passwords: Arc<PasswordMetrics>,
     /// Metrics of store operations.
     pub store: Arc<StoreMetrics>,
-    /// Metrics of the introspection cache in front of the store.
+    /// Metrics of look-ups in the introspection cache in Redis, which is asked before the store.
     pub cache: Arc<CacheMetrics>,
     /// Metrics of failed calls to Redis.
     pub redis: Arc<RedisMetrics>,
-    /// Metrics of attempts that were rejected by a rate limit.
+    /// Metrics of attempts to authenticate that were rejected by a rate limit.
     pub throttled: Arc<RateLimitMetrics>,
 }
 
@@ -195,7 +195,7 @@ impl Metrics {
         );
     }
 
-    /// Adds a gauge of the availability of Redis, which is 1 or 0.
+    /// Adds a gauge of the availability of Redis: 1 if Redis answered the last call, otherwise 0.
     pub fn watch_redis(&self, up: Gauge) {
         pull(
             &self.registry,
@@ -233,7 +233,7 @@ pub struct EndpointMetrics {
 }
 
 impl EndpointMetrics {
-    /// Records status and duration of a request. A status is shown from its first occurrence.
+    /// Records a completed HTTP request. A status code is shown from its first occurrence.
     pub fn answered(&self, status: u16, took: Duration) {
         let index = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len());
         if let Some(counter) = self.by_status.get(index) {
@@ -307,35 +307,36 @@ impl StoreMetrics {
 
 /// Metrics of look-ups in the introspection cache in Redis.
 pub struct CacheMetrics {
-    /// Number of look-ups that the cache answered.
+    /// Number of look-ups of sessions that the introspection cache in Redis answered.
     pub hits: IntCounter,
-    /// Number of look-ups that the cache could not answer, so that they went to the store.
+    /// Number of look-ups that the cache in Redis could not answer, so that they went to the store.
     pub misses: IntCounter,
     /// Number of look-ups that bypassed the cache because Redis did not answer.
     pub failures: IntCounter,
-    /// Duration of a look-up in Redis, in seconds.
+    /// Duration of a look-up in the introspection cache in Redis, in seconds.
     pub times: Histogram,
 }
 
 /// Numbers of failed calls to Redis, by cause. Successful calls are not counted.
 pub struct RedisMetrics {
-    /// Number of calls that were not sent, because Redis was known to be unavailable.
+    /// Number of calls to Redis that were not sent, because Redis was known to be unavailable.
     pub down: IntCounter,
-    /// Number of calls for which no connection to Redis could be opened.
+    /// Number of calls to Redis for which no connection could be opened.
     pub connect: IntCounter,
-    /// Number of calls that timed out, lost the connection, or that Redis could not serve at all.
+    /// Number of calls to Redis that timed out, lost the connection, or could not be served at all.
     pub answer: IntCounter,
     /// Number of calls that Redis rejected with an error, although it can serve others.
     pub refused: IntCounter,
 }
 
-/// Numbers of attempts that were rejected by a rate limit.
+/// Numbers of attempts to authenticate that were rejected by a rate limit.
 pub struct RateLimitMetrics {
-    /// Number of rejections because the caller's address has spent its budget of failed attempts,
-    /// or too many of its attempts wait.
+    /// Number of attempts rejected because the caller's address has spent its budget of failures,
+    /// or too many attempts from the address wait.
     pub address: IntCounter,
-    /// Number of rejections because the user name is under attack and admitted no attempt in time.
+    /// Number of attempts rejected because the user name is under attack (many recent failures) and
+    /// the attempt was not admitted in time.
     pub user: IntCounter,
-    /// Number of rejections because the caller's address has sent too many wrong client secrets.
+    /// Number of requests rejected because the caller's address has sent too many wrong secrets.
     pub client: IntCounter,
 }

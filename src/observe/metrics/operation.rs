@@ -18,12 +18,13 @@ macro_rules! operations {
             const NAMES: [(&'static str, &'static str, &'static str);
                 [$($name,)*].len()] = [$(($of, $name, concat!($of, ".", $name)),)*];
 
-            /// Returns the values of the metric labels `of` (such as `users`) and `operation`.
+            /// Returns the operation's values of the metric labels `of` (such as `users`) and
+            /// `operation`.
             pub(super) fn labels(self) -> [&'static str; 2] {
                 Self::NAMES.get(self as usize).map_or([""; 2], |(of, name, _)| [of, name])
             }
 
-            /// Returns the name of the operation in a trace.
+            /// Returns the name of the operation in a trace, such as `users.find`.
             pub fn full_name(self) -> &'static str {
                 Self::NAMES.get(self as usize).map_or("", |(.., full)| full)
             }

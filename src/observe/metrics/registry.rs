@@ -6,7 +6,7 @@ use prometheus::{PullingGauge, Registry, Result};
 /// Function that returns the current value of a gauge.
 pub type Gauge = Box<dyn Fn() -> f64 + Send + Sync>;
 
-/// Adds a metric to the registry and returns it.
+/// Adds a metric to the registry and returns the metric.
 #[expect(clippy::expect_used, reason = "names and labels are constants: tests would find an error")]
 pub(super) fn register<M: Collector + Clone + 'static>(
     registry: &Registry,

@@ -7,8 +7,8 @@ use crate::domain::{Client, ClientId, Session, SessionId, Timestamp, User};
 /// Maximum number of records that a copy reads at a time.
 pub(super) const PAGE: u32 = 1000;
 
-/// Kind of stored records, which a copy reads in the order of their keys. All stores have the same
-/// order.
+/// Kind of stored records, such as users, that a copy from one store to another reads in the order
+/// of their keys. This order is the same in all stores.
 pub(super) trait RecordKind {
     const NAME: &'static str;
     /// Whether records that the source store does not have are deleted from the target store.
@@ -18,8 +18,8 @@ pub(super) trait RecordKind {
 
     fn key(record: &Self::Record) -> Self::Key;
 
-    /// Returns the page of records after the record `after`, or the first page if `after` is
-    /// `None`.
+    /// Returns up to [`PAGE`] records of the store that follow the record `after`, or the first
+    /// records if `after` is `None`.
     async fn page(stores: &Stores, after: Option<&Self::Record>) -> Result<Vec<Self::Record>>;
 
     /// Returns whether the copy compares and writes the record. The copy skips a record that has
@@ -34,8 +34,8 @@ pub(super) trait RecordKind {
         true
     }
 
-    /// Writes a record to the target store. If the target refuses the record now, the final check
-    /// of the copy reports it.
+    /// Writes a record to the target store of a copy. Returns no error if the target refuses the
+    /// record: the final check of the copy reports the difference.
     async fn put(target: &Stores, record: &Self::Record) -> Result<()>;
 
     async fn remove(target: &Stores, record: &Self::Record) -> Result<()>;
@@ -133,8 +133,8 @@ pub(super) struct LegacyTokenRecords;
 
 impl RecordKind for LegacyTokenRecords {
     const NAME: &'static str = "imported tokens";
-    /// `false`: an imported token that is missing in the source has expired there, and has no
-    /// effect in the target.
+    /// `false`, so that a copy deletes no imported token: one that is missing in the source store
+    /// has expired there, and has no effect in the target store.
     const REMOVED_WITH_SOURCE: bool = false;
     type Key = [u8; 32];
     type Record = LegacyToken;
@@ -175,7 +175,7 @@ impl RecordKind for ImportRecords {
         stores.imports.list_import_records(&page_after(after.cloned())).await
     }
 
-    /// Returns `false` for the import records that the copy itself writes, which are not copied.
+    /// Returns whether a copy copies this import record: all but those that the copy itself writes.
     fn is_compared(note: &String, _: Timestamp) -> bool {
         note != TARGET_MARK_KEY && !note.starts_with(PROBE_KEY_PREFIX)
     }

@@ -14,18 +14,18 @@ use crate::domain::Timestamp;
 /// one commit.
 const MAX_CONCURRENT_WRITES: usize = 256;
 
-/// One pass of a copy over the source store and the target store.
+/// Options of one pass of a copy over the source store and the target store.
 #[derive(Clone, Copy)]
 pub(super) struct SyncPass<'a> {
     pub(super) source: &'a Stores,
-    /// Target store, or `None` if it does not exist yet.
+    /// Target store of the copy, or `None` if that store does not exist yet.
     pub(super) target: Option<&'a Stores>,
-    /// Whether records that only the target has are deleted from the target.
+    /// Whether the pass deletes records from the target store that the source store lacks.
     pub(super) deletes: bool,
-    /// Whether records of the source that the target lacks, or has with another content, are
-    /// written.
+    /// Whether the pass writes records of the source store that the target store lacks or has with
+    /// another content.
     pub(super) upserts: bool,
-    /// Whether changes are made in the target, or only counted.
+    /// Whether the pass changes the target store; if not, it only counts the differences.
     pub(super) writes: bool,
     /// Time at which a record must still be alive to be compared and copied.
     pub(super) now: Timestamp,
@@ -106,7 +106,7 @@ impl<'a, K: RecordKind> RecordReader<'a, K> {
         Self { stores, now, page: VecDeque::new(), last: None }
     }
 
-    /// Reads the next page of records once all records of the current page are taken.
+    /// Reads the next page of records from the store, if all records of the current page are taken.
     async fn fill(&mut self) -> Result<()> {
         while self.page.is_empty()
             && let Some(stores) = self.stores

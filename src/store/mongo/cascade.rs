@@ -69,8 +69,8 @@ impl MongoStore {
         Ok(DeletedBatch { found, ended: done.deleted_count })
     }
 
-    /// Ends up to `limit` sessions that match `condition`. Keeps their documents as pending Redis
-    /// invalidations.
+    /// Ends up to `limit` sessions that match `condition`. Keeps the documents of these sessions as
+    /// pending Redis invalidations (removals of stale copies).
     async fn mark_ended_batch(&self, condition: &Document, limit: u32) -> Result<DeletedBatch> {
         let mut alive = condition.clone();
         alive.insert("ended", Bson::Null);
@@ -141,8 +141,8 @@ impl MongoStore {
         self.clear_mark(&self.clients, id.into(), Some(to_integer(client.version))).await
     }
 
-    /// Completes the deletion of a user whose record is marked `deleting`. Returns `false` if there
-    /// is no such record.
+    /// Completes the deletion of a user whose record is marked `deleting`. Returns whether there
+    /// was such a record.
     pub(super) async fn finish_deleting_user(&self, id: ObjectId) -> Result<bool> {
         let marked = doc! { "_id": id, "deleting": true };
         if self.call(self.users.find_one(marked.clone())).await?.is_none() {
@@ -153,8 +153,8 @@ impl MongoStore {
         Ok(true)
     }
 
-    /// Completes the deletion of a client whose record is marked `deleting`. Returns `false` if
-    /// there is no such record.
+    /// Completes the deletion of a client whose record is marked `deleting`. Returns whether there
+    /// was such a record.
     pub(super) async fn finish_deleting_client(&self, id: &str) -> Result<bool> {
         let marked = doc! { "_id": id, "deleting": true };
         if self.call(self.clients.find_one(marked.clone())).await?.is_none() {
@@ -199,8 +199,8 @@ impl MongoStore {
         self.clear_mark(&self.clients, id.into(), now.cascade_version).await
     }
 
-    /// Returns the users or clients with an unfinished cascade, read with read concern majority: a
-    /// change that can still be rolled back must not end a session.
+    /// Returns the users or clients with an unfinished cascade (change to their sessions). Reads
+    /// from a majority: a change that can be rolled back must not end a session.
     async fn unfinished(
         &self,
         records: &Collection<RawDocumentBuf>,
@@ -246,8 +246,8 @@ impl MongoStore {
         self.call(self.sessions.update_many(older, vec![update])).await.map(drop)
     }
 
-    /// Removes the mark of an unfinished cascade from a user or client, unless a later update has
-    /// set a mark of its own.
+    /// Removes the mark of an unfinished cascade (field `ending`) from a user or client, unless a
+    /// later update has set a mark of its own.
     async fn clear_mark(
         &self,
         records: &Collection<RawDocumentBuf>,
@@ -260,8 +260,8 @@ impl MongoStore {
     }
 }
 
-/// Logs and ignores [`StoreError::Corrupt`] in the result of a cascade, and returns any other
-/// result: a retry would fail again, and an operator has to repair the record.
+/// Logs and ignores [`StoreError::Corrupt`] of a cascade (change to the sessions of a user or
+/// client), and returns any other result. A retry would fail: an operator has to repair the record.
 fn skip_corrupt(raw: &RawDocument, finished: Result<()>) -> Result<()> {
     match finished {
         Err(error @ StoreError::Corrupt { .. }) => {

@@ -22,9 +22,9 @@ const UNLIMITED_PERMITS: usize = 1000;
 /// Limit of the concurrent calls of one process to MongoDB.
 pub(super) struct ConcurrencyLimit {
     permits: Semaphore,
-    /// Number of permits for calls in total.
+    /// Total number of permits: maximum number of concurrent calls to MongoDB.
     all: usize,
-    /// Number of permits of unfinished calls that are withheld until MongoDB answers a call.
+    /// Number of permits of timed-out or cancelled calls, withheld until MongoDB answers a call.
     withheld: AtomicUsize,
     unanswered: AtomicUsize,
 }
@@ -47,8 +47,8 @@ impl ConcurrencyLimit {
         self.unanswered.load(Ordering::Relaxed) < MAX_UNANSWERED
     }
 
-    /// Runs `call` under a permit of the concurrency limit. Returns its output, or `None` if
-    /// waiting for the permit and the call together take longer than `limit`.
+    /// Waits for a permit (for one of the concurrent calls) and runs `call`. Returns the output of
+    /// `call`, or `None` if the wait and the call together take longer than `limit`.
     pub(super) async fn run<T>(&self, limit: Duration, call: impl Future<Output = T>) -> Option<T> {
         let _unanswered = Unanswered::count(&self.unanswered);
         let started = Instant::now();
@@ -61,15 +61,15 @@ impl ConcurrencyLimit {
         Some(answer)
     }
 
-    /// Counts the permit of an unfinished call as withheld. Returns `false` if it is the last
-    /// permit, which is never withheld.
+    /// Counts the permit of a timed-out or cancelled call as withheld until MongoDB answers a call.
+    /// Returns whether the permit is to be withheld; the last one never is.
     fn withhold(&self) -> bool {
         let more = |withheld| (withheld + 1 < self.all).then_some(withheld + 1);
         self.withheld.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 }
 
-/// Permit of one call to MongoDB. The permit is withheld if the call times out or is cancelled.
+/// Permit to run one call to MongoDB. The permit is withheld if the call times out or is cancelled.
 struct CallPermit<'a> {
     of: &'a ConcurrencyLimit,
     permit: Option<SemaphorePermit<'a>>,

@@ -203,7 +203,7 @@ pub(super) struct AccountStatus {
     pub(super) cascade_version: Option<i64>,
 }
 
-/// Returns the MongoDB projection of the fields that [`AccountStatus`] reads.
+/// Returns the MongoDB projection (selection of document fields) for reading an [`AccountStatus`].
 pub(super) fn account_status_fields() -> Document {
     let fields = ["enabled", "deleting", "generation", "version", "username", "ending"];
     fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()

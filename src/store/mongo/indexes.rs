@@ -26,15 +26,15 @@ fn options(keys: Document, options: IndexOptions) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }
 
-/// Returns the index of users or clients with an unfinished cascade to their sessions. The index is
-/// sparse and usually empty.
+/// Returns the index of users or clients with an unfinished cascade (ending or renaming of their
+/// sessions after a change). The index is sparse and usually empty.
 fn cascade_index() -> IndexModel {
     let sparse = IndexOptions::builder().name("ending".to_owned()).sparse(true).build();
     options(doc! { "ending": 1 }, sparse)
 }
 
-/// Returns the index of sessions with a pending Redis invalidation. The index is sparse and usually
-/// empty.
+/// Returns the index of sessions with a pending Redis invalidation (removal of stale copies). The
+/// index is sparse and usually empty.
 fn outbox_index() -> IndexModel {
     let sparse = IndexOptions::builder().name("lost".to_owned()).sparse(true).build();
     options(doc! { "lost": 1 }, sparse)

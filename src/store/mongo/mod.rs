@@ -167,8 +167,8 @@ impl MongoStore {
         self.with_timeout(call).await?.map_err(StoreError::unavailable)
     }
 
-    /// Runs a write of the MongoDB driver within the time limit `call_timeout`. Returns `None` if a
-    /// unique key already exists.
+    /// Runs a write of the MongoDB driver within the time limit `call_timeout`. Returns the output,
+    /// or `None` if another document already has a unique key of the written one.
     async fn insert_unless_duplicate<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
@@ -179,8 +179,8 @@ impl MongoStore {
         }
     }
 
-    /// Runs a call of the MongoDB driver, and limits how long the call may wait for a permit and an
-    /// answer. The driver has no time limit for an answer on an open connection.
+    /// Runs a call of the MongoDB driver, and limits how long the call may wait for its turn and
+    /// for an answer. The driver has no time limit for an answer on an open connection.
     async fn with_timeout<T>(
         &self,
         call: impl IntoFuture<Output = Result<T, Error>>,
@@ -220,8 +220,8 @@ impl MongoStore {
         self.call(async { find.await?.try_collect().await }).await
     }
 
-    /// Counts documents for display, up to `limit`. The read preference may direct this read to a
-    /// secondary.
+    /// Returns the number of documents that match `filter`, or `limit` if there are more, for
+    /// display. The read preference may direct this read to a secondary.
     async fn count_up_to(
         &self,
         records: &Collection<RawDocumentBuf>,

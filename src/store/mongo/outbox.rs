@@ -18,11 +18,12 @@ use super::session_document::key;
 use crate::domain::{ClientId, SessionId};
 use crate::store::{Invalidation, InvalidationTarget, Outbox, Result, StoreError};
 
-/// Minimum age in seconds of a client's pending invalidation before it is delivered, if the process
-/// that recorded it has not released it. This age is longer than a change of a client takes.
+/// Minimum age in seconds of a client's pending Redis invalidation (removal of stale copies) before
+/// it is delivered, if the process that recorded it has not released it. This age is longer than a
+/// change of a client takes.
 const MIN_CLIENT_AGE: i32 = 60;
 
-/// Returns a random revision (number that identifies one recorded invalidation), so that
+/// Returns a random revision (number that identifies one recorded Redis invalidation), so that
 /// [`Outbox::acknowledge`] does not remove a later invalidation of the same record.
 pub(super) fn revision() -> i64 {
     rand::random()
@@ -39,7 +40,7 @@ pub(super) fn ended() -> Document {
 }
 
 impl MongoStore {
-    /// Makes this store record pending Redis invalidations, and returns the store.
+    /// Returns this store with recording of pending Redis invalidations (removals of stale copies).
     #[must_use]
     pub(super) const fn with_outbox(mut self) -> Self {
         self.records_invalidations = true;

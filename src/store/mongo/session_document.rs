@@ -99,8 +99,8 @@ impl SessionDocument {
     }
 }
 
-/// Returns the document fields that a replacement of the session writes. All other fields of the
-/// document stay unchanged.
+/// Returns the fields of a session document that replacing the session writes: version, expiry and
+/// tokens. The other fields of the stored document stay as they are.
 pub(super) fn tokens(session: &Session) -> Result<Document> {
     mongodb::bson::serialize_to_document(&SessionTokensDocument::of(session))
         .map_err(|error| StoreError::corrupt(RECORD_KIND, error))

@@ -89,8 +89,8 @@ impl SessionStore for MongoStore {
         Ok((self.call(done).await?.matched_count == 1).into())
     }
 
-    /// Returns whether the stored version is `version`, by an update that changes nothing: MongoDB
-    /// acknowledges the update only when a majority has all earlier writes.
+    /// Returns whether the stored version of the session is `version`, by an update that changes
+    /// nothing: MongoDB acknowledges the update only when a majority has all earlier writes.
     async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         let version = to_integer(version);
         let same = doc! { "$set": { "version": version } };
@@ -124,8 +124,8 @@ impl SessionStore for MongoStore {
 
 impl MongoStore {
     /// Returns whether the client and the user of a new session still are enabled and of the
-    /// generation of the login, as read from a majority after the insertion of the session. If the
-    /// user was renamed in between, updates the user name in the session.
+    /// generations (counters that end older sessions) of the login. Reads from a majority after the
+    /// insertion. If the user was renamed in between, updates the user name in the session.
     async fn confirm_login(
         &self,
         session: &Session,
@@ -161,7 +161,7 @@ impl MongoStore {
     }
 
     /// Returns the current account status of the user, or `None` if the user is disabled, deleted
-    /// or of another generation than at the login.
+    /// or of another generation (counter that ends older sessions) than at the login.
     async fn account_status_of_user(
         &self,
         user: &SessionUser,

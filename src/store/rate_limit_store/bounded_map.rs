@@ -38,8 +38,8 @@ impl<V: Copy> BoundedMap<V> {
     }
 
     /// Applies `update` to the value of `key`, or to `new` if `key` has no value yet, in one atomic
-    /// step, and returns the result of `update`. A new entry in a full bucket evicts the entry with
-    /// the lowest `eviction_priority`.
+    /// step, and returns the result of `update`. If the key's hash bucket is full, a new entry
+    /// evicts the bucket's entry with the lowest `eviction_priority`.
     pub(super) fn update<T, P: Ord>(
         &self,
         key: &RateLimitKey,

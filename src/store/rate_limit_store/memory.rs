@@ -8,9 +8,9 @@ use super::bounded_map::BoundedMap;
 use super::{AddResult, RateLimitStore};
 use crate::domain::{Bucket, RateLimitKey, RateLimitKeyKind, Timestamp, WindowCounter};
 
-/// Rate limit counters in memory: at most 32,768 of each kind, about 12 MB in total.
+/// Rate limit counters in memory: at most 32,768 of each kind of key, about 12 MB in total.
 ///
-/// Counters with the fewest failures are evicted first. To evict a counter at its limit, an
+/// Counters with the fewest failed attempts are evicted first. To evict a counter at its limit, an
 /// attacker would have to raise all other counters of its hash bucket to the limit. An attacker
 /// cannot choose the bucket of a key, so this takes more failures than the eviction gains.
 pub struct MemoryRateLimitStore {
@@ -18,21 +18,21 @@ pub struct MemoryRateLimitStore {
     refused: BoundedMap<Failures>,
     names: BoundedMap<Failures>,
     networks: BoundedMap<Failures>,
-    /// Known devices, each with the time until which it is remembered.
+    /// Known devices (pairs of user and address), each with the time until which it is remembered.
     known_devices: BoundedMap<Timestamp>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Failures {
     counter: WindowCounter,
-    /// Time of the next permitted attempt on the key.
+    /// Earliest time of the next authentication attempt on the rate limit key.
     next: Timestamp,
     /// Time at which `next` was set. This time is in the future if the clock was set back since.
     reserved_at: Timestamp,
 }
 
 impl MemoryRateLimitStore {
-    /// Maximum number of counters of each kind of rate limit key, and of known devices.
+    /// Maximum number of counters of each kind of rate limit key, and of remembered known devices.
     pub const CAPACITY: usize = BoundedMap::<Failures>::CAPACITY;
 
     /// Creates a store without any counters.
@@ -46,8 +46,8 @@ impl MemoryRateLimitStore {
         }
     }
 
-    /// Returns the number of counters of this kind of rate limit key. For known devices, returns
-    /// the number of remembered devices.
+    /// Returns the number of counters of this kind of rate limit key. For known devices (pairs of
+    /// user and address), returns the number of remembered devices.
     pub fn len(&self, kind: RateLimitKeyKind) -> usize {
         match kind {
             RateLimitKeyKind::Address => self.addresses.len(),

@@ -87,14 +87,14 @@ struct FillLease {
     nonce: String,
 }
 
-/// Measurement of the time that one cache look-up takes.
+/// Timer of one look-up in the Redis cache, for the metrics.
 struct CacheLookup<'a> {
     counts: &'a metrics::CacheMetrics,
     started: Instant,
 }
 
 impl<'a> CacheLookup<'a> {
-    /// Records the time that Redis took for the cache look-up, whether it answered or failed.
+    /// Records the time that Redis took for the cache look-up, whether Redis answered or failed.
     /// Returns the cache metrics.
     fn finish(self) -> &'a metrics::CacheMetrics {
         let took = self.started.elapsed();
@@ -104,7 +104,7 @@ impl<'a> CacheLookup<'a> {
     }
 }
 
-/// Counts a cache look-up as hit, miss or failure, if metrics are enabled.
+/// Counts a look-up in the Redis cache as hit, miss or failure, if metrics are enabled.
 fn count(counts: Option<&metrics::CacheMetrics>, is_answered: bool, is_hit: bool) {
     let Some(counts) = counts else { return };
     match (is_answered, is_hit) {
@@ -115,18 +115,19 @@ fn count(counts: Option<&metrics::CacheMetrics>, is_answered: bool, is_hit: bool
 }
 
 impl CachingStore {
-    /// Starts the measurement of a cache look-up. Returns `None` if metrics are disabled.
+    /// Starts the timer of a look-up in the Redis cache. Returns `None` if metrics are disabled.
     fn start_lookup(&self) -> Option<CacheLookup<'_>> {
         self.counts.as_deref().map(|counts| CacheLookup { counts, started: Instant::now() })
     }
 
-    /// Counts a look-up that did not ask the cache, because an invalidation is undelivered.
+    /// Counts a look-up that skipped the Redis cache as a failure of the cache. The cache is
+    /// skipped while an invalidation (removal of stale entries) is undelivered.
     pub(super) fn count_bypass(&self) {
         count(self.counts.as_deref(), false, false);
     }
 
     /// Looks up the session, and the client if `caller` is given, in the Redis cache in one round
-    /// trip. Reads the store if either is missing in the cache, and then fills the cache.
+    /// trip. If either is missing in the cache, reads the store and fills the cache.
     pub(super) async fn look_up_cached(
         &self,
         id: SessionId,
@@ -212,8 +213,8 @@ impl CachingStore {
             .collect()
     }
 
-    /// Writes data to the cache entry of the lease, or removes the lease if there is no data. A
-    /// failure only costs a later read of the store.
+    /// Writes data to the cache entry that the lease (permission to fill the entry) is for, or
+    /// removes the lease if there is no data. A failure only costs a later read of the store.
     async fn write_back(&self, lease: FillLease, data: Option<Vec<u8>>) {
         let written = self
             .connections

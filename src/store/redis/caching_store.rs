@@ -12,7 +12,7 @@ use crate::store::{
 };
 
 impl CachingStore {
-    /// Returns whether cached data may be read.
+    /// Returns whether the Redis cache is on and not stale because of a failed removal of entries.
     fn reads_cache(&self) -> bool {
         if self.caches && self.undelivered.is_any() {
             self.count_bypass();
@@ -21,7 +21,8 @@ impl CachingStore {
         self.caches
     }
 
-    /// Runs the invalidation after a write, if the write needs one.
+    /// Runs the Redis invalidation (removal of stale copies) after a write, if needed, and adds its
+    /// result to the result of the write.
     async fn invalidate<T>(
         &self,
         written: Written<T>,
@@ -34,10 +35,11 @@ impl CachingStore {
         Written { invalidation: self.invalidated(invalidation.await), ..written }
     }
 
-    /// Records a failed invalidation, so that this process reads no cached data from now on.
+    /// Converts the result of a Redis invalidation (removal of stale copies). Records a failure, so
+    /// that this process does not read the cache until a later delivery succeeds.
     fn invalidated(&self, result: Result<(), DeliveryError>) -> Result<()> {
         result.map_err(|error| {
-            // What Redis refused is recorded if it is a cache entry.
+            // If Redis refused to delete a cache entry, that failure is recorded already.
             if !matches!(error, DeliveryError::Refused(_)) {
                 self.undelivered.record_failure();
             }
@@ -57,7 +59,8 @@ impl CachingStore {
         change
     }
 
-    /// Invalidates a client and all sessions that ended with it.
+    /// Removes a client from the Redis cache, and delivers all pending Redis invalidations, such as
+    /// those of the sessions that ended with the client.
     async fn invalidate_client(&self, id: &ClientId) -> Result<(), DeliveryError> {
         let deleted = self.delete_cache_entry(&client_key(id)).await;
         self.deliver_outbox().await.and(deleted)
@@ -89,15 +92,16 @@ impl SessionStore for CachingStore {
         Ok(self.invalidate(replaced, is_needed, self.invalidate_session(session.id)).await)
     }
 
-    /// Confirms the version and delivers its pending invalidation.
+    /// Returns whether the session's version is current and durable, and if so removes stale copies
+    /// of the session from Redis again.
     async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         let confirmed = self.inner.sessions.confirm_durable(id, version).await?;
         let is_needed = confirmed.value;
         Ok(self.invalidate(confirmed, is_needed, self.invalidate_session(id)).await)
     }
 
-    /// Invalidates Redis even if there is no such session: the call that ended it may have failed
-    /// to reach Redis.
+    /// Ends the session and removes its copies from Redis, even if the store has no such session:
+    /// the call that ended the session may have failed to reach Redis.
     async fn delete(&self, id: SessionId) -> Result<Written<bool>> {
         let deleted = self.inner.sessions.delete(id).await?;
         Ok(self.invalidate(deleted, true, self.invalidate_session(id)).await)

@@ -18,15 +18,15 @@ use thread_local::ThreadLocal;
 use crate::observe::metrics::{self, Metrics};
 use crate::store::{DeliveryError, StoreError};
 
-/// Time limit for an answer.
+/// Time limit for an answer of Redis to one call.
 const ANSWER: Duration = Duration::from_millis(500);
-/// Time limit for opening a connection.
+/// Time limit for opening a connection to Redis.
 const CONNECT: Duration = Duration::from_secs(1);
-/// Pause after which a call that times out may have found a connection that was closed.
+/// Minimum idle time of a Redis connection before a timeout counts as a dropped connection.
 const IDLE: Duration = Duration::from_secs(1);
-/// Delay between two attempts to reconnect.
+/// Delay between two attempts to reconnect to Redis.
 const RETRY: Duration = Duration::from_millis(250);
-/// Maximum size of the pool. It is greater than the number of threads.
+/// Maximum number of connections to Redis, greater than the number of threads that use them.
 const CONNECTIONS: usize = 1024;
 
 /// Reason why a call to Redis failed.
@@ -35,10 +35,10 @@ pub(super) enum RedisCallError {
     /// Redis is known to be unavailable, and the call was not sent.
     #[error("Redis does not answer")]
     Down,
-    /// No connection could be opened.
+    /// No connection to Redis could be opened.
     #[error("cannot connect to Redis")]
     Connect(#[source] Box<PoolError>),
-    /// The call itself failed.
+    /// Redis answered the call with an error, or the connection failed during the call.
     #[error("Redis failed")]
     Call(#[from] RedisError),
 }
@@ -58,29 +58,29 @@ impl From<RedisCallError> for StoreError {
     }
 }
 
-/// Connection for one call.
+/// Connection to Redis for one call.
 pub(super) struct CallConnection {
     pub(super) connection: MultiplexedConnection,
-    /// `run_id` of the Redis instance. Data written in an earlier instance may be older than the
-    /// invalidations sent to it. `None` if Redis does not report it.
+    /// Random identifier of the running Redis process. A later process may have restored data that
+    /// was removed from this one. `None` if Redis does not report its identifier.
     pub(super) run_id: Option<Arc<str>>,
     generation: u64,
     /// Number of the connection in the process.
     number: u64,
-    /// Time between the last answer on this connection and this call.
+    /// Time between the last answer on this Redis connection and this call.
     idle: Duration,
 }
 
-/// The connections of one process.
+/// Connections of one process to Redis, one for each thread.
 pub(super) struct Connections {
     pool: Pool,
     of_threads: ThreadLocal<Mutex<Option<ThreadConnection>>>,
     down: AtomicBool,
-    /// Number of outages so far. Connections opened before the last one are discarded.
+    /// Number of Redis outages so far. Connections opened before the last outage are discarded.
     generation: AtomicU64,
-    /// Number of connections opened so far.
+    /// Number of Redis connections that this process has opened so far.
     opened: AtomicU64,
-    /// Failure counters, if metrics are enabled.
+    /// Counters of failed Redis calls, if metrics are enabled.
     counts: OnceLock<Arc<metrics::RedisMetrics>>,
 }
 
@@ -88,7 +88,7 @@ struct ThreadConnection {
     connection: Connection,
     run_id: Option<Arc<str>>,
     generation: u64,
-    /// Number of this connection in the process.
+    /// Number that identifies this Redis connection in the process.
     number: u64,
     /// Time of the last answer on this connection.
     answered_at: Instant,
@@ -115,7 +115,7 @@ impl Connections {
         })
     }
 
-    /// Records failures and the availability of Redis in `metrics`.
+    /// Counts failed Redis calls and shows the availability of Redis in `metrics`, from now on.
     pub(super) fn count_in(self: &Arc<Self>, metrics: &Metrics) {
         let connections = Arc::downgrade(self);
         let is_up = move || connections.upgrade().is_some_and(|connections| !connections.is_down());
@@ -134,8 +134,8 @@ impl Connections {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// Runs one call, or one pipeline of calls. If the connection was closed while it was idle, opens
-    /// a new one and repeats the call once, so `command` may run twice.
+    /// Runs one Redis call, or one pipeline of calls, and returns the answer. If the idle
+    /// connection was closed, repeats the call once on a new one, so `command` may run twice.
     pub(super) async fn call<T>(
         self: &Arc<Self>,
         command: impl AsyncFnOnce(&mut CallConnection) -> RedisResult<T> + Clone,
@@ -196,12 +196,12 @@ impl Connections {
     }
 
     /// Checks that Redis answers and accepts writes. Deletes a key that does not exist: Redis
-    /// refuses this whenever it refuses an invalidation.
+    /// refuses this whenever it refuses the removal of stale data.
     pub(super) async fn check_writable(self: &Arc<Self>) -> Result<(), RedisCallError> {
         self.call(async |call| probe().query_async(&mut call.connection).await).await
     }
 
-    /// Returns this thread's connection and opens it if necessary.
+    /// Returns this thread's connection to Redis, and opens a connection if the thread has none.
     async fn connection(self: &Arc<Self>) -> Result<CallConnection, RedisCallError> {
         if self.is_down() {
             self.count(|counts| &counts.down);
@@ -244,7 +244,7 @@ impl Connections {
         slot.as_ref().map(|held| held.for_call(held.answered_at.elapsed()))
     }
 
-    /// Discards this thread's connection, unless another call has replaced it already.
+    /// Discards this thread's Redis connection, if it still is the one with the number `number`.
     fn discard(&self, number: u64) {
         let mut slot = self.slot();
         if slot.as_ref().is_some_and(|held| held.number == number) {
@@ -258,7 +258,8 @@ impl Connections {
         self.of_threads.get_or_default().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Marks Redis as unavailable. The first failure of an outage starts the task that reconnects.
+    /// Marks Redis as unavailable because of `error`. The first failure after `generation` (number
+    /// of earlier outages) starts the task that reconnects; later ones change nothing.
     fn mark_unavailable(self: &Arc<Self>, generation: u64, error: &dyn std::error::Error) {
         let lost = self.generation.compare_exchange(
             generation,
@@ -304,7 +305,7 @@ impl ThreadConnection {
     }
 }
 
-/// Returns the `run_id` of the Redis instance.
+/// Returns the random identifier of the running Redis process, or `None` if Redis refuses `INFO`.
 async fn run_id(connection: &mut Connection) -> RedisResult<Option<Arc<str>>> {
     let said: RedisResult<String> = cmd("INFO").arg("server").query_async(connection).await;
     match said {
@@ -315,19 +316,19 @@ async fn run_id(connection: &mut Connection) -> RedisResult<Option<Arc<str>>> {
     }
 }
 
-/// Returns a command that writes, and changes nothing.
+/// Returns a Redis command that counts as a write and changes nothing: it deletes a missing key.
 fn probe() -> Cmd {
     let mut probe = cmd("DEL");
     probe.arg("sentinel:probe");
     probe
 }
 
-/// Returns whether the error says that the connection was closed.
+/// Returns whether the error says that the connection to Redis was closed.
 fn is_closed(error: &RedisError) -> bool {
     !error.is_timeout() && (error.is_connection_dropped() || error.is_io_error())
 }
 
-/// Returns whether the error affects the connection or the server, and not just this call.
+/// Returns whether the error affects the connection or the Redis server, and not just this call.
 fn is_trouble(error: &RedisError) -> bool {
     let by_code = matches!(error.code(), Some("LOADING" | "READONLY" | "MASTERDOWN" | "NOAUTH"));
     by_code || error.is_io_error() || error.is_timeout() || error.is_connection_dropped()

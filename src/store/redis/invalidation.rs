@@ -17,16 +17,16 @@ use crate::domain::{SessionId, Token, TokenKind};
 use crate::observe::error_chain;
 use crate::store::{DeliveryError, InvalidationTarget, Result, StoreError};
 
-/// Maximum number of pending invalidations read at a time.
+/// Maximum number of pending Redis invalidations (removals of stale copies) read at a time.
 const BATCH: u32 = 500;
-/// Maximum number of concurrent invalidations.
+/// Maximum number of concurrent Redis invalidations (removals of stale copies).
 const AT_ONCE: usize = 32;
-/// Hash that contains the `run_id` of the Redis instance that was reconciled last.
+/// Redis hash (field map) with the `run_id` of the Redis process whose tokens were checked last.
 const INSTANCE_KEY: &str = "sentinel:server";
 
-/// Removes all publishing leases of a session and returns its published tokens. This is a script
-/// because Redis at its memory limit rejects transactions, but runs a script that only deletes and
-/// reads.
+/// Script that removes all publishing leases (permissions to publish tokens) of a session and
+/// returns the session's published tokens. A script, because Redis at its memory limit rejects
+/// transactions, but runs a script that only deletes and reads.
 static TAKE_LIST: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "redis.call('DEL', KEYS[1])
@@ -35,8 +35,9 @@ static TAKE_LIST: LazyLock<Script> = LazyLock::new(|| {
 });
 
 impl CachingStore {
-    /// Delivers all pending invalidations. One that Redis refuses does not keep the others from
-    /// being delivered; an unavailable store or Redis ends the delivery.
+    /// Delivers all pending invalidations (removals of stale copies) to Redis, and returns the
+    /// first error. An invalidation that Redis refuses does not keep the others from being
+    /// delivered; an unavailable store or Redis ends the delivery.
     pub(super) async fn deliver_outbox(&self) -> Result<(), DeliveryError> {
         let (mut after, mut failed) = (None, None);
         loop {
@@ -87,7 +88,8 @@ impl CachingStore {
         }
     }
 
-    /// Removes a session from the cache, and its published tokens that are no longer valid.
+    /// Removes a session from the Redis cache, and from Redis those of the session's published
+    /// tokens that are no longer valid in the store.
     pub(super) async fn invalidate_session(&self, id: SessionId) -> Result<(), DeliveryError> {
         if self.caches {
             self.delete_cache_entry(&session_key(id)).await?;
@@ -127,7 +129,7 @@ impl CachingStore {
         Ok(self.run(&removal_of(&list, &dead)).await?)
     }
 
-    /// Removes an entry from the cache.
+    /// Removes the entry `key` from the Redis cache, if this store has a cache.
     pub(super) async fn delete_cache_entry(&self, key: &str) -> Result<(), DeliveryError> {
         if !self.caches {
             return Ok(());
@@ -141,8 +143,8 @@ impl CachingStore {
             })
     }
 
-    /// Reconciles all published tokens with the store, once per Redis instance. A restarted or
-    /// replaced Redis may contain tokens that were removed from the previous instance.
+    /// Removes from Redis all published tokens that are no longer valid in the store, once for each
+    /// Redis process. A restarted or replaced Redis may contain tokens that were removed earlier.
     pub(super) async fn reconcile_instance(&self) -> Result<(), DeliveryError> {
         let run_id = self.connections.call(async |call| Ok(call.run_id.clone())).await?;
         let Some(run_id) = run_id.filter(|_| self.publishes) else { return Ok(()) };
@@ -194,14 +196,15 @@ impl CachingStore {
     }
 }
 
-/// Returns whether all further invalidations would fail too, because the store or Redis is
-/// unavailable. A command that Redis refuses concerns one invalidation only.
+/// Returns whether, after `error`, all further Redis invalidations would fail too, because the
+/// store or Redis is unavailable. A command that Redis refuses concerns one invalidation only.
 const fn ends_delivery(error: &DeliveryError) -> bool {
     !matches!(error, DeliveryError::Refused(_))
 }
 
-/// Returns the commands that remove published tokens. The keys are deleted before their list
-/// entries, because a key without a list entry cannot be found again.
+/// Returns the Redis commands that remove published tokens of a session. The tokens' keys are
+/// deleted before their entries in the session's `list`, because a key without a list entry cannot
+/// be found again.
 fn removal_of(list: &str, tokens: &[String]) -> Pipeline {
     let mut pipeline = pipe();
     pipeline.cmd("DEL").arg(tokens).ignore();

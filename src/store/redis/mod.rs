@@ -37,7 +37,8 @@ use connections::Connections;
 use rate_limit_store::RedisRateLimitStore;
 use undelivered::Undelivered;
 
-/// Decorator that puts Redis in front of a store. Clones share connections and state.
+/// Store that adds a Redis cache and published access tokens to another store. Clones share the
+/// connections to Redis and all other state.
 #[derive(Clone)]
 pub struct CachingStore {
     connections: Arc<Connections>,
@@ -50,12 +51,13 @@ pub struct CachingStore {
 }
 
 impl CachingStore {
-    /// Creates the decorator; it connects at the first call. `outbox` is that of `inner`.
-    /// `caches` enables the introspection cache, for stores that are slower than Redis.
+    /// Wraps the stores `inner`; connects to Redis at the first call. `outbox` is the outbox
+    /// (pending Redis invalidations) of `inner`. `caches` turns on the introspection cache, for
+    /// stores that are slower than Redis.
     ///
     /// # Errors
-    /// [`StoreError::Configuration`](super::StoreError::Configuration) if the URL or a certificate
-    /// file is invalid.
+    /// [`StoreError::Configuration`](super::StoreError::Configuration) if `redis.url` or a
+    /// certificate file in the settings is invalid.
     pub fn new(
         inner: Stores,
         outbox: Arc<dyn Outbox>,
@@ -68,7 +70,7 @@ impl CachingStore {
         Ok(Self { connections, inner, outbox, undelivered, publishes, caches, counts: None })
     }
 
-    /// Records metrics of the cache and of Redis, if `metrics` is given.
+    /// Returns this store, which records metrics of the cache and of Redis in `metrics`, if given.
     pub(super) fn observed_by(self, metrics: Option<&Metrics>) -> Self {
         let counts = metrics.map(|metrics| {
             self.connections.count_in(metrics);
@@ -77,8 +79,8 @@ impl CachingStore {
         Self { counts, ..self }
     }
 
-    /// Returns this decorator as the stores of a server, with publisher and shared rate limit
-    /// counters.
+    /// Returns the stores of a server: this store, its publisher of access tokens, and rate limit
+    /// counters that servers share over Redis.
     pub fn into_stores(self) -> Stores {
         let store = Arc::new(self);
         Stores {
@@ -93,10 +95,12 @@ impl CachingStore {
     }
 }
 
-/// Returns only the shared rate limit counters, for a store that does not use Redis otherwise.
+/// Returns rate limit counters that servers share over Redis, for a server that does not use Redis
+/// otherwise. Records metrics of Redis in `metrics`, if given.
 ///
 /// # Errors
-/// As [`CachingStore::new`].
+/// [`StoreError::Configuration`](super::StoreError::Configuration) if `redis.url` or a certificate
+/// file in the settings is invalid.
 pub fn rate_limit_store(
     settings: &settings::RedisSettings,
     metrics: Option<&Metrics>,
@@ -108,10 +112,11 @@ pub fn rate_limit_store(
     Ok(Arc::new(RedisRateLimitStore::new(connections)))
 }
 
-/// Validates the Redis settings without connecting.
+/// Validates the `[redis]` settings and reads their certificate files, without connecting to Redis.
 ///
 /// # Errors
-/// As [`CachingStore::new`].
+/// [`StoreError::Configuration`](super::StoreError::Configuration) if `redis.url` or a certificate
+/// file in the settings is invalid.
 pub fn check(settings: &settings::RedisSettings) -> Result<()> {
     server::read(settings).map(drop)
 }

@@ -25,16 +25,17 @@ use super::connections::RedisCallError;
 use crate::domain::{Digest, Session, SessionId, Timestamp};
 use crate::store::{DeliveryError, Publisher, Result, StoreError};
 
-/// Time for which a list is kept after its last token has expired, in milliseconds.
+/// Time in milliseconds for which a session's list of published tokens outlives the last token.
 const LINGER: i64 = 60_000;
 
-/// Lifetime of a publishing lease, in milliseconds.
+/// Lifetime of a publishing lease (permission to publish tokens of a session), in milliseconds.
 const LEASE_TTL_MS: i64 = 10_000;
-/// Maximum number of attempts to publish a token. An attempt fails if its lease is gone, for
-/// example because of a concurrent invalidation.
+/// Maximum number of attempts to publish a token in Redis. An attempt fails if its lease
+/// (permission to publish) is gone, for example because of a concurrent invalidation.
 const ATTEMPTS: usize = 20;
 
-/// Lists a token and sets its key, if the caller still has the lease.
+/// Script that adds a token to its session's list of published tokens and sets the token's key, if
+/// the caller still has its lease (permission to publish).
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
@@ -56,10 +57,10 @@ pub(super) fn leases_key(id: SessionId) -> String {
     format!("sentinel:publishing:{id}")
 }
 
-/// Lease that permits a process to publish tokens of a session.
+/// Lease (temporary permission) of a process to publish access tokens of a session in Redis.
 struct PublishingLease {
     nonce: String,
-    /// `run_id` of the Redis instance that granted the lease. A restarted instance may have
+    /// Random identifier of the Redis process that granted the lease. A restarted Redis may have
     /// restored the lease from disk; such a lease is not valid.
     run_id: Option<Arc<str>>,
 }
@@ -161,8 +162,9 @@ impl Publisher for CachingStore {
 }
 
 impl CachingStore {
-    /// Delivers the invalidations of all processes. Fails also if none is pending and Redis refuses
-    /// writes: another process may have one that this process cannot see yet.
+    /// Delivers the pending Redis invalidations (removals of stale copies) of all processes. Also
+    /// fails if none is pending but Redis refuses writes: another process may have an invalidation
+    /// that this process cannot see yet.
     async fn try_delivery(&self) -> Result<(), DeliveryError> {
         if let Err(error) = self.connections.check_writable().await {
             self.undelivered.record_failure();
@@ -175,7 +177,8 @@ impl CachingStore {
         self.connections.call(async |call| pipeline.query_async(&mut call.connection).await).await
     }
 
-    /// Takes a lease on the published tokens of a session. Several publishers may each have one.
+    /// Takes and returns a lease (temporary permission) to publish tokens of a session. `leases` is
+    /// the key of the session's leases in Redis. Several publishers may each have a lease.
     async fn lease_publishing(&self, leases: &str) -> Result<PublishingLease, RedisCallError> {
         let nonce = hex::encode(rand::random::<[u8; 12]>());
         let mut take = pipe();

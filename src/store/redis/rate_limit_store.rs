@@ -17,8 +17,8 @@ use super::connections::{Connections, RedisCallError};
 use crate::domain::{Bucket, RateLimitKey, WindowCounter};
 use crate::store::{AddResult, MemoryRateLimitStore, RateLimitStore};
 
-/// Script that counts a failed attempt on a key unless the limit is reached, and removes the
-/// buckets (time steps) that have left the sliding window.
+/// Script that counts a failed authentication attempt on a rate limit key unless the limit is
+/// reached, and removes the buckets (time steps) that have left the sliding window.
 static ADD: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local total, all = 0, redis.call('HGETALL', KEYS[1])
@@ -39,8 +39,8 @@ static ADD: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Script that reserves the time of the next permitted attempt on a key, unless that time is too
-/// far in the future.
+/// Script that reserves the time of the next permitted authentication attempt on a rate limit key,
+/// unless that time is too far in the future.
 ///
 /// All times come from the servers' clocks, which may differ. A reservation recorded at a time that
 /// is still in the future comes from a server whose clock is ahead; the script treats it as

@@ -3,31 +3,35 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts failed invalidations, and those that a later delivery of the whole outbox has covered.
+/// Counts failed Redis invalidations (removals of stale copies), and those of them that a later
+/// delivery of all pending invalidations has tried again.
 #[derive(Debug, Default)]
 pub(super) struct Undelivered {
     failures: AtomicU64,
-    /// Value of `failures` when the last complete delivery began.
+    /// Value of `failures` when the last delivery that tried all pending invalidations began.
     covered: AtomicU64,
 }
 
 impl Undelivered {
-    /// Returns whether an invalidation failed after the last complete delivery had begun.
+    /// Returns whether a Redis invalidation has failed since the beginning of the last delivery
+    /// that tried all pending invalidations, so that the Redis cache may be stale.
     pub(super) fn is_any(&self) -> bool {
         self.failures.load(Ordering::Acquire) != self.covered.load(Ordering::Acquire)
     }
 
-    /// Records that an invalidation failed.
+    /// Records that a Redis invalidation (removal of stale copies) failed.
     pub(super) fn record_failure(&self) {
         self.failures.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Marks the beginning of a delivery. Returns the value for [`Self::complete`].
+    /// Returns the number of failed Redis invalidations as a delivery begins, for
+    /// [`Self::complete`].
     pub(super) fn begin(&self) -> u64 {
         self.failures.load(Ordering::Acquire)
     }
 
-    /// Records that a delivery of the whole outbox has succeeded.
+    /// Records that a delivery has tried all pending Redis invalidations; `begun` is the value of
+    /// [`Self::begin`] at the beginning of the delivery.
     pub(super) fn complete(&self, begun: u64) {
         self.covered.fetch_max(begun, Ordering::AcqRel);
     }

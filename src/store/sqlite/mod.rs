@@ -81,8 +81,8 @@ impl SqliteStore {
         Stores::of(Arc::new(self))
     }
 
-    /// Runs `work` in a batch of the writer thread. Returns the result of `work` after the commit
-    /// is on disk.
+    /// Runs `work` in a batch (jobs of one commit) of the writer thread. Returns the result of
+    /// `work` after the commit is on disk.
     async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -91,8 +91,8 @@ impl SqliteStore {
         self.writer.run(work).await
     }
 
-    /// Runs one SQL statement in a batch of the writer thread. Returns the number of rows that the
-    /// statement changed.
+    /// Runs one SQL statement in a batch (jobs of one commit) of the writer thread. Returns the
+    /// number of rows that the statement changed.
     async fn execute(
         &self,
         sql: impl AsRef<str> + Send + 'static,
@@ -265,12 +265,12 @@ fn column<T: rusqlite::types::FromSql>(
     row.get(index).map_err(|error| StoreError::corrupt(what, error))
 }
 
-/// Reads column `index` of a row as a version, a generation or a count.
+/// Reads column `index` of a row with a record of kind `what` as a version, generation or count.
 fn counter(row: &Row<'_>, index: usize, what: &'static str) -> Result<u64> {
     super::stored_counters::counter(column(row, index, what)?, what)
 }
 
-/// Reads column `index` of a row as text, and parses the text.
+/// Reads column `index` of a row with a record of kind `what` as text, and parses the text.
 fn parsed<T>(row: &Row<'_>, index: usize, what: &'static str) -> Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,

@@ -12,8 +12,8 @@ use super::{SqliteStore, column, parsed};
 use crate::domain::SessionId;
 use crate::store::{Invalidation, InvalidationTarget, Outbox, Result};
 
-/// SQL triggers that record the pending Redis invalidations of ended or renamed sessions and of
-/// changed or deleted clients. Deleting an expired session needs no invalidation.
+/// SQL triggers that record the Redis invalidations (removals of stale copies) of ended or renamed
+/// sessions and changed or deleted clients. Deleting an expired session needs none.
 const TRIGGERS: &str = "
     CREATE TEMP TRIGGER session_ended AFTER DELETE ON sessions
         WHEN OLD.expires_at > unixepoch('subsec') * 1000
@@ -33,7 +33,7 @@ pub(super) fn record(connection: &Connection, session: SessionId) -> rusqlite::R
 }
 
 impl SqliteStore {
-    /// Turns on the recording of pending Redis invalidations, and returns the store.
+    /// Returns this store with recording of pending Redis invalidations (removals of stale copies).
     ///
     /// # Errors
     /// [`crate::store::StoreError`] if the writer thread cannot create the SQL triggers.

@@ -13,9 +13,9 @@ use crate::store::{CallerLookup, Result, SessionFilter, SessionStore, StoreError
 const RECORD_KIND: &str = "session";
 
 /// SQL that adds a session only if its user and its client are enabled and have the generations
-/// that the login saw. If a login races with disabling the user, either the login commits first and
-/// the disabling ends its session, or the login commits second and adds nothing. The session's row
-/// gets the user's current name.
+/// (counters that end older sessions) that the login saw. If a login races with disabling the user,
+/// either the login commits first and the disabling ends its session, or the login commits second
+/// and adds nothing. The session's row gets the user's current name.
 const INSERT: &str = "INSERT INTO sessions (key, id, version, user_id, username, user_generation,
         client_id, client_generation, scope, created_at, ends_at, expires_at, tokens)
     SELECT ?13, ?1, ?2, ?3, coalesce((SELECT username FROM users WHERE id = ?3), ?4), ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
@@ -23,7 +23,7 @@ const INSERT: &str = "INSERT INTO sessions (key, id, version, user_id, username,
       AND (?3 IS NULL
            OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND generation = ?5 AND enabled))";
 
-/// SQL that writes a session's row unchanged, and replaces any other row with the same key.
+/// SQL that writes a session's row exactly as given, and replaces any other row with the same key.
 pub(super) const PUT: &str = "INSERT OR REPLACE INTO sessions (key, id, version, user_id, username,
         user_generation, client_id, client_generation, scope, created_at, ends_at, expires_at, tokens)
     VALUES (?13, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -43,9 +43,9 @@ pub(super) use select_session;
 
 const FIND: &str = select_session!(" FROM sessions WHERE key = ?1 AND sessions.id = ?2");
 
-/// SQL that selects the session and checks the calling client in one statement, which sees one
-/// snapshot of the file. If there is no row, the client has changed: each change raises its
-/// version, and a client that was deleted and created again has other timestamps.
+/// SQL that selects a session and checks the client that calls introspection in one statement,
+/// which sees one snapshot of the file. If there is no row, the client has changed: each change
+/// raises its version, and a client that was deleted and created again has other timestamps.
 const FIND_FOR_CALLER: &str = select_session!(
     " FROM clients LEFT JOIN sessions ON key = ?1 AND sessions.id = ?2 WHERE clients.id = ?3"
     " AND clients.version = ?4 AND clients.created_at = ?5 AND clients.updated_at = ?6"
@@ -99,8 +99,8 @@ impl SessionStore for SqliteStore {
         .await
     }
 
-    /// Returns whether the stored version is `version`, by a read only, since readers see nothing
-    /// but durable commits.
+    /// Returns whether the stored version of the session is `version`, by a read only, since
+    /// readers see nothing but durable commits.
     async fn confirm_durable(&self, id: SessionId, version: u64) -> Result<Written<bool>> {
         let found = self.find(id).await?;
         Ok(found.is_some_and(|session| session.version == version).into())

@@ -9,7 +9,8 @@ use crate::store::{Result, StoreTransfer, UserStore};
 
 #[async_trait]
 impl StoreTransfer for SqliteStore {
-    /// Queues the insertions of all users at once, so that they share commits.
+    /// Adds users, and returns for each whether the user was added. Queues all insertions at once,
+    /// so that they share commits.
     async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>> {
         try_join_all(users.iter().map(|user| UserStore::insert(self, user))).await
     }

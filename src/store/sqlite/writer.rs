@@ -18,10 +18,10 @@ use tokio::sync::oneshot;
 use super::failed;
 use crate::store::{Result, StoreError};
 
-/// Capacity of the writer's queue, in jobs. If the queue is full, a caller gets
-/// [`StoreError::Busy`].
+/// Capacity of the queue of the SQLite writer thread, in write jobs. If the queue is full, a caller
+/// gets [`StoreError::Busy`].
 const QUEUE: usize = 8192;
-/// Maximum number of jobs in a commit. It limits how long the first job of the commit waits.
+/// Maximum number of write jobs in one commit; limits how long the first of these jobs waits.
 const BATCH: usize = 256;
 /// Maximum age of a [`SnapshotPin`] (read transaction held open). The pin is renewed so that
 /// commits of other processes can be checkpointed.
@@ -29,8 +29,8 @@ const PIN_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Write job that is waiting for its batch (the jobs of one commit).
 trait BatchJob: Send {
-    /// Runs the job in the transaction of the batch. An error means that the changes of the job
-    /// could not be rolled back alone, so the batch must not be committed.
+    /// Runs the job in the transaction of its batch (the jobs of one commit). An error means that
+    /// the changes of the job could not be rolled back alone, so the batch must not be committed.
     fn execute(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     /// Sends the result of the job to its caller, after the batch was committed or has failed.
     fn finish(self: Box<Self>, committed: bool);
@@ -143,7 +143,7 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 /// Read transaction that stays open at the last commit. SQLite takes the file lock of a snapshot
 /// only for the first connection of a process that reads it, so that while the pin is held, the
 /// other readers begin and end without a system call. The pin is released before every write, since
-/// SQLite cannot restart a log that is being read.
+/// SQLite cannot restart a write-ahead log that is being read.
 struct SnapshotPin(Connection);
 
 impl SnapshotPin {
@@ -227,8 +227,8 @@ fn run_writer(
     }
 }
 
-/// Runs the first job of the batch and the jobs that are waiting in the queue, and commits their
-/// changes. Returns `false` if SQLite has rolled back the transaction.
+/// Runs the first job of the batch and the write jobs that are waiting in the queue, and commits
+/// their changes. Returns `true`, or `false` if SQLite has rolled back the transaction.
 fn commit_batch(
     connection: &Connection,
     jobs: &flume::Receiver<Box<dyn BatchJob>>,

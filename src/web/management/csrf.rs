@@ -17,7 +17,8 @@ use crate::web::{Transport, client_address};
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
 
-/// Rejects a request that another site made a browser send. `issuer` is the server's public URL.
+/// Returns an error if another site made a browser send the request, unless the request's method is
+/// safe (RFC 9110 §9.2.1). `issuer` is the server's public URL.
 pub(super) fn check(
     request: &HttpRequest,
     issuer: Option<&str>,
@@ -79,8 +80,8 @@ fn is_same(one: &str, other: &str) -> bool {
     without_default_port(one).eq_ignore_ascii_case(without_default_port(other))
 }
 
-/// Returns whether a web origin is that of `host`, a name with or without a port. `https` is
-/// accepted for requests over plain HTTP too, since a proxy may use TLS with the browser.
+/// Returns whether a web origin is that of `host`, a name with or without a port. Without `tls`, an
+/// `https` origin is accepted too, since a proxy may use TLS with the browser.
 fn is_at(origin: &str, host: &str, tls: bool) -> bool {
     let at = |scheme: &str| is_same(origin, &format!("{scheme}://{host}"));
     at("https") || (!tls && at("http"))

@@ -25,8 +25,8 @@ const CONTENT_SECURITY: &str = "default-src 'none'; style-src 'self'; img-src 's
                                 form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Security headers of every response of the management page and API. The referrer policy is
-/// `same-origin` because with `no-referrer` browsers send `Origin: null` with the forms of this
-/// page (Fetch, "append a request `Origin` header").
+/// `same-origin` because with `no-referrer` browsers send `Origin: null` when they post a form of
+/// the management page (Fetch, "append a request `Origin` header").
 const HEADERS: [(HeaderName, &str); 6] = [
     (CONTENT_SECURITY_POLICY, CONTENT_SECURITY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -70,7 +70,7 @@ async fn admit(
     authenticate(web, management, request).await
 }
 
-/// Checks that the request has the operator's credentials, subject to the rate limit on guesses.
+/// Returns an error unless the request has the operator's credentials; guesses are rate limited.
 async fn authenticate(
     web: &Web,
     management: &Management,
@@ -94,7 +94,7 @@ async fn authenticate(
     Err(OperatorCheckError::NotTheOperator)
 }
 
-/// Returns the operator who sent the request (interface, name and address), for the audit log.
+/// Returns the operator who sent the request (page or API, name, IP address), for the audit log.
 fn actor(web: &Web, management: &Management, request: &HttpRequest) -> Actor {
     let address = client_address::of(request, &web.config.trusted_proxies);
     Actor {

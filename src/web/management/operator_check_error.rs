@@ -13,7 +13,7 @@ use crate::rate_limit::RateLimited;
 /// so that a browser does not offer credentials of one for the other.
 const CHALLENGE: &str = "Basic realm=\"sentinel management\", charset=\"UTF-8\"";
 
-/// Reason why a request to the management page or API fails the check for the operator.
+/// Reason why the check for the operator refuses a request to the management page or API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum OperatorCheckError {
     /// 401: the operator's credentials are missing or wrong.

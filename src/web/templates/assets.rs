@@ -23,7 +23,7 @@ pub(in crate::web) struct Asset {
 }
 
 impl Assets {
-    /// Creates the assets from the text of the style sheet and the built-in icon.
+    /// Creates the assets from the management page's style sheet (text) and the built-in icon.
     pub(super) fn new(style: String) -> Self {
         Self {
             style: Asset::new("management", "css", "text/css; charset=utf-8", style),
@@ -31,17 +31,17 @@ impl Assets {
         }
     }
 
-    /// Returns the file name of the style sheet.
+    /// Returns the file name of the management page's style sheet.
     pub(in crate::web) fn style(&self) -> &str {
         &self.style.name
     }
 
-    /// Returns the file name of the icon.
+    /// Returns the file name of the management page's icon.
     pub(in crate::web) fn icon(&self) -> &str {
         &self.icon.name
     }
 
-    /// Returns the style sheet or the icon, whichever has this file name.
+    /// Returns the style sheet or the icon of the management page, whichever has this file name.
     pub(in crate::web) fn named(&self, name: &str) -> Option<&Asset> {
         [&self.style, &self.icon].into_iter().find(|asset| asset.name == name)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use tera::ErrorKind;
 
-/// Error in an HTML template, with its position.
+/// Error in an HTML template, with its position in the template's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TemplateError {
     /// Path of the template's file; for a built-in template, only its name.
@@ -19,7 +19,7 @@ pub struct TemplateError {
     pub message: String,
 }
 
-/// Errors that were found when the HTML templates were loaded and checked.
+/// Errors that were found when the HTML templates were loaded and rendered with sample data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateErrors(pub Vec<TemplateError>);
 

@@ -13,7 +13,7 @@ use super::problem::{JSON, MERGE_PATCH, Problem};
 use crate::web::form;
 use crate::web::state::Web;
 
-/// JSON object in the body of an API request, as a parameter of a handler.
+/// JSON object in the body of an API request, as a parameter of an API handler.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest for Json<T> {
@@ -58,8 +58,8 @@ async fn read<T: DeserializeOwned>(
     Ok(read)
 }
 
-/// Converts an error of the JSON parser to a [`Problem`]. Text that is not JSON is a malformed
-/// request; for JSON with an invalid value, the problem has a pointer to the value.
+/// Converts an error of the JSON parser to a [`Problem`]: 400 for text that is not JSON, and 422
+/// with the JSON Pointer `pointer` to the value for JSON with an invalid value.
 fn explain(pointer: String, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     if error.is_data() {

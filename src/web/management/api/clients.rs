@@ -21,7 +21,7 @@ use crate::admin::AdminError;
 use crate::admin::json::{ClientJson, CredentialsJson};
 use bodies::{AddedClientJson, ClientPatch, NewClientJson};
 
-/// Path parameter of the routes for one client.
+/// Path parameter of the API routes for one client.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[allow(dead_code)] // only for the OpenAPI description
@@ -31,20 +31,20 @@ pub(super) struct ClientPath {
     id: String,
 }
 
-/// Query parameters of the list of clients.
+/// Query parameters of the API route that lists clients.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListClientsQuery {
-    /// Page size: maximum number of entries.
+    /// Page size: maximum number of clients on a page of the list.
     #[serde(default)]
     #[param(inline, required = false)]
     limit: PageLimit,
-    /// Cursor: `next` of the preceding page.
+    /// Cursor (position in the list of clients): value of `next` in the preceding page.
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]
     after: Option<Cursor>,
-    /// Prefix of the client's name or id; case-sensitive.
+    /// Lists only clients whose name or id begins with this text; case-sensitive.
     #[serde(default)]
     #[param(required = false)]
     search: String,
@@ -129,8 +129,8 @@ pub(super) async fn remove(context: Context, if_match: IfMatch) -> ApiResult {
 
 /// Rotates the secret of a confidential client.
 ///
-/// Only the response to this request has the new secret. It invalidates the old one; sessions
-/// continue.
+/// Only the response to this request has the new secret. The client's old secret becomes invalid;
+/// the client's sessions continue.
 #[utoipa::path(
     post, path = "/clients/{id}/secret", tag = "clients", operation_id = "rotate_secret",
     params(ClientPath, ChangeHeaders),
@@ -157,8 +157,8 @@ pub(super) async fn rotate_secret(context: Context, if_match: IfMatch) -> ApiRes
     }
 }
 
-/// Problem details of a rotation whose Redis invalidation failed, with the new secret (RFC 9457
-/// §3.2).
+/// Problem details (RFC 9457 §3.2) with the new secret of a client: the secret was replaced, but
+/// removing the old one from Redis failed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = UndeliveredRotation)]
 pub(super) struct UndeliveredRotationJson {
@@ -168,7 +168,7 @@ pub(super) struct UndeliveredRotationJson {
     credentials: CredentialsJson,
 }
 
-/// Returns 503 with the new secret, which cannot be shown later.
+/// Returns an error response (503) with the client's new secret, which cannot be shown later.
 fn undelivered_rotation(problem: Problem, credentials: CredentialsJson) -> HttpResponse {
     // Logs the cause.
     let of_problem = problem.error_response();

@@ -15,13 +15,14 @@ pub(super) type Context = (Data<Web>, Data<Management>, HttpRequest);
 /// Result of an API handler: the response, or the [`Problem`] with which to respond.
 pub(super) type ApiResult = Result<HttpResponse, Problem>;
 
-/// Returns the URL of the path `below` the API: absolute with an issuer, otherwise only a path.
+/// Returns the URL of the API path `below`; only its path if the server has no issuer (public URL).
 pub(super) fn url(web: &Web, management: &Management, below: &str) -> String {
     let issuer = web.provider.issuer().unwrap_or_default();
     format!("{issuer}{}/api{below}", management.path())
 }
 
-/// Returns the record id in the request's path. A malformed id is reported as a missing `what`.
+/// Returns the id of a user, client or session in the request's path. For a malformed id, returns a
+/// 404 problem that names `what`, the type of record.
 pub(super) fn id<T: FromStr>(request: &HttpRequest, what: &'static str) -> Result<T, Problem> {
     let found = request.match_info().load::<String>().ok().and_then(|id| id.parse().ok());
     found.ok_or(Problem::NotFound(what))

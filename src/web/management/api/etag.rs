@@ -13,13 +13,13 @@ use utoipa::IntoParams;
 
 use crate::admin::Versions;
 
-/// Headers of a request that changes a record.
+/// Headers of an API request that changes a record (user or client).
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct ChangeHeaders {
-    /// `ETag` that the record must have, or a list of them (RFC 9110 §13.1.1). If it has none of
-    /// them, the response is 412.
+    /// `ETag` that the user or client must have, or a list of such tags (RFC 9110 §13.1.1). If none
+    /// of the tags matches, the response is 412.
     #[param(
         rename = "If-Match",
         value_type = String,
@@ -28,13 +28,13 @@ pub(super) struct ChangeHeaders {
     if_match: (),
 }
 
-/// Headers of a request that reads a record.
+/// Headers of an API request that reads a record (user or client).
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[allow(dead_code)] // only for the OpenAPI description
 pub(super) struct ReadHeaders {
-    /// `ETag` known to the caller, or a list of them (RFC 9110 §13.1.2). If the record has one of
-    /// them, the response is 304 without a body.
+    /// `ETag` of the user or client that the caller has already, or a list of such tags (RFC 9110
+    /// §13.1.2). If one of the tags matches, the response is 304 without a body.
     #[param(
         rename = "If-None-Match",
         value_type = String,
@@ -43,7 +43,8 @@ pub(super) struct ReadHeaders {
     if_none_match: (),
 }
 
-/// Record versions (change counters) in `If-Match`; a record is changed only if it has one.
+/// Versions (change counters) in the header `If-Match`, as a parameter of an API handler. A user or
+/// client is changed only if its present version is among them.
 pub(super) struct IfMatch(pub(super) Versions);
 
 impl FromRequest for IfMatch {
@@ -67,7 +68,8 @@ impl FromRequest for IfMatch {
     }
 }
 
-/// Record versions (change counters) in `If-None-Match`, which the caller has already.
+/// Versions (change counters) in the header `If-None-Match`, as a parameter of an API handler:
+/// those of a user or client that the caller has already.
 pub(super) struct IfNoneMatch(header::IfNoneMatch);
 
 impl FromRequest for IfNoneMatch {
@@ -81,7 +83,8 @@ impl FromRequest for IfNoneMatch {
 }
 
 impl IfNoneMatch {
-    /// Returns the record in a response, or 304 if the caller has this `version` of it already.
+    /// Returns a response with the record (user or client), or 304 without a body if the caller has
+    /// this `version` (change counter) of the record already.
     pub(super) fn respond(&self, version: u64, record: impl Serialize) -> HttpResponse {
         let known = match &self.0 {
             header::IfNoneMatch::Any => true,
@@ -97,7 +100,7 @@ impl IfNoneMatch {
     }
 }
 
-/// Starts a response about a record, with the record's version as the `ETag`.
+/// Starts a response about a user or client, with `version` (change counter) as the `ETag`.
 pub(super) fn with(status: StatusCode, version: u64) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header(ETag(tag_of(version)));
@@ -108,8 +111,8 @@ fn tag_of(version: u64) -> EntityTag {
     EntityTag::new_strong(version.to_string())
 }
 
-/// Returns the record version that an entity tag stands for; `None` for a tag that this server
-/// cannot have sent. Another spelling of the same number, such as `07`, is a different tag.
+/// Returns the version (change counter) that an entity tag stands for; `None` for a tag that this
+/// server cannot have sent. Another spelling of the same number, such as `07`, is a different tag.
 fn version(tag: &EntityTag) -> Option<u64> {
     tag.tag().parse().ok().filter(|version: &u64| version.to_string() == tag.tag())
 }

@@ -65,7 +65,7 @@ impl TryFrom<String> for Password {
     }
 }
 
-/// Grant types; at least one.
+/// Grant types of a client; at least one.
 #[derive(Deserialize, ToSchema)]
 #[serde(try_from = "Vec<GrantJson>")]
 #[schema(min_items = 1)]
@@ -89,7 +89,7 @@ impl TryFrom<Vec<GrantJson>> for Grants {
     }
 }
 
-/// Lifetime in whole seconds.
+/// Lifetime of tokens or sessions, in whole seconds.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "f64")]
 #[schema(value_type = u64, minimum = 1, maximum = 3_153_600_000u64, example = 3600)]
@@ -101,7 +101,7 @@ impl Seconds {
     }
 }
 
-/// Converts a JSON number without a fraction. JSON has one number type, so 3600.0 equals 3600.
+/// Converts a whole JSON number to a lifetime. JSON has one number type, so 3600.0 equals 3600.
 impl TryFrom<f64> for Seconds {
     type Error = &'static str;
 

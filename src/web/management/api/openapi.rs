@@ -18,7 +18,7 @@ use super::{clients, sessions, users};
 const IF_MATCH: &str = "If-Match";
 const IF_NONE_MATCH: &str = "If-None-Match";
 
-/// Returns this description.
+/// Returns this OpenAPI description of the management API.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "description", operation_id = "describe",
     responses((status = 200, description = "The OpenAPI document.", body = utoipa::openapi::Object))
@@ -58,7 +58,7 @@ pub(super) async fn handle(context: Context) -> ApiResult {
 )]
 struct Description;
 
-/// Modifier that adds the parts of the OpenAPI description that many routes have in common.
+/// Modifier of the OpenAPI description that adds the parts that many API routes have in common.
 struct Common;
 
 impl Modify for Common {
@@ -87,7 +87,7 @@ impl Modify for Common {
     }
 }
 
-/// Sets the minimum length of passwords in the OpenAPI description, since it is a setting.
+/// Sets the minimum length of passwords in the OpenAPI description to the configured number.
 fn require_length(described: &mut utoipa::openapi::OpenApi, characters: usize) {
     let schemas = described.components.as_mut().map(|components| &mut components.schemas);
     let password = schemas.and_then(|schemas| schemas.get_mut(&*Password::name()));
@@ -96,7 +96,8 @@ fn require_length(described: &mut utoipa::openapi::OpenApi, characters: usize) {
     }
 }
 
-/// Changes the schema of a list, so that its items refer to the schema `of` a single record.
+/// Makes the items of a list in the OpenAPI description refer to the schema named `of`, which
+/// describes one user, client or session.
 fn name_items(listing: &mut Schema, of: &str) {
     let Schema::Object(listing) = listing else { return };
     if let Some(RefOr::T(Schema::Array(items))) = listing.properties.get_mut("items") {
@@ -115,8 +116,8 @@ fn public_or_confidential() -> AnyOfBuilder {
         .item(Object::builder().property("grants", grants).property("introspection", never))
 }
 
-/// Adds the error responses (and 304) that an operation may return to its OpenAPI description,
-/// unless the handler declares them. `changes` is true for operations that change a record.
+/// Adds to the OpenAPI description of an operation the error responses (and 304) that the operation
+/// may return, unless the handler declares them. `changes` is true if the operation changes data.
 fn add_refusals(operation: Option<&mut Operation>, changes: bool) {
     let Some(operation) = operation else { return };
     let (mut path, mut query, mut if_match, mut if_none_match) = (false, false, false, false);

@@ -17,7 +17,7 @@ use crate::store::Page;
 
 const MAX_LIMIT: u32 = 1000;
 
-/// Page size: maximum number of entries.
+/// Page size: maximum number of entries on a page of a list.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = u32, minimum = 1, maximum = 1000, default = 100)]
@@ -39,7 +39,7 @@ impl TryFrom<String> for PageLimit {
     }
 }
 
-/// Cursor: position in a list, as returned in `next`.
+/// Cursor (position in a list): value of `next` in the preceding page of the list.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String, pattern = "^(?:[0-9a-f]{2})+$")]
@@ -56,23 +56,24 @@ impl TryFrom<String> for Cursor {
     }
 }
 
-/// A page of a list.
+/// A page (part) of a list of users, clients or sessions.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Listing)]
 pub(super) struct ListJson<T> {
-    /// Entries of the page.
+    /// Users, clients or sessions on this page of the list.
     items: Vec<T>,
-    /// Cursor to send as `after` for the next page; null on the last page.
+    /// Cursor (position in the list) to send as `after` for the next page; null on the last page.
     #[schema(required)]
     next: Option<String>,
 }
 
-/// Returns the requested range of a list: at most `limit` entries after the entry `after`.
+/// Returns the requested part of a list: at most `limit` entries, after the cursor `after` (key of
+/// the last entry of the preceding page) or from the start of the list.
 pub(super) fn page(limit: PageLimit, after: Option<Cursor>) -> Page {
     Page { cursor: after.map(|cursor| cursor.0), limit: limit.0 }
 }
 
-/// Returns the response with a page of a list, whose entries `json` converts.
+/// Returns the JSON response with a page of a list. `json` converts each entry.
 pub(super) fn respond<T, J: Serialize>(
     (web, management, request): &Context,
     page: &ListPage<T>,

@@ -41,7 +41,7 @@ pub(super) enum Problem {
     },
     /// 404: the management API has no such path.
     NoSuchPath,
-    /// 404: the record does not exist. The text names the type of record: user, client or session.
+    /// 404: the user, client or session does not exist. The text names the type of record.
     NotFound(&'static str),
     /// 405: the path does not accept the request's method. The text lists the accepted methods.
     WrongMethod(&'static str),
@@ -49,17 +49,17 @@ pub(super) enum Problem {
     Slow,
     /// 409: the request conflicts with existing data, such as the name of another user.
     Conflict(String),
-    /// 412: the record does not have a version that the header `If-Match` names.
+    /// 412: the header `If-Match` does not name the current version (change counter) of the record.
     OtherVersion,
-    /// 413: the request body is larger than the configured limit.
+    /// 413: the request body is larger than the configured limit in bytes.
     TooLarge,
-    /// 415: the request body has none of the accepted media types, which are listed here.
+    /// 415: the media type of the request body is none of those in this list.
     MediaType(&'static [&'static str]),
     /// 422: a value in the request body is invalid.
     Invalid {
         /// Position of the invalid value in the request body, as a JSON Pointer (RFC 6901).
         pointer: String,
-        /// Description of the error in the value.
+        /// Description of the error in the request body's invalid value.
         detail: String,
     },
     /// 503: the store or the pool of password workers is unavailable or overloaded.
@@ -77,29 +77,29 @@ pub(in crate::web::management) struct ProblemJson {
     /// Reason phrase of the status code.
     #[schema(example = "Unprocessable Content")]
     title: &'static str,
-    /// HTTP status code.
+    /// HTTP status code of the response.
     #[schema(example = 422)]
     status: u16,
     /// Human-readable explanation of this occurrence of the problem.
     detail: String,
-    /// Invalid values; absent if no value is the cause.
+    /// Invalid values in the request; absent if no value is the cause of the problem.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<ValueError>,
 }
 
-/// Error in a value of the body or in a query parameter.
+/// Error in a value of the request body or in a query parameter.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ValueError {
-    /// JSON Pointer to the value in the body (RFC 6901); "" is the whole body.
+    /// JSON Pointer (RFC 6901) to the invalid value in the request body; "" is the whole body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "/username")]
     pointer: Option<String>,
-    /// Name of the query parameter.
+    /// Name of the invalid query parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     parameter: Option<String>,
-    /// Description of the error.
+    /// Description of the error in the value or in the query parameter.
     detail: String,
 }
 

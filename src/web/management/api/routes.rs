@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::{clients, openapi, sessions, users};
 use crate::web::routing::get_or_head;
 
-/// Returns every route of the management API, below `/api`.
+/// Returns the actix-web scope `/api` with every route of the management API.
 pub(in crate::web::management) fn scope() -> Scope {
     web::scope("/api")
         .service(

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::query::Query;
 use crate::admin::json::{EndedSessions, SessionJson};
 
-/// Path parameter of the routes for one session.
+/// Path parameter of the API routes for one session.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[allow(dead_code)] // only for the OpenAPI description
@@ -22,16 +22,16 @@ pub(super) struct SessionPath {
     id: String,
 }
 
-/// Query parameters of the list of sessions.
+/// Query parameters of the API route that lists sessions.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListSessionsQuery {
-    /// Page size: maximum number of entries.
+    /// Page size: maximum number of sessions on a page of the list.
     #[serde(default)]
     #[param(inline, required = false)]
     limit: PageLimit,
-    /// Cursor: `next` of the preceding page.
+    /// Cursor (position in the list of sessions): value of `next` in the preceding page.
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]
     after: Option<Cursor>,
@@ -60,7 +60,7 @@ pub(super) struct EndSessionsQuery {
     client: Option<String>,
 }
 
-/// Lists sessions with a live token, in the order of their ids.
+/// Lists sessions with at least one unexpired token, in the order of the session ids.
 #[utoipa::path(
     get, path = "/sessions", tag = "sessions", operation_id = "list_sessions", params(ListSessionsQuery),
     responses(

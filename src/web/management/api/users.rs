@@ -29,7 +29,7 @@ pub(super) struct NewUserJson {
     /// Scopes that the user may be granted; null means no limit beyond that of the client.
     #[serde(default)]
     scopes: Option<Vec<ScopeToken>>,
-    /// Whether the user is enabled.
+    /// Whether the user is enabled: a disabled user cannot log in.
     #[serde(default = "default_true")]
     #[schema(default = true)]
     enabled: bool,
@@ -39,7 +39,7 @@ const fn default_true() -> bool {
     true
 }
 
-/// Merge patch of a user (RFC 7396). Absent members keep their values.
+/// Merge patch of a user (RFC 7396). Absent members of the user keep their values.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UserPatch {
@@ -57,14 +57,14 @@ pub(super) struct UserPatch {
     enabled: Option<bool>,
 }
 
-/// A new password.
+/// A new password of a user.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPassword {
     password: Password,
 }
 
-/// Path parameter of the routes for one user.
+/// Path parameter of the API routes for one user.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[allow(dead_code)] // only for the OpenAPI description
@@ -74,20 +74,20 @@ pub(super) struct UserPath {
     id: String,
 }
 
-/// Query parameters of the list of users.
+/// Query parameters of the API route that lists users.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListUsersQuery {
-    /// Page size: maximum number of entries.
+    /// Page size: maximum number of users on a page of the list.
     #[serde(default)]
     #[param(inline, required = false)]
     limit: PageLimit,
-    /// Cursor: `next` of the preceding page.
+    /// Cursor (position in the list of users): value of `next` in the preceding page.
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]
     after: Option<Cursor>,
-    /// Prefix of the user name; case-sensitive.
+    /// Lists only users whose name begins with this text; case-sensitive.
     #[serde(default)]
     #[param(required = false)]
     search: String,
@@ -201,8 +201,8 @@ pub(super) async fn set_password(
     Ok(etag::with(StatusCode::NO_CONTENT, user.version).finish())
 }
 
-/// Checks the length of a user's new password. Handlers call this before they look up the user: an
-/// invalid body is refused in the same way for every user.
+/// Returns a [`Problem`] if a user's new password is too short. Handlers call this before they look
+/// up the user: an invalid body is refused in the same way for every user.
 fn check_length(management: &Management, password: &Password) -> Result<(), Problem> {
     Ok(check_password(password.0.expose_secret(), management.shortest_password())?)
 }

@@ -25,7 +25,7 @@ pub(super) struct Chart {
     most: u64,
 }
 
-/// Bar for the login attempts of one hour in the chart.
+/// Bar of the login chart for the successful and failed login attempts of one hour.
 #[derive(Serialize)]
 struct Bar {
     /// Start of the bar's hour in UTC, such as `02:00`.

@@ -16,7 +16,7 @@ const CONFIDENTIAL: &str = "confidential";
 
 const LIFETIMES: [&str; 3] = ["access_token_ttl", "refresh_idle_ttl", "session_ttl"];
 
-/// Returns whether a client already has the values of a submitted form.
+/// Returns whether a client already has all values of a submitted client form.
 pub(super) fn is_saved(form: &NewClient, client: &Client) -> bool {
     let lifetimes = (form.access_token_ttl, form.refresh_idle_ttl, form.session_ttl);
     form.name == client.name
@@ -27,7 +27,7 @@ pub(super) fn is_saved(form: &NewClient, client: &Client) -> bool {
         && form.introspection == client.introspection
 }
 
-/// Returns the name of the form's check box for a grant type.
+/// Returns the name of the check box for a grant type in the client form.
 const fn name_of(grant: Grant) -> &'static str {
     match grant {
         Grant::Password => "grant_password",
@@ -36,7 +36,7 @@ const fn name_of(grant: Grant) -> &'static str {
     }
 }
 
-/// Returns the form for a new client: a public one with all grants but client credentials.
+/// Returns the HTML form for a new public client, with every grant type but client credentials.
 pub(super) fn blank() -> FormView {
     let form = FormView::default().with("name", "").with("kind", "public").with("grants", "");
     let form = form.with("scopes", "").with("default_scopes", "").with_box("introspection", false);
@@ -45,7 +45,7 @@ pub(super) fn blank() -> FormView {
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), usual(grant)))
 }
 
-/// Returns the form for a client, filled in with the client's present values.
+/// Returns the HTML form for a client, filled in with the client's present values.
 pub(super) fn of_client(client: &Client) -> FormView {
     let ttl = |ttl: Option<Duration>| ttl.map(show_duration).unwrap_or_default();
     let form = blank()
@@ -62,15 +62,15 @@ pub(super) fn of_client(client: &Client) -> FormView {
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), has(grant)))
 }
 
-/// Returns the form for a client that was changed after the form was opened: the present values of
-/// the client, and beside them the submitted values.
+/// Returns the HTML form for a client that was changed after the form was opened: the client's
+/// present values, and beside each field the submitted value if it differs.
 pub(super) fn of_changed(client: &Client, fields: &PostedFields) -> FormView {
     let mut form = of_client(client).with_submitted(&submitted(fields), &["version", "kind"]);
     form.set_error("version", changed_message("client"));
     form
 }
 
-/// Returns the form for a client, filled in with the submitted values.
+/// Returns the HTML form for a client, filled in with the submitted `fields`.
 pub(super) fn submitted(fields: &PostedFields) -> FormView {
     let texts = ["name", "scopes", "default_scopes", "version"].into_iter().chain(LIFETIMES);
     let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
@@ -86,9 +86,9 @@ pub(super) fn is_confidential(fields: &PostedFields) -> bool {
     fields.get("kind") == CONFIDENTIAL
 }
 
-/// Validates a submitted form for a client, and returns its values. Returns `None` if a value is
-/// invalid, and sets the errors in `form`. The client's present name (`has`) is always valid, even
-/// if a new client could not have it.
+/// Validates the submitted `fields` of a client, and returns the values. If one is invalid, sets
+/// the error messages in `form` and returns `None`. `has` is the client's present name, which is
+/// always valid, even if a new client could not have it.
 pub(super) fn read(
     fields: &PostedFields,
     confidential: bool,
@@ -144,7 +144,7 @@ fn grants(fields: &PostedFields, confidential: bool) -> Result<BTreeSet<Grant>, 
     Ok(grants)
 }
 
-/// Parses the lifetime in a form field. An empty field stands for the server's default lifetime.
+/// Parses the lifetime in a form field; `None` (an empty field) stands for the server's default.
 fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
     if text.trim().is_empty() {
         return Ok(None);
@@ -154,7 +154,7 @@ fn lifetime(text: &str) -> Result<Option<Duration>, &'static str> {
         .ok_or("Enter a duration such as 900, 15m, 1h30m or 30d, or leave it empty.")
 }
 
-/// Sets [`AdminError::Invalid`] as the error of the form's grants. Returns any other error.
+/// Shows [`AdminError::Invalid`] as the error of the form's grant types. Returns any other error.
 pub(super) fn show_error(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
     match error {
         AdminError::Invalid(message) => form.set_error("grants", sentence(message)),

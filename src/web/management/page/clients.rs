@@ -63,7 +63,7 @@ pub(super) struct ClientSecretView {
     pub(super) secret: String,
     /// Whether this request registered the client; false if it rotated the client's secret.
     pub(super) added: bool,
-    /// Message that the old secret may still be accepted, because Redis refused the invalidation.
+    /// Warning that the client's old secret may still work; `None` if Redis has removed the secret.
     pub(super) undelivered: Option<String>,
 }
 
@@ -158,8 +158,8 @@ pub(super) async fn edit(
     context.show_again(StatusCode::UNPROCESSABLE_ENTITY, SECTION, "management/client.html", &view)
 }
 
-/// Responds to a submitted form for a client that was changed after the form was opened. The form
-/// has all values of the client, so saving the form would undo the other change.
+/// Responds to a submitted form for a client that was changed after the form was opened: with
+/// status 409, since the form would undo the other change, or a redirect if all values are equal.
 fn show_changed(context: &PageContext, client: &Client, fields: &PostedFields) -> PageResult {
     let (confidential, name) = (client.is_confidential(), Some(client.name.as_str()));
     let submitted = client_form::read(fields, confidential, name, &mut FormView::default());
@@ -179,8 +179,8 @@ pub(super) async fn enable(context: PageContext, id: web::Path<String>) -> PageR
     set_enabled(&context, &id, true).await
 }
 
-/// Enables or disables a client. The form with the client's other values does not do so: a form
-/// that was opened before the client was disabled must not enable the client again.
+/// Enables or disables a client, and redirects to the client's page. The form for other values must
+/// not do so: if opened before the client was disabled, it would enable the client again.
 async fn set_enabled(context: &PageContext, id: &str, enabled: bool) -> PageResult {
     let client = context.admin().client(id).await?;
     let change = ClientChange { enabled: Some(enabled), ..ClientChange::default() };
@@ -221,7 +221,7 @@ pub(super) async fn delete(context: PageContext, id: web::Path<String>) -> PageR
     Ok(context.see_other("/clients?done=client-deleted"))
 }
 
-/// Shows the new secret of a client. No other page shows the secret.
+/// Returns the page with the new secret of a client. No other page shows the secret.
 fn show_secret(
     context: &PageContext,
     client: &Client,

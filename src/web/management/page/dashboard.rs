@@ -13,14 +13,14 @@ use crate::store::Page;
 
 const SECTION: &str = "dashboard";
 
-/// Name of the first page's template, as in flask-sentinel (the predecessor of this server).
+/// File name of the dashboard's template, as in flask-sentinel (the predecessor of this server).
 pub(super) const TEMPLATE: &str = "management.html";
 
-/// Maximum to which users, clients and sessions are counted for the page, to bound the cost.
+/// Maximum to which the dashboard counts users, clients and sessions, to bound the cost.
 const MAX_COUNTED: u32 = 10_000;
 
-/// Maximum number of users and of clients for an operator's own template that shows all of them on
-/// one page. More would take too long to read and to write.
+/// Maximum number of users and of clients for an operator's own dashboard template, which shows all
+/// of them on one page. More would take too long to read and to write.
 const MAX_LISTED: u32 = 1000;
 
 #[derive(Serialize)]
@@ -28,9 +28,9 @@ pub(super) struct DashboardView {
     pub(super) counts: DashboardCounts,
     pub(super) health: StoreHealthView,
     pub(super) chart: Chart,
-    /// First users by name, for the operator's own template. The built-in template shows none.
+    /// First users by name, for the operator's own dashboard template; the built-in shows none.
     pub(super) users: Vec<UserView>,
-    /// First clients by id, for the operator's own template. The built-in template shows none.
+    /// First clients by id, for the operator's own dashboard template; the built-in shows none.
     pub(super) clients: Vec<ClientView>,
     /// Error in a form that was posted from the operator's own template; `None` without an error.
     pub(super) error: Option<String>,
@@ -65,8 +65,8 @@ pub(super) async fn show(context: PageContext) -> PageResult {
     context.show(SECTION, TEMPLATE, &view)
 }
 
-/// Shows the first page again with an error in a posted form. If the template does not show the
-/// error (flask-sentinel's do not), returns [`PageError::Refused`], which is shown as a page.
+/// Returns the dashboard with an error in a posted form. If the template does not show the error
+/// (flask-sentinel's do not), returns [`PageError::Refused`], which an error page shows.
 pub(super) async fn show_again(context: &PageContext, error: String) -> PageResult {
     let mut view = view(context, "POST").await?;
     let without_error = context.html(SECTION, TEMPLATE, &view)?;
@@ -106,8 +106,8 @@ async fn view(context: &PageContext, method: &'static str) -> Result<DashboardVi
     })
 }
 
-/// Returns users and clients for the first page if the operator's own template may show them.
-/// Errors are ignored, since the page shows the health of the store.
+/// Returns the first users and clients for an operator's own dashboard template; empty lists if the
+/// operator has no own templates and styles, or the store fails.
 async fn lists(context: &PageContext) -> (Vec<User>, Vec<Client>) {
     if !context.templates().has_own() {
         return Default::default();
@@ -120,8 +120,8 @@ async fn lists(context: &PageContext) -> (Vec<User>, Vec<Client>) {
     )
 }
 
-/// Formats a number of records, such as "10,000+" if counting stopped there. Returns `None` for
-/// errors, since the page shows the health of the store.
+/// Formats the number of users, clients or sessions, such as "10,000+" if counting stopped there.
+/// Returns `None` for an error, since the dashboard shows the health of the store.
 fn counted(count: Result<u64, AdminError>) -> Option<String> {
     let count = count.ok()?;
     let more = if count >= u64::from(MAX_COUNTED) { "+" } else { "" };

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 use crate::web::error::log_unavailable;
 use crate::web::management::state::Management;
 
-/// Contents of an error page, as the template receives them.
+/// Contents of an error page of the management page, as the template receives them.
 #[derive(Serialize)]
 pub(super) struct MessageView {
     pub(super) status: u16,
@@ -21,7 +21,7 @@ pub(super) struct MessageView {
     pub(super) message: String,
 }
 
-/// Replaces the response of a failed page request with an error page. Logs errors of the server.
+/// Replaces a response that contains a [`PageError`] by an error page. Logs failures of the server.
 pub(in crate::web::management) fn explain(
     management: &Management,
     response: ServiceResponse<BoxBody>,

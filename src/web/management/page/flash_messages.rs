@@ -21,7 +21,7 @@ const NOTICES: [(&str, &str); 14] = [
     ("sessions-ended", "sessions were ended."),
 ];
 
-/// Returns the confirmation message that the query names in `done`; `None` if it names none.
+/// Returns the confirmation message for the word in the query parameter `done`; otherwise `None`.
 pub(super) fn of(query: &PostedFields) -> Option<String> {
     let (word, text) = NOTICES.iter().find(|(word, _)| *word == query.get("done"))?;
     if *word != "sessions-ended" {

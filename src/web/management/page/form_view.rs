@@ -11,7 +11,8 @@ pub(super) struct FieldView {
     pub(super) value: String,
     /// Message about an error in the field's value; `None` if the value is valid.
     pub(super) error: Option<String>,
-    /// Sentence about the submitted value, if `value` is the present one of the record and differs.
+    /// Sentence about the submitted value, such as "You left it empty."; `None` unless `value` is
+    /// the present value of the user or client and differs from the submitted one.
     pub(super) typed: Option<String>,
     #[serde(skip)]
     is_box: bool,
@@ -74,8 +75,8 @@ impl FormView {
         self.0.entry(name).or_default().error = Some(error.into());
     }
 
-    /// Returns the value if the field `name` is valid. Otherwise sets the error message of the
-    /// field and returns `None`.
+    /// Returns the value in `result`. For an error, sets the error message of the form field `name`
+    /// and returns `None`.
     pub(super) fn check<T, E: Into<String>>(
         &mut self,
         name: &'static str,

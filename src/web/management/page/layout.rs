@@ -9,7 +9,7 @@ use tera::{Context, TeraResult};
 use crate::web::management::state::Management;
 use crate::web::templates::Assets;
 
-/// Values that every template of the management page receives as `page`.
+/// Values, such as the URL of the style sheet, that every management page template gets as `page`.
 #[derive(Serialize)]
 pub(super) struct Layout<'a> {
     base: &'a str,
@@ -40,7 +40,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Returns the template context with the layout as `page` and the members of `view`.
+    /// Returns the values for a template: this layout as `page`, and the members of `view`.
     pub(super) fn with(&self, view: &impl Serialize) -> TeraResult<Context> {
         let mut context = Context::from_serialize(view)?;
         context.insert("page", self);
@@ -48,12 +48,12 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Returns the URL path of the management page's first page: `base`, or "/" at the root.
+/// Returns the URL path of the management page's first page: `base`, or "/" if `base` is empty.
 pub(super) fn home(base: &str) -> &str {
     if base.is_empty() { "/" } else { base }
 }
 
-/// Renders `template` with the view and the layout, and returns the HTML.
+/// Renders `template` with `view` and the layout (values for every page), and returns the HTML.
 pub(super) fn html(
     management: &Management,
     section: &str,
@@ -66,7 +66,7 @@ pub(super) fn html(
     set.render(template, &layout.with(view)?)
 }
 
-/// Returns the HTTP response with an HTML page.
+/// Returns an HTTP response with this status and HTML page.
 pub(super) fn response(status: StatusCode, html: String) -> HttpResponse {
     HttpResponse::build(status).insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(html)
 }

@@ -89,7 +89,7 @@ impl PageContext {
         self.management.passwords.hash(SecretString::from(password)).await
     }
 
-    /// Returns the page that shows `view`, with the confirmation message named in the query.
+    /// Returns a page: `template` with `view` and the confirmation message that the query names.
     pub(super) fn show(&self, section: &str, template: &str, view: &impl Serialize) -> PageResult {
         let notice = flash_messages::of(&self.query);
         let html = layout::html(&self.management, section, notice, template, view)?;
@@ -97,7 +97,7 @@ impl PageContext {
     }
 
     /// Returns the page that shows a form with errors: status 422 (RFC 9110 §15.5.21) if the form
-    /// is invalid, 409 (§15.5.10) if the record was changed in the meantime.
+    /// is invalid, 409 (§15.5.10) if the user or client was changed after the form was opened.
     pub(super) fn show_again(
         &self,
         status: StatusCode,
@@ -126,7 +126,7 @@ impl PageContext {
     }
 
     /// Returns the part of a list that the query asks for: the entries after the cursor `after`
-    /// (key of the last entry of the preceding page), or else the first entries.
+    /// (key of the last entry of the preceding page), or else the first entries of the list.
     pub(super) fn page(&self) -> Page {
         let after = self.query.get("after");
         Page { cursor: Some(after.to_owned()).filter(|after| !after.is_empty()), limit: PAGE }

@@ -28,16 +28,16 @@ pub(in crate::web::management) enum PageError {
     /// The posted form cannot be read. The [`RequestError`] has the HTTP status.
     #[error("{0}.")]
     Body(#[from] RequestError),
-    /// 400: the posted form is not one that the built-in templates send.
+    /// 400: the posted form is not readable, or does not have the fields that the page expects.
     #[error("The form does not have the fields that this page expects.")]
     Malformed,
     /// 422: the posted form is invalid, and the operator's own template does not show the error.
     #[error("{0}")]
     Refused(String),
-    /// 409: others changed the same record at the same time.
+    /// 409: others changed the same user or client at the same time, so this change was not made.
     #[error("Others changed the same record at the same time. Nothing was changed; try again.")]
     Contended,
-    /// 503: the change was made, but its invalidation (dropping of copies in Redis) failed.
+    /// 503: the change was made, but invalidation (removal of copies from Redis) failed.
     #[error(
         "The change is made, but its Redis invalidation failed: ended sessions may still be accepted. \
          Servers retry it until it succeeds."
@@ -79,7 +79,7 @@ impl From<PoolError> for PageError {
     }
 }
 
-/// Converts the admin errors that handlers have not already shown beside a form field.
+/// Converts errors of administrative operations that handlers have not shown beside a form field.
 impl From<AdminError> for PageError {
     fn from(error: AdminError) -> Self {
         match error {
@@ -117,8 +117,8 @@ impl Responder for PageError {
     }
 }
 
-/// Converts OAuth errors about parameters and bodies, which have the same status as at the protocol
-/// endpoints.
+/// Converts OAuth errors about parameters and bodies, which have the same HTTP status as at the
+/// OAuth protocol endpoints.
 impl From<Error> for PageError {
     fn from(error: Error) -> Self {
         Self::Body(error.into())

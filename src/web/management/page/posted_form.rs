@@ -23,20 +23,20 @@ impl PostedFields {
         Self(form_urlencoded::parse(encoded).into_owned().collect())
     }
 
-    /// Returns the value of a field; "" if the field is missing.
+    /// Returns the value of the form field or query parameter `name`; "" if it is missing.
     pub(super) fn get(&self, name: &str) -> &str {
         let value = self.0.iter().find(|(known, _)| known == name);
         value.map_or("", |(_, value)| value.as_str())
     }
 
-    /// Returns whether the check box of this name is ticked.
+    /// Returns whether the check box of this name is ticked in the submitted form.
     pub(super) fn is_on(&self, name: &str) -> bool {
         !self.get(name).is_empty()
     }
 
-    /// Returns the record versions (counters of changes) for which a form is meant. A form without
-    /// a version, as in an operator's own template, is meant for every version. A malformed version
-    /// matches none, since it is safer to change nothing.
+    /// Returns the versions (change counters) of the user or client for which the form is meant. A
+    /// form without a version, as in an operator's own template, is meant for every version. A
+    /// malformed version matches none, since it is safer to change nothing.
     pub(super) fn versions(&self) -> Versions {
         match self.get("version") {
             "" => Versions::Any,

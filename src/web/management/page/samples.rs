@@ -26,7 +26,7 @@ const LIFETIMES: Lifetimes = Lifetimes {
     refresh_grace: Duration::ZERO,
 };
 
-/// Returns sample data for the templates of all management pages, at least one sample for each.
+/// Returns sample data to check all management page templates, at least one sample for each.
 pub fn samples(assets: &Assets) -> Vec<Sample> {
     let page = |notice: bool| {
         Layout::new(BASE, assets, "users", notice.then(|| "It was done.".to_owned()))

@@ -42,7 +42,7 @@ pub(super) struct EndSessionsView {
     pub(super) client: Option<Link>,
 }
 
-/// Returns the session filter of a query or a form. The error names an unknown user or client.
+/// Returns the session filter (user, client) of a query or form; an error if either is unknown.
 async fn filter(context: &PageContext, fields: &PostedFields) -> Result<SessionFilter, AdminError> {
     let given = |name| Some(fields.get(name)).filter(|text| !text.is_empty());
     context.admin().session_filter(given("user"), given("client")).await
@@ -109,21 +109,21 @@ pub(super) async fn confirm(context: PageContext) -> PageResult {
     context.show(SECTION, "management/sessions_end.html", &view)
 }
 
-/// Ends all sessions of a user, of a client, of a user with a client, or of the server. A user or
-/// client that was deleted in the meantime is an error: an empty filter would end all sessions.
+/// Ends all sessions of a user, of a client, of a user with a client, or of the server. Returns an
+/// error if the user or client no longer exists: an empty filter would end all sessions.
 pub(super) async fn end_all(context: PageContext, PostedForm(fields): PostedForm) -> PageResult {
     let filter = filter(&context, &fields).await?;
     let count = context.admin().end_sessions(&filter).await?.to_string();
     Ok(context.see_other(&back(&fields, &[("done", "sessions-ended"), ("count", &count)])))
 }
 
-/// Returns the path of the list of sessions with the filter of `fields` and parameters `more`.
+/// Returns the session list's path with the filter in `fields` and the query parameters `more`.
 fn back(fields: &PostedFields, more: &[(&str, &str)]) -> String {
     let filter = [("user", fields.get("user")), ("client", fields.get("client"))];
     with_query("/sessions", &[&filter, more].concat())
 }
 
-/// Returns views of sessions with the names of their clients. Each client is looked up once.
+/// Returns sessions as templates receive them, with client names. Each client is looked up once.
 pub(super) async fn views(
     context: &PageContext,
     sessions: &[Session],

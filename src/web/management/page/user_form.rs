@@ -15,12 +15,12 @@ const ANY: &str = "any";
 /// Value of the form field `scope_limit` for a user who may be granted only the listed scopes.
 const ONLY: &str = "only";
 
-/// Returns the form for a new user, who is enabled and may be granted any scope.
+/// Returns the HTML form for a new user who is enabled and may be granted any scope.
 pub(super) fn blank() -> FormView {
     of_fields("", ANY, "").with_box("enabled", true).with("password", "").with("again", "")
 }
 
-/// Returns the form for a user, filled in with the user's present values.
+/// Returns the HTML form for a user, filled in with the user's present values.
 pub(super) fn of_user(user: &User) -> FormView {
     let form = match &user.scopes {
         None => of_fields(&user.username, ANY, ""),
@@ -29,8 +29,8 @@ pub(super) fn of_user(user: &User) -> FormView {
     form.with("version", user.version.to_string())
 }
 
-/// Returns the form for a user who was changed after the form was opened: the present values of the
-/// user, and beside them the submitted values.
+/// Returns the HTML form for a user who was changed after the form was opened: the user's present
+/// values, and beside each field the submitted value if it differs.
 pub(super) fn of_changed(user: &User, fields: &PostedFields) -> FormView {
     let mut form = of_user(user).with_submitted(&submitted(fields), &["version"]);
     form.set_submitted_text("scope_limit", "You chose the other one.");
@@ -38,7 +38,7 @@ pub(super) fn of_changed(user: &User, fields: &PostedFields) -> FormView {
     form
 }
 
-/// Returns the message that a user or client (`what`) was changed after its form was opened.
+/// Returns the error message that a user or client (`what`) was changed after its form was opened.
 pub(super) fn changed_message(what: &str) -> String {
     format!(
         "The {what} was changed after this form was opened, so nothing was saved. The form shows the \
@@ -46,12 +46,12 @@ pub(super) fn changed_message(what: &str) -> String {
     )
 }
 
-/// Returns the empty form for a new password of a user.
+/// Returns the empty HTML form for a new password of a user.
 pub(super) fn of_password() -> FormView {
     FormView::default().with("password", "").with("again", "")
 }
 
-/// Returns the form for a user, filled in with the submitted values. Passwords are never sent back.
+/// Returns the HTML form for a user, filled in with the submitted values but without passwords.
 pub(super) fn submitted(fields: &PostedFields) -> FormView {
     of_fields(fields.get("username"), fields.get("scope_limit"), fields.get("scopes"))
         .with("version", fields.get("version"))
@@ -65,9 +65,9 @@ fn of_fields(username: &str, limit: &str, scopes: &str) -> FormView {
     form.with("scope_limit", if limit == ONLY { ONLY } else { ANY }).with("scopes", scopes)
 }
 
-/// Validates the user name and the scopes in a submitted form, and returns both. Returns `None` if
-/// one is invalid, and sets the errors in `form`. The user's unchanged name (`before`) is always
-/// valid, even if a new user could not have it.
+/// Validates the submitted user name and scopes, and returns both. If one is invalid, sets the
+/// error messages in `form` and returns `None`. `before` is the user's present name, which is
+/// always valid, even if a new user could not have it.
 pub(super) fn read(
     fields: &PostedFields,
     form: &mut FormView,
@@ -99,7 +99,7 @@ fn username(name: &str) -> Result<String, String> {
     check_username(name).map(|()| name.to_owned()).map_err(|_| wrong.to_owned())
 }
 
-/// Parses the scopes in a form field, which are separated by spaces. The error is a message.
+/// Parses the scopes in a form field, separated by spaces. The error is a message for the form.
 pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
     text.parse().map_err(|_| {
         "Enter scopes of printable ASCII characters, separated by spaces. They have no quotation \
@@ -107,7 +107,7 @@ pub(super) fn scope(text: &str) -> Result<Scope, &'static str> {
     })
 }
 
-/// Returns the new password in a form. If it is invalid, sets the error and returns `None`.
+/// Returns the new password in `fields`, or sets an error in `form` and returns `None`.
 pub(super) fn password<'a>(
     context: &PageContext,
     fields: &'a PostedFields,
@@ -139,7 +139,7 @@ pub(super) async fn hash(
     }
 }
 
-/// Adds an error about a user name to `form`, beside the field. Returns any other error.
+/// Shows an error about the user name beside its field in `form`. Returns any other error.
 pub(super) fn show_error(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
     match error {
         AdminError::NameTaken(_) => {

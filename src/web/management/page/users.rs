@@ -17,7 +17,7 @@ use crate::store::{Page, SessionFilter};
 
 const SECTION: &str = "users";
 
-/// Maximum number of sessions that the page of one user shows. The list of sessions shows all.
+/// Maximum number of sessions on the page of one user. The page that lists sessions shows all.
 const SESSIONS: u32 = 10;
 
 #[derive(Serialize)]
@@ -119,8 +119,8 @@ pub(super) async fn edit(
     context.show_again(StatusCode::UNPROCESSABLE_ENTITY, SECTION, "management/user.html", &view)
 }
 
-/// Responds to a submitted form for a user who was changed after the form was opened. The form has
-/// the name and the scopes of the user, so saving the form would undo the other change.
+/// Responds to a submitted form for a user who was changed after the form was opened: with status
+/// 409, since the form would undo the other change, or a redirect if all values are equal.
 async fn show_changed(context: &PageContext, user: &User, fields: &PostedFields) -> PageResult {
     let submitted = user_form::read(fields, &mut FormView::default(), Some(user.username.as_str()));
     if submitted.is_some_and(|(name, scopes)| name == user.username && scopes == user.scopes) {
@@ -158,8 +158,8 @@ pub(super) async fn enable(context: PageContext, id: web::Path<String>) -> PageR
     set_enabled(&context, &id, true).await
 }
 
-/// Enables or disables a user. The form with the user's other values does not do so: a form that
-/// was opened before the user was disabled must not enable the user again.
+/// Enables or disables a user, and redirects to the user's page. The form for other values must not
+/// do so: if opened before the user was disabled, it would enable the user again.
 async fn set_enabled(context: &PageContext, id: &str, enabled: bool) -> PageResult {
     let user = find(context, id).await?;
     let change = UserChange { enabled: Some(enabled), ..UserChange::default() };
@@ -180,7 +180,7 @@ pub(super) async fn delete(context: PageContext, id: web::Path<String>) -> PageR
     Ok(context.see_other("/users?done=user-deleted"))
 }
 
-/// Returns the user with this id. A user with this text as the name is not looked for.
+/// Returns the user with this id. The text is never taken for a user name.
 async fn find(context: &PageContext, id: &str) -> Result<User, PageError> {
     let id = id.parse().map_err(|_| PageError::Gone("user"))?;
     Ok(context.admin().user_by_id(id).await?)

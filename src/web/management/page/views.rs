@@ -141,7 +141,8 @@ impl Link {
 }
 
 impl SessionView {
-    /// Creates the view of a session for templates. `client` is the name of the session's client.
+    /// Converts a session to the form that templates receive. `client` is the name of the session's
+    /// client, and `base` the URL path of the management page.
     pub(super) fn of(session: &Session, client: String, base: &str, now: Timestamp) -> Self {
         let id = session.id.to_string();
         let issued = session.access_tokens.iter().map(|token| token.issued_at);

@@ -9,13 +9,13 @@ use crate::domain::Grant;
 use crate::web::management::api::fields::{Grants, Seconds, given};
 use crate::web::management::api::problem::Problem;
 
-/// A new client, with its secret if it is confidential.
+/// A client that was registered, with the client secret of a confidential client.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AddedClient)]
 pub(in crate::web::management::api) struct AddedClientJson {
     #[serde(flatten)]
     pub(super) client: ClientJson,
-    /// Client secret of a confidential client. It cannot be read again.
+    /// Client secret of a confidential client. The secret cannot be read again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     pub(super) client_secret: Option<String>,
@@ -29,27 +29,27 @@ pub(in crate::web::management::api) struct AddedClientJson {
 pub(in crate::web::management::api) struct NewClientJson {
     #[serde(rename = "type")]
     kind: ClientType,
-    /// Display name.
+    /// Display name of the client.
     #[serde(default)]
     #[schema(example = "My app")]
     name: String,
-    /// Grant types that the client may use; if absent, all that its type allows.
+    /// Grant types that the client may use; if absent, all that the client's type allows.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Grants, required = false)]
     grants: Option<Grants>,
     /// Scopes that the client may be granted, beside the default scopes.
     #[serde(default)]
     scopes: Vec<ScopeToken>,
-    /// Scopes granted if a request has no `scope` parameter (RFC 6749 §3.3).
+    /// Scopes granted to the client if a request has no `scope` parameter (RFC 6749 §3.3).
     #[serde(default)]
     default_scopes: Vec<ScopeToken>,
-    /// Lifetime of access tokens, in seconds; null means the server's.
+    /// Lifetime of the client's access tokens, in seconds; null means the server's default.
     #[serde(default)]
     access_token_ttl: Option<Seconds>,
-    /// Idle lifetime of refresh tokens, in seconds; null means the server's.
+    /// Idle lifetime of the client's refresh tokens, in seconds; null means the server's default.
     #[serde(default)]
     refresh_idle_ttl: Option<Seconds>,
-    /// Absolute lifetime of sessions, in seconds; null means the server's.
+    /// Absolute lifetime of the client's sessions, in seconds; null means the server's default.
     #[serde(default)]
     session_ttl: Option<Seconds>,
     /// Whether the client may introspect tokens (RFC 7662 §2.1); confidential clients only.
@@ -93,11 +93,11 @@ impl NewClientJson {
     }
 }
 
-/// Merge patch of a client (RFC 7396). Absent members keep their values.
+/// Merge patch of a client (RFC 7396). Absent members of the client keep their values.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web::management::api) struct ClientPatch {
-    /// Display name.
+    /// Display name of the client.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, required = false)]
     name: Option<String>,
@@ -106,23 +106,23 @@ pub(in crate::web::management::api) struct ClientPatch {
     #[schema(value_type = Grants, required = false)]
     grants: Option<Grants>,
     /// Scopes that the client may be granted. Unless `default_scopes` is set too, default scopes
-    /// that are not among them are removed.
+    /// that `scopes` lacks are removed.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Vec<ScopeToken>, required = false)]
     scopes: Option<Vec<ScopeToken>>,
-    /// Scopes granted if a request has no `scope` parameter. They are added to `scopes`.
+    /// Scopes granted to the client if a request has no `scope` parameter; added to `scopes`.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Vec<ScopeToken>, required = false)]
     default_scopes: Option<Vec<ScopeToken>>,
-    /// Lifetime of access tokens, in seconds; null means the server's.
+    /// Lifetime of the client's access tokens, in seconds; null means the server's default.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Seconds>, required = false)]
     access_token_ttl: Option<Option<Seconds>>,
-    /// Idle lifetime of refresh tokens, in seconds; null means the server's.
+    /// Idle lifetime of the client's refresh tokens, in seconds; null means the server's default.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Seconds>, required = false)]
     refresh_idle_ttl: Option<Option<Seconds>>,
-    /// Absolute lifetime of sessions, in seconds; null means the server's.
+    /// Absolute lifetime of the client's sessions, in seconds; null means the server's default.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Seconds>, required = false)]
     session_ttl: Option<Option<Seconds>>,
@@ -130,7 +130,7 @@ pub(in crate::web::management::api) struct ClientPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool, required = false)]
     introspection: Option<bool>,
-    /// Whether the client is enabled; false ends its sessions.
+    /// Whether the client is enabled; false ends the client's sessions.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool, required = false)]
     enabled: Option<bool>,
