@@ -9,8 +9,6 @@ use actix_web::web::Bytes;
 use anyhow::{Context, Result, ensure};
 use h2::client::SendRequest;
 use rustls::ClientConfig;
-use rustls::crypto::ring;
-use sentinel::web::tls::AnyCertificate;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{LocalSet, spawn_local};
@@ -22,6 +20,7 @@ use crate::closed_loop::{Measured, parse};
 use crate::growth::fill;
 use crate::report::{Row, Target};
 use crate::server::{Server, Store};
+use crate::tls::trust_any_certificate;
 
 const PER_CONNECTION: usize = 10;
 const CONNECTIONS: usize = 16;
@@ -302,15 +301,8 @@ impl Connection {
 
 /// TLS client that does not resume sessions and accepts any certificate.
 fn client_config(protocol: &[u8]) -> Arc<ClientConfig> {
-    let provider = Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions();
-    let Ok(config) = config else { unreachable!("ring speaks TLS 1.2 and 1.3") };
-    let verifier = Arc::new(AnyCertificate(provider));
-    let mut config =
-        config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+    let mut config = Arc::unwrap_or_clone(trust_any_certificate(&[protocol]));
     config.resumption = rustls::client::Resumption::disabled();
-    config.alpn_protocols = vec![protocol.to_vec()];
     Arc::new(config)
 }
 

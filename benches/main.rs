@@ -24,6 +24,8 @@ mod report;
 mod server;
 mod shared;
 mod storm;
+#[path = "../tests/it/helpers/tls.rs"]
+mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;

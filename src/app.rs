@@ -24,7 +24,7 @@ use actix_web::dev::{Server, ServerHandle};
 pub use check::{ConfigReport, check};
 pub use file_limits::raise_open_files;
 pub use listener::data_folder;
-pub use policy::{lifetimes, password_policy};
+pub use policy::password_policy;
 pub use sockets::ListenAddresses;
 
 use crate::admin::Admin;

@@ -1,13 +1,9 @@
 //! Bulk import of users and clients. Single records are not logged, and existing ones are no error.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use futures_util::{StreamExt, stream};
 
-use super::clients::{check, default_grants};
-use super::{Admin, AdminError, NewUser};
-use crate::domain::{Client, ClientId, ClientKind, Grant, Scope, Timestamp, User, UserId};
+use super::{Admin, AdminError, NewClient, NewUser};
+use crate::domain::{Client, ClientId, ClientKind, Timestamp, User, UserId};
 
 /// Maximum number of concurrent store look-ups of imported users that were not added.
 const MAX_CONCURRENT_LOOKUPS: usize = 64;
@@ -26,26 +22,12 @@ pub struct ImportedUser {
 pub struct ImportedClient {
     /// Id by which apps and resource servers know the client.
     pub id: ClientId,
-    /// Display name of the client.
-    pub name: String,
     /// Client type: public, or confidential with the digest of the secret.
     pub kind: ClientKind,
-    /// Grants that the client may use; `None` for the default grants of its type.
-    pub grants: Option<BTreeSet<Grant>>,
-    /// Scopes that the client may be granted, beside the default scopes.
-    pub scopes: Scope,
-    /// Scopes granted if a request of the client has no `scope` parameter.
-    pub default_scopes: Scope,
-    /// Lifetime of the client's access tokens; `None` for the server's default.
-    pub access_token_ttl: Option<Duration>,
-    /// Idle lifetime of the client's refresh tokens; `None` for the server's default.
-    pub refresh_idle_ttl: Option<Duration>,
-    /// Absolute lifetime of the client's sessions; `None` for the server's default.
-    pub session_ttl: Option<Duration>,
-    /// Whether the client may introspect tokens (RFC 7662 §2.1).
-    pub introspection: bool,
     /// Whether the client is enabled. A disabled client is always rejected.
     pub enabled: bool,
+    /// Properties of the client except the id, the digest of the secret, and whether it is enabled.
+    pub client: NewClient,
 }
 
 impl ImportedClient {
@@ -55,26 +37,7 @@ impl ImportedClient {
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
     /// confidential one.
     pub fn into_client(self, now: Timestamp) -> Result<Client, AdminError> {
-        let confidential = matches!(self.kind, ClientKind::Confidential(_));
-        let client = Client {
-            id: self.id,
-            name: self.name,
-            kind: self.kind,
-            grants: self.grants.unwrap_or_else(|| default_grants(confidential)),
-            scopes: self.scopes.union(&self.default_scopes),
-            default_scopes: self.default_scopes,
-            access_token_ttl: self.access_token_ttl,
-            refresh_idle_ttl: self.refresh_idle_ttl,
-            session_ttl: self.session_ttl,
-            introspection: self.introspection,
-            enabled: self.enabled,
-            generation: 0,
-            version: 0,
-            created_at: now,
-            updated_at: now,
-        };
-        check(&client)?;
-        Ok(client)
+        self.client.into_client(self.id, self.kind, self.enabled, now)
     }
 }
 

@@ -9,7 +9,7 @@ pub use change::ClientChange;
 
 use super::audit::{self, AuditSubject};
 use super::{ATTEMPTS, Admin, AdminError, ListPage, Versions};
-use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope};
+use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope, Timestamp};
 use crate::observe::audit::Outcome;
 use crate::store::{Page, Update, Written};
 
@@ -20,8 +20,8 @@ pub struct NewClient {
     pub name: String,
     /// Whether the client is confidential (RFC 6749 §2.1), and so gets a secret.
     pub confidential: bool,
-    /// Grants that the client may use; empty for the default grants of its type.
-    pub grants: BTreeSet<Grant>,
+    /// Grants that the client may use; `None` for the default grants of its type.
+    pub grants: Option<BTreeSet<Grant>>,
     /// Scopes that the client may be granted, beside the default scopes.
     pub scopes: Scope,
     /// Scopes granted if a request of the client has no `scope` parameter.
@@ -34,6 +34,38 @@ pub struct NewClient {
     pub session_ttl: Option<Duration>,
     /// Whether the client may introspect tokens (RFC 7662 §2.1).
     pub introspection: bool,
+}
+
+impl NewClient {
+    /// Returns the client record to be stored, dated `now`. `kind` must agree with
+    /// [`Self::confidential`].
+    pub(super) fn into_client(
+        self,
+        id: ClientId,
+        kind: ClientKind,
+        enabled: bool,
+        now: Timestamp,
+    ) -> Result<Client, AdminError> {
+        let client = Client {
+            id,
+            name: self.name,
+            kind,
+            grants: self.grants.unwrap_or_else(|| default_grants(self.confidential)),
+            scopes: self.scopes.union(&self.default_scopes),
+            default_scopes: self.default_scopes,
+            access_token_ttl: self.access_token_ttl,
+            refresh_idle_ttl: self.refresh_idle_ttl,
+            session_ttl: self.session_ttl,
+            introspection: self.introspection,
+            enabled,
+            generation: 0,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        check(&client)?;
+        Ok(client)
+    }
 }
 
 impl Admin {
@@ -53,29 +85,7 @@ impl Admin {
             .as_ref()
             .map_or(ClientKind::Public, |secret| ClientKind::Confidential(secret.digest()));
         self.stores.mark_in_use().await?;
-        let now = self.clock.now();
-        let client = Client {
-            id: ClientId::generate(),
-            name: new.name,
-            kind,
-            grants: if new.grants.is_empty() {
-                default_grants(new.confidential)
-            } else {
-                new.grants
-            },
-            scopes: new.scopes.union(&new.default_scopes),
-            default_scopes: new.default_scopes,
-            access_token_ttl: new.access_token_ttl,
-            refresh_idle_ttl: new.refresh_idle_ttl,
-            session_ttl: new.session_ttl,
-            introspection: new.introspection,
-            enabled: true,
-            generation: 0,
-            version: 0,
-            created_at: now,
-            updated_at: now,
-        };
-        check(&client)?;
+        let client = new.into_client(ClientId::generate(), kind, true, self.clock.now())?;
         let inserted = self.stores.clients.insert(&client).await;
         if !AuditSubject::client(&client.id).confirm("client_added", inserted)? {
             return Err(AdminError::Contended);
@@ -84,25 +94,12 @@ impl Admin {
         Ok((client, secret))
     }
 
-    /// Returns the page of all clients that `page` selects (cursor and size), in the order of their
-    /// ids.
+    /// Returns a page of the clients whose id or name begins with `prefix`, case-sensitively, in
+    /// the order of their ids.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn clients(&self, page: &Page) -> Result<ListPage<Client>, AdminError> {
-        self.search_clients("", page).await
-    }
-
-    /// Returns the page that `page` selects (cursor and size) of the clients whose id or name
-    /// begins with `prefix`, case-sensitively, in the order of their ids.
-    ///
-    /// # Errors
-    /// [`AdminError::Store`] when the store fails.
-    pub async fn search_clients(
-        &self,
-        prefix: &str,
-        page: &Page,
-    ) -> Result<ListPage<Client>, AdminError> {
+    pub async fn clients(&self, prefix: &str, page: &Page) -> Result<ListPage<Client>, AdminError> {
         let found =
             self.stores.listing.list_clients(prefix, &ListPage::<Client>::look_ahead(page)).await?;
         Ok(ListPage::of(found, page, |client| client.id.to_string()))
@@ -134,6 +131,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`] when no client has the id, [`AdminError::Invalid`] when a public
     /// client would get a grant or permission that requires a confidential one,
+    /// [`AdminError::OtherVersion`] when the client has none of the versions in the change,
     /// [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`] when the
     /// store fails.
     pub async fn edit_client(
@@ -141,35 +139,18 @@ impl Admin {
         id: &ClientId,
         change: &ClientChange,
     ) -> Result<Client, AdminError> {
-        self.edit_client_if(id, change, &Versions::Any).await
-    }
-
-    /// Applies `change` to a client if `versions` allows the client's version (counter of changes),
-    /// and returns the changed client.
-    ///
-    /// # Errors
-    /// [`AdminError::OtherVersion`] when `versions` does not allow the client's version;
-    /// `NotFound`, `Invalid`, `Contended` and `Store` for the reasons that [`Self::edit_client`]
-    /// names.
-    pub async fn edit_client_if(
-        &self,
-        id: &ClientId,
-        change: &ClientChange,
-        versions: &Versions,
-    ) -> Result<Client, AdminError> {
-        Ok(self.change_client(id, change, versions).await?.into_result()?)
+        Ok(self.change_client(id, change).await?.into_result()?)
     }
 
     async fn change_client(
         &self,
         id: &ClientId,
         change: &ClientChange,
-        versions: &Versions,
     ) -> Result<Written<Client>, AdminError> {
         self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
             let client = self.client(id.as_str()).await?;
-            versions.check(client.version)?;
+            change.versions.check(client.version)?;
             let next = change.applied_to(&client, self.clock.now());
             check(&next)?;
             let log = |outcome| audit::client_changed(&client, &next, outcome);
@@ -182,61 +163,40 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// Replaces the secret of a confidential client. Returns the client and the new secret; the
-    /// former secret stops working. Sessions continue; refreshing them requires the new secret. The
-    /// new secret cannot be shown later, so it is returned even if outdated copies of the client
-    /// could not be removed from Redis; the caller must report that failure.
+    /// Replaces the secret of a confidential client if `versions` allows the client's version
+    /// (counter of changes). Returns the changed client and the new secret; the old one stops
+    /// working. Sessions continue, and refreshing them requires the new secret.
+    ///
+    /// The secret cannot be shown later, so it is returned even if the Redis invalidation failed;
+    /// the caller must report that.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when the client does not exist, [`AdminError::Invalid`] when it is
-    /// public, [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`]
-    /// when the store fails.
+    /// public, [`AdminError::OtherVersion`] when `versions` does not allow the client's version,
+    /// [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`] when the
+    /// store fails.
     pub async fn rotate_secret(
         &self,
         id: &ClientId,
-    ) -> Result<Written<(Client, ClientSecret)>, AdminError> {
-        self.rotate_secret_if(id, &Versions::Any).await
-    }
-
-    /// Replaces the secret of a confidential client if `versions` allows the client's version
-    /// (counter of changes). Returns the changed client and the new secret.
-    ///
-    /// # Errors
-    /// [`AdminError::OtherVersion`] when `versions` does not allow the client's version;
-    /// `NotFound`, `Invalid`, `Contended` and `Store` for the reasons that [`Self::rotate_secret`]
-    /// names.
-    pub async fn rotate_secret_if(
-        &self,
-        id: &ClientId,
-        versions: &Versions,
+        versions: Versions,
     ) -> Result<Written<(Client, ClientSecret)>, AdminError> {
         if !self.client(id.as_str()).await?.is_confidential() {
             return Err(AdminError::Invalid("a public client has no secret"));
         }
         let secret = ClientSecret::generate();
         let kind = ClientKind::Confidential(secret.digest());
-        let change = ClientChange { kind: Some(kind), ..ClientChange::default() };
-        let Written { value, invalidation } = self.change_client(id, &change, versions).await?;
+        let change = ClientChange { kind: Some(kind), versions, ..ClientChange::default() };
+        let Written { value, invalidation } = self.change_client(id, &change).await?;
         Ok(Written { value: (value, secret), invalidation })
     }
 
-    /// Deletes a client and ends its sessions.
-    ///
-    /// # Errors
-    /// [`AdminError::NotFound`] when no client has the id, [`AdminError::Store`] when the store
-    /// fails.
-    pub async fn delete_client(&self, id: &ClientId) -> Result<(), AdminError> {
-        self.delete_client_if(id, &Versions::Any).await
-    }
-
-    /// Deletes a client and its sessions if `versions` allows the client's version (counter of
-    /// changes).
+    /// Deletes a client and its sessions if `versions` allows the version (counter of changes).
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when no client has the id, [`AdminError::OtherVersion`] when
     /// `versions` does not allow the client's version, [`AdminError::Contended`] after too many
     /// concurrent changes, [`AdminError::Store`] when the store fails.
-    pub async fn delete_client_if(
+    pub async fn delete_client(
         &self,
         id: &ClientId,
         versions: &Versions,
@@ -247,9 +207,7 @@ impl Admin {
                 Versions::Any => None,
                 Versions::OneOf(_) => Some(self.client(id.as_str()).await?.version),
             };
-            if let Some(version) = version {
-                versions.check(version)?;
-            }
+            version.map(|version| versions.check(version)).transpose()?;
             let deleting = self.stores.clients.delete(id, version).await;
             let deleted = AuditSubject::client(id).confirm("client_deleted", deleting)?;
             if deleted.value {
@@ -266,12 +224,12 @@ impl Admin {
 
 /// Returns the default grants of a client: password and refresh token, and for a confidential
 /// client also client credentials.
-pub(super) fn default_grants(confidential: bool) -> BTreeSet<Grant> {
+fn default_grants(confidential: bool) -> BTreeSet<Grant> {
     let own = confidential.then_some(Grant::ClientCredentials);
     [Grant::Password, Grant::RefreshToken].into_iter().chain(own).collect()
 }
 
-pub(super) fn check(client: &Client) -> Result<(), AdminError> {
+fn check(client: &Client) -> Result<(), AdminError> {
     if client.is_confidential() {
         return Ok(());
     }

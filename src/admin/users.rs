@@ -30,6 +30,8 @@ pub struct UserChange {
     pub scopes: Option<Option<Scope>>,
     /// Whether the user may log in. Disabling ends the user's sessions.
     pub enabled: Option<bool>,
+    /// Versions of the user (counter of changes) to which the change may be applied.
+    pub versions: Versions,
 }
 
 impl Admin {
@@ -50,25 +52,12 @@ impl Admin {
         Ok(user)
     }
 
-    /// Returns the page of all users that `page` selects (cursor and size), in the order of their
-    /// names.
+    /// Returns a page of the users whose name begins with `prefix`, case-sensitively, in the order
+    /// of their names.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn users(&self, page: &Page) -> Result<ListPage<User>, AdminError> {
-        self.search_users("", page).await
-    }
-
-    /// Returns the page that `page` selects (cursor and size) of the users whose name begins with
-    /// `prefix`, case-sensitively, in the order of their names.
-    ///
-    /// # Errors
-    /// [`AdminError::Store`] when the store fails.
-    pub async fn search_users(
-        &self,
-        prefix: &str,
-        page: &Page,
-    ) -> Result<ListPage<User>, AdminError> {
+    pub async fn users(&self, prefix: &str, page: &Page) -> Result<ListPage<User>, AdminError> {
         let found =
             self.stores.listing.list_users(prefix, &ListPage::<User>::look_ahead(page)).await?;
         Ok(ListPage::of(found, page, |user| user.username.clone()))
@@ -112,32 +101,17 @@ impl Admin {
     /// # Errors
     /// [`AdminError::NotFound`] when the user does not exist, [`AdminError::NameTaken`] when
     /// another user has the new name, [`AdminError::InvalidUsername`] when the new name is not
-    /// valid, [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`]
-    /// when the store fails.
+    /// valid, [`AdminError::OtherVersion`] when the user has none of the versions in the change,
+    /// [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`] when the
+    /// store fails.
     pub async fn edit_user(&self, id: UserId, change: &UserChange) -> Result<User, AdminError> {
-        self.edit_user_if(id, change, &Versions::Any).await
-    }
-
-    /// Applies `change` to a user if `versions` allows the user's version (counter of changes), and
-    /// returns the changed user.
-    ///
-    /// # Errors
-    /// [`AdminError::OtherVersion`] when `versions` does not allow the user's version; `NotFound`,
-    /// `NameTaken`, `InvalidUsername`, `Contended` and `Store` for the reasons that
-    /// [`Self::edit_user`] names.
-    pub async fn edit_user_if(
-        &self,
-        id: UserId,
-        change: &UserChange,
-        versions: &Versions,
-    ) -> Result<User, AdminError> {
         if let Some(username) = &change.username {
             check_username(username)?;
         }
         self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
             let user = self.user_by_id(id).await?;
-            versions.check(user.version)?;
+            change.versions.check(user.version)?;
             let next = self.changed(&user, change);
             let password_changed = change.password.is_some();
             let log = |outcome| audit::user_changed(&user, &next, password_changed, outcome);
@@ -155,15 +129,6 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// Deletes a user and ends the user's sessions.
-    ///
-    /// # Errors
-    /// [`AdminError::NotFound`] when no user has the id, [`AdminError::Store`] when the store
-    /// fails.
-    pub async fn delete_user(&self, id: UserId) -> Result<(), AdminError> {
-        self.delete_user_if(id, &Versions::Any).await
-    }
-
     /// Deletes a user if `versions` allows the user's version (counter of changes), and ends the
     /// user's sessions.
     ///
@@ -171,16 +136,14 @@ impl Admin {
     /// [`AdminError::NotFound`] when no user has the id, [`AdminError::OtherVersion`] when
     /// `versions` does not allow the user's version, [`AdminError::Contended`] after too many
     /// concurrent changes, [`AdminError::Store`] when the store fails.
-    pub async fn delete_user_if(&self, id: UserId, versions: &Versions) -> Result<(), AdminError> {
+    pub async fn delete_user(&self, id: UserId, versions: &Versions) -> Result<(), AdminError> {
         self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
             let version = match versions {
                 Versions::Any => None,
                 Versions::OneOf(_) => Some(self.user_by_id(id).await?.version),
             };
-            if let Some(version) = version {
-                versions.check(version)?;
-            }
+            version.map(|version| versions.check(version)).transpose()?;
             let deleting = self.stores.users.delete(id, version).await;
             let deleted = AuditSubject::user(id).confirm("user_deleted", deleting)?;
             if deleted.value {

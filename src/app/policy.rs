@@ -1,6 +1,5 @@
 //! Converts settings into the policies of the other layers, which do not read settings.
 
-use crate::domain::{Grant, Lifetimes};
 use crate::oauth::OAuthPolicy;
 use crate::password;
 use crate::rate_limit::RateLimitPolicy;
@@ -11,10 +10,7 @@ use crate::web::{Routes, WebConfig};
 /// Returns the password hashing policy of the settings.
 pub const fn password_policy(settings: &settings::PasswordSettings) -> password::HashPolicy {
     password::HashPolicy {
-        scheme: match settings.scheme {
-            settings::Scheme::Argon2id => password::HashScheme::Argon2id,
-            settings::Scheme::Bcrypt => password::HashScheme::Bcrypt,
-        },
+        scheme: settings.scheme,
         memory_kib: settings.memory_kib,
         iterations: settings.iterations,
         parallelism: settings.parallelism,
@@ -22,26 +18,11 @@ pub const fn password_policy(settings: &settings::PasswordSettings) -> password:
     }
 }
 
-/// Returns the lifetimes of tokens and sessions for clients that have none of their own.
-pub const fn lifetimes(oauth: &settings::OAuthSettings) -> Lifetimes {
-    Lifetimes {
-        access_token: oauth.access_token_ttl,
-        refresh_idle: oauth.refresh_idle_ttl,
-        session: oauth.session_ttl,
-        refresh_grace: oauth.refresh_grace,
-    }
-}
-
 pub(super) fn oauth_policy(settings: &Settings) -> OAuthPolicy {
     let oauth = &settings.oauth;
-    let grant = |name: &settings::GrantName| match name {
-        settings::GrantName::Password => Grant::Password,
-        settings::GrantName::RefreshToken => Grant::RefreshToken,
-        settings::GrantName::ClientCredentials => Grant::ClientCredentials,
-    };
     OAuthPolicy {
-        grants: oauth.grants.iter().map(grant).collect(),
-        lifetimes: lifetimes(oauth),
+        grants: oauth.grants.iter().copied().collect(),
+        lifetimes: oauth.lifetimes,
         issuer: settings.server.public_url.clone(),
     }
 }

@@ -2,14 +2,18 @@
 //! report of an import.
 
 use std::cell::Cell;
+use std::path::Path;
 
 use futures_util::{Stream, stream};
 use serde::Serialize;
+use serde_json::json;
 
+use super::Global;
 use super::failure::{Failure, first_failure};
-use super::files::Output;
+use super::files::{Output, is_standard};
 use super::output::{self, plain};
 use crate::admin::{AdminError, ImportResult, ListPage};
+use crate::import::lines::{InvalidRow, RowName};
 use crate::store::Page;
 
 /// Number of users or clients that an export reads at a time.
@@ -45,7 +49,31 @@ pub(super) async fn export<T>(
     (written, done)
 }
 
-/// Reads the rows of a file, until a row cannot be read or the import stops. Rows that were read
+/// Returns an exported user or client as a line of JSON.
+pub(super) fn json_line(entry: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = serde_json::to_vec(entry).map_err(Failure::io)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Prints the number of exported users or clients (`kind`), unless standard output has them.
+pub(super) fn report_export(
+    global: &Global,
+    file: &Path,
+    kind: &str,
+    written: u64,
+) -> Result<(), Failure> {
+    if is_standard(file) {
+        return Ok(());
+    }
+    let file = file.display().to_string();
+    if global.json {
+        return output::json(&json!({ "file": file, kind: written }));
+    }
+    output::line(format!("exported {written} {kind} to {}", plain(&file)))
+}
+
+/// Reads the rows of a file, until one cannot be read or the import stops. Rows that were read
 /// before are still imported.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -87,16 +115,9 @@ impl Reading {
     }
 }
 
-/// Row of an imported file that cannot be imported.
-pub(super) trait RowError: Serialize {
-    /// Returns the line number, the name or id of the record if known, and the reason why it is
-    /// invalid.
-    fn parts(&self) -> (u64, Option<&str>, &str);
-}
-
 /// Result of an import of users or clients: counts of rows, and the invalid rows.
 #[derive(Debug, Serialize)]
-pub(super) struct BulkReport<B> {
+pub(super) struct BulkReport {
     /// Whether the import is a dry run; `None` for an import that has no dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     dry_run: Option<bool>,
@@ -104,10 +125,10 @@ pub(super) struct BulkReport<B> {
     pub(super) added: u64,
     /// Number of records in the file that existed before the import and are left unchanged.
     already: u64,
-    bad: Vec<B>,
+    bad: Vec<InvalidRow>,
 }
 
-impl<B: RowError> BulkReport<B> {
+impl BulkReport {
     pub(super) const fn new(dry_run: Option<bool>) -> Self {
         Self { dry_run, read: 0, added: 0, already: 0, bad: Vec::new() }
     }
@@ -117,7 +138,7 @@ impl<B: RowError> BulkReport<B> {
         self.read
     }
 
-    pub(super) fn count(&mut self, outcome: Result<ImportResult, B>) {
+    pub(super) fn count(&mut self, outcome: Result<ImportResult, InvalidRow>) {
         self.read += 1;
         match outcome {
             Ok(ImportResult::Added) => self.added += 1,
@@ -128,7 +149,7 @@ impl<B: RowError> BulkReport<B> {
 
     /// Prints the report of the import, then `remark`, if any. Fails if rows could not be imported.
     pub(super) fn print(mut self, json: bool, remark: Option<String>) -> Result<(), Failure> {
-        self.bad.sort_by_key(|bad| bad.parts().0);
+        self.bad.sort_by_key(|bad| bad.line);
         if json {
             output::json(&self)?;
         } else {
@@ -152,8 +173,11 @@ impl<B: RowError> BulkReport<B> {
         let added = if self.dry_run == Some(true) { "TO ADD" } else { "ADDED" };
         let heading = ["READ", added, "ALREADY", "BAD"];
         output::table(heading, [numbers.map(|number| number.to_string())])?;
-        for (line, name, reason) in self.bad.iter().map(RowError::parts) {
-            let name = name.map(|name| format!("{}: ", plain(name))).unwrap_or_default();
+        for InvalidRow { line, name, reason } in &self.bad {
+            let name = match name {
+                Some(RowName::Username(name) | RowName::ClientId(name)) => plain(name) + ": ",
+                None => String::new(),
+            };
             output::line(format!("line {line}: {name}{reason}"))?;
         }
         Ok(())

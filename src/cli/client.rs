@@ -14,7 +14,7 @@ use super::Global;
 use super::failure::Failure;
 use super::listing::ListLimit;
 use super::user::union;
-use crate::admin::{Admin, ClientChange, NewClient};
+use crate::admin::{Admin, ClientChange, NewClient, Versions};
 use crate::domain::{self, Grant, Scope};
 use crate::settings::parse;
 use crate::store::Page;
@@ -153,7 +153,7 @@ impl AddClient {
         let new = NewClient {
             name: name.unwrap_or_default(),
             confidential: self.confidential,
-            grants: grant.into_iter().collect(),
+            grants: (!grant.is_empty()).then(|| grant.into_iter().collect()),
             scopes: union(&scope.unwrap_or_default()),
             default_scopes: union(&default_scope.unwrap_or_default()),
             access_token_ttl: self.options.access_token_ttl.and_then(|ttl| ttl.0),
@@ -170,7 +170,7 @@ impl ListClients {
     fn run(self, global: &Global) -> Result<(), Failure> {
         let to = printing::list(global);
         global.on_store(async |admin| {
-            let read = async |page: &Page| admin.clients(page).await;
+            let read = async |page: &Page| admin.clients("", page).await;
             self.limit.print(self.after, read, to).await
         })
     }
@@ -202,8 +202,8 @@ fn show(global: &Global, client: &NamedClient) -> Result<(), Failure> {
 
 fn rotate_secret(global: &Global, client: &NamedClient) -> Result<(), Failure> {
     let rotated = global.on_store(async |admin| {
-        let client = admin.client(&client.id).await?;
-        Ok(admin.rotate_secret(&client.id).await?)
+        let id = admin.client(&client.id).await?.id;
+        Ok(admin.rotate_secret(&id, Versions::Any).await?)
     })?;
     let (client, secret) = rotated.value;
     // The secret cannot be shown later.
@@ -223,7 +223,7 @@ fn set_enabled(global: &Global, client: &NamedClient, enabled: bool) -> Result<(
 fn delete(global: &Global, client: &NamedClient) -> Result<(), Failure> {
     let client = global.on_store(async |admin| {
         let client = admin.client(&client.id).await?;
-        admin.delete_client(&client.id).await?;
+        admin.delete_client(&client.id, &Versions::Any).await?;
         Ok(client)
     })?;
     printing::deleted(global, &client)

@@ -169,7 +169,8 @@ async fn demo_exists(admin: &Admin, demo: &DemoCredentials) -> Result<bool, Fail
 
 async fn is_empty(admin: &Admin) -> Result<bool, Failure> {
     let page = Page::first(1);
-    Ok(admin.users(&page).await?.items.is_empty() && admin.clients(&page).await?.items.is_empty())
+    Ok(admin.users("", &page).await?.items.is_empty()
+        && admin.clients("", &page).await?.items.is_empty())
 }
 
 async fn add_demo_data(settings: &Settings, admin: &Admin) -> Result<DemoCredentials, Failure> {

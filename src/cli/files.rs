@@ -1,10 +1,8 @@
 //! Files of records that commands read and write.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::ValueEnum;
 
@@ -42,44 +40,15 @@ pub(super) fn is_standard(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Opens a file, or standard input for `-`, for reading. Also returns the length of a file in
-/// bytes.
-pub(super) fn open(file: &Path) -> Result<(CountingReader, Option<u64>), Failure> {
+/// Opens a file for reading. Also returns its length in bytes, if that is known.
+pub(super) fn open(file: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
     if is_standard(file) {
-        return Ok((CountingReader::new(Box::new(io::stdin().lock())), None));
+        return Ok((Box::new(io::stdin().lock()), None));
     }
     let failed = |error| Failure::io(format!("cannot read {}: {error}", file.display()));
     let opened = File::open(file).map_err(failed)?;
     let length = opened.metadata().map_err(failed)?.len();
-    Ok((CountingReader::new(Box::new(opened)), Some(length)))
-}
-
-/// Reader that counts the bytes read from a file.
-pub(super) struct CountingReader {
-    reader: Box<dyn Read>,
-    read: Arc<AtomicU64>,
-}
-
-impl CountingReader {
-    fn new(reader: Box<dyn Read>) -> Self {
-        Self { reader, read: Arc::default() }
-    }
-
-    pub(super) fn count(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.read)
-    }
-
-    pub(super) fn buffered(self) -> BufReader<Self> {
-        BufReader::with_capacity(64 << 10, self)
-    }
-}
-
-impl Read for CountingReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(buffer)?;
-        self.read.fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
-        Ok(read)
-    }
+    Ok((Box::new(opened), Some(length)))
 }
 
 impl From<LinesError> for Failure {

@@ -1,20 +1,20 @@
 //! `sentinel healthcheck`: sends one request to `/readyz` of the server on this machine.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use ureq::Agent;
+use ureq::tls::TlsConfig;
 
 use super::failure::Failure;
 use super::global::Global;
 use super::output;
 use crate::settings::{Bind, Settings, TlsMode};
-use crate::web::tls::AnyCertificate;
 
 #[derive(Debug, Args)]
 pub(super) struct Healthcheck {
@@ -41,32 +41,26 @@ impl Healthcheck {
 }
 
 /// Requests `/readyz` of the server at `bind` and returns the HTTP status code.
-fn request_status(tls: TlsMode, bind: &Bind, timeout: Duration) -> std::io::Result<u16> {
-    match bind {
-        Bind::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(timeout))?;
-            send_request(stream)
-        }
-        Bind::Tcp(address) => {
-            let connect = || {
-                let stream = TcpStream::connect_timeout(&resolve(address)?, timeout)?;
-                stream.set_read_timeout(Some(timeout))?;
-                Ok::<_, std::io::Error>(stream)
-            };
-            let plain = match tls {
-                TlsMode::Off => send_request(connect()?),
-                _ => return send_request(StreamOwned::new(tls_client()?, connect()?)),
-            };
-            // `serve --dev` uses TLS where the settings do not set `tls.mode`.
-            plain.or_else(|error| {
-                send_request(StreamOwned::new(tls_client()?, connect()?)).map_err(|_| error)
-            })
-        }
+fn request_status(tls: TlsMode, bind: &Bind, timeout: Duration) -> Result<u16, ureq::Error> {
+    let address = match bind {
+        Bind::Unix(path) => return Ok(request_status_on_socket(path, timeout)?),
+        Bind::Tcp(address) => resolve(address)?,
+    };
+    let agent = agent(timeout);
+    let get = |scheme| {
+        let response = agent.get(format!("{scheme}://{address}/readyz")).call();
+        response.map(|response| response.status().as_u16())
+    };
+    match tls {
+        // `serve --dev` uses TLS where the settings do not set `tls.mode`.
+        TlsMode::Off => get("http").or_else(|error| get("https").map_err(|_| error)),
+        _ => get("https"),
     }
 }
 
-fn send_request(mut stream: impl Read + Write) -> std::io::Result<u16> {
+fn request_status_on_socket(path: &Path, timeout: Duration) -> std::io::Result<u16> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(timeout))?;
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut head = [0u8; 12];
     stream.read_exact(&mut head)?;
@@ -88,16 +82,18 @@ fn resolve(address: &str) -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Creates a TLS client that accepts any certificate. The request goes to this machine and contains
-/// no secret, and the certificate may be issued to a name other than `localhost`.
-fn tls_client() -> std::io::Result<ClientConnection> {
+/// Creates an HTTP client that accepts any certificate. The request goes to this machine and
+/// contains no secret, and the certificate may be issued to any name.
+fn agent(timeout: Duration) -> Agent {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(std::io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").map_err(std::io::Error::other)?;
-    ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)
+    let tls = TlsConfig::builder()
+        .disable_verification(true)
+        .unversioned_rustls_crypto_provider(provider);
+    let config = Agent::config_builder()
+        .tls_config(tls.build())
+        .timeout_global(Some(timeout))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None);
+    config.build().new_agent()
 }

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::failure::{Failure, outcome};
 use super::global::{Global, with_log};
 use super::output::{self, plain};
-use crate::app::{lifetimes, open_stores, open_stores_for_reading};
+use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
 use crate::import::flask_sentinel::{Import, ImportError};
 use crate::import::{ImportCounts, ImportReport};
@@ -39,7 +39,6 @@ impl ImportCommand {
 impl FlaskSentinel {
     fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
-        let lifetimes = lifetimes(&settings.oauth);
         let report = with_log(&settings, async || {
             let stores = if self.dry_run {
                 open_stores_for_reading(&settings).await?
@@ -47,7 +46,7 @@ impl FlaskSentinel {
                 Some(open_stores(&settings).await?)
             };
             let now = SystemClock.now();
-            let mut import = Import::new(stores, lifetimes, now, self.dry_run);
+            let mut import = Import::new(stores, settings.oauth.lifetimes, now, self.dry_run);
             let done = import.import_all(&self.from).await;
             let has_begun =
                 !matches!(done, Err(ImportError::Source(_) | ImportError::NoCollections(_)));

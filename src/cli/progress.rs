@@ -1,6 +1,6 @@
 //! Progress of a long command, shown on standard error if that is a terminal.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -37,7 +37,23 @@ impl Progress {
         Self(Some(bar))
     }
 
-    /// Shows how much work is done (`position`, in records or bytes), and a message.
+    /// Returns a reader of `file` that moves the progress bar if the length of the file is known.
+    pub(super) fn reader(&self, file: Box<dyn Read>) -> Box<dyn Read> {
+        match &self.0 {
+            Some(bar) if bar.length().is_some() => Box::new(bar.wrap_read(file)),
+            _ => file,
+        }
+    }
+
+    /// Shows the number of rows of a file read so far, of users for example (`kind`).
+    pub(super) fn rows_read(&self, rows: u64, kind: &str) {
+        match &self.0 {
+            Some(bar) if bar.length().is_some() => bar.set_message(format!("{rows} {kind}")),
+            _ => self.at(rows, format!("{rows} {kind}")),
+        }
+    }
+
+    /// Shows how much work is done (`position`), and a message.
     pub(super) fn at(&self, position: u64, message: impl Into<std::borrow::Cow<'static, str>>) {
         if let Some(bar) = &self.0 {
             bar.set_message(message);

@@ -12,7 +12,7 @@ use super::output::{self, plain};
 use super::password_input::PasswordInput;
 use super::{Global, on_store};
 use crate::admin::json::UserJson;
-use crate::admin::{Admin, AdminError, NewUser, UserChange};
+use crate::admin::{Admin, AdminError, NewUser, UserChange, Versions};
 use crate::domain::{self, Scope, check_username};
 use crate::store::Page;
 
@@ -152,7 +152,7 @@ impl ListUsers {
         let heading = ["NAME", "ID", "STATE", "CREATED", "SCOPES"];
         let to = OutputFormat::of(global.json, UserJson::of, heading, row);
         global.on_store(async |admin| {
-            let read = async |page: &Page| admin.users(page).await;
+            let read = async |page: &Page| admin.users("", page).await;
             self.limit.print(self.after, read, to).await
         })
     }
@@ -211,7 +211,7 @@ fn set_enabled(global: &Global, user: &NamedUser, enabled: bool) -> Result<(), F
 fn delete(global: &Global, user: &NamedUser) -> Result<(), Failure> {
     let user = global.on_store(async |admin| {
         let user = admin.user(&user.username).await?;
-        admin.delete_user(user.id).await?;
+        admin.delete_user(user.id, &Versions::Any).await?;
         Ok(user)
     })?;
     if global.json {

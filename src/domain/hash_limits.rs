@@ -1,6 +1,17 @@
-//! Limits on the cost of one password hash. They apply to the settings and to stored hashes.
+//! Hash functions of new password hashes, and limits on the cost of one hash. The limits apply to
+//! the settings and to stored hashes.
 
 use std::ops::RangeInclusive;
+
+/// Hash function of new password hashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HashScheme {
+    /// argon2id (RFC 9106).
+    #[default]
+    Argon2id,
+    /// bcrypt, in the format `$2b$`.
+    Bcrypt,
+}
 
 /// Accepted memory of one argon2 hash, in KiB; the maximum is 1 GiB. A stored hash is untrusted
 /// data and must not cause arbitrary allocations. RFC 9106 §3.1 requires at least 8 KiB per lane.

@@ -16,6 +16,28 @@ pub enum LinesError {
     Read(#[from] io::Error),
 }
 
+/// A row of a file of users or clients that cannot be imported.
+#[derive(Debug, serde::Serialize)]
+pub struct InvalidRow {
+    /// Line number of the row in the file, counted from 1.
+    pub line: u64,
+    /// User name or client id of the row, if the row has one.
+    #[serde(flatten)]
+    pub name: Option<RowName>,
+    /// Reason why the row cannot be imported, without its contents.
+    pub reason: String,
+}
+
+/// User name or client id of a row.
+#[derive(Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowName {
+    /// User name, in a file of users.
+    Username(String),
+    /// Client identifier (RFC 6749 §2.2), in a file of clients.
+    ClientId(String),
+}
+
 /// Reader of the non-empty lines of a file, with their numbers.
 pub struct Lines<R> {
     reader: R,

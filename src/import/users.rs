@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::line_number_reader::LineNumberReader;
-use super::lines::{Lines, LinesError, MAX_LINE};
+use super::lines::{InvalidRow, Lines, LinesError, MAX_LINE, RowName};
 use crate::domain::{
     PasswordHash, Scope, UserId, check_kept_username, check_password, check_username,
 };
@@ -48,18 +48,6 @@ pub enum RowPassword {
     Plain(SecretString),
     /// Hash of the user's password.
     Hash(PasswordHash),
-}
-
-/// A row of a file of users that cannot be imported.
-#[derive(Debug, serde::Serialize)]
-pub struct InvalidUserRow {
-    /// Line number of the row in the file, counted from 1.
-    pub line: u64,
-    /// User name of the row, if the row has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// Reason why the row cannot be imported; it does not quote the row.
-    pub reason: String,
 }
 
 /// Reason why the rest of a file of users cannot be read.
@@ -123,16 +111,17 @@ impl<R: BufRead> UserRows<R> {
     /// [`RowsError`] if the rest of the file cannot be read.
     // Not an `Iterator`, because reading must not continue after an error.
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<Result<UserRow, InvalidUserRow>>, RowsError> {
+    pub fn next(&mut self) -> Result<Option<Result<UserRow, InvalidRow>>, RowsError> {
         let Some((line, fields)) = self.source.next()? else { return Ok(None) };
-        let username = fields.as_ref().ok().and_then(|fields| fields.username.clone());
+        let name = fields.as_ref().ok().and_then(|fields| fields.username.clone());
+        let name = name.map(RowName::Username);
         let row = fields.and_then(|fields| fields.validate(line)).and_then(|row| {
             match self.seen.insert(row.username.clone(), line) {
                 Some(first) => Err(format!("the same username is in line {first}")),
                 None => Ok(row),
             }
         });
-        Ok(Some(row.map_err(|reason| InvalidUserRow { line, username, reason })))
+        Ok(Some(row.map_err(|reason| InvalidRow { line, name, reason })))
     }
 }
 

@@ -7,9 +7,10 @@ use super::bcrypt_hash::BcryptHash;
 use super::error::{HashError, PolicyError};
 use super::memory::Memory;
 use super::parsed_hash::ParsedHash;
-use super::policy::{HashPolicy, HashScheme};
+use super::policy::HashPolicy;
 use super::random;
 use crate::domain::PasswordHash;
+use crate::domain::hash_limits::HashScheme;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 

@@ -25,11 +25,12 @@ mod timing_equalizer;
 mod verdict;
 mod worker;
 
+pub use crate::domain::hash_limits::HashScheme;
 pub use error::{HashError, PolicyError, PoolError, PoolStartError};
 pub use hasher::Hasher;
 pub use import_formats::{ImportHashError, import_hash};
 pub use parsed_hash::{needs_upgrade, parameters_prefix};
-pub use policy::{HashPolicy, HashScheme};
+pub use policy::HashPolicy;
 pub use pool::PasswordPool;
 pub use timing_equalizer::MAX_KINDS;
 pub use verdict::Verdict;

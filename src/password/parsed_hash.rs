@@ -4,10 +4,11 @@ use super::argon2_hash::Argon2Hash;
 use super::bcrypt_hash::BcryptHash;
 use super::error::HashError;
 use super::pbkdf2_hash::Pbkdf2Hash;
-use super::policy::{HashPolicy, HashScheme};
+use super::policy::HashPolicy;
 use super::random;
 use super::scrypt_hash::ScryptHash;
 use crate::domain::PasswordHash;
+use crate::domain::hash_limits::HashScheme;
 
 /// A stored hash, parsed into function, parameters, salt and output.
 pub(super) enum ParsedHash {

@@ -3,16 +3,9 @@
 //! Settings have a type of their own, which `app` converts to [`HashPolicy`].
 
 use super::error::PolicyError;
-use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_WORK_KIB, BCRYPT_COST};
-
-/// Hash function of new password hashes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HashScheme {
-    /// argon2id (RFC 9106).
-    Argon2id,
-    /// bcrypt, in the format `$2b$`.
-    Bcrypt,
-}
+use crate::domain::hash_limits::{
+    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_WORK_KIB, BCRYPT_COST, HashScheme,
+};
 
 /// Policy: the hash function and parameters of new password hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::grant::GrantName;
 use super::keyword::Keyword;
 use super::parse;
 use super::reader::Reader;
+use crate::domain::{Grant, Lifetimes};
 
 /// Settings of the OAuth endpoints, grants, and lifetimes of tokens. The endpoints are paths below
 /// `route_prefix`; `None` switches an endpoint off.
@@ -27,16 +27,11 @@ pub struct OAuthSettings {
     /// Page that explains error codes, sent as `error_uri` (RFC 6749 §5.2); `None` for no page.
     pub error_uri: Option<ErrorUri>,
     /// Grant types that the server supports; at least one, without duplicates.
-    pub grants: Vec<GrantName>,
-    /// Lifetime of an access token, unless its client has a lifetime of its own.
-    pub access_token_ttl: Duration,
-    /// Idle lifetime of a refresh token, after which the token expires if it is not used.
-    pub refresh_idle_ttl: Duration,
-    /// Maximum lifetime of a session, from its start.
-    pub session_ttl: Duration,
-    /// Grace period in which a retry with a used refresh token gets the same response (RFC 9700
-    /// §4.14.2). May be zero.
-    pub refresh_grace: Duration,
+    pub grants: Vec<Grant>,
+    /// Lifetimes of the tokens and sessions of clients that have none of their own, and the grace
+    /// period in which a retry with a used refresh token gets the same response (RFC 9700 §4.14.2).
+    /// The grace period may be zero.
+    pub lifetimes: Lifetimes,
 }
 
 /// Location of the page that explains error codes (RFC 6749 §5.2).
@@ -64,12 +59,20 @@ fn is_uri(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
+impl Keyword for Grant {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
+        (Self::Password.as_str(), Self::Password),
+        (Self::RefreshToken.as_str(), Self::RefreshToken),
+        (Self::ClientCredentials.as_str(), Self::ClientCredentials),
+    ];
+}
+
 impl OAuthSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let route_prefix = reader.url_prefix("oauth.route_prefix");
         let mut grants = Vec::new();
-        let one = |text: &str| GrantName::from_keyword(text).map(|(_, grant)| grant);
-        for grant in reader.list("oauth.grants", &GrantName::expected(), true, one) {
+        let one = |text: &str| Grant::from_keyword(text).map(|(_, grant)| grant);
+        for grant in reader.list("oauth.grants", &Grant::expected(), true, one) {
             if !grants.contains(&grant) {
                 grants.push(grant);
             }
@@ -84,10 +87,12 @@ impl OAuthSettings {
             metadata_url: reader.url_path("oauth.metadata_url"),
             error_uri: reader.endpoint("oauth.error_uri", error_uri, ErrorUri::parse),
             grants,
-            access_token_ttl: reader.lifetime("oauth.access_token_ttl"),
-            refresh_idle_ttl: reader.lifetime("oauth.refresh_idle_ttl"),
-            session_ttl: reader.lifetime("oauth.session_ttl"),
-            refresh_grace: reader.duration("oauth.refresh_grace", Duration::ZERO),
+            lifetimes: Lifetimes {
+                access_token: reader.lifetime("oauth.access_token_ttl"),
+                refresh_idle: reader.lifetime("oauth.refresh_idle_ttl"),
+                session: reader.lifetime("oauth.session_ttl"),
+                refresh_grace: reader.duration("oauth.refresh_grace", Duration::ZERO),
+            },
         }
     }
 

@@ -2,13 +2,13 @@
 
 use super::keyword::Keyword;
 use super::reader::Reader;
-use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST};
+use crate::domain::hash_limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, BCRYPT_COST, HashScheme};
 
 /// Settings of password hashing. The parameters apply to new hashes; stored hashes contain theirs.
 #[derive(Clone, Debug)]
 pub struct PasswordSettings {
     /// Hash function of new password hashes.
-    pub scheme: Scheme,
+    pub scheme: HashScheme,
     /// Minimum number of characters of a new password, 1 to 64.
     pub min_length: usize,
     /// Memory of one argon2id hash in KiB, at least 8 for each lane (RFC 9106 §3.1), within
@@ -26,17 +26,7 @@ pub struct PasswordSettings {
     pub queue: usize,
 }
 
-/// Hash function of new password hashes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scheme {
-    /// argon2id (RFC 9106).
-    #[default]
-    Argon2id,
-    /// bcrypt, in the format `$2b$`.
-    Bcrypt,
-}
-
-impl Keyword for Scheme {
+impl Keyword for HashScheme {
     const KEYWORDS: &'static [(&'static str, Self)] =
         &[("argon2id", Self::Argon2id), ("bcrypt", Self::Bcrypt)];
 }

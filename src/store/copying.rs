@@ -19,9 +19,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{DeliveryError, Page, Result, SessionFilter, StoreError, Stores};
-use crate::domain::Clock;
-use kinds::{ClientRecords, ImportRecords, LegacyTokenRecords, SessionRecords, UserRecords};
+use super::{DeliveryError, LegacyToken, Page, Result, SessionFilter, StoreError, Stores};
+use crate::domain::{Client, Clock, Session, User};
 use merge::{SyncPass, sync_kind};
 
 /// Key of the import record that marks the target store of a copy as not in use yet.
@@ -140,14 +139,14 @@ pub async fn copy(
     let pass = SyncPass { source, target, deletes: true, upserts: true, writes, now, progress };
     let mut report = CopyReport { dry_run, ..CopyReport::default() };
     // Deletes first, so that a user name is free before another user gets it.
-    let removed = sync_kind::<UserRecords>(&SyncPass { upserts: false, ..pass }).await?.removed;
-    let users = sync_kind::<UserRecords>(&SyncPass { deletes: false, ..pass }).await?;
+    let removed = sync_kind::<User>(&SyncPass { upserts: false, ..pass }).await?.removed;
+    let users = sync_kind::<User>(&SyncPass { deletes: false, ..pass }).await?;
     report.users = CopyCounts { removed, ..users };
-    report.clients = sync_kind::<ClientRecords>(&pass).await?;
-    report.imported = sync_kind::<ImportRecords>(&pass).await?;
-    report.aliases = sync_kind::<LegacyTokenRecords>(&pass).await?;
+    report.clients = sync_kind::<Client>(&pass).await?;
+    report.imported = sync_kind::<String>(&pass).await?;
+    report.aliases = sync_kind::<LegacyToken>(&pass).await?;
     // Sessions come last, since deleting a user or client deletes its sessions.
-    report.sessions = sync_kind::<SessionRecords>(&pass).await?;
+    report.sessions = sync_kind::<Session>(&pass).await?;
     if !dry_run {
         check(&SyncPass { writes: false, now: clock.now().plus(LEEWAY), ..pass }).await?;
         if let Some(target) = target
@@ -163,11 +162,11 @@ pub async fn copy(
 async fn check(pass: &SyncPass<'_>) -> Result<(), CopyError> {
     let mut differ = 0;
     for counts in [
-        sync_kind::<UserRecords>(pass).await?,
-        sync_kind::<ClientRecords>(pass).await?,
-        sync_kind::<ImportRecords>(pass).await?,
-        sync_kind::<LegacyTokenRecords>(pass).await?,
-        sync_kind::<SessionRecords>(pass).await?,
+        sync_kind::<User>(pass).await?,
+        sync_kind::<Client>(pass).await?,
+        sync_kind::<String>(pass).await?,
+        sync_kind::<LegacyToken>(pass).await?,
+        sync_kind::<Session>(pass).await?,
     ] {
         differ += counts.written + counts.removed;
     }

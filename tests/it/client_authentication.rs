@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use sentinel::admin::Versions;
 
 use crate::helpers::{App, TestResponse, send, spawn_app};
 
@@ -106,7 +107,8 @@ async fn public_client_with_empty_secret_in_header_is_accepted() {
 async fn rotated_client_secret_replaces_old_one_immediately() {
     let app = spawn_app().await;
     let old = basic(app.backend.id.as_str(), &app.backend_secret);
-    let (_, secret) = app.admin.rotate_secret(&app.backend.id).await.unwrap().value;
+    let rotated = app.admin.rotate_secret(&app.backend.id, Versions::Any).await.unwrap();
+    let (_, secret) = rotated.value;
     let new = basic(app.backend.id.as_str(), secrecy::ExposeSecret::expose_secret(&secret));
     with_header(&app, &old, &[]).await.assert_error(401, "invalid_client");
     assert_eq!(with_header(&app, &new, &[]).await.status, 200);

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use sentinel::domain::Grant;
+use sentinel::password::HashScheme;
 use sentinel::settings::{
-    Backend, Bind, Error, ErrorUri, GrantName, LogFormat, ReadPreference, Scheme, Settings,
-    Sources, TlsMode,
+    Backend, Bind, Error, ErrorUri, LogFormat, ReadPreference, Settings, Sources, TlsMode,
 };
 use tempfile::TempDir;
 
@@ -94,12 +95,12 @@ fn built_in_settings_have_the_documented_defaults() {
     assert_eq!(s.oauth.verify_url.as_deref(), Some("/verify"));
     assert_eq!(s.oauth.metadata_url.as_deref(), Some("/.well-known/oauth-authorization-server"));
     assert_eq!(s.oauth.error_uri, Some(ErrorUri::Path("/oauth/errors".into())));
+    assert_eq!(s.oauth.grants, [Grant::Password, Grant::RefreshToken, Grant::ClientCredentials]);
+    assert_eq!((s.oauth.lifetimes.access_token, s.oauth.lifetimes.refresh_idle), (hour, 30 * day));
     assert_eq!(
-        s.oauth.grants,
-        [GrantName::Password, GrantName::RefreshToken, GrantName::ClientCredentials]
+        (s.oauth.lifetimes.session, s.oauth.lifetimes.refresh_grace),
+        (180 * day, 2 * minute)
     );
-    assert_eq!((s.oauth.access_token_ttl, s.oauth.refresh_idle_ttl), (hour, 30 * day));
-    assert_eq!((s.oauth.session_ttl, s.oauth.refresh_grace), (180 * day, 2 * minute));
     assert_eq!(
         (s.store.backend, s.store.path),
         (Backend::Embedded, PathBuf::from("data/sentinel.db"))
@@ -116,7 +117,7 @@ fn built_in_settings_have_the_documented_defaults() {
     assert!(s.mongo.socket_timeout.is_none() && s.mongo.connect_timeout.is_none());
     assert!(s.mongo.server_selection_timeout.is_none());
     assert!(s.redis.url.is_none() && s.redis.publish_tokens);
-    assert_eq!((s.password.scheme, s.password.min_length), (Scheme::Argon2id, 8));
+    assert_eq!((s.password.scheme, s.password.min_length), (HashScheme::Argon2id, 8));
     assert_eq!(
         (s.password.memory_kib, s.password.iterations, s.password.parallelism),
         (19456, 2, 1)
@@ -179,10 +180,10 @@ fn layers_override_in_the_order_defaults_file_environment_flags() {
     .env;
     sources.overrides = flags(&[("oauth.access_token_ttl", "300")]).overrides;
     let oauth = Settings::load(&sources).unwrap().oauth;
-    assert_eq!(oauth.session_ttl.as_secs(), 100);
-    assert_eq!(oauth.refresh_grace.as_secs(), 200);
-    assert_eq!(oauth.access_token_ttl.as_secs(), 300);
-    assert_eq!(oauth.refresh_idle_ttl.as_secs(), 30 * 86400);
+    assert_eq!(oauth.lifetimes.session.as_secs(), 100);
+    assert_eq!(oauth.lifetimes.refresh_grace.as_secs(), 200);
+    assert_eq!(oauth.lifetimes.access_token.as_secs(), 300);
+    assert_eq!(oauth.lifetimes.refresh_idle.as_secs(), 30 * 86400);
 }
 
 #[test]
@@ -235,7 +236,7 @@ fn lists_are_comma_separated_or_toml_or_json_arrays() {
     assert!(from_env(&[("SENTINEL_CORS__ALLOWED_ORIGINS", "")]).cors.allowed_origins.is_empty());
     assert_eq!(
         load_file("[oauth]\ngrants = \"password\"").unwrap().oauth.grants,
-        [GrantName::Password]
+        [Grant::Password]
     );
 }
 
@@ -281,7 +282,7 @@ fn flask_sentinel_names_are_accepted_in_the_environment() {
     assert_eq!(millis.map(|time| time.unwrap().as_millis()), [11, 12, 13]);
     let (name, password) = s.management.credentials().unwrap();
     assert_eq!((name, password.expose_secret()), ("op", "pw"));
-    assert_eq!(s.oauth.access_token_ttl.as_secs(), 77);
+    assert_eq!(s.oauth.lifetimes.access_token.as_secs(), 77);
     assert_eq!(s.oauth.error_uri, Some(ErrorUri::Url("https://e.org/errors".into())));
 }
 
@@ -289,7 +290,7 @@ fn flask_sentinel_names_are_accepted_in_the_environment() {
 fn flask_sentinel_names_are_accepted_at_the_top_level_of_a_file() {
     let text = "SENTINEL_TOKEN_URL = false\nOAUTH2_PROVIDER_TOKEN_EXPIRES_IN = 60\nSENTINEL_MONGO_PORT = 9\n";
     let s = load_file(text).unwrap();
-    assert_eq!((s.oauth.token_path(), s.oauth.access_token_ttl.as_secs()), (None, 60));
+    assert_eq!((s.oauth.token_path(), s.oauth.lifetimes.access_token.as_secs()), (None, 60));
     assert_eq!(s.mongo.uri.expose_secret(), "mongodb://localhost:9");
 }
 

@@ -42,7 +42,7 @@ impl Collector {
                     .collect();
                 assert!(head[0].starts_with("POST /v1/traces HTTP/1."), "{head:?}");
                 assert!(head.iter().any(|line| line == "content-type: application/x-protobuf"));
-                let length = head.iter().find_map(|line| line.strip_prefix("Content-Length: "));
+                let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
                 let mut body = vec![0; length.unwrap().parse().unwrap()];
                 stream.read_exact(&mut body).unwrap();
                 let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::admin::Versions;
 use crate::domain::{Client, ClientKind, Grant, Scope, Timestamp};
 
 /// Change to a client. A field that is `None` leaves the client's value as it is.
@@ -29,6 +30,8 @@ pub struct ClientChange {
     pub enabled: Option<bool>,
     /// New client type with the digest of the client's new secret; set when the secret is replaced.
     pub kind: Option<ClientKind>,
+    /// Versions of the client (counter of changes) to which the change may be applied.
+    pub versions: Versions,
 }
 
 impl ClientChange {
@@ -39,20 +42,17 @@ impl ClientChange {
             new.as_ref().unwrap_or(old).clone()
         }
         let enabled = new_or_old(&self.enabled, &client.enabled);
-        let default_scopes = new_or_old(&self.default_scopes, &client.default_scopes);
-        let scopes = new_or_old(&self.scopes, &client.scopes);
+        let mut scopes = new_or_old(&self.scopes, &client.scopes);
+        let mut default_scopes = new_or_old(&self.default_scopes, &client.default_scopes);
         // Default scopes are a subset of the allowed scopes. Removing an allowed scope removes it
         // from the defaults, unless the same change sets the defaults; then they extend the allowed
         // scopes.
-        let (scopes, default_scopes) = match (&self.scopes, &self.default_scopes) {
-            (Some(_), None) => {
-                let kept = default_scopes.intersection(&scopes);
-                (scopes, kept)
-            }
-            _ => (scopes.union(&default_scopes), default_scopes),
-        };
+        if self.scopes.is_some() && self.default_scopes.is_none() {
+            default_scopes = default_scopes.intersection(&scopes);
+        } else {
+            scopes = scopes.union(&default_scopes);
+        }
         Client {
-            id: client.id.clone(),
             name: new_or_old(&self.name, &client.name),
             kind: new_or_old(&self.kind, &client.kind),
             grants: new_or_old(&self.grants, &client.grants),
@@ -65,8 +65,8 @@ impl ClientChange {
             enabled,
             generation: client.generation + u64::from(client.enabled && !enabled),
             version: client.version + 1,
-            created_at: client.created_at,
             updated_at: now,
+            ..client.clone()
         }
     }
 }

@@ -5,13 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::json;
 
 use super::super::Global;
-use super::super::bulk::export;
+use super::super::bulk::{export, json_line, report_export};
 use super::super::failure::{Failure, outcome};
-use super::super::files::{Output, is_standard};
-use super::super::output::{self, plain};
+use super::super::files::Output;
 use crate::admin::json::ClientJson;
 use crate::domain::{Client, ClientKind};
 use crate::observe::audit::operation;
@@ -36,21 +34,14 @@ impl ExportClients {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let out = Output::create(&self.file)?;
         let clients = global.on_store(async |admin| {
-            let read = async |page: &Page| admin.clients(page).await;
+            let read = async |page: &Page| admin.clients("", page).await;
             let exporting = export(out, read, line, |_| ());
             let (clients, done) = exporting.await;
             // A failed export is audited too, since some digests may have been written.
             operation!(outcome(&done), event = "clients_exported", clients);
             done.map(|()| clients)
         })?;
-        if is_standard(&self.file) {
-            return Ok(());
-        }
-        let file = self.file.display().to_string();
-        if global.json {
-            return output::json(&json!({ "file": file, "clients": clients }));
-        }
-        output::line(format!("exported {clients} clients to {}", plain(&file)))
+        report_export(global, &self.file, "clients", clients)
     }
 }
 
@@ -60,7 +51,5 @@ fn line(client: &Client) -> Result<Vec<u8>, Failure> {
         ClientKind::Confidential(digest) => Some(hex::encode(digest.as_bytes())),
     };
     let line = ClientLine { client: ClientJson::of(client), secret_sha256 };
-    let mut bytes = serde_json::to_vec(&line).map_err(Failure::io)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    json_line(&line)
 }

@@ -1,18 +1,20 @@
 //! `sentinel client import`: imports clients from another server or from an export.
 
+use std::io::BufReader;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use futures_util::StreamExt;
 
-use super::super::bulk::{BulkReport, Reading, RowError};
+use super::super::bulk::{BulkReport, Reading};
 use super::super::failure::{Failure, first_failure, outcome};
 use super::super::{Global, files, with_log};
-use super::rows::{ClientRow, ClientRows, InvalidClientRow};
+use super::rows::{ClientRow, ClientRows};
 use crate::admin::{Admin, AdminError, ImportResult};
 use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
+use crate::import::lines::{InvalidRow, RowName};
 use crate::observe::audit::operation;
 
 /// Maximum number of clients imported concurrently, which share commits of the embedded store.
@@ -32,7 +34,7 @@ impl ImportClients {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
         let (reader, _) = files::open(&self.file)?;
-        let mut rows = ClientRows::new(reader.buffered());
+        let mut rows = ClientRows::new(BufReader::new(reader));
         let (report, short) = with_log(&settings, async || {
             let stores = if self.dry_run {
                 open_stores_for_reading(&settings).await?
@@ -57,7 +59,7 @@ impl ImportClients {
         &self,
         admin: Option<&Admin>,
         rows: &mut ClientRows<impl std::io::BufRead>,
-    ) -> Result<(BulkReport<InvalidClientRow>, u64), Failure> {
+    ) -> Result<(BulkReport, u64), Failure> {
         if let Some(admin) = admin.filter(|_| !self.dry_run) {
             admin.begin_import().await?;
         }
@@ -96,9 +98,9 @@ impl ImportClients {
         &self,
         admin: Option<&Admin>,
         row: ClientRow,
-    ) -> Result<Result<(ImportResult, bool), InvalidClientRow>, Failure> {
+    ) -> Result<Result<(ImportResult, bool), InvalidRow>, Failure> {
         let ClientRow { line, client, short_secret } = row;
-        let id = client.id.to_string();
+        let name = Some(RowName::ClientId(client.id.to_string()));
         let done = match admin {
             None => client.into_client(SystemClock.now()).map(|_| ImportResult::Added),
             Some(admin) if self.dry_run => admin.check_client(client).await,
@@ -109,16 +111,8 @@ impl ImportClients {
                 let may_be_done = error.may_be_done();
                 Err(Failure::from(error).unconfirmed_if(may_be_done))
             }
-            Err(error) => {
-                Ok(Err(InvalidClientRow { line, client_id: Some(id), reason: error.to_string() }))
-            }
+            Err(error) => Ok(Err(InvalidRow { line, name, reason: error.to_string() })),
             Ok(done) => Ok(Ok((done, short_secret))),
         }
-    }
-}
-
-impl RowError for InvalidClientRow {
-    fn parts(&self) -> (u64, Option<&str>, &str) {
-        (self.line, self.client_id.as_deref(), &self.reason)
     }
 }

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use super::super::failure::Failure;
 use super::Ttl;
-use crate::admin::ImportedClient;
+use crate::admin::{ImportedClient, NewClient};
 use crate::domain::{ClientId, ClientKind, Digest, Grant, Scope};
-use crate::import::lines::Lines;
+use crate::import::lines::{InvalidRow, Lines, RowName};
 
 /// Length in bytes below which a client secret can be guessed from its digest, even a random one.
 const SHORT_SECRET: usize = 16;
@@ -21,15 +21,6 @@ pub(super) struct ClientRow {
     pub(super) client: ImportedClient,
     /// Whether the file contains the client's secret and the secret is short.
     pub(super) short_secret: bool,
-}
-
-/// Line of a file of clients that cannot be imported as a client.
-#[derive(Debug, serde::Serialize)]
-pub(super) struct InvalidClientRow {
-    pub(super) line: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) client_id: Option<String>,
-    pub(super) reason: String,
 }
 
 /// Reads the clients of a file one by one.
@@ -44,19 +35,20 @@ impl<R: BufRead> ClientRows<R> {
         Self { lines: Lines::new(reader), seen: HashMap::new() }
     }
 
-    /// Returns the next client of the file, or the reason why its line is invalid; `None` at the
-    /// end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<Result<ClientRow, InvalidClientRow>>, Failure> {
+    /// Returns the next client, or the reason why its line is invalid; `None` at the end of the
+    /// file.
+    pub(super) fn next(&mut self) -> Result<Option<Result<ClientRow, InvalidRow>>, Failure> {
         let Some((line, bytes)) = self.lines.next()? else { return Ok(None) };
         let fields = ClientRowFields::parse(&bytes);
-        let client_id = fields.as_ref().ok().and_then(|fields| fields.client_id.clone());
+        let name = fields.as_ref().ok().and_then(|fields| fields.client_id.clone());
+        let name = name.map(RowName::ClientId);
         let row = fields.and_then(|fields| fields.row(line)).and_then(|row| {
             match self.seen.insert(row.client.id.clone(), line) {
                 Some(first) => Err(format!("the same client_id is in line {first}")),
                 None => Ok(row),
             }
         });
-        Ok(Some(row.map_err(|reason| InvalidClientRow { line, client_id, reason })))
+        Ok(Some(row.map_err(|reason| InvalidRow { line, name, reason })))
     }
 }
 
@@ -131,16 +123,19 @@ impl ClientRowFields {
             line,
             client: ImportedClient {
                 id,
-                name: self.name.unwrap_or_default(),
-                kind,
-                grants: self.grants.as_deref().map(grants).transpose()?,
-                scopes: scope(self.scopes, "scopes")?,
-                default_scopes: scope(self.default_scopes, "default_scopes")?,
-                access_token_ttl: ttl(self.access_token_ttl, "access_token_ttl")?,
-                refresh_idle_ttl: ttl(self.refresh_idle_ttl, "refresh_idle_ttl")?,
-                session_ttl: ttl(self.session_ttl, "session_ttl")?,
-                introspection: self.introspection.unwrap_or(false),
                 enabled: self.enabled.unwrap_or(true),
+                client: NewClient {
+                    name: self.name.unwrap_or_default(),
+                    confidential: matches!(kind, ClientKind::Confidential(_)),
+                    grants: self.grants.as_deref().map(grants).transpose()?,
+                    scopes: scope(self.scopes, "scopes")?,
+                    default_scopes: scope(self.default_scopes, "default_scopes")?,
+                    access_token_ttl: ttl(self.access_token_ttl, "access_token_ttl")?,
+                    refresh_idle_ttl: ttl(self.refresh_idle_ttl, "refresh_idle_ttl")?,
+                    session_ttl: ttl(self.session_ttl, "session_ttl")?,
+                    introspection: self.introspection.unwrap_or(false),
+                },
+                kind,
             },
             short_secret,
         })

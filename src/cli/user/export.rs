@@ -5,13 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::json;
 
 use super::super::Global;
-use super::super::bulk::export;
+use super::super::bulk::{export, json_line, report_export};
 use super::super::failure::{Failure, outcome};
 use super::super::files::{Format, Output, is_standard};
-use super::super::output::{self, plain};
 use super::super::progress::Progress;
 use crate::domain::User;
 use crate::import::users::NO_SCOPE;
@@ -47,7 +45,7 @@ impl ExportUsers {
             if format == Format::Csv {
                 out.write(&record(["id", "username", "hash", "scopes", "enabled"])?)?;
             }
-            let read = async |page: &Page| admin.users(page).await;
+            let read = async |page: &Page| admin.users("", page).await;
             let record = |user: &User| match format {
                 Format::Csv => cells(user),
                 Format::Jsonl => line(user),
@@ -60,15 +58,7 @@ impl ExportUsers {
             done.map(|()| users)
         });
         drop(progress);
-        let users = users?;
-        if is_standard(&self.file) {
-            return Ok(());
-        }
-        let file = self.file.display().to_string();
-        if global.json {
-            return output::json(&json!({ "file": file, "users": users }));
-        }
-        output::line(format!("exported {users} users to {}", plain(&file)))
+        report_export(global, &self.file, "users", users?)
     }
 }
 
@@ -80,9 +70,7 @@ fn line(user: &User) -> Result<Vec<u8>, Failure> {
         scopes: user.scopes.as_ref().map(|scopes| scopes.iter().collect()),
         enabled: user.enabled,
     };
-    let mut bytes = serde_json::to_vec(&line).map_err(Failure::io)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    json_line(&line)
 }
 
 fn cells(user: &User) -> Result<Vec<u8>, Failure> {

@@ -1,14 +1,14 @@
 //! `sentinel user import`: imports users from another server or from an export.
 
 use std::cell::Cell;
+use std::io::BufReader;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use clap::Args;
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::super::bulk::{BulkReport, Reading, RowError};
+use super::super::bulk::{BulkReport, Reading};
 use super::super::failure::{Failure, error_chain, first_failure, outcome};
 use super::super::files::{self, Format};
 use super::super::progress::Progress;
@@ -16,7 +16,8 @@ use super::super::{Global, on_store};
 use crate::admin::{Admin, AdminError, ImportResult, ImportedUser, NewUser};
 use crate::app::password_policy;
 use crate::domain::{PasswordHash, check_password};
-use crate::import::users::{InvalidUserRow, RowPassword, RowsError, UserRow, UserRows};
+use crate::import::lines::{InvalidRow, RowName};
+use crate::import::users::{RowPassword, RowsError, UserRow, UserRows};
 use crate::observe::audit::operation;
 use crate::password::{PasswordPool, PoolError};
 
@@ -53,10 +54,10 @@ impl ImportUsers {
         let settings = global.settings()?;
         let (reader, length) = files::open(&self.file)?;
         let progress = Progress::reading(global.json, length);
-        let at = reader.count();
+        let reader = BufReader::with_capacity(64 << 10, progress.reader(reader));
         let mut rows = match format {
-            Format::Csv => UserRows::from_csv(reader.buffered())?,
-            Format::Jsonl => UserRows::from_json_lines(reader.buffered()),
+            Format::Csv => UserRows::from_csv(reader)?,
+            Format::Jsonl => UserRows::from_json_lines(reader),
         };
         let report = on_store(&settings, async |admin| {
             let policy = password_policy(&settings.password);
@@ -68,8 +69,7 @@ impl ImportUsers {
             let hashing =
                 Hashing { pool, shortest: settings.password.min_length, short: Cell::new(0) };
             let done = import_rows(admin, &hashing, &mut rows, &mut report, |read| {
-                let position = length.map_or(read, |_| at.load(Ordering::Relaxed));
-                progress.at(position, format!("{read} users"));
+                progress.rows_read(read, "users");
             });
             let done = done.await;
             operation!(outcome(&done), event = "users_imported", users = report.added);
@@ -92,7 +92,7 @@ async fn import_rows(
     admin: &Admin,
     hashing: &Hashing,
     rows: &mut UserRows<impl std::io::BufRead>,
-    report: &mut BulkReport<InvalidUserRow>,
+    report: &mut BulkReport,
     report_progress: impl Fn(u64),
 ) -> Result<(), Failure> {
     let reading = Reading::default();
@@ -128,7 +128,7 @@ impl Hashing {
 }
 
 /// Result of importing a row of the file, or the reason for which the row is not imported.
-type RowOutcome = Result<ImportResult, InvalidUserRow>;
+type RowOutcome = Result<ImportResult, InvalidRow>;
 
 /// Row of a file of users after its preparation: hashed, or found to need no write.
 enum Prepared {
@@ -142,7 +142,7 @@ enum Prepared {
 async fn prepare(
     admin: &Admin,
     hashing: &Hashing,
-    row: Result<UserRow, InvalidUserRow>,
+    row: Result<UserRow, InvalidRow>,
 ) -> Result<Prepared, Failure> {
     let row = match row {
         Ok(row) => row,
@@ -150,7 +150,7 @@ async fn prepare(
     };
     let UserRow { line, id, username, password, scopes, enabled } = row;
     let done = |outcome: Result<ImportResult, String>, username| {
-        let bad = |reason| InvalidUserRow { line, username: Some(username), reason };
+        let bad = |reason| InvalidRow { line, name: Some(RowName::Username(username)), reason };
         Ok(Prepared::Done(outcome.map_err(bad)))
     };
     let password = match password {
@@ -201,7 +201,8 @@ async fn write(
     match admin.import_users(users).await {
         Ok(imported) => {
             for ((line, username), imported) in named.into_iter().zip(imported) {
-                let bad = |reason| InvalidUserRow { line, username: Some(username), reason };
+                let bad =
+                    |reason| InvalidRow { line, name: Some(RowName::Username(username)), reason };
                 match separate_row_error(imported) {
                     Ok(outcome) => outcomes.push(outcome.map_err(bad)),
                     Err(failure) => done = first_failure(done, failure),
@@ -235,11 +236,5 @@ impl From<RowsError> for Failure {
                 Self::refused(error)
             }
         }
-    }
-}
-
-impl RowError for InvalidUserRow {
-    fn parts(&self) -> (u64, Option<&str>, &str) {
-        (self.line, self.username.as_deref(), &self.reason)
     }
 }

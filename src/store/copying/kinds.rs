@@ -2,189 +2,166 @@
 
 use super::super::{LegacyToken, Page, Result, SessionFilter, Stores};
 use super::{PROBE_KEY_PREFIX, TARGET_MARK_KEY};
-use crate::domain::{Client, ClientId, Session, SessionId, Timestamp, User};
+use crate::domain::{Client, Session, Timestamp, User};
 
 /// Maximum number of records that a copy reads at a time.
 pub(super) const PAGE: u32 = 1000;
 
-/// Kind of stored records, such as users, that a copy from one store to another reads in the order
-/// of their keys. This order is the same in all stores.
-pub(super) trait RecordKind {
+/// Stored record of one kind, which a copy reads in the order of the keys. All stores have the same
+/// order.
+pub(super) trait Record: Clone + PartialEq {
+    /// Name of the kind of records, for reports of progress.
     const NAME: &'static str;
     /// Whether records that the source store does not have are deleted from the target store.
     const REMOVED_WITH_SOURCE: bool = true;
-    type Key: Ord;
-    type Record: Clone + PartialEq;
 
-    fn key(record: &Self::Record) -> Self::Key;
+    fn key(&self) -> String;
 
-    /// Returns up to [`PAGE`] records of the store that follow the record `after`, or the first
-    /// records if `after` is `None`.
-    async fn page(stores: &Stores, after: Option<&Self::Record>) -> Result<Vec<Self::Record>>;
+    /// Returns the page of records after the record `after`, or the first page if `after` is
+    /// `None`.
+    async fn page(stores: &Stores, after: Option<&Self>) -> Result<Vec<Self>>;
 
     /// Returns whether the copy compares and writes the record. The copy skips a record that has
     /// expired at `now`, since a store may have deleted it.
-    fn is_compared(_record: &Self::Record, _now: Timestamp) -> bool {
+    fn is_compared(&self, _now: Timestamp) -> bool {
         true
     }
 
     /// Returns whether two records with the same key are versions of the same record, so that one
     /// may overwrite the other.
-    fn is_same_record(_a: &Self::Record, _b: &Self::Record) -> bool {
+    fn is_same_record(&self, _other: &Self) -> bool {
         true
     }
 
-    /// Writes a record to the target store of a copy. Returns no error if the target refuses the
-    /// record: the final check of the copy reports the difference.
-    async fn put(target: &Stores, record: &Self::Record) -> Result<()>;
+    /// Writes the record to the target store. If the target refuses the record now, the final check
+    /// of the copy reports it.
+    async fn put(&self, target: &Stores) -> Result<()>;
 
-    async fn remove(target: &Stores, record: &Self::Record) -> Result<()>;
+    async fn remove(&self, target: &Stores) -> Result<()>;
 }
 
-fn page_after(after: Option<String>) -> Page {
-    Page { cursor: after, limit: PAGE }
+fn page_after(after: Option<&impl Record>) -> Page {
+    Page { cursor: after.map(Record::key), limit: PAGE }
 }
 
-pub(super) struct UserRecords;
-
-impl RecordKind for UserRecords {
+impl Record for User {
     const NAME: &'static str = "users";
-    type Key = String;
-    type Record = User;
 
-    fn key(user: &User) -> String {
-        user.username.clone()
+    fn key(&self) -> String {
+        self.username.clone()
     }
 
-    async fn page(stores: &Stores, after: Option<&User>) -> Result<Vec<User>> {
-        stores.listing.list_users("", &page_after(after.map(|user| user.username.clone()))).await
+    async fn page(stores: &Stores, after: Option<&Self>) -> Result<Vec<Self>> {
+        stores.listing.list_users("", &page_after(after)).await
     }
 
-    fn is_same_record(a: &User, b: &User) -> bool {
-        a.id == b.id
+    fn is_same_record(&self, other: &Self) -> bool {
+        self.id == other.id
     }
 
-    async fn put(target: &Stores, user: &User) -> Result<()> {
-        target.transfer.put_user_unchecked(user).await.map(drop)
+    async fn put(&self, target: &Stores) -> Result<()> {
+        target.transfer.put_user_unchecked(self).await.map(drop)
     }
 
-    async fn remove(target: &Stores, user: &User) -> Result<()> {
-        target.users.delete(user.id, None).await?.into_result().map(drop)
+    async fn remove(&self, target: &Stores) -> Result<()> {
+        target.users.delete(self.id, None).await?.into_result().map(drop)
     }
 }
 
-pub(super) struct ClientRecords;
-
-impl RecordKind for ClientRecords {
+impl Record for Client {
     const NAME: &'static str = "clients";
-    type Key = ClientId;
-    type Record = Client;
 
-    fn key(client: &Client) -> ClientId {
-        client.id.clone()
+    fn key(&self) -> String {
+        self.id.to_string()
     }
 
-    async fn page(stores: &Stores, after: Option<&Client>) -> Result<Vec<Client>> {
-        stores
-            .listing
-            .list_clients("", &page_after(after.map(|client| client.id.to_string())))
-            .await
+    async fn page(stores: &Stores, after: Option<&Self>) -> Result<Vec<Self>> {
+        stores.listing.list_clients("", &page_after(after)).await
     }
 
-    async fn put(target: &Stores, client: &Client) -> Result<()> {
-        target.transfer.put_client_unchecked(client).await
+    async fn put(&self, target: &Stores) -> Result<()> {
+        target.transfer.put_client_unchecked(self).await
     }
 
-    async fn remove(target: &Stores, client: &Client) -> Result<()> {
-        target.clients.delete(&client.id, None).await?.into_result().map(drop)
+    async fn remove(&self, target: &Stores) -> Result<()> {
+        target.clients.delete(&self.id, None).await?.into_result().map(drop)
     }
 }
 
-pub(super) struct SessionRecords;
-
-impl RecordKind for SessionRecords {
+impl Record for Session {
     const NAME: &'static str = "sessions";
-    type Key = SessionId;
-    type Record = Session;
 
-    fn key(session: &Session) -> SessionId {
-        session.id
+    /// Returns hexadecimal digits, which have the order of the ids.
+    fn key(&self) -> String {
+        self.id.to_string()
     }
 
-    async fn page(stores: &Stores, after: Option<&Session>) -> Result<Vec<Session>> {
-        let page = page_after(after.map(|session| session.id.to_string()));
-        stores.listing.list_sessions(&SessionFilter::default(), &page).await
+    async fn page(stores: &Stores, after: Option<&Self>) -> Result<Vec<Self>> {
+        stores.listing.list_sessions(&SessionFilter::default(), &page_after(after)).await
     }
 
-    fn is_compared(session: &Session, now: Timestamp) -> bool {
-        session.expires_at() > now
+    fn is_compared(&self, now: Timestamp) -> bool {
+        self.expires_at() > now
     }
 
-    async fn put(target: &Stores, session: &Session) -> Result<()> {
-        target.transfer.put_session_unchecked(session).await
+    async fn put(&self, target: &Stores) -> Result<()> {
+        target.transfer.put_session_unchecked(self).await
     }
 
-    async fn remove(target: &Stores, session: &Session) -> Result<()> {
-        target.sessions.delete(session.id).await?.into_result().map(drop)
+    async fn remove(&self, target: &Stores) -> Result<()> {
+        target.sessions.delete(self.id).await?.into_result().map(drop)
     }
 }
 
-pub(super) struct LegacyTokenRecords;
-
-impl RecordKind for LegacyTokenRecords {
+impl Record for LegacyToken {
     const NAME: &'static str = "imported tokens";
     /// `false`, so that a copy deletes no imported token: one that is missing in the source store
     /// has expired there, and has no effect in the target store.
     const REMOVED_WITH_SOURCE: bool = false;
-    type Key = [u8; 32];
-    type Record = LegacyToken;
 
-    fn key(alias: &LegacyToken) -> [u8; 32] {
-        *alias.access.as_bytes()
+    fn key(&self) -> String {
+        hex::encode(self.access.as_bytes())
     }
 
-    async fn page(stores: &Stores, after: Option<&LegacyToken>) -> Result<Vec<LegacyToken>> {
+    async fn page(stores: &Stores, after: Option<&Self>) -> Result<Vec<Self>> {
         stores.imports.list_legacy_tokens(after.map(|alias| &alias.access), PAGE).await
     }
 
-    fn is_compared(alias: &LegacyToken, now: Timestamp) -> bool {
-        alias.expires_at > now
+    fn is_compared(&self, now: Timestamp) -> bool {
+        self.expires_at > now
     }
 
-    async fn put(target: &Stores, alias: &LegacyToken) -> Result<()> {
-        target.imports.add_legacy_token(&alias.access, alias.session, alias.expires_at).await
+    async fn put(&self, target: &Stores) -> Result<()> {
+        target.imports.add_legacy_token(&self.access, self.session, self.expires_at).await
     }
 
-    async fn remove(_: &Stores, _: &LegacyToken) -> Result<()> {
+    async fn remove(&self, _: &Stores) -> Result<()> {
         Ok(())
     }
 }
 
-pub(super) struct ImportRecords;
-
-impl RecordKind for ImportRecords {
+/// Key of an import record, which has no other content.
+impl Record for String {
     const NAME: &'static str = "notes";
-    type Key = String;
-    type Record = String;
 
-    fn key(note: &String) -> String {
-        note.clone()
+    fn key(&self) -> String {
+        self.clone()
     }
 
-    async fn page(stores: &Stores, after: Option<&String>) -> Result<Vec<String>> {
-        stores.imports.list_import_records(&page_after(after.cloned())).await
+    async fn page(stores: &Stores, after: Option<&Self>) -> Result<Vec<Self>> {
+        stores.imports.list_import_records(&page_after(after)).await
     }
 
-    /// Returns whether a copy copies this import record: all but those that the copy itself writes.
-    fn is_compared(note: &String, _: Timestamp) -> bool {
-        note != TARGET_MARK_KEY && !note.starts_with(PROBE_KEY_PREFIX)
+    /// Returns `false` for the import records that the copy itself writes, which are not copied.
+    fn is_compared(&self, _: Timestamp) -> bool {
+        self != TARGET_MARK_KEY && !self.starts_with(PROBE_KEY_PREFIX)
     }
 
-    async fn put(target: &Stores, note: &String) -> Result<()> {
-        target.imports.record_import(note).await
+    async fn put(&self, target: &Stores) -> Result<()> {
+        target.imports.record_import(self).await
     }
 
-    async fn remove(target: &Stores, note: &String) -> Result<()> {
-        target.imports.delete_import_record(note).await
+    async fn remove(&self, target: &Stores) -> Result<()> {
+        target.imports.delete_import_record(self).await
     }
 }

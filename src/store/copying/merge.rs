@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::super::{Result, Stores};
 use super::CopyCounts;
-use super::kinds::{PAGE, RecordKind};
+use super::kinds::{PAGE, Record};
 use crate::domain::Timestamp;
 
 /// Maximum number of concurrent writes to the target store: as many as the embedded store puts into
@@ -34,10 +34,10 @@ pub(super) struct SyncPass<'a> {
 
 /// Makes the records of one kind in the target store equal to those in the source store. Returns
 /// the numbers of records that were read, written and removed.
-pub(super) async fn sync_kind<K: RecordKind>(pass: &SyncPass<'_>) -> Result<CopyCounts> {
+pub(super) async fn sync_kind<R: Record>(pass: &SyncPass<'_>) -> Result<CopyCounts> {
     let mut counts = CopyCounts::default();
-    let mut source = RecordReader::<K>::new(Some(pass.source), pass.now);
-    let mut target = RecordReader::<K>::new(pass.target, pass.now);
+    let mut source = RecordReader::<R>::new(Some(pass.source), pass.now);
+    let mut target = RecordReader::<R>::new(pass.target, pass.now);
     let (mut to_put, mut to_remove) = (Vec::new(), Vec::new());
     loop {
         source.fill().await?;
@@ -46,7 +46,7 @@ pub(super) async fn sync_kind<K: RecordKind>(pass: &SyncPass<'_>) -> Result<Copy
             (None, None) => break,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(record), Some(target_record)) => K::key(record).cmp(&K::key(target_record)),
+            (Some(record), Some(target_record)) => record.key().cmp(&target_record.key()),
         };
         let record = if order.is_le() { source.page.pop_front() } else { None };
         let target_record = if order.is_ge() { target.page.pop_front() } else { None };
@@ -55,8 +55,8 @@ pub(super) async fn sync_kind<K: RecordKind>(pass: &SyncPass<'_>) -> Result<Copy
         // overwritten.
         let gone = target_record.as_ref().filter(|target_record| {
             pass.deletes
-                && K::REMOVED_WITH_SOURCE
-                && record.as_ref().is_none_or(|record| !K::is_same_record(record, target_record))
+                && R::REMOVED_WITH_SOURCE
+                && record.as_ref().is_none_or(|record| !record.is_same_record(target_record))
         });
         counts.removed += u64::from(gone.is_some());
         let is_gone = gone.is_some();
@@ -69,39 +69,39 @@ pub(super) async fn sync_kind<K: RecordKind>(pass: &SyncPass<'_>) -> Result<Copy
         }
         to_remove.extend(target_record.filter(|_| is_gone));
         if to_put.len() + to_remove.len() >= PAGE as usize {
-            write::<K>(pass, &mut to_put, &mut to_remove).await?;
+            write(pass, &mut to_put, &mut to_remove).await?;
         }
         if counts.read.is_multiple_of(u64::from(PAGE)) {
-            (pass.progress)(K::NAME, counts.read);
+            (pass.progress)(R::NAME, counts.read);
         }
     }
-    write::<K>(pass, &mut to_put, &mut to_remove).await?;
-    (pass.progress)(K::NAME, counts.read);
+    write(pass, &mut to_put, &mut to_remove).await?;
+    (pass.progress)(R::NAME, counts.read);
     Ok(counts)
 }
 
-async fn write<K: RecordKind>(
+async fn write<R: Record>(
     pass: &SyncPass<'_>,
-    to_put: &mut Vec<K::Record>,
-    to_remove: &mut Vec<K::Record>,
+    to_put: &mut Vec<R>,
+    to_remove: &mut Vec<R>,
 ) -> Result<()> {
     let (puts, removals) = (std::mem::take(to_put), std::mem::take(to_remove));
     let Some(target) = pass.target.filter(|_| pass.writes) else { return Ok(()) };
-    let removing = removals.iter().map(|record| K::remove(target, record));
+    let removing = removals.iter().map(|record| record.remove(target));
     stream::iter(removing).buffer_unordered(MAX_CONCURRENT_WRITES).try_collect::<()>().await?;
-    let putting = puts.iter().map(|record| K::put(target, record));
+    let putting = puts.iter().map(|record| record.put(target));
     stream::iter(putting).buffer_unordered(MAX_CONCURRENT_WRITES).try_collect::<()>().await
 }
 
 /// Reads the records of one kind from a store, page by page.
-struct RecordReader<'a, K: RecordKind> {
+struct RecordReader<'a, R> {
     stores: Option<&'a Stores>,
     now: Timestamp,
-    page: VecDeque<K::Record>,
-    last: Option<K::Record>,
+    page: VecDeque<R>,
+    last: Option<R>,
 }
 
-impl<'a, K: RecordKind> RecordReader<'a, K> {
+impl<'a, R: Record> RecordReader<'a, R> {
     fn new(stores: Option<&'a Stores>, now: Timestamp) -> Self {
         Self { stores, now, page: VecDeque::new(), last: None }
     }
@@ -111,12 +111,12 @@ impl<'a, K: RecordKind> RecordReader<'a, K> {
         while self.page.is_empty()
             && let Some(stores) = self.stores
         {
-            let mut read = K::page(stores, self.last.as_ref()).await?;
+            let mut read = R::page(stores, self.last.as_ref()).await?;
             if read.len() < PAGE as usize {
                 self.stores = None;
             }
             self.last = read.last().cloned();
-            read.retain(|record| K::is_compared(record, self.now));
+            read.retain(|record| record.is_compared(self.now));
             self.page = read.into();
         }
         Ok(())

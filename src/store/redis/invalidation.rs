@@ -175,8 +175,8 @@ impl CachingStore {
             while let Some((done, id)) = deliveries.next().await {
                 match done {
                     Err(error) if ends_delivery(&error) => return Err(error),
-                    // If Redis refuses all writes, the next attempt starts again. Otherwise it would
-                    // fail in the same way and check all other sessions again.
+                    // If Redis refuses all writes, the next attempt starts again. Otherwise the
+                    // next attempt would fail in the same way, and check all sessions again.
                     Err(error) => {
                         self.connections.check_writable().await?;
                         let why = error_chain(&error);

@@ -1,6 +1,7 @@
 //! `examples/eve` with the real Eve, which reads the tokens that Sentinel publishes in Redis.
 
 use secrecy::ExposeSecret;
+use sentinel::admin::Versions;
 
 use super::resource_server::example;
 use crate::helpers::mongod::{self, TestDatabase};
@@ -82,7 +83,8 @@ async fn active_token_gives_access_to_own_notes_only() {
     assert_eq!(eve.with(&alice.access_token()).await.status, 200);
     assert_eq!(app.revoke(&next.refresh_token()).await.status, 200);
     assert_eq!(eve.with(&alice.access_token()).await.challenge(), BAD_TOKEN);
-    app.admin.delete_user(app.admin.user("bob").await.unwrap().id).await.unwrap();
+    let id = app.admin.user("bob").await.unwrap().id;
+    app.admin.delete_user(id, &Versions::Any).await.unwrap();
     assert_eq!(eve.with(&bob.access_token()).await.challenge(), BAD_TOKEN);
 }
 

@@ -2,7 +2,7 @@
 //! may have taken effect.
 
 use mongodb::bson::{Document, doc};
-use sentinel::admin::UserChange;
+use sentinel::admin::{UserChange, Versions};
 use serde_json::Value;
 use tracing::subscriber::DefaultGuard;
 
@@ -186,8 +186,8 @@ async fn unconfirmed_management_changes_are_audited() {
     app.admin.end_sessions(&Default::default()).await.unwrap_err();
     let change = UserChange { enabled: Some(false), ..UserChange::default() };
     app.admin.edit_user(app.user.id, &change).await.unwrap_err();
-    app.admin.delete_user(app.user.id).await.unwrap_err();
-    app.admin.delete_client(&app.client.id).await.unwrap_err();
+    app.admin.delete_user(app.user.id, &Versions::Any).await.unwrap_err();
+    app.admin.delete_client(&app.client.id, &Versions::Any).await.unwrap_err();
     fail(&mongod, "off", doc! {}).await;
     let events = audit_events(&log);
     let seen: Vec<_> = events.iter().map(|line| line["event"].as_str().unwrap()).collect();

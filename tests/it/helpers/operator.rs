@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use secrecy::ExposeSecret;
-use sentinel::admin::{ClientChange, UserChange};
+use sentinel::admin::{ClientChange, UserChange, Versions};
 use sentinel::app::password_policy;
 use sentinel::password::Hasher;
 use sentinel::settings::Backend;
@@ -78,7 +78,7 @@ impl App {
     }
 
     pub async fn delete_user(&self) {
-        self.admin.delete_user(self.user.id).await.unwrap();
+        self.admin.delete_user(self.user.id, &Versions::Any).await.unwrap();
     }
 
     pub async fn disable_client(&self) {

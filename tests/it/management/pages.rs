@@ -113,7 +113,7 @@ async fn user_input_is_escaped_on_every_page() {
         ];
         assert_eq!(app.post("/oauth/token", &form).await.status, 200);
     }
-    let users = app.admin.users(&sentinel::store::Page::first(100)).await.unwrap().items;
+    let users = app.admin.users("", &sentinel::store::Page::first(100)).await.unwrap().items;
     let mut addresses = vec!["/users".to_owned(), "/clients".to_owned(), "/sessions".to_owned()];
     for user in &users {
         addresses.push(format!("/users/{}", user.id));

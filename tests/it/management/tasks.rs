@@ -103,7 +103,10 @@ async fn user_form_errors_are_shown_beside_field_without_password() {
             );
         }
     }
-    assert_eq!(app.admin.users(&sentinel::store::Page::first(10)).await.unwrap().items.len(), 1);
+    assert_eq!(
+        app.admin.users("", &sentinel::store::Page::first(10)).await.unwrap().items.len(),
+        1
+    );
 
     let user = format!("/users/{}", app.user.id);
     redirected(&app, "/users", &NEW_USER).await;

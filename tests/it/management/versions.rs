@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sentinel::admin::{ClientChange, UserChange};
+use sentinel::admin::{ClientChange, UserChange, Versions};
 
 use super::{managed, page, post, redirected};
 use crate::helpers::{App, TestResponse};
@@ -148,6 +148,6 @@ async fn form_without_version_is_applied_and_invalid_version_conflicts() {
     let change = UserChange { enabled: Some(false), ..UserChange::default() };
     app.admin.edit_user(app.user.id, &change).await.unwrap();
     // A deleted user has no form.
-    app.admin.delete_user(app.user.id).await.unwrap();
+    app.admin.delete_user(app.user.id, &Versions::Any).await.unwrap();
     assert_eq!(post(&app, &user, &form).await.status, 404);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sentinel::admin::Versions;
 use sentinel::domain::{SessionId, Token};
 
 use crate::helpers::redis::Redis;
@@ -129,9 +130,10 @@ async fn introspection_client_is_refused_after_its_change() {
     one.introspect(&login.access_token()).await.assert_error(403, "unauthorized_client");
     one.set_introspection(true).await;
     assert!(one.is_active(&login.access_token()).await);
-    other.admin.rotate_secret(&one.backend.id).await.unwrap().into_result().unwrap();
+    let rotated = other.admin.rotate_secret(&one.backend.id, Versions::Any).await.unwrap();
+    rotated.into_result().unwrap();
     one.introspect(&login.access_token()).await.assert_error(401, "invalid_client");
-    other.admin.delete_client(&other.backend.id).await.unwrap();
+    other.admin.delete_client(&other.backend.id, &Versions::Any).await.unwrap();
     other.introspect(&login.access_token()).await.assert_error(401, "invalid_client");
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
+use sentinel::admin::Versions;
 
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, all, mongod};
@@ -114,7 +115,7 @@ async fn operator_changes_unpublish_tokens_immediately() {
         assert_only(&redis, &[]).await;
         let form = [("grant_type", "client_credentials")];
         app.post_as_backend("/oauth/token", &form).await.access_token();
-        app.admin.delete_client(&app.backend.id).await.unwrap();
+        app.admin.delete_client(&app.backend.id, &Versions::Any).await.unwrap();
         assert_only(&redis, &[]).await;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sentinel::admin::{Admin, ClientChange, NewClient, NewUser, UserChange};
+use sentinel::admin::{Admin, ClientChange, NewClient, NewUser, UserChange, Versions};
 use sentinel::domain::{
     Client, Clock, Grant, IssuedTokens, Lifetimes, ManualClock, Session, Token, UserId,
 };
@@ -157,7 +157,7 @@ impl World {
 
     /// Deletes a client and adds another one in its place.
     pub(super) async fn replace_client(&mut self, client: usize) {
-        self.admin.delete_client(&self.clients[client].id).await.unwrap();
+        self.admin.delete_client(&self.clients[client].id, &Versions::Any).await.unwrap();
         self.clients[client] = self.admin.add_client(app()).await.unwrap().0;
     }
 }

@@ -1,7 +1,8 @@
 //! Checks that involve several settings.
 
 use secrecy::ExposeSecret;
-use sentinel::settings::{Scheme, Settings, TlsMode};
+use sentinel::password::HashScheme;
+use sentinel::settings::{Settings, TlsMode};
 
 use super::{env, file, flag_refused, flags, from_flags, refused};
 
@@ -100,7 +101,7 @@ fn hashing_parameters_outside_scheme_limits_are_rejected() {
         assert!(flag_refused(key, bad).contains(key));
     }
     assert_eq!(from_flags(&[("password.min_length", "64")]).password.min_length, 64);
-    assert_eq!(from_flags(&[("password.scheme", "bcrypt")]).password.scheme, Scheme::Bcrypt);
+    assert_eq!(from_flags(&[("password.scheme", "bcrypt")]).password.scheme, HashScheme::Bcrypt);
 }
 
 #[test]

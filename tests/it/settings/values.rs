@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sentinel::settings::{Bind, GrantName, Settings};
+use sentinel::domain::Grant;
+use sentinel::settings::{Bind, Settings};
 
 use super::{env, flag_refused, from_flags, load_file, refused};
 
@@ -17,13 +18,19 @@ fn durations_are_seconds_or_have_units() {
         ("1 h 1500ms 58s 500ms", 3660),
     ] {
         assert_eq!(
-            from_flags(&[("oauth.session_ttl", text)]).oauth.session_ttl.as_secs(),
+            from_flags(&[("oauth.session_ttl", text)]).oauth.lifetimes.session.as_secs(),
             seconds,
             "{text}"
         );
     }
-    assert_eq!(load_file("[oauth]\nsession_ttl = 90").unwrap().oauth.session_ttl.as_secs(), 90);
-    assert_eq!(load_file("[oauth]\nsession_ttl = \"90\"").unwrap().oauth.session_ttl.as_secs(), 90);
+    assert_eq!(
+        load_file("[oauth]\nsession_ttl = 90").unwrap().oauth.lifetimes.session.as_secs(),
+        90
+    );
+    assert_eq!(
+        load_file("[oauth]\nsession_ttl = \"90\"").unwrap().oauth.lifetimes.session.as_secs(),
+        90
+    );
     for text in [
         "-5",
         "-5m",
@@ -70,7 +77,10 @@ fn durations_are_seconds_or_have_units() {
 
 #[test]
 fn zero_duration_is_rejected_except_for_refresh_grace() {
-    assert_eq!(from_flags(&[("oauth.refresh_grace", "0")]).oauth.refresh_grace, Duration::ZERO);
+    assert_eq!(
+        from_flags(&[("oauth.refresh_grace", "0")]).oauth.lifetimes.refresh_grace,
+        Duration::ZERO
+    );
     for key in [
         "oauth.access_token_ttl",
         "oauth.refresh_idle_ttl",
@@ -261,10 +271,10 @@ fn empty_value_does_not_disable_an_endpoint() {
 fn grants_must_be_known_and_not_empty() {
     let grants =
         from_flags(&[("oauth.grants", "refresh_token,password,refresh_token")]).oauth.grants;
-    assert_eq!(grants, [GrantName::RefreshToken, GrantName::Password]);
+    assert_eq!(grants, [Grant::RefreshToken, Grant::Password]);
     assert!(flag_refused("oauth.grants", "implicit").contains("\"client_credentials\""));
     assert!(flag_refused("oauth.grants", "").contains("oauth.grants"));
-    assert_eq!(GrantName::ClientCredentials.to_string(), "client_credentials");
+    assert_eq!(Grant::ClientCredentials.to_string(), "client_credentials");
 }
 
 #[test]

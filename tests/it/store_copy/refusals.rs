@@ -40,7 +40,7 @@ async fn target_with_conflicting_users_is_rejected_and_unchanged() {
         );
         refused(&output, 65, &both);
     }
-    let users = other.admin.users(&sentinel::store::Page::first(10)).await.unwrap().items;
+    let users = other.admin.users("", &sentinel::store::Page::first(10)).await.unwrap().items;
     assert_eq!(users, std::slice::from_ref(&other.user));
 }
 

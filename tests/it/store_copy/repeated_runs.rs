@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use sentinel::admin::Versions;
 use sentinel::domain::{Digest, SystemClock};
 use sentinel::store::copying::copy;
 use sentinel::store::{LegacyToken, Page, SessionFilter, Stores};
@@ -70,7 +71,7 @@ async fn records_deleted_in_source_are_removed_from_target() {
     let login = app.login().await.json()["access_token"].as_str().unwrap().to_owned();
     to.copy_of(&app, &[]).await;
     app.delete_user().await;
-    app.admin.delete_client(&app.client.id).await.unwrap();
+    app.admin.delete_client(&app.client.id, &Versions::Any).await.unwrap();
     let report = to.copy_of(&app, &[]).await;
     assert_eq!(report["users"], json!({ "read": 0, "written": 0, "removed": 1 }));
     assert_eq!(report["clients"], json!({ "read": 1, "written": 0, "removed": 1 }));

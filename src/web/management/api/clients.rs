@@ -7,18 +7,17 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::Json;
 use super::context::{ApiResult, Context, id, url};
 use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
-use super::fields::given;
-use super::paging::{self, Cursor, ListJson, PageLimit};
+use super::paging::{self, ListJson, SearchQuery};
 use super::problem::{Problem, ProblemJson};
 use super::query::Query;
-use crate::admin::AdminError;
 use crate::admin::json::{ClientJson, CredentialsJson};
+use crate::admin::{AdminError, ClientChange};
 use bodies::{AddedClientJson, ClientPatch, NewClientJson};
 
 /// Path parameter of the API routes for one client.
@@ -31,34 +30,15 @@ pub(super) struct ClientPath {
     id: String,
 }
 
-/// Query parameters of the API route that lists clients.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListClientsQuery {
-    /// Page size: maximum number of clients on a page of the list.
-    #[serde(default)]
-    #[param(inline, required = false)]
-    limit: PageLimit,
-    /// Cursor (position in the list of clients): value of `next` in the preceding page.
-    #[serde(default, deserialize_with = "given")]
-    #[param(inline, value_type = Cursor, required = false)]
-    after: Option<Cursor>,
-    /// Lists only clients whose name or id begins with this text; case-sensitive.
-    #[serde(default)]
-    #[param(required = false)]
-    search: String,
-}
-
 /// Lists clients, in the order of their ids.
 #[utoipa::path(
-    get, path = "/clients", tag = "clients", operation_id = "list_clients", params(ListClientsQuery),
+    get, path = "/clients", tag = "clients", operation_id = "list_clients", params(SearchQuery),
     responses((status = 200, description = "A page of clients.", body = ListJson<ClientJson>,
         headers(("Link" = String, description = "Next page, with rel=\"next\"; absent on the last page."))))
 )]
-pub(super) async fn list(context: Context, Query(list): Query<ListClientsQuery>) -> ApiResult {
-    let page = paging::page(list.limit, list.after);
-    let found = context.1.admin.search_clients(&list.search, &page).await?;
+pub(super) async fn list(context: Context, Query(list): Query<SearchQuery>) -> ApiResult {
+    let page = list.page();
+    let found = context.1.admin.clients(&list.search, &page).await?;
     Ok(paging::respond(&context, &found, ClientJson::of))
 }
 
@@ -111,7 +91,8 @@ pub(super) async fn edit(
 ) -> ApiResult {
     let (_, management, request) = context;
     let id = id(&request, "client")?;
-    let client = management.admin.edit_client_if(&id, &edit.into_change(), &if_match.0).await?;
+    let change = ClientChange { versions: if_match.0, ..edit.into_change() };
+    let client = management.admin.edit_client(&id, &change).await?;
     Ok(etag::with(StatusCode::OK, client.version).json(ClientJson::of(&client)))
 }
 
@@ -123,7 +104,7 @@ pub(super) async fn edit(
 )]
 pub(super) async fn remove(context: Context, if_match: IfMatch) -> ApiResult {
     let (_, management, request) = context;
-    management.admin.delete_client_if(&id(&request, "client")?, &if_match.0).await?;
+    management.admin.delete_client(&id(&request, "client")?, &if_match.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -145,7 +126,7 @@ pub(super) async fn remove(context: Context, if_match: IfMatch) -> ApiResult {
 pub(super) async fn rotate_secret(context: Context, if_match: IfMatch) -> ApiResult {
     let (_, management, request) = context;
     let id = id(&request, "client")?;
-    let rotated = management.admin.rotate_secret_if(&id, &if_match.0).await?;
+    let rotated = management.admin.rotate_secret(&id, if_match.0).await?;
     let (client, secret) = rotated.value;
     let credentials = CredentialsJson {
         client_id: client.id.to_string(),
@@ -153,7 +134,7 @@ pub(super) async fn rotate_secret(context: Context, if_match: IfMatch) -> ApiRes
     };
     match rotated.invalidation {
         Ok(()) => Ok(etag::with(StatusCode::OK, client.version).json(credentials)),
-        Err(error) => Ok(undelivered_rotation(AdminError::from(error).into(), credentials)),
+        Err(error) => Ok(undelivered_rotation(&AdminError::from(error).into(), credentials)),
     }
 }
 
@@ -169,7 +150,7 @@ pub(super) struct UndeliveredRotationJson {
 }
 
 /// Returns an error response (503) with the client's new secret, which cannot be shown later.
-fn undelivered_rotation(problem: Problem, credentials: CredentialsJson) -> HttpResponse {
+fn undelivered_rotation(problem: &Problem, credentials: CredentialsJson) -> HttpResponse {
     // Logs the cause.
     let of_problem = problem.error_response();
     let mut response = HttpResponse::build(of_problem.status());

@@ -8,9 +8,10 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LINK;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::context::{Context, url};
+use super::fields::given;
 use super::query;
 use crate::admin::ListPage;
 use crate::store::Page;
@@ -56,7 +57,33 @@ impl TryFrom<String> for Cursor {
     }
 }
 
-/// A page (part) of a list of users, clients or sessions.
+/// Query parameters of a list of users or clients.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchQuery {
+    /// Page size: maximum number of entries.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    limit: PageLimit,
+    /// Cursor: `next` of the preceding page.
+    #[serde(default, deserialize_with = "given")]
+    #[param(inline, value_type = Cursor, required = false)]
+    after: Option<Cursor>,
+    /// Prefix of the user name, or of the client's name or id; case-sensitive.
+    #[serde(default)]
+    #[param(required = false)]
+    pub(super) search: String,
+}
+
+impl SearchQuery {
+    /// Returns the requested page of the list.
+    pub(super) fn page(&self) -> Page {
+        page(self.limit, self.after.clone())
+    }
+}
+
+/// A page of a list.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Listing)]
 pub(super) struct ListJson<T> {

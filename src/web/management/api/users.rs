@@ -11,7 +11,7 @@ use super::body::Json;
 use super::context::{ApiResult, Context, id, url};
 use super::etag::{self, ChangeHeaders, IfMatch, IfNoneMatch, ReadHeaders};
 use super::fields::{Password, Username, given};
-use super::paging::{self, Cursor, ListJson, PageLimit};
+use super::paging::{self, ListJson, SearchQuery};
 use super::problem::Problem;
 use super::query::Query;
 use crate::admin::json::{ScopeToken, UserJson, scope};
@@ -74,34 +74,15 @@ pub(super) struct UserPath {
     id: String,
 }
 
-/// Query parameters of the API route that lists users.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListUsersQuery {
-    /// Page size: maximum number of users on a page of the list.
-    #[serde(default)]
-    #[param(inline, required = false)]
-    limit: PageLimit,
-    /// Cursor (position in the list of users): value of `next` in the preceding page.
-    #[serde(default, deserialize_with = "given")]
-    #[param(inline, value_type = Cursor, required = false)]
-    after: Option<Cursor>,
-    /// Lists only users whose name begins with this text; case-sensitive.
-    #[serde(default)]
-    #[param(required = false)]
-    search: String,
-}
-
 /// Lists users, in the order of their names.
 #[utoipa::path(
-    get, path = "/users", tag = "users", operation_id = "list_users", params(ListUsersQuery),
+    get, path = "/users", tag = "users", operation_id = "list_users", params(SearchQuery),
     responses((status = 200, description = "A page of users.", body = ListJson<UserJson>,
         headers(("Link" = String, description = "Next page, with rel=\"next\"; absent on the last page."))))
 )]
-pub(super) async fn list(context: Context, Query(list): Query<ListUsersQuery>) -> ApiResult {
-    let page = paging::page(list.limit, list.after);
-    let found = context.1.admin.search_users(&list.search, &page).await?;
+pub(super) async fn list(context: Context, Query(list): Query<SearchQuery>) -> ApiResult {
+    let page = list.page();
+    let found = context.1.admin.users(&list.search, &page).await?;
     Ok(paging::respond(&context, &found, UserJson::of))
 }
 
@@ -161,9 +142,10 @@ pub(super) async fn edit(
         username: edit.username.map(|username| username.0),
         scopes: edit.scopes.map(|scopes| scopes.as_deref().map(scope)),
         enabled: edit.enabled,
+        versions: if_match.0,
         ..UserChange::default()
     };
-    let user = management.admin.edit_user_if(id(&request, "user")?, &change, &if_match.0).await?;
+    let user = management.admin.edit_user(id(&request, "user")?, &change).await?;
     Ok(etag::with(StatusCode::OK, user.version).json(UserJson::of(&user)))
 }
 
@@ -174,7 +156,7 @@ pub(super) async fn edit(
 )]
 pub(super) async fn remove(context: Context, if_match: IfMatch) -> ApiResult {
     let (_, management, request) = context;
-    management.admin.delete_user_if(id(&request, "user")?, &if_match.0).await?;
+    management.admin.delete_user(id(&request, "user")?, &if_match.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -196,8 +178,8 @@ pub(super) async fn set_password(
     // Checks the version before the password is hashed, since hashing is expensive.
     if_match.0.check(management.admin.user_by_id(user_id).await?.version)?;
     let password = Some(management.passwords.hash(set.password.0).await?);
-    let change = UserChange { password, ..UserChange::default() };
-    let user = management.admin.edit_user_if(user_id, &change, &if_match.0).await?;
+    let change = UserChange { password, versions: if_match.0, ..UserChange::default() };
+    let user = management.admin.edit_user(user_id, &change).await?;
     Ok(etag::with(StatusCode::NO_CONTENT, user.version).finish())
 }
 

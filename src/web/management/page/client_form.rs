@@ -20,7 +20,7 @@ const LIFETIMES: [&str; 3] = ["access_token_ttl", "refresh_idle_ttl", "session_t
 pub(super) fn is_saved(form: &NewClient, client: &Client) -> bool {
     let lifetimes = (form.access_token_ttl, form.refresh_idle_ttl, form.session_ttl);
     form.name == client.name
-        && form.grants == client.grants
+        && form.grants.as_ref() == Some(&client.grants)
         && form.scopes.union(&form.default_scopes) == client.scopes
         && form.default_scopes == client.default_scopes
         && lifetimes == (client.access_token_ttl, client.refresh_idle_ttl, client.session_ttl)
@@ -111,7 +111,7 @@ pub(super) fn read(
     Some(NewClient {
         name: name?,
         confidential,
-        grants: grants?,
+        grants: Some(grants?),
         scopes: scopes?,
         default_scopes: default_scopes?,
         access_token_ttl: access?,

@@ -12,7 +12,7 @@ use super::page_error::{PageError, PageResult};
 use super::posted_form::{PostedFields, PostedForm};
 use super::urls::{encoded, with_query};
 use super::views::ClientView;
-use crate::admin::{AdminError, ClientChange};
+use crate::admin::{AdminError, ClientChange, Versions};
 use crate::domain::{Client, ClientSecret, Lifetimes, show_duration};
 use crate::store::StoreError;
 use crate::web::error::log_unavailable;
@@ -79,7 +79,7 @@ impl ServerLifetimes {
 
 pub(super) async fn list(context: PageContext) -> PageResult {
     let (query, page) = (context.query.get("q").to_owned(), context.page());
-    let found = context.admin().search_clients(&query, &page).await?;
+    let found = context.admin().clients(&query, &page).await?;
     let next = found.next.map(|after| {
         with_query(&format!("{}/clients", context.base()), &[("q", &query), ("after", &after)])
     });
@@ -137,16 +137,17 @@ pub(super) async fn edit(
     {
         let change = ClientChange {
             name: Some(read.name).filter(|name| *name != client.name),
-            grants: Some(read.grants),
+            grants: read.grants,
             scopes: Some(read.scopes),
             default_scopes: Some(read.default_scopes),
             access_token_ttl: Some(read.access_token_ttl),
             refresh_idle_ttl: Some(read.refresh_idle_ttl),
             session_ttl: Some(read.session_ttl),
             introspection: Some(read.introspection),
+            versions,
             ..ClientChange::default()
         };
-        match context.admin().edit_client_if(&client.id, &change, &versions).await {
+        match context.admin().edit_client(&client.id, &change).await {
             Ok(client) => return Ok(to_client(&context, &client, "client-changed")),
             Err(AdminError::OtherVersion) => {
                 return show_changed(&context, &context.admin().client(&id).await?, &fields);
@@ -203,7 +204,7 @@ pub(super) async fn rotate(context: PageContext, id: web::Path<String>) -> PageR
     if !client.is_confidential() {
         return Err(PageError::NoSuchPage);
     }
-    let rotated = context.admin().rotate_secret(&client.id).await?;
+    let rotated = context.admin().rotate_secret(&client.id, Versions::Any).await?;
     let (client, secret) = rotated.value;
     show_secret(&context, &client, &secret, false, rotated.invalidation.err())
 }
@@ -217,7 +218,7 @@ pub(super) async fn confirm(context: PageContext, id: web::Path<String>) -> Page
 
 pub(super) async fn delete(context: PageContext, id: web::Path<String>) -> PageResult {
     let client = context.admin().client(&id).await?;
-    context.admin().delete_client(&client.id).await?;
+    context.admin().delete_client(&client.id, &Versions::Any).await?;
     Ok(context.see_other("/clients?done=client-deleted"))
 }
 

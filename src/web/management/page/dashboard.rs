@@ -113,7 +113,7 @@ async fn lists(context: &PageContext) -> (Vec<User>, Vec<Client>) {
         return Default::default();
     }
     let (admin, first) = (context.admin(), Page::first(MAX_LISTED));
-    let (users, clients) = futures_util::join!(admin.users(&first), admin.clients(&first));
+    let (users, clients) = futures_util::join!(admin.users("", &first), admin.clients("", &first));
     (
         users.map(|users| users.items).unwrap_or_default(),
         clients.map(|clients| clients.items).unwrap_or_default(),

@@ -11,7 +11,7 @@ use super::posted_form::{PostedFields, PostedForm};
 use super::urls::with_query;
 use super::views::{SessionView, UserView};
 use super::{sessions, user_form};
-use crate::admin::{AdminError, NewUser, UserChange};
+use crate::admin::{AdminError, NewUser, UserChange, Versions};
 use crate::domain::User;
 use crate::store::{Page, SessionFilter};
 
@@ -56,7 +56,7 @@ pub(super) struct DeleteUserView {
 
 pub(super) async fn list(context: PageContext) -> PageResult {
     let (query, page) = (context.query.get("q").to_owned(), context.page());
-    let found = context.admin().search_users(&query, &page).await?;
+    let found = context.admin().users(&query, &page).await?;
     let next = found.next.map(|after| {
         with_query(&format!("{}/users", context.base()), &[("q", &query), ("after", &after)])
     });
@@ -106,8 +106,9 @@ pub(super) async fn edit(
     let read = user_form::read(&fields, &mut form, Some(user.username.as_str()));
     if let Some((username, scopes)) = read {
         let username = Some(username).filter(|name| *name != user.username);
-        let change = UserChange { username, scopes: Some(scopes), ..UserChange::default() };
-        match context.admin().edit_user_if(user.id, &change, &versions).await {
+        let scopes = Some(scopes);
+        let change = UserChange { username, scopes, versions, ..UserChange::default() };
+        match context.admin().edit_user(user.id, &change).await {
             Ok(user) => return Ok(to_user(&context, &user, "user-changed")),
             Err(AdminError::OtherVersion) => {
                 return show_changed(&context, &find(&context, &id).await?, &fields).await;
@@ -176,7 +177,7 @@ pub(super) async fn confirm(context: PageContext, id: web::Path<String>) -> Page
 
 pub(super) async fn delete(context: PageContext, id: web::Path<String>) -> PageResult {
     let user = find(&context, &id).await?;
-    context.admin().delete_user(user.id).await?;
+    context.admin().delete_user(user.id, &Versions::Any).await?;
     Ok(context.see_other("/users?done=user-deleted"))
 }
 

@@ -82,7 +82,7 @@ impl NewClientJson {
         Ok(NewClient {
             name: self.name,
             confidential: self.kind == ClientType::Confidential,
-            grants: self.grants.map(|grants| grants.to_set()).unwrap_or_default(),
+            grants: self.grants.map(|grants| grants.to_set()),
             scopes: scope(&self.scopes),
             default_scopes: scope(&self.default_scopes),
             access_token_ttl: self.access_token_ttl.map(Seconds::as_duration),
@@ -149,7 +149,7 @@ impl ClientPatch {
             session_ttl: ttl(self.session_ttl),
             introspection: self.introspection,
             enabled: self.enabled,
-            kind: None,
+            ..ClientChange::default()
         }
     }
 }
