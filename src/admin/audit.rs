@@ -28,8 +28,8 @@ impl<'a> AuditSubject<'a> {
         Self { session: Some(id), ..Self::default() }
     }
 
-    /// Returns `written`, the result of a write, and logs the audit event `event` if the store did
-    /// not confirm the write.
+    /// Returns `written`, the result of a write. Logs the audit event `event` as unconfirmed if the
+    /// write failed but may have taken place.
     pub(super) fn confirm<T>(
         self,
         event: &'static str,
@@ -47,8 +47,8 @@ impl<'a> AuditSubject<'a> {
     }
 }
 
-/// Returns `written`, the result of a write, and calls `log` if the store did not confirm the
-/// write.
+/// Returns `written`, the result of a write. Calls `log` if the write failed but may have taken
+/// place.
 pub(super) fn confirm<T>(written: store::Result<T>, log: impl FnOnce(Outcome)) -> store::Result<T> {
     written.inspect_err(|error| {
         if error.may_be_done() {

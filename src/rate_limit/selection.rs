@@ -25,7 +25,8 @@ pub(super) struct Penalty {
     /// /48 of IPv6), in which an attacker gets new addresses at no cost.
     pub(super) network_failures: u32,
     /// Number of refused attempts from the address on user names under attack (with many failures).
-    /// In an attack from many addresses, few attempts get a permit, so few can fail.
+    /// In an attack from many addresses, few attempts get a permit, so few can fail, and refusals
+    /// show which addresses try often.
     pub(super) refusals: u32,
 }
 

@@ -1,7 +1,8 @@
 //! Metrics for Prometheus. `docs/metrics.md` lists them, and a test compares it.
 //!
-//! [`Metrics::new`] declares all metrics, except for those of the process (`process.rs`).
-//! A new metric is declared there, and gets a field in the struct of the component that updates it.
+//! [`Metrics::new`] declares the metrics that are updated. A new one is declared there, and gets a
+//! field in the struct of the component that updates it. Gauges that are read at a scrape are
+//! declared in `watch_…`, and those of the process in `process.rs`.
 //! If metrics are disabled, none of this exists.
 //!
 //! Introspection and verify need a few microseconds, so an update of their metrics must not hash
@@ -311,7 +312,7 @@ pub struct CacheMetrics {
     pub hits: IntCounter,
     /// Number of look-ups that the cache in Redis could not answer, so that they went to the store.
     pub misses: IntCounter,
-    /// Number of look-ups that bypassed the cache because Redis did not answer.
+    /// Number of look-ups that went to the store because Redis failed or its copies may be stale.
     pub failures: IntCounter,
     /// Duration of a look-up in the introspection cache in Redis, in seconds.
     pub times: Histogram,

@@ -5,7 +5,7 @@ macro_rules! operations {
     ($($variant:ident: $of:literal $name:literal,)*) => {
         /// A store operation: a method of one of the store traits.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(missing_docs)] // the variants are named after the methods
+        #[allow(missing_docs)] // the variants are named after stable labels
         pub enum Operation {
             $($variant,)*
         }

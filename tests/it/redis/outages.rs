@@ -1,5 +1,6 @@
 //! Redis unreachable, frozen, flushed or full.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::helpers::redis::Redis;
@@ -150,6 +151,8 @@ async fn redis_outage_and_recovery_are_logged_once() {
     ];
     let arguments: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
     let process = Process::serve(app.folder.path(), &arguments);
+    // The store stays when the application ends.
+    let _folder = Arc::clone(&app.folder);
     app.stop().await;
     redis.kill();
     process.wait_for("Redis is unavailable; calls skip it until it answers again");
