@@ -24,10 +24,10 @@ use crate::password::{PasswordPool, PoolError};
 /// Maximum number of users whose rows are prepared (passwords hashed) concurrently.
 const MAX_CONCURRENT_ROWS: usize = 256;
 
-/// Maximum number of users in a write. A store completes `WRITES_AT_ONCE` such writes concurrently
-/// in a fraction of the time limit of a store operation.
+/// Maximum number of users in a write. A store completes `MAX_CONCURRENT_WRITES` such writes
+/// concurrently in a fraction of the time limit of a store operation.
 const USERS_PER_WRITE: usize = 500;
-const WRITES_AT_ONCE: usize = 2;
+const MAX_CONCURRENT_WRITES: usize = 2;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ImportUsers {
@@ -104,7 +104,7 @@ async fn import_rows(
         };
         let writing =
             prepared.buffer_unordered(MAX_CONCURRENT_ROWS).ready_chunks(USERS_PER_WRITE).map(write);
-        let mut written = std::pin::pin!(writing.buffer_unordered(WRITES_AT_ONCE));
+        let mut written = std::pin::pin!(writing.buffer_unordered(MAX_CONCURRENT_WRITES));
         while let Some((outcomes, written)) = written.next().await {
             for outcome in outcomes {
                 report.count(outcome);

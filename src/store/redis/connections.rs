@@ -249,7 +249,7 @@ impl Connections {
         let mut slot = self.slot();
         if slot.as_ref().is_some_and(|held| held.number == number) {
             drop(slot.take().map(|held| Connection::take(held.connection)));
-            // What is left in the pool has been idle for longer.
+            // The other connections in the pool have been idle for longer.
             self.pool.retain(|_, _| false);
         }
     }

@@ -20,7 +20,7 @@ use crate::store::{DeliveryError, InvalidationTarget, Result, StoreError};
 /// Maximum number of pending Redis invalidations (removals of stale copies) read at a time.
 const BATCH: u32 = 500;
 /// Maximum number of concurrent Redis invalidations (removals of stale copies).
-const AT_ONCE: usize = 32;
+const MAX_CONCURRENT_DELIVERIES: usize = 32;
 /// Redis hash (field map) with the `run_id` of the Redis process whose tokens were checked last.
 const INSTANCE_KEY: &str = "sentinel:server";
 
@@ -51,7 +51,7 @@ impl CachingStore {
             let mut delivered = Vec::with_capacity(read);
             let mut deliveries = stream::iter(pending)
                 .map(async |invalidation| (self.deliver(&invalidation.target).await, invalidation))
-                .buffer_unordered(AT_ONCE);
+                .buffer_unordered(MAX_CONCURRENT_DELIVERIES);
             let mut stopped = false;
             while let Some((done, invalidation)) = deliveries.next().await {
                 match done {
@@ -171,7 +171,7 @@ impl CachingStore {
             let sessions = lists.iter().filter_map(|list| list.strip_prefix(LISTS)?.parse().ok());
             let mut deliveries = stream::iter(sessions.collect::<Vec<SessionId>>())
                 .map(async |id| (self.invalidate_session(id).await, id))
-                .buffer_unordered(AT_ONCE);
+                .buffer_unordered(MAX_CONCURRENT_DELIVERIES);
             while let Some((done, id)) = deliveries.next().await {
                 match done {
                     Err(error) if ends_delivery(&error) => return Err(error),
