@@ -4,7 +4,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use crate::helpers::redis::Redis;
-use crate::helpers::{AppBuilder, ServerClient, Servers, TestResponse, mongod};
+use crate::helpers::{AppBuilder, ServerClient, Servers, TestResponse, mongod, send};
 
 /// Ways in which Redis refuses writes: the command that begins it, and the one that ends it.
 const REFUSALS: [(&str, &[&str], &[&str]); 3] = [
@@ -41,10 +41,8 @@ async fn assert_inactive(peer: &ServerClient, token: &str, context: &str) {
     assert_eq!(peer.verify(token).await.status, 401, "{context}");
 }
 
-/// Asserts that the token has ended: at once for the server that ended it, within a second for the
-/// other one.
-async fn assert_ended(servers: &Servers, token: &str, context: &str) {
-    assert_inactive(&servers.peers[0], token, context).await;
+/// Asserts that no server accepts the token any more, one second after it has ended.
+async fn assert_ended_after_a_second(servers: &Servers, token: &str, context: &str) {
     tokio::time::sleep(Duration::from_secs(1)).await;
     for peer in &servers.peers {
         assert_inactive(peer, token, context).await;
@@ -80,7 +78,9 @@ async fn revoked_token_is_inactive_on_all_servers_while_redis_refuses_writes() {
         assert_active(two, &token).await;
         redis.ask::<()>(begin).await;
         one.revoke(&token).await.assert_error(503, "temporarily_unavailable");
-        assert_ended(&servers, &token, name).await;
+        // At once on the server that answered, within a second on the other one.
+        assert_inactive(one, &token, name).await;
+        assert_ended_after_a_second(&servers, &token, name).await;
         redis.ask::<()>(end).await;
         // The invalidation is delivered, and the published token removed.
         let again = retry(async || one.login().await, 200).await;
@@ -91,8 +91,8 @@ async fn revoked_token_is_inactive_on_all_servers_while_redis_refuses_writes() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn tokens_of_disabled_user_end_on_all_servers_while_redis_refuses_writes() {
+/// Disables a user or client with a command, while Redis refuses writes.
+async fn assert_command_ends_tokens(command: impl Fn(&Servers) -> [String; 3]) {
     for (name, begin, _) in REFUSALS {
         let redis = Redis::start();
         let servers = start_two(&redis).await;
@@ -101,47 +101,90 @@ async fn tokens_of_disabled_user_end_on_all_servers_while_redis_refuses_writes()
             assert_active(peer, &token).await;
         }
         redis.ask::<()>(begin).await;
+        let command = command(&servers);
+        assert_exit(&servers.output(&command.each_ref().map(String::as_str)).await, 69, name);
         // The command is a process of its own, so both servers have a second.
-        assert_exit(&servers.output(&["user", "disable", "alice"]).await, 69, name);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_ended(&servers, &token, name).await;
+        assert_ended_after_a_second(&servers, &token, name).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn tokens_of_disabled_user_end_on_all_servers_while_redis_refuses_writes() {
+    assert_command_ends_tokens(|_| ["user", "disable", "alice"].map(str::to_owned)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn tokens_of_disabled_client_end_on_all_servers_while_redis_refuses_writes() {
-    for (name, begin, _) in REFUSALS {
-        let redis = Redis::start();
-        let servers = start_two(&redis).await;
-        let token = servers.peers[0].login().await.access_token();
-        for peer in &servers.peers {
-            assert_active(peer, &token).await;
-        }
-        redis.ask::<()>(begin).await;
-        let client = servers.peers[0].client.clone();
-        assert_exit(&servers.output(&["client", "disable", &client]).await, 69, name);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_ended(&servers, &token, name).await;
-    }
+    assert_command_ends_tokens(|servers| {
+        ["client", "disable", &servers.peers[0].client].map(str::to_owned)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn rotated_client_secret_is_refused_on_all_servers_while_redis_refuses_writes() {
     for (name, begin, _) in REFUSALS {
         let redis = Redis::start();
-        let servers = start_two(&redis).await;
+        let mut servers = start_two(&redis).await;
         let token = servers.peers[0].login().await.access_token();
         for peer in &servers.peers {
             assert_active(peer, &token).await;
         }
         redis.ask::<()>(begin).await;
         let backend = servers.peers[0].backend.0.clone();
-        assert_exit(&servers.output(&["client", "rotate-secret", &backend]).await, 69, name);
+        let output = servers.output(&["client", "rotate-secret", &backend]).await;
+        assert_exit(&output, 69, name);
         tokio::time::sleep(Duration::from_secs(1)).await;
         for peer in &servers.peers {
             peer.introspect(&token).await.assert_error(401, "invalid_client");
         }
+        // The command prints the new secret, which cannot be shown later.
+        let text = String::from_utf8(output.stdout).unwrap();
+        let secret = text.split_whitespace().find(|word| word.starts_with("sns_")).unwrap();
+        for peer in &mut servers.peers {
+            secret.clone_into(&mut peer.backend.1);
+            assert_eq!(peer.introspect(&token).await.json()["active"], true, "{name}");
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn page_and_api_return_replaced_secret_with_503_while_redis_refuses_writes() {
+    let redis = Redis::start();
+    let app = AppBuilder::default()
+        .set("management.username", "operator")
+        .set("management.password", "operators-own-password")
+        .mongodb(&mongod::replica_set().await)
+        .redis(&redis)
+        .spawn()
+        .await;
+    redis.ask::<()>(REFUSALS[0].1).await;
+    let id = app.backend.id.as_str();
+    let rotate = |path: &str| {
+        let request = app.request("POST", &format!("/oauth/management{path}/clients/{id}/secret"));
+        let request = request.basic_auth("operator", Some("operators-own-password"));
+        send(request.header("origin", &app.url).header("sec-fetch-site", "same-origin"))
+    };
+    let authenticates = async |secret: &str| {
+        let request = app.request("POST", "/oauth/introspect").basic_auth(id, Some(secret));
+        send(request.form(&[("token", "x")])).await.status == 200
+    };
+
+    let answer = rotate("/api").await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert!(answer.header("retry-after").is_some());
+    let problem = answer.json();
+    assert_eq!((&problem["status"], &problem["client_id"]), (&503.into(), &id.into()));
+    let first = problem["client_secret"].as_str().unwrap();
+    assert!(authenticates(first).await && !authenticates(&app.backend_secret).await);
+
+    let answer = rotate("").await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.text.contains("Redis"), "{answer:?}");
+    let (_, rest) = answer.text.split_once("id=\"client-secret\">").unwrap();
+    let second = rest.split('<').next().unwrap();
+    assert!(authenticates(second).await && !authenticates(first).await);
 }
 
 /// Redis and firewalls close connections that were idle for some minutes.
