@@ -62,7 +62,10 @@ impl SessionStore for SqliteStore {
     }
 
     async fn look_up(&self, id: SessionId, want: Want<'_>) -> Result<CallerLookup> {
-        let Some(caller) = want.caller else { return Ok(self.find(id).await?.into()) };
+        let Some(caller) = want.caller else {
+            let found = self.find_row(FIND, params![key(id), id.as_bytes()], read)?;
+            return Ok(found.into());
+        };
         let wanted = params![
             key(id),
             id.as_bytes(),

@@ -151,7 +151,7 @@ pub(super) struct UndeliveredRotationJson {
 
 /// Returns an error response (503) with the client's new secret, which cannot be shown later.
 fn undelivered_rotation(problem: &Problem, credentials: CredentialsJson) -> HttpResponse {
-    // Logs the cause.
+    // Its creation logs the cause.
     let of_problem = problem.error_response();
     let mut response = HttpResponse::build(of_problem.status());
     for name in [CONTENT_TYPE, RETRY_AFTER] {
