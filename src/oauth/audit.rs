@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::{ClientFailure, GrantFailure};
-use crate::domain::{Client, Session, SessionId};
+use crate::domain::{Client, ClientId, Session, SessionId};
 use crate::observe::audit::{Outcome, TARGET, format_address};
 
 /// Writes an audit event, at `$level` if the outcome of the operation is `Ok`, else as a warning.
@@ -42,16 +42,16 @@ pub(super) fn login_failed(
     );
 }
 
-/// Writes the audit event of a failed client authentication. The client id `id` is logged only if a
-/// client has it; any other text may be a secret.
-pub(super) fn client_refused(id: &str, why: ClientFailure, address: Option<IpAddr>) {
-    let is_known = match why {
-        ClientFailure::Disabled | ClientFailure::WrongSecret | ClientFailure::Public => true,
-        ClientFailure::Missing | ClientFailure::Unreadable | ClientFailure::Unknown => false,
-    };
+/// Writes the audit event of a failed client authentication. `client` is the client that the
+/// request names, if one exists.
+pub(super) fn client_refused(
+    client: Option<&ClientId>,
+    why: ClientFailure,
+    address: Option<IpAddr>,
+) {
     tracing::warn!(
         target: TARGET, event = "client_authentication", outcome = "failed", why = %why,
-        client = is_known.then_some(id), address = format_address(address),
+        client = client.map(ClientId::as_str), address = format_address(address),
     );
 }
 

@@ -55,19 +55,21 @@ impl CallerCache {
     }
 }
 
-/// Returns the cache key: the SHA-256 digest of the credentials in the request. Returns `None` if
-/// the credentials are incomplete, or if both the header and the body contain some.
+/// Returns the cache key: the SHA-256 digest of the credentials in the request, all of which decide
+/// about the authentication. Returns `None` if the request has neither a header nor a secret.
 fn cache_key(request: &Request<'_>) -> Option<Digest> {
     let (id, secret) = (request.params.get("client_id"), request.params.get("client_secret"));
     match (request.authorization.header(), id, secret) {
+        (None, _, None) => None,
         (Some(header), None, None) => Some(Digest::of(header)),
-        // A NUL separates the two values. Neither a header (RFC 9110 §5.5) nor a client id contains
-        // one, so keys of the two kinds cannot be equal.
-        (None, Some(id), Some(secret)) => {
-            let both = Zeroizing::new([id, secret].join("\0"));
-            Some(Digest::of(both.as_bytes()))
+        // A NUL separates the values. Neither a header (RFC 9110 §5.5) nor the id of a client
+        // contains one, so keys of different credentials cannot be equal.
+        (header, id, secret) => {
+            let header = header.unwrap_or_default();
+            let (id, secret) = (id.unwrap_or_default(), secret.unwrap_or_default());
+            let all = Zeroizing::new([header, id.as_bytes(), secret.as_bytes()].join(&0));
+            Some(Digest::of(&all))
         }
-        _ => None,
     }
 }
 
@@ -116,12 +118,17 @@ mod tests {
         with(Some("Basic eA=="), "token=x", |request| cache.insert(request, &caller));
         with(None, "client_id=a&client_secret=b", |request| cache.insert(request, &caller));
         assert_eq!(get(Some("Basic eA=="), "token=y").as_deref(), Some(&caller));
+        let both = "client_id=a&client_secret=b";
+        with(Some("Basic eg=="), both, |request| cache.insert(request, &caller));
+        assert_eq!(get(Some("Basic eg=="), both).as_deref(), Some(&caller));
         assert_eq!(get(None, "client_secret=b&client_id=a").as_deref(), Some(&caller));
         for (header, body) in [
             (None, "token=x"),
             (Some("Basic eQ=="), "token=x"),
             (Some("Basic eA=="), "client_id=a"),
-            (Some("Basic eA=="), "client_id=a&client_secret=b"),
+            (Some("Basic eA=="), both),
+            (Some("Basic eg=="), "client_id=a"),
+            (Some("Basic eg=="), "token=x"),
             (None, "client_id=a"),
             (None, "client_secret=b"),
             (None, "client_id=a&client_secret=c"),

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{ClientFailure, Error, Provider, Request, audit, params};
 use crate::domain::{Client, ClientId, ClientKind, Digest};
+use crate::observe::audit::format_address;
 
 /// User name and password of an `Authorization: Basic` header, not form-decoded.
 #[derive(Clone, Debug)]
@@ -18,18 +19,19 @@ pub struct BasicCredentials {
     pub password: SecretString,
 }
 
-/// Content of the `Authorization` header of a request.
+/// Content of the `Authorization` header of a request. Headers of other schemes than Basic are no
+/// client authentication and count as missing: interceptors of HTTP clients send a stale `Bearer`.
 #[derive(Clone, Debug)]
 pub enum AuthorizationHeader {
-    /// The request has no `Authorization` header.
+    /// The request has no `Authorization` header of the scheme Basic.
     Missing,
     /// Basic credentials (RFC 7617).
     Basic(BasicCredentials),
-    /// Credentials of another scheme than Basic, or a header that cannot be parsed.
+    /// A header of the scheme Basic whose credentials cannot be decoded.
     Unreadable,
 }
 
-/// The `Authorization` header of a request, if there is one, parsed on first use.
+/// The Basic `Authorization` header of a request, if there is one, parsed on first use.
 #[derive(Debug)]
 pub struct Authorization<'a> {
     header: Option<&'a [u8]>,
@@ -38,17 +40,17 @@ pub struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// Creates the value for a request without an `Authorization` header.
+    /// Creates the value for a request without a Basic `Authorization` header.
     pub const fn missing() -> Self {
         Self { header: None, parse: |_| AuthorizationHeader::Missing, parsed: OnceLock::new() }
     }
 
-    /// Creates the value for a request with the header value `header`, which `parse` parses.
+    /// Creates the value for a request with the Basic header `header`, which `parse` parses.
     pub const fn of(header: &'a [u8], parse: fn(&[u8]) -> AuthorizationHeader) -> Self {
         Self { header: Some(header), parse, parsed: OnceLock::new() }
     }
 
-    /// Returns the value of the `Authorization` header as it was sent, if the request has one.
+    /// Returns the value of the Basic header as it was sent, if the request has one.
     pub(super) const fn header(&self) -> Option<&'a [u8]> {
         self.header
     }
@@ -94,35 +96,75 @@ impl<'a> Candidates<'a> {
         Self { decoded, raw: Some(raw) }
     }
 
+    /// Returns `value` as the only possible value; `None` if it is not one of the possible values.
+    /// Returns all values if `value` is `None`.
+    fn narrowed_to(self, value: Option<&'a str>) -> Option<Self> {
+        match value {
+            None => Some(self),
+            Some(value) => self.iter().any(|one| one == value).then_some(Self::only(Some(value))),
+        }
+    }
+
     fn iter(&self) -> impl Iterator<Item = &str> {
         self.decoded.as_ref().map(|decoded| decoded.as_str()).into_iter().chain(self.raw)
     }
-
-    fn first(&self) -> &str {
-        self.iter().next().unwrap_or_default()
-    }
 }
 
-impl ClientCredentials<'_> {
+impl<'a> ClientCredentials<'a> {
+    /// Reads the client's credentials from the Basic header. RFC 6749 §2.3.1: "The client
+    /// identifier is encoded using the "application/x-www-form-urlencoded" encoding algorithm […],
+    /// and the encoded value is used as the username; the client password is encoded using the same
+    /// algorithm and used as the password."
+    ///
+    /// Many clients do not encode the values, so the values are also tried as they were sent.
+    fn of_header(basic: &'a BasicCredentials) -> Self {
+        Self {
+            ids: Candidates::decoded_and_raw(&basic.user),
+            secrets: Candidates::decoded_and_raw(basic.password.expose_secret()),
+        }
+    }
+
+    fn of_body(id: &'a str, secret: Option<&'a str>) -> Self {
+        Self { ids: Candidates::only(Some(id)), secrets: Candidates::only(secret) }
+    }
+
+    /// Limits the possible values to the id and the secret in the request body, which tell which
+    /// reading of the header is meant. Returns `None` if the body contradicts the header.
+    fn narrowed_to(self, id: Option<&'a str>, secret: Option<&'a str>) -> Option<Self> {
+        Some(Self { ids: self.ids.narrowed_to(id)?, secrets: self.secrets.narrowed_to(secret)? })
+    }
+
     fn has_secret(&self) -> bool {
         self.secrets.iter().any(|secret| !secret.is_empty())
     }
+
+    /// Returns the number of pairs of id and secret that the credentials stand for. It depends on
+    /// the request only, so that it does not reveal which clients exist.
+    fn guesses(&self) -> usize {
+        if self.has_secret() { self.ids.iter().count() * self.secrets.iter().count() } else { 0 }
+    }
+}
+
+/// Reason why client authentication failed, with the client that the request names, if one exists.
+struct RefusedClient {
+    id: Option<ClientId>,
+    failure: ClientFailure,
 }
 
 impl Provider {
     /// Returns the authenticated client: a public client that names itself, or a confidential
     /// client that proves its secret.
     pub(super) async fn authenticate(&self, request: &Request<'_>) -> Result<Client, Error> {
-        let credentials = credentials(request)?;
+        let credentials = self.credentials(request).await?;
         match self.check(&credentials).await? {
             Ok(client) => Ok(client),
-            Err(failure) => {
-                // A request without a secret is not a guess and does not count against the budget.
-                if credentials.has_secret() {
+            Err(refused) => {
+                // Each pair that was tried is a guess, or a header with two readings would double
+                // the budget. A request without a secret is no guess.
+                for _ in 0..credentials.guesses() {
                     self.rate_limiter.secret_failed(request.address).await?;
                 }
-                let named = credentials.ids.first();
-                Err(refuse(named, failure, request))
+                Err(refuse(refused.id.as_ref(), refused.failure, request))
             }
         }
     }
@@ -137,24 +179,93 @@ impl Provider {
         if client.is_confidential() {
             Ok(client)
         } else {
-            Err(refuse(client.id.as_str(), ClientFailure::Public, request))
+            Err(refuse(Some(&client.id), ClientFailure::Public, request))
         }
     }
 
+    /// Returns the client's credentials from the Basic header or the request body.
+    async fn credentials<'a>(&self, request: &Request<'a>) -> Result<ClientCredentials<'a>, Error> {
+        let (id, secret) = (request.params.get("client_id"), request.params.get("client_secret"));
+        let in_header = match request.authorization.parsed() {
+            AuthorizationHeader::Missing => {
+                let id = id.ok_or_else(|| refuse(None, ClientFailure::Missing, request))?;
+                return Ok(ClientCredentials::of_body(id, secret));
+            }
+            AuthorizationHeader::Basic(basic) => Some(basic),
+            AuthorizationHeader::Unreadable => None,
+        };
+        if let (None, None) = (id, secret) {
+            // RFC 6749 §5.2: a client that attempted to authenticate by the header gets 401 with
+            // `WWW-Authenticate`.
+            let basic =
+                in_header.ok_or_else(|| refuse(None, ClientFailure::Unreadable, request))?;
+            if basic.user.is_empty() {
+                return Err(refuse(None, ClientFailure::Missing, request));
+            }
+            return Ok(ClientCredentials::of_header(basic));
+        }
+        // RFC 6749 §2.3: "The client MUST NOT use more than one authentication method in each
+        // request."
+        // Deviation: the same credentials in header and body are one authentication, because
+        // lua-resty-openidc and Apache APISIX send both. Test:
+        // `same_credentials_in_header_and_body_are_one_authentication`.
+        if let Some(basic) = in_header
+            && let Some(both) = ClientCredentials::of_header(basic).narrowed_to(id, secret)
+        {
+            return Ok(both);
+        }
+        let Some(id) = id.filter(|_| secret.is_none()) else {
+            return Err(Error::InvalidRequest("header and body contain different credentials"));
+        };
+        if let Some(basic) = in_header
+            && self.names_a_client(basic).await?
+        {
+            return Err(Error::InvalidRequest("client_id is not the client that authenticates"));
+        }
+        tracing::debug!(
+            address = format_address(request.address),
+            "ignored a Basic header that names no client: the request names its client by client_id",
+        );
+        Ok(ClientCredentials::of_body(id, None))
+    }
+
+    /// Returns whether a client has one of the possible ids in the Basic header. A header that
+    /// names none is meant for another server, such as a proxy in front of a staging system.
+    async fn names_a_client(&self, basic: &BasicCredentials) -> Result<bool, Error> {
+        let mut found = false;
+        for id in Candidates::decoded_and_raw(&basic.user).iter() {
+            found |= self.find_client(id).await?.is_some();
+        }
+        Ok(found)
+    }
+
+    async fn find_client(&self, id: &str) -> Result<Option<Client>, Error> {
+        match id.parse::<ClientId>() {
+            Ok(id) => Ok(self.stores.clients.find(&id).await?),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Checks the secrets against every client that has one of the possible ids: a client `a+b`
+    /// may exist beside a client `a b`. All are checked, so that the time does not reveal which one
+    /// matched.
     async fn check(
         &self,
         credentials: &ClientCredentials<'_>,
-    ) -> Result<Result<Client, ClientFailure>, Error> {
-        let mut found = None;
+    ) -> Result<Result<Client, RefusedClient>, Error> {
+        let (mut accepted, mut refused) = (None, None);
         for id in credentials.ids.iter() {
-            let Ok(id) = id.parse::<ClientId>() else { continue };
-            found = self.stores.clients.find(&id).await?;
-            if found.is_some() {
-                break;
+            let found = self.find_client(id).await?;
+            match (check_credentials(credentials, found.as_ref()), found) {
+                (Ok(()), found) => accepted = accepted.or(found),
+                (Err(failure), Some(client)) => {
+                    refused = refused.or(Some(RefusedClient { id: Some(client.id), failure }));
+                }
+                (Err(_), None) => {}
             }
         }
-        Ok(check_credentials(credentials, found.as_ref())
-            .and_then(|()| found.ok_or(ClientFailure::Unknown)))
+        let unknown = RefusedClient { id: None, failure: ClientFailure::Unknown };
+        Ok(accepted.ok_or(refused.unwrap_or(unknown)))
     }
 }
 
@@ -189,53 +300,9 @@ fn check_credentials(
     }
 }
 
-/// Returns the client's credentials from the `Authorization` header or the request body.
-fn credentials<'a>(request: &Request<'a>) -> Result<ClientCredentials<'a>, Error> {
-    match request.authorization.parsed() {
-        AuthorizationHeader::Basic(basic) => credentials_from_header(basic, request),
-        AuthorizationHeader::Missing => credentials_from_body(request),
-        // RFC 6749 §5.2: a client that attempted to authenticate by the header gets 401 with
-        // `WWW-Authenticate`.
-        AuthorizationHeader::Unreadable => Err(refuse("", ClientFailure::Unreadable, request)),
-    }
-}
-
-/// Writes the audit event of a failed client authentication and returns `invalid_client`.
-fn refuse(named: &str, failure: ClientFailure, request: &Request<'_>) -> Error {
-    audit::client_refused(named, failure, request.address);
+/// Writes the audit event of a failed client authentication and returns `invalid_client`. `client`
+/// is the client that the request names; any other text may be a secret and is not logged.
+fn refuse(client: Option<&ClientId>, failure: ClientFailure, request: &Request<'_>) -> Error {
+    audit::client_refused(client, failure, request.address);
     Error::InvalidClient(failure)
-}
-
-/// Reads the client's credentials from the Basic header. RFC 6749 §2.3.1: "The client identifier is
-/// encoded using the "application/x-www-form-urlencoded" encoding algorithm […], and the encoded
-/// value is used as the username; the client password is encoded using the same algorithm and used
-/// as the password."
-///
-/// Many clients do not encode the values, so the values are also tried as they were sent.
-fn credentials_from_header<'a>(
-    basic: &'a BasicCredentials,
-    request: &Request<'a>,
-) -> Result<ClientCredentials<'a>, Error> {
-    // RFC 6749 §2.3: "The client MUST NOT use more than one authentication method in each request."
-    if request.params.get("client_secret").is_some() {
-        return Err(Error::InvalidRequest("more than one client authentication method is used"));
-    }
-    let ids = Candidates::decoded_and_raw(&basic.user);
-    if let Some(named) = request.params.get("client_id")
-        && !ids.iter().any(|id| id == named)
-    {
-        return Err(Error::InvalidRequest("client_id is not the client that authenticates"));
-    }
-    Ok(ClientCredentials {
-        ids,
-        secrets: Candidates::decoded_and_raw(basic.password.expose_secret()),
-    })
-}
-
-fn credentials_from_body<'a>(request: &Request<'a>) -> Result<ClientCredentials<'a>, Error> {
-    let Some(id) = request.params.get("client_id") else {
-        return Err(refuse("", ClientFailure::Missing, request));
-    };
-    let secret = request.params.get("client_secret");
-    Ok(ClientCredentials { ids: Candidates::only(Some(id)), secrets: Candidates::only(secret) })
 }

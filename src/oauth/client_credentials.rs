@@ -17,7 +17,7 @@ pub(super) async fn grant(
     let tokens = provider.start_session(client, None, scope, request).await?;
     tokens.ok_or_else(|| {
         let failure = ClientFailure::Disabled;
-        audit::client_refused(client.id.as_str(), failure, request.address);
+        audit::client_refused(Some(&client.id), failure, request.address);
         Error::InvalidClient(failure)
     })
 }

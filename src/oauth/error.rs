@@ -56,13 +56,13 @@ impl ErrorCode {
 }
 
 /// Reasons for a failed client authentication, for the audit log. The response is the same for all
-/// of them.
+/// that depend on a client's secret or existence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientFailure {
     /// The request contains no client id.
     #[error("no client id")]
     Missing,
-    /// The `Authorization` header is not valid Basic authentication.
+    /// The credentials in the Basic `Authorization` header cannot be decoded.
     #[error("unreadable authorization header")]
     Unreadable,
     /// No client has the client id in the request.
@@ -133,7 +133,16 @@ pub enum Error {
     #[error("{0}")]
     InvalidRequest(&'static str),
     /// 401: client authentication failed.
-    #[error("client authentication failed")]
+    #[error("{}", match self.client_failure() {
+        Some(ClientFailure::Missing) => {
+            "no client id was sent: send client_id in the body, or id and secret by HTTP Basic"
+        }
+        Some(ClientFailure::Unreadable) => {
+            "the Basic credentials are malformed: send id:secret in UTF-8, encoded as base64"
+        }
+        Some(ClientFailure::Public) => "a public client may not do this: use a confidential one",
+        _ => "client authentication failed",
+    })]
     InvalidClient(#[source] ClientFailure),
     /// 400: wrong user name or password, or an unusable refresh token.
     #[error("{}", match self.grant_failure() {
@@ -187,6 +196,13 @@ impl Error {
                 Duration::from_secs(5)
             }
             _ => Duration::from_secs(1),
+        }
+    }
+
+    const fn client_failure(&self) -> Option<ClientFailure> {
+        match self {
+            Self::InvalidClient(failure) => Some(*failure),
+            _ => None,
         }
     }
 

@@ -80,7 +80,8 @@ fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
 /// Form-decodes the name or value of a parameter: `+` is a space, `%XX` an octet, and the result
 /// must be UTF-8.
 pub(super) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Error> {
-    const NOT_UTF8: Error = Error::InvalidRequest("the parameters are not UTF-8");
+    const NOT_UTF8: Error =
+        Error::InvalidRequest("the parameters are not UTF-8: encode the form as UTF-8");
     if memchr2(b'+', b'%', raw).is_none() {
         return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| NOT_UTF8);
     }

@@ -10,12 +10,12 @@ use secrecy::SecretString;
 use super::error::RequestError;
 use crate::oauth::{Authorization, AuthorizationHeader, BasicCredentials, Error};
 
-/// Returns the request's `Authorization` header, for endpoints that authenticate clients.
+/// Returns the request's Basic `Authorization` header, for endpoints that authenticate clients.
 ///
 /// # Errors
-/// Returns `invalid_request` if the header is repeated.
+/// Returns `invalid_request` if the request has more than one Basic header.
 pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, RequestError> {
-    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let mut headers = basic_headers(request);
     let Some(header) = headers.next() else { return Ok(Authorization::missing()) };
     if headers.next().is_some() {
         return Err(Error::InvalidRequest("the Authorization header is repeated").into());
@@ -26,9 +26,18 @@ pub(super) fn authorization(request: &HttpRequest) -> Result<Authorization<'_>, 
 /// Returns the user name and password of a Basic `Authorization` header; `None` unless the request
 /// has exactly one such header and it can be parsed.
 pub(super) fn basic(request: &HttpRequest) -> Option<BasicCredentials> {
-    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let mut headers = basic_headers(request);
     let (Some(header), None) = (headers.next(), headers.next()) else { return None };
     credentials(header)
+}
+
+/// Returns the `Authorization` headers of the scheme Basic. Empty ones and those of other schemes
+/// authenticate neither clients nor the operator.
+fn basic_headers(request: &HttpRequest) -> impl Iterator<Item = &HeaderValue> {
+    request.headers().get_all(AUTHORIZATION).filter(|header| {
+        let scheme = header.as_bytes().split(|octet| *octet == b' ').next();
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Basic"))
+    })
 }
 
 fn parse(header: &[u8]) -> AuthorizationHeader {

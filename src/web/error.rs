@@ -31,9 +31,12 @@ pub(super) enum RequestError {
     /// 400: the connection broke, or the framing of the request body is invalid.
     #[error("the request body could not be read")]
     Broken,
-    /// 400: the request headers do not declare an uncompressed form in UTF-8.
-    #[error("the body must be application/x-www-form-urlencoded")]
+    /// 400: the request headers do not declare a form, or declare more than one media type.
+    #[error("the request must have one Content-Type: application/x-www-form-urlencoded")]
     MediaType,
+    /// 400: the request body is compressed.
+    #[error("the body has a Content-Encoding, which is not supported: send it uncompressed")]
+    ContentCoding,
 }
 
 impl RequestError {
@@ -48,7 +51,7 @@ impl RequestError {
             },
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken | Self::MediaType => StatusCode::BAD_REQUEST,
+            Self::Broken | Self::MediaType | Self::ContentCoding => StatusCode::BAD_REQUEST,
         }
     }
 

@@ -9,7 +9,7 @@ use actix_web::http::{Method, StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::reading::{Caller, Form, basic, caller, credentials};
+use super::reading::{Caller, Form, basic, basic_headers, caller, credentials};
 use super::world::{Call, OPERATOR, SCOPES, World, with_world};
 
 /// Takes the query of verify from the first line of the input. Each other line is a header value,
@@ -53,10 +53,8 @@ fn introspect(world: &World, headers: &[(HeaderName, HeaderValue)]) {
 }
 
 fn manage(world: &World, headers: &[(HeaderName, HeaderValue)]) {
-    let is_operator = match headers {
-        [(_, only)] => {
-            basic(only.as_bytes()).is_some_and(|(user, password)| (&*user, &*password) == OPERATOR)
-        }
+    let is_operator = match basic_headers(headers)[..] {
+        [only] => basic(only).is_some_and(|(user, password)| (&*user, &*password) == OPERATOR),
         _ => false,
     };
     let answer = world.send(&get(Uri::from_static("/oauth/management/api/users"), headers));

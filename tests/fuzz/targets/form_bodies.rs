@@ -143,9 +143,7 @@ fn is_a_form(call: &Call) -> Option<bool> {
     }
     let mut types = of(CONTENT_TYPE);
     let (Some(first), None) = (types.next(), types.next()) else { return Some(false) };
-    let first = first.to_str().ok()?.to_ascii_lowercase();
-    if !first.starts_with(FORM) {
-        return Some(false);
-    }
-    (first == FORM || first == format!("{FORM}; charset=utf-8")).then_some(true)
+    let first = first.as_bytes();
+    let end = first.iter().position(|byte| *byte == b';').unwrap_or(first.len());
+    Some(first[..end].trim_ascii().eq_ignore_ascii_case(FORM.as_bytes()))
 }

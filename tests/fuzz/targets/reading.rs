@@ -43,6 +43,12 @@ impl Form {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// Returns whether the scope is well-formed (RFC 6749 §3.3), except for superfluous spaces.
+    pub fn has_valid_scope(&self) -> bool {
+        let scope = self.get("scope").unwrap_or_default();
+        scope.bytes().all(|byte| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~'))
+    }
+
     /// Returns whether the requested scopes are among these. Without `scope`, none are requested.
     pub fn requests_only(&self, scopes: &[&str]) -> bool {
         let asked = self.get("scope").unwrap_or_default();
@@ -69,27 +75,54 @@ pub enum Caller {
 
 /// Returns the client of a request; `None` if its authentication must fail.
 pub fn caller(headers: &[(HeaderName, HeaderValue)], form: &Form) -> Option<Caller> {
-    let mut credentials = headers.iter().filter(|(name, _)| *name == AUTHORIZATION);
-    let (ids, secrets) = match (credentials.next(), credentials.next()) {
-        (None, _) => {
-            let secret = form.get("client_secret").unwrap_or_default();
-            (vec![form.get("client_id")?.to_owned()], vec![secret.to_owned()])
-        }
-        (Some((_, header)), None) => {
-            let (user, password) = basic(header.as_bytes())?;
-            let (ids, secrets) = (interpretations(user), interpretations(password));
-            let others = form.get("client_id").is_some_and(|id| !ids.iter().any(|own| own == id));
-            if others || form.get("client_secret").is_some() {
-                return None;
-            }
-            (ids, secrets)
-        }
+    let (id, secret) = (form.get("client_id"), form.get("client_secret"));
+    let in_body = || Some((vec![id?.to_owned()], vec![secret.unwrap_or_default().to_owned()]));
+    let in_header = match basic_headers(headers)[..] {
+        [] => None,
+        [header] => Some(basic(header)),
         _ => return None,
     };
-    match ids.iter().find(|id| [PUBLIC, CONFIDENTIAL].contains(&id.as_str()))?.as_str() {
+    let (ids, secrets) = match in_header {
+        None => in_body()?,
+        Some(read) => {
+            let read =
+                read.map(|(user, password)| (interpretations(user), interpretations(password)));
+            let (ids, secrets) = read.unwrap_or_default();
+            let narrowed = narrow(&ids, id).zip(narrow(&secrets, secret));
+            let names_a_client = ids.iter().any(|id| [PUBLIC, CONFIDENTIAL].contains(&id.as_str()));
+            match narrowed {
+                Some(both) => both,
+                None if names_a_client || secret.is_some() => return None,
+                None => in_body()?,
+            }
+        }
+    };
+    ids.iter().find_map(|id| match id.as_str() {
         PUBLIC => secrets.iter().all(String::is_empty).then_some(Caller::Public),
-        _ => secrets.iter().any(|secret| secret == SECRET).then_some(Caller::Confidential),
+        CONFIDENTIAL => {
+            secrets.iter().any(|secret| secret == SECRET).then_some(Caller::Confidential)
+        }
+        _ => None,
+    })
+}
+
+/// Returns the one of `values` that the body names, or all if it names none; `None` if the body
+/// names another.
+fn narrow(values: &[String], named: Option<&str>) -> Option<Vec<String>> {
+    match named {
+        None => Some(values.to_vec()),
+        Some(named) => values.iter().find(|own| *own == named).map(|own| vec![own.clone()]),
     }
+}
+
+/// Returns the values of the `Authorization` headers of the scheme Basic; others have no effect.
+pub fn basic_headers(headers: &[(HeaderName, HeaderValue)]) -> Vec<&[u8]> {
+    let of_all = headers.iter().filter(|(name, _)| *name == AUTHORIZATION);
+    let is_basic = |value: &&[u8]| {
+        let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+        value[..end].eq_ignore_ascii_case(b"basic")
+    };
+    of_all.map(|(_, value)| value.as_bytes()).filter(is_basic).collect()
 }
 
 /// Returns the form-decoded and the raw text. RFC 6749 §2.3.1 requires the encoding; many clients

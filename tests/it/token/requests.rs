@@ -1,6 +1,8 @@
 //! Requests to the token endpoint that are rejected before any client or user is looked up.
 
-use crate::helpers::{AppBuilder, PASSWORD, send, spawn_app};
+use sentinel::admin::NewUser;
+
+use crate::helpers::{AppBuilder, PASSWORD, TestResponse, send, spawn_app};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -71,21 +73,92 @@ async fn other_media_types_are_refused() {
         app.client.id.as_str(),
         PASSWORD.replace(' ', "+")
     );
-    let good = [FORM, "Application/X-WWW-Form-Urlencoded", &format!("{FORM}; charset=UTF-8")];
-    for media_type in good {
-        let answer = app.post_raw("/oauth/token", media_type, body.clone()).await;
-        assert_eq!(answer.status, 200, "{media_type}");
-    }
-    let latin = format!("{FORM};charset=latin1");
-    for media_type in ["application/json", "text/plain", "multipart/form-data", "", "%", &latin] {
-        let answer = app.post_raw("/oauth/token", media_type, body.clone()).await;
+    assert_eq!(app.post_raw("/oauth/token", FORM, body.clone()).await.status, 200);
+    let more = format!("{FORM}x");
+    let refused = |answer: &TestResponse| {
         answer.assert_error(400, "invalid_request");
+        let description = answer.text_of("error_description");
+        assert!(description.contains("one Content-Type: application/x-www"), "{description}");
+    };
+    for media_type in ["application/json", "text/plain", "multipart/form-data", "", "%", ";", &more]
+    {
+        refused(&app.post_raw("/oauth/token", media_type, body.clone()).await);
     }
-    let untyped = send(app.request("POST", "/oauth/token").body(body.clone())).await;
-    untyped.assert_error(400, "invalid_request");
-    let zipped = app.request("POST", "/oauth/token").header("content-type", FORM);
-    let zipped = send(zipped.header("content-encoding", "gzip").body(body)).await;
-    zipped.assert_error(400, "invalid_request");
+    refused(&send(app.request("POST", "/oauth/token").body(body.clone())).await);
+    let twice = app.request("POST", "/oauth/token").header("content-type", FORM);
+    refused(&send(twice.header("content-type", FORM).body(body)).await);
+}
+
+#[tokio::test]
+async fn parameters_of_the_media_type_are_ignored() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    let (id, secret) = (app.backend.id.as_str(), app.backend_secret.as_str());
+    let proof = format!("client_id={id}&client_secret={secret}");
+    for parameters in [
+        "",
+        "; charset=ISO-8859-1",
+        ";charset=\"utf-8\"",
+        " ; charset=utf-16;q=1",
+        ";",
+        "; boundary=x",
+        "; \u{e4}",
+    ] {
+        let media_type = format!("Application/X-WWW-Form-Urlencoded{parameters}");
+        for (path, parameter) in [
+            ("/oauth/token", "grant_type=client_credentials".to_owned()),
+            ("/oauth/introspect", format!("token={token}")),
+            ("/oauth/revoke", "token=x".to_owned()),
+        ] {
+            let answer = app.post_raw(path, &media_type, format!("{proof}&{parameter}")).await;
+            assert_eq!(answer.status, 200, "{media_type} {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn form_is_read_as_utf_8_whatever_charset_is_declared() {
+    let app = spawn_app().await;
+    let password = app.admin.user("alice").await.unwrap().password;
+    let user = NewUser { username: "J\u{f6}rg".into(), password, scopes: None, enabled: true };
+    app.admin.add_user(user).await.unwrap();
+    let latin = format!("{FORM}; charset=ISO-8859-1");
+    let rest = format!(
+        "&grant_type=password&client_id={}&password={}",
+        app.client.id,
+        PASSWORD.replace(' ', "+")
+    );
+    for name in [&b"J%C3%B6rg"[..], "J\u{f6}rg".as_bytes()] {
+        let body = [b"username=", name, rest.as_bytes()].concat();
+        assert_eq!(app.post_raw("/oauth/token", &latin, body).await.status, 200);
+    }
+    for name in [&b"J%F6rg"[..], b"J\xf6rg"] {
+        let body = [b"username=", name, rest.as_bytes()].concat();
+        let answer = app.post_raw("/oauth/token", &latin, body).await;
+        answer.assert_error(400, "invalid_request");
+        let description = answer.text_of("error_description");
+        assert!(description.contains("not UTF-8"), "{description}");
+    }
+}
+
+#[tokio::test]
+async fn compressed_body_is_refused_with_the_reason() {
+    let app = spawn_app().await;
+    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+        for codings in [&["gzip"][..], &["identity", "br"], &["gzip, identity"], &[""]] {
+            let request = app.request("POST", path).header("content-type", FORM);
+            let request = codings
+                .iter()
+                .fold(request, |request, coding| request.header("content-encoding", *coding));
+            let answer = send(request.body("grant_type=password")).await;
+            answer.assert_error(400, "invalid_request");
+            let description = answer.text_of("error_description");
+            assert!(description.contains("Content-Encoding"), "{codings:?} {description}");
+        }
+    }
+    let plain = app.request("POST", "/oauth/revoke").header("content-encoding", "Identity");
+    let form = [("client_id", app.client.id.as_str()), ("token", "x")];
+    assert_eq!(send(plain.form(&form)).await.status, 200);
 }
 
 #[tokio::test]

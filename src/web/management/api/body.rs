@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::problem::{JSON, MERGE_PATCH, Problem};
+use crate::web::error::RequestError;
 use crate::web::form;
 use crate::web::state::Web;
 
@@ -38,9 +39,10 @@ async fn read<T: DeserializeOwned>(
     // patch.
     let types: &'static [&'static str] =
         if request.method() == Method::PATCH { &[MERGE_PATCH, JSON] } else { &[JSON] };
-    if !form::is_of_type(request, types) {
-        return Err(Problem::MediaType(types));
-    }
+    form::check_headers(request, types).map_err(|refusal| match refusal {
+        RequestError::MediaType => Problem::MediaType(types),
+        other => other.into(),
+    })?;
     let web = request.app_data::<web::Data<Web>>().ok_or(Problem::NoSuchPath)?;
     let body = form::read_in_time(web, request, payload, web.config.max_body).await?;
     // serde would also accept an array of the values of the members.

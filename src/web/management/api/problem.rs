@@ -3,7 +3,9 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use actix_web::http::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER,
+};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -55,6 +57,8 @@ pub(super) enum Problem {
     TooLarge,
     /// 415: the media type of the request body is none of those in this list.
     MediaType(&'static [&'static str]),
+    /// 415: the request body is compressed.
+    ContentCoding,
     /// 422: a value in the request body is invalid.
     Invalid {
         /// Position of the invalid value in the request body, as a JSON Pointer (RFC 6901).
@@ -152,8 +156,10 @@ impl fmt::Display for Problem {
             }
             Self::TooLarge => "the body is too large",
             Self::MediaType(types) => {
-                return write!(f, "the body must be {} in UTF-8", types.join(" or "));
+                let types = types.join(" or ");
+                return write!(f, "the request must have one Content-Type: {types}");
             }
+            Self::ContentCoding => return RequestError::ContentCoding.fmt(f),
             Self::Unavailable(oauth::Error::Unavailable(Unavailable::Store(
                 StoreError::Invalidation(_),
             ))) => {
@@ -177,7 +183,7 @@ impl ResponseError for Problem {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::OtherVersion => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType(_) | Self::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -200,6 +206,11 @@ impl ResponseError for Problem {
                 if types.contains(&MERGE_PATCH) {
                     response.insert_header((ACCEPT_PATCH, types.join(", ")));
                 }
+            }
+            // RFC 9110 §12.5.3: a server that fails a request because of a content coding "ought to
+            // respond with a 415 (Unsupported Media Type) status and include an Accept-Encoding".
+            Self::ContentCoding => {
+                response.insert_header((ACCEPT_ENCODING, "identity"));
             }
             Self::Unavailable(error) => {
                 if let oauth::Error::Unavailable(cause) = error {
@@ -253,6 +264,7 @@ impl From<RequestError> for Problem {
             RequestError::TooLarge => Self::TooLarge,
             RequestError::Slow => Self::Slow,
             RequestError::MediaType => Self::MediaType(&[JSON]),
+            RequestError::ContentCoding => Self::ContentCoding,
             RequestError::Broken | RequestError::Protocol(_) => Self::Body(refusal.to_string()),
         }
     }

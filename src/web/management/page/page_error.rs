@@ -31,6 +31,9 @@ pub(in crate::web::management) enum PageError {
     /// 400: the posted form is not readable, or does not have the fields that the page expects.
     #[error("The form does not have the fields that this page expects.")]
     Malformed,
+    /// 400: the posted form contains octets that are not UTF-8.
+    #[error("The form is not in UTF-8.")]
+    NotUtf8,
     /// 422: the posted form is invalid, and the operator's own template does not show the error.
     #[error("{0}")]
     Refused(String),
@@ -99,7 +102,7 @@ impl ResponseError for PageError {
             Self::NoSuchPage | Self::Gone(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Body(refusal) => refusal.status(),
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::NotUtf8 => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Contended => StatusCode::CONFLICT,
             Self::Invalidation(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -61,7 +61,7 @@ impl FromRequest for PostedForm {
             let body = form::body(web, &request, payload, MAX_FORM).await?;
             // Browsers send UTF-8, the encoding of the page. Other octets are rejected, since the
             // parser would replace them.
-            percent_decode(&body).decode_utf8().map_err(|_| PageError::Malformed)?;
+            percent_decode(&body).decode_utf8().map_err(|_| PageError::NotUtf8)?;
             Ok(Self(PostedFields::parse(&body)))
         })
     }
