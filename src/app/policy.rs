@@ -59,6 +59,7 @@ pub(super) fn web_config(settings: &Settings) -> WebConfig {
         max_body: usize::try_from(server.max_body).unwrap_or(usize::MAX),
         body_timeout: server.request_timeout,
         allowed_origins: settings.cors.allowed_origins.clone(),
+        allowed_headers: settings.cors.allowed_headers.clone(),
         trusted_proxies: server.trusted_proxies.clone(),
         tracing_callers: settings.traces.trusted_callers.clone(),
         flask_sentinel_status: settings.compat.flask_sentinel_status,

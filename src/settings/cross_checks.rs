@@ -110,6 +110,12 @@ impl Settings {
         if let (None, Some(names)) = (&redis.url, files) {
             found.push(format!("{names} ignored, because redis.url is not set"));
         }
+        let cors = &self.cors;
+        if cors.allowed_origins.is_empty() && !cors.allowed_headers.is_empty() {
+            found.push(
+                "cors.allowed_headers is ignored, because cors.allowed_origins is empty".to_owned(),
+            );
+        }
         found
     }
 }

@@ -75,6 +75,14 @@ pub(super) fn web_origin(text: &str) -> Option<String> {
     .then_some(text)
 }
 
+/// Parses the name of a request header: a token (RFC 9110 §5.1), which is converted to lower case.
+/// Rejects `*`, which browsers do not apply to `Authorization` (Fetch §4.8) and which would permit
+/// any header.
+pub(super) fn header_name(text: &str) -> Option<String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    (text != "*" && !text.is_empty() && text.bytes().all(token)).then(|| text.to_ascii_lowercase())
+}
+
 /// Returns whether a URL has one of `schemes`. The database driver validates the rest of the URL.
 pub(super) fn has_scheme(text: &str, schemes: &[&str]) -> bool {
     text.split_once("://")

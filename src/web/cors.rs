@@ -18,13 +18,14 @@ use actix_web::{HttpResponse, web};
 
 use super::{Web, metadata};
 
-/// Headers of CORS preflight responses for an allowed origin: the methods and headers that scripts
-/// of the origin may send, and for how many seconds the browser may cache this permission.
-const GRANTED: [(actix_web::http::header::HeaderName, &str); 3] = [
-    (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-    (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
-    (ACCESS_CONTROL_MAX_AGE, "3600"),
-];
+/// Methods that scripts of an allowed origin may use.
+const METHODS: &str = "GET, POST";
+
+/// Request headers that scripts of an allowed origin may always send.
+const HEADERS: [&str; 2] = ["authorization", "content-type"];
+
+/// Time in seconds for which browsers may cache the response to a preflight.
+const MAX_AGE: &str = "3600";
 
 /// Response headers that scripts of an allowed origin may read, beside the CORS-safelisted ones.
 const EXPOSED: &str = "retry-after, www-authenticate, x-auth-user-id, x-auth-username, x-auth-client-id, x-auth-scope";
@@ -42,6 +43,21 @@ impl Web {
             |allowed: &&String| *allowed == "*" || allowed.as_bytes() == origin.as_bytes();
         let allowed = self.config.allowed_origins.iter().find(is_allowed)?;
         HeaderValue::from_str(allowed).ok()
+    }
+
+    /// Returns the response to a CORS preflight, with CORS headers if the origin is `allowed`.
+    /// Without them, the browser treats the origin as not allowed; no error status is needed.
+    fn preflight(&self, allowed: bool) -> HttpResponse {
+        let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
+        response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+        if allowed {
+            let more = self.config.allowed_headers.iter().map(String::as_str);
+            let headers: Vec<&str> = HEADERS.into_iter().chain(more).collect();
+            response.insert_header((ACCESS_CONTROL_ALLOW_METHODS, METHODS));
+            response.insert_header((ACCESS_CONTROL_ALLOW_HEADERS, headers.join(", ")));
+            response.insert_header((ACCESS_CONTROL_MAX_AGE, MAX_AGE));
+        }
+        response.finish()
     }
 
     /// Returns whether `path` is that of an OAuth protocol endpoint: token, introspection,
@@ -69,7 +85,7 @@ pub async fn handle(
     }
     let allowed = web.allowed_origin(request.headers());
     let mut response = if is_preflight(&request) {
-        request.into_response(preflight(allowed.is_some()))
+        request.into_response(web.preflight(allowed.is_some()))
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
@@ -87,15 +103,4 @@ pub async fn handle(
 fn is_preflight(request: &ServiceRequest) -> bool {
     let has = |name| request.headers().contains_key(name);
     *request.method() == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// Returns the response to a CORS preflight, with CORS headers if the origin is `allowed`. Without
-/// them, the browser treats the origin as not allowed; no error status is needed.
-fn preflight(allowed: bool) -> HttpResponse {
-    let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
-    response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
-    for header in GRANTED.into_iter().filter(|_| allowed) {
-        response.insert_header(header);
-    }
-    response.finish()
 }

@@ -42,6 +42,9 @@ pub struct WebConfig {
     pub body_timeout: Duration,
     /// Origins whose scripts may call the OAuth protocol endpoints (CORS); `*` allows all.
     pub allowed_origins: Vec<String>,
+    /// Names of request headers that these scripts may send beside `Authorization` and
+    /// `Content-Type` (CORS).
+    pub allowed_headers: Vec<String>,
     /// Networks of the proxies from which the server accepts `X-Forwarded-For`, `X-Forwarded-Host`
     /// and `X-Request-Id`.
     pub trusted_proxies: Vec<IpNet>,

@@ -52,6 +52,23 @@ async fn allowed_origin_gets_cors_headers_on_protocol_endpoints() {
 }
 
 #[tokio::test]
+async fn scripts_may_send_the_configured_headers() {
+    let app = managed()
+        .set("cors.allowed_origins", OURS)
+        .set("cors.allowed_headers", "traceparent, X-Requested-With,sentry-trace")
+        .set("server.public_url", ISSUER)
+        .spawn()
+        .await;
+    let expected = "authorization, content-type, traceparent, x-requested-with, sentry-trace";
+    for path in PROTOCOL {
+        let answer = preflight(&app, path, OURS).await;
+        assert_eq!(answer.header("access-control-allow-headers"), Some(expected), "{path}");
+    }
+    let answer = preflight(&app, "/oauth/token", "https://evil.example").await;
+    assert_eq!(answer.header("access-control-allow-headers"), None);
+}
+
+#[tokio::test]
 async fn other_origin_gets_no_cors_headers() {
     let app = with_origins(OURS).await;
     for origin in ["https://evil.example", "https://app.example.evil.example", "null", ""] {

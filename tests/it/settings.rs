@@ -128,9 +128,8 @@ fn built_in_settings_have_the_documented_defaults() {
     assert_eq!(s.throttle.window, 5 * minute);
     assert_eq!(s.management.url.as_deref(), Some("/management"));
     assert!(s.management.credentials().is_none());
-    assert!(
-        s.cors.allowed_origins.is_empty() && s.metrics.bind.is_none() && s.templates.dir.is_none()
-    );
+    assert!(s.cors.allowed_origins.is_empty() && s.cors.allowed_headers.is_empty());
+    assert!(s.metrics.bind.is_none() && s.templates.dir.is_none());
     assert_eq!((s.log.format, s.log.level.as_str()), (LogFormat::Auto, "info"));
     assert!(!s.compat.flask_sentinel_status);
 }

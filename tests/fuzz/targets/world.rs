@@ -273,6 +273,7 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
         body_timeout: Duration::from_secs(10),
         trusted_proxies: TRUSTED.map(|net| net.parse().unwrap()).into(),
         allowed_origins: Vec::new(),
+        allowed_headers: Vec::new(),
         tracing_callers: vec![TRACING.parse().unwrap()],
         flask_sentinel_status: false,
     };

@@ -278,6 +278,16 @@ fn grants_must_be_known_and_not_empty() {
 }
 
 #[test]
+fn allowed_headers_are_header_names() {
+    let headers = from_flags(&[("cors.allowed_headers", "traceparent,X-Requested-With")]);
+    assert_eq!(headers.cors.allowed_headers, ["traceparent", "x-requested-with"]);
+    for bad in ["*", "x y", "x:y", "h\u{e4}nder", "[\"\"]", "\"x\"", "a/b"] {
+        let refused = flag_refused("cors.allowed_headers", bad);
+        assert!(refused.contains("the name of a request header"), "{bad}: {refused}");
+    }
+}
+
+#[test]
 fn allowed_origins_are_a_star_or_scheme_host_and_port() {
     let origins = from_flags(&[("cors.allowed_origins", "*,https://A.example.org:8443")])
         .cors
