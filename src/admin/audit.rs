@@ -81,6 +81,7 @@ pub(super) fn client_added(client: &Client) {
         confidential = client.is_confidential(), grants = names(&client.grants),
         scopes = client.scopes.as_str(), default_scopes = client.default_scopes.as_str(),
         introspection = client.introspection,
+        introspect_refresh_tokens = client.introspect_refresh_tokens,
     );
 }
 
@@ -91,10 +92,13 @@ pub(super) fn client_changed(before: &Client, after: &Client, outcome: Outcome) 
         outcome, event = "client_changed", client = %after.id, enabled = after.enabled,
         grants = names(&after.grants), scopes = after.scopes.as_str(),
         default_scopes = after.default_scopes.as_str(), introspection = after.introspection,
+        introspect_refresh_tokens = after.introspect_refresh_tokens,
         renamed = before.name != after.name, grants_changed = before.grants != after.grants,
         scopes_changed = before.scopes != after.scopes,
         default_scopes_changed = before.default_scopes != after.default_scopes,
         introspection_changed = before.introspection != after.introspection,
+        introspect_refresh_tokens_changed =
+            before.introspect_refresh_tokens != after.introspect_refresh_tokens,
         lifetimes_changed = lifetimes(before) != lifetimes(after),
         secret_changed = before.kind != after.kind,
     );

@@ -35,7 +35,7 @@ impl ImportedClient {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
-    /// confidential one.
+    /// confidential one, or a permission without the one that it requires.
     pub fn into_client(self, now: Timestamp) -> Result<Client, AdminError> {
         self.client.into_client(self.id, self.kind, self.enabled, now)
     }

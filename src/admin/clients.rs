@@ -34,6 +34,8 @@ pub struct NewClient {
     pub session_ttl: Option<Duration>,
     /// Whether the client may introspect tokens (RFC 7662 §2.1).
     pub introspection: bool,
+    /// Whether introspection reports refresh tokens to the client; requires `introspection`.
+    pub introspect_refresh_tokens: bool,
 }
 
 impl NewClient {
@@ -57,6 +59,7 @@ impl NewClient {
             refresh_idle_ttl: self.refresh_idle_ttl,
             session_ttl: self.session_ttl,
             introspection: self.introspection,
+            introspect_refresh_tokens: self.introspect_refresh_tokens,
             enabled,
             generation: 0,
             version: 0,
@@ -74,8 +77,9 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
-    /// confidential one, [`AdminError::Contended`] when the generated id is taken,
-    /// [`AdminError::Store`] when the store fails.
+    /// confidential one, or a permission without the one that it requires,
+    /// [`AdminError::Contended`] when the generated id is taken, [`AdminError::Store`] when the
+    /// store fails.
     pub async fn add_client(
         &self,
         new: NewClient,
@@ -130,10 +134,10 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when no client has the id, [`AdminError::Invalid`] when a public
-    /// client would get a grant or permission that requires a confidential one,
-    /// [`AdminError::OtherVersion`] when the client has none of the versions in the change,
-    /// [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`] when the
-    /// store fails.
+    /// client would get a grant or permission that requires a confidential one, or a client a
+    /// permission without the one that it requires, [`AdminError::OtherVersion`] when the client
+    /// has none of the versions in the change, [`AdminError::Contended`] after too many concurrent
+    /// changes, [`AdminError::Store`] when the store fails.
     pub async fn edit_client(
         &self,
         id: &ClientId,
@@ -230,6 +234,9 @@ fn default_grants(confidential: bool) -> BTreeSet<Grant> {
 }
 
 fn check(client: &Client) -> Result<(), AdminError> {
+    if client.introspect_refresh_tokens && !client.introspection {
+        return Err(AdminError::Invalid("introspect_refresh_tokens requires introspection"));
+    }
     if client.is_confidential() {
         return Ok(());
     }

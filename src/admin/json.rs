@@ -79,6 +79,8 @@ pub struct ClientJson {
     pub session_ttl: Option<u64>,
     /// Whether the client may introspect tokens (RFC 7662 §2.1).
     pub introspection: bool,
+    /// Whether introspection reports refresh tokens to the client too.
+    pub introspect_refresh_tokens: bool,
     /// Whether the client is enabled. A disabled client is always rejected and has no sessions.
     pub enabled: bool,
     /// Time of creation (RFC 3339).
@@ -104,6 +106,7 @@ impl ClientJson {
             refresh_idle_ttl: seconds(client.refresh_idle_ttl),
             session_ttl: seconds(client.session_ttl),
             introspection: client.introspection,
+            introspect_refresh_tokens: client.introspect_refresh_tokens,
             enabled: client.enabled,
             created_at: client.created_at.to_string(),
             updated_at: client.updated_at.to_string(),

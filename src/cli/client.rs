@@ -71,6 +71,9 @@ struct ClientOptions {
     /// Permits introspection (confidential clients only)
     #[arg(long)]
     introspection: bool,
+    /// Reports refresh tokens to the client at introspection too; not for resource servers
+    #[arg(long)]
+    introspect_refresh_tokens: bool,
     /// Lifetime of access tokens, in seconds or as 15m or 30d; "default" is the server's
     #[arg(long, value_name = "TIME")]
     access_token_ttl: Option<Ttl>,
@@ -100,16 +103,19 @@ pub(super) struct NamedClient {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true).args([
     "name", "grant", "scope", "default_scope", "introspection", "no_introspection",
-    "access_token_ttl", "refresh_idle_ttl", "session_ttl",
+    "introspect_refresh_tokens", "no_introspect_refresh_tokens", "access_token_ttl", "refresh_idle_ttl", "session_ttl",
 ]))]
 pub(super) struct EditClient {
     #[command(flatten)]
     client: NamedClient,
     #[command(flatten)]
     options: ClientOptions,
-    /// Removes the introspection permission
+    /// Removes the introspection permission, also for refresh tokens
     #[arg(long, conflicts_with = "introspection")]
     no_introspection: bool,
+    /// Removes the permission for refresh tokens at introspection
+    #[arg(long, conflicts_with = "introspect_refresh_tokens")]
+    no_introspect_refresh_tokens: bool,
 }
 
 /// Lifetime of a client's tokens or sessions; `None` for the server's default.
@@ -160,6 +166,7 @@ impl AddClient {
             refresh_idle_ttl: self.options.refresh_idle_ttl.and_then(|ttl| ttl.0),
             session_ttl: self.options.session_ttl.and_then(|ttl| ttl.0),
             introspection,
+            introspect_refresh_tokens: self.options.introspect_refresh_tokens,
         };
         let (client, secret) = global.on_store(async |admin| Ok(admin.add_client(new).await?))?;
         printing::credentials(global, &client, secret.as_ref())
@@ -179,6 +186,7 @@ impl ListClients {
 impl EditClient {
     fn run(self, global: &Global) -> Result<(), Failure> {
         let ClientOptions { name, grant, scope, default_scope, introspection, .. } = self.options;
+        let refresh_tokens = self.options.introspect_refresh_tokens;
         let change = ClientChange {
             name,
             grants: (!grant.is_empty()).then(|| grant.into_iter().collect()),
@@ -188,6 +196,8 @@ impl EditClient {
             refresh_idle_ttl: self.options.refresh_idle_ttl.map(|ttl| ttl.0),
             session_ttl: self.options.session_ttl.map(|ttl| ttl.0),
             introspection: (introspection || self.no_introspection).then_some(introspection),
+            introspect_refresh_tokens: (refresh_tokens || self.no_introspect_refresh_tokens)
+                .then_some(refresh_tokens),
             ..ClientChange::default()
         };
         let client = global.on_store(async |admin| edit(admin, &self.client, &change).await)?;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{ClientId, Digest, Grant, Scope, Timestamp};
+use super::{ClientId, Digest, Grant, Scope, Timestamp, TokenKind};
 
 /// Client type: public or confidential (RFC 6749 §2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub struct Client {
     pub session_ttl: Option<Duration>,
     /// Whether the client may introspect tokens (RFC 7662 §2.1). Only confidential clients may.
     pub introspection: bool,
+    /// Whether introspection reports refresh tokens to the client too. Requires `introspection`.
+    pub introspect_refresh_tokens: bool,
     /// Whether the client is enabled. A disabled client is always rejected and has no sessions.
     pub enabled: bool,
     /// Generation: a counter, incremented when the client is disabled. Sessions that recorded a
@@ -97,6 +99,16 @@ impl Client {
             refresh_idle: self.refresh_idle_ttl.unwrap_or(server.refresh_idle),
             session: self.session_ttl.unwrap_or(server.session),
             refresh_grace: server.refresh_grace,
+        }
+    }
+
+    /// Returns whether the client may introspect tokens of this kind. Many resource servers read
+    /// only whether a token is active, and would accept a refresh token for requests to the API, so
+    /// refresh tokens require a permission of their own.
+    pub const fn may_introspect(&self, kind: TokenKind) -> bool {
+        match kind {
+            TokenKind::Access => self.introspection,
+            TokenKind::Refresh => self.introspection && self.introspect_refresh_tokens,
         }
     }
 

@@ -103,6 +103,7 @@ mod tests {
             refresh_idle_ttl: None,
             session_ttl: None,
             introspection: true,
+            introspect_refresh_tokens: false,
             enabled: true,
             generation: 0,
             version: 0,
@@ -117,10 +118,10 @@ mod tests {
         let get = |header, body| with(header, body, |request| cache.get(request));
         with(Some("Basic eA=="), "token=x", |request| cache.insert(request, &caller));
         with(None, "client_id=a&client_secret=b", |request| cache.insert(request, &caller));
-        assert_eq!(get(Some("Basic eA=="), "token=y").as_deref(), Some(&caller));
         let both = "client_id=a&client_secret=b";
         with(Some("Basic eg=="), both, |request| cache.insert(request, &caller));
         assert_eq!(get(Some("Basic eg=="), both).as_deref(), Some(&caller));
+        assert_eq!(get(Some("Basic eA=="), "token=y").as_deref(), Some(&caller));
         assert_eq!(get(None, "client_secret=b&client_id=a").as_deref(), Some(&caller));
         for (header, body) in [
             (None, "token=x"),

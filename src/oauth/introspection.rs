@@ -2,7 +2,7 @@
 
 use super::{Error, Provider, Request};
 use crate::domain::{
-    AccessToken, ClientId, Digest, Scope, Session, SessionUser, Timestamp, Token, TokenKind,
+    AccessToken, Client, ClientId, Digest, Scope, Session, SessionUser, Timestamp, Token, TokenKind,
 };
 use crate::store::{CallerLookup, Want};
 
@@ -54,21 +54,29 @@ impl Provider {
         }
         self.caller_cache.insert(request, &caller);
         let text = request.params.require("token", "token is missing")?;
-        Ok(match Token::parse(text) {
-            Some(token) => self.look_up(&token).await?.into(),
-            None => self.look_up_legacy(text).await?.into(),
-        })
+        let required = required_scope(request)?;
+        let active = match Token::parse(text) {
+            Some(token) if caller.may_introspect(token.kind) => self.look_up(&token).await?,
+            Some(_) => None,
+            None => self.look_up_legacy(text, &caller).await?,
+        };
+        Ok(Introspection::of(active, &required))
     }
 
-    /// Returns the properties of a token of either kind that was imported from flask-sentinel (the
-    /// server that Sentinel replaces), if the token is active.
-    async fn look_up_legacy(&self, text: &str) -> Result<Option<ActiveToken>, Error> {
-        let Some(token) = self.legacy_token(text, TokenKind::Refresh).await? else {
-            return Ok(None);
-        };
-        match self.look_up(&token).await? {
-            None => self.look_up_legacy_access(text).await,
-            found => Ok(found),
+    /// Returns the properties of a token that was imported from flask-sentinel (the server that
+    /// Sentinel replaces), if the token is active and `caller` may introspect tokens of its kind.
+    async fn look_up_legacy(
+        &self,
+        text: &str,
+        caller: &Client,
+    ) -> Result<Option<ActiveToken>, Error> {
+        let active = self.look_up_legacy_access(text).await?;
+        if active.is_some() || !caller.may_introspect(TokenKind::Refresh) {
+            return Ok(active);
+        }
+        match self.legacy_token(text, TokenKind::Refresh).await? {
+            Some(token) => self.look_up(&token).await,
+            None => Ok(None),
         }
     }
 
@@ -110,7 +118,9 @@ impl Provider {
     ) -> Result<Option<Introspection>, Error> {
         let Some(caller) = self.caller_cache.get(request) else { return Ok(None) };
         let token = request.params.get("token").and_then(Token::parse);
-        let Some(token) = token else { return Ok(None) };
+        let (Some(token), Ok(required)) = (token, required_scope(request)) else {
+            return Ok(None);
+        };
         let digest = token.verifier.digest();
         let access = (token.kind == TokenKind::Access).then_some(&digest);
         let want = Want { access, caller: Some(&caller) };
@@ -120,8 +130,9 @@ impl Provider {
                 Ok(None)
             }
             CallerLookup::Session(session) => {
+                let session = session.filter(|_| caller.may_introspect(token.kind));
                 let active = session.and_then(|session| self.active(*session, token.kind, &digest));
-                Ok(Some(active.into()))
+                Ok(Some(Introspection::of(active, &required)))
             }
         }
     }
@@ -153,10 +164,21 @@ impl Provider {
     }
 }
 
-impl From<Option<ActiveToken>> for Introspection {
-    fn from(active: Option<ActiveToken>) -> Self {
+impl Introspection {
+    /// Returns the result for a token that is active, or for none. A token that lacks a scope in
+    /// `required` is reported as inactive.
+    fn of(active: Option<ActiveToken>, required: &Scope) -> Self {
+        let active = active.filter(|active| required.is_subset(&active.scope));
         active.map_or(Self::Inactive, |active| Self::Active(Box::new(active)))
     }
+}
+
+/// Returns the scope that the token must have: the `scope` parameter, an extension of Ory Hydra
+/// that Ory Oathkeeper sends. RFC 7662 §2.2 permits the result: whether a token is active includes
+/// whether the authorization server takes it for "valid for use at the protected resource".
+fn required_scope(request: &Request<'_>) -> Result<Scope, Error> {
+    let scope = request.params.get("scope").unwrap_or_default();
+    scope.parse().map_err(|_| Error::InvalidRequest("scope is malformed"))
 }
 
 fn active_access(session: Session, access: AccessToken) -> ActiveToken {

@@ -16,6 +16,8 @@ struct InactiveJson {
 #[derive(Serialize)]
 struct ActiveJson<'a> {
     active: bool,
+    // RFC 6749 §3.3: an empty text is no scope. Resource servers fail on it.
+    #[serde(skip_serializing_if = "str::is_empty")]
     scope: &'a str,
     client_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -54,7 +54,12 @@ async fn prepare(path: &Path) -> (String, (String, String)) {
     let user = NewUser { username: "alice".into(), password, scopes: None, enabled: true };
     admin.add_user(user).await.unwrap();
     let (app, _) = admin.add_client(NewClient::default()).await.unwrap();
-    let judge = NewClient { confidential: true, introspection: true, ..NewClient::default() };
+    let judge = NewClient {
+        confidential: true,
+        introspection: true,
+        introspect_refresh_tokens: true,
+        ..NewClient::default()
+    };
     let (judge, secret) = admin.add_client(judge).await.unwrap();
     let secret = secret.unwrap().expose_secret().to_owned();
     (app.id.to_string(), (judge.id.to_string(), secret))

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use secrecy::ExposeSecret;
+use sentinel::admin::{ClientChange, NewClient};
+
 use crate::helpers::{App, AppBuilder, TestResponse, send, spawn_app};
 
 #[tokio::test]
@@ -26,6 +29,122 @@ async fn introspection_of_active_token_returns_all_members() {
     let introspected = app.introspect(&tokens.refresh_token()).await.json();
     assert_eq!(introspected["token_type"], "refresh_token");
     assert_eq!(introspected["exp"], 4_102_444_800_i64 + 30 * 86_400);
+}
+
+#[tokio::test]
+async fn introspection_omits_members_without_a_value() {
+    let app = spawn_app().await;
+    app.set_default_scopes("").await;
+    let own = app.post_as_backend("/oauth/token", &[("grant_type", "client_credentials")]).await;
+    assert_eq!(own.json()["scope"], "", "the token response has the scope always");
+    let tokens = app.login().await;
+    for (token, members) in [
+        (own.access_token(), vec!["active", "client_id", "exp", "iat", "sub", "token_type"]),
+        (
+            tokens.access_token(),
+            vec!["active", "client_id", "exp", "iat", "sub", "token_type", "username"],
+        ),
+    ] {
+        // The first is looked up by the store's client, the second by the cached one.
+        for _ in 0..2 {
+            let answer = app.introspect(&token).await.json();
+            let names: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(names, members);
+            let empty = |value: &serde_json::Value| value.is_null() || value == "";
+            assert!(!answer.as_object().unwrap().values().any(empty), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn token_without_required_scope_is_inactive_at_introspection() {
+    let app = spawn_app().await;
+    let tokens = app.login_with(&[("scope", "read")]).await;
+    let ask = |token: &str, scope: &str| {
+        app.post_as_backend("/oauth/introspect", &[("token", token), ("scope", scope)])
+    };
+    // Twice: the second time, the caller is cached.
+    for _ in 0..2 {
+        for token in [tokens.access_token(), tokens.refresh_token()] {
+            for scope in ["read", "", " ", "read read", " read "] {
+                let answer = ask(&token, scope).await;
+                assert_eq!(answer.json()["scope"], "read", "{scope:?} {answer:?}");
+            }
+            for scope in ["write", "read write", "rea", "READ", "admin other"] {
+                let answer = ask(&token, scope).await;
+                let expected = (200, r#"{"active":false}"#);
+                assert_eq!((answer.status, answer.text.as_str()), expected, "{scope:?}");
+            }
+        }
+        for token in [tokens.access_token().as_str(), "x"] {
+            for scope in ["re\"ad", "read\\", "caf\u{e9}", "read\twrite"] {
+                let answer = ask(token, scope).await;
+                answer.assert_error(400, "invalid_request");
+                assert_eq!(answer.text_of("error_description"), "scope is malformed");
+            }
+        }
+    }
+    // The caller is authenticated before the scope is read.
+    let form = [("token", "x"), ("scope", "\""), ("client_id", "x"), ("client_secret", "x")];
+    app.post("/oauth/introspect", &form).await.assert_error(401, "invalid_client");
+    let twice = [("token", "x"), ("scope", "read"), ("scope", "write")];
+    app.post_as_backend("/oauth/introspect", &twice).await.assert_error(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn refresh_token_is_inactive_without_permission_to_introspect_it() {
+    let app = spawn_app().await;
+    let tokens = app.login().await;
+    let (access, refresh) = (tokens.access_token(), tokens.refresh_token());
+    let assert_permitted = async |permitted: bool| {
+        // Twice: the second time, the caller is cached.
+        for _ in 0..2 {
+            assert!(app.is_active(&access).await);
+            let answer = app.introspect(&refresh).await;
+            assert_eq!(answer.json()["active"], permitted, "{answer:?}");
+            assert!(permitted || answer.text == r#"{"active":false}"#, "{answer:?}");
+        }
+    };
+    assert_permitted(true).await;
+    for _ in 0..2 {
+        app.set_introspect_refresh_tokens(false).await;
+        assert_permitted(false).await;
+        app.set_introspect_refresh_tokens(true).await;
+        assert_permitted(true).await;
+    }
+    // The token itself still works.
+    app.set_introspect_refresh_tokens(false).await;
+    assert_eq!(app.refresh(&refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn new_introspection_client_may_not_introspect_refresh_tokens() {
+    let app = spawn_app().await;
+    let new = NewClient { confidential: true, introspection: true, ..NewClient::default() };
+    let (client, secret) = app.admin.add_client(new).await.unwrap();
+    let secret = secret.unwrap().expose_secret().to_owned();
+    let tokens = app.login().await;
+    for (token, active) in [(tokens.access_token(), true), (tokens.refresh_token(), false)] {
+        let request = app.request("POST", "/oauth/introspect").form(&[("token", &token)]);
+        let answer = send(request.basic_auth(client.id.as_str(), Some(&secret))).await;
+        assert_eq!(answer.json()["active"], active);
+    }
+}
+
+#[tokio::test]
+async fn permission_for_refresh_tokens_requires_introspection() {
+    let app = spawn_app().await;
+    let new =
+        NewClient { confidential: true, introspect_refresh_tokens: true, ..NewClient::default() };
+    let refused = app.admin.add_client(new).await.unwrap_err();
+    assert!(refused.to_string().contains("requires introspection"), "{refused}");
+    // Withdrawing introspection withdraws both.
+    app.set_introspection(false).await;
+    let client = app.admin.client(app.backend.id.as_str()).await.unwrap();
+    assert!(!client.introspection && !client.introspect_refresh_tokens);
+    let change = ClientChange { introspect_refresh_tokens: Some(true), ..ClientChange::default() };
+    let refused = app.admin.edit_client(&app.backend.id, &change).await.unwrap_err();
+    assert!(refused.to_string().contains("requires introspection"), "{refused}");
 }
 
 #[tokio::test]

@@ -95,7 +95,8 @@ async fn introspection_is_refused_while_permission_is_withdrawn() {
     for _ in 0..3 {
         caller.app.run(&["client", "edit", caller.id(), "--no-introspection"]).await;
         caller.assert_refused(&caller.secret, 403, "unauthorized_client").await;
-        caller.app.run(&["client", "edit", caller.id(), "--introspection"]).await;
+        let again = ["--introspection", "--introspect-refresh-tokens"];
+        caller.app.run(&[&["client", "edit", caller.id()], &again[..]].concat()).await;
         caller.assert_served().await;
     }
 }
@@ -191,7 +192,7 @@ async fn introspection_is_refused_after_concurrent_client_change() {
         } else {
             (
                 &["client", "edit", caller.id(), "--no-introspection"],
-                &["client", "edit", caller.id(), "--introspection"],
+                &["client", "edit", caller.id(), "--introspection", "--introspect-refresh-tokens"],
             )
         };
         // Each task sends requests until one is refused, so that some overlap the change.

@@ -24,8 +24,11 @@ pub struct ClientChange {
     pub refresh_idle_ttl: Option<Option<Duration>>,
     /// New absolute lifetime of the client's sessions; `Some(None)` restores the server's default.
     pub session_ttl: Option<Option<Duration>>,
-    /// Whether the client may introspect tokens.
+    /// Whether the client may introspect tokens. `Some(false)` also withdraws
+    /// `introspect_refresh_tokens`, unless that is set.
     pub introspection: Option<bool>,
+    /// Whether introspection reports refresh tokens to the client.
+    pub introspect_refresh_tokens: Option<bool>,
     /// Whether the client is enabled. Disabling ends the client's sessions.
     pub enabled: Option<bool>,
     /// New client type with the digest of the client's new secret; set when the secret is replaced.
@@ -42,6 +45,7 @@ impl ClientChange {
             new.as_ref().unwrap_or(old).clone()
         }
         let enabled = new_or_old(&self.enabled, &client.enabled);
+        let introspection = new_or_old(&self.introspection, &client.introspection);
         let mut scopes = new_or_old(&self.scopes, &client.scopes);
         let mut default_scopes = new_or_old(&self.default_scopes, &client.default_scopes);
         // Default scopes are a subset of the allowed scopes. Removing an allowed scope removes it
@@ -61,7 +65,11 @@ impl ClientChange {
             access_token_ttl: new_or_old(&self.access_token_ttl, &client.access_token_ttl),
             refresh_idle_ttl: new_or_old(&self.refresh_idle_ttl, &client.refresh_idle_ttl),
             session_ttl: new_or_old(&self.session_ttl, &client.session_ttl),
-            introspection: new_or_old(&self.introspection, &client.introspection),
+            introspection,
+            // Withdrawing introspection withdraws both permissions.
+            introspect_refresh_tokens: self
+                .introspect_refresh_tokens
+                .unwrap_or(client.introspect_refresh_tokens && introspection),
             enabled,
             generation: client.generation + u64::from(client.enabled && !enabled),
             version: client.version + 1,

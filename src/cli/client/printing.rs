@@ -28,7 +28,11 @@ pub(super) fn show(global: &Global, client: &Client) -> Result<(), Failure> {
     if global.json {
         return output::json(&ClientJson::of(client));
     }
-    let introspection = if client.introspection { "yes" } else { "no" };
+    let introspection = match (client.introspection, client.introspect_refresh_tokens) {
+        (false, _) => "no",
+        (true, false) => "yes",
+        (true, true) => "yes, of refresh tokens too",
+    };
     output::properties(&[
         ("id", client.id.to_string()),
         ("name", client.name.clone()),

@@ -67,6 +67,7 @@ struct ClientRowFields {
     refresh_idle_ttl: Option<String>,
     session_ttl: Option<String>,
     introspection: Option<bool>,
+    introspect_refresh_tokens: Option<bool>,
     enabled: Option<bool>,
 }
 
@@ -89,6 +90,9 @@ impl ClientRowFields {
                 "refresh_idle_ttl" => set(&mut fields.refresh_idle_ttl, time(value)),
                 "session_ttl" => set(&mut fields.session_ttl, time(value)),
                 "introspection" => set(&mut fields.introspection, value.as_bool()),
+                "introspect_refresh_tokens" => {
+                    set(&mut fields.introspect_refresh_tokens, value.as_bool())
+                }
                 "enabled" => set(&mut fields.enabled, value.as_bool()),
                 // The timestamps of an export belong to the store that it was made from.
                 "created_at" | "updated_at" => true,
@@ -134,6 +138,7 @@ impl ClientRowFields {
                     refresh_idle_ttl: ttl(self.refresh_idle_ttl, "refresh_idle_ttl")?,
                     session_ttl: ttl(self.session_ttl, "session_ttl")?,
                     introspection: self.introspection.unwrap_or(false),
+                    introspect_refresh_tokens: self.introspect_refresh_tokens.unwrap_or(false),
                 },
                 kind,
             },

@@ -114,6 +114,7 @@ pub(super) fn client(record: &Document, now: Timestamp) -> Result<(Client, Vec<R
         refresh_idle_ttl: None,
         session_ttl: None,
         introspection: false,
+        introspect_refresh_tokens: false,
         enabled: true,
         generation: 0,
         version: 0,

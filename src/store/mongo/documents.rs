@@ -119,6 +119,9 @@ pub(super) struct ClientDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     session_ttl_ms: Option<i64>,
     introspection: bool,
+    /// Absent in documents of versions that report refresh tokens to every client.
+    #[serde(default)]
+    introspect_refresh_tokens: bool,
     enabled: bool,
     generation: i64,
     version: i64,
@@ -149,6 +152,7 @@ impl ClientDocument {
             refresh_idle_ttl_ms: client.refresh_idle_ttl.map(millis),
             session_ttl_ms: client.session_ttl.map(millis),
             introspection: client.introspection,
+            introspect_refresh_tokens: client.introspect_refresh_tokens,
             enabled: client.enabled,
             generation: to_integer(client.generation),
             version: to_integer(client.version),
@@ -179,6 +183,7 @@ pub(super) fn client(raw: &RawDocument) -> Result<Option<Client>> {
         refresh_idle_ttl: ttl(document.refresh_idle_ttl_ms),
         session_ttl: ttl(document.session_ttl_ms),
         introspection: document.introspection,
+        introspect_refresh_tokens: document.introspect_refresh_tokens,
         enabled: document.enabled,
         generation: counter(document.generation, CLIENT)?,
         version: counter(document.version, CLIENT)?,

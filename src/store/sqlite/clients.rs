@@ -14,28 +14,28 @@ const RECORD_KIND: &str = "client";
 
 const INSERT: &str = "INSERT INTO clients (name, secret_digest, grants, scopes, default_scopes,
     access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
-    version, created_at, updated_at, id)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    version, created_at, updated_at, id, introspect_refresh_tokens)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 pub(super) const PUT: &str =
     "INSERT INTO clients (name, secret_digest, grants, scopes, default_scopes,
     access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
-    version, created_at, updated_at, id)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+    version, created_at, updated_at, id, introspect_refresh_tokens)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
     ON CONFLICT (id) DO UPDATE SET name = ?1, secret_digest = ?2, grants = ?3, scopes = ?4,
     default_scopes = ?5, access_token_ttl_ms = ?6, refresh_idle_ttl_ms = ?7, session_ttl_ms = ?8,
     introspection = ?9, enabled = ?10, generation = ?11, version = ?12, created_at = ?13,
-    updated_at = ?14";
+    updated_at = ?14, introspect_refresh_tokens = ?16";
 const UPDATE: &str = "UPDATE clients SET name = ?1, secret_digest = ?2, grants = ?3, scopes = ?4,
     default_scopes = ?5, access_token_ttl_ms = ?6, refresh_idle_ttl_ms = ?7, session_ttl_ms = ?8,
     introspection = ?9, enabled = ?10, generation = ?11, version = ?12, created_at = ?13,
-    updated_at = ?14 WHERE id = ?15 AND version = ?12 - 1";
+    updated_at = ?14, introspect_refresh_tokens = ?16 WHERE id = ?15 AND version = ?12 - 1";
 
 macro_rules! select_client {
     ($tail:literal) => {
         concat!(
             "SELECT id, name, secret_digest, grants, scopes, default_scopes, access_token_ttl_ms,",
             " refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation, version,",
-            " created_at, updated_at FROM clients ",
+            " created_at, updated_at, introspect_refresh_tokens FROM clients ",
             $tail
         )
     };
@@ -122,6 +122,7 @@ pub(super) fn write(
         client.created_at.as_millis(),
         client.updated_at.as_millis(),
         client.id.as_str(),
+        client.introspect_refresh_tokens,
     ])
 }
 
@@ -150,6 +151,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Client> {
         refresh_idle_ttl: ttl(7)?,
         session_ttl: ttl(8)?,
         introspection: column(row, 9, RECORD_KIND)?,
+        introspect_refresh_tokens: column(row, 15, RECORD_KIND)?,
         enabled: column(row, 10, RECORD_KIND)?,
         generation: counter(row, 11, RECORD_KIND)?,
         version: counter(row, 12, RECORD_KIND)?,

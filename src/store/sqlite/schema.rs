@@ -21,7 +21,7 @@ const WAL_ATTEMPTS: u32 = 100;
 
 /// SQL of the schema migrations. Migration *n* upgrades a SQLite file from version *n* to *n + 1*.
 /// A released migration must not be changed.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     // Clients have a text as key: WITHOUT ROWID makes a look-up one tree descent instead of two.
     "CREATE TABLE users (
         id BLOB NOT NULL PRIMARY KEY,
@@ -91,6 +91,7 @@ const MIGRATIONS: [&str; 5] = [
     CREATE INDEX aliases_by_expiry ON aliases (expires_at);",
     // In a table WITHOUT ROWID, the index contains the id too.
     "CREATE INDEX clients_by_name ON clients (name);",
+    "ALTER TABLE clients ADD COLUMN introspect_refresh_tokens INTEGER NOT NULL DEFAULT FALSE;",
 ];
 
 /// Checks an opened SQLite file, configures the connection, and runs the missing schema migrations.

@@ -94,7 +94,9 @@ fn check(call: &Call, answer: &TestResponse, members: &Map<String, Value>, world
         return assert!(!is_ok, "{call:?} must be rejected");
     };
     let granted = match call.target.path() {
-        "/oauth/introspect" => caller == Caller::Confidential && form.get("token").is_some(),
+        "/oauth/introspect" => {
+            caller == Caller::Confidential && form.get("token").is_some() && form.has_valid_scope()
+        }
         "/oauth/revoke" => is_revocable(&form, caller, world),
         _ => is_granted(&form, caller, world),
     };
@@ -106,6 +108,7 @@ fn check(call: &Call, answer: &TestResponse, members: &Map<String, Value>, world
     if is_ok && call.target.path() == "/oauth/introspect" {
         let token = form.get("token").unwrap();
         let is_alive = token == world.access || token == world.refresh;
+        let is_alive = is_alive && form.requests_only(&SCOPES);
         assert_eq!(members["active"], is_alive);
         assert!(is_alive || members.len() == 1, "{members:?}");
     }

@@ -85,6 +85,7 @@ pub async fn fill(stores: &Stores, session: &Session) {
         refresh_idle_ttl: None,
         session_ttl: None,
         introspection: false,
+        introspect_refresh_tokens: false,
         enabled: true,
         generation: 0,
         version: 0,
@@ -96,6 +97,7 @@ pub async fn fill(stores: &Stores, session: &Session) {
         kind: ClientKind::Confidential(Digest::of(SECRET.as_bytes())),
         grants: Grant::ALL.into(),
         introspection: true,
+        introspect_refresh_tokens: true,
         ..public.clone()
     };
     stores.transfer.put_client_unchecked(&public).await.unwrap();

@@ -47,7 +47,8 @@ fn exported_clients_are_imported_unchanged() {
     cli.add_client(&["--name", "an \"app\"", "--grant", "password", "--default-scope", "read"]);
     let times = ["--access-token-ttl", "15m", "--refresh-idle-ttl", "2d", "--session-ttl", "30d"];
     let confidential = ["--confidential", "--introspection", "--scope", "read write"];
-    let disabled = cli.add_client(&[&confidential[..], &times].concat());
+    let refresh_tokens = ["--introspect-refresh-tokens"];
+    let disabled = cli.add_client(&[&confidential[..], &refresh_tokens, &times].concat());
     cli.run(&["client", "disable", &disabled]).ok();
     let file = cli.path("clients.jsonl");
     cli.json(&["client", "export", &file]);
@@ -126,13 +127,15 @@ fn client_import_reports_invalid_lines_and_adds_others() {
         json!({ "client_id": "first", "name": "again" }).to_string(),
         json!({ "client_id": "last", "session_ttl": "30d", "enabled": false }).to_string(),
         json!({ "client_id": "n", "session_ttl": "1500ms" }).to_string(),
+        json!({ "client_id": "o", "secret_sha256": digest, "introspect_refresh_tokens": true })
+            .to_string(),
     ];
     let done = cli.pipe(lines.join("\n"), &IMPORT);
     assert_eq!(done.code, 65, "{done:?}");
-    assert!(done.remarks().contains("18 of 20 rows cannot be imported"), "{done:?}");
+    assert!(done.remarks().contains("19 of 21 rows cannot be imported"), "{done:?}");
     assert!(!format!("{done:?}").contains("hunter2") && !format!("{done:?}").contains("4711"));
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!((&report["read"], &report["added"]), (&json!(20), &json!(2)));
+    assert_eq!((&report["read"], &report["added"]), (&json!(21), &json!(2)));
     let bad = report["bad"].as_array().unwrap();
     let expected = [
         (2, "not a JSON object"),
@@ -153,6 +156,7 @@ fn client_import_reports_invalid_lines_and_adds_others() {
         (17, "\"redirect_uris\""),
         (18, "the same client_id is in line 1"),
         (20, "in whole seconds"),
+        (21, "introspect_refresh_tokens requires introspection"),
     ];
     assert_eq!(bad.len(), expected.len());
     for ((line, reason), bad) in expected.into_iter().zip(bad) {
@@ -162,7 +166,7 @@ fn client_import_reports_invalid_lines_and_adds_others() {
     let last = cli.json(&["client", "show", "last"]);
     assert_eq!((&last["session_ttl"], &last["enabled"]), (&json!(2_592_000), &json!(false)));
     let again = cli.pipe(lines.join("\n"), &["client", "import", "-"]);
-    assert!(again.stdout.starts_with("READ  ADDED  ALREADY  BAD\n20    0      2        18\n"));
+    assert!(again.stdout.starts_with("READ  ADDED  ALREADY  BAD\n21    0      2        19\n"));
     assert!(again.stdout.contains("line 18: first: the same client_id"), "{again:?}");
     cli.run(&["client", "import", &cli.path("no.jsonl")]).fails(74, "cannot read");
 }

@@ -17,7 +17,7 @@ fn adding_public_client_returns_only_its_id() {
         "client_id": id, "name": "an app", "type": "public",
         "grants": ["password", "refresh_token"], "scopes": [], "default_scopes": [],
         "access_token_ttl": null, "refresh_idle_ttl": null, "session_ttl": null,
-        "introspection": false, "enabled": true,
+        "introspection": false, "introspect_refresh_tokens": false, "enabled": true,
         "created_at": shown["created_at"], "updated_at": shown["created_at"],
     });
     assert_eq!(shown, expected);
@@ -129,6 +129,33 @@ fn client_edit_without_change_is_usage_error() {
     cli.run(&["client", "edit", &id]).fails_with_usage("--name");
     let both = cli.run(&["client", "edit", &id, "--introspection", "--no-introspection"]);
     both.fails_with_usage("--no-introspection");
+    let both = ["--introspect-refresh-tokens", "--no-introspect-refresh-tokens"];
+    let both = cli.run(&[&["client", "edit", &id], &both[..]].concat());
+    both.fails_with_usage("--no-introspect-refresh-tokens");
+}
+
+#[test]
+fn permission_for_refresh_tokens_is_given_and_withdrawn_with_introspection() {
+    let cli = Cli::new();
+    let both = ["--introspection", "--introspect-refresh-tokens"];
+    let id = cli.add_client(&[&["--confidential"], &both[..]].concat());
+    assert_eq!(cli.json(&["client", "show", &id])["introspect_refresh_tokens"], json!(true));
+    let shown = cli.run(&["client", "show", &id]);
+    assert!(shown.ok().contains("introspection          yes, of refresh tokens too"), "{shown:?}");
+    let edit = |options: &[&str]| {
+        let client = cli.json(&[&["client", "edit", &id], options].concat());
+        (client["introspection"] == true, client["introspect_refresh_tokens"] == true)
+    };
+    assert_eq!(edit(&["--no-introspect-refresh-tokens"]), (true, false));
+    assert_eq!(edit(&["--introspect-refresh-tokens"]), (true, true));
+    assert_eq!(edit(&["--no-introspection"]), (false, false));
+    assert_eq!(edit(&["--introspection"]), (true, false));
+    assert_eq!(edit(&both), (true, true));
+    let what = "introspect_refresh_tokens requires introspection";
+    let alone = ["--confidential", "--introspect-refresh-tokens"];
+    cli.run(&[&["client", "add"], &alone[..]].concat()).fails(65, what);
+    let contrary = ["--no-introspection", "--introspect-refresh-tokens"];
+    cli.run(&[&["client", "edit", &id], &contrary[..]].concat()).fails(65, what);
 }
 
 #[test]

@@ -176,7 +176,7 @@ async fn tokens_that_cannot_be_imported_are_reported_and_others_work() {
         assert_eq!(server.is_active(&text('r', number)).await, refresh, "refresh {number}");
     }
     assert_eq!(server.introspect(&text('a', 3)).await["scope"], "read write");
-    assert_eq!(server.introspect(&text('a', 0)).await["scope"], "");
+    assert_eq!(server.introspect(&text('a', 0)).await.get("scope"), None);
     let revoked = server.revoke(CLIENT, &text('a', 2)).await;
     assert_eq!(revoked.status, 200);
     assert!(!server.is_active(&text('a', 2)).await);

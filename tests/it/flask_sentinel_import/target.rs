@@ -116,7 +116,8 @@ impl ImportTarget {
     }
 
     pub(super) fn serve(&self) -> TargetServer {
-        let api = self.run(&["client", "add", "--confidential", "--introspection"]);
+        let permissions = ["--introspection", "--introspect-refresh-tokens"];
+        let api = self.run(&[&["client", "add", "--confidential"], &permissions[..]].concat());
         let text = |name: &str| api[name].as_str().unwrap().to_owned();
         let settings = self.settings.iter().flat_map(|setting| ["--set", setting]);
         let process = Process::serve(self.folder.path(), &settings.collect::<Vec<_>>());

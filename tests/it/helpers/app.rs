@@ -121,6 +121,7 @@ impl AppBuilder {
             name: "backend".to_owned(),
             confidential: true,
             introspection: true,
+            introspect_refresh_tokens: true,
             ..app.clone()
         };
         let (client, _) = admin.add_client(app).await.unwrap();

@@ -100,6 +100,21 @@ impl App {
     }
 
     /// Grants or withdraws the introspection permission of the confidential client.
+    pub async fn set_introspect_refresh_tokens(&self, permitted: bool) {
+        let introspect_refresh_tokens = Some(permitted);
+        let change = ClientChange { introspect_refresh_tokens, ..ClientChange::default() };
+        self.admin.edit_client(&self.backend.id, &change).await.unwrap();
+    }
+
+    pub async fn set_default_scopes(&self, scopes: &str) {
+        let default_scopes = Some(scopes.parse().unwrap());
+        for id in [&self.client.id, &self.backend.id] {
+            let default_scopes = default_scopes.clone();
+            let change = ClientChange { default_scopes, ..ClientChange::default() };
+            self.admin.edit_client(id, &change).await.unwrap();
+        }
+    }
+
     pub async fn set_introspection(&self, introspection: bool) {
         let change = ClientChange { introspection: Some(introspection), ..ClientChange::default() };
         self.admin.edit_client(&self.backend.id, &change).await.unwrap();

@@ -50,7 +50,12 @@ impl Servers {
         let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
         let admin = Admin::new(connect(&settings).await.unwrap(), Arc::new(SystemClock));
         let (app, _) = admin.add_client(NewClient::default()).await.unwrap();
-        let backend = NewClient { confidential: true, introspection: true, ..NewClient::default() };
+        let backend = NewClient {
+            confidential: true,
+            introspection: true,
+            introspect_refresh_tokens: true,
+            ..NewClient::default()
+        };
         let (backend, secret) = admin.add_client(backend).await.unwrap();
         let mut hasher = Hasher::new(password_policy(&settings.password)).unwrap();
         let password = hasher.hash(&PASSWORD.into()).unwrap();

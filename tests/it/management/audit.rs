@@ -147,6 +147,7 @@ async fn client_change_event_names_changed_fields_and_new_values() {
         (json!({ "scopes": ["a", "b"] }), "scopes_changed"),
         (json!({ "default_scopes": ["b"] }), "default_scopes_changed"),
         (json!({ "introspection": true }), "introspection_changed"),
+        (json!({ "introspect_refresh_tokens": true }), "introspect_refresh_tokens_changed"),
         (json!({ "session_ttl": 60 }), "lifetimes_changed"),
     ] {
         let answer = served.call("PATCH", &path, &change).await;

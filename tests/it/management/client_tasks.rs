@@ -78,16 +78,39 @@ async fn client_secret_is_shown_once_and_authenticates() {
 }
 
 #[tokio::test]
+async fn permission_for_refresh_tokens_is_given_and_withdrawn_by_its_box() {
+    let app = managed().spawn().await;
+    let client = format!("/clients/{}", app.backend.id);
+    let name = "introspect_refresh_tokens";
+    let ticked = format!("name=\"{name}\" value=\"on\" checked");
+    let form = [("name", "API"), ("grant_password", "on"), ("introspection", "on"), (name, "on")];
+    for permitted in [false, true] {
+        let form = if permitted { &form[..] } else { &form[..3] };
+        redirected(&app, &client, form).await;
+        let stored = app.admin.client(app.backend.id.as_str()).await.unwrap();
+        assert!(stored.introspection);
+        assert_eq!(stored.introspect_refresh_tokens, permitted);
+        let shown = page(&app, &client).await;
+        assert_eq!(shown.contains(&ticked), permitted, "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn client_form_errors_are_shown_beside_field() {
     let app = managed().spawn().await;
     let form = [("name", "App"), ("kind", "public"), ("grant_password", "on"), ("scopes", "read")];
     let long = "n".repeat(10_000);
-    let mistakes: [Mistake<'_>; 10] = [
+    let mistakes: [Mistake<'_>; 11] = [
         (&[("name", &long)], "name", "The name has 10000 bytes"),
         (&[("name", "a\tb")], "name", "control characters"),
         (&[("grant_password", "")], "grants", "Choose at least one grant."),
         (&[("grant_client_credentials", "on")], "grants", "confidential clients"),
         (&[("introspection", "on")], "introspection", "Only a confidential client"),
+        (
+            &[("kind", "confidential"), ("introspect_refresh_tokens", "on")],
+            "introspect_refresh_tokens",
+            "requires the permission Introspection",
+        ),
         (&[("scopes", "caf\u{e9}")], "scopes", "Enter scopes"),
         (&[("default_scopes", "a\\b")], "default_scopes", "Enter scopes"),
         (&[("access_token_ttl", "soon")], "access_token_ttl", "Enter a duration"),

@@ -31,6 +31,7 @@ async fn public_client_is_created_with_default_grants() {
             "refresh_idle_ttl": null,
             "session_ttl": null,
             "introspection": false,
+            "introspect_refresh_tokens": false,
             "enabled": true,
             "created_at": "2100-01-01T00:00:00Z",
             "updated_at": "2100-01-01T00:00:00Z",
@@ -78,6 +79,28 @@ async fn confidential_client_members_are_refused_for_public_client() {
         app.send_json("PATCH", &app.confidential(), &json!({ "grants": grants })).await.status,
         200
     );
+}
+
+#[tokio::test]
+async fn permission_for_refresh_tokens_requires_introspection() {
+    let app = managed().spawn().await;
+    let alone = json!({ "type": "confidential", "introspect_refresh_tokens": true });
+    let refused = app.send_json("POST", "/clients", &alone).await;
+    refused.assert_invalid("/introspect_refresh_tokens");
+    let both = json!({
+        "type": "confidential", "introspection": true, "introspect_refresh_tokens": true,
+    });
+    let made = app.send_json("POST", "/clients", &both).await.json();
+    assert_eq!(made["introspect_refresh_tokens"], true);
+    let path = format!("/clients/{}", made["client_id"].as_str().unwrap());
+    let patch = async |body| app.send_json("PATCH", &path, &body).await;
+    let withdrawn = patch(json!({ "introspection": false })).await.json();
+    assert_eq!(withdrawn["introspect_refresh_tokens"], false);
+    patch(json!({ "introspect_refresh_tokens": true })).await.assert_problem(409);
+    assert_eq!(patch(json!({ "introspection": true })).await.status, 200);
+    let given = patch(json!({ "introspect_refresh_tokens": true })).await.json();
+    assert_eq!(given["introspect_refresh_tokens"], true);
+    patch(json!({ "introspect_refresh_tokens": null })).await.assert_problem(422);
 }
 
 #[tokio::test]

@@ -192,6 +192,20 @@ async fn interrupted_disabling_and_deletion_of_client_are_completed() {
     assert!(store.insert(&again).await.unwrap());
 }
 
+#[tokio::test]
+async fn client_of_older_version_may_not_introspect_refresh_tokens() {
+    let world = World::new().await;
+    let clients = world.collection("sentinel_clients").await;
+    let older = doc! {
+        "$set": { "introspection": true },
+        "$unset": { "introspect_refresh_tokens": "" },
+    };
+    let changed = clients.update_one(doc! { "_id": world.app.id.as_str() }, older).await.unwrap();
+    assert_eq!(changed.modified_count, 1);
+    let client = world.stores.clients.find(&world.app.id).await.unwrap().unwrap();
+    assert!(client.introspection && !client.introspect_refresh_tokens);
+}
+
 /// The cascade of a corrupt record is unknown, and must not block any other work.
 #[tokio::test]
 async fn corrupt_marked_record_blocks_neither_start_nor_purge() {

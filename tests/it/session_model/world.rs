@@ -89,7 +89,12 @@ impl World {
         };
         let providers = [provider(&backend.stores), provider(&backend.other)];
         let admin = Admin::new(backend.stores.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
-        let judge = NewClient { confidential: true, introspection: true, ..NewClient::default() };
+        let judge = NewClient {
+            confidential: true,
+            introspection: true,
+            introspect_refresh_tokens: true,
+            ..NewClient::default()
+        };
         let (judge, secret) = admin.add_client(judge).await.unwrap();
         let clients =
             [admin.add_client(app()).await.unwrap().0, admin.add_client(app()).await.unwrap().0];

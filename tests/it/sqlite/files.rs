@@ -101,6 +101,7 @@ async fn database_of_older_version_is_migrated() {
             "BEGIN; DROP TABLE sessions; DROP TABLE losses; DROP TABLE imported;
              DROP TABLE aliases;
              DROP INDEX clients_by_name; PRAGMA user_version = 1;
+             ALTER TABLE clients DROP COLUMN introspect_refresh_tokens;
              CREATE TABLE sessions (id BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
              CREATE INDEX sessions_by_client ON sessions (id); COMMIT",
         )
@@ -110,6 +111,18 @@ async fn database_of_older_version_is_migrated() {
     let session = store.session();
     assert!(again.sessions.insert(&session).await.unwrap());
     assert_eq!(again.sessions.find(session.id).await.unwrap(), Some(session));
+}
+
+#[tokio::test]
+async fn migrated_client_may_not_introspect_refresh_tokens() {
+    let store = Embedded::fresh().await;
+    let update = "UPDATE clients SET introspection = TRUE";
+    let before =
+        "ALTER TABLE clients DROP COLUMN introspect_refresh_tokens; PRAGMA user_version = 5";
+    store.raw().execute_batch(&format!("{update}; {before}")).unwrap();
+    let again = open(&store.path);
+    let client = again.clients.find(&store.client.id).await.unwrap().unwrap();
+    assert!(client.introspection && !client.introspect_refresh_tokens);
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn with_all_fields_changed(client: &Client) -> Client {
         refresh_idle_ttl: Some(Duration::from_secs(86_400)),
         session_ttl: Some(Duration::ZERO),
         introspection: true,
+        introspect_refresh_tokens: true,
         enabled: false,
         generation: 5,
         updated_at: Timestamp::from_millis(7),

@@ -66,7 +66,7 @@ prop_compose! {
         grants in btree_set(proptest::sample::select(&Grant::ALL[..]), 0..=3),
         (scopes, default_scopes) in (scope(), scope()),
         (access_token_ttl, refresh_idle_ttl, session_ttl) in (ttl(), ttl(), ttl()),
-        (introspection, enabled) in any::<(bool, bool)>(),
+        (introspection, introspect_refresh_tokens, enabled) in any::<(bool, bool, bool)>(),
         (generation, version) in (counter(), counter()),
         (created_at, updated_at) in (moment(), moment()),
     ) -> Client {
@@ -75,7 +75,8 @@ prop_compose! {
         let grants: BTreeSet<Grant> = grants;
         Client {
             id, name, kind, grants, scopes, default_scopes, access_token_ttl, refresh_idle_ttl,
-            session_ttl, introspection, enabled, generation, version, created_at, updated_at,
+            session_ttl, introspection, introspect_refresh_tokens, enabled, generation, version,
+            created_at, updated_at,
         }
     }
 }

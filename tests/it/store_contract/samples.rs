@@ -43,6 +43,7 @@ pub(crate) fn client() -> Client {
         refresh_idle_ttl: None,
         session_ttl: None,
         introspection: false,
+        introspect_refresh_tokens: false,
         enabled: true,
         generation: 0,
         version: 0,

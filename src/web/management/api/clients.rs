@@ -82,7 +82,7 @@ pub(super) async fn show(context: Context, known: IfNoneMatch) -> ApiResult {
     responses(
         (status = 200, description = "The changed client.", body = ClientJson,
             headers(("ETag" = String, description = "Version of the client."))),
-        (status = 409, description = "A public client cannot have this value."))
+        (status = 409, description = "A public client cannot have this value, or a permission requires another."))
 )]
 pub(super) async fn edit(
     context: Context,

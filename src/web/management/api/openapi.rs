@@ -5,7 +5,9 @@
 
 use actix_web::HttpResponse;
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::schema::{AllOf, AnyOf, AnyOfBuilder, Array, ArrayItems, Schema};
+use utoipa::openapi::schema::{
+    AllOf, AnyOf, AnyOfBuilder, Array, ArrayItems, ObjectBuilder, Schema, Type,
+};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, Header, Object, Ref, RefOr, Response, Server};
 use utoipa::{Modify, OpenApi, ToSchema};
@@ -75,7 +77,10 @@ impl Modify for Common {
             }
         }
         if let Some(RefOr::T(client)) = components.schemas.remove("NewClient") {
-            let narrowed = AllOf::builder().item(client).item(public_or_confidential());
+            let narrowed = AllOf::builder()
+                .item(client)
+                .item(public_or_confidential())
+                .item(introspection_or_access_tokens_only());
             components.schemas.insert("NewClient".to_owned(), narrowed.into());
         }
         for item in described.paths.paths.values_mut() {
@@ -108,12 +113,28 @@ fn name_items(listing: &mut Schema, of: &str) {
 /// Returns an OpenAPI schema that limits the client credentials grant (RFC 6749 §4.4) and
 /// introspection to confidential clients.
 fn public_or_confidential() -> AnyOfBuilder {
-    let one_of = |values: &[&str]| Object::builder().enum_values(Some(values.iter().copied()));
+    let one_of = |values: &[&str]| {
+        let values = Some(values.iter().copied());
+        Object::builder().schema_type(Type::String).enum_values(values)
+    };
     let grants = Array::builder().items(one_of(&["password", "refresh_token"]));
-    let never = Object::builder().enum_values(Some([false]));
     AnyOf::builder()
         .item(Object::builder().property("type", one_of(&["confidential"])))
-        .item(Object::builder().property("grants", grants).property("introspection", never))
+        .item(Object::builder().property("grants", grants).property("introspection", only(false)))
+}
+
+/// Returns an OpenAPI schema that permits the introspection of refresh tokens only beside
+/// introspection.
+fn introspection_or_access_tokens_only() -> AnyOfBuilder {
+    let introspection = Object::builder().property("introspection", only(true));
+    AnyOf::builder()
+        .item(introspection.required("introspection"))
+        .item(Object::builder().property("introspect_refresh_tokens", only(false)))
+}
+
+/// Returns an OpenAPI schema with the one Boolean value `value`.
+fn only(value: bool) -> ObjectBuilder {
+    Object::builder().schema_type(Type::Boolean).enum_values(Some([value]))
 }
 
 /// Adds to the OpenAPI description of an operation the error responses (and 304) that the operation
@@ -152,8 +173,16 @@ fn add_refusals(operation: Option<&mut Operation>, changes: bool) {
     for (status, response) in responses {
         let RefOr::T(response) = response else { continue };
         if status.starts_with('4') || status.starts_with('5') {
-            let problem = Ref::from_schema_name(ProblemJson::name());
-            let content = Content::new(Some(problem));
+            let problem: RefOr<Schema> = Ref::from_schema_name(ProblemJson::name()).into();
+            let declared = match response.content.get(PROBLEM_JSON) {
+                Some(RefOr::T(content)) => content.schema.clone(),
+                _ => None,
+            };
+            let schema = match declared {
+                Some(declared) => AnyOf::builder().item(problem).item(declared).into(),
+                None => problem,
+            };
+            let content = Content::new(Some(schema));
             response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(content));
         }
         for (of, header, description) in [

@@ -14,6 +14,9 @@ use crate::domain::{
 
 const CONFIDENTIAL: &str = "confidential";
 
+/// Names of the check boxes for permissions in the client form.
+const PERMISSIONS: [&str; 2] = ["introspection", "introspect_refresh_tokens"];
+
 const LIFETIMES: [&str; 3] = ["access_token_ttl", "refresh_idle_ttl", "session_ttl"];
 
 /// Returns whether a client already has all values of a submitted client form.
@@ -25,6 +28,7 @@ pub(super) fn is_saved(form: &NewClient, client: &Client) -> bool {
         && form.default_scopes == client.default_scopes
         && lifetimes == (client.access_token_ttl, client.refresh_idle_ttl, client.session_ttl)
         && form.introspection == client.introspection
+        && form.introspect_refresh_tokens == client.introspect_refresh_tokens
 }
 
 /// Returns the name of the check box for a grant type in the client form.
@@ -39,7 +43,8 @@ const fn name_of(grant: Grant) -> &'static str {
 /// Returns the HTML form for a new public client, with every grant type but client credentials.
 pub(super) fn blank() -> FormView {
     let form = FormView::default().with("name", "").with("kind", "public").with("grants", "");
-    let form = form.with("scopes", "").with("default_scopes", "").with_box("introspection", false);
+    let form = form.with("scopes", "").with("default_scopes", "");
+    let form = PERMISSIONS.into_iter().fold(form, |form, name| form.with_box(name, false));
     let form = LIFETIMES.into_iter().fold(form, |form, name| form.with(name, ""));
     let usual = |grant| grant != Grant::ClientCredentials;
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), usual(grant)))
@@ -56,7 +61,8 @@ pub(super) fn of_client(client: &Client) -> FormView {
         .with("access_token_ttl", ttl(client.access_token_ttl))
         .with("refresh_idle_ttl", ttl(client.refresh_idle_ttl))
         .with("session_ttl", ttl(client.session_ttl))
-        .with_box("introspection", client.introspection);
+        .with_box("introspection", client.introspection)
+        .with_box("introspect_refresh_tokens", client.introspect_refresh_tokens);
     let form = form.with("version", client.version.to_string());
     let has = |grant| client.grants.contains(&grant);
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), has(grant)))
@@ -75,11 +81,8 @@ pub(super) fn submitted(fields: &PostedFields) -> FormView {
     let texts = ["name", "scopes", "default_scopes", "version"].into_iter().chain(LIFETIMES);
     let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
     let kind = if is_confidential(fields) { CONFIDENTIAL } else { "public" };
-    let form = form.with("kind", kind).with_box("introspection", fields.is_on("introspection"));
-    Grant::ALL.into_iter().fold(form, |form, grant| {
-        let name = name_of(grant);
-        form.with_box(name, fields.is_on(name))
-    })
+    let boxes = Grant::ALL.into_iter().map(name_of).chain(PERMISSIONS);
+    boxes.fold(form.with("kind", kind), |form, name| form.with_box(name, fields.is_on(name)))
 }
 
 pub(super) fn is_confidential(fields: &PostedFields) -> bool {
@@ -108,6 +111,11 @@ pub(super) fn read(
         form.set_error("introspection", "Only a confidential client may introspect.");
         return None;
     }
+    let introspect_refresh_tokens = fields.is_on("introspect_refresh_tokens");
+    if introspect_refresh_tokens && !introspection {
+        form.set_error("introspect_refresh_tokens", "This requires the permission Introspection.");
+        return None;
+    }
     Some(NewClient {
         name: name?,
         confidential,
@@ -118,6 +126,7 @@ pub(super) fn read(
         refresh_idle_ttl: refresh?,
         session_ttl: session?,
         introspection,
+        introspect_refresh_tokens,
     })
 }
 

@@ -144,6 +144,7 @@ pub(super) async fn edit(
             refresh_idle_ttl: Some(read.refresh_idle_ttl),
             session_ttl: Some(read.session_ttl),
             introspection: Some(read.introspection),
+            introspect_refresh_tokens: Some(read.introspect_refresh_tokens),
             versions,
             ..ClientChange::default()
         };

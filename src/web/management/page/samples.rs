@@ -203,6 +203,7 @@ fn client(full: bool) -> Client {
         refresh_idle_ttl: None,
         session_ttl: None,
         introspection: full,
+        introspect_refresh_tokens: full,
         enabled: full,
         generation: 0,
         version: 0,

@@ -55,11 +55,14 @@ pub(in crate::web::management::api) struct NewClientJson {
     /// Whether the client may introspect tokens (RFC 7662 §2.1); confidential clients only.
     #[serde(default)]
     introspection: bool,
+    /// Whether introspection reports refresh tokens to the client too; requires `introspection`.
+    #[serde(default)]
+    introspect_refresh_tokens: bool,
 }
 
 impl NewClientJson {
     /// Returns the client to register, or a [`Problem`] if a public client asks for the client
-    /// credentials grant or for introspection.
+    /// credentials grant or for introspection, or a permission lacks the one that it requires.
     pub(super) fn check(self) -> Result<NewClient, Problem> {
         let invalid = |pointer: String, detail: &str| {
             Err(Problem::Invalid { pointer, detail: detail.to_owned() })
@@ -79,6 +82,12 @@ impl NewClientJson {
                 );
             }
         }
+        if self.introspect_refresh_tokens && !self.introspection {
+            return invalid(
+                "/introspect_refresh_tokens".to_owned(),
+                "this requires the permission introspection",
+            );
+        }
         Ok(NewClient {
             name: self.name,
             confidential: self.kind == ClientType::Confidential,
@@ -89,6 +98,7 @@ impl NewClientJson {
             refresh_idle_ttl: self.refresh_idle_ttl.map(Seconds::as_duration),
             session_ttl: self.session_ttl.map(Seconds::as_duration),
             introspection: self.introspection,
+            introspect_refresh_tokens: self.introspect_refresh_tokens,
         })
     }
 }
@@ -126,10 +136,15 @@ pub(in crate::web::management::api) struct ClientPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Seconds>, required = false)]
     session_ttl: Option<Option<Seconds>>,
-    /// Whether the client may introspect tokens (RFC 7662 §2.1); confidential clients only.
+    /// Whether the client may introspect tokens (RFC 7662 §2.1); confidential clients only. False
+    /// sets `introspect_refresh_tokens` to false too, unless that is in the patch.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool, required = false)]
     introspection: Option<bool>,
+    /// Whether introspection reports refresh tokens to the client too; requires `introspection`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = bool, required = false)]
+    introspect_refresh_tokens: Option<bool>,
     /// Whether the client is enabled; false ends the client's sessions.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool, required = false)]
@@ -148,6 +163,7 @@ impl ClientPatch {
             refresh_idle_ttl: ttl(self.refresh_idle_ttl),
             session_ttl: ttl(self.session_ttl),
             introspection: self.introspection,
+            introspect_refresh_tokens: self.introspect_refresh_tokens,
             enabled: self.enabled,
             ..ClientChange::default()
         }
