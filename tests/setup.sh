@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs the dependencies of the tests. As root on Debian, installs commands; elsewhere, reports the
 # missing ones. Installs third-party clients (pinned by hash in tests/clients/), mongod and mongosh
-# (tests/servers/), schemathesis (tests/schemathesis/), flask-sentinel (tests/flask_sentinel/) and
-# hadolint (tests/lint/) into .cache/ and tests/clients/node_modules/.
+# (tests/servers/), schemathesis (tests/schemathesis/), a linter of OpenAPI descriptions
+# (tests/openapi/), flask-sentinel (tests/flask_sentinel/) and hadolint (tests/lint/) into .cache/ and
+# tests/clients/node_modules/.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -120,6 +121,18 @@ install_schemathesis() {
     cp "$lock" "$folder/made-from"
 }
 
+# Lints the OpenAPI description of the management API.
+install_openapi_linter() {
+    folder=$root/.cache/openapi
+    lock=$root/tests/openapi/package-lock.json
+    made_from "$folder" "$lock" && return 0
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp "$root/tests/openapi/package.json" "$lock" "$folder"
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    cp "$lock" "$folder/made-from"
+}
+
 # Runs the script of examples/compose on a mongod.
 install_mongosh() {
     folder=$root/.cache/mongosh
@@ -150,5 +163,6 @@ install_flask_sentinel
 install_node
 install_mongod
 install_schemathesis
+install_openapi_linter
 install_mongosh
 install_hadolint

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+
 use super::{API, OPERATOR, OPERATOR_PASSWORD, managed};
 use crate::helpers::{command, installed};
 
@@ -53,6 +56,66 @@ async fn openapi_description_has_every_operation() {
     assert_eq!(described["components"]["securitySchemes"]["operator"]["scheme"], "basic");
     let items = &described["components"]["schemas"]["Listing_User"]["properties"]["items"];
     assert_eq!(items["items"]["$ref"], "#/components/schemas/User");
+}
+
+/// Returns the examples of `docs/api.md`, each with the pointer to its schema in the description:
+/// the bodies of requests in commands, and the blocks of JSON.
+fn documented_examples() -> Vec<Value> {
+    let text = include_str!("../../../docs/api.md");
+    let mut examples = Vec::new();
+    for line in text.lines().filter(|line| line.contains("--json '")) {
+        let body = line.split("--json '").nth(1).unwrap().split('\'').next().unwrap();
+        let path = line.split("\"$API/").nth(1).unwrap().split('"').next().unwrap();
+        let id = |part: &'static str| if part.starts_with('$') { "{id}" } else { part };
+        let path: Vec<_> = path.split('/').map(id).collect();
+        let method = if line.contains("-X PATCH") { "patch" } else { "post" };
+        let operation = format!("/paths/~1{}/{method}", path.join("~1"));
+        examples.push(json!({
+            "schema": format!("{operation}/requestBody/content/application~1json/schema"),
+            "value": serde_json::from_str::<Value>(body).unwrap(),
+        }));
+    }
+    let blocks = text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let schemas = ["User", "Session", "Problem"];
+    assert_eq!(blocks.clone().count(), schemas.len());
+    for (block, schema) in blocks.zip(schemas) {
+        let value = serde_json::from_str::<Value>(block).unwrap();
+        examples.push(json!({ "schema": format!("/components/schemas/{schema}"), "value": value }));
+    }
+    assert!(examples.len() >= 8, "{examples:?}");
+    examples
+}
+
+/// Passes the description and the examples to the linter, and returns its output.
+async fn lint(description: &Value, examples: &[Value]) -> Result<String, String> {
+    // Node.js looks for the packages of a script on the command line in the working directory.
+    let mut node = tokio::process::Command::from(command("node"));
+    node.args(["--input-type=module", "--eval", include_str!("../../openapi/check.mjs")]);
+    node.current_dir(installed(".cache/openapi", "")).kill_on_drop(true);
+    node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut node = node.spawn().unwrap();
+    let input = json!({ "description": description, "examples": examples }).to_string();
+    node.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+    let output = tokio::time::timeout(LIMIT, node.wait_with_output()).await;
+    let output = output.expect("the linter ends by itself").unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+#[tokio::test]
+async fn linter_accepts_description_and_documented_examples() {
+    let app = managed().spawn().await;
+    let mut described = app.read("/openapi.json").await;
+    let mut examples = documented_examples();
+    assert_eq!(lint(&described, &examples).await.as_deref(), Ok("done"));
+
+    // The linter detects the faults that it is used for.
+    examples.push(json!({ "schema": "/components/schemas/User", "value": { "id": "x" } }));
+    let found = lint(&described, &examples).await.unwrap_err();
+    assert!(found.contains("must have required property 'username'"), "{found}");
+    described["components"]["schemas"]["ClientType"]["type"] = json!("object");
+    let found = lint(&described, &[]).await.unwrap_err();
+    assert!(found.contains("no-enum-type-mismatch"), "{found}");
 }
 
 /// Schemathesis (https://schemathesis.io) sends requests that conform to the description and
