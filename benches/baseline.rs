@@ -119,7 +119,7 @@ async fn redis_get(
 
 /// Returns the headers in `body`, which has one `name: value` per line.
 async fn verify(body: web::Data<String>) -> HttpResponse {
-    let mut response = HttpResponse::NoContent();
+    let mut response = HttpResponse::Ok();
     for (name, value) in body.lines().filter_map(|line| line.split_once(": ")) {
         response.insert_header((name, value));
     }

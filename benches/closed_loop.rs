@@ -135,7 +135,6 @@ pub fn parse(buffer: &[u8]) -> Result<Option<(u16, &[u8])>> {
         response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
     let length: usize = match length {
         Some(header) => std::str::from_utf8(header.value)?.parse()?,
-        None if status == 204 => 0,
         None => bail!("the response has no Content-Length"),
     };
     Ok(buffer.get(head..head + length).map(|body| (status, body)))

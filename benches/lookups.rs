@@ -116,7 +116,7 @@ impl Script for Verify {
     }
 
     fn check_response(&mut self, status: u16, _: &[u8]) -> Result<()> {
-        ensure!(status == 204, "{status}: not verified");
+        ensure!(status == 200, "{status}: not verified");
         Ok(())
     }
 }

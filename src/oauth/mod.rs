@@ -20,7 +20,6 @@ mod refresh;
 mod revocation;
 mod scope;
 mod token;
-
 mod verify;
 
 use std::collections::BTreeSet;
@@ -32,9 +31,9 @@ pub use error::{ClientFailure, Error, ErrorCode, GrantFailure, Unavailable};
 pub use introspection::{ActiveToken, Introspection};
 pub use metadata::{Endpoints, Metadata};
 pub use params::Params;
-pub use verify::{Verified, VerifyError};
+pub use verify::{Requirements, Verified, VerifyError};
 
-use crate::domain::{Clock, Grant, Lifetimes};
+use crate::domain::{Clock, Grant, Lifetimes, Timestamp};
 use crate::observe::activity::HourlyActivity;
 use crate::observe::metrics::Metrics;
 use crate::password::PasswordPool;
@@ -116,6 +115,11 @@ impl Provider {
     #[must_use]
     pub fn with_metrics(self, metrics: Option<Arc<Metrics>>) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// Returns the current time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Returns the hourly counts of started sessions and failed logins.

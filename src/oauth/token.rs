@@ -132,8 +132,4 @@ impl Provider {
         let grant = Grant::RefreshToken;
         client.grants.contains(&grant) && self.policy.grants.contains(&grant)
     }
-
-    pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
 }

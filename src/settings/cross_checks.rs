@@ -42,6 +42,11 @@ impl Settings {
             Some(ErrorUri::Path(path)) => Some(path.clone()),
             Some(ErrorUri::Url(_)) | None => None,
         };
+        let is_below_verify = |path: &str| {
+            let verify = oauth.verify_path().filter(|verify| verify != path);
+            let rest = verify.and_then(|verify| path.strip_prefix(verify.trim_end_matches('/')));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
         let mut taken = BTreeMap::from(PROBES.map(|path| (path.to_owned(), "the probe")));
         for (key, path) in [
             ("oauth.token_url", oauth.token_path()),
@@ -53,6 +58,12 @@ impl Settings {
             ("management.url", self.management.path(oauth)),
         ] {
             let Some(path) = path else { continue };
+            if is_below_verify(&path) {
+                reader.reject(format!(
+                    "{key} has the path {path}, which is below that of oauth.verify_url; proxies \
+                     append the paths of their callers there, so change one of them"
+                ));
+            }
             if let Some(other) = taken.insert(path.clone(), key) {
                 reader.reject(format!(
                     "{other} and {key} have the same path, {path}; change one of them"

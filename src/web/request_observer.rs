@@ -72,6 +72,8 @@ struct ObserverState {
     web: Web,
     /// URL paths with the endpoints at these paths, the most requested endpoint first.
     paths: Vec<(String, Endpoint)>,
+    /// Prefix of the URL paths below the verify endpoint; `None` if that endpoint is off.
+    below_verify: Option<String>,
     /// URL path of the management page and all pages below; `None` without a management page.
     management: Option<String>,
     /// Metrics of each endpoint, in the order of [`Endpoint::NAMES`]; `None` if metrics are off.
@@ -98,6 +100,7 @@ impl Web {
         RequestObserver(Rc::new(ObserverState {
             web: self.clone(),
             paths: paths.chain(metadata).collect(),
+            below_verify: routes.below_verify(),
             management: self.management.as_ref().map(|management| management.path().to_owned()),
             metrics: self.telemetry.metrics.as_ref().map(|all| all.endpoints(&Endpoint::NAMES)),
             traces: self.telemetry.traces.clone(),
@@ -172,6 +175,9 @@ impl ObserverState {
     fn endpoint(&self, path: &str) -> Endpoint {
         if let Some((_, endpoint)) = self.paths.iter().find(|(known, _)| known == path) {
             return *endpoint;
+        }
+        if self.below_verify.as_ref().is_some_and(|prefix| path.starts_with(prefix.as_str())) {
+            return Endpoint::Verify;
         }
         let below = self.management.as_ref().and_then(|page| path.strip_prefix(page.as_str()));
         match below {

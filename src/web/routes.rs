@@ -24,13 +24,15 @@ impl Web {
         post(&routes.introspection, web::post().to(introspection::handle));
         post(&routes.revocation, web::post().to(revocation::handle));
 
+        // Proxies keep the method of their callers.
+        if let Some(path) = &routes.verify {
+            config.service(web::resource(path.as_str()).to(verify::handle));
+        }
+
         let mut get = |path: &str, route: actix_web::Route| {
             let other = web::to(error::only_get);
             config.service(web::resource(path).route(route).default_service(other));
         };
-        if let Some(path) = &routes.verify {
-            get(path, get_or_head().to(verify::handle));
-        }
         for path in self.metadata_paths() {
             get(&path, get_or_head().to(metadata::handle));
         }
@@ -40,6 +42,11 @@ impl Web {
         get("/healthz", get_or_head().to(health::alive));
         get("/readyz", get_or_head().to(health::ready));
 
+        // The management page may be at the root.
+        if let Some(prefix) = routes.below_verify() {
+            let below = web::resource(format!("{prefix}{{rest}}*"));
+            config.service(below.to(verify::handle_below));
+        }
         if let Some(management) = &self.management {
             config.app_data(web::Data::from(Arc::clone(management)));
             management::routes::configure(management, config);

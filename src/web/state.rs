@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::management::state::Management;
 use super::request_observer::Telemetry;
 use super::templates::Templates;
+use super::verify::QueryWarnings;
 use crate::oauth::{Endpoints, Provider};
 
 /// URL paths of the HTTP endpoints. `None` switches an endpoint off.
@@ -20,7 +21,7 @@ pub struct Routes {
     pub introspection: Option<String>,
     /// URL path of the revocation endpoint (RFC 7009 §2); `None` if the endpoint is off.
     pub revocation: Option<String>,
-    /// URL path of the verify endpoint, for `auth_request` of nginx; `None` if the endpoint is off.
+    /// URL path of the verify endpoint, for proxies; `None` if the endpoint is off.
     pub verify: Option<String>,
     /// URL path of the authorization server metadata (RFC 8414 §3); `None` if the endpoint is off.
     pub metadata: Option<String>,
@@ -66,6 +67,14 @@ pub enum Transport {
     Unix,
 }
 
+impl Routes {
+    /// Returns the prefix of the URL paths below the verify endpoint, which are the verify endpoint
+    /// too; `None` if the endpoint is off.
+    pub(super) fn below_verify(&self) -> Option<String> {
+        self.verify.as_ref().map(|path| format!("{}/", path.trim_end_matches('/')))
+    }
+}
+
 impl Transport {
     /// Returns the transport of the listener that received `request`.
     pub(super) fn of(request: &HttpRequest) -> Self {
@@ -81,6 +90,7 @@ pub struct Web {
     pub(super) templates: Arc<Templates>,
     pub(super) management: Option<Arc<Management>>,
     pub(super) telemetry: Telemetry,
+    pub(super) verify_warnings: Arc<QueryWarnings>,
 }
 
 impl Web {
@@ -98,6 +108,7 @@ impl Web {
             templates,
             management: management.map(Arc::new),
             telemetry: Telemetry::default(),
+            verify_warnings: Arc::default(),
         }
     }
 

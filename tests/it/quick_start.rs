@@ -31,7 +31,7 @@ fn printed_commands_log_in_introspect_verify_and_refresh() {
         "\"token_type\":\"Bearer\"",
         "\"active\":true",
         "\"username\":\"demo\"",
-        "HTTP/2 204",
+        "HTTP/2 200",
         "x-auth-username: demo",
     ] {
         assert!(output.contains(expected), "no {expected} in {output}");

@@ -33,7 +33,7 @@ fn readme_shell_blocks_run_and_print_the_expected_output() {
     for expected in [
         "the settings are valid",
         "\"active\":true",
-        "HTTP/1.1 204",
+        "HTTP/1.1 200",
         "x-auth-username: alice",
         // After the revocation.
         "HTTP/1.1 401",

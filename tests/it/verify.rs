@@ -1,6 +1,6 @@
-//! `GET /oauth/verify`, the endpoint for nginx's `auth_request`.
+//! The verify endpoint, which proxies ask before they forward a request.
 
-use crate::helpers::{TestResponse, send, spawn_app};
+use crate::helpers::{App, AppBuilder, PASSWORD, Process, TestResponse, send, spawn_app};
 
 #[track_caller]
 fn assert_bearer_challenge(answer: &TestResponse, status: u16, error: Option<&str>) {
@@ -14,11 +14,11 @@ fn assert_bearer_challenge(answer: &TestResponse, status: u16, error: Option<&st
 }
 
 #[tokio::test]
-async fn verify_of_an_active_token_is_204_with_identity_headers() {
+async fn verify_of_an_active_token_is_200_with_identity_headers() {
     let app = spawn_app().await;
     let tokens = app.login().await;
     let answer = app.verify(&tokens.access_token(), "").await;
-    assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+    assert_eq!((answer.status, answer.text.as_str()), (200, ""));
     assert_eq!(answer.header("x-auth-user-id"), Some(app.user.id.to_string().as_str()));
     assert_eq!(answer.header("x-auth-username"), Some("alice"));
     assert_eq!(answer.header("x-auth-client-id"), Some(app.client.id.as_str()));
@@ -27,14 +27,35 @@ async fn verify_of_an_active_token_is_204_with_identity_headers() {
 }
 
 #[tokio::test]
-async fn verify_of_a_client_credentials_token_has_no_user_headers() {
+async fn verify_of_a_token_without_user_or_scope_has_empty_headers() {
     let app = spawn_app().await;
-    let form = [("grant_type", "client_credentials")];
-    let token = app.post_as_backend("/oauth/token", &form).await.access_token();
+    let token = token_without_user(&app).await;
     let answer = app.verify(&token, "").await;
-    assert_eq!(answer.status, 204);
-    assert_eq!((answer.header("x-auth-user-id"), answer.header("x-auth-username")), (None, None));
+    assert_eq!((answer.status, answer.header("content-length")), (200, Some("0")));
+    let user = (answer.header("x-auth-user-id"), answer.header("x-auth-username"));
+    assert_eq!(user, (Some(""), Some("")));
     assert_eq!(answer.header("x-auth-client-id"), Some(app.backend.id.as_str()));
+
+    app.limit_user("").await;
+    let answer = app.verify(&app.login().await.access_token(), "").await;
+    assert_eq!((answer.status, answer.header("x-auth-scope")), (200, Some("")));
+}
+
+async fn token_without_user(app: &App) -> String {
+    let form = [("grant_type", "client_credentials")];
+    app.post_as_backend("/oauth/token", &form).await.access_token()
+}
+
+#[tokio::test]
+async fn verify_with_user_required_refuses_a_token_without_user() {
+    let app = spawn_app().await;
+    let own = token_without_user(&app).await;
+    assert_refusal(&app.verify(&own, "?user=required").await, 403, NO_USER);
+    let token = app.login().await.access_token();
+    for query in ["?user=required", "?scope=read&user=required", "?user=required&scope=read"] {
+        assert_eq!(app.verify(&token, query).await.status, 200, "{query}");
+    }
+    assert_refusal(&app.verify("x", "?user=required").await, 401, INVALID);
 }
 
 #[tokio::test]
@@ -83,30 +104,19 @@ async fn verify_of_a_malformed_or_expired_token_is_invalid_token() {
 }
 
 #[tokio::test]
-async fn verify_ignores_a_token_in_the_url() {
-    let app = spawn_app().await;
-    let token = app.login().await.access_token();
-    let answer = send(app.request("GET", &format!("/oauth/verify?access_token={token}"))).await;
-    assert_bearer_challenge(&answer, 401, None);
-}
-
-#[tokio::test]
 async fn verify_with_a_scope_not_granted_is_insufficient_scope() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
-    for query in ["?scope=read", "?scope=write+read", "?scope=read%20write", "?scope=", "?x=y"] {
-        assert_eq!(app.verify(&token, query).await.status, 204, "{query}");
+    for query in ["?scope=read", "?scope=write+read", "?scope=read%20write"] {
+        assert_eq!(app.verify(&token, query).await.status, 200, "{query}");
     }
-    for query in ["?scope=admin", "?scope=read+admin", "?scope=%22", "?scope=%", "?scope=a&scope=b"]
-    {
+    for (query, wanted) in [("?scope=admin", "admin"), ("?scope=read+admin", "admin read")] {
         let answer = app.verify(&token, query).await;
-        assert_bearer_challenge(&answer, 403, Some("insufficient_scope"));
+        assert_refusal(&answer, 403, &format!("{INSUFFICIENT}, scope=\"{wanted}\""));
     }
     // Without a valid token, the response reveals nothing about scopes.
-    for query in ["?scope=admin", "?scope=%"] {
-        let answer = app.verify("x", query).await;
-        assert_bearer_challenge(&answer, 401, Some("invalid_token"));
-    }
+    assert_refusal(&app.verify("x", "?scope=admin").await, 401, INVALID);
+    assert_refusal(&send(app.request("GET", "/oauth/verify?scope=admin")).await, 401, NONE);
 }
 
 /// Exact challenges, which nginx passes on to the client.
@@ -115,6 +125,8 @@ const INVALID: &str = "Bearer realm=\"sentinel\", error=\"invalid_token\", \
                        error_description=\"the access token is invalid, expired or revoked\"";
 const INSUFFICIENT: &str = "Bearer realm=\"sentinel\", error=\"insufficient_scope\", \
                             error_description=\"the access token lacks the required scope\"";
+const NO_USER: &str = "Bearer realm=\"sentinel\", error=\"insufficient_scope\", \
+                       error_description=\"the access token has no user\"";
 
 /// Asserts status, all headers and the empty body of a refusal.
 #[track_caller]
@@ -141,9 +153,10 @@ async fn verify_refusal_has_one_challenge_and_no_body() {
         let invalid = app.request(method, "/oauth/verify").bearer_auth("x");
         assert_refusal(&send(invalid).await, 401, INVALID);
         let insufficient = app.request(method, "/oauth/verify?scope=admin").bearer_auth(&token);
-        assert_refusal(&send(insufficient).await, 403, INSUFFICIENT);
+        let challenge = format!("{INSUFFICIENT}, scope=\"admin\"");
+        assert_refusal(&send(insufficient).await, 403, &challenge);
         let good = send(app.request(method, "/oauth/verify").bearer_auth(&token)).await;
-        assert_eq!((good.status, good.text.as_str()), (204, ""), "{method}");
+        assert_eq!((good.status, good.text.as_str()), (200, ""), "{method}");
         assert_eq!(good.header("x-auth-username"), Some("alice"), "{method}");
         assert_eq!(good.header("www-authenticate"), None, "{method}");
     }
@@ -156,7 +169,7 @@ async fn bearer_scheme_is_case_insensitive() {
     let with =
         |header: String| send(app.request("GET", "/oauth/verify").header("authorization", header));
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer ", "bearer   "] {
-        assert_eq!(with(format!("{scheme} {token}")).await.status, 204, "{scheme:?}");
+        assert_eq!(with(format!("{scheme} {token}")).await.status, 200, "{scheme:?}");
     }
     // Another scheme presents no bearer token, whatever follows it.
     for other in ["Basic", "Bear", "Bearers", "Token", "DPoP"] {
@@ -205,11 +218,13 @@ async fn verify_reads_the_token_from_the_authorization_header_only() {
     let cookie = app.request("GET", "/oauth/verify").header("cookie", format!("token={token}"));
     assert_refusal(&send(cookie).await, 401, NONE);
     // Beside an `Authorization` header they are ignored.
-    let path = format!("/oauth/verify?access_token={token}");
-    let bad = app.request("GET", &path).form(&[("access_token", &token)]).bearer_auth("x");
-    assert_refusal(&send(bad).await, 401, INVALID);
-    let good = app.request("GET", "/oauth/verify?access_token=x").form(&[("access_token", "x")]);
-    assert_eq!(send(good.bearer_auth(&token)).await.status, 204);
+    let bad = app.request("GET", "/oauth/verify").form(&[("access_token", &token)]);
+    assert_refusal(&send(bad.bearer_auth("x")).await, 401, INVALID);
+    let good = app.request("GET", "/oauth/verify").form(&[("access_token", "x")]);
+    assert_eq!(send(good.bearer_auth(&token)).await.status, 200);
+    // The query is that of the proxy's configuration, which contains no token.
+    let query = app.verify(&token, &format!("?access_token={token}")).await;
+    query.assert_error(400, "invalid_request");
 }
 
 #[tokio::test]
@@ -218,50 +233,183 @@ async fn verify_decodes_the_scope_parameter_as_a_form_value() {
     let token = app.login().await.access_token();
     for query in [
         "?",
-        "?scope",
-        "?scope=+",
-        "?scope=%20",
         "?scope=read+write",
         "?scope=write%20read",
         "?scope=read++write+",
         "?scope=read+read",
         "?scope=%72%65%61%64",
-        "?a=b&scope=read&c=d",
     ] {
-        assert_eq!(app.verify(&token, query).await.status, 204, "{query}");
+        assert_eq!(app.verify(&token, query).await.status, 200, "{query}");
     }
-    for query in [
-        "?scope=READ",
-        "?scope=rea",
-        "?scope=read,write",
-        "?scope=read%2Bwrite",
-        "?scope=read%00",
-        "?scope=read%0Awrite",
-        "?scope=%ff",
-        "?scope=%zz",
-        "?scope=read&scope=read",
-        "?scope=l%C3%A4sen",
+    for (query, wanted) in [
+        ("?scope=READ", "READ"),
+        ("?scope=rea", "rea"),
+        ("?scope=read,write", "read,write"),
+        ("?scope=read%2Bwrite", "read+write"),
     ] {
-        assert_refusal(&app.verify(&token, query).await, 403, INSUFFICIENT);
+        let answer = app.verify(&token, query).await;
+        assert_refusal(&answer, 403, &format!("{INSUFFICIENT}, scope=\"{wanted}\""));
     }
-    // The empty scope is contained in every scope, and contains no other.
+    // The empty scope contains no other.
     app.limit_user("").await;
     let nothing = app.login().await;
     assert_eq!(nothing.text_of("scope"), "");
-    let answer = app.verify(&nothing.access_token(), "").await;
-    assert_eq!((answer.status, answer.header("x-auth-scope")), (204, Some("")));
     let answer = app.verify(&nothing.access_token(), "?scope=read").await;
-    assert_refusal(&answer, 403, INSUFFICIENT);
+    assert_refusal(&answer, 403, &format!("{INSUFFICIENT}, scope=\"read\""));
 }
 
 #[tokio::test]
-async fn verify_with_another_method_is_405_with_a_json_error() {
+async fn verify_with_an_empty_unknown_or_malformed_parameter_is_400_for_every_token() {
     let app = spawn_app().await;
     let token = app.login().await.access_token();
-    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
-        let answer = send(app.request(method, "/oauth/verify").bearer_auth(&token)).await;
-        answer.assert_error(405, "invalid_request");
-        assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{method}");
-        assert_eq!(answer.header("x-auth-username"), None, "{method}");
+    for query in [
+        "scope",
+        "scope=",
+        "scope=+",
+        "scope=%20",
+        "scope=%22",
+        "scope=%",
+        "scope=%zz",
+        "scope=%ff",
+        "scope=read%00",
+        "scope=read%0Awrite",
+        "scope=l%C3%A4sen",
+        "scope=read&scope=read",
+        "scope=read&",
+        "&scope=read",
+        "scope=read&&user=required",
+        "user",
+        "user=",
+        "user=yes",
+        "user=Required",
+        "user=required&user=required",
+        "Scope=read",
+        "scopes=read",
+        "%73cope=read",
+        "resource=",
+        "a=b&scope=read&c=d",
+        "&",
+        "=",
+    ] {
+        let request = app.request("GET", &format!("/oauth/verify?{query}"));
+        for request in [
+            request.try_clone().unwrap().bearer_auth(&token),
+            request.try_clone().unwrap().bearer_auth("x"),
+            request,
+        ] {
+            let answer = send(request).await;
+            answer.assert_error(400, "invalid_request");
+            assert!(answer.text_of("error_description").contains("the proxy"), "{answer:?}");
+            assert_eq!(answer.header("x-auth-username"), None, "{query}");
+        }
     }
+}
+
+#[tokio::test]
+async fn verify_refuses_the_query_of_the_caller_of_the_proxy() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    let with = async |query: &str, original: &[&str]| {
+        let request = app.request("GET", &format!("/oauth/verify{query}")).bearer_auth(&token);
+        let request =
+            original.iter().fold(request, |request, uri| request.header("x-forwarded-uri", *uri));
+        send(request).await
+    };
+    for original in [
+        &["/api?scope=read"][..],
+        &["/?scope=read"],
+        &["http://a.example/api?scope=read"],
+        &["/api", "/api?scope=read"],
+        &["/api?scope=read", "/api"],
+    ] {
+        let answer = with("?scope=read", original).await;
+        answer.assert_error(400, "invalid_request");
+        let description = answer.text_of("error_description");
+        assert!(description.contains("uri /oauth/verify?"), "{description}");
+    }
+    for original in ["/api", "/api?x=scope=read", "/scope=read", "/api?scope=read&x", "", "?"] {
+        assert_eq!(with("?scope=read", &[original]).await.status, 200, "{original}");
+    }
+    for query in ["", "?"] {
+        assert_eq!(with(query, &["/api?scope=admin"]).await.status, 200, "{query}");
+        assert_eq!(with(query, &["/api?"]).await.status, 200, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn verify_warns_once_about_the_query_and_does_not_log_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::serve(folder.path(), &[]);
+    for query in ["scope=", "scopes=secret", "user=secret"] {
+        let url = format!("http://{}/oauth/verify?{query}", process.address);
+        send(reqwest::Client::new().get(url)).await.assert_error(400, "invalid_request");
+    }
+    process.signal("HUP");
+    let lines = process.lines_until("SIGHUP");
+    let warnings: Vec<_> = lines.iter().filter(|line| line.contains("verify")).collect();
+    assert_eq!(warnings.len(), 1, "{lines:?}");
+    assert!(warnings[0].contains("WARN"), "{lines:?}");
+    assert!(warnings[0].contains("correct it in the configuration of the proxy"), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn verify_answers_every_method_in_the_same_way() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let answer =
+            send(app.request(method, "/oauth/verify?scope=read").bearer_auth(&token)).await;
+        assert_eq!((answer.status, answer.text.as_str()), (200, ""), "{method}");
+        assert_eq!(answer.header("x-auth-username"), Some("alice"), "{method}");
+        let none = send(app.request(method, "/oauth/verify").body("x=1")).await;
+        assert_refusal(&none, 401, NONE);
+    }
+}
+
+#[tokio::test]
+async fn path_and_query_below_verify_are_not_read() {
+    let app = spawn_app().await;
+    let token = app.login().await.access_token();
+    for path in [
+        "/",
+        "/?scope=admin",
+        "/api/x?scope=&user=no&resource=y",
+        "//",
+        "/a%0Ab%ffc%2Fd",
+        "/oauth/token",
+        "/oauth/management",
+        "/healthz",
+    ] {
+        for method in ["GET", "POST", "DELETE", "OPTIONS"] {
+            let request = || app.request(method, &format!("/oauth/verify{path}"));
+            let answer = send(request().bearer_auth(&token)).await;
+            assert_eq!((answer.status, answer.text.as_str()), (200, ""), "{method} {path}");
+            assert_eq!(answer.header("x-auth-username"), Some("alice"), "{method} {path}");
+            assert_refusal(&send(request()).await, 401, NONE);
+        }
+    }
+    for path in ["/oauth/verify-x", "/oauth/verifyx/y", "/oauth/verif"] {
+        let answer = send(app.request("GET", path).bearer_auth(&token)).await;
+        answer.assert_error(404, "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn paths_below_verify_reach_verify_beside_a_management_page_at_the_root() {
+    let app = AppBuilder::default()
+        .set("management.url", "/")
+        .set("oauth.route_prefix", "")
+        .set("management.username", "operator")
+        .set("management.password", "operators-own-password");
+    let app = app.spawn().await;
+    let form = [
+        ("grant_type", "password"),
+        ("client_id", app.client.id.as_str()),
+        ("username", "alice"),
+        ("password", PASSWORD),
+    ];
+    let token = app.post("/token", &form).await.access_token();
+    let answer = send(app.request("GET", "/verify/users").bearer_auth(&token)).await;
+    assert_eq!((answer.status, answer.header("x-auth-username")), (200, Some("alice")));
 }

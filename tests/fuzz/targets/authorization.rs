@@ -9,7 +9,7 @@ use actix_web::http::{Method, StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::reading::{Caller, Form, basic, basic_headers, caller, credentials};
+use super::reading::{Caller, Form, basic, basic_headers, caller, credentials, decode};
 use super::world::{Call, OPERATOR, SCOPES, World, with_world};
 
 /// Takes the query of verify from the first line of the input. Each other line is a header value,
@@ -68,17 +68,38 @@ fn verify(world: &World, headers: &[(HeaderName, HeaderValue)], target: Uri) {
         [(_, only)] => credentials(only.as_bytes(), "bearer") == Some(&world.access),
         _ => false,
     };
-    let form = Form::read(target.query().unwrap_or_default().as_bytes());
-    let may = form.is_some_and(|form| form.requests_only(&SCOPES));
+    let required = required_scopes(target.query().unwrap_or_default());
     let answer = world.send(&get(target, headers));
-    let expected = match (is_ours, may) {
-        (true, true) => StatusCode::NO_CONTENT,
-        (true, false) => StatusCode::FORBIDDEN,
-        (false, _) => StatusCode::UNAUTHORIZED,
+    let expected = match &required {
+        None => StatusCode::BAD_REQUEST,
+        Some(_) if !is_ours => StatusCode::UNAUTHORIZED,
+        Some(scopes) if scopes.iter().all(|scope| SCOPES.contains(&scope.as_str())) => {
+            StatusCode::OK
+        }
+        Some(_) => StatusCode::FORBIDDEN,
     };
     assert_eq!(answer.status, expected, "{headers:?}");
-    assert_eq!(answer.headers.contains_key(WWW_AUTHENTICATE), !answer.status.is_success());
-    assert!(answer.body.is_empty());
+    let is_refusal = matches!(expected, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    assert_eq!(answer.headers.contains_key(WWW_AUTHENTICATE), is_refusal);
+    assert_eq!(answer.body.is_empty(), expected != StatusCode::BAD_REQUEST);
+}
+
+/// Returns the scopes that a query of verify requires; `None` for queries that must be refused. The
+/// token of the world has a user, so `user=required` requires nothing more.
+fn required_scopes(query: &str) -> Option<Vec<String>> {
+    let pairs: Vec<&str> = query.split('&').filter(|_| !query.is_empty()).collect();
+    let is_user = |pair: &&str| *pair == "user=required";
+    let (users, others): (Vec<&str>, Vec<&str>) = pairs.into_iter().partition(is_user);
+    if users.len() > 1 || others.len() > 1 {
+        return None;
+    }
+    let Some(scope) = others.first() else { return Some(Vec::new()) };
+    let scope = decode(scope.strip_prefix("scope=")?.as_bytes())?;
+    let scopes: Vec<String> =
+        scope.split(' ').filter(|token| !token.is_empty()).map(str::to_owned).collect();
+    let is_valid = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
+    let valid = !scopes.is_empty() && scopes.iter().all(|token| token.bytes().all(is_valid));
+    valid.then_some(scopes)
 }
 
 fn get(target: Uri, headers: &[(HeaderName, HeaderValue)]) -> Call {

@@ -14,6 +14,8 @@ fn texts_after(file: &str, mark: &str) -> Vec<String> {
     let source = fs::read_to_string(root().join("src").join(file)).unwrap();
     // Texts in unit tests are not sent to clients.
     let source = source.split("#[cfg(test)]").next().unwrap();
+    // A long text has a line of its own.
+    let source = source.split("(\n").map(str::trim_start).collect::<Vec<_>>().join("(");
     let starts = source.match_indices(mark).map(|(at, _)| at + mark.len());
     let texts = starts.map(|at| source[at..].split('"').next().unwrap());
     let join = |text: &str| text.split("\\\n").map(str::trim_start).collect::<Vec<_>>().join("");
@@ -32,6 +34,7 @@ fn descriptions() -> BTreeSet<String> {
         "params",
         "password",
         "scope",
+        "verify",
     ] {
         let file = format!("oauth/{file}.rs");
         found.extend(texts_after(&file, "InvalidRequest(\""));
@@ -43,7 +46,9 @@ fn descriptions() -> BTreeSet<String> {
             found.extend(call[..call.find(')').unwrap()].split('"').nth(3).map(str::to_owned));
         }
     }
-    found.extend(texts_after("web/authorization.rs", "InvalidRequest(\""));
+    for file in ["web/authorization.rs", "web/verify.rs"] {
+        found.extend(texts_after(file, "InvalidRequest(\""));
+    }
     // Only those of `Error`: the reasons in other types appear in the log alone.
     let source = fs::read_to_string(root().join("src/oauth/error.rs")).unwrap();
     let errors = source.split("pub enum Error {").nth(1).unwrap().split("\nimpl").next().unwrap();

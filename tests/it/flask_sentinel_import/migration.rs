@@ -92,7 +92,7 @@ async fn assert_stays_logged_in(
         assert_eq!((&json["username"], &json["client_id"]), (&json!(name), &json!(client)));
     }
     let verified = server.verify(&login.access).await;
-    assert_eq!((verified.status, verified.header("x-auth-user-id")), (204, Some(id.as_str())));
+    assert_eq!((verified.status, verified.header("x-auth-user-id")), (200, Some(id.as_str())));
     // A token of the wrong kind and a forged one are refused.
     assert_eq!(server.verify(&login.refresh).await.status, 401);
     server.refresh(client, &login.access).await.assert_error(400, "invalid_grant");

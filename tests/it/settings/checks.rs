@@ -35,6 +35,16 @@ fn two_endpoints_at_one_path_are_refused() {
     );
 }
 
+#[test]
+fn endpoint_below_the_path_of_verify_is_refused() {
+    assert_eq!(
+        flag_refused("oauth.token_url", "/verify/token"),
+        "oauth.token_url has the path /oauth/verify/token, which is below that of \
+         oauth.verify_url; proxies append the paths of their callers there, so change one of them"
+    );
+    from_flags(&[("oauth.token_url", "/verify-token"), ("oauth.verify_url", "/verify/")]);
+}
+
 /// The endpoint and the probe would shadow each other.
 #[test]
 fn endpoint_at_the_path_of_a_probe_is_refused() {
