@@ -31,6 +31,7 @@ missing() {
     has redis-server || echo redis-server
     has systemd-analyze || echo systemd
     has promtool || echo prometheus
+    has caddy || echo caddy
     has nghttp || echo nghttp2-client
     has chromium || echo chromium
     has chromedriver || echo chromium-driver

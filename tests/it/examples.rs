@@ -5,4 +5,5 @@ mod flask;
 mod nginx;
 pub(crate) mod nginx_proxy;
 mod node;
+mod proxies;
 mod resource_server;
