@@ -50,5 +50,14 @@ async fn post(app: &App, path: &str, form: &[(&str, &str)]) -> TestResponse {
 async fn redirected(app: &App, path: &str, form: &[(&str, &str)]) -> String {
     let answer = post(app, path, form).await;
     assert_eq!(answer.status, 303, "{path} {form:?}: {answer:?}");
-    answer.header("location").unwrap().strip_prefix("/oauth/management").unwrap().to_owned()
+    below_page(path, answer.header("location").unwrap())
+}
+
+/// Resolves a reference on the page at `path`, as a browser does. Returns the part of the result
+/// below the management page's path; asserts that there is one.
+fn below_page(path: &str, reference: &str) -> String {
+    let page = format!("http://sentinel.example/oauth/management{path}");
+    let page = reqwest::Url::parse(&page).unwrap();
+    let target = page.join(&reference.replace("&amp;", "&")).unwrap().to_string();
+    target.strip_prefix("http://sentinel.example/oauth/management").unwrap().to_owned()
 }

@@ -1,6 +1,6 @@
 //! Contents of the management pages.
 
-use super::{managed, page};
+use super::{below_page, managed, page};
 use crate::helpers::{App, send};
 
 const NASTY: [&str; 5] = [
@@ -78,9 +78,10 @@ async fn assets_are_cacheable_and_require_credentials() {
     assert_eq!(assets.len(), 2, "{assets:?}");
     for (asset, media_type) in assets.into_iter().zip(["text/css; charset=utf-8", "image/svg+xml"])
     {
-        assert_eq!(send(app.request("GET", asset)).await.status, 401);
-        let path = asset.strip_prefix("/oauth/management").unwrap();
-        let answer = send(app.operate("GET", path)).await;
+        let path = below_page("", asset);
+        let anyone = app.request("GET", &format!("/oauth/management{path}"));
+        assert_eq!(send(anyone).await.status, 401);
+        let answer = send(app.operate("GET", &path)).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(media_type)));
         assert!(answer.header("cache-control").unwrap().contains("immutable"));
         assert!(answer.header("content-security-policy").is_some());
@@ -104,7 +105,8 @@ async fn user_input_is_escaped_on_every_page() {
         let form = [("name", name), ("kind", "public"), ("grant_password", "on")];
         let added = send(app.operate("POST", "/clients").form(&form)).await;
         assert_eq!(added.status, 303, "{name}: {added:?}");
-        let client = added.header("location").unwrap().split(['/', '?']).nth(4).unwrap().to_owned();
+        let added = below_page("/clients", added.header("location").unwrap());
+        let client = added.split(['/', '?']).nth(2).unwrap().to_owned();
         let form = [
             ("grant_type", "password"),
             ("client_id", client.as_str()),
@@ -194,9 +196,9 @@ async fn long_list_is_paged_without_gaps() {
             let html = page(&app, &current).await;
             seen += html.matches("<td data-label=\"Scopes\">").count();
             pages += 1;
-            address = html.split(" href=\"/oauth/management").find_map(|rest| {
+            address = html.split(" href=\"").skip(1).find_map(|rest| {
                 let (link, tail) = rest.split_once('"').unwrap();
-                tail.starts_with(" rel=\"next\"").then(|| link.replace("&amp;", "&"))
+                tail.starts_with(" rel=\"next\"").then(|| below_page(&current, link))
             });
             assert!(pages < 5, "{list}");
         }

@@ -1,7 +1,7 @@
 //! Every task for users and sessions as a browser posts it, and every error in the forms;
 //! `client_tasks` has those for clients.
 
-use super::{managed, page, post, redirected};
+use super::{below_page, managed, page, post, redirected};
 use crate::helpers::{App, PASSWORD, send};
 
 const NEW_USER: [(&str, &str); 5] = [
@@ -174,14 +174,13 @@ async fn sessions_can_be_filtered_and_ended_singly_and_together() {
     }
     let html = page(&app, "/sessions?user=alice").await;
     assert_eq!(html.matches("/end\">").count(), 3);
-    let end =
-        html.split("action=\"/oauth/management").find(|rest| rest.contains("/end\">")).unwrap();
-    let end = end.split('"').next().unwrap();
-    let shown = redirected(&app, end, &[("user", "alice")]).await;
+    let end = html.split("action=\"").find(|rest| rest.contains("/end\">")).unwrap();
+    let end = below_page("/sessions", end.split('"').next().unwrap());
+    let shown = redirected(&app, &end, &[("user", "alice")]).await;
     assert_eq!(shown, "/sessions?user=alice&done=session-ended");
     assert_eq!(page(&app, &shown).await.matches("/end\">").count(), 2);
     // Ending a session twice is not an error.
-    let shown = redirected(&app, end, &[("from", &app.user.id.to_string())]).await;
+    let shown = redirected(&app, &end, &[("from", &app.user.id.to_string())]).await;
     assert_eq!(shown, format!("/users/{}?done=session-gone", app.user.id));
 
     let both = [("user", "alice"), ("client", app.client.id.as_str())];

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sentinel::admin::NewUser;
 
-use super::{managed, page, post, redirected};
+use super::{below_page, managed, page, post, redirected};
 use crate::helpers::{AppBuilder, installed, sentinel};
 
 /// Template that an operator wrote for flask-sentinel.
@@ -100,7 +100,7 @@ async fn stock_flask_sentinel_page_works_unchanged() {
         "<td>alice</td>",
         "<td>(hidden)</td>",
         "<td>public</td>",
-        "<form method=\"post\" action=/oauth/management>",
+        "<form method=\"post\" action=./management>",
     ] {
         assert!(html.contains(part), "no {part} in {html}");
     }
@@ -134,14 +134,14 @@ async fn flask_sentinel_template_variables_keep_their_meaning() {
     let app = with_folder(&folder).spawn().await;
     let (user, client) = (app.admin.user("alice").await.unwrap(), &app.client.id);
     let html = page(&app, "").await;
-    assert!(html.contains("GET /oauth/management no error"), "{html}");
+    assert!(html.contains("GET ./management no error"), "{html}");
     assert!(html.contains(&format!("<{} alice (hidden)>", user.id)), "{html}");
     let part = format!("[{client} {client} public password,refresh_token, 2 ]");
     assert!(html.contains(&part), "no {part} in {html}");
     // This page has a place for an error.
     let refused = post(&app, "", &[("submit", "Add User"), ("username", "alice")]).await;
     assert_eq!(refused.status, 422);
-    assert!(refused.text.starts_with("POST /oauth/management The password "), "{refused:?}");
+    assert!(refused.text.starts_with("POST ./management The password "), "{refused:?}");
 }
 
 #[tokio::test]
@@ -172,8 +172,8 @@ async fn custom_layout_and_error_page_replace_built_in_ones() {
     let app = with_folder(&folder).spawn().await;
     let users = page(&app, "/users").await;
     assert!(users.ends_with("ours</main>\n"), "{users}");
-    let style = users.split(" href=\"/oauth/management").nth(1).unwrap().split('"').next().unwrap();
-    assert_eq!(page(&app, style).await, "body { color: teal }");
+    let style = users.split(" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(page(&app, &below_page("/users", style)).await, "body { color: teal }");
     let errors = crate::helpers::send(app.request("GET", "/oauth/errors")).await;
     assert_eq!(errors.text.trim_end(), "9 codes of ours");
 }

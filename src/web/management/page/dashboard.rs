@@ -102,7 +102,7 @@ async fn view(context: &PageContext, method: &'static str) -> Result<DashboardVi
         users: users_listed.iter().map(|user| UserView::of(user, base, now)).collect(),
         clients: clients_listed.iter().map(|client| ClientView::of(client, base, now)).collect(),
         error: None,
-        request: FlaskRequest { method, path: context.home().to_owned() },
+        request: FlaskRequest { method, path: context.base().to_owned() },
     })
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::layout;
 use super::page_error::PageError;
+use super::urls::relative;
 use crate::oauth::Unavailable;
 use crate::store::StoreError;
 use crate::web::error::log_unavailable;
@@ -28,15 +29,16 @@ pub(in crate::web::management) fn explain(
 ) -> ServiceResponse<BoxBody> {
     let page_error = response.response().error().and_then(|error| error.as_error::<PageError>());
     let Some(page_error) = page_error else { return response };
-    let page = page(management, page_error);
+    let base = relative(management.path(), response.request().path());
+    let page = page(management, &base, page_error);
     response.into_response(page)
 }
 
-fn page(management: &Management, page_error: &PageError) -> HttpResponse {
+fn page(management: &Management, base: &str, page_error: &PageError) -> HttpResponse {
     let status = page_error.status_code();
     let title = status.canonical_reason().unwrap_or_default();
     let view = MessageView { status: status.as_u16(), title, message: page_error.to_string() };
-    let html = layout::html(management, "", None, "management/message.html", &view);
+    let html = layout::html(management, base, "", None, "management/message.html", &view);
     let mut response = match html {
         Ok(html) => layout::response(status, html),
         Err(error) => {

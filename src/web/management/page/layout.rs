@@ -12,8 +12,9 @@ use crate::web::templates::Assets;
 /// Values, such as the URL of the style sheet, that every management page template gets as `page`.
 #[derive(Serialize)]
 pub(super) struct Layout<'a> {
+    /// URL of the management page's first page, without a trailing slash.
     base: &'a str,
-    /// URL path of the management page's first page.
+    /// URL of the management page's first page.
     home: &'a str,
     style: String,
     icon: String,
@@ -31,7 +32,7 @@ impl<'a> Layout<'a> {
     ) -> Self {
         Self {
             base,
-            home: home(base),
+            home: base,
             style: format!("{base}/assets/{}", assets.style()),
             icon: format!("{base}/assets/{}", assets.icon()),
             section,
@@ -48,21 +49,18 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Returns the URL path of the management page's first page: `base`, or "/" if `base` is empty.
-pub(super) fn home(base: &str) -> &str {
-    if base.is_empty() { "/" } else { base }
-}
-
 /// Renders `template` with `view` and the layout (values for every page), and returns the HTML.
+/// `base` is the URL of the management page's first page.
 pub(super) fn html(
     management: &Management,
+    base: &str,
     section: &str,
     notice: Option<String>,
     template: &str,
     view: &impl Serialize,
 ) -> TeraResult<String> {
     let set = management.templates.current();
-    let layout = Layout::new(management.path(), &set.assets, section, notice);
+    let layout = Layout::new(base, &set.assets, section, notice);
     set.render(template, &layout.with(view)?)
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::page_error::{PageError, PageResult};
 use super::posted_form::PostedFields;
+use super::urls::relative;
 use super::{flash_messages, layout};
 use crate::admin::Admin;
 use crate::domain::{Lifetimes, PasswordHash, Timestamp};
@@ -29,6 +30,7 @@ const PAGE: u32 = 50;
 pub(super) struct PageContext {
     web: web::Data<Web>,
     management: web::Data<Management>,
+    base: String,
     pub(super) query: PostedFields,
 }
 
@@ -42,6 +44,7 @@ impl FromRequest for PageContext {
         let context = web.zip(management).map(|(web, management)| Self {
             web: web.clone(),
             management: management.clone(),
+            base: relative(management.path(), request.path()),
             query: PostedFields::parse(request.query_string().as_bytes()),
         });
         ready(context.ok_or(PageError::NoSuchPage))
@@ -65,19 +68,15 @@ impl PageContext {
         self.management.templates.current()
     }
 
-    /// Returns the URL path of the management page, without a trailing slash.
+    /// Returns the relative URL of the management page's first page, with which links to the other
+    /// pages begin. It has no trailing slash.
     pub(super) fn base(&self) -> &str {
-        self.management.path()
+        &self.base
     }
 
     /// Returns the minimum number of characters of a new password of a user.
     pub(super) fn shortest_password(&self) -> usize {
         self.management.shortest_password()
-    }
-
-    /// Returns the URL path of the management page's first page.
-    pub(super) fn home(&self) -> &str {
-        layout::home(self.base())
     }
 
     /// Returns the server's default lifetimes, for clients that have none of their own.
@@ -92,7 +91,7 @@ impl PageContext {
     /// Returns a page: `template` with `view` and the confirmation message that the query names.
     pub(super) fn show(&self, section: &str, template: &str, view: &impl Serialize) -> PageResult {
         let notice = flash_messages::of(&self.query);
-        let html = layout::html(&self.management, section, notice, template, view)?;
+        let html = layout::html(&self.management, self.base(), section, notice, template, view)?;
         Ok(layout::response(StatusCode::OK, html))
     }
 
@@ -115,14 +114,14 @@ impl PageContext {
         template: &str,
         view: &impl Serialize,
     ) -> tera::TeraResult<String> {
-        layout::html(&self.management, section, None, template, view)
+        layout::html(&self.management, self.base(), section, None, template, view)
     }
 
     /// Redirects the browser to a path below the management page with 303 (RFC 9110 §15.4.4), so
     /// that a reload does not repeat the operation.
     pub(super) fn see_other(&self, path: &str) -> HttpResponse {
-        let location = if path.is_empty() { self.home() } else { self.base() };
-        HttpResponse::SeeOther().insert_header((LOCATION, format!("{location}{path}"))).finish()
+        let location = format!("{}{path}", self.base());
+        HttpResponse::SeeOther().insert_header((LOCATION, location)).finish()
     }
 
     /// Returns the part of a list that the query asks for: the entries after the cursor `after`
