@@ -22,6 +22,9 @@ async fn trace_log_of_a_token_lifecycle_contains_no_secret() {
     app.introspect(&second.access_token()).await;
     app.verify(&second.access_token(), "?scope=read").await;
     app.post("/oauth/token", &[("client_id", typed), ("grant_type", "password")]).await;
+    let staging = app.request("POST", "/oauth/revoke").basic_auth(typed, Some("proxy-password"));
+    let form = [("client_id", app.client.id.as_str()), ("token", "x")];
+    assert_eq!(send(staging.form(&form)).await.status, 200);
     app.revoke(&second.access_token()).await;
     let third = app.refresh(&second.refresh_token()).await;
     app.refresh(&first.refresh_token()).await.assert_error(400, "invalid_grant");
@@ -31,8 +34,10 @@ async fn trace_log_of_a_token_lifecycle_contains_no_secret() {
         let field = format!("event=\"{event}\"");
         assert!(log.contains(&field), "no {field} in the log, so this test proves nothing");
     }
+    assert!(log.contains("ignored a Basic header that names no client"), "no such line in the log");
     let mut secrets = vec![
         PASSWORD.to_owned(),
+        "proxy-password".to_owned(),
         "some-wrong-password".to_owned(),
         typed.to_owned(),
         app.backend_secret.clone(),
