@@ -234,7 +234,7 @@ async fn one_of_each(app: &App) -> Vec<TestResponse> {
         app.post("/oauth/token", &[("grant_type", "implicit"), login[0]]).await,
         app.login_with(&[("scope", "other")]).await,
         send(app.request("GET", "/oauth/token")).await,
-        send(app.request("POST", "/oauth/verify")).await,
+        send(app.request("GET", "/oauth/verify?scope=")).await,
         send(app.request("GET", "/oauth/nothing")).await,
     ]
 }

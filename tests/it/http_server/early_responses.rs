@@ -49,7 +49,8 @@ fn curl_receives_every_response_sent_before_body_is_read() {
                 ("/nowhere", &[][..], "404"),
                 ("/oauth/token", &["-H", "content-type: application/json"], "400"),
                 ("/oauth/token", &["-H", &form], form_status),
-                ("/oauth/verify", &["-X", "PUT"], "405"),
+                ("/oauth/errors", &["-X", "PUT"], "405"),
+                ("/oauth/verify", &["-X", "PUT"], "401"),
                 ("/oauth/management/api/users", &["-u", "admin:wrong"], "401"),
             ] {
                 let url = format!("{scheme}://{}{path}", process.address);
