@@ -1,6 +1,6 @@
 //! Bulk import of users and clients. Single records are not logged, and existing ones are no error.
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Admin, AdminError, NewClient, NewUser};
 use crate::domain::{Client, ClientId, ClientKind, Timestamp, User, UserId};
@@ -66,7 +66,8 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails; any of the users may have been added. For a
-    /// single user [`AdminError::Invalid`] when another user has the name or the id, or
+    /// single user [`AdminError::Invalid`] when another user has the name or the id, or a client
+    /// has the id, [`AdminError::NameOfClient`] when a client has the name as its id, or
     /// [`AdminError::Store`] when the look-up of the user fails.
     pub async fn import_users(
         &self,
@@ -74,26 +75,45 @@ impl Admin {
     ) -> Result<Vec<Result<ImportResult, AdminError>>, AdminError> {
         let (ids, users): (Vec<_>, Vec<_>) =
             new.into_iter().map(|new| (new.id, self.new_user(new.id, new.user))).unzip();
-        let added = self.stores.transfer.insert_users(&users).await?;
-        let found = users.iter().zip(ids).zip(added).map(async |((user, id), added)| {
-            if added {
-                return Ok(ImportResult::Added);
-            }
-            match self.find_imported(&user.username, id).await? {
-                Some(_) => Ok(ImportResult::Exists),
-                None => Err(AdminError::Invalid("its id belongs to a user of another name")),
+        let clients = users.iter().zip(&ids);
+        let clients = clients.map(|(user, id)| self.stores.client_like_user(&user.username, *id));
+        let clients: Vec<_> =
+            stream::iter(clients).buffered(MAX_CONCURRENT_LOOKUPS).try_collect().await?;
+        let accepted = users.iter().zip(&clients).filter(|(_, client)| client.is_none());
+        let accepted: Vec<User> = accepted.map(|(user, _)| user.clone()).collect();
+        let mut added = self.stores.transfer.insert_users(&accepted).await?.into_iter();
+        let results = users.iter().zip(ids).zip(clients).map(|((user, id), client)| {
+            let added = if client.is_none() { added.next() } else { None };
+            async move {
+                if added == Some(true) {
+                    return Ok(ImportResult::Added);
+                }
+                match (self.find_imported(&user.username, id).await?, client) {
+                    (Some(_), _) => Ok(ImportResult::Exists),
+                    (None, Some(client)) if client.id.as_str() == user.username => {
+                        Err(AdminError::NameOfClient(user.username.clone()))
+                    }
+                    (None, Some(_)) => Err(AdminError::Invalid("its id is the id of a client")),
+                    (None, None) => {
+                        Err(AdminError::Invalid("its id belongs to a user of another name"))
+                    }
+                }
             }
         });
-        Ok(stream::iter(found).buffered(MAX_CONCURRENT_LOOKUPS).collect().await)
+        Ok(stream::iter(results).buffered(MAX_CONCURRENT_LOOKUPS).collect().await)
     }
 
     /// Adds a client unless a client with the same id exists, and returns which was the case.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
-    /// confidential one, [`AdminError::Store`] when the store fails.
+    /// confidential one, or when a user has the client's id as name or id, [`AdminError::Store`]
+    /// when the store fails.
     pub async fn import_client(&self, new: ImportedClient) -> Result<ImportResult, AdminError> {
         let client = new.into_client(self.clock.now())?;
+        if self.check_imported_client(&client.id).await? == ImportResult::Exists {
+            return Ok(ImportResult::Exists);
+        }
         let added = self.stores.clients.insert(&client).await?;
         Ok(if added { ImportResult::Added } else { ImportResult::Exists })
     }
@@ -102,11 +122,21 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
-    /// confidential one, [`AdminError::Store`] when the store fails.
+    /// confidential one, or when a user has the client's id as name or id, [`AdminError::Store`]
+    /// when the store fails.
     pub async fn check_client(&self, new: ImportedClient) -> Result<ImportResult, AdminError> {
         let client = new.into_client(self.clock.now())?;
-        let found = self.stores.clients.find(&client.id).await?;
-        Ok(if found.is_none() { ImportResult::Added } else { ImportResult::Exists })
+        self.check_imported_client(&client.id).await
+    }
+
+    async fn check_imported_client(&self, id: &ClientId) -> Result<ImportResult, AdminError> {
+        if self.stores.clients.find(id).await?.is_some() {
+            return Ok(ImportResult::Exists);
+        }
+        match self.stores.user_like_client(id).await? {
+            Some(_) => Err(AdminError::Invalid("a user has its client_id as name or id")),
+            None => Ok(ImportResult::Added),
+        }
     }
 
     /// Returns the user with the name `username`, if there is one.

@@ -31,6 +31,10 @@ pub enum AdminError {
     /// Another user has the user name that was given.
     #[error("there is already a user called {0:?}")]
     NameTaken(String),
+    /// A client has the user name as its id, so resource servers could take the user for the
+    /// client.
+    #[error("there is a client with the id {0:?}; a user must not have the same name")]
+    NameOfClient(String),
     /// The user name is not valid.
     #[error(transparent)]
     InvalidUsername(#[from] InvalidUsername),
@@ -45,6 +49,9 @@ pub enum AdminError {
     /// The operation or a given value is not valid for the record. The text says why.
     #[error("{0}")]
     Invalid(&'static str),
+    /// The cursor is not the key of an entry of the list, so the list cannot continue after it.
+    #[error("expected the cursor that the preceding page of the list ended with")]
+    InvalidCursor,
     /// The record was changed: its version (counter of changes) is not one that the caller allows.
     #[error("the record was changed in the meantime")]
     OtherVersion,
@@ -81,12 +88,14 @@ impl Admin {
     /// in the order of their ids.
     ///
     /// # Errors
-    /// [`AdminError::Store`] when the store fails.
+    /// [`AdminError::InvalidCursor`] when the cursor is not a session id, [`AdminError::Store`]
+    /// when the store fails.
     pub async fn sessions(
         &self,
         filter: &SessionFilter,
         page: &Page,
     ) -> Result<ListPage<Session>, AdminError> {
+        check_session_cursor(page)?;
         let page_ahead = ListPage::<Session>::look_ahead(page);
         let found = self.stores.listing.list_sessions(filter, &page_ahead).await?;
         Ok(ListPage::of(found, page, |session| session.id.to_string()))
@@ -119,7 +128,8 @@ impl Admin {
     /// they are purged.
     ///
     /// # Errors
-    /// [`AdminError::Store`] when the store fails.
+    /// [`AdminError::InvalidCursor`] when the cursor is not a session id, [`AdminError::Store`]
+    /// when the store fails.
     pub async fn live_sessions(
         &self,
         filter: &SessionFilter,
@@ -197,5 +207,15 @@ impl Admin {
             client = filter.client.as_ref().map(ToString::to_string),
         );
         Ok(ended.into_result()?)
+    }
+}
+
+/// Rejects a cursor that is not a session id. A store would ignore it and start the list again,
+/// which a caller that reads page by page takes for the next page.
+fn check_session_cursor(page: &Page) -> Result<(), AdminError> {
+    let is_id = |text: &str| text.parse::<SessionId>().is_ok_and(|id| id.to_string() == text);
+    match &page.cursor {
+        Some(cursor) if !is_id(cursor) => Err(AdminError::InvalidCursor),
+        _ => Ok(()),
     }
 }

@@ -38,10 +38,11 @@ impl Admin {
     /// Adds a user and returns the stored record.
     ///
     /// # Errors
-    /// [`AdminError::NameTaken`] when another user has the name, [`AdminError::InvalidUsername`]
-    /// when the name is not valid, [`AdminError::Store`] when the store fails.
+    /// [`AdminError::NameTaken`] when another user has the name, [`AdminError::NameOfClient`] when
+    /// it is the id of a client, [`AdminError::InvalidUsername`] when it is not valid,
+    /// [`AdminError::Store`] when the store fails.
     pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
-        check_username(&new.username)?;
+        self.check_new_username(&new.username).await?;
         self.stores.mark_in_use().await?;
         let user = self.new_user(None, new);
         let inserted = self.stores.users.insert(&user).await;
@@ -50,6 +51,19 @@ impl Admin {
         }
         audit::user_added(&user);
         Ok(user)
+    }
+
+    /// Checks that a user may get this name. Whether another user has the name is not checked.
+    ///
+    /// # Errors
+    /// [`AdminError::InvalidUsername`] when the name is not valid, [`AdminError::NameOfClient`]
+    /// when it is the id of a client, [`AdminError::Store`] when the store fails.
+    pub async fn check_new_username(&self, username: &str) -> Result<(), AdminError> {
+        check_username(username)?;
+        match self.stores.client_like_user(username, None).await? {
+            Some(_) => Err(AdminError::NameOfClient(username.to_owned())),
+            None => Ok(()),
+        }
     }
 
     /// Returns a page of the users whose name begins with `prefix`, case-sensitively, in the order
@@ -100,13 +114,13 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when the user does not exist, [`AdminError::NameTaken`] when
-    /// another user has the new name, [`AdminError::InvalidUsername`] when the new name is not
-    /// valid, [`AdminError::OtherVersion`] when the user has none of the versions in the change,
-    /// [`AdminError::Contended`] after too many concurrent changes, [`AdminError::Store`] when the
-    /// store fails.
+    /// another user has the new name, [`AdminError::NameOfClient`] when a client has it as its id,
+    /// [`AdminError::InvalidUsername`] when it is not valid, [`AdminError::OtherVersion`] when the
+    /// user has none of the versions in the change, [`AdminError::Contended`] after too many
+    /// concurrent changes, [`AdminError::Store`] when the store fails.
     pub async fn edit_user(&self, id: UserId, change: &UserChange) -> Result<User, AdminError> {
         if let Some(username) = &change.username {
-            check_username(username)?;
+            self.check_new_username(username).await?;
         }
         self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {

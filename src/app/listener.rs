@@ -8,7 +8,8 @@ use std::time::Duration;
 use actix_server::ServerBuilder;
 use actix_web::App;
 use actix_web::dev::Server;
-use actix_web::middleware::{Condition, from_fn};
+use actix_web::http::header::STRICT_TRANSPORT_SECURITY;
+use actix_web::middleware::{Condition, DefaultHeaders, from_fn};
 use actix_web::web::Data;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,11 +30,17 @@ pub(super) fn listen(
     web: Web,
     certificate: Option<&Arc<Certificate>>,
 ) -> Result<(Server, ListenAddresses), StartError> {
+    let hsts = (settings.tls.mode == TlsMode::Files).then_some(settings.tls.hsts_max_age);
     let app = move |transport: Transport| {
         let web = web.clone();
+        let hsts = hsts.filter(|_| transport == Transport::Tls);
         move || {
             let observer = web.observer();
             App::new()
+                .wrap(Condition::new(
+                    hsts.is_some(),
+                    strict_transport_security(hsts.unwrap_or_default()),
+                ))
                 .wrap(Condition::new(
                     web.has_allowed_origins(),
                     from_fn::<_, (Data<Web>,)>(cors::handle),
@@ -64,6 +71,14 @@ pub(super) fn listen(
         server = http.listen(server, socket, &mut listening, app(transport)).map_err(failed)?;
     }
     Ok((server.run(), listening))
+}
+
+/// Returns the middleware that adds `Strict-Transport-Security` to responses. RFC 6797 §7.2: "An
+/// HSTS Host MUST NOT include the STS header field in HTTP responses conveyed over non-secure
+/// transport." Browsers ignore it if they do not trust the certificate (§8.1), so it would have no
+/// effect with a self-signed one.
+fn strict_transport_security(max_age: Duration) -> DefaultHeaders {
+    DefaultHeaders::new().add((STRICT_TRANSPORT_SECURITY, format!("max-age={}", max_age.as_secs())))
 }
 
 fn failed(address: String) -> impl FnOnce(io::Error) -> StartError {

@@ -1,6 +1,6 @@
 //! Users (resource owners), and the rules for their names and passwords.
 
-use super::{PasswordHash, Scope, Timestamp, UserId};
+use super::{ClientId, PasswordHash, Scope, Timestamp, UserId};
 
 /// Maximum length of a user name, in bytes of UTF-8.
 pub const MAX_USERNAME_BYTES: usize = 255;
@@ -29,20 +29,31 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
+/// Beginnings of client ids that are no user names: URLs of client metadata documents, and ids of
+/// dynamically registered clients.
+pub const RESERVED_NAME_PREFIXES: [&str; 2] = ["https://", "dcr-"];
+
 /// Error returned for a user name that violates the rules on length, characters and form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected a user name of 1 to {MAX_USERNAME_BYTES} bytes without control characters or space at either end, and not 24 hexadecimal digits, which is an id"
-)]
-pub struct InvalidUsername;
+pub enum InvalidUsername {
+    /// The user name has a wrong length, a character that is not allowed, or the form of an id.
+    #[error(
+        "expected a user name of 1 to {MAX_USERNAME_BYTES} bytes without control characters or space at either end, and not 24 hexadecimal digits, which is an id"
+    )]
+    Malformed,
+    /// The user name begins with a prefix that is reserved for ids of clients.
+    #[error("expected a user name that does not begin with {}, as ids of clients do", RESERVED_NAME_PREFIXES.join(" or "))]
+    Reserved,
+}
 
 /// Checks the user name of a new user.
 ///
 /// # Errors
 /// [`InvalidUsername`] if the name is empty, exceeds [`MAX_USERNAME_BYTES`], has white space at
-/// either end, contains a control character, or has the form of a user id.
+/// either end, contains a control character, has the form of a user id, or begins with a prefix of
+/// client ids.
 pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
-    if name.trim() == name { check_kept_username(name) } else { Err(InvalidUsername) }
+    if name.trim() == name { check_kept_username(name) } else { Err(InvalidUsername::Malformed) }
 }
 
 /// Checks the user name of an imported user. White space at either end is allowed, because the user
@@ -50,13 +61,28 @@ pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
 ///
 /// # Errors
 /// [`InvalidUsername`] if the name is empty, exceeds [`MAX_USERNAME_BYTES`], contains a control
-/// character, or has the form of a user id.
+/// character, has the form of a user id, or begins with a prefix of client ids.
 pub fn check_kept_username(name: &str) -> Result<(), InvalidUsername> {
     let fits = !name.is_empty() && name.len() <= MAX_USERNAME_BYTES;
     let clean = !name.chars().any(char::is_control);
     // Commands accept a name or an id, so a name must not look like the id of another user.
     let like_an_id = name.parse::<UserId>().is_ok();
-    if fits && clean && !like_an_id { Ok(()) } else { Err(InvalidUsername) }
+    if !fits || !clean || like_an_id {
+        return Err(InvalidUsername::Malformed);
+    }
+    let begins_with = |prefix: &str| {
+        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    if RESERVED_NAME_PREFIXES.iter().any(|prefix| begins_with(prefix)) {
+        return Err(InvalidUsername::Reserved);
+    }
+    Ok(())
+}
+
+/// Returns whether a resource server could take the user with this name and id for `client`. It
+/// names a principal by `username`, by `sub`, or by `client_id` if there is no user.
+pub fn is_same_principal(username: &str, id: Option<UserId>, client: &ClientId) -> bool {
+    username == client.as_str() || id.is_some_and(|id| id.to_string() == client.as_str())
 }
 
 /// Error returned for a new password that is empty or too short or that no login request can carry.

@@ -22,7 +22,9 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
 use super::report::{ImportCounts, ImportReport, RecordOutcome};
-use crate::domain::{Client, ClientId, Lifetimes, SessionId, SessionUser, Timestamp, UserId};
+use crate::domain::{
+    Client, ClientId, Lifetimes, SessionId, SessionUser, Timestamp, UserId, is_same_principal,
+};
 use crate::store::{Stores, imports};
 use documents::id_of;
 use sessions::{ConvertedSession, SourceTokens};
@@ -179,6 +181,12 @@ impl Import {
         if let Some(owner) = owner.filter(|owner| *owner != user.id) {
             return Ok(RecordOutcome::skipped(format!("user {owner} has the same username")));
         }
+        if owner.is_none()
+            && let Some(stores) = &self.stores
+            && stores.client_like_user(&user.username, Some(user.id)).await?.is_some()
+        {
+            return Ok(RecordOutcome::skipped("a client has its _id or its username as client_id"));
+        }
         // An interrupted run may have written the user without marking it as imported.
         if owner.is_none()
             && let Some(stores) = self.target()
@@ -201,19 +209,45 @@ impl Import {
         if self.clients.contains_key(&client.id) {
             return Ok(RecordOutcome::skipped("another client has the same client_id"));
         }
-        if let Some(stores) = &self.stores {
-            let is_own = match stores.clients.find(&client.id).await? {
-                // An interrupted run may have written the client without marking it as imported.
-                // The name contains the id of the document.
-                Some(existing) => existing.name == client.name,
-                None => self.target().is_none() || stores.clients.insert(&client).await?,
-            };
-            if !is_own {
+        let existing = match &self.stores {
+            Some(stores) => stores.clients.find(&client.id).await?,
+            None => None,
+        };
+        match existing {
+            // An interrupted run may have written the client without marking it as imported. The
+            // name contains the id of the document.
+            Some(existing) if existing.name == client.name => {}
+            Some(_) => {
                 return Ok(RecordOutcome::skipped("a client with this client_id already exists"));
+            }
+            None if self.is_like_user(&client.id).await? => {
+                return Ok(RecordOutcome::skipped("a user has its client_id as name or id"));
+            }
+            None => {
+                if let Some(stores) = self.target()
+                    && !stores.clients.insert(&client).await?
+                {
+                    return Ok(RecordOutcome::skipped(
+                        "a client with this client_id already exists",
+                    ));
+                }
             }
         }
         self.clients.insert(client.id.clone(), client);
         Ok(RecordOutcome::Imported { remarks })
+    }
+
+    /// Returns whether a user, in the store or among those that a dry run would add, has the name
+    /// or the id `client`.
+    async fn is_like_user(&self, client: &ClientId) -> Result<bool, ImportError> {
+        let mut names = self.dry_run.iter().flat_map(|dry_run| &dry_run.names);
+        if names.any(|(name, id)| is_same_principal(name, Some(*id), client)) {
+            return Ok(true);
+        }
+        match &self.stores {
+            Some(stores) => Ok(stores.user_like_client(client).await?.is_some()),
+            None => Ok(false),
+        }
     }
 
     async fn import_session(&mut self, record: &Document) -> Result<RecordOutcome, ImportError> {

@@ -87,7 +87,7 @@ impl Provider {
         text: &str,
     ) -> Result<Option<ActiveToken>, Error> {
         let Some((session, token)) = self.legacy_access(text).await? else { return Ok(None) };
-        Ok(self.active(session, token.kind, &token.verifier.digest()))
+        self.active(Some(session), token.kind, &token.verifier.digest()).await
     }
 
     /// Returns an access token imported from flask-sentinel (the server that Sentinel replaces),
@@ -131,7 +131,8 @@ impl Provider {
             }
             CallerLookup::Session(session) => {
                 let session = session.filter(|_| caller.may_introspect(token.kind));
-                let active = session.and_then(|session| self.active(*session, token.kind, &digest));
+                let session = session.map(|session| *session);
+                let active = self.active(session, token.kind, &digest).await?;
                 Ok(Some(Introspection::of(active, &required)))
             }
         }
@@ -143,24 +144,29 @@ impl Provider {
         let access = (token.kind == TokenKind::Access).then_some(&digest);
         let want = Want { access, caller: None };
         let found = self.stores.sessions.look_up(token.session_id(), want).await?;
-        Ok(found.into_session().and_then(|session| self.active(session, token.kind, &digest)))
+        self.active(found.into_session(), token.kind, &digest).await
     }
 
     /// Returns the properties of the token of this kind whose verifier (secret part) has the digest
-    /// `digest`, if the token is active in `session`.
-    fn active(&self, session: Session, kind: TokenKind, digest: &Digest) -> Option<ActiveToken> {
+    /// `digest`, if the token is active in `session`. A refresh token is active only while its
+    /// client may use it, which takes a read of the client.
+    async fn active(
+        &self,
+        session: Option<Session>,
+        kind: TokenKind,
+        digest: &Digest,
+    ) -> Result<Option<ActiveToken>, Error> {
+        let Some(session) = session else { return Ok(None) };
         let now = self.now();
-        match kind {
-            TokenKind::Access => {
-                let access = session.live_access(digest, now).cloned()?;
-                Some(active_access(session, access))
-            }
-            TokenKind::Refresh => {
-                let chain = session.live_refresh(digest, now)?;
-                let lifetime = (chain.issued_at, chain.idle_ends_at);
-                Some(active(session, TokenKind::Refresh, None, lifetime))
-            }
+        if kind == TokenKind::Access {
+            let access = session.live_access(digest, now).cloned();
+            return Ok(access.map(|access| active_access(session, access)));
         }
+        let Some(chain) = session.live_refresh(digest, now) else { return Ok(None) };
+        let lifetime = (chain.issued_at, chain.idle_ends_at);
+        let client = self.stores.clients.find(&session.client_id).await?;
+        let may_refresh = client.is_some_and(|client| self.may_refresh(&client));
+        Ok(may_refresh.then(|| active(session, TokenKind::Refresh, None, lifetime)))
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn grant(
     presented_at: Timestamp,
 ) -> Result<IssuedTokens, Error> {
     let text = request.params.require("refresh_token", "refresh_token is missing")?;
-    let requested = scope::requested(request.params)?;
+    let requested = scope::requested(request.params);
     let token = match parse_own(text) {
         Some(token) => Some(token),
         None => provider.legacy_token(text, TokenKind::Refresh).await?,
@@ -47,7 +47,7 @@ impl Provider {
         client: &Client,
         token: &Token,
         presented_at: Timestamp,
-        requested: &Option<Scope>,
+        requested: &Result<Option<Scope>, Error>,
         request: &Request<'_>,
     ) -> Result<Option<IssuedTokens>, Error> {
         let session = self.stores.sessions.find(token.session_id()).await?;
@@ -129,7 +129,8 @@ impl Provider {
         Ok(written.into_result()?)
     }
 
-    /// Returns the scope of the access token that a refresh issues. The outer error rejects the
+    /// Returns the scope of the access token that a refresh issues; `requested` is an error if the
+    /// `scope` parameter is malformed. The outer error rejects the
     /// request at once; the inner error is reported only if the refresh token turns out to be
     /// usable, since detecting its reuse takes precedence.
     ///
@@ -140,7 +141,7 @@ impl Provider {
         &self,
         client: &Client,
         session: &Session,
-        requested: &Option<Scope>,
+        requested: &Result<Option<Scope>, Error>,
     ) -> Result<Result<Scope, Error>, Error> {
         let changed = Error::InvalidGrant(GrantFailure::AccountChangedSinceLogin);
         if session.client_generation != client.generation {
@@ -158,9 +159,9 @@ impl Provider {
         let user_scopes = user.as_ref().and_then(|user| user.scopes.as_ref());
         let left = scope::limit(&session.scope.intersection(&client.scopes), user_scopes);
         Ok(match requested {
-            None => Ok(left),
-            Some(scope) if scope.is_subset(&left) => Ok(scope.clone()),
-            Some(_) => Err(Error::InvalidScope),
+            Ok(None) => Ok(left),
+            Ok(Some(scope)) if scope.is_subset(&left) => Ok(scope.clone()),
+            Ok(Some(_)) | Err(_) => Err(Error::InvalidScope),
         })
     }
 }

@@ -128,7 +128,8 @@ impl Provider {
         }
     }
 
-    fn may_refresh(&self, client: &Client) -> bool {
+    /// Returns whether the server and the client both allow the refresh grant.
+    pub(super) fn may_refresh(&self, client: &Client) -> bool {
         let grant = Grant::RefreshToken;
         client.grants.contains(&grant) && self.policy.grants.contains(&grant)
     }

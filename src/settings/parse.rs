@@ -44,9 +44,9 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
 }
 
 /// Parses an absolute URL path, which starts with `/` and contains no character with a special
-/// meaning for a router or a browser.
+/// meaning for a router or a browser, and no percent-encoding, which the router would not match.
 pub(super) fn url_path(text: &str) -> Option<String> {
-    let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#{}\\\"<>".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#%{}\\\"<>".contains(&byte);
     (text.starts_with('/') && !text.contains("//") && text.bytes().all(plain))
         .then(|| text.to_owned())
 }

@@ -1,6 +1,7 @@
 //! `[tls]`: TLS on the listeners, and its certificate.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::keyword::Keyword;
 use super::reader::Reader;
@@ -14,6 +15,9 @@ pub struct TlsSettings {
     pub cert: Option<PathBuf>,
     /// PEM file of the private key of the certificate. Always set with [`TlsMode::Files`].
     pub key: Option<PathBuf>,
+    /// `max-age` of HTTP Strict Transport Security (RFC 6797 §6.1.1), which browsers get with
+    /// [`TlsMode::Files`].
+    pub hsts_max_age: Duration,
 }
 
 /// Source of the TLS certificate of the listeners, or no TLS.
@@ -40,6 +44,7 @@ impl TlsSettings {
             mode: reader.keyword("tls.mode"),
             cert: reader.path("tls.cert"),
             key: reader.path("tls.key"),
+            hsts_max_age: reader.duration("tls.hsts_max_age", Duration::ZERO),
         };
         if tls.mode == TlsMode::Files {
             for (key, path) in [("tls.cert", &tls.cert), ("tls.key", &tls.key)] {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, Uri};
 
 use super::{Web, client_address};
 use crate::observe::metrics::{EndpointMetrics, Metrics};
@@ -20,6 +20,8 @@ use crate::observe::trace::{Collector, Recorder, Span, SpanContext, parse_tracep
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: &str = "traceparent";
+/// Path without a route: no setting may contain a percent sign in a path.
+const NO_ROUTE: &str = "/%";
 
 /// Receivers of the metrics and traces of HTTP requests; none by default.
 #[derive(Clone, Default)]
@@ -112,12 +114,13 @@ impl RequestObserver {
     /// Passes a request to `service`, records metrics and trace, and returns the response.
     pub fn call<S, B>(
         &self,
-        request: ServiceRequest,
+        mut request: ServiceRequest,
         service: &S,
     ) -> impl Future<Output = Result<ServiceResponse<B>, S::Error>> + use<S, B>
     where
         S: Service<ServiceRequest, Response = ServiceResponse<B>>,
     {
+        refuse_encoded_route(&mut request);
         let shared = Rc::clone(&self.0);
         let endpoint = shared.endpoint(request.path());
         let id = shared.given_id(&request);
@@ -221,6 +224,20 @@ impl ObserverState {
         let config = &self.web.config;
         let address = client_address::of(request.request(), &config.trusted_proxies);
         address.is_some_and(|address| client_address::is_in(address, &config.tracing_callers))
+    }
+}
+
+/// Lets a request get 404 if the router would find its route only after percent-decoding, as for
+/// `/oauth/%6danagement`. Metrics, the audit log and the access rules of a proxy see the path as it
+/// was sent. Ids in a path may be percent-encoded.
+fn refuse_encoded_route(request: &mut ServiceRequest) {
+    if !request.path().contains('%') {
+        return;
+    }
+    let routes = request.resource_map();
+    let decoded = request.match_info().as_str();
+    if routes.match_pattern(request.path()) != routes.match_pattern(decoded) {
+        request.match_info_mut().get_mut().update(&Uri::from_static(NO_ROUTE));
     }
 }
 

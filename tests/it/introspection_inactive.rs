@@ -1,7 +1,8 @@
 //! Tests that introspection answers the same for every inactive token and hint (RFC 7662 §2.2).
 
 use secrecy::ExposeSecret;
-use sentinel::domain::{Selector, Token, TokenKind, Verifier};
+use sentinel::admin::ClientChange;
+use sentinel::domain::{Grant, Selector, Token, TokenKind, Verifier};
 
 use crate::helpers::{App, AppBuilder, TestResponse, all, spawn_app};
 
@@ -188,4 +189,34 @@ async fn introspection_of_token_of_expired_session_is_inactive() {
     for token in [newest.access_token(), newest.refresh_token(), used.refresh_token()] {
         assert_inactive(&app, "of an old session", &token).await;
     }
+}
+
+/// The client could not use the refresh token. It becomes active again with the grant.
+#[tokio::test]
+async fn refresh_token_of_client_without_refresh_grant_is_inactive() {
+    let app = spawn_app().await;
+    let tokens = app.login().await;
+    let set_grants = async |names: &[Grant]| {
+        let grants = Some(names.iter().copied().collect());
+        let change = ClientChange { grants, ..ClientChange::default() };
+        app.admin.edit_client(&app.client.id, &change).await.unwrap();
+    };
+    set_grants(&[Grant::Password]).await;
+    app.refresh(&tokens.refresh_token()).await.assert_error(400, "unauthorized_client");
+    // The first call authenticates the caller, the second one finds it in the caller cache.
+    for _ in 0..2 {
+        assert_inactive(&app, "of a client without the grant", &tokens.refresh_token()).await;
+    }
+    assert_active(&app, &tokens.access_token()).await;
+    set_grants(&[Grant::Password, Grant::RefreshToken]).await;
+    assert_active(&app, &tokens.refresh_token()).await;
+}
+
+#[tokio::test]
+async fn refresh_token_is_inactive_while_server_does_not_allow_refresh_grant() {
+    let first = spawn_app().await;
+    let token = first.login().await.refresh_token();
+    let second = AppBuilder::default().on(&first.folder).set("oauth.grants", "password").spawn();
+    assert_inactive(&second.await, "of a server without the grant", &token).await;
+    assert_active(&first, &token).await;
 }

@@ -139,17 +139,21 @@ async fn refused_refresh_does_not_consume_the_refresh_token() {
 #[tokio::test]
 async fn replay_with_invalid_scope_is_detected() {
     let app = spawn_app().await;
-    let first = app.login().await;
-    let second = app.refresh(&first.refresh_token()).await;
-    let third = app.refresh(&second.refresh_token()).await;
-    let form = [
-        ("grant_type", "refresh_token"),
-        ("client_id", app.client.id.as_str()),
-        ("refresh_token", &first.refresh_token()),
-        ("scope", "admin"),
-    ];
-    app.post("/oauth/token", &form).await.assert_error(400, "invalid_grant");
-    assert!(!app.is_active(&third.access_token()).await);
+    for scope in ["admin", "\"", "r\u{e9}ad", "read\twrite"] {
+        let first = app.login().await;
+        let second = app.refresh(&first.refresh_token()).await;
+        let third = app.refresh(&second.refresh_token()).await;
+        let form = async |token: &str| {
+            let id = app.client.id.as_str();
+            let form = [("grant_type", "refresh_token"), ("client_id", id)];
+            let form = [&form[..], &[("refresh_token", token), ("scope", scope)]].concat();
+            app.post("/oauth/token", &form).await
+        };
+        form(&third.refresh_token()).await.assert_error(400, "invalid_scope");
+        assert!(app.is_active(&third.access_token()).await, "{scope}");
+        form(&first.refresh_token()).await.assert_error(400, "invalid_grant");
+        assert!(!app.is_active(&third.access_token()).await, "{scope}");
+    }
 }
 
 #[tokio::test]

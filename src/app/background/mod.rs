@@ -1,6 +1,7 @@
 //! Background tasks of a server, one file for each.
 
 mod access_token_purge;
+mod ambiguous_users;
 mod in_use_mark;
 mod invalidation_delivery;
 mod outage_log;
@@ -33,6 +34,7 @@ impl BackgroundTasks {
         tasks.spawn(session_purge::run(stores.clone(), Arc::clone(clock)));
         tasks.spawn(access_token_purge::run(stores.clone(), Arc::clone(clock)));
         tasks.spawn(in_use_mark::run(stores.clone()));
+        tasks.spawn(ambiguous_users::run(stores.clone()));
         if let Some(publisher) = stores.publisher.clone() {
             tasks.spawn(redis_reconciliation::run(Arc::clone(&publisher)));
             tasks.spawn(invalidation_delivery::run(publisher, Arc::clone(&stores.health)));

@@ -182,3 +182,35 @@ async fn tokens_that_cannot_be_imported_are_reported_and_others_work() {
     assert!(!server.is_active(&text('a', 2)).await);
     assert_eq!(server.refresh(CLIENT, &text('r', 1)).await.status, 200);
 }
+
+/// A resource server could take one for the other.
+#[tokio::test]
+async fn user_and_client_with_the_same_name_or_id_are_not_both_imported() {
+    let source = mongod::replica_set().await;
+    let id = ObjectId::new();
+    put(&source, "users", vec![doc! { "_id": id, "username": "alice", "hashpw": HASH }]).await;
+    let ids = ["alice".to_owned(), id.to_hex(), CLIENT.to_owned()];
+    let clients = ids.map(|id| doc! { "_id": ObjectId::new(), "client_id": id });
+    put(&source, "clients", clients.into()).await;
+    let ours = ImportTarget::embedded();
+    let from = format!("{}/{}", source.uri, source.dbname);
+    let planned = ours.import(&from, &["--dry-run"]);
+    let report = ours.import(&from, &[]);
+    assert_eq!(report["clients"], planned["clients"]);
+    assert_eq!(report["clients"]["imported"], 1);
+    for (_, reason) in reasons(&report["clients"]) {
+        assert_eq!(reason, "a user has its client_id as name or id");
+    }
+    assert_eq!(reasons(&report["clients"]).len(), 2);
+    // A user who comes later is not imported beside a client.
+    put(
+        &source,
+        "users",
+        vec![doc! { "_id": ObjectId::new(), "username": CLIENT, "hashpw": HASH }],
+    )
+    .await;
+    let report = ours.import(&from, &[]);
+    let reasons = reasons(&report["users"]);
+    assert_eq!(reasons.len(), 1, "{report}");
+    assert_eq!(reasons[0].1, "a client has its _id or its username as client_id");
+}

@@ -225,3 +225,40 @@ async fn refused_api_requests_are_problem_details() {
     let answer = ask(&app, "POST", "/api/users", &[("origin", "null")]).await;
     assert_eq!((answer.json()["status"].as_u64(), answer.status), (Some(403), 403));
 }
+
+/// Metrics, the audit log and the access rules of a proxy see the path as it was sent.
+#[tokio::test]
+async fn percent_encoded_route_is_404() {
+    let app = managed().spawn().await;
+    for path in [
+        "/oauth/%6danagement",
+        "/%6Fauth/management",
+        "/oauth/%6danagement/users",
+        "/oauth/management/%75sers",
+        "/oauth/management/%61pi/users",
+        "/oauth/management/api/user%73",
+        "/oauth%2fmanagement",
+        "/oauth/%74oken",
+        "/oauth/verif%79",
+        "/%72eadyz",
+        "/oauth/management/%",
+    ] {
+        for method in ["GET", "POST"] {
+            let request = app.request(method, path).basic_auth(OPERATOR, Some(OPERATOR_PASSWORD));
+            let answer = send(request).await;
+            assert_eq!(answer.status, 404, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn percent_encoded_id_in_path_is_decoded() {
+    let app = managed().spawn().await;
+    let id = app.client.id.as_str();
+    let encoded: String = id.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    for path in [format!("/api/clients/{encoded}"), format!("/clients/{encoded}")] {
+        let answer = send(app.operate("GET", &path)).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.text.contains(id), "{path}");
+    }
+}

@@ -28,6 +28,26 @@ async fn can_log_in(app: &App, username: &str, password: &str) -> bool {
     app.login_with_password(username, password).await.status == 200
 }
 
+/// A resource server could take the user for the client.
+#[tokio::test]
+async fn user_form_refuses_names_of_clients() {
+    let app = managed().spawn().await;
+    let alice = format!("/users/{}", app.user.id);
+    for (name, message) in [
+        (app.client.id.as_str(), "There is a client with this id."),
+        ("https://app.example.org/", "does not begin with https:// or dcr-"),
+        ("DCR-1", "does not begin with https:// or dcr-"),
+    ] {
+        let new = with(&NEW_USER, &[("username", name)]);
+        let rename = [("username", name), ("scope_limit", "any")];
+        for answer in [post(&app, "/users", &new).await, post(&app, &alice, &rename).await] {
+            assert_eq!(answer.status, 422, "{name}: {answer:?}");
+            assert!(answer.text.contains(message), "{name}: {answer:?}");
+        }
+    }
+    assert_eq!(app.admin.count_users(10).await.unwrap(), 1);
+}
+
 #[tokio::test]
 async fn user_can_be_added_edited_and_deleted() {
     let app = managed().spawn().await;

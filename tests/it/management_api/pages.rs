@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{API, managed};
-use crate::helpers::App;
+use super::{API, OPERATOR, OPERATOR_PASSWORD, managed};
+use crate::helpers::{App, send};
 
 /// User names with unusual characters.
 const NAMES: [&str; 7] = ["\u{e9}", "b c", "a&b=c", "A", "z", "\u{1f511}", "alfa"];
@@ -135,7 +135,7 @@ async fn invalid_list_parameters_are_refused() {
             let answer = app.get(&format!("{list}?limit={limit}")).await;
             answer.assert_bad_parameter("limit");
         }
-        for after in ["", "x", "abc", "AB", "%00", "al%20ice"] {
+        for after in ["", "x", "abc", "AB", "%00", "al%20ice", "ff", "c3"] {
             app.get(&format!("{list}?after={after}")).await.assert_bad_parameter("after");
         }
         app.get(&format!("{list}?limit=1&limit=2")).await.assert_bad_parameter("limit");
@@ -143,4 +143,21 @@ async fn invalid_list_parameters_are_refused() {
     }
     app.get("/sessions?search=al").await.assert_bad_parameter("search");
     app.get("/users?user=alice").await.assert_bad_parameter("user");
+}
+
+/// A store would start the list again, which a caller takes for the next page.
+#[tokio::test]
+async fn cursor_that_is_no_key_of_the_list_is_refused() {
+    let app = managed().spawn().await;
+    app.login().await;
+    let id = hex::encode(app.read("/sessions").await["items"][0]["id"].as_str().unwrap());
+    let upper_case = hex::encode("AB".repeat(12));
+    for after in [hex::encode("alice"), id[..46].to_owned(), format!("{id}61"), upper_case] {
+        app.get(&format!("/sessions?after={after}")).await.assert_bad_parameter("after");
+    }
+    assert_eq!(app.get(&format!("/sessions?after={id}")).await.status, 200);
+    // The management page refuses it as well.
+    let page = app.request("GET", "/oauth/management/sessions?after=ff");
+    let page = send(page.basic_auth(OPERATOR, Some(OPERATOR_PASSWORD))).await;
+    assert_eq!(page.status, 400, "{page:?}");
 }

@@ -180,3 +180,22 @@ async fn responses_contain_no_password_hash_or_secret() {
         }
     }
 }
+
+/// A resource server could take the user for the client.
+#[tokio::test]
+async fn user_name_that_is_id_of_client_is_conflict() {
+    let app = managed().spawn().await;
+    let named = |name: &str| json!({ "username": name, "password": "long enough" });
+    let id = app.backend.id.as_str();
+    let detail = app.send_json("POST", "/users", &named(id)).await.assert_problem(409);
+    assert!(detail.contains(id) && detail.contains("client"), "{detail}");
+    let patch = json!({ "username": id });
+    app.send_json("PATCH", &app.alice(), &patch).await.assert_problem(409);
+    for name in ["https://app.example.org/", "dcr-1", "Https://x"] {
+        app.send_json("POST", "/users", &named(name)).await.assert_invalid("/username");
+        app.send_json("PATCH", &app.alice(), &json!({ "username": name }))
+            .await
+            .assert_invalid("/username");
+    }
+    assert_eq!(app.send_json("POST", "/users", &named("dcr")).await.status, 201);
+}

@@ -28,7 +28,7 @@ where
     format = "username",
     min_length = 1,
     max_length = 255,
-    pattern = r"^(?![0-9A-Fa-f]{24}$)[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000](?:[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])?$",
+    pattern = r"^(?![0-9A-Fa-f]{24}$)(?![Hh][Tt][Tt][Pp][Ss]://)(?![Dd][Cc][Rr]-)[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000](?:[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])?$",
     example = "alice"
 )]
 pub(super) struct Username(pub(super) String);

@@ -2,8 +2,7 @@
 //!
 //! A cursor names the last entry of a page; the next page starts after it. It stays valid when
 //! entries are added or removed, even if that entry is removed. A cursor is the key of the entry in
-//! hexadecimal digits, which need no encoding in URLs. A made-up cursor does no harm: the page
-//! starts after that key.
+//! hexadecimal digits, which need no encoding in URLs. A text that cannot be a key is refused.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LINK;
@@ -43,7 +42,11 @@ impl TryFrom<String> for PageLimit {
 /// Cursor (position in a list): value of `next` in the preceding page of the list.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
-#[schema(value_type = String, pattern = "^(?:[0-9a-f]{2})+$")]
+#[schema(
+    value_type = String,
+    // Hexadecimal digits of a text in UTF-8 (RFC 3629 §4).
+    pattern = "^(?:[0-7][0-9a-f]|(?:c[2-9a-f]|d[0-9a-f])[89ab][0-9a-f]|e0[ab][0-9a-f][89ab][0-9a-f]|e[1-9a-cef](?:[89ab][0-9a-f]){2}|ed[89][0-9a-f][89ab][0-9a-f]|f0[9ab][0-9a-f](?:[89ab][0-9a-f]){2}|f[1-3](?:[89ab][0-9a-f]){3}|f48[0-9a-f](?:[89ab][0-9a-f]){2})+$"
+)]
 pub(super) struct Cursor(String);
 
 impl TryFrom<String> for Cursor {
@@ -52,7 +55,8 @@ impl TryFrom<String> for Cursor {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         let key = hex::decode(&text).ok().filter(|key| lower && !key.is_empty());
-        key.map(|key| Self(String::from_utf8_lossy(&key).into_owned()))
+        key.and_then(|key| String::from_utf8(key).ok())
+            .map(Self)
             .ok_or("expected the value of `next` in the preceding page")
     }
 }

@@ -229,11 +229,16 @@ impl ResponseError for Problem {
 impl From<AdminError> for Problem {
     fn from(error: AdminError) -> Self {
         match error {
-            AdminError::NameTaken(_) | AdminError::Invalid(_) => Self::Conflict(error.to_string()),
+            AdminError::NameTaken(_) | AdminError::NameOfClient(_) | AdminError::Invalid(_) => {
+                Self::Conflict(error.to_string())
+            }
             AdminError::InvalidUsername(_) => {
                 Self::Invalid { pointer: "/username".to_owned(), detail: error.to_string() }
             }
             AdminError::NotFound { what, .. } => Self::NotFound(what),
+            AdminError::InvalidCursor => {
+                Self::Parameter { name: "after".to_owned(), detail: error.to_string() }
+            }
             AdminError::OtherVersion => Self::OtherVersion,
             AdminError::Contended => Self::retry(Unavailable::Contended),
             AdminError::Store(error) => Self::retry(error.into()),

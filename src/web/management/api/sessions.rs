@@ -33,7 +33,7 @@ pub(super) struct ListSessionsQuery {
     limit: PageLimit,
     /// Cursor (position in the list of sessions): value of `next` in the preceding page.
     #[serde(default, deserialize_with = "given")]
-    #[param(inline, value_type = Cursor, required = false)]
+    #[param(value_type = String, required = false, pattern = "^(?:3[0-9]|6[1-6]){24}$")]
     after: Option<Cursor>,
     /// Selects sessions of the user with this name or id.
     #[serde(default, deserialize_with = "given")]

@@ -33,9 +33,11 @@ async fn add_user(context: &PageContext, username: &str, password: &str) -> Page
     let new = NewUser { username: username.to_owned(), password, scopes: None, enabled: true };
     match context.admin().add_user(new).await {
         Ok(_) => Ok(context.see_other("?done=user-added")),
-        Err(error @ (AdminError::NameTaken(_) | AdminError::InvalidUsername(_))) => {
-            show_again(context, user_form::sentence(&error.to_string())).await
-        }
+        Err(
+            error @ (AdminError::NameTaken(_)
+            | AdminError::NameOfClient(_)
+            | AdminError::InvalidUsername(_)),
+        ) => show_again(context, user_form::sentence(&error.to_string())).await,
         Err(error) => Err(error.into()),
     }
 }

@@ -34,6 +34,9 @@ pub(in crate::web::management) enum PageError {
     /// 400: the posted form contains octets that are not UTF-8.
     #[error("The form is not in UTF-8.")]
     NotUtf8,
+    /// 400: the cursor in the URL (`after`) is not the key of an entry of the list.
+    #[error("This URL does not lead to a part of the list. Open the list again.")]
+    Cursor,
     /// 422: the posted form is invalid, and the operator's own template does not show the error.
     #[error("{0}")]
     Refused(String),
@@ -89,9 +92,11 @@ impl From<AdminError> for PageError {
             AdminError::NotFound { what, .. } => Self::Gone(what),
             AdminError::Store(error) => error.into(),
             AdminError::Contended | AdminError::OtherVersion => Self::Contended,
-            AdminError::NameTaken(_) | AdminError::InvalidUsername(_) | AdminError::Invalid(_) => {
-                Self::Malformed
-            }
+            AdminError::InvalidCursor => Self::Cursor,
+            AdminError::NameTaken(_)
+            | AdminError::NameOfClient(_)
+            | AdminError::InvalidUsername(_)
+            | AdminError::Invalid(_) => Self::Malformed,
         }
     }
 }
@@ -102,7 +107,7 @@ impl ResponseError for PageError {
             Self::NoSuchPage | Self::Gone(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Body(refusal) => refusal.status(),
-            Self::Malformed | Self::NotUtf8 => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::NotUtf8 | Self::Cursor => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Contended => StatusCode::CONFLICT,
             Self::Invalidation(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -6,7 +6,7 @@ use super::page_error::PageError;
 use super::posted_form::PostedFields;
 use crate::admin::AdminError;
 use crate::domain::{
-    MAX_USERNAME_BYTES, PasswordHash, Scope, User, check_password, check_username,
+    InvalidUsername, MAX_USERNAME_BYTES, PasswordHash, Scope, User, check_password, check_username,
 };
 use crate::password::PoolError;
 
@@ -96,7 +96,10 @@ fn username(name: &str) -> Result<String, String> {
     }
     let wrong = "Enter a name without control characters and without spaces at its ends. 24 \
                  hexadecimal digits are reserved for ids.";
-    check_username(name).map(|()| name.to_owned()).map_err(|_| wrong.to_owned())
+    check_username(name).map(|()| name.to_owned()).map_err(|error| match error {
+        InvalidUsername::Malformed => wrong.to_owned(),
+        InvalidUsername::Reserved => sentence(&error.to_string()),
+    })
 }
 
 /// Parses the scopes in a form field, separated by spaces. The error is a message for the form.
@@ -144,6 +147,9 @@ pub(super) fn show_error(error: AdminError, form: &mut FormView) -> Result<(), P
     match error {
         AdminError::NameTaken(_) => {
             form.set_error("username", "There is already a user of this name.");
+        }
+        AdminError::NameOfClient(_) => {
+            form.set_error("username", "There is a client with this id. Choose another name.");
         }
         AdminError::InvalidUsername(error) => {
             form.set_error("username", sentence(&error.to_string()));

@@ -1,0 +1,97 @@
+//! Finds a user and a client that a resource server could take for one principal.
+//!
+//! Resource servers name a principal by `username` or `sub`, and if the token has no user, by
+//! `client_id`. RFC 9700 §4.15: "Authorization servers SHOULD NOT allow clients to influence their
+//! client_id or any claim that could cause confusion with a genuine resource owner." So no user has
+//! the name or the id of a client. Commands and imports check this before they write; two
+//! concurrent writes may both pass, and a copied store may have such pairs. A server reports them
+//! at the start.
+
+use super::{Page, Result, Stores};
+use crate::domain::{Client, ClientId, RESERVED_NAME_PREFIXES, User, UserId, is_same_principal};
+
+/// Number of clients that are read at a time.
+const BATCH: u32 = 1000;
+
+/// A user who could be taken for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AmbiguousUser {
+    /// User name of the user.
+    pub username: String,
+    /// Id of the user.
+    pub id: UserId,
+    /// Client that the user could be taken for; `None` if the user name begins with a reserved
+    /// prefix, as client ids do.
+    pub client: Option<ClientId>,
+}
+
+impl AmbiguousUser {
+    fn of(user: User, client: Option<ClientId>) -> Self {
+        Self { username: user.username, id: user.id, client }
+    }
+}
+
+impl Stores {
+    /// Returns the client that a user with this name or id could be taken for, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError) if the store fails.
+    pub async fn client_like_user(
+        &self,
+        username: &str,
+        id: Option<UserId>,
+    ) -> Result<Option<Client>> {
+        for text in [Some(username.to_owned()), id.map(|id| id.to_string())].into_iter().flatten() {
+            // No client has an id that cannot be parsed.
+            let Ok(client) = text.parse() else { continue };
+            let found = self.clients.find(&client).await?;
+            let found = found.filter(|found| is_same_principal(username, id, &found.id));
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the user that a client with this id could be taken for, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError) if the store fails.
+    pub async fn user_like_client(&self, client: &ClientId) -> Result<Option<User>> {
+        let mut found = self.users.find_by_name(client.as_str()).await?;
+        if found.is_none()
+            && let Ok(id) = client.as_str().parse()
+        {
+            found = self.users.find(id).await?;
+        }
+        Ok(found.filter(|user| is_same_principal(&user.username, Some(user.id), client)))
+    }
+
+    /// Returns up to `limit` users who could be taken for a client.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError) if the store fails.
+    pub async fn ambiguous_users(&self, limit: usize) -> Result<Vec<AmbiguousUser>> {
+        let mut found = Vec::new();
+        for prefix in RESERVED_NAME_PREFIXES {
+            let page = Page::first(u32::try_from(limit).unwrap_or(u32::MAX));
+            let users = self.listing.list_users(prefix, &page).await?;
+            found.extend(users.into_iter().map(|user| AmbiguousUser::of(user, None)));
+        }
+        let mut page = Page::first(BATCH);
+        while found.len() < limit {
+            let clients = self.listing.list_clients("", &page).await?;
+            for client in &clients {
+                if let Some(user) = self.user_like_client(&client.id).await? {
+                    found.push(AmbiguousUser::of(user, Some(client.id.clone())));
+                }
+            }
+            if clients.len() < BATCH as usize {
+                break;
+            }
+            page.cursor = clients.last().map(|client| client.id.to_string());
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+}
