@@ -16,8 +16,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D -m 644 LICENSE /out/usr/share/doc/sentinel/LICENSE \
     # Certification authorities, for rediss:// and mongodb+srv://.
     && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt \
-    # A new volume gets its owner and mode from this folder.
-    && install -d -o 10001 -g 10001 -m 700 /out/data
+    # A new volume gets its owner and mode from this folder. OpenShift runs containers under any user id, in group 0.
+    && install -d -o 10001 -g 0 -m 770 /out/data
 
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="Sentinel" \

@@ -5,6 +5,7 @@
 
 mod background;
 mod check;
+mod file_access;
 mod file_limits;
 mod http_server;
 mod listener;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use actix_web::dev::{Server, ServerHandle};
 
 pub use check::{ConfigReport, check};
+pub use file_access::file_access_warnings;
 pub use file_limits::raise_open_files;
 pub use listener::data_folder;
 pub use policy::password_policy;

@@ -3,7 +3,7 @@
 //! The check has no side effects: it creates nothing, opens nothing for writing, and neither
 //! connects to nor binds an address.
 
-use super::{StartError, listener, policy, traces};
+use super::{StartError, file_access_warnings, listener, policy, traces};
 use crate::domain::Clock;
 use crate::password;
 use crate::settings::Settings;
@@ -22,7 +22,8 @@ pub struct ConfigReport {
 
 /// Checks the settings, with the templates, certificates and stores that they name.
 pub fn check(settings: &Settings, clock: &dyn Clock) -> ConfigReport {
-    let mut report = ConfigReport::default();
+    let mut report =
+        ConfigReport { warnings: file_access_warnings(settings), ..ConfigReport::default() };
     let passwords = policy::password_policy(&settings.password).check();
     let templates = Templates::load(settings.templates.dir.clone(), samples);
     let certificate = listener::check_certificate(settings, clock);

@@ -1,6 +1,7 @@
 //! Notifies systemd, or another service manager that sets `NOTIFY_SOCKET`, of the server's state
 //! (sd_notify(3)). Without that variable nothing is sent.
 
+use std::io;
 use std::time::Duration;
 
 use sd_notify::NotifyState::{self, MonotonicUsec, Ready, Reloading, Stopping, Watchdog};
@@ -37,7 +38,23 @@ pub(super) async fn watchdog() {
 }
 
 fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
+    if let Err(error) = send(state) {
         tracing::warn!(%error, "cannot notify systemd (NOTIFY_SOCKET): it may consider the server hung");
     }
+}
+
+/// Sends a message to the socket that `NOTIFY_SOCKET` names. The library supports paths only; a
+/// name that begins with `@` is abstract (unix(7)).
+fn send(state: &[NotifyState<'_>]) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET")
+        && let Some(name) = socket.as_encoded_bytes().strip_prefix(b"@")
+    {
+        use std::os::linux::net::SocketAddrExt;
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+        let message: String = state.iter().map(|state| format!("{state}\n")).collect();
+        let socket = std::os::unix::net::UnixDatagram::unbound()?;
+        return socket.send_to_addr(message.as_bytes(), &address).map(drop);
+    }
+    sd_notify::notify(state)
 }

@@ -19,6 +19,15 @@ pub(super) struct Failure {
     unconfirmed: bool,
 }
 
+/// Signal that ends a command.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Signal {
+    /// SIGINT, as for Ctrl-C.
+    Interrupt,
+    Terminate,
+    Hangup,
+}
+
 // By value, so that the constructors can be passed to `map_err`.
 #[allow(clippy::needless_pass_by_value)]
 impl Failure {
@@ -48,6 +57,17 @@ impl Failure {
     /// command again completes it.
     pub(super) fn incomplete(message: impl ToString) -> Self {
         Self { code: 75, message: message.to_string(), unconfirmed: false }
+    }
+
+    /// Creates the failure of a command that a signal ended, with the exit code that shells report
+    /// for it: 130 for SIGINT (Ctrl-C).
+    pub(super) fn interrupted(message: impl ToString, signal: Signal) -> Self {
+        let failure = Self { code: 130, message: message.to_string(), unconfirmed: false };
+        match signal {
+            Signal::Interrupt => failure,
+            Signal::Terminate => Self { code: 143, ..failure },
+            Signal::Hangup => Self { code: 129, ..failure },
+        }
     }
 
     /// Creates a failure with exit code 78 (`EX_CONFIG`): the settings are invalid.
@@ -102,7 +122,10 @@ impl From<settings::Error> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::unavailable(error_chain(&error))
+        match error {
+            StoreError::Configuration(_) => Self::config(error_chain(&error)),
+            error => Self::unavailable(error_chain(&error)),
+        }
     }
 }
 

@@ -2,13 +2,16 @@
 //! all users of the machine can read.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::{ErrorKind, IsTerminal, Read, Write};
 
 use clap::Args;
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
+use super::failure::{Failure, Signal};
 use super::output::{self, plain};
 use crate::app::password_policy;
 use crate::domain::{InvalidPassword, PasswordHash, check_password};
@@ -38,13 +41,18 @@ impl PasswordInput {
     }
 
     /// Reads the password of `username` and hashes it.
-    pub(super) fn hash(
+    pub(super) async fn hash(
         &self,
         username: &str,
         settings: &settings::PasswordSettings,
     ) -> Result<PasswordHash, Failure> {
         let mut hasher = Hasher::new(password_policy(settings)).map_err(Failure::config)?;
-        let password = if self.password_stdin { read_stdin()? } else { prompt_twice(username)? };
+        let password = if self.password_stdin {
+            read_stdin()?
+        } else {
+            let username = username.to_owned();
+            uninterrupted(move || prompt_twice(&username)).await?
+        };
         check(&password, settings.min_length).map_err(Failure::refused)?;
         hasher.hash(&password).map_err(|error| {
             if error.is_caused_by_password() {
@@ -85,6 +93,8 @@ fn read_stdin() -> Result<SecretString, Failure> {
     }
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::refused("the password is not valid UTF-8"))?;
+    // Windows PowerShell and some editors begin a text with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // `echo` and editors append one newline. More are a mistake, and the check of the password
     // rejects them.
     let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
@@ -108,8 +118,48 @@ fn has_terminal() -> bool {
 
 fn prompt(text: &str) -> Result<SecretString, Failure> {
     rpassword::prompt_password(text).map(SecretString::from).map_err(|error| {
+        if error.kind() == ErrorKind::Interrupted {
+            return interrupted(Signal::Interrupt);
+        }
         Failure::io(format!(
             "cannot prompt for the password: {error}; use --password-stdin and pipe it in"
         ))
     })
+}
+
+fn interrupted(signal: Signal) -> Failure {
+    Failure::interrupted("interrupted; nothing was changed", signal)
+}
+
+/// Runs `ask`, which reads a password from the terminal without echo. A signal ends it, and the
+/// terminal gets its former mode, which a process that a signal kills leaves without echo.
+async fn uninterrupted(
+    ask: impl FnOnce() -> Result<SecretString, Failure> + Send + 'static,
+) -> Result<SecretString, Failure> {
+    let listen = |kind| {
+        signal(kind).map_err(|error| {
+            Failure::unavailable(format!("cannot install the signal handlers: {error}"))
+        })
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    let terminal = File::options().read(true).write(true).open("/dev/tty").ok();
+    let mode = terminal.as_ref().and_then(|terminal| tcgetattr(terminal).ok());
+    let (sender, answer) = oneshot::channel();
+    // Not a blocking task of the runtime, for which the end of the process would wait.
+    std::thread::spawn(move || sender.send(ask()).ok());
+    let failure = tokio::select! {
+        biased;
+        asked = answer => return asked.unwrap_or_else(|_| Err(interrupted(Signal::Interrupt))),
+        _ = interrupt.recv() => interrupted(Signal::Interrupt),
+        _ = terminate.recv() => interrupted(Signal::Terminate),
+        _ = hangup.recv() => interrupted(Signal::Hangup),
+    };
+    if let (Some(mut terminal), Some(mode)) = (terminal, mode) {
+        // If this fails, the terminal is gone.
+        let _ = tcsetattr(&terminal, OptionalActions::Now, &mode);
+        let _ = terminal.write_all(b"\n");
+    }
+    Err(failure)
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::dev;
 use super::failure::Failure;
 use super::global::Global;
-use crate::app::{Application, raise_open_files};
+use crate::app::{Application, file_access_warnings, raise_open_files};
 use crate::domain::SystemClock;
 use crate::settings::{Backend, Settings, TlsMode};
 use crate::telemetry;
@@ -95,7 +95,8 @@ fn log_start(settings: &Settings) {
     tracing::info!(version, config, store, path, database, "sentinel has started");
 }
 
-/// Warns about features that are off and settings that have no effect.
+/// Warns about features that are off, settings that have no effect, and secrets that others could
+/// read or guess.
 fn warn_about_disabled_features(settings: &Settings) {
     let management = &settings.management;
     if management.url.is_some() && management.credentials().is_none() {
@@ -106,7 +107,7 @@ fn warn_about_disabled_features(settings: &Settings) {
     if !settings.throttle.enabled {
         tracing::warn!("password guesses are not rate-limited: throttle.enabled is false");
     }
-    for warning in settings.warnings() {
+    for warning in settings.warnings().iter().chain(&file_access_warnings(settings)) {
         tracing::warn!("{warning}");
     }
     let is_tls = settings.tls.mode != TlsMode::Off;

@@ -13,7 +13,7 @@ use super::password_input::PasswordInput;
 use super::{Global, on_store};
 use crate::admin::json::UserJson;
 use crate::admin::{Admin, AdminError, NewUser, UserChange, Versions};
-use crate::domain::{self, Scope, check_username};
+use crate::domain::{self, Scope};
 use crate::store::Page;
 
 #[derive(Debug, Subcommand)]
@@ -119,7 +119,7 @@ impl AddUser {
         let settings = global.settings()?;
         let user = on_store(&settings, async |admin| {
             // Checked before the password is asked for. The store checks the name again.
-            check_username(&self.username).map_err(AdminError::from)?;
+            admin.check_new_username(&self.username).await?;
             match admin.user(&self.username).await {
                 Ok(user) if user.username == self.username => {
                     return Err(AdminError::NameTaken(user.username).into());
@@ -127,7 +127,7 @@ impl AddUser {
                 Ok(_) | Err(AdminError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            let password = self.password.hash(&self.username, &settings.password)?;
+            let password = self.password.hash(&self.username, &settings.password).await?;
             let new = NewUser {
                 username: self.username,
                 password,
@@ -176,7 +176,7 @@ impl SetPassword {
         let settings = global.settings()?;
         let user = on_store(&settings, async |admin| {
             let user = admin.user(&self.user.username).await?;
-            let password = Some(self.password.hash(&user.username, &settings.password)?);
+            let password = Some(self.password.hash(&user.username, &settings.password).await?);
             let change = UserChange { password, ..UserChange::default() };
             Ok(admin.edit_user(user.id, &change).await?)
         })?;

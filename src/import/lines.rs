@@ -5,6 +5,9 @@ use std::io::{self, BufRead, Read};
 /// Maximum length of a line in bytes. It limits memory if the file is not JSON Lines.
 pub(super) const MAX_LINE: usize = 1 << 20;
 
+/// Byte order mark in UTF-8, with which some editors begin a file. It is no part of the first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Reason why the rest of a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LinesError {
@@ -65,6 +68,9 @@ impl<R: BufRead> Lines<R> {
                 return Ok(None);
             }
             self.line += 1;
+            if self.line == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+                bytes.drain(..BYTE_ORDER_MARK.len());
+            }
             if bytes.len() >= MAX_LINE {
                 return Err(LinesError::TooLong(self.line));
             }

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::ExposeSecret;
+
 use super::reader::Reader;
 use super::{Backend, ErrorUri, Settings, TlsMode};
 
 /// Paths of the health probe endpoints, which no setting changes.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Minimum number of characters of the operator's password, below which there is a warning.
+const MIN_OPERATOR_PASSWORD: usize = 12;
 
 impl Settings {
     /// Rejects settings that contradict each other.
@@ -106,7 +111,11 @@ impl Settings {
             TlsMode::SelfSigned => Some("self-signed"),
             TlsMode::Files => None,
         };
-        let files = named(&[("tls.cert", tls.cert.is_some()), ("tls.key", tls.key.is_some())]);
+        let files = named(&[
+            ("tls.cert", tls.cert.is_some()),
+            ("tls.key", tls.key.is_some()),
+            ("tls.hsts_max_age", self.is_given("tls.hsts_max_age")),
+        ]);
         if let (Some(mode), Some(names)) = (mode, files) {
             found.push(format!(
                 "{names} ignored, because tls.mode is \"{mode}\"; set it to \"files\" to use them"
@@ -128,6 +137,22 @@ impl Settings {
             );
         }
         found
+    }
+}
+
+impl Settings {
+    /// Returns a warning if the operator's password is so short that it can be guessed despite the
+    /// rate limits.
+    pub(super) fn weak_password(&self) -> Option<String> {
+        let (_, password) = self.management.credentials()?;
+        let is_short = password.expose_secret().chars().count() < MIN_OPERATOR_PASSWORD;
+        is_short.then(|| {
+            format!(
+                "management.password has fewer than {MIN_OPERATOR_PASSWORD} characters; with it, \
+                 anyone can set the password of every user: use a longer one, such as the output of \
+                 `openssl rand -base64 18`"
+            )
+        })
     }
 }
 

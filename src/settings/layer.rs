@@ -7,6 +7,7 @@ use std::path::Path;
 use config::{Map, Source, Value, ValueKind};
 
 use super::error::{Error, SettingProblem};
+use super::file::read_text;
 use super::{environment, keys};
 
 /// One layer of settings (such as a file): values by `table.name`, each with its origin in words.
@@ -31,7 +32,7 @@ impl Layer {
 
     /// Reads a settings file as a layer. Adds unknown names to `problems`.
     pub(super) fn file(path: &Path, problems: &mut Vec<SettingProblem>) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
+        let text = read_text(path)
             .map_err(|source| Error::Unreadable { path: path.to_path_buf(), source })?;
         Self::toml(&text, &path.display().to_string(), problems)
     }
@@ -107,6 +108,17 @@ impl Layer {
             }
         }
         layer
+    }
+
+    /// Returns whether the layer contains a password, also as a part of a connection string.
+    pub(super) fn has_secret(&self) -> bool {
+        let is_secret = |key: &str, text: &str| {
+            if key.ends_with(".password") { !text.is_empty() } else { text.contains('@') }
+        };
+        keys::SECRETS.iter().any(|key| match self.values.get(*key).map(|value| &value.kind) {
+            Some(ValueKind::String(text)) => is_secret(key, text),
+            _ => false,
+        })
     }
 
     pub(super) fn has(&self, key: &str) -> bool {

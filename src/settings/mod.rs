@@ -14,6 +14,7 @@ mod cors;
 mod cross_checks;
 mod environment;
 mod error;
+mod file;
 mod keys;
 mod keyword;
 mod layer;
@@ -44,6 +45,7 @@ pub use bind::Bind;
 pub use compat::CompatSettings;
 pub use cors::CorsSettings;
 pub use error::{Error, SettingProblem};
+pub use file::read_limited;
 pub use log::{LogFormat, LogSettings};
 pub use management::ManagementSettings;
 pub use metrics::MetricsSettings;
@@ -101,6 +103,8 @@ pub struct Settings {
     given: BTreeSet<String>,
     warnings: Vec<String>,
     file: Option<PathBuf>,
+    has_secret_in_file: bool,
+    secret_files: Vec<(String, PathBuf)>,
 }
 
 impl Settings {
@@ -120,6 +124,7 @@ impl Settings {
         }
         settings.warnings = environment::ineffective_settings(&sources.env);
         settings.warnings.extend(settings.ineffective_settings());
+        settings.warnings.extend(settings.weak_password());
         settings.file = sources.path();
         Ok(settings)
     }
@@ -165,8 +170,18 @@ impl Settings {
         self.file.as_deref()
     }
 
-    /// Returns one warning for each setting that is set and has no effect. Warnings do not prevent
-    /// the start.
+    /// Returns whether the settings file contains a password.
+    pub const fn has_secret_in_file(&self) -> bool {
+        self.has_secret_in_file
+    }
+
+    /// Returns the files from which secrets were read, each with the setting that names it.
+    pub fn secret_files(&self) -> &[(String, PathBuf)] {
+        &self.secret_files
+    }
+
+    /// Returns one warning for each setting that is set and has no effect, and for a password that
+    /// is too short. Warnings do not prevent the start.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -199,12 +214,15 @@ impl Settings {
             given: r.given(),
             warnings: Vec::new(),
             file: None,
+            has_secret_in_file: r.has_secret_in_file,
+            secret_files: Vec::new(),
         };
         settings.cross_check(r);
         if !reader.problems.is_empty() {
             return Err(Error::Invalid(reader.problems));
         }
         settings.shown = reader.shown;
+        settings.secret_files = reader.secret_files;
         Ok(settings)
     }
 }
@@ -220,6 +238,9 @@ fn merged(sources: &Sources) -> Result<(Reader, Option<&'static str>), Error> {
     let environment = Layer::environment(&sources.env, &mut problems);
     let overrides = Layer::overrides(&sources.overrides, &mut problems);
     let names_mongodb = environment.names_mongodb.or(file.names_mongodb);
+    let has_secret_in_file = file.has_secret();
     let layers = [Layer::builtin(names_mongodb)?, file, environment, overrides];
-    Ok((Reader::new(&layers, problems)?, names_mongodb))
+    let mut reader = Reader::new(&layers, problems)?;
+    reader.has_secret_in_file = has_secret_in_file;
+    Ok((reader, names_mongodb))
 }

@@ -24,6 +24,10 @@ pub(super) struct Reader {
     ranks: BTreeMap<String, usize>,
     pub(super) problems: Vec<SettingProblem>,
     pub(super) shown: BTreeMap<String, toml::Value>,
+    /// Whether the settings file contains a password.
+    pub(super) has_secret_in_file: bool,
+    /// Files from which secrets were read, each with the setting that names it.
+    pub(super) secret_files: Vec<(String, PathBuf)>,
 }
 
 /// Parsed value of a setting with its printed form; `None` if the value is invalid.
@@ -47,7 +51,14 @@ impl Reader {
                 values.insert(key, value);
             }
         }
-        Ok(Self { values, ranks, problems, shown: BTreeMap::new() })
+        Ok(Self {
+            values,
+            ranks,
+            problems,
+            shown: BTreeMap::new(),
+            has_secret_in_file: false,
+            secret_files: Vec::new(),
+        })
     }
 
     /// Returns the index of the last layer that sets `key`; 0 is the layer of built-in defaults.

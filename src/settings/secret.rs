@@ -5,6 +5,7 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::SettingProblem;
+use super::file::read_text;
 use super::reader::Reader;
 use super::show;
 
@@ -35,6 +36,7 @@ pub(super) fn read(
         .and_then(|text| if valid(&text) { Ok(text) } else { Err(format!("expected {expected}")) });
     match found {
         Ok(text) => {
+            reader.secret_files.push((twin, path));
             reader.show(key, show::secret(key, &text));
             text.into()
         }
@@ -46,7 +48,7 @@ pub(super) fn read(
 }
 
 fn from_file(path: &Path) -> Result<String, String> {
-    let mut text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let mut text = read_text(path).map_err(|error| error.to_string())?;
     // Editors and `echo` append one newline; further ones could be part of the secret.
     if text.ends_with('\n') {
         text.pop();

@@ -13,8 +13,9 @@ use crate::settings::{Backend, Settings};
 /// Opens the stores of the configured backend (SQLite file or MongoDB), with Redis if configured.
 ///
 /// # Errors
-/// [`super::StoreError::Configuration`] with a sentence for the operator if a store cannot be
-/// opened as configured. Other variants of [`StoreError`] if a backend fails while it is opened.
+/// [`StoreError::Configuration`] if a setting is invalid, [`StoreError::Open`] if a store cannot be
+/// opened, each with a sentence for the operator. Other variants of [`StoreError`] if a backend
+/// fails while it is opened.
 pub async fn connect(settings: &Settings) -> Result<Stores> {
     connect_observed(settings, None).await
 }
@@ -23,8 +24,7 @@ pub async fn connect(settings: &Settings) -> Result<Stores> {
 /// operations of the stores in it.
 ///
 /// # Errors
-/// [`StoreError::Configuration`] if a store cannot be opened as configured. Other variants of
-/// [`StoreError`] if a backend fails while it is opened.
+/// As [`connect`].
 pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) -> Result<Stores> {
     let seen = |stores: Stores| match metrics {
         Some(metrics) => measured(stores, &metrics.store),
@@ -78,8 +78,7 @@ pub fn check(settings: &Settings) -> Result<()> {
 /// embedded (SQLite) store does not exist. Creates no store and no MongoDB index.
 ///
 /// # Errors
-/// [`StoreError::Configuration`] if the store cannot be opened as configured. Other variants of
-/// [`StoreError`] if the backend fails while it is opened.
+/// As [`connect`].
 pub async fn connect_read_only(settings: &Settings) -> Result<Option<Stores>> {
     match settings.store.backend {
         Backend::Embedded if !settings.store.path.exists() => Ok(None),
@@ -92,13 +91,14 @@ pub async fn connect_read_only(settings: &Settings) -> Result<Option<Stores>> {
     }
 }
 
-/// Adds the name of the setting, `store.path`, to a configuration error about the store file.
-/// Returns every other result unchanged.
+/// Adds the name of the setting, `store.path`, to an error about the store file. Returns every
+/// other result unchanged.
 fn name_setting<T>(result: Result<T>) -> Result<T> {
     result.map_err(|error| match error {
         StoreError::Configuration(reason) => {
             StoreError::Configuration(format!("store.path: {reason}"))
         }
+        StoreError::Open(reason) => StoreError::Open(format!("store.path: {reason}")),
         other => other,
     })
 }

@@ -27,10 +27,14 @@ pub enum StoreError {
         "the change is stored, but its Redis invalidation failed; servers retry it until it succeeds"
     )]
     Invalidation(#[source] Box<dyn Error + Send + Sync>),
-    /// The store cannot be opened as configured. Contains a sentence for the operator that says
-    /// why.
+    /// A setting of the store is invalid, and remains so until it is changed. Contains a sentence
+    /// for the operator that names the setting.
     #[error("{0}")]
     Configuration(String),
+    /// The store cannot be opened now: its file, or the server. Contains a sentence for the
+    /// operator that says why.
+    #[error("{0}")]
+    Open(String),
 }
 
 impl StoreError {

@@ -4,13 +4,14 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
 
-use crate::store::pem::private_key_error;
+use crate::store::pem;
 
 /// Reason why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -25,17 +26,16 @@ pub enum TlsError {
         /// Reason why the file is unusable.
         reason: String,
     },
-    /// The private key does not belong to the certificate, or its type is not supported.
-    #[error("the TLS certificate in {} and the key in {} do not work together: {source}",
+    /// The private key does not belong to the certificate, or the certificate cannot be parsed.
+    #[error("the TLS certificate in {} and the key in {} do not work together: {reason}",
         cert.display(), key.display())]
     Pair {
         /// Path of the file with the certificate chain.
         cert: PathBuf,
         /// Path of the file with the private key.
         key: PathBuf,
-        /// Error from rustls about the pair of certificate and private key.
-        #[source]
-        source: rustls::Error,
+        /// Reason why the pair of certificate and private key is unusable.
+        reason: String,
     },
     /// The self-signed certificate could not be made or stored.
     #[error("cannot make a self-signed certificate in {}: {reason}", folder.display())]
@@ -59,19 +59,49 @@ pub(super) fn read_certificate(
     let [cert_name, key_name] = names;
     let problem =
         |what, path: &Path, reason: String| TlsError::File { what, path: path.to_owned(), reason };
-    let read =
-        |what, path: &Path| fs::read(path).map_err(|error| problem(what, path, error.to_string()));
-    let chain = CertificateDer::pem_slice_iter(&read(cert_name, cert)?)
+    let read = |what, path: &Path| {
+        pem::read_file(path).map_err(|error| problem(what, path, error.to_string()))
+    };
+    let text = read(cert_name, cert)?;
+    let chain = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| problem(cert_name, cert, error.to_string()))?;
+        .map_err(|error| problem(cert_name, cert, pem::pem_error(&text, &error, "certificate")))?;
     if chain.is_empty() {
         return Err(problem(cert_name, cert, "it contains no PEM certificate".to_owned()));
     }
     let text = read(key_name, key)?;
     let private = PrivateKeyDer::from_pem_slice(&text)
-        .map_err(|error| problem(key_name, key, private_key_error(&text, &error)))?;
-    let pair = |source| TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), source };
-    CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(pair)
+        .map_err(|error| problem(key_name, key, pem::private_key_error(&text, &error)))?;
+    let private =
+        pem::signing_key(private).map_err(|reason| problem(key_name, key, reason.to_owned()))?;
+    let certified = CertifiedKey::new(chain, private);
+    match certified.keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(error) => {
+            let reason = mismatch(&certified, &error);
+            Err(TlsError::Pair { cert: cert.to_owned(), key: key.to_owned(), reason })
+        }
+    }
+}
+
+/// Returns the reason why the key does not work with the first certificate of the chain, which must
+/// be the server's. RFC 8446 §4.4.2: "The sender's certificate MUST come in the first
+/// CertificateEntry in the list."
+fn mismatch(certified: &CertifiedKey, error: &Error) -> String {
+    let is_of_key = |certificate: &CertificateDer<'static>| {
+        let key = Arc::clone(&certified.key);
+        CertifiedKey::new(vec![certificate.clone()], key).keys_match().is_ok()
+    };
+    match (certified.cert.iter().position(is_of_key), error) {
+        (Some(index), _) => format!(
+            "the chain is in the wrong order: the key belongs to certificate {} of {}, which must be \
+             the first one, before those that signed it",
+            index + 1,
+            certified.cert.len()
+        ),
+        (None, Error::InconsistentKeys(_)) => "the key belongs to another certificate".to_owned(),
+        (None, error) => error.to_string(),
+    }
 }
 
 /// Writes a file that only its owner may read, completely or not at all, and creates its folder if

@@ -1,5 +1,6 @@
 //! Tests of the warnings about certificates that clients will refuse.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -21,6 +22,8 @@ fn write(folder: &Path, from: i32, to: i32) {
     let pem = params.self_signed(&key).unwrap().pem();
     std::fs::write(folder.join("cert.pem"), pem).unwrap();
     std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+    // There is no warning about a key that others can read.
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 /// Returns the standard error of a `config check` that succeeds.

@@ -17,6 +17,7 @@ mod bulk_clients;
 mod clients;
 mod failures;
 mod passwords;
+mod principals;
 mod server;
 mod sessions;
 mod tools;
@@ -48,9 +49,12 @@ impl Cli {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// Writes a file into the folder of the test. Returns its path.
+    /// Writes a file into the folder of the test, for its owner only. Returns its path.
     fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        use std::os::unix::fs::PermissionsExt;
         std::fs::write(self.path(name), content).unwrap();
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(self.path(name), private).unwrap();
         self.path(name)
     }
 

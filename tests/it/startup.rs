@@ -8,13 +8,18 @@ use crate::helpers::sentinel;
 
 /// Starts a server and returns its log lines up to `listening`.
 pub(crate) fn lines(folder: &Path, arguments: &[&str]) -> Vec<String> {
+    lines_until(folder, arguments, "\"listening\"")
+}
+
+/// Starts a server and returns its log lines up to the one that contains `text`.
+pub(crate) fn lines_until(folder: &Path, arguments: &[&str], text: &str) -> Vec<String> {
     let mut command = sentinel(folder);
     command.args(["serve", "--bind", "127.0.0.1:0", "--set", "log.format=json"]).args(arguments);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut message = Vec::new();
     for line in lines {
-        let is_last = line.contains("\"listening\"");
+        let is_last = line.contains(text);
         message.push(line);
         if is_last {
             break;
@@ -22,7 +27,7 @@ pub(crate) fn lines(folder: &Path, arguments: &[&str]) -> Vec<String> {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(message.last().is_some_and(|line| line.contains("\"listening\"")), "{message:#?}");
+    assert!(message.last().is_some_and(|line| line.contains(text)), "{message:#?}");
     message
 }
 

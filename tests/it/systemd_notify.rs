@@ -56,6 +56,35 @@ fn systemd_is_notified_of_start_reload_and_stop() {
     assert_eq!(supervisor.receive().trim_end(), "STOPPING=1");
 }
 
+/// systemd and container runtimes may name an abstract socket (unix(7)).
+#[test]
+fn abstract_notify_socket_is_notified() {
+    use std::os::linux::net::SocketAddrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("sentinel-test-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let socket = UnixDatagram::bind_addr(&address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let supervisor = Supervisor(socket);
+    let mut command = serve(folder.path());
+    command.env("NOTIFY_SOCKET", format!("@{name}"));
+    let mut process = Process::start(command);
+    assert_eq!(supervisor.receive().trim_end(), "READY=1");
+    assert_eq!(process.terminate(), Some(0));
+    assert_eq!(supervisor.receive().trim_end(), "STOPPING=1");
+}
+
+#[test]
+fn notify_socket_that_does_not_answer_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["@sentinel-test-without-a-receiver", "/nowhere/notify", "vsock:2:1"] {
+        let mut command = serve(folder.path());
+        command.env("NOTIFY_SOCKET", name);
+        let process = Process::start(command);
+        process.wait_for("cannot notify systemd (NOTIFY_SOCKET)");
+    }
+}
+
 #[test]
 fn watchdog_messages_are_sent_if_watchdog_usec_is_set() {
     let folder = tempfile::tempdir().unwrap();

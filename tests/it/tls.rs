@@ -134,3 +134,113 @@ fn self_signed_key_file_gets_mode_0600_even_if_it_existed() {
     let _process = Process::serve(folder.path(), &["--set", "tls.mode=self-signed"]);
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
 }
+
+/// Returns the value of `Strict-Transport-Security` of a response with this path.
+fn hsts(folder: &Path, process: &Process, cert: &str, path: &str) -> Option<String> {
+    let port = process.address.rsplit(':').next().unwrap();
+    let url = format!("https://localhost:{port}{path}");
+    let (good, head) =
+        run(folder, "curl", &["-sS", "--cacert", cert, "-o", "/dev/null", "-D", "-", &url]);
+    assert!(good, "{head}");
+    let line = head.lines().find_map(|line| line.strip_prefix("strict-transport-security: "));
+    line.map(|value| value.trim_end().to_owned())
+}
+
+/// RFC 6797 §7.2 forbids the field over plain HTTP.
+#[test]
+fn hsts_is_sent_over_tls_with_certificate_of_operator_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    generate(folder, "one", &["-newkey", "rsa:2048"], None);
+    let process = serve(folder, "one");
+    for path in ["/healthz", "/oauth/errors", "/oauth/verify", "/oauth/token", "/no/such/path"] {
+        let sent = hsts(folder, &process, "one-cert.pem", path);
+        assert_eq!(sent.as_deref(), Some("max-age=31536000"), "{path}");
+    }
+    let off = ["--set", "tls.mode=files", "--set", "tls.cert=one-cert.pem"];
+    let more = ["--set", "tls.key=one-key.pem", "--set", "tls.hsts_max_age=0"];
+    let process = Process::serve(folder, &[off, more].concat());
+    assert_eq!(hsts(folder, &process, "one-cert.pem", "/healthz").as_deref(), Some("max-age=0"));
+    let process = Process::serve(folder, &["--set", "tls.mode=self-signed"]);
+    assert_eq!(hsts(folder, &process, "data/self-signed-cert.pem", "/healthz"), None);
+    let process = Process::serve(folder, &[]);
+    let url = format!("http://{}/healthz", process.address);
+    let (_, head) = run(folder, "curl", &["-sS", "-o", "/dev/null", "-D", "-", &url]);
+    assert!(head.contains("200") && !head.contains("strict-transport-security"), "{head}");
+}
+
+/// Returns the message with which `config check` refuses a certificate and key.
+#[track_caller]
+fn refused(folder: &Path, cert: &str, key: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    // There is no warning about a key that others can read.
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command = sentinel(folder);
+    command.args(["config", "check", "--set", "tls.mode=files"]);
+    command.arg("--set").arg(format!("tls.cert={cert}")).arg("--set").arg(format!("tls.key={key}"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    assert!(text.lines().count() == 1 && !text.contains("[45, 45"), "{text}");
+    text
+}
+
+#[test]
+fn chain_in_wrong_order_is_reported_with_place_of_right_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let rsa = ["-newkey", "rsa:2048"];
+    for name in ["own", "ca", "root", "other"] {
+        generate(folder, name, &rsa, None);
+    }
+    let read =
+        |name: &str| std::fs::read_to_string(folder.join(format!("{name}-cert.pem"))).unwrap();
+    std::fs::write(folder.join("chain.pem"), read("root") + &read("own") + &read("ca")).unwrap();
+    let text = refused(folder, "chain.pem", "own-key.pem");
+    assert!(text.contains("wrong order") && text.contains("certificate 2 of 3"), "{text}");
+    let text = refused(folder, "chain.pem", "other-key.pem");
+    assert!(text.contains("the key belongs to another certificate"), "{text}");
+}
+
+#[test]
+fn unsupported_key_is_reported_with_supported_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    generate(folder, "p521", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp521r1"], None);
+    generate(folder, "k1", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"], None);
+    generate(folder, "small", &["-newkey", "rsa:1024"], None);
+    for name in ["p521", "k1", "small"] {
+        let text = refused(folder, &format!("{name}-cert.pem"), &format!("{name}-key.pem"));
+        for part in ["TLS key", "is not supported", "2048", "P-256", "P-384", "Ed25519"] {
+            assert!(text.contains(part), "{name}: {text}");
+        }
+    }
+    generate(folder, "ed", &["-newkey", "ed25519"], None);
+    let _process = serve(folder, "ed");
+}
+
+#[test]
+fn damaged_pem_is_reported_with_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    generate(folder, "one", &["-newkey", "rsa:2048"], None);
+    for kind in ["cert", "key"] {
+        let pem = std::fs::read_to_string(folder.join(format!("one-{kind}.pem"))).unwrap();
+        let lines: Vec<&str> = pem.lines().collect();
+        for (damaged, cause) in [
+            (pem.replace('\n', " "), "must be lines of their own"),
+            (pem.replace('\n', "\\n"), "must be lines of their own"),
+            (pem.replace('\n', ""), "must be lines of their own"),
+            (lines[..3].join("\n"), "has no END line"),
+            (pem.replacen(lines[1], "!!!", 1), "is not base64"),
+        ] {
+            std::fs::write(folder.join("damaged.pem"), damaged).unwrap();
+            let (cert, key) = match kind {
+                "cert" => ("damaged.pem", "one-key.pem"),
+                _ => ("one-cert.pem", "damaged.pem"),
+            };
+            let text = refused(folder, cert, key);
+            assert!(text.contains(cause) && text.contains("damaged.pem"), "{kind}: {text}");
+        }
+    }
+}

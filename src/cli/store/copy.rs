@@ -9,11 +9,11 @@ use super::super::failure::Failure;
 use super::super::global::{Global, with_log};
 use super::super::output;
 use super::super::progress::Progress;
-use crate::app::{open_stores, open_stores_for_reading};
+use crate::app::{StartError, open_stores, open_stores_for_reading};
 use crate::domain::SystemClock;
 use crate::settings::{Backend, ReadPreference, Settings, Sources};
-use crate::store::Stores;
 use crate::store::copying::{CopyCounts, CopyError, CopyReport, copy};
+use crate::store::{StoreError, Stores};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Copy {
@@ -38,10 +38,16 @@ impl Copy {
         let result = with_log(&source, async || {
             let from = self.open_source(&source).await?;
             let to = if self.dry_run {
-                open_stores_for_reading(&target).await?
+                open_stores_for_reading(&target).await
             } else {
-                Some(open_stores(&target).await?)
+                open_stores(&target).await.map(Some)
             };
+            let to = to.map_err(|error| match error {
+                StartError::Store(StoreError::Configuration(reason)) => {
+                    Failure::usage(format!("--to: {reason}"))
+                }
+                error => error.into(),
+            })?;
             let report_progress = |kind: &'static str, count| progress.at(count, kind);
             Ok(copy(&from, to.as_ref(), self.dry_run, &SystemClock, &report_progress).await?)
         });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mongodb::error::ErrorKind;
 use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
 use mongodb::{Client as Driver, Database};
 
@@ -40,7 +41,10 @@ pub(super) async fn open(source: &str) -> Result<Database, ImportError> {
     let mut options = ClientOptions::parse(source)
         .await
         // The driver's message may contain the whole string, including the password.
-        .map_err(|_| ImportError::Source("expected mongodb://HOST/DATABASE".to_owned()))?;
+        .map_err(|error| match &*error.kind {
+            ErrorKind::DnsResolve { .. } => ImportError::from(error),
+            _ => ImportError::Source("expected mongodb://HOST/DATABASE".to_owned()),
+        })?;
     options.server_selection_timeout = options.server_selection_timeout.or(Some(CONNECT_TIMEOUT));
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     let name = options.default_database.clone().unwrap_or_else(|| DEFAULT_DATABASE.to_owned());

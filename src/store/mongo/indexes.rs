@@ -72,7 +72,7 @@ async fn create_on(
     match tokio::time::timeout(BUILD_TIMEOUT, creating).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(creation_error(records.name(), &error)),
-        Err(_) => Err(StoreError::Configuration(format!(
+        Err(_) => Err(StoreError::Open(format!(
             "MongoDB did not build the indexes of the collection {} within {} minutes; start again later",
             records.name(),
             BUILD_TIMEOUT.as_secs() / 60
@@ -82,7 +82,7 @@ async fn create_on(
 
 fn creation_error(collection: &str, error: &Error) -> StoreError {
     let message = sentence(error);
-    StoreError::Configuration(match &*error.kind {
+    StoreError::Open(match &*error.kind {
         ErrorKind::Command(command) if command.code == DUPLICATE_KEY => format!(
             "two documents of the collection {collection} have the same user name, which must be \
              unique; rename or remove one of them: {message}"

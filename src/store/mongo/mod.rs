@@ -74,9 +74,9 @@ impl MongoStore {
     /// a change of their user or client) that other processes left unfinished.
     ///
     /// # Errors
-    /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
-    /// MongoDB is unreachable or the indexes cannot be created. Another [`StoreError`] if an
-    /// unfinished cascade cannot be completed.
+    /// [`StoreError::Configuration`] if the settings are invalid, [`StoreError::Open`] if MongoDB
+    /// is unreachable or the indexes cannot be created, each with a message for the operator.
+    /// Another [`StoreError`] if an unfinished cascade cannot be completed.
     pub async fn open(settings: &MongoSettings) -> Result<Self> {
         Self::connect_read_only(settings).await?.prepare().await
     }
@@ -87,9 +87,9 @@ impl MongoStore {
     /// completed here.
     ///
     /// # Errors
-    /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
-    /// MongoDB is unreachable or the indexes cannot be created. Another [`StoreError`] if an
-    /// unfinished cascade cannot be completed.
+    /// [`StoreError::Configuration`] if the settings are invalid, [`StoreError::Open`] if MongoDB
+    /// is unreachable or the indexes cannot be created, each with a message for the operator.
+    /// Another [`StoreError`] if an unfinished cascade cannot be completed.
     pub async fn open_with_outbox(settings: &MongoSettings) -> Result<Self> {
         Self::connect_read_only(settings).await?.with_outbox().prepare().await
     }
@@ -104,13 +104,14 @@ impl MongoStore {
     ///
     /// # Errors
     /// [`StoreError::Configuration`], with a message for the operator, if the settings are invalid,
-    /// MongoDB is unreachable, or `mongo.uri` connects directly to one of several members of a
-    /// replica set.
+    /// or `mongo.uri` connects directly to one of several members of a replica set.
+    /// [`StoreError::Open`] if MongoDB is unreachable.
     pub async fn connect_read_only(settings: &MongoSettings) -> Result<Self> {
         let options = MongoOptions::read(settings).await?;
         let direct = options.client.direct_connection == Some(true);
-        let client = Client::with_options(options.client)
-            .map_err(|error| connection_error("use mongo.uri", &options.hosts, &error))?;
+        let client = Client::with_options(options.client).map_err(|error| {
+            StoreError::Configuration(format!("mongo.uri cannot be used: {}", sentence(&error)))
+        })?;
         let database = client.database(&options.dbname);
         let store = Self {
             users: database.collection("sentinel_users"),
@@ -148,7 +149,7 @@ impl MongoStore {
         let hello = self.database.run_command(doc! { "hello": 1 });
         match tokio::time::timeout(self.call_timeout, hello).await {
             Ok(reply) => reply.map_err(|error| connection_error("reach MongoDB", hosts, &error)),
-            Err(_) => Err(StoreError::Configuration(format!(
+            Err(_) => Err(StoreError::Open(format!(
                 "cannot reach MongoDB at {hosts}: it did not answer in time"
             ))),
         }
@@ -289,5 +290,5 @@ fn has_other_members(hello: &Document) -> bool {
 }
 
 fn connection_error(what: &str, hosts: &str, error: &Error) -> StoreError {
-    StoreError::Configuration(format!("cannot {what} at {hosts}: {}", sentence(error)))
+    StoreError::Open(format!("cannot {what} at {hosts}: {}", sentence(error)))
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use mongodb::error::ErrorKind;
 use mongodb::options::{
     Acknowledgment, ClientOptions, ConnectionString, Credential, ReadConcern, ReadPreference,
     ReadPreferenceOptions, SelectionCriteria, ServerAddress, Tls, WriteConcern,
@@ -49,8 +51,13 @@ impl MongoOptions {
         let call = settings.socket_timeout.or(in_uri).unwrap_or(CALL);
         let resolving = tokio::time::timeout(CONNECT * 2, ClientOptions::parse(parsed));
         let mut client = match resolving.await {
-            Ok(parsed) => parsed.map_err(|error| invalid(settings.uri.expose_secret(), &error))?,
-            Err(_) => return Err(StoreError::Configuration(NO_DNS.to_owned())),
+            Ok(parsed) => parsed.map_err(|error| match &*error.kind {
+                ErrorKind::DnsResolve { .. } => {
+                    StoreError::Open(format!("mongo.uri: {}", sentence(&error)))
+                }
+                _ => invalid(settings.uri.expose_secret(), &error),
+            })?,
+            Err(_) => return Err(StoreError::Open(NO_DNS.to_owned())),
         };
         client.app_name = Some("sentinel".to_owned());
         client.connect_timeout =
@@ -87,7 +94,16 @@ impl MongoOptions {
 /// Validates the MongoDB connection string and the certificate files that it names, without DNS
 /// look-ups.
 pub(super) fn check(settings: &MongoSettings) -> Result<()> {
-    parse(settings).map(drop)
+    let parsed = parse(settings)?;
+    let uri = settings.uri.expose_secret();
+    if uri.starts_with("mongodb+srv://") {
+        return Ok(());
+    }
+    // The driver checks combinations of options here. Without DNS look-ups it does not wait.
+    match ClientOptions::parse(parsed).into_future().now_or_never() {
+        Some(Err(error)) => Err(invalid(uri, &error)),
+        _ => Ok(()),
+    }
 }
 
 fn parse(settings: &MongoSettings) -> Result<ConnectionString> {

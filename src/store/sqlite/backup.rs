@@ -86,16 +86,16 @@ fn private(path: &Path) -> io::Result<()> {
 
 fn copy(path: &Path, to: &Path) -> Result<()> {
     let unusable = |error: rusqlite::Error| {
-        StoreError::Configuration(format!("cannot back up the store {}: {error}", path.display()))
+        StoreError::Open(format!("cannot back up the store {}: {error}", path.display()))
     };
     // Reading a file in WAL mode needs write access to the files beside it.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
     connection.busy_timeout(READ_PATIENCE).map_err(unusable)?;
     schema::check_file(&connection, path)?;
-    let to = to.to_str().ok_or_else(|| {
-        StoreError::Configuration(format!("the path {} is not UTF-8", to.display()))
-    })?;
+    let to = to
+        .to_str()
+        .ok_or_else(|| StoreError::Open(format!("the path {} is not UTF-8", to.display())))?;
     connection.execute("VACUUM INTO ?1", [to]).map_err(unusable)?;
     Ok(())
 }
@@ -103,9 +103,8 @@ fn copy(path: &Path, to: &Path) -> Result<()> {
 /// Reads the whole backup file at `path`. Checks its integrity, and that this version of Sentinel
 /// could open it.
 fn check(path: &Path) -> Result<()> {
-    let invalid = |what: String| {
-        StoreError::Configuration(format!("the backup is invalid and was removed: {what}"))
-    };
+    let invalid =
+        |what: String| StoreError::Open(format!("the backup is invalid and was removed: {what}"));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
         Connection::open_with_flags(path, flags).map_err(|error| invalid(error.to_string()))?;

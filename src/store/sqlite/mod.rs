@@ -56,12 +56,14 @@ impl SqliteStore {
     /// exist.
     ///
     /// # Errors
-    /// [`StoreError::Configuration`] with a sentence for the operator if the file cannot be opened,
-    /// is not a Sentinel store, or was written by a newer version. [`StoreError::Unavailable`] if
-    /// the read connection or the writer thread cannot be started.
+    /// [`StoreError::Configuration`] if `path` is a folder or is below a file.
+    /// [`StoreError::Open`], with a sentence for the operator, if the file cannot be opened, is not
+    /// a Sentinel store, or was written by a newer version. [`StoreError::Unavailable`] if the read
+    /// connection or the writer thread cannot be started.
     pub fn open(path: &Path) -> Result<Self> {
+        check(path)?;
         create_private(path).map_err(|error| {
-            StoreError::Configuration(format!("cannot open the store {}: {error}", path.display()))
+            StoreError::Open(format!("cannot open the store {}: {error}", path.display()))
         })?;
         let mut connection = connect(path).map_err(|error| unusable(path, &error))?;
         connection.busy_handler(Some(busy_handler)).map_err(|error| unusable(path, &error))?;
@@ -237,7 +239,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
-    StoreError::Configuration(format!("cannot open the store {}: {error}", path.display()))
+    StoreError::Open(format!("cannot open the store {}: {error}", path.display()))
 }
 
 fn failed(error: rusqlite::Error) -> StoreError {

@@ -135,14 +135,14 @@ pub(super) fn check_file(connection: &Connection, path: &Path) -> Result<()> {
     let application = integer("PRAGMA application_id").map_err(unusable)?;
     let tables = integer("SELECT count(*) FROM sqlite_schema").map_err(unusable)?;
     if application != APPLICATION_ID && (application != 0 || tables > 0) {
-        return Err(StoreError::Configuration(format!(
+        return Err(StoreError::Open(format!(
             "{} is a SQLite file, but not a Sentinel store",
             path.display()
         )));
     }
     let version = version_of(connection).map_err(unusable)?;
     if version > MIGRATIONS.len() {
-        return Err(StoreError::Configuration(format!(
+        return Err(StoreError::Open(format!(
             "{} has schema version {version}, written by a newer Sentinel; this version supports up to {}",
             path.display(),
             MIGRATIONS.len()

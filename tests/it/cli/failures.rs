@@ -19,12 +19,51 @@ const COMMANDS: [&[&str]; 4] = [
 /// Asserts that every command refuses a store that cannot be opened.
 #[track_caller]
 fn assert_store_refused(cli: &Cli, path: &str, what: &str) {
+    assert_store_refused_with(69, cli, path, what);
+}
+
+#[track_caller]
+fn assert_store_refused_with(code: i32, cli: &Cli, path: &str, what: &str) {
     for arguments in COMMANDS {
         let mut command = sentinel(cli.folder.path());
         command.arg("--set").arg(format!("store.path={path}")).args(arguments);
         let done = finish(&mut command, b"");
-        done.fails(69, what);
+        done.fails(code, what);
         assert!(done.stderr.contains(path), "{done:?}");
+    }
+}
+
+/// A service manager restarts after 69, and not after 78 (docs/cli.md).
+#[test]
+fn malformed_connection_string_has_same_exit_code_in_every_command() {
+    let cli = Cli::new();
+    let mut commands = COMMANDS.to_vec();
+    commands.push(&["config", "check"]);
+    for (key, url) in [
+        ("redis.url", "redis://127.0.0.1/notanumber"),
+        ("redis.url", "redis://127.0.0.1:port"),
+        ("redis.url", "http://127.0.0.1"),
+        ("redis.url", "redis://"),
+        ("redis.url", "nonsense"),
+        ("mongo.uri", "mongodb://"),
+        ("mongo.uri", "mongodb://127.0.0.1/?noSuchOption=1"),
+        ("mongo.uri", "mongodb://127.0.0.1:port"),
+        ("mongo.uri", "mongodb://127.0.0.1:99999"),
+        ("mongo.uri", "mongodb://127.0.0.1/?readPreference=x"),
+        ("mongo.uri", "mongodb://a,b/?directConnection=true"),
+        ("mongo.uri", "mongodb://127.0.0.1/?w=0&journal=true"),
+        ("mongo.uri", "mongodb://127.0.0.1/?maxPoolSize=0"),
+        ("mongo.uri", "mongodb://127.0.0.1/?loadBalanced=true&replicaSet=x"),
+        ("mongo.uri", "mongodb+srv://db.invalid:27017"),
+        ("mongo.uri", "postgres://127.0.0.1"),
+    ] {
+        let setting = format!("{key}={url}");
+        let backend = if key == "mongo.uri" { "mongodb" } else { "embedded" };
+        let backend = format!("store.backend={backend}");
+        for arguments in &commands {
+            let more = ["--set", &setting, "--set", &backend];
+            cli.run(&[arguments, &more[..]].concat()).fails(78, key);
+        }
     }
 }
 
@@ -32,14 +71,14 @@ fn assert_store_refused(cli: &Cli, path: &str, what: &str) {
 fn store_that_is_a_folder_is_refused() {
     let cli = Cli::new();
     std::fs::create_dir(cli.path("folder")).unwrap();
-    assert_store_refused(&cli, &cli.path("folder"), "cannot open the store");
+    assert_store_refused_with(78, &cli, &cli.path("folder"), "it is a folder");
 }
 
 #[test]
 fn store_below_a_file_is_refused() {
     let cli = Cli::new();
     cli.write("file", "");
-    assert_store_refused(&cli, &cli.path("file/sentinel.db"), "cannot open the store");
+    assert_store_refused_with(78, &cli, &cli.path("file/sentinel.db"), "is not a folder");
 }
 
 #[test]

@@ -136,3 +136,89 @@ fn user_commands_print_no_password_hash() {
     assert_eq!(members(&user), known);
     assert_eq!(members(&cli.json(&["user", "list"])[0]), known);
 }
+
+#[test]
+fn byte_order_mark_is_no_part_of_password_or_row() {
+    let cli = Cli::new();
+    let shown = "passwords with fewer than 8 characters";
+    cli.pipe("\u{feff}1234567", &["user", "add", "zoe", "--password-stdin"]);
+    let short = cli.pipe("\u{feff}1234567", &["user", "passwd", "zoe", "--password-stdin"]);
+    assert!(short.remarks().contains("fewer than 8 characters"), "{short:?}");
+    for (format, text) in [
+        ("csv", "\u{feff}username,password\nalice,1234567\n"),
+        ("jsonl", "\u{feff}{\"username\":\"bob\",\"password\":\"1234567\"}\n"),
+    ] {
+        let done = cli.pipe(text, &["user", "import", "-", "--format", format]);
+        assert!(done.code == 0 && done.remarks().contains(shown), "{done:?}");
+    }
+    let client = "\u{feff}{\"client_id\":\"app\"}\n";
+    assert_eq!(cli.pipe(client, &["client", "import", "-", "--json"]).json()["added"], 1);
+    cli.write("secret", "\u{feff}1234567890123");
+    let file = format!("management.password_file={}", cli.path("secret"));
+    let check = ["config", "check", "--set", "management.username=op", "--set", &file];
+    cli.run(&check).ok();
+    cli.write("secret", "\u{feff}12345678901");
+    let short = cli.run(&check);
+    assert!(short.code == 0 && short.stderr.contains("management.password has fewer"), "{short:?}");
+}
+
+/// Answers two prompts, or sends a signal at one, on a terminal of its own. Prints whether the
+/// terminal echoes at the prompt and afterwards, and how the program ended.
+const TERMINAL: &str = r#"
+import os, pty, signal, sys, termios, time
+action, command = sys.argv[1], sys.argv[2:]
+master, terminal = pty.openpty()
+pid = os.fork()
+if pid == 0:
+    os.setsid()
+    import fcntl
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    for number in range(3):
+        os.dup2(terminal, number)
+    os.execv(command[0], command)
+def echoes():
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+def wait_for(text):
+    seen = b""
+    while text not in seen:
+        seen += os.read(master, 1024)
+def wait_until_silent():
+    deadline = time.monotonic() + 20
+    while echoes():
+        assert time.monotonic() < deadline
+before = echoes()
+wait_for(b"Password for")
+wait_until_silent()
+if action == "answer":
+    os.write(master, b"long enough\r")
+    wait_for(b"Repeat")
+    wait_until_silent()
+    os.write(master, b"long enough\r")
+elif action == "ctrl-c":
+    os.write(master, b"\x03")
+else:
+    os.kill(pid, getattr(signal, action))
+_, status = os.waitpid(pid, 0)
+print(before, echoes(), os.WIFEXITED(status), os.waitstatus_to_exitcode(status))
+"#;
+
+/// A process that a signal kills at the prompt leaves the terminal without echo.
+#[test]
+fn signal_at_password_prompt_restores_echo_of_terminal() {
+    let cli = Cli::new();
+    for (action, code) in [("ctrl-c", 130), ("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)] {
+        let done = prompted(&cli, action);
+        assert_eq!(done.stdout, format!("True True True {code}\n"), "{action}: {done:?}");
+    }
+    assert_eq!(cli.json(&["user", "list"]), json!([]));
+    let done = prompted(&cli, "answer");
+    assert_eq!(done.stdout, "True True True 0\n", "{done:?}");
+    assert_eq!(cli.json(&["user", "list"])[0]["username"], "alice");
+}
+
+fn prompted(cli: &Cli, action: &str) -> super::CommandResult {
+    let command = cli.command();
+    let mut terminal = std::process::Command::new("python3");
+    terminal.args(["-c", TERMINAL, action]).arg(command.get_program()).args(command.get_args());
+    super::finish(terminal.args(["user", "add", "alice"]), b"")
+}

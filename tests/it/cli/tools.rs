@@ -188,3 +188,100 @@ fn manual_page_has_commands_options_and_exit_codes() {
         assert!(page.stdout.contains(text), "{text}");
     }
 }
+
+/// A device never ends.
+#[test]
+fn file_of_setting_is_read_up_to_a_size() {
+    let cli = Cli::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let cert = cli.write("cert.pem", made.cert.pem());
+    let limit = "it is larger than 1 MiB";
+    for setting in [
+        "management.password_file=/dev/zero",
+        "redis.url_file=/dev/zero",
+        "mongo.password_file=/dev/urandom",
+        "tls.cert=/dev/zero",
+    ] {
+        let more = ["--set", "tls.mode=files", "--set", "tls.key=/dev/zero"];
+        let check = ["config", "check", "--set", setting];
+        let done = cli.run(&[&check[..], &more].concat());
+        assert!(done.code == 78 && done.stderr.contains(limit), "{setting}: {done:?}");
+    }
+    cli.run(&["config", "check", "--config", "/dev/zero"]).fails(78, limit);
+    let key = ["--set", "tls.mode=files", "--set", &format!("tls.cert={cert}")];
+    cli.run(&[&["config", "check", "--set", "tls.key=/dev/zero"], &key[..]].concat())
+        .fails(78, limit);
+    let redis = ["--set", "redis.url=rediss://r", "--set", "redis.tls_ca=/dev/zero"];
+    cli.run(&[&["config", "check"], &redis[..]].concat()).fails(78, limit);
+}
+
+/// Shells and container runtimes pass secrets through pipes.
+#[test]
+fn secret_may_come_from_a_pipe() {
+    let cli = Cli::new();
+    let pipe = ["--set", "management.username=op", "--set", "management.password_file=/dev/stdin"];
+    let check = [&["config", "check"], &pipe[..]].concat();
+    cli.pipe("long enough a password\n", &check).ok();
+    assert!(cli.pipe("short\n", &check).stderr.contains("management.password has fewer than 12"));
+}
+
+#[test]
+fn files_that_every_user_can_read_or_change_are_reported() {
+    use std::os::unix::fs::PermissionsExt;
+    let cli = Cli::new();
+    let set_mode = |path: &str, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let folder = cli.folder.path().to_str().unwrap().to_owned();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let cert = cli.write("cert.pem", made.cert.pem());
+    let key = cli.write("key.pem", made.signing_key.serialize_pem());
+    let secret = cli.write("secret", "long enough a password");
+    let config = cli.write(
+        "sentinel.toml",
+        format!(
+            "[management]\nusername = \"op\"\npassword_file = \"{secret}\"\n\
+             [tls]\nmode = \"files\"\ncert = \"{cert}\"\nkey = \"{key}\"\n"
+        ),
+    );
+    cli.add_user("alice", "long enough");
+    let store = cli.path("sentinel.db");
+    let files = [&store, &secret, &config, &key];
+    let names = ["store.path", "management.password_file", "the settings file", "tls.key"];
+    let check = || cli.run(&["config", "check", "--config", &config]);
+    for file in files {
+        set_mode(file, 0o640);
+    }
+    set_mode(&folder, 0o755);
+    assert_eq!(check().ok(), "the settings are valid");
+    for (file, name) in files.into_iter().zip(names) {
+        for (mode, can) in [(0o644, "read"), (0o642, "change"), (0o646, "read and change")] {
+            set_mode(file, mode);
+            let done = check();
+            let text = format!("{name}: every user of this machine can {can} {file}");
+            // The settings file has no secret.
+            let expected = !(name == "the settings file" && mode == 0o644);
+            let text =
+                if name == "the settings file" { text.replace("read and ", "") } else { text };
+            assert_eq!(done.stderr.contains(&text), expected, "{mode:o} {file}: {done:?}");
+            assert_eq!(done.code, 0, "{done:?}");
+            // Nobody else can reach the file in a private folder.
+            set_mode(&folder, 0o700);
+            check().ok();
+            set_mode(&folder, 0o755);
+        }
+        set_mode(file, 0o640);
+    }
+    set_mode(&folder, 0o777);
+    let text = format!("every user of this machine can replace {secret}");
+    assert!(check().stderr.contains(&text), "{:?}", check());
+    // A folder like /tmp, in which only the owner of a file can replace it.
+    set_mode(&folder, 0o1777);
+    check().ok();
+    cli.write("sentinel.toml", "[management]\nusername = \"op\"\npassword = \"a long password\"\n");
+    set_mode(&config, 0o644);
+    let text = format!("the settings file: every user of this machine can read {config}");
+    assert!(check().stderr.contains(&text), "{:?}", check());
+    let log = crate::startup::lines(cli.folder.path(), &["--config", &config]);
+    assert!(log.iter().any(|line| line.contains(&text)), "{log:?}");
+}

@@ -26,6 +26,13 @@ fn image_is_built_with_oldest_supported_rust() {
     assert!(dockerfile().contains("FROM debian:bookworm-slim\n"));
 }
 
+/// OpenShift runs containers under any user id, in group 0.
+#[test]
+fn data_folder_of_image_is_writable_for_group_0() {
+    let image = std::fs::read_to_string(root().join("Dockerfile")).unwrap();
+    assert!(image.contains("install -d -o 10001 -g 0 -m 770 /out/data"), "{image}");
+}
+
 #[test]
 fn services_have_least_privilege() {
     let compose = compose();

@@ -25,7 +25,7 @@ async fn open(settings: &[(&str, &str)]) -> Result<MongoStore, StoreError> {
 
 async fn refused(settings: &[(&str, &str)]) -> String {
     match open(settings).await {
-        Err(StoreError::Configuration(sentence)) => sentence,
+        Err(StoreError::Configuration(sentence) | StoreError::Open(sentence)) => sentence,
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("the store was opened"),
     }

@@ -114,7 +114,7 @@ fn invalid_connection_string_is_refused_without_password() {
         command.args(["--set", "store.backend=mongodb", "--set"]).arg(format!("mongo.uri={uri}"));
         let output = command.args(["user", "list"]).output().unwrap();
         let message = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(69), "{uri}: {message}");
+        assert_eq!(output.status.code(), Some(78), "{uri}: {message}");
         assert!(message.contains("mongo.uri cannot be used"), "{uri}: {message}");
         assert!(!message.contains("hun"), "{uri}: {message}");
     }

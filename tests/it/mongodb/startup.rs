@@ -16,7 +16,8 @@ async fn open(target: &TestDatabase) -> Result<MongoStore, StoreError> {
 }
 
 async fn refused(target: &TestDatabase) -> String {
-    let Err(StoreError::Configuration(sentence)) = open(target).await else {
+    let Err(StoreError::Configuration(sentence) | StoreError::Open(sentence)) = open(target).await
+    else {
         panic!("the store was opened");
     };
     sentence

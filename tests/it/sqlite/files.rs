@@ -33,7 +33,7 @@ fn refusal(path: &Path) -> String {
     let names = || fs::read_dir(path.parent().unwrap()).unwrap().count();
     let files = names();
     let Err(error) = SqliteStore::open(path) else { panic!("it was opened") };
-    assert!(matches!(error, StoreError::Configuration(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Open(_)), "{error:?}");
     assert_eq!(fs::read(path).unwrap(), before, "the file was changed");
     assert_eq!(names(), files, "something was left beside it");
     let message = error.to_string();
