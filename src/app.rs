@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
+use prometheus::IntCounter;
 
 pub use check::{ConfigReport, check};
 pub use file_access::file_access_warnings;
@@ -95,6 +96,7 @@ pub struct Application {
     background: BackgroundTasks,
     reloads: Reloads,
     metrics: Option<metrics::Listener>,
+    dropped_log_lines: Option<IntCounter>,
     traces: Option<Arc<traces::Exporter>>,
 }
 
@@ -157,11 +159,21 @@ impl Application {
             reloads.add(certificate);
         }
         reloads.add(templates);
+        let dropped_log_lines = counts.as_ref().map(|counts| counts.dropped_log_lines.clone());
         let metrics = match (&settings.metrics.bind, counts) {
             (Some(bind), Some(counts)) => Some(metrics::Listener::bind(bind, &counts)?),
             _ => None,
         };
-        Ok(Self { server, listening, admin, background, reloads, metrics, traces })
+        Ok(Self {
+            server,
+            listening,
+            admin,
+            background,
+            reloads,
+            metrics,
+            dropped_log_lines,
+            traces,
+        })
     }
 
     /// Returns the sockets that the server listens on, configured or inherited.
@@ -177,6 +189,11 @@ impl Application {
     /// Returns the sockets of the Prometheus listener; `None` if that listener is off.
     pub fn metrics_listening(&self) -> Option<&ListenAddresses> {
         self.metrics.as_ref().map(metrics::Listener::listening)
+    }
+
+    /// Returns the metric that counts the log lines that were dropped; `None` if metrics are off.
+    pub const fn dropped_log_lines(&self) -> Option<&IntCounter> {
+        self.dropped_log_lines.as_ref()
     }
 
     /// Returns the operator's operations on the stores of this server.

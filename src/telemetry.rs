@@ -1,14 +1,23 @@
 //! The log, on standard error: human-readable on a terminal, JSON lines otherwise.
 //!
+//! A line that cannot be written at once is queued or dropped ([`output`]), so that the log never
+//! decides whether a request is answered. Lines that any caller can cause are limited
+//! ([`repeats`]).
+//!
 //! Log lines may contain ids of users, clients and sessions, names of existing users, and error
 //! codes. They must not contain tokens, passwords, secrets, request bodies or unknown user names.
 //! An error is logged once, where the request is answered. Audit events have the target `audit` and
 //! name the actor. A line written while a request is handled has the request id and, if the request
 //! is traced, the trace id.
 
+mod output;
+mod repeats;
+
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
+use prometheus::IntCounter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
@@ -20,6 +29,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::observe::actor::Actor;
 use crate::observe::request::with_current;
 use crate::settings::{LogFormat, LogSettings};
+use output::LogOutput;
+use repeats::Repeats;
 
 /// Log targets of libraries that report malformed input as errors and warnings: invalid requests,
 /// broken TLS, frames out of order. Any client could fill the log with such lines, and they need no
@@ -35,11 +46,34 @@ const VERBOSE_TARGET: &str = "actix_server";
 /// since changes are audited wherever they are made; most other lines are for the server's log.
 const COMMAND_FILTER: &str = "warn,audit=info";
 
+/// The log of this process. When it is dropped, it writes the queued lines, as far as possible
+/// within a time limit.
+#[must_use = "the last lines are written when this value is dropped"]
+pub struct Log {
+    output: LogOutput,
+    repeats: Option<Repeats>,
+}
+
+impl Log {
+    /// Counts lines that are dropped, because standard error fails or is not read, in `counter`.
+    pub fn count_dropped_lines(&self, counter: IntCounter) {
+        self.output.count_in(counter);
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.repeats.iter().for_each(Repeats::report_all);
+        self.output.flush();
+    }
+}
+
 /// Starts logging for a server.
 ///
 /// # Errors
-/// When `log.level` cannot be parsed, or when logging has been started before.
-pub fn start(log: &LogSettings) -> anyhow::Result<()> {
+/// When `log.level` cannot be parsed, when the thread that writes the log cannot be started, or
+/// when logging has been started before.
+pub fn start(log: &LogSettings) -> anyhow::Result<Log> {
     start_for(log, None)
 }
 
@@ -47,8 +81,8 @@ pub fn start(log: &LogSettings) -> anyhow::Result<()> {
 /// command line as the actor.
 ///
 /// # Errors
-/// When `log.level` cannot be parsed, or when logging has been started before.
-pub fn start_for_command(log: &LogSettings) -> anyhow::Result<()> {
+/// As [`start`].
+pub fn start_for_command(log: &LogSettings) -> anyhow::Result<Log> {
     start_for(log, Some(Actor::COMMAND_LINE))
 }
 
@@ -75,9 +109,10 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
 }
 
 /// Starts logging. For a command, `actor` is the actor that audit events name by default, and
-/// `COMMAND_FILTER` applies as a second filter.
-fn start_for(log: &LogSettings, actor: Option<Actor>) -> anyhow::Result<()> {
+/// `COMMAND_FILTER` applies as a second filter. For a server, repeated lines are limited.
+fn start_for(log: &LogSettings, actor: Option<Actor>) -> anyhow::Result<Log> {
     let more: Option<EnvFilter> = actor.is_some().then(|| COMMAND_FILTER.parse()).transpose()?;
+    let repeats = actor.is_none().then(Repeats::default);
     let filter = filter(&log.level)?;
     let terminal = std::io::stderr().is_terminal();
     let pretty = match log.format {
@@ -85,28 +120,31 @@ fn start_for(log: &LogSettings, actor: Option<Actor>) -> anyhow::Result<()> {
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    let subscriber = fmt::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let output = LogOutput::start(repeats.clone())?;
+    let subscriber = fmt::fmt().with_env_filter(filter).with_writer(output.clone());
     let format = fmt::format().with_ansi(terminal);
     if pretty {
         let format = WithContext { format, json: false, actor };
-        init(subscriber.with_ansi(terminal).event_format(format).finish(), more)
+        let subscriber = subscriber.with_ansi(terminal).event_format(format).finish();
+        subscriber.with(more).with(repeats.clone()).try_init()?;
     } else {
         let format = format.json().flatten_event(true).with_current_span(false);
         let format = WithContext { format, json: true, actor };
-        let subscriber = subscriber.fmt_fields(JsonFields::new()).event_format(format);
-        init(subscriber.finish(), more)
+        let subscriber = subscriber.fmt_fields(JsonFields::new()).event_format(format).finish();
+        subscriber.with(more).with(repeats.clone()).try_init()?;
     }
+    // The default hook would wait until standard error is read.
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(Log { output, repeats })
 }
 
-fn init<S>(subscriber: S, more: Option<EnvFilter>) -> anyhow::Result<()>
-where
-    S: Subscriber + Send + Sync,
-{
-    match more {
-        Some(more) => subscriber.with(more).try_init()?,
-        None => subscriber.try_init()?,
-    }
-    Ok(())
+/// Logs a panic with its message and place.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let literal = payload.downcast_ref::<&str>().copied();
+    let why = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(why, place, "a thread panicked, which is a defect in Sentinel");
 }
 
 /// Event format that adds the request id and trace id to every line and the actor to audit events.

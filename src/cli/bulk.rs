@@ -150,13 +150,10 @@ impl BulkReport {
     /// Prints the report of the import, then `remark`, if any. Fails if rows could not be imported.
     pub(super) fn print(mut self, json: bool, remark: Option<String>) -> Result<(), Failure> {
         self.bad.sort_by_key(|bad| bad.line);
-        if json {
-            output::json(&self)?;
-        } else {
-            self.print_table()?;
-        }
+        let printed = if json { output::json(&self) } else { self.print_table() };
+        if self.dry_run == Some(true) { printed } else { output::of_change(printed) }?;
         if let Some(remark) = remark {
-            output::remark(remark);
+            output::message(remark);
         }
         if self.bad.is_empty() {
             return Ok(());

@@ -16,6 +16,6 @@ impl Completions {
     pub(super) fn run(&self, mut command: clap::Command) -> Result<(), Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "sentinel", &mut script);
-        output::line(String::from_utf8_lossy(&script).trim_end())
+        output::long_text(&String::from_utf8_lossy(&script))
     }
 }

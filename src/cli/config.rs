@@ -26,7 +26,7 @@ impl ConfigCommand {
         match (self, global.json) {
             (Self::Check, false) => output::line("the settings are valid"),
             (Self::Check, true) => output::json(&serde_json::json!({ "ok": true })),
-            (Self::Show, false) => output::line(settings.describe().trim_end()),
+            (Self::Show, false) => output::long_text(&settings.describe()),
             (Self::Show, true) => output::json(&settings.to_table()),
         }
     }
@@ -36,7 +36,7 @@ impl ConfigCommand {
 fn check(settings: &Settings) -> Result<(), Failure> {
     let found = app::check(settings, &SystemClock);
     for warning in settings.warnings().iter().chain(&found.warnings) {
-        output::remark(format!("warning: {warning}"));
+        output::message(format!("warning: {warning}"));
     }
     let errors: Vec<_> = found.errors.iter().map(|error| error_chain(error)).collect();
     match &*errors {

@@ -98,14 +98,19 @@ pub(super) async fn prepare_demo(
         _ => None,
     };
     let page = describe_management_page(settings, &base)?;
-    output::line(match demo {
+    let text = match demo {
         Some(demo) => format_instructions(settings, &base, certificate.as_deref(), &page, &demo),
         None => format!(
             "\nSentinel for development at {base}\n{page}\
              The store {} already has users or clients, so no demo data was added.\n",
             describe_store(settings)
         ),
-    })
+    };
+    // The server is of use without these commands.
+    if let Err(failure) = output::line(text) {
+        tracing::warn!(why = failure.message(), "the commands to paste could not be printed");
+    }
+    Ok(())
 }
 
 /// Returns a line with the address and user name of the management page, and the password if it was

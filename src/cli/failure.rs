@@ -1,8 +1,8 @@
 //! Failures of commands: one line on standard error, and an exit code of `sysexits.h`.
 
-use std::io::Write;
 use std::process::ExitCode;
 
+use super::output;
 use crate::admin::AdminError;
 use crate::app::StartError;
 use crate::observe::audit::Outcome;
@@ -80,15 +80,29 @@ impl Failure {
         Self { unconfirmed, ..self }
     }
 
+    /// Returns this failure of printing a change, with a message that the change is made.
+    pub(super) fn after_change(self) -> Self {
+        Self { message: format!("the change is made; {}", self.message), ..self }
+    }
+
+    /// Returns this failure, with a message that ends with `remedy`.
+    pub(super) fn with_remedy(self, remedy: impl std::fmt::Display) -> Self {
+        Self { message: format!("{}; {remedy}", self.message), ..self }
+    }
+
     /// Returns the outcome of the failed operation, for the audit log.
     pub(super) const fn outcome(&self) -> Outcome {
         if self.unconfirmed { Outcome::Unconfirmed } else { Outcome::Failed }
     }
 
+    /// Returns the message for the operator.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Prints the message on standard error and returns the exit code.
     pub(super) fn report(&self) -> ExitCode {
-        // If standard error is closed, the exit code still reports the failure.
-        let _ = writeln!(std::io::stderr(), "sentinel: {}", self.message);
+        output::message(&self.message);
         ExitCode::from(self.code)
     }
 }

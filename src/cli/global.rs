@@ -62,16 +62,17 @@ pub(super) fn on_store<T>(
     })
 }
 
-/// Runs `work` in a Tokio runtime, with logging set up for a command, and returns its result.
+/// Runs `work` in a Tokio runtime, with logging set up for a command, and returns its result. Log
+/// lines are written before this function returns.
 pub(super) fn with_log<T>(
     settings: &Settings,
     work: impl AsyncFnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    let _log = telemetry::start_for_command(&settings.log)
+        .map_err(|error| Failure::config(format!("cannot set up the log: {error}")))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             Failure::unavailable(format!("cannot start the async runtime: {error}"))
         })?;
-    telemetry::start_for_command(&settings.log)
-        .map_err(|error| Failure::config(format!("cannot set up the log: {error}")))?;
     runtime.block_on(work())
 }

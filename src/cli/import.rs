@@ -63,10 +63,8 @@ impl FlaskSentinel {
             }
             done.map(|()| report)
         })?;
-        if global.json {
-            return output::json(&report);
-        }
-        print(&report)
+        let printed = if global.json { output::json(&report) } else { print(&report) };
+        if report.dry_run { printed } else { output::of_change(printed) }
     }
 }
 

@@ -45,7 +45,7 @@ impl ListLimit {
                 to.end()?;
                 if let Some(cursor) = found.next {
                     let cursor = plain(&cursor).replace('\'', r"'\''");
-                    output::remark(format!("the list continues: use --after '{cursor}'"));
+                    output::message(format!("the list continues: use --after '{cursor}'"));
                 }
                 return Ok(());
             }
@@ -101,7 +101,7 @@ where
 
     fn end(self) -> Result<(), Failure> {
         match self {
-            Self::Json(_, begun) => output::line(if begun { "]" } else { "[]" }),
+            Self::Json(_, begun) => output::print(if begun { "]\n" } else { "[]\n" }).map(drop),
             Self::Table(..) => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ pub(super) fn run(mut command: clap::Command) -> Result<(), Failure> {
     let mut page = Vec::new();
     command.build();
     render(&command, &mut page).map_err(Failure::io)?;
-    output::line(String::from_utf8_lossy(&page).trim_end())
+    output::long_text(&String::from_utf8_lossy(&page))
 }
 
 fn render(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
@@ -66,7 +66,7 @@ unavailable: the store cannot be opened or fails, an address is taken, or the se
 answer or is not ready
 .TP
 \\fB74\\fR
-reading or writing failed
+reading or writing failed; if the result of a change cannot be printed, the change is made
 .TP
 \\fB75\\fR
 the work is incomplete; running the command again completes it

@@ -1,30 +1,66 @@
 //! Output of commands: results on standard output, remarks on standard error.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::failure::Failure;
 
-/// Prints a remark on standard error.
-pub(super) fn remark(text: impl std::fmt::Display) {
-    // If standard error is closed, the remark is dropped.
-    let _ = writeln!(std::io::stderr(), "sentinel: {text}");
-}
+/// Maximum time to wait until a message is written to a standard error that is not read.
+const MESSAGE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Prints a text and a newline on standard output.
-pub(super) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
-    print(format!("{}\n", text.as_ref())).map(drop)
-}
-
-/// Prints a text on standard output. Returns `false` if the reader has closed the pipe (`| head`).
-pub(super) fn print(text: impl AsRef<str>) -> Result<bool, Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::io(format!("cannot write the output: {error}"))),
+/// Prints a remark or an error on standard error. If standard error is closed, full or not read,
+/// the message is dropped, so that the command goes on, and ends with its exit code.
+pub(super) fn message(text: impl std::fmt::Display) {
+    let line = format!("sentinel: {text}\n");
+    let (done, written) = channel();
+    let write = move || {
+        let _ = io::stderr().write_all(line.as_bytes());
+        let _ = done.send(());
+    };
+    if thread::Builder::new().spawn(write).is_ok() {
+        let _ = written.recv_timeout(MESSAGE_LIMIT);
     }
+}
+
+/// Prints a result and a newline on standard output.
+///
+/// # Errors
+/// [`Failure::io`] if nobody can read the result, also because the reader has closed the pipe.
+pub(super) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
+    write(&format!("{}\n", text.as_ref())).map_err(failed)
+}
+
+/// Returns the result of printing, with a failure that says that the change itself is made.
+pub(super) fn of_change(printed: Result<(), Failure>) -> Result<(), Failure> {
+    printed.map_err(Failure::after_change)
+}
+
+/// Prints a part of a long text on standard output. Returns `false` if the reader has closed the
+/// pipe (`| head`).
+pub(super) fn print(text: impl AsRef<str>) -> Result<bool, Failure> {
+    match write(text.as_ref()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Prints a long text and a newline on standard output. The reader may close the pipe early.
+pub(super) fn long_text(text: &str) -> Result<(), Failure> {
+    print(format!("{}\n", text.trim_end())).map(drop)
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+fn failed(error: io::Error) -> Failure {
+    Failure::io(format!("cannot write the output: {error}"))
 }
 
 /// Prints a value as one line of JSON on standard output.

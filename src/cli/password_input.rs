@@ -70,7 +70,7 @@ impl PasswordInput {
 fn check(password: &SecretString, min_length: usize) -> Result<(), InvalidPassword> {
     match check_password(password.expose_secret(), min_length) {
         Err(InvalidPassword::TooShort(least)) => {
-            output::remark(format!(
+            output::message(format!(
                 "warning: accepted a password with fewer than {least} characters (password.min_length)"
             ));
             Ok(())

@@ -10,7 +10,7 @@ use super::global::Global;
 use crate::app::{Application, file_access_warnings, raise_open_files};
 use crate::domain::SystemClock;
 use crate::settings::{Backend, Settings, TlsMode};
-use crate::telemetry;
+use crate::telemetry::{self, Log};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -25,13 +25,13 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = self.settings(global)?;
-        telemetry::start(&settings.log)
+        let log = telemetry::start(&settings.log)
             .map_err(|error| Failure::config(format!("cannot set up the log: {error}")))?;
         raise_open_files();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
             |error| Failure::unavailable(format!("cannot start the async runtime: {error}")),
         )?;
-        runtime.block_on(serve(&settings, self.dev))
+        runtime.block_on(serve(&settings, self.dev, &log))
     }
 
     fn settings(&self, global: &Global) -> Result<Settings, Failure> {
@@ -53,8 +53,11 @@ impl Serve {
     }
 }
 
-async fn serve(settings: &Settings, dev: bool) -> Result<(), Failure> {
+async fn serve(settings: &Settings, dev: bool, log: &Log) -> Result<(), Failure> {
     let application = Application::build(settings, Arc::new(SystemClock)).await?;
+    if let Some(counter) = application.dropped_log_lines() {
+        log.count_dropped_lines(counter.clone());
+    }
     log_start(settings);
     warn_about_disabled_features(settings);
     if dev {

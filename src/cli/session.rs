@@ -94,7 +94,7 @@ impl EndSessions {
             }
         })?;
         if global.json {
-            return output::json(&EndedSessions { ended });
+            return output::of_change(output::json(&EndedSessions { ended }));
         }
         let sessions = if ended == 1 { "session" } else { "sessions" };
         let whose = match (&self.user, &self.client) {
@@ -102,7 +102,7 @@ impl EndSessions {
             (_, Some(client)) => format!(" of client {}", plain(client)),
             _ => String::new(),
         };
-        output::line(format!("ended {ended} {sessions}{whose}"))
+        output::of_change(output::line(format!("ended {ended} {sessions}{whose}")))
     }
 }
 

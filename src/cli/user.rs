@@ -136,10 +136,11 @@ impl AddUser {
             };
             Ok(admin.add_user(new).await?)
         })?;
-        if global.json {
-            return output::json(&json!({ "id": user.id.to_string(), "username": user.username }));
-        }
-        output::line(format!("added user {}, id {}", plain(&user.username), user.id))
+        output::of_change(if global.json {
+            output::json(&json!({ "id": user.id.to_string(), "username": user.username }))
+        } else {
+            output::line(format!("added user {}, id {}", plain(&user.username), user.id))
+        })
     }
 }
 
@@ -214,11 +215,12 @@ fn delete(global: &Global, user: &NamedUser) -> Result<(), Failure> {
         admin.delete_user(user.id, &Versions::Any).await?;
         Ok(user)
     })?;
-    if global.json {
+    output::of_change(if global.json {
         let (id, username) = (user.id.to_string(), user.username);
-        return output::json(&json!({ "id": id, "username": username, "deleted": true }));
-    }
-    output::line(format!("deleted user {} and ended their sessions", plain(&user.username)))
+        output::json(&json!({ "id": id, "username": username, "deleted": true }))
+    } else {
+        output::line(format!("deleted user {} and ended their sessions", plain(&user.username)))
+    })
 }
 
 async fn edit(admin: &Admin, user: &NamedUser, to: &UserChange) -> Result<domain::User, Failure> {
@@ -228,10 +230,11 @@ async fn edit(admin: &Admin, user: &NamedUser, to: &UserChange) -> Result<domain
 
 /// Prints that a user was changed; with `--json`, prints the changed user instead.
 fn done(global: &Global, user: &domain::User, what: &str, and: &str) -> Result<(), Failure> {
-    if global.json {
-        return output::json(&UserJson::of(user));
-    }
-    output::line(format!("{what} {}{and}", plain(&user.username)))
+    output::of_change(if global.json {
+        output::json(&UserJson::of(user))
+    } else {
+        output::line(format!("{what} {}{and}", plain(&user.username)))
+    })
 }
 
 fn state(user: &domain::User) -> String {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::{ClientFailure, GrantFailure};
 use crate::domain::{Client, ClientId, Session, SessionId};
 use crate::observe::audit::{Outcome, TARGET, format_address};
+use crate::observe::log::ANY_CALLER;
 
 /// Writes an audit event, at `$level` if the outcome of the operation is `Ok`, else as a warning.
 macro_rules! event {
@@ -37,8 +38,8 @@ pub(super) fn login_failed(
     // An unknown user name may be a password typed into the wrong field, so it is not logged.
     let username = (why != GrantFailure::UnknownUser).then_some(username);
     tracing::warn!(
-        target: TARGET, event = "login", outcome = "failed", why = %why, client = %client.id, username,
-        address = format_address(address),
+        name: ANY_CALLER, target: TARGET, event = "login", outcome = "failed", why = %why,
+        client = %client.id, username, address = format_address(address),
     );
 }
 
@@ -50,8 +51,8 @@ pub(super) fn client_refused(
     address: Option<IpAddr>,
 ) {
     tracing::warn!(
-        target: TARGET, event = "client_authentication", outcome = "failed", why = %why,
-        client = client.map(ClientId::as_str), address = format_address(address),
+        name: ANY_CALLER, target: TARGET, event = "client_authentication", outcome = "failed",
+        why = %why, client = client.map(ClientId::as_str), address = format_address(address),
     );
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`request`]: the context of the current request, for log lines;
 //! - [`audit`]: common parts of audit events;
+//! - [`log`]: common parts of other log lines;
 //! - [`actor`]: the operator who makes a change, for audit events;
 //! - [`trace`]: W3C Trace Context, and the spans of a request;
 //! - [`activity`]: hourly counts for the dashboard;
@@ -14,6 +15,7 @@ pub mod activity;
 pub mod actor;
 pub mod audit;
 mod error_chain;
+pub mod log;
 pub mod metrics;
 pub mod request;
 pub mod trace;

@@ -8,6 +8,7 @@ use super::error::HashError;
 use super::hasher::Hasher;
 use super::parsed_hash::needs_upgrade;
 use crate::domain::PasswordHash;
+use crate::observe::log::ANY_CALLER;
 use secrecy::SecretString;
 use std::hint::black_box;
 
@@ -42,7 +43,7 @@ impl LoggedVerdict {
         match (&self.verdict, self.error) {
             (_, None) => {}
             (Verdict::Wrong, Some(error)) => {
-                tracing::error!(%error, "a user cannot log in, because the stored password hash is unusable; set a new password");
+                tracing::error!(name: ANY_CALLER, %error, "a user cannot log in, because the stored password hash is unusable; set a new password");
             }
             // Every login of this user would log this, and the operator cannot fix it.
             (Verdict::Right { .. }, Some(error)) if error.is_caused_by_password() => {

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 
 use super::CredentialKind;
 use crate::observe::audit::{TARGET, format_address};
+use crate::observe::log::ANY_CALLER;
 
 /// Writes one audit event when the failed attempts from an address reach the limit. Attempts that
 /// are refused afterwards cause no event.
 pub(super) fn address_limited(kind: CredentialKind, address: IpAddr) {
     tracing::warn!(
-        target: TARGET, event = "throttle", what = "address", guessed = kind.as_str(),
-        address = %address,
+        name: ANY_CALLER, target: TARGET, event = "throttle", what = "address",
+        guessed = kind.as_str(), address = %address,
         "an address has reached throttle.failures_per_address: its guesses are answered 429 \
          until fewer failures count",
     );
@@ -23,8 +24,8 @@ pub(super) fn name_under_attack(
     address: Option<IpAddr>,
 ) {
     tracing::warn!(
-        target: TARGET, event = "throttle", what = "name", guessed = kind.as_str(), username,
-        address = format_address(address),
+        name: ANY_CALLER, target: TARGET, event = "throttle", what = "name",
+        guessed = kind.as_str(), username, address = format_address(address),
         "a name has reached throttle.failures_per_user: attempts on it are delayed until fewer \
          failures count",
     );

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Web;
 use crate::oauth::{Error, ErrorCode, Unavailable};
 use crate::observe::error_chain;
+use crate::observe::log::ANY_CALLER;
 use crate::password::PoolError;
 use crate::store::StoreError;
 
@@ -180,10 +181,11 @@ pub fn bad_request(status: StatusCode, description: &str) -> HttpResponse {
 pub(super) fn log_unavailable(cause: &Unavailable) {
     match cause {
         Unavailable::Passwords(PoolError::Busy) | Unavailable::Store(StoreError::Busy) => {
-            tracing::warn!("answered 503 because of overload: {cause}");
+            tracing::warn!(name: ANY_CALLER, "answered 503 because of overload: {cause}");
         }
         _ => {
-            tracing::error!("answered 503: {}", error_chain(cause));
+            let why = cause.to_string();
+            tracing::error!(name: ANY_CALLER, why, "answered 503: {}", error_chain(cause));
         }
     }
 }

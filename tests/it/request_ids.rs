@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -71,11 +72,13 @@ async fn request_id_from_an_untrusted_address_is_replaced() {
 }
 
 /// Sends a token request that is refused, and so logged, with these headers; returns the response
-/// and the log line.
+/// and the log line. Each request has another address, since equal lines are logged once.
 async fn refused(process: &Process, headers: &[(&str, &str)]) -> (TestResponse, Value) {
+    static REQUESTS: AtomicU8 = AtomicU8::new(0);
+    let address = format!("192.0.2.{}", REQUESTS.fetch_add(1, Ordering::Relaxed));
     let url = format!("http://{}/oauth/token", process.address);
     let form = [("grant_type", "password"), ("client_id", "nobody")];
-    let request = reqwest::Client::new().post(url).form(&form);
+    let request = reqwest::Client::new().post(url).form(&form).header("x-forwarded-for", address);
     let request =
         headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let answer = send(request).await;

@@ -91,20 +91,25 @@ async fn secrets_in_request_headers_are_not_logged() {
     let tokens = app.login().await;
     let (access, refresh) = (tokens.access_token(), tokens.refresh_token());
     let url = |path: &str| format!("http://{}{path}", process.address);
-    for secret in [access.as_str(), refresh.as_str(), PASSWORD] {
+    for (number, secret) in [access.as_str(), refresh.as_str(), PASSWORD].into_iter().enumerate() {
         let parent = format!("00-{secret}-00f067aa0ba902b7-01");
         for name in ["x-request-id", "traceparent", "x-forwarded-for"] {
             let verify = app.http.get(url("/oauth/verify")).bearer_auth("nonsense");
             let value = if name == "traceparent" { &parent } else { secret };
             assert_eq!(send(verify.header(name, value)).await.status, 401);
             let login = [("grant_type", "password"), ("client_id", "nobody")];
-            let login = app.http.post(url("/oauth/token")).form(&login).header(name, value);
+            let mut login = app.http.post(url("/oauth/token")).form(&login).header(name, value);
+            if name != "x-forwarded-for" {
+                // Equal lines of one address are logged once.
+                let address = format!("192.0.{number}.{}", name.len());
+                login = login.header("x-forwarded-for", address);
+            }
             assert_eq!(send(login).await.status, 401);
         }
     }
     process.signal("HUP");
     let log = process.lines_until("SIGHUP").join("\n");
-    assert!(log.matches("client_authentication").count() == 9 && log.contains("request_id"));
+    assert!(log.matches("client_authentication").count() == 7 && log.contains("request_id"));
     for secret in [&access[4..26], &access[26..69], &refresh[26..69], PASSWORD] {
         assert!(!log.contains(secret), "a secret is in the log");
     }

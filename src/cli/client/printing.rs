@@ -52,17 +52,19 @@ pub(super) fn show(global: &Global, client: &Client) -> Result<(), Failure> {
 
 /// Prints that a client was changed; with `--json`, prints the changed client instead.
 pub(super) fn done(global: &Global, client: &Client, what: &str, and: &str) -> Result<(), Failure> {
-    if global.json {
-        return output::json(&ClientJson::of(client));
-    }
-    output::line(format!("{what} client {}{and}", client.id))
+    output::of_change(if global.json {
+        output::json(&ClientJson::of(client))
+    } else {
+        output::line(format!("{what} client {}{and}", client.id))
+    })
 }
 
 pub(super) fn deleted(global: &Global, client: &Client) -> Result<(), Failure> {
-    if global.json {
-        return output::json(&json!({ "client_id": client.id.as_str(), "deleted": true }));
-    }
-    output::line(format!("deleted client {} and ended its sessions", client.id))
+    output::of_change(if global.json {
+        output::json(&json!({ "client_id": client.id.as_str(), "deleted": true }))
+    } else {
+        output::line(format!("deleted client {} and ended its sessions", client.id))
+    })
 }
 
 /// Prints the id and secret of a client. The secret is shown only this time.
@@ -71,17 +73,25 @@ pub(super) fn credentials(
     client: &Client,
     secret: Option<&ClientSecret>,
 ) -> Result<(), Failure> {
-    let secret = secret.map(ExposeSecret::expose_secret);
-    if global.json {
-        let client_id = client.id.as_str();
-        return output::json(&NewCredentialsJson { client_id, client_secret: secret });
-    }
-    let id = ("client_id", client.id.to_string());
-    let Some(secret) = secret else {
-        return output::properties(&[id]);
+    let (id, secret) = (client.id.as_str(), secret.map(ExposeSecret::expose_secret));
+    let printed = match secret {
+        _ if global.json => {
+            output::json(&NewCredentialsJson { client_id: id, client_secret: secret })
+        }
+        None => output::properties(&[("client_id", id.to_owned())]),
+        Some(secret) => output::properties(&[
+            ("client_id", id.to_owned()),
+            ("client_secret", secret.to_owned()),
+        ])
+        .and_then(|()| output::line("\nThe secret is shown only once: it cannot be read again.")),
     };
-    output::properties(&[id, ("client_secret", secret.to_owned())])?;
-    output::line("\nThe secret is shown only once: it cannot be read again.")
+    output::of_change(printed).map_err(|failure| match secret {
+        Some(_) => failure.with_remedy(format!(
+            "for another secret, use: sentinel client rotate-secret {}",
+            output::plain(id)
+        )),
+        None => failure,
+    })
 }
 
 fn kind(client: &Client) -> String {

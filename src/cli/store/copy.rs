@@ -49,20 +49,20 @@ impl Copy {
                 error => error.into(),
             })?;
             let report_progress = |kind: &'static str, count| progress.at(count, kind);
-            Ok(copy(&from, to.as_ref(), self.dry_run, &SystemClock, &report_progress).await?)
+            let report =
+                copy(&from, to.as_ref(), self.dry_run, &SystemClock, &report_progress).await?;
+            if !report.dry_run {
+                tracing::info!(
+                    target: "audit", event = "store_copied", users = report.users.written,
+                    clients = report.clients.written, sessions = report.sessions.written,
+                );
+            }
+            Ok(report)
         });
         drop(progress);
         let report = result?;
-        if !report.dry_run {
-            tracing::info!(
-                target: "audit", event = "store_copied", users = report.users.written,
-                clients = report.clients.written, sessions = report.sessions.written,
-            );
-        }
-        if global.json {
-            return output::json(&report);
-        }
-        print(&report)
+        let printed = if global.json { output::json(&report) } else { print(&report) };
+        if report.dry_run { printed } else { output::of_change(printed) }
     }
 
     /// Returns the settings of the target store. Settings of the source store do not apply to it.

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub redis: Arc<RedisMetrics>,
     /// Metrics of attempts to authenticate that were rejected by a rate limit.
     pub throttled: Arc<RateLimitMetrics>,
+    /// Number of log lines that were not written, because standard error fails or is not read.
+    pub dropped_log_lines: IntCounter,
 }
 
 impl Metrics {
@@ -154,6 +156,10 @@ impl Metrics {
             user: throttled.with_label_values(&["user"]),
             client: throttled.with_label_values(&["client"]),
         };
+        let dropped_log_lines = counter(
+            "sentinel_log_lines_dropped_total",
+            "Log lines that were dropped, because standard error was full, closed or not read.",
+        );
         let build = Opts::new("sentinel_build_info", "Always 1; the label has the version.")
             .const_label("version", env!("CARGO_PKG_VERSION"));
         register(&registry, IntGauge::with_opts(build)).set(1);
@@ -171,6 +177,7 @@ impl Metrics {
             cache: Arc::new(cache),
             redis: Arc::new(redis),
             throttled: Arc::new(throttled),
+            dropped_log_lines,
             registry,
         }
     }

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::failed;
+use crate::observe::log::ANY_CALLER;
 use crate::store::{Result, StoreError};
 
 /// Capacity of the queue of the SQLite writer thread, in write jobs. If the queue is full, a caller
@@ -195,6 +196,7 @@ fn run_writer(
             Ok(Ok(committed)) => committed,
             Ok(Err(error)) => {
                 tracing::error!(
+                    name: ANY_CALLER,
                     %error,
                     "a commit to the embedded store failed; its writes are answered 503, check the disk"
                 );
@@ -202,6 +204,7 @@ fn run_writer(
             }
             Err(_) => {
                 tracing::error!(
+                    name: ANY_CALLER,
                     "a write to the embedded store panicked, which is a defect in Sentinel; the \
                      writes of its commit are answered 503"
                 );
@@ -213,6 +216,7 @@ fn run_writer(
         if !committed {
             if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
                 tracing::error!(
+                    name: ANY_CALLER,
                     "cannot roll back a failed transaction; writes are answered 503 until a \
                      rollback succeeds, or restart the server"
                 );

@@ -15,7 +15,8 @@ use super::operator_check_error::OperatorCheckError;
 use super::page::error_page;
 use super::state::Management;
 use crate::observe::actor::{Actor, Interface};
-use crate::observe::audit::format_address;
+use crate::observe::audit::{TARGET, format_address};
+use crate::observe::log::ANY_CALLER;
 use crate::rate_limit::CredentialKind;
 use crate::web::{Web, authorization, client_address};
 
@@ -86,7 +87,7 @@ async fn authenticate(
         return Ok(());
     }
     tracing::warn!(
-        target: "audit", event = "management_authentication", outcome = "failed",
+        name: ANY_CALLER, target: TARGET, event = "management_authentication", outcome = "failed",
         via = via(management, request).as_str(), address = format_address(address),
     );
     // The name is not logged, since it may be a password that was typed into the wrong field.
