@@ -31,7 +31,7 @@ pub(super) fn message(text: impl std::fmt::Display) {
 /// # Errors
 /// [`Failure::io`] if nobody can read the result, also because the reader has closed the pipe.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
-    write(&format!("{}\n", text.as_ref())).map_err(failed)
+    write(&format!("{}\n", text.as_ref())).map_err(|error| failed(&error))
 }
 
 /// Returns the result of printing, with a failure that says that the change itself is made.
@@ -45,7 +45,7 @@ pub(super) fn print(text: impl AsRef<str>) -> Result<bool, Failure> {
     match write(text.as_ref()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(failed(error)),
+        Err(error) => Err(failed(&error)),
     }
 }
 
@@ -59,7 +59,7 @@ fn write(text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
-fn failed(error: io::Error) -> Failure {
+fn failed(error: &io::Error) -> Failure {
     Failure::io(format!("cannot write the output: {error}"))
 }
 
