@@ -179,6 +179,22 @@ async fn dashboard_shows_counts_and_health() {
     assert!(page(&app, "").await.contains("Live sessions</span><strong>0<"));
 }
 
+/// A write waits for the lock for more than five seconds.
+#[tokio::test]
+async fn pages_and_api_do_not_wait_for_lock_of_another_writer() {
+    let app = managed().spawn().await;
+    let mut addresses = addresses(&app).await;
+    addresses.extend(["/api/users", "/api/clients", "/api/sessions"].map(str::to_owned));
+    let other = rusqlite::Connection::open(app.folder.path().join("sentinel.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for address in addresses {
+        let started = std::time::Instant::now();
+        let shown = page(&app, &address).await;
+        assert!(started.elapsed() < std::time::Duration::from_secs(3), "{address} waits");
+        assert!(!shown.contains("Store does not answer"), "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn long_list_is_paged_without_gaps() {
     let app = managed().spawn().await;
