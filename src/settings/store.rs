@@ -39,11 +39,22 @@ impl Keyword for Backend {
         &[(Self::Embedded.as_str(), Self::Embedded), (Self::Mongodb.as_str(), Self::Mongodb)];
 }
 
+/// Description of a valid `store.path`.
+const PATH: &str =
+    "the path of a file, not a URI and not :memory: (a file of such a name is ./NAME)";
+
 impl StoreSettings {
+    /// Returns whether a text can be the path of the embedded store. SQLite would take the others
+    /// for the URI of a database or for one in memory.
+    pub fn is_path(text: &str) -> bool {
+        let is_uri = text.starts_with("file:") || text.contains("://");
+        !text.is_empty() && !is_uri && text != ":memory:"
+    }
+
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             backend: reader.keyword("store.backend"),
-            path: reader.text("store.path", "the path of a file", |path| !path.is_empty()).into(),
+            path: reader.text("store.path", PATH, Self::is_path).into(),
         }
     }
 }
