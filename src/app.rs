@@ -18,6 +18,7 @@ mod traces;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -37,7 +38,7 @@ use crate::observe::trace::Collector;
 use crate::password::{self, PasswordPool};
 use crate::rate_limit::RateLimiter;
 use crate::settings::Settings;
-use crate::store::{StoreError, Stores, connect};
+use crate::store::{Health, OpenMode, StoreError, Stores, connect};
 use crate::web::management::{Management, samples};
 use crate::web::request_observer::Telemetry;
 use crate::web::templates::{TemplateErrors, Templates};
@@ -93,6 +94,8 @@ pub struct Application {
     server: Server,
     listening: ListenAddresses,
     admin: Admin,
+    /// The store, which is closed after the last request.
+    store: Arc<dyn Health>,
     background: BackgroundTasks,
     reloads: Reloads,
     metrics: Option<metrics::Listener>,
@@ -115,7 +118,12 @@ impl Application {
         let traces = traces::Exporter::start(&settings.traces)?.map(Arc::new);
         let wanted = settings.metrics.bind.is_some() || traces.is_some();
         let counts = wanted.then(|| Arc::new(metrics::all(&*clock)));
-        let stores = connect::connect_observed(settings, counts.as_deref()).await?;
+        let new = missing_store(settings);
+        let stores =
+            connect::connect_observed(settings, OpenMode::Create, counts.as_deref()).await?;
+        if let Some(path) = new {
+            tracing::info!(path = %path.display(), "created the store");
+        }
         stores.mark_in_use().await?;
         let passwords = &settings.password;
         let mut pool =
@@ -168,6 +176,7 @@ impl Application {
             server,
             listening,
             admin,
+            store: Arc::clone(&stores.health),
             background,
             reloads,
             metrics,
@@ -212,7 +221,7 @@ impl Application {
     /// # Errors
     /// Returns an I/O error if the HTTP server fails.
     pub async fn run(self) -> io::Result<()> {
-        let Self { server, background, reloads, metrics, traces, .. } = self;
+        let Self { server, store, background, reloads, metrics, traces, .. } = self;
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(reloads.run());
         tasks.spawn(systemd::watchdog());
@@ -223,6 +232,7 @@ impl Application {
             metrics.stop(false).await;
         }
         drop((background, tasks));
+        store.close().await;
         if let Some(traces) = traces {
             // Sending the remaining spans blocks the thread. A failure is logged and does not
             // change the result.
@@ -232,19 +242,16 @@ impl Application {
     }
 }
 
-/// Opens the stores that the settings select, for the command line.
+/// Opens the stores that the settings select, for the command line and the purpose `mode`.
 ///
 /// # Errors
 /// Returns a [`StartError`] if the stores cannot be opened.
-pub async fn open_stores(settings: &Settings) -> Result<Stores, StartError> {
-    Ok(connect::connect(settings).await?)
+pub async fn open_stores(settings: &Settings, mode: OpenMode) -> Result<Stores, StartError> {
+    Ok(connect::connect(settings, mode).await?)
 }
 
-/// Opens the stores that the settings select for reading only. Returns `None` if the embedded store
-/// does not exist yet.
-///
-/// # Errors
-/// Returns a [`StartError`] if the stores cannot be opened.
-pub async fn open_stores_for_reading(settings: &Settings) -> Result<Option<Stores>, StartError> {
-    Ok(connect::connect_read_only(settings).await?)
+/// Returns the absolute path of the embedded store if the settings select it and it does not exist
+/// yet.
+pub fn missing_store(settings: &Settings) -> Option<PathBuf> {
+    connect::missing_file(settings)
 }

@@ -17,7 +17,7 @@ use super::user::union;
 use crate::admin::{Admin, ClientChange, NewClient, Versions};
 use crate::domain::{self, Grant, Scope};
 use crate::settings::parse;
-use crate::store::Page;
+use crate::store::{OpenMode, Page};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClientCommand {
@@ -168,7 +168,8 @@ impl AddClient {
             introspection,
             introspect_refresh_tokens: self.options.introspect_refresh_tokens,
         };
-        let (client, secret) = global.on_store(async |admin| Ok(admin.add_client(new).await?))?;
+        let (client, secret) =
+            global.on_store(OpenMode::Create, async |admin| Ok(admin.add_client(new).await?))?;
         printing::credentials(global, &client, secret.as_ref())
     }
 }
@@ -176,7 +177,7 @@ impl AddClient {
 impl ListClients {
     fn run(self, global: &Global) -> Result<(), Failure> {
         let to = printing::list(global);
-        global.on_store(async |admin| {
+        global.on_store(OpenMode::Read, async |admin| {
             let read = async |page: &Page| admin.clients("", page).await;
             self.limit.print(self.after, read, to).await
         })
@@ -200,18 +201,20 @@ impl EditClient {
                 .then_some(refresh_tokens),
             ..ClientChange::default()
         };
-        let client = global.on_store(async |admin| edit(admin, &self.client, &change).await)?;
+        let client = global
+            .on_store(OpenMode::Write, async |admin| edit(admin, &self.client, &change).await)?;
         printing::done(global, &client, "changed", "")
     }
 }
 
 fn show(global: &Global, client: &NamedClient) -> Result<(), Failure> {
-    let client = global.on_store(async |admin| Ok(admin.client(&client.id).await?))?;
+    let read = async |admin: &Admin| Ok(admin.client(&client.id).await?);
+    let client = global.on_store(OpenMode::Read, read)?;
     printing::show(global, &client)
 }
 
 fn rotate_secret(global: &Global, client: &NamedClient) -> Result<(), Failure> {
-    let rotated = global.on_store(async |admin| {
+    let rotated = global.on_store(OpenMode::Write, async |admin| {
         let id = admin.client(&client.id).await?.id;
         Ok(admin.rotate_secret(&id, Versions::Any).await?)
     })?;
@@ -223,7 +226,8 @@ fn rotate_secret(global: &Global, client: &NamedClient) -> Result<(), Failure> {
 
 fn set_enabled(global: &Global, client: &NamedClient, enabled: bool) -> Result<(), Failure> {
     let change = ClientChange { enabled: Some(enabled), ..ClientChange::default() };
-    let client = global.on_store(async |admin| edit(admin, client, &change).await)?;
+    let client =
+        global.on_store(OpenMode::Write, async |admin| edit(admin, client, &change).await)?;
     if enabled {
         return printing::done(global, &client, "enabled", "");
     }
@@ -231,7 +235,7 @@ fn set_enabled(global: &Global, client: &NamedClient, enabled: bool) -> Result<(
 }
 
 fn delete(global: &Global, client: &NamedClient) -> Result<(), Failure> {
-    let client = global.on_store(async |admin| {
+    let client = global.on_store(OpenMode::Write, async |admin| {
         let client = admin.client(&client.id).await?;
         admin.delete_client(&client.id, &Versions::Any).await?;
         Ok(client)

@@ -137,6 +137,7 @@ impl From<settings::Error> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Missing(_) => Self::refused(error),
             StoreError::Configuration(_) => Self::config(error_chain(&error)),
             error => Self::unavailable(error_chain(&error)),
         }

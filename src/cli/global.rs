@@ -6,10 +6,12 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::failure::Failure;
+use super::output;
 use crate::admin::Admin;
-use crate::app::open_stores;
+use crate::app::{StartError, missing_store, open_stores};
 use crate::domain::SystemClock;
 use crate::settings::{Settings, Sources};
+use crate::store::{OpenMode, StoreError, Stores};
 use crate::telemetry;
 
 /// Help heading of the options of every command.
@@ -41,25 +43,48 @@ impl Global {
         Ok(Settings::load(&self.sources())?)
     }
 
-    /// Runs `work` on the store that the settings select, and returns its result. A server may be
-    /// running on the store.
+    /// Runs `work` on the store that the settings select, opened for the purpose `mode`, and
+    /// returns its result. A server may be running on the store.
     pub(super) fn on_store<T>(
         &self,
+        mode: OpenMode,
         work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        on_store(&self.settings()?, work)
+        on_store(&self.settings()?, mode, work)
     }
 }
 
-/// Runs `work` on the store that `settings` select, and returns its result.
+/// Runs `work` on the store that `settings` select, opened for the purpose `mode`, and returns its
+/// result.
 pub(super) fn on_store<T>(
     settings: &Settings,
+    mode: OpenMode,
     work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     with_log(settings, async || {
-        let admin = Admin::new(open_stores(settings).await?, Arc::new(SystemClock));
+        let admin = Admin::new(open(settings, mode).await?, Arc::new(SystemClock));
         work(&admin).await
     })
+}
+
+/// Opens the stores that `settings` select for the purpose `mode`. Prints the path of an embedded
+/// store that this creates.
+pub(super) async fn open(settings: &Settings, mode: OpenMode) -> Result<Stores, StartError> {
+    let new = missing_store(settings).filter(|_| mode == OpenMode::Create);
+    let stores = open_stores(settings, mode).await?;
+    if let Some(path) = new {
+        output::remark(format!("created the store {}", path.display()));
+    }
+    Ok(stores)
+}
+
+/// Opens the stores for a dry run, which only reads. Returns `None` if the embedded store does not
+/// exist.
+pub(super) async fn open_for_dry_run(settings: &Settings) -> Result<Option<Stores>, StartError> {
+    match open_stores(settings, OpenMode::Read).await {
+        Err(StartError::Store(StoreError::Missing(_))) => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
 }
 
 /// Runs `work` in a Tokio runtime, with logging set up for a command, and returns its result. Log

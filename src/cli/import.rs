@@ -3,13 +3,13 @@
 use clap::{Args, Subcommand};
 
 use super::failure::{Failure, outcome};
-use super::global::{Global, with_log};
+use super::global::{Global, open, open_for_dry_run, with_log};
 use super::output::{self, plain};
-use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
 use crate::import::flask_sentinel::{Import, ImportError};
 use crate::import::{ImportCounts, ImportReport};
 use crate::observe::audit::operation;
+use crate::store::OpenMode;
 
 /// Servers from which data can be imported.
 #[derive(Debug, Subcommand)]
@@ -41,9 +41,9 @@ impl FlaskSentinel {
         let settings = global.settings()?;
         let report = with_log(&settings, async || {
             let stores = if self.dry_run {
-                open_stores_for_reading(&settings).await?
+                open_for_dry_run(&settings).await?
             } else {
-                Some(open_stores(&settings).await?)
+                Some(open(&settings, OpenMode::Create).await?)
             };
             let now = SystemClock.now();
             let mut import = Import::new(stores, settings.oauth.lifetimes, now, self.dry_run);

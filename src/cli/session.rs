@@ -9,7 +9,7 @@ use super::output::{self, plain};
 use crate::admin::json::{EndedSessions, SessionJson};
 use crate::admin::{Admin, AdminError};
 use crate::domain::{self, Clock, SessionId, SystemClock};
-use crate::store::Page;
+use crate::store::{OpenMode, Page};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SessionCommand {
@@ -73,7 +73,7 @@ impl ListSessions {
         let json = |session: &domain::Session| SessionJson::of(session, now);
         let heading = ["ID", "USER", "CLIENT", "SCOPES", "CREATED", "EXPIRES"];
         let to = OutputFormat::of(global.json, json, heading, row);
-        global.on_store(async |admin| {
+        global.on_store(OpenMode::Read, async |admin| {
             let (user, client) = (self.user.as_deref(), self.client.as_deref());
             let filter = admin.session_filter(user, client).await?;
             let after = self.after.map(|id| id.to_string());
@@ -85,7 +85,7 @@ impl ListSessions {
 
 impl EndSessions {
     fn run(&self, global: &Global) -> Result<(), Failure> {
-        let ended = global.on_store(async |admin| match &self.id {
+        let ended = global.on_store(OpenMode::Write, async |admin| match &self.id {
             Some(id) => end_one(admin, id).await,
             None => {
                 let (user, client) = (self.user.as_deref(), self.client.as_deref());

@@ -2,6 +2,7 @@
 
 mod backup;
 mod copy;
+mod restore;
 
 use clap::Subcommand;
 
@@ -14,6 +15,8 @@ pub(super) enum StoreCommand {
     Copy(copy::Copy),
     /// Writes a backup of the embedded store to a new file, while a server may run
     Backup(backup::Backup),
+    /// Puts a backup in the place of the embedded store, and keeps the replaced files
+    Restore(restore::Restore),
 }
 
 impl StoreCommand {
@@ -21,6 +24,7 @@ impl StoreCommand {
         match self {
             Self::Copy(command) => command.run(global),
             Self::Backup(command) => command.run(global),
+            Self::Restore(command) => command.run(global),
         }
     }
 }

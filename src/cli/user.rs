@@ -13,8 +13,8 @@ use super::password_input::PasswordInput;
 use super::{Global, on_store};
 use crate::admin::json::UserJson;
 use crate::admin::{Admin, AdminError, NewUser, UserChange, Versions};
-use crate::domain::{self, Scope};
-use crate::store::Page;
+use crate::domain::{self, Scope, check_username};
+use crate::store::{OpenMode, Page};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
@@ -117,8 +117,10 @@ impl AddUser {
     fn run(self, global: &Global) -> Result<(), Failure> {
         self.password.check()?;
         let settings = global.settings()?;
-        let user = on_store(&settings, async |admin| {
-            // Checked before the password is asked for. The store checks the name again.
+        // Checked before a store is created. The store checks the name again.
+        check_username(&self.username).map_err(AdminError::from)?;
+        let user = on_store(&settings, OpenMode::Create, async |admin| {
+            // Checked before the password is asked for.
             admin.check_new_username(&self.username).await?;
             match admin.user(&self.username).await {
                 Ok(user) if user.username == self.username => {
@@ -152,7 +154,7 @@ impl ListUsers {
         };
         let heading = ["NAME", "ID", "STATE", "CREATED", "SCOPES"];
         let to = OutputFormat::of(global.json, UserJson::of, heading, row);
-        global.on_store(async |admin| {
+        global.on_store(OpenMode::Read, async |admin| {
             let read = async |page: &Page| admin.users("", page).await;
             self.limit.print(self.after, read, to).await
         })
@@ -166,7 +168,8 @@ impl EditUser {
             (None, any) => any.then_some(None),
         };
         let change = UserChange { username: self.rename, scopes, ..UserChange::default() };
-        let user = global.on_store(async |admin| edit(admin, &self.user, &change).await)?;
+        let user = global
+            .on_store(OpenMode::Write, async |admin| edit(admin, &self.user, &change).await)?;
         done(global, &user, "changed user", "")
     }
 }
@@ -175,7 +178,7 @@ impl SetPassword {
     fn run(&self, global: &Global) -> Result<(), Failure> {
         self.password.check()?;
         let settings = global.settings()?;
-        let user = on_store(&settings, async |admin| {
+        let user = on_store(&settings, OpenMode::Write, async |admin| {
             let user = admin.user(&self.user.username).await?;
             let password = Some(self.password.hash(&user.username, &settings.password).await?);
             let change = UserChange { password, ..UserChange::default() };
@@ -186,7 +189,8 @@ impl SetPassword {
 }
 
 fn show(global: &Global, user: &NamedUser) -> Result<(), Failure> {
-    let user = global.on_store(async |admin| Ok(admin.user(&user.username).await?))?;
+    let read = async |admin: &Admin| Ok(admin.user(&user.username).await?);
+    let user = global.on_store(OpenMode::Read, read)?;
     if global.json {
         return output::json(&UserJson::of(&user));
     }
@@ -202,7 +206,7 @@ fn show(global: &Global, user: &NamedUser) -> Result<(), Failure> {
 
 fn set_enabled(global: &Global, user: &NamedUser, enabled: bool) -> Result<(), Failure> {
     let change = UserChange { enabled: Some(enabled), ..UserChange::default() };
-    let user = global.on_store(async |admin| edit(admin, user, &change).await)?;
+    let user = global.on_store(OpenMode::Write, async |admin| edit(admin, user, &change).await)?;
     if enabled {
         return done(global, &user, "enabled user", "");
     }
@@ -210,7 +214,7 @@ fn set_enabled(global: &Global, user: &NamedUser, enabled: bool) -> Result<(), F
 }
 
 fn delete(global: &Global, user: &NamedUser) -> Result<(), Failure> {
-    let user = global.on_store(async |admin| {
+    let user = global.on_store(OpenMode::Write, async |admin| {
         let user = admin.user(&user.username).await?;
         admin.delete_user(user.id, &Versions::Any).await?;
         Ok(user)

@@ -1,31 +1,46 @@
 //! Opens the stores that the settings configure. No other file knows all backends.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::measured::measured;
 use super::mongo::{self, MongoStore};
 use super::redis::{self, CachingStore};
 use super::sqlite::{self, SqliteStore};
-use super::{Result, StoreError, Stores};
+use super::{OpenMode, Result, StoreError, Stores};
 use crate::observe::metrics::Metrics;
 use crate::settings::{Backend, Settings};
 
-/// Opens the stores of the configured backend (SQLite file or MongoDB), with Redis if configured.
+/// Opens the stores of the configured backend (SQLite file or MongoDB) for the given purpose, with
+/// Redis if configured and needed. Reading needs no Redis.
 ///
 /// # Errors
 /// [`StoreError::Configuration`] if a setting is invalid, [`StoreError::Open`] if a store cannot be
-/// opened, each with a sentence for the operator. Other variants of [`StoreError`] if a backend
-/// fails while it is opened.
-pub async fn connect(settings: &Settings) -> Result<Stores> {
-    connect_observed(settings, None).await
+/// opened, each with a sentence for the operator. [`StoreError::Missing`] if the embedded store
+/// does not exist and is not to be created. Other variants of [`StoreError`] if a backend fails
+/// while it is opened.
+pub async fn connect(settings: &Settings, mode: OpenMode) -> Result<Stores> {
+    match (mode, settings.store.backend) {
+        (OpenMode::Read, Backend::Embedded) => {
+            Ok(open_file(settings, OpenMode::Read)?.into_stores())
+        }
+        (OpenMode::Read, Backend::Mongodb) => {
+            Ok(MongoStore::connect_read_only(&settings.mongo).await?.into_stores())
+        }
+        (OpenMode::Write | OpenMode::Create, _) => connect_observed(settings, mode, None).await,
+    }
 }
 
-/// Opens the stores of the configured backend. If `metrics` is given, counts and times the
-/// operations of the stores in it.
+/// Opens the stores of the configured backend for reading and writing. If `metrics` is given,
+/// counts and times the operations of the stores in it.
 ///
 /// # Errors
 /// As [`connect`].
-pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) -> Result<Stores> {
+pub async fn connect_observed(
+    settings: &Settings,
+    mode: OpenMode,
+    metrics: Option<&Metrics>,
+) -> Result<Stores> {
     let seen = |stores: Stores| match metrics {
         Some(metrics) => measured(stores, &metrics.store),
         None => stores,
@@ -33,7 +48,7 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
     let redis = settings.redis.url.is_some().then_some(&settings.redis);
     match settings.store.backend {
         Backend::Embedded => {
-            let store = name_setting(SqliteStore::open(&settings.store.path))?;
+            let store = open_file(settings, mode)?;
             // A read of the file is faster than a round trip to Redis, so there is no cache here.
             match redis {
                 None => Ok(seen(store.into_stores())),
@@ -61,6 +76,19 @@ pub async fn connect_observed(settings: &Settings, metrics: Option<&Metrics>) ->
     }
 }
 
+fn open_file(settings: &Settings, mode: OpenMode) -> Result<SqliteStore> {
+    name_setting(SqliteStore::open_for(&settings.store.path, mode))
+}
+
+/// Returns the absolute path of the embedded store if the settings select it and its file does not
+/// exist yet.
+pub fn missing_file(settings: &Settings) -> Option<PathBuf> {
+    match settings.store.backend {
+        Backend::Embedded => sqlite::missing_file(&settings.store.path),
+        Backend::Mongodb => None,
+    }
+}
+
 /// Checks the settings of the backend and of Redis, without opening a store or connecting to a
 /// server.
 ///
@@ -72,23 +100,6 @@ pub fn check(settings: &Settings) -> Result<()> {
         Backend::Mongodb => mongo::check(&settings.mongo)?,
     }
     settings.redis.url.as_ref().map_or(Ok(()), |_| redis::check(&settings.redis))
-}
-
-/// Opens the stores for a command that only reads, without Redis. Returns `None` if the file of the
-/// embedded (SQLite) store does not exist. Creates no store and no MongoDB index.
-///
-/// # Errors
-/// As [`connect`].
-pub async fn connect_read_only(settings: &Settings) -> Result<Option<Stores>> {
-    match settings.store.backend {
-        Backend::Embedded if !settings.store.path.exists() => Ok(None),
-        Backend::Embedded => {
-            Ok(Some(name_setting(SqliteStore::open(&settings.store.path))?.into_stores()))
-        }
-        Backend::Mongodb => {
-            Ok(Some(MongoStore::connect_read_only(&settings.mongo).await?.into_stores()))
-        }
-    }
 }
 
 /// Adds the name of the setting, `store.path`, to an error about the store file. Returns every

@@ -1,6 +1,7 @@
 //! Errors of the stores.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 /// Error of a store operation. No variant says anything about the validity of a token or a
 /// password.
@@ -27,6 +28,13 @@ pub enum StoreError {
         "the change is stored, but its Redis invalidation failed; servers retry it until it succeeds"
     )]
     Invalidation(#[source] Box<dyn Error + Send + Sync>),
+    /// The file of the embedded store does not exist. Contains its absolute path.
+    #[error(
+        "there is no store at {}: check store.path and --config; the server, and commands that add or \
+         import records, create a store",
+        .0.display()
+    )]
+    Missing(PathBuf),
     /// A setting of the store is invalid, and remains so until it is changed. Contains a sentence
     /// for the operator that names the setting.
     #[error("{0}")]

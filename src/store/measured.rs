@@ -153,4 +153,8 @@ impl Health for MeasuredStore {
     async fn check(&self) -> Result<()> {
         self.time(Operation::HealthCheck, self.inner.health.check()).await
     }
+
+    async fn close(&self) {
+        self.inner.health.close().await;
+    }
 }

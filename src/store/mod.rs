@@ -47,6 +47,17 @@ use crate::domain::{
 /// Result of a store operation, which fails with a [`StoreError`] by default.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
+/// Purpose for which the stores are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For reading only: changes nothing, creates nothing, and does not upgrade an older schema.
+    Read,
+    /// For reading and writing a store that exists.
+    Write,
+    /// For reading and writing; an embedded store that does not exist is created.
+    Create,
+}
+
 /// Request for one page of a sorted list: a cursor (last key before the page) and a page size.
 #[derive(Clone, Debug)]
 pub struct Page {

@@ -13,7 +13,7 @@ use super::super::files::Output;
 use crate::admin::json::ClientJson;
 use crate::domain::{Client, ClientKind};
 use crate::observe::audit::operation;
-use crate::store::Page;
+use crate::store::{OpenMode, Page};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExportClients {
@@ -33,7 +33,7 @@ struct ClientLine {
 impl ExportClients {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let out = Output::create(&self.file)?;
-        let clients = global.on_store(async |admin| {
+        let clients = global.on_store(OpenMode::Read, async |admin| {
             let read = async |page: &Page| admin.clients("", page).await;
             let exporting = export(out, read, line, |_| ());
             let (clients, done) = exporting.await;

@@ -9,13 +9,14 @@ use futures_util::StreamExt;
 
 use super::super::bulk::{BulkReport, Reading};
 use super::super::failure::{Failure, first_failure, outcome};
+use super::super::global::{open, open_for_dry_run};
 use super::super::{Global, files, with_log};
 use super::rows::{ClientRow, ClientRows};
 use crate::admin::{Admin, AdminError, ImportResult};
-use crate::app::{open_stores, open_stores_for_reading};
 use crate::domain::{Clock, SystemClock};
 use crate::import::lines::{InvalidRow, RowName};
 use crate::observe::audit::operation;
+use crate::store::OpenMode;
 
 /// Maximum number of clients imported concurrently, which share commits of the embedded store.
 const MAX_CONCURRENT_ROWS: usize = 64;
@@ -37,9 +38,9 @@ impl ImportClients {
         let mut rows = ClientRows::new(BufReader::new(reader));
         let (report, short) = with_log(&settings, async || {
             let stores = if self.dry_run {
-                open_stores_for_reading(&settings).await?
+                open_for_dry_run(&settings).await?
             } else {
-                Some(open_stores(&settings).await?)
+                Some(open(&settings, OpenMode::Create).await?)
             };
             let admin = stores.map(|stores| Admin::new(stores, Arc::new(SystemClock)));
             self.import_rows(admin.as_ref(), &mut rows).await

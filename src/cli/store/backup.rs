@@ -44,7 +44,10 @@ impl Backup {
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
         match error {
-            BackupError::Exists(_) | BackupError::NoStore(_) => Self::refused(error),
+            BackupError::Exists(_)
+            | BackupError::NoBackup(_)
+            | BackupError::NotBackup(_)
+            | BackupError::InUse(_) => Self::refused(error),
             BackupError::Write { .. } => Self::io(error),
             BackupError::Store(error) => error.into(),
         }

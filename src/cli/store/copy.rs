@@ -6,12 +6,12 @@ use clap::Args;
 use secrecy::ExposeSecret;
 
 use super::super::failure::Failure;
-use super::super::global::{Global, with_log};
+use super::super::global::{Global, open, open_for_dry_run, with_log};
 use super::super::output;
 use super::super::progress::Progress;
-use crate::app::{StartError, open_stores, open_stores_for_reading};
+use crate::app::{StartError, open_stores};
 use crate::domain::SystemClock;
-use crate::settings::{Backend, ReadPreference, Settings, Sources};
+use crate::settings::{Backend, ReadPreference, Settings, Sources, StoreSettings};
 use crate::store::copying::{CopyCounts, CopyError, CopyReport, copy};
 use crate::store::{StoreError, Stores};
 
@@ -36,11 +36,12 @@ impl Copy {
         }
         let progress = Progress::counting(global.json);
         let result = with_log(&source, async || {
-            let from = self.open_source(&source).await?;
+            let mode = if self.dry_run { OpenMode::Read } else { OpenMode::Write };
+            let from = open_stores(&source, mode).await?;
             let to = if self.dry_run {
-                open_stores_for_reading(&target).await
+                open_for_dry_run(&target).await
             } else {
-                open_stores(&target).await.map(Some)
+                open(&target, OpenMode::Create).await.map(Some)
             };
             let to = to.map_err(|error| match error {
                 StartError::Store(StoreError::Configuration(reason)) => {
@@ -68,7 +69,7 @@ impl Copy {
     /// Returns the settings of the target store. Settings of the source store do not apply to it.
     fn target(&self) -> Result<Settings, Failure> {
         let is_mongodb = self.to.starts_with("mongodb://") || self.to.starts_with("mongodb+srv://");
-        if self.to.is_empty() || (!is_mongodb && self.to.contains("://")) {
+        if !is_mongodb && !StoreSettings::is_path(&self.to) {
             return Err(Failure::usage(
                 "--to must be the path of a file, or mongodb://HOST/DATABASE",
             ));
@@ -85,21 +86,6 @@ impl Copy {
         let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         let overrides = overrides.into_iter().map(owned).collect();
         Ok(Settings::load(&Sources { overrides, ..Sources::default() })?)
-    }
-
-    async fn open_source(&self, source: &Settings) -> Result<Stores, Failure> {
-        // Creating an empty store and copying it would hide a misspelled path.
-        let missing = || {
-            let path = source.store.path.display();
-            Failure::refused(format!("the store {path} does not exist; check store.path"))
-        };
-        if source.store.backend == Backend::Embedded && !source.store.path.exists() {
-            return Err(missing());
-        }
-        if self.dry_run {
-            return open_stores_for_reading(source).await?.ok_or_else(missing);
-        }
-        Ok(open_stores(source).await?)
     }
 }
 

@@ -14,7 +14,7 @@ use super::super::progress::Progress;
 use crate::domain::User;
 use crate::import::users::NO_SCOPE;
 use crate::observe::audit::operation;
-use crate::store::Page;
+use crate::store::{OpenMode, Page};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExportUsers {
@@ -41,7 +41,7 @@ impl ExportUsers {
         let format = Format::of(self.format, &self.file)?;
         let mut out = Output::create(&self.file)?;
         let progress = Progress::counting(global.json || is_standard(&self.file));
-        let users = global.on_store(async |admin| {
+        let users = global.on_store(OpenMode::Read, async |admin| {
             if format == Format::Csv {
                 out.write(&record(["id", "username", "hash", "scopes", "enabled"])?)?;
             }

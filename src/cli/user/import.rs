@@ -20,6 +20,7 @@ use crate::import::lines::{InvalidRow, RowName};
 use crate::import::users::{RowPassword, RowsError, UserRow, UserRows};
 use crate::observe::audit::operation;
 use crate::password::{PasswordPool, PoolError};
+use crate::store::OpenMode;
 
 /// Maximum number of users whose rows are prepared (passwords hashed) concurrently.
 const MAX_CONCURRENT_ROWS: usize = 256;
@@ -59,7 +60,7 @@ impl ImportUsers {
             Format::Csv => UserRows::from_csv(reader)?,
             Format::Jsonl => UserRows::from_json_lines(reader),
         };
-        let report = on_store(&settings, async |admin| {
+        let report = on_store(&settings, OpenMode::Create, async |admin| {
             let policy = password_policy(&settings.password);
             // Uses all cores, even if the settings leave some of them free beside a server.
             let pool = PasswordPool::start(policy, 0, MAX_CONCURRENT_ROWS)

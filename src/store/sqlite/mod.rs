@@ -7,6 +7,7 @@
 
 mod backup;
 mod clients;
+mod file;
 mod imports;
 mod listing;
 mod outbox;
@@ -17,7 +18,7 @@ mod transfer;
 mod users;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +28,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::prefix::prefix_range_end;
-use super::{Health, Result, StoreError, Stores};
-pub use backup::{BackupError, backup};
+use super::{Health, OpenMode, Result, StoreError, Stores};
+pub use backup::{BackupError, Restored, backup, restore};
+use file::{FileWatch, unusable};
 use readers::Readers;
 use writer::Writer;
 
@@ -45,8 +47,11 @@ const READ_PATIENCE: Duration = Duration::from_millis(250);
 /// Embedded store in one SQLite file. Clones share the writer thread and the read connections.
 #[derive(Clone)]
 pub struct SqliteStore {
-    writer: Arc<Writer>,
+    // Before `writer`, which copies the write-ahead log to the file when it is dropped as the last
+    // user of the file.
     readers: Arc<Readers>,
+    /// `None` if the store is open for reading only.
+    writer: Option<Arc<Writer>>,
     records_invalidations: bool,
     name: Arc<str>,
 }
@@ -56,23 +61,42 @@ impl SqliteStore {
     /// exist.
     ///
     /// # Errors
-    /// [`StoreError::Configuration`] if `path` is a folder or is below a file.
-    /// [`StoreError::Open`], with a sentence for the operator, if the file cannot be opened, is not
-    /// a Sentinel store, or was written by a newer version. [`StoreError::Unavailable`] if the read
-    /// connection or the writer thread cannot be started.
+    /// As [`Self::open_for`].
     pub fn open(path: &Path) -> Result<Self> {
-        check(path)?;
-        create_private(path).map_err(|error| {
-            StoreError::Open(format!("cannot open the store {}: {error}", path.display()))
-        })?;
+        Self::open_for(path, OpenMode::Create)
+    }
+
+    /// Opens the SQLite file of the store for the given purpose.
+    ///
+    /// # Errors
+    /// [`StoreError::Configuration`] if `path` is no file or is below one. [`StoreError::Open`], with
+    /// a sentence for the operator, if the file cannot be opened, is not a Sentinel store, was
+    /// written by a newer version, or is a backup beside the write-ahead log of another store.
+    /// [`StoreError::Missing`] if there is no file and `mode` does not create one.
+    /// [`StoreError::Unavailable`] if the read connection or the writer thread cannot be started.
+    pub fn open_for(path: &Path, mode: OpenMode) -> Result<Self> {
+        if file::find(path)?.is_none() {
+            if mode != OpenMode::Create {
+                return Err(missing(path));
+            }
+            file::create_private(path).map_err(|error| file::refusal(path, &error))?;
+        }
         let mut connection = connect(path).map_err(|error| unusable(path, &error))?;
-        connection.busy_handler(Some(busy_handler)).map_err(|error| unusable(path, &error))?;
-        schema::prepare(&mut connection, path)?;
-        let readers = Readers::new(path);
-        let writer = Writer::start(connection, readers.open()?)?;
+        let (readers, writer) = if mode == OpenMode::Read {
+            connection.busy_timeout(READ_PATIENCE).map_err(|error| unusable(path, &error))?;
+            schema::check_readable(&connection, path)?;
+            (Readers::new(path, Arc::default()), None)
+        } else {
+            connection.busy_handler(Some(busy_handler)).map_err(|error| unusable(path, &error))?;
+            schema::prepare(&mut connection, path)?;
+            let watch = FileWatch::start(path)?;
+            let readers = Readers::new(path, watch.lost_flag());
+            let writer = Writer::start(connection, readers.open()?, watch)?;
+            (readers, Some(Arc::new(writer)))
+        };
         Ok(Self {
-            writer: Arc::new(writer),
             readers: Arc::new(readers),
+            writer,
             records_invalidations: false,
             name: format!("the store {}", path.display()).into(),
         })
@@ -90,7 +114,13 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.writer.run(work).await
+        self.writer()?.run(work).await
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        self.writer
+            .as_deref()
+            .ok_or_else(|| StoreError::unavailable("the store is open for reading only"))
     }
 
     /// Runs one SQL statement in a batch (jobs of one commit) of the writer thread. Returns the
@@ -134,8 +164,9 @@ impl SqliteStore {
         read: impl Fn(&Row<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Vec<T>> {
         let readers = Arc::clone(&self.readers);
-        let scanned =
-            tokio::task::spawn_blocking(move || list(&readers.open()?, &sql, params, read));
+        let scanned = tokio::task::spawn_blocking(move || {
+            readers.scan(|connection| list(connection, &sql, params, read))
+        });
         scanned.await.map_err(StoreError::unavailable)?
     }
 
@@ -173,53 +204,61 @@ impl Health for SqliteStore {
 
     async fn check(&self) -> Result<()> {
         self.find_row("SELECT 1 FROM sessions WHERE key = 0", [], |_| Ok(()))?;
-        // An empty transaction shows that the writer runs and gets the lock. After a failed commit,
-        // only a real write shows that writes work again, so the schema version is rewritten
-        // unchanged.
-        let failed = self.writer.has_failed();
-        self.write(
-            move |connection| {
-                if failed { writer::write_version(connection) } else { Ok(()) }
-            },
-        )
-        .await
+        // An empty transaction shows that the writer runs and gets the lock. As long as it is
+        // unknown whether writes succeed, only a real write shows that, so the schema version is
+        // rewritten unchanged.
+        let writer = self.writer()?;
+        let is_unproven = writer.is_unproven();
+        writer
+            .run(
+                move |connection| {
+                    if is_unproven { writer::write_version(connection) } else { Ok(()) }
+                },
+            )
+            .await?;
+        if is_unproven {
+            writer.prove();
+        }
+        Ok(())
+    }
+
+    /// Closes all connections, after the reads and writes in progress, so that the file alone is
+    /// the whole store.
+    async fn close(&self) {
+        let store = self.clone();
+        let closed = tokio::task::spawn_blocking(move || {
+            store.readers.close();
+            if let Some(writer) = &store.writer {
+                writer.close();
+            }
+        });
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "the embedded store was not closed; its write-ahead log remains");
+        }
     }
 }
 
-/// Creates the store file at `path` and its folder with access for the owner only, since the file
-/// contains password hashes. SQLite gives the files `-wal` and `-shm` the mode of the store file.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut folder = std::fs::DirBuilder::new();
-    let mut file = std::fs::OpenOptions::new();
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-    }
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        folder.recursive(true).create(parent)?;
-    }
-    // An existing file is not opened: closing it would release the locks that SQLite holds on it in
-    // this process (https://sqlite.org/howtocorrupt.html, 2.2).
-    match file.write(true).create_new(true).open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(|_| ()),
-    }
-}
-
-/// Checks whether a store file can exist at `path`, without creating or opening anything.
+/// Checks whether a store can be opened or created at `path`, without creating anything or opening
+/// anything for writing.
 ///
 /// # Errors
-/// [`StoreError::Configuration`] with a sentence for the operator if `path` is a folder or is below
-/// a file.
+/// [`StoreError::Configuration`] if `path` is no file or is below one. [`StoreError::Open`] if the
+/// file cannot be reached, or is a backup beside the write-ahead log of another store.
 pub fn check(path: &Path) -> Result<()> {
-    let is_in = path.ancestors().skip(1).find(|folder| folder.exists());
-    let reason = match is_in {
-        _ if path.is_dir() => "it is a folder".to_owned(),
-        Some(folder) if !folder.is_dir() => format!("{} is not a folder", folder.display()),
-        _ => return Ok(()),
-    };
-    Err(StoreError::Configuration(format!("cannot open the store {}: {reason}", path.display())))
+    file::find(path).map(drop)
+}
+
+/// Returns the absolute path of the store file if the file does not exist yet.
+pub fn missing_file(path: &Path) -> Option<PathBuf> {
+    matches!(file::existing_file(path), Ok(None)).then(|| absolute(path))
+}
+
+fn missing(path: &Path) -> StoreError {
+    StoreError::Missing(absolute(path))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Busy handler of the writer's connection. Waits, and returns whether SQLite tries again to get
@@ -236,10 +275,6 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // Otherwise SQLite prepares a statement again whenever a bound value could allow a better plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
-}
-
-fn unusable(path: &Path, error: &rusqlite::Error) -> StoreError {
-    StoreError::Open(format!("cannot open the store {}: {error}", path.display()))
 }
 
 fn failed(error: rusqlite::Error) -> StoreError {

@@ -9,12 +9,17 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{failed, unusable};
+use super::failed;
+use super::file::unusable;
 use crate::store::{Result, StoreError};
 
 /// Value of `application_id` in Sentinel's SQLite files: "SNTL". The value tells Sentinel's files
 /// from other SQLite files.
-const APPLICATION_ID: i64 = 0x534e_544c;
+pub(super) const APPLICATION_ID: i64 = 0x534e_544c;
+
+/// Value of `application_id` in backups, until a server or command takes them into use: "SNTB". It
+/// marks a file that has no write-ahead log, so that a log beside it belongs to another file.
+pub(super) const BACKUP_ID: i64 = 0x534e_5442;
 
 /// Maximum number of repeated attempts to switch a SQLite file to WAL mode, 10 ms apart.
 const WAL_ATTEMPTS: u32 = 100;
@@ -94,22 +99,65 @@ const MIGRATIONS: [&str; 6] = [
     "ALTER TABLE clients ADD COLUMN introspect_refresh_tokens INTEGER NOT NULL DEFAULT FALSE;",
 ];
 
-/// Checks an opened SQLite file, configures the connection, and runs the missing schema migrations.
+/// Checks an opened SQLite file, removes the mark of a backup, configures the connection, and runs
+/// the missing schema migrations.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     // One transaction for all checks, since another process may be creating the tables now.
     let snapshot = connection.transaction().map_err(|error| unusable(path, &error))?;
     check_file(&snapshot, path)?;
     drop(snapshot);
     let unusable = |error: rusqlite::Error| unusable(path, &error);
-    // WAL: readers do not wait for writers. FULL: a commit is on disk when it returns, so an issued
-    // token survives a power failure.
-    switch_to_wal(connection).map_err(unusable)?;
+    // FULL: a commit is on disk when it returns, so an issued token survives a power failure.
     connection.pragma_update(None, "synchronous", "FULL").map_err(unusable)?;
     // On macOS, only this makes a commit reach the disk. Elsewhere it changes nothing.
     connection.pragma_update(None, "fullfsync", true).map_err(unusable)?;
+    // Before the file has a write-ahead log, so that no file has both the mark and a log.
+    remove_backup_mark(connection).map_err(unusable)?;
+    // WAL: readers do not wait for writers.
+    switch_to_wal(connection).map_err(unusable)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(unusable)?;
-    while migrate_once(connection, path)? {}
+    // Without a missing migration, opening does not wait for other writers.
+    while version_of(connection).map_err(unusable)? < MIGRATIONS.len() {
+        migrate_once(connection, path)?;
+    }
     Ok(())
+}
+
+/// Checks an opened SQLite file for reading only: it must have the current schema.
+pub(super) fn check_readable(connection: &Connection, path: &Path) -> Result<()> {
+    let version = check_file(connection, path)?;
+    if version == MIGRATIONS.len() {
+        return Ok(());
+    }
+    Err(StoreError::Open(format!(
+        "{} has schema version {version}, written by an older Sentinel; a command that only reads does \
+         not upgrade it to version {}: start the server to do so, after a backup",
+        path.display(),
+        MIGRATIONS.len()
+    )))
+}
+
+/// Marks a file as a backup, until a server or command takes it into use.
+pub(super) fn mark_as_backup(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", BACKUP_ID)
+}
+
+/// Removes the mark of a backup, which is taken into use as a store.
+fn remove_backup_mark(connection: &mut Connection) -> rusqlite::Result<()> {
+    if application_id(connection)? != BACKUP_ID {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have removed it meanwhile.
+    if application_id(&transaction)? == BACKUP_ID {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    transaction.commit()
+}
+
+/// Returns the application id of a SQLite file, which is 0 unless a program sets it.
+pub(super) fn application_id(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA application_id", [], |row| row.get(0))
 }
 
 /// Switches the SQLite file to WAL mode (write-ahead log). SQLite does not call the busy handler
@@ -128,13 +176,15 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Rejects a SQLite file that is not Sentinel's, and a file with the schema of a newer Sentinel
-/// version.
-pub(super) fn check_file(connection: &Connection, path: &Path) -> Result<()> {
-    let integer = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+/// version. Returns the version of the schema; 0 for an empty file.
+pub(super) fn check_file(connection: &Connection, path: &Path) -> Result<usize> {
     let unusable = |error: rusqlite::Error| unusable(path, &error);
-    let application = integer("PRAGMA application_id").map_err(unusable)?;
-    let tables = integer("SELECT count(*) FROM sqlite_schema").map_err(unusable)?;
-    if application != APPLICATION_ID && (application != 0 || tables > 0) {
+    let application = application_id(connection).map_err(unusable)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(unusable)?;
+    let is_own = matches!(application, APPLICATION_ID | BACKUP_ID);
+    if !is_own && (application != 0 || tables > 0) {
         return Err(StoreError::Open(format!(
             "{} is a SQLite file, but not a Sentinel store",
             path.display()
@@ -148,7 +198,7 @@ pub(super) fn check_file(connection: &Connection, path: &Path) -> Result<()> {
             MIGRATIONS.len()
         )));
     }
-    Ok(())
+    Ok(version)
 }
 
 fn version_of(connection: &Connection) -> rusqlite::Result<usize> {
@@ -156,21 +206,20 @@ fn version_of(connection: &Connection) -> rusqlite::Result<usize> {
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
 
-/// Runs the next schema migration. Returns `false` if no migration is missing. Reads the schema
-/// version under the write lock, since another process may be starting on the same file.
-fn migrate_once(connection: &mut Connection, path: &Path) -> Result<bool> {
+/// Runs the next schema migration, if one is missing. Reads the schema version under the write
+/// lock, since another process may be starting on the same file.
+fn migrate_once(connection: &mut Connection, path: &Path) -> Result<()> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| unusable(path, &error))?;
     let version = version_of(&transaction).map_err(failed)?;
     let Some(migration) = MIGRATIONS.get(version) else {
-        return Ok(false);
+        return Ok(());
     };
     transaction.execute_batch(migration).map_err(|error| unusable(path, &error))?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
     transaction.pragma_update(None, "user_version", to_version(version + 1)).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
-    Ok(true)
+    transaction.commit().map_err(failed)
 }
 
 fn to_version(version: usize) -> i64 {

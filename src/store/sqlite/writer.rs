@@ -7,9 +7,9 @@
 //! savepoint.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -17,6 +17,8 @@ use tokio::sync::oneshot;
 
 use super::failed;
 use crate::observe::log::ANY_CALLER;
+use super::file::{FileWatch, LOST};
+use super::readers::leave_log;
 use crate::store::{Result, StoreError};
 
 /// Capacity of the queue of the SQLite writer thread, in write jobs. If the queue is full, a caller
@@ -33,34 +35,67 @@ trait BatchJob: Send {
     /// Runs the job in the transaction of its batch (the jobs of one commit). An error means that
     /// the changes of the job could not be rolled back alone, so the batch must not be committed.
     fn execute(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-    /// Sends the result of the job to its caller, after the batch was committed or has failed.
-    fn finish(self: Box<Self>, committed: bool);
+    /// Sends the result of the job to its caller, after the batch was committed, or has failed for
+    /// the given reason.
+    fn finish(self: Box<Self>, committed: Result<(), &'static str>);
 }
 
-/// Sending end of the job queue of the writer thread. When this value is dropped, the thread runs
-/// the queued jobs and exits.
+/// Reason for which the jobs of a batch fail that cannot be committed.
+const NOT_COMMITTED: &str = "the write could not be committed";
+
+/// Sending end of the job queue of the writer thread. When this value is closed or dropped, the
+/// thread runs the queued jobs, copies the write-ahead log to the file and exits.
 pub(super) struct Writer {
-    queue: flume::Sender<Box<dyn BatchJob>>,
-    failed: Arc<AtomicBool>,
+    /// `None` after the writer was closed.
+    queue: RwLock<Option<flume::Sender<Box<dyn BatchJob>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    unproven: Arc<AtomicBool>,
 }
 
 impl Writer {
     /// Starts the writer thread. `reader` is another connection to the same file, for the
     /// [`SnapshotPin`] (read transaction held open).
-    pub(super) fn start(connection: Connection, reader: Connection) -> Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        reader: Connection,
+        watch: FileWatch,
+    ) -> Result<Self> {
         let (queue, jobs) = flume::bounded(QUEUE);
-        let failed = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&failed);
-        thread::Builder::new()
+        let unproven = Arc::new(AtomicBool::new(true));
+        let mut thread = WriterThread {
+            connection,
+            pin: SnapshotPin(reader),
+            watch,
+            unproven: Arc::clone(&unproven),
+        };
+        let thread = thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || run_writer(&connection, &SnapshotPin(reader), &jobs, &flag))
+            .spawn(move || {
+                thread.run(&jobs);
+                thread.close();
+            })
             .map_err(StoreError::unavailable)?;
-        Ok(Self { queue, failed })
+        Ok(Self { queue: RwLock::new(Some(queue)), thread: Mutex::new(Some(thread)), unproven })
     }
 
-    /// Returns whether the last batch of write jobs could not be committed.
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+    /// Returns whether it is unknown that writes succeed: none has yet, or the last one failed. A
+    /// commit without a change proves nothing, since it does not write to the disk.
+    pub(super) fn is_unproven(&self) -> bool {
+        self.unproven.load(Ordering::Relaxed)
+    }
+
+    /// Records that a write has succeeded.
+    pub(super) fn prove(&self) {
+        self.unproven.store(false, Ordering::Relaxed);
+    }
+
+    /// Stops the writer thread after the queued jobs, and closes its connections. Later jobs fail.
+    /// Blocks the thread.
+    pub(super) fn close(&self) {
+        drop(self.queue.write().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The thread does not panic: the jobs run in `catch_unwind`.
+        let _ = thread.map(JoinHandle::join);
     }
 
     /// Queues `work` for the writer thread, waits until its changes are on disk, and returns its
@@ -72,11 +107,23 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(WriteJob { work: Some(work), result: None, reply });
-        self.queue.try_send(job).map_err(|error| match error {
+        self.send(job)?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    fn send(&self, job: Box<dyn BatchJob>) -> Result<()> {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let queue = queue.as_ref().ok_or_else(stopped)?;
+        queue.try_send(job).map_err(|error| match error {
             flume::TrySendError::Full(_) => StoreError::Busy,
             flume::TrySendError::Disconnected(_) => stopped(),
-        })?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -108,11 +155,12 @@ where
         Ok(())
     }
 
-    fn finish(self: Box<Self>, committed: bool) {
-        let answer = match self.result {
-            Some(Ok(value)) if committed => Ok(value),
-            Some(Err(error)) => Err(failed(error)),
-            _ => Err(StoreError::unavailable("the write could not be committed")),
+    fn finish(self: Box<Self>, committed: Result<(), &'static str>) {
+        let answer = match (self.result, committed) {
+            (Some(Err(error)), _) => Err(failed(error)),
+            (_, Err(reason)) => Err(StoreError::unavailable(reason)),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(StoreError::unavailable(NOT_COMMITTED)),
         };
         // The caller may be gone. The write stays committed.
         let _ = self.reply.send(answer);
@@ -167,31 +215,63 @@ impl SnapshotPin {
     }
 }
 
-fn run_writer(
-    connection: &Connection,
-    pin: &SnapshotPin,
-    jobs: &flume::Receiver<Box<dyn BatchJob>>,
-    failed: &AtomicBool,
-) {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut written = false;
-    loop {
-        pin.hold();
-        let first = jobs.recv_timeout(PIN_MAX_AGE);
-        pin.release();
-        match first {
-            Ok(first) => batch.push(first),
-            Err(flume::RecvTimeoutError::Timeout) => {
-                // With an empty log, SQLite asks the system for the size of the file at every read.
-                if !written {
-                    written = write_version(connection).is_ok();
+/// State of the writer thread. The fields are closed in this order.
+struct WriterThread {
+    pin: SnapshotPin,
+    connection: Connection,
+    watch: FileWatch,
+    unproven: Arc<AtomicBool>,
+}
+
+impl WriterThread {
+    /// Runs jobs until the sending end of the queue is dropped.
+    fn run(&mut self, jobs: &flume::Receiver<Box<dyn BatchJob>>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut written = false;
+        loop {
+            self.pin.hold();
+            let first = jobs.recv_timeout(PIN_MAX_AGE);
+            self.pin.release();
+            let is_intact = self.watch.is_intact();
+            match first {
+                Ok(first) => batch.push(first),
+                Err(flume::RecvTimeoutError::Timeout) => {
+                    // With an empty log, SQLite asks the system for the size of the file at every
+                    // read.
+                    if is_intact && !written {
+                        written = write_version(&self.connection).is_ok();
+                        self.unproven.store(!written, Ordering::Relaxed);
+                    }
+                    continue;
                 }
-                continue;
+                Err(flume::RecvTimeoutError::Disconnected) => return,
             }
-            Err(flume::RecvTimeoutError::Disconnected) => return,
+            let committed = match is_intact {
+                true => self.commit(jobs, &mut batch),
+                false => Err(LOST),
+            };
+            written |= committed.is_ok();
+            if committed.is_err() {
+                // The jobs that are waiting fail too: otherwise each would wait as long, one after
+                // another.
+                batch.extend(jobs.try_iter());
+            }
+            for job in batch.drain(..) {
+                job.finish(committed);
+            }
         }
+    }
+
+    /// Runs and commits a batch. Logs a failure and rolls the batch back.
+    fn commit(
+        &self,
+        jobs: &flume::Receiver<Box<dyn BatchJob>>,
+        batch: &mut Vec<Box<dyn BatchJob>>,
+    ) -> Result<(), &'static str> {
+        let connection = &self.connection;
+        let changes = connection.total_changes();
         // A panic would end the thread, and all writes with it, until a restart.
-        let attempt = AssertUnwindSafe(|| commit_batch(connection, jobs, &mut batch));
+        let attempt = AssertUnwindSafe(|| commit_batch(connection, jobs, batch));
         let committed = match catch_unwind(attempt) {
             Ok(Ok(committed)) => committed,
             Ok(Err(error)) => {
@@ -211,22 +291,44 @@ fn run_writer(
                 false
             }
         };
-        failed.store(!committed, Ordering::Relaxed);
-        written |= committed;
-        if !committed {
-            if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
-                tracing::error!(
-                    name: ANY_CALLER,
-                    "cannot roll back a failed transaction; writes are answered 503 until a \
-                     rollback succeeds, or restart the server"
-                );
+        if committed {
+            if connection.total_changes() != changes {
+                self.unproven.store(false, Ordering::Relaxed);
             }
-            // The jobs that are waiting fail too: otherwise each would wait as long, one after
-            // another.
-            batch.extend(jobs.try_iter());
+            return Ok(());
         }
-        for job in batch.drain(..) {
-            job.finish(committed);
+        self.unproven.store(true, Ordering::Relaxed);
+        if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
+            tracing::error!(
+                name: ANY_CALLER,
+                "cannot roll back a failed transaction; writes are answered 503 until a \
+                 rollback succeeds, or restart the server"
+            );
+        }
+        Err(NOT_COMMITTED)
+    }
+
+    /// Copies the write-ahead log to the file and closes the connections, so that the file alone is
+    /// the whole store. If another process has the store open, its log remains, and if that process
+    /// is reading, so does a part of the log's content.
+    fn close(mut self) {
+        if !self.watch.is_intact() {
+            leave_log(&self.pin.0);
+            leave_log(&self.connection);
+            return;
+        }
+        let Self { pin, connection, .. } = self;
+        drop(pin);
+        // Does not wait for readers in other processes: their log remains in any case.
+        let copied = connection
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+        if let Err(error) = copied {
+            tracing::warn!(
+                %error,
+                "the write-ahead log was not copied to the store; it remains beside the file, and \
+                 belongs to it: do not remove it"
+            );
         }
     }
 }

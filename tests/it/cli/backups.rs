@@ -104,7 +104,7 @@ fn backup_to_existing_file_is_refused() {
 #[test]
 fn failed_backup_leaves_no_file() {
     let cli = Cli::new();
-    cli.run(&["store", "backup", &cli.path("backup")]).fails(65, "does not exist");
+    cli.run(&["store", "backup", &cli.path("backup")]).fails(65, "there is no store at");
     cli.write("sentinel.db", "no database at all, whatever its name says, but a text");
     cli.run(&["store", "backup", &cli.path("backup")]).fails(69, "is not a database");
     cli.run(&["store", "backup", &cli.path("no/folder")]).fails(74, "cannot write");

@@ -241,6 +241,7 @@ fn client_list_is_paged() {
 #[test]
 fn commands_on_unknown_client_fail() {
     let cli = Cli::new();
+    cli.create_store();
     for command in ["show", "rotate-secret", "disable", "enable", "delete"] {
         cli.run(&["client", command, "none"]).fails(65, "there is no client \"none\"");
     }

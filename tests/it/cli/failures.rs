@@ -105,7 +105,7 @@ fn sqlite_file_of_another_program_is_refused_and_unchanged() {
 #[test]
 fn store_of_newer_version_is_refused() {
     let cli = Cli::new();
-    cli.run(&["user", "list"]).ok();
+    cli.create_store();
     let store = Connection::open(cli.path("sentinel.db")).unwrap();
     store.pragma_update(None, "user_version", 4711).unwrap();
     drop(store);

@@ -10,8 +10,8 @@ pub(super) const PASSWORD: &str = "correct horse battery staple";
 pub(super) struct Server {
     pub(super) cli: Cli,
     pub(super) client: String,
-    http: reqwest::Client,
-    process: Process,
+    pub(super) http: reqwest::Client,
+    pub(super) process: Process,
 }
 
 impl Server {
@@ -28,9 +28,15 @@ impl Server {
         TestResponse::read(self.http.post(url).form(form).send().await.unwrap()).await
     }
 
-    async fn try_log_in(&self, user: &str, password: &str) -> TestResponse {
+    pub(super) async fn try_log_in(&self, user: &str, password: &str) -> TestResponse {
         let who = [("username", user), ("password", password), ("client_id", &self.client)];
         self.token(&[&[("grant_type", "password")], &who[..]].concat()).await
+    }
+
+    /// Sends a GET request with a bearer token.
+    pub(super) async fn get(&self, path: &str, token: &str) -> TestResponse {
+        let url = format!("http://{}{path}", self.process.address);
+        TestResponse::read(self.http.get(url).bearer_auth(token).send().await.unwrap()).await
     }
 
     /// Logs in a user through this client.

@@ -125,6 +125,7 @@ fn session_end_requires_exactly_one_of_id_user_and_client() {
 #[test]
 fn unknown_user_client_or_session_is_refused() {
     let cli = Cli::new();
+    cli.create_store();
     for command in ["list", "end"] {
         cli.run(&["session", command, "--user", "nobody"]).fails(65, "there is no user");
         cli.run(&["session", command, "--client", "none"]).fails(65, "there is no client");

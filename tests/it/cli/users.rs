@@ -64,6 +64,7 @@ fn truncated_list_is_noted_on_standard_error() {
 #[test]
 fn lists_of_empty_store_are_empty() {
     let cli = Cli::new();
+    cli.create_store();
     for family in ["user", "client", "session"] {
         assert_eq!(cli.json(&[family, "list"]), json!([]));
     }
@@ -165,6 +166,7 @@ fn invalid_user_name_is_refused() {
 #[test]
 fn commands_on_unknown_user_fail() {
     let cli = Cli::new();
+    cli.create_store();
     for command in ["show", "disable", "enable", "delete"] {
         cli.run(&["user", command, "nobody"]).fails(65, "there is no user \"nobody\"");
     }

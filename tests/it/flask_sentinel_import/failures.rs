@@ -46,7 +46,8 @@ async fn interrupted_import_audits_number_of_imported_records() {
     users.insert_many([user("alice"), user("bob"), user("carol")]).await.unwrap();
     let ours = ImportTarget::embedded();
     let import = ["import", "flask-sentinel", "--from", &*from];
-    ours.run(&["user", "list"]);
+    // Creates the store.
+    ours.run(&["client", "add"]);
     ours.execute_sql(
         "CREATE TRIGGER no_carol BEFORE INSERT ON users WHEN NEW.username = 'carol'
         BEGIN SELECT abs(-9223372036854775808); END",

@@ -10,6 +10,7 @@ use sentinel::app::password_policy;
 use sentinel::domain::SystemClock;
 use sentinel::password::Hasher;
 use sentinel::settings::{Settings, Sources};
+use sentinel::store::OpenMode;
 use sentinel::store::connect::connect;
 use tempfile::TempDir;
 
@@ -48,7 +49,8 @@ impl Servers {
             .flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")])
             .collect();
         let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
-        let admin = Admin::new(connect(&settings).await.unwrap(), Arc::new(SystemClock));
+        let admin =
+            Admin::new(connect(&settings, OpenMode::Create).await.unwrap(), Arc::new(SystemClock));
         let (app, _) = admin.add_client(NewClient::default()).await.unwrap();
         let backend = NewClient {
             confidential: true,

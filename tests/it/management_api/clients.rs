@@ -1,5 +1,6 @@
 //! Clients: created, read, changed and deleted, and their secrets rotated.
 
+use sentinel::store::OpenMode;
 use serde_json::json;
 
 use super::{API, managed};
@@ -170,7 +171,7 @@ async fn deleting_client_ends_its_sessions() {
 #[tokio::test]
 async fn percent_encoded_client_id_is_found() {
     let app = managed().spawn().await;
-    let stores = sentinel::app::open_stores(&app.settings).await.unwrap();
+    let stores = sentinel::app::open_stores(&app.settings, OpenMode::Write).await.unwrap();
     for id in ["a/b c", "50%", "%2F", "?#&=+", "~\"<>"] {
         let client = sentinel::domain::Client { id: id.parse().unwrap(), ..app.client.clone() };
         assert!(stores.clients.insert(&client).await.unwrap());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sentinel::domain::Clock;
 use sentinel::observe::metrics::{Metrics, Operation};
-use sentinel::store::imports;
+use sentinel::store::{OpenMode, imports};
 
 use super::{scrape, spawn, value};
 use crate::helpers::redis::Redis;
@@ -207,7 +207,7 @@ async fn legacy_token_is_looked_up_only_while_imported_sessions_exist() {
     let sessions =
         r#"sentinel_store_operation_duration_seconds_count{of="sessions",operation="find"}"#;
     assert!(!scrape(&app).await.contains(sessions));
-    let stores = sentinel::app::open_stores(&app.settings).await.unwrap();
+    let stores = sentinel::app::open_stores(&app.settings, OpenMode::Write).await.unwrap();
     // Any session can stand for an imported one.
     let login = app.login().await;
     let page = sentinel::store::Page::first(1);

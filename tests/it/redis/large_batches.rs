@@ -2,8 +2,8 @@
 
 use mongodb::bson::{Document, doc};
 use sentinel::settings::{Settings, Sources};
-use sentinel::store::SessionFilter;
 use sentinel::store::connect::connect;
+use sentinel::store::{OpenMode, SessionFilter};
 
 use crate::helpers::mongod;
 use crate::helpers::redis::Redis;
@@ -17,7 +17,7 @@ async fn all_invalidations_of_mass_revocation_are_delivered() {
     let mut overrides = target.overrides();
     overrides.push(("redis.url".to_owned(), redis.url.clone()));
     let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
-    let stores = connect(&settings).await.unwrap();
+    let stores = connect(&settings, OpenMode::Create).await.unwrap();
     let app = stored_client(&stores).await;
     for _ in 0..501 {
         stored_session(&stores, None, &app).await;

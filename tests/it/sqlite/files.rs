@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Barrier};
 
 use sentinel::store::sqlite::SqliteStore;
-use sentinel::store::{Page, SessionFilter, StoreError};
+use sentinel::store::{OpenMode, Page, SessionFilter, StoreError};
 
 use super::{Embedded, open};
 
@@ -123,6 +123,63 @@ async fn migrated_client_may_not_introspect_refresh_tokens() {
     let again = open(&store.path);
     let client = again.clients.find(&store.client.id).await.unwrap().unwrap();
     assert!(client.introspection && !client.introspect_refresh_tokens);
+}
+
+#[tokio::test]
+async fn opening_for_reading_rejects_older_version_and_leaves_it_unchanged() {
+    let store = Embedded::fresh().await;
+    let version = |version| {
+        store.raw().pragma_update(None, "user_version", version).unwrap();
+    };
+    let current: i64 = store.raw().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    version(current - 1);
+    let Err(error) = SqliteStore::open_for(&store.path, OpenMode::Read) else {
+        panic!("it was opened");
+    };
+    let message = error.to_string();
+    assert!(message.contains("written by an older Sentinel"), "{message}");
+    let after: i64 = store.raw().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(after, current - 1);
+}
+
+#[tokio::test]
+async fn opening_does_not_wait_for_lock_of_another_writer() {
+    let store = Embedded::fresh().await;
+    let other = store.raw();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let started = std::time::Instant::now();
+    for mode in [OpenMode::Read, OpenMode::Write, OpenMode::Create] {
+        let opened = SqliteStore::open_for(&store.path, mode).unwrap().into_stores();
+        let found = opened.clients.find(&store.client.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&store.client));
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn store_open_for_reading_writes_nothing() {
+    let store = Embedded::fresh().await;
+    let session = store.session();
+    let reading = SqliteStore::open_for(&store.path, OpenMode::Read).unwrap().into_stores();
+    let refused = reading.sessions.insert(&session).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(reading.sessions.find(session.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn closed_store_leaves_one_file_and_fails_further_calls() {
+    let store = Embedded::fresh().await;
+    let session = store.session();
+    assert!(store.stores.sessions.insert(&session).await.unwrap());
+    store.stores.health.close().await;
+    let folder = store.path.parent().unwrap();
+    let files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["sentinel.db"]);
+    assert!(store.stores.sessions.find(session.id).await.is_err());
+    assert!(store.stores.sessions.insert(&store.session()).await.is_err());
+    assert!(store.stores.health.check().await.is_err());
+    assert_eq!(open(&store.path).sessions.find(session.id).await.unwrap(), Some(session));
 }
 
 #[test]

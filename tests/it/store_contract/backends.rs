@@ -3,10 +3,10 @@
 use std::any::Any;
 
 use sentinel::settings::{Settings, Sources};
-use sentinel::store::Stores;
 use sentinel::store::connect::connect;
 use sentinel::store::mongo::MongoStore;
 use sentinel::store::sqlite::SqliteStore;
+use sentinel::store::{OpenMode, Stores};
 
 use crate::helpers::START;
 use crate::helpers::mongod::{self, TestDatabase};
@@ -58,8 +58,8 @@ pub(crate) async fn embedded_with_redis() -> Backend {
     let path = folder.path().join("sentinel.db");
     let settings = settings(&[("store.path", path.to_str().unwrap()), ("redis.url", &url)]);
     Backend {
-        stores: connect(&settings).await.unwrap(),
-        other: connect(&settings).await.unwrap(),
+        stores: connect(&settings, OpenMode::Create).await.unwrap(),
+        other: connect(&settings, OpenMode::Create).await.unwrap(),
         rounds: 100,
         logins_are_one_write: true,
         earliest: 0,
@@ -74,8 +74,8 @@ pub(crate) async fn mongodb_with_redis() -> Backend {
     overrides.push(("redis.url".to_owned(), url));
     let settings = Settings::load(&Sources { overrides, ..Sources::default() }).unwrap();
     Backend {
-        stores: connect(&settings).await.unwrap(),
-        other: connect(&settings).await.unwrap(),
+        stores: connect(&settings, OpenMode::Create).await.unwrap(),
+        other: connect(&settings, OpenMode::Create).await.unwrap(),
         rounds: 40,
         logins_are_one_write: false,
         earliest: START.as_millis(),

@@ -163,7 +163,7 @@ fn missing_source_store_is_not_created() {
     for more in [&[][..], &["--dry-run"]] {
         let mut command = sentinel(folder.path());
         command.args(["--set", &store, "store", "copy", "--to", &path("b.db")]).args(more);
-        refused(&command.output().unwrap(), 65, "does not exist");
+        refused(&command.output().unwrap(), 65, "there is no store at");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

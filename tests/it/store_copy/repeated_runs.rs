@@ -6,7 +6,7 @@ use std::time::Duration;
 use sentinel::admin::Versions;
 use sentinel::domain::{Digest, SystemClock};
 use sentinel::store::copying::copy;
-use sentinel::store::{LegacyToken, Page, SessionFilter, Stores};
+use sentinel::store::{LegacyToken, OpenMode, Page, SessionFilter, Stores};
 use serde_json::json;
 
 use super::CopyTarget;
@@ -145,7 +145,7 @@ async fn all_records_are_copied_to_embedded_store() {
 async fn killed_run_is_completed_by_the_next() {
     let app = spawn_app().await;
     let store = format!("store.path={}", app.settings.store.path.display());
-    let source = sentinel::store::connect::connect(&app.settings).await.unwrap();
+    let source = sentinel::store::connect::connect(&app.settings, OpenMode::Create).await.unwrap();
     fill(&source, 3000).await;
     for to in [CopyTarget::file(), CopyTarget::database().await] {
         let start = || {
