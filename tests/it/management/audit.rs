@@ -190,7 +190,10 @@ fn command_line_changes_are_audited_without_operator() {
     let mut adding = adding.spawn().unwrap();
     adding.stdin.take().unwrap().write_all(b"long enough").unwrap();
     let output = adding.wait_with_output().unwrap();
-    let event: Value = serde_json::from_slice(&output.stderr).unwrap();
+    let lines = String::from_utf8(output.stderr).unwrap();
+    let (created, event) = lines.split_once('\n').unwrap();
+    assert!(created.starts_with("sentinel: created the store "), "{lines}");
+    let event: Value = serde_json::from_str(event).unwrap();
     assert_eq!([&event["event"], &event["via"]], ["user_added", "command line"], "{event}");
     assert_eq!((&event["operator"], &event["address"]), (&Value::Null, &Value::Null));
 }
