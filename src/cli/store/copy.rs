@@ -13,7 +13,7 @@ use crate::app::{StartError, open_stores};
 use crate::domain::SystemClock;
 use crate::settings::{Backend, ReadPreference, Settings, Sources, StoreSettings};
 use crate::store::copying::{CopyCounts, CopyError, CopyReport, copy};
-use crate::store::{StoreError, Stores};
+use crate::store::{OpenMode, StoreError};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Copy {

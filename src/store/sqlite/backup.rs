@@ -236,9 +236,9 @@ fn copy(open: &Connection, of: &Path, to: &Path) -> Result<u64, BackupError> {
     };
     // An absolute path, because SQLite takes a relative one that begins with `file:` for a URI.
     let path = std::path::absolute(to).map_err(write_error(to))?;
-    let path = path.to_str().ok_or_else(|| {
-        StoreError::Open(format!("the path {} is not UTF-8", to.display()))
-    })?;
+    let path = path
+        .to_str()
+        .ok_or_else(|| StoreError::Open(format!("the path {} is not UTF-8", to.display())))?;
     open.execute("VACUUM INTO ?1", [path]).map_err(failed)?;
     check_and_mark(to)?;
     let file = File::open(to).map_err(write_error(to))?;
@@ -250,9 +250,7 @@ fn copy(open: &Connection, of: &Path, to: &Path) -> Result<u64, BackupError> {
 /// open it. Marks it as a backup.
 fn check_and_mark(path: &Path) -> Result<()> {
     let invalid = |what: String| {
-        StoreError::Open(format!(
-            "the copy of the store is invalid and was removed: {what}"
-        ))
+        StoreError::Open(format!("the copy of the store is invalid and was removed: {what}"))
     };
     let failed = |error: rusqlite::Error| invalid(error.to_string());
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
