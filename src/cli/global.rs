@@ -73,7 +73,7 @@ pub(super) async fn open(settings: &Settings, mode: OpenMode) -> Result<Stores, 
     let new = missing_store(settings).filter(|_| mode == OpenMode::Create);
     let stores = open_stores(settings, mode).await?;
     if let Some(path) = new {
-        output::remark(format!("created the store {}", path.display()));
+        output::message(format_args!("created the store {}", path.display()));
     }
     Ok(stores)
 }

@@ -43,13 +43,14 @@ impl Restore {
         let (file, bytes) = (absolute(path), restored.bytes);
         let replaced = restored.replaced.as_deref().map(absolute);
         if global.json {
-            return output::json(&RestoredJson { bytes, file, replaced });
+            return output::of_change(output::json(&RestoredJson { bytes, file, replaced }));
         }
         let kept = match &replaced {
             Some(folder) => format!("; the replaced files are in {}", plain(folder)),
             None => String::new(),
         };
-        output::line(format!("restored to {}, {bytes} bytes, checked{kept}", plain(&file)))
+        let text = format!("restored to {}, {bytes} bytes, checked{kept}", plain(&file));
+        output::of_change(output::line(text))
     }
 }
 

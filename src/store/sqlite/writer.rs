@@ -16,9 +16,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::failed;
-use crate::observe::log::ANY_CALLER;
 use super::file::{FileWatch, LOST};
 use super::readers::leave_log;
+use crate::observe::log::ANY_CALLER;
 use crate::store::{Result, StoreError};
 
 /// Capacity of the queue of the SQLite writer thread, in write jobs. If the queue is full, a caller
