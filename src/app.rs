@@ -125,13 +125,14 @@ impl Application {
             tracing::info!(path = %path.display(), "created the store");
         }
         stores.mark_in_use().await?;
+        background::readiness::probe_first(&stores).await;
         let passwords = &settings.password;
         let mut pool =
             PasswordPool::start(password_policy(passwords), passwords.workers, passwords.queue)?;
         if let Some(counts) = &counts {
             pool = metrics::watch(counts, pool);
         }
-        let background = BackgroundTasks::start(&stores, &pool, &clock);
+        let mut background = BackgroundTasks::start(&stores, &pool, &clock);
         let refused = counts.as_ref().map(|counts| Arc::clone(&counts.throttled));
         let rate_limiter = RateLimiter::new(
             Arc::clone(&stores.rate_limits),
@@ -147,6 +148,7 @@ impl Application {
             rate_limiter.clone(),
         )
         .with_metrics(counts.clone());
+        background.probe(&stores, &provider);
         let telemetry = Telemetry {
             metrics: counts.clone(),
             traces: traces.clone().map(|traces| traces as Arc<dyn Collector>),

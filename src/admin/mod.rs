@@ -164,12 +164,11 @@ impl Admin {
         Ok(self.stores.listing.count_sessions(self.clock.now(), limit).await?)
     }
 
-    /// Returns the result of checking that Redis is reachable, if it is configured.
-    pub async fn redis_health(&self) -> Option<Result<(), StoreError>> {
-        match &self.stores.publisher {
-            Some(publisher) => Some(publisher.check_cache().await),
-            None => None,
-        }
+    /// Returns whether Redis accepted the last write of this server, if it has published tokens or
+    /// a cache there. Makes no call.
+    pub fn redis_accepts_writes(&self) -> Option<bool> {
+        let redis = self.stores.publisher.as_ref()?;
+        Some(redis.last_write().is_recent_success())
     }
 
     /// Ends the session with this id, so that none of its tokens is accepted any more.

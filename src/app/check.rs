@@ -1,13 +1,13 @@
 //! Checks the settings for `sentinel config check`, before a server is started with them.
 //!
-//! The check has no side effects: it creates nothing, opens nothing for writing, and neither
-//! connects to nor binds an address.
+//! The check has no side effects: it creates nothing, opens nothing for writing, and binds no
+//! address. It connects to Redis alone, and only to read its policy for a full memory.
 
 use super::{StartError, file_access_warnings, listener, policy, traces};
 use crate::domain::Clock;
 use crate::password;
 use crate::settings::Settings;
-use crate::store::connect;
+use crate::store::{connect, redis};
 use crate::web::management::samples;
 use crate::web::templates::Templates;
 
@@ -20,8 +20,9 @@ pub struct ConfigReport {
     pub warnings: Vec<String>,
 }
 
-/// Checks the settings, with the templates, certificates and stores that they name.
-pub fn check(settings: &Settings, clock: &dyn Clock) -> ConfigReport {
+/// Checks the settings, with the templates, certificates and stores that they name. Warns about the
+/// policy of Redis for a full memory, if Redis answers.
+pub async fn check(settings: &Settings, clock: &dyn Clock) -> ConfigReport {
     let mut report =
         ConfigReport { warnings: file_access_warnings(settings), ..ConfigReport::default() };
     let passwords = policy::password_policy(&settings.password).check();
@@ -38,5 +39,8 @@ pub fn check(settings: &Settings, clock: &dyn Clock) -> ConfigReport {
     .into_iter()
     .filter_map(Result::err)
     .collect();
+    if settings.redis.url.is_some() {
+        report.warnings.extend(redis::eviction_warning(&settings.redis).await);
+    }
     report
 }

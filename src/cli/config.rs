@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::failure::{Failure, error_chain};
-use super::global::Global;
+use super::global::{Global, block_on};
 use super::output;
 use crate::app;
 use crate::domain::SystemClock;
@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Checks the settings and the files that they name; creates no file and opens no connection
+    /// Checks the settings and the files that they name; creates nothing, connects to Redis alone
     Check,
     /// Prints the settings in effect, with secrets hidden
     Show,
@@ -21,7 +21,7 @@ impl ConfigCommand {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
         if matches!(self, Self::Check) {
-            check(&settings)?;
+            block_on(async || check(&settings).await)?;
         }
         match (self, global.json) {
             (Self::Check, false) => output::line("the settings are valid"),
@@ -33,8 +33,8 @@ impl ConfigCommand {
 }
 
 /// Checks the settings: prints all warnings, and fails with all errors at once.
-fn check(settings: &Settings) -> Result<(), Failure> {
-    let found = app::check(settings, &SystemClock);
+async fn check(settings: &Settings) -> Result<(), Failure> {
+    let found = app::check(settings, &SystemClock).await;
     for warning in settings.warnings().iter().chain(&found.warnings) {
         output::message(format!("warning: {warning}"));
     }

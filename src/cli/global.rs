@@ -93,8 +93,15 @@ pub(super) fn with_log<T>(
     settings: &Settings,
     work: impl AsyncFnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let _log = telemetry::start_for_command(&settings.log)
-        .map_err(|error| Failure::config(format!("cannot set up the log: {error}")))?;
+    block_on(async || {
+        let _log = telemetry::start_for_command(&settings.log)
+            .map_err(|error| Failure::config(format!("cannot set up the log: {error}")))?;
+        work().await
+    })
+}
+
+/// Runs `work` in a Tokio runtime, and returns its result.
+pub(super) fn block_on<T>(work: impl AsyncFnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             Failure::unavailable(format!("cannot start the async runtime: {error}"))

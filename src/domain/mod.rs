@@ -46,7 +46,7 @@ pub use session::{
     UsedRefresh,
 };
 pub use sliding_window::{Bucket, WindowCounter};
-pub use token::{Selector, Token, TokenKind, Verifier};
+pub use token::{Selector, TOKEN_BYTES, Token, TokenKind, Verifier};
 pub use user::{
     InvalidPassword, InvalidUsername, MAX_USERNAME_BYTES, RESERVED_NAME_PREFIXES, User,
     check_kept_username, check_password, check_username, is_login_text, is_same_principal,

@@ -17,6 +17,9 @@ use super::{Digest, SessionId, base62};
 /// Number of leading bytes of a verifier (secret part of a token) that its trailing MAC covers.
 const SEALED_BYTES: usize = 24;
 const PREFIX_LENGTH: usize = 4;
+const SELECTOR_BYTES: usize = 16;
+/// Number of bytes of a token's selector and verifier.
+pub const TOKEN_BYTES: usize = SELECTOR_BYTES + 32;
 const SELECTOR_DIGITS: usize = base62::width(16);
 const VERIFIER_DIGITS: usize = base62::width(32);
 const CHECKSUM_DIGITS: usize = base62::width(4);
@@ -163,6 +166,24 @@ impl Token {
         self.selector.session_id()
     }
 
+    /// Returns selector and verifier, from which [`Self::from_bytes`] restores the token.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; TOKEN_BYTES]> {
+        let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
+        let (selector, verifier) = bytes.split_at_mut(SELECTOR_BYTES);
+        selector.copy_from_slice(&self.selector.0);
+        verifier.copy_from_slice(&*self.verifier.0);
+        bytes
+    }
+
+    /// Returns the token of this kind with this selector and verifier, as [`Self::to_bytes`]
+    /// returned them. Returns `None` if the number of bytes is another one.
+    pub fn from_bytes(kind: TokenKind, bytes: &[u8]) -> Option<Self> {
+        let (selector, verifier) = bytes.split_at_checked(SELECTOR_BYTES)?;
+        let selector = Selector(selector.try_into().ok()?);
+        let verifier = Verifier(Zeroizing::new(verifier.try_into().ok()?));
+        Some(Self { kind, selector, verifier })
+    }
+
     /// Returns the text of the token, as the client receives it.
     pub fn to_secret(&self) -> SecretString {
         let mut text = String::with_capacity(80);
@@ -197,6 +218,8 @@ mod tests {
             let token = sample(kind);
             let text = token.to_secret();
             assert_eq!(text.expose_secret().len(), 75);
+            assert_eq!(Token::from_bytes(kind, &*token.to_bytes()), Some(token.clone()));
+            assert_eq!(Token::from_bytes(kind, &token.to_bytes()[1..]), None);
             assert_eq!(Token::parse(text.expose_secret()), Some(token));
         }
     }

@@ -132,11 +132,25 @@ impl Provider {
         &self.policy.lifetimes
     }
 
-    /// Checks that the store is reachable.
+    /// Checks that a login or a refresh would succeed now, by the results of the last writes. Makes
+    /// no call.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the store is not reachable.
-    pub async fn ready(&self) -> Result<(), Error> {
-        Ok(self.stores.health.check().await?)
+    /// [`Error::Unavailable`] when a write to the store, or to Redis if access tokens are published
+    /// there, may fail.
+    pub fn check_ready(&self) -> Result<(), Error> {
+        self.stores.check_ready()?;
+        self.end_outage_if_over();
+        Ok(())
+    }
+
+    /// Ends the current outage of refreshes, if any, if writes that began after its last failure
+    /// have succeeded. Probes of the stores are such writes.
+    pub fn end_outage_if_over(&self) {
+        if let Some(failed_at) = self.outages.last_failure()
+            && self.stores.have_written_since(failed_at)
+        {
+            self.outages.end(self.now());
+        }
     }
 }

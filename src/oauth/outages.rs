@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::domain::Timestamp;
 
@@ -17,18 +17,22 @@ use crate::domain::Timestamp;
 const MAX_OUTAGES: usize = 8;
 /// Minimum time between two outages of refreshes. An outage that begins sooner continues the
 /// previous one, so that a store that fails now and then does not displace the outages before it.
-const MIN_GAP: Duration = Duration::from_secs(1);
+/// It is longer than `Retry-After` of a 503, so that an outage of which a probe notices nothing
+/// lasts as long as clients retry.
+const MIN_GAP: Duration = Duration::from_secs(10);
 
 /// The periods in which refreshes were answered 503, oldest first.
 #[derive(Default)]
 pub(super) struct Outages(Mutex<VecDeque<Outage>>);
 
-/// Period from the arrival of the first refresh that was answered 503 until the next grant that
-/// succeeded: its session is stored and, with Redis, its access token published there.
+/// Period from the arrival of the first refresh that was answered 503 until writes succeeded again:
+/// those of a grant or of a probe, to the store and, if access tokens are published, to Redis.
 struct Outage {
     start: Timestamp,
     /// Time at which the outage ended; `None` while it continues.
     end: Option<Timestamp>,
+    /// Time at which the last of its refreshes failed, for comparison with the times of writes.
+    failed_at: Instant,
 }
 
 impl Outages {
@@ -36,18 +40,27 @@ impl Outages {
     pub(super) fn begin(&self, at: Timestamp) {
         let mut outages = self.lock();
         match outages.back_mut() {
-            Some(last) if last.end.is_none_or(|end| at < end.plus(MIN_GAP)) => last.end = None,
+            Some(last) if last.end.is_none_or(|end| at < end.plus(MIN_GAP)) => {
+                last.end = None;
+                last.failed_at = Instant::now();
+            }
             _ => {
                 if outages.len() == MAX_OUTAGES {
                     let index = shortest(&outages);
                     outages.remove(index);
                 }
-                outages.push_back(Outage { start: at, end: None });
+                let failed_at = Instant::now();
+                outages.push_back(Outage { start: at, end: None, failed_at });
             }
         }
     }
 
-    /// Ends the current outage of refreshes, if any, since a grant succeeded at `now`.
+    /// Returns the time of the last failure of the current outage of refreshes, if any.
+    pub(super) fn last_failure(&self) -> Option<Instant> {
+        self.lock().back().filter(|last| last.end.is_none()).map(|last| last.failed_at)
+    }
+
+    /// Ends the current outage of refreshes, if any, since writes succeeded at `now`.
     pub(super) fn end(&self, now: Timestamp) {
         if let Some(last) = self.lock().back_mut() {
             last.end.get_or_insert(now);
@@ -123,12 +136,12 @@ mod tests {
         outages.begin(at(-900));
         outages.end(at(-100));
         for start in 0..100 {
-            outages.begin(at(start * 10));
-            outages.end(at(start * 10 + 5));
+            outages.begin(at(start * 20));
+            outages.end(at(start * 20 + 5));
         }
         assert_eq!(outages.lock().len(), MAX_OUTAGES);
         assert_eq!(outages.between(at(0), at(10_000)).as_secs(), 5 * (MAX_OUTAGES as u64 - 1));
         assert_eq!(outages.between(at(-1000), at(-50)).as_secs(), 800);
-        assert_eq!(outages.between(at(990), at(10_000)).as_secs(), 5);
+        assert_eq!(outages.between(at(1980), at(10_000)).as_secs(), 5);
     }
 }

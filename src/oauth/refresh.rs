@@ -66,7 +66,7 @@ impl Provider {
         match session.refresh(token, presented_at, wanted, &lifetimes, self.now()) {
             RefreshOutcome::Rotated(next, tokens) => {
                 scope?;
-                self.can_publish()?;
+                self.can_publish(session.user.as_ref())?;
                 if !self.rotate(&session, &next, request).await? {
                     return Ok(None);
                 }

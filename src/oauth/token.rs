@@ -64,7 +64,7 @@ impl Provider {
     ) -> Result<Option<IssuedTokens>, Error> {
         // RFC 6749 §4.4.3: "A refresh token SHOULD NOT be included" for client credentials.
         let refreshable = user.is_some() && self.may_refresh(client);
-        self.can_publish()?;
+        self.can_publish(user.as_ref())?;
         let new = NewSession {
             user,
             client_id: client.id.clone(),
@@ -104,9 +104,10 @@ impl Provider {
     }
 
     /// Checks that an access token can be published now (written to Redis, if configured), so that
-    /// no session is written whose tokens could not be returned.
-    pub(super) fn can_publish(&self) -> Result<(), Error> {
-        match &self.stores.publisher {
+    /// no session is written whose tokens could not be returned. A session without a user publishes
+    /// none.
+    pub(super) fn can_publish(&self, user: Option<&SessionUser>) -> Result<(), Error> {
+        match self.stores.publisher.as_ref().filter(|_| user.is_some()) {
             Some(publisher) => Ok(publisher.can_publish()?),
             None => Ok(()),
         }

@@ -9,8 +9,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::{
-    CallerLookup, ClientStore, Health, ImportStore, LegacyToken, Page, Result, SessionFilter,
-    SessionStore, StoreListing, Stores, Update, UserStore, Want, Written,
+    CallerLookup, ClientStore, Health, ImportStore, LastWrite, LegacyToken, Page, Result,
+    SessionFilter, SessionStore, StoreListing, Stores, Update, UserStore, Want, Written,
 };
 use crate::domain::{
     Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
@@ -150,8 +150,12 @@ impl Health for MeasuredStore {
         self.inner.health.name()
     }
 
-    async fn check(&self) -> Result<()> {
-        self.time(Operation::HealthCheck, self.inner.health.check()).await
+    async fn probe(&self) -> Result<()> {
+        self.time(Operation::HealthCheck, self.inner.health.probe()).await
+    }
+
+    fn last_write(&self) -> &LastWrite {
+        self.inner.health.last_write()
     }
 
     async fn close(&self) {

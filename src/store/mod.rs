@@ -33,7 +33,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use error::StoreError;
-pub use health::Health;
+pub use health::{Health, LastWrite};
 pub use imports::{ImportStore, LegacyToken};
 pub use principals::AmbiguousUser;
 pub use publisher::{DeliveryError, Invalidation, InvalidationTarget, Outbox, Publisher};
@@ -311,7 +311,7 @@ pub struct Stores {
     pub listing: Arc<dyn StoreListing>,
     /// Bulk and unchecked writes, for imports and for copies of a store.
     pub transfer: Arc<dyn StoreTransfer>,
-    /// Name and reachability check of the backend (database).
+    /// Name of the backend (database), and the result of the last write to it.
     pub health: Arc<dyn Health>,
     /// Publishes access tokens in Redis for resource servers, and removes stale copies from Redis.
     /// `None` if Redis holds neither published tokens nor a cache.

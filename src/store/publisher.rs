@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::{Result, StoreError};
+use super::{LastWrite, Result, StoreError};
 use crate::domain::{ClientId, Digest, Session, SessionId};
 
 /// Transactional outbox of Redis invalidations (removals of stale copies). The write that ends or
@@ -48,16 +48,27 @@ pub enum InvalidationTarget {
 /// Sentinel.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Checks in one round trip that Redis accepts writes. The store works without Redis too.
-    async fn check_cache(&self) -> Result<()>;
+    /// Makes a small write to Redis, which Redis refuses if its memory is full, and records its
+    /// result in [`Self::last_write`].
+    async fn probe(&self) -> Result<()>;
+
+    /// Returns the record of the last write to Redis, by a probe or a publication of this process.
+    fn last_write(&self) -> &LastWrite;
+
+    /// Returns whether logins and refreshes fail while Redis accepts no writes, because access
+    /// tokens are published. Otherwise Redis is a cache, and the store works without it.
+    fn is_required(&self) -> bool;
+
+    /// Returns whether Redis is known to be unavailable. Its outage is logged already.
+    fn is_down(&self) -> bool;
 
     /// Returns an error if Redis is known to be unavailable for publishing. Makes no network call.
     fn can_publish(&self) -> Result<()>;
 
     /// Publishes `token`, an access token of a stored session, in Redis until the token expires,
-    /// after `expires_in`. `access` is the digest of the token. Publishes nothing if the session or
-    /// the token has ended meanwhile. Once a caller was told that the token has ended, the token is
-    /// not published again.
+    /// after `expires_in`. `access` is the digest of the token. Publishes nothing if the session
+    /// has no user, or if the session or the token has ended meanwhile. Once a caller was told that
+    /// the token has ended, the token is not published again.
     async fn publish(
         &self,
         session: &Session,

@@ -1,4 +1,5 @@
-//! Health probes: `/healthz` reports that the process responds, `/readyz` that the store does.
+//! Health probes: `/healthz` reports that the process responds, `/readyz` that a login would
+//! succeed, by the last writes of this process. Neither waits for anything.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -17,7 +18,7 @@ pub(super) async fn alive() -> HttpResponse {
 }
 
 pub(super) async fn ready(web: web::Data<Web>) -> HttpResponse {
-    match web.provider.ready().await {
+    match web.provider.check_ready() {
         Ok(()) => form::ok(HealthJson { status: "ok" }),
         Err(error) => web.refuse(&RequestError::from(error)),
     }

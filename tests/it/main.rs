@@ -38,6 +38,7 @@ mod password_pool;
 mod quick_start;
 mod rate_limit;
 mod read_only;
+mod readiness;
 mod readme;
 mod real_clients;
 mod redis;

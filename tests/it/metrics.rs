@@ -15,7 +15,7 @@ async fn spawn() -> App {
 }
 
 /// Returns the text that Prometheus would scrape.
-async fn scrape(app: &App) -> String {
+pub(crate) async fn scrape(app: &App) -> String {
     let answer = send(app.http.get(app.metrics.as_ref().unwrap())).await;
     assert_eq!(answer.status, 200);
     let media_type = answer.header("content-type");

@@ -4,6 +4,7 @@
 mod cache;
 mod corrupt_sessions;
 mod large_batches;
+mod memory;
 mod outages;
 mod published_tokens;
 mod restarts;

@@ -6,27 +6,18 @@
 use std::time::Duration;
 
 use super::every;
-use super::outage_log::OutageLog;
 use crate::observe::error_chain;
-use crate::store::{StoreError, Stores};
+use crate::store::Stores;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(stores: Stores) {
-    let (name, mut log) = (stores.health.name(), OutageLog::default());
     let mut ticks = every(INTERVAL);
     loop {
         ticks.tick().await;
-        match stores.mark_in_use().await {
-            Ok(()) => log.ended(|| tracing::info!("{name} works again")),
-            Err(error @ StoreError::Unavailable(_)) => log.began(|| {
-                let why = error_chain(&error);
-                tracing::error!(
-                    "{name} fails; requests get 503 until it works again, without a restart: {why}"
-                );
-            }),
-            // The store responds, so this is no outage. The next tick tries again.
-            Err(_) => {}
+        if let Err(error) = stores.mark_in_use().await {
+            // The probe of the store logs an outage.
+            tracing::debug!(error = error_chain(&error), "the store was not marked as in use");
         }
     }
 }

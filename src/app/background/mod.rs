@@ -6,6 +6,7 @@ mod in_use_mark;
 mod invalidation_delivery;
 mod outage_log;
 mod password_hash_survey;
+pub(super) mod readiness;
 mod redis_reconciliation;
 mod session_purge;
 
@@ -16,13 +17,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::domain::Clock;
+use crate::oauth::Provider;
 use crate::password::PasswordPool;
 use crate::store::Stores;
 
 /// Background tasks of a server, which run until this value is dropped.
 pub(super) struct BackgroundTasks {
     /// The running tasks, aborted on drop.
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl BackgroundTasks {
@@ -39,7 +41,17 @@ impl BackgroundTasks {
             tasks.spawn(redis_reconciliation::run(Arc::clone(&publisher)));
             tasks.spawn(invalidation_delivery::run(publisher, Arc::clone(&stores.health)));
         }
-        Self { _tasks: tasks }
+        Self { tasks }
+    }
+
+    /// Starts the probes of the stores, whose results decide whether the server is ready and
+    /// whether an outage of refreshes at `provider` is over.
+    pub(super) fn probe(&mut self, stores: &Stores, provider: &Provider) {
+        let health = Arc::clone(&stores.health);
+        self.tasks.spawn(readiness::probe_store(health, provider.clone()));
+        if let Some(publisher) = stores.publisher.clone() {
+            self.tasks.spawn(readiness::probe_redis(publisher, provider.clone()));
+        }
     }
 }
 

@@ -213,6 +213,14 @@ impl Metrics {
         );
     }
 
+    /// Adds gauges of the memory of Redis, used and at most, in bytes.
+    pub fn watch_redis_memory(&self, used: Gauge, max: Gauge) {
+        let (used_name, max_name) =
+            ("sentinel_redis_memory_used_bytes", "sentinel_redis_memory_max_bytes");
+        pull(&self.registry, used_name, "Memory that Redis uses.", used);
+        pull(&self.registry, max_name, "Maximum memory of Redis, 0 without one.", max);
+    }
+
     /// Returns the metrics of the HTTP endpoints with these names, for one I/O thread.
     pub fn endpoints(&self, names: &[&'static str]) -> Vec<EndpointMetrics> {
         let endpoint = |name: &&'static str| EndpointMetrics {

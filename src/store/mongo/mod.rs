@@ -25,7 +25,7 @@ mod users;
 use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -36,12 +36,16 @@ use mongodb::{Client, ClientSession, Collection, Database};
 use serde::Serialize;
 
 use super::prefix::prefix_range_end;
-use super::{Health, Result, StoreError, Stores};
+use super::{Health, LastWrite, Result, StoreError, Stores};
 use crate::settings::MongoSettings;
 use concurrency_limit::ConcurrencyLimit;
 use options::{MongoOptions, sentence};
 #[doc(hidden)]
 pub use session_document::session as read_session;
+
+/// Id of the document that a probe writes. It is in the collection of the import records, whose ids
+/// are texts, so that a probe needs no further permission and is not taken for an import record.
+const PROBE_ID: i32 = 0;
 
 /// Store backend for MongoDB. Clones share the connections and the concurrency limit.
 #[derive(Clone)]
@@ -57,6 +61,7 @@ pub struct MongoStore {
     imported: Collection<RawDocumentBuf>,
     aliases: Collection<RawDocumentBuf>,
     records_invalidations: bool,
+    last_write: Arc<LastWrite>,
     name: Arc<str>,
 }
 
@@ -126,6 +131,7 @@ impl MongoStore {
             call_timeout: options.call,
             limit: Arc::new(ConcurrencyLimit::new(options.connections)),
             records_invalidations: false,
+            last_write: Arc::default(),
             name: format!("MongoDB at {}", options.hosts).into(),
         };
         let hello = store.hello(&options.hosts).await?;
@@ -166,6 +172,15 @@ impl MongoStore {
     /// output.
     async fn call<T>(&self, call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T> {
         self.with_timeout(call).await?.map_err(StoreError::unavailable)
+    }
+
+    /// Runs a write of the MongoDB driver within the time limit `call_timeout`, records whether it
+    /// succeeded, and returns its output.
+    async fn write<T>(&self, call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T> {
+        let started = Instant::now();
+        let written = self.call(call).await;
+        self.last_write.record(started, written.is_ok());
+        written
     }
 
     /// Runs a write of the MongoDB driver within the time limit `call_timeout`. Returns the output,
@@ -243,8 +258,14 @@ impl Health for MongoStore {
         &self.name
     }
 
-    async fn check(&self) -> Result<()> {
-        self.call(self.database.run_command(doc! { "ping": 1 })).await.map(drop)
+    async fn probe(&self) -> Result<()> {
+        let change = doc! { "$currentDate": { "probed_at": true } };
+        let write = self.imported.update_one(doc! { "_id": PROBE_ID }, change).upsert(true);
+        self.write(write).await.map(drop)
+    }
+
+    fn last_write(&self) -> &LastWrite {
+        &self.last_write
     }
 }
 

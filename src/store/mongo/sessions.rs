@@ -36,7 +36,7 @@ impl SessionStore for MongoStore {
         // Causal consistency: the reads below see at least the state at the time of the insert.
         let mut causal = self.causal_session().await?;
         let added = self.sessions.insert_one(&document).session(&mut causal);
-        let allowed = match self.call(added).await {
+        let allowed = match self.write(added).await {
             Ok(_) => self.confirm_login(&session, name_version, &mut causal).await,
             Err(error) => Err(error),
         };
@@ -86,7 +86,7 @@ impl SessionStore for MongoStore {
         }
         let before = doc! { "_id": key(session.id), "version": to_integer(session.version) - 1 };
         let done = self.sessions.update_one(before, doc! { "$set": change });
-        Ok((self.call(done).await?.matched_count == 1).into())
+        Ok((self.write(done).await?.matched_count == 1).into())
     }
 
     /// Returns whether the stored version of the session is `version`, by an update that changes
@@ -95,16 +95,16 @@ impl SessionStore for MongoStore {
         let version = to_integer(version);
         let same = doc! { "$set": { "version": version } };
         let write = self.sessions.update_one(doc! { "_id": key(id), "version": version }, same);
-        Ok((self.call(write).await?.matched_count == 1).into())
+        Ok((self.write(write).await?.matched_count == 1).into())
     }
 
     async fn delete(&self, id: SessionId) -> Result<Written<bool>> {
         if self.records_invalidations {
             let alive = doc! { "_id": key(id), "ended": Bson::Null };
             let done = self.sessions.update_one(alive, outbox::ended());
-            return Ok((self.call(done).await?.matched_count == 1).into());
+            return Ok((self.write(done).await?.matched_count == 1).into());
         }
-        let done = self.call(self.sessions.delete_one(doc! { "_id": key(id) })).await?;
+        let done = self.write(self.sessions.delete_one(doc! { "_id": key(id) })).await?;
         Ok((done.deleted_count == 1).into())
     }
 

@@ -164,7 +164,8 @@ impl CachingStore {
             cached => cached,
         };
         let mut missing = Vec::new();
-        if is_answered {
+        // The cache must not take the memory that published tokens need.
+        if is_answered && !self.connections.memory().is_filled() {
             missing.extend(cached.is_none().then(|| of_session.clone()));
             missing.extend(stale_client.map(|(key, _)| key.clone()));
         }

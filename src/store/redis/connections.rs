@@ -15,6 +15,8 @@ use deadpool_redis::{Connection, Manager, Pool, PoolError};
 use prometheus::IntCounter;
 use thread_local::ThreadLocal;
 
+use super::invalidation::INSTANCE_KEY;
+use super::memory::RedisMemory;
 use crate::observe::metrics::{self, Metrics};
 use crate::store::{DeliveryError, StoreError};
 
@@ -41,6 +43,19 @@ pub(super) enum RedisCallError {
     /// Redis answered the call with an error, or the connection failed during the call.
     #[error("Redis failed")]
     Call(#[from] RedisError),
+}
+
+impl RedisCallError {
+    /// Returns whether the connection was closed, during a call or while it was opened.
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Call(error) => is_closed(error),
+            Self::Connect(error) => {
+                matches!(&**error, PoolError::Backend(error) if is_closed(error))
+            }
+            Self::Down => false,
+        }
+    }
 }
 
 impl From<RedisCallError> for DeliveryError {
@@ -80,6 +95,7 @@ pub(super) struct Connections {
     generation: AtomicU64,
     /// Number of Redis connections that this process has opened so far.
     opened: AtomicU64,
+    memory: RedisMemory,
     /// Counters of failed Redis calls, if metrics are enabled.
     counts: OnceLock<Arc<metrics::RedisMetrics>>,
 }
@@ -96,10 +112,7 @@ struct ThreadConnection {
 
 impl Connections {
     pub(super) fn new(server: &Client) -> Result<Self, RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(Some(ANSWER))
-            .set_connection_timeout(Some(CONNECT));
-        let manager = Manager::new_with_config(server.get_connection_info().clone(), config)?;
+        let manager = Manager::new_with_config(server.get_connection_info().clone(), timeouts())?;
         let pool = Pool::builder(manager).max_size(CONNECTIONS);
         // A pool without timeouts needs no runtime, so this cannot fail.
         let pool = pool
@@ -111,6 +124,7 @@ impl Connections {
             down: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             opened: AtomicU64::new(0),
+            memory: RedisMemory::default(),
             counts: OnceLock::new(),
         })
     }
@@ -121,6 +135,20 @@ impl Connections {
         let is_up = move || connections.upgrade().is_some_and(|connections| !connections.is_down());
         metrics.watch_redis(Box::new(move || f64::from(is_up())));
         let _ = self.counts.set(Arc::clone(&metrics.redis));
+    }
+
+    /// Shows the memory of Redis in `metrics`, from now on, as [`Self::probe`] reads it.
+    pub(super) fn show_memory_in(self: &Arc<Self>, metrics: &Metrics) {
+        let gauge = |value: fn(&RedisMemory) -> Option<u64>| -> metrics::Gauge {
+            let connections = Arc::downgrade(self);
+            let read = move || value(&connections.upgrade()?.memory);
+            Box::new(move || read().map_or(f64::NAN, |bytes| bytes as f64))
+        };
+        metrics.watch_redis_memory(gauge(RedisMemory::used), gauge(RedisMemory::max));
+    }
+
+    pub(super) const fn memory(&self) -> &RedisMemory {
+        &self.memory
     }
 
     fn count(&self, failed: impl FnOnce(&metrics::RedisMetrics) -> &IntCounter) {
@@ -201,6 +229,23 @@ impl Connections {
         self.call(async |call| probe().query_async(&mut call.connection).await).await
     }
 
+    /// Makes a write that Redis refuses if it would refuse a publication, and reads the memory of
+    /// Redis and its policy for a full memory. If Redis refuses `INFO`, they stay unknown.
+    pub(super) async fn probe(self: &Arc<Self>) -> Result<(), RedisCallError> {
+        let info: Option<String> = self
+            .call(async |call| {
+                match cmd("INFO").arg("memory").query_async(&mut call.connection).await {
+                    Err(error) if !is_trouble(&error) => Ok(None),
+                    answer => answer.map(Some),
+                }
+            })
+            .await?;
+        self.memory.update(&info.unwrap_or_default());
+        let mut write = cmd("HSET");
+        write.arg(INSTANCE_KEY).arg("probe").arg(1);
+        self.call(async |call| write.query_async(&mut call.connection).await).await
+    }
+
     /// Returns this thread's connection to Redis, and opens a connection if the thread has none.
     async fn connection(self: &Arc<Self>) -> Result<CallConnection, RedisCallError> {
         if self.is_down() {
@@ -212,7 +257,7 @@ impl Connections {
             return Ok(connection);
         }
         let opened = match self.open(generation).await {
-            Err(RedisCallError::Call(error)) if is_closed(&error) => self.open(generation).await,
+            Err(error) if error.is_closed() => self.open(generation).await,
             opened => opened,
         };
         let opened = opened.inspect_err(|error| {
@@ -303,6 +348,18 @@ impl ThreadConnection {
             idle,
         }
     }
+}
+
+fn timeouts() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_response_timeout(Some(ANSWER))
+        .set_connection_timeout(Some(CONNECT))
+}
+
+/// Returns the answer of a Redis server to `INFO memory`, on a connection of its own.
+pub(super) async fn read_memory(server: &Client) -> RedisResult<String> {
+    let mut connection = server.get_multiplexed_async_connection_with_config(&timeouts()).await?;
+    cmd("INFO").arg("memory").query_async(&mut connection).await
 }
 
 /// Returns the random identifier of the running Redis process, or `None` if Redis refuses `INFO`.

@@ -7,12 +7,12 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use deadpool_redis::redis::{Pipeline, Script, cmd, pipe};
+use deadpool_redis::redis::{Script, cmd, pipe};
 use futures_util::{StreamExt, stream};
 
 use super::CachingStore;
 use super::cache::{client_key, has_access_token, session_key};
-use super::publishing::{LISTS, leases_key, list_key};
+use super::publishing::{LISTS, leases_key, list_key, listed_token};
 use crate::domain::{SessionId, Token, TokenKind};
 use crate::observe::error_chain;
 use crate::store::{DeliveryError, InvalidationTarget, Result, StoreError};
@@ -21,16 +21,21 @@ use crate::store::{DeliveryError, InvalidationTarget, Result, StoreError};
 const BATCH: u32 = 500;
 /// Maximum number of concurrent Redis invalidations (removals of stale copies).
 const MAX_CONCURRENT_DELIVERIES: usize = 32;
-/// Redis hash (field map) with the `run_id` of the Redis process whose tokens were checked last.
-const INSTANCE_KEY: &str = "sentinel:server";
+/// Redis hash (field map) with the `run_id` of the Redis process whose tokens were checked last,
+/// and the field that probes write.
+pub(super) const INSTANCE_KEY: &str = "sentinel:server";
 
 /// Script that removes all publishing leases (permissions to publish tokens) of a session and
-/// returns the session's published tokens. A script, because Redis at its memory limit rejects
-/// transactions, but runs a script that only deletes and reads.
+/// returns whether the list of the session's published tokens is a hash, and its entries. A script,
+/// because Redis at its memory limit rejects transactions, but runs a script that only deletes and
+/// reads.
 static TAKE_LIST: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "redis.call('DEL', KEYS[1])
-         return redis.call('ZRANGE', KEYS[2], 0, -1)",
+         local listed, entries = redis.pcall('HGETALL', KEYS[2]), {}
+         if listed.err then return {0, redis.call('ZRANGE', KEYS[2], 0, -1)} end
+         for i = 1, #listed, 2 do entries[#entries + 1] = listed[i] end
+         return {1, entries}",
     )
 });
 
@@ -95,7 +100,7 @@ impl CachingStore {
             self.delete_cache_entry(&session_key(id)).await?;
         }
         let list = list_key(id);
-        let listed: HashSet<String> = self
+        let (is_hash, listed): (bool, HashSet<Vec<u8>>) = self
             .connections
             .call(async |call| {
                 let mut script = TAKE_LIST.key(leases_key(id));
@@ -122,11 +127,18 @@ impl CachingStore {
                 .zip(digest)
                 .is_some_and(|(session, digest)| has_access_token(session, &digest))
         };
-        let dead: Vec<String> = listed.into_iter().filter(|text| !is_alive(text)).collect();
-        if dead.is_empty() {
+        let listed = listed.into_iter().map(|entry| (listed_token(&entry), entry));
+        let (tokens, entries): (Vec<_>, Vec<_>) =
+            listed.filter(|(token, _)| !is_alive(token)).unzip();
+        if tokens.is_empty() {
             return Ok(());
         }
-        Ok(self.run(&removal_of(&list, &dead)).await?)
+        // The tokens' keys are deleted before their entries in the list, because a key without an
+        // entry cannot be found again.
+        let mut removal = pipe();
+        removal.cmd("DEL").arg(tokens).ignore();
+        removal.cmd(if is_hash { "HDEL" } else { "ZREM" }).arg(&list).arg(entries).ignore();
+        Ok(self.run(&removal).await?)
     }
 
     /// Removes the entry `key` from the Redis cache, if this store has a cache.
@@ -200,14 +212,4 @@ impl CachingStore {
 /// store or Redis is unavailable. A command that Redis refuses concerns one invalidation only.
 const fn ends_delivery(error: &DeliveryError) -> bool {
     !matches!(error, DeliveryError::Refused(_))
-}
-
-/// Returns the Redis commands that remove published tokens of a session. The tokens' keys are
-/// deleted before their entries in the session's `list`, because a key without a list entry cannot
-/// be found again.
-fn removal_of(list: &str, tokens: &[String]) -> Pipeline {
-    let mut pipeline = pipe();
-    pipeline.cmd("DEL").arg(tokens).ignore();
-    pipeline.cmd("ZREM").arg(list).arg(tokens).ignore();
-    pipeline
 }

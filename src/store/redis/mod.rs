@@ -9,6 +9,7 @@
 //! - [`connections`]: shared connections, and behavior while Redis does not answer.
 //! - [`publishing`]: `<access token>` → user id, and a list of these keys for each session.
 //! - [`invalidation`]: invalidation of cached and published data.
+//! - [`memory`]: used and maximum memory of Redis, and the policy for a full memory.
 //! - [`undelivered`]: whether cached data may be read.
 //! - [`cache`]: sessions and clients for introspection, and the leases that prevent stale writes.
 //! - [`rate_limit_store`]: rate limit counters.
@@ -21,6 +22,7 @@ mod cache;
 mod caching_store;
 mod connections;
 mod invalidation;
+mod memory;
 mod publishing;
 mod rate_limit_store;
 mod server;
@@ -30,10 +32,11 @@ use std::sync::Arc;
 
 #[doc(hidden)]
 pub use super::packed_session::unpack_cached as read_cached;
-use super::{Outbox, RateLimitStore, Result, Stores};
+use super::{LastWrite, Outbox, RateLimitStore, Result, Stores};
 use crate::observe::metrics::{self, Metrics};
 use crate::settings;
 use connections::Connections;
+use memory::RedisMemory;
 use rate_limit_store::RedisRateLimitStore;
 use undelivered::Undelivered;
 
@@ -45,6 +48,7 @@ pub struct CachingStore {
     inner: Stores,
     outbox: Arc<dyn Outbox>,
     undelivered: Arc<Undelivered>,
+    last_write: Arc<LastWrite>,
     publishes: bool,
     caches: bool,
     counts: Option<Arc<metrics::CacheMetrics>>,
@@ -66,14 +70,24 @@ impl CachingStore {
     ) -> Result<Self> {
         let connections = connections(settings)?;
         let publishes = settings.publish_tokens;
-        let undelivered = Arc::default();
-        Ok(Self { connections, inner, outbox, undelivered, publishes, caches, counts: None })
+        let (undelivered, last_write) = (Arc::default(), Arc::default());
+        Ok(Self {
+            connections,
+            inner,
+            outbox,
+            undelivered,
+            last_write,
+            publishes,
+            caches,
+            counts: None,
+        })
     }
 
     /// Returns this store, which records metrics of the cache and of Redis in `metrics`, if given.
     pub(super) fn observed_by(self, metrics: Option<&Metrics>) -> Self {
         let counts = metrics.map(|metrics| {
             self.connections.count_in(metrics);
+            self.connections.show_memory_in(metrics);
             Arc::clone(&metrics.cache)
         });
         Self { counts, ..self }
@@ -119,6 +133,15 @@ pub fn rate_limit_store(
 /// file in the settings is invalid.
 pub fn check(settings: &settings::RedisSettings) -> Result<()> {
     server::read(settings).map(drop)
+}
+
+/// Asks Redis for its policy for a full memory, and returns a warning if Redis would remove
+/// published tokens. Returns `None` if no tokens are published, or Redis does not answer.
+pub async fn eviction_warning(settings: &settings::RedisSettings) -> Option<String> {
+    let server = server::read(settings).ok().filter(|_| settings.publish_tokens)?;
+    let memory = RedisMemory::default();
+    memory.update(&connections::read_memory(&server).await.ok()?);
+    memory.eviction_warning()
 }
 
 fn connections(settings: &settings::RedisSettings) -> Result<Arc<Connections>> {

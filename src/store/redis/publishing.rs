@@ -1,10 +1,13 @@
 //! Published access tokens: `SET <access token> <user id>`, for resource servers that look tokens
-//! up in Redis, as those of flask-sentinel do. The value is the client id if the session has no
-//! user.
+//! up in Redis, as those of flask-sentinel do. A session without a user publishes nothing, because
+//! such a resource server takes every value for a user id.
 //!
 //! No store contains a token in plain text. Therefore each session has a list of its published
-//! tokens, a sorted set by expiry. A change that ends a token first writes the store and then
-//! removes the listed tokens that are no longer valid in the store.
+//! tokens, a hash with an entry ([`list_entry`]) and the time of expiry for each. An entry has less
+//! than 64 bytes, for which Redis uses its compact encoding: with the texts of the tokens, the list
+//! of one token would take a kilobyte. A change that ends a token first writes the store and then
+//! removes the listed tokens that are no longer valid in the store. Earlier versions used a sorted
+//! set of texts under the same key; a list of that type is read, and extended as it is.
 //!
 //! A publisher first takes a lease on the session and then checks that the store has the token. It
 //! lists the token and sets its key only if it still has the lease. Reading the list for removal
@@ -13,7 +16,7 @@
 //! that was removed is never published again.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Pipeline, Script, pipe};
@@ -22,8 +25,10 @@ use secrecy::{ExposeSecret, SecretString};
 use super::CachingStore;
 use super::cache::has_access_token;
 use super::connections::RedisCallError;
-use crate::domain::{Digest, Session, SessionId, Timestamp};
-use crate::store::{DeliveryError, Publisher, Result, StoreError};
+use crate::domain::{
+    AccessToken, Digest, Session, SessionId, TOKEN_BYTES, Timestamp, Token, TokenKind, UserId,
+};
+use crate::store::{DeliveryError, LastWrite, Publisher, Result, StoreError};
 
 /// Time in milliseconds for which a session's list of published tokens outlives the last token.
 const LINGER: i64 = 60_000;
@@ -39,8 +44,18 @@ const ATTEMPTS: usize = 20;
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
-         redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[2])
-         redis.call('ZADD', KEYS[2], ARGV[3], KEYS[3])
+         local listed = redis.pcall('HGETALL', KEYS[2])
+         if listed.err then
+             redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[2])
+             redis.call('ZADD', KEYS[2], ARGV[3], KEYS[3])
+         else
+             for i = 1, #listed, 2 do
+                 if tonumber(listed[i + 1]) <= tonumber(ARGV[2]) then
+                     redis.call('HDEL', KEYS[2], listed[i])
+                 end
+             end
+             redis.call('HSET', KEYS[2], ARGV[7], ARGV[3])
+         end
          redis.call('PEXPIRE', KEYS[2], ARGV[4])
          redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[6])
          return 1",
@@ -55,6 +70,25 @@ pub(super) const LISTS: &str = "sentinel:published:";
 
 pub(super) fn leases_key(id: SessionId) -> String {
     format!("sentinel:publishing:{id}")
+}
+
+/// Returns the entry of a published token in its session's list: selector and verifier of a token
+/// of our own form, or the text of an imported token.
+fn list_entry(text: &str) -> Vec<u8> {
+    match Token::parse(text) {
+        Some(token) => token.to_bytes().to_vec(),
+        None => text.as_bytes().to_vec(),
+    }
+}
+
+/// Returns the text of the published token that has this entry in its session's list. Earlier
+/// versions listed every token by its text.
+pub(super) fn listed_token(entry: &[u8]) -> String {
+    let of_ours = (entry.len() == TOKEN_BYTES).then(|| Token::from_bytes(TokenKind::Access, entry));
+    match of_ours.flatten() {
+        Some(token) => token.to_secret().expose_secret().to_owned(),
+        None => String::from_utf8_lossy(entry).into_owned(),
+    }
 }
 
 /// Lease (temporary permission) of a process to publish access tokens of a session in Redis.
@@ -74,53 +108,30 @@ impl Publisher for CachingStore {
         access: &Digest,
         expires_in: Duration,
     ) -> Result<()> {
-        if !self.publishes {
-            return Ok(());
-        }
-        let digest = access;
-        let Some(access) = session.access_tokens.iter().find(|access| access.digest == *digest)
-        else {
-            return Ok(());
-        };
-        let over = |at: Timestamp| at.as_millis();
-        let last = session.access_tokens.iter().map(|access| over(access.expires_at)).max();
-        let ttl = i64::try_from(expires_in.as_millis()).unwrap_or(i64::MAX);
-        let now = over(access.expires_at).saturating_sub(ttl);
-        let keep = last.unwrap_or(now).saturating_sub(now).saturating_add(LINGER);
-        let text = token.expose_secret();
-        let owner = match &session.user {
-            Some(user) => user.id.to_string(),
-            None => session.client_id.to_string(),
-        };
-        let keys = [leases_key(session.id), list_key(session.id)];
-        let [leases, list] = &keys;
-        for _ in 0..ATTEMPTS {
-            let lease = self.lease_publishing(leases).await?;
-            let found = self.inner.sessions.find(session.id).await?;
-            if !found.is_some_and(|session| has_access_token(&session, digest)) {
-                return Ok(());
-            }
-            let published: bool = self
-                .connections
-                .call(async |call| {
-                    if call.run_id != lease.run_id {
-                        return Ok(false);
-                    }
-                    let mut script = PUBLISH.key(leases);
-                    script.key(list).key(text).arg(&lease.nonce).arg(now);
-                    script.arg(over(access.expires_at)).arg(keep).arg(&owner).arg(ttl);
-                    script.invoke_async(&mut call.connection).await
-                })
-                .await?;
-            if published {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Busy)
+        let Some(user) = session.user.as_ref().filter(|_| self.publishes) else { return Ok(()) };
+        let found = session.access_tokens.iter().find(|token| token.digest == *access);
+        let Some(found) = found else { return Ok(()) };
+        self.publish_to(user.id, session, token, found, expires_in).await
     }
 
-    async fn check_cache(&self) -> Result<()> {
-        Ok(self.connections.check_writable().await?)
+    async fn probe(&self) -> Result<()> {
+        let probed = self.recorded(self.connections.probe()).await;
+        if self.publishes {
+            self.connections.memory().warn_about_eviction();
+        }
+        Ok(probed?)
+    }
+
+    fn last_write(&self) -> &LastWrite {
+        &self.last_write
+    }
+
+    fn is_required(&self) -> bool {
+        self.publishes
+    }
+
+    fn is_down(&self) -> bool {
+        self.connections.is_down()
     }
 
     fn can_publish(&self) -> Result<()> {
@@ -162,6 +173,58 @@ impl Publisher for CachingStore {
 }
 
 impl CachingStore {
+    /// Publishes the access token `token`, which is `access` in `session`, for the user `owner`.
+    async fn publish_to(
+        &self,
+        owner: UserId,
+        session: &Session,
+        token: &SecretString,
+        access: &AccessToken,
+        expires_in: Duration,
+    ) -> Result<()> {
+        let over = |at: Timestamp| at.as_millis();
+        let last = session.access_tokens.iter().map(|access| over(access.expires_at)).max();
+        let ttl = i64::try_from(expires_in.as_millis()).unwrap_or(i64::MAX);
+        let now = over(access.expires_at).saturating_sub(ttl);
+        let keep = last.unwrap_or(now).saturating_sub(now).saturating_add(LINGER);
+        let (text, owner) = (token.expose_secret(), owner.to_string());
+        let entry = list_entry(text);
+        let keys = [leases_key(session.id), list_key(session.id)];
+        let [leases, list] = &keys;
+        for _ in 0..ATTEMPTS {
+            let lease = self.lease_publishing(leases).await?;
+            let found = self.inner.sessions.find(session.id).await?;
+            if !found.is_some_and(|session| has_access_token(&session, &access.digest)) {
+                return Ok(());
+            }
+            let publishing = self.connections.call(async |call| {
+                if call.run_id != lease.run_id {
+                    return Ok(false);
+                }
+                let mut script = PUBLISH.key(leases);
+                script.key(list).key(text).arg(&lease.nonce).arg(now);
+                script.arg(over(access.expires_at)).arg(keep).arg(&owner).arg(ttl);
+                script.arg(entry.as_slice());
+                script.invoke_async::<bool>(&mut call.connection).await
+            });
+            if self.recorded(publishing).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    /// Runs a write to Redis and records whether it succeeded.
+    async fn recorded<T>(
+        &self,
+        write: impl Future<Output = Result<T, RedisCallError>> + Send,
+    ) -> Result<T, RedisCallError> {
+        let started = Instant::now();
+        let written = write.await;
+        self.last_write.record(started, written.is_ok());
+        written
+    }
+
     /// Delivers the pending Redis invalidations (removals of stale copies) of all processes. Also
     /// fails if none is pending but Redis refuses writes: another process may have an invalidation
     /// that this process cannot see yet.
@@ -185,13 +248,10 @@ impl CachingStore {
         take.atomic();
         take.cmd("HSET").arg(leases).arg(&nonce).arg(1).ignore();
         take.cmd("PEXPIRE").arg(leases).arg(LEASE_TTL_MS).ignore();
-        let run_id = self
-            .connections
-            .call(async |call| {
-                take.query_async::<()>(&mut call.connection).await?;
-                Ok(call.run_id.clone())
-            })
-            .await?;
-        Ok(PublishingLease { nonce, run_id })
+        let taking = self.connections.call(async |call| {
+            take.query_async::<()>(&mut call.connection).await?;
+            Ok(call.run_id.clone())
+        });
+        Ok(PublishingLease { run_id: self.recorded(taking).await?, nonce })
     }
 }

@@ -20,7 +20,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
@@ -28,7 +28,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::prefix::prefix_range_end;
-use super::{Health, OpenMode, Result, StoreError, Stores};
+use super::{Health, LastWrite, OpenMode, Result, StoreError, Stores};
 pub use backup::{BackupError, Restored, backup, restore};
 use file::{FileWatch, unusable};
 use readers::Readers;
@@ -52,6 +52,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     /// `None` if the store is open for reading only.
     writer: Option<Arc<Writer>>,
+    last_write: Arc<LastWrite>,
     records_invalidations: bool,
     name: Arc<str>,
 }
@@ -82,6 +83,7 @@ impl SqliteStore {
             file::create_private(path).map_err(|error| file::refusal(path, &error))?;
         }
         let mut connection = connect(path).map_err(|error| unusable(path, &error))?;
+        let last_write = Arc::default();
         let (readers, writer) = if mode == OpenMode::Read {
             connection.busy_timeout(READ_PATIENCE).map_err(|error| unusable(path, &error))?;
             schema::check_readable(&connection, path)?;
@@ -91,12 +93,14 @@ impl SqliteStore {
             schema::prepare(&mut connection, path)?;
             let watch = FileWatch::start(path)?;
             let readers = Readers::new(path, watch.lost_flag());
-            let writer = Writer::start(connection, readers.open()?, watch)?;
+            let writer =
+                Writer::start(connection, readers.open()?, watch, Arc::clone(&last_write))?;
             (readers, Some(Arc::new(writer)))
         };
         Ok(Self {
             readers: Arc::new(readers),
             writer,
+            last_write,
             records_invalidations: false,
             name: format!("the store {}", path.display()).into(),
         })
@@ -202,24 +206,17 @@ impl Health for SqliteStore {
         &self.name
     }
 
-    async fn check(&self) -> Result<()> {
-        self.find_row("SELECT 1 FROM sessions WHERE key = 0", [], |_| Ok(()))?;
-        // An empty transaction shows that the writer runs and gets the lock. As long as it is
-        // unknown whether writes succeed, only a real write shows that, so the schema version is
-        // rewritten unchanged.
-        let writer = self.writer()?;
-        let is_unproven = writer.is_unproven();
-        writer
-            .run(
-                move |connection| {
-                    if is_unproven { writer::write_version(connection) } else { Ok(()) }
-                },
-            )
-            .await?;
-        if is_unproven {
-            writer.prove();
+    async fn probe(&self) -> Result<()> {
+        let started = Instant::now();
+        let written = self.write(writer::write_version).await;
+        if !matches!(written, Err(StoreError::Busy)) {
+            self.last_write.record(started, written.is_ok());
         }
-        Ok(())
+        written
+    }
+
+    fn last_write(&self) -> &LastWrite {
+        &self.last_write
     }
 
     /// Closes all connections, after the reads and writes in progress, so that the file alone is

@@ -7,10 +7,9 @@
 //! savepoint.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -19,7 +18,7 @@ use super::failed;
 use super::file::{FileWatch, LOST};
 use super::readers::leave_log;
 use crate::observe::log::ANY_CALLER;
-use crate::store::{Result, StoreError};
+use crate::store::{LastWrite, Result, StoreError};
 
 /// Capacity of the queue of the SQLite writer thread, in write jobs. If the queue is full, a caller
 /// gets [`StoreError::Busy`].
@@ -49,25 +48,20 @@ pub(super) struct Writer {
     /// `None` after the writer was closed.
     queue: RwLock<Option<flume::Sender<Box<dyn BatchJob>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    unproven: Arc<AtomicBool>,
 }
 
 impl Writer {
     /// Starts the writer thread. `reader` is another connection to the same file, for the
-    /// [`SnapshotPin`] (read transaction held open).
+    /// [`SnapshotPin`] (read transaction held open). The thread records in `last_write` each commit
+    /// that changes something or fails.
     pub(super) fn start(
         connection: Connection,
         reader: Connection,
         watch: FileWatch,
+        last_write: Arc<LastWrite>,
     ) -> Result<Self> {
         let (queue, jobs) = flume::bounded(QUEUE);
-        let unproven = Arc::new(AtomicBool::new(true));
-        let mut thread = WriterThread {
-            connection,
-            pin: SnapshotPin(reader),
-            watch,
-            unproven: Arc::clone(&unproven),
-        };
+        let mut thread = WriterThread { connection, pin: SnapshotPin(reader), watch, last_write };
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || {
@@ -75,18 +69,7 @@ impl Writer {
                 thread.close();
             })
             .map_err(StoreError::unavailable)?;
-        Ok(Self { queue: RwLock::new(Some(queue)), thread: Mutex::new(Some(thread)), unproven })
-    }
-
-    /// Returns whether it is unknown that writes succeed: none has yet, or the last one failed. A
-    /// commit without a change proves nothing, since it does not write to the disk.
-    pub(super) fn is_unproven(&self) -> bool {
-        self.unproven.load(Ordering::Relaxed)
-    }
-
-    /// Records that a write has succeeded.
-    pub(super) fn prove(&self) {
-        self.unproven.store(false, Ordering::Relaxed);
+        Ok(Self { queue: RwLock::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
     /// Stops the writer thread after the queued jobs, and closes its connections. Later jobs fail.
@@ -220,7 +203,7 @@ struct WriterThread {
     pin: SnapshotPin,
     connection: Connection,
     watch: FileWatch,
-    unproven: Arc<AtomicBool>,
+    last_write: Arc<LastWrite>,
 }
 
 impl WriterThread {
@@ -239,17 +222,23 @@ impl WriterThread {
                     // With an empty log, SQLite asks the system for the size of the file at every
                     // read.
                     if is_intact && !written {
+                        let started = Instant::now();
                         written = write_version(&self.connection).is_ok();
-                        self.unproven.store(!written, Ordering::Relaxed);
+                        self.last_write.record(started, written);
                     }
                     continue;
                 }
                 Err(flume::RecvTimeoutError::Disconnected) => return,
             }
+            let (started, changes) = (Instant::now(), self.connection.total_changes());
             let committed = match is_intact {
                 true => self.commit(jobs, &mut batch),
                 false => Err(LOST),
             };
+            // A commit without a change writes nothing, and succeeds on a full disk too.
+            if committed.is_err() || self.connection.total_changes() != changes {
+                self.last_write.record(started, committed.is_ok());
+            }
             written |= committed.is_ok();
             if committed.is_err() {
                 // The jobs that are waiting fail too: otherwise each would wait as long, one after
@@ -269,7 +258,6 @@ impl WriterThread {
         batch: &mut Vec<Box<dyn BatchJob>>,
     ) -> Result<(), &'static str> {
         let connection = &self.connection;
-        let changes = connection.total_changes();
         // A panic would end the thread, and all writes with it, until a restart.
         let attempt = AssertUnwindSafe(|| commit_batch(connection, jobs, batch));
         let committed = match catch_unwind(attempt) {
@@ -292,12 +280,8 @@ impl WriterThread {
             }
         };
         if committed {
-            if connection.total_changes() != changes {
-                self.unproven.store(false, Ordering::Relaxed);
-            }
             return Ok(());
         }
-        self.unproven.store(true, Ordering::Relaxed);
         if !connection.is_autocommit() && run(connection, "ROLLBACK").is_err() {
             tracing::error!(
                 name: ANY_CALLER,

@@ -9,7 +9,7 @@ use mongodb::{Client, Database};
 
 use super::pages::page;
 use crate::helpers::authority::Authority;
-use crate::helpers::mongod::Mongod;
+use crate::helpers::mongod::{self, Mongod};
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, Servers, command, free_port, installed};
 
@@ -32,13 +32,31 @@ async fn run_script(mongod: &Mongod, folder: &Path) {
     admin.run_command(root).await.unwrap();
     let script = block("js", 0);
     assert!(script.contains("passwordPrompt()"), "{script}");
-    let file = folder.join("role.js");
-    std::fs::write(&file, script.replace("passwordPrompt()", "\"s3cret\"")).unwrap();
+    let script = script.replace("passwordPrompt()", "\"s3cret\"");
+    let root = ["-u", "root", "-p", "root", "--authenticationDatabase", "admin"];
+    mongosh(mongod, folder, &script, &root).await;
+}
+
+/// Runs a script in mongosh.
+async fn mongosh(mongod: &Mongod, folder: &Path, script: &str, arguments: &[&str]) {
+    let file = folder.join("script.js");
+    std::fs::write(&file, script).unwrap();
     let mut mongosh: Command = command(installed(".cache/mongosh", "node_modules/.bin/mongosh"));
-    mongosh.args(["--quiet", "--norc", "--port", &mongod.port.to_string(), "-u", "root"]);
-    mongosh.args(["-p", "root", "--authenticationDatabase", "admin", "--file"]).arg(&file);
+    mongosh.args(["--quiet", "--norc", "--port", &mongod.port.to_string()]).args(arguments);
+    mongosh.arg("--file").arg(&file);
     let output = tokio::process::Command::from(mongosh).env("HOME", folder).output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documented_script_ends_chained_replication() {
+    let mongod = Mongod::start(&["--replSet", "rs0"]);
+    mongod::prepare(&mongod.uri).await;
+    let folder = tempfile::tempdir().unwrap();
+    mongosh(&mongod, folder.path(), &block("js", 1), &[]).await;
+    let config = mongod.admin().await.run_command(doc! { "replSetGetConfig": 1 }).await.unwrap();
+    let settings = config.get_document("config").unwrap().get_document("settings").unwrap();
+    assert!(!settings.get_bool("chainingAllowed").unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

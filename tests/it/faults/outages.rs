@@ -6,7 +6,7 @@ use mongodb::bson::{Document, doc};
 
 use crate::helpers::mongod::{self, Mongod, TestDatabase};
 use crate::helpers::redis::Redis;
-use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse};
+use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse, send};
 
 /// Seconds: much longer than `oauth.refresh_grace`, shorter than the lifetime of an access token.
 pub(super) const LONG: u64 = 1200;
@@ -153,6 +153,28 @@ async fn outage_of_ten_minutes(mongod: &Mongod, app: &App, token: &str) {
     app.advance(600);
     fail(mongod, "off", doc! {}).await;
     app.login().await;
+}
+
+/// On a server on which nobody logs in, the grace period runs again once a probe has succeeded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outage_ends_when_the_server_is_ready_again() {
+    let (mongod, app) = own_server().await;
+    let (soon, late) = (app.login().await, app.login().await);
+    fail(&mongod, "alwaysOn", unconfirmed()).await;
+    for login in [&soon, &late] {
+        app.refresh(&login.refresh_token()).await.assert_error(503, "temporarily_unavailable");
+    }
+    app.advance(LONG);
+    fail(&mongod, "off", doc! {}).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while send(app.request("GET", "/readyz")).await.status != 200 {
+        assert!(Instant::now() < deadline, "the server does not recover");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    app.advance(119);
+    assert_eq!(app.refresh(&soon.refresh_token()).await.status, 200);
+    app.advance(1);
+    app.refresh(&late.refresh_token()).await.assert_error(400, "invalid_grant");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

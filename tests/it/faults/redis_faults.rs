@@ -46,7 +46,10 @@ async fn redis_faults_yield_correct_responses_or_503_and_recovery() {
     rows.push(load.during("Redis", "killed and started again, empty", killed).await);
     for row in &rows {
         row.print();
-        assert_eq!(row.unready, 0, "readiness does not depend on Redis: {row:?}");
     }
+    let unready: Vec<_> = rows.iter().map(|row| row.unready > 0).collect();
+    // Tokens are published, so a server is not ready while Redis takes none. A flush and closed
+    // connections do not last.
+    assert_eq!([unready[0], unready[1], unready[2], unready[4]], [true, false, true, true]);
     load.finish().await;
 }

@@ -6,20 +6,31 @@ use std::time::Duration;
 use crate::helpers::redis::Redis;
 use crate::helpers::{AppBuilder, ServerClient, Servers, TestResponse, mongod, send};
 
-/// Ways in which Redis refuses writes: the command that begins it, and the one that ends it.
-const REFUSALS: [(&str, &[&str], &[&str]); 3] = [
-    (
-        "NOREPLICAS",
-        &["CONFIG", "SET", "min-replicas-to-write", "1"],
-        &["CONFIG", "SET", "min-replicas-to-write", "0"],
-    ),
-    ("READONLY", &["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]),
-    (
-        "NOPERM",
-        &["ACL", "SETUSER", "default", "-@write"],
-        &["ACL", "SETUSER", "default", "+@write"],
-    ),
-];
+/// Ways in which Redis refuses writes, by the error code of its answers.
+const REFUSALS: [&str; 4] = ["NOREPLICAS", "READONLY", "NOPERM", "MISCONF"];
+
+/// Starts a Redis that makes snapshots, never by itself.
+fn start_redis() -> Redis {
+    Redis::start_with(&["--save", "3600 1000000", "--appendonly", "no"])
+}
+
+async fn begin(redis: &Redis, refusal: &str) {
+    match refusal {
+        "NOREPLICAS" => redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await,
+        "READONLY" => redis.ask(&["REPLICAOF", "127.0.0.1", "1"]).await,
+        "NOPERM" => redis.ask(&["ACL", "SETUSER", "default", "-@write"]).await,
+        _ => redis.fail_snapshot().await,
+    }
+}
+
+async fn end(redis: &Redis, refusal: &str) {
+    match refusal {
+        "NOREPLICAS" => redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await,
+        "READONLY" => redis.ask(&["REPLICAOF", "NO", "ONE"]).await,
+        "NOPERM" => redis.ask(&["ACL", "SETUSER", "default", "+@write"]).await,
+        _ => redis.ask(&["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]).await,
+    }
+}
 
 async fn start_two(redis: &Redis) -> Servers {
     let mut settings = mongod::replica_set().await.overrides();
@@ -68,20 +79,20 @@ async fn retry(call: impl AsyncFn() -> TestResponse, status: u16) -> TestRespons
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn revoked_token_is_inactive_on_all_servers_while_redis_refuses_writes() {
-    for (name, begin, end) in REFUSALS {
-        let redis = Redis::start();
+    for name in REFUSALS {
+        let redis = start_redis();
         let servers = start_two(&redis).await;
         let [one, two] = [&servers.peers[0], &servers.peers[1]];
         let login = one.login().await;
         let token = login.access_token();
         assert_active(one, &token).await;
         assert_active(two, &token).await;
-        redis.ask::<()>(begin).await;
+        begin(&redis, name).await;
         one.revoke(&token).await.assert_error(503, "temporarily_unavailable");
         // At once on the server that answered, within a second on the other one.
         assert_inactive(one, &token, name).await;
         assert_ended_after_a_second(&servers, &token, name).await;
-        redis.ask::<()>(end).await;
+        end(&redis, name).await;
         // The invalidation is delivered, and the published token removed.
         let again = retry(async || one.login().await, 200).await;
         assert_active(two, &again.access_token()).await;
@@ -93,14 +104,14 @@ async fn revoked_token_is_inactive_on_all_servers_while_redis_refuses_writes() {
 
 /// Disables a user or client with a command, while Redis refuses writes.
 async fn assert_command_ends_tokens(command: impl Fn(&Servers) -> [String; 3]) {
-    for (name, begin, _) in REFUSALS {
-        let redis = Redis::start();
+    for name in REFUSALS {
+        let redis = start_redis();
         let servers = start_two(&redis).await;
         let token = servers.peers[0].login().await.access_token();
         for peer in &servers.peers {
             assert_active(peer, &token).await;
         }
-        redis.ask::<()>(begin).await;
+        begin(&redis, name).await;
         let command = command(&servers);
         assert_exit(&servers.output(&command.each_ref().map(String::as_str)).await, 69, name);
         // The command is a process of its own, so both servers have a second.
@@ -123,14 +134,14 @@ async fn tokens_of_disabled_client_end_on_all_servers_while_redis_refuses_writes
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn rotated_client_secret_is_refused_on_all_servers_while_redis_refuses_writes() {
-    for (name, begin, _) in REFUSALS {
-        let redis = Redis::start();
+    for name in REFUSALS {
+        let redis = start_redis();
         let mut servers = start_two(&redis).await;
         let token = servers.peers[0].login().await.access_token();
         for peer in &servers.peers {
             assert_active(peer, &token).await;
         }
-        redis.ask::<()>(begin).await;
+        begin(&redis, name).await;
         let backend = servers.peers[0].backend.0.clone();
         let output = servers.output(&["client", "rotate-secret", &backend]).await;
         assert_exit(&output, 69, name);
@@ -158,7 +169,7 @@ async fn page_and_api_return_replaced_secret_with_503_while_redis_refuses_writes
         .redis(&redis)
         .spawn()
         .await;
-    redis.ask::<()>(REFUSALS[0].1).await;
+    begin(&redis, REFUSALS[0]).await;
     let id = app.backend.id.as_str();
     let rotate = |path: &str| {
         let request = app.request("POST", &format!("/oauth/management{path}/clients/{id}/secret"));

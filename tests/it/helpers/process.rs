@@ -38,7 +38,12 @@ impl Process {
     }
 
     /// Starts a command that serves and logs in JSON, and waits until it listens on TCP.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::start_with_lines(command).0
+    }
+
+    /// Starts a command as [`Self::start`] does, and returns the log lines before it listens, too.
+    pub fn start_with_lines(mut command: Command) -> (Self, Vec<String>) {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
@@ -48,10 +53,17 @@ impl Process {
             }
         });
         let mut process = Self { child, address: String::new(), lines: Mutex::new(lines) };
-        let listening = process.wait_for("\"message\":\"listening\"");
-        let line: serde_json::Value = serde_json::from_str(&listening).unwrap();
+        let (mut before, listening) = (Vec::new(), "\"message\":\"listening\"");
+        let line = loop {
+            let line = process.next_line(listening);
+            if line.contains(listening) {
+                break line;
+            }
+            before.push(line);
+        };
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         process.address = line["address"].as_str().unwrap().to_owned();
-        process
+        (process, before)
     }
 
     /// Waits for the next log line that contains `text`.

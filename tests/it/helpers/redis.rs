@@ -117,6 +117,22 @@ impl Redis {
         self.signal("CONT");
     }
 
+    /// Makes a snapshot fail, after which a Redis that makes snapshots refuses writes (MISCONF).
+    pub async fn fail_snapshot(&self) {
+        // A snapshot is written beside this folder, and cannot replace it.
+        std::fs::create_dir(self.folder.path().join("dump.rdb")).unwrap();
+        self.ask::<()>(&["BGSAVE"]).await;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self
+            .ask::<String>(&["INFO", "persistence"])
+            .await
+            .contains("rdb_last_bgsave_status:err")
+        {
+            assert!(Instant::now() < deadline, "the snapshot does not fail");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Kills the server; data that is not on disk is lost.
     pub fn kill(&mut self) {
         if let Some(mut stdin) = self.watcher.stdin.take() {

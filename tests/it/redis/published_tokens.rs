@@ -10,12 +10,12 @@ use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, all, mongod};
 
 /// Starts a server without rate limiting: failed logins of a disabled user would count as guesses.
-async fn embedded(redis: &Redis) -> App {
+pub(super) async fn embedded(redis: &Redis) -> App {
     AppBuilder::default().redis(redis).set("throttle.enabled", "false").spawn().await
 }
 
 /// Starts a server on MongoDB, where the end of a session is a write of its own kind.
-async fn on_mongodb(redis: &Redis) -> App {
+pub(super) async fn on_mongodb(redis: &Redis) -> App {
     let target = mongod::replica_set().await;
     let builder = AppBuilder::default().mongodb(&target).redis(redis);
     builder.set("throttle.enabled", "false").spawn().await
@@ -44,15 +44,6 @@ async fn published_access_token_holds_user_id_and_expires() {
         app.revoke(&next.refresh_token()).await;
         assert_only(&redis, &[]).await;
     }
-}
-
-#[tokio::test]
-async fn client_credentials_token_holds_client_id() {
-    let redis = Redis::start();
-    let app = embedded(&redis).await;
-    let form = [("grant_type", "client_credentials")];
-    let token = app.post_as_backend("/oauth/token", &form).await.access_token();
-    assert_eq!(redis.owner(&token).await, Some(app.backend.id.to_string()));
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ async fn closed_store_leaves_one_file_and_fails_further_calls() {
     assert_eq!(files, ["sentinel.db"]);
     assert!(store.stores.sessions.find(session.id).await.is_err());
     assert!(store.stores.sessions.insert(&store.session()).await.is_err());
-    assert!(store.stores.health.check().await.is_err());
+    assert!(store.stores.health.probe().await.is_err());
     assert_eq!(open(&store.path).sessions.find(session.id).await.unwrap(), Some(session));
 }
 
