@@ -6,6 +6,11 @@
 //! before it is marked, and writing it twice has no effect. So a run may be interrupted at any
 //! point and repeated.
 //!
+//! Documents are read in batches and imported concurrently, because each needs several round trips
+//! to the store, which concurrent writes share. Of several documents with the same name, id or
+//! token, the first is imported: one that repeats a value of an earlier one waits until that is
+//! done.
+//!
 //! A `tokens` document becomes a session. The refresh token identifies the session by its selector,
 //! as Sentinel's own tokens do; the access token identifies it by an alias. See
 //! [`Token::parse_legacy`].
@@ -16,19 +21,26 @@ mod documents;
 mod sessions;
 mod source;
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
+use std::slice;
 
-use futures_util::TryStreamExt;
-use mongodb::bson::{Document, doc};
+use futures_util::{StreamExt, stream};
+use mongodb::bson::{Bson, Document, doc};
 
 use super::report::{ImportCounts, ImportReport, RecordOutcome};
 use crate::domain::{
-    Client, ClientId, Lifetimes, SessionId, SessionUser, Timestamp, UserId, is_same_principal,
+    Client, ClientId, Lifetimes, SessionId, SessionUser, Timestamp, User, UserId, is_same_principal,
 };
 use crate::store::{Stores, imports};
 use documents::id_of;
 use sessions::{ConvertedSession, SourceTokens};
 pub use source::{Collection, ImportError};
+
+/// Maximum number of documents that are read before they are imported.
+const BATCH: usize = 500;
+/// Maximum number of documents that are imported concurrently.
+const MAX_CONCURRENT_DOCUMENTS: usize = 64;
 
 /// One run of the import from flask-sentinel, the server that Sentinel replaces.
 pub struct Import {
@@ -50,6 +62,45 @@ pub struct Import {
 struct DryRun {
     users: HashSet<UserId>,
     names: HashMap<String, UserId>,
+}
+
+/// Outcome of importing one document, and what it adds to the records that this run knows.
+struct Done {
+    outcome: RecordOutcome,
+    user: Option<User>,
+    client: Option<Client>,
+    sessions: Vec<SessionId>,
+}
+
+impl From<RecordOutcome> for Done {
+    fn from(outcome: RecordOutcome) -> Self {
+        Self { outcome, user: None, client: None, sessions: Vec::new() }
+    }
+}
+
+/// Divides documents of a collection into consecutive groups, in each of which no two documents
+/// have the same id, user name, client id or token.
+fn independent_groups(collection: Collection, documents: &[Document]) -> Vec<&[Document]> {
+    let fields: &[&str] = match collection {
+        Collection::Users => &["_id", "username"],
+        Collection::Clients => &["_id", "client_id"],
+        Collection::Tokens => &["_id", "access_token", "refresh_token"],
+    };
+    let (mut groups, mut seen, mut start) = (Vec::new(), HashSet::new(), 0);
+    for (at, document) in documents.iter().enumerate() {
+        let values = fields.iter().filter_map(|field| document.get(field));
+        let values = values.filter(|value| !matches!(value, Bson::Null));
+        // Names that differ in case may be the same to a store.
+        let values: Vec<_> = values.map(|value| value.to_string().to_lowercase()).collect();
+        if values.iter().any(|value| seen.contains(value)) {
+            groups.extend(documents.get(start..at));
+            start = at;
+            seen.clear();
+        }
+        seen.extend(values);
+    }
+    groups.extend(documents.get(start..));
+    groups
 }
 
 impl Import {
@@ -90,9 +141,14 @@ impl Import {
             // Natural order is the order in which flask-sentinel's own queries find the documents.
             let order = doc! { "$natural": 1 };
             let records = database.collection::<Document>(collection.name());
-            let mut found = records.find(doc! {}).sort(order).await?;
-            while let Some(record) = found.try_next().await? {
-                self.import_document(collection, &record).await?;
+            let mut batches = records.find(doc! {}).sort(order).await?.chunks(BATCH);
+            while let Some(batch) = batches.next().await {
+                let mut read = Ok(());
+                let documents = batch.into_iter();
+                let documents = documents.map_while(|next| next.map_err(|e| read = Err(e)).ok());
+                let documents: Vec<_> = documents.collect();
+                self.import_documents(collection, &documents).await?;
+                read?;
             }
         }
         Ok(())
@@ -108,24 +164,92 @@ impl Import {
         collection: Collection,
         record: &Document,
     ) -> Result<(), ImportError> {
-        self.counts(collection).read += 1;
-        let id = id_of(record);
-        let key = format!("{}/{id}", collection.name());
-        let outcome = match (self.is_imported(&key).await?, collection) {
-            (true, Collection::Tokens) => {
-                self.remember_sessions(record);
-                RecordOutcome::AlreadyImported
+        self.import_documents(collection, slice::from_ref(record)).await
+    }
+
+    async fn import_documents(
+        &mut self,
+        collection: Collection,
+        records: &[Document],
+    ) -> Result<(), ImportError> {
+        for group in independent_groups(collection, records) {
+            self.import_group(collection, group).await?;
+        }
+        Ok(())
+    }
+
+    /// Imports documents concurrently, which must be independent of each other, marks them, and
+    /// adds the results to the report. After a failure of the store, imports that have begun are
+    /// completed.
+    async fn import_group(
+        &mut self,
+        collection: Collection,
+        records: &[Document],
+    ) -> Result<(), ImportError> {
+        let key = |id: &str| format!("{}/{id}", collection.name());
+        let keys: Vec<_> = records.iter().map(|record| key(&id_of(record))).collect();
+        let already = match &self.stores {
+            Some(stores) => stores.imports.filter_imported(&keys).await?,
+            None => HashSet::new(),
+        };
+        let has_failed = Cell::new(false);
+        let importing = stream::iter(records.iter().zip(keys)).map(async |(record, key)| {
+            if has_failed.get() {
+                return None;
             }
-            (true, _) => RecordOutcome::AlreadyImported,
+            let done = self.import_one(collection, record, already.contains(&key)).await;
+            has_failed.set(has_failed.get() || done.is_err());
+            Some((id_of(record), done))
+        });
+        let finished: Vec<_> = importing.buffered(MAX_CONCURRENT_DOCUMENTS).collect().await;
+        let (mut result, mut imported) = (Ok(()), Vec::new());
+        for (id, done) in finished.into_iter().flatten() {
+            self.counts(collection).read += 1;
+            match done {
+                Ok(done) => {
+                    if matches!(done.outcome, RecordOutcome::Imported { .. }) {
+                        imported.push(key(&id));
+                    }
+                    self.add(collection, id, done);
+                }
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        if let Some(stores) = self.target() {
+            stores.imports.record_imports(&imported).await?;
+        }
+        result
+    }
+
+    /// Adds the result for a document to the report and to the records that this run knows.
+    fn add(&mut self, collection: Collection, id: String, done: Done) {
+        self.counts(collection).add(id, done.outcome);
+        if let (Some(dry_run), Some(user)) = (&mut self.dry_run, done.user) {
+            dry_run.users.insert(user.id);
+            dry_run.names.insert(user.username, user.id);
+        }
+        self.clients.extend(done.client.map(|client| (client.id.clone(), client)));
+        self.sessions.extend(done.sessions);
+    }
+
+    async fn import_one(
+        &self,
+        collection: Collection,
+        record: &Document,
+        already: bool,
+    ) -> Result<Done, ImportError> {
+        Ok(match (already, collection) {
+            (true, Collection::Tokens) => {
+                // Another document with one of its tokens is still skipped.
+                let tokens = sessions::parse(record, self.now).ok().flatten();
+                let sessions = tokens.iter().flat_map(SourceTokens::session_ids).collect();
+                Done { sessions, ..RecordOutcome::AlreadyImported.into() }
+            }
+            (true, _) => RecordOutcome::AlreadyImported.into(),
             (false, Collection::Users) => self.import_user(record).await?,
             (false, Collection::Clients) => self.import_client(record).await?,
             (false, Collection::Tokens) => self.import_session(record).await?,
-        };
-        if matches!(outcome, RecordOutcome::Imported { .. }) {
-            self.mark_imported(&key).await?;
-        }
-        self.counts(collection).add(id, outcome);
-        Ok(())
+        })
     }
 
     const fn counts(&mut self, collection: Collection) -> &mut ImportCounts {
@@ -141,23 +265,9 @@ impl Import {
         self.report
     }
 
-    async fn is_imported(&self, key: &str) -> Result<bool, ImportError> {
-        match &self.stores {
-            Some(stores) => Ok(stores.imports.is_imported(key).await?),
-            None => Ok(false),
-        }
-    }
-
     /// Returns the stores to write imported records to; `None` in a dry run.
     fn target(&self) -> Option<&Stores> {
         self.stores.as_ref().filter(|_| self.dry_run.is_none())
-    }
-
-    async fn mark_imported(&self, key: &str) -> Result<(), ImportError> {
-        match self.target() {
-            Some(stores) => Ok(stores.imports.record_import(key).await?),
-            None => Ok(()),
-        }
     }
 
     /// Returns the id of the user with this name, in the store or among those that a dry run would
@@ -172,42 +282,41 @@ impl Import {
         }
     }
 
-    async fn import_user(&mut self, record: &Document) -> Result<RecordOutcome, ImportError> {
+    async fn import_user(&self, record: &Document) -> Result<Done, ImportError> {
         let user = match documents::user(record, self.now) {
             Ok(user) => user,
-            Err(reason) => return Ok(RecordOutcome::Skipped(reason)),
+            Err(reason) => return Ok(RecordOutcome::Skipped(reason).into()),
         };
         let owner = self.find_owner(&user.username).await?;
         if let Some(owner) = owner.filter(|owner| *owner != user.id) {
-            return Ok(RecordOutcome::skipped(format!("user {owner} has the same username")));
+            let reason = format!("user {owner} has the same username");
+            return Ok(RecordOutcome::skipped(reason).into());
         }
         if owner.is_none()
             && let Some(stores) = &self.stores
             && stores.client_like_user(&user.username, Some(user.id)).await?.is_some()
         {
-            return Ok(RecordOutcome::skipped("a client has its _id or its username as client_id"));
+            let reason = "a client has its _id or its username as client_id";
+            return Ok(RecordOutcome::skipped(reason).into());
         }
         // An interrupted run may have written the user without marking it as imported.
         if owner.is_none()
             && let Some(stores) = self.target()
             && !stores.users.insert(&user).await?
         {
-            return Ok(RecordOutcome::skipped("its _id or its username is already in use"));
+            return Ok(RecordOutcome::skipped("its _id or its username is already in use").into());
         }
-        if let Some(dry_run) = &mut self.dry_run {
-            dry_run.users.insert(user.id);
-            dry_run.names.insert(user.username, user.id);
-        }
-        Ok(RecordOutcome::Imported { remarks: Vec::new() })
+        let outcome = RecordOutcome::Imported { remarks: Vec::new() };
+        Ok(Done { user: Some(user), ..outcome.into() })
     }
 
-    async fn import_client(&mut self, record: &Document) -> Result<RecordOutcome, ImportError> {
+    async fn import_client(&self, record: &Document) -> Result<Done, ImportError> {
         let (client, remarks) = match documents::client(record, self.now) {
             Ok(client) => client,
-            Err(reason) => return Ok(RecordOutcome::Skipped(reason)),
+            Err(reason) => return Ok(RecordOutcome::Skipped(reason).into()),
         };
         if self.clients.contains_key(&client.id) {
-            return Ok(RecordOutcome::skipped("another client has the same client_id"));
+            return Ok(RecordOutcome::skipped("another client has the same client_id").into());
         }
         let existing = match &self.stores {
             Some(stores) => stores.clients.find(&client.id).await?,
@@ -218,23 +327,23 @@ impl Import {
             // name contains the id of the document.
             Some(existing) if existing.name == client.name => {}
             Some(_) => {
-                return Ok(RecordOutcome::skipped("a client with this client_id already exists"));
+                let reason = "a client with this client_id already exists";
+                return Ok(RecordOutcome::skipped(reason).into());
             }
             None if self.is_like_user(&client.id).await? => {
-                return Ok(RecordOutcome::skipped("a user has its client_id as name or id"));
+                let reason = "a user has its client_id as name or id";
+                return Ok(RecordOutcome::skipped(reason).into());
             }
             None => {
                 if let Some(stores) = self.target()
                     && !stores.clients.insert(&client).await?
                 {
-                    return Ok(RecordOutcome::skipped(
-                        "a client with this client_id already exists",
-                    ));
+                    let reason = "a client with this client_id already exists";
+                    return Ok(RecordOutcome::skipped(reason).into());
                 }
             }
         }
-        self.clients.insert(client.id.clone(), client);
-        Ok(RecordOutcome::Imported { remarks })
+        Ok(Done { client: Some(client), ..RecordOutcome::Imported { remarks }.into() })
     }
 
     /// Returns whether a user, in the store or among those that a dry run would add, has the name
@@ -250,35 +359,31 @@ impl Import {
         }
     }
 
-    async fn import_session(&mut self, record: &Document) -> Result<RecordOutcome, ImportError> {
+    async fn import_session(&self, record: &Document) -> Result<Done, ImportError> {
         let tokens = match sessions::parse(record, self.now) {
             Ok(Some(tokens)) => tokens,
-            Ok(None) => return Ok(RecordOutcome::Expired),
-            Err(reason) => return Ok(RecordOutcome::Skipped(reason)),
+            Ok(None) => return Ok(RecordOutcome::Expired.into()),
+            Err(reason) => return Ok(RecordOutcome::Skipped(reason).into()),
         };
         let Some(user) = self.find_user(tokens.user).await? else {
-            return Ok(RecordOutcome::skipped("its user does not exist"));
+            return Ok(RecordOutcome::skipped("its user does not exist").into());
         };
         let Some(client) = self.find_client(&tokens.client).await? else {
-            return Ok(RecordOutcome::skipped("its client does not exist"));
+            return Ok(RecordOutcome::skipped("its client does not exist").into());
         };
         let Some(new) = tokens.into_session(user, &client, &self.lifetimes, self.now) else {
-            return Ok(RecordOutcome::Expired);
+            return Ok(RecordOutcome::Expired.into());
         };
-        if !self.sessions.insert(new.session.id) {
-            return Ok(RecordOutcome::skipped("another document has the same token"));
+        let id = new.session.id;
+        if self.sessions.contains(&id) {
+            return Ok(RecordOutcome::skipped("another document has the same token").into());
         }
-        if !self.write(&new).await? {
-            return Ok(RecordOutcome::skipped("its user or its client is disabled"));
-        }
-        Ok(RecordOutcome::Imported { remarks: new.remark.into_iter().collect() })
-    }
-
-    /// Remembers the ids of the sessions of an imported `tokens` document, so that another document
-    /// with the same token is still skipped.
-    fn remember_sessions(&mut self, record: &Document) {
-        let tokens = sessions::parse(record, self.now).ok().flatten();
-        self.sessions.extend(tokens.iter().flat_map(SourceTokens::session_ids));
+        let outcome = if self.write(&new).await? {
+            RecordOutcome::Imported { remarks: new.remark.into_iter().collect() }
+        } else {
+            RecordOutcome::skipped("its user or its client is disabled")
+        };
+        Ok(Done { sessions: vec![id], ..outcome.into() })
     }
 
     async fn find_user(&self, id: UserId) -> Result<Option<SessionUser>, ImportError> {

@@ -1,8 +1,9 @@
 //! Records of what was imported from another server, and the imported access tokens, which do not
 //! name their session.
 
-use async_trait::async_trait;
+use std::collections::HashSet;
 
+use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
 use super::{Page, Result, Stores};
@@ -20,6 +21,13 @@ pub trait ImportStore: Send + Sync {
     /// Returns whether an import record with this key exists: the record that the key names was
     /// imported, even if it was changed or deleted in this store since.
     async fn is_imported(&self, key: &str) -> Result<bool>;
+
+    /// Returns those of the keys for which an import record exists.
+    async fn filter_imported(&self, keys: &[String]) -> Result<HashSet<String>>;
+
+    /// Stores import records with these keys in one write. After an error, any of them may be
+    /// stored.
+    async fn record_imports(&self, keys: &[String]) -> Result<()>;
 
     /// Stores an import record with this key, which says that the record that the key names was
     /// imported.

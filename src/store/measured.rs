@@ -2,6 +2,7 @@
 //! request. It is in use only if metrics are enabled. It does not wrap [`super::StoreTransfer`],
 //! and forwards the methods that are marked `UNMEASURED`.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
@@ -115,6 +116,8 @@ measure! { SessionStore, sessions;
 
 measure! { ImportStore, imports;
     is_imported(key: &str) -> bool = Operation::ImportsIsImported;
+    filter_imported(keys: &[String]) -> HashSet<String> = UNMEASURED;
+    record_imports(keys: &[String]) -> () = UNMEASURED;
     record_import(key: &str) -> () = Operation::ImportsNoteImported;
     delete_import_record(key: &str) -> () = UNMEASURED;
     list_import_records(page: &Page) -> Vec<String> = UNMEASURED;

@@ -1,5 +1,6 @@
 //! Tests of `sentinel import flask-sentinel`.
 
+mod batches;
 mod failures;
 mod irregular_documents;
 mod migration;

@@ -73,6 +73,8 @@ macro_rules! hold {
                 }
                 imports {
                     import_record_is_kept_until_forgotten,
+                    import_records_are_written_and_found_together,
+                    probe_writes_and_leaves_no_record,
                     import_records_are_listed_by_key_in_pages,
                     alias_resolves_to_its_session_and_is_listed,
                     imported_sessions_are_tracked_until_the_last_has_ended,

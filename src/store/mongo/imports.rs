@@ -1,13 +1,16 @@
 //! [`ImportStore`] for MongoDB: import records and imported access tokens.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Binary, DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use serde::Deserialize;
 
-use super::MongoStore;
 use super::documents::{bytes, read, to_binary, to_date, to_timestamp};
 use super::session_document::key as session_key;
+use super::{MongoStore, duplicate_positions, to_raw};
 use crate::domain::{Digest, SessionId, Timestamp};
 use crate::store::{ImportStore, LegacyToken, Page, Result, StoreError};
 
@@ -16,6 +19,29 @@ impl ImportStore for MongoStore {
     async fn is_imported(&self, key: &str) -> Result<bool> {
         let found = self.call(self.imported.find_one(doc! { "_id": key })).await?;
         Ok(found.is_some())
+    }
+
+    async fn filter_imported(&self, keys: &[String]) -> Result<HashSet<String>> {
+        let find = self.imported.find(doc! { "_id": { "$in": keys } });
+        let found: Vec<RawDocumentBuf> =
+            self.call(async { find.await?.try_collect().await }).await?;
+        found.iter().map(|raw| import_key(raw)).collect()
+    }
+
+    async fn record_imports(&self, keys: &[String]) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let records = keys.iter().map(|key| to_raw(&doc! { "_id": key }, "import record"));
+        let records: Vec<_> = records.collect::<Result<_>>()?;
+        // Unordered, so that a record that exists does not prevent those after it.
+        let insert = self.imported.insert_many(&records).ordered(false);
+        match self.with_timeout(insert).await? {
+            Err(error) if duplicate_positions(&error).is_none() => {
+                Err(StoreError::unavailable(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn record_import(&self, key: &str) -> Result<()> {
@@ -31,12 +57,7 @@ impl ImportStore for MongoStore {
     async fn list_import_records(&self, page: &Page) -> Result<Vec<String>> {
         let behind = doc! { "_id": { "$gt": page.cursor.as_deref().unwrap_or("") } };
         let found = self.list_page(&self.imported, behind, doc! { "_id": 1 }, page.limit).await?;
-        let key = |raw: &RawDocumentBuf| {
-            raw.get_str("_id")
-                .map(str::to_owned)
-                .map_err(|e| StoreError::corrupt("import record", e))
-        };
-        found.iter().map(key).collect()
+        found.iter().map(|raw| import_key(raw)).collect()
     }
 
     async fn add_legacy_token(
@@ -71,6 +92,11 @@ impl ImportStore for MongoStore {
         let found = self.list_page(&self.aliases, behind, doc! { "_id": 1 }, limit).await?;
         found.iter().map(|raw| legacy_token(raw)).collect()
     }
+}
+
+fn import_key(raw: &RawDocument) -> Result<String> {
+    let key = raw.get_str("_id").map_err(|error| StoreError::corrupt("import record", error))?;
+    Ok(key.to_owned())
 }
 
 #[derive(Deserialize)]

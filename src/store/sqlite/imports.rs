@@ -1,9 +1,11 @@
 //! Import records and imported access tokens in SQLite.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use rusqlite::params;
 
-use super::{SqliteStore, column};
+use super::{SqliteStore, column, failed};
 use crate::domain::{Digest, SessionId, Timestamp};
 use crate::store::{ImportStore, LegacyToken, Page, Result};
 
@@ -12,6 +14,30 @@ impl ImportStore for SqliteStore {
     async fn is_imported(&self, key: &str) -> Result<bool> {
         let found = self.find_row("SELECT 1 FROM imported WHERE key = ?1", [key], |_| Ok(()))?;
         Ok(found.is_some())
+    }
+
+    async fn filter_imported(&self, keys: &[String]) -> Result<HashSet<String>> {
+        self.readers.with(|connection| {
+            let sql = "SELECT 1 FROM imported WHERE key = ?1";
+            let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+            let mut found = HashSet::new();
+            for key in keys {
+                if statement.exists([key]).map_err(failed)? {
+                    found.insert(key.clone());
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    async fn record_imports(&self, keys: &[String]) -> Result<()> {
+        let keys = keys.to_vec();
+        self.write(move |connection| {
+            let sql = "INSERT OR IGNORE INTO imported (key) VALUES (?1)";
+            let mut statement = connection.prepare_cached(sql)?;
+            keys.iter().try_for_each(|key| statement.execute([key]).map(drop))
+        })
+        .await
     }
 
     async fn record_import(&self, key: &str) -> Result<()> {

@@ -21,6 +21,32 @@ pub(super) async fn import_record_is_kept_until_forgotten(Backend { stores, othe
     assert!(!other.imports.is_imported("users/1").await.unwrap());
 }
 
+pub(super) async fn import_records_are_written_and_found_together(
+    Backend { stores, other, .. }: &Backend,
+) {
+    let keys = |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
+    stores.imports.record_imports(&[]).await.unwrap();
+    stores.imports.record_import("users/2").await.unwrap();
+    // A record that exists changes nothing for the others.
+    stores.imports.record_imports(&keys(&["users/1", "users/2", "users/3"])).await.unwrap();
+    let asked = keys(&["users/3", "users/4", "users/1", "users/2"]);
+    let found = other.imports.filter_imported(&asked).await.unwrap();
+    assert_eq!(found, keys(&["users/1", "users/2", "users/3"]).into_iter().collect());
+    assert!(other.imports.filter_imported(&[]).await.unwrap().is_empty());
+}
+
+/// A server probes its store every second. `store copy` and `import` must not see that.
+pub(super) async fn probe_writes_and_leaves_no_record(Backend { stores, other, .. }: &Backend) {
+    for stores in [stores, other, stores] {
+        stores.health.probe().await.unwrap();
+        assert!(stores.health.last_write().is_recent_success());
+    }
+    let all = Page::first(10);
+    assert!(other.imports.list_import_records(&all).await.unwrap().is_empty());
+    let counted = [other.listing.count_users(9).await, other.listing.count_clients(9).await];
+    assert!(counted.into_iter().all(|count| count.unwrap() == 0));
+}
+
 pub(super) async fn import_records_are_listed_by_key_in_pages(Backend { stores, .. }: &Backend) {
     for key in ["b", "a", "c", "B", "a/1"] {
         stores.imports.record_import(key).await.unwrap();
