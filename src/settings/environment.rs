@@ -25,8 +25,8 @@ pub(super) fn read(
     for (name, value) in variables {
         let name = name.to_string_lossy();
         let old = keys::legacy(&name);
-        if NOT_SETTINGS.contains(&&*name) || (old.is_none() && !name.starts_with(keys::ENV_PREFIX))
-        {
+        let is_foreign = old.is_none() && !name.starts_with(keys::ENV_PREFIX);
+        if is_foreign || NOT_SETTINGS.contains(&&*name) || keys::ignored(&name).is_some() {
             continue;
         }
         let Some(value) = value.to_str() else {
@@ -53,10 +53,14 @@ pub(super) fn read(
     (named, legacy)
 }
 
-/// Returns a warning for each environment variable that has flask-oauthlib's prefix and is not a
-/// setting of Sentinel. Such variables do not prevent the start: another program may use them.
+/// Returns a warning for each environment variable that is a setting of flask-sentinel without an
+/// effect here, or has flask-oauthlib's prefix and is not a setting of Sentinel. Such variables do
+/// not prevent the start: another program may use them.
 pub(super) fn ineffective_settings(variables: &[(OsString, OsString)]) -> Vec<String> {
     let names = variables.iter().filter_map(|(name, _)| name.to_str());
+    let ignored = names.clone().filter_map(|name| {
+        keys::ignored(name).map(|reason| format!("{name} is ignored: {reason}"))
+    });
     let foreign = names
         .filter(|name| name.starts_with(keys::OAUTHLIB_PREFIX) && keys::legacy(name).is_none());
     let legacy: Vec<_> = keys::LEGACY
@@ -68,7 +72,7 @@ pub(super) fn ineffective_settings(variables: &[(OsString, OsString)]) -> Vec<St
         Some(nearest) => format!("{name} is ignored; did you mean {nearest}?"),
         None => format!("{name} is ignored; only {} are read", legacy.join(" and ")),
     };
-    foreign.map(warning).collect()
+    ignored.chain(foreign.map(warning)).collect()
 }
 
 fn unknown(name: &str, known: &[String]) -> SettingProblem {

@@ -64,6 +64,19 @@ pub enum SettingProblem {
         /// Origin of the invalid value, such as a file or variable, with a leading space.
         place: String,
     },
+    /// The value of a setting contains a character that a reader does not see.
+    #[error(
+        "{key}{place} contains the invisible character U+{:04X}; remove it, or write the value anew",
+        u32::from(*character)
+    )]
+    Invisible {
+        /// Name of the setting whose value contains the character.
+        key: String,
+        /// The invisible character.
+        character: char,
+        /// Origin of the value, such as a file or variable, with a leading space.
+        place: String,
+    },
     /// Settings contradict each other, as the contained message explains.
     #[error("{0}")]
     Contradiction(String),

@@ -46,6 +46,17 @@ pub(super) const LEGACY: &[(&str, &str)] = &[
     ("OAUTH2_PROVIDER_ERROR_URI", "oauth.error_uri"),
 ];
 
+/// Names of flask-sentinel's settings that Sentinel ignores with a warning, each with the reason.
+/// flask-sentinel passed them on to Flask-PyMongo.
+const IGNORED: &[(&str, &str)] = &[
+    (
+        "SENTINEL_MONGO_AUTH_MECHANISM",
+        "Sentinel and MongoDB agree on a SCRAM mechanism; to require a mechanism, add authMechanism to mongo.uri",
+    ),
+    ("SENTINEL_MONGO_CONNECT", "Sentinel connects to MongoDB at the start"),
+    ("SENTINEL_MONGO_AUTO_START_REQUEST", "drivers of MongoDB have no such option any more"),
+];
+
 /// Keys of secret settings, whose values are never shown. The twin `<key>_file` of each names a
 /// file with the secret.
 pub(super) const SECRETS: &[&str] =
@@ -89,6 +100,11 @@ pub(super) fn key_of_variable(name: &str) -> Option<String> {
 /// `None` for any other name.
 pub(super) fn legacy(name: &str) -> Option<&'static str> {
     LEGACY.iter().find(|(old, _)| *old == name).map(|(_, key)| *key)
+}
+
+/// Returns the reason why a setting of flask-sentinel with this name is ignored, if it is.
+pub(super) fn ignored(name: &str) -> Option<&'static str> {
+    IGNORED.iter().find(|(old, _)| *old == name).map(|(_, reason)| *reason)
 }
 
 /// Converts a setting's name, such as `oauth.token_url`, into its environment variable's,

@@ -8,7 +8,7 @@ use config::{Map, Source, Value, ValueKind};
 
 use super::error::{Error, SettingProblem};
 use super::file::read_text;
-use super::{environment, keys};
+use super::{environment, keys, text_checks};
 
 /// One layer of settings (such as a file): values by `table.name`, each with its origin in words.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct Layer {
     values: BTreeMap<String, Value>,
     /// flask-sentinel's name for the address of MongoDB, if the layer sets an address by that name.
     pub(super) names_mongodb: Option<&'static str>,
+    /// Warnings about settings of flask-sentinel that are ignored.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Layer {
@@ -38,6 +40,7 @@ impl Layer {
     }
 
     fn toml(text: &str, place: &str, problems: &mut Vec<SettingProblem>) -> Result<Self, Error> {
+        let text = text_checks::without_byte_order_mark(text);
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             let start = error.span().map_or(0, |span| span.start);
             let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
@@ -54,6 +57,8 @@ impl Layer {
                 layer.set(&name, value, &format!(" in {place}"));
             } else if let Some(key) = keys::legacy(&name) {
                 legacy.set(key, value, &format!(" ({name} in {place})"));
+            } else if let Some(reason) = keys::ignored(&name) {
+                layer.warnings.push(format!("{name} in {place} is ignored: {reason}"));
             } else {
                 let old = keys::LEGACY.iter().map(|(old, _)| (*old).to_owned());
                 let tables = keys::tables().into_iter().map(|table| format!("[{table}]"));
@@ -169,7 +174,7 @@ fn flatten(prefix: &str, table: toml::Table, leaves: &mut Vec<(String, toml::Val
 
 fn kind(value: toml::Value) -> ValueKind {
     match value {
-        toml::Value::String(text) => text.into(),
+        toml::Value::String(text) => text_checks::trimmed(&text).into(),
         toml::Value::Integer(number) => number.into(),
         toml::Value::Float(number) => number.into(),
         toml::Value::Boolean(flag) => flag.into(),

@@ -4,7 +4,8 @@
 //! the flags override it; [`Sources`] holds these. [`Settings::load`] merges the layers and reports
 //! all problems at once. Each table of settings has a module of its own. Of the others, `keys` has
 //! the names, `layer` and `environment` collect values, `reader` gives them types, `secret` reads
-//! `*_file` settings, `cross_checks` compares settings of different tables, and `show` prints them.
+//! `*_file` settings, `text_checks` finds invisible characters in values, `cross_checks` compares
+//! settings of different tables, and `show` prints them.
 //!
 //! This module does not read certificates or templates, open stores, or parse flags.
 
@@ -34,6 +35,7 @@ mod show;
 mod sources;
 mod store;
 mod templates;
+mod text_checks;
 mod throttle;
 mod tls;
 mod traces;
@@ -122,7 +124,7 @@ impl Settings {
             let note = format!("since {name} is set and store.backend is not");
             settings.notes.insert("store.backend", note);
         }
-        settings.warnings = environment::ineffective_settings(&sources.env);
+        settings.warnings.extend(environment::ineffective_settings(&sources.env));
         settings.warnings.extend(settings.ineffective_settings());
         settings.warnings.extend(settings.weak_password());
         settings.file = sources.path();
@@ -180,8 +182,8 @@ impl Settings {
         &self.secret_files
     }
 
-    /// Returns one warning for each setting that is set and has no effect, and for a password that
-    /// is too short. Warnings do not prevent the start.
+    /// Returns one warning for each setting that is set and has no effect or is probably not meant
+    /// as it is written, and for a password that is too short. Warnings do not prevent the start.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -223,6 +225,7 @@ impl Settings {
         }
         settings.shown = reader.shown;
         settings.secret_files = reader.secret_files;
+        settings.warnings = reader.warnings;
         Ok(settings)
     }
 }

@@ -16,7 +16,7 @@ use super::error::{Error, SettingProblem};
 use super::keyword::Keyword;
 use super::layer::Layer;
 use super::list_value::list_value;
-use super::{keys, parse, show};
+use super::{keys, parse, show, text_checks};
 
 /// Merged settings of all layers, with the problems found and the values read so far.
 pub(super) struct Reader {
@@ -28,6 +28,8 @@ pub(super) struct Reader {
     pub(super) has_secret_in_file: bool,
     /// Files from which secrets were read, each with the setting that names it.
     pub(super) secret_files: Vec<(String, PathBuf)>,
+    /// Warnings for the operator, which do not prevent the start.
+    pub(super) warnings: Vec<String>,
 }
 
 /// Parsed value of a setting with its printed form; `None` if the value is invalid.
@@ -58,6 +60,7 @@ impl Reader {
             shown: BTreeMap::new(),
             has_secret_in_file: false,
             secret_files: Vec::new(),
+            warnings: layers.iter().flat_map(|layer| layer.warnings.iter().cloned()).collect(),
         })
     }
 
@@ -98,7 +101,44 @@ impl Reader {
         expected: &str,
         parse: impl FnOnce(&ValueKind) -> Read<T>,
     ) -> Option<T> {
+        let value = self.check_text(key, false)?;
+        self.parsed(key, &value, expected, parse)
+    }
+
+    /// Returns the value of a setting. Rejects invisible characters in it, and warns of quotation
+    /// marks around it. A list that is written as text (`is_list`) may have line breaks.
+    fn check_text(&mut self, key: &str, is_list: bool) -> Option<Value> {
         let value = self.values.get(key).cloned().unwrap_or_default();
+        let place = value.origin().unwrap_or_default().to_owned();
+        if let Some(character) = text_checks::invisible_in_value(&value.kind, is_list) {
+            let key = key.to_owned();
+            self.problems.push(SettingProblem::Invisible { key, character, place });
+            return None;
+        }
+        if let ValueKind::String(text) = &value.kind {
+            self.warn_of_quotation_marks(text, &format!("{key}{place}"));
+        }
+        Some(value)
+    }
+
+    /// Warns of quotation marks around a text. `source` names the setting and the origin of the
+    /// text. Shells remove such marks; `docker run --env-file` and systemd credentials do not.
+    pub(super) fn warn_of_quotation_marks(&mut self, text: &str, source: &str) {
+        if text_checks::is_quoted(text) {
+            self.warnings.push(format!(
+                "{source} begins and ends with a quotation mark, and both are part of the value; \
+                 remove them if they are not meant"
+            ));
+        }
+    }
+
+    fn parsed<T>(
+        &mut self,
+        key: &str,
+        value: &Value,
+        expected: &str,
+        parse: impl FnOnce(&ValueKind) -> Read<T>,
+    ) -> Option<T> {
         if let Some((read, shown)) = parse(&value.kind) {
             self.show(key, shown);
             return Some(read);
@@ -285,7 +325,8 @@ impl Reader {
         at_least_one: bool,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Vec<T> {
-        self.read(key, &format!("a list, each item {expected}"), |kind| {
+        let Some(value) = self.check_text(key, true) else { return Vec::new() };
+        self.parsed(key, &value, &format!("a list, each item {expected}"), |kind| {
             let items = list_value(kind)?;
             let parsed: Vec<T> = items.iter().map(|item| parse(item)).collect::<Option<_>>()?;
             (!at_least_one || !parsed.is_empty()).then(|| (parsed, items.into()))

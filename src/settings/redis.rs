@@ -7,6 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::reader::Reader;
 use super::{parse, secret};
 
+/// Schemes of URLs that name a Unix socket.
+const SOCKET_SCHEMES: &[&str] = &["redis+unix", "unix", "valkey+unix"];
+
 /// Settings of the connection to Redis, if Redis is used.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
@@ -35,8 +38,12 @@ impl RedisSettings {
             "a URL that starts with redis://, rediss:// or unix://",
             valid,
         );
+        let url = driver_url(url.expose_secret()).unwrap_or_else(|problem| {
+            reader.reject(problem);
+            String::new()
+        });
         let redis = Self {
-            url: (!url.expose_secret().is_empty()).then_some(url),
+            url: (!url.is_empty()).then(|| url.into()),
             publish_tokens: reader.flag("redis.publish_tokens"),
             tls_ca: reader.path("redis.tls_ca"),
             tls_cert: reader.path("redis.tls_cert"),
@@ -60,5 +67,60 @@ impl RedisSettings {
                 "redis.tls_ca and redis.tls_cert need a redis.url that starts with rediss://",
             );
         }
+    }
+}
+
+/// Converts a URL to the form that the Redis driver reads. redis-py, and so flask-sentinel, takes
+/// the database from a parameter `db` too, and calls the login for a Unix socket `username` and
+/// `password`. The driver would ignore these, and every other parameter.
+///
+/// # Errors
+/// Returns the message for the operator. It quotes no part of the URL: what follows a `?` may be
+/// the rest of a password.
+fn driver_url(url: &str) -> Result<String, &'static str> {
+    if url.contains('#') {
+        return Err(
+            "redis.url has a part after \"#\", which Sentinel does not support; write a \"#\" in a \
+             password as %23",
+        );
+    }
+    let Some((base, query)) = url.split_once('?') else { return Ok(url.to_owned()) };
+    let is_socket = parse::has_scheme(url, SOCKET_SCHEMES);
+    let (mut database, mut parameters) = (None, form_urlencoded::Serializer::new(String::new()));
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "db" if database.is_none() && value.parse::<u32>().is_ok() => {
+                database = Some(value.into_owned());
+            }
+            "user" | "username" if is_socket => {
+                parameters.append_pair("user", &value);
+            }
+            "pass" | "password" if is_socket => {
+                parameters.append_pair("pass", &value);
+            }
+            _ if is_socket => {
+                return Err(
+                    "redis.url has a parameter after \"?\" that is not understood; for a Unix \
+                     socket, it may have db (a number), username and password",
+                );
+            }
+            _ => {
+                return Err(
+                    "redis.url has a parameter after \"?\" that is not understood; it may have db, \
+                     a number; write a \"?\" in a password as %3F",
+                );
+            }
+        }
+    }
+    let Some(database) = database else { return Ok(format!("{base}?{}", parameters.finish())) };
+    if is_socket {
+        return Ok(format!("{base}?{}", parameters.append_pair("db", &database).finish()));
+    }
+    let (scheme, rest) = base.split_once("://").unwrap_or(("redis", base));
+    let (server, path) = rest.split_once('/').unwrap_or((rest, ""));
+    match path.trim_matches('/') {
+        "" => Ok(format!("{scheme}://{server}/{database}")),
+        same if same == database => Ok(format!("{scheme}://{server}/{database}")),
+        _ => Err("redis.url names two databases, after \"/\" and as db; remove one"),
     }
 }

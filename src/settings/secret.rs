@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::SettingProblem;
 use super::file::read_text;
 use super::reader::Reader;
-use super::show;
+use super::{show, text_checks};
 
 /// Reads a secret setting that may be any text. Returns `None` if the secret is empty.
 pub(super) fn optional(reader: &mut Reader, key: &str) -> Option<SecretString> {
@@ -36,6 +36,7 @@ pub(super) fn read(
         .and_then(|text| if valid(&text) { Ok(text) } else { Err(format!("expected {expected}")) });
     match found {
         Ok(text) => {
+            reader.warn_of_quotation_marks(&text, &format!("the text in {}", path.display()));
             reader.secret_files.push((twin, path));
             reader.show(key, show::secret(key, &text));
             text.into()
@@ -48,13 +49,13 @@ pub(super) fn read(
 }
 
 fn from_file(path: &Path) -> Result<String, String> {
-    let mut text = read_text(path).map_err(|error| error.to_string())?;
-    // Editors and `echo` append one newline; further ones could be part of the secret.
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
+    let text = read_text(path).map_err(|error| error.to_string())?;
+    let text = text_checks::trimmed(&text);
+    match text_checks::invisible_in(text) {
+        Some(character) => {
+            Err(format!("it contains the invisible character U+{:04X}", u32::from(character)))
         }
+        None if text.is_empty() => Err("it is empty".to_owned()),
+        None => Ok(text.to_owned()),
     }
-    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
 }

@@ -10,13 +10,8 @@ use super::keys;
 const HIDDEN: &str = "(hidden)";
 
 /// Formats the value of a setting for an error message. The password of a URL is hidden in every
-/// setting, since the URL may have been entered in the wrong setting.
+/// setting and list item, since the URL may have been entered in the wrong setting.
 pub(super) fn value(kind: &ValueKind) -> String {
-    if let ValueKind::String(text) = kind
-        && text.contains("://")
-    {
-        return toml::Value::from(url(text)).to_string();
-    }
     toml_value(kind).map_or_else(|| "nothing".to_owned(), |value| value.to_string())
 }
 
@@ -25,6 +20,9 @@ fn toml_value(kind: &ValueKind) -> Option<toml::Value> {
         ValueKind::Boolean(flag) => (*flag).into(),
         ValueKind::I64(number) => (*number).into(),
         ValueKind::Float(number) => (*number).into(),
+        ValueKind::String(text) if text.contains("://") => url(text).into(),
+        // A login may also stand before a host without a scheme.
+        ValueKind::String(text) if text.contains('@') => HIDDEN.into(),
         ValueKind::String(text) => text.as_str().into(),
         ValueKind::Array(items) => {
             toml::Value::Array(items.iter().filter_map(|item| toml_value(&item.kind)).collect())

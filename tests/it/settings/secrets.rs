@@ -24,9 +24,9 @@ fn error_messages_contain_no_secret_value() {
 }
 
 #[test]
-fn secrets_read_from_files_lose_one_trailing_newline() {
+fn secrets_read_from_files_lose_trailing_line_breaks() {
     let dir = TempDir::new().unwrap();
-    let password = write(&dir, "password", "pass word\n\n");
+    let password = write(&dir, "password", "\u{feff}pass word\n\n");
     let mongo = write(&dir, "mongo", "mongodb://u:p@h/\r\n");
     let redis = write(&dir, "redis", "redis://:p@h");
     let s = from_env(&[
@@ -37,9 +37,9 @@ fn secrets_read_from_files_lose_one_trailing_newline() {
         ("SENTINEL_MONGO__PASSWORD_FILE", password.to_str().unwrap()),
         ("SENTINEL_REDIS__URL_FILE", redis.to_str().unwrap()),
     ]);
-    assert_eq!(s.management.credentials().unwrap().1.expose_secret(), "pass word\n");
+    assert_eq!(s.management.credentials().unwrap().1.expose_secret(), "pass word");
     assert_eq!(s.mongo.uri.expose_secret(), "mongodb://u:p@h/");
-    assert_eq!(s.mongo.password.as_ref().unwrap().expose_secret(), "pass word\n");
+    assert_eq!(s.mongo.password.as_ref().unwrap().expose_secret(), "pass word");
     assert_eq!(s.redis.url.as_ref().unwrap().expose_secret(), "redis://:p@h");
     let shown = s.to_table();
     assert_eq!(shown["management"]["password"].as_str(), Some("(hidden)"));
@@ -107,7 +107,6 @@ fn debug_and_describe_show_no_secret() {
 fn url_password_with_unescaped_delimiters_is_fully_hidden() {
     for (url, shown) in [
         ("redis://u:hun@ter/h@h:1/0", "redis://u:***@h:1/0"),
-        ("redis://u:hun?ter#h@h", "redis://u:***@h"),
         ("redis://token@h", "redis://token@h"),
         ("redis://h:6379/2", "redis://h:6379/2"),
     ] {
@@ -116,4 +115,44 @@ fn url_password_with_unescaped_delimiters_is_fully_hidden() {
             Some(shown)
         );
     }
+}
+
+#[test]
+fn invisible_character_in_secret_file_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let path = write(&dir, "password", "hun\u{200b}ter2");
+    let message = flag_refused("management.password_file", path.to_str().unwrap());
+    assert!(message.contains("invisible character U+200B"), "{message}");
+    assert!(!message.contains("ter2"), "{message}");
+}
+
+#[test]
+fn quotation_marks_around_secret_in_file_cause_warning() {
+    let dir = TempDir::new().unwrap();
+    let path = write(&dir, "password", "\"hunter2\"\n");
+    let settings = from_flags(&[
+        ("management.username", "op"),
+        ("management.password_file", path.to_str().unwrap()),
+    ]);
+    let [warning] = settings.warnings() else { panic!("{:?}", settings.warnings()) };
+    assert!(warning.contains(path.to_str().unwrap()), "{warning}");
+    assert!(warning.contains("quotation mark") && !warning.contains("hunter2"), "{warning}");
+}
+
+#[test]
+fn login_in_misplaced_address_is_hidden_in_error_messages() {
+    for (key, value) in [
+        ("mongo.host", "op:hunter2@db"),
+        ("mongo.host", "mongodb://op:hunter2@db"),
+        ("server.bind", "[\"https://op:hunter2@h\"]"),
+        ("server.trusted_proxies", "op:hunter2@h"),
+        ("cors.allowed_origins", "https://op:hunter2@h"),
+        ("server.public_url", "https://op:hunter2@h"),
+        ("traces.endpoint", "https://op:hunter2@h"),
+    ] {
+        let message = flag_refused(key, value);
+        assert!(message.starts_with(key) && !message.contains("hunter2"), "{message}");
+    }
+    let message = load_file("[server]\nbind = [\"op:hunter2@h\"]").unwrap_err().to_string();
+    assert!(!message.contains("hunter2"), "{message}");
 }

@@ -1,11 +1,12 @@
 //! Formats of the values.
 
+use secrecy::ExposeSecret;
 use std::time::Duration;
 
 use sentinel::domain::Grant;
 use sentinel::settings::{Bind, Settings};
 
-use super::{env, flag_refused, from_flags, load_file, refused};
+use super::{env, flag_refused, from_env, from_flags, load_file, refused};
 
 #[test]
 fn durations_are_seconds_or_have_units() {
@@ -338,5 +339,120 @@ fn lifetimes_are_whole_seconds_of_at_least_one() {
             assert!(flag_refused(key, bad).contains("whole seconds"), "{key} {bad}");
         }
         from_flags(&[(key, "1000ms"), ("oauth.refresh_grace", "1500ms")]);
+    }
+}
+
+#[test]
+fn byte_order_mark_and_trailing_line_breaks_are_removed_from_values() {
+    let s = from_env(&[
+        ("SENTINEL_MANAGEMENT_USERNAME", "\u{feff}op\r\n"),
+        ("SENTINEL_MANAGEMENT__PASSWORD", "pw\n\n"),
+        ("SENTINEL_REDIS__URL", "\n"),
+        ("SENTINEL_SERVER__BIND", "127.0.0.1:1,\n\t127.0.0.1:2\n"),
+        ("SENTINEL_TLS__MODE", "self-signed\n"),
+    ]);
+    let (username, password) = s.management.credentials().unwrap();
+    assert_eq!((username, password.expose_secret()), ("op", "pw"));
+    assert!(s.redis.url.is_none());
+    assert_eq!(s.server.bind.len(), 2);
+    let s = load_file("\u{feff}[server]\npublic_url = \"\"\"https://example.org\n\"\"\"").unwrap();
+    assert_eq!(s.server.public_url.as_deref(), Some("https://example.org"));
+}
+
+#[test]
+fn invisible_characters_in_values_are_refused() {
+    for (value, character) in [
+        ("pw\u{200b}", "U+200B"),
+        ("p\u{feff}w", "U+FEFF"),
+        ("p\nw", "U+000A"),
+        ("pw\t", "U+0009"),
+        ("pw\u{a0}", "U+00A0"),
+        ("\u{202e}pw", "U+202E"),
+    ] {
+        let message = refused(&env(&[("SENTINEL_MANAGEMENT__PASSWORD", value)]));
+        assert_eq!(
+            message,
+            format!(
+                "management.password from SENTINEL_MANAGEMENT__PASSWORD contains the invisible \
+                 character {character}; remove it, or write the value anew"
+            )
+        );
+    }
+    for key in ["mongo.host", "store.path", "log.level", "password.queue", "server.bind"] {
+        let message = flag_refused(key, "1\u{200d}");
+        assert!(message.starts_with(key) && message.contains("U+200D"), "{message}");
+    }
+    let message = load_file("[cors]\nallowed_origins = [\"https://a\\n\"]").unwrap();
+    assert_eq!(message.cors.allowed_origins, ["https://a"]);
+    let message = load_file("[cors]\nallowed_origins = [\"https://a\\u200B\"]").unwrap_err();
+    assert!(message.to_string().contains("U+200B"), "{message}");
+}
+
+#[test]
+fn quotation_marks_around_value_cause_warning() {
+    for value in ["\"pw\"", "'pw'", "“pw”"] {
+        let s = from_env(&[
+            ("SENTINEL_MANAGEMENT__USERNAME", "op"),
+            ("SENTINEL_MANAGEMENT__PASSWORD", value),
+        ]);
+        assert_eq!(s.management.credentials().unwrap().1.expose_secret(), value);
+        assert_eq!(
+            s.warnings(),
+            ["management.password from SENTINEL_MANAGEMENT__PASSWORD begins and ends with a \
+              quotation mark, and both are part of the value; remove them if they are not meant"]
+        );
+    }
+    assert!(from_flags(&[("server.bind", "[\"127.0.0.1:1\"]")]).warnings().is_empty());
+}
+
+#[test]
+fn redis_database_is_taken_from_path_or_parameter_as_in_redis_py() {
+    for (url, read) in [
+        ("redis://h?db=2", "redis://h/2"),
+        ("redis://u:p%3F@h:1/?db=2", "redis://u:p%3F@h:1/2"),
+        ("rediss://h/2?db=2", "rediss://h/2"),
+        ("redis://h/2", "redis://h/2"),
+        ("unix:///run/redis.sock?db=2", "unix:///run/redis.sock?db=2"),
+        (
+            "unix:///run/redis.sock?username=a&password=p%26w&db=1",
+            "unix:///run/redis.sock?user=a&pass=p%26w&db=1",
+        ),
+    ] {
+        let settings = from_flags(&[("redis.url", url)]);
+        assert_eq!(settings.redis.url.unwrap().expose_secret(), read);
+    }
+}
+
+#[test]
+fn redis_url_with_parts_that_would_be_ignored_is_refused() {
+    for url in [
+        "redis://h?db=x",
+        "redis://h/1?db=2",
+        "redis://h?db=1&db=2",
+        "redis://h?ssl_cert_reqs=none",
+        "redis://:pw?hunter2@h",
+        "redis://:pw#hunter2@h",
+        "rediss://h#insecure",
+        "unix:///s?database=1",
+    ] {
+        let message = flag_refused("redis.url", url);
+        assert!(message.starts_with("redis.url ") && !message.contains("hunter2"), "{message}");
+    }
+}
+
+#[test]
+fn settings_of_flask_pymongo_without_effect_cause_warning() {
+    let names = [
+        "SENTINEL_MONGO_AUTH_MECHANISM",
+        "SENTINEL_MONGO_CONNECT",
+        "SENTINEL_MONGO_AUTO_START_REQUEST",
+    ];
+    for name in names {
+        let settings = from_env(&[(name, "SCRAM-SHA-1")]);
+        let [warning] = settings.warnings() else { panic!("{:?}", settings.warnings()) };
+        assert!(warning.starts_with(&format!("{name} is ignored: ")), "{warning}");
+        let settings = load_file(&format!("{name} = true")).unwrap();
+        let [warning] = settings.warnings() else { panic!("{:?}", settings.warnings()) };
+        assert!(warning.starts_with(&format!("{name} in ")), "{warning}");
     }
 }
