@@ -77,6 +77,9 @@ impl Hasher {
             ParsedHash::Bcrypt(hash) => Ok(hash.matches(password, stored.is_imported())),
             ParsedHash::Pbkdf2(hash) => Ok(hash.matches(password)),
             ParsedHash::Scrypt(hash) => hash.matches(password),
+            ParsedHash::PrehashedBcrypt(hash) => Ok(hash.matches(password)),
+            ParsedHash::ShaCrypt(hash) => Ok(hash.matches(password)),
+            ParsedHash::Firebase(hash) => hash.matches(password),
         }
     }
 

@@ -3,10 +3,13 @@
 use super::argon2_hash::Argon2Hash;
 use super::bcrypt_hash::BcryptHash;
 use super::error::HashError;
+use super::firebase_scrypt::FirebaseHash;
 use super::pbkdf2_hash::Pbkdf2Hash;
 use super::policy::HashPolicy;
+use super::prehashed_bcrypt::{self, PrehashedBcrypt};
 use super::random;
 use super::scrypt_hash::ScryptHash;
+use super::sha_crypt_hash::ShaCryptHash;
 use crate::domain::PasswordHash;
 use crate::domain::hash_limits::HashScheme;
 
@@ -16,23 +19,48 @@ pub(super) enum ParsedHash {
     Bcrypt(BcryptHash),
     Pbkdf2(Pbkdf2Hash),
     Scrypt(ScryptHash),
+    PrehashedBcrypt(PrehashedBcrypt),
+    ShaCrypt(ShaCryptHash),
+    Firebase(FirebaseHash),
+}
+
+/// Parser of one format of stored hashes.
+type Parser = fn(&str) -> Result<ParsedHash, HashError>;
+
+/// Formats of stored hashes: the prefix that identifies each, and its parser.
+const FORMATS: [(&str, Parser); 9] = [
+    ("$argon2", |text| Argon2Hash::parse(text).map(ParsedHash::Argon2)),
+    ("$2", |text| BcryptHash::parse(text).map(ParsedHash::Bcrypt)),
+    ("$pbkdf2-", |text| Pbkdf2Hash::parse(text).map(ParsedHash::Pbkdf2)),
+    ("$scrypt$", |text| ScryptHash::parse(text).map(ParsedHash::Scrypt)),
+    (prehashed_bcrypt::DJANGO, parse_prehashed),
+    (prehashed_bcrypt::WORDPRESS, parse_prehashed),
+    ("$5$", |text| ShaCryptHash::parse(text).map(ParsedHash::ShaCrypt)),
+    ("$6$", |text| ShaCryptHash::parse(text).map(ParsedHash::ShaCrypt)),
+    ("$fbscrypt$", |text| FirebaseHash::parse(text).map(ParsedHash::Firebase)),
+];
+
+fn parse_prehashed(text: &str) -> Result<ParsedHash, HashError> {
+    PrehashedBcrypt::parse(text).map(ParsedHash::PrehashedBcrypt)
+}
+
+fn parser_of(encoded: &str) -> Option<Parser> {
+    FORMATS.iter().find(|(prefix, _)| encoded.starts_with(prefix)).map(|(_, parser)| *parser)
+}
+
+/// Returns whether a text begins as a hash of one of the stored formats does.
+pub(super) fn has_stored_format(encoded: &str) -> bool {
+    parser_of(encoded).is_some()
 }
 
 impl ParsedHash {
     /// Parses the encoded text of a stored hash. Rejects parameters beyond the limits on stored
     /// hashes before any memory is allocated for the hash.
     pub(super) fn parse(encoded: &str) -> Result<Self, HashError> {
-        if encoded.starts_with("$argon2") {
-            Argon2Hash::parse(encoded).map(Self::Argon2)
-        } else if encoded.starts_with("$2") {
-            BcryptHash::parse(encoded).map(Self::Bcrypt)
-        } else if encoded.starts_with("$pbkdf2-") {
-            Pbkdf2Hash::parse(encoded).map(Self::Pbkdf2)
-        } else if encoded.starts_with("$scrypt$") {
-            ScryptHash::parse(encoded).map(Self::Scrypt)
-        } else {
-            Err(HashError::Malformed("$argon2…, $2…, $pbkdf2-… or $scrypt$…"))
-        }
+        let parser = parser_of(encoded);
+        parser.ok_or(HashError::Malformed("the prefix of a supported format, such as $argon2"))?(
+            encoded,
+        )
     }
 }
 
@@ -40,7 +68,10 @@ impl ParsedHash {
 /// prefixes take equally long to verify. Returns `None` if the hash cannot be verified.
 pub fn parameters_prefix(hash: &PasswordHash) -> Option<&str> {
     let encoded = hash.encoded();
-    let bcrypt = matches!(ParsedHash::parse(encoded).ok()?, ParsedHash::Bcrypt(_));
+    let bcrypt = matches!(
+        ParsedHash::parse(encoded).ok()?,
+        ParsedHash::Bcrypt(_) | ParsedHash::PrehashedBcrypt(_)
+    );
     let last = encoded.rfind('$')?;
     // Only bcrypt has salt and output in one field.
     let end = if bcrypt { last } else { encoded.get(..last)?.rfind('$')? };
@@ -97,5 +128,18 @@ mod tests {
         let hash = "$2y$05$fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra";
         assert_eq!(parameters_prefix(&PasswordHash::imported(hash.to_owned())), Some("$2y$05$"));
         assert_eq!(parameters_prefix(&PasswordHash::imported("no hash".to_owned())), None);
+        let output = "a".repeat(86);
+        for prefix in ["$6$", "$6$rounds=1000$"] {
+            let hash = PasswordHash::imported(format!("{prefix}salt${output}"));
+            assert_eq!(parameters_prefix(&hash), Some(prefix));
+        }
+        let output = "fj/gjPmP8CXix7klyZoZuuhPEh8PndMVrK7banHUUv78.NHhvFEra";
+        for prefix in ["$wp$2y$05$", "bcrypt_sha256$$2b$05$"] {
+            let hash = PasswordHash::imported(format!("{prefix}{output}"));
+            assert_eq!(parameters_prefix(&hash), Some(prefix));
+        }
+        let prefix = "$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=AAAAAAAAAAAAAAAAAAAAAA==$";
+        let hash = PasswordHash::imported(format!("{prefix}AAAAAA$AAAAAAAAAAAAAAAAAAAAAA"));
+        assert_eq!(parameters_prefix(&hash), Some(prefix));
     }
 }

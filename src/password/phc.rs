@@ -36,6 +36,17 @@ pub(super) fn decode(field: &str) -> Result<Vec<u8>, HashError> {
     STANDARD_NO_PAD.decode(field).map_err(|_| HashError::Malformed("salt and result in base64"))
 }
 
+/// Decodes base64 in any of its forms: of RFC 4648 §4 or §5 (URL-safe), or with passlib's `.` in
+/// place of `+`, with or without padding.
+pub(super) fn decode_any(field: &str) -> Result<Vec<u8>, HashError> {
+    let standard = |character| match character {
+        '-' | '.' => '+',
+        '_' => '/',
+        other => other,
+    };
+    decode(&field.trim_end_matches('=').chars().map(standard).collect::<String>())
+}
+
 /// Formats salt and output as the last two fields of a PHC string.
 pub(super) fn tail(salt: &[u8], output: &[u8]) -> String {
     format!("{}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output))

@@ -46,9 +46,18 @@ impl ScryptHash {
     /// Returns whether the password matches this scrypt hash.
     pub(super) fn matches(&self, password: &[u8]) -> Result<bool, HashError> {
         let mut derived = Zeroizing::new(vec![0; self.output.len()]);
-        scrypt::scrypt(password, &self.salt, &self.params()?, &mut derived)
-            .map_err(|_| HashError::Malformed("a result of scrypt"))?;
-        Ok(derived.as_slice().ct_eq(self.output.as_slice()).into())
+        self.derive(password, &mut derived)?;
+        Ok(derived.as_slice().ct_eq(self.output()).into())
+    }
+
+    /// Computes the output of scrypt for a password, with the parameters and salt of this hash.
+    pub(super) fn derive(&self, password: &[u8], derived: &mut [u8]) -> Result<(), HashError> {
+        scrypt::scrypt(password, &self.salt, &self.params()?, derived)
+            .map_err(|_| HashError::Malformed("a result of scrypt"))
+    }
+
+    pub(super) fn output(&self) -> &[u8] {
+        &self.output
     }
 
     fn params(&self) -> Result<Params, HashError> {

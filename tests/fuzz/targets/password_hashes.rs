@@ -86,11 +86,23 @@ impl Cost {
                 1_u64.checked_shl(n.min(64) as u32).unwrap_or(u64::MAX).saturating_mul(r) / 8;
             let work = memory.saturating_mul(p);
             Self { memory, work, too_much: memory > 256 << 10 || work > 1 << 20 || r.max(p) > 64 }
+        } else if encoded.starts_with("$fbscrypt$") {
+            let (n, r, p) = (number("n="), number("r="), number("p="));
+            let memory =
+                1_u64.checked_shl(n.min(64) as u32).unwrap_or(u64::MAX).saturating_mul(r) / 8;
+            let work = memory.saturating_mul(p);
+            Self { memory, work, too_much: memory > 256 << 10 || work > 1 << 20 || r.max(p) > 64 }
+        } else if encoded.starts_with("$5$") || encoded.starts_with("$6$") {
+            let rounds = if encoded.contains("rounds=") { number("rounds=") } else { 5000 };
+            // Each round takes about as long as five of PBKDF2 with a long password.
+            Self { memory: 0, work: rounds / 5, too_much: rounds > 1_000_000 }
         } else if encoded.starts_with("$pbkdf2-") {
             let work = number("i=");
             Self { memory: 0, work, too_much: work > 10_000_000 }
         } else {
-            let cost = encoded.split('$').nth(2).and_then(|cost| cost.parse::<u32>().ok());
+            let is_prehashed = encoded.starts_with("$wp") || encoded.starts_with("bcrypt_sha256$");
+            let place = if is_prehashed { 3 } else { 2 };
+            let cost = encoded.split('$').nth(place).and_then(|cost| cost.parse::<u32>().ok());
             let cost = cost.unwrap_or(0).min(63);
             Self { memory: 0, work: 1 << cost, too_much: cost > 16 }
         }
