@@ -29,6 +29,7 @@ missing() {
     has cc || echo 'gcc libc6-dev'
     has node || echo nodejs
     has redis-server || echo redis-server
+    has jq || echo jq
     has systemd-analyze || echo systemd
     has promtool || echo prometheus
     has caddy || echo caddy

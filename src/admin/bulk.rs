@@ -90,10 +90,7 @@ impl Admin {
                 }
                 match (self.find_imported(&user.username, id).await?, client) {
                     (Some(_), _) => Ok(ImportResult::Exists),
-                    (None, Some(client)) if client.id.as_str() == user.username => {
-                        Err(AdminError::NameOfClient(user.username.clone()))
-                    }
-                    (None, Some(_)) => Err(AdminError::Invalid("its id is the id of a client")),
+                    (None, Some(client)) => Err(conflict(&user.username, &client)),
                     (None, None) => {
                         Err(AdminError::Invalid("its id belongs to a user of another name"))
                     }
@@ -139,6 +136,31 @@ impl Admin {
         }
     }
 
+    /// Returns whether an import would add the user, without writing: a dry run.
+    ///
+    /// # Errors
+    /// [`AdminError::Invalid`] when another user has the name or the id, or a client has the id,
+    /// [`AdminError::NameOfClient`] when a client has the name as its id, [`AdminError::Store`] when
+    /// the store fails.
+    pub async fn check_user(
+        &self,
+        username: &str,
+        id: Option<UserId>,
+    ) -> Result<ImportResult, AdminError> {
+        if self.find_imported(username, id).await?.is_some() {
+            return Ok(ImportResult::Exists);
+        }
+        if let Some(client) = self.stores.client_like_user(username, id).await? {
+            return Err(conflict(username, &client));
+        }
+        match id {
+            Some(id) if self.stores.users.find(id).await?.is_some() => {
+                Err(AdminError::Invalid("its id belongs to a user of another name"))
+            }
+            _ => Ok(ImportResult::Added),
+        }
+    }
+
     /// Returns the user with the name `username`, if there is one.
     ///
     /// # Errors
@@ -156,5 +178,14 @@ impl Admin {
             }
             _ => Ok(found),
         }
+    }
+}
+
+/// Returns the error for a user whose name or id is the id of `client`.
+fn conflict(username: &str, client: &Client) -> AdminError {
+    if client.id.as_str() == username {
+        AdminError::NameOfClient(username.to_owned())
+    } else {
+        AdminError::Invalid("its id is the id of a client")
     }
 }

@@ -11,9 +11,11 @@ use serde_json::json;
 use super::Global;
 use super::failure::{Failure, first_failure};
 use super::files::{Output, is_standard};
+use super::interrupt::Interrupt;
 use super::output::{self, plain};
 use crate::admin::{AdminError, ImportResult, ListPage};
 use crate::import::lines::{InvalidRow, RowName};
+use crate::observe::audit::Outcome;
 use crate::store::Page;
 
 /// Number of users or clients that an export reads at a time.
@@ -73,24 +75,36 @@ pub(super) fn report_export(
     output::line(format!("exported {written} {kind} to {}", plain(&file)))
 }
 
-/// Reads the rows of a file, until one cannot be read or the import stops. Rows that were read
-/// before are still imported.
-#[derive(Default)]
-pub(super) struct Reading {
+/// Reads the rows of a file, until one cannot be read, the import stops, or a signal arrives. Rows
+/// that were read before are still imported.
+pub(super) struct Reading<'a> {
+    interrupt: &'a Interrupt,
     stopped: Cell<bool>,
+    /// Whether a signal arrived before the end of the file.
+    interrupted: Cell<bool>,
     failure: Cell<Option<Failure>>,
 }
 
-impl Reading {
+impl<'a> Reading<'a> {
+    pub(super) const fn new(interrupt: &'a Interrupt) -> Self {
+        let (stopped, interrupted) = (Cell::new(false), Cell::new(false));
+        Self { interrupt, stopped, interrupted, failure: Cell::new(None) }
+    }
+
     pub(super) fn rows<T, E: Into<Failure>>(
         &self,
         mut next: impl FnMut() -> Result<Option<T>, E>,
     ) -> impl Stream<Item = T> {
         stream::iter(std::iter::from_fn(move || {
-            if self.stopped.get() {
+            if self.stopped.get() || self.interrupted.get() {
                 return None;
             }
-            next().unwrap_or_else(|error| {
+            let row = if self.interrupt.is_set() { Ok(None) } else { next() };
+            if self.interrupt.is_set() && !matches!(row, Ok(Some(_))) {
+                self.interrupted.set(true);
+                return None;
+            }
+            row.unwrap_or_else(|error| {
                 self.failure.set(Some(error.into()));
                 None
             })
@@ -106,11 +120,50 @@ impl Reading {
         self.stopped.get()
     }
 
-    /// Returns the failure of the import (`done`), if any, or else the failure of reading the file.
-    pub(super) fn end(self, done: Result<(), Failure>) -> Result<(), Failure> {
+    /// Returns how the import ended: with the failure `done`, if any, or else with that of reading
+    /// the file, or with an interruption.
+    pub(super) fn end(self, done: Result<(), Failure>) -> ImportEnd {
         match self.failure.into_inner() {
-            Some(failure) => first_failure(done, failure),
-            None => done,
+            Some(failure) => ImportEnd::of(first_failure(done, failure)),
+            None if done.is_ok() && self.interrupted.get() => ImportEnd::Interrupted,
+            None => ImportEnd::of(done),
+        }
+    }
+}
+
+/// End of an import of users or clients.
+pub(super) enum ImportEnd {
+    /// All rows were read, and those that are valid are imported.
+    Complete,
+    /// A signal ended the import. The rows that were read before are imported.
+    Interrupted,
+    /// The store or the file failed.
+    Failed(Failure),
+}
+
+impl ImportEnd {
+    fn of(done: Result<(), Failure>) -> Self {
+        done.map_or_else(Self::Failed, |()| Self::Complete)
+    }
+
+    /// Returns the outcome for the audit log.
+    pub(super) const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Complete => Outcome::Ok,
+            Self::Interrupted => Outcome::Failed,
+            Self::Failed(failure) => failure.outcome(),
+        }
+    }
+
+    /// Returns whether a signal ended the import.
+    ///
+    /// # Errors
+    /// The failure of the import, whose counts are in the audit log only.
+    pub(super) fn was_interrupted(self) -> Result<bool, Failure> {
+        match self {
+            Self::Complete => Ok(false),
+            Self::Interrupted => Ok(true),
+            Self::Failed(failure) => Err(failure),
         }
     }
 }
@@ -118,9 +171,7 @@ impl Reading {
 /// Result of an import of users or clients: counts of rows, and the invalid rows.
 #[derive(Debug, Serialize)]
 pub(super) struct BulkReport {
-    /// Whether the import is a dry run; `None` for an import that has no dry run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dry_run: Option<bool>,
+    dry_run: bool,
     read: u64,
     pub(super) added: u64,
     /// Number of records in the file that existed before the import and are left unchanged.
@@ -129,7 +180,7 @@ pub(super) struct BulkReport {
 }
 
 impl BulkReport {
-    pub(super) const fn new(dry_run: Option<bool>) -> Self {
+    pub(super) const fn new(dry_run: bool) -> Self {
         Self { dry_run, read: 0, added: 0, already: 0, bad: Vec::new() }
     }
 
@@ -147,13 +198,22 @@ impl BulkReport {
         }
     }
 
-    /// Prints the report of the import, then `remark`, if any. Fails if rows could not be imported.
-    pub(super) fn print(mut self, json: bool, remark: Option<String>) -> Result<(), Failure> {
+    /// Prints the report of the import, then `remark`, if any. Fails if the import was interrupted,
+    /// or if rows could not be imported.
+    pub(super) fn print(
+        mut self,
+        json: bool,
+        remark: Option<String>,
+        was_interrupted: bool,
+    ) -> Result<(), Failure> {
         self.bad.sort_by_key(|bad| bad.line);
         let printed = if json { output::json(&self) } else { self.print_table() };
-        if self.dry_run == Some(true) { printed } else { output::of_change(printed) }?;
+        if self.dry_run { printed } else { output::of_change(printed) }?;
         if let Some(remark) = remark {
             output::message(remark);
+        }
+        if was_interrupted {
+            return Err(Interrupt::failure());
         }
         if self.bad.is_empty() {
             return Ok(());
@@ -167,7 +227,7 @@ impl BulkReport {
 
     fn print_table(&self) -> Result<(), Failure> {
         let numbers = [self.read, self.added, self.already, self.bad.len() as u64];
-        let added = if self.dry_run == Some(true) { "TO ADD" } else { "ADDED" };
+        let added = if self.dry_run { "TO ADD" } else { "ADDED" };
         let heading = ["READ", added, "ALREADY", "BAD"];
         output::table(heading, [numbers.map(|number| number.to_string())])?;
         for InvalidRow { line, name, reason } in &self.bad {

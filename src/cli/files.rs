@@ -2,11 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::failure::Failure;
+use super::interrupt::{Interrupt, PipeReader};
 use crate::import::lines::LinesError;
 
 /// File format of records.
@@ -40,22 +42,31 @@ pub(super) fn is_standard(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Opens a file for reading. Also returns its length in bytes, if that is known.
-pub(super) fn open(file: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
-    if is_standard(file) {
-        return Ok((Box::new(io::stdin().lock()), None));
-    }
+/// Opens a file, a pipe or standard input for reading. Also returns the length in bytes of a file.
+/// Reading from a pipe fails once `interrupt` is set.
+pub(super) fn open(
+    file: &Path,
+    interrupt: &Interrupt,
+) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
     let failed = |error| Failure::io(format!("cannot read {}: {error}", file.display()));
-    let opened = File::open(file).map_err(failed)?;
-    let length = opened.metadata().map_err(failed)?.len();
-    Ok((Box::new(opened), Some(length)))
+    let opened = if is_standard(file) {
+        io::stdin().as_fd().try_clone_to_owned().map(File::from)
+    } else {
+        File::open(file)
+    };
+    let opened = opened.map_err(failed)?;
+    let metadata = opened.metadata().map_err(failed)?;
+    if metadata.is_file() {
+        return Ok((Box::new(opened), Some(metadata.len())));
+    }
+    Ok((Box::new(PipeReader { pipe: opened, interrupt: interrupt.clone() }), None))
 }
 
 impl From<LinesError> for Failure {
     fn from(error: LinesError) -> Self {
         match error {
             LinesError::Read(_) => Self::io(error),
-            LinesError::TooLong(_) => Self::refused(error),
+            LinesError::TooLong(_) | LinesError::Incomplete(_) => Self::refused(error),
         }
     }
 }

@@ -4,11 +4,13 @@ use clap::{Args, Subcommand};
 
 use super::failure::{Failure, outcome};
 use super::global::{Global, open, open_for_dry_run, with_log};
+use super::interrupt::Interrupt;
 use super::output::{self, plain};
 use crate::domain::{Clock, SystemClock};
 use crate::import::flask_sentinel::{Import, ImportError};
 use crate::import::{ImportCounts, ImportReport};
 use crate::observe::audit::operation;
+use crate::settings::RedisSettings;
 use crate::store::OpenMode;
 
 /// Servers from which data can be imported.
@@ -39,17 +41,21 @@ impl ImportCommand {
 impl FlaskSentinel {
     fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
-        let report = with_log(&settings, async || {
+        warn_about_redis(&settings.redis);
+        let interrupt = Interrupt::watch()?;
+        let (report, was_stopped) = with_log(&settings, async || {
             let stores = if self.dry_run {
                 open_for_dry_run(&settings).await?
             } else {
                 Some(open(&settings, OpenMode::Create).await?)
             };
             let now = SystemClock.now();
-            let mut import = Import::new(stores, settings.oauth.lifetimes, now, self.dry_run);
+            let import = Import::new(stores, settings.oauth.lifetimes, now, self.dry_run);
+            let mut import = import.stopped_by(interrupt.flag());
             let done = import.import_all(&self.from).await;
             let has_begun =
                 !matches!(done, Err(ImportError::Source(_) | ImportError::NoCollections(_)));
+            let was_stopped = matches!(done, Err(ImportError::Stopped));
             let (done, report) = (done.map_err(Failure::from), import.into_report());
             if has_begun && !self.dry_run {
                 operation!(
@@ -61,11 +67,32 @@ impl FlaskSentinel {
                     sessions = report.tokens.imported,
                 );
             }
-            done.map(|()| report)
+            if was_stopped { Ok((report, true)) } else { done.map(|()| (report, false)) }
         })?;
         let printed = if global.json { output::json(&report) } else { print(&report) };
-        if report.dry_run { printed } else { output::of_change(printed) }
+        if report.dry_run {
+            printed?
+        } else {
+            output::of_change(printed)?
+        }
+        if was_stopped { Err(Interrupt::failure()) } else { Ok(()) }
     }
+}
+
+/// Warns if Sentinel will not publish tokens in Redis, as flask-sentinel always did.
+fn warn_about_redis(redis: &RedisSettings) {
+    let setting = if redis.url.is_none() {
+        "redis.url is not set"
+    } else if !redis.publish_tokens {
+        "redis.publish_tokens is false"
+    } else {
+        return;
+    };
+    output::message(format!(
+        "{setting}: resource servers that look tokens up in Redis, such as those with Eve, will reject \
+         every token of Sentinel; flask-sentinel published its tokens in redis://localhost:6379/0 \
+         unless SENTINEL_REDIS_URL was set"
+    ));
 }
 
 fn print(report: &ImportReport) -> Result<(), Failure> {
@@ -97,6 +124,14 @@ fn print(report: &ImportReport) -> Result<(), Failure> {
             output::line(format!("{name}: {}: {}", plain(&remark.id), plain(&remark.reason)))?;
         }
     }
+    if report.unknown_tokens > 0 {
+        output::line(format!(
+            "{} access tokens in Redis belong to no imported session: flask-sentinel deleted their \
+             records at a later login or refresh; resource servers that look tokens up in Redis \
+             accept them until they expire, even if their user is deleted",
+            report.unknown_tokens
+        ))?;
+    }
     Ok(())
 }
 
@@ -105,6 +140,7 @@ impl From<ImportError> for Failure {
         match error {
             ImportError::Source(_) => Self::usage(error),
             ImportError::NoCollections(_) => Self::refused(error),
+            ImportError::Stopped => Self::incomplete(error),
             ImportError::Store(error) => {
                 let may_be_done = error.may_be_done();
                 Self::from(error).unconfirmed_if(may_be_done)

@@ -15,6 +15,7 @@ mod files;
 mod global;
 mod healthcheck;
 mod import;
+mod interrupt;
 mod listing;
 mod man;
 mod output;

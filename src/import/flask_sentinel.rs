@@ -24,13 +24,16 @@ mod source;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
 use mongodb::bson::{Bson, Document, doc};
 
 use super::report::{ImportCounts, ImportReport, RecordOutcome};
 use crate::domain::{
-    Client, ClientId, Lifetimes, SessionId, SessionUser, Timestamp, User, UserId, is_same_principal,
+    Client, ClientId, Lifetimes, SessionId, SessionUser, Timestamp, Token, TokenKind, User, UserId,
+    is_same_principal,
 };
 use crate::store::{Stores, imports};
 use documents::id_of;
@@ -41,6 +44,8 @@ pub use source::{Collection, ImportError};
 const BATCH: usize = 500;
 /// Maximum number of documents that are imported concurrently.
 const MAX_CONCURRENT_DOCUMENTS: usize = 64;
+/// Number of characters of flask-sentinel's tokens.
+const LEGACY_TOKEN_LENGTH: usize = 30;
 
 /// One run of the import from flask-sentinel, the server that Sentinel replaces.
 pub struct Import {
@@ -55,6 +60,8 @@ pub struct Import {
     /// Ids of the sessions to which this run or earlier ones have converted `tokens` documents.
     sessions: HashSet<SessionId>,
     report: ImportReport,
+    /// Flag that ends the run before the next batch of documents.
+    stop: Arc<AtomicBool>,
 }
 
 /// Ids and names of the users that a dry run would import.
@@ -120,14 +127,21 @@ impl Import {
             clients: HashMap::new(),
             sessions: HashSet::new(),
             report: ImportReport { dry_run, ..ImportReport::default() },
+            stop: Arc::default(),
         }
+    }
+
+    /// Returns this run, which ends before the next batch of documents once `stop` is set.
+    #[must_use]
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
     }
 
     /// Imports all records of the database that `source`, a MongoDB connection string, names.
     ///
     /// # Errors
-    /// [`ImportError`] if the source database cannot be read or the store fails. Records imported
-    /// until then are kept, and the report counts them.
+    /// [`ImportError`] if the source database cannot be read, the store fails or the run is stopped.
+    /// Records imported until then are kept, and the report counts them.
     pub async fn import_all(&mut self, source: &str) -> Result<(), ImportError> {
         let database = source::open(source).await?;
         let names = database.list_collection_names().await?;
@@ -143,6 +157,9 @@ impl Import {
             let records = database.collection::<Document>(collection.name());
             let mut batches = records.find(doc! {}).sort(order).await?.chunks(BATCH);
             while let Some(batch) = batches.next().await {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(ImportError::Stopped);
+                }
                 let mut read = Ok(());
                 let documents = batch.into_iter();
                 let documents = documents.map_while(|next| next.map_err(|e| read = Err(e)).ok());
@@ -150,6 +167,20 @@ impl Import {
                 self.import_documents(collection, &documents).await?;
                 read?;
             }
+        }
+        self.count_unknown_tokens().await
+    }
+
+    /// Counts the keys in Redis that flask-sentinel left there when it deleted the `tokens`
+    /// document, at each login and each refresh.
+    async fn count_unknown_tokens(&mut self) -> Result<(), ImportError> {
+        let Some(stores) = self.target().cloned() else { return Ok(()) };
+        let Some(publisher) = &stores.publisher else { return Ok(()) };
+        for key in publisher.keys_of_length(LEGACY_TOKEN_LENGTH).await? {
+            let Some(token) = Token::parse_legacy(&key, TokenKind::Access) else { continue };
+            let digest = token.verifier.digest();
+            let is_unknown = stores.imports.find_legacy_token(&digest).await?.is_none();
+            self.report.unknown_tokens += u64::from(is_unknown);
         }
         Ok(())
     }

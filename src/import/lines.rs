@@ -2,6 +2,9 @@
 
 use std::io::{self, BufRead, Read};
 
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
 /// Maximum length of a line in bytes. It limits memory if the file is not JSON Lines.
 pub(super) const MAX_LINE: usize = 1 << 20;
 
@@ -14,6 +17,12 @@ pub enum LinesError {
     /// The line of the file with this number is too long.
     #[error("line {0} is longer than 1 MiB; the file may not be JSON Lines")]
     TooLong(u64),
+    /// The first line of the file begins a JSON value and does not end it.
+    #[error(
+        "line {0} is not a complete JSON object; JSON Lines has one object per line, which \
+         `jq -c .` makes of indented JSON, and `jq -c '.[]'` of an array"
+    )]
+    Incomplete(u64),
     /// Reading the file failed.
     #[error("cannot read the file: {0}")]
     Read(#[from] io::Error),
@@ -41,26 +50,44 @@ pub enum RowName {
     ClientId(String),
 }
 
+/// Number of a line, and its JSON object or the reason why it has none.
+pub type NumberedObject = (u64, Result<Map<String, Value>, String>);
+
 /// Reader of the non-empty lines of a file, with their numbers.
 pub struct Lines<R> {
     reader: R,
     line: u64,
+    /// Whether a non-empty line was read.
+    has_begun: bool,
 }
 
 impl<R: BufRead> Lines<R> {
     /// Creates a reader of the lines of `reader`.
     pub const fn new(reader: R) -> Self {
-        Self { reader, line: 0 }
+        Self { reader, line: 0, has_begun: false }
     }
 
-    /// Returns the next non-empty line and its number, counted from 1; `None` at the end of the
-    /// file.
+    /// Returns the JSON object on the next non-empty line, or the reason why the line has none,
+    /// with the number of the line, counted from 1; `None` at the end of the file.
     ///
     /// # Errors
-    /// [`LinesError`] if the rest of the file cannot be read.
-    // Not an `Iterator`, because reading must not continue after an error.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, LinesError> {
+    /// [`LinesError`] if the rest of the file cannot be read, or if it is not JSON Lines.
+    pub fn next_object(&mut self) -> Result<Option<NumberedObject>, LinesError> {
+        let is_first = !self.has_begun;
+        let Some((line, bytes)) = self.next()? else { return Ok(None) };
+        self.has_begun = true;
+        // Indented JSON would be one error for each of its lines.
+        let is_incomplete =
+            || serde_json::from_slice::<IgnoredAny>(&bytes).is_err_and(|error| error.is_eof());
+        if is_first && is_incomplete() {
+            return Err(LinesError::Incomplete(line));
+        }
+        let object = serde_json::from_slice(&bytes);
+        Ok(Some((line, object.map_err(|_| "it is not a JSON object on one line".to_owned()))))
+    }
+
+    /// Returns the next non-empty line and its number.
+    fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, LinesError> {
         loop {
             let mut bytes = Vec::new();
             let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);

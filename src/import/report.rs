@@ -13,6 +13,10 @@ pub struct ImportReport {
     pub clients: ImportCounts,
     /// Results for documents of tokens, each of which becomes a session.
     pub tokens: ImportCounts,
+    /// Number of keys in Redis in the form of flask-sentinel's access tokens that belong to no
+    /// imported session. Resource servers that look tokens up in Redis accept them until they
+    /// expire. 0 in a dry run and without Redis.
+    pub unknown_tokens: u64,
 }
 
 /// Results for all records of one kind (users, clients or tokens) in an import.

@@ -2,7 +2,7 @@
 //! a row, which may include a password.
 
 use std::collections::HashMap;
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read};
 
 use csv::StringRecord;
 use secrecy::{ExposeSecret, SecretString};
@@ -56,9 +56,13 @@ pub enum RowsError {
     /// The first line of a CSV file is not a readable header.
     #[error("the CSV header in the first line cannot be read")]
     Header,
-    /// The header of a CSV file names an unknown column.
-    #[error("unknown column {0:?} in the CSV header; the columns are {columns}", columns = COLUMNS.join(", "))]
-    Column(String),
+    /// The header of a CSV file names an unknown column. Holds the number of the column, and not its
+    /// name, which is a password or a hash if the file has no header.
+    #[error(
+        "column {0} of the CSV header in the first line is unknown; the columns are {columns}",
+        columns = COLUMNS.join(", ")
+    )]
+    Column(usize),
     /// The CSV record that begins in this line is too long; a quotation mark may be unclosed.
     #[error(
         "the record that begins in line {0} is longer than 1 MiB; a quotation mark may be missing"
@@ -76,8 +80,18 @@ pub struct UserRows<R> {
     seen: HashMap<String, u64>,
 }
 
+/// The first line of a CSV file, which was read already, and the rest of the file.
+type WholeFile<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+
+/// Returns the character that separates the cells of a CSV file with this first line: a semicolon,
+/// as spreadsheets write it where the comma is the decimal mark, or a comma.
+fn delimiter(first: &[u8]) -> u8 {
+    let header = first.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    if header.contains(&b';') && !header.contains(&b',') { b';' } else { b',' }
+}
+
 enum RowSource<R> {
-    Csv { reader: csv::Reader<LineNumberReader<R>>, header: StringRecord },
+    Csv { reader: csv::Reader<LineNumberReader<WholeFile<R>>>, header: StringRecord },
     Lines(Lines<R>),
 }
 
@@ -86,15 +100,19 @@ impl<R: BufRead> UserRows<R> {
     ///
     /// # Errors
     /// [`RowsError`] if the header cannot be read or names an unknown column.
-    pub fn from_csv(reader: R) -> Result<Self, RowsError> {
-        let mut reader = csv::Reader::from_reader(LineNumberReader::new(reader, MAX_RECORD));
+    pub fn from_csv(mut reader: R) -> Result<Self, RowsError> {
+        let mut first = Vec::new();
+        reader.by_ref().take(MAX_RECORD).read_until(b'\n', &mut first).map_err(LinesError::Read)?;
+        let delimiter = delimiter(&first);
+        let reader = LineNumberReader::new(io::Cursor::new(first).chain(reader), MAX_RECORD);
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(reader);
         let header = match reader.headers().cloned() {
             Ok(header) => header,
             Err(_) if reader.get_ref().is_at_limit() => return Err(RowsError::TooLong(1)),
             Err(_) => return Err(RowsError::Header),
         };
-        if let Some(other) = header.iter().find(|name| !COLUMNS.contains(name)) {
-            return Err(RowsError::Column(other.to_owned()));
+        if let Some(other) = header.iter().position(|name| !COLUMNS.contains(&name)) {
+            return Err(RowsError::Column(other + 1));
         }
         Ok(Self { source: RowSource::Csv { reader, header }, seen: HashMap::new() })
     }
@@ -177,7 +195,10 @@ impl<R: BufRead> RowSource<R> {
     fn next(&mut self) -> Result<NextUserRow, RowsError> {
         match self {
             Self::Csv { reader, header } => next_record(reader, header),
-            Self::Lines(lines) => Ok(lines.next()?.map(|(line, bytes)| (line, parse_line(&bytes)))),
+            Self::Lines(lines) => {
+                let next = lines.next_object()?;
+                Ok(next.map(|(line, object)| (line, object.and_then(parse_object))))
+            }
         }
     }
 }
@@ -244,9 +265,7 @@ fn parse_record(header: &StringRecord, record: &StringRecord) -> Result<RawUserR
     Ok(fields)
 }
 
-fn parse_line(bytes: &[u8]) -> Result<RawUserRow, String> {
-    let object: Map<String, Value> =
-        serde_json::from_slice(bytes).map_err(|_| "it is not a JSON object on one line")?;
+fn parse_object(object: Map<String, Value>) -> Result<RawUserRow, String> {
     let mut fields = RawUserRow::default();
     for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {
         match (&*name, value) {
@@ -254,6 +273,10 @@ fn parse_line(bytes: &[u8]) -> Result<RawUserRow, String> {
             ("username", Value::String(text)) => fields.username = Some(text),
             ("password", Value::String(text)) => fields.password = Some(text.into()),
             ("hash", Value::String(text)) => fields.hash = Some(text),
+            // A credential of Keycloak.
+            ("hash", Value::Object(object)) => {
+                fields.hash = Some(Value::Object(object).to_string())
+            }
             ("scopes", Value::String(text)) => fields.scopes = Some(text),
             ("scopes", Value::Array(scopes)) => {
                 let scopes: Option<Vec<&str>> = scopes.iter().map(Value::as_str).collect();
@@ -263,7 +286,13 @@ fn parse_line(bytes: &[u8]) -> Result<RawUserRow, String> {
             (known, _) if COLUMNS.contains(&known) => {
                 return Err(format!("its {known} has the wrong JSON type"));
             }
-            (other, _) => return Err(format!("it has the unknown member {other:?}")),
+            // The name is not quoted: in a malformed file it may be a secret.
+            _ => {
+                return Err(format!(
+                    "it has an unknown member; the members are {}",
+                    COLUMNS.join(", ")
+                ));
+            }
         }
     }
     Ok(fields)

@@ -1,5 +1,6 @@
 //! Publication of access tokens, and pending invalidations of what was published or cached.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::Duration;
 
@@ -80,6 +81,10 @@ pub trait Publisher: Send + Sync {
     /// Compares all published tokens with the store, once for each Redis instance: a restarted or
     /// replaced Redis may hold tokens that have ended. Servers call this every second.
     async fn reconcile(&self) -> Result<(), DeliveryError>;
+
+    /// Returns the string keys in Redis that consist of `length` characters, without those that are
+    /// not UTF-8. The access tokens of another server may be among them.
+    async fn keys_of_length(&self, length: usize) -> Result<BTreeSet<String>>;
 
     /// Delivers the pending invalidations (removals of stale copies) of all processes to Redis.
     /// Returns `false` if Redis is known to be unreachable; a caller that depends on the delivery

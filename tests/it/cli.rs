@@ -16,6 +16,7 @@ mod bulk_audit;
 mod bulk_clients;
 mod clients;
 mod failures;
+mod interrupts;
 mod passwords;
 mod principals;
 mod restores;

@@ -14,3 +14,4 @@ mod rate_limit_reset;
 mod settings;
 mod sizes;
 mod units;
+mod user_import;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use clap::Args;
 use futures_util::StreamExt;
 
-use super::super::bulk::{BulkReport, Reading};
-use super::super::failure::{Failure, first_failure, outcome};
+use super::super::bulk::{BulkReport, ImportEnd, Reading};
+use super::super::failure::{Failure, first_failure};
 use super::super::global::{open, open_for_dry_run};
+use super::super::interrupt::Interrupt;
 use super::super::{Global, files, with_log};
 use super::rows::{ClientRow, ClientRows};
 use crate::admin::{Admin, AdminError, ImportResult};
@@ -34,25 +35,26 @@ pub(in crate::cli) struct ImportClients {
 impl ImportClients {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
-        let (reader, _) = files::open(&self.file)?;
+        let interrupt = Interrupt::watch()?;
+        let (reader, _) = files::open(&self.file, &interrupt)?;
         let mut rows = ClientRows::new(BufReader::new(reader));
-        let (report, short) = with_log(&settings, async || {
+        let (report, short, end) = with_log(&settings, async || {
             let stores = if self.dry_run {
                 open_for_dry_run(&settings).await?
             } else {
                 Some(open(&settings, OpenMode::Create).await?)
             };
             let admin = stores.map(|stores| Admin::new(stores, Arc::new(SystemClock)));
-            self.import_rows(admin.as_ref(), &mut rows).await
+            self.import_rows(admin.as_ref(), &mut rows, &interrupt).await
         })?;
         let remark = format!(
             "secrets that are short enough to be guessed: {short}; client rotate-secret makes better ones"
         );
-        report.print(global.json, Some(remark).filter(|_| short > 0))
+        report.print(global.json, Some(remark).filter(|_| short > 0), end.was_interrupted()?)
     }
 
-    /// Imports the clients in a file. Returns the report and the number of new clients with a short
-    /// secret.
+    /// Imports the clients in a file. Returns the report, the number of new clients with a short
+    /// secret, and how the import ended.
     ///
     /// `admin` is `None` in a dry run without a store, in which all clients are new. If the import
     /// stops early, writes in progress are completed and counted first.
@@ -60,12 +62,13 @@ impl ImportClients {
         &self,
         admin: Option<&Admin>,
         rows: &mut ClientRows<impl std::io::BufRead>,
-    ) -> Result<(BulkReport, u64), Failure> {
+        interrupt: &Interrupt,
+    ) -> Result<(BulkReport, u64, ImportEnd), Failure> {
         if let Some(admin) = admin.filter(|_| !self.dry_run) {
             admin.begin_import().await?;
         }
-        let (mut report, mut short) = (BulkReport::new(Some(self.dry_run)), 0);
-        let (reading, mut done) = (Reading::default(), Ok(()));
+        let (mut report, mut short) = (BulkReport::new(self.dry_run), 0);
+        let (reading, mut done) = (Reading::new(interrupt), Ok(()));
         {
             let imported_rows = reading.rows(|| rows.next()).map(async |row| match row {
                 Ok(row) => self.import_row(admin, row).await,
@@ -86,11 +89,11 @@ impl ImportClients {
                 }
             }
         }
-        let done = reading.end(done);
+        let end = reading.end(done);
         if !self.dry_run {
-            operation!(outcome(&done), event = "clients_imported", clients = report.added);
+            operation!(end.outcome(), event = "clients_imported", clients = report.added);
         }
-        done.map(|()| (report, short))
+        Ok((report, short, end))
     }
 
     /// Imports a client. Returns the result, and whether the client secret is short. The inner

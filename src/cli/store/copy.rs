@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 
 use super::super::failure::Failure;
 use super::super::global::{Global, open, open_for_dry_run, with_log};
+use super::super::interrupt::Interrupt;
 use super::super::output;
 use super::super::progress::Progress;
 use crate::app::{StartError, open_stores};
@@ -34,6 +35,7 @@ impl Copy {
         if is_same_store(&source, &target) {
             return Err(CopyError::Same.into());
         }
+        let interrupt = Interrupt::watch()?;
         let progress = Progress::counting(global.json);
         let result = with_log(&source, async || {
             let mode = if self.dry_run { OpenMode::Read } else { OpenMode::Write };
@@ -50,12 +52,14 @@ impl Copy {
                 error => error.into(),
             })?;
             let report_progress = |kind: &'static str, count| progress.at(count, kind);
+            let (clock, stop) = (&SystemClock, interrupt.flag());
             let report =
-                copy(&from, to.as_ref(), self.dry_run, &SystemClock, &report_progress).await?;
+                copy(&from, to.as_ref(), self.dry_run, clock, &report_progress, &stop).await?;
             if !report.dry_run {
                 tracing::info!(
-                    target: "audit", event = "store_copied", users = report.users.written,
-                    clients = report.clients.written, sessions = report.sessions.written,
+                    target: "audit", event = "store_copied", complete = !report.stopped,
+                    users = report.users.written, clients = report.clients.written,
+                    sessions = report.sessions.written,
                 );
             }
             Ok(report)
@@ -63,7 +67,12 @@ impl Copy {
         drop(progress);
         let report = result?;
         let printed = if global.json { output::json(&report) } else { print(&report) };
-        if report.dry_run { printed } else { output::of_change(printed) }
+        if report.dry_run {
+            printed?
+        } else {
+            output::of_change(printed)?
+        }
+        if report.stopped { Err(Interrupt::failure()) } else { Ok(()) }
     }
 
     /// Returns the settings of the target store. Settings of the source store do not apply to it.

@@ -3,19 +3,22 @@
 use std::cell::Cell;
 use std::io::BufReader;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::super::bulk::{BulkReport, Reading};
-use super::super::failure::{Failure, error_chain, first_failure, outcome};
+use super::super::bulk::{BulkReport, ImportEnd, Reading};
+use super::super::failure::{Failure, error_chain, first_failure};
 use super::super::files::{self, Format};
+use super::super::global::{open, open_for_dry_run};
+use super::super::interrupt::Interrupt;
 use super::super::progress::Progress;
-use super::super::{Global, on_store};
+use super::super::{Global, with_log};
 use crate::admin::{Admin, AdminError, ImportResult, ImportedUser, NewUser};
 use crate::app::password_policy;
-use crate::domain::{PasswordHash, check_password};
+use crate::domain::{PasswordHash, SystemClock, UserId, check_password};
 use crate::import::lines::{InvalidRow, RowName};
 use crate::import::users::{RowPassword, RowsError, UserRow, UserRows};
 use crate::observe::audit::operation;
@@ -38,6 +41,9 @@ pub(in crate::cli) struct ImportUsers {
     /// File format; by default, the file name extension determines it
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Reports the changes, and writes nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Hashes the passwords of imported users.
@@ -53,55 +59,91 @@ impl ImportUsers {
     pub(in crate::cli) fn run(&self, global: &Global) -> Result<(), Failure> {
         let format = Format::of(self.format, &self.file)?;
         let settings = global.settings()?;
-        let (reader, length) = files::open(&self.file)?;
+        let interrupt = Interrupt::watch()?;
+        let (reader, length) = files::open(&self.file, &interrupt)?;
         let progress = Progress::reading(global.json, length);
         let reader = BufReader::with_capacity(64 << 10, progress.reader(reader));
         let mut rows = match format {
             Format::Csv => UserRows::from_csv(reader)?,
             Format::Jsonl => UserRows::from_json_lines(reader),
         };
-        let report = on_store(&settings, OpenMode::Create, async |admin| {
+        let report = with_log(&settings, async || {
+            let stores = if self.dry_run {
+                open_for_dry_run(&settings).await?
+            } else {
+                Some(open(&settings, OpenMode::Create).await?)
+            };
+            let admin = stores.map(|stores| Admin::new(stores, Arc::new(SystemClock)));
             let policy = password_policy(&settings.password);
             // Uses all cores, even if the settings leave some of them free beside a server.
             let pool = PasswordPool::start(policy, 0, MAX_CONCURRENT_ROWS)
                 .map_err(|error| Failure::config(error_chain(&error)))?;
-            admin.begin_import().await?;
-            let mut report = BulkReport::new(None);
             let hashing =
                 Hashing { pool, shortest: settings.password.min_length, short: Cell::new(0) };
-            let done = import_rows(admin, &hashing, &mut rows, &mut report, |read| {
+            let importer = Importer { admin, dry_run: self.dry_run, hashing };
+            if let Some(admin) = importer.writer() {
+                admin.begin_import().await?;
+            }
+            let mut report = BulkReport::new(self.dry_run);
+            let end = import_rows(&importer, &mut rows, &mut report, &interrupt, |read| {
                 progress.rows_read(read, "users");
             });
-            let done = done.await;
-            operation!(outcome(&done), event = "users_imported", users = report.added);
-            done.map(|()| (report, hashing.short.get()))
+            let end = end.await;
+            if !self.dry_run {
+                operation!(end.outcome(), event = "users_imported", users = report.added);
+            }
+            Ok((report, importer.hashing.short.get(), end.was_interrupted()?))
         });
         drop(progress);
-        let (report, short) = report?;
+        let (report, short, was_interrupted) = report?;
         // As for a single user, short passwords are accepted with a warning.
         let least = settings.password.min_length;
+        let imported = if self.dry_run { "accepted by an import" } else { "imported anyway" };
         let remark = format!(
-            "passwords with fewer than {least} characters (password.min_length): {short}, imported anyway"
+            "passwords with fewer than {least} characters (password.min_length): {short}, {imported}"
         );
-        report.print(global.json, Some(remark).filter(|_| short > 0))
+        report.print(global.json, Some(remark).filter(|_| short > 0), was_interrupted)
+    }
+}
+
+/// Imports users, or only checks them in a dry run.
+struct Importer {
+    /// Store of the users; `None` in a dry run without a store, in which all users are new.
+    admin: Option<Admin>,
+    dry_run: bool,
+    hashing: Hashing,
+}
+
+impl Importer {
+    /// Returns the store to write users to; `None` in a dry run.
+    fn writer(&self) -> Option<&Admin> {
+        self.admin.as_ref().filter(|_| !self.dry_run)
+    }
+
+    /// Returns the result that the import of a user would have.
+    async fn check(&self, username: &str, id: Option<UserId>) -> Result<ImportResult, AdminError> {
+        match &self.admin {
+            Some(admin) => admin.check_user(username, id).await,
+            None => Ok(ImportResult::Added),
+        }
     }
 }
 
 /// Imports the rows of a file and counts them in `report`. If the import stops early, writes in
-/// progress are completed and counted first.
+/// progress are completed and counted first. After a signal, all rows that were read are written.
 async fn import_rows(
-    admin: &Admin,
-    hashing: &Hashing,
+    importer: &Importer,
     rows: &mut UserRows<impl std::io::BufRead>,
     report: &mut BulkReport,
+    interrupt: &Interrupt,
     report_progress: impl Fn(u64),
-) -> Result<(), Failure> {
-    let reading = Reading::default();
+) -> ImportEnd {
+    let reading = Reading::new(interrupt);
     let mut done = Ok(());
     {
-        let prepared = reading.rows(|| rows.next()).map(|row| prepare(admin, hashing, row));
+        let prepared = reading.rows(|| rows.next()).map(|row| prepare(importer, row));
         let write = async |rows| {
-            if reading.is_stopped() { (Vec::new(), Ok(())) } else { write(admin, rows).await }
+            if reading.is_stopped() { (Vec::new(), Ok(())) } else { write(importer, rows).await }
         };
         let writing =
             prepared.buffer_unordered(MAX_CONCURRENT_ROWS).ready_chunks(USERS_PER_WRITE).map(write);
@@ -122,9 +164,13 @@ async fn import_rows(
 
 impl Hashing {
     async fn hash(&self, password: SecretString) -> Result<PasswordHash, PoolError> {
+        self.count_short(&password);
+        self.pool.hash(password).await
+    }
+
+    fn count_short(&self, password: &SecretString) {
         let is_short = check_password(password.expose_secret(), self.shortest).is_err();
         self.short.set(self.short.get() + u64::from(is_short));
-        self.pool.hash(password).await
     }
 }
 
@@ -141,8 +187,7 @@ enum Prepared {
 
 /// Returns a row of the file ready to be written: hashes its password, unless the user exists.
 async fn prepare(
-    admin: &Admin,
-    hashing: &Hashing,
+    importer: &Importer,
     row: Result<UserRow, InvalidRow>,
 ) -> Result<Prepared, Failure> {
     let row = match row {
@@ -153,6 +198,13 @@ async fn prepare(
     let done = |outcome: Result<ImportResult, String>, username| {
         let bad = |reason| InvalidRow { line, name: Some(RowName::Username(username)), reason };
         Ok(Prepared::Done(outcome.map_err(bad)))
+    };
+    let Some(admin) = importer.writer() else {
+        let checked = importer.check(&username, id).await;
+        if let (Ok(ImportResult::Added), RowPassword::Plain(password)) = (&checked, &password) {
+            importer.hashing.count_short(password);
+        }
+        return done(separate_row_error(checked)?, username);
     };
     let password = match password {
         RowPassword::Hash(hash) => hash,
@@ -168,7 +220,7 @@ async fn prepare(
                     );
                 }
             }
-            match hashing.hash(password).await {
+            match importer.hashing.hash(password).await {
                 Ok(hash) => hash,
                 Err(PoolError::Hash(error)) if error.is_caused_by_password() => {
                     return done(Err(error.to_string()), username);
@@ -184,7 +236,7 @@ async fn prepare(
 /// Writes the prepared users and returns the outcome for each. A failure of one row or of the store
 /// ends the import after the other users are written.
 async fn write(
-    admin: &Admin,
+    importer: &Importer,
     rows: Vec<Result<Prepared, Failure>>,
 ) -> (Vec<RowOutcome>, Result<(), Failure>) {
     let (mut outcomes, mut done) = (Vec::with_capacity(rows.len()), Ok(()));
@@ -199,7 +251,11 @@ async fn write(
             Err(failure) => done = first_failure(done, failure),
         }
     }
-    match admin.import_users(users).await {
+    let imported = match importer.writer() {
+        Some(admin) if !users.is_empty() => admin.import_users(users).await,
+        _ => Ok(Vec::new()),
+    };
+    match imported {
         Ok(imported) => {
             for ((line, username), imported) in named.into_iter().zip(imported) {
                 let bad =

@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reason why an import cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
+    /// The run was stopped before the end. Running the import again imports the rest.
+    #[error("the import was stopped before the end; run it again to import the rest")]
+    Stopped,
     /// The given source of the import is not a valid MongoDB connection string.
     #[error("--from is not a MongoDB connection string: {0}")]
     Source(String),

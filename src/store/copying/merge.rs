@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::sync::atomic::{self, AtomicBool};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -30,6 +31,8 @@ pub(super) struct SyncPass<'a> {
     /// Time at which a record must still be alive to be compared and copied.
     pub(super) now: Timestamp,
     pub(super) progress: &'a dyn Fn(&'static str, u64),
+    /// Flag that ends the pass before the next record.
+    pub(super) stop: &'a AtomicBool,
 }
 
 /// Makes the records of one kind in the target store equal to those in the source store. Returns
@@ -39,7 +42,7 @@ pub(super) async fn sync_kind<R: Record>(pass: &SyncPass<'_>) -> Result<CopyCoun
     let mut source = RecordReader::<R>::new(Some(pass.source), pass.now);
     let mut target = RecordReader::<R>::new(pass.target, pass.now);
     let (mut to_put, mut to_remove) = (Vec::new(), Vec::new());
-    loop {
+    while !pass.stop.load(atomic::Ordering::Relaxed) {
         source.fill().await?;
         target.fill().await?;
         let order = match (source.page.front(), target.page.front()) {

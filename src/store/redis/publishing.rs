@@ -15,11 +15,12 @@
 //! is in the list already or its lease is gone, however long the publisher was delayed. A token
 //! that was removed is never published again.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{Pipeline, Script, pipe};
+use deadpool_redis::redis::{Pipeline, Script, cmd, pipe};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::CachingStore;
@@ -150,6 +151,26 @@ impl Publisher for CachingStore {
             // The component that detected the outage has logged it.
             Err(DeliveryError::Unavailable(_)) if self.connections.is_down() => Ok(()),
             done => done,
+        }
+    }
+
+    async fn keys_of_length(&self, length: usize) -> Result<BTreeSet<String>> {
+        let (mut found, mut cursor) = (BTreeSet::new(), 0_u64);
+        loop {
+            let (next, keys): (u64, Vec<Vec<u8>>) = self
+                .connections
+                .call(async |call| {
+                    let mut scan = cmd("SCAN");
+                    scan.arg(cursor).arg("MATCH").arg("?".repeat(length));
+                    scan.arg("COUNT").arg(1000).arg("TYPE").arg("string");
+                    scan.query_async(&mut call.connection).await
+                })
+                .await?;
+            found.extend(keys.into_iter().filter_map(|key| String::from_utf8(key).ok()));
+            if next == 0 {
+                return Ok(found);
+            }
+            cursor = next;
         }
     }
 

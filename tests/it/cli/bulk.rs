@@ -42,7 +42,7 @@ async fn imported_users_can_log_in_and_their_hashes_are_upgraded() {
         ),
     );
     let report = cli.json(&["user", "import", &file]);
-    assert_eq!(report, json!({ "read": 3, "added": 3, "already": 0, "bad": [] }));
+    assert_eq!(report, json!({ "dry_run": false, "read": 3, "added": 3, "already": 0, "bad": [] }));
     let show = |name: &str| cli.json(&["user", "show", name]);
     assert_eq!((&show("alice")["id"], &show("alice")["scopes"]), (&json!(ID), &json!(null)));
     assert_eq!(show("bob, the second")["scopes"], json!(["read", "write"]));
@@ -111,7 +111,7 @@ fn user_import_reports_invalid_rows_by_line_and_adds_others() {
         (8, "password is empty"),
         (9, "24 hexadecimal digits"),
         (10, "scopes are invalid"),
-        (11, "\"admin\""),
+        (11, "unknown member"),
         (12, "the same username is in line 1"),
         (13, "expected a user name"),
         (14, "belongs to a user with another id"),
@@ -175,7 +175,7 @@ fn csv_import_reports_invalid_rows_by_line() {
     cli.pipe("\"".to_owned() + &"x".repeat(2 << 20), &["user", "import", "-", "--format", "csv"])
         .fails(65, "the record that begins in line 1 is longer than 1 MiB");
     cli.pipe("name,password\n", &["user", "import", "-", "--format", "csv"])
-        .fails(65, "unknown column \"name\" in the CSV header");
+        .fails(65, "column 1 of the CSV header in the first line is unknown");
     cli.run(&["user", "import", "-"]).fails(64, "--format csv or jsonl");
     cli.run(&["user", "import", &cli.path("no.csv")]).fails(74, "cannot read");
 }
@@ -233,4 +233,123 @@ fn exported_users_are_imported_unchanged() {
     }
     cli.run(&["user", "export", &cli.path("users")]).fails(64, "--format csv or jsonl");
     cli.run(&["user", "export", &cli.path("no/users.csv")]).fails(74, "cannot write");
+}
+
+#[test]
+fn dry_run_of_user_import_reports_result_and_writes_nothing() {
+    let cli = Cli::new();
+    let lines = [
+        json!({ "username": "alice", "hash": DJANGO }),
+        json!({ "username": "bob", "password": "short", "id": ID }),
+        json!({ "username": "carol", "hash": "hunter2" }),
+    ];
+    let file = cli.write("users.jsonl", lines.map(|line| line.to_string()).join("\n"));
+    let import = ["user", "import", &file, "--dry-run", "--json"];
+    let report = |done: &super::CommandResult| -> serde_json::Value {
+        serde_json::from_str(&done.stdout).unwrap()
+    };
+    // Without a store, all users are new, and none is made.
+    let done = cli.run(&import);
+    assert_eq!(done.code, 65, "{done:?}");
+    let found = report(&done);
+    assert_eq!((&found["dry_run"], &found["added"]), (&json!(true), &json!(2)), "{found}");
+    assert_eq!(found["bad"][0]["line"], json!(3));
+    assert!(done.stderr.contains("(password.min_length): 1, accepted"), "{done:?}");
+    assert!(!done.stderr.contains("audit") && !done.stderr.contains("hunter2"), "{done:?}");
+    assert!(!std::fs::exists(cli.path("sentinel.db")).unwrap());
+
+    cli.add_user("alice", PASSWORD);
+    let other =
+        cli.write("other.jsonl", json!({ "username": "x", "hash": DJANGO, "id": ID }).to_string());
+    cli.json(&["user", "import", &other]);
+    let found = report(&cli.run(&import));
+    assert_eq!((&found["added"], &found["already"]), (&json!(0), &json!(1)), "{found}");
+    assert_eq!(found["bad"][0]["reason"], "its id belongs to a user of another name");
+    assert_eq!(cli.json(&["user", "list"]).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn import_errors_contain_no_password_or_hash() {
+    let cli = Cli::new();
+    for text in
+        ["alice,hunter2\nbob,hunter2\n", "alice;hunter2\n", "hunter2\n", "username,hunter2\n"]
+    {
+        let done = cli.pipe(text, &["user", "import", "-", "--format", "csv"]);
+        done.assert_failed(65, "of the CSV header in the first line is unknown");
+        assert!(!format!("{done:?}").contains("hunter2"), "{done:?}");
+    }
+    for line in [
+        "{\"username\":\"alice\",\"hunter2\":1}",
+        "{\"username\":\"alice\",\"password\":{\"x\":\"hunter2\"}}",
+        "{\"username\":\"alice\",\"hash\":{\"x\":\"hunter2\"}}",
+        "{\"username\":\"alice\",\"hash\":\"$2b$hunter2\"}",
+        "{\"username\":\"alice\",\"password\":\"hunter2\\n\"}",
+        "{\"username\":\"alice\",\"password\":\"x\",\"scopes\":\"\\\"hunter2\"}",
+        "{\"username\":\"alice\",\"password\":\"x\",\"id\":\"hunter2\"}",
+        "\"hunter2\"",
+        "{\"password\":\"hunter2",
+    ] {
+        let done = cli.pipe(line, &["user", "import", "-", "--format", "jsonl"]);
+        assert_eq!(done.code, 65, "{done:?}");
+        assert!(!format!("{done:?}").contains("hunter2"), "{line}: {done:?}");
+        let done = cli.pipe(line, &["client", "import", "-"]);
+        assert_eq!(done.code, 65, "{done:?}");
+        assert!(!format!("{done:?}").contains("hunter2"), "{line}: {done:?}");
+    }
+    for members in [
+        "\"client_secret\":5,\"name\":\"hunter2\"",
+        "\"client_secret\":\"hunter2\",\"secret_sha256\":\"hunter2\"",
+        "\"secret_sha256\":\"hunter2\"",
+        "\"type\":\"hunter2\"",
+        "\"grants\":\"hunter2\"",
+        "\"scopes\":\"\\\"hunter2\"",
+        "\"session_ttl\":\"hunter2\"",
+    ] {
+        let line = format!("{{\"client_id\":\"c1\",{members}}}");
+        let done = cli.pipe(&line, &["client", "import", "-"]);
+        assert_eq!(done.code, 65, "{done:?}");
+        assert!(!format!("{done:?}").contains("hunter2"), "{line}: {done:?}");
+    }
+}
+
+#[test]
+fn byte_order_mark_semicolons_and_keycloak_objects_are_read() {
+    let cli = Cli::new();
+    let bom = '\u{feff}';
+    let jsonl = ["user", "import", "-", "--format", "jsonl", "--json"];
+    let line = json!({ "username": "alice", "hash": DJANGO });
+    assert_eq!(cli.pipe(format!("{bom}{line}"), &jsonl).json()["added"], 1);
+    let csv = ["user", "import", "-", "--format", "csv", "--json"];
+    let text = format!("{bom}username;hash;scopes\r\nbob;{DJANGO};a b\r\n\"c,d\";{DJANGO};\r\n");
+    assert_eq!(cli.pipe(text, &csv).json()["added"], 2);
+    assert_eq!(cli.json(&["user", "show", "bob"])["scopes"], json!(["a", "b"]));
+    let credential = json!({
+        "secretData": { "value": "EnDApHjOOFUBdPCpGIuC6IadN4J96U5dfWp/4iap5w0=", "salt": "hIO6r09/QlCLPsBNdVEr9A==" },
+        "credentialData": { "hashIterations": 5, "algorithm": "pbkdf2-sha256" },
+    });
+    let line = json!({ "username": "erin", "hash": credential });
+    assert_eq!(cli.pipe(line.to_string(), &jsonl).json()["added"], 1);
+    let line = json!({ "client_id": "c1" });
+    assert_eq!(
+        cli.pipe(format!("{bom}{line}"), &["client", "import", "-", "--json"]).json()["added"],
+        1
+    );
+}
+
+#[test]
+fn indented_json_is_one_error() {
+    let cli = Cli::new();
+    for text in
+        ["{\n  \"username\": \"alice\"\n}\n", "[\n  {\"username\": \"alice\"}\n]\n", "[{\n}]"]
+    {
+        for import in
+            [&["user", "import", "-", "--format", "jsonl"][..], &["client", "import", "-"]]
+        {
+            let done = cli.pipe(text, import);
+            done.assert_failed(
+                65,
+                "line 1 is not a complete JSON object; JSON Lines has one object per line",
+            );
+        }
+    }
 }

@@ -153,7 +153,7 @@ fn client_import_reports_invalid_lines_and_adds_others() {
         (14, "introspection is for confidential clients"),
         (15, "scopes are not scopes"),
         (16, "at least 1s"),
-        (17, "\"redirect_uris\""),
+        (17, "a member that clients do not have"),
         (18, "the same client_id is in line 1"),
         (20, "in whole seconds"),
         (21, "introspect_refresh_tokens requires introspection"),

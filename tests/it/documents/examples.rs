@@ -13,7 +13,7 @@ use crate::helpers::authority::Authority;
 use crate::helpers::{command, sentinel};
 
 /// Blocks that are run unchanged, and the test that runs them.
-const RUN: [(&str, &str, &str); 12] = [
+const RUN: [(&str, &str, &str); 13] = [
     ("README.md", "sh", "tests/it/readme.rs"),
     ("README.md", "bash", "tests/it/compose/running.rs"),
     ("docs/api.md", "sh", "tests/it/management_api/guide.rs"),
@@ -22,6 +22,7 @@ const RUN: [(&str, &str, &str); 12] = [
     ("docs/install.md", "sh", "tests/it/documents/machine.rs"),
     ("docs/stores.md", "sh", "tests/it/documents/machine.rs"),
     ("docs/upgrade.md", "sh", "tests/it/documents/machine.rs"),
+    ("docs/user-import.md", "sh", "tests/it/documents/user_import.rs"),
     ("docs/http.md", "nginx", "tests/it/documents/nginx.rs"),
     ("docs/settings.md", "console", "tests/it/documents/examples.rs"),
     ("docs/operations.md", "nginx", "tests/it/reload/rolling_restarts.rs"),

@@ -2,8 +2,10 @@
 
 use mongodb::bson::{Document, doc, oid::ObjectId};
 
+use sentinel::import::flask_sentinel::{Import, ImportError};
+
 use super::target::ImportTarget;
-use crate::helpers::{free_port, mongod};
+use crate::helpers::{START, free_port, mongod};
 
 fn assert_fails(ours: &ImportTarget, from: &str, code: i32, expected: &str) {
     let output = ours.command(&["import", "flask-sentinel", "--from", from]);
@@ -62,4 +64,44 @@ async fn interrupted_import_audits_number_of_imported_records() {
     let output = ours.command(&import);
     let event = self::event(&output);
     assert_eq!((&event["outcome"], &event["users"]), (&serde_json::Value::Null, &1.into()));
+}
+
+#[tokio::test]
+async fn stopped_import_ends_before_next_document_and_is_no_success() {
+    let source = mongod::replica_set().await;
+    let users = source.database().await.collection::<Document>("users");
+    users.insert_one(doc! { "_id": ObjectId::new(), "username": "alice" }).await.unwrap();
+    let lifetimes = sentinel::settings::Settings::builtin().unwrap().oauth.lifetimes;
+    let mut import =
+        Import::new(None, lifetimes, START, true).stopped_by(std::sync::Arc::new(true.into()));
+    let done = import.import_all(&format!("{}/{}", source.uri, source.dbname)).await;
+    assert!(matches!(done, Err(ImportError::Stopped)), "{done:?}");
+    assert_eq!(import.into_report().users.read, 0);
+}
+
+#[tokio::test]
+async fn import_warns_if_no_tokens_will_be_published() {
+    let source = mongod::replica_set().await;
+    let users = source.database().await.collection::<Document>("users");
+    users.insert_one(doc! { "_id": ObjectId::new() }).await.unwrap();
+    let from = format!("{}/{}", source.uri, source.dbname);
+    let warning = "will reject every token of Sentinel";
+    for (settings, says) in [
+        (&[][..], Some("redis.url is not set: ")),
+        (
+            &["redis.url=redis://127.0.0.1:1", "redis.publish_tokens=false"][..],
+            Some("redis.publish_tokens is false: "),
+        ),
+        (&["redis.url=redis://127.0.0.1:1"][..], None),
+    ] {
+        let mut ours = ImportTarget::embedded();
+        for setting in settings {
+            ours = ours.with((*setting).to_owned());
+        }
+        let output = ours.command(&["import", "flask-sentinel", "--from", &from, "--dry-run"]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{text}");
+        assert_eq!(text.contains(warning), says.is_some(), "{text}");
+        assert!(says.is_none_or(|says| text.contains(says)), "{text}");
+    }
 }

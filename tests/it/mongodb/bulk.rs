@@ -33,7 +33,7 @@ async fn thousands_of_users_can_be_imported_and_exported() {
     for (added, already) in [(3000, 0), (0, 3000)] {
         let report = run(&["user", "import", "users.csv", "--json"]);
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-        let expected = json!({ "read": 3000, "added": added, "already": already, "bad": [] });
+        let expected = json!({ "dry_run": false, "read": 3000, "added": added, "already": already, "bad": [] });
         assert_eq!(report, expected);
     }
     let exported = run(&["user", "export", "-", "--format", "jsonl"]);
@@ -87,7 +87,7 @@ async fn killed_import_is_completed_by_next_one() {
     assert!(already >= before && already <= 1800, "{before}, {report}");
     assert_eq!(
         report,
-        json!({ "read": 2500, "added": 2500 - already, "already": already, "bad": [] })
+        json!({ "dry_run": false, "read": 2500, "added": 2500 - already, "already": already, "bad": [] })
     );
     assert_eq!(users.count_documents(doc! {}).await.unwrap(), 2500);
     assert_eq!(users.count_documents(doc! { "username": "user0003" }).await.unwrap(), 1);

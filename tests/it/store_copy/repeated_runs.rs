@@ -1,6 +1,7 @@
 //! Runs that are repeated after changes or after an interruption.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sentinel::admin::Versions;
@@ -112,9 +113,20 @@ async fn fill(stores: &Stores, sessions: usize) {
 
 async fn assert_everything_is_copied(from: Backend, to: Backend) {
     fill(&from.stores, 3000).await;
-    let run = copy(&from.stores, Some(&to.stores), false, &SystemClock, &|_, _| {});
+    // A run that is stopped after the users writes these, and the next run the rest.
+    let stop = AtomicBool::new(false);
+    let stop_after_users = |kind: &str, _| {
+        stop.fetch_or(kind == "clients", Ordering::Relaxed);
+    };
+    let to_stores = Some(&to.stores);
+    let run = copy(&from.stores, to_stores, false, &SystemClock, &stop_after_users, &stop);
     let report = run.await.unwrap();
-    assert_eq!((report.users.written, report.sessions.written), (20, 3000));
+    assert!(report.stopped && report.users.written == 20 && report.sessions.written == 0);
+    stop.store(false, Ordering::Relaxed);
+    let run = copy(&from.stores, to_stores, false, &SystemClock, &|_, _| {}, &stop);
+    let report = run.await.unwrap();
+    assert!(!report.stopped);
+    assert_eq!((report.users.written, report.sessions.written), (0, 3000));
     assert_eq!((report.aliases.written, report.imported.written), (20, 20));
     let of_the_copy = |notes: Vec<String>| {
         notes.into_iter().filter(|note| note.starts_with("copy/")).collect::<Vec<_>>()

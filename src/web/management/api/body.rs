@@ -66,10 +66,20 @@ fn explain(pointer: String, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     if error.is_data() {
         let position = format!(" at line {} column {}", error.line(), error.column());
-        let detail = message.strip_suffix(&position).unwrap_or(&message).to_owned();
+        let detail = without_value(message.strip_suffix(&position).unwrap_or(&message));
         return Problem::Invalid { pointer, detail };
     }
     Problem::Body(format!("the body is not JSON: {message}"))
+}
+
+/// Returns serde's message about an invalid value without the value, which may be a password.
+fn without_value(message: &str) -> String {
+    let shortened = ["invalid type: ", "invalid value: "].iter().find_map(|kind| {
+        let (found, expected) = message.strip_prefix(kind)?.rsplit_once(", expected ")?;
+        let found = found.split([' ', '`', '"']).next().filter(|found| !found.is_empty());
+        Some(format!("{kind}{}, expected {expected}", found.unwrap_or("value")))
+    });
+    shortened.unwrap_or_else(|| message.to_owned())
 }
 
 /// Returns the path of a value in a JSON body as a JSON Pointer (RFC 6901 §3).
