@@ -140,8 +140,8 @@ impl Import {
     /// Imports all records of the database that `source`, a MongoDB connection string, names.
     ///
     /// # Errors
-    /// [`ImportError`] if the source database cannot be read, the store fails or the run is stopped.
-    /// Records imported until then are kept, and the report counts them.
+    /// [`ImportError`] if the source database cannot be read, the store fails, or the run is
+    /// stopped. Records imported until then are kept, and the report counts them.
     pub async fn import_all(&mut self, source: &str) -> Result<(), ImportError> {
         let database = source::open(source).await?;
         let names = database.list_collection_names().await?;
