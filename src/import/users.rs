@@ -56,8 +56,8 @@ pub enum RowsError {
     /// The first line of a CSV file is not a readable header.
     #[error("the CSV header in the first line cannot be read")]
     Header,
-    /// The header of a CSV file names an unknown column. Holds the number of the column, and not its
-    /// name, which is a password or a hash if the file has no header.
+    /// The header of a CSV file names an unknown column. Holds the number of the column, and not
+    /// its name, which is a password or a hash if the file has no header.
     #[error(
         "column {0} of the CSV header in the first line is unknown; the columns are {columns}",
         columns = COLUMNS.join(", ")
@@ -91,7 +91,7 @@ fn delimiter(first: &[u8]) -> u8 {
 }
 
 enum RowSource<R> {
-    Csv { reader: csv::Reader<LineNumberReader<WholeFile<R>>>, header: StringRecord },
+    Csv { reader: Box<csv::Reader<LineNumberReader<WholeFile<R>>>>, header: StringRecord },
     Lines(Lines<R>),
 }
 
@@ -114,7 +114,10 @@ impl<R: BufRead> UserRows<R> {
         if let Some(other) = header.iter().position(|name| !COLUMNS.contains(&name)) {
             return Err(RowsError::Column(other + 1));
         }
-        Ok(Self { source: RowSource::Csv { reader, header }, seen: HashMap::new() })
+        Ok(Self {
+            source: RowSource::Csv { reader: Box::new(reader), header },
+            seen: HashMap::new(),
+        })
     }
 
     /// Creates a reader of a JSON Lines file, with a user on each line.
@@ -275,7 +278,7 @@ fn parse_object(object: Map<String, Value>) -> Result<RawUserRow, String> {
             ("hash", Value::String(text)) => fields.hash = Some(text),
             // A credential of Keycloak.
             ("hash", Value::Object(object)) => {
-                fields.hash = Some(Value::Object(object).to_string())
+                fields.hash = Some(Value::Object(object).to_string());
             }
             ("scopes", Value::String(text)) => fields.scopes = Some(text),
             ("scopes", Value::Array(scopes)) => {

@@ -138,8 +138,8 @@ fn aspnet(text: &str) -> ConvertHash<String> {
     Ok(Pbkdf2Hash::new(function, iterations, salt.to_vec(), output.to_vec())?.to_string())
 }
 
-/// Converts a credential of Keycloak: a JSON object whose `secretData` and `credentialData` are JSON
-/// objects, or texts that contain them.
+/// Converts a credential of Keycloak: a JSON object whose `secretData` and `credentialData` are
+/// JSON objects, or texts that contain them.
 fn keycloak(text: &str) -> ConvertHash<String> {
     let expected = || HashError::Malformed("a password credential of Keycloak");
     let credential: Value = serde_json::from_str(text).map_err(|_| expected())?;

@@ -3,8 +3,8 @@
 //! - [`HashPolicy`]: the parameters of new hashes, and which stored hashes are too weak
 //!
 //! New hashes are argon2id (RFC 9106, as PHC strings that other tools can verify) or bcrypt. Hashes
-//! of argon2i, argon2d, scrypt, PBKDF2, SHA-crypt and of bcrypt of a digest are verified and replaced
-//! at the next login.
+//! of argon2i, argon2d, scrypt, PBKDF2, SHA-crypt and of bcrypt of a digest are verified and
+//! replaced at the next login.
 //! [`import_hash`] reads the formats of other frameworks. Not here: looking up users and rate
 //! limiting (`oauth`), storing hashes (`store`), and client secrets, which are random and need no
 //! slow hash.
