@@ -140,8 +140,8 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] when another user has the name or the id, or a client has the id,
-    /// [`AdminError::NameOfClient`] when a client has the name as its id, [`AdminError::Store`] when
-    /// the store fails.
+    /// [`AdminError::NameOfClient`] when a client has the name as its id, [`AdminError::Store`]
+    /// when the store fails.
     pub async fn check_user(
         &self,
         username: &str,

@@ -129,7 +129,7 @@ fn invisible_character_in_secret_file_is_refused() {
 #[test]
 fn quotation_marks_around_secret_in_file_cause_warning() {
     let dir = TempDir::new().unwrap();
-    let path = write(&dir, "password", "\"hunter2\"\n");
+    let path = write(&dir, "password", "\"hunter2hunter2\"\n");
     let settings = from_flags(&[
         ("management.username", "op"),
         ("management.password_file", path.to_str().unwrap()),

@@ -390,7 +390,7 @@ fn invisible_characters_in_values_are_refused() {
 
 #[test]
 fn quotation_marks_around_value_cause_warning() {
-    for value in ["\"pw\"", "'pw'", "“pw”"] {
+    for value in ["\"long password\"", "'long password'", "“long password”"] {
         let s = from_env(&[
             ("SENTINEL_MANAGEMENT__USERNAME", "op"),
             ("SENTINEL_MANAGEMENT__PASSWORD", value),
