@@ -67,7 +67,7 @@ async fn interrupted_import_audits_number_of_imported_records() {
 }
 
 #[tokio::test]
-async fn stopped_import_ends_before_next_document_and_is_no_success() {
+async fn stopped_import_ends_before_next_batch_and_is_no_success() {
     let source = mongod::replica_set().await;
     let users = source.database().await.collection::<Document>("users");
     users.insert_one(doc! { "_id": ObjectId::new(), "username": "alice" }).await.unwrap();
