@@ -2,6 +2,7 @@
 //! stays in use.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -29,7 +30,11 @@ impl Reloads {
     pub(super) async fn run(mut self) {
         while self.signal.recv().await.is_some() {
             systemd::reloading();
-            self.reload();
+            // A panic must not end this task, since later signals would have no effect.
+            let reloading = catch_unwind(AssertUnwindSafe(|| self.reload()));
+            if reloading.is_err() {
+                tracing::error!("SIGHUP: the reload panicked and is incomplete");
+            }
             systemd::ready();
         }
     }

@@ -10,9 +10,11 @@ pub(super) mod readiness;
 mod redis_reconciliation;
 mod session_purge;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -20,6 +22,9 @@ use crate::domain::Clock;
 use crate::oauth::Provider;
 use crate::password::PasswordPool;
 use crate::store::Stores;
+
+/// Pause before a background task that panicked starts again.
+const RESTART_PAUSE: Duration = Duration::from_secs(10);
 
 /// Background tasks of a server, which run until this value is dropped.
 pub(super) struct BackgroundTasks {
@@ -32,14 +37,21 @@ impl BackgroundTasks {
         let mut tasks = JoinSet::new();
         // Not in the task: it must take effect before the first login.
         passwords.await_survey();
-        tasks.spawn(password_hash_survey::run(Arc::clone(&stores.listing), passwords.clone()));
-        tasks.spawn(session_purge::run(stores.clone(), Arc::clone(clock)));
-        tasks.spawn(access_token_purge::run(stores.clone(), Arc::clone(clock)));
-        tasks.spawn(in_use_mark::run(stores.clone()));
-        tasks.spawn(ambiguous_users::run(stores.clone()));
+        let survey = (Arc::clone(&stores.listing), passwords.clone());
+        tasks.spawn(restarted(survey, |(listing, passwords)| {
+            password_hash_survey::run(listing, passwords)
+        }));
+        let purge = (stores.clone(), Arc::clone(clock));
+        tasks.spawn(restarted(purge.clone(), |(stores, clock)| session_purge::run(stores, clock)));
+        tasks.spawn(restarted(purge, |(stores, clock)| access_token_purge::run(stores, clock)));
+        tasks.spawn(restarted(stores.clone(), in_use_mark::run));
+        tasks.spawn(restarted(stores.clone(), ambiguous_users::run));
         if let Some(publisher) = stores.publisher.clone() {
-            tasks.spawn(redis_reconciliation::run(Arc::clone(&publisher)));
-            tasks.spawn(invalidation_delivery::run(publisher, Arc::clone(&stores.health)));
+            tasks.spawn(restarted(Arc::clone(&publisher), redis_reconciliation::run));
+            let delivery = (publisher, Arc::clone(&stores.health));
+            tasks.spawn(restarted(delivery, |(publisher, health)| {
+                invalidation_delivery::run(publisher, health)
+            }));
         }
         Self { tasks }
     }
@@ -55,9 +67,36 @@ impl BackgroundTasks {
     }
 }
 
+/// Runs a background task with a copy of `state`. If the task panics, it starts again after
+/// [`RESTART_PAUSE`]. The panic itself is logged by the hook of `telemetry`.
+async fn restarted<S: Clone, F: Future<Output = ()>>(state: S, task: impl Fn(S) -> F) {
+    while AssertUnwindSafe(task(state.clone())).catch_unwind().await.is_err() {
+        tracing::error!("a background task panicked; it starts again in {RESTART_PAUSE:?}");
+        tokio::time::sleep(RESTART_PAUSE).await;
+    }
+}
+
 /// Returns a timer with this period, which does not make up for ticks that a slow store delayed.
 fn every(period: Duration) -> Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn background_task_that_panics_starts_again() {
+        let started = Arc::new(AtomicU32::new(0));
+        let task = |started: Arc<AtomicU32>| async move {
+            let earlier = started.fetch_add(1, Ordering::Relaxed);
+            assert!(earlier > 1, "on purpose");
+        };
+        restarted(Arc::clone(&started), task).await;
+        assert_eq!(started.load(Ordering::Relaxed), 3);
+    }
 }
