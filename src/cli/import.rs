@@ -71,9 +71,9 @@ impl FlaskSentinel {
         })?;
         let printed = if global.json { output::json(&report) } else { print(&report) };
         if report.dry_run {
-            printed?
+            printed?;
         } else {
-            output::of_change(printed)?
+            output::of_change(printed)?;
         }
         if was_stopped { Err(Interrupt::failure()) } else { Ok(()) }
     }

@@ -20,6 +20,7 @@ use crate::settings::{Backend, Settings};
 /// does not exist and is not to be created. Other variants of [`StoreError`] if a backend fails
 /// while it is opened.
 pub async fn connect(settings: &Settings, mode: OpenMode) -> Result<Stores> {
+    check_redis(settings)?;
     match (mode, settings.store.backend) {
         (OpenMode::Read, Backend::Embedded) => {
             Ok(open_file(settings, OpenMode::Read)?.into_stores())
@@ -45,6 +46,7 @@ pub async fn connect_observed(
         Some(metrics) => measured(stores, &metrics.store),
         None => stores,
     };
+    check_redis(settings)?;
     let redis = settings.redis.url.is_some().then_some(&settings.redis);
     match settings.store.backend {
         Backend::Embedded => {
@@ -99,6 +101,12 @@ pub fn check(settings: &Settings) -> Result<()> {
         Backend::Embedded => name_setting(sqlite::check(&settings.store.path))?,
         Backend::Mongodb => mongo::check(&settings.mongo)?,
     }
+    check_redis(settings)
+}
+
+/// Checks the settings of Redis, if it is configured. Every command does this before it opens a
+/// store, so that an invalid setting is the same error whether or not the command needs Redis.
+fn check_redis(settings: &Settings) -> Result<()> {
     settings.redis.url.as_ref().map_or(Ok(()), |_| redis::check(&settings.redis))
 }
 

@@ -68,9 +68,9 @@ impl Copy {
         let report = result?;
         let printed = if global.json { output::json(&report) } else { print(&report) };
         if report.dry_run {
-            printed?
+            printed?;
         } else {
-            output::of_change(printed)?
+            output::of_change(printed)?;
         }
         if report.stopped { Err(Interrupt::failure()) } else { Ok(()) }
     }

@@ -70,8 +70,8 @@ impl SqliteStore {
     /// Opens the SQLite file of the store for the given purpose.
     ///
     /// # Errors
-    /// [`StoreError::Configuration`] if `path` is no file or is below one. [`StoreError::Open`], with
-    /// a sentence for the operator, if the file cannot be opened, is not a Sentinel store, was
+    /// [`StoreError::Configuration`] if `path` is no file or is below one. [`StoreError::Open`],
+    /// with a sentence for the operator, if the file cannot be opened, is not a Sentinel store, was
     /// written by a newer version, or is a backup beside the write-ahead log of another store.
     /// [`StoreError::Missing`] if there is no file and `mode` does not create one.
     /// [`StoreError::Unavailable`] if the read connection or the writer thread cannot be started.
