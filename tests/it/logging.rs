@@ -227,6 +227,13 @@ async fn server_recovers_without_restart_when_disk_of_store_and_log_was_full() {
     let (mut log, file) = log_file(&folder);
     let mut server = Server::start(folder.path(), &[], file, &mut log);
     assert_eq!(server.token(&client).await, 200);
+    // A thread of its own writes the line of the login.
+    let mut text = String::new();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !text.contains("\"event\":\"login\"") {
+        assert!(Instant::now() < deadline, "{text}");
+        log.read_line(&mut text).unwrap();
+    }
 
     server.limit_files(Some(0));
     for _ in 0..50 {
@@ -239,7 +246,6 @@ async fn server_recovers_without_restart_when_disk_of_store_and_log_was_full() {
     assert_eq!(server.token(&client).await, 200);
     assert_eq!((server.get("/readyz").await, server.get("/healthz").await), (200, 200));
     assert_eq!(server.terminate(), Some(0));
-    let mut text = String::new();
     log.read_to_string(&mut text).unwrap();
     let lines = json_lines(&text);
     let dropped = events(&lines, "log_lines_dropped");
