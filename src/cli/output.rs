@@ -29,7 +29,7 @@ pub(super) fn message(text: impl std::fmt::Display) {
 /// Prints a result and a newline on standard output.
 ///
 /// # Errors
-/// [`Failure::io`] if nobody can read the result, also because the reader has closed the pipe.
+/// [`Failure::io`] if the result cannot be written, also because its reader has closed the pipe.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
     write(&format!("{}\n", text.as_ref())).map_err(|error| failed(&error))
 }

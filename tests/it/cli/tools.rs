@@ -265,7 +265,7 @@ fn files_that_every_user_can_read_or_change_are_reported() {
                 if name == "the settings file" { text.replace("read and ", "") } else { text };
             assert_eq!(done.stderr.contains(&text), expected, "{mode:o} {file}: {done:?}");
             assert_eq!(done.code, 0, "{done:?}");
-            // Nobody else can reach the file in a private folder.
+            // Other users cannot reach a file in a private folder.
             set_mode(&folder, 0o700);
             check().ok();
             set_mode(&folder, 0o755);
