@@ -105,6 +105,8 @@ async fn issued_tokens_survive_failure_of_replica_set_members() {
         while down.ready().await.status != 503 {
             assert!(Instant::now() < deadline, "a server without a primary is ready");
         }
+        // A login waits longer for a primary than readiness, and succeeds in a shorter outage.
+        assert_eq!(down.login().await.status, 503);
         for other in others {
             set.members[other].restart(&SET);
         }
