@@ -132,14 +132,16 @@ impl Application {
         if let Some(counts) = &counts {
             pool = metrics::watch(counts, pool);
         }
-        let mut background = BackgroundTasks::start(&stores, &pool, &clock);
         let refused = counts.as_ref().map(|counts| Arc::clone(&counts.throttled));
         let rate_limiter = RateLimiter::new(
             Arc::clone(&stores.rate_limits),
+            Arc::clone(&stores.rate_limit_records),
             Arc::clone(&clock),
             policy::rate_limit_policy(&settings.throttle),
             refused,
         );
+        let limiter = settings.throttle.enabled.then_some(&rate_limiter);
+        let mut background = BackgroundTasks::start(&stores, &pool, &clock, limiter);
         let provider = Provider::new(
             stores.clone(),
             pool.clone(),

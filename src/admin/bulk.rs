@@ -22,11 +22,11 @@ pub struct ImportedUser {
 pub struct ImportedClient {
     /// Id by which apps and resource servers know the client.
     pub id: ClientId,
-    /// Client type: public, or confidential with the digest of the secret.
+    /// Client type: public, or confidential with the stored secret.
     pub kind: ClientKind,
     /// Whether the client is enabled. A disabled client is always rejected.
     pub enabled: bool,
-    /// Properties of the client except the id, the digest of the secret, and whether it is enabled.
+    /// Properties of the client except the id, the secret, and whether it is enabled.
     pub client: NewClient,
 }
 

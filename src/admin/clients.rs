@@ -9,7 +9,9 @@ pub use change::ClientChange;
 
 use super::audit::{self, AuditSubject};
 use super::{ATTEMPTS, Admin, AdminError, ListPage, Versions};
-use crate::domain::{Client, ClientId, ClientKind, ClientSecret, Grant, Scope, Timestamp};
+use crate::domain::{
+    Client, ClientId, ClientKind, ClientSecret, Grant, Scope, StoredSecret, Timestamp,
+};
 use crate::observe::audit::Outcome;
 use crate::store::{Page, Update, Written};
 
@@ -20,6 +22,8 @@ pub struct NewClient {
     pub name: String,
     /// Whether the client is confidential (RFC 6749 §2.1), and so gets a secret.
     pub confidential: bool,
+    /// Secret of a confidential client that the operator chose; `None` generates one.
+    pub secret: Option<StoredSecret>,
     /// Grants that the client may use; `None` for the default grants of its type.
     pub grants: Option<BTreeSet<Grant>>,
     /// Scopes that the client may be granted, beside the default scopes.
@@ -72,8 +76,8 @@ impl NewClient {
 }
 
 impl Admin {
-    /// Registers a client. Returns the client and, if confidential, its secret, which cannot be
-    /// read later.
+    /// Registers a client. Returns the client and, if one was generated, its secret, which
+    /// cannot be read later.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a public client with a grant or permission that requires a
@@ -84,10 +88,15 @@ impl Admin {
         &self,
         new: NewClient,
     ) -> Result<(Client, Option<ClientSecret>), AdminError> {
-        let secret = new.confidential.then(ClientSecret::generate);
-        let kind = secret
-            .as_ref()
-            .map_or(ClientKind::Public, |secret| ClientKind::Confidential(secret.digest()));
+        let is_generated = new.confidential && new.secret.is_none();
+        let secret = is_generated.then(ClientSecret::generate);
+        let kind = match (new.confidential, new.secret.clone(), &secret) {
+            (true, Some(chosen), _) => ClientKind::Confidential(chosen),
+            (true, None, Some(secret)) => {
+                ClientKind::Confidential(StoredSecret::Digest(secret.digest()))
+            }
+            _ => ClientKind::Public,
+        };
         self.stores.mark_in_use().await?;
         let client = new.into_client(ClientId::generate(), kind, true, self.clock.now())?;
         let inserted = self.stores.clients.insert(&client).await;
@@ -134,10 +143,10 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when no client has the id, [`AdminError::Invalid`] when a public
-    /// client would get a grant or permission that requires a confidential one, or a client a
-    /// permission without the one that it requires, [`AdminError::OtherVersion`] when the client
-    /// has none of the versions in the change, [`AdminError::Contended`] after too many concurrent
-    /// changes, [`AdminError::Store`] when the store fails.
+    /// client would get a secret, or a grant or permission that requires a confidential one, or a
+    /// client a permission without the one that it requires, [`AdminError::OtherVersion`] when the
+    /// client has none of the versions in the change, [`AdminError::Contended`] after too many
+    /// concurrent changes, [`AdminError::Store`] when the store fails.
     pub async fn edit_client(
         &self,
         id: &ClientId,
@@ -155,6 +164,9 @@ impl Admin {
         for _ in 0..ATTEMPTS {
             let client = self.client(id.as_str()).await?;
             change.versions.check(client.version)?;
+            if change.kind.is_some() && !client.is_confidential() {
+                return Err(AdminError::Invalid("a public client has no secret"));
+            }
             let next = change.applied_to(&client, self.clock.now());
             check(&next)?;
             let log = |outcome| audit::client_changed(&client, &next, outcome);
@@ -188,7 +200,7 @@ impl Admin {
             return Err(AdminError::Invalid("a public client has no secret"));
         }
         let secret = ClientSecret::generate();
-        let kind = ClientKind::Confidential(secret.digest());
+        let kind = ClientKind::Confidential(StoredSecret::Digest(secret.digest()));
         let change = ClientChange { kind: Some(kind), versions, ..ClientChange::default() };
         let Written { value, invalidation } = self.change_client(id, &change).await?;
         Ok(Written { value: (value, secret), invalidation })

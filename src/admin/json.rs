@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{Client, Grant, Scope, Session, Timestamp, UnknownGrant, User};
+use crate::domain::{
+    Client, Grant, RateLimitKeyKind, Scope, Session, Timestamp, UnknownGrant, User,
+};
+use crate::store::SpentBudget;
 
 /// A user (resource owner, RFC 6749 §1.1).
 #[derive(Debug, Serialize, ToSchema)]
@@ -279,5 +282,32 @@ impl TryFrom<String> for GrantJson {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse::<Grant>().map(Self::from)
+    }
+}
+
+/// Spent budget of the rate limiter as JSON: an address, network or name that is limited.
+#[derive(Clone, Debug, Serialize)]
+pub struct SpentBudgetJson {
+    /// Kind of the subject: `address`, `network` or `name`.
+    pub what: &'static str,
+    /// Kind of the credential that was guessed: `password`, `client secret` or `operator`.
+    pub guessed: String,
+    /// Address, network, user name or client id; null for a name that no user or client has.
+    pub subject: Option<String>,
+    /// Time at which the limit ends, if no more failures are added.
+    pub until: String,
+}
+
+impl SpentBudgetJson {
+    /// Converts a spent budget.
+    pub fn of(budget: &SpentBudget) -> Self {
+        let is_network = budget.subject.as_ref().is_some_and(|subject| subject.contains('/'));
+        let what = match budget.key.kind() {
+            RateLimitKeyKind::Address if is_network => "network",
+            RateLimitKeyKind::Address => "address",
+            _ => "name",
+        };
+        let (guessed, subject) = (budget.guessed.clone(), budget.subject.clone());
+        Self { what, guessed, subject, until: budget.until.to_string() }
     }
 }

@@ -2,6 +2,7 @@
 //! management page and the API. Password hashing is not here: the operations take hashes.
 
 mod audit;
+mod budgets;
 mod bulk;
 mod clients;
 pub mod json;

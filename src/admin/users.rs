@@ -133,6 +133,9 @@ impl Admin {
             match update.value {
                 Update::Done => {
                     log(Outcome::Ok);
+                    if password_changed {
+                        self.clear_budget_of(&next).await;
+                    }
                     update.invalidation?;
                     return Ok(next);
                 }

@@ -4,6 +4,7 @@ mod export;
 mod import;
 mod printing;
 mod rows;
+mod secret;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,9 +16,10 @@ use super::failure::Failure;
 use super::listing::ListLimit;
 use super::user::union;
 use crate::admin::{Admin, ClientChange, NewClient, Versions};
-use crate::domain::{self, Grant, Scope};
+use crate::domain::{self, ClientKind, Grant, Scope};
 use crate::settings::parse;
 use crate::store::{OpenMode, Page};
+use secret::SecretInput;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClientCommand {
@@ -39,7 +41,7 @@ pub(super) enum ClientCommand {
     Delete(NamedClient),
     /// Registers many clients from a file, with their secrets or digests of them; safe to repeat
     Import(import::ImportClients),
-    /// Writes all clients with SHA-256 of their secrets to a new file
+    /// Writes all clients with digests or hashes of their secrets to a new file
     Export(export::ExportClients),
 }
 
@@ -48,8 +50,10 @@ pub(super) struct AddClient {
     #[command(flatten)]
     options: ClientOptions,
     /// Makes the client confidential, and generates its secret
-    #[arg(long)]
+    #[arg(long, required_if_eq("secret_stdin", "true"))]
     confidential: bool,
+    #[command(flatten)]
+    secret: SecretInput,
 }
 
 /// Properties that `add` sets and `edit` changes.
@@ -104,6 +108,7 @@ pub(super) struct NamedClient {
 #[command(group = ArgGroup::new("change").required(true).multiple(true).args([
     "name", "grant", "scope", "default_scope", "introspection", "no_introspection",
     "introspect_refresh_tokens", "no_introspect_refresh_tokens", "access_token_ttl", "refresh_idle_ttl", "session_ttl",
+    "secret_stdin",
 ]))]
 pub(super) struct EditClient {
     #[command(flatten)]
@@ -116,6 +121,8 @@ pub(super) struct EditClient {
     /// Removes the permission for refresh tokens at introspection
     #[arg(long, conflicts_with = "introspect_refresh_tokens")]
     no_introspect_refresh_tokens: bool,
+    #[command(flatten)]
+    secret: SecretInput,
 }
 
 /// Lifetime of a client's tokens or sessions; `None` for the server's default.
@@ -159,6 +166,7 @@ impl AddClient {
         let new = NewClient {
             name: name.unwrap_or_default(),
             confidential: self.confidential,
+            secret: self.secret.read(global)?,
             grants: (!grant.is_empty()).then(|| grant.into_iter().collect()),
             scopes: union(&scope.unwrap_or_default()),
             default_scopes: union(&default_scope.unwrap_or_default()),
@@ -199,6 +207,7 @@ impl EditClient {
             introspection: (introspection || self.no_introspection).then_some(introspection),
             introspect_refresh_tokens: (refresh_tokens || self.no_introspect_refresh_tokens)
                 .then_some(refresh_tokens),
+            kind: self.secret.read(global)?.map(ClientKind::Confidential),
             ..ClientChange::default()
         };
         let client = global

@@ -25,6 +25,7 @@ mod serve;
 mod session;
 mod store;
 mod templates;
+mod throttle;
 mod user;
 
 use std::ffi::OsString;
@@ -57,6 +58,9 @@ enum Command {
     /// Lists and ends sessions
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Lists and clears what the rate limiter has counted
+    #[command(subcommand)]
+    Throttle(throttle::ThrottleCommand),
     /// Imports users, clients and tokens from another server
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -132,6 +136,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::User(command) => command.run(&global),
         Command::Client(command) => command.run(&global),
         Command::Session(command) => command.run(&global),
+        Command::Throttle(command) => command.run(&global),
         Command::Import(command) => command.run(&global),
         Command::Store(command) => command.run(&global),
         Command::Config(command) => command.run(&global),

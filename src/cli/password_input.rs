@@ -48,7 +48,7 @@ impl PasswordInput {
     ) -> Result<PasswordHash, Failure> {
         let mut hasher = Hasher::new(password_policy(settings)).map_err(Failure::config)?;
         let password = if self.password_stdin {
-            read_stdin()?
+            read_stdin("password")?
         } else {
             let username = username.to_owned();
             uninterrupted(move || prompt_twice(&username)).await?
@@ -79,7 +79,8 @@ fn check(password: &SecretString, min_length: usize) -> Result<(), InvalidPasswo
     }
 }
 
-fn read_stdin() -> Result<SecretString, Failure> {
+/// Reads a password or secret (`what`) from standard input, without one newline at its end.
+pub(super) fn read_stdin(what: &str) -> Result<SecretString, Failure> {
     // Allocated at once, since a buffer that grows leaves copies of the password in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
     let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
@@ -87,12 +88,12 @@ fn read_stdin() -> Result<SecretString, Failure> {
         .lock()
         .take(limit)
         .read_to_end(&mut bytes)
-        .map_err(|error| Failure::io(format!("cannot read the password: {error}")))?;
+        .map_err(|error| Failure::io(format!("cannot read the {what}: {error}")))?;
     if bytes.len() > MAX_BYTES {
-        return Err(Failure::refused(format!("the password is longer than {MAX_BYTES} bytes")));
+        return Err(Failure::refused(format!("the {what} is longer than {MAX_BYTES} bytes")));
     }
     let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Failure::refused("the password is not valid UTF-8"))?;
+        .map_err(|_| Failure::refused(format!("the {what} is not valid UTF-8")))?;
     // Windows PowerShell and some editors begin a text with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // `echo` and editors append one newline. More are a mistake, and the check of the password

@@ -5,15 +5,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{ClientId, Digest, Grant, Scope, Timestamp, TokenKind};
+use super::{ClientId, Grant, Scope, StoredSecret, Timestamp, TokenKind};
 
 /// Client type: public or confidential (RFC 6749 §2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientKind {
     /// A client that cannot keep a secret, such as a mobile or browser application.
     Public,
-    /// A client that authenticates with a client secret. Holds the SHA-256 digest of the secret.
-    Confidential(Digest),
+    /// A client that authenticates with a client secret. Holds the stored form of the secret.
+    Confidential(StoredSecret),
 }
 
 /// Maximum length of a client name, in bytes of UTF-8.
@@ -58,7 +58,7 @@ pub struct Client {
     pub id: ClientId,
     /// Display name of the client, possibly empty.
     pub name: String,
-    /// Client type, with the digest of the client secret if the client is confidential.
+    /// Client type, with the stored client secret if the client is confidential.
     pub kind: ClientKind,
     /// Grant types that the client may use.
     pub grants: BTreeSet<Grant>,

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 /// A SHA-256 digest, compared in constant time.
 ///
-/// A slow password hash is not needed: the token verifiers and client secrets that are digested are
-/// random and too long to be guessed.
+/// A slow password hash is not needed: token verifiers and generated client secrets are random and
+/// too long to be guessed. Other client secrets are stored as password hashes.
 #[derive(Clone, Copy)]
 pub struct Digest([u8; 32]);
 
@@ -53,10 +53,42 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// A random key for message authentication codes, which exists only in the memory of the process.
+#[derive(Clone)]
+pub struct ProcessKey(Hmac<Sha256>);
+
+impl ProcessKey {
+    /// Generates a key.
+    pub fn generate() -> Self {
+        let key = Zeroizing::new(rand::random::<[u8; 32]>());
+        Self(keyed(&*key))
+    }
+
+    /// Returns the HMAC-SHA256 (RFC 2104) of the lengths and contents of `parts`.
+    pub fn mac(&self, parts: &[&[u8]]) -> Digest {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(&part.len().to_be_bytes());
+            mac.update(part);
+        }
+        Digest(mac.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for ProcessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProcessKey(…)")
+    }
+}
+
+#[expect(clippy::expect_used, reason = "HMAC accepts keys of any length")]
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new_from_slice(key).expect("a key of any length")
+}
+
 /// Returns the HMAC-SHA256 (RFC 2104), under `key`, of the concatenated `parts`.
 pub(super) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
-    #[expect(clippy::expect_used, reason = "HMAC accepts keys of any length")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
+    let mut mac = keyed(key);
     for part in parts {
         mac.update(part);
     }

@@ -15,6 +15,7 @@ mod duration;
 mod grant;
 pub mod hash_limits;
 mod id;
+mod known_devices;
 mod legacy_token;
 mod password_hash;
 mod random_index;
@@ -29,12 +30,15 @@ mod user;
 pub use client::{
     Client, ClientKind, InvalidClientName, Lifetimes, MAX_CLIENT_NAME_BYTES, check_client_name,
 };
-pub use client_secret::ClientSecret;
+pub use client_secret::{
+    ClientSecret, InvalidClientSecret, MIN_CLIENT_SECRET, StoredSecret, check_client_secret,
+};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use digest::Digest;
+pub use digest::{Digest, ProcessKey};
 pub use duration::{LIFETIME, LIFETIME_SECONDS, parse_duration, parse_lifetime, show_duration};
 pub use grant::{Grant, UnknownGrant};
 pub use id::{ClientId, InvalidId, SessionId, UserId};
+pub use known_devices::KnownDevices;
 pub use legacy_token::legacy_mac_key;
 pub use password_hash::PasswordHash;
 pub use random_index::random_index;

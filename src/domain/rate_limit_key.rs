@@ -5,7 +5,8 @@ use super::Digest;
 /// Kind of a rate limit key: the subject whose attempts to authenticate are counted or remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RateLimitKeyKind {
-    /// Source address of attempts to authenticate, for counting the failed attempts.
+    /// Source address of attempts to authenticate, or a network around it, for counting the failed
+    /// attempts from there.
     Address,
     /// Source address of attempts to authenticate, for counting the refused attempts. Refusals cost
     /// an attacker nothing, so their counters must not evict those of failures.
@@ -14,11 +15,18 @@ pub enum RateLimitKeyKind {
     Name,
     /// User name and network (/24 of IPv4, /48 of IPv6) of attempts, for counting the failed ones.
     Network,
-    /// Known device: a user name and an address of an earlier successful login by that user.
+    /// Known device, that is, a user name and an address of an earlier login by that user, for
+    /// counting its own failed attempts.
     KnownDevice,
+    /// User name and a wrong password, for counting repeated failures with it once.
+    RepeatedGuess,
 }
 
 impl RateLimitKeyKind {
+    /// All kinds of key that have counters of failures or refusals.
+    pub const COUNTED: [Self; 5] =
+        [Self::Address, Self::RefusedAddress, Self::Name, Self::Network, Self::KnownDevice];
+
     /// Returns the name of this kind of key, as used in the Redis keys of rate limit counters.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,7 +34,8 @@ impl RateLimitKeyKind {
             Self::RefusedAddress => "refused",
             Self::Name => "name",
             Self::Network => "network",
-            Self::KnownDevice => "acquaintance",
+            Self::KnownDevice => "device",
+            Self::RepeatedGuess => "guess",
         }
     }
 }
@@ -46,6 +55,11 @@ impl RateLimitKey {
         let mut digest = [0; 16];
         let whole = Digest::of(&digests);
         digest.iter_mut().zip(whole.as_bytes()).for_each(|(to, from)| *to = *from);
+        Self { kind, digest }
+    }
+
+    /// Restores a key from its kind and digest, as a store keeps them.
+    pub const fn from_parts(kind: RateLimitKeyKind, digest: [u8; 16]) -> Self {
         Self { kind, digest }
     }
 

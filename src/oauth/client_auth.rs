@@ -7,8 +7,12 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::{ClientFailure, Error, Provider, Request, audit, params};
-use crate::domain::{Client, ClientId, ClientKind, Digest};
+use crate::domain::{
+    Client, ClientId, ClientKind, ClientSecret, Digest, PasswordHash, StoredSecret,
+};
 use crate::observe::audit::format_address;
+use crate::password::Verdict;
+use crate::rate_limit::CredentialKind;
 
 /// User name and password of an `Authorization: Basic` header, not form-decoded.
 #[derive(Clone, Debug)]
@@ -143,6 +147,12 @@ impl<'a> ClientCredentials<'a> {
     fn guesses(&self) -> usize {
         if self.has_secret() { self.ids.iter().count() * self.secrets.iter().count() } else { 0 }
     }
+
+    /// Returns whether the secret may have been chosen by a person: it does not have the form of a
+    /// generated secret, form-encoded or not.
+    fn may_be_password(&self) -> bool {
+        self.has_secret() && !self.secrets.iter().any(ClientSecret::is_generated_form)
+    }
 }
 
 /// Reason why client authentication failed, with the client that the request names, if one exists.
@@ -151,22 +161,22 @@ struct RefusedClient {
     failure: ClientFailure,
 }
 
+impl RefusedClient {
+    /// Refusal of a request that names no client.
+    const UNKNOWN: Self = Self { id: None, failure: ClientFailure::Unknown };
+}
+
 impl Provider {
     /// Returns the authenticated client: a public client that names itself, or a confidential
     /// client that proves its secret.
     pub(super) async fn authenticate(&self, request: &Request<'_>) -> Result<Client, Error> {
         let credentials = self.credentials(request).await?;
-        match self.check(&credentials).await? {
-            Ok(client) => Ok(client),
-            Err(refused) => {
-                // Each pair that was tried is a guess, or a header with two readings would double
-                // the budget. A request without a secret is no guess.
-                for _ in 0..credentials.guesses() {
-                    self.rate_limiter.secret_failed(request.address).await?;
-                }
-                Err(refuse(refused.id.as_ref(), refused.failure, request))
-            }
-        }
+        let checked = if credentials.may_be_password() {
+            self.check_password(&credentials, request).await?
+        } else {
+            self.check_generated(&credentials, request).await?
+        };
+        checked.map_err(|refused| refuse(refused.id.as_ref(), refused.failure, request))
     }
 
     /// Returns the authenticated client. Rejects public clients, for endpoints that require
@@ -246,12 +256,14 @@ impl Provider {
         }
     }
 
-    /// Checks the secrets against every client that has one of the possible ids: a client `a+b`
-    /// may exist beside a client `a b`. All are checked, so that the time does not reveal which one
-    /// matched.
-    async fn check(
+    /// Checks a secret of the form that Sentinel generates, or that no secret was sent, against
+    /// every client that has one of the possible ids: a client `a+b` may exist beside a client
+    /// `a b`. All are checked, so that the time does not reveal which one matched. A wrong secret
+    /// is counted after it was compared, since such secrets cannot be guessed.
+    async fn check_generated(
         &self,
         credentials: &ClientCredentials<'_>,
+        request: &Request<'_>,
     ) -> Result<Result<Client, RefusedClient>, Error> {
         let (mut accepted, mut refused) = (None, None);
         for id in credentials.ids.iter() {
@@ -264,19 +276,144 @@ impl Provider {
                 (Err(_), None) => {}
             }
         }
-        let unknown = RefusedClient { id: None, failure: ClientFailure::Unknown };
-        Ok(accepted.ok_or(refused.unwrap_or(unknown)))
+        if let Some(client) = accepted {
+            return Ok(Ok(client));
+        }
+        // Each pair that was tried is a guess, or a header with two readings would double the
+        // budget. A request without a secret is no guess.
+        for _ in 0..credentials.guesses() {
+            self.rate_limiter.secret_failed(request.address).await?;
+        }
+        Ok(Err(refused.unwrap_or(RefusedClient::UNKNOWN)))
+    }
+
+    /// Checks a secret of any other form, likewise against every client. Somebody may have chosen
+    /// it, so it is treated as a password: the rate limiter admits the attempt before anything is
+    /// compared, and an unknown client takes as long as a wrong secret.
+    async fn check_password(
+        &self,
+        credentials: &ClientCredentials<'_>,
+        request: &Request<'_>,
+    ) -> Result<Result<Client, RefusedClient>, Error> {
+        if let Some(client) = self.find_cached(request).await? {
+            return Ok(Ok(client));
+        }
+        let (kind, id) = (CredentialKind::ClientSecret, credentials.ids.iter().next());
+        let limiter = &self.rate_limiter;
+        let attempt = limiter.admit(kind, request.address, id.unwrap_or_default()).await?;
+        // Another request may have proved the same secret while this one waited.
+        if let Some(client) = self.find_cached(request).await? {
+            return Ok(Ok(client));
+        }
+        let (mut accepted, mut refused) = (None, None);
+        for id in credentials.ids.iter() {
+            let client = self.find_client(id).await?;
+            let right = self.verify_password(credentials, client.as_ref()).await?;
+            match (client, right) {
+                (Some(client), Some(upgrade)) if client.enabled => {
+                    accepted = accepted.or(Some((client, upgrade)));
+                }
+                (Some(client), right) => {
+                    let failure = match right {
+                        Some(_) => ClientFailure::Disabled,
+                        None => ClientFailure::WrongSecret,
+                    };
+                    refused = refused.or(Some(RefusedClient { id: Some(client.id), failure }));
+                }
+                (None, _) => {}
+            }
+        }
+        if let Some((mut client, upgrade)) = accepted {
+            attempt.succeeded().await;
+            if let Some(hash) = upgrade {
+                self.upgrade_secret(&mut client, hash).await;
+            }
+            self.caller_cache.insert(request, &client, self.now());
+            return Ok(Ok(client));
+        }
+        let refused = refused.unwrap_or(RefusedClient::UNKNOWN);
+        let counted = attempt.failed(refused.id.as_ref().map(ClientId::as_str), None).await;
+        // As above, each further pair is a guess.
+        for _ in 1..credentials.guesses() {
+            limiter.secret_failed(request.address).await?;
+        }
+        counted?;
+        Ok(Err(refused))
+    }
+
+    /// Returns the client that has proved the secret in `request` before (caller cache), if its
+    /// secret has not changed since.
+    async fn find_cached(&self, request: &Request<'_>) -> Result<Option<Client>, Error> {
+        let Some(cached) = self.caller_cache.get(request, self.now()) else { return Ok(None) };
+        let current = self.stores.clients.find(&cached.id).await?;
+        Ok(current.filter(|current| {
+            current.enabled
+                && current.kind == cached.kind
+                && current.generation == cached.generation
+        }))
+    }
+
+    /// Verifies the possible secrets that do not have the form of a generated one. Returns `None`
+    /// if all are wrong, otherwise the hash by which the stored secret is to be replaced, if any.
+    async fn verify_password(
+        &self,
+        credentials: &ClientCredentials<'_>,
+        client: Option<&Client>,
+    ) -> Result<Option<Option<PasswordHash>>, Error> {
+        let stored = match client.map(|client| &client.kind) {
+            Some(ClientKind::Confidential(stored)) => Some(stored),
+            Some(ClientKind::Public) | None => None,
+        };
+        for text in credentials.secrets.iter().filter(|secret| !secret.is_empty()) {
+            let secret = SecretString::from(text);
+            let verdict = match stored {
+                Some(StoredSecret::Hash(hash)) => {
+                    self.passwords.verify(secret, Some(hash.clone())).await?
+                }
+                Some(StoredSecret::Digest(digest)) if Digest::of(text.as_bytes()) == *digest => {
+                    let upgrade = self.passwords.hash(secret).await.inspect_err(|error| {
+                        tracing::debug!(%error, "cannot hash a client secret; its digest stays");
+                    });
+                    Verdict::Right { upgrade: upgrade.ok() }
+                }
+                // A store has the digest of a secret of any form, so all others take the time of a
+                // hash too.
+                _ => self.passwords.verify_dummy(secret, None).await?,
+            };
+            if let Verdict::Right { upgrade } = verdict {
+                return Ok(Some(upgrade));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Replaces the stored secret of a client by `hash`, a hash of the same secret. A failure does
+    /// not fail the authentication; the next one tries again.
+    async fn upgrade_secret(&self, client: &mut Client, hash: PasswordHash) {
+        let ClientKind::Confidential(stored) = &client.kind else { return };
+        match self.stores.clients.upgrade_secret(&client.id, stored, &hash).await {
+            Ok(true) => {
+                client.kind = ClientKind::Confidential(StoredSecret::Hash(hash));
+                tracing::debug!(client = %client.id, "stored the client secret as a password hash");
+            }
+            // Another request was first, or the secret was replaced.
+            Ok(false) => {}
+            Err(error) => tracing::warn!(
+                client = %client.id, %error,
+                "cannot store the client secret as a password hash; the next use tries again",
+            ),
+        }
     }
 }
 
 /// Checks that `client` exists and is enabled, and that one of the possible secrets is right or,
-/// for a public client, that no secret was sent.
+/// for a public client, that no secret was sent. Only secrets of the generated form are compared.
 fn check_credentials(
     credentials: &ClientCredentials<'_>,
     client: Option<&Client>,
 ) -> Result<(), ClientFailure> {
     let expected = match client.map(|client| &client.kind) {
-        Some(ClientKind::Confidential(digest)) => *digest,
+        Some(ClientKind::Confidential(StoredSecret::Digest(digest))) => *digest,
         // No secret has this digest. It lets an unknown client take as long as a wrong secret.
         _ => Digest::from_bytes([0; 32]),
     };
@@ -284,6 +421,7 @@ fn check_credentials(
     let secret_matches = credentials
         .secrets
         .iter()
+        .filter(|secret| ClientSecret::is_generated_form(secret))
         .fold(false, |matches, secret| (Digest::of(secret.as_bytes()) == expected) | matches);
     let client = client.ok_or(ClientFailure::Unknown)?;
     let authenticated = if client.is_confidential() {

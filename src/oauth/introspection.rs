@@ -52,7 +52,7 @@ impl Provider {
         if !caller.introspection {
             return Err(Error::IntrospectionForbidden);
         }
-        self.caller_cache.insert(request, &caller);
+        self.caller_cache.insert(request, &caller, self.now());
         let text = request.params.require("token", "token is missing")?;
         let required = required_scope(request)?;
         let active = match Token::parse(text) {
@@ -116,7 +116,8 @@ impl Provider {
         &self,
         request: &Request<'_>,
     ) -> Result<Option<Introspection>, Error> {
-        let Some(caller) = self.caller_cache.get(request) else { return Ok(None) };
+        let cached = self.caller_cache.get(request, self.now());
+        let Some(caller) = cached.filter(|caller| caller.introspection) else { return Ok(None) };
         let token = request.params.get("token").and_then(Token::parse);
         let (Some(token), Ok(required)) = (token, required_scope(request)) else {
             return Ok(None);
@@ -125,10 +126,7 @@ impl Provider {
         let access = (token.kind == TokenKind::Access).then_some(&digest);
         let want = Want { access, caller: Some(&caller) };
         match self.stores.sessions.look_up(token.session_id(), want).await? {
-            CallerLookup::CallerChanged => {
-                self.caller_cache.remove(request);
-                Ok(None)
-            }
+            CallerLookup::CallerChanged => Ok(None),
             CallerLookup::Session(session) => {
                 let session = session.filter(|_| caller.may_introspect(token.kind));
                 let session = session.map(|session| *session);

@@ -13,7 +13,7 @@ pub(super) async fn grant(
     request: &Request<'_>,
 ) -> Result<IssuedTokens, Error> {
     let username = text(request, "username", "username is missing or malformed")?;
-    let password = text(request, "password", "password is missing or malformed")?;
+    let guess = text(request, "password", "password is missing or malformed")?;
     let requested = scope::requested(request.params)?;
     scope::check_client(requested.as_ref(), client)?;
 
@@ -30,7 +30,7 @@ pub(super) async fn grant(
     // password validation algorithm". It runs for unknown and disabled users too: the response time
     // must not reveal which names exist.
     let hash = user.as_ref().map(|user| user.password.clone());
-    let (pool, password) = (&provider.passwords, SecretString::from(password));
+    let (pool, password) = (&provider.passwords, SecretString::from(guess));
     let verdict = if user.as_ref().is_some_and(|user| user.enabled) {
         pool.verify(password, hash).await?
     } else {
@@ -41,7 +41,8 @@ pub(super) async fn grant(
         (user, verdict) => {
             // An unknown user name may be a password typed into the wrong field, so it is not
             // logged.
-            attempt.failed(user.as_ref().map(|user| user.username.as_str())).await?;
+            let known = user.as_ref().map(|user| user.username.as_str());
+            attempt.failed(known, Some(guess)).await?;
             return Err(refuse(match (user, verdict) {
                 (None, _) => GrantFailure::UnknownUser,
                 (Some(_), Verdict::Wrong) => GrantFailure::WrongPassword,

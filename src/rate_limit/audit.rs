@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::CredentialKind;
 use crate::observe::audit::{TARGET, format_address};
 use crate::observe::log::ANY_CALLER;
@@ -14,6 +16,16 @@ pub(super) fn address_limited(kind: CredentialKind, address: IpAddr) {
         guessed = kind.as_str(), address = %address,
         "an address has reached throttle.failures_per_address: its guesses are answered 429 \
          until fewer failures count",
+    );
+}
+
+/// Writes one audit event when the failed attempts from a network reach the limit.
+pub(super) fn network_limited(kind: CredentialKind, network: IpNet) {
+    tracing::warn!(
+        name: ANY_CALLER, target: TARGET, event = "throttle", what = "network",
+        guessed = kind.as_str(), network = %network,
+        "a network has reached its multiple of throttle.failures_per_address: guesses from there \
+         are answered 429 until fewer failures count",
     );
 }
 

@@ -1,22 +1,24 @@
-//! The rate limiter: admits attempts, counts their failures and remembers known devices.
+//! The rate limiter: admits attempts and counts their failures.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use prometheus::IntCounter;
 use tokio::time::{Instant, timeout_at};
 
-use super::keys::{self, Origin};
+use super::devices::Devices;
+use super::keys::{self, AddressBudget, Origin};
 use super::queue::{Admission, Permit, Queues};
+use super::repeated_guesses::RepeatedGuesses;
 use super::selection::{Candidate, Penalty};
+use super::spent_budgets::SpentBudgets;
 use super::{CredentialKind, RateLimitPolicy, RateLimited, audit};
 use crate::domain::{Bucket, Clock, RateLimitKey, WindowCounter};
 use crate::observe::metrics;
-use crate::store::RateLimitStore;
+use crate::store::{RateLimitRecords, RateLimitStore, SpentBudget};
 
-/// Time for which a known device (user name and address) is remembered after a successful login.
-const KNOWN_DEVICE_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 /// First pause between attempts on a user name under attack (with many failures). The pause doubles
 /// with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -31,6 +33,10 @@ const MAX_REFUSALS: u32 = 1000;
 /// them may run before `MAX_WAIT` is over, but only waiting attempts can be selected.
 const MAX_QUEUE: usize = 256;
 
+/// Minimum of the number of attempts from one network that may run at once. It leaves most of the
+/// hash queue (`password.queue`) to others.
+const MIN_NETWORK_CONCURRENCY: u32 = 64;
+
 /// Limits the attempts to authenticate in a server process. Clones share all state.
 #[derive(Clone)]
 pub struct RateLimiter(Arc<LimiterState>);
@@ -38,9 +44,12 @@ pub struct RateLimiter(Arc<LimiterState>);
 struct LimiterState {
     policy: RateLimitPolicy,
     store: Arc<dyn RateLimitStore>,
+    devices: Devices,
     clock: Arc<dyn Clock>,
     refused: Option<Arc<metrics::RateLimitMetrics>>,
     queues: Arc<Queues>,
+    repeated_guesses: RepeatedGuesses,
+    spent: SpentBudgets,
 }
 
 /// An admitted attempt to authenticate. The caller reports its result with [`Self::failed`] or
@@ -53,7 +62,17 @@ pub struct Attempt {
     address: Option<IpAddr>,
     origin: Option<Origin>,
     name: RateLimitKey,
-    permits: Vec<Permit>,
+    permits: Permits,
+}
+
+/// Permits (rights) to run an attempt.
+enum Permits {
+    /// Rate limits are switched off.
+    Unlimited,
+    /// Permits of the budgets of the address, and of the name.
+    Ordinary(Vec<Permit>),
+    /// Permit of a known device, which has a budget of its own.
+    KnownDevice(Permit),
 }
 
 /// The permit (right) to run an attempt from an address, with the failures counted for the address.
@@ -63,16 +82,43 @@ struct AddressPermit {
     has_waited: bool,
 }
 
+/// Failures in the sliding window that decide about an attempt.
+struct Failures {
+    of_name: WindowCounter,
+    /// Budgets of the address, that of the address itself first, each with its failures.
+    of_address: Vec<(AddressBudget, WindowCounter)>,
+}
+
 impl RateLimiter {
-    /// Creates a rate limiter that keeps its counters in `store`, and counts refused attempts in
-    /// the metrics `refused`.
+    /// Creates a rate limiter that keeps its counters in `store` and known devices in `records`,
+    /// and counts refused attempts in the metrics `refused`.
     pub fn new(
         store: Arc<dyn RateLimitStore>,
+        records: Arc<dyn RateLimitRecords>,
         clock: Arc<dyn Clock>,
         policy: RateLimitPolicy,
         refused: Option<Arc<metrics::RateLimitMetrics>>,
     ) -> Self {
-        Self(Arc::new(LimiterState { policy, store, clock, refused, queues: Arc::default() }))
+        Self(Arc::new(LimiterState {
+            policy,
+            store,
+            devices: Devices::new(records),
+            clock,
+            refused,
+            queues: Arc::default(),
+            repeated_guesses: RepeatedGuesses::new(),
+            spent: SpentBudgets::default(),
+        }))
+    }
+
+    /// Returns the spent budgets of this process.
+    pub(super) fn spent_budgets(&self) -> &SpentBudgets {
+        &self.0.spent
+    }
+
+    /// Returns the storage of the counters.
+    pub(super) fn counters(&self) -> &dyn RateLimitStore {
+        &*self.0.store
     }
 
     /// Admits an attempt to authenticate as `name`, after waiting for its permits (rights to run)
@@ -91,19 +137,25 @@ impl RateLimiter {
     ) -> Result<Attempt, RateLimited> {
         let name = keys::name(kind, name);
         let origin = address.map(|address| Origin::new(kind, address, name));
-        let permits = if self.0.policy.enabled {
-            self.acquire_permits(kind, origin, name).await?
-        } else {
-            Vec::new()
+        let mut attempt = Attempt {
+            limiter: self.clone(),
+            kind,
+            address,
+            origin,
+            name,
+            permits: Permits::Unlimited,
         };
-        Ok(Attempt { limiter: self.clone(), kind, address, origin, name, permits })
+        if self.0.policy.enabled {
+            attempt.permits = self.acquire_permits(&attempt).await?;
+        }
+        Ok(attempt)
     }
 
-    /// Counts a wrong client secret. The secret is compared before this call: it has 256 random
-    /// bits, so learning that one is wrong does not help an attacker, and a client with the correct
-    /// secret is served even from an address with many failures. Only addresses have a budget
-    /// (maximum of failures) here. Clients have none, so that guesses at a client's secret do not
-    /// slow the client down.
+    /// Counts a wrong client secret of the form that Sentinel generates. Such a secret is compared
+    /// before this call: it has 256 random bits, so learning that one is wrong does not help an
+    /// attacker, and a client with the correct secret is served even from an address with many
+    /// failures. Only addresses have a budget (maximum of failures) here. Clients have none, so
+    /// that guesses at a client's secret do not slow the client down.
     ///
     /// # Errors
     /// [`RateLimited`] when the address already had the maximum number of failures.
@@ -116,74 +168,155 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a failed attempt against the budget (maximum number of failures) of its address. The
-    /// failure that spends the budget is audited; the attempts refused afterwards are not.
+    /// Counts a failed attempt against the budgets (maximum numbers of failures) of its address and
+    /// the networks around it. The failure that spends a budget is audited; the attempts refused
+    /// afterwards are not.
     async fn count_address_failure(
         &self,
         kind: CredentialKind,
         address: IpAddr,
     ) -> Result<(), RateLimited> {
-        let budget = self.0.policy.failures_per_address;
-        let added = self.0.store.add(keys::address(kind, address), budget, self.now()).await;
-        if !added.counted {
-            return Err(self.refuse_address(kind, &added.counter));
+        let now = self.now();
+        let budgets = keys::budgets(kind, address, self.0.policy.failures_per_address);
+        let count = async |budget: AddressBudget| {
+            let added = self.0.store.add(budget.key, budget.limit, now).await;
+            (budget, added)
+        };
+        let mut refused = None;
+        for (budget, added) in join_all(budgets.into_iter().map(count)).await {
+            if !added.counted {
+                let wait = added.counter.time_until_below(budget.limit, now);
+                refused = Some(wait).max(refused);
+            } else if added.counter.total() == budget.limit {
+                let subject = if budget.is_address {
+                    audit::address_limited(kind, address);
+                    budget.network.addr().to_string()
+                } else {
+                    audit::network_limited(kind, budget.network);
+                    budget.network.to_string()
+                };
+                self.record_spent(kind, budget.key, Some(subject), &added.counter, budget.limit);
+            }
         }
-        if added.counter.total() == budget {
-            audit::address_limited(kind, address);
-        }
-        Ok(())
+        refused.map_or(Ok(()), |wait| Err(self.refuse_address(kind, wait)))
+    }
+
+    /// Records that a budget is spent, for the operator's list.
+    fn record_spent(
+        &self,
+        kind: CredentialKind,
+        key: RateLimitKey,
+        subject: Option<String>,
+        failures: &WindowCounter,
+        limit: u32,
+    ) {
+        let now = self.now();
+        let until = now.time.plus(failures.as_of(now).time_until_below(limit, now));
+        let guessed = kind.as_str().to_owned();
+        self.0.spent.add(SpentBudget { key, guessed, subject, until }, now.time);
     }
 
     /// Returns the permits (rights to run) that an attempt needs, after waiting for them. An
-    /// attempt that stops waiting leaves its place to others.
-    async fn acquire_permits(
-        &self,
-        kind: CredentialKind,
-        origin: Option<Origin>,
-        name: RateLimitKey,
-    ) -> Result<Vec<Permit>, RateLimited> {
+    /// attempt that stops waiting leaves its place to others. A known device that would be refused
+    /// or delayed because of other failures gets a permit of its own.
+    async fn acquire_permits(&self, attempt: &Attempt) -> Result<Permits, RateLimited> {
         let deadline = Instant::now() + MAX_WAIT;
-        let (mut of_address, mut of_name) = self.recent(origin, name).await;
-        let mut permits = Vec::with_capacity(2);
-        // Always address before name: a fixed order prevents deadlocks.
-        if let Some(Origin { address, .. }) = origin {
+        let failures = self.failures(attempt).await;
+        let is_limited = failures.of_name.total() >= self.name_limit(attempt.kind)
+            || failures.of_address.iter().any(|(budget, spent)| spent.total() >= budget.limit);
+        if is_limited && let Some(permit) = self.acquire_for_device(attempt, deadline).await {
+            return Ok(Permits::KnownDevice(permit));
+        }
+        match self.acquire_ordinary(attempt, failures, deadline).await {
+            // Other attempts have failed, or filled the queue, in the meantime.
+            Err(refused) if !is_limited => {
+                let permit = self.acquire_for_device(attempt, deadline).await;
+                permit.map_or(Err(refused), |permit| Ok(Permits::KnownDevice(permit)))
+            }
+            permits => permits.map(Permits::Ordinary),
+        }
+    }
+
+    /// Returns the permit of a known device; `None` if the attempt comes from an unknown device, or
+    /// the device itself has too many failures.
+    async fn acquire_for_device(&self, attempt: &Attempt, deadline: Instant) -> Option<Permit> {
+        let (address, origin) = (attempt.address?, attempt.origin?);
+        let limit = self.0.policy.failures_per_user;
+        let left = async || {
+            let failures = self.recent_of(origin.device).await;
+            Some(limit.saturating_sub(failures.total())).filter(|left| *left > 0)
+        };
+        let now = self.now().time;
+        if !self.0.devices.contains(attempt.name, address, origin, now).await {
+            return None;
+        }
+        let candidate = Candidate::within_address();
+        match self.0.queues.acquire(origin.device, left().await?, MAX_QUEUE, candidate) {
+            Admission::Admitted(permit) => Some(permit),
+            Admission::Queued(receiver) => {
+                let permit = timeout_at(deadline, receiver).await.ok()?.ok()?;
+                left().await.map(|_| permit)
+            }
+            Admission::QueueFull => None,
+        }
+    }
+
+    async fn acquire_ordinary(
+        &self,
+        attempt: &Attempt,
+        failures: Failures,
+        deadline: Instant,
+    ) -> Result<Vec<Permit>, RateLimited> {
+        let Failures { mut of_name, of_address } = failures;
+        let mut permits = Vec::with_capacity(of_address.len() + 1);
+        let mut own_failures = None;
+        // Always from the address to the larger networks, and then the name: a fixed order prevents
+        // deadlocks. One address cannot take all permits of its network.
+        for (budget, spent) in of_address {
             let admitted =
-                timeout_at(deadline, self.acquire_for_address(kind, address, of_address)).await;
+                timeout_at(deadline, self.acquire_for_address(attempt.kind, &budget, spent)).await;
             let own = admitted
                 .unwrap_or_else(|_| Err(self.refuse(|refused| &refused.address, LONGEST_PAUSE)))?;
             permits.push(own.permit);
-            of_address = own.failures;
+            own_failures.get_or_insert(own.failures);
             if own.has_waited {
                 // Other attempts may have failed in the meantime.
-                of_name = self.recent_of(name).await;
+                of_name = self.recent_of(attempt.name).await;
             }
         }
-        match timeout_at(deadline, self.acquire_for_name(name, origin, of_address, of_name)).await {
-            Ok(permit) => permits.extend(permit?),
-            Err(_) => return Err(self.refuse_on_name(origin, LONGEST_PAUSE).await),
+        let own_failures = own_failures.unwrap_or_default();
+        match timeout_at(deadline, self.acquire_for_name(attempt, own_failures, of_name)).await {
+            Ok(permit) => permits.push(permit?),
+            Err(_) => return Err(self.refuse_on_name(attempt.origin, LONGEST_PAUSE).await),
         }
         Ok(permits)
     }
 
-    /// Returns the permit (right to run) for an attempt from `address`, or refuses the attempt if
-    /// the address has the maximum number of failures.
+    /// Returns the permit (right to run) for an attempt within the budget of an address or network,
+    /// or refuses the attempt if the budget is spent.
     async fn acquire_for_address(
         &self,
         kind: CredentialKind,
-        address: RateLimitKey,
+        budget: &AddressBudget,
         mut failures: WindowCounter,
     ) -> Result<AddressPermit, RateLimited> {
         let candidate = Candidate::within_address();
+        let most = match budget.is_address {
+            true => u32::MAX,
+            false => self.0.policy.failures_per_address.max(MIN_NETWORK_CONCURRENCY),
+        };
         let (mut permit, mut has_waited) = (None, false);
         loop {
-            let left = self.0.policy.failures_per_address.saturating_sub(failures.total());
+            let left = budget.limit.saturating_sub(failures.total());
             if left == 0 {
-                return Err(self.refuse_address(kind, &failures));
+                let now = self.now();
+                let wait = failures.as_of(now).time_until_below(budget.limit, now);
+                return Err(self.refuse_address(kind, wait));
             }
             if let Some(permit) = permit {
                 return Ok(AddressPermit { permit, failures, has_waited });
             }
-            match self.0.queues.acquire(address, left, MAX_QUEUE, candidate) {
+            match self.0.queues.acquire(budget.key, left.min(most), MAX_QUEUE, candidate) {
                 Admission::Admitted(permit) => {
                     return Ok(AddressPermit { permit, failures, has_waited });
                 }
@@ -195,24 +328,19 @@ impl RateLimiter {
                     return Err(self.refuse(|refused| &refused.address, Duration::ZERO));
                 }
             }
-            failures = self.recent_of(address).await;
+            failures = self.recent_of(budget.key).await;
         }
     }
 
-    /// Returns the permit (right to run) for an attempt on `name`. Returns `None` if the name is
-    /// under attack and the attempt comes from a known device (address of an earlier login), which
-    /// needs none.
+    /// Returns the permit (right to run) for an attempt on `name`, after a pause if the name is
+    /// under attack.
     async fn acquire_for_name(
         &self,
-        name: RateLimitKey,
-        origin: Option<Origin>,
+        attempt: &Attempt,
         of_address: WindowCounter,
         mut failures: WindowCounter,
-    ) -> Result<Option<Permit>, RateLimited> {
-        let limit = self.0.policy.failures_per_user;
-        if failures.total() >= limit && self.is_known_device(name, origin).await {
-            return Ok(None);
-        }
+    ) -> Result<Permit, RateLimited> {
+        let (name, origin, limit) = (attempt.name, attempt.origin, self.name_limit(attempt.kind));
         let mut candidate = self.candidate(origin, of_address, failures.total() >= limit).await;
         let left = limit.saturating_sub(failures.total());
         let mut admission = self.0.queues.acquire(name, left, MAX_QUEUE, candidate);
@@ -230,11 +358,15 @@ impl RateLimiter {
                 Admission::QueueFull => break,
             };
             if permit.is_selected() || failures.total() < limit {
-                return Ok(Some(permit));
+                return Ok(permit);
             }
             candidate = self.candidate(origin, of_address, true).await;
             admission = Admission::Queued(permit.enqueue(candidate));
-            tokio::spawn(self.clone().select_after_pause(permit, name, failures));
+            tokio::spawn(self.clone().select_after_pause(
+                permit,
+                name,
+                pause(failures.total(), limit),
+            ));
         }
         Err(self.refuse_on_name(origin, pause(failures.total(), limit)).await)
     }
@@ -242,8 +374,7 @@ impl RateLimiter {
     /// Waits for the next free slot (time for one attempt on `name`) and then passes the permit
     /// (right to run) to one of the waiting attempts. The slot is not reserved for one attempt: a
     /// client that hangs up would take the slot away from the others.
-    async fn select_after_pause(self, permit: Permit, name: RateLimitKey, failures: WindowCounter) {
-        let pause = pause(failures.total(), self.0.policy.failures_per_user);
+    async fn select_after_pause(self, permit: Permit, name: RateLimitKey, pause: Duration) {
         while permit.has_waiters() {
             if let Some(wait) = self.0.store.reserve(name, pause, MAX_WAIT, self.now()).await {
                 tokio::time::sleep(wait).await;
@@ -263,7 +394,7 @@ impl RateLimiter {
         under_attack: bool,
     ) -> Candidate {
         let mut penalty = Penalty { failures: of_address.total(), ..Penalty::default() };
-        if let Some(Origin { address, network }) = origin.filter(|_| under_attack) {
+        if let Some(Origin { address, network, .. }) = origin.filter(|_| under_attack) {
             let keys = [network, keys::refusals(address)];
             let counters = self.0.store.recent(&keys, self.now()).await;
             let mut totals = counters.iter().map(WindowCounter::total);
@@ -273,22 +404,27 @@ impl RateLimiter {
         Candidate::new(origin, penalty)
     }
 
-    async fn is_known_device(&self, name: RateLimitKey, origin: Option<Origin>) -> bool {
-        let Some(Origin { address, .. }) = origin else { return false };
-        self.0.store.is_known_device(keys::known_device(name, address), self.now()).await
+    /// Returns the number of failures after which a name of this kind is under attack. The guesses
+    /// at a client that come from one address end with the budget of the address, so that a service
+    /// with a wrong secret does not slow its own client down.
+    fn name_limit(&self, kind: CredentialKind) -> u32 {
+        let RateLimitPolicy { failures_per_address, failures_per_user, .. } = self.0.policy;
+        match kind {
+            CredentialKind::Password | CredentialKind::Operator => failures_per_user,
+            CredentialKind::ClientSecret => failures_per_user.max(failures_per_address),
+        }
     }
 
-    /// Returns the failures in the sliding window from the origin's address, and those on `name`.
-    async fn recent(
-        &self,
-        origin: Option<Origin>,
-        name: RateLimitKey,
-    ) -> (WindowCounter, WindowCounter) {
-        let address = origin.map(|origin| origin.address);
-        let keys: Vec<RateLimitKey> = [name].into_iter().chain(address).collect();
+    /// Returns the failures in the sliding window on the attempt's name, and from its address.
+    async fn failures(&self, attempt: &Attempt) -> Failures {
+        let most = self.0.policy.failures_per_address;
+        let budgets = attempt.address.map(|address| keys::budgets(attempt.kind, address, most));
+        let budgets = budgets.unwrap_or_default();
+        let of_budgets = budgets.iter().map(|budget| budget.key);
+        let keys: Vec<RateLimitKey> = [attempt.name].into_iter().chain(of_budgets).collect();
         let mut counters = self.0.store.recent(&keys, self.now()).await.into_iter();
         let of_name = counters.next().unwrap_or_default();
-        (counters.next().unwrap_or_default(), of_name)
+        Failures { of_name, of_address: budgets.into_iter().zip(counters).collect() }
     }
 
     async fn recent_of(&self, key: RateLimitKey) -> WindowCounter {
@@ -296,16 +432,14 @@ impl RateLimiter {
         counters.first().copied().unwrap_or_default()
     }
 
-    /// Returns the error for an attempt from an address that has the maximum number of failures,
-    /// after counting the refusal in the metrics.
-    fn refuse_address(&self, kind: CredentialKind, failures: &WindowCounter) -> RateLimited {
-        let now = self.now();
+    /// Returns the error for an attempt from an address or network that has the maximum number of
+    /// failures, after counting the refusal in the metrics. `wait` is the time until fewer count.
+    fn refuse_address(&self, kind: CredentialKind, wait: Duration) -> RateLimited {
         let counter: fn(&metrics::RateLimitMetrics) -> &IntCounter = match kind {
             CredentialKind::ClientSecret => |refused| &refused.client,
             CredentialKind::Password | CredentialKind::Operator => |refused| &refused.address,
         };
-        let budget = self.0.policy.failures_per_address;
-        self.refuse(counter, failures.as_of(now).time_until_below(budget, now))
+        self.refuse(counter, wait)
     }
 
     /// Returns the error for an attempt that is refused because of its name. The refusal is counted
@@ -344,40 +478,59 @@ fn pause(failures: u32, limit: u32) -> Duration {
 
 impl Attempt {
     /// Reports that the guessed credential was wrong. `username` is the name for the audit log, or
-    /// `None` if the name must not be logged.
+    /// `None` if the name must not be logged. `guess` is the wrong password, which counts once if
+    /// it is repeated; `None` counts every failure.
     ///
     /// # Errors
     /// [`RateLimited`] when concurrent failures have reached the maximum of the address; the caller
     /// must not reveal the result of the guess.
-    pub async fn failed(mut self, username: Option<&str>) -> Result<(), RateLimited> {
-        let LimiterState { policy, store, .. } = &*self.limiter.0;
-        if !policy.enabled {
+    pub async fn failed(
+        mut self,
+        username: Option<&str>,
+        guess: Option<&str>,
+    ) -> Result<(), RateLimited> {
+        let LimiterState { policy, store, repeated_guesses, .. } = &*self.limiter.0;
+        let now = self.limiter.now();
+        let is_repeated = |guess: &str| repeated_guesses.is_repeated(self.name, guess, now.time);
+        if !policy.enabled || guess.is_some_and(is_repeated) {
             return Ok(());
         }
-        let now = self.limiter.now();
+        let limit = self.limiter.name_limit(self.kind);
         let added = store.add(self.name, u32::MAX, now).await;
+        if added.counter.total() == limit {
+            audit::name_under_attack(self.kind, username, self.address);
+        }
+        if added.counter.total() >= limit {
+            let subject = username.map(str::to_owned);
+            self.limiter.record_spent(self.kind, self.name, subject, &added.counter, limit);
+        }
         if let Some(Origin { network, .. }) = self.origin {
             store.add(network, u32::MAX, now).await;
         }
-        if added.counted && added.counter.total() == policy.failures_per_user {
-            audit::name_under_attack(self.kind, username, self.address);
-        }
-        let counted = match self.address {
-            Some(address) => self.limiter.count_address_failure(self.kind, address).await,
-            None => Ok(()),
+        let counted = match (&mut self.permits, self.origin, self.address) {
+            // A known device is refused only for its own failures, and these do not count against
+            // the address.
+            (Permits::KnownDevice(permit), Some(Origin { device, .. }), _) => {
+                store.add(device, u32::MAX, now).await;
+                permit.mark_failed();
+                return Ok(());
+            }
+            (_, _, Some(address)) => self.limiter.count_address_failure(self.kind, address).await,
+            (_, _, None) => Ok(()),
         };
         // After counting: the waiting attempts that run next must see this failure.
-        self.permits.iter_mut().for_each(Permit::mark_failed);
+        if let Permits::Ordinary(permits) = &mut self.permits {
+            permits.iter_mut().for_each(Permit::mark_failed);
+        }
         counted
     }
 
     /// Reports that the guessed credential was right, and remembers user name and address as a
-    /// known device, which later attacks on the name do not slow down.
+    /// known device, which failures of others do not slow down.
     pub async fn succeeded(self) {
-        let LimiterState { policy, store, .. } = &*self.limiter.0;
-        if let Some(Origin { address, .. }) = self.origin.filter(|_| policy.enabled) {
-            let device = keys::known_device(self.name, address);
-            store.remember_device(device, KNOWN_DEVICE_TTL, self.limiter.now()).await;
+        let LimiterState { policy, devices, .. } = &*self.limiter.0;
+        if let (true, Some(address), Some(origin)) = (policy.enabled, self.address, self.origin) {
+            devices.remember(self.name, address, origin, self.limiter.now().time).await;
         }
     }
 }

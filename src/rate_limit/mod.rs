@@ -1,13 +1,15 @@
 //! Rate limits for guesses at passwords and client secrets. One caller cannot lock out another.
 //!
-//! - An *address* has a budget of failures in a sliding window. When it is spent, attempts from
-//!   there are refused.
-//! - A *name*, of a user or the operator, with many failures is under attack. Attempts on it run
-//!   one at a time, with a growing pause between them. When a pause is over, `selection` selects
-//!   the next attempt: those with the fewest failures and refusals come first, and chance decides
-//!   between equals. A known device, that is, a pair of name and address with an earlier successful
-//!   login, does not wait. Unknown names are treated like existing ones; otherwise the limits would
-//!   reveal which names exist.
+//! - An *address* has a budget of failures in a sliding window, and so have the networks around
+//!   it. When one is spent, attempts from there are refused.
+//! - A *name*, of a user, a client or the operator, with many failures is under attack. Attempts on
+//!   it run one at a time, with a growing pause between them. When a pause is over, `selection`
+//!   selects the next attempt: those with the fewest failures and refusals come first, and chance
+//!   decides between equals. Unknown names are treated like existing ones; otherwise the limits
+//!   would reveal which names exist.
+//! - A *known device*, that is, a pair of name and address with an earlier successful login, is
+//!   neither refused nor delayed because of other failures. Its own failures have a budget.
+//! - A wrong password that is repeated counts once.
 //!
 //! A success does not restore the budget: an attacker with one account could guess at others in
 //! between. Only guesses at secrets chosen by people and at client secrets are counted. Bearer and
@@ -17,21 +19,27 @@
 //! Not here: the counters (`store::RateLimitStore`), and the responses (`web`).
 
 mod audit;
+mod devices;
 mod keys;
 mod limiter;
 mod queue;
+mod repeated_guesses;
 mod selection;
+mod spent_budgets;
 
 use std::time::Duration;
 
+pub use keys::{keys_of_client, keys_of_network, keys_of_user};
 pub use limiter::{Attempt, RateLimiter};
+pub use spent_budgets::{ORDER_TIME, OrderFollower, clear_budgets, order_list};
 
 /// Rate limit policy: the maximum numbers of failed attempts in a sliding window.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimitPolicy {
     /// Whether failed attempts to authenticate are rate-limited.
     pub enabled: bool,
-    /// Number of failures in the sliding window after which attempts from an address are refused.
+    /// Number of failures in the sliding window after which attempts from an address are refused;
+    /// networks around it have multiples of it.
     pub failures_per_address: u32,
     /// Number of failures in the sliding window after which attempts on a user name run one at a
     /// time, with pauses between them.
@@ -54,6 +62,9 @@ pub enum CredentialKind {
 }
 
 impl CredentialKind {
+    /// All kinds of credential.
+    const ALL: [Self; 3] = [Self::Password, Self::ClientSecret, Self::Operator];
+
     /// Returns the name of this credential kind, for the audit log and the keys of the counters.
     const fn as_str(self) -> &'static str {
         match self {

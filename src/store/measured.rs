@@ -14,7 +14,8 @@ use super::{
     SessionFilter, SessionStore, StoreListing, Stores, Update, UserStore, Want, Written,
 };
 use crate::domain::{
-    Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
+    Client, ClientId, Digest, PasswordHash, Session, SessionId, StoredSecret, Timestamp, User,
+    UserId,
 };
 use crate::observe::metrics::{self, Operation};
 use crate::observe::request::record_step;
@@ -89,6 +90,7 @@ measure! { ClientStore, clients;
     insert(client: &Client) -> bool = Operation::ClientsInsert;
     find(id: &ClientId) -> Option<Client> = Operation::ClientsFind;
     update(client: &Client) -> Written<Update> = Operation::ClientsUpdate;
+    upgrade_secret(id: &ClientId, old: &StoredSecret, new: &PasswordHash) -> bool = UNMEASURED;
     delete(id: &ClientId, version: Option<u64>) -> Written<bool> = match version {
         None => Operation::ClientsDelete,
         Some(_) => Operation::ClientsDeleteVersion,

@@ -22,6 +22,7 @@ pub mod pem;
 mod prefix;
 mod principals;
 mod publisher;
+mod rate_limit_records;
 mod rate_limit_store;
 pub mod redis;
 pub mod sqlite;
@@ -37,11 +38,14 @@ pub use health::{Health, LastWrite};
 pub use imports::{ImportStore, LegacyToken};
 pub use principals::AmbiguousUser;
 pub use publisher::{DeliveryError, Invalidation, InvalidationTarget, Outbox, Publisher};
+pub use rate_limit_records::{RateLimitOrder, RateLimitRecords, SpentBudget, StoredOrder};
+pub(crate) use rate_limit_store::BoundedMap;
 pub use rate_limit_store::{AddResult, MemoryRateLimitStore, RateLimitStore};
 pub use written::Written;
 
 use crate::domain::{
-    Client, ClientId, Digest, PasswordHash, Session, SessionId, Timestamp, User, UserId,
+    Client, ClientId, ClientKind, Digest, PasswordHash, Session, SessionId, StoredSecret,
+    Timestamp, User, UserId,
 };
 
 /// Result of a store operation, which fails with a [`StoreError`] by default.
@@ -135,6 +139,16 @@ pub trait ClientStore: Send + Sync {
     /// [`Update::Done`], no session of another generation is stored, and no login in progress can
     /// still add one.
     async fn update(&self, client: &Client) -> Result<Written<Update>>;
+
+    /// Replaces a client's stored secret `old` with `new`, a password hash of the same secret.
+    /// Ends no session and keeps the version. Returns `false` if `old` is no longer the client's
+    /// secret or the client does not exist.
+    async fn upgrade_secret(
+        &self,
+        id: &ClientId,
+        old: &StoredSecret,
+        new: &PasswordHash,
+    ) -> Result<bool>;
 
     /// Deletes a client in the given version, or in any version if `version` is `None`, and ends
     /// the client's sessions. Returns `false` if the client does not exist or has another version.
@@ -316,9 +330,11 @@ pub struct Stores {
     /// Publishes access tokens in Redis for resource servers, and removes stale copies from Redis.
     /// `None` if Redis holds neither published tokens nor a cache.
     pub publisher: Option<Arc<dyn Publisher>>,
-    /// Counters of failed authentication attempts, for rate limits, and known devices (pairs of
-    /// user and address with an earlier successful login).
+    /// Counters of failed authentication attempts, for rate limits.
     pub rate_limits: Arc<dyn RateLimitStore>,
+    /// Known devices (pairs of user and address with an earlier successful login), and the spent
+    /// budgets of all servers.
+    pub rate_limit_records: Arc<dyn RateLimitRecords>,
 }
 
 impl Stores {
@@ -327,7 +343,7 @@ impl Stores {
     pub fn of<S>(store: Arc<S>) -> Self
     where
         S: UserStore + ClientStore + SessionStore + ImportStore,
-        S: StoreListing + StoreTransfer + Health + 'static,
+        S: StoreListing + StoreTransfer + RateLimitRecords + Health + 'static,
     {
         Self {
             users: Arc::<S>::clone(&store),
@@ -336,9 +352,19 @@ impl Stores {
             imports: Arc::<S>::clone(&store),
             listing: Arc::<S>::clone(&store),
             transfer: Arc::<S>::clone(&store),
+            rate_limit_records: Arc::<S>::clone(&store),
             health: store,
             publisher: None,
             rate_limits: Arc::new(MemoryRateLimitStore::new()),
         }
+    }
+}
+
+/// Returns the client type for the secret columns of a stored client.
+fn client_kind(digest: Option<Digest>, hash: Option<String>) -> ClientKind {
+    match (hash, digest) {
+        (Some(hash), _) => ClientKind::Confidential(StoredSecret::Hash(PasswordHash::own(hash))),
+        (None, Some(digest)) => ClientKind::Confidential(StoredSecret::Digest(digest)),
+        (None, None) => ClientKind::Public,
     }
 }

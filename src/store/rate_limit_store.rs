@@ -1,7 +1,8 @@
 //! Counters of failed attempts for rate limiting: the trait, and the implementation in memory.
 //! `redis::rate_limit_store` has the implementation that servers share over Redis.
 //!
-//! No method fails or waits for long, since a fault of the counter storage must not delay logins.
+//! No method that an attempt calls fails or waits for long, since a fault of the counter storage
+//! must not delay logins.
 //! `rate_limit` decides what the counts mean.
 
 mod bounded_map;
@@ -11,12 +12,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub(crate) use bounded_map::BoundedMap;
 pub use memory::MemoryRateLimitStore;
 
+use super::StoreError;
 use crate::domain::{Bucket, RateLimitKey, WindowCounter};
 
-/// Storage of counters of failed authentication attempts, and of known devices (pairs of user and
-/// address with an earlier successful login).
+/// Storage of counters of failed authentication attempts.
 #[async_trait]
 pub trait RateLimitStore: Send + Sync {
     /// Returns the counters of failed authentication attempts of the rate limit keys `keys`, in the
@@ -40,12 +42,11 @@ pub trait RateLimitStore: Send + Sync {
         now: Bucket,
     ) -> Option<Duration>;
 
-    /// Remembers the known device (pair of user and address) of `key` for the duration `ttl`.
-    async fn remember_device(&self, key: RateLimitKey, ttl: Duration, now: Bucket);
-
-    /// Returns whether `key` is that of a known device (pair of user and address with an earlier
-    /// successful login).
-    async fn is_known_device(&self, key: RateLimitKey, now: Bucket) -> bool;
+    /// Deletes the counters of these rate limit keys, or all counters if `keys` is `None`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if counters that servers share could not be deleted.
+    async fn clear(&self, keys: Option<&[RateLimitKey]>) -> Result<(), StoreError>;
 }
 
 /// Result of counting a failed authentication attempt with [`RateLimitStore::add`].

@@ -3,6 +3,7 @@
 //! `X-Forwarded-For` counts only if a trusted proxy sent it.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
 use ipnet::IpNet;
@@ -23,6 +24,25 @@ pub(super) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     let headers = request.headers().get_all(FORWARDED_FOR);
     let values: Vec<&[u8]> = headers.map(|value| value.as_bytes()).collect();
     resolve(peer, local, &values, trusted)
+}
+
+/// Logs one warning, for all requests of the process, if the request has `X-Forwarded-For` from a
+/// peer that is not a trusted proxy. If a proxy is missing in the settings, all its clients share
+/// the budget of one address.
+pub(super) fn warn_if_ignored(request: &HttpRequest, trusted: &[IpNet], has_warned: &AtomicBool) {
+    if has_warned.load(Ordering::Relaxed) || !request.headers().contains_key(FORWARDED_FOR) {
+        return;
+    }
+    let (peer, local) = peer(request);
+    if trusts_headers_of(peer, local, trusted) || has_warned.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    tracing::warn!(
+        peer = peer.map(|peer| peer.to_string()),
+        "a peer that is not in server.trusted_proxies sent X-Forwarded-For, which is ignored: if \
+         it is your proxy, add it to server.trusted_proxies, or all its clients count as one \
+         address for rate limits and in the audit log; this is logged once",
+    );
 }
 
 /// Returns whether the connection's peer is a trusted proxy: in `trusted`, or on a Unix socket.

@@ -28,12 +28,14 @@ impl<'a> FormRequest<'a> {
         request: &'a HttpRequest,
         payload: Payload,
     ) -> Result<Self, RequestError> {
+        let trusted = &web.config.trusted_proxies;
+        client_address::warn_if_ignored(request, trusted, &web.has_warned_of_proxy);
         // RFC 6749 §4.3.2, §6: parameters come "using the "application/x-www-form-urlencoded"
         // format […] with a character encoding of UTF-8".
         Ok(Self {
             body: body(web, request, payload, web.config.max_body).await?,
             authorization: authorization::authorization(request)?,
-            address: client_address::of(request, &web.config.trusted_proxies),
+            address: client_address::of(request, trusted),
         })
     }
 

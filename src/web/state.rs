@@ -1,6 +1,7 @@
 //! Settings and state of the HTTP handlers.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -91,6 +92,8 @@ pub struct Web {
     pub(super) management: Option<Arc<Management>>,
     pub(super) telemetry: Telemetry,
     pub(super) verify_warnings: Arc<QueryWarnings>,
+    /// Whether the warning about an ignored `X-Forwarded-For` has been logged.
+    pub(super) has_warned_of_proxy: Arc<AtomicBool>,
 }
 
 impl Web {
@@ -109,6 +112,7 @@ impl Web {
             management: management.map(Arc::new),
             telemetry: Telemetry::default(),
             verify_warnings: Arc::default(),
+            has_warned_of_proxy: Arc::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sentinel::admin::{ImportResult, ImportedClient, NewClient, Versions};
-use sentinel::domain::{ClientKind, Digest, Scope};
+use sentinel::domain::{ClientKind, Digest, Scope, StoredSecret};
 
 use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse, send, spawn_app};
 
@@ -40,7 +40,7 @@ async fn client_secret_is_accepted_in_header_or_body() {
 /// Registers a client with this id, as an import does. It is confidential if `secret` is given.
 async fn import(app: &App, id: &str, secret: Option<&str>) {
     let kind = secret.map_or(ClientKind::Public, |secret| {
-        ClientKind::Confidential(Digest::of(secret.as_bytes()))
+        ClientKind::Confidential(StoredSecret::Digest(Digest::of(secret.as_bytes())))
     });
     let confidential = secret.is_some();
     let scopes: Scope = "read".parse().unwrap();

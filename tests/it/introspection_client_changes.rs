@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sentinel::domain::{Client, ClientKind, ClientSecret};
+use sentinel::domain::{Client, ClientKind, ClientSecret, StoredSecret};
 use sentinel::store::Stores;
 use sentinel::store::sqlite::SqliteStore;
 
@@ -155,7 +155,8 @@ async fn recreated_client_accepts_new_secret_only() {
     let mut caller = Caller::served().await;
     for _ in 0..3 {
         let secret = ClientSecret::generate();
-        recreate(&caller, |client| client.kind = ClientKind::Confidential(secret.digest())).await;
+        let kind = ClientKind::Confidential(StoredSecret::Digest(secret.digest()));
+        recreate(&caller, |client| client.kind = kind).await;
         let new = secret.expose_secret().to_owned();
         let old = std::mem::replace(&mut caller.secret, new);
         caller.assert_refused(&old, 401, "invalid_client").await;

@@ -5,8 +5,13 @@
 
 mod addresses;
 mod audit;
+mod chosen_secrets;
+mod clearing;
 mod counters;
 mod distributed_attacks;
+mod known_devices;
+mod networks;
+mod repeated_guesses;
 mod secrets;
 mod shared;
 mod simulation;
@@ -60,10 +65,12 @@ async fn spend(app: &App, from: &str) {
     }
 }
 
-/// Sends wrong passwords for a user name, each from another address, until it is under attack.
+/// Sends different wrong passwords for a user name, each from another address, until it is under
+/// attack.
 async fn attack(app: &App, name: &str) {
     for number in 0..app.settings.throttle.failures_per_user {
-        let answer = login(app, &format!("198.51.100.{number}"), name, "wrong").await;
+        let (from, guess) = (format!("198.51.100.{number}"), format!("wrong-{number}"));
+        let answer = login(app, &from, name, &guess).await;
         answer.assert_error(400, "invalid_grant");
     }
 }
@@ -77,8 +84,9 @@ fn rotating(app: &Arc<App>, loops: usize) -> Vec<JoinHandle<()>> {
             let (app, next) = (Arc::clone(app), Arc::clone(&next));
             tokio::spawn(async move {
                 loop {
-                    let from = format!("2001:db8:0:{:x}::1", next.fetch_add(1, Ordering::Relaxed));
-                    login(&app, &from, "alice", "wrong").await;
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let (from, guess) = (format!("2001:db8:0:{number:x}::1"), format!("{number}"));
+                    login(&app, &from, "alice", &guess).await;
                 }
             })
         })

@@ -2,7 +2,7 @@
 //! `docs/threat-model.md` says that a reader of them finds.
 
 use mongodb::bson::{Document, doc};
-use sentinel::domain::ClientKind;
+use sentinel::domain::{ClientKind, StoredSecret};
 
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, AppBuilder, PASSWORD, TestResponse, mongod, spawn_app};
@@ -196,7 +196,9 @@ async fn redis_contains_published_live_access_tokens_and_no_other_secret() {
     let (mut secrets, answers) = cycle(&app).await;
     let [first, second, third, ended, own] = answers.as_slice() else { panic!("{answers:?}") };
     secrets.add("a password hash", app.user.password.encoded().as_bytes());
-    let ClientKind::Confidential(digest) = &app.backend.kind else { panic!("it is public") };
+    let ClientKind::Confidential(StoredSecret::Digest(digest)) = &app.backend.kind else {
+        panic!("{:?}", app.backend.kind)
+    };
     secrets.add("a client secret's digest", digest.as_bytes());
     // Revoked tokens, and those of ended sessions, have been removed.
     secrets.add("a revoked token", second.access_token().as_bytes());

@@ -8,6 +8,7 @@ mod clients;
 mod generated;
 mod imports;
 mod races;
+mod rate_limit_records;
 pub(crate) mod samples;
 mod sessions;
 mod users;
@@ -53,6 +54,7 @@ macro_rules! hold {
                     deleting_a_client_deletes_its_sessions,
                     client_is_deleted_only_at_the_given_version,
                     put_client_overwrites_any_version_and_ends_no_session,
+                    secret_upgrade_replaces_only_the_expected_secret,
                 }
                 sessions {
                     session_starts_only_if_user_and_client_are_unchanged,
@@ -78,6 +80,11 @@ macro_rules! hold {
                     import_records_are_listed_by_key_in_pages,
                     alias_resolves_to_its_session_and_is_listed,
                     imported_sessions_are_tracked_until_the_last_has_ended,
+                }
+                rate_limit_records {
+                    known_devices_are_replaced_as_a_whole,
+                    spent_budgets_are_listed_until_they_end,
+                    orders_are_listed_and_delete_what_they_clear,
                 }
                 generated {
                     any_user_is_read_back_unchanged,

@@ -31,7 +31,7 @@ pub struct ClientChange {
     pub introspect_refresh_tokens: Option<bool>,
     /// Whether the client is enabled. Disabling ends the client's sessions.
     pub enabled: Option<bool>,
-    /// New client type with the digest of the client's new secret; set when the secret is replaced.
+    /// New client type with the stored form of a new secret, for a confidential client.
     pub kind: Option<ClientKind>,
     /// Versions of the client (counter of changes) to which the change may be applied.
     pub versions: Versions,

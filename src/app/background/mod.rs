@@ -6,6 +6,7 @@ mod in_use_mark;
 mod invalidation_delivery;
 mod outage_log;
 mod password_hash_survey;
+mod rate_limit_orders;
 pub(super) mod readiness;
 mod redis_reconciliation;
 mod session_purge;
@@ -21,6 +22,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::domain::Clock;
 use crate::oauth::Provider;
 use crate::password::PasswordPool;
+use crate::rate_limit::{OrderFollower, RateLimiter};
 use crate::store::Stores;
 
 /// Pause before a background task that panicked starts again.
@@ -33,7 +35,13 @@ pub(super) struct BackgroundTasks {
 }
 
 impl BackgroundTasks {
-    pub(super) fn start(stores: &Stores, passwords: &PasswordPool, clock: &Arc<dyn Clock>) -> Self {
+    /// Starts the background tasks. `limiter` is the rate limiter, unless it is switched off.
+    pub(super) fn start(
+        stores: &Stores,
+        passwords: &PasswordPool,
+        clock: &Arc<dyn Clock>,
+        limiter: Option<&RateLimiter>,
+    ) -> Self {
         let mut tasks = JoinSet::new();
         // Not in the task: it must take effect before the first login.
         passwords.await_survey();
@@ -46,6 +54,13 @@ impl BackgroundTasks {
         tasks.spawn(restarted(purge, |(stores, clock)| access_token_purge::run(stores, clock)));
         tasks.spawn(restarted(stores.clone(), in_use_mark::run));
         tasks.spawn(restarted(stores.clone(), ambiguous_users::run));
+        if let Some(limiter) = limiter {
+            let records = Arc::clone(&stores.rate_limit_records);
+            let orders = (limiter.clone(), records, Arc::clone(clock));
+            tasks.spawn(restarted(orders, |(limiter, records, clock)| {
+                rate_limit_orders::run(OrderFollower::new(limiter, records), clock)
+            }));
+        }
         if let Some(publisher) = stores.publisher.clone() {
             tasks.spawn(restarted(Arc::clone(&publisher), redis_reconciliation::run));
             let delivery = (publisher, Arc::clone(&stores.health));
@@ -59,10 +74,14 @@ impl BackgroundTasks {
     /// Starts the probes of the stores, whose results decide whether the server is ready and
     /// whether an outage of refreshes at `provider` is over.
     pub(super) fn probe(&mut self, stores: &Stores, provider: &Provider) {
-        let health = Arc::clone(&stores.health);
-        self.tasks.spawn(readiness::probe_store(health, provider.clone()));
+        let store = (Arc::clone(&stores.health), provider.clone());
+        self.tasks
+            .spawn(restarted(store, |(health, provider)| readiness::probe_store(health, provider)));
         if let Some(publisher) = stores.publisher.clone() {
-            self.tasks.spawn(readiness::probe_redis(publisher, provider.clone()));
+            let redis = (publisher, provider.clone());
+            self.tasks.spawn(restarted(redis, |(publisher, provider)| {
+                readiness::probe_redis(publisher, provider)
+            }));
         }
     }
 }

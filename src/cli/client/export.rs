@@ -1,5 +1,5 @@
-//! `sentinel client export`: writes all clients with the digests of their secrets, in the form that
-//! `client import` reads.
+//! `sentinel client export`: writes all clients with digests or hashes of their secrets, in the
+//! form that `client import` reads.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use super::super::bulk::{export, json_line, report_export};
 use super::super::failure::{Failure, outcome};
 use super::super::files::Output;
 use crate::admin::json::ClientJson;
-use crate::domain::{Client, ClientKind};
+use crate::domain::{Client, ClientKind, StoredSecret};
 use crate::observe::audit::operation;
 use crate::store::{OpenMode, Page};
 
@@ -26,8 +26,11 @@ pub(in crate::cli) struct ExportClients {
 struct ClientLine {
     #[serde(flatten)]
     client: ClientJson,
-    /// SHA-256 of the client secret in hexadecimal; null for public clients.
+    /// SHA-256 of the client secret in hexadecimal; null for public clients, and with a hash.
     secret_sha256: Option<String>,
+    /// Password hash of a client secret that Sentinel did not generate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_hash: Option<String>,
 }
 
 impl ExportClients {
@@ -46,10 +49,15 @@ impl ExportClients {
 }
 
 fn line(client: &Client) -> Result<Vec<u8>, Failure> {
-    let secret_sha256 = match &client.kind {
-        ClientKind::Public => None,
-        ClientKind::Confidential(digest) => Some(hex::encode(digest.as_bytes())),
+    let (secret_sha256, secret_hash) = match &client.kind {
+        ClientKind::Public => (None, None),
+        ClientKind::Confidential(StoredSecret::Digest(digest)) => {
+            (Some(hex::encode(digest.as_bytes())), None)
+        }
+        ClientKind::Confidential(StoredSecret::Hash(hash)) => {
+            (None, Some(hash.encoded().to_owned()))
+        }
     };
-    let line = ClientLine { client: ClientJson::of(client), secret_sha256 };
+    let line = ClientLine { client: ClientJson::of(client), secret_sha256, secret_hash };
     json_line(&line)
 }

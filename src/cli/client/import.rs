@@ -6,20 +6,26 @@ use std::sync::Arc;
 
 use clap::Args;
 use futures_util::StreamExt;
+use secrecy::ExposeSecret;
 
 use super::super::bulk::{BulkReport, ImportEnd, Reading};
 use super::super::failure::{Failure, first_failure};
 use super::super::global::{open, open_for_dry_run};
 use super::super::interrupt::Interrupt;
 use super::super::{Global, files, with_log};
-use super::rows::{ClientRow, ClientRows};
-use crate::admin::{Admin, AdminError, ImportResult};
-use crate::domain::{Clock, SystemClock};
+use super::rows::{ClientRow, ClientRows, RowSecret};
+use super::secret;
+use crate::admin::{Admin, AdminError, ImportResult, ImportedClient};
+use crate::app::password_policy;
+use crate::domain::{ClientKind, Clock, Digest, StoredSecret, SystemClock};
 use crate::import::lines::{InvalidRow, RowName};
 use crate::observe::audit::operation;
+use crate::observe::error_chain;
+use crate::password::PasswordPool;
 use crate::store::OpenMode;
 
-/// Maximum number of clients imported concurrently, which share commits of the embedded store.
+/// Maximum number of clients imported concurrently. They share commits of the embedded store, and
+/// are hashed on all cores.
 const MAX_CONCURRENT_ROWS: usize = 64;
 
 #[derive(Debug, Args)]
@@ -45,7 +51,10 @@ impl ImportClients {
                 Some(open(&settings, OpenMode::Create).await?)
             };
             let admin = stores.map(|stores| Admin::new(stores, Arc::new(SystemClock)));
-            self.import_rows(admin.as_ref(), &mut rows, &interrupt).await
+            let policy = password_policy(&settings.password);
+            let pool = PasswordPool::start(policy, settings.password.workers, MAX_CONCURRENT_ROWS)
+                .map_err(|error| Failure::config(error_chain(&error)))?;
+            self.import_rows(admin.as_ref(), &pool, &mut rows, &interrupt).await
         })?;
         let remark = format!(
             "secrets that are short enough to be guessed: {short}; client rotate-secret makes better ones"
@@ -61,6 +70,7 @@ impl ImportClients {
     async fn import_rows(
         &self,
         admin: Option<&Admin>,
+        pool: &PasswordPool,
         rows: &mut ClientRows<impl std::io::BufRead>,
         interrupt: &Interrupt,
     ) -> Result<(BulkReport, u64, ImportEnd), Failure> {
@@ -71,7 +81,7 @@ impl ImportClients {
         let (reading, mut done) = (Reading::new(interrupt), Ok(()));
         {
             let imported_rows = reading.rows(|| rows.next()).map(async |row| match row {
-                Ok(row) => self.import_row(admin, row).await,
+                Ok(row) => self.import_row(admin, pool, row).await,
                 Err(bad) => Ok(Err(bad)),
             });
             let mut imported_rows =
@@ -101,14 +111,36 @@ impl ImportClients {
     async fn import_row(
         &self,
         admin: Option<&Admin>,
+        pool: &PasswordPool,
         row: ClientRow,
     ) -> Result<Result<(ImportResult, bool), InvalidRow>, Failure> {
-        let ClientRow { line, client, short_secret } = row;
-        let name = Some(RowName::ClientId(client.id.to_string()));
+        let ClientRow { line, id, enabled, client, secret } = row;
+        let name = Some(RowName::ClientId(id.to_string()));
+        // In a dry run, and for a client that exists, the secret is not hashed: that takes most of
+        // the time of an import.
+        let (kind, plain) = match secret {
+            None => (ClientKind::Public, None),
+            Some(RowSecret::Stored(stored)) => (ClientKind::Confidential(stored), None),
+            Some(RowSecret::Plain(secret, is_short)) => {
+                let digest = Digest::of(secret.expose_secret().as_bytes());
+                let stored = StoredSecret::Digest(digest);
+                (ClientKind::Confidential(stored), Some((secret, is_short)))
+            }
+        };
+        let mut client = ImportedClient { id, kind, enabled, client };
+        let is_short = plain.as_ref().is_some_and(|(_, is_short)| *is_short);
         let done = match admin {
             None => client.into_client(SystemClock.now()).map(|_| ImportResult::Added),
-            Some(admin) if self.dry_run => admin.check_client(client).await,
-            Some(admin) => admin.import_client(client).await,
+            Some(admin) => match admin.check_client(client.clone()).await {
+                Ok(ImportResult::Added) if !self.dry_run => {
+                    if let Some((secret, _)) = &plain {
+                        let stored = secret::stored(secret, pool).await?;
+                        client.kind = ClientKind::Confidential(stored);
+                    }
+                    admin.import_client(client).await
+                }
+                checked => checked,
+            },
         };
         match done {
             Err(error @ (AdminError::Store(_) | AdminError::Contended)) => {
@@ -116,7 +148,7 @@ impl ImportClients {
                 Err(Failure::from(error).unconfirmed_if(may_be_done))
             }
             Err(error) => Ok(Err(InvalidRow { line, name, reason: error.to_string() })),
-            Ok(done) => Ok(Ok((done, short_secret))),
+            Ok(done) => Ok(Ok((done, is_short))),
         }
     }
 }

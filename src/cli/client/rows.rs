@@ -4,23 +4,35 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::BufRead;
 
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::super::failure::Failure;
 use super::Ttl;
-use crate::admin::{ImportedClient, NewClient};
-use crate::domain::{ClientId, ClientKind, Digest, Grant, Scope};
+use crate::admin::NewClient;
+use crate::domain::{
+    ClientId, Digest, Grant, InvalidClientSecret, PasswordHash, Scope, StoredSecret,
+    check_client_secret,
+};
 use crate::import::lines::{InvalidRow, Lines, RowName};
-
-/// Length in bytes below which a client secret can be guessed from its digest, even a random one.
-const SHORT_SECRET: usize = 16;
+use crate::password::import_hash;
 
 /// Valid line of a file of clients: a client to be imported.
 pub(super) struct ClientRow {
     pub(super) line: u64,
-    pub(super) client: ImportedClient,
-    /// Whether the file contains the client's secret and the secret is short.
-    pub(super) short_secret: bool,
+    pub(super) id: ClientId,
+    pub(super) enabled: bool,
+    pub(super) client: NewClient,
+    /// Secret of a confidential client.
+    pub(super) secret: Option<RowSecret>,
+}
+
+/// Secret of a client as a line of the file has it.
+pub(super) enum RowSecret {
+    /// Plain text, and whether it is so short that it can be guessed.
+    Plain(SecretString, bool),
+    /// Digest or hash.
+    Stored(StoredSecret),
 }
 
 /// Reads the clients of a file one by one.
@@ -43,7 +55,7 @@ impl<R: BufRead> ClientRows<R> {
         let name = fields.as_ref().ok().and_then(|fields| fields.client_id.clone());
         let name = name.map(RowName::ClientId);
         let row = fields.and_then(|fields| fields.row(line)).and_then(|row| {
-            match self.seen.insert(row.client.id.clone(), line) {
+            match self.seen.insert(row.id.clone(), line) {
                 Some(first) => Err(format!("the same client_id is in line {first}")),
                 None => Ok(row),
             }
@@ -60,6 +72,7 @@ struct ClientRowFields {
     kind: Option<String>,
     client_secret: Option<String>,
     secret_sha256: Option<String>,
+    secret_hash: Option<String>,
     grants: Option<Vec<String>>,
     scopes: Option<Vec<String>>,
     default_scopes: Option<Vec<String>>,
@@ -81,6 +94,7 @@ impl ClientRowFields {
                 "type" => set(&mut fields.kind, text(value)),
                 "client_secret" => set(&mut fields.client_secret, text(value)),
                 "secret_sha256" => set(&mut fields.secret_sha256, text(value)),
+                "secret_hash" => set(&mut fields.secret_hash, text(value)),
                 "grants" => set(&mut fields.grants, words(value)),
                 "scopes" => set(&mut fields.scopes, words(value)),
                 "default_scopes" => set(&mut fields.default_scopes, words(value)),
@@ -107,11 +121,18 @@ impl ClientRowFields {
     fn row(self, line: u64) -> Result<ClientRow, String> {
         let id = self.client_id.as_deref().ok_or("it has no client_id")?;
         let id = id.parse().map_err(|error| format!("its client_id is invalid: {error}"))?;
-        let (kind, short_secret) = kind(
-            self.kind.as_deref(),
-            self.client_secret.as_deref(),
-            self.secret_sha256.as_deref(),
-        )?;
+        let secret = match (&self.client_secret, &self.secret_sha256, &self.secret_hash) {
+            (None, None, None) => None,
+            (Some(secret), None, None) => Some(plain(secret)?),
+            (None, Some(digest), None) => Some(RowSecret::Stored(from_digest(digest)?)),
+            (None, None, Some(hash)) => Some(RowSecret::Stored(from_hash(hash)?)),
+            _ => {
+                return Err("it has more than one of client_secret, secret_sha256 and \
+                            secret_hash; give one of them"
+                    .to_owned());
+            }
+        };
+        check_type(self.kind.as_deref(), secret.is_some())?;
         let scope = |words: Option<Vec<String>>, name: &str| {
             let scope = words.unwrap_or_default().join(" ").parse::<Scope>();
             scope.map_err(|_| format!("its {name} are not scopes"))
@@ -122,68 +143,59 @@ impl ClientRowFields {
         };
         Ok(ClientRow {
             line,
-            client: ImportedClient {
-                id,
-                enabled: self.enabled.unwrap_or(true),
-                client: NewClient {
-                    name: self.name.unwrap_or_default(),
-                    confidential: matches!(kind, ClientKind::Confidential(_)),
-                    grants: self.grants.as_deref().map(grants).transpose()?,
-                    scopes: scope(self.scopes, "scopes")?,
-                    default_scopes: scope(self.default_scopes, "default_scopes")?,
-                    access_token_ttl: ttl(self.access_token_ttl, "access_token_ttl")?,
-                    refresh_idle_ttl: ttl(self.refresh_idle_ttl, "refresh_idle_ttl")?,
-                    session_ttl: ttl(self.session_ttl, "session_ttl")?,
-                    introspection: self.introspection.unwrap_or(false),
-                    introspect_refresh_tokens: self.introspect_refresh_tokens.unwrap_or(false),
-                },
-                kind,
+            id,
+            enabled: self.enabled.unwrap_or(true),
+            client: NewClient {
+                name: self.name.unwrap_or_default(),
+                confidential: secret.is_some(),
+                secret: None,
+                grants: self.grants.as_deref().map(grants).transpose()?,
+                scopes: scope(self.scopes, "scopes")?,
+                default_scopes: scope(self.default_scopes, "default_scopes")?,
+                access_token_ttl: ttl(self.access_token_ttl, "access_token_ttl")?,
+                refresh_idle_ttl: ttl(self.refresh_idle_ttl, "refresh_idle_ttl")?,
+                session_ttl: ttl(self.session_ttl, "session_ttl")?,
+                introspection: self.introspection.unwrap_or(false),
+                introspect_refresh_tokens: self.introspect_refresh_tokens.unwrap_or(false),
             },
-            short_secret,
+            secret,
         })
     }
 }
 
-/// Returns the client type, as stated or as implied by a secret, and whether the secret is so short
-/// that it can be guessed from its digest.
-fn kind(
-    stated: Option<&str>,
-    secret: Option<&str>,
-    digest: Option<&str>,
-) -> Result<(ClientKind, bool), String> {
-    let digest = match (secret, digest) {
-        (None, None) => None,
-        (Some(_), Some(_)) => {
-            return Err("it has both client_secret and secret_sha256; give one of them".to_owned());
-        }
-        (Some(secret), None) => Some((secret_digest(secret)?, secret.len() < SHORT_SECRET)),
-        (None, Some(digest)) => {
-            let bytes = hex::decode(digest).ok().and_then(|bytes| bytes.try_into().ok());
-            let bytes = bytes.ok_or("its secret_sha256 is not 64 hexadecimal digits")?;
-            Some((Digest::from_bytes(bytes), false))
-        }
-    };
-    match (stated, digest) {
-        (None | Some("confidential"), Some((digest, short))) => {
-            Ok((ClientKind::Confidential(digest), short))
-        }
-        (None | Some("public"), None) => Ok((ClientKind::Public, false)),
-        (Some("public"), Some(_)) => Err("it is public, but has a secret".to_owned()),
-        (Some("confidential"), None) => {
+/// Checks that the stated client type, if any, agrees with whether the line has a secret.
+fn check_type(stated: Option<&str>, has_secret: bool) -> Result<(), String> {
+    match (stated, has_secret) {
+        (None, _) | (Some("confidential"), true) | (Some("public"), false) => Ok(()),
+        (Some("public"), true) => Err("it is public, but has a secret".to_owned()),
+        (Some("confidential"), false) => {
             Err("it is confidential, but has neither client_secret nor secret_sha256".to_owned())
         }
         (Some(_), _) => Err("its type is neither public nor confidential".to_owned()),
     }
 }
 
-/// Returns the digest of a client secret. RFC 6749 Appendix A.2: `client-secret = *VSCHAR`. Rejects
-/// an empty secret too, since it proves nothing about the client.
-fn secret_digest(secret: &str) -> Result<Digest, String> {
-    let printable = secret.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
-    if secret.is_empty() || !printable {
-        return Err("its client_secret is empty, or not printable ASCII".to_owned());
-    }
-    Ok(Digest::of(secret.as_bytes()))
+/// Returns a secret in plain text. A short one is accepted, since it exists elsewhere already.
+fn plain(secret: &str) -> Result<RowSecret, String> {
+    let is_short = match check_client_secret(secret) {
+        Ok(()) => false,
+        Err(InvalidClientSecret::TooShort) => true,
+        Err(InvalidClientSecret::Characters) => {
+            return Err("its client_secret is empty, or not printable ASCII".to_owned());
+        }
+    };
+    Ok(RowSecret::Plain(SecretString::from(secret), is_short))
+}
+
+fn from_digest(digest: &str) -> Result<StoredSecret, String> {
+    let bytes = hex::decode(digest).ok().and_then(|bytes| bytes.try_into().ok());
+    let bytes = bytes.ok_or("its secret_sha256 is not 64 hexadecimal digits")?;
+    Ok(StoredSecret::Digest(Digest::from_bytes(bytes)))
+}
+
+fn from_hash(hash: &str) -> Result<StoredSecret, String> {
+    let hash = import_hash(hash).map_err(|error| format!("its secret_hash: {error}"))?;
+    Ok(StoredSecret::Hash(PasswordHash::own(hash.encoded().to_owned())))
 }
 
 fn grants(names: &[String]) -> Result<BTreeSet<Grant>, String> {

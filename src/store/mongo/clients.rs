@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use mongodb::bson::{Bson, doc};
 
 use super::documents::{
-    ClientDocument, account_status_fields, client as read, read as read_as, to_integer,
+    ClientDocument, account_status_fields, client as read, read as read_as, to_binary, to_integer,
 };
 use super::{MongoStore, to_raw};
-use crate::domain::{Client, ClientId};
+use crate::domain::{Client, ClientId, PasswordHash, StoredSecret};
 use crate::store::{ClientStore, Result, Update, Written};
 
 const RECORD_KIND: &str = "client";
@@ -46,6 +46,29 @@ impl ClientStore for MongoStore {
         self.release_client_invalidation(&client.id).await?;
         self.end_sessions_of_client(client, &read_as(&raw, RECORD_KIND)?).await?;
         Ok(Update::Done.into())
+    }
+
+    async fn upgrade_secret(
+        &self,
+        id: &ClientId,
+        old: &StoredSecret,
+        new: &PasswordHash,
+    ) -> Result<bool> {
+        let mut before = doc! { "_id": id.as_str() };
+        match old {
+            StoredSecret::Digest(digest) => {
+                before.insert("secret_digest", to_binary(digest.as_bytes()));
+            }
+            StoredSecret::Hash(hash) => {
+                before.insert("secret_hash", hash.encoded());
+            }
+        }
+        let change = doc! {
+            "$set": { "secret_hash": new.encoded() },
+            "$unset": { "secret_digest": "" },
+        };
+        let done = self.call(self.clients.update_one(before, change)).await?;
+        Ok(done.matched_count == 1)
     }
 
     async fn delete(&self, id: &ClientId, version: Option<u64>) -> Result<Written<bool>> {

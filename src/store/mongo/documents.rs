@@ -13,9 +13,11 @@ use mongodb::bson::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Client, ClientKind, Digest, PasswordHash, Timestamp, User, UserId};
+use crate::domain::{
+    Client, ClientKind, Digest, PasswordHash, StoredSecret, Timestamp, User, UserId,
+};
 use crate::store::stored_counters::counter;
-use crate::store::{Result, StoreError};
+use crate::store::{Result, StoreError, client_kind};
 
 const USER: &str = "user";
 const CLIENT: &str = "client";
@@ -106,9 +108,12 @@ pub(super) struct ClientDocument {
     #[serde(rename = "_id")]
     id: String,
     name: String,
-    /// Digest of the client secret. `None` for a public client.
+    /// Digest of the client secret. `None` for a public client, and if there is a hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_digest: Option<Binary>,
+    /// Password hash of a client secret that Sentinel did not generate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_hash: Option<String>,
     grants: Vec<String>,
     scopes: String,
     default_scopes: String,
@@ -142,8 +147,16 @@ impl ClientDocument {
             id: client.id.to_string(),
             name: client.name.clone(),
             secret_digest: match &client.kind {
-                ClientKind::Public => None,
-                ClientKind::Confidential(digest) => Some(to_binary(digest.as_bytes())),
+                ClientKind::Confidential(StoredSecret::Digest(digest)) => {
+                    Some(to_binary(digest.as_bytes()))
+                }
+                ClientKind::Public | ClientKind::Confidential(StoredSecret::Hash(_)) => None,
+            },
+            secret_hash: match &client.kind {
+                ClientKind::Confidential(StoredSecret::Hash(hash)) => {
+                    Some(hash.encoded().to_owned())
+                }
+                ClientKind::Public | ClientKind::Confidential(StoredSecret::Digest(_)) => None,
             },
             grants: client.grants.iter().map(|grant| grant.as_str().to_owned()).collect(),
             scopes: client.scopes.to_string(),
@@ -175,7 +188,7 @@ pub(super) fn client(raw: &RawDocument) -> Result<Option<Client>> {
     Ok(Some(Client {
         id: parsed(&document.id, CLIENT)?,
         name: document.name,
-        kind: digest.map_or(ClientKind::Public, ClientKind::Confidential),
+        kind: client_kind(digest, document.secret_hash),
         grants: grants.collect::<Result<_>>()?,
         scopes: parsed(&document.scopes, CLIENT)?,
         default_scopes: parsed(&document.default_scopes, CLIENT)?,

@@ -57,8 +57,11 @@ pub(super) async fn create(store: &MongoStore) -> Result<()> {
     let of_clients = [index("name", doc! { "name": 1, "_id": 1 }), cascade_index()];
     create_on(&store.clients, of_clients).await?;
     create_on(&store.sessions, session_indexes).await?;
-    let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
-    create_on(&store.aliases, [options(doc! { "expires_at": 1 }, over.build())]).await
+    for records in [&store.aliases, &store.rate_limits] {
+        let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
+        create_on(records, [options(doc! { "expires_at": 1 }, over.build())]).await?;
+    }
+    Ok(())
 }
 
 async fn create_on(

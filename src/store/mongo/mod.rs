@@ -1,12 +1,12 @@
 //! Store backend for MongoDB, shared by any number of processes. It works with a single server or a
 //! replica set; a sharded cluster should work and is untested.
 //!
-//! Users, clients and sessions have one collection each; three more contain pending invalidations
-//! of clients, import records, and imported access tokens. A session is one document:
-//! issuing, rotating and revoking are one write each, acknowledged by a majority. The store uses no
-//! transactions. [`sessions`] describes how a login and a concurrent disabling are resolved,
-//! [`cascade`] how ending a user's sessions survives a crash. All reads that decide about a token,
-//! a user or a client go to the primary.
+//! Users, clients and sessions have one collection each. Others contain pending invalidations of
+//! clients, import records, imported access tokens, and records of the rate limiter. A session is
+//! one document: issuing, rotating and revoking are one write each, acknowledged by a majority. The
+//! store uses no transactions. [`sessions`] describes how a login and a concurrent disabling are
+//! resolved, [`cascade`] how ending a user's sessions survives a crash. All reads that decide about
+//! a token, a user or a client go to the primary.
 
 mod cascade;
 mod clients;
@@ -17,6 +17,7 @@ mod indexes;
 mod listing;
 mod options;
 mod outbox;
+mod rate_limit_records;
 mod session_document;
 mod sessions;
 mod transfer;
@@ -60,6 +61,7 @@ pub struct MongoStore {
     client_invalidations: Collection<RawDocumentBuf>,
     imported: Collection<RawDocumentBuf>,
     aliases: Collection<RawDocumentBuf>,
+    rate_limits: Collection<RawDocumentBuf>,
     records_invalidations: bool,
     last_write: Arc<LastWrite>,
     name: Arc<str>,
@@ -126,6 +128,7 @@ impl MongoStore {
             client_invalidations: database.collection("sentinel_client_losses"),
             imported: database.collection("sentinel_imported"),
             aliases: database.collection("sentinel_aliases"),
+            rate_limits: database.collection("sentinel_rate_limits"),
             database,
             lists: options.lists,
             call_timeout: options.call,

@@ -18,7 +18,7 @@ const BUCKET_CAPACITY: usize = 8;
 type Entries<V> = Vec<(RateLimitKey, V)>;
 
 /// Hash map of bounded size with rate limit keys. The map allocates memory as it fills.
-pub(super) struct BoundedMap<V> {
+pub(crate) struct BoundedMap<V> {
     random: RandomState,
     buckets: Vec<Mutex<Entries<V>>>,
 }
@@ -27,12 +27,12 @@ impl<V: Copy> BoundedMap<V> {
     /// Maximum number of entries in the map.
     pub(super) const CAPACITY: usize = BUCKETS * BUCKET_CAPACITY;
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let buckets = std::iter::repeat_with(Mutex::default).take(BUCKETS).collect();
         Self { random: RandomState::new(), buckets }
     }
 
-    pub(super) fn get(&self, key: &RateLimitKey) -> Option<V> {
+    pub(crate) fn get(&self, key: &RateLimitKey) -> Option<V> {
         let entries = self.bucket(key)?;
         entries.iter().find(|(other, _)| other == key).map(|(_, value)| *value)
     }
@@ -40,7 +40,7 @@ impl<V: Copy> BoundedMap<V> {
     /// Applies `update` to the value of `key`, or to `new` if `key` has no value yet, in one atomic
     /// step, and returns the result of `update`. If the key's hash bucket is full, a new entry
     /// evicts the bucket's entry with the lowest `eviction_priority`.
-    pub(super) fn update<T, P: Ord>(
+    pub(crate) fn update<T, P: Ord>(
         &self,
         key: &RateLimitKey,
         new: V,
@@ -61,6 +61,18 @@ impl<V: Copy> BoundedMap<V> {
             *evicted = (*key, value);
         }
         result
+    }
+
+    /// Removes the entry of `key`, if there is one.
+    pub(super) fn remove(&self, key: &RateLimitKey) {
+        if let Some(mut entries) = self.bucket(key) {
+            entries.retain(|(other, _)| other != key);
+        }
+    }
+
+    /// Removes all entries.
+    pub(super) fn clear(&self) {
+        self.buckets.iter().for_each(|bucket| lock(bucket).clear());
     }
 
     /// Returns the number of entries in the map.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::bounded_map::BoundedMap;
 use super::{AddResult, RateLimitStore};
 use crate::domain::{Bucket, RateLimitKey, RateLimitKeyKind, Timestamp, WindowCounter};
+use crate::store::StoreError;
 
 /// Rate limit counters in memory: at most 32,768 of each kind of key, about 12 MB in total.
 ///
@@ -18,8 +19,7 @@ pub struct MemoryRateLimitStore {
     refused: BoundedMap<Failures>,
     names: BoundedMap<Failures>,
     networks: BoundedMap<Failures>,
-    /// Known devices (pairs of user and address), each with the time until which it is remembered.
-    known_devices: BoundedMap<Timestamp>,
+    known_devices: BoundedMap<Failures>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -32,7 +32,7 @@ struct Failures {
 }
 
 impl MemoryRateLimitStore {
-    /// Maximum number of counters of each kind of rate limit key, and of remembered known devices.
+    /// Maximum number of counters of each kind of rate limit key.
     pub const CAPACITY: usize = BoundedMap::<Failures>::CAPACITY;
 
     /// Creates a store without any counters.
@@ -46,24 +46,18 @@ impl MemoryRateLimitStore {
         }
     }
 
-    /// Returns the number of counters of this kind of rate limit key. For known devices (pairs of
-    /// user and address), returns the number of remembered devices.
+    /// Returns the number of counters of this kind of rate limit key.
     pub fn len(&self, kind: RateLimitKeyKind) -> usize {
-        match kind {
-            RateLimitKeyKind::Address => self.addresses.len(),
-            RateLimitKeyKind::RefusedAddress => self.refused.len(),
-            RateLimitKeyKind::Name => self.names.len(),
-            RateLimitKeyKind::Network => self.networks.len(),
-            RateLimitKeyKind::KnownDevice => self.known_devices.len(),
-        }
+        self.map(kind).len()
     }
 
-    fn map(&self, key: &RateLimitKey) -> &BoundedMap<Failures> {
-        match key.kind() {
+    const fn map(&self, kind: RateLimitKeyKind) -> &BoundedMap<Failures> {
+        match kind {
             RateLimitKeyKind::Address => &self.addresses,
             RateLimitKeyKind::RefusedAddress => &self.refused,
             RateLimitKeyKind::Network => &self.networks,
-            RateLimitKeyKind::Name | RateLimitKeyKind::KnownDevice => &self.names,
+            RateLimitKeyKind::KnownDevice => &self.known_devices,
+            RateLimitKeyKind::Name | RateLimitKeyKind::RepeatedGuess => &self.names,
         }
     }
 
@@ -77,11 +71,11 @@ impl MemoryRateLimitStore {
             let counter = failures.counter.as_of(now);
             (counter.total(), failures.counter.newest())
         };
-        self.map(key).update(key, Failures::default(), eviction_priority, update)
+        self.map(key.kind()).update(key, Failures::default(), eviction_priority, update)
     }
 
     pub(in crate::store) fn recent_of(&self, key: &RateLimitKey, now: Bucket) -> WindowCounter {
-        let failures = self.map(key).get(key);
+        let failures = self.map(key.kind()).get(key);
         failures.map(|failures| failures.counter).unwrap_or_default().as_of(now)
     }
 }
@@ -124,12 +118,11 @@ impl RateLimitStore for MemoryRateLimitStore {
         })
     }
 
-    async fn remember_device(&self, key: RateLimitKey, ttl: Duration, now: Bucket) {
-        let until = now.time.plus(ttl);
-        self.known_devices.update(&key, until, |until| *until, |known| *known = until);
-    }
-
-    async fn is_known_device(&self, key: RateLimitKey, now: Bucket) -> bool {
-        self.known_devices.get(&key).is_some_and(|until| until > now.time)
+    async fn clear(&self, keys: Option<&[RateLimitKey]>) -> Result<(), StoreError> {
+        match keys {
+            Some(keys) => keys.iter().for_each(|key| self.map(key.kind()).remove(key)),
+            None => RateLimitKeyKind::COUNTED.iter().for_each(|kind| self.map(*kind).clear()),
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 
 use super::CachingStore;
 use super::cache::client_key;
-use crate::domain::{Client, ClientId, PasswordHash, Session, SessionId, Timestamp, User, UserId};
+use crate::domain::{
+    Client, ClientId, PasswordHash, Session, SessionId, StoredSecret, Timestamp, User, UserId,
+};
 use crate::store::{
     CallerLookup, ClientStore, DeliveryError, Result, SessionFilter, SessionStore, StoreError,
     StoreTransfer, Update, UserStore, Want, Written,
@@ -168,6 +170,15 @@ impl ClientStore for CachingStore {
         let update = self.attempted(&client.id, update).await?;
         let is_needed = update.value == Update::Done;
         Ok(self.invalidate(update, is_needed, self.invalidate_client(&client.id)).await)
+    }
+
+    async fn upgrade_secret(
+        &self,
+        id: &ClientId,
+        old: &StoredSecret,
+        new: &PasswordHash,
+    ) -> Result<bool> {
+        self.inner.clients.upgrade_secret(id, old, new).await
     }
 
     async fn delete(&self, id: &ClientId, version: Option<u64>) -> Result<Written<bool>> {

@@ -2,9 +2,8 @@
 //!
 //! Each key is a Redis hash (field map) with a field for each bucket of the sliding window. Two
 //! more fields contain the time of the next permitted attempt and the time at which it was
-//! recorded. A known device has a field with the time of its expiry. Every counted failure is
-//! counted in memory as well. So a server that cannot reach Redis continues with its own counts,
-//! and a flush of Redis does not clear them.
+//! recorded. Every counted failure is counted in memory as well. So a server that cannot reach
+//! Redis continues with its own counts, and a flush of Redis does not clear them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -13,9 +12,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::{Script, cmd, pipe};
 
-use super::connections::{Connections, RedisCallError};
+use super::connections::{CallConnection, Connections, RedisCallError};
 use crate::domain::{Bucket, RateLimitKey, WindowCounter};
-use crate::store::{AddResult, MemoryRateLimitStore, RateLimitStore};
+use crate::store::{AddResult, MemoryRateLimitStore, RateLimitStore, StoreError};
+
+/// Prefix of the Redis keys of all counters.
+const PREFIX: &str = "sentinel:throttle:";
 
 /// Script that counts a failed authentication attempt on a rate limit key unless the limit is
 /// reached, and removes the buckets (time steps) that have left the sliding window.
@@ -72,6 +74,32 @@ pub(super) struct RedisRateLimitStore {
 impl RedisRateLimitStore {
     pub(super) fn new(connections: Arc<Connections>) -> Self {
         Self { connections, local: MemoryRateLimitStore::new() }
+    }
+
+    /// Deletes all shared counters.
+    async fn clear_shared(&self) -> Result<(), RedisCallError> {
+        let mut cursor = 0_u64;
+        loop {
+            let (next, keys): (u64, Vec<String>) = self
+                .connections
+                .call(async |call| {
+                    let mut scan = cmd("SCAN");
+                    scan.arg(cursor).arg("MATCH").arg(format!("{PREFIX}*")).arg("COUNT").arg(1000);
+                    scan.query_async(&mut call.connection).await
+                })
+                .await?;
+            if !keys.is_empty() {
+                self.connections
+                    .call(async |call| {
+                        cmd("DEL").arg(&keys).query_async::<()>(&mut call.connection).await
+                    })
+                    .await?;
+            }
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
+        }
     }
 
     async fn shared(
@@ -160,40 +188,23 @@ impl RateLimitStore for RedisRateLimitStore {
         }
     }
 
-    async fn remember_device(&self, key: RateLimitKey, ttl: Duration, now: Bucket) {
-        self.local.remember_device(key, ttl, now).await;
-        let until = now.time.plus(ttl).as_millis();
-        let written: Result<(), _> = self
-            .connections
-            .call(async |call| {
-                let (mut both, key) = (pipe(), redis_key(&key));
-                both.cmd("HSET").arg(&key).arg("until").arg(until).ignore();
-                both.cmd("PEXPIRE").arg(&key).arg(millis(ttl)).ignore();
-                both.query_async(&mut call.connection).await
-            })
-            .await;
-        written.unwrap_or_else(|failure| log_fallback(&failure));
-    }
-
-    async fn is_known_device(&self, key: RateLimitKey, now: Bucket) -> bool {
-        if self.local.is_known_device(key, now).await {
-            return true;
+    async fn clear(&self, keys: Option<&[RateLimitKey]>) -> Result<(), StoreError> {
+        self.local.clear(keys).await?;
+        let Some(keys) = keys else { return Ok(self.clear_shared().await?) };
+        let keys: Vec<String> = keys.iter().map(redis_key).collect();
+        if !keys.is_empty() {
+            let call = async |call: &mut CallConnection| {
+                cmd("DEL").arg(&keys).query_async::<()>(&mut call.connection).await
+            };
+            self.connections.call(call).await?;
         }
-        let until: Result<Option<i64>, _> = self
-            .connections
-            .call(async |call| {
-                let mut get = cmd("HGET");
-                get.arg(redis_key(&key)).arg("until");
-                get.query_async(&mut call.connection).await
-            })
-            .await;
-        until.ok().flatten().is_some_and(|until| until > now.time.as_millis())
+        Ok(())
     }
 }
 
 fn redis_key(key: &RateLimitKey) -> String {
     let digest = hex::encode(key.as_bytes());
-    format!("sentinel:throttle:{}:{digest}", key.kind().as_str())
+    format!("{PREFIX}{}:{digest}", key.kind().as_str())
 }
 
 fn window_counter(fields: &HashMap<String, String>, now: Bucket) -> WindowCounter {

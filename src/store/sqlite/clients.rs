@@ -7,35 +7,38 @@ use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, Row, params};
 
 use super::{SqliteStore, column, counter, parsed, to_integer};
-use crate::domain::{Client, ClientId, ClientKind, Digest, Grant, Timestamp};
-use crate::store::{ClientStore, Result, StoreError, Update, Written};
+use crate::domain::{
+    Client, ClientId, ClientKind, Digest, Grant, PasswordHash, StoredSecret, Timestamp,
+};
+use crate::store::{ClientStore, Result, StoreError, Update, Written, client_kind};
 
 const RECORD_KIND: &str = "client";
 
 const INSERT: &str = "INSERT INTO clients (name, secret_digest, grants, scopes, default_scopes,
     access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
-    version, created_at, updated_at, id, introspect_refresh_tokens)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    version, created_at, updated_at, id, introspect_refresh_tokens, secret_hash)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 pub(super) const PUT: &str =
     "INSERT INTO clients (name, secret_digest, grants, scopes, default_scopes,
     access_token_ttl_ms, refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation,
-    version, created_at, updated_at, id, introspect_refresh_tokens)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+    version, created_at, updated_at, id, introspect_refresh_tokens, secret_hash)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
     ON CONFLICT (id) DO UPDATE SET name = ?1, secret_digest = ?2, grants = ?3, scopes = ?4,
     default_scopes = ?5, access_token_ttl_ms = ?6, refresh_idle_ttl_ms = ?7, session_ttl_ms = ?8,
     introspection = ?9, enabled = ?10, generation = ?11, version = ?12, created_at = ?13,
-    updated_at = ?14, introspect_refresh_tokens = ?16";
+    updated_at = ?14, introspect_refresh_tokens = ?16, secret_hash = ?17";
 const UPDATE: &str = "UPDATE clients SET name = ?1, secret_digest = ?2, grants = ?3, scopes = ?4,
     default_scopes = ?5, access_token_ttl_ms = ?6, refresh_idle_ttl_ms = ?7, session_ttl_ms = ?8,
     introspection = ?9, enabled = ?10, generation = ?11, version = ?12, created_at = ?13,
-    updated_at = ?14, introspect_refresh_tokens = ?16 WHERE id = ?15 AND version = ?12 - 1";
+    updated_at = ?14, introspect_refresh_tokens = ?16, secret_hash = ?17
+    WHERE id = ?15 AND version = ?12 - 1";
 
 macro_rules! select_client {
     ($tail:literal) => {
         concat!(
             "SELECT id, name, secret_digest, grants, scopes, default_scopes, access_token_ttl_ms,",
             " refresh_idle_ttl_ms, session_ttl_ms, introspection, enabled, generation, version,",
-            " created_at, updated_at, introspect_refresh_tokens FROM clients ",
+            " created_at, updated_at, introspect_refresh_tokens, secret_hash FROM clients ",
             $tail
         )
     };
@@ -76,6 +79,22 @@ impl ClientStore for SqliteStore {
         .await
     }
 
+    async fn upgrade_secret(
+        &self,
+        id: &ClientId,
+        old: &StoredSecret,
+        new: &PasswordHash,
+    ) -> Result<bool> {
+        let sql = "UPDATE clients SET secret_digest = NULL, secret_hash = ?1
+            WHERE id = ?2 AND secret_digest IS ?3 AND secret_hash IS ?4";
+        let (digest, hash) = match old {
+            StoredSecret::Digest(digest) => (Some(*digest.as_bytes()), None),
+            StoredSecret::Hash(hash) => (None, Some(hash.encoded().to_owned())),
+        };
+        let values = (new.encoded().to_owned(), id.as_str().to_owned(), digest, hash);
+        Ok(self.execute(sql, values).await? == 1)
+    }
+
     async fn delete(&self, id: &ClientId, version: Option<u64>) -> Result<Written<bool>> {
         let version = version.map(to_integer);
         let id = id.clone();
@@ -101,14 +120,15 @@ pub(super) fn write(
     sql: &str,
     client: &Client,
 ) -> rusqlite::Result<usize> {
-    let secret = match &client.kind {
-        ClientKind::Public => None,
-        ClientKind::Confidential(digest) => Some(digest.as_bytes()),
+    let (digest, hash) = match &client.kind {
+        ClientKind::Public => (None, None),
+        ClientKind::Confidential(StoredSecret::Digest(digest)) => (Some(digest.as_bytes()), None),
+        ClientKind::Confidential(StoredSecret::Hash(hash)) => (None, Some(hash.encoded())),
     };
     let grants: Vec<_> = client.grants.iter().map(|grant| grant.as_str()).collect();
     connection.prepare_cached(sql)?.execute(params![
         client.name,
-        secret,
+        digest,
         grants.join(" "),
         client.scopes.to_string(),
         client.default_scopes.to_string(),
@@ -123,6 +143,7 @@ pub(super) fn write(
         client.updated_at.as_millis(),
         client.id.as_str(),
         client.introspect_refresh_tokens,
+        hash,
     ])
 }
 
@@ -131,7 +152,8 @@ fn to_millis(duration: Duration) -> i64 {
 }
 
 pub(super) fn read(row: &Row<'_>) -> Result<Client> {
-    let secret: Option<[u8; 32]> = column(row, 2, RECORD_KIND)?;
+    let digest: Option<[u8; 32]> = column(row, 2, RECORD_KIND)?;
+    let hash: Option<String> = column(row, 16, RECORD_KIND)?;
     let grants: String = column(row, 3, RECORD_KIND)?;
     let grants: Result<BTreeSet<Grant>, _> = grants.split_whitespace().map(str::parse).collect();
     let ttl = |index| -> Result<Option<Duration>> {
@@ -141,9 +163,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Client> {
     Ok(Client {
         id: parsed(row, 0, RECORD_KIND)?,
         name: column(row, 1, RECORD_KIND)?,
-        kind: secret.map_or(ClientKind::Public, |bytes| {
-            ClientKind::Confidential(Digest::from_bytes(bytes))
-        }),
+        kind: client_kind(digest.map(Digest::from_bytes), hash),
         grants: grants.map_err(|error| StoreError::corrupt(RECORD_KIND, error))?,
         scopes: parsed(row, 4, RECORD_KIND)?,
         default_scopes: parsed(row, 5, RECORD_KIND)?,

@@ -11,6 +11,7 @@ mod file;
 mod imports;
 mod listing;
 mod outbox;
+mod rate_limit_records;
 mod readers;
 mod schema;
 mod sessions;

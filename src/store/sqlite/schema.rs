@@ -26,7 +26,7 @@ const WAL_ATTEMPTS: u32 = 100;
 
 /// SQL of the schema migrations. Migration *n* upgrades a SQLite file from version *n* to *n + 1*.
 /// A released migration must not be changed.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     // Clients have a text as key: WITHOUT ROWID makes a look-up one tree descent instead of two.
     "CREATE TABLE users (
         id BLOB NOT NULL PRIMARY KEY,
@@ -97,6 +97,30 @@ const MIGRATIONS: [&str; 6] = [
     // In a table WITHOUT ROWID, the index contains the id too.
     "CREATE INDEX clients_by_name ON clients (name);",
     "ALTER TABLE clients ADD COLUMN introspect_refresh_tokens INTEGER NOT NULL DEFAULT FALSE;",
+    // See `super::rate_limit_records`. A client has a digest or a hash of its secret.
+    "ALTER TABLE clients ADD COLUMN secret_hash TEXT;
+    CREATE TABLE known_devices (
+        name BLOB NOT NULL PRIMARY KEY,
+        devices BLOB NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX known_devices_by_expiry ON known_devices (expires_at);
+    CREATE TABLE spent_budgets (
+        kind TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        guessed TEXT NOT NULL,
+        subject TEXT,
+        ends_at INTEGER NOT NULL,
+        PRIMARY KEY (kind, digest)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX spent_budgets_by_end ON spent_budgets (ends_at);
+    CREATE TABLE rate_limit_orders (
+        number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        action TEXT NOT NULL,
+        kind TEXT,
+        digest BLOB,
+        made_at INTEGER NOT NULL
+    ) STRICT;",
 ];
 
 /// Checks an opened SQLite file, removes the mark of a backup, configures the connection, and runs

@@ -9,6 +9,7 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, web};
+use secrecy::ExposeSecret;
 
 use super::csrf;
 use super::operator_check_error::OperatorCheckError;
@@ -77,7 +78,9 @@ async fn authenticate(
     management: &Management,
     request: &HttpRequest,
 ) -> Result<(), OperatorCheckError> {
-    let address = client_address::of(request, &web.config.trusted_proxies);
+    let trusted = &web.config.trusted_proxies;
+    client_address::warn_if_ignored(request, trusted, &web.has_warned_of_proxy);
+    let address = client_address::of(request, trusted);
     // A request without credentials, which every browser sends first, is not a guess.
     let basic = authorization::basic(request).ok_or(OperatorCheckError::NotTheOperator)?;
     let limiter = &management.rate_limiter;
@@ -91,7 +94,7 @@ async fn authenticate(
         via = via(management, request).as_str(), address = format_address(address),
     );
     // The name is not logged, since it may be a password that was typed into the wrong field.
-    attempt.failed(None).await?;
+    attempt.failed(None, Some(basic.password.expose_secret())).await?;
     Err(OperatorCheckError::NotTheOperator)
 }
 

@@ -2,7 +2,7 @@
 
 use sentinel::domain::{
     AccessToken, Client, ClientKind, Digest, Grant, RefreshChain, Scope, Session, SessionUser,
-    Token, User, UserId,
+    StoredSecret, Token, User, UserId,
 };
 use sentinel::password::Hasher;
 use sentinel::store::Stores;
@@ -94,7 +94,7 @@ pub async fn fill(stores: &Stores, session: &Session) {
     };
     let confidential = Client {
         id: CONFIDENTIAL.parse().unwrap(),
-        kind: ClientKind::Confidential(Digest::of(SECRET.as_bytes())),
+        kind: ClientKind::Confidential(StoredSecret::Digest(Digest::of(SECRET.as_bytes()))),
         grants: Grant::ALL.into(),
         introspection: true,
         introspect_refresh_tokens: true,

@@ -236,8 +236,13 @@ fn web(stores: &Stores, spans: &Spans) -> Web {
         failures_per_user: 10,
         window: Duration::from_secs(300),
     };
-    let limiter =
-        RateLimiter::new(Arc::clone(&stores.rate_limits), Arc::clone(&clock), rate_limits, None);
+    let limiter = RateLimiter::new(
+        Arc::clone(&stores.rate_limits),
+        Arc::clone(&stores.rate_limit_records),
+        Arc::clone(&clock),
+        rate_limits,
+        None,
+    );
     let policy = OAuthPolicy { grants: Grant::ALL.into(), lifetimes: LIFETIMES, issuer: None };
     let provider = Provider::new(
         stores.clone(),

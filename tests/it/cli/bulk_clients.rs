@@ -208,3 +208,40 @@ fn short_client_secret_is_imported_with_warning() {
     assert!(done.remarks().contains("short enough to be guessed: 1;"), "{done:?}");
     cli.pipe(&line, &IMPORT).json();
 }
+
+#[test]
+fn imported_secret_is_stored_as_hash_unless_it_has_the_generated_form() {
+    let cli = Cli::new();
+    let generated = format!("sns_{}", "0".repeat(43));
+    let lines = [
+        json!({ "client_id": "a", "client_secret": "correct horse battery" }),
+        json!({ "client_id": "b", "client_secret": generated }),
+        json!({ "client_id": "c", "secret_sha256": "00".repeat(32) }),
+    ];
+    let lines = lines.map(|line| line.to_string()).join("\n");
+    let done = cli.pipe(&lines, &IMPORT);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(!done.remarks().contains("short"), "{done:?}");
+    let export = |cli: &Cli| {
+        let text = cli.run(&["client", "export", "-"]).ok().to_owned();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let [a, b, c] = &export(&cli)[..] else { panic!("three clients") };
+    assert!(a["secret_hash"].as_str().unwrap().starts_with("$argon2id$"), "{a}");
+    assert_eq!(a["secret_sha256"], json!(null));
+    for line in [b, c] {
+        assert!(line["secret_sha256"].is_string() && line.get("secret_hash").is_none(), "{line}");
+    }
+    // The export can be imported elsewhere.
+    let other = Cli::new();
+    other.pipe(cli.run(&["client", "export", "-"]).ok(), &IMPORT).json();
+    let secrets = |cli: &Cli| {
+        let secret = |line: Value| (line["secret_hash"].clone(), line["secret_sha256"].clone());
+        export(cli).into_iter().map(secret).collect::<Vec<_>>()
+    };
+    assert_eq!(secrets(&other), secrets(&cli));
+    let bad = json!({ "client_id": "d", "secret_hash": "hunter2" }).to_string();
+    let done = cli.pipe(&bad, &IMPORT);
+    assert!(done.code == 65 && done.stdout.contains("secret_hash"), "{done:?}");
+    assert!(!format!("{done:?}").contains("hunter2"), "{done:?}");
+}

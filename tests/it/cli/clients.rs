@@ -258,3 +258,47 @@ fn control_characters_in_client_name_are_escaped() {
         assert!(text.ok().contains(r"x\u{1b}]0;title\u{7}\r\ny"), "{text:?}");
     }
 }
+
+const CHOSEN: [&str; 4] = ["client", "add", "--confidential", "--secret-stdin"];
+
+#[test]
+fn chosen_secret_has_at_least_12_characters() {
+    let cli = Cli::new();
+    for (secret, reason) in
+        [("eleven char", "fewer than 12 characters"), ("", "empty"), ("with\na newline", "ASCII")]
+    {
+        cli.pipe(secret, &CHOSEN).fails(65, reason);
+    }
+    let id = cli.add_client(&["--confidential"]);
+    cli.pipe("eleven char", &["client", "edit", &id, "--secret-stdin"]).fails(65, "fewer than 12");
+    let public = cli.add_client(&[]);
+    let edit = ["client", "edit", &public, "--secret-stdin"];
+    cli.pipe("twelve chars", &edit).fails(65, "a public client has no secret");
+    assert_eq!(cli.pipe("twelve chars", &["client", "add", "--secret-stdin"]).code, 64);
+}
+
+#[test]
+fn chosen_secret_is_stored_as_hash_and_never_shown() {
+    let cli = Cli::new();
+    let secret = "twelve chars";
+    let id = cli.pipe(format!("{secret}\n"), &[&CHOSEN[..], &["--json"]].concat()).json();
+    assert_eq!(members(&id), ["client_id"]);
+    let id = id["client_id"].as_str().unwrap();
+    let export = |line: usize| {
+        let text = cli.run(&["client", "export", "-"]).ok().to_owned();
+        serde_json::from_str::<serde_json::Value>(text.lines().nth(line).unwrap()).unwrap()
+    };
+    let first = export(0);
+    let hash = first["secret_hash"].as_str().unwrap();
+    assert!(hash.starts_with("$argon2id$"), "{first}");
+    assert_eq!(first["secret_sha256"], json!(null));
+    cli.pipe("another secret", &["client", "edit", id, "--secret-stdin"]).ok();
+    assert_ne!(export(0)["secret_hash"], hash);
+    // A secret of the generated form needs no slow hash.
+    let generated = cli.json(&["client", "rotate-secret", id]);
+    let generated = generated["client_secret"].as_str().unwrap();
+    let sha256 = export(0)["secret_sha256"].clone();
+    cli.pipe("another secret", &["client", "edit", id, "--secret-stdin"]).ok();
+    cli.pipe(generated, &["client", "edit", id, "--secret-stdin"]).ok();
+    assert_eq!(export(0)["secret_sha256"], sha256);
+}

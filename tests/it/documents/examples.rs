@@ -13,7 +13,7 @@ use crate::helpers::authority::Authority;
 use crate::helpers::{command, sentinel};
 
 /// Blocks that are run unchanged, and the test that runs them.
-const RUN: [(&str, &str, &str); 13] = [
+const RUN: [(&str, &str, &str); 12] = [
     ("README.md", "sh", "tests/it/readme.rs"),
     ("README.md", "bash", "tests/it/compose/running.rs"),
     ("docs/api.md", "sh", "tests/it/management_api/guide.rs"),
@@ -26,7 +26,6 @@ const RUN: [(&str, &str, &str); 13] = [
     ("docs/http.md", "nginx", "tests/it/documents/nginx.rs"),
     ("docs/settings.md", "console", "tests/it/documents/examples.rs"),
     ("docs/operations.md", "nginx", "tests/it/reload/rolling_restarts.rs"),
-    ("docs/operations.md", "sh", "tests/it/documents/rate_limit_reset.rs"),
 ];
 
 /// Blocks of commands that are only parsed, and the reason.

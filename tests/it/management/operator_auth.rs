@@ -75,8 +75,8 @@ async fn operator_login_failures_are_limited_per_address() {
         let request = request.basic_auth(OPERATOR, Some(password));
         send(request.header("x-forwarded-for", from)).await
     };
-    for _ in 0..20 {
-        assert_eq!(guess("192.0.2.1", "", "wrong").await.status, 401);
+    for number in 0..20 {
+        assert_eq!(guess("192.0.2.1", "", &format!("wrong-{number}")).await.status, 401);
     }
     for (path, kind) in
         [("", "text/plain; charset=utf-8"), ("/api/users", "application/problem+json")]

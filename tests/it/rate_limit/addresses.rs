@@ -85,7 +85,7 @@ async fn successful_login_does_not_restore_the_budget() {
         let answer = login(&app, HERE, &format!("nobody-{number}"), "wrong").await;
         answer.assert_error(400, "invalid_grant");
     }
-    assert_refused(&right(&app, HERE).await);
+    assert_refused(&login(&app, HERE, "nobody", "wrong").await);
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn refresh_verify_and_revoke_work_from_rate_limited_address() {
     let app = strict().spawn().await;
     let tokens = right(&app, HERE).await;
     spend(&app, HERE).await;
-    assert_refused(&right(&app, HERE).await);
+    assert_refused(&login(&app, HERE, "nobody", "wrong").await);
     let (id, refresh) = (app.client.id.as_str(), tokens.refresh_token());
     let from_here = |path: &str, form: &[(&str, &str)]| {
         send(app.request("POST", path).header("x-forwarded-for", HERE).form(form))

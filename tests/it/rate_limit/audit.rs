@@ -35,16 +35,37 @@ async fn rate_limited_address_or_name_is_audited_once() {
 
     // Refused attempts are not logged again, so the next event is about the name.
     for number in 0..4 {
-        login(&app, &format!("192.0.2.{}", 10 + number), "alice", "wrong").await;
+        login(&app, &format!("192.0.2.{}", 10 + number), "alice", &format!("wrong-{number}")).await;
     }
     let fields = event(&process);
     assert_eq!((&fields["what"], &fields["username"]), (&"name".into(), &"alice".into()));
 
     // A name of no user is not logged, because it may be a password.
     for number in 0..4 {
-        login(&app, &format!("192.0.2.{}", 20 + number), "unwritten", "wrong").await;
+        login(&app, &format!("192.0.2.{}", 20 + number), "unwritten", &format!("wrong-{number}"))
+            .await;
     }
     let fields = event(&process);
     assert_eq!((&fields["what"], &fields["username"]), (&"name".into(), &Value::Null));
     assert!(!fields.to_string().contains("unwritten"), "{fields}");
+}
+
+#[tokio::test]
+async fn ignored_forwarded_address_is_warned_of_once() {
+    let mut app = strict().spawn().await;
+    let store = format!("store.path={}", app.settings.store.path.display());
+    let arguments =
+        ["--set", &store, "--set", "password.memory_kib=64", "--set", "password.iterations=1"];
+    let process = Process::serve(app.folder.path(), &arguments);
+    app.url = format!("http://{}", process.address);
+    app.login().await;
+    for from in ["192.0.2.1", "192.0.2.2"] {
+        assert_eq!(right(&app, from).await.status, 200);
+    }
+    login(&app, "192.0.2.3", "nobody", "wrong").await.assert_error(400, "invalid_grant");
+    let lines = process.lines_until("\"outcome\":\"failed\"");
+    let warnings: Vec<_> =
+        lines.iter().filter(|line| line.contains("server.trusted_proxies")).collect();
+    assert_eq!(warnings.len(), 1, "{lines:?}");
+    assert!(warnings[0].contains("X-Forwarded-For"), "{warnings:?}");
 }

@@ -138,14 +138,29 @@ async fn clock_skew_does_not_extend_waits() {
 }
 
 #[tokio::test]
-async fn known_device_is_known_device_until_it_expires() {
+async fn cleared_counters_count_from_zero() {
     for Pair { one, other, _redis } in each() {
-        let known = RateLimitKey::new(RateLimitKeyKind::KnownDevice, &[b"alice", b"here"]);
-        assert!(!other.is_known_device(known, at(0)).await);
-        one.remember_device(known, 100 * SECOND, at(0)).await;
-        assert!(other.is_known_device(known, at(99)).await);
-        assert!(!other.is_known_device(known, at(100)).await);
+        let keys = [address("a"), address("b"), name("a")];
+        let count = async || {
+            for key in keys {
+                one.add(key, 10, at(0)).await;
+            }
+            totals(&one, &keys).await
+        };
+        assert_eq!(count().await, [1, 1, 1]);
+        // In the process that counted, the counters in its memory are cleared too.
+        one.clear(Some(&[address("a"), name("a")])).await.unwrap();
+        assert_eq!(totals(&one, &keys).await, [0, 1, 0]);
+        assert_eq!(totals(&other, &keys).await, [0, 1, 0]);
+        assert_eq!(count().await, [1, 2, 1]);
+        one.clear(None).await.unwrap();
+        assert_eq!(totals(&one, &keys).await, [0, 0, 0]);
+        assert_eq!(totals(&other, &keys).await, [0, 0, 0]);
     }
+}
+
+async fn totals(store: &Arc<dyn RateLimitStore>, keys: &[RateLimitKey]) -> Vec<u32> {
+    store.recent(keys, at(0)).await.iter().map(|counter| counter.total()).collect()
 }
 
 #[tokio::test]
@@ -161,7 +176,7 @@ async fn key_flood_uses_bounded_memory_and_keeps_high_counts() {
         memory.add(address(&text), 20, at(1)).await;
         memory.add(name(&text), u32::MAX, at(1)).await;
         let known = RateLimitKey::new(RateLimitKeyKind::KnownDevice, &[text.as_bytes()]);
-        memory.remember_device(known, WINDOW, at(1)).await;
+        memory.add(known, u32::MAX, at(1)).await;
     }
     for kind in [RateLimitKeyKind::Address, RateLimitKeyKind::Name, RateLimitKeyKind::KnownDevice] {
         let len = memory.len(kind);

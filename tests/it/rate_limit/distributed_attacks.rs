@@ -74,7 +74,7 @@ impl Attack {
         {
             sleep(HASH).await;
             self.verified.fetch_add(1, Ordering::Relaxed);
-            let _ = attempt.failed(None).await;
+            let _ = attempt.failed(None, None).await;
         }
     }
 }

@@ -1,10 +1,18 @@
-//! Guesses at client secrets, on every endpoint that accepts them.
+//! Guesses at client secrets of the generated form, on every endpoint that accepts them.
+
+use secrecy::ExposeSecret;
+use sentinel::domain::ClientSecret;
 
 use super::{assert_refused, right, spend, strict};
 use crate::helpers::{App, TestResponse, all, send};
 
 const HERE: &str = "192.0.2.1";
 const ELSEWHERE: &str = "192.0.2.2";
+
+/// Returns a wrong secret of the form that Sentinel generates, as an attacker sends who knows it.
+fn wrong() -> String {
+    ClientSecret::generate().expose_secret().to_owned()
+}
 
 /// Endpoints, each with a parameter it requires.
 const ENDPOINTS: [(&str, &str, &str); 3] = [
@@ -29,19 +37,19 @@ async fn wrong_client_secrets_share_one_budget_on_all_endpoints() {
     let app = strict().spawn().await;
     let id = app.backend.id.as_str();
     for number in 0..5 {
-        let answer = call(&app, ENDPOINTS[number % 3], HERE, id, "wrong").await;
+        let answer = call(&app, ENDPOINTS[number % 3], HERE, id, &wrong()).await;
         answer.assert_error(401, "invalid_client");
     }
     for endpoint in ENDPOINTS {
-        assert_eq!(assert_refused(&call(&app, endpoint, HERE, id, "wrong").await), 300);
+        assert_eq!(assert_refused(&call(&app, endpoint, HERE, id, &wrong()).await), 300);
         let (path, name, value) = endpoint;
-        let form = [("client_id", id), ("client_secret", "wrong"), (name, value)];
+        let form = [("client_id", id), ("client_secret", &*wrong()), (name, value)];
         let in_body = app.request("POST", path).header("x-forwarded-for", HERE).form(&form);
         assert_refused(&send(in_body).await);
-        call(&app, endpoint, ELSEWHERE, id, "wrong").await.assert_error(401, "invalid_client");
+        call(&app, endpoint, ELSEWHERE, id, &wrong()).await.assert_error(401, "invalid_client");
     }
     app.advance(300);
-    call(&app, ENDPOINTS[0], HERE, id, "wrong").await.assert_error(401, "invalid_client");
+    call(&app, ENDPOINTS[0], HERE, id, &wrong()).await.assert_error(401, "invalid_client");
 }
 
 #[tokio::test]
@@ -50,11 +58,11 @@ async fn failures_of_unknown_clients_count_like_known_ones() {
     let unknown = "A".repeat(40);
     for number in 0..5 {
         let id = [unknown.as_str(), app.backend.id.as_str(), app.client.id.as_str()][number % 3];
-        let answer = call(&app, ENDPOINTS[0], HERE, id, "wrong").await;
+        let answer = call(&app, ENDPOINTS[0], HERE, id, &wrong()).await;
         answer.assert_error(401, "invalid_client");
     }
     for id in [unknown.as_str(), app.backend.id.as_str(), app.client.id.as_str(), "x"] {
-        assert_refused(&call(&app, ENDPOINTS[0], HERE, id, "wrong").await);
+        assert_refused(&call(&app, ENDPOINTS[0], HERE, id, &wrong()).await);
     }
 }
 
@@ -64,9 +72,9 @@ async fn correct_client_secret_is_accepted_during_guessing() {
     let app = strict().spawn().await;
     let id = app.backend.id.as_str();
     for _ in 0..20 {
-        call(&app, ENDPOINTS[0], HERE, id, "wrong").await;
+        call(&app, ENDPOINTS[0], HERE, id, &wrong()).await;
     }
-    assert_refused(&call(&app, ENDPOINTS[0], HERE, id, "wrong").await);
+    assert_refused(&call(&app, ENDPOINTS[0], HERE, id, &wrong()).await);
     for from in [HERE, ELSEWHERE] {
         for endpoint in ENDPOINTS {
             let answer = call(&app, endpoint, from, id, &app.backend_secret).await;
@@ -118,7 +126,7 @@ async fn missing_client_secret_does_not_count_as_guess() {
 async fn concurrent_secret_guesses_share_one_budget() {
     let app = strict().spawn().await;
     let id = app.backend.id.as_str();
-    let answers = all((0..60).map(|_| call(&app, ENDPOINTS[1], HERE, id, "wrong"))).await;
+    let answers = all((0..60).map(|_| call(&app, ENDPOINTS[1], HERE, id, &wrong()))).await;
     let with = |status| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((with(401), with(429)), (5, 55));
 }

@@ -3,16 +3,19 @@
 //! The tests use the real rate limiter with the default budgets. Tokio's paused clock replaces the
 //! hour, and a sleep replaces the hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sentinel::domain::{Clock, Timestamp};
+use async_trait::async_trait;
+use sentinel::domain::{Clock, RateLimitKey, Timestamp};
 use sentinel::observe::metrics::RateLimitMetrics;
 use sentinel::rate_limit::{CredentialKind, RateLimitPolicy, RateLimiter};
-use sentinel::store::MemoryRateLimitStore;
+use sentinel::store::{
+    self, MemoryRateLimitStore, RateLimitOrder, RateLimitRecords, SpentBudget, StoredOrder,
+};
 use tokio::time::{Instant, sleep};
 
 use super::{behind_a_proxy, login};
@@ -31,6 +34,44 @@ impl Clock for SimulatedClock {
     }
 }
 
+/// Known devices in memory, without the other records. The threads of a store would make Tokio's
+/// paused clock advance.
+#[derive(Default)]
+struct MemoryRecords(Mutex<HashMap<RateLimitKey, Vec<u8>>>);
+
+#[async_trait]
+impl RateLimitRecords for MemoryRecords {
+    async fn find_devices(&self, name: &RateLimitKey) -> store::Result<Option<Vec<u8>>> {
+        Ok(self.0.lock().unwrap().get(name).cloned())
+    }
+
+    async fn put_devices(
+        &self,
+        name: &RateLimitKey,
+        devices: &[u8],
+        _: Timestamp,
+    ) -> store::Result<()> {
+        self.0.lock().unwrap().insert(*name, devices.to_vec());
+        Ok(())
+    }
+
+    async fn put_spent_budgets(&self, _: &[SpentBudget], _: Timestamp) -> store::Result<()> {
+        Ok(())
+    }
+
+    async fn list_spent_budgets(&self, _: Timestamp, _: u32) -> store::Result<Vec<SpentBudget>> {
+        Ok(Vec::new())
+    }
+
+    async fn add_orders(&self, _: &[RateLimitOrder], _: Timestamp) -> store::Result<()> {
+        Ok(())
+    }
+
+    async fn list_orders(&self) -> store::Result<Vec<StoredOrder>> {
+        Ok(Vec::new())
+    }
+}
+
 pub(super) fn rate_limiter(enabled: bool) -> RateLimiter {
     rate_limiter_with_metrics(enabled, None)
 }
@@ -46,7 +87,8 @@ pub(super) fn rate_limiter_with_metrics(
         window: Duration::from_secs(300),
     };
     let clock = Arc::new(SimulatedClock(Instant::now()));
-    RateLimiter::new(Arc::new(MemoryRateLimitStore::new()), clock, policy, refused)
+    let counters = Arc::new(MemoryRateLimitStore::new());
+    RateLimiter::new(counters, Arc::new(MemoryRecords::default()), clock, policy, refused)
 }
 
 fn address(number: u32) -> IpAddr {
@@ -68,7 +110,7 @@ async fn attack(limiter: &RateLimiter, every: Duration, addresses: u32, names: u
             if let Ok(attempt) = limiter.admit(CredentialKind::Password, Some(from), &name).await {
                 sleep(HASH).await;
                 verified.fetch_add(1, Ordering::Relaxed);
-                let _ = attempt.failed(None).await;
+                let _ = attempt.failed(None, None).await;
             }
         });
         sleep(every).await;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{assert_refused, attack, behind_a_proxy, login, right, rotating, stop, strict};
+use sentinel::domain::Clock;
+
 use crate::helpers::{PASSWORD, TestResponse, all};
 
 /// Seconds, more than the longest pause.
@@ -29,7 +31,8 @@ async fn correct_password_succeeds_during_ongoing_attack() {
             let app = Arc::clone(&app);
             tokio::spawn(async move {
                 loop {
-                    login(&app, &format!("198.51.100.{}", number % 3), "alice", "wrong").await;
+                    let guess = format!("guess-{number}-{}", app.clock.now().as_millis());
+                    login(&app, &format!("198.51.100.{}", number % 3), "alice", &guess).await;
                     app.advance(1);
                 }
             })
@@ -69,7 +72,8 @@ async fn known_device_logs_in_without_waiting() {
     assert!(from_home.iter().all(|answer| answer.status == 200));
     // A known device needs the correct password, too.
     login(&app, home, "alice", "wrong").await.assert_error(400, "invalid_grant");
-    let strangers = (0..12).map(|_| login(&app, elsewhere, "alice", "wrong"));
+    let strangers =
+        (0..12).map(|number| login(&app, elsewhere, "alice", &format!("guess-{number}")));
     assert!(all(strangers).await.iter().any(|answer| answer.status == 429));
     assert_eq!(right(&app, home).await.status, 200);
 }
@@ -81,10 +85,12 @@ async fn delay_for_name_under_attack_grows_with_failures() {
     let mut waits = Vec::new();
     for number in 0..3 {
         app.advance(LATER);
-        login(&app, &format!("203.0.113.{number}"), "alice", "wrong").await;
+        let guess = format!("guess-{number}");
+        login(&app, &format!("203.0.113.{number}"), "alice", &guess).await;
         // Measures the pause after that failure.
         let started = Instant::now();
-        let answer = login(&app, &format!("192.0.2.{number}"), "alice", "wrong").await;
+        let guess = format!("another-{number}");
+        let answer = login(&app, &format!("192.0.2.{number}"), "alice", &guess).await;
         answer.assert_error(400, "invalid_grant");
         waits.push(started.elapsed().as_millis());
     }
@@ -100,7 +106,9 @@ async fn unknown_and_known_usernames_are_rate_limited_alike() {
     for name in ["alice", "nobody"] {
         attack(&app, name).await;
         let started = Instant::now();
-        let calls = (0..20).map(|number| login(&app, &format!("203.0.113.{number}"), name, "x"));
+        let calls = (0..20).map(|number| {
+            login(&app, &format!("203.0.113.{number}"), name, &format!("guess-{number}"))
+        });
         let answers: BTreeSet<(u16, String)> =
             all(calls).await.into_iter().map(|answer| (answer.status, answer.text)).collect();
         // At least three attempts are verified: the first, and those that waited.
@@ -117,8 +125,10 @@ async fn unknown_and_known_usernames_are_rate_limited_alike() {
 async fn disabled_user_is_rate_limited_like_others() {
     let app = strict().spawn().await;
     app.disable_user().await;
-    for number in 0..5 {
-        let answer = login(&app, "192.0.2.1", ["alice", "nobody"][number % 2], PASSWORD).await;
+    for number in 0..6 {
+        // The right password counts once, like a wrong one.
+        let names = ["alice", "alice", "nobody", "anybody", "somebody", "everybody"];
+        let answer = login(&app, "192.0.2.1", names[number], PASSWORD).await;
         answer.assert_error(400, "invalid_grant");
     }
     assert_refused(&login(&app, "192.0.2.1", "alice", PASSWORD).await);
@@ -137,7 +147,9 @@ async fn attack_ends_when_its_failures_leave_the_window() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_guesses_at_one_name_are_serialized() {
     let app = behind_a_proxy().set("password.workers", "8").spawn().await;
-    let guesses = (0..60).map(|number| login(&app, &format!("203.0.113.{number}"), "alice", "x"));
+    let guesses = (0..60).map(|number| {
+        login(&app, &format!("203.0.113.{number}"), "alice", &format!("guess-{number}"))
+    });
     let answers: Vec<TestResponse> = all(guesses).await;
     let verified = answers.iter().filter(|answer| answer.status == 400).count();
     // Ten guesses until the name is under attack, then one after each pause: 0, 0.25, 0.75, 1.75,

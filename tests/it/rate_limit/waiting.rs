@@ -44,7 +44,7 @@ async fn waiting_attempt_is_delayed_if_its_name_came_under_attack() {
     // The eleventh attempt is the first on a name under attack, and is admitted at once.
     for number in 0..11 {
         let attempt = admit(&limiter, IpAddr::from([198, 51, 100, number]), "alice").await;
-        attempt.unwrap().failed(None).await.unwrap();
+        attempt.unwrap().failed(None, None).await.unwrap();
     }
     let given_up = Instant::now();
     drop(attempts);

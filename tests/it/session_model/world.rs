@@ -80,6 +80,7 @@ impl World {
             };
             let limiter = RateLimiter::new(
                 Arc::clone(&stores.rate_limits),
+                Arc::clone(&stores.rate_limit_records),
                 Arc::clone(&clock),
                 rate_limits,
                 None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sentinel::domain::{Client, ClientKind, Digest, Grant, Timestamp};
+use sentinel::domain::{Client, ClientKind, Digest, Grant, PasswordHash, StoredSecret, Timestamp};
 use sentinel::store::{Page, Update};
 
 use super::Backend;
@@ -29,12 +29,39 @@ fn with_all_fields_changed(client: &Client) -> Client {
     }
 }
 
+fn confidential(secret: StoredSecret) -> Client {
+    Client { kind: ClientKind::Confidential(secret), ..client() }
+}
+
+pub(super) async fn secret_upgrade_replaces_only_the_expected_secret(
+    Backend { stores, .. }: &Backend,
+) {
+    let digest = StoredSecret::Digest(Digest::of(b"secret"));
+    let hash = |text: &str| PasswordHash::own(text.to_owned());
+    let client = confidential(digest.clone());
+    assert!(stores.clients.insert(&client).await.unwrap());
+    let upgrade = async |old: &StoredSecret, new: &str| {
+        stores.clients.upgrade_secret(&client.id, old, &hash(new)).await.unwrap()
+    };
+    assert!(!upgrade(&StoredSecret::Digest(Digest::of(b"other")), "$1").await);
+    assert!(upgrade(&digest, "$1").await);
+    assert!(!upgrade(&digest, "$2").await);
+    assert!(upgrade(&StoredSecret::Hash(hash("$1")), "$2").await);
+    assert!(!upgrade(&StoredSecret::Hash(hash("$1")), "$3").await);
+    let found = stores.clients.find(&client.id).await.unwrap().unwrap();
+    let kind = ClientKind::Confidential(StoredSecret::Hash(hash("$2")));
+    assert_eq!(found, Client { kind, ..client });
+    let unknown = "unknown".parse().unwrap();
+    assert!(!stores.clients.upgrade_secret(&unknown, &digest, &hash("$1")).await.unwrap());
+}
+
 pub(super) async fn inserted_client_is_read_back_unchanged(Backend { stores, .. }: &Backend) {
     let clients = [
         client(),
         with_all_fields_changed(&client()),
         Client { name: String::new(), grants: [].into(), scopes: scope(""), ..client() },
-        Client { kind: ClientKind::Confidential(Digest::from_bytes([0; 32])), ..client() },
+        confidential(StoredSecret::Digest(Digest::from_bytes([0; 32]))),
+        confidential(StoredSecret::Hash(PasswordHash::own("$argon2id$v=19$…".to_owned()))),
         Client { id: "a b!\"'%~".parse().unwrap(), ..client() },
         Client { id: "x".repeat(255).parse().unwrap(), ..client() },
     ];

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use sentinel::domain::{
     AccessToken, Client, ClientId, ClientKind, Digest, Grant, MAX_ACCESS_TOKENS, PasswordHash,
-    RefreshChain, Scope, Session, SessionId, SessionUser, Timestamp, UsedRefresh, User, UserId,
+    RefreshChain, Scope, Session, SessionId, SessionUser, StoredSecret, Timestamp, UsedRefresh,
+    User, UserId,
 };
 use sentinel::store::{SessionFilter, Stores, Update};
 
@@ -62,7 +63,7 @@ prop_compose! {
 prop_compose! {
     fn any_client()(
         (id, name) in ("[ -~]{1,255}", text(60)),
-        kind in option::of(digest()),
+        (kind, hash) in (option::of(digest()), option::of(text(60))),
         grants in btree_set(proptest::sample::select(&Grant::ALL[..]), 0..=3),
         (scopes, default_scopes) in (scope(), scope()),
         (access_token_ttl, refresh_idle_ttl, session_ttl) in (ttl(), ttl(), ttl()),
@@ -71,7 +72,13 @@ prop_compose! {
         (created_at, updated_at) in (moment(), moment()),
     ) -> Client {
         let id: ClientId = id.parse().unwrap();
-        let kind = kind.map_or(ClientKind::Public, ClientKind::Confidential);
+        let kind = match (kind, hash) {
+            (None, _) => ClientKind::Public,
+            (Some(digest), None) => ClientKind::Confidential(StoredSecret::Digest(digest)),
+            (Some(_), Some(hash)) => {
+                ClientKind::Confidential(StoredSecret::Hash(PasswordHash::own(hash)))
+            }
+        };
         let grants: BTreeSet<Grant> = grants;
         Client {
             id, name, kind, grants, scopes, default_scopes, access_token_ttl, refresh_idle_ttl,

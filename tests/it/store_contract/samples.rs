@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sentinel::domain::{
     Client, ClientId, ClientKind, Digest, Grant, Lifetimes, NewSession, PasswordHash, Scope,
-    Session, SessionUser, User, UserId,
+    Session, SessionUser, StoredSecret, User, UserId,
 };
 use sentinel::store::{Page, SessionFilter, Stores};
 
@@ -35,7 +35,7 @@ pub(crate) fn client() -> Client {
     Client {
         id: ClientId::generate(),
         name: "an app".to_owned(),
-        kind: ClientKind::Confidential(Digest::of(b"secret")),
+        kind: ClientKind::Confidential(StoredSecret::Digest(Digest::of(b"secret"))),
         grants: Grant::ALL.into(),
         scopes: scope("read write"),
         default_scopes: scope("read"),

@@ -119,6 +119,7 @@ pub(super) fn read(
     Some(NewClient {
         name: name?,
         confidential,
+        secret: None,
         grants: Some(grants?),
         scopes: scopes?,
         default_scopes: default_scopes?,

@@ -10,7 +10,7 @@ use super::views::{ClientView, Link, SessionView, UserView};
 use super::{client_form, clients, dashboard, error_page, sessions, user_form, users};
 use crate::domain::{
     Client, ClientId, ClientKind, Digest, Grant, Lifetimes, NewSession, PasswordHash, Scope,
-    Session, SessionUser, Timestamp, User, UserId,
+    Session, SessionUser, StoredSecret, Timestamp, User, UserId,
 };
 use crate::observe::activity::Hour;
 use crate::web::templates::{Assets, Sample};
@@ -195,7 +195,11 @@ fn client(full: bool) -> Client {
     Client {
         id: ClientId::generate(),
         name: if full { TEXT.to_owned() } else { String::new() },
-        kind: if full { ClientKind::Confidential(Digest::of(b"")) } else { ClientKind::Public },
+        kind: if full {
+            ClientKind::Confidential(StoredSecret::Digest(Digest::of(b"")))
+        } else {
+            ClientKind::Public
+        },
         grants: if full { Grant::ALL.into() } else { [].into() },
         scopes: if full { scope() } else { Scope::empty() },
         default_scopes: if full { scope() } else { Scope::empty() },

@@ -91,6 +91,7 @@ impl NewClientJson {
         Ok(NewClient {
             name: self.name,
             confidential: self.kind == ClientType::Confidential,
+            secret: None,
             grants: self.grants.map(|grants| grants.to_set()),
             scopes: scope(&self.scopes),
             default_scopes: scope(&self.default_scopes),
