@@ -96,6 +96,7 @@ pub struct Application {
     admin: Admin,
     /// The store, which is closed after the last request.
     store: Arc<dyn Health>,
+    rate_limiter: RateLimiter,
     background: BackgroundTasks,
     reloads: Reloads,
     metrics: Option<metrics::Listener>,
@@ -157,7 +158,8 @@ impl Application {
         };
         let admin = Admin::new(stores.clone(), Arc::clone(&clock));
         let management = policy::management_config(settings).map(|config| {
-            Management::new(config, admin.clone(), pool, Arc::clone(&templates), rate_limiter)
+            let limiter = rate_limiter.clone();
+            Management::new(config, admin.clone(), pool, Arc::clone(&templates), limiter)
         });
         let config = policy::web_config(settings);
         let web =
@@ -181,6 +183,7 @@ impl Application {
             listening,
             admin,
             store: Arc::clone(&stores.health),
+            rate_limiter,
             background,
             reloads,
             metrics,
@@ -225,7 +228,7 @@ impl Application {
     /// # Errors
     /// Returns an I/O error if the HTTP server fails.
     pub async fn run(self) -> io::Result<()> {
-        let Self { server, store, background, reloads, metrics, traces, .. } = self;
+        let Self { server, store, rate_limiter, background, reloads, metrics, traces, .. } = self;
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(reloads.run());
         tasks.spawn(systemd::watchdog());
@@ -236,6 +239,7 @@ impl Application {
             metrics.stop(false).await;
         }
         drop((background, tasks));
+        rate_limiter.finish().await;
         store.close().await;
         if let Some(traces) = traces {
             // Sending the remaining spans blocks the thread. A failure is logged and does not

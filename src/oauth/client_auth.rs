@@ -324,7 +324,7 @@ impl Provider {
             }
         }
         if let Some((mut client, upgrade)) = accepted {
-            attempt.succeeded().await;
+            attempt.succeeded();
             if let Some(hash) = upgrade {
                 self.upgrade_secret(&mut client, hash).await;
             }

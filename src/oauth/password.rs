@@ -50,7 +50,7 @@ pub(super) async fn grant(
             }));
         }
     };
-    attempt.succeeded().await;
+    attempt.succeeded();
     let scope = scope::granted(requested, client, user.scopes.as_ref())?;
     if let Some(stronger) = upgrade {
         provider.upgrade_password(&user, &stronger).await;

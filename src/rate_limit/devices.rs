@@ -1,11 +1,14 @@
 //! Known devices: pairs of name and address with an earlier successful login.
 //!
 //! The store keeps them. It is read only for attempts that would be refused or delayed, and written
-//! at the first login of a device in a day, so ordinary logins cost nothing more.
+//! at the first login of a device in a day, by a task of its own: no login waits for this write.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
 
 use super::keys::{self, Origin};
 use crate::domain::{KnownDevices, RateLimitKey, Timestamp};
@@ -16,11 +19,23 @@ const RECORD_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// Maximum number of look-ups in a second for one address, so that a flood of refused attempts is
 /// not passed on to the store.
 const MAX_LOOKUPS: u32 = 20;
+/// Maximum number of devices that wait to be written. If the store is slower, or fails, a device is
+/// recorded at a later login.
+const MAX_PENDING: u32 = 256;
+/// Maximum time for which a stopping server waits for them.
+const MAX_FINISH_WAIT: Duration = Duration::from_secs(2);
 
-/// Known devices of all names.
-pub(super) struct Devices {
+/// Known devices of all names. Clones share all state.
+#[derive(Clone)]
+pub(super) struct Devices(Arc<DevicesState>);
+
+struct DevicesState {
     records: Arc<dyn RateLimitRecords>,
-    /// Devices that this process has recorded, with the time of the record.
+    /// A permit for each device that waits to be written.
+    pending: Arc<Semaphore>,
+    /// Held while a record is read and replaced, so that no device of the same name is lost.
+    replacing: Mutex<()>,
+    /// Devices that this process has recorded or is about to, with the time of the login.
     recorded: BoundedMap<Timestamp>,
     /// Number of look-ups of each address, with the second in which they were made.
     lookups: BoundedMap<(i64, u32)>,
@@ -28,7 +43,13 @@ pub(super) struct Devices {
 
 impl Devices {
     pub(super) fn new(records: Arc<dyn RateLimitRecords>) -> Self {
-        Self { records, recorded: BoundedMap::new(), lookups: BoundedMap::new() }
+        Self(Arc::new(DevicesState {
+            records,
+            pending: Arc::new(Semaphore::new(MAX_PENDING as usize)),
+            replacing: Mutex::default(),
+            recorded: BoundedMap::new(),
+            lookups: BoundedMap::new(),
+        }))
     }
 
     /// Returns whether `name` has logged in from `address` recently. If the store fails, the device
@@ -40,7 +61,7 @@ impl Devices {
         origin: Origin,
         now: Timestamp,
     ) -> bool {
-        let recorded = self.recorded.get(&origin.device);
+        let recorded = self.0.recorded.get(&origin.device);
         if recorded.is_some_and(|at| now < at.plus(KnownDevices::TTL)) {
             return true;
         }
@@ -55,39 +76,51 @@ impl Devices {
         devices.is_some_and(|devices| devices.contains(&address, now))
     }
 
-    /// Records a successful login of `name` from `address`. If the store fails, the next login is
-    /// recorded.
-    pub(super) async fn remember(
+    /// Records a successful login of `name` from `address`: at once in memory, and soon in the
+    /// store. If the store fails, the next login is recorded.
+    pub(super) fn remember(
         &self,
         name: RateLimitKey,
         address: IpAddr,
         origin: Origin,
         now: Timestamp,
     ) {
-        let recorded = self.recorded.get(&origin.device);
+        let recorded = self.0.recorded.get(&origin.device);
         if recorded.is_some_and(|at| at <= now && now < at.plus(RECORD_INTERVAL)) {
             return;
         }
-        match self.record(name, address, now).await {
-            Ok(()) => self.recorded.update(&origin.device, now, |at| *at, |at| *at = now),
-            Err(error) => tracing::debug!(%error, "cannot record a known device of a user"),
-        }
+        let Ok(permit) = Arc::clone(&self.0.pending).try_acquire_owned() else { return };
+        self.0.recorded.update(&origin.device, now, |at| *at, |at| *at = now);
+        let devices = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = devices.record(name, address, now).await {
+                devices.0.recorded.remove(&origin.device);
+                tracing::debug!(%error, "cannot record a known device of a user");
+            }
+            drop(permit);
+        });
+    }
+
+    /// Waits until the devices are in the store, at most two seconds.
+    pub(super) async fn finish(&self) {
+        let _ = timeout(MAX_FINISH_WAIT, self.0.pending.acquire_many(MAX_PENDING)).await;
     }
 
     async fn record(&self, name: RateLimitKey, address: IpAddr, now: Timestamp) -> Result<()> {
+        let _replacing = self.0.replacing.lock().await;
         let mut devices = self.find(name).await?.unwrap_or_default();
         devices.remember(&keys::device_address(address), now);
-        self.records.put_devices(&name, &devices.to_bytes(), now).await
+        self.0.records.put_devices(&name, &devices.to_bytes(), now).await
     }
 
     async fn find(&self, name: RateLimitKey) -> Result<Option<KnownDevices>> {
-        let bytes = self.records.find_devices(&name).await?;
+        let bytes = self.0.records.find_devices(&name).await?;
         Ok(bytes.and_then(|bytes| KnownDevices::from_bytes(&bytes)))
     }
 
     fn may_look_up(&self, address: RateLimitKey, now: Timestamp) -> bool {
         let second = now.as_millis().div_euclid(1000);
-        self.lookups.update(
+        self.0.lookups.update(
             &address,
             (second, 0),
             |(second, _)| *second,

@@ -111,6 +111,11 @@ impl RateLimiter {
         }))
     }
 
+    /// Waits until the known devices of the last logins are in the store, at most two seconds.
+    pub async fn finish(&self) {
+        self.0.devices.finish().await;
+    }
+
     /// Returns the spent budgets of this process.
     pub(super) fn spent_budgets(&self) -> &SpentBudgets {
         &self.0.spent
@@ -527,10 +532,10 @@ impl Attempt {
 
     /// Reports that the guessed credential was right, and remembers user name and address as a
     /// known device, which failures of others do not slow down.
-    pub async fn succeeded(self) {
+    pub fn succeeded(self) {
         let LimiterState { policy, devices, .. } = &*self.limiter.0;
         if let (true, Some(address), Some(origin)) = (policy.enabled, self.address, self.origin) {
-            devices.remember(self.name, address, origin, self.limiter.now().time).await;
+            devices.remember(self.name, address, origin, self.limiter.now().time);
         }
     }
 }

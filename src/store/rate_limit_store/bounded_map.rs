@@ -64,7 +64,7 @@ impl<V: Copy> BoundedMap<V> {
     }
 
     /// Removes the entry of `key`, if there is one.
-    pub(super) fn remove(&self, key: &RateLimitKey) {
+    pub(crate) fn remove(&self, key: &RateLimitKey) {
         if let Some(mut entries) = self.bucket(key) {
             entries.retain(|(other, _)| other != key);
         }

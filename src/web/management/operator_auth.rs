@@ -86,7 +86,7 @@ async fn authenticate(
     let limiter = &management.rate_limiter;
     let attempt = limiter.admit(CredentialKind::Operator, address, &basic.user).await?;
     if management.operator().is(&basic.user, &basic.password) {
-        attempt.succeeded().await;
+        attempt.succeeded();
         return Ok(());
     }
     tracing::warn!(

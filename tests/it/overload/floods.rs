@@ -1,6 +1,8 @@
 //! Floods of requests of one kind over many connections, each sent as soon as the last is answered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::raw_connection::{Reply, basic, get, post};
@@ -65,11 +67,21 @@ fn repeated(
     move |_| request.clone()
 }
 
-/// Floods a server, and measures well-behaved clients before and during the flood.
+/// Floods a server with one request, and measures well-behaved clients before and during the flood.
 async fn during(what: &str, target: &Target, request: Vec<u8>, expected: &[u16]) -> FloodResult {
+    during_all(what, target, repeated(request), expected).await
+}
+
+/// Floods a server, and measures well-behaved clients before and during the flood.
+async fn during_all(
+    what: &str,
+    target: &Target,
+    next: impl Fn(Option<&Reply>) -> Vec<u8> + Clone + Send + Sync + 'static,
+    expected: &[u16],
+) -> FloodResult {
     let (calm, ()) = watch(target, tokio::time::sleep(LASTS)).await;
     calm.print("nothing else", &BTreeMap::new());
-    let (seen, flooded) = watch(target, flood(target, repeated(request))).await;
+    let (seen, flooded) = watch(target, flood(target, next)).await;
     report(what, seen, flooded, expected)
 }
 
@@ -106,8 +118,14 @@ async fn logins_beyond_password_queue_are_rejected_with_503() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_passwords_are_rate_limited() {
     let target = Target::start(&[]).await;
-    let login = target.login("wrong");
-    let flooded = during("logins with a wrong password", &target, login, &[400, 429, 503]).await;
+    // A repeated wrong password would be counted once.
+    let logins: Vec<_> = (0..1000).map(|number| target.login(&format!("wrong-{number}"))).collect();
+    let next = Arc::new(AtomicUsize::new(0));
+    let login = move |_: Option<&Reply>| {
+        logins[next.fetch_add(1, Ordering::Relaxed) % logins.len()].clone()
+    };
+    let what = "logins with wrong passwords";
+    let flooded = during_all(what, &target, login, &[400, 429, 503]).await;
     assert!(flooded.answers[&429] > flooded.answers.get(&400).copied().unwrap_or(0));
 }
 

@@ -8,14 +8,20 @@ use super::raw_connection::{PATIENCE, RawConnection, get, post, secured};
 use super::target::Target;
 use crate::helpers::{Process, all};
 
-/// A login attempt for an unknown user.
-fn guess(target: &Target) -> Vec<u8> {
-    let fields = [
-        ("grant_type", "password"),
-        ("username", "nobody"),
-        ("password", "wrong"),
-        ("client_id", &target.peer().client),
-    ];
+/// Fields of a login attempt for an unknown user. Each number gives another wrong password, since
+/// a repeated one is counted once.
+fn guess_fields(client: &str, number: u32) -> [(&str, String); 4] {
+    [
+        ("grant_type", "password".to_owned()),
+        ("username", "nobody".to_owned()),
+        ("password", format!("wrong-{number}")),
+        ("client_id", client.to_owned()),
+    ]
+}
+
+fn guess(target: &Target, number: u32) -> Vec<u8> {
+    let fields = guess_fields(&target.peer().client, number);
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     post("/oauth/token", "", &fields)
 }
 
@@ -23,12 +29,12 @@ fn guess(target: &Target) -> Vec<u8> {
 async fn start_with_slow_request() -> (Target, Vec<u8>) {
     let settings = [("throttle.enabled", "true"), ("throttle.failures_per_user", "1")];
     let target = Target::start(&settings).await;
-    let guess = guess(&target);
     let mut wire = RawConnection::connect(target.address()).await;
-    for _ in 0..4 {
-        assert_eq!(wire.ask(&guess).await.status, 400);
+    for number in 0..4 {
+        assert_eq!(wire.ask(&guess(&target, number)).await.status, 400);
     }
-    (target, guess)
+    let slow = guess(&target, 4);
+    (target, slow)
 }
 
 /// Reads the response to the slow request, then those to the others.
@@ -146,14 +152,13 @@ async fn password_guess_counts_after_client_disconnects() {
             ("password.iterations", "10"),
         ];
         let target = Target::start(&settings).await;
-        let guess = how.guess(&target);
         let client = target.peer().client.clone();
-        all((0..8).map(|_| {
+        all((0..8).map(|number| {
             let (address, guess, client) =
-                (target.address().to_owned(), guess.clone(), client.clone());
+                (target.address().to_owned(), how.guess(&target, number), client.clone());
             async move {
                 if matches!(how, GuessMode::Http2) {
-                    guess_over_http2_and_cancel(&address, &client).await;
+                    guess_over_http2_and_cancel(&address, &client, number).await;
                 } else {
                     guess_and_disconnect(address, tls == "off", guess).await;
                 }
@@ -183,8 +188,8 @@ enum GuessMode {
 }
 
 impl GuessMode {
-    fn guess(self, target: &Target) -> Vec<u8> {
-        let guess = guess(target);
+    fn guess(self, target: &Target, number: u32) -> Vec<u8> {
+        let guess = guess(target, number);
         match self {
             Self::Alone | Self::Http2 => guess,
             Self::Continued => {
@@ -207,7 +212,7 @@ async fn guess_and_disconnect(address: String, plain: bool, guess: Vec<u8>) {
     }
 }
 
-async fn guess_over_http2_and_cancel(address: &str, client: &str) {
+async fn guess_over_http2_and_cancel(address: &str, client: &str, number: u32) {
     let stream = secured(address, b"h2").await;
     let (requests, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
@@ -217,12 +222,7 @@ async fn guess_over_http2_and_cancel(address: &str, client: &str) {
         .unwrap();
     let mut requests = requests.ready().await.unwrap();
     let (response, mut body) = requests.send_request(head, false).unwrap();
-    let fields = [
-        ("grant_type", "password"),
-        ("username", "nobody"),
-        ("password", "wrong"),
-        ("client_id", client),
-    ];
+    let fields = guess_fields(client, number);
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     body.send_data(form.into(), true).unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{assert_refused, login, right, strict};
-use crate::helpers::Process;
+use crate::helpers::{Process, send, spawn_app};
 
 fn event(process: &Process) -> Value {
     serde_json::from_str(&process.wait_for("\"event\":\"throttle\"")).unwrap()
@@ -68,4 +68,26 @@ async fn ignored_forwarded_address_is_warned_of_once() {
         lines.iter().filter(|line| line.contains("server.trusted_proxies")).collect();
     assert_eq!(warnings.len(), 1, "{lines:?}");
     assert!(warnings[0].contains("X-Forwarded-For"), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn ignored_forwarded_header_is_warned_of_once() {
+    let mut app = spawn_app().await;
+    let store = format!("store.path={}", app.settings.store.path.display());
+    let process = Process::serve(app.folder.path(), &["--set", &store]);
+    app.url = format!("http://{}", process.address);
+    for number in 0..3 {
+        let from = format!("192.0.2.{number}");
+        let request = app.request("POST", "/oauth/introspect").header("x-forwarded-for", from);
+        // The last one is refused with a log line of its own.
+        let id = if number < 2 { "nobody" } else { app.backend.id.as_str() };
+        let answer = send(request.basic_auth(id, Some("wrong")).form(&[("token", "x")])).await;
+        answer.assert_error(401, "invalid_client");
+    }
+    let lines = process.lines_until(app.backend.id.as_str());
+    let warnings: Vec<_> =
+        lines.iter().filter(|line| line.contains("server.trusted_proxies")).collect();
+    assert_eq!(warnings.len(), 1, "{lines:?}");
+    assert!(warnings[0].contains("\"level\":\"WARN\""), "{warnings:?}");
+    assert!(warnings[0].contains("\"peer\":\"127.0.0.1\""), "{warnings:?}");
 }

@@ -99,9 +99,11 @@ async fn database_of_older_version_is_migrated() {
         .raw()
         .execute_batch(
             "BEGIN; DROP TABLE sessions; DROP TABLE losses; DROP TABLE imported;
-             DROP TABLE aliases;
+             DROP TABLE aliases; DROP TABLE known_devices; DROP TABLE spent_budgets;
+             DROP TABLE rate_limit_orders;
              DROP INDEX clients_by_name; PRAGMA user_version = 1;
              ALTER TABLE clients DROP COLUMN introspect_refresh_tokens;
+             ALTER TABLE clients DROP COLUMN secret_hash;
              CREATE TABLE sessions (id BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
              CREATE INDEX sessions_by_client ON sessions (id); COMMIT",
         )
@@ -117,8 +119,9 @@ async fn database_of_older_version_is_migrated() {
 async fn migrated_client_may_not_introspect_refresh_tokens() {
     let store = Embedded::fresh().await;
     let update = "UPDATE clients SET introspection = TRUE";
-    let before =
-        "ALTER TABLE clients DROP COLUMN introspect_refresh_tokens; PRAGMA user_version = 5";
+    let before = "ALTER TABLE clients DROP COLUMN introspect_refresh_tokens;
+        ALTER TABLE clients DROP COLUMN secret_hash; DROP TABLE known_devices;
+        DROP TABLE spent_budgets; DROP TABLE rate_limit_orders; PRAGMA user_version = 5";
     store.raw().execute_batch(&format!("{update}; {before}")).unwrap();
     let again = open(&store.path);
     let client = again.clients.find(&store.client.id).await.unwrap().unwrap();
