@@ -292,7 +292,8 @@ pub struct SpentBudgetJson {
     pub what: &'static str,
     /// Kind of the credential that was guessed: `password`, `client secret` or `operator`.
     pub guessed: String,
-    /// Address, network, user name or client id; null for a name that no user or client has.
+    /// Address, network, user name or client id; null for a name that no user, client or operator
+    /// has.
     pub subject: Option<String>,
     /// Time at which the limit ends, if no more failures are added.
     pub until: String,

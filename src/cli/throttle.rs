@@ -40,7 +40,7 @@ pub(super) struct ClearBudgets {
     /// networks around it
     #[arg(long, value_name = "ADDRESS", value_parser = parse_network)]
     address: Option<IpNet>,
-    /// Clears the budget of the user with this name
+    /// Clears the budget of the user, or of the operator, with this name
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Clears the budget of the client with this id

@@ -141,9 +141,9 @@ pub fn keys_of_network(of: IpNet) -> Vec<RateLimitKey> {
     keys
 }
 
-/// Returns the keys of the budgets of a user name.
+/// Returns the keys of the budgets of a user name, also as the name of the operator.
 pub fn keys_of_user(username: &str) -> Vec<RateLimitKey> {
-    vec![name(CredentialKind::Password, username)]
+    [CredentialKind::Password, CredentialKind::Operator].map(|kind| name(kind, username)).into()
 }
 
 /// Returns the keys of the budgets of a client id.

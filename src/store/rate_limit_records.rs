@@ -20,7 +20,8 @@ pub struct SpentBudget {
     pub key: RateLimitKey,
     /// Kind of the credential that was guessed, as in the audit log.
     pub guessed: String,
-    /// Address, network, user name or client id; `None` for a name that no user or client has.
+    /// Address, network, user name or client id; `None` for a name that no user, client or
+    /// operator has.
     pub subject: Option<String>,
     /// Time at which fewer failures than the budget will count, if no more are added.
     pub until: Timestamp,

@@ -93,8 +93,9 @@ async fn authenticate(
         name: ANY_CALLER, target: TARGET, event = "management_authentication", outcome = "failed",
         via = via(management, request).as_str(), address = format_address(address),
     );
-    // The name is not logged, since it may be a password that was typed into the wrong field.
-    attempt.failed(None, Some(basic.password.expose_secret())).await?;
+    // Any other name is not logged, since it may be a password typed into the wrong field.
+    let known = Some(management.operator().name()).filter(|name| *name == basic.user);
+    attempt.failed(known, Some(basic.password.expose_secret())).await?;
     Err(OperatorCheckError::NotTheOperator)
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{assert_refused, attack, right, spend, strict};
 use crate::helpers::redis::Redis;
-use crate::helpers::{App, PASSWORD, TestResponse};
+use crate::helpers::{App, PASSWORD, TestResponse, send};
 
 const HERE: &str = "192.0.2.1";
 
@@ -86,6 +86,24 @@ async fn clearing_an_address_clears_the_networks_around_it() {
     assert_refused(&right(&app, "192.0.2.200").await);
     app.run(&["throttle", "clear", "--address", "192.0.2.200"]).await;
     until_accepted(|| right(&app, "192.0.2.200")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operator_is_listed_by_name_and_cleared_as_a_user() {
+    let operator = [("management.username", "root"), ("management.password", "a long password")];
+    let builder = operator.into_iter().fold(strict(), |app, (name, value)| app.set(name, value));
+    let app = builder.spawn().await;
+    for number in 0..3 {
+        let from = format!("192.0.2.{number}");
+        let request = app.request("GET", "/oauth/management").header("x-forwarded-for", from);
+        let answer = send(request.basic_auth("root", Some(format!("guess-{number}")))).await;
+        assert_eq!(answer.status, 401);
+    }
+    let found = list(&app, 1).await;
+    assert_eq!((&found[0]["what"], &found[0]["guessed"]), (&json!("name"), &json!("operator")));
+    assert_eq!(found[0]["subject"], "root");
+    app.run(&["throttle", "clear", "--user", "root"]).await;
+    list(&app, 0).await;
 }
 
 /// Whether two logins as alice from new addresses are verified without a pause.
