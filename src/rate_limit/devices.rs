@@ -16,9 +16,6 @@ use crate::store::{BoundedMap, RateLimitRecords, Result};
 
 /// Time after which a login of a known device is recorded again.
 const RECORD_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// Maximum number of look-ups in a second for one address, so that a flood of refused attempts is
-/// not passed on to the store.
-const MAX_LOOKUPS: u32 = 20;
 /// Maximum number of devices that wait to be written. If the store is slower, or fails, a device is
 /// recorded at a later login.
 const MAX_PENDING: u32 = 256;
@@ -37,8 +34,6 @@ struct DevicesState {
     replacing: Mutex<()>,
     /// Devices that this process has recorded or is about to, with the time of the login.
     recorded: BoundedMap<Timestamp>,
-    /// Number of look-ups of each address, with the second in which they were made.
-    lookups: BoundedMap<(i64, u32)>,
 }
 
 impl Devices {
@@ -48,7 +43,6 @@ impl Devices {
             pending: Arc::new(Semaphore::new(MAX_PENDING as usize)),
             replacing: Mutex::default(),
             recorded: BoundedMap::new(),
-            lookups: BoundedMap::new(),
         }))
     }
 
@@ -64,9 +58,6 @@ impl Devices {
         let recorded = self.0.recorded.get(&origin.device);
         if recorded.is_some_and(|at| now < at.plus(KnownDevices::TTL)) {
             return true;
-        }
-        if !self.may_look_up(origin.address, now) {
-            return false;
         }
         let devices = self.find(name).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "cannot read the known devices of a user: they count as unknown");
@@ -116,21 +107,5 @@ impl Devices {
     async fn find(&self, name: RateLimitKey) -> Result<Option<KnownDevices>> {
         let bytes = self.0.records.find_devices(&name).await?;
         Ok(bytes.and_then(|bytes| KnownDevices::from_bytes(&bytes)))
-    }
-
-    fn may_look_up(&self, address: RateLimitKey, now: Timestamp) -> bool {
-        let second = now.as_millis().div_euclid(1000);
-        self.0.lookups.update(
-            &address,
-            (second, 0),
-            |(second, _)| *second,
-            |(at, count)| {
-                if *at != second {
-                    (*at, *count) = (second, 0);
-                }
-                *count = count.saturating_add(1);
-                *count <= MAX_LOOKUPS
-            },
-        )
     }
 }

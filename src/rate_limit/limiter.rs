@@ -193,17 +193,27 @@ impl RateLimiter {
                 let wait = added.counter.time_until_below(budget.limit, now);
                 refused = Some(wait).max(refused);
             } else if added.counter.total() == budget.limit {
-                let subject = if budget.is_address {
-                    audit::address_limited(kind, address);
-                    budget.network.addr().to_string()
-                } else {
-                    audit::network_limited(kind, budget.network);
-                    budget.network.to_string()
-                };
-                self.record_spent(kind, budget.key, Some(subject), &added.counter, budget.limit);
+                match budget.is_address {
+                    true => audit::address_limited(kind, address),
+                    false => audit::network_limited(kind, budget.network),
+                }
+                self.record_spent_address(kind, &budget, &added.counter);
             }
         }
         refused.map_or(Ok(()), |wait| Err(self.refuse_address(kind, wait)))
+    }
+
+    /// Records that the budget of an address or network is spent, for the operator's list.
+    fn record_spent_address(
+        &self,
+        kind: CredentialKind,
+        budget: &AddressBudget,
+        failures: &WindowCounter,
+    ) {
+        let network = budget.network;
+        let is_single = network.prefix_len() == network.max_prefix_len();
+        let subject = if is_single { network.addr().to_string() } else { network.to_string() };
+        self.record_spent(kind, budget.key, Some(subject), failures, budget.limit);
     }
 
     /// Records that a budget is spent, for the operator's list.
@@ -316,6 +326,8 @@ impl RateLimiter {
             if left == 0 {
                 let now = self.now();
                 let wait = failures.as_of(now).time_until_below(budget.limit, now);
+                // Another server may have counted the failures, or this one before a restart.
+                self.record_spent_address(kind, budget, &failures);
                 return Err(self.refuse_address(kind, wait));
             }
             if let Some(permit) = permit {

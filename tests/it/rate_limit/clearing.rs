@@ -153,3 +153,15 @@ async fn clearance_reaches_redis_and_every_server() {
     one.run(&["throttle", "clear", "--all"]).await;
     until_accepted(|| right(&other, "192.0.2.9")).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn budget_spent_at_a_server_that_has_stopped_is_listed() {
+    let redis = Redis::start();
+    let builder = || strict().redis(&redis).set("redis.publish_tokens", "false");
+    let one = builder().spawn().await;
+    let other = builder().on(&one.folder).spawn().await;
+    spend(&one, HERE).await;
+    one.stop().await;
+    assert_refused(&right(&other, HERE).await);
+    assert_eq!(list(&other, 1).await[0]["subject"], HERE);
+}
