@@ -17,7 +17,7 @@ const NICENESS: i32 = 10;
 /// queue is empty.
 pub(super) fn spawn(
     index: usize,
-    hasher: Hasher,
+    mut hasher: Hasher,
     jobs: flume::Receiver<Job>,
     idle: Duration,
 ) -> io::Result<()> {
@@ -25,22 +25,22 @@ pub(super) fn spawn(
         .name(format!("hash-{index}"))
         .spawn(move || {
             lower_priority();
-            work(hasher, &jobs, idle);
+            // The hasher can be used again after a panic, because its memory is scratch space. It is
+            // released in case it caused the panic. The caller is notified by its reply channel,
+            // which unwinding dropped.
+            while catch_unwind(AssertUnwindSafe(|| work(&mut hasher, &jobs, idle))).is_err() {
+                hasher.release();
+                tracing::error!(
+                    "a password job panicked, and its request gets 503; the worker continues"
+                );
+            }
         })
         .map(drop)
 }
 
-fn work(mut hasher: Hasher, jobs: &flume::Receiver<Job>, idle: Duration) {
-    while let Some(job) = next(&mut hasher, jobs, idle) {
-        // The hasher can be used again after a panic, because its memory is scratch space. It is
-        // released in case it caused the panic. The caller is notified by its reply channel, which
-        // unwinding dropped.
-        if catch_unwind(AssertUnwindSafe(|| job(&mut hasher))).is_err() {
-            hasher.release();
-            tracing::error!(
-                "a password job panicked, and its request gets 503; the worker continues"
-            );
-        }
+fn work(hasher: &mut Hasher, jobs: &flume::Receiver<Job>, idle: Duration) {
+    while let Some(job) = next(hasher, jobs, idle) {
+        job(hasher);
     }
 }
 

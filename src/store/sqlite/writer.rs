@@ -65,7 +65,10 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || {
-                thread.run(&jobs);
+                // Without this thread, all writes would fail until a restart of the server.
+                while catch_unwind(AssertUnwindSafe(|| thread.run(&jobs))).is_err() {
+                    tracing::error!("the writer of the embedded store panicked; it goes on");
+                }
                 thread.close();
             })
             .map_err(StoreError::unavailable)?;
@@ -77,7 +80,7 @@ impl Writer {
     pub(super) fn close(&self) {
         drop(self.queue.write().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The thread does not panic: the jobs run in `catch_unwind`.
+        // The thread goes on after a panic.
         let _ = thread.map(JoinHandle::join);
     }
 
@@ -258,7 +261,7 @@ impl WriterThread {
         batch: &mut Vec<Box<dyn BatchJob>>,
     ) -> Result<(), &'static str> {
         let connection = &self.connection;
-        // A panic would end the thread, and all writes with it, until a restart.
+        // After a panic, the jobs of the batch get an answer.
         let attempt = AssertUnwindSafe(|| commit_batch(connection, jobs, batch));
         let committed = match catch_unwind(attempt) {
             Ok(Ok(committed)) => committed,
@@ -341,4 +344,37 @@ fn commit_batch(
     }
     run(connection, "COMMIT")?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+
+    /// Job that panics where no job is expected to.
+    struct FaultyJob;
+
+    impl BatchJob for FaultyJob {
+        fn execute(&mut self, _: &Connection) -> rusqlite::Result<()> {
+            Ok(())
+        }
+
+        #[allow(clippy::panic, reason = "the thread has to survive it")]
+        fn finish(self: Box<Self>, _: Result<(), &'static str>) {
+            panic!("on purpose");
+        }
+    }
+
+    #[tokio::test]
+    async fn writer_goes_on_after_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("sentinel.db")).unwrap();
+        let writer = store.writer.as_ref().unwrap();
+        for _ in 0..3 {
+            writer.send(Box::new(FaultyJob)).unwrap();
+            // A write in the batch of the faulty job gets no result, so it fails.
+            let _ = writer.run(write_version).await;
+            writer.run(write_version).await.unwrap();
+        }
+    }
 }
