@@ -101,7 +101,7 @@ fn start(user: Option<SessionUser>, client: &str, now: Timestamp) -> Result<(Ses
     let scope: Scope = "read write".parse()?;
     let client_id = client.parse()?;
     let new = NewSession { user, client_id, client_generation: 0, scope, refreshable: true };
-    let (session, tokens) = Session::start(new, &lifetimes, now);
+    let (session, tokens) = Session::start(new, &lifetimes, now)?;
     Ok((session, tokens.access.to_secret().expose_secret().to_owned()))
 }
 

@@ -73,8 +73,9 @@ impl Admin {
         &self,
         new: Vec<ImportedUser>,
     ) -> Result<Vec<Result<ImportResult, AdminError>>, AdminError> {
-        let (ids, users): (Vec<_>, Vec<_>) =
-            new.into_iter().map(|new| (new.id, self.new_user(new.id, new.user))).unzip();
+        let ids: Vec<_> = new.iter().map(|new| new.id).collect();
+        let users = new.into_iter().map(|new| self.new_user(new.id, new.user));
+        let users: Vec<User> = users.collect::<Result<_, _>>()?;
         let clients = users.iter().zip(&ids);
         let clients = clients.map(|(user, id)| self.stores.client_like_user(&user.username, *id));
         let clients: Vec<_> =

@@ -89,7 +89,7 @@ impl Admin {
         new: NewClient,
     ) -> Result<(Client, Option<ClientSecret>), AdminError> {
         let is_generated = new.confidential && new.secret.is_none();
-        let secret = is_generated.then(ClientSecret::generate);
+        let secret = is_generated.then(ClientSecret::generate).transpose()?;
         let kind = match (new.confidential, new.secret.clone(), &secret) {
             (true, Some(chosen), _) => ClientKind::Confidential(chosen),
             (true, None, Some(secret)) => {
@@ -98,7 +98,7 @@ impl Admin {
             _ => ClientKind::Public,
         };
         self.stores.mark_in_use().await?;
-        let client = new.into_client(ClientId::generate(), kind, true, self.clock.now())?;
+        let client = new.into_client(ClientId::generate()?, kind, true, self.clock.now())?;
         let inserted = self.stores.clients.insert(&client).await;
         if !AuditSubject::client(&client.id).confirm("client_added", inserted)? {
             return Err(AdminError::Contended);
@@ -199,7 +199,7 @@ impl Admin {
         if !self.client(id.as_str()).await?.is_confidential() {
             return Err(AdminError::Invalid("a public client has no secret"));
         }
-        let secret = ClientSecret::generate();
+        let secret = ClientSecret::generate()?;
         let kind = ClientKind::Confidential(StoredSecret::Digest(secret.digest()));
         let change = ClientChange { kind: Some(kind), versions, ..ClientChange::default() };
         let Written { value, invalidation } = self.change_client(id, &change).await?;

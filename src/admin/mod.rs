@@ -20,7 +20,7 @@ pub use versions::Versions;
 
 use audit::AuditSubject;
 
-use crate::domain::{Clock, InvalidUsername, Session, SessionId, Timestamp};
+use crate::domain::{Clock, InvalidUsername, RandomError, Session, SessionId, Timestamp};
 use crate::store::{Page, SessionFilter, StoreError, Stores};
 
 /// Maximum number of attempts to change a record when others change the same record concurrently.
@@ -59,6 +59,9 @@ pub enum AdminError {
     /// Concurrent changes of the same record did not stop within the maximum number of attempts.
     #[error("the record was changed by others at the same time; try again")]
     Contended,
+    /// A new id or secret could not be generated.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// The store failed. With [`StoreError::Invalidation`] the change is stored, but its Redis
     /// invalidation (removal of outdated copies) failed.
     #[error(transparent)]

@@ -2,7 +2,7 @@
 
 use super::audit::{self, AuditSubject};
 use super::{ATTEMPTS, Admin, AdminError, ListPage, Versions};
-use crate::domain::{PasswordHash, Scope, User, UserId, check_username};
+use crate::domain::{PasswordHash, RandomError, Scope, User, UserId, check_username};
 use crate::observe::audit::Outcome;
 use crate::store::{Page, Update};
 
@@ -44,7 +44,7 @@ impl Admin {
     pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
         self.check_new_username(&new.username).await?;
         self.stores.mark_in_use().await?;
-        let user = self.new_user(None, new);
+        let user = self.new_user(None, new)?;
         let inserted = self.stores.users.insert(&user).await;
         if !AuditSubject::user(user.id).confirm("user_added", inserted)? {
             return Err(AdminError::NameTaken(user.username));
@@ -175,10 +175,10 @@ impl Admin {
     }
 
     /// Returns the record to be stored of the new user `new`. Generates an id if `id` is `None`.
-    pub(super) fn new_user(&self, id: Option<UserId>, new: NewUser) -> User {
+    pub(super) fn new_user(&self, id: Option<UserId>, new: NewUser) -> Result<User, RandomError> {
         let now = self.clock.now();
-        User {
-            id: id.unwrap_or_else(|| UserId::generate(&*self.clock)),
+        Ok(User {
+            id: id.map_or_else(|| UserId::generate(&*self.clock), Ok)?,
             username: new.username,
             password: new.password,
             scopes: new.scopes,
@@ -187,7 +187,7 @@ impl Admin {
             version: 0,
             created_at: now,
             updated_at: now,
-        }
+        })
     }
 
     fn changed(&self, user: &User, change: &UserChange) -> User {

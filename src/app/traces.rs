@@ -15,6 +15,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanProcessor};
 
 use super::StartError;
+use crate::domain::random_index;
 use crate::observe::trace::{Collector, Span, new_span};
 use crate::settings::TracesSettings;
 use client::OtlpClient;
@@ -108,7 +109,7 @@ fn anchor() -> (Instant, SystemTime) {
 
 impl Collector for Exporter {
     fn samples(&self) -> bool {
-        rand::random_range(0..100) < self.sample_percent
+        random_index(100) < usize::from(self.sample_percent)
     }
 
     fn take(&self, span: Span) {

@@ -54,16 +54,16 @@ fn operator_password(settings: &Settings) -> Result<String, Failure> {
     if let Some(password) = read(&file)?.filter(|password| !password.is_empty()) {
         return Ok(password);
     }
-    let password = generate_password();
+    let password = generate_password()?;
     write(&file, password.expose_secret())?;
     Ok(password.expose_secret().to_owned())
 }
 
 /// Generates a password of 16 letters and digits.
-fn generate_password() -> SecretString {
-    let secret = ClientSecret::generate();
+fn generate_password() -> Result<SecretString, Failure> {
+    let secret = ClientSecret::generate().map_err(Failure::unavailable)?;
     let letters = secret.expose_secret().trim_start_matches("sns_").chars().take(16);
-    SecretString::from(letters.collect::<String>())
+    Ok(SecretString::from(letters.collect::<String>()))
 }
 
 /// Credentials of the demo user and of both demo clients, as the credentials file contains them.
@@ -195,7 +195,7 @@ async fn add_demo_data(settings: &Settings, admin: &Admin) -> Result<DemoCredent
             ..NewClient::default()
         })
         .await?;
-    let password = generate_password();
+    let password = generate_password()?;
     let mut hasher = Hasher::new(password_policy(&settings.password)).map_err(Failure::config)?;
     admin
         .add_user(NewUser {

@@ -70,6 +70,16 @@ impl Failure {
         }
     }
 
+    /// Creates the failure of setting up the log: 69 if the system lacks a resource, otherwise 78.
+    pub(super) fn log(error: &anyhow::Error) -> Self {
+        let message = format!("cannot set up the log: {error}");
+        if error.is::<std::io::Error>() {
+            Self::unavailable(message)
+        } else {
+            Self::config(message)
+        }
+    }
+
     /// Creates a failure with exit code 78 (`EX_CONFIG`): the settings are invalid.
     pub(super) fn config(message: impl ToString) -> Self {
         Self { code: 78, message: message.to_string(), unconfirmed: false }
@@ -148,7 +158,7 @@ impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::Store(error) => error.into(),
-            AdminError::Contended => Self::unavailable(error),
+            AdminError::Contended | AdminError::Random(_) => Self::unavailable(error),
             other => Self::refused(other),
         }
     }

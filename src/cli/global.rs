@@ -94,8 +94,9 @@ pub(super) fn with_log<T>(
     work: impl AsyncFnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     block_on(async || {
-        let _log = telemetry::start_for_command(&settings.log)
-            .map_err(|error| Failure::config(format!("cannot set up the log: {error}")))?;
+        SystemClock::check().map_err(Failure::unavailable)?;
+        let _log =
+            telemetry::start_for_command(&settings.log).map_err(|error| Failure::log(&error))?;
         work().await
     })
 }

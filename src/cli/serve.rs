@@ -25,8 +25,8 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = self.settings(global)?;
-        let log = telemetry::start(&settings.log)
-            .map_err(|error| Failure::config(format!("cannot set up the log: {error}")))?;
+        SystemClock::check().map_err(Failure::unavailable)?;
+        let log = telemetry::start(&settings.log).map_err(|error| Failure::log(&error))?;
         raise_open_files();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
             |error| Failure::unavailable(format!("cannot start the async runtime: {error}")),

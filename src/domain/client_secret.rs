@@ -3,7 +3,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Digest, PasswordHash, base62};
+use super::{Digest, PasswordHash, RandomError, base62, random_bytes};
 
 const PREFIX: &str = "sns_";
 
@@ -17,11 +17,14 @@ pub struct ClientSecret(SecretString);
 
 impl ClientSecret {
     /// Generates a client secret of 256 random bits, with a prefix that secret scanners recognize.
-    pub fn generate() -> Self {
+    ///
+    /// # Errors
+    /// [`RandomError`] if the operating system supplies no random bytes.
+    pub fn generate() -> Result<Self, RandomError> {
         let mut text = String::with_capacity(64);
         text.push_str(PREFIX);
-        base62::encode(&rand::random::<[u8; 32]>(), &mut text);
-        Self(SecretString::from(text))
+        base62::encode(&random_bytes::<32>()?, &mut text);
+        Ok(Self(SecretString::from(text)))
     }
 
     /// Returns whether `text` has the form of a generated client secret. Guesses at such a secret
@@ -85,7 +88,7 @@ mod tests {
 
     #[test]
     fn only_prefix_and_base62_of_32_octets_is_generated_form() {
-        let secret = ClientSecret::generate();
+        let secret = ClientSecret::generate().unwrap();
         let text = secret.expose_secret();
         assert!(ClientSecret::is_generated_form(text));
         for other in ["", "s3cret7", "sns_", &text[1..], &format!("{text}0"), &text[..46]] {

@@ -63,8 +63,27 @@ pub trait Clock: Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
+/// Error returned if the clock of the operating system is before 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the system clock is before 1970, so tokens would have wrong lifetimes: set it, and try again"
+)]
+pub struct ClockNotSet;
+
+impl SystemClock {
+    /// Checks that the clock of the operating system is set. Libraries cannot handle times before
+    /// 1970.
+    ///
+    /// # Errors
+    /// [`ClockNotSet`] if it is before 1970.
+    #[allow(clippy::disallowed_methods)] // reads the ambient clock, as `now` does
+    pub fn check() -> Result<(), ClockNotSet> {
+        SystemTime::now().duration_since(UNIX_EPOCH).map(drop).map_err(|_| ClockNotSet)
+    }
+}
+
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods)] // the only place that reads the ambient clock
+    #[allow(clippy::disallowed_methods)] // the only type that reads the ambient clock
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

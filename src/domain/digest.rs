@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::random_bytes;
+
 /// A SHA-256 digest, compared in constant time.
 ///
 /// A slow password hash is not needed: token verifiers and generated client secrets are random and
@@ -58,9 +60,13 @@ impl fmt::Debug for Digest {
 pub struct ProcessKey(Hmac<Sha256>);
 
 impl ProcessKey {
-    /// Generates a key.
+    /// Generates a key. Call this at the start of the process, and not in a request.
+    #[expect(
+        clippy::expect_used,
+        reason = "the standard library needs random bytes before, for its hash maps"
+    )]
     pub fn generate() -> Self {
-        let key = Zeroizing::new(rand::random::<[u8; 32]>());
+        let key = Zeroizing::new(random_bytes::<32>().expect("random bytes at the start"));
         Self(keyed(&*key))
     }
 

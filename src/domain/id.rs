@@ -3,9 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rand::RngExt;
-
-use super::Clock;
+use super::{Clock, RandomError, base62, random_bytes};
 
 /// Error returned for a text that is not a valid user, session or client identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,14 +71,17 @@ object_id! {
 
 impl UserId {
     /// Generates a user id laid out as an ObjectId: the seconds of `clock`, then 64 random bits.
-    pub fn generate(clock: &dyn Clock) -> Self {
+    ///
+    /// # Errors
+    /// [`RandomError`] if the operating system supplies no random bytes.
+    pub fn generate(clock: &dyn Clock) -> Result<Self, RandomError> {
         let seconds = u32::try_from(clock.now().as_seconds()).unwrap_or(u32::MAX);
-        let random: [u8; 8] = rand::random();
+        let random: [u8; 8] = random_bytes()?;
         let mut bytes = [0u8; 12];
         for (to, from) in bytes.iter_mut().zip(seconds.to_be_bytes().into_iter().chain(random)) {
             *to = from;
         }
-        Self(bytes)
+        Ok(Self(bytes))
     }
 }
 
@@ -95,9 +96,14 @@ impl ClientId {
     const MAX_BYTES: usize = 255;
 
     /// Generates a client identifier of 40 random letters and digits.
-    pub fn generate() -> Self {
-        let mut rng = rand::rng();
-        Self((0..Self::LENGTH).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect())
+    ///
+    /// # Errors
+    /// [`RandomError`] if the operating system supplies no random bytes.
+    pub fn generate() -> Result<Self, RandomError> {
+        let mut digits = String::new();
+        base62::encode(&random_bytes::<32>()?, &mut digits);
+        // Not all digits are equally likely at the first places of the number.
+        Ok(Self(digits.split_off(digits.len().saturating_sub(Self::LENGTH))))
     }
 
     /// Returns the client identifier as text.

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::Timestamp;
 use super::digest::{hmac_sha256, truncated};
+use super::{RandomError, Timestamp, random_bytes};
 
 /// Maximum number of known devices of one user. A further one displaces the one used longest ago.
 const MAX_DEVICES: usize = 10;
@@ -30,8 +30,11 @@ impl KnownDevices {
     pub const TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
     /// Creates a record without devices, with a random key.
-    pub fn new() -> Self {
-        Self { key: rand::random(), devices: Vec::new() }
+    ///
+    /// # Errors
+    /// [`RandomError`] if the operating system supplies no random bytes.
+    pub fn new() -> Result<Self, RandomError> {
+        Ok(Self { key: random_bytes()?, devices: Vec::new() })
     }
 
     /// Returns whether a login from `address` succeeded in the [`Self::TTL`] before `now`.
@@ -75,12 +78,6 @@ impl KnownDevices {
     }
 }
 
-impl Default for KnownDevices {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 fn is_fresh(login: Timestamp, now: Timestamp) -> bool {
     now < login.plus(KnownDevices::TTL)
 }
@@ -93,7 +90,7 @@ mod tests {
 
     #[test]
     fn device_is_known_for_30_days_after_its_last_login() {
-        let mut devices = KnownDevices::new();
+        let mut devices = KnownDevices::new().unwrap();
         devices.remember(b"a", NOW);
         let day = |days: u64| NOW.plus(Duration::from_secs(days * 24 * 3600));
         assert!(devices.contains(b"a", day(29)) && !devices.contains(b"b", NOW));
@@ -104,7 +101,7 @@ mod tests {
 
     #[test]
     fn eleventh_device_displaces_the_one_used_longest_ago() {
-        let mut devices = KnownDevices::new();
+        let mut devices = KnownDevices::new().unwrap();
         for number in 0..10_u8 {
             devices.remember(&[number], NOW.plus(Duration::from_secs(number.into())));
         }
@@ -117,7 +114,7 @@ mod tests {
 
     #[test]
     fn stored_form_round_trips_and_other_bytes_are_refused() {
-        let mut devices = KnownDevices::new();
+        let mut devices = KnownDevices::new().unwrap();
         devices.remember(b"a", NOW);
         devices.remember(b"b", NOW);
         let bytes = devices.to_bytes();
@@ -130,7 +127,7 @@ mod tests {
     #[test]
     fn same_address_has_another_digest_in_another_record() {
         let [one, other] = [(); 2].map(|()| {
-            let mut devices = KnownDevices::new();
+            let mut devices = KnownDevices::new().unwrap();
             devices.remember(b"a", NOW);
             devices.to_bytes().split_off(KEY_BYTES)
         });

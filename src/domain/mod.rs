@@ -18,7 +18,7 @@ mod id;
 mod known_devices;
 mod legacy_token;
 mod password_hash;
-mod random_index;
+mod random;
 mod rate_limit_key;
 mod refresh_rotation;
 mod scope;
@@ -33,7 +33,7 @@ pub use client::{
 pub use client_secret::{
     ClientSecret, InvalidClientSecret, MIN_CLIENT_SECRET, StoredSecret, check_client_secret,
 };
-pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use clock::{Clock, ClockNotSet, ManualClock, SystemClock, Timestamp};
 pub use digest::{Digest, ProcessKey};
 pub use duration::{LIFETIME, LIFETIME_SECONDS, parse_duration, parse_lifetime, show_duration};
 pub use grant::{Grant, UnknownGrant};
@@ -41,7 +41,7 @@ pub use id::{ClientId, InvalidId, SessionId, UserId};
 pub use known_devices::KnownDevices;
 pub use legacy_token::legacy_mac_key;
 pub use password_hash::PasswordHash;
-pub use random_index::random_index;
+pub use random::{RandomError, random_bytes, random_index};
 pub use rate_limit_key::{RateLimitKey, RateLimitKeyKind};
 pub use refresh_rotation::RefreshOutcome;
 pub use scope::{InvalidScope, Scope};

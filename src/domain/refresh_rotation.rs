@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::session::token;
 use super::{
-    IssuedTokens, Lifetimes, RefreshChain, Scope, Session, Timestamp, Token, TokenKind, UsedRefresh,
+    IssuedTokens, Lifetimes, RandomError, RefreshChain, Scope, Session, Timestamp, Token,
+    TokenKind, UsedRefresh, random_bytes,
 };
 
 /// Result of presenting a refresh token at the token endpoint.
@@ -36,6 +37,9 @@ impl Session {
     /// the server must not shorten the grace period (time in which a used refresh token may be
     /// retried). `scope`, for the new access token, is ignored for a retry, which returns the
     /// tokens of the first response.
+    ///
+    /// # Errors
+    /// [`RandomError`] if the operating system supplies no random bytes for new tokens.
     pub fn refresh(
         &self,
         presented: &Token,
@@ -43,20 +47,20 @@ impl Session {
         scope: Scope,
         lifetimes: &Lifetimes,
         now: Timestamp,
-    ) -> RefreshOutcome {
+    ) -> Result<RefreshOutcome, RandomError> {
         let Some(chain) = &self.refresh else {
-            return RefreshOutcome::Unknown;
+            return Ok(RefreshOutcome::Unknown);
         };
         let over = now >= chain.idle_ends_at;
         let digest = presented.verifier.digest();
         if chain.current == digest {
             return if over {
-                RefreshOutcome::Expired
+                Ok(RefreshOutcome::Expired)
             } else {
                 self.rotate(presented, chain, scope, lifetimes, now)
             };
         }
-        match &chain.used {
+        Ok(match &chain.used {
             Some(used)
                 if used.digest == digest
                     && !over
@@ -68,7 +72,7 @@ impl Session {
             // Former tokens are not stored. The seal distinguishes them from forged ones.
             _ if self.has_issued_refresh(presented) => RefreshOutcome::Replayed,
             _ => RefreshOutcome::Unknown,
-        }
+        })
     }
 
     /// Returns the session's last used refresh token, which is kept until its successor is used.
@@ -91,8 +95,8 @@ impl Session {
         scope: Scope,
         lifetimes: &Lifetimes,
         now: Timestamp,
-    ) -> RefreshOutcome {
-        let salt: [u8; 32] = rand::random();
+    ) -> Result<RefreshOutcome, RandomError> {
+        let salt = random_bytes()?;
         let (access, refresh) = successors(presented, &chain.mac_key, &salt);
         let mut next = self.next();
         let narrowed = (scope != self.scope).then(|| scope.clone());
@@ -101,7 +105,7 @@ impl Session {
         next.set_refresh(chain.mac_key, refresh.verifier.digest(), Some(used), lifetimes, now);
         let expires_in = expires_at.remaining(now);
         let issued = IssuedTokens { access, expires_in, scope, refresh: Some(refresh) };
-        RefreshOutcome::Rotated(Box::new(next), Box::new(issued))
+        Ok(RefreshOutcome::Rotated(Box::new(next), Box::new(issued)))
     }
 
     fn derive_again(

@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use super::{
-    ClientId, Digest, Lifetimes, Scope, Selector, SessionId, Timestamp, Token, TokenKind, UserId,
-    Verifier,
+    ClientId, Digest, Lifetimes, RandomError, Scope, Selector, SessionId, Timestamp, Token,
+    TokenKind, UserId, Verifier, random_bytes,
 };
 
 /// Maximum number of live access tokens of one session. A further token replaces the oldest.
@@ -122,8 +122,15 @@ pub struct IssuedTokens {
 
 impl Session {
     /// Starts a session and returns it with its first tokens.
-    pub fn start(new: NewSession, lifetimes: &Lifetimes, now: Timestamp) -> (Self, IssuedTokens) {
-        let selector = Selector::generate();
+    ///
+    /// # Errors
+    /// [`RandomError`] if the operating system supplies no random bytes.
+    pub fn start(
+        new: NewSession,
+        lifetimes: &Lifetimes,
+        now: Timestamp,
+    ) -> Result<(Self, IssuedTokens), RandomError> {
+        let selector = Selector::generate()?;
         let ends_at = now.plus(lifetimes.session);
         let mut session = Self {
             id: selector.session_id(),
@@ -137,18 +144,19 @@ impl Session {
             access_tokens: Vec::new(),
             refresh: None,
         };
-        let access = token(TokenKind::Access, &selector, Verifier::generate());
+        let access = token(TokenKind::Access, &selector, Verifier::generate()?);
         let expires_at = session.add_access(access.verifier.digest(), None, lifetimes, now);
-        let refresh = new.refreshable.then(|| {
-            let key: [u8; 16] = rand::random();
-            let verifier = Verifier::generate().with_mac(&key);
-            let refresh = token(TokenKind::Refresh, &selector, verifier);
-            session.set_refresh(key, refresh.verifier.digest(), None, lifetimes, now);
-            refresh
-        });
+        let mut refresh = None;
+        if new.refreshable {
+            let key = random_bytes()?;
+            let verifier = Verifier::generate()?.with_mac(&key);
+            let token = token(TokenKind::Refresh, &selector, verifier);
+            session.set_refresh(key, token.verifier.digest(), None, lifetimes, now);
+            refresh = Some(token);
+        }
         let scope = session.scope.clone();
         let expires_in = expires_at.remaining(now);
-        (session, IssuedTokens { access, expires_in, scope, refresh })
+        Ok((session, IssuedTokens { access, expires_in, scope, refresh }))
     }
 
     /// Returns the session's access token whose verifier (secret part) has this digest, unless the

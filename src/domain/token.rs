@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::digest::{hmac_sha256, truncated};
-use super::{Digest, SessionId, base62};
+use super::{Digest, RandomError, SessionId, base62, random_bytes};
 
 /// Number of leading bytes of a verifier (secret part of a token) that its trailing MAC covers.
 const SEALED_BYTES: usize = 24;
@@ -52,8 +52,11 @@ pub struct Selector([u8; 16]);
 
 impl Selector {
     /// Generates a random selector, which all tokens of a new session will contain.
-    pub fn generate() -> Self {
-        Self(rand::random())
+    ///
+    /// # Errors
+    /// [`RandomError`] if the operating system supplies no random bytes.
+    pub fn generate() -> Result<Self, RandomError> {
+        random_bytes().map(Self)
     }
 
     /// Returns the id of the session whose tokens have this selector.
@@ -78,8 +81,11 @@ pub struct Verifier(Zeroizing<[u8; 32]>);
 
 impl Verifier {
     /// Generates a random verifier (secret part) for a new token.
-    pub fn generate() -> Self {
-        Self(Zeroizing::new(rand::random()))
+    ///
+    /// # Errors
+    /// [`RandomError`] if the operating system supplies no random bytes.
+    pub fn generate() -> Result<Self, RandomError> {
+        Ok(Self(Zeroizing::new(random_bytes()?)))
     }
 
     pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -209,7 +215,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn sample(kind: TokenKind) -> Token {
-        Token { kind, selector: Selector::generate(), verifier: Verifier::generate() }
+        Token {
+            kind,
+            selector: Selector::generate().unwrap(),
+            verifier: Verifier::generate().unwrap(),
+        }
     }
 
     #[test]
@@ -238,7 +248,7 @@ mod tests {
 
     #[test]
     fn successor_is_deterministic_and_differs_by_kind_and_salt() {
-        let verifier = Verifier::generate();
+        let verifier = Verifier::generate().unwrap();
         let access = verifier.successor(&[1; 32], TokenKind::Access);
         assert_eq!(access.digest(), verifier.successor(&[1; 32], TokenKind::Access).digest());
         assert_ne!(access.digest(), verifier.successor(&[2; 32], TokenKind::Access).digest());
@@ -248,10 +258,10 @@ mod tests {
 
     #[test]
     fn seal_matches_its_own_key_and_verifier_only() {
-        let with_mac = Verifier::generate().with_mac(&[1; 16]);
+        let with_mac = Verifier::generate().unwrap().with_mac(&[1; 16]);
         assert!(with_mac.has_mac_of(&[1; 16]));
         assert!(!with_mac.has_mac_of(&[2; 16]));
-        assert!(!Verifier::generate().has_mac_of(&[1; 16]));
+        assert!(!Verifier::generate().unwrap().has_mac_of(&[1; 16]));
         assert_eq!(with_mac.digest(), with_mac.clone().with_mac(&[1; 16]).digest());
     }
 

@@ -117,7 +117,7 @@ mod tests {
     fn caller() -> Client {
         let now = Timestamp::from_millis(0);
         Client {
-            id: ClientId::generate(),
+            id: ClientId::generate().unwrap(),
             name: String::new(),
             kind: ClientKind::Confidential(StoredSecret::Digest(Digest::of(b"secret"))),
             grants: BTreeSet::new(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::RandomError;
 use crate::password::PoolError;
 use crate::rate_limit::RateLimited;
 use crate::store::StoreError;
@@ -121,6 +122,9 @@ pub enum Unavailable {
     /// The queue of passwords to be hashed is full, or hashing failed.
     #[error(transparent)]
     Passwords(#[from] PoolError),
+    /// New tokens could not be generated.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// Concurrent requests changed the session at each of the permitted attempts to write it.
     #[error("other requests kept changing the session")]
     Contended,
@@ -216,6 +220,12 @@ impl Error {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<RandomError> for Error {
+    fn from(error: RandomError) -> Self {
         Self::Unavailable(error.into())
     }
 }

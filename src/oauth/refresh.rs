@@ -63,7 +63,7 @@ impl Provider {
         // The grace period does not run during an outage.
         let outage = session.used_refresh().map(|used| self.outages.between(used.at, presented_at));
         let presented_at = presented_at.minus(outage.unwrap_or_default());
-        match session.refresh(token, presented_at, wanted, &lifetimes, self.now()) {
+        match session.refresh(token, presented_at, wanted, &lifetimes, self.now())? {
             RefreshOutcome::Rotated(next, tokens) => {
                 scope?;
                 self.can_publish(session.user.as_ref())?;

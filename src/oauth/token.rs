@@ -73,7 +73,7 @@ impl Provider {
             refreshable,
         };
         let lifetimes = client.lifetimes(&self.policy.lifetimes);
-        let (session, tokens) = Session::start(new, &lifetimes, self.now());
+        let (session, tokens) = Session::start(new, &lifetimes, self.now())?;
         let note = |outcome| audit::login(&session, outcome, request.address);
         let inserted = self.stores.sessions.insert(&session).await.inspect_err(|error| {
             if error.may_be_done() {

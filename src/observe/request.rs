@@ -7,6 +7,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use super::trace::{Recorder, SpanContext};
+use crate::domain::random_bytes;
 
 tokio::task_local! {
     static CURRENT: RequestContext;
@@ -36,8 +37,10 @@ impl RequestId {
         fits.then(|| Self(text.into()))
     }
 
+    /// Generates a random request id: zeros if the operating system supplies no random bytes, since
+    /// a request is answered whether or not it can be found in the log.
     fn random() -> Self {
-        Self(hex::encode(rand::random::<[u8; 16]>()).into())
+        Self(hex::encode(random_bytes::<16>().unwrap_or_default()).into())
     }
 
     /// Returns the request id as text, which needs no escaping in JSON or in a header.

@@ -1,5 +1,6 @@
 //! Errors of hashing and of the pool. No message contains a password or a hash.
 
+use crate::domain::RandomError;
 use std::io;
 
 /// Error of hashing a password or of using a stored hash. A wrong password is not an error.
@@ -27,9 +28,9 @@ pub enum HashError {
         /// Memory that argon2 requested, in KiB.
         kib: usize,
     },
-    /// The operating system returned no random bytes for the salt.
-    #[error("the operating system returned no random bytes")]
-    Random(#[source] rand::rngs::SysError),
+    /// The operating system supplies no random bytes for the salt.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// The argon2 crate rejected input that was validated before, which indicates a defect in
     /// Sentinel.
     #[error("argon2 rejected its input")]

@@ -8,9 +8,8 @@ use super::error::{HashError, PolicyError};
 use super::memory::Memory;
 use super::parsed_hash::ParsedHash;
 use super::policy::HashPolicy;
-use super::random;
-use crate::domain::PasswordHash;
 use crate::domain::hash_limits::HashScheme;
+use crate::domain::{PasswordHash, random_bytes};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 
@@ -49,11 +48,11 @@ impl Hasher {
         let password = password.expose_secret().as_bytes();
         let encoded = match self.policy.scheme {
             HashScheme::Argon2id => {
-                let salt = random::bytes()?;
+                let salt = random_bytes()?;
                 Argon2Hash::compute(password, &self.policy, salt, &mut self.memory)?.to_string()
             }
             HashScheme::Bcrypt => {
-                let salt = random::bytes()?;
+                let salt = random_bytes()?;
                 BcryptHash::compute(password, self.policy.bcrypt_cost, salt)?.to_string()
             }
         };

@@ -22,7 +22,6 @@ mod phc;
 mod policy;
 mod pool;
 mod prehashed_bcrypt;
-mod random;
 mod scrypt_hash;
 mod sha_crypt_hash;
 mod timing_equalizer;

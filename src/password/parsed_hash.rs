@@ -7,11 +7,10 @@ use super::firebase_scrypt::FirebaseHash;
 use super::pbkdf2_hash::Pbkdf2Hash;
 use super::policy::HashPolicy;
 use super::prehashed_bcrypt::{self, PrehashedBcrypt};
-use super::random;
 use super::scrypt_hash::ScryptHash;
 use super::sha_crypt_hash::ShaCryptHash;
-use crate::domain::PasswordHash;
 use crate::domain::hash_limits::HashScheme;
+use crate::domain::{PasswordHash, random_bytes};
 
 /// A stored hash, parsed into function, parameters, salt and output.
 pub(super) enum ParsedHash {
@@ -105,10 +104,10 @@ pub fn needs_upgrade(hash: &PasswordHash, policy: &HashPolicy) -> bool {
 pub(super) fn dummy(policy: &HashPolicy) -> Result<PasswordHash, HashError> {
     let encoded = match policy.scheme {
         HashScheme::Argon2id => {
-            Argon2Hash::new(policy, random::bytes()?, random::bytes()?).to_string()
+            Argon2Hash::new(policy, random_bytes()?, random_bytes()?).to_string()
         }
         HashScheme::Bcrypt => {
-            BcryptHash::new(policy.bcrypt_cost, random::bytes()?, random::bytes()?).to_string()
+            BcryptHash::new(policy.bcrypt_cost, random_bytes()?, random_bytes()?).to_string()
         }
     };
     Ok(PasswordHash::own(encoded))

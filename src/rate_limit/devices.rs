@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::keys::{self, Origin};
 use crate::domain::{KnownDevices, RateLimitKey, Timestamp};
-use crate::store::{BoundedMap, RateLimitRecords, Result};
+use crate::store::{BoundedMap, RateLimitRecords, Result, StoreError};
 
 /// Time after which a login of a known device is recorded again.
 const RECORD_INTERVAL: Duration = Duration::from_secs(24 * 3600);
@@ -99,7 +99,10 @@ impl Devices {
 
     async fn record(&self, name: RateLimitKey, address: IpAddr, now: Timestamp) -> Result<()> {
         let _replacing = self.0.replacing.lock().await;
-        let mut devices = self.find(name).await?.unwrap_or_default();
+        let mut devices = match self.find(name).await? {
+            Some(devices) => devices,
+            None => KnownDevices::new().map_err(StoreError::unavailable)?,
+        };
         devices.remember(&keys::device_address(address), now);
         self.0.records.put_devices(&name, &devices.to_bytes(), now).await
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{DeliveryError, LegacyToken, Page, Result, SessionFilter, StoreError, Stores};
-use crate::domain::{Client, Clock, Session, User};
+use crate::domain::{Client, Clock, Session, User, random_bytes};
 use merge::{SyncPass, sync_kind};
 
 /// Key of the import record that marks the target store of a copy as not in use yet.
@@ -189,7 +189,8 @@ async fn check(pass: &SyncPass<'_>) -> Result<(), CopyError> {
 /// Returns whether both arguments are the same store: a record that is written to `target` appears
 /// in `source`. Server names and paths cannot show this.
 async fn is_same_store(source: &Stores, target: &Stores) -> Result<bool> {
-    let probe = format!("{PROBE_KEY_PREFIX}{:016x}", rand::random::<u64>());
+    let random = random_bytes().map_err(StoreError::unavailable)?;
+    let probe = format!("{PROBE_KEY_PREFIX}{:016x}", u64::from_le_bytes(random));
     target.imports.record_import(&probe).await?;
     let seen = source.imports.is_imported(&probe).await;
     target.imports.delete_import_record(&probe).await?;

@@ -154,7 +154,7 @@ async fn recreate(caller: &Caller, change: impl FnOnce(&mut Client)) {
 async fn recreated_client_accepts_new_secret_only() {
     let mut caller = Caller::served().await;
     for _ in 0..3 {
-        let secret = ClientSecret::generate();
+        let secret = ClientSecret::generate().unwrap();
         let kind = ClientKind::Confidential(StoredSecret::Digest(secret.digest()));
         recreate(&caller, |client| client.kind = kind).await;
         let new = secret.expose_secret().to_owned();

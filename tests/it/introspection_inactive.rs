@@ -27,8 +27,9 @@ fn ask(app: &App, token: &str, hint: Option<&str>) -> impl Future<Output = TestR
 /// Returns a well-formed token that was never issued, with the selector of the token `of` or with a
 /// random one.
 fn forged_token(kind: TokenKind, of: Option<&str>) -> String {
-    let selector = of.map_or_else(Selector::generate, |text| Token::parse(text).unwrap().selector);
-    let token = Token { kind, selector, verifier: Verifier::generate() };
+    let selector = of.map(|text| Token::parse(text).unwrap().selector);
+    let selector = selector.unwrap_or_else(|| Selector::generate().unwrap());
+    let token = Token { kind, selector, verifier: Verifier::generate().unwrap() };
     token.to_secret().expose_secret().to_owned()
 }
 

@@ -249,7 +249,7 @@ async fn new_password_disabling_or_deletion_of_the_user_revokes_sessions() {
 fn forged_token(access_token: &str) -> String {
     use sentinel::domain::{Token, TokenKind, Verifier};
     let access = Token::parse(access_token).unwrap();
-    let verifier = Verifier::generate();
+    let verifier = Verifier::generate().unwrap();
     let forged = Token { kind: TokenKind::Refresh, selector: access.selector, verifier };
     secrecy::ExposeSecret::expose_secret(&forged.to_secret()).to_owned()
 }

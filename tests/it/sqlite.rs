@@ -48,7 +48,7 @@ impl Embedded {
             scope: Scope::empty(),
             refreshable: true,
         };
-        Session::start(new, &lifetimes, START).0
+        Session::start(new, &lifetimes, START).unwrap().0
     }
 
     /// Opens a plain SQLite connection to the same file.

@@ -134,6 +134,20 @@ fn layers_do_not_use_crates_forbidden_to_them() {
     }
 }
 
+/// Its generators panic if the operating system supplies no random bytes.
+#[test]
+fn only_one_file_uses_the_crate_rand() {
+    let mut found = Vec::new();
+    for path in sources(&root().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_crate = |at: usize| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        if text.match_indices("rand::").any(|(at, _)| is_crate(at)) {
+            found.push(path.strip_prefix(root()).unwrap().to_owned());
+        }
+    }
+    assert_eq!(found, [Path::new("src/domain/random.rs")]);
+}
+
 #[test]
 fn paths_named_in_architecture_md_exist() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();

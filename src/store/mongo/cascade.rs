@@ -80,7 +80,7 @@ impl MongoStore {
         }
         let found = ids.len();
         alive.insert("_id", doc! { "$in": ids });
-        let done = self.call(self.sessions.update_many(alive, outbox::ended())).await?;
+        let done = self.call(self.sessions.update_many(alive, outbox::ended()?)).await?;
         Ok(DeletedBatch { found, ended: done.matched_count })
     }
 
@@ -240,7 +240,7 @@ impl MongoStore {
         let mut change = doc! { "username": name, "name_version": of_version, "version": version };
         if self.records_invalidations {
             older.insert("ended", Bson::Null);
-            change.insert("lost", outbox::revision());
+            change.insert("lost", outbox::revision()?);
         }
         let update = doc! { "$set": change };
         self.call(self.sessions.update_many(older, vec![update])).await.map(drop)

@@ -15,7 +15,7 @@ use mongodb::options::ReadConcern;
 use super::MongoStore;
 use super::documents::parsed;
 use super::session_document::key;
-use crate::domain::{ClientId, SessionId};
+use crate::domain::{ClientId, SessionId, random_bytes};
 use crate::store::{Invalidation, InvalidationTarget, Outbox, Result, StoreError};
 
 /// Minimum age in seconds of a client's pending Redis invalidation (removal of stale copies) before
@@ -25,18 +25,18 @@ const MIN_CLIENT_AGE: i32 = 60;
 
 /// Returns a random revision (number that identifies one recorded Redis invalidation), so that
 /// [`Outbox::acknowledge`] does not remove a later invalidation of the same record.
-pub(super) fn revision() -> i64 {
-    rand::random()
+pub(super) fn revision() -> Result<i64> {
+    random_bytes().map(i64::from_le_bytes).map_err(StoreError::unavailable)
 }
 
 /// Returns the MongoDB update that ends a session and records its Redis invalidation. The update
 /// increments the session's version, so that a concurrent compare-and-swap fails.
-pub(super) fn ended() -> Document {
-    doc! {
-        "$set": { "ended": true, "lost": revision() },
+pub(super) fn ended() -> Result<Document> {
+    Ok(doc! {
+        "$set": { "ended": true, "lost": revision()? },
         "$unset": { "access": "", "refresh": "" },
         "$inc": { "version": 1_i64 },
-    }
+    })
 }
 
 impl MongoStore {
@@ -51,7 +51,7 @@ impl MongoStore {
     /// records invalidations.
     pub(super) async fn record_client_invalidation(&self, id: &ClientId) -> Result<()> {
         if self.records_invalidations {
-            let change = doc! { "$set": { "mark": revision() }, "$currentDate": { "at": true } };
+            let change = doc! { "$set": { "mark": revision()? }, "$currentDate": { "at": true } };
             let write = self.client_invalidations.update_one(doc! { "_id": id.as_str() }, change);
             self.call(write.upsert(true)).await?;
         }

@@ -82,7 +82,7 @@ impl SessionStore for MongoStore {
     async fn replace(&self, session: &Session, revokes_access: bool) -> Result<Written<bool>> {
         let mut change = tokens(session)?;
         if revokes_access && self.records_invalidations {
-            change.insert("lost", outbox::revision());
+            change.insert("lost", outbox::revision()?);
         }
         let before = doc! { "_id": key(session.id), "version": to_integer(session.version) - 1 };
         let done = self.sessions.update_one(before, doc! { "$set": change });
@@ -101,7 +101,7 @@ impl SessionStore for MongoStore {
     async fn delete(&self, id: SessionId) -> Result<Written<bool>> {
         if self.records_invalidations {
             let alive = doc! { "_id": key(id), "ended": Bson::Null };
-            let done = self.sessions.update_one(alive, outbox::ended());
+            let done = self.sessions.update_one(alive, outbox::ended()?);
             return Ok((self.write(done).await?.matched_count == 1).into());
         }
         let done = self.write(self.sessions.delete_one(doc! { "_id": key(id) })).await?;

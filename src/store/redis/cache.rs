@@ -15,7 +15,7 @@ use deadpool_redis::redis::{RedisResult, Script, cmd, pipe};
 
 use super::CachingStore;
 use super::connections::CallConnection;
-use crate::domain::{Client, ClientId, Digest, Session, SessionId};
+use crate::domain::{Client, ClientId, Digest, Session, SessionId, random_bytes};
 use crate::observe::metrics;
 use crate::observe::request::record_step;
 use crate::store::packed_session::{pack_cached, unpack_cached};
@@ -190,10 +190,11 @@ impl CachingStore {
     /// Takes a lease (permission to fill a cache entry) on each of `keys` that has none, and
     /// returns the leases taken.
     async fn lease(&self, keys: Vec<String>) -> Vec<FillLease> {
-        if keys.is_empty() {
+        // Without a lease, nothing is cached.
+        let Some(nonce) = random_bytes::<12>().ok().filter(|_| !keys.is_empty()) else {
             return Vec::new();
-        }
-        let nonce = hex::encode(rand::random::<[u8; 12]>());
+        };
+        let nonce = hex::encode(nonce);
         let taken = self
             .connections
             .call(async |call| {

@@ -17,6 +17,7 @@ use thread_local::ThreadLocal;
 
 use super::invalidation::INSTANCE_KEY;
 use super::memory::RedisMemory;
+use crate::domain::RandomError;
 use crate::observe::metrics::{self, Metrics};
 use crate::store::{DeliveryError, StoreError};
 
@@ -40,6 +41,9 @@ pub(super) enum RedisCallError {
     /// No connection to Redis could be opened.
     #[error("cannot connect to Redis")]
     Connect(#[source] Box<PoolError>),
+    /// The call needs random bytes, and the operating system supplies none.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// Redis answered the call with an error, or the connection failed during the call.
     #[error("Redis failed")]
     Call(#[from] RedisError),
@@ -53,7 +57,7 @@ impl RedisCallError {
             Self::Connect(error) => {
                 matches!(&**error, PoolError::Backend(error) if is_closed(error))
             }
-            Self::Down => false,
+            Self::Down | Self::Random(_) => false,
         }
     }
 }

@@ -28,6 +28,7 @@ use super::cache::has_access_token;
 use super::connections::RedisCallError;
 use crate::domain::{
     AccessToken, Digest, Session, SessionId, TOKEN_BYTES, Timestamp, Token, TokenKind, UserId,
+    random_bytes,
 };
 use crate::store::{DeliveryError, LastWrite, Publisher, Result, StoreError};
 
@@ -264,7 +265,7 @@ impl CachingStore {
     /// Takes and returns a lease (temporary permission) to publish tokens of a session. `leases` is
     /// the key of the session's leases in Redis. Several publishers may each have a lease.
     async fn lease_publishing(&self, leases: &str) -> Result<PublishingLease, RedisCallError> {
-        let nonce = hex::encode(rand::random::<[u8; 12]>());
+        let nonce = hex::encode(random_bytes::<12>()?);
         let mut take = pipe();
         take.atomic();
         take.cmd("HSET").arg(leases).arg(&nonce).arg(1).ignore();

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::file::{self, LOG, LOG_INDEX, beside};
 use super::{READ_PATIENCE, missing, schema};
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, random_bytes};
 use crate::store::{Result, StoreError};
 
 /// Error of a backup of the embedded store, or of restoring one.
@@ -218,7 +218,8 @@ fn keep_owner(target: &Path, part: &Path) {
 /// `.sentinel.bak.1a2b3c4d.part`.
 fn temporary_path(to: &Path) -> PathBuf {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
-    to.with_file_name(format!(".{name}.{:08x}.part", rand::random::<u32>()))
+    let random = random_bytes().map_or(0, u32::from_le_bytes);
+    to.with_file_name(format!(".{name}.{random:08x}.part"))
 }
 
 /// Creates a new, empty file that only its owner can read and write. SQLite writes a backup to an

@@ -32,7 +32,7 @@ fn logged(repeats: &Repeats, work: impl FnOnce()) -> Vec<serde_json::Value> {
 fn refuse(address: &str, client: Option<&str>) {
     tracing::warn!(
         name: ANY_CALLER, target: TARGET, event = "client_authentication", outcome = "failed",
-        client, address, "number {}", rand::random::<u32>(),
+        client, address, "at {:?}", Instant::now(),
     );
 }
 

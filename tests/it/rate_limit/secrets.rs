@@ -11,7 +11,7 @@ const ELSEWHERE: &str = "192.0.2.2";
 
 /// Returns a wrong secret of the form that Sentinel generates, as an attacker sends who knows it.
 fn wrong() -> String {
-    ClientSecret::generate().expose_secret().to_owned()
+    ClientSecret::generate().unwrap().expose_secret().to_owned()
 }
 
 /// Endpoints, each with a parameter it requires.

@@ -33,7 +33,7 @@ pub(crate) fn user(name: &str) -> User {
 
 pub(crate) fn client() -> Client {
     Client {
-        id: ClientId::generate(),
+        id: ClientId::generate().unwrap(),
         name: "an app".to_owned(),
         kind: ClientKind::Confidential(StoredSecret::Digest(Digest::of(b"secret"))),
         grants: Grant::ALL.into(),
@@ -65,7 +65,7 @@ pub(crate) fn session(user: Option<&User>, client: &Client) -> Session {
         scope: client.default_scopes.clone(),
         refreshable: user.is_some(),
     };
-    Session::start(new, &LIFETIMES, START).0
+    Session::start(new, &LIFETIMES, START).unwrap().0
 }
 
 pub(crate) fn scope(text: &str) -> Scope {

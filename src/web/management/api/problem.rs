@@ -242,6 +242,7 @@ impl From<AdminError> for Problem {
             AdminError::OtherVersion => Self::OtherVersion,
             AdminError::Contended => Self::retry(Unavailable::Contended),
             AdminError::Store(error) => Self::retry(error.into()),
+            AdminError::Random(error) => Self::retry(error.into()),
         }
     }
 }

@@ -91,6 +91,7 @@ impl From<AdminError> for PageError {
         match error {
             AdminError::NotFound { what, .. } => Self::Gone(what),
             AdminError::Store(error) => error.into(),
+            AdminError::Random(error) => Self::Unavailable(error.into()),
             AdminError::Contended | AdminError::OtherVersion => Self::Contended,
             AdminError::InvalidCursor => Self::Cursor,
             AdminError::NameTaken(_)

@@ -32,13 +32,14 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
         Layout::new(BASE, assets, "users", notice.then(|| "It was done.".to_owned()))
     };
     let mut samples = Vec::new();
+    let Ok(client_id) = "sample".parse::<ClientId>() else { return samples };
     for full in [true, false] {
         let page = page(full);
         let user = user(full);
-        let client = client(full);
+        let client = client(client_id.clone(), full);
         let user_view = || UserView::of(&user, BASE, NOW);
         let client_view = || ClientView::of(&client, BASE, NOW);
-        let sessions = || vec![session(&user, &client, full)];
+        let sessions = || session(&user, &client, full).into_iter().collect::<Vec<_>>();
         let error = full.then(|| TEXT.to_owned());
         let next = full.then(|| format!("{BASE}/users?after=x"));
         let link = || full.then(|| Link { id: "x".into(), title: TEXT.into(), url: BASE.into() });
@@ -191,9 +192,9 @@ fn user(full: bool) -> User {
     }
 }
 
-fn client(full: bool) -> Client {
+fn client(id: ClientId, full: bool) -> Client {
     Client {
-        id: ClientId::generate(),
+        id,
         name: if full { TEXT.to_owned() } else { String::new() },
         kind: if full {
             ClientKind::Confidential(StoredSecret::Digest(Digest::of(b"")))
@@ -216,7 +217,7 @@ fn client(full: bool) -> Client {
     }
 }
 
-fn session(user: &User, client: &Client, full: bool) -> SessionView {
+fn session(user: &User, client: &Client, full: bool) -> Option<SessionView> {
     let owner = SessionUser { id: user.id, username: user.username.clone(), generation: 0 };
     let new = NewSession {
         user: full.then_some(owner),
@@ -225,6 +226,7 @@ fn session(user: &User, client: &Client, full: bool) -> SessionView {
         scope: scope(),
         refreshable: full,
     };
-    let (session, _) = Session::start(new, &LIFETIMES, NOW);
-    SessionView::of(&session, TEXT.to_owned(), BASE, NOW)
+    // A server that gets no random bytes does not start.
+    let (session, _) = Session::start(new, &LIFETIMES, NOW).ok()?;
+    Some(SessionView::of(&session, TEXT.to_owned(), BASE, NOW))
 }
