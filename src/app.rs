@@ -5,6 +5,7 @@
 
 mod background;
 mod check;
+mod core_dumps;
 mod file_access;
 mod file_limits;
 mod http_server;
@@ -25,6 +26,7 @@ use actix_web::dev::{Server, ServerHandle};
 use prometheus::IntCounter;
 
 pub use check::{ConfigReport, check};
+pub use core_dumps::disable_core_dumps;
 pub use file_access::file_access_warnings;
 pub use file_limits::raise_open_files;
 pub use listener::data_folder;

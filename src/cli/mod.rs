@@ -33,6 +33,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::app::disable_core_dumps;
 use global::{Global, HEADING, on_store, with_log};
 
 /// A standalone OAuth 2.0 token server.
@@ -122,6 +123,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
 
 /// Runs the command in the arguments of this process.
 pub fn main() -> ExitCode {
+    disable_core_dumps();
     run(std::env::args_os())
 }
 

@@ -31,6 +31,7 @@ mod management;
 mod management_api;
 mod metrics;
 mod mongodb;
+mod operating_system;
 mod overload;
 mod password;
 mod password_policy;
