@@ -7,9 +7,9 @@
 //! point and repeated.
 //!
 //! Documents are read in batches and imported concurrently, because each needs several round trips
-//! to the store, which concurrent writes share. Of several documents with the same name, id or
-//! token, the first is imported: one that repeats a value of an earlier one waits until that is
-//! done.
+//! to the store. The users of a batch are added in one write. Of several documents with the same
+//! name, id or token, the first is imported: one that repeats a value of an earlier one waits until
+//! that is done.
 //!
 //! A `tokens` document becomes a session. The refresh token identifies the session by its selector,
 //! as Sentinel's own tokens do; the access token identifies it by an alias. See
@@ -46,6 +46,8 @@ const BATCH: usize = 500;
 const MAX_CONCURRENT_DOCUMENTS: usize = 64;
 /// Number of characters of flask-sentinel's tokens.
 const LEGACY_TOKEN_LENGTH: usize = 30;
+/// Reason for which a user is skipped that cannot be added.
+const IN_USE: &str = "its _id or its username is already in use";
 
 /// One run of the import from flask-sentinel, the server that Sentinel replaces.
 pub struct Import {
@@ -75,13 +77,15 @@ struct DryRun {
 struct Done {
     outcome: RecordOutcome,
     user: Option<User>,
+    /// Whether the store has no user of this name yet.
+    is_new_user: bool,
     client: Option<Client>,
     sessions: Vec<SessionId>,
 }
 
 impl From<RecordOutcome> for Done {
     fn from(outcome: RecordOutcome) -> Self {
-        Self { outcome, user: None, client: None, sessions: Vec::new() }
+        Self { outcome, user: None, is_new_user: false, client: None, sessions: Vec::new() }
     }
 }
 
@@ -108,6 +112,17 @@ fn independent_groups(collection: Collection, documents: &[Document]) -> Vec<&[D
     }
     groups.extend(documents.get(start..));
     groups
+}
+
+/// Adds the user of a result, if it is a new one and an earlier attempt has not added it.
+async fn add_user(stores: &Stores, done: Done) -> Result<Done, ImportError> {
+    let Some(user) = done.user.as_ref().filter(|_| done.is_new_user) else { return Ok(done) };
+    if stores.transfer.insert_users(slice::from_ref(user)).await? == [true] {
+        return Ok(done);
+    }
+    let found = stores.users.find(user.id).await?;
+    let was_added = found.is_some_and(|found| found.username == user.username);
+    Ok(if was_added { done } else { RecordOutcome::skipped(IN_USE).into() })
 }
 
 impl Import {
@@ -233,8 +248,9 @@ impl Import {
             Some((id_of(record), done))
         });
         let finished: Vec<_> = importing.buffered(MAX_CONCURRENT_DOCUMENTS).collect().await;
+        let finished = self.add_users(finished.into_iter().flatten().collect()).await?;
         let (mut result, mut imported) = (Ok(()), Vec::new());
-        for (id, done) in finished.into_iter().flatten() {
+        for (id, done) in finished {
             self.counts(collection).read += 1;
             match done {
                 Ok(done) => {
@@ -250,6 +266,50 @@ impl Import {
             stores.imports.record_imports(&imported).await?;
         }
         result
+    }
+
+    /// Adds the new users among the results for a group to the store, in one write, unless a client
+    /// has the name or the id. Returns the results. A dry run adds no user.
+    async fn add_users(
+        &self,
+        mut finished: Vec<(String, Result<Done, ImportError>)>,
+    ) -> Result<Vec<(String, Result<Done, ImportError>)>, ImportError> {
+        let new = finished.iter_mut().filter_map(|(_, done)| done.as_mut().ok());
+        let mut new: Vec<&mut Done> = new.filter(|done| done.is_new_user).collect();
+        let users: Vec<User> = new.iter().filter_map(|done| done.user.clone()).collect();
+        let Some(stores) = self.stores.as_ref().filter(|_| !users.is_empty()) else {
+            return Ok(finished);
+        };
+        for (done, is_like_client) in new.iter_mut().zip(stores.are_like_clients(&users).await?) {
+            if is_like_client {
+                let reason = "a client has its _id or its username as client_id";
+                **done = RecordOutcome::skipped(reason).into();
+            }
+        }
+        if self.target().is_none() {
+            return Ok(finished);
+        }
+        new.retain(|done| done.is_new_user);
+        let users: Vec<User> = new.iter().filter_map(|done| done.user.clone()).collect();
+        if let Ok(added) = stores.transfer.insert_users(&users).await {
+            for (done, _) in new.into_iter().zip(added).filter(|(_, added)| !added) {
+                *done = RecordOutcome::skipped(IN_USE).into();
+            }
+            return Ok(finished);
+        }
+        // Any of them may have been added. One at a time shows which, and adds the others.
+        let has_failed = Cell::new(false);
+        let adding = stream::iter(finished).map(async |(id, done)| {
+            let done = match done {
+                Ok(Done { is_new_user: true, .. }) if has_failed.get() => return None,
+                Ok(done) => add_user(stores, done).await,
+                Err(error) => Err(error),
+            };
+            has_failed.set(has_failed.get() || done.is_err());
+            Some((id, done))
+        });
+        let finished: Vec<_> = adding.buffered(MAX_CONCURRENT_DOCUMENTS).collect().await;
+        Ok(finished.into_iter().flatten().collect())
     }
 
     /// Adds the result for a document to the report and to the records that this run knows.
@@ -323,22 +383,10 @@ impl Import {
             let reason = format!("user {owner} has the same username");
             return Ok(RecordOutcome::skipped(reason).into());
         }
-        if owner.is_none()
-            && let Some(stores) = &self.stores
-            && stores.client_like_user(&user.username, Some(user.id)).await?.is_some()
-        {
-            let reason = "a client has its _id or its username as client_id";
-            return Ok(RecordOutcome::skipped(reason).into());
-        }
         // An interrupted run may have written the user without marking it as imported.
-        if owner.is_none()
-            && let Some(stores) = self.target()
-            && !stores.users.insert(&user).await?
-        {
-            return Ok(RecordOutcome::skipped("its _id or its username is already in use").into());
-        }
+        let is_new_user = owner.is_none();
         let outcome = RecordOutcome::Imported { remarks: Vec::new() };
-        Ok(Done { user: Some(user), ..outcome.into() })
+        Ok(Done { user: Some(user), is_new_user, ..outcome.into() })
     }
 
     async fn import_client(&self, record: &Document) -> Result<Done, ImportError> {

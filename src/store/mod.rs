@@ -238,9 +238,13 @@ pub trait StoreListing: Send + Sync {
     async fn count_sessions(&self, now: Timestamp, limit: u32) -> Result<u64>;
 }
 
-/// Bulk and unchecked writes, for imports and for copies of a store ([`copying`]).
+/// Bulk look-ups, and bulk and unchecked writes, for imports and for copies of a store
+/// ([`copying`]).
 #[async_trait]
 pub trait StoreTransfer: Send + Sync {
+    /// Returns those of the clients with these ids that exist, in any order.
+    async fn find_clients(&self, ids: &[ClientId]) -> Result<Vec<Client>>;
+
     /// Adds many users. Returns for each user, in the given order, whether the user was added;
     /// `false` means that the user name or the user id is taken. Of several users with the same
     /// user name or id, one is added. After an error, any of the users may have been added.
@@ -323,7 +327,7 @@ pub struct Stores {
     pub imports: Arc<dyn ImportStore>,
     /// Lists and counts of users, clients and sessions.
     pub listing: Arc<dyn StoreListing>,
-    /// Bulk and unchecked writes, for imports and for copies of a store.
+    /// Bulk look-ups, and bulk and unchecked writes, for imports and for copies of a store.
     pub transfer: Arc<dyn StoreTransfer>,
     /// Name of the backend (database), and the result of the last write to it.
     pub health: Arc<dyn Health>,

@@ -31,6 +31,13 @@ impl AmbiguousUser {
     }
 }
 
+/// Returns the ids of clients that a user with this name or id could be taken for.
+fn like_user(username: &str, id: Option<UserId>) -> impl Iterator<Item = ClientId> {
+    let texts = [Some(username.to_owned()), id.map(|id| id.to_string())];
+    // No client has an id that cannot be parsed.
+    texts.into_iter().flatten().filter_map(|text| text.parse().ok())
+}
+
 impl Stores {
     /// Returns the client that a user with this name or id could be taken for, if there is one.
     ///
@@ -41,9 +48,7 @@ impl Stores {
         username: &str,
         id: Option<UserId>,
     ) -> Result<Option<Client>> {
-        for text in [Some(username.to_owned()), id.map(|id| id.to_string())].into_iter().flatten() {
-            // No client has an id that cannot be parsed.
-            let Ok(client) = text.parse() else { continue };
+        for client in like_user(username, id) {
             let found = self.clients.find(&client).await?;
             let found = found.filter(|found| is_same_principal(username, id, &found.id));
             if found.is_some() {
@@ -51,6 +56,22 @@ impl Stores {
             }
         }
         Ok(None)
+    }
+
+    /// Returns for each of the given users whether it could be taken for a client. Takes one
+    /// look-up, so that an import need not wait for the store at each user.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError) if the store fails.
+    pub async fn are_like_clients(&self, users: &[User]) -> Result<Vec<bool>> {
+        let ids: Vec<_> =
+            users.iter().flat_map(|user| like_user(&user.username, Some(user.id))).collect();
+        let clients = self.transfer.find_clients(&ids).await?;
+        let is_like =
+            |user: &User, client| is_same_principal(&user.username, Some(user.id), client);
+        let are_like =
+            users.iter().map(|user| clients.iter().any(|client| is_like(user, &client.id)));
+        Ok(are_like.collect())
     }
 
     /// Returns the user that a client with this id could be taken for, if there is one.

@@ -45,6 +45,7 @@ macro_rules! hold {
                 }
                 clients {
                     inserted_client_is_read_back_unchanged,
+                    many_clients_are_found_by_id,
                     client_id_is_unique_and_case_sensitive,
                     clients_are_listed_by_id_page_by_page,
                     clients_are_searched_by_id_or_name_prefix,

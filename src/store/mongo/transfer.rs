@@ -6,14 +6,25 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::bson::{RawDocumentBuf, doc, oid::ObjectId};
 
-use super::documents::{ClientDocument, UserDocument};
+use super::documents::{ClientDocument, UserDocument, client};
 use super::session_document::{SessionDocument, key};
 use super::{MongoStore, duplicate_positions, to_raw, users};
-use crate::domain::{Client, Session, User};
+use crate::domain::{Client, ClientId, Session, User};
 use crate::store::{Result, StoreError, StoreTransfer, UserStore};
 
 #[async_trait]
 impl StoreTransfer for MongoStore {
+    async fn find_clients(&self, ids: &[ClientId]) -> Result<Vec<Client>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<_> = ids.iter().map(ClientId::as_str).collect();
+        let find = self.clients.find(doc! { "_id": { "$in": ids } });
+        let found: Vec<RawDocumentBuf> =
+            self.call(async { find.await?.try_collect().await }).await?;
+        found.iter().filter_map(|raw| client(raw).transpose()).collect()
+    }
+
     async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>> {
         if users.is_empty() {
             return Ok(Vec::new());

@@ -191,6 +191,10 @@ impl ClientStore for CachingStore {
 
 #[async_trait]
 impl StoreTransfer for CachingStore {
+    async fn find_clients(&self, ids: &[ClientId]) -> Result<Vec<Client>> {
+        self.inner.transfer.find_clients(ids).await
+    }
+
     async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>> {
         self.inner.transfer.insert_users(users).await
     }

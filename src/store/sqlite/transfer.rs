@@ -4,11 +4,16 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
 use super::{SqliteStore, clients, sessions, users};
-use crate::domain::{Client, Session, User};
-use crate::store::{Result, StoreTransfer, UserStore};
+use crate::domain::{Client, ClientId, Session, User};
+use crate::store::{ClientStore, Result, StoreTransfer, UserStore};
 
 #[async_trait]
 impl StoreTransfer for SqliteStore {
+    async fn find_clients(&self, ids: &[ClientId]) -> Result<Vec<Client>> {
+        let found = try_join_all(ids.iter().map(|id| ClientStore::find(self, id))).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
     /// Adds users, and returns for each whether the user was added. Queues all insertions at once,
     /// so that they share commits.
     async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>> {

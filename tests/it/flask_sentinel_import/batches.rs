@@ -51,7 +51,15 @@ async fn first_of_many_users_with_the_same_name_is_imported() {
     }
 }
 
-/// Each user takes two writes. One after another, these would take 20 seconds.
+/// Returns the number of look-ups and writes that a server has run.
+async fn commands(mongod: &Mongod) -> i64 {
+    let status = mongod.admin().await.run_command(doc! { "serverStatus": 1 }).await.unwrap();
+    let commands = status.get_document("metrics").unwrap().get_document("commands").unwrap();
+    let total = |name| commands.get_document(name).unwrap().get_i64("total").unwrap();
+    ["find", "insert", "update"].into_iter().map(total).sum()
+}
+
+/// One after another, the users would take more than 10 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_share_round_trips_to_a_slow_mongodb() {
     let mongod = Mongod::start(&["--replSet", "rs0"]);
@@ -63,7 +71,10 @@ async fn users_share_round_trips_to_a_slow_mongodb() {
     "blockConnection": true, "blockTimeMS": 20 };
     let slow = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": slow };
     mongod.admin().await.run_command(slow).await.unwrap();
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), commands(&mongod).await);
     assert_eq!(ours.import(&from, &[])["users"]["imported"], 500);
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    // Each name is looked up. All else is done for many users at once.
+    let commands = commands(&mongod).await - before;
+    assert!((500..600).contains(&commands), "{commands}");
 }

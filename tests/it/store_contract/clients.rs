@@ -55,6 +55,23 @@ pub(super) async fn secret_upgrade_replaces_only_the_expected_secret(
     assert!(!stores.clients.upgrade_secret(&unknown, &digest, &hash("$1")).await.unwrap());
 }
 
+pub(super) async fn many_clients_are_found_by_id(Backend { stores, .. }: &Backend) {
+    assert_eq!(stores.transfer.find_clients(&[]).await.unwrap(), []);
+    let mut added: Vec<Client> = (0..300).map(|_| client()).collect();
+    added.sort_by(|a, b| a.id.cmp(&b.id));
+    for client in &added {
+        assert!(stores.clients.insert(client).await.unwrap());
+    }
+    let deleted = added.pop().unwrap();
+    assert!(stores.clients.delete(&deleted.id, None).await.unwrap().value);
+    let mut ids: Vec<_> = (0..300).map(|_| client().id).collect();
+    ids.extend(added.iter().map(|client| client.id.clone()));
+    ids.push(deleted.id);
+    let mut found = stores.transfer.find_clients(&ids).await.unwrap();
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(found, added);
+}
+
 pub(super) async fn inserted_client_is_read_back_unchanged(Backend { stores, .. }: &Backend) {
     let clients = [
         client(),
