@@ -53,8 +53,12 @@ impl FlaskSentinel {
             let import = Import::new(stores, settings.oauth.lifetimes, now, self.dry_run);
             let mut import = import.stopped_by(interrupt.flag());
             let done = import.import_all(&self.from).await;
-            let has_begun =
-                !matches!(done, Err(ImportError::Source(_) | ImportError::NoCollections(_)));
+            let has_begun = !matches!(
+                done,
+                Err(ImportError::Source(_)
+                    | ImportError::SourceFile(_)
+                    | ImportError::NoCollections(_))
+            );
             let was_stopped = matches!(done, Err(ImportError::Stopped));
             let (done, report) = (done.map_err(Failure::from), import.into_report());
             if has_begun && !self.dry_run {
@@ -139,6 +143,7 @@ impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Source(_) => Self::usage(error),
+            ImportError::SourceFile(error) => Self::from(error),
             ImportError::NoCollections(_) => Self::refused(error),
             ImportError::Stopped => Self::incomplete(error),
             ImportError::Store(error) => {

@@ -7,6 +7,7 @@ use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
 use mongodb::{Client as Driver, Database};
 
 use crate::store::StoreError;
+use crate::store::mongo::check_tls_files;
 
 /// Name of the MongoDB database to import from, if the connection string names none.
 const DEFAULT_DATABASE: &str = "oauth";
@@ -22,6 +23,9 @@ pub enum ImportError {
     /// The given source of the import is not a valid MongoDB connection string.
     #[error("--from is not a MongoDB connection string: {0}")]
     Source(String),
+    /// A certificate or key file that the connection string names cannot be used.
+    #[error(transparent)]
+    SourceFile(StoreError),
     /// The source database cannot be read.
     #[error("cannot read the source: {0}")]
     Read(#[source] Box<mongodb::error::Error>),
@@ -48,6 +52,7 @@ pub(super) async fn open(source: &str) -> Result<Database, ImportError> {
             ErrorKind::DnsResolve { .. } => ImportError::from(error),
             _ => ImportError::Source("expected mongodb://HOST/DATABASE".to_owned()),
         })?;
+    check_tls_files(options.tls.as_ref(), "--from").map_err(ImportError::SourceFile)?;
     options.server_selection_timeout = options.server_selection_timeout.or(Some(CONNECT_TIMEOUT));
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     let name = options.default_database.clone().unwrap_or_else(|| DEFAULT_DATABASE.to_owned());

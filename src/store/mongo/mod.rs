@@ -40,6 +40,7 @@ use super::prefix::prefix_range_end;
 use super::{Health, LastWrite, Result, StoreError, Stores};
 use crate::settings::MongoSettings;
 use concurrency_limit::ConcurrencyLimit;
+pub use options::check_tls_files;
 use options::{MongoOptions, sentence};
 #[doc(hidden)]
 pub use session_document::session as read_session;

@@ -109,17 +109,26 @@ pub(super) fn check(settings: &MongoSettings) -> Result<()> {
 fn parse(settings: &MongoSettings) -> Result<ConnectionString> {
     let uri = settings.uri.expose_secret();
     let parsed = ConnectionString::parse(uri).map_err(|error| invalid(uri, &error))?;
-    if let Some(Tls::Enabled(tls)) = &parsed.tls {
-        if let Some(path) = &tls.ca_file_path {
-            pem::certificates("tlsCAFile in mongo.uri", path)?;
-        }
-        if let Some(path) = &tls.cert_key_file_path {
-            let option = "tlsCertificateKeyFile in mongo.uri";
-            pem::certificates(option, path)?;
-            pem::private_key(option, path)?;
-        }
-    }
+    check_tls_files(parsed.tls.as_ref(), "mongo.uri")?;
     Ok(parsed)
+}
+
+/// Checks the certificate files that the MongoDB connection string in `setting` names. The driver
+/// reads files of any size.
+///
+/// # Errors
+/// [`StoreError::Configuration`] for a file that cannot be used.
+pub fn check_tls_files(tls: Option<&Tls>, setting: &str) -> Result<()> {
+    let Some(Tls::Enabled(tls)) = tls else { return Ok(()) };
+    if let Some(path) = &tls.ca_file_path {
+        pem::certificates(&format!("tlsCAFile in {setting}"), path)?;
+    }
+    if let Some(path) = &tls.cert_key_file_path {
+        let option = format!("tlsCertificateKeyFile in {setting}");
+        pem::certificates(&option, path)?;
+        pem::private_key(&option, path)?;
+    }
+    Ok(())
 }
 
 const NO_DNS: &str = "mongo.uri names servers that DNS did not resolve in time";

@@ -1,7 +1,8 @@
 //! Reads the operator's own templates and styles.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use super::{STYLES, TemplateError, TemplateErrors};
@@ -9,6 +10,8 @@ use super::{STYLES, TemplateError, TemplateErrors};
 /// Maximum depth of folders below `templates.dir` (the operator's templates), so that a symbolic
 /// link to a parent folder cannot cause endless recursion.
 const DEPTH: usize = 4;
+/// Maximum size of a template or style: 1 MiB. A device such as `/dev/zero` never ends.
+const MAX_SIZE: u64 = 1 << 20;
 
 /// Returns the contents of the operator's templates in a folder, and of the styles that replace
 /// built-in ones, by their paths below the folder. Other files are ignored.
@@ -17,6 +20,15 @@ pub(super) fn read(dir: &Path) -> Result<BTreeMap<String, String>, TemplateError
     let mut wrong = Vec::new();
     collect(dir, "", DEPTH, &mut found, &mut wrong);
     if wrong.is_empty() { Ok(found) } else { Err(TemplateErrors(wrong)) }
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let length = File::open(path)?.take(MAX_SIZE + 1).read_to_string(&mut text)?;
+    if u64::try_from(length).is_ok_and(|length| length <= MAX_SIZE) {
+        return Ok(text);
+    }
+    Err(io::Error::new(ErrorKind::FileTooLarge, "it is larger than 1 MiB"))
 }
 
 fn collect(
@@ -51,7 +63,7 @@ fn collect(
         if !name.ends_with(".html") && !STYLES.iter().any(|(known, _)| *known == name) {
             continue;
         }
-        match fs::read_to_string(&path) {
+        match read_text(&path) {
             Ok(text) => drop(found.insert(name, text)),
             Err(error) => wrong.push(TemplateError::from_file(&path, error)),
         }

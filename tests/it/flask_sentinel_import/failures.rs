@@ -21,6 +21,8 @@ async fn unusable_source_is_refused_without_printing_password() {
     let ours = ImportTarget::embedded();
     assert_fails(&ours, "mysql://user:secret@host/oauth", 64, "connection string");
     assert_fails(&ours, "mongodb://user:secret@:/oauth", 64, "connection string");
+    let file = "mongodb://user:secret@127.0.0.1:1/oauth?tls=true&tlsCAFile=/dev/zero";
+    assert_fails(&ours, file, 78, "tlsCAFile in --from: cannot use /dev/zero: it is larger");
     let nobody = format!(
         "mongodb://user:secret@127.0.0.1:{}/oauth?serverSelectionTimeoutMS=500",
         free_port()

@@ -229,6 +229,15 @@ fn template_error_is_reported_with_file_and_line() {
 }
 
 #[test]
+fn template_that_never_ends_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.path().join("management.html")).unwrap();
+    let (code, _, errors) = check(folder.path(), &[]);
+    assert_eq!(code, Some(78), "{errors}");
+    assert!(errors.contains("management.html") && errors.contains("larger than 1 MiB"), "{errors}");
+}
+
+#[test]
 fn missing_template_folder_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let output = sentinel(folder.path())
