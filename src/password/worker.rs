@@ -25,8 +25,8 @@ pub(super) fn spawn(
         .name(format!("hash-{index}"))
         .spawn(move || {
             lower_priority();
-            // The hasher can be used again after a panic, because its memory is scratch space. It is
-            // released in case it caused the panic. The caller is notified by its reply channel,
+            // The hasher can be used again after a panic, because its memory is scratch space. It
+            // is released in case it caused the panic. The caller is notified by its reply channel,
             // which unwinding dropped.
             while catch_unwind(AssertUnwindSafe(|| work(&mut hasher, &jobs, idle))).is_err() {
                 hasher.release();
