@@ -11,6 +11,7 @@ mod machine;
 mod nginx;
 mod pages;
 mod rate_limit_reset;
+mod resource_servers;
 mod settings;
 mod sizes;
 mod units;
