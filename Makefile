@@ -48,7 +48,7 @@ audit: ## Check the dependencies for known vulnerabilities; needs cargo-deny and
 bench: ## Compare performance with baselines; needs two processor cores and ten minutes
 	$(CARGO) bench --locked --bench bench -- $(ARGS)
 
-conformance: build ## Run third-party HTTP and TLS tools against the release build; needs Debian packages
+conformance: build ## Run third-party tools, proxies and resource servers against the release build; needs Debian packages
 	tests/setup.sh
 	tests/conformance/run.sh
 

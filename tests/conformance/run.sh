@@ -1,8 +1,9 @@
 #!/bin/sh
-# Runs third-party HTTP and TLS tools, and reverse proxies, against the release build and prints their results
-# (docs/conformance.md). slowhttptest, h2load, nghttp and testssl.sh are Debian packages, schemathesis is
-# installed by tests/setup.sh; h2spec, h1spec, HAProxy and Apache run where they are installed. Envoy, Traefik and a
-# second version of Caddy are installed into .cache/. Loads stay on loopback.
+# Runs third-party HTTP and TLS tools, reverse proxies and resource servers against the release build and prints their
+# results (docs/conformance.md). slowhttptest, h2load, nghttp and testssl.sh are Debian packages, schemathesis is
+# installed by tests/setup.sh; h2spec, h1spec, HAProxy and Apache run where they are installed, and so do resource
+# servers, whose dependencies come by their package managers. Envoy, Traefik and a second version of Caddy are installed
+# into .cache/. Loads stay on loopback.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -128,9 +129,22 @@ fi
 
 if has h2spec; then
     section h2spec "$(h2spec --version)"
-    h2spec -t -k -S -h localhost -p "${secured#*:}" >"$folder/h2spec" 2>&1 || true
-    tail -n 1 "$folder/h2spec"
-    check 'h2spec in strict mode' sh -c "tail -n 1 '$folder/h2spec' | grep -q ' 0 failed'"
+    # On busy cores, a reset that overtakes a response would fail some of the runs.
+    (while :; do :; done) &
+    busy=$!
+    (while :; do :; done) &
+    busy="$busy $!"
+    servers="$servers $busy"
+    run=0
+    while [ $run -lt 20 ]; do
+        h2spec -t -k -S -h localhost -p "${secured#*:}" >"$folder/h2spec-$run" 2>&1 || true
+        tail -n 1 "$folder/h2spec-$run"
+        run=$((run + 1))
+    done | sort | uniq -c
+    # shellcheck disable=SC2086 # several process ids
+    kill $busy
+    check 'h2spec in strict mode, 20 runs beside two busy processes' \
+        test "$(tail -q -n 1 "$folder"/h2spec-* | grep -c ' 0 failed')" -eq 20
 else
     echo 'h2spec is not installed; skipped'
 fi
@@ -169,5 +183,8 @@ else
 fi
 section proxies "$*"
 python3 "$root/tests/proxies/check.py" "$sentinel" "$@" || failed=1
+
+section 'resource servers' 'docs/resource-servers.md'
+python3 "$root/tests/conformance/resource_servers.py" "$sentinel" || failed=1
 
 exit $failed
