@@ -3,13 +3,12 @@
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use futures_util::future::try_join_all;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Binary, DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use serde::Deserialize;
 
 use super::documents::{bytes, read, to_binary, to_date, to_timestamp};
-use super::{MongoStore, prefix_condition, to_raw};
+use super::{MongoStore, duplicate_positions, prefix_condition, to_raw};
 use crate::domain::{KnownDevices, RateLimitKey, Timestamp};
 use crate::store::rate_limit_records::{ORDER_TTL, rate_limit_key};
 use crate::store::{
@@ -43,22 +42,34 @@ impl RateLimitRecords for MongoStore {
     }
 
     async fn put_spent_budgets(&self, budgets: &[SpentBudget], now: Timestamp) -> Result<()> {
-        let writes = budgets.iter().map(async |budget| {
+        let ids: Vec<_> = budgets.iter().map(|budget| budget_id(&budget.key)).collect();
+        let mut ended = doc! { "_id": prefix_condition(BUDGET_PREFIX) };
+        ended.insert("expires_at", doc! { "$lte": to_date(now) });
+        let former = doc! { "$or": [{ "_id": { "$in": ids } }, ended] };
+        self.call(self.rate_limits.delete_many(former)).await?;
+        let record = |budget: &SpentBudget| {
             let record = doc! {
+                "_id": budget_id(&budget.key),
                 "kind": budget.key.kind().as_str(),
                 "digest": to_binary(budget.key.as_bytes()),
                 "guessed": &budget.guessed,
                 "subject": budget.subject.as_deref(),
                 "expires_at": to_date(budget.until),
             };
-            let this = doc! { "_id": budget_id(&budget.key) };
-            let put = self.rate_limits.update_one(this, doc! { "$set": record });
-            self.call(put.upsert(true)).await
-        });
-        try_join_all(writes).await?;
-        let mut ended = doc! { "_id": prefix_condition(BUDGET_PREFIX) };
-        ended.insert("expires_at", doc! { "$lte": to_date(now) });
-        self.call(self.rate_limits.delete_many(ended)).await.map(drop)
+            to_raw(&record, BUDGET)
+        };
+        let records = budgets.iter().map(record).collect::<Result<Vec<RawDocumentBuf>>>()?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let insert = self.rate_limits.insert_many(&records).ordered(false);
+        match self.with_timeout(insert).await? {
+            // A duplicate was added by another server in the meantime.
+            Err(error) if duplicate_positions(&error).is_none() => {
+                Err(StoreError::unavailable(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn list_spent_budgets(&self, now: Timestamp, limit: u32) -> Result<Vec<SpentBudget>> {
