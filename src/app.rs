@@ -12,6 +12,7 @@ mod http_server;
 mod listener;
 mod metrics;
 mod policy;
+mod private_folder;
 mod reload;
 mod sockets;
 mod systemd;
@@ -31,6 +32,7 @@ pub use file_access::file_access_warnings;
 pub use file_limits::raise_open_files;
 pub use listener::data_folder;
 pub use policy::password_policy;
+pub use private_folder::private_folder;
 pub use sockets::ListenAddresses;
 
 use crate::admin::Admin;

@@ -46,6 +46,9 @@ const VERBOSE_TARGET: &str = "actix_server";
 /// since changes are audited wherever they are made; most other lines are for the server's log.
 const COMMAND_FILTER: &str = "warn,audit=info";
 
+/// As `COMMAND_FILTER`, for a command that prints no audit events.
+const COMMAND_FILTER_WITHOUT_AUDIT: &str = "warn,audit=off";
+
 /// The log of this process. When it is dropped, it writes the queued lines, as far as possible
 /// within a time limit.
 #[must_use = "the last lines are written when this value is dropped"]
@@ -74,16 +77,16 @@ impl Drop for Log {
 /// When `log.level` cannot be parsed, when the thread that writes the log cannot be started, or
 /// when logging has been started before.
 pub fn start(log: &LogSettings) -> anyhow::Result<Log> {
-    start_for(log, None)
+    start_for(log, None, true)
 }
 
-/// Starts logging for a command. Audit events without an actor (operator) of their own name the
-/// command line as the actor.
+/// Starts logging for a command, with its audit events if `prints_audit`. Audit events without an
+/// actor (operator) of their own name the command line as the actor.
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_for_command(log: &LogSettings) -> anyhow::Result<Log> {
-    start_for(log, Some(Actor::COMMAND_LINE))
+pub fn start_for_command(log: &LogSettings, prints_audit: bool) -> anyhow::Result<Log> {
+    start_for(log, Some(Actor::COMMAND_LINE), prints_audit)
 }
 
 /// Returns the log filter for `log.level`. Lines of the targets in `CLIENT_INPUT_TARGETS` are
@@ -109,9 +112,11 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
 }
 
 /// Starts logging. For a command, `actor` is the actor that audit events name by default, and
-/// `COMMAND_FILTER` applies as a second filter. For a server, repeated lines are limited.
-fn start_for(log: &LogSettings, actor: Option<Actor>) -> anyhow::Result<Log> {
-    let more: Option<EnvFilter> = actor.is_some().then(|| COMMAND_FILTER.parse()).transpose()?;
+/// `COMMAND_FILTER` or `COMMAND_FILTER_WITHOUT_AUDIT` applies as a second filter. For a server,
+/// repeated lines are limited.
+fn start_for(log: &LogSettings, actor: Option<Actor>, prints_audit: bool) -> anyhow::Result<Log> {
+    let more = if prints_audit { COMMAND_FILTER } else { COMMAND_FILTER_WITHOUT_AUDIT };
+    let more: Option<EnvFilter> = actor.is_some().then(|| more.parse()).transpose()?;
     let repeats = actor.is_none().then(Repeats::default);
     let filter = filter(&log.level)?;
     let terminal = std::io::stderr().is_terminal();

@@ -5,6 +5,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::private_folder::private_folder;
 use crate::settings::{Backend, Settings, TlsMode};
 
 /// Permissions of other users, those that are neither the owner nor in the group (chmod(2)).
@@ -29,9 +30,13 @@ struct UsedFile {
 }
 
 /// Returns one sentence for each file that other users of the machine can read or change and must
-/// not. A file that does not exist yet is created with access for its owner only.
+/// not, and for a store that disappears with its service. A file that does not exist yet is created
+/// with access for its owner only.
 pub fn file_access_warnings(settings: &Settings) -> Vec<String> {
-    used_files(settings).iter().filter_map(warning).collect()
+    let is_embedded = settings.store.backend == Backend::Embedded;
+    let store = is_embedded.then(|| private_folder(&settings.store.path)).flatten();
+    let store = store.map(|reason| format!("store.path: {reason}"));
+    store.into_iter().chain(used_files(settings).iter().filter_map(warning)).collect()
 }
 
 fn used_files(settings: &Settings) -> Vec<UsedFile> {

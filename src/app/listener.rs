@@ -113,9 +113,11 @@ fn certificate_source(settings: &Settings) -> Result<Option<CertificateSource>, 
             folder: data_folder(settings).to_owned(),
             host: public_host(settings),
         }),
-        (TlsMode::Files, Some(cert), Some(key)) => {
-            Some(CertificateSource::Files { cert: cert.clone(), key: key.clone() })
-        }
+        (TlsMode::Files, Some(cert), Some(key)) => Some(CertificateSource::Files {
+            cert: cert.clone(),
+            key: key.clone(),
+            host: public_host(settings),
+        }),
         (TlsMode::Files, ..) => {
             return Err(StartError::IncompleteSettings(
                 "tls.mode = \"files\" needs tls.cert and tls.key",

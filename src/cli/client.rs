@@ -12,8 +12,10 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::Global;
+use super::confirm::Confirmation;
 use super::failure::Failure;
 use super::listing::ListLimit;
+use super::output::plain;
 use super::user::union;
 use crate::admin::{Admin, ClientChange, NewClient, Versions};
 use crate::domain::{self, ClientKind, Grant, Scope};
@@ -38,7 +40,7 @@ pub(super) enum ClientCommand {
     /// Enables a disabled client
     Enable(NamedClient),
     /// Deletes a client, and ends its sessions
-    Delete(NamedClient),
+    Delete(DeleteClient),
     /// Registers many clients from a file, with their secrets or digests of them; safe to repeat
     Import(import::ImportClients),
     /// Writes all clients with digests or hashes of their secrets to a new file
@@ -105,6 +107,14 @@ pub(super) struct NamedClient {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct DeleteClient {
+    #[command(flatten)]
+    client: NamedClient,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+#[derive(Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true).args([
     "name", "grant", "scope", "default_scope", "introspection", "no_introspection",
     "introspect_refresh_tokens", "no_introspect_refresh_tokens", "access_token_ttl", "refresh_idle_ttl", "session_ttl",
@@ -153,7 +163,7 @@ impl ClientCommand {
             Self::RotateSecret(client) => rotate_secret(global, &client),
             Self::Disable(client) => set_enabled(global, &client, false),
             Self::Enable(client) => set_enabled(global, &client, true),
-            Self::Delete(client) => delete(global, &client),
+            Self::Delete(delete) => delete.run(global),
             Self::Import(import) => import.run(global),
             Self::Export(export) => export.run(global),
         }
@@ -243,13 +253,17 @@ fn set_enabled(global: &Global, client: &NamedClient, enabled: bool) -> Result<(
     printing::done(global, &client, "disabled", " and ended its sessions")
 }
 
-fn delete(global: &Global, client: &NamedClient) -> Result<(), Failure> {
-    let client = global.on_store(OpenMode::Write, async |admin| {
-        let client = admin.client(&client.id).await?;
-        admin.delete_client(&client.id, &Versions::Any).await?;
-        Ok(client)
-    })?;
-    printing::deleted(global, &client)
+impl DeleteClient {
+    fn run(&self, global: &Global) -> Result<(), Failure> {
+        let client = global.on_store(OpenMode::Write, async |admin| {
+            let client = admin.client(&self.client.id).await?;
+            let (id, name) = (&client.id, plain(&client.name));
+            self.confirmation.ask(&format!("Delete client {id} ({name}) and end its sessions"))?;
+            admin.delete_client(&client.id, &Versions::Any).await?;
+            Ok(client)
+        })?;
+        printing::deleted(global, &client)
+    }
 }
 
 async fn edit(

@@ -84,7 +84,7 @@ pub(super) async fn prepare_demo(
     let file = data_folder(settings).join("dev-credentials.json");
     let admin = application.admin();
     let demo = match load(&file)? {
-        Some(demo) if demo_exists(admin, &demo).await? => Some(demo),
+        Some(demo) if is_usable(settings, admin, &demo).await? => Some(demo),
         _ if is_empty(admin).await? => {
             let demo = Actor::COMMAND_LINE.scope(add_demo_data(settings, admin)).await?;
             save(&file, &demo)?;
@@ -98,14 +98,14 @@ pub(super) async fn prepare_demo(
         _ => None,
     };
     let page = describe_management_page(settings, &base)?;
-    let text = match demo {
-        Some(demo) => format_instructions(settings, &base, certificate.as_deref(), &page, &demo),
+    let mut text = describe_server(&base, certificate.as_deref(), &page);
+    text.push_str(&match demo {
+        Some(demo) => format_commands(settings, &base, certificate.as_deref(), &demo),
         None => format!(
-            "\nSentinel for development at {base}\n{page}\
-             The store {} already has users or clients, so no demo data was added.\n",
+            "The store {} already has users or clients, so no demo data was added.\n",
             describe_store(settings)
         ),
-    };
+    });
     // The server is of use without these commands.
     if let Err(failure) = output::line(text) {
         tracing::warn!(why = failure.message(), "the commands to paste could not be printed");
@@ -168,8 +168,21 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::io(format!("cannot write {}: {error}", file.display())))
 }
 
-async fn demo_exists(admin: &Admin, demo: &DemoCredentials) -> Result<bool, Failure> {
-    Ok(admin.user(&demo.username).await.is_ok() && admin.client(&demo.client_id).await.is_ok())
+/// Returns whether the demo user and client exist, and the user's password is still the generated
+/// one.
+async fn is_usable(
+    settings: &Settings,
+    admin: &Admin,
+    demo: &DemoCredentials,
+) -> Result<bool, Failure> {
+    let Ok(user) = admin.user(&demo.username).await else { return Ok(false) };
+    if admin.client(&demo.client_id).await.is_err() {
+        return Ok(false);
+    }
+    let mut hasher = Hasher::new(password_policy(&settings.password)).map_err(Failure::config)?;
+    let password = SecretString::from(demo.password.as_str());
+    let matches = hasher.verify(&password, &user.password);
+    Ok(matches.is_ok_and(|matches| matches))
 }
 
 async fn is_empty(admin: &Admin) -> Result<bool, Failure> {
@@ -227,44 +240,51 @@ fn absolute_path(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Returns a text with commands to paste. The shell keeps the tokens in variables, so that every
-/// line works unchanged.
-fn format_instructions(
+/// Returns the address of the server, the path of its certificate, and the line `page` about the
+/// management page.
+fn describe_server(base: &str, certificate: Option<&Path>, page: &str) -> String {
+    let mut text = format!("\nSentinel for development at {base}/\n");
+    if let Some(path) = certificate {
+        let _ = writeln!(text, "Certificate, for clients to trust: {}", path.display());
+    }
+    text + page
+}
+
+/// Returns commands to paste. The shell keeps the tokens in variables, so that every line works
+/// unchanged. The commands have no comments, which zsh rejects in pasted lines.
+fn format_commands(
     settings: &Settings,
     base: &str,
     certificate: Option<&Path>,
-    page: &str,
     demo: &DemoCredentials,
 ) -> String {
     let oauth = &settings.oauth;
-    let mut text = format!("\nSentinel for development at {base}\n");
     let mut curl = "curl -sS".to_owned();
     if let Some(path) = certificate {
         let _ = write!(curl, " --cacert '{}'", path.display());
-        let _ = writeln!(text, "Certificate, for clients to trust: {}", path.display());
     }
-    text.push_str(page);
     let (Some(token), Some(introspect), Some(verify)) =
         (oauth.token_path(), oauth.introspection_path(), oauth.verify_path())
     else {
-        return text + "An endpoint is switched off, so there are no commands to paste.\n";
+        return "An endpoint is switched off, so there are no commands to paste.\n".to_owned();
     };
     let DemoCredentials { username, password, client_id, .. } = demo;
     let (server, secret) = (&demo.resource_server_id, &demo.resource_server_secret);
-    let _ = write!(
-        text,
+    format!(
         r#"
-# Log in as the demo user, and keep the tokens:
+Log in as the demo user, and keep the tokens:
+
 TOKENS=$({curl} {base}{token} -d grant_type=password -d client_id={client_id} -d username={username} -d password={password}); echo "$TOKENS"
 ACCESS=$(echo "$TOKENS" | sed 's/.*"access_token":"\([^"]*\)".*/\1/'); REFRESH=$(echo "$TOKENS" | sed 's/.*"refresh_token":"\([^"]*\)".*/\1/')
 
-# Look up the token, as a resource server does and as nginx does:
+Look up the token, as a resource server does and as nginx does:
+
 {curl} {base}{introspect} -u {server}:{secret} -d token=$ACCESS; echo
 {curl} -i {base}{verify} -H "Authorization: Bearer $ACCESS"
 
-# Refresh the token:
+Refresh the token:
+
 {curl} {base}{token} -d grant_type=refresh_token -d client_id={client_id} -d refresh_token=$REFRESH; echo
 "#
-    );
-    text
+    )
 }

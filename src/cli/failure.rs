@@ -1,5 +1,6 @@
 //! Failures of commands: one line on standard error, and an exit code of `sysexits.h`.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::output;
@@ -168,6 +169,12 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error.into(),
+            StartError::Listen { ref source, .. } if source.kind() == ErrorKind::AddrInUse => {
+                Self::unavailable(error_chain(&error)).with_remedy(
+                    "stop the process that uses the address, or choose another one with --bind \
+                     (server.bind; metrics.bind for metrics)",
+                )
+            }
             StartError::Listen { .. } | StartError::Signals(_) => {
                 Self::unavailable(error_chain(&error))
             }

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use super::failure::Failure;
 use super::interrupt::{Interrupt, PipeReader};
+use crate::app::private_folder;
 use crate::import::lines::LinesError;
 
 /// File format of records.
@@ -71,6 +72,14 @@ impl From<LinesError> for Failure {
     }
 }
 
+/// Refuses to write a result to a file that no other process would see.
+///
+/// # Errors
+/// [`Failure::refused`] if the file is in a folder that systemd has mounted for this service alone.
+pub(super) fn check_visible(file: &Path) -> Result<(), Failure> {
+    private_folder(file).map_or(Ok(()), |reason| Err(Failure::refused(reason)))
+}
+
 /// New file that only its owner can read, or standard output. An unfinished file is removed when
 /// the value is dropped.
 pub(super) struct Output {
@@ -84,6 +93,7 @@ impl Output {
             let writer = BufWriter::new(Box::new(io::stdout().lock()) as Box<dyn Write>);
             return Ok(Self { writer, unfinished: None });
         }
+        check_visible(file)?;
         let mut options = OpenOptions::new();
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

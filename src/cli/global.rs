@@ -1,5 +1,6 @@
 //! Options of every command, and what follows from them: the settings, the log and the store.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +31,9 @@ pub(super) struct Global {
     /// Prints JSON instead of human-readable text
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// Prints audit events at a terminal too; elsewhere, they are always printed
+    #[arg(long, global = true)]
+    log: bool,
 }
 
 impl Global {
@@ -50,21 +54,39 @@ impl Global {
         mode: OpenMode,
         work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        on_store(&self.settings()?, mode, work)
+        self.on_store_of(&self.settings()?, mode, work)
     }
-}
 
-/// Runs `work` on the store that `settings` select, opened for the purpose `mode`, and returns its
-/// result.
-pub(super) fn on_store<T>(
-    settings: &Settings,
-    mode: OpenMode,
-    work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    with_log(settings, async || {
-        let admin = Admin::new(open(settings, mode).await?, Arc::new(SystemClock));
-        work(&admin).await
-    })
+    /// Runs `work` on the store that `settings` select, opened for the purpose `mode`, and returns
+    /// its result.
+    pub(super) fn on_store_of<T>(
+        &self,
+        settings: &Settings,
+        mode: OpenMode,
+        work: impl AsyncFnOnce(&Admin) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.with_log(settings, async || {
+            let admin = Admin::new(open(settings, mode).await?, Arc::new(SystemClock));
+            work(&admin).await
+        })
+    }
+
+    /// Runs `work` in a Tokio runtime, with logging set up for a command, and returns its result.
+    /// Log lines are written before this function returns. At a terminal, audit events would hide
+    /// the result of the command, so they are printed with `--log` only.
+    pub(super) fn with_log<T>(
+        &self,
+        settings: &Settings,
+        work: impl AsyncFnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        block_on(async || {
+            SystemClock::check().map_err(Failure::unavailable)?;
+            let prints_audit = self.log || !std::io::stderr().is_terminal();
+            let _log = telemetry::start_for_command(&settings.log, prints_audit)
+                .map_err(|error| Failure::log(&error))?;
+            work().await
+        })
+    }
 }
 
 /// Opens the stores that `settings` select for the purpose `mode`. Prints the path of an embedded
@@ -85,20 +107,6 @@ pub(super) async fn open_for_dry_run(settings: &Settings) -> Result<Option<Store
         Err(StartError::Store(StoreError::Missing(_))) => Ok(None),
         opened => Ok(Some(opened?)),
     }
-}
-
-/// Runs `work` in a Tokio runtime, with logging set up for a command, and returns its result. Log
-/// lines are written before this function returns.
-pub(super) fn with_log<T>(
-    settings: &Settings,
-    work: impl AsyncFnOnce() -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    block_on(async || {
-        SystemClock::check().map_err(Failure::unavailable)?;
-        let _log =
-            telemetry::start_for_command(&settings.log).map_err(|error| Failure::log(&error))?;
-        work().await
-    })
 }
 
 /// Runs `work` in a Tokio runtime, and returns its result.

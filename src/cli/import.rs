@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::failure::{Failure, outcome};
-use super::global::{Global, open, open_for_dry_run, with_log};
+use super::global::{Global, open, open_for_dry_run};
 use super::interrupt::Interrupt;
 use super::output::{self, plain};
 use crate::domain::{Clock, SystemClock};
@@ -43,7 +43,7 @@ impl FlaskSentinel {
         let settings = global.settings()?;
         warn_about_redis(&settings.redis);
         let interrupt = Interrupt::watch()?;
-        let (report, was_stopped) = with_log(&settings, async || {
+        let (report, was_stopped) = global.with_log(&settings, async || {
             let stores = if self.dry_run {
                 open_for_dry_run(&settings).await?
             } else {

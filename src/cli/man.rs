@@ -39,6 +39,7 @@ fn render_commands(parent: &clap::Command, page: &mut Vec<u8>) -> std::io::Resul
         man.render_synopsis_section(&mut parts)?;
         man.render_description_section(&mut parts)?;
         man.render_options_section(&mut parts)?;
+        man.render_extra_section(&mut parts)?;
         // Within the section of a command, its parts are subsections.
         page.extend_from_slice(String::from_utf8_lossy(&parts).replace(".SH ", ".SS ").as_bytes());
     }

@@ -9,7 +9,9 @@ mod bulk;
 mod client;
 mod completions;
 mod config;
+mod confirm;
 mod dev;
+mod examples;
 mod failure;
 mod files;
 mod global;
@@ -34,7 +36,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app::disable_core_dumps;
-use global::{Global, HEADING, on_store, with_log};
+use global::{Global, HEADING};
 
 /// A standalone OAuth 2.0 token server.
 #[derive(Debug, Parser)]
@@ -84,7 +86,7 @@ enum Command {
 
 /// Returns the parser of the whole command line.
 fn command() -> clap::Command {
-    with_set(Cli::command())
+    examples::with_examples(with_set(Cli::command()), "")
 }
 
 /// Adds the option `--set` to a command and its subcommands.

@@ -21,6 +21,9 @@ use crate::settings;
 /// Maximum number of bytes of a password, so that a pipe that never ends does not fill the memory.
 const MAX_BYTES: usize = 64 << 10;
 
+/// Number of times that a password is asked for if the two entries differ.
+const MAX_PROMPTS: u32 = 3;
+
 /// Option that selects the source of a password.
 #[derive(Debug, Args)]
 pub(super) struct PasswordInput {
@@ -102,13 +105,20 @@ pub(super) fn read_stdin(what: &str) -> Result<SecretString, Failure> {
     Ok(SecretString::from(text))
 }
 
+/// Asks for a password until it has been entered twice in the same form, at most
+/// [`MAX_PROMPTS`] times.
 fn prompt_twice(username: &str) -> Result<SecretString, Failure> {
-    let first = prompt(&format!("Password for {}: ", plain(username)))?;
-    let second = prompt("Repeat the password: ")?;
-    if first.expose_secret() == second.expose_secret() {
-        return Ok(first);
+    for left in (0..MAX_PROMPTS).rev() {
+        let first = prompt(&format!("Password for {}: ", plain(username)))?;
+        let second = prompt("Repeat the password: ")?;
+        if first.expose_secret() == second.expose_secret() {
+            return Ok(first);
+        }
+        if left > 0 {
+            output::message("the two passwords differ; enter the password again");
+        }
     }
-    Err(Failure::refused("the two passwords differ"))
+    Err(Failure::refused("the two passwords differ; nothing was changed"))
 }
 
 /// Returns whether the process has a controlling terminal, on which the prompt appears. Standard

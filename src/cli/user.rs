@@ -6,11 +6,12 @@ mod import;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
+use super::Global;
+use super::confirm::Confirmation;
 use super::failure::Failure;
 use super::listing::{ListLimit, OutputFormat};
 use super::output::{self, plain};
 use super::password_input::PasswordInput;
-use super::{Global, on_store};
 use crate::admin::json::UserJson;
 use crate::admin::{Admin, AdminError, NewUser, UserChange, Versions};
 use crate::domain::{self, Scope, check_username};
@@ -33,7 +34,7 @@ pub(super) enum UserCommand {
     /// Enables a disabled user
     Enable(NamedUser),
     /// Deletes a user, and ends the user's sessions
-    Delete(NamedUser),
+    Delete(DeleteUser),
     /// Adds many users from a file, with their passwords or hashes; safe to repeat
     Import(import::ImportUsers),
     /// Writes all users with their password hashes to a new file
@@ -72,6 +73,14 @@ pub(super) struct NamedUser {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct DeleteUser {
+    #[command(flatten)]
+    user: NamedUser,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+#[derive(Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true)
     .args(["rename", "scope", "any_scope"]))]
 pub(super) struct EditUser {
@@ -106,7 +115,7 @@ impl UserCommand {
             Self::Passwd(passwd) => passwd.run(global),
             Self::Disable(user) => set_enabled(global, &user, false),
             Self::Enable(user) => set_enabled(global, &user, true),
-            Self::Delete(user) => delete(global, &user),
+            Self::Delete(delete) => delete.run(global),
             Self::Import(import) => import.run(global),
             Self::Export(export) => export.run(global),
         }
@@ -119,7 +128,7 @@ impl AddUser {
         let settings = global.settings()?;
         // Checked before a store is created. The store checks the name again.
         check_username(&self.username).map_err(AdminError::from)?;
-        let user = on_store(&settings, OpenMode::Create, async |admin| {
+        let user = global.on_store_of(&settings, OpenMode::Create, async |admin| {
             // Checked before the password is asked for.
             admin.check_new_username(&self.username).await?;
             match admin.user(&self.username).await {
@@ -178,7 +187,7 @@ impl SetPassword {
     fn run(&self, global: &Global) -> Result<(), Failure> {
         self.password.check()?;
         let settings = global.settings()?;
-        let user = on_store(&settings, OpenMode::Write, async |admin| {
+        let user = global.on_store_of(&settings, OpenMode::Write, async |admin| {
             let user = admin.user(&self.user.username).await?;
             let password = Some(self.password.hash(&user.username, &settings.password).await?);
             let change = UserChange { password, ..UserChange::default() };
@@ -213,18 +222,22 @@ fn set_enabled(global: &Global, user: &NamedUser, enabled: bool) -> Result<(), F
     done(global, &user, "disabled user", " and ended their sessions")
 }
 
-fn delete(global: &Global, user: &NamedUser) -> Result<(), Failure> {
-    let user = global.on_store(OpenMode::Write, async |admin| {
-        let user = admin.user(&user.username).await?;
-        admin.delete_user(user.id, &Versions::Any).await?;
-        Ok(user)
-    })?;
-    output::of_change(if global.json {
-        let (id, username) = (user.id.to_string(), user.username);
-        output::json(&json!({ "id": id, "username": username, "deleted": true }))
-    } else {
-        output::line(format!("deleted user {} and ended their sessions", plain(&user.username)))
-    })
+impl DeleteUser {
+    fn run(&self, global: &Global) -> Result<(), Failure> {
+        let user = global.on_store(OpenMode::Write, async |admin| {
+            let user = admin.user(&self.user.username).await?;
+            let name = plain(&user.username);
+            self.confirmation.ask(&format!("Delete user {name} and end their sessions"))?;
+            admin.delete_user(user.id, &Versions::Any).await?;
+            Ok(user)
+        })?;
+        output::of_change(if global.json {
+            let (id, username) = (user.id.to_string(), user.username);
+            output::json(&json!({ "id": id, "username": username, "deleted": true }))
+        } else {
+            output::line(format!("deleted user {} and ended their sessions", plain(&user.username)))
+        })
+    }
 }
 
 async fn edit(admin: &Admin, user: &NamedUser, to: &UserChange) -> Result<domain::User, Failure> {

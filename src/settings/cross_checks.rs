@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
 
+use super::parse;
 use super::reader::Reader;
 use super::{Backend, ErrorUri, Settings, TlsMode};
 
@@ -99,7 +100,7 @@ impl Settings {
     /// another table.
     pub(super) fn ineffective_settings(&self) -> Vec<String> {
         let mut found = Vec::new();
-        if self.is_any_given("mongo") && self.store.backend == Backend::Embedded {
+        if self.is_any_changed("mongo") && self.store.backend == Backend::Embedded {
             found.push(
                 "the settings in [mongo] are ignored, because store.backend is \"embedded\""
                     .to_owned(),
@@ -114,7 +115,7 @@ impl Settings {
         let files = named(&[
             ("tls.cert", tls.cert.is_some()),
             ("tls.key", tls.key.is_some()),
-            ("tls.hsts_max_age", self.is_given("tls.hsts_max_age")),
+            ("tls.hsts_max_age", self.is_changed("tls.hsts_max_age")),
         ]);
         if let (Some(mode), Some(names)) = (mode, files) {
             found.push(format!(
@@ -129,6 +130,15 @@ impl Settings {
         ]);
         if let (None, Some(names)) = (&redis.url, files) {
             found.push(format!("{names} ignored, because redis.url is not set"));
+        }
+        let lifetimes = &self.oauth.lifetimes;
+        if lifetimes.session < lifetimes.access_token {
+            found.push(format!(
+                "oauth.session_ttl ({}) is shorter than oauth.access_token_ttl ({}): access tokens end \
+                 with their session",
+                parse::show_duration(lifetimes.session),
+                parse::show_duration(lifetimes.access_token)
+            ));
         }
         let cors = &self.cors;
         if cors.allowed_origins.is_empty() && !cors.allowed_headers.is_empty() {

@@ -75,7 +75,19 @@ pub(super) fn ineffective_settings(variables: &[(OsString, OsString)]) -> Vec<St
     ignored.chain(foreign.map(warning)).collect()
 }
 
+/// Environment variables that other servers have for the address that they listen at.
+const ADDRESS_NAMES: [&str; 4] =
+    ["SENTINEL_HOST", "SENTINEL_PORT", "SENTINEL_BIND", "SENTINEL_ADDRESS"];
+
 fn unknown(name: &str, known: &[String]) -> SettingProblem {
+    if ADDRESS_NAMES.contains(&name) {
+        return SettingProblem::Unknown {
+            what: "environment variable",
+            name: name.to_owned(),
+            place: String::new(),
+            nearest: vec![keys::variable("server.bind")],
+        };
+    }
     let current = known.iter().map(|key| keys::variable(key));
     let old = keys::LEGACY.iter().map(|(old, _)| (*old).to_owned());
     SettingProblem::Unknown {

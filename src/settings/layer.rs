@@ -130,6 +130,11 @@ impl Layer {
         self.values.contains_key(key)
     }
 
+    /// Returns whether this layer sets `key` to `value`.
+    pub(super) fn has_value(&self, key: &str, value: &Value) -> bool {
+        self.values.get(key).is_some_and(|own| own.kind == value.kind)
+    }
+
     fn set(&mut self, key: &str, value: toml::Value, origin: &str) {
         self.values.insert(key.to_owned(), Value::new(Some(&origin.to_owned()), kind(value)));
     }

@@ -101,8 +101,10 @@ pub struct Settings {
     pub compat: CompatSettings,
     shown: BTreeMap<String, toml::Value>,
     /// Remarks that `config show` prints beside values, by the key of the setting.
-    notes: BTreeMap<&'static str, String>,
+    notes: BTreeMap<String, String>,
+    origins: BTreeMap<String, String>,
     given: BTreeSet<String>,
+    changed: BTreeSet<String>,
     warnings: Vec<String>,
     file: Option<PathBuf>,
     has_secret_in_file: bool,
@@ -122,7 +124,7 @@ impl Settings {
             && !settings.is_given("store.backend")
         {
             let note = format!("since {name} is set and store.backend is not");
-            settings.notes.insert("store.backend", note);
+            settings.notes.insert("store.backend".to_owned(), note);
         }
         settings.warnings.extend(environment::ineffective_settings(&sources.env));
         settings.warnings.extend(settings.ineffective_settings());
@@ -157,14 +159,38 @@ impl Settings {
         self.given.contains(key)
     }
 
-    /// Returns whether the user set any key of the settings table `table`.
-    pub fn is_any_given(&self, table: &str) -> bool {
-        self.given.iter().any(|key| key.split_once('.').is_some_and(|(own, _)| own == table))
+    /// Returns whether the user set `key` (as `table.name`) to a value other than its default.
+    fn is_changed(&self, key: &str) -> bool {
+        self.changed.contains(key)
+    }
+
+    /// Returns whether the user set any key of the settings table `table` to a value other than its
+    /// default. A file that `config default` has printed sets every key.
+    fn is_any_changed(&self, table: &str) -> bool {
+        self.changed.iter().any(|key| key.split_once('.').is_some_and(|(own, _)| own == table))
     }
 
     /// Returns the settings as TOML, in the order of `config/default.toml` and without secrets.
     pub fn describe(&self) -> String {
         show::text(&self.shown, &self.notes)
+    }
+
+    /// Returns the settings as [`describe`](Self::describe) does, each with a comment that names
+    /// the origin of its value.
+    pub fn describe_with_origin(&self) -> String {
+        show::text(&self.shown, &self.origins)
+    }
+
+    /// Returns the origin of the value of each setting, by `table.name`: "default", the settings
+    /// file, an environment variable, or an option.
+    pub const fn origins(&self) -> &BTreeMap<String, String> {
+        &self.origins
+    }
+
+    /// Returns the default settings as the text of a settings file, in which comments explain each
+    /// setting.
+    pub const fn defaults() -> &'static str {
+        keys::DEFAULTS
     }
 
     /// Returns the path of the settings file, if one was read.
@@ -213,7 +239,9 @@ impl Settings {
             compat: CompatSettings::read(r),
             shown: BTreeMap::new(),
             notes: BTreeMap::new(),
+            origins: BTreeMap::new(),
             given: r.given(),
+            changed: r.changed().clone(),
             warnings: Vec::new(),
             file: None,
             has_secret_in_file: r.has_secret_in_file,
@@ -223,6 +251,7 @@ impl Settings {
         if !reader.problems.is_empty() {
             return Err(Error::Invalid(reader.problems));
         }
+        settings.origins = reader.origins();
         settings.shown = reader.shown;
         settings.secret_files = reader.secret_files;
         settings.warnings = reader.warnings;

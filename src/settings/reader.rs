@@ -22,6 +22,8 @@ use super::{keys, parse, show, text_checks};
 pub(super) struct Reader {
     values: BTreeMap<String, Value>,
     ranks: BTreeMap<String, usize>,
+    /// Keys of the settings whose value is not the default.
+    changed: BTreeSet<String>,
     pub(super) problems: Vec<SettingProblem>,
     pub(super) shown: BTreeMap<String, toml::Value>,
     /// Whether the settings file contains a password.
@@ -43,6 +45,7 @@ impl Reader {
             .fold(config::Config::builder(), |builder, layer| builder.add_source(layer.clone()))
             .build()?;
         let (mut values, mut ranks) = (BTreeMap::new(), BTreeMap::new());
+        let mut changed = BTreeSet::new();
         for (table, inner) in merged.cache.into_table()? {
             for (name, value) in inner.into_table()? {
                 let key = format!("{table}.{name}");
@@ -50,12 +53,16 @@ impl Reader {
                     key.clone(),
                     layers.iter().rposition(|layer| layer.has(&key)).unwrap_or(0),
                 );
+                if layers.first().is_none_or(|defaults| !defaults.has_value(&key, &value)) {
+                    changed.insert(key.clone());
+                }
                 values.insert(key, value);
             }
         }
         Ok(Self {
             values,
             ranks,
+            changed,
             problems,
             shown: BTreeMap::new(),
             has_secret_in_file: false,
@@ -83,6 +90,30 @@ impl Reader {
     /// Returns the keys of the settings that the user set.
     pub(super) fn given(&self) -> BTreeSet<String> {
         self.ranks.iter().filter(|(_, rank)| **rank > 0).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Returns the origin of each value in words, for `config show --origin`.
+    pub(super) fn origins(&self) -> BTreeMap<String, String> {
+        let origin = |(key, value): (&String, &Value)| {
+            let origin = value.origin().unwrap_or_default();
+            let words = match (self.rank(key), origin.strip_prefix(", ")) {
+                (_, Some(reason)) => reason,
+                (0, None) => "default",
+                (_, None) => origin.trim(),
+            };
+            (key.clone(), words.to_owned())
+        };
+        let mut origins: BTreeMap<_, _> = self.values.iter().map(origin).collect();
+        for (twin, path) in &self.secret_files {
+            let key = twin.trim_end_matches("_file").to_owned();
+            origins.insert(key, format!("in {} ({twin})", path.display()));
+        }
+        origins
+    }
+
+    /// Returns the keys of the settings whose value is not the default.
+    pub(super) const fn changed(&self) -> &BTreeSet<String> {
+        &self.changed
     }
 
     /// Reports that settings contradict each other, with the message for the operator.

@@ -37,8 +37,8 @@ pub(super) fn read(
     match found {
         Ok(text) => {
             reader.warn_of_quotation_marks(&text, &format!("the text in {}", path.display()));
-            reader.secret_files.push((twin, path));
             reader.show(key, show::secret(key, &text));
+            reader.secret_files.push((twin, path));
             text.into()
         }
         Err(reason) => {

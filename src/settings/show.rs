@@ -82,7 +82,7 @@ fn parameter(text: &str) -> String {
 /// Formats the settings `shown` as TOML, with the `notes` on single settings as comments.
 pub(super) fn text(
     shown: &BTreeMap<String, toml::Value>,
-    notes: &BTreeMap<&'static str, String>,
+    notes: &BTreeMap<String, String>,
 ) -> String {
     let mut out = String::new();
     let mut current = String::new();
@@ -95,7 +95,7 @@ pub(super) fn text(
             out.push_str(&format!("{gap}[{table}]\n"));
             table.clone_into(&mut current);
         }
-        let note = notes.get(&*key).map(|note| format!("  # {note}")).unwrap_or_default();
+        let note = notes.get(&key).map(|note| format!("  # {note}")).unwrap_or_default();
         out.push_str(&format!("{name} = {value}{note}\n"));
     }
     out

@@ -37,6 +37,8 @@ pub enum CertificateSource {
         cert: PathBuf,
         /// Path of the PEM file with the private key.
         key: PathBuf,
+        /// Host of the URL that clients use, for which the certificate should be valid.
+        host: Option<String>,
     },
     /// Self-signed certificate that is stored in `folder`, so that clients have to trust it only
     /// once. The certificate is made if there is none, and renewed before it expires.
@@ -119,7 +121,7 @@ impl CertificateSource {
     /// Returns a [`TlsError`] that names the unusable file.
     pub fn check(&self, now: Timestamp) -> Result<Vec<String>, TlsError> {
         let certificate = match self {
-            Self::Files { cert, key } => Some(read_certificate(cert, key, SETTING_NAMES)?),
+            Self::Files { cert, key, .. } => Some(read_certificate(cert, key, SETTING_NAMES)?),
             Self::SelfSigned { folder, .. } => self_signed::stored(folder, now)?,
         };
         Ok(certificate.map(|certificate| self.warnings(&certificate, now)).unwrap_or_default())
@@ -127,7 +129,7 @@ impl CertificateSource {
 
     fn read(&self, now: Timestamp) -> Result<CertifiedKey, TlsError> {
         match self {
-            Self::Files { cert, key } => read_certificate(cert, key, SETTING_NAMES),
+            Self::Files { cert, key, .. } => read_certificate(cert, key, SETTING_NAMES),
             Self::SelfSigned { folder, host } => self_signed::read(folder, host.as_deref(), now),
         }
     }
@@ -136,7 +138,7 @@ impl CertificateSource {
     fn warnings(&self, used: &CertifiedKey, now: Timestamp) -> Vec<String> {
         let Some(certificate) = used.cert.first() else { return Vec::new() };
         match self {
-            Self::Files { cert, .. } => {
+            Self::Files { cert, host, .. } => {
                 let path = cert.display();
                 let over = certificate_dates::not_after(certificate).filter(|end| *end < now).map(|end| {
                     format!(
@@ -147,7 +149,15 @@ impl CertificateSource {
                 let early = early.map(|start| {
                     format!("the certificate in {path} (tls.cert) is not valid before {start}")
                 });
-                over.into_iter().chain(early).collect()
+                let other =
+                    host.as_deref().filter(|host| !certificate_dates::is_for(certificate, host));
+                let other = other.map(|host| {
+                    format!(
+                        "the certificate in {path} (tls.cert) is not valid for {host}, the host of \
+                         server.public_url, so clients will refuse it"
+                    )
+                });
+                over.into_iter().chain(early).chain(other).collect()
             }
             Self::SelfSigned { folder, host } => {
                 let missing =

@@ -1,15 +1,10 @@
 //! Page that explains each error code, `GET /oauth/errors`. `error_uri` (RFC 6749 §5.2) is its URL.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use tera::{Context, Tera};
 
-use crate::domain::Digest;
+use super::public_page;
 use crate::oauth::ErrorCode;
 
 const TEMPLATE: &str = "errors.html";
@@ -37,24 +32,14 @@ impl ErrorsPage {
         let mut context = Context::new();
         context.insert("entries", &entries);
         context.insert("style", style);
-        let digest = BASE64_STANDARD.encode(Digest::of(style.as_bytes()).as_bytes());
         Ok(Self {
             html: tera.render(TEMPLATE, &context)?,
-            // Allows the one inline style by its digest; nothing else is loaded or executed.
-            content_security_policy: format!(
-                "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; \
-                 form-action 'none'; frame-ancestors 'none'"
-            ),
+            content_security_policy: public_page::content_security_policy(style),
         })
     }
 
     pub(super) fn respond(&self) -> HttpResponse {
-        HttpResponse::Ok()
-            .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-            .insert_header((CONTENT_SECURITY_POLICY, self.content_security_policy.as_str()))
-            .insert_header((REFERRER_POLICY, "no-referrer"))
-            .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-            .body(self.html.clone())
+        public_page::respond(self.html.clone(), &self.content_security_policy)
     }
 }
 

@@ -8,7 +8,7 @@ use actix_web::web::{self, ServiceConfig};
 use super::management;
 use super::routing::get_or_head;
 use super::state::{Transport, Web};
-use super::{error, health, introspection, metadata, revocation, token, verify};
+use super::{error, health, introspection, metadata, revocation, root, token, verify};
 
 impl Web {
     /// Registers the routes of every HTTP endpoint for a listener that uses `transport`.
@@ -51,6 +51,9 @@ impl Web {
             config.app_data(web::Data::from(Arc::clone(management)));
             management::routes::configure(management, config);
         }
+        // After the other endpoints, of which one may be at the root.
+        let landing = get_or_head().to(root::handle);
+        config.service(web::resource("/").route(landing).default_service(web::to(error::only_get)));
         config.app_data(web::Data::new(self.clone()));
         config.app_data(transport);
         config.default_service(web::to(error::not_found));

@@ -18,6 +18,7 @@ pub use assets::Assets;
 pub use error::{TemplateError, TemplateErrors};
 
 use super::errors_page::ErrorsPage;
+use super::landing_page;
 use super::reload::{Reload, ReloadError};
 
 /// Returns an array of built-in templates or styles: pairs of file name and content. A file of the
@@ -29,8 +30,9 @@ macro_rules! built_in {
 }
 
 /// Built-in HTML templates: pairs of file name and content.
-const TEMPLATES: [(&str, &str); 17] = built_in!("templates":
+const TEMPLATES: [(&str, &str); 18] = built_in!("templates":
     "errors.html",
+    "landing.html",
     "management.html",
     "management/client.html",
     "management/client_delete.html",
@@ -129,6 +131,8 @@ pub(super) struct Set {
     built_in: Option<Tera>,
     own: Vec<String>,
     pub(super) errors_page: ErrorsPage,
+    /// Style of the pages for everyone, which have it inline.
+    pub(super) public_style: String,
     pub(super) assets: Assets,
 }
 
@@ -149,10 +153,12 @@ impl Set {
             text.or_else(|| built_in.map(|(_, text)| *text)).unwrap_or_default().to_owned()
         };
         let assets = Assets::new(style("management.css"));
-        let errors_page = ErrorsPage::render(&tera, &style("errors.css"));
+        let public_style = style("errors.css");
+        let errors_page = ErrorsPage::render(&tera, &public_style);
         let errors_page = errors_page.map_err(|error| failed(&error))?;
-        let set = Self { tera, built_in, own, errors_page, assets };
-        let wrong = set.check(samples(&set.assets));
+        let set = Self { tera, built_in, own, errors_page, public_style, assets };
+        let landing = landing_page::samples(&set.public_style);
+        let wrong = set.check(samples(&set.assets).into_iter().chain(landing).collect());
         let wrong: Vec<_> = wrong.iter().flat_map(|error| TemplateError::all(error, dir)).collect();
         if wrong.is_empty() { Ok(set) } else { Err(TemplateErrors(wrong)) }
     }

@@ -23,6 +23,7 @@ mod restores;
 mod server;
 mod sessions;
 mod store_files;
+mod terminal;
 mod throttle;
 mod tools;
 mod users;

@@ -24,6 +24,7 @@ mod introspection;
 mod introspection_callers;
 mod introspection_client_changes;
 mod introspection_inactive;
+mod landing_page;
 mod logging;
 mod login_timing;
 mod malformed_requests;

@@ -51,9 +51,14 @@ fn printed_commands_log_in_introspect_verify_and_refresh() {
     assert!(output.contains("\"active\":true"), "{output}");
 }
 
-/// The output from its first comment on, which is the part to paste.
+/// The commands in the output. Above each group is a line that ends with a colon.
 fn printed_lines(printed: &str) -> String {
-    printed[printed.find("\n#").unwrap()..].to_owned()
+    let (_, commands) = printed.split_once("\n\n").unwrap();
+    let commands = commands.lines().filter(|line| !line.ends_with(':'));
+    let commands: Vec<&str> = commands.collect();
+    // zsh rejects comments in pasted lines, and expands `?` and `*`.
+    assert!(commands.iter().all(|line| !line.starts_with('#') && !line.contains('?')));
+    commands.join("\n")
 }
 
 #[test]
@@ -64,7 +69,24 @@ fn dev_mode_on_a_store_in_use_creates_no_demo_credentials() {
     assert!(output.status.success(), "{output:?}");
     let (_process, printed) = start(folder.path());
     assert!(printed.contains("no demo data was added"), "{printed}");
+    assert!(printed.contains("data/self-signed-cert.pem\n"), "{printed}");
     assert!(!folder.path().join("data/dev-credentials.json").exists());
+}
+
+#[test]
+fn password_of_demo_user_that_was_changed_is_not_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut process, printed) = start(folder.path());
+    let (_, password) = printed.split_once("password=").unwrap();
+    let (password, _) = password.split_once(')').unwrap();
+    assert_eq!(process.terminate(), Some(0));
+    let mut passwd = sentinel(folder.path());
+    passwd.args(["user", "passwd", "demo", "--password-stdin"]).stdin(Stdio::piped());
+    let mut passwd = passwd.spawn().unwrap();
+    std::io::Write::write_all(passwd.stdin.as_mut().unwrap(), b"another password").unwrap();
+    assert!(passwd.wait().unwrap().success());
+    let (_process, again) = start(folder.path());
+    assert!(!again.contains(password) && again.contains("no demo data was added"), "{again}");
 }
 
 /// Whether a line matches the one in the README, where `…` stands for the rest of a generated

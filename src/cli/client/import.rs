@@ -12,7 +12,7 @@ use super::super::bulk::{BulkReport, ImportEnd, Reading};
 use super::super::failure::{Failure, first_failure};
 use super::super::global::{open, open_for_dry_run};
 use super::super::interrupt::Interrupt;
-use super::super::{Global, files, with_log};
+use super::super::{Global, files};
 use super::rows::{ClientRow, ClientRows, RowSecret};
 use super::secret;
 use crate::admin::{Admin, AdminError, ImportResult, ImportedClient};
@@ -44,7 +44,7 @@ impl ImportClients {
         let interrupt = Interrupt::watch()?;
         let (reader, _) = files::open(&self.file, &interrupt)?;
         let mut rows = ClientRows::new(BufReader::new(reader));
-        let (report, short, end) = with_log(&settings, async || {
+        let (report, short, end) = global.with_log(&settings, async || {
             let stores = if self.dry_run {
                 open_for_dry_run(&settings).await?
             } else {

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::failure::Failure;
+use super::super::files::check_visible;
 use super::super::global::Global;
 use super::super::output;
 use crate::settings::Backend;
@@ -32,6 +33,7 @@ impl Backup {
                 "only the embedded store can be backed up, and store.backend is \"mongodb\"; use mongodump",
             ));
         }
+        check_visible(&self.file)?;
         let bytes = backup(&settings.store.path, &self.file)?;
         let file = self.file.display().to_string();
         if global.json {

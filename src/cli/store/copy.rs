@@ -6,7 +6,7 @@ use clap::Args;
 use secrecy::ExposeSecret;
 
 use super::super::failure::Failure;
-use super::super::global::{Global, open, open_for_dry_run, with_log};
+use super::super::global::{Global, open, open_for_dry_run};
 use super::super::interrupt::Interrupt;
 use super::super::output;
 use super::super::progress::Progress;
@@ -37,7 +37,7 @@ impl Copy {
         }
         let interrupt = Interrupt::watch()?;
         let progress = Progress::counting(global.json);
-        let result = with_log(&source, async || {
+        let result = global.with_log(&source, async || {
             let mode = if self.dry_run { OpenMode::Read } else { OpenMode::Write };
             let from = open_stores(&source, mode).await?;
             let to = if self.dry_run {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::failure::Failure;
-use super::super::global::{Global, with_log};
+use super::super::global::Global;
 use super::super::output::{self, plain};
 use crate::domain::{Clock, SystemClock};
 use crate::settings::Backend;
@@ -35,7 +35,7 @@ impl Restore {
             ));
         }
         let path = &settings.store.path;
-        let restored = with_log(&settings, async || {
+        let restored = global.with_log(&settings, async || {
             let restored = restore(path, &self.file, SystemClock.now())?;
             tracing::info!(target: "audit", event = "store_restored", bytes = restored.bytes);
             Ok(restored)

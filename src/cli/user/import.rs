@@ -9,13 +9,13 @@ use clap::Args;
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::super::Global;
 use super::super::bulk::{BulkReport, ImportEnd, Reading};
 use super::super::failure::{Failure, error_chain, first_failure};
 use super::super::files::{self, Format};
 use super::super::global::{open, open_for_dry_run};
 use super::super::interrupt::Interrupt;
 use super::super::progress::Progress;
-use super::super::{Global, with_log};
 use crate::admin::{Admin, AdminError, ImportResult, ImportedUser, NewUser};
 use crate::app::password_policy;
 use crate::domain::{PasswordHash, SystemClock, UserId, check_password};
@@ -67,7 +67,7 @@ impl ImportUsers {
             Format::Csv => UserRows::from_csv(reader)?,
             Format::Jsonl => UserRows::from_json_lines(reader),
         };
-        let report = with_log(&settings, async || {
+        let report = global.with_log(&settings, async || {
             let stores = if self.dry_run {
                 open_for_dry_run(&settings).await?
             } else {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::documents::{bytes, read, to_binary, to_date, to_timestamp};
 use super::session_document::key as session_key;
-use super::{MongoStore, duplicate_positions, to_raw};
+use super::{MongoStore, duplicate_positions, failed, to_raw};
 use crate::domain::{Digest, SessionId, Timestamp};
 use crate::store::{ImportStore, LegacyToken, Page, Result, StoreError};
 
@@ -37,9 +37,7 @@ impl ImportStore for MongoStore {
         // Unordered, so that a record that exists does not prevent those after it.
         let insert = self.imported.insert_many(&records).ordered(false);
         match self.with_timeout(insert).await? {
-            Err(error) if duplicate_positions(&error).is_none() => {
-                Err(StoreError::unavailable(error))
-            }
+            Err(error) if duplicate_positions(&error).is_none() => Err(failed(&error)),
             _ => Ok(()),
         }
     }

@@ -12,6 +12,7 @@ mod cascade;
 mod clients;
 mod concurrency_limit;
 mod documents;
+mod failure;
 mod imports;
 mod indexes;
 mod listing;
@@ -175,7 +176,7 @@ impl MongoStore {
     /// Runs a call of the MongoDB driver within the time limit `call_timeout`, and returns its
     /// output.
     async fn call<T>(&self, call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T> {
-        self.with_timeout(call).await?.map_err(StoreError::unavailable)
+        self.with_timeout(call).await?.map_err(|error| failed(&error))
     }
 
     /// Runs a write of the MongoDB driver within the time limit `call_timeout`, records whether it
@@ -195,7 +196,7 @@ impl MongoStore {
     ) -> Result<Option<T>> {
         match self.with_timeout(call).await? {
             Err(error) if is_duplicate(&error) => Ok(None),
-            done => done.map(Some).map_err(StoreError::unavailable),
+            done => done.map(Some).map_err(|error| failed(&error)),
         }
     }
 
@@ -214,7 +215,7 @@ impl MongoStore {
     async fn causal_session(&self) -> Result<ClientSession> {
         // This sends nothing to MongoDB, so it needs no permit.
         let session = self.database.client().start_session().causal_consistency(true).await;
-        session.map_err(StoreError::unavailable)
+        session.map_err(|error| failed(&error))
     }
 
     /// Returns up to `limit` documents in the given order, for one page of a list. The read
@@ -314,6 +315,12 @@ fn has_other_members(hello: &Document) -> bool {
     count("hosts") + count("passives") > 1
 }
 
+/// Returns the error for a call that MongoDB did not perform, or that it may have performed without
+/// an answer.
+fn failed(error: &Error) -> StoreError {
+    StoreError::unavailable(failure::reason(error))
+}
+
 fn connection_error(what: &str, hosts: &str, error: &Error) -> StoreError {
-    StoreError::Open(format!("cannot {what} at {hosts}: {}", sentence(error)))
+    StoreError::Open(format!("cannot {what} at {hosts}: {}", failure::reason(error)))
 }

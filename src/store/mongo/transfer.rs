@@ -8,7 +8,7 @@ use mongodb::bson::{RawDocumentBuf, doc, oid::ObjectId};
 
 use super::documents::{ClientDocument, UserDocument, client};
 use super::session_document::{SessionDocument, key};
-use super::{MongoStore, duplicate_positions, to_raw, users};
+use super::{MongoStore, duplicate_positions, failed, to_raw, users};
 use crate::domain::{Client, ClientId, Session, User};
 use crate::store::{Result, StoreError, StoreTransfer, UserStore};
 
@@ -37,9 +37,7 @@ impl StoreTransfer for MongoStore {
         let inserting = self.users.insert_many(&documents).ordered(false);
         let refused = match self.with_timeout(inserting).await? {
             Ok(_) => HashSet::new(),
-            Err(error) => {
-                duplicate_positions(&error).ok_or_else(|| StoreError::unavailable(error))?
-            }
+            Err(error) => duplicate_positions(&error).ok_or_else(|| failed(&error))?,
         };
         let mut added: Vec<_> = (0..users.len()).map(|index| !refused.contains(&index)).collect();
         self.insert_over_deleted(users, &mut added).await?;

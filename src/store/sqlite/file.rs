@@ -170,10 +170,21 @@ fn obstacle(path: &Path) -> Option<String> {
         };
         Some(format!("cannot write to {}: {error}{advice}", place.display()))
     });
-    let is_full = rustix::fs::statvfs(&folder)
-        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_SPACE);
+    let is_full = rustix::fs::statvfs(&folder).is_ok_and(|disk| {
+        disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_SPACE
+    });
     let full = is_full.then(|| format!("the disk of {} is full", folder.display()));
     refused.chain(full).next()
+}
+
+/// Checks that this process may use the store at `path`, or create it there. Writes nothing.
+pub(super) fn check_access(path: &Path) -> Result<()> {
+    // Folders that do not exist yet would be created in the nearest one that does.
+    let mut places = path.ancestors().skip(1).chain([Path::new(".")]);
+    let is_folder = |place: &&Path| place.is_dir();
+    let folder = places.find(is_folder).unwrap_or(Path::new("."));
+    let file = if path.exists() { path.to_owned() } else { folder.join("sentinel.db") };
+    obstacle(&file).map_or(Ok(()), |reason| Err(refusal(path, &reason)))
 }
 
 /// Opens a file for reading only, without the write-ahead log beside it and without locks, although

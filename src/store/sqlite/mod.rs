@@ -243,7 +243,8 @@ impl Health for SqliteStore {
 /// [`StoreError::Configuration`] if `path` is no file or is below one. [`StoreError::Open`] if the
 /// file cannot be reached, or is a backup beside the write-ahead log of another store.
 pub fn check(path: &Path) -> Result<()> {
-    file::find(path).map(drop)
+    file::find(path)?;
+    file::check_access(path)
 }
 
 /// Returns the absolute path of the store file if the file does not exist yet.

@@ -278,6 +278,7 @@ fn missing_permission_is_named_with_the_file() {
         |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     mode(&outer.join("data"), 0o555);
     run(&["client", "add"]).fails(69, "Permission denied");
+    run(&["config", "check"]).fails(78, "Permission denied");
     mode(&outer.join("data"), 0o755);
     cli.run(&["client", "add", "--set", &format!("store.path={}", path.display())]).ok();
     mode(&path, 0o444);
@@ -293,6 +294,8 @@ fn missing_permission_is_named_with_the_file() {
         let done = run(arguments);
         done.fails(69, &format!("cannot write to {}: Permission denied", path.display()));
     }
+    let refused = format!("cannot write to {}: Permission denied", path.display());
+    run(&["config", "check"]).assert_failed(78, &refused);
     if fs::metadata(&path).unwrap().uid() == 0 {
         mode(&path, 0o666);
         let folder = outer.join("data");

@@ -44,6 +44,61 @@ fn config_show_hides_secrets() {
 }
 
 #[test]
+fn config_default_prints_a_commented_settings_file_that_is_valid() {
+    let cli = Cli::new();
+    let default = cli.run(&["config", "default"]);
+    assert!(default.ok().contains("\n# "), "{default:?}");
+    let file = cli.write("sentinel.toml", &default.stdout);
+    cli.run(&["config", "check", "--config", &file]).ok();
+    let shown = |arguments: &[&str]| cli.json(&[&["config", "show"], arguments].concat());
+    assert_eq!(shown(&["--config", &file]), shown(&[]));
+}
+
+#[test]
+fn config_show_names_the_origin_of_each_value() {
+    let cli = Cli::new();
+    let file = cli.write("sentinel.toml", "[oauth]\naccess_token_ttl = \"30m\"\n");
+    let password = cli.write("password", "long enough for all\n");
+    let mut command = cli.command();
+    command.env("SENTINEL_OAUTH__SESSION_TTL", "90d").args(["config", "show", "--origin"]);
+    command.args(["--config", &file, "--set", "oauth.refresh_grace=1m"]);
+    command.args(["--set", "management.username=operator"]);
+    command.args(["--set", &format!("management.password_file={password}")]);
+    let shown = finish(&mut command, b"");
+    for line in [
+        format!("access_token_ttl = \"30m\"  # in {file}\n"),
+        "session_ttl = \"90d\"  # from SENTINEL_OAUTH__SESSION_TTL\n".to_owned(),
+        "refresh_grace = \"1m\"  # on the command line\n".to_owned(),
+        "refresh_idle_ttl = \"30d\"  # default\n".to_owned(),
+        format!("password = \"(hidden)\"  # in {password} (management.password_file)\n"),
+    ] {
+        assert!(shown.stdout.contains(&line), "no {line} in {shown:?}");
+    }
+    let origins = finish(command.arg("--json"), b"").json();
+    assert_eq!(origins["oauth.session_ttl"], "from SENTINEL_OAUTH__SESSION_TTL");
+    let mut migrated = cli.command();
+    migrated.env("SENTINEL_MONGO_HOST", "db.example").args(["config", "show", "--origin"]);
+    let migrated = finish(&mut migrated, b"").stdout;
+    assert!(migrated.contains("backend = \"mongodb\"  # since SENTINEL_MONGO_HOST"), "{migrated}");
+}
+
+#[test]
+fn config_check_warns_about_certificate_for_another_host_and_short_sessions() {
+    let cli = Cli::new();
+    let made = rcgen::generate_simple_self_signed(["auth.example.org".to_owned()]).unwrap();
+    let cert = format!("tls.cert={}", cli.write("cert.pem", made.cert.pem()));
+    let key = format!("tls.key={}", cli.write("key.pem", made.signing_key.serialize_pem()));
+    let tls = ["config", "check", "--set", "tls.mode=files", "--set", &cert, "--set", &key];
+    let check = |setting: &str| cli.run(&[&tls[..], &["--set", setting]].concat());
+    check("server.public_url=https://auth.example.org").ok();
+    let other = check("server.public_url=https://login.example.org");
+    assert_eq!(other.code, 0, "{other:?}");
+    assert!(other.stderr.contains("is not valid for login.example.org"), "{other:?}");
+    let short = check("oauth.session_ttl=10m");
+    assert!(short.stderr.contains("oauth.session_ttl (10m) is shorter"), "{short:?}");
+}
+
+#[test]
 fn config_check_reports_valid_and_invalid_settings() {
     let cli = Cli::new();
     assert_eq!(cli.run(&["config", "check"]).ok(), "the settings are valid");
