@@ -117,17 +117,18 @@ pub fn restore(path: &Path, backup: &Path, now: Timestamp) -> Result<Restored, B
         return Err(BackupError::NoBackup(backup.to_owned()));
     };
     let unreadable = |error: rusqlite::Error| file::unusable(backup, &error);
-    // A log beside a marked backup is not the backup's own.
+    // A log beside a marked backup is not the backup's own. This check comes first, because a file
+    // whose last pages are still in its log looks damaged.
+    let application = file::stored_application_id(&source).map_err(unreadable)?;
+    let has_log = fs::metadata(beside(&source, LOG)).is_ok_and(|log| log.len() > 0);
+    if has_log && application == schema::APPLICATION_ID {
+        return Err(BackupError::NotBackup(backup.to_owned()));
+    }
     let opened = file::open_without_log(&source).map_err(unreadable)?;
     let version = schema::check_file(&opened, backup)?;
-    let is_marked = schema::application_id(&opened).map_err(unreadable)? == schema::BACKUP_ID;
     if version == 0 {
         let reason = format!("{} is not a Sentinel backup", backup.display());
         return Err(StoreError::Open(reason).into());
-    }
-    let has_log = fs::metadata(beside(&source, LOG)).is_ok_and(|log| log.len() > 0);
-    if !is_marked && has_log {
-        return Err(BackupError::NotBackup(backup.to_owned()));
     }
     file::create_folder(&target).map_err(write_error(&target))?;
     let part = temporary_path(&target);

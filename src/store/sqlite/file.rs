@@ -200,7 +200,7 @@ pub(super) fn open_without_log(file: &Path) -> rusqlite::Result<Connection> {
 
 /// Returns the application id in the file itself, which may differ from the one in its write-ahead
 /// log.
-fn stored_application_id(file: &Path) -> rusqlite::Result<i64> {
+pub(super) fn stored_application_id(file: &Path) -> rusqlite::Result<i64> {
     let connection = open_without_log(file)?;
     // Otherwise SQLite rejects a file that lacks the last pages, which may still be in the log.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;
