@@ -9,7 +9,7 @@ use crate::store::{Page, Update};
 /// A user to be added.
 #[derive(Clone, Debug)]
 pub struct NewUser {
-    /// User name, which must be unique.
+    /// User name, which must be unique in any spelling. Spaces at its ends are removed.
     pub username: String,
     /// Hash of the user's password.
     pub password: PasswordHash,
@@ -42,32 +42,54 @@ impl Admin {
     /// it is the id of a client, [`AdminError::InvalidUsername`] when it is not valid,
     /// [`AdminError::Store`] when the store fails.
     pub async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
-        self.check_new_username(&new.username).await?;
+        let username = self.check_new_username(&new.username).await?;
         self.stores.mark_in_use().await?;
-        let user = self.new_user(None, new)?;
+        let user = self.new_user(None, NewUser { username, ..new })?;
         let inserted = self.stores.users.insert(&user).await;
         if !AuditSubject::user(user.id).confirm("user_added", inserted)? {
-            return Err(AdminError::NameTaken(user.username));
+            return Err(self.name_taken(user.username).await?);
         }
         audit::user_added(&user);
         Ok(user)
     }
 
-    /// Checks that a user may get this name. Whether another user has the name is not checked.
+    /// Checks that a user may get this name, and returns it without the spaces at its ends. Whether
+    /// another user has the name is not checked.
     ///
     /// # Errors
     /// [`AdminError::InvalidUsername`] when the name is not valid, [`AdminError::NameOfClient`]
     /// when it is the id of a client, [`AdminError::Store`] when the store fails.
-    pub async fn check_new_username(&self, username: &str) -> Result<(), AdminError> {
-        check_username(username)?;
-        match self.stores.client_like_user(username, None).await? {
-            Some(_) => Err(AdminError::NameOfClient(username.to_owned())),
+    pub async fn check_new_username(&self, username: &str) -> Result<String, AdminError> {
+        let username = check_username(username)?.to_owned();
+        match self.stores.client_like_user(&username, None).await? {
+            Some(_) => Err(AdminError::NameOfClient(username)),
+            None => Ok(username),
+        }
+    }
+
+    /// Checks that no user has this name, in any spelling.
+    ///
+    /// # Errors
+    /// [`AdminError::NameTaken`] with the spelling of the existing name, [`AdminError::Store`] when
+    /// the store fails.
+    pub async fn check_username_is_free(&self, username: &str) -> Result<(), AdminError> {
+        match self.stores.users.find_all_by_name(username).await?.pop() {
+            Some(user) => Err(AdminError::NameTaken(user.username)),
             None => Ok(()),
         }
     }
 
-    /// Returns a page of the users whose name begins with `prefix`, case-sensitively, in the order
-    /// of their names.
+    /// Returns the error for a name that a user already has, with the spelling of that user.
+    async fn name_taken(&self, username: String) -> Result<AdminError, AdminError> {
+        match self.check_username_is_free(&username).await {
+            Ok(()) => Ok(AdminError::NameTaken(username)),
+            Err(taken @ AdminError::NameTaken(_)) => Ok(taken),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns a page of the users whose names begin with `prefix`. If it is empty, the page has
+    /// the order of the names, otherwise that of the folded names, which are compared.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
@@ -119,9 +141,11 @@ impl Admin {
     /// user has none of the versions in the change, [`AdminError::Contended`] after too many
     /// concurrent changes, [`AdminError::Store`] when the store fails.
     pub async fn edit_user(&self, id: UserId, change: &UserChange) -> Result<User, AdminError> {
-        if let Some(username) = &change.username {
-            self.check_new_username(username).await?;
-        }
+        let username = match &change.username {
+            Some(username) => Some(self.check_new_username(username).await?),
+            None => None,
+        };
+        let change = &UserChange { username, ..change.clone() };
         self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
             let user = self.user_by_id(id).await?;
@@ -139,7 +163,7 @@ impl Admin {
                     update.invalidation?;
                     return Ok(next);
                 }
-                Update::NameTaken => return Err(AdminError::NameTaken(next.username)),
+                Update::NameTaken => return Err(self.name_taken(next.username).await?),
                 Update::Stale => {}
             }
         }

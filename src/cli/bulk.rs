@@ -177,11 +177,15 @@ pub(super) struct BulkReport {
     /// Number of records in the file that existed before the import and are left unchanged.
     already: u64,
     bad: Vec<InvalidRow>,
+    /// Lines and names of the users who were added although another user has the same name in
+    /// another spelling.
+    #[serde(skip)]
+    pub(super) spellings: Vec<(u64, String)>,
 }
 
 impl BulkReport {
     pub(super) const fn new(dry_run: bool) -> Self {
-        Self { dry_run, read: 0, added: 0, already: 0, bad: Vec::new() }
+        Self { dry_run, read: 0, added: 0, already: 0, bad: Vec::new(), spellings: Vec::new() }
     }
 
     /// Returns the number of rows read so far.
@@ -192,7 +196,7 @@ impl BulkReport {
     pub(super) fn count(&mut self, outcome: Result<ImportResult, InvalidRow>) {
         self.read += 1;
         match outcome {
-            Ok(ImportResult::Added) => self.added += 1,
+            Ok(ImportResult::Added | ImportResult::AddedSpelling) => self.added += 1,
             Ok(ImportResult::Exists) => self.already += 1,
             Err(bad) => self.bad.push(bad),
         }
@@ -211,6 +215,14 @@ impl BulkReport {
         if self.dry_run { printed } else { output::of_change(printed) }?;
         if let Some(remark) = remark {
             output::message(remark);
+        }
+        self.spellings.sort_unstable();
+        for (line, username) in &self.spellings {
+            output::message(format!(
+                "line {line}: {}: another user has this name in another spelling; both log in with \
+                 the exact spelling only",
+                plain(username)
+            ));
         }
         if was_interrupted {
             return Err(Interrupt::failure());

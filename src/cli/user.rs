@@ -130,17 +130,11 @@ impl AddUser {
         check_username(&self.username).map_err(AdminError::from)?;
         let user = global.on_store_of(&settings, OpenMode::Create, async |admin| {
             // Checked before the password is asked for.
-            admin.check_new_username(&self.username).await?;
-            match admin.user(&self.username).await {
-                Ok(user) if user.username == self.username => {
-                    return Err(AdminError::NameTaken(user.username).into());
-                }
-                Ok(_) | Err(AdminError::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let password = self.password.hash(&self.username, &settings.password).await?;
+            let username = admin.check_new_username(&self.username).await?;
+            admin.check_username_is_free(&username).await?;
+            let password = self.password.hash(&username, &settings.password).await?;
             let new = NewUser {
-                username: self.username,
+                username,
                 password,
                 scopes: self.scope.as_deref().map(union),
                 enabled: !self.disabled,

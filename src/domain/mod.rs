@@ -26,6 +26,7 @@ mod session;
 mod sliding_window;
 mod token;
 mod user;
+mod username;
 
 pub use client::{
     Client, ClientKind, InvalidClientName, Lifetimes, MAX_CLIENT_NAME_BYTES, check_client_name,
@@ -51,7 +52,8 @@ pub use session::{
 };
 pub use sliding_window::{Bucket, WindowCounter};
 pub use token::{Selector, TOKEN_BYTES, Token, TokenKind, Verifier};
-pub use user::{
-    InvalidPassword, InvalidUsername, MAX_USERNAME_BYTES, RESERVED_NAME_PREFIXES, User,
-    check_kept_username, check_password, check_username, is_login_text, is_same_principal,
+pub use user::{InvalidPassword, User, check_password, is_login_text, to_nfc};
+pub use username::{
+    InvalidUsername, MAX_USERNAME_BYTES, RESERVED_NAME_PREFIXES, check_kept_username,
+    check_username, fold_username, is_same_principal, username_key, username_key_prefixes,
 };

@@ -1,16 +1,18 @@
-//! Users (resource owners), and the rules for their names and passwords.
+//! Users (resource owners), and the rules for their passwords. Rules for names are in `username`.
 
-use super::{ClientId, PasswordHash, Scope, Timestamp, UserId};
+use std::borrow::Cow;
 
-/// Maximum length of a user name, in bytes of UTF-8.
-pub const MAX_USERNAME_BYTES: usize = 255;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use super::{PasswordHash, Scope, Timestamp, UserId};
 
 /// A user (resource owner, RFC 6749 §1.1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct User {
     /// User id, which never changes.
     pub id: UserId,
-    /// User name, which is unique and compared byte by byte.
+    /// User name as it was typed, without the spaces at its ends. Names are compared by
+    /// [`username_key`](super::username_key).
     pub username: String,
     /// Hash of the user's password.
     pub password: PasswordHash,
@@ -27,62 +29,6 @@ pub struct User {
     pub created_at: Timestamp,
     /// Time of the last change of the user.
     pub updated_at: Timestamp,
-}
-
-/// Beginnings of client ids that are no user names: URLs of client metadata documents, and ids of
-/// dynamically registered clients.
-pub const RESERVED_NAME_PREFIXES: [&str; 2] = ["https://", "dcr-"];
-
-/// Error returned for a user name that violates the rules on length, characters and form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidUsername {
-    /// The user name has a wrong length, a character that is not allowed, or the form of an id.
-    #[error(
-        "expected a user name of 1 to {MAX_USERNAME_BYTES} bytes without control characters or space at either end, and not 24 hexadecimal digits, which is an id"
-    )]
-    Malformed,
-    /// The user name begins with a prefix that is reserved for ids of clients.
-    #[error("expected a user name that does not begin with {}, as ids of clients do", RESERVED_NAME_PREFIXES.join(" or "))]
-    Reserved,
-}
-
-/// Checks the user name of a new user.
-///
-/// # Errors
-/// [`InvalidUsername`] if the name is empty, exceeds [`MAX_USERNAME_BYTES`], has white space at
-/// either end, contains a control character, has the form of a user id, or begins with a prefix of
-/// client ids.
-pub fn check_username(name: &str) -> Result<(), InvalidUsername> {
-    if name.trim() == name { check_kept_username(name) } else { Err(InvalidUsername::Malformed) }
-}
-
-/// Checks the user name of an imported user. White space at either end is allowed, because the user
-/// could otherwise no longer log in.
-///
-/// # Errors
-/// [`InvalidUsername`] if the name is empty, exceeds [`MAX_USERNAME_BYTES`], contains a control
-/// character, has the form of a user id, or begins with a prefix of client ids.
-pub fn check_kept_username(name: &str) -> Result<(), InvalidUsername> {
-    let fits = !name.is_empty() && name.len() <= MAX_USERNAME_BYTES;
-    let clean = !name.chars().any(char::is_control);
-    // Commands accept a name or an id, so a name must not look like the id of another user.
-    let like_an_id = name.parse::<UserId>().is_ok();
-    if !fits || !clean || like_an_id {
-        return Err(InvalidUsername::Malformed);
-    }
-    let begins_with = |prefix: &str| {
-        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    };
-    if RESERVED_NAME_PREFIXES.iter().any(|prefix| begins_with(prefix)) {
-        return Err(InvalidUsername::Reserved);
-    }
-    Ok(())
-}
-
-/// Returns whether a resource server could take the user with this name and id for `client`. It
-/// names a principal by `username`, by `sub`, or by `client_id` if there is no user.
-pub fn is_same_principal(username: &str, id: Option<UserId>, client: &ClientId) -> bool {
-    username == client.as_str() || id.is_some_and(|id| id.to_string() == client.as_str())
 }
 
 /// Error returned for a new password that is empty or too short or that no login request can carry.
@@ -102,9 +48,9 @@ pub enum InvalidPassword {
     TooShort(usize),
 }
 
-/// Checks that a login request can carry the password and that the password has at least `least`
-/// characters. NIST SP 800-63B-4 §3.1.1.2: "Each Unicode code point SHALL be counted as a single
-/// character when evaluating password length".
+/// Checks that a login request can carry the password and that the password, as it is hashed
+/// ([`to_nfc`]), has at least `least` characters. NIST SP 800-63B-4 §3.1.1.2: "Each
+/// Unicode code point SHALL be counted as a single character when evaluating password length".
 ///
 /// # Errors
 /// [`InvalidPassword`] with the violated rule. The error contains no part of the password.
@@ -112,10 +58,18 @@ pub fn check_password(password: &str, least: usize) -> Result<(), InvalidPasswor
     if password.is_empty() {
         return Err(InvalidPassword::Empty);
     }
-    if !is_login_text(password) {
+    if password.chars().any(|c| c != '\t' && c.is_control()) {
         return Err(InvalidPassword::ControlCharacter);
     }
-    if password.chars().count() < least { Err(InvalidPassword::TooShort(least)) } else { Ok(()) }
+    let length = password.nfc().count();
+    if length < least { Err(InvalidPassword::TooShort(least)) } else { Ok(()) }
+}
+
+/// Returns a text in Unicode Normalization Form C, in which passwords are hashed. Systems differ in
+/// the form of the text that a user types. RFC 8265 §4.2.2: "Unicode Normalization Form C (NFC)
+/// MUST be applied to all strings."
+pub fn to_nfc(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() }
 }
 
 /// Returns whether a user name or password consists of characters that a login request can carry:

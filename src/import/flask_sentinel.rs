@@ -33,7 +33,7 @@ use mongodb::bson::{Bson, Document, doc};
 use super::report::{ImportCounts, ImportReport, RecordOutcome};
 use crate::domain::{
     Client, ClientId, Lifetimes, SessionId, SessionUser, Timestamp, Token, TokenKind, User, UserId,
-    is_same_principal,
+    fold_username, is_same_principal, username_key,
 };
 use crate::store::{Stores, imports};
 use documents::id_of;
@@ -70,7 +70,8 @@ pub struct Import {
 #[derive(Default)]
 struct DryRun {
     users: HashSet<UserId>,
-    names: HashMap<String, UserId>,
+    /// For each key of a user name, the users with this name in any spelling.
+    names: HashMap<String, Vec<(String, UserId)>>,
 }
 
 /// Outcome of importing one document, and what it adds to the records that this run knows.
@@ -101,8 +102,10 @@ fn independent_groups(collection: Collection, documents: &[Document]) -> Vec<&[D
     for (at, document) in documents.iter().enumerate() {
         let values = fields.iter().filter_map(|field| document.get(field));
         let values = values.filter(|value| !matches!(value, Bson::Null));
-        // Names that differ in case may be the same to a store.
-        let values: Vec<_> = values.map(|value| value.to_string().to_lowercase()).collect();
+        // Several spellings of a user name are the same name. Other texts lose nothing by it.
+        let values =
+            values.map(|value| value.as_str().map_or_else(|| value.to_string(), username_key));
+        let values: Vec<_> = values.collect();
         if values.iter().any(|value| seen.contains(value)) {
             groups.extend(documents.get(start..at));
             start = at;
@@ -123,6 +126,25 @@ async fn add_user(stores: &Stores, done: Done) -> Result<Done, ImportError> {
     let found = stores.users.find(user.id).await?;
     let was_added = found.is_some_and(|found| found.username == user.username);
     Ok(if was_added { done } else { RecordOutcome::skipped(IN_USE).into() })
+}
+
+/// Returns remarks for the operator on a user who has to log in with exactly the imported spelling
+/// of the name. `owners` are the users who have the name in any spelling.
+fn remarks_on_name(user: &User, owners: &[(String, UserId)]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if fold_username(&user.username).is_none() {
+        let remark = "its username is not one that a new user could have, and logs in with exactly \
+                      these characters only";
+        remarks.push(remark.to_owned());
+    }
+    let others = owners.iter().filter(|(_, id)| *id != user.id);
+    remarks.extend(others.map(|(name, id)| {
+        format!(
+            "user {id} has its username in another spelling, {name:?}: both log in with the exact \
+             spelling only"
+        )
+    }));
+    remarks
 }
 
 impl Import {
@@ -317,7 +339,8 @@ impl Import {
         self.counts(collection).add(id, done.outcome);
         if let (Some(dry_run), Some(user)) = (&mut self.dry_run, done.user) {
             dry_run.users.insert(user.id);
-            dry_run.names.insert(user.username, user.id);
+            let names = dry_run.names.entry(username_key(&user.username)).or_default();
+            names.push((user.username, user.id));
         }
         self.clients.extend(done.client.map(|client| (client.id.clone(), client)));
         self.sessions.extend(done.sessions);
@@ -361,16 +384,17 @@ impl Import {
         self.stores.as_ref().filter(|_| self.dry_run.is_none())
     }
 
-    /// Returns the id of the user with this name, in the store or among those that a dry run would
-    /// add.
-    async fn find_owner(&self, name: &str) -> Result<Option<UserId>, ImportError> {
-        if let Some(owner) = self.dry_run.as_ref().and_then(|dry_run| dry_run.names.get(name)) {
-            return Ok(Some(*owner));
+    /// Returns the names and ids of the users with this name in any spelling, in the store and
+    /// among those that a dry run would add.
+    async fn find_owners(&self, name: &str) -> Result<Vec<(String, UserId)>, ImportError> {
+        let planned = self.dry_run.as_ref().map(|dry_run| &dry_run.names);
+        let planned = planned.and_then(|names| names.get(&username_key(name)));
+        let mut owners = planned.cloned().unwrap_or_default();
+        if let Some(stores) = &self.stores {
+            let users = stores.users.find_all_by_name(name).await?;
+            owners.extend(users.into_iter().map(|user| (user.username, user.id)));
         }
-        match &self.stores {
-            Some(stores) => Ok(stores.users.find_by_name(name).await?.map(|user| user.id)),
-            None => Ok(None),
-        }
+        Ok(owners)
     }
 
     async fn import_user(&self, record: &Document) -> Result<Done, ImportError> {
@@ -378,14 +402,15 @@ impl Import {
             Ok(user) => user,
             Err(reason) => return Ok(RecordOutcome::Skipped(reason).into()),
         };
-        let owner = self.find_owner(&user.username).await?;
+        let owners = self.find_owners(&user.username).await?;
+        let owner = owners.iter().find(|(name, _)| *name == user.username).map(|(_, id)| *id);
         if let Some(owner) = owner.filter(|owner| *owner != user.id) {
             let reason = format!("user {owner} has the same username");
             return Ok(RecordOutcome::skipped(reason).into());
         }
         // An interrupted run may have written the user without marking it as imported.
         let is_new_user = owner.is_none();
-        let outcome = RecordOutcome::Imported { remarks: Vec::new() };
+        let outcome = RecordOutcome::Imported { remarks: remarks_on_name(&user, &owners) };
         Ok(Done { user: Some(user), is_new_user, ..outcome.into() })
     }
 
@@ -428,7 +453,7 @@ impl Import {
     /// Returns whether a user, in the store or among those that a dry run would add, has the name
     /// or the id `client`.
     async fn is_like_user(&self, client: &ClientId) -> Result<bool, ImportError> {
-        let mut names = self.dry_run.iter().flat_map(|dry_run| &dry_run.names);
+        let mut names = self.dry_run.iter().flat_map(|dry_run| dry_run.names.values().flatten());
         if names.any(|(name, id)| is_same_principal(name, Some(*id), client)) {
             return Ok(true);
         }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::line_number_reader::LineNumberReader;
 use super::lines::{InvalidRow, Lines, LinesError, MAX_LINE, RowName};
 use crate::domain::{
-    PasswordHash, Scope, UserId, check_kept_username, check_password, check_username,
+    PasswordHash, Scope, UserId, check_kept_username, check_password, check_username, username_key,
 };
 use crate::password::import_hash;
 
@@ -39,6 +39,8 @@ pub struct UserRow {
     pub scopes: Option<Scope>,
     /// Whether the user may log in.
     pub enabled: bool,
+    /// Whether an earlier row of the file has the same name in another spelling.
+    pub repeats_name: bool,
 }
 
 /// A user's password, in one of the forms that a file of users may contain.
@@ -76,8 +78,8 @@ pub enum RowsError {
 /// Reader of the rows of a CSV or JSON Lines file of users.
 pub struct UserRows<R> {
     source: RowSource<R>,
-    /// Line number of the last row read so far with each user name.
-    seen: HashMap<String, u64>,
+    /// For each key of a user name, the names and line numbers of the rows read so far.
+    seen: HashMap<String, Vec<(String, u64)>>,
 }
 
 /// The first line of a CSV file, which was read already, and the rest of the file.
@@ -136,13 +138,28 @@ impl<R: BufRead> UserRows<R> {
         let Some((line, fields)) = self.source.next()? else { return Ok(None) };
         let name = fields.as_ref().ok().and_then(|fields| fields.username.clone());
         let name = name.map(RowName::Username);
-        let row = fields.and_then(|fields| fields.validate(line)).and_then(|row| {
-            match self.seen.insert(row.username.clone(), line) {
-                Some(first) => Err(format!("the same username is in line {first}")),
-                None => Ok(row),
-            }
+        let row = fields.and_then(|fields| fields.validate(line));
+        let row = row.and_then(|row| {
+            let repeats_name = self.check_unique(&row)?;
+            Ok(UserRow { repeats_name, ..row })
         });
         Ok(Some(row.map_err(|reason| InvalidRow { line, name, reason })))
+    }
+
+    /// Checks that no earlier row has the user name. Users with ids existed before, and may have
+    /// several spellings of a name. Returns whether an earlier row has another one.
+    fn check_unique(&mut self, row: &UserRow) -> Result<bool, String> {
+        let seen = self.seen.entry(username_key(&row.username)).or_default();
+        if let Some((_, first)) = seen.iter().find(|(name, _)| *name == row.username) {
+            return Err(format!("the same username is in line {first}"));
+        }
+        if row.id.is_none()
+            && let Some((_, first)) = seen.first()
+        {
+            return Err(format!("the same username is in line {first}, in another spelling"));
+        }
+        seen.push((row.username.clone(), row.line));
+        Ok(seen.len() > 1)
     }
 }
 
@@ -162,8 +179,12 @@ impl RawUserRow {
         let username = self.username.ok_or("it has no username")?;
         // A user with an id existed before, possibly in Sentinel itself, and keeps a name that a
         // new user could not have.
-        let check = if self.id.is_some() { check_kept_username } else { check_username };
-        check(&username).map_err(|error| error.to_string())?;
+        let username = if self.id.is_some() {
+            check_kept_username(&username).map(|()| username)
+        } else {
+            check_username(&username).map(str::to_owned)
+        };
+        let username = username.map_err(|error| error.to_string())?;
         let id = self.id.map(|id| id.parse()).transpose();
         let password = match (self.password, self.hash) {
             (Some(password), None) => {
@@ -181,6 +202,7 @@ impl RawUserRow {
         };
         let scopes = self.scopes.map(|text| text.parse()).transpose();
         Ok(UserRow {
+            repeats_name: false,
             line,
             id: id.map_err(|_| "its id is not 24 hexadecimal digits")?,
             username,

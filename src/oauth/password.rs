@@ -17,7 +17,7 @@ pub(super) async fn grant(
     let requested = scope::requested(request.params)?;
     scope::check_client(requested.as_ref(), client)?;
 
-    let refuse = |failure: GrantFailure| {
+    let refuse = |username: &str, failure: GrantFailure| {
         audit::login_failed(client, username, failure, request.address);
         provider.activity.failure(provider.now());
         Error::InvalidGrant(failure)
@@ -43,11 +43,12 @@ pub(super) async fn grant(
             // logged.
             let known = user.as_ref().map(|user| user.username.as_str());
             attempt.failed(known, Some(guess)).await?;
-            return Err(refuse(match (user, verdict) {
+            let failure = match (known, verdict) {
                 (None, _) => GrantFailure::UnknownUser,
                 (Some(_), Verdict::Wrong) => GrantFailure::WrongPassword,
                 (Some(_), Verdict::Right { .. }) => GrantFailure::DisabledUser,
-            }));
+            };
+            return Err(refuse(known.unwrap_or(username), failure));
         }
     };
     attempt.succeeded();
@@ -56,9 +57,9 @@ pub(super) async fn grant(
         provider.upgrade_password(&user, &stronger).await;
     }
     let session_user =
-        SessionUser { id: user.id, username: user.username, generation: user.generation };
+        SessionUser { id: user.id, username: user.username.clone(), generation: user.generation };
     let tokens = provider.start_session(client, Some(session_user), scope, request).await?;
-    tokens.ok_or_else(|| refuse(GrantFailure::AccountChangedDuringLogin))
+    tokens.ok_or_else(|| refuse(&user.username, GrantFailure::AccountChangedDuringLogin))
 }
 
 impl Provider {

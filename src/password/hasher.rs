@@ -9,7 +9,7 @@ use super::memory::Memory;
 use super::parsed_hash::ParsedHash;
 use super::policy::HashPolicy;
 use crate::domain::hash_limits::HashScheme;
-use crate::domain::{PasswordHash, random_bytes};
+use crate::domain::{PasswordHash, random_bytes, to_nfc};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 
@@ -38,13 +38,15 @@ impl Hasher {
         &self.policy
     }
 
-    /// Hashes a new password with the function and parameters of the policy.
+    /// Hashes a new password, in Unicode Normalization Form C, with the function and parameters of
+    /// the policy.
     ///
     /// # Errors
     /// [`HashError::TooLong`] or [`HashError::HasNul`] if bcrypt cannot hash the password
     /// ([`HashError::is_caused_by_password`]), and another [`HashError`] if memory or random bytes
     /// cannot be obtained.
     pub fn hash(&mut self, password: &SecretString) -> Result<PasswordHash, HashError> {
+        let password = normalized(password);
         let password = password.expose_secret().as_bytes();
         let encoded = match self.policy.scheme {
             HashScheme::Argon2id => {
@@ -59,8 +61,8 @@ impl Hasher {
         Ok(PasswordHash::own(encoded))
     }
 
-    /// Returns whether the password matches the hash, verified with the hash's own scheme and
-    /// parameters.
+    /// Returns whether the octets of the password match the hash, verified with the hash's own
+    /// scheme and parameters.
     ///
     /// # Errors
     /// [`HashError`] if the stored hash is malformed or too costly, or if memory cannot be
@@ -92,6 +94,11 @@ impl Hasher {
     pub fn kept_kib(&self) -> usize {
         self.memory.kept_kib()
     }
+}
+
+/// Returns the password in the form in which new hashes are made.
+pub(super) fn normalized(password: &SecretString) -> SecretString {
+    SecretString::from(to_nfc(password.expose_secret()).into_owned())
 }
 
 /// Formats the hasher without its working memory, whose contents are derived from passwords.

@@ -126,17 +126,19 @@ impl PasswordPool {
     ) -> Result<Verdict, PoolError> {
         let PoolState { dummy, equalizer, .. } = &*self.inner;
         let (dummy, hash) = (dummy.clone(), stored.clone());
+        let forms = verdict::forms(&password);
+        let verifications = u32::try_from(forms.len()).unwrap_or(1);
         let (verdict, began, took) = self
             .run(move |hasher| {
                 let began = Instant::now();
                 let verdict =
-                    verdict::verify_login(hasher, &password, hash.as_ref(), &dummy, may_upgrade)?;
+                    verdict::verify_login(hasher, &forms, hash.as_ref(), &dummy, may_upgrade)?;
                 Ok((verdict, began, began.elapsed()))
             })
             .await?;
         if verdict.is_wrong() || !may_upgrade {
-            equalizer.record(stored.as_ref(), took);
-            equalizer.wait(began).await;
+            equalizer.record(stored.as_ref(), took / verifications);
+            equalizer.wait(began, verifications).await;
         }
         Ok(verdict.log())
     }

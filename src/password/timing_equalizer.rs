@@ -92,14 +92,15 @@ impl TimingEqualizer {
         self.lock().retain(|kind, _| *kind == self.policy_prefix || kinds.contains(&kind.as_str()));
     }
 
-    /// Waits until a failed login whose verification began at `began` may be answered.
-    pub(super) async fn wait(&self, began: Instant) {
+    /// Waits until a failed login may be answered that began its verifications (one for each form
+    /// of the password) at `began`.
+    pub(super) async fn wait(&self, began: Instant, verifications: u32) {
         if !*self.surveyed.borrow() {
             let mut surveyed = self.surveyed.subscribe();
             // If the kinds are still unknown, the failure is returned nevertheless.
             let _ = timeout(MAX_DELAY, surveyed.wait_for(|surveyed| *surveyed)).await;
         }
-        let minimum = self.minimum();
+        let minimum = self.minimum() * verifications;
         if began.elapsed() < minimum {
             sleep_until((began + minimum).into()).await;
         }

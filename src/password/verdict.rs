@@ -5,11 +5,11 @@
 //! `timing_equalizer` equalizes the time of failures.
 
 use super::error::HashError;
-use super::hasher::Hasher;
+use super::hasher::{Hasher, normalized};
 use super::parsed_hash::needs_upgrade;
 use crate::domain::PasswordHash;
 use crate::observe::log::ANY_CALLER;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::hint::black_box;
 
 /// Result of verifying the password of a login.
@@ -57,47 +57,73 @@ impl LoggedVerdict {
     }
 }
 
-/// Verifies a password against the user's stored hash, or against a dummy hash, which no password
-/// matches, if there is no user. If `may_upgrade` is set, the password is correct, and the stored
-/// hash is weaker than the policy, the verdict contains a new hash.
+/// Returns the forms of a presented password that are verified, one after the other: the password
+/// in Unicode Normalization Form C, and, where that differs, the password as presented. Other
+/// servers, and earlier versions, hashed the octets that they received. The number of forms depends
+/// on the password alone, so it reveals nothing about users.
+pub(super) fn forms(password: &SecretString) -> Vec<SecretString> {
+    let normalized = normalized(password);
+    if normalized.expose_secret() == password.expose_secret() {
+        vec![normalized]
+    } else {
+        vec![normalized, password.clone()]
+    }
+}
+
+/// Verifies the forms of a password ([`forms`]) against the user's stored hash, or against a dummy
+/// hash, which no password matches, if there is no user. If `may_upgrade` is set, the password is
+/// correct, and the stored hash is weaker than the policy or of another form, the verdict contains
+/// a new hash.
 pub(super) fn verify_login(
     hasher: &mut Hasher,
-    password: &SecretString,
+    forms: &[SecretString],
     stored: Option<&PasswordHash>,
     dummy: &PasswordHash,
     may_upgrade: bool,
 ) -> Result<LoggedVerdict, HashError> {
     let Some(stored) = stored else {
-        return reject_after_dummy(hasher, password, dummy, None);
+        return reject_after_dummy(hasher, forms, dummy, None);
     };
-    match hasher.verify(password, stored) {
-        Ok(true) if may_upgrade => Ok(accept(hasher, password, stored)),
-        Ok(true) => Ok(LoggedVerdict { verdict: Verdict::Right { upgrade: None }, error: None }),
-        Ok(false) => Ok(LoggedVerdict { verdict: Verdict::Wrong, error: None }),
-        Err(error @ (HashError::Malformed(_) | HashError::TooCostly(_))) => {
-            reject_after_dummy(hasher, password, dummy, Some(error))
+    let mut is_right = false;
+    for (index, form) in forms.iter().enumerate() {
+        match hasher.verify(form, stored) {
+            Ok(true) if may_upgrade => return Ok(accept(hasher, form, stored, index > 0)),
+            // All forms are verified, so that a correct password takes as long as a wrong one.
+            Ok(matches) => is_right |= matches,
+            Err(error @ (HashError::Malformed(_) | HashError::TooCostly(_))) => {
+                return reject_after_dummy(hasher, forms, dummy, Some(error));
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
+    let verdict = if is_right { Verdict::Right { upgrade: None } } else { Verdict::Wrong };
+    Ok(LoggedVerdict { verdict, error: None })
 }
 
 /// Returns [`Verdict::Wrong`] after verifying the password against the dummy hash, so that this
 /// failed login takes as long as any other.
 fn reject_after_dummy(
     hasher: &mut Hasher,
-    password: &SecretString,
+    forms: &[SecretString],
     dummy: &PasswordHash,
     error: Option<HashError>,
 ) -> Result<LoggedVerdict, HashError> {
-    // The compiler might otherwise remove the verification, because its result is not used.
-    black_box(hasher.verify(password, dummy)?);
+    for form in forms {
+        // The compiler might otherwise remove the verification, because its result is not used.
+        black_box(hasher.verify(form, dummy)?);
+    }
     Ok(LoggedVerdict { verdict: Verdict::Wrong, error })
 }
 
-/// Returns the verdict on a correct password, with a new hash if the stored hash is to be upgraded.
-/// A failed upgrade does not reject the login.
-fn accept(hasher: &mut Hasher, password: &SecretString, stored: &PasswordHash) -> LoggedVerdict {
-    let (upgrade, error) = if needs_upgrade(stored, hasher.policy()) {
+/// Returns the verdict on a correct password, with a new hash if the stored hash is to be upgraded,
+/// also because it is not of the normalized password. A failed upgrade does not reject the login.
+fn accept(
+    hasher: &mut Hasher,
+    password: &SecretString,
+    stored: &PasswordHash,
+    is_other_form: bool,
+) -> LoggedVerdict {
+    let (upgrade, error) = if is_other_form || needs_upgrade(stored, hasher.policy()) {
         match hasher.hash(password) {
             Ok(better) => (Some(better), None),
             Err(error) => (None, Some(error)),

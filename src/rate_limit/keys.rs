@@ -1,11 +1,12 @@
 //! Rate limit keys and nested budgets, derived from addresses and names.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
 use super::CredentialKind;
-use crate::domain::{RateLimitKey, RateLimitKeyKind};
+use crate::domain::{RateLimitKey, RateLimitKeyKind, to_nfc, username_key};
 
 /// Lengths of the IPv4 prefixes that have a budget, the longest first, each with the factor by
 /// which `throttle.failures_per_address` is multiplied.
@@ -114,8 +115,14 @@ pub(super) fn refusals(address: RateLimitKey) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::RefusedAddress, &[address.as_bytes()])
 }
 
-/// Returns the rate limit key of the user name for which credentials are guessed.
+/// Returns the rate limit key of the user name for which credentials are guessed. All texts that a
+/// comparison takes for one name share one key.
 pub(super) fn name(kind: CredentialKind, name: &str) -> RateLimitKey {
+    let name = match kind {
+        CredentialKind::Password => Cow::Owned(username_key(name)),
+        CredentialKind::Operator => to_nfc(name),
+        CredentialKind::ClientSecret => Cow::Borrowed(name),
+    };
     RateLimitKey::new(RateLimitKeyKind::Name, &[kind.as_str().as_bytes(), name.as_bytes()])
 }
 
@@ -217,6 +224,18 @@ mod tests {
         assert_ne!(network_key("192.0.2.1"), network_key("192.0.3.1"));
         let bob = name(CredentialKind::Password, "bob");
         assert_ne!(network_key("192.0.2.1"), network(bob, "192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn spellings_of_a_username_share_one_key() {
+        let key = |name_of: &str| name(CredentialKind::Password, name_of);
+        for spelling in ["ALICE", " alice ", "\u{ff21}lice"] {
+            assert_eq!(key(spelling), key("alice"));
+        }
+        assert_ne!(key("al ice"), key("alice"));
+        let operator = |name_of: &str| name(CredentialKind::Operator, name_of);
+        assert_eq!(operator("zo\u{eb}"), operator("zoe\u{308}"));
+        assert_ne!(operator("A"), operator("a"));
     }
 
     #[test]

@@ -76,7 +76,7 @@ macro_rules! measure {
 measure! { UserStore, users;
     insert(user: &User) -> bool = Operation::UsersInsert;
     find(id: UserId) -> Option<User> = Operation::UsersFind;
-    find_by_name(username: &str) -> Option<User> = Operation::UsersFindByName;
+    find_all_by_name(username: &str) -> Vec<User> = Operation::UsersFindByName;
     update(user: &User) -> Written<Update> = Operation::UsersUpdate;
     upgrade_password(id: UserId, old: &PasswordHash, new: &PasswordHash) -> bool =
         Operation::UsersUpgradePassword;
@@ -135,6 +135,7 @@ measure! { StoreListing, listing;
     } else {
         Operation::UsersSearch
     };
+    list_spellings(limit: u32) -> Vec<User> = UNMEASURED;
     count_users(limit: u32) -> u64 = Operation::UsersCount;
     sample_password_hashes(excluded_prefixes: &[String], after: Option<UserId>, limit: u32)
         -> Vec<(UserId, PasswordHash)> = UNMEASURED;

@@ -94,15 +94,32 @@ pub struct SessionFilter {
 /// Storage of users (resource owners) with their password hashes.
 #[async_trait]
 pub trait UserStore: Send + Sync {
-    /// Adds a user. Returns `false`, and writes nothing, if the user name or the user id is taken.
+    /// Adds a user. Returns `false`, and writes nothing, if the user id is taken, or a user has the
+    /// same user name ([`username_key`]). Of two concurrent calls with different spellings of one
+    /// name, MongoDB may accept both.
+    ///
+    /// [`username_key`]: crate::domain::username_key
     async fn insert(&self, user: &User) -> Result<bool>;
 
     /// Returns the user with this id, or `None` if no such user exists.
     async fn find(&self, id: UserId) -> Result<Option<User>>;
 
-    /// Returns the user with exactly this user name, compared byte by byte, or `None` if no such
-    /// user exists.
-    async fn find_by_name(&self, username: &str) -> Result<Option<User>>;
+    /// Returns all users that have this user name in any spelling ([`username_key`]). There are
+    /// several only if an earlier version or an import added them. A record that an earlier version
+    /// wrote may be found by its exact spelling only.
+    ///
+    /// [`username_key`]: crate::domain::username_key
+    async fn find_all_by_name(&self, username: &str) -> Result<Vec<User>>;
+
+    /// Returns the user with this user name, or `None` if no such user exists. If several users
+    /// have the name in different spellings, returns the one with exactly this spelling.
+    async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
+        let mut users = self.find_all_by_name(username).await?;
+        if users.len() > 1 {
+            users.retain(|user| user.username == username);
+        }
+        Ok(users.pop())
+    }
 
     /// Replaces version `user.version - 1` of the user by `user`, copies a new user name to the
     /// user's sessions, and ends the user's sessions of every other generation (counter that a new
@@ -202,9 +219,18 @@ pub trait SessionStore: Send + Sync {
 /// may go to a secondary server and may lag behind writes.
 #[async_trait]
 pub trait StoreListing: Send + Sync {
-    /// Returns a page of the users whose user names begin with `prefix`, compared byte by byte, in
-    /// the order of the user names.
+    /// Returns a page of the users whose user names begin with `prefix`. If `prefix` is empty, the
+    /// page has the order of the user names, byte by byte. Otherwise it has the order of their keys
+    /// ([`username_key`]), and the beginnings of the keys are compared.
+    ///
+    /// [`username_key`]: crate::domain::username_key
     async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>>;
+
+    /// Returns users who have the name of another user in another spelling ([`username_key`]), at
+    /// most `limit`, in the order of the keys. May read the keys of all users.
+    ///
+    /// [`username_key`]: crate::domain::username_key
+    async fn list_spellings(&self, limit: u32) -> Result<Vec<User>>;
 
     /// Returns the number of users, or `limit` if there are more.
     async fn count_users(&self, limit: u32) -> Result<u64>;
@@ -246,12 +272,13 @@ pub trait StoreTransfer: Send + Sync {
     async fn find_clients(&self, ids: &[ClientId]) -> Result<Vec<Client>>;
 
     /// Adds many users. Returns for each user, in the given order, whether the user was added;
-    /// `false` means that the user name or the user id is taken. Of several users with the same
-    /// user name or id, one is added. After an error, any of the users may have been added.
+    /// `false` means that the exact user name or the user id is taken. Of several users with the
+    /// same user name or id, one is added. Other spellings of a name are accepted. After an error,
+    /// any of the users may have been added.
     async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>>;
 
     /// Writes a user exactly as given, replaces any stored version of the user, and ends no
-    /// session. Returns `false`, and writes nothing, if another user has the user name.
+    /// session. Returns `false`, and writes nothing, if another user has exactly this user name.
     async fn put_user_unchecked(&self, user: &User) -> Result<bool>;
 
     /// Writes a client exactly as given, replaces any stored version of the client, and ends no
@@ -309,7 +336,8 @@ pub enum Update {
     /// The user or client does not exist, or its stored version is not the one before the update.
     /// The caller must read the user or client again.
     Stale,
-    /// Another user has the new user name, so the update was not written.
+    /// Another user has the new user name, in this or another spelling, so the update was not
+    /// written. A user who already had such a name may keep it.
     NameTaken,
 }
 

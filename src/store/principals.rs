@@ -8,7 +8,9 @@
 //! at the start.
 
 use super::{Page, Result, Stores};
-use crate::domain::{Client, ClientId, RESERVED_NAME_PREFIXES, User, UserId, is_same_principal};
+use crate::domain::{
+    Client, ClientId, RESERVED_NAME_PREFIXES, User, UserId, is_same_principal, username_key,
+};
 
 /// Number of clients that are read at a time.
 const BATCH: u32 = 1000;
@@ -33,9 +35,10 @@ impl AmbiguousUser {
 
 /// Returns the ids of clients that a user with this name or id could be taken for.
 fn like_user(username: &str, id: Option<UserId>) -> impl Iterator<Item = ClientId> {
-    let texts = [Some(username.to_owned()), id.map(|id| id.to_string())];
+    let names = [username.to_owned(), username_key(username)];
+    let texts = names.into_iter().chain(id.map(|id| id.to_string()));
     // No client has an id that cannot be parsed.
-    texts.into_iter().flatten().filter_map(|text| text.parse().ok())
+    texts.filter_map(|text| text.parse().ok())
 }
 
 impl Stores {
@@ -79,13 +82,18 @@ impl Stores {
     /// # Errors
     /// [`StoreError`](super::StoreError) if the store fails.
     pub async fn user_like_client(&self, client: &ClientId) -> Result<Option<User>> {
-        let mut found = self.users.find_by_name(client.as_str()).await?;
-        if found.is_none()
-            && let Ok(id) = client.as_str().parse()
-        {
-            found = self.users.find(id).await?;
+        let named = self.users.find_all_by_name(client.as_str()).await?.into_iter();
+        let mut named = named.filter(|user| is_same_principal(&user.username, None, client));
+        if let Some(user) = named.next() {
+            return Ok(Some(user));
         }
-        Ok(found.filter(|user| is_same_principal(&user.username, Some(user.id), client)))
+        match client.as_str().parse() {
+            Ok(id) => {
+                let found = self.users.find(id).await?;
+                Ok(found.filter(|user| is_same_principal(&user.username, Some(id), client)))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// Returns up to `limit` users who could be taken for a client.

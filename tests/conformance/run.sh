@@ -116,7 +116,8 @@ check 'only TLS 1.2 and 1.3 are offered, and no vulnerability is found' \
         && ! grep -v 'server cipher order' '$folder/tls' | grep -Eq 'NOT ok|VULNERABLE'"
 
 section schemathesis "$("$schemathesis" --version)"
-if (cd "$folder" && HOME=$folder "$schemathesis" --config-file "$root/tests/schemathesis/schemathesis.toml" run \
+if (cd "$folder" && HOME=$folder PYTHONDONTWRITEBYTECODE=1 \
+    SCHEMATHESIS_HOOKS=$root/tests/schemathesis/hooks.py "$schemathesis" --config-file "$root/tests/schemathesis/schemathesis.toml" run \
     "http://$plain/oauth/management/api/openapi.json" --auth "$operator" --checks all --max-examples 20 --seed 1 \
     --workers 1 --generation-database none --request-timeout 60) >"$folder/api" 2>&1; then
     grep -E 'Tested|passed|generated' "$folder/api" || true

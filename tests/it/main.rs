@@ -32,6 +32,7 @@ mod management;
 mod management_api;
 mod metrics;
 mod mongodb;
+mod names;
 mod operating_system;
 mod overload;
 mod password;

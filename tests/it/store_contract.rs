@@ -24,7 +24,9 @@ macro_rules! hold {
             hold! { $backend:
                 users {
                     inserted_user_is_read_back_unchanged,
-                    names_are_compared_byte_by_byte,
+                    user_is_found_by_any_spelling_of_the_name,
+                    several_spellings_of_a_name_are_found_exactly,
+                    disallowed_names_are_compared_byte_by_byte,
                     username_is_unique,
                     insert_many_skips_users_with_taken_names_or_ids,
                     users_are_listed_by_name_page_by_page,

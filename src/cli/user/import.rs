@@ -1,6 +1,6 @@
 //! `sentinel user import`: imports users from another server or from an export.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::BufReader;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::super::interrupt::Interrupt;
 use super::super::progress::Progress;
 use crate::admin::{Admin, AdminError, ImportResult, ImportedUser, NewUser};
 use crate::app::password_policy;
-use crate::domain::{PasswordHash, SystemClock, UserId, check_password};
+use crate::domain::{PasswordHash, SystemClock, check_password};
 use crate::import::lines::{InvalidRow, RowName};
 use crate::import::users::{RowPassword, RowsError, UserRow, UserRows};
 use crate::observe::audit::operation;
@@ -80,7 +80,8 @@ impl ImportUsers {
                 .map_err(|error| Failure::config(error_chain(&error)))?;
             let hashing =
                 Hashing { pool, shortest: settings.password.min_length, short: Cell::new(0) };
-            let importer = Importer { admin, dry_run: self.dry_run, hashing };
+            let spellings = RefCell::default();
+            let importer = Importer { admin, dry_run: self.dry_run, hashing, spellings };
             if let Some(admin) = importer.writer() {
                 admin.begin_import().await?;
             }
@@ -92,6 +93,7 @@ impl ImportUsers {
             if !self.dry_run {
                 operation!(end.outcome(), event = "users_imported", users = report.added);
             }
+            report.spellings = importer.spellings.take();
             Ok((report, importer.hashing.short.get(), end.was_interrupted()?))
         });
         drop(progress);
@@ -112,6 +114,8 @@ struct Importer {
     admin: Option<Admin>,
     dry_run: bool,
     hashing: Hashing,
+    /// Lines and names of the added users whose names other users have in another spelling.
+    spellings: RefCell<Vec<(u64, String)>>,
 }
 
 impl Importer {
@@ -121,10 +125,19 @@ impl Importer {
     }
 
     /// Returns the result that the import of a user would have.
-    async fn check(&self, username: &str, id: Option<UserId>) -> Result<ImportResult, AdminError> {
-        match &self.admin {
-            Some(admin) => admin.check_user(username, id).await,
-            None => Ok(ImportResult::Added),
+    async fn check(&self, row: &UserRow) -> Result<ImportResult, AdminError> {
+        let checked = match &self.admin {
+            Some(admin) => admin.check_user(&row.username, row.id).await?,
+            None => ImportResult::Added,
+        };
+        let is_spelling = checked == ImportResult::Added && row.repeats_name;
+        Ok(if is_spelling { ImportResult::AddedSpelling } else { checked })
+    }
+
+    /// Notes the name of an added user for the report if another user has it in another spelling.
+    fn note_spelling(&self, result: &Result<ImportResult, AdminError>, line: u64, username: &str) {
+        if matches!(result, Ok(ImportResult::AddedSpelling)) {
+            self.spellings.borrow_mut().push((line, username.to_owned()));
         }
     }
 }
@@ -194,18 +207,23 @@ async fn prepare(
         Ok(row) => row,
         Err(bad) => return Ok(Prepared::Done(Err(bad))),
     };
-    let UserRow { line, id, username, password, scopes, enabled } = row;
-    let done = |outcome: Result<ImportResult, String>, username| {
+    let done = |outcome: Result<ImportResult, String>, line, username| {
         let bad = |reason| InvalidRow { line, name: Some(RowName::Username(username)), reason };
         Ok(Prepared::Done(outcome.map_err(bad)))
     };
     let Some(admin) = importer.writer() else {
-        let checked = importer.check(&username, id).await;
-        if let (Ok(ImportResult::Added), RowPassword::Plain(password)) = (&checked, &password) {
+        let checked = importer.check(&row).await;
+        importer.note_spelling(&checked, row.line, &row.username);
+        if let (
+            Ok(ImportResult::Added | ImportResult::AddedSpelling),
+            RowPassword::Plain(password),
+        ) = (&checked, &row.password)
+        {
             importer.hashing.count_short(password);
         }
-        return done(separate_row_error(checked)?, username);
+        return done(separate_row_error(checked)?, row.line, row.username);
     };
+    let UserRow { line, id, username, password, scopes, enabled, .. } = row;
     let password = match password {
         RowPassword::Hash(hash) => hash,
         RowPassword::Plain(password) => {
@@ -216,6 +234,7 @@ async fn prepare(
                 found => {
                     return done(
                         separate_row_error(found.map(|_| ImportResult::Exists))?,
+                        line,
                         username,
                     );
                 }
@@ -223,7 +242,7 @@ async fn prepare(
             match importer.hashing.hash(password).await {
                 Ok(hash) => hash,
                 Err(PoolError::Hash(error)) if error.is_caused_by_password() => {
-                    return done(Err(error.to_string()), username);
+                    return done(Err(error.to_string()), line, username);
                 }
                 Err(error) => return Err(Failure::unavailable(error_chain(&error))),
             }
@@ -258,6 +277,7 @@ async fn write(
     match imported {
         Ok(imported) => {
             for ((line, username), imported) in named.into_iter().zip(imported) {
+                importer.note_spelling(&imported, line, &username);
                 let bad =
                     |reason| InvalidRow { line, name: Some(RowName::Username(username)), reason };
                 match separate_row_error(imported) {

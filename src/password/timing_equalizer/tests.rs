@@ -90,12 +90,12 @@ async fn failure_waits_for_survey_of_kinds_up_to_maximum_delay() {
     let equalizer = std::sync::Arc::new(TimingEqualizer::new(&hash(OWN)));
     equalizer.set_surveyed(false);
     let start = tokio::time::Instant::now();
-    equalizer.wait(Instant::now()).await;
+    equalizer.wait(Instant::now(), 1).await;
     let waited = start.elapsed();
     assert!(waited >= MAX_DELAY && waited < MAX_DELAY + MAX_DELAY / 10, "{waited:?}");
     let waits = tokio::spawn({
         let equalizer = std::sync::Arc::clone(&equalizer);
-        async move { equalizer.wait(Instant::now()).await }
+        async move { equalizer.wait(Instant::now(), 1).await }
     });
     tokio::task::yield_now().await;
     assert!(!waits.is_finished());

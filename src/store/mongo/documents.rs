@@ -14,7 +14,7 @@ use mongodb::bson::{
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Client, ClientKind, Digest, PasswordHash, StoredSecret, Timestamp, User, UserId,
+    Client, ClientKind, Digest, PasswordHash, StoredSecret, Timestamp, User, UserId, username_key,
 };
 use crate::store::stored_counters::counter;
 use crate::store::{Result, StoreError, client_kind};
@@ -27,6 +27,10 @@ pub(super) struct UserDocument {
     #[serde(rename = "_id")]
     id: ObjectId,
     username: String,
+    /// Key by which the user name is compared. Absent in documents that an earlier version wrote,
+    /// until a later one adds it (`super::users`).
+    #[serde(default)]
+    username_key: String,
     password: String,
     password_imported: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +53,7 @@ impl UserDocument {
         Self {
             id: ObjectId::from_bytes(*user.id.as_bytes()),
             username: user.username.clone(),
+            username_key: username_key(&user.username),
             password: user.password.encoded().to_owned(),
             password_imported: user.password.is_imported(),
             scopes: user.scopes.as_ref().map(ToString::to_string),

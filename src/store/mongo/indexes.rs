@@ -18,6 +18,15 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(600);
 /// name or the same fields exists and has other options.
 const CONFLICTS: [i32; 2] = [85, 86];
 
+/// Name of the index of users by the key of the user name.
+const USERNAME_KEY: &str = "username_key";
+
+/// Returns the index of users by the key of the user name. It contains the documents without a key
+/// too.
+pub(super) fn username_key() -> Hint {
+    Hint::Name(USERNAME_KEY.to_owned())
+}
+
 fn index(name: &str, keys: Document) -> IndexModel {
     options(keys, IndexOptions::builder().name(name.to_owned()).build())
 }
@@ -46,7 +55,11 @@ pub(super) async fn create(store: &MongoStore) -> Result<()> {
     // because a unique index would otherwise accept only one document without a name.
     let name = IndexOptions::builder().name("username".to_owned()).unique(true).sparse(true);
     let over = IndexOptions::builder().name("expiry".to_owned()).expire_after(Duration::ZERO);
-    let of_users = [options(doc! { "username": 1 }, name.build()), cascade_index()];
+    let of_users = [
+        options(doc! { "username": 1 }, name.build()),
+        index(USERNAME_KEY, doc! { "username_key": 1, "username": 1 }),
+        cascade_index(),
+    ];
     let session_indexes = [
         index("user", doc! { "user_id": 1, "_id": 1 }),
         index("client", doc! { "client_id": 1, "_id": 1 }),

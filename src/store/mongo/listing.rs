@@ -1,14 +1,19 @@
 //! [`StoreListing`] for MongoDB. The read preference may direct these reads to a secondary.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use mongodb::bson::{Bson, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::documents::{client, password, to_date, user};
 use super::session_document::{key, session};
 use super::sessions::condition;
-use super::{MongoStore, prefix_condition, users};
-use crate::domain::{Client, PasswordHash, Session, SessionId, Timestamp, User, UserId};
+use super::{MongoStore, indexes, prefix_condition, users};
+use crate::domain::{
+    Client, PasswordHash, Session, SessionId, Timestamp, User, UserId, username_key,
+    username_key_prefixes,
+};
 use crate::observe::error_chain;
 use crate::store::{Page, Result, SessionFilter, StoreError, StoreListing};
 
@@ -16,12 +21,48 @@ use crate::store::{Page, Result, SessionFilter, StoreError, StoreListing};
 impl StoreListing for MongoStore {
     async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
         let after = page.cursor.as_deref().unwrap_or("");
-        let mut filter = doc! { "username": prefix_condition(prefix) };
-        if after >= prefix {
-            filter = doc! { "$and": [filter, { "username": { "$gt": after } }] };
-        }
-        let found = self.list_page(&self.users, filter, doc! { "username": 1 }, page.limit);
+        let (filter, order) = if prefix.is_empty() {
+            // Excludes users that are being deleted, which have no name.
+            let named = doc! { "username": { "$gte": "", "$gt": after } };
+            (named, doc! { "username": 1 })
+        } else {
+            let after_key = username_key(after);
+            let mut any = Vec::new();
+            for start in BTreeSet::from(username_key_prefixes(prefix)) {
+                let mut range = prefix_condition(&start);
+                if after_key >= start {
+                    range.remove("$gte");
+                    range.insert("$gt", &after_key);
+                }
+                any.push(doc! { "username_key": range });
+                if after_key.starts_with(&start) {
+                    any.push(doc! { "username_key": &after_key, "username": { "$gt": after } });
+                }
+            }
+            (doc! { "$or": any }, doc! { "username_key": 1, "username": 1 })
+        };
+        let found = self.list_page(&self.users, filter, order, page.limit);
         found.await?.iter().filter_map(|raw| user(raw).transpose()).collect()
+    }
+
+    async fn list_spellings(&self, limit: u32) -> Result<Vec<User>> {
+        let pipeline = [
+            // Excludes users that are being deleted, which have no name.
+            doc! { "$match": { "username_key": { "$gte": "" } } },
+            doc! { "$group": { "_id": "$username_key", "users": { "$sum": 1_i64 } } },
+            doc! { "$match": { "users": { "$gt": 1_i64 } } },
+            doc! { "$sort": { "_id": 1 } },
+            doc! { "$limit": i64::from(limit.max(1)) },
+        ];
+        let group = self.users.aggregate(pipeline).hint(indexes::username_key());
+        let group = group.allow_disk_use(true).max_time(self.call_timeout);
+        let group = group.selection_criteria(self.lists.clone());
+        let groups: Vec<Document> = self.call(async { group.await?.try_collect().await }).await?;
+        let keys: Vec<_> = groups.into_iter().filter_map(|mut group| group.remove("_id")).collect();
+        let filter = doc! { "username_key": { "$in": keys } };
+        let order = doc! { "username_key": 1, "username": 1 };
+        let found = self.list_page(&self.users, filter, order, limit).await?;
+        found.iter().filter_map(|raw| user(raw).transpose()).collect()
     }
 
     async fn count_users(&self, limit: u32) -> Result<u64> {

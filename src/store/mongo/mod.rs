@@ -105,6 +105,7 @@ impl MongoStore {
 
     async fn prepare(self) -> Result<Self> {
         indexes::create(&self).await?;
+        self.fill_username_keys().await?;
         self.finish_cascades().await?;
         Ok(self)
     }

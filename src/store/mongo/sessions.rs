@@ -114,8 +114,10 @@ impl SessionStore for MongoStore {
 
     /// Deletes sessions whose last token has expired by this server's clock; MongoDB's TTL index
     /// deletes them too. First completes the cascades (ends of sessions after a change of their
-    /// user or client) that other processes left unfinished.
+    /// user or client) that other processes left unfinished, and adds the keys of user names that
+    /// processes of an earlier version left out.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        self.fill_username_keys().await?;
         self.finish_cascades().await?;
         let over = doc! { "expires_at": { "$lte": to_date(now) } };
         Ok(self.remove_batch(&over, Some(doc! { "expires_at": 1 }), limit).await?.ended)

@@ -129,8 +129,8 @@ impl UserStore for CachingStore {
         self.inner.users.find(id).await
     }
 
-    async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
-        self.inner.users.find_by_name(username).await
+    async fn find_all_by_name(&self, username: &str) -> Result<Vec<User>> {
+        self.inner.users.find_all_by_name(username).await
     }
 
     async fn update(&self, user: &User) -> Result<Written<Update>> {

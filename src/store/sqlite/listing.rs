@@ -6,7 +6,10 @@ use rusqlite::{Row, params, params_from_iter};
 
 use super::sessions::{condition, key, select_session};
 use super::{SqliteStore, clients, column, failed, range_end, sessions, users};
-use crate::domain::{Client, PasswordHash, Session, SessionId, Timestamp, User, UserId};
+use crate::domain::{
+    Client, PasswordHash, Session, SessionId, Timestamp, User, UserId, username_key,
+    username_key_prefixes,
+};
 use crate::observe::error_chain;
 use crate::store::{Page, Result, SessionFilter, StoreListing};
 
@@ -14,10 +17,38 @@ use crate::store::{Page, Result, SessionFilter, StoreListing};
 impl StoreListing for SqliteStore {
     async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>> {
         let after = page.cursor.as_deref().unwrap_or("");
+        if prefix.is_empty() {
+            let sql = users::select_user!("WHERE username > ?1 ORDER BY username LIMIT ?2");
+            return self.list_rows(sql, params![after, page.limit], users::read);
+        }
+        // Two subqueries, so that each reads one range of the index.
         let sql = users::select_user!(
-            "WHERE username > ?1 AND username >= ?2 AND username < ?3 ORDER BY username LIMIT ?4"
+            "WHERE id IN (
+                SELECT id FROM (SELECT id, username_key, username FROM users
+                    WHERE (username_key, username) > (?1, ?2) AND username_key < ?3
+                    ORDER BY username_key, username LIMIT ?7)
+                UNION ALL SELECT id FROM (SELECT id, username_key, username FROM users
+                    WHERE (username_key, username) > (?4, ?5) AND username_key < ?6
+                    ORDER BY username_key, username LIMIT ?7)
+            ) ORDER BY username_key, username LIMIT ?7"
         );
-        self.list_rows(sql, params![after, prefix, range_end(prefix), page.limit], users::read)
+        let [folded, exact] = username_key_prefixes(prefix).map(|prefix| {
+            let end = range_end(&prefix);
+            let (key, name) = (username_key(after), after.to_owned());
+            if key < prefix { (prefix, String::new(), end) } else { (key, name, end) }
+        });
+        let values = params![folded.0, folded.1, folded.2, exact.0, exact.1, exact.2, page.limit];
+        self.list_rows(sql, values, users::read)
+    }
+
+    async fn list_spellings(&self, limit: u32) -> Result<Vec<User>> {
+        let sql = users::select_user!(
+            "WHERE username_key IN (
+                SELECT username_key FROM users WHERE username_key > ''
+                GROUP BY username_key HAVING count(*) > 1 ORDER BY username_key LIMIT ?1
+            ) ORDER BY username_key, username LIMIT ?1"
+        );
+        self.scan(sql.to_owned(), [limit], users::read).await
     }
 
     async fn count_users(&self, limit: u32) -> Result<u64> {

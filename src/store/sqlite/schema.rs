@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::failed;
 use super::file::unusable;
+use crate::domain::username_key;
 use crate::store::{Result, StoreError};
 
 /// Value of `application_id` in Sentinel's SQLite files: "SNTL". The value tells Sentinel's files
@@ -26,7 +27,7 @@ const WAL_ATTEMPTS: u32 = 100;
 
 /// SQL of the schema migrations. Migration *n* upgrades a SQLite file from version *n* to *n + 1*.
 /// A released migration must not be changed.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     // Clients have a text as key: WITHOUT ROWID makes a look-up one tree descent instead of two.
     "CREATE TABLE users (
         id BLOB NOT NULL PRIMARY KEY,
@@ -121,7 +122,14 @@ const MIGRATIONS: [&str; 7] = [
         digest BLOB,
         made_at INTEGER NOT NULL
     ) STRICT;",
+    // `fill_username_keys` computes the keys. They are not unique, since earlier versions accepted
+    // several spellings of a name.
+    "ALTER TABLE users ADD COLUMN username_key TEXT NOT NULL DEFAULT '';
+    CREATE INDEX users_by_key ON users (username_key, username);",
 ];
+
+/// Migration after which the keys of the existing users' names are computed.
+const USERNAME_KEYS: usize = 7;
 
 /// Checks an opened SQLite file, removes the mark of a backup, configures the connection, and runs
 /// the missing schema migrations.
@@ -241,9 +249,26 @@ fn migrate_once(connection: &mut Connection, path: &Path) -> Result<()> {
         return Ok(());
     };
     transaction.execute_batch(migration).map_err(|error| unusable(path, &error))?;
+    if version == USERNAME_KEYS {
+        fill_username_keys(&transaction).map_err(|error| unusable(path, &error))?;
+    }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
     transaction.pragma_update(None, "user_version", to_version(version + 1)).map_err(failed)?;
     transaction.commit().map_err(failed)
+}
+
+/// Computes the key by which the name of each existing user is compared.
+fn fill_username_keys(connection: &Connection) -> rusqlite::Result<()> {
+    let mut users = connection.prepare("SELECT rowid, username FROM users NOT INDEXED")?;
+    let mut update = connection.prepare("UPDATE users SET username_key = ?1 WHERE rowid = ?2")?;
+    let mut rows = users.query([])?;
+    while let Some(row) = rows.next()? {
+        // A damaged name has no key. Reading the user reports the damage.
+        if let Ok(username) = row.get::<_, String>(1) {
+            update.execute((username_key(&username), row.get::<_, i64>(0)?))?;
+        }
+    }
+    Ok(())
 }
 
 fn to_version(version: usize) -> i64 {

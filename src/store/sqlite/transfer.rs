@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 
 use super::{SqliteStore, clients, sessions, users};
 use crate::domain::{Client, ClientId, Session, User};
-use crate::store::{ClientStore, Result, StoreTransfer, UserStore};
+use crate::store::{ClientStore, Result, StoreTransfer};
 
 #[async_trait]
 impl StoreTransfer for SqliteStore {
@@ -17,7 +17,13 @@ impl StoreTransfer for SqliteStore {
     /// Adds users, and returns for each whether the user was added. Queues all insertions at once,
     /// so that they share commits.
     async fn insert_users(&self, users: &[User]) -> Result<Vec<bool>> {
-        try_join_all(users.iter().map(|user| UserStore::insert(self, user))).await
+        let added = users.iter().map(|user| {
+            let user = user.clone();
+            self.write(move |connection| {
+                users::write(connection, users::INSERT, &user).map(|done| done == Some(1))
+            })
+        });
+        try_join_all(added).await
     }
 
     async fn put_user_unchecked(&self, user: &User) -> Result<bool> {

@@ -4,21 +4,34 @@ use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, Row, params};
 
 use super::{SqliteStore, column, counter, parsed, to_integer};
-use crate::domain::{PasswordHash, Timestamp, User, UserId};
+use crate::domain::{PasswordHash, Timestamp, User, UserId, username_key};
 use crate::store::{Result, StoreError, Update, UserStore, Written};
 
 const RECORD_KIND: &str = "user";
 
-const INSERT: &str = "INSERT INTO users (username, password_hash, password_imported, scopes, enabled,
-    generation, version, created_at, updated_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+pub(super) const INSERT: &str =
+    "INSERT INTO users (username, password_hash, password_imported, scopes,
+    enabled, generation, version, created_at, updated_at, id, username_key)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 const UPDATE: &str = "UPDATE users SET username = ?1, password_hash = ?2, password_imported = ?3,
-    scopes = ?4, enabled = ?5, generation = ?6, version = ?7, created_at = ?8, updated_at = ?9
+    scopes = ?4, enabled = ?5, generation = ?6, version = ?7, created_at = ?8, updated_at = ?9,
+    username_key = ?11
     WHERE id = ?10 AND version = ?7 - 1";
 
-pub(super) const PUT: &str = "INSERT INTO users (username, password_hash, password_imported, scopes, enabled,
-    generation, version, created_at, updated_at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+pub(super) const PUT: &str =
+    "INSERT INTO users (username, password_hash, password_imported, scopes,
+    enabled, generation, version, created_at, updated_at, id, username_key)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT (id) DO UPDATE SET username = ?1, password_hash = ?2, password_imported = ?3,
-    scopes = ?4, enabled = ?5, generation = ?6, version = ?7, created_at = ?8, updated_at = ?9";
+    scopes = ?4, enabled = ?5, generation = ?6, version = ?7, created_at = ?8, updated_at = ?9,
+    username_key = ?11";
+/// Whether another user has the name of a new user.
+const IS_TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE username_key = ?1)";
+/// Whether another user has the new name of a user. A new spelling of the former name is never
+/// taken.
+const IS_NEW_NAME_TAKEN: &str = "SELECT
+    EXISTS (SELECT 1 FROM users WHERE id = ?2 AND version = ?3 - 1 AND username_key <> ?1)
+    AND EXISTS (SELECT 1 FROM users WHERE username_key = ?1 AND id <> ?2)";
 
 macro_rules! select_user {
     ($tail:literal) => {
@@ -36,21 +49,37 @@ pub(super) use select_user;
 impl UserStore for SqliteStore {
     async fn insert(&self, user: &User) -> Result<bool> {
         let user = user.clone();
-        self.write(move |connection| write(connection, INSERT, &user).map(|done| done == Some(1)))
-            .await
+        self.write(move |connection| {
+            let key = username_key(&user.username);
+            if connection.prepare_cached(IS_TAKEN)?.query_row([key], |row| row.get(0))? {
+                return Ok(false);
+            }
+            write(connection, INSERT, &user).map(|done| done == Some(1))
+        })
+        .await
     }
 
     async fn find(&self, id: UserId) -> Result<Option<User>> {
         self.find_row(select_user!("WHERE id = ?1"), [id.as_bytes()], read)
     }
 
-    async fn find_by_name(&self, username: &str) -> Result<Option<User>> {
-        self.find_row(select_user!("WHERE username = ?1"), [username], read)
+    async fn find_all_by_name(&self, username: &str) -> Result<Vec<User>> {
+        let key = username_key(username);
+        let sql = select_user!("WHERE username_key = ?1 OR username = ?2");
+        let mut users = self.list_rows(sql, [key.as_str(), username], read)?;
+        // A process of an earlier version may have renamed a user without changing the key.
+        users.retain(|user| username_key(&user.username) == key);
+        Ok(users)
     }
 
     async fn update(&self, user: &User) -> Result<Written<Update>> {
         let user = user.clone();
         self.write(move |connection| {
+            let key = username_key(&user.username);
+            let values = params![key, user.id.as_bytes(), to_integer(user.version)];
+            if connection.prepare_cached(IS_NEW_NAME_TAKEN)?.query_row(values, |row| row.get(0))? {
+                return Ok(Update::NameTaken.into());
+            }
             match write(connection, UPDATE, &user)? {
                 None => return Ok(Update::NameTaken.into()),
                 Some(0) => return Ok(Update::Stale.into()),
@@ -108,7 +137,7 @@ impl UserStore for SqliteStore {
 }
 
 /// Writes the user with the SQL statement `INSERT`, `UPDATE` or `PUT`. Returns the number of rows
-/// written, or `None` if the user name (or the id of a new user) is taken.
+/// written, or `None` if the exact user name (or the id of a new user) is taken.
 pub(super) fn write(
     connection: &Connection,
     sql: &str,
@@ -125,6 +154,7 @@ pub(super) fn write(
         user.created_at.as_millis(),
         user.updated_at.as_millis(),
         user.id.as_bytes(),
+        username_key(&user.username),
     ]);
     match done {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(None),

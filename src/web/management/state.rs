@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::admin::Admin;
-use crate::domain::Digest;
+use crate::domain::{Digest, to_nfc};
 use crate::password::PasswordPool;
 use crate::rate_limit::RateLimiter;
 use crate::web::templates::Templates;
@@ -21,8 +21,9 @@ pub struct ManagementConfig {
     pub shortest_password: usize,
 }
 
-/// User name and password of the operator (HTTP Basic, RFC 7617). Both are compared as digests,
-/// which takes the same time however long a guess is and however much of it is right.
+/// User name and password of the operator (HTTP Basic, RFC 7617). Both are compared as digests of
+/// the text in Unicode Normalization Form C, which takes the same time however long a guess is and
+/// however much of it is right.
 #[derive(Clone, Debug)]
 pub struct Operator {
     name: String,
@@ -33,9 +34,9 @@ pub struct Operator {
 impl Operator {
     /// Creates the operator's credentials from the configured user name and password.
     pub fn new(username: &str, password: &SecretString) -> Self {
-        let password = Digest::of(password.expose_secret().as_bytes());
-        let name = username.to_owned();
-        Self { name, username: Digest::of(username.as_bytes()), password }
+        let digest = |text: &str| Digest::of(to_nfc(text).as_bytes());
+        let (name, password) = (username.to_owned(), digest(password.expose_secret()));
+        Self { name, username: digest(username), password }
     }
 
     /// Returns the user name of the operator.

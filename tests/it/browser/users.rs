@@ -41,7 +41,7 @@ async fn add(browser: &Browser, app: &App) {
     browser.fill("Scopes", "read").await;
     fill_passwords(browser, "Password", "long enough", "long enough").await;
     browser.press_expecting_error("Add the user").await;
-    assert_eq!(browser.remark("Name").await, "There is already a user of this name.");
+    assert_eq!(browser.remark("Name").await, "There is already a user called “alice”.");
     // The form keeps its values, except for the passwords.
     assert_eq!(browser.value("Name").await, "alice");
     assert_eq!(browser.value("Scopes").await, "read");
@@ -69,7 +69,10 @@ async fn search(browser: &Browser) {
     browser.press("Search").await;
     assert_eq!(browser.rows().await, 1);
     browser.assert_shown("zoe").await;
-    browser.fill("Name begins with", "Zo").await;
+    browser.fill("Name begins with", "ZO").await;
+    browser.press("Search").await;
+    browser.assert_shown("zoe").await;
+    browser.fill("Name begins with", "oe").await;
     browser.press("Search").await;
     browser.assert_shown("No user’s name begins with this text.").await;
     browser.follow("Show all").await;
@@ -81,7 +84,7 @@ async fn change(browser: &Browser, app: &App) {
     browser.follow("zoe").await;
     browser.fill("Name", "alice").await;
     browser.press_expecting_error("Save").await;
-    assert_eq!(browser.remark("Name").await, "There is already a user of this name.");
+    assert_eq!(browser.remark("Name").await, "There is already a user called “alice”.");
     assert_eq!(browser.value("Name").await, "alice");
     browser.fill("Name", "zoë").await;
     browser.choose("Whatever the client may be granted").await;

@@ -86,7 +86,7 @@ fn user_import_reports_invalid_rows_by_line_and_adds_others() {
         json!({ "username": "i", "password": "x", "scopes": "a\"b" }).to_string(),
         json!({ "username": "j", "password": "x", "admin": true }).to_string(),
         json!({ "username": "alice", "password": "x" }).to_string(),
-        json!({ "username": " k", "password": "x" }).to_string(),
+        json!({ "username": "k\u{200b}", "password": "x" }).to_string(),
         json!({ "username": "taken", "password": "x", "id": ID }).to_string(),
         String::new(),
         json!({ "username": "last", "password": "x", "scopes": ["a"], "enabled": false })
@@ -130,6 +130,45 @@ fn user_import_reports_invalid_rows_by_line_and_adds_others() {
     assert_eq!(again.code, 65);
     assert!(again.stdout.contains("line 12: alice: the same username"), "{again:?}");
     assert!(again.stdout.starts_with("READ  ADDED  ALREADY  BAD\n15    0      2        13\n"));
+}
+
+#[test]
+fn user_import_refuses_spellings_of_new_names_and_reports_those_of_users_with_ids() {
+    let cli = Cli::new();
+    cli.add_user("Taken", PASSWORD);
+    let row = |name: &str| json!({ "username": name, "password": PASSWORD });
+    let with_id = |name: &str, id: &str| json!({ "username": name, "hash": DJANGO, "id": id });
+    let other = "65f0c0de65f0c0de65f0c0df";
+    let lines = [
+        row(" Alice "),
+        row("ALICE"),
+        row("taken"),
+        with_id("tAKEN", ID),
+        with_id("bob", other),
+        json!({ "username": "Bob", "hash": DJANGO, "id": "65f0c0de65f0c0de65f0c0e0" }),
+    ];
+    let lines = lines.map(|line| line.to_string()).join("\n");
+    let import = ["user", "import", "-", "--format", "jsonl", "--json"];
+    for more in [&["--dry-run"][..], &[]] {
+        let done = cli.pipe(&lines, &[&import, more].concat());
+        assert_eq!(done.code, 65, "{done:?}");
+        let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!((&report["added"], &report["already"]), (&json!(4), &json!(0)), "{report}");
+        let bad = report["bad"].as_array().unwrap();
+        assert_eq!(bad[0]["reason"], "the same username is in line 1, in another spelling");
+        assert_eq!(bad[1]["reason"], "there is already a user called \"Taken\"");
+        for (line, name) in [(4, "tAKEN"), (6, "Bob")] {
+            let remark = format!("line {line}: {name}: another user has this name");
+            assert!(done.remarks().contains(&remark), "{done:?}");
+        }
+    }
+    for name in ["tAKEN", "bob", "Bob"] {
+        assert_eq!(cli.json(&["user", "show", name])["username"], name);
+    }
+    cli.run(&["user", "show", "BOB"]).fails(65, "there is no user");
+    assert_eq!(cli.json(&["user", "show", "ALICE"])["username"], "Alice");
+    let again: serde_json::Value = serde_json::from_str(&cli.pipe(&lines, &import).stdout).unwrap();
+    assert_eq!((&again["added"], &again["already"]), (&json!(0), &json!(4)), "{again}");
 }
 
 #[test]

@@ -98,3 +98,50 @@ fn existing_pair_of_user_and_client_is_kept_and_reported_at_start() {
     let again = cli.pipe(format!("{{\"client_id\":\"{client}\"}}"), &["client", "import", "-"]);
     assert_eq!(again.code, 0, "{again:?}");
 }
+
+#[test]
+fn clients_and_users_are_compared_alike_whichever_is_added_first() {
+    let cli = Cli::new();
+    let import =
+        |id: &str| cli.pipe(format!("{{\"client_id\":\"{id}\"}}"), &["client", "import", "-"]);
+    import("app").ok();
+    import("WEB").ok();
+    // The folded name is the id of the client, or the name as it is written.
+    for name in ["app", "APP", " App", "WEB"] {
+        cli.pipe("long enough", &["user", "add", name, "--password-stdin"]).fails(65, "a client");
+    }
+    // Ids of clients are case-sensitive.
+    cli.add_user("Web", "long enough");
+    cli.add_user("Zoe", "long enough");
+    assert_eq!((import("Zoe").code, import("zoe").code, import("ZOE").code), (65, 65, 0));
+}
+
+/// An earlier version accepted such users, and imports keep them.
+#[test]
+fn several_spellings_of_a_name_are_kept_and_reported_at_start() {
+    let cli = Cli::new();
+    for name in ["alice", "bob", "carol"] {
+        cli.add_user(name, "long enough");
+    }
+    rename_in_file(&cli, "bob", "Alice");
+    let store = rusqlite::Connection::open(cli.path("sentinel.db")).unwrap();
+    let before = "DROP INDEX users_by_key; ALTER TABLE users DROP COLUMN username_key;
+        PRAGMA user_version = 7";
+    store.execute_batch(before).unwrap();
+    drop(store);
+    let store = format!("store.path={}", cli.path("sentinel.db"));
+    let arguments = ["--set", &store];
+    let spelling = "another user has this name in another spelling";
+    let log = startup::lines_until(cli.folder.path(), &arguments, "\"username\":\"alice\"");
+    let names = log.iter().filter(|line| line.contains(spelling));
+    let names: Vec<serde_json::Value> =
+        names.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(names.len(), 2, "{log:?}");
+    assert!(names[0].to_string().contains("\"Alice\""), "{names:?}");
+    for name in ["alice", "Alice", "carol"] {
+        assert_eq!(cli.json(&["user", "show", name])["username"], name);
+    }
+    cli.run(&["user", "show", "ALICE"]).fails(65, "there is no user");
+    cli.run(&["user", "edit", "Alice", "--rename", "bob"]).ok();
+    assert_eq!(cli.json(&["user", "show", "ALICE"])["username"], "alice");
+}

@@ -155,9 +155,27 @@ fn duplicate_user_name_is_refused() {
 }
 
 #[test]
+fn another_spelling_of_a_user_name_is_refused_and_finds_the_user() {
+    let cli = Cli::new();
+    cli.add_user("bob", PASSWORD);
+    let id = cli.add_user(" Zo\u{eb} ", PASSWORD);
+    for name in ["zoe\u{308}", "ZO\u{cb}", "zo\u{eb} "] {
+        assert_eq!(cli.json(&["user", "show", name])["id"], json!(id));
+        assert_eq!(cli.json(&["user", "show", name])["username"], "Zo\u{eb}");
+        let again = cli.pipe(PASSWORD, &["user", "add", name, "--password-stdin"]);
+        again.fails(65, "already a user called \"Zo\u{eb}\"");
+        let renamed = cli.run(&["user", "edit", "bob", "--rename", name]);
+        renamed.fails(65, "already a user called \"Zo\u{eb}\"");
+    }
+    // The user may get another spelling of the own name.
+    cli.run(&["user", "edit", "ZO\u{cb}", "--rename", "zo\u{eb}"]).ok();
+    assert_eq!(cli.json(&["user", "show", &id])["username"], "zo\u{eb}");
+}
+
+#[test]
 fn invalid_user_name_is_refused() {
     let cli = Cli::new();
-    for name in ["", " alice", "alice\n", &"a".repeat(256)] {
+    for name in ["", " ", "a  b", "al\u{200b}ice", "alice\n", &"a".repeat(256)] {
         let done = cli.pipe(PASSWORD, &["user", "add", name, "--password-stdin"]);
         done.fails(65, "expected a user name");
     }
@@ -181,9 +199,13 @@ fn commands_on_unknown_user_fail() {
 fn control_characters_in_user_name_are_escaped() {
     let cli = Cli::new();
     let name = "al\u{202e}ice\u{200b} \\ 'quoted' zoë";
-    let done = cli.pipe(PASSWORD, &["user", "add", name, "--password-stdin"]);
     let shown = r"al\u{202e}ice\u{200b} \\ 'quoted' zoë";
-    assert!(done.ok().starts_with(&format!("added user {shown}, id ")), "{done:?}");
+    let done = cli.pipe(PASSWORD, &["user", "add", name, "--password-stdin"]);
+    done.fails(65, "invisible characters");
+    // Users who existed before have such names.
+    let id = "0123456789abcdef01234567";
+    let row = json!({ "id": id, "username": name, "password": PASSWORD }).to_string();
+    cli.pipe(row, &["user", "import", "-", "--format", "jsonl"]).ok();
     for arguments in [&["user", "list"][..], &["user", "show", name]] {
         let text = cli.run(arguments);
         assert!(text.ok().contains(shown) && !text.stdout.contains('\u{202e}'), "{text:?}");

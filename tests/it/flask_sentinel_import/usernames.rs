@@ -52,9 +52,17 @@ async fn source() -> (String, Vec<ObjectId>) {
 
 async fn assert_names_keep_working(ours: ImportTarget) {
     let (from, ids) = source().await;
-    let report = ours.import(&from, &[]);
-    assert_eq!(report["users"]["imported"], NAMES.len(), "{report}");
-    assert_eq!(report["tokens"]["imported"], NAMES.len(), "{report}");
+    for more in [&["--dry-run"][..], &[]] {
+        let report = ours.import(&from, more);
+        assert_eq!(report["users"]["imported"], NAMES.len(), "{report}");
+        let remarks = report["users"]["remarks"].to_string();
+        for (index, name) in [(0, "bob"), (1, " bob")] {
+            let spelling = format!("user {} has its username in another spelling", ids[index]);
+            assert!(remarks.contains(&spelling) && remarks.contains(name), "{remarks}");
+        }
+        assert!(remarks.contains("not one that a new user could have"), "{remarks}");
+        assert_eq!(report["tokens"]["imported"], NAMES.len(), "{report}");
+    }
     let server = ours.serve();
     for (&name, id) in NAMES.iter().zip(&ids) {
         let access = token('a', name);
@@ -84,13 +92,17 @@ async fn assert_names_keep_working(ours: ImportTarget) {
         let changed = send(with_json(change, &json!({ "scopes": null }))).await;
         assert_eq!((changed.status, changed.text_of("username").as_str()), (200, name));
     }
-    let listed = send(server.manage("GET", "/api/users?search=%20")).await.json();
+    let listed = send(server.manage("GET", "/api/users?search=%20BOB")).await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 3, "{listed}");
     assert_eq!(server.login(CLIENT, "bob  ", "secret").await.status, 400);
     // New users cannot get such names.
-    let user = json!({ "username": " new", "password": "long enough" });
-    let adding = with_json(server.manage("POST", "/api/users"), &user);
-    assert_eq!(send(adding).await.status, 422);
+    let add = |name: &str| {
+        let user = json!({ "username": name, "password": "long enough" });
+        send(with_json(server.manage("POST", "/api/users"), &user))
+    };
+    assert_eq!(add(" new").await.text_of("username"), "new");
+    assert_eq!(add("BOB").await.status, 409);
+    assert_eq!(add("  ").await.status, 422);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -139,6 +139,7 @@ async fn schemathesis_finds_no_failure() {
     command.args(["--checks", "all", "--max-examples", "20", "--seed", "1", "--workers", "1"]);
     command.args(["--generation-database", "none", "--request-timeout", "60"]);
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("HOME", folder.path());
+    command.env("SCHEMATHESIS_HOOKS", root.join("tests/schemathesis/hooks.py"));
     command.current_dir(folder.path()).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = tokio::time::timeout(LIMIT, command.output()).await;

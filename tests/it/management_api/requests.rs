@@ -81,7 +81,7 @@ async fn invalid_member_is_reported_with_json_pointer() {
         (json!({ "username": null, "password": "long enough" }), "/username"),
         (json!({ "username": 7, "password": "long enough" }), "/username"),
         (json!({ "username": "", "password": "long enough" }), "/username"),
-        (json!({ "username": " bob", "password": "long enough" }), "/username"),
+        (json!({ "username": "b\u{200b}ob", "password": "long enough" }), "/username"),
         (json!({ "username": "b\nob", "password": "long enough" }), "/username"),
         (json!({ "username": long, "password": "long enough" }), "/username"),
         (json!({ "username": "0123456789abcdef01234567", "password": "long enough" }), "/username"),

@@ -60,6 +60,23 @@ async fn duplicate_user_name_is_409() {
 }
 
 #[tokio::test]
+async fn another_spelling_of_a_user_name_is_409() {
+    let app = managed().spawn().await;
+    let named = |name: &str| json!({ "username": name, "password": "long enough" });
+    let refused = app.send_json("POST", "/users", &named("ALICE ")).await;
+    assert!(refused.assert_problem(409).contains("\"alice\""));
+    let bob = app.send_json("POST", "/users", &named(" Bob ")).await.json();
+    assert_eq!(bob["username"], "Bob");
+    let path = format!("/users/{}", bob["id"].as_str().unwrap());
+    app.send_json("PATCH", &path, &json!({ "username": "Alice" })).await.assert_problem(409);
+    let renamed = app.send_json("PATCH", &path, &json!({ "username": "BOB" })).await;
+    assert_eq!(renamed.text_of("username"), "BOB");
+    for name in ["al\u{200b}ice", "\u{202e}eve", "a\u{ad}b", "a  b", " ", "\u{1f511}", "x\u{85}"] {
+        app.send_json("POST", "/users", &named(name)).await.assert_invalid("/username");
+    }
+}
+
+#[tokio::test]
 async fn user_patch_changes_only_given_members() {
     let app = managed().spawn().await;
     let path = app.alice();

@@ -8,7 +8,7 @@ use sentinel::store::StoreError;
 use sentinel::store::mongo::MongoStore;
 
 use crate::helpers::mongod::{self, Mongod, TestDatabase};
-use crate::helpers::{AppBuilder, PASSWORD};
+use crate::helpers::{AppBuilder, PASSWORD, START};
 use crate::store_contract::samples::{stored_client, stored_session, stored_user};
 
 async fn open(target: &TestDatabase) -> Result<MongoStore, StoreError> {
@@ -30,6 +30,36 @@ async fn indexes(target: &TestDatabase, collection: &str) -> Vec<String> {
     names
 }
 
+/// A server of an earlier version, which may run beside this one, writes such documents.
+#[tokio::test]
+async fn user_without_name_key_is_found_exactly_until_the_key_is_added() {
+    let target = mongod::replica_set().await;
+    let stores = open(&target).await.unwrap().into_stores();
+    let names = ["Alice", "Zo\u{eb}"];
+    for name in names {
+        stored_user(&stores, name).await;
+    }
+    let users = target.database().await.collection::<Document>("sentinel_users");
+    let forget = async || {
+        let forget = doc! { "$unset": { "username_key": "" } };
+        users.update_many(doc! {}, forget).await.unwrap();
+    };
+    let found = async |name: &str| {
+        let found = stores.users.find_by_name(name).await.unwrap();
+        found.map(|user| user.username)
+    };
+    forget().await;
+    for name in names {
+        assert_eq!(found(name).await.as_deref(), Some(name));
+    }
+    assert_eq!(found("ALICE").await, None);
+    stores.sessions.purge(START, 10).await.unwrap();
+    assert_eq!(found("ALICE").await.as_deref(), Some("Alice"));
+    forget().await;
+    open(&target).await.unwrap();
+    assert_eq!(found("zoe\u{308} ").await.as_deref(), Some("Zo\u{eb}"));
+}
+
 #[tokio::test]
 async fn missing_indexes_are_created_on_existing_data() {
     let target = mongod::replica_set().await;
@@ -39,7 +69,7 @@ async fn missing_indexes_are_created_on_existing_data() {
     let session = stored_session(&stores, Some(&alice), &app).await;
     let database = target.database().await;
     let collections = [
-        ("sentinel_users", &["_id_", "ending", "username"][..]),
+        ("sentinel_users", &["_id_", "ending", "username", "username_key"][..]),
         ("sentinel_clients", &["_id_", "ending", "name"]),
         ("sentinel_sessions", &["_id_", "client", "expiry", "lost", "user"]),
     ];

@@ -165,3 +165,14 @@ async fn concurrent_successful_logins_of_one_user_are_not_limited() {
     let answers = all((0..60).map(|number| right(&app, &format!("192.0.2.{}", number % 7)))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
 }
+
+#[tokio::test]
+async fn spellings_of_a_name_are_under_attack_together() {
+    let app = strict().spawn().await;
+    attack(&app, "ALICE ").await;
+    login(&app, "203.0.113.1", "alice", "wrong").await.assert_error(400, "invalid_grant");
+    // Measures the pause after that failure.
+    let started = Instant::now();
+    login(&app, "203.0.113.2", "Alice", "wrong").await.assert_error(400, "invalid_grant");
+    assert!(started.elapsed() >= Duration::from_millis(250), "{:?}", started.elapsed());
+}

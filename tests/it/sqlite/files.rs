@@ -8,6 +8,7 @@ use sentinel::store::sqlite::SqliteStore;
 use sentinel::store::{OpenMode, Page, SessionFilter, StoreError};
 
 use super::{Embedded, open};
+use crate::store_contract::samples::user;
 
 #[cfg(unix)]
 #[tokio::test]
@@ -104,6 +105,7 @@ async fn database_of_older_version_is_migrated() {
              DROP INDEX clients_by_name; PRAGMA user_version = 1;
              ALTER TABLE clients DROP COLUMN introspect_refresh_tokens;
              ALTER TABLE clients DROP COLUMN secret_hash;
+             DROP INDEX users_by_key; ALTER TABLE users DROP COLUMN username_key;
              CREATE TABLE sessions (id BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
              CREATE INDEX sessions_by_client ON sessions (id); COMMIT",
         )
@@ -121,7 +123,8 @@ async fn migrated_client_may_not_introspect_refresh_tokens() {
     let update = "UPDATE clients SET introspection = TRUE";
     let before = "ALTER TABLE clients DROP COLUMN introspect_refresh_tokens;
         ALTER TABLE clients DROP COLUMN secret_hash; DROP TABLE known_devices;
-        DROP TABLE spent_budgets; DROP TABLE rate_limit_orders; PRAGMA user_version = 5";
+        DROP TABLE spent_budgets; DROP TABLE rate_limit_orders; DROP INDEX users_by_key;
+        ALTER TABLE users DROP COLUMN username_key; PRAGMA user_version = 5";
     store.raw().execute_batch(&format!("{update}; {before}")).unwrap();
     let again = open(&store.path);
     let client = again.clients.find(&store.client.id).await.unwrap().unwrap();
@@ -183,6 +186,33 @@ async fn closed_store_leaves_one_file_and_fails_further_calls() {
     assert!(store.stores.sessions.insert(&store.session()).await.is_err());
     assert!(store.stores.health.probe().await.is_err());
     assert_eq!(open(&store.path).sessions.find(session.id).await.unwrap(), Some(session));
+}
+
+#[tokio::test]
+async fn migrated_users_are_found_by_any_spelling_unless_two_have_the_name() {
+    let store = Embedded::fresh().await;
+    let names = ["Alice", "alice", "Zo\u{eb}", "x\u{200b}"];
+    for name in names {
+        assert!(store.stores.transfer.put_user_unchecked(&user(name)).await.unwrap());
+    }
+    let before = "DROP INDEX users_by_key; ALTER TABLE users DROP COLUMN username_key;
+        PRAGMA user_version = 7";
+    store.raw().execute_batch(before).unwrap();
+    let again = open(&store.path);
+    let found = async |name: &str| {
+        let found = again.users.find_by_name(name).await.unwrap();
+        found.map(|user| user.username)
+    };
+    for name in names {
+        assert_eq!(found(name).await.as_deref(), Some(name));
+    }
+    assert_eq!(found("ZOE\u{308} ").await.as_deref(), Some("Zo\u{eb}"));
+    assert_eq!((found("ALICE").await, found("x").await), (None, None));
+    for name in ["ALICE", "zo\u{eb}"] {
+        assert!(!again.users.insert(&user(name)).await.unwrap(), "{name}");
+    }
+    let all = again.listing.list_users("al", &Page::first(10)).await.unwrap();
+    assert_eq!(all.len(), 2, "{all:?}");
 }
 
 #[test]

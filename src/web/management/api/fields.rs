@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use crate::admin::json::GrantJson;
-use crate::domain::{Grant, InvalidUsername, LIFETIME_SECONDS, check_username, is_login_text};
+use crate::domain::{Grant, InvalidUsername, LIFETIME_SECONDS, check_password, check_username};
 
 /// Deserializes a JSON member that is present. `null` is a value and differs from a missing member.
 pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -19,8 +19,10 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// User name: 1 to 255 bytes of UTF-8, without control characters, and without white space at
-/// either end. It must not be 24 hexadecimal digits, which are a user id.
+/// User name: 1 to 255 bytes of UTF-8. Spaces at the ends are removed. The parts between single
+/// spaces have letters, digits and ASCII punctuation, as the profile UsernameCaseMapped of RFC 8265
+/// says; the pattern covers a part of it. Names are compared by that profile, so case does not
+/// matter. A name must not be 24 hexadecimal digits, which are a user id.
 #[derive(Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
@@ -28,7 +30,7 @@ where
     format = "username",
     min_length = 1,
     max_length = 255,
-    pattern = r"^(?![0-9A-Fa-f]{24}$)(?![Hh][Tt][Tt][Pp][Ss]://)(?![Dd][Cc][Rr]-)[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000](?:[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])?$",
+    pattern = r"^(?! *[0-9A-Fa-f]{24} *$)(?! *[Hh][Tt][Tt][Pp][Ss]://)(?! *[Dd][Cc][Rr]-) *[^\u0000-\u0020\u007f-\u00a0\u00ad\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]+(?: [^\u0000-\u0020\u007f-\u00a0\u00ad\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]+)* *$",
     example = "alice"
 )]
 pub(super) struct Username(pub(super) String);
@@ -37,8 +39,7 @@ impl TryFrom<String> for Username {
     type Error = InvalidUsername;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        check_username(&text)?;
-        Ok(Self(text))
+        check_username(&text).map(|name| Self(name.to_owned()))
     }
 }
 
@@ -48,7 +49,7 @@ impl TryFrom<String> for Username {
 #[schema(
     value_type = String,
     min_length = 1,
-    pattern = r"^[^\u0000-\u0008\u000a-\u001f\u007f]+$",
+    pattern = r"^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f]+$",
     example = "correct horse battery staple"
 )]
 pub(super) struct Password(pub(super) SecretString);
@@ -57,10 +58,7 @@ impl TryFrom<String> for Password {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // The token endpoint accepts no other passwords (RFC 6749 §3.2, Appendix A).
-        if text.is_empty() || !is_login_text(&text) {
-            return Err("expected a password without control characters");
-        }
+        check_password(&text, 0).map_err(|_| "expected a password without control characters")?;
         Ok(Self(SecretString::from(text)))
     }
 }

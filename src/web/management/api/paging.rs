@@ -74,7 +74,7 @@ pub(super) struct SearchQuery {
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]
     after: Option<Cursor>,
-    /// Prefix of the user name, or of the client's name or id; case-sensitive.
+    /// Prefix of the user name, in any case; or of the client's name or id, case-sensitive.
     #[serde(default)]
     #[param(required = false)]
     pub(super) search: String,

@@ -85,7 +85,7 @@ pub(super) fn read(
 }
 
 fn username(name: &str) -> Result<String, String> {
-    if name.is_empty() {
+    if name.trim_matches(' ').is_empty() {
         return Err("Enter a name.".to_owned());
     }
     if name.len() > MAX_USERNAME_BYTES {
@@ -94,10 +94,14 @@ fn username(name: &str) -> Result<String, String> {
             name.len()
         ));
     }
-    let wrong = "Enter a name without control characters and without spaces at its ends. 24 \
-                 hexadecimal digits are reserved for ids.";
-    check_username(name).map(|()| name.to_owned()).map_err(|error| match error {
+    let wrong =
+        "Enter a name without control characters. 24 hexadecimal digits are reserved for ids.";
+    let characters = "Enter a name of letters, digits and ASCII punctuation, with single spaces \
+                      between its parts. Invisible characters, other symbols, and some mixtures of \
+                      writing directions are not allowed.";
+    check_username(name).map(str::to_owned).map_err(|error| match error {
         InvalidUsername::Malformed => wrong.to_owned(),
+        InvalidUsername::Disallowed => characters.to_owned(),
         InvalidUsername::Reserved => sentence(&error.to_string()),
     })
 }
@@ -145,8 +149,8 @@ pub(super) async fn hash(
 /// Shows an error about the user name beside its field in `form`. Returns any other error.
 pub(super) fn show_error(error: AdminError, form: &mut FormView) -> Result<(), PageError> {
     match error {
-        AdminError::NameTaken(_) => {
-            form.set_error("username", "There is already a user of this name.");
+        AdminError::NameTaken(name) => {
+            form.set_error("username", format!("There is already a user called “{name}”."));
         }
         AdminError::NameOfClient(_) => {
             form.set_error("username", "There is a client with this id. Choose another name.");
