@@ -78,6 +78,22 @@ mod tests {
         vec![path.to_owned()]
     }
 
+    /// Returns the help of each command, as `--help` prints it.
+    fn help_of(command: &str) -> String {
+        let words = ["sentinel"].into_iter().chain(command.split(' ')).chain(["--help"]);
+        cli::parse(words.map(std::ffi::OsString::from)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn options_of_every_command_stand_in_the_same_order() {
+        for command in leaves(&cli::command(), "") {
+            let help = help_of(&command);
+            let (_, common) = help.split_once(super::super::HEADING).unwrap();
+            let at = ["--config", "--set", "--json", "--log"].map(|option| common.find(option));
+            assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{help}");
+        }
+    }
+
     #[test]
     fn every_command_has_an_example_that_it_accepts() {
         let named: Vec<_> = EXAMPLES.iter().map(|(of, _)| (*of).to_owned()).collect();

@@ -23,16 +23,16 @@ pub(super) const HEADING: &str = "Options of every command";
 #[command(next_help_heading = HEADING)]
 pub(super) struct Global {
     /// Reads this settings file (TOML) instead of the one that SENTINEL_CONFIG names
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
     config: Option<PathBuf>,
     /// Values of `--set`, in the order of the command line.
     #[arg(skip)]
     pub(super) overrides: Vec<(String, String)>,
     /// Prints JSON instead of human-readable text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 902)]
     pub(super) json: bool,
     /// Prints audit events at a terminal too; elsewhere, they are always printed
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 903)]
     log: bool,
 }
 

@@ -100,6 +100,7 @@ fn with_set(command: clap::Command) -> clap::Command {
         .action(ArgAction::Append)
         .value_parser(parse_override)
         .help_heading(HEADING)
+        .display_order(901)
         .help("Sets one setting, e.g. oauth.access_token_ttl=15m; overrides file and environment");
     command.arg(set).mut_subcommands(with_set)
 }

@@ -24,6 +24,15 @@ pub(super) fn show_size(bytes: u64) -> String {
         .map_or_else(|| format!("{bytes}B"), |(length, unit)| format!("{}{unit}", bytes / length))
 }
 
+/// Returns whether a URL without its scheme, in which there is no `@`, has a port that is not a
+/// number: it may be a password before a forgotten `@` and host.
+pub(crate) fn has_password_as_port(rest: &str) -> bool {
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let hosts = authority.split(',').filter_map(|host| host.rsplit_once(':'));
+    hosts.into_iter().any(|(_, port)| !port.ends_with(']') && !is_number(port))
+}
+
 /// Description of the text that [`network`] parses, for error messages.
 pub(super) const NETWORK: &str = "an address or a CIDR block such as \"10.0.0.0/8\"";
 

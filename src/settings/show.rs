@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use config::ValueKind;
 
-use super::keys;
+use super::{keys, parse};
 
 /// Placeholder that is printed instead of a secret that is set.
 const HIDDEN: &str = "(hidden)";
@@ -59,6 +59,7 @@ fn url(text: &str) -> String {
         .and_then(|(login, host)| Some((login.split_once(':')?.0, host)))
     {
         Some((user, host)) => format!("{user}:***@{host}"),
+        None if parse::has_password_as_port(rest) => return format!("{scheme}://***"),
         None => rest.to_owned(),
     };
     let (path, query) = rest.split_once('?').unwrap_or((&rest, ""));

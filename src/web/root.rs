@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::http::Uri;
+use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, HttpResponse, web};
 use tera::Context;
 
@@ -46,5 +47,18 @@ fn is_local(web: &Web, request: &HttpRequest) -> bool {
     let is_for_others = issuer.is_some_and(|issuer| !issuer.host().is_some_and(is_local_host));
     let is_forwarded = FORWARDING_HEADERS.iter().any(|name| request.headers().contains_key(*name));
     let client = client_address::of(request, &web.config.trusted_proxies);
-    !is_for_others && !is_forwarded && client.is_some_and(|address| address.is_loopback())
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let host = request.uri().host().or_else(|| host.map(without_port));
+    !is_for_others
+        && !is_forwarded
+        && host.is_some_and(is_local_host)
+        && client.is_some_and(|address| address.is_loopback())
+}
+
+/// Returns the host in the value of the header `Host`.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
 }

@@ -99,8 +99,9 @@ fn requirements(request: &HttpRequest) -> Result<Requirements, Error> {
         return Ok(Requirements::default());
     }
     let is_callers = request.headers().get_all(FORWARDED_URI).any(|uri| {
-        let original = uri.as_bytes().splitn(2, |byte| *byte == b'?').nth(1);
-        original == Some(query.as_bytes())
+        // A caller may have sent a fragment, which a proxy may not pass on.
+        let original = uri.as_bytes().split(|byte| *byte == b'#').next().unwrap_or_default();
+        original.splitn(2, |byte| *byte == b'?').nth(1) == Some(query.as_bytes())
     });
     if is_callers {
         return Err(Error::InvalidRequest(

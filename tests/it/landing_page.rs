@@ -48,6 +48,7 @@ async fn version_and_management_page_are_shown_on_this_machine_only() {
     for header in ["Forwarded", "X-Forwarded-For", "Via"] {
         assert!(!is_for_this_machine(&get(&app, &[(header, "127.0.0.1")]).await), "{header}");
     }
+    assert!(!is_for_this_machine(&get(&app, &[("Host", "auth.example.org")]).await));
     for (url, is_local) in [
         ("https://localhost:5000", true),
         ("http://127.0.0.1:5000", true),

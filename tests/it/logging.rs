@@ -250,7 +250,10 @@ async fn server_recovers_without_restart_when_disk_of_store_and_log_was_full() {
     let lines = json_lines(&text);
     let dropped = events(&lines, "log_lines_dropped");
     assert!(!dropped.is_empty() && dropped[0]["dropped"].as_u64() > Some(0), "{text}");
-    assert_eq!(events(&lines, "login").len(), 2, "{text}");
+    // A line that waited in the queue while the disk was full may be written afterwards.
+    let logins = events(&lines, "login");
+    let logged_in: Vec<_> = logins.iter().filter(|login| login["outcome"] == "ok").collect();
+    assert_eq!(logged_in.len(), 2, "{text}");
 }
 
 /// Creates a log file, and returns it for reading and for appending.

@@ -318,6 +318,7 @@ async fn verify_refuses_the_query_of_the_caller_of_the_proxy() {
     for original in [
         &["/api?scope=read"][..],
         &["/?scope=read"],
+        &["/api?scope=read#fragment"],
         &["http://a.example/api?scope=read"],
         &["/api", "/api?scope=read"],
         &["/api?scope=read", "/api"],

@@ -323,5 +323,8 @@ fn failed(error: &Error) -> StoreError {
 }
 
 fn connection_error(what: &str, hosts: &str, error: &Error) -> StoreError {
-    StoreError::Open(format!("cannot {what} at {hosts}: {}", failure::reason(error)))
+    let reason = failure::reason(error);
+    // The reason of a single server begins with its address.
+    let alone = reason.strip_prefix(hosts).and_then(|rest| rest.strip_prefix(": "));
+    StoreError::Open(format!("cannot {what} at {hosts}: {}", alone.unwrap_or(&reason)))
 }

@@ -11,6 +11,7 @@ use mongodb::options::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::settings::parse::has_password_as_port;
 use crate::settings::{self, MongoSettings};
 use crate::store::{Result, StoreError, pem};
 
@@ -174,18 +175,28 @@ fn preference(setting: settings::ReadPreference) -> SelectionCriteria {
 /// parsed again with placeholder credentials, and the error of that attempt is shown, if there is
 /// one.
 fn invalid(uri: &str, error: &mongodb::error::Error) -> StoreError {
+    const NO_HOST: &str =
+        "the port is not a number; after a user and a password, write @ and the host";
     const ENCODE: &str = "its user or password must be percent-encoded";
+    let (_, rest) = uri.split_once("://").unwrap_or_default();
     let message = match split_credentials(uri) {
-        None => sentence(error),
+        None if has_password_as_port(rest) => NO_HOST.to_owned(),
+        None => without_value(&sentence(error)),
         Some((login, _)) if !is_encoded(login) => ENCODE.to_owned(),
         Some((login, other)) => {
             let of_rest = ConnectionString::parse(&other).err();
             let (_, password) = login.split_once(':').unwrap_or_default();
             // The password may occur in the rest of the string too.
-            redact(&sentence(of_rest.as_ref().unwrap_or(error)), password)
+            redact(&without_value(&sentence(of_rest.as_ref().unwrap_or(error))), password)
         }
     };
     StoreError::Configuration(format!("mongo.uri cannot be used: {message}"))
+}
+
+/// Returns a message of the driver without the value that it quotes at its end, which may be a
+/// secret.
+fn without_value(message: &str) -> String {
+    message.split(", got ").next().unwrap_or(message).to_owned()
 }
 
 /// Splits off the credentials of a MongoDB connection string, up to the last `@`, and returns them
@@ -231,7 +242,18 @@ pub(super) fn sentence(error: &mongodb::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::{redact, without_value};
+    use crate::settings::parse::has_password_as_port;
+
+    #[test]
+    fn password_without_host_is_not_quoted() {
+        assert!(has_password_as_port("admin:secret"));
+        assert!(has_password_as_port("admin:secret/oauth"));
+        assert!(!has_password_as_port("a:1,b:2/oauth?x=y:z"));
+        assert!(!has_password_as_port("[::1]:27017/oauth"));
+        assert!(!has_password_as_port("[::1]/oauth"));
+        assert_eq!(without_value("`tls` must be a boolean, got secret"), "`tls` must be a boolean");
+    }
 
     #[test]
     fn password_is_masked_and_short_one_as_whole_word_only() {

@@ -173,6 +173,9 @@ const TERMINAL: &str = r#"
 import os, pty, signal, sys, termios, time
 action, command = sys.argv[1], sys.argv[2:]
 master, terminal = pty.openpty()
+def echoes():
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+before = echoes()
 pid = os.fork()
 if pid == 0:
     os.setsid()
@@ -181,8 +184,6 @@ if pid == 0:
     for number in range(3):
         os.dup2(terminal, number)
     os.execv(command[0], command)
-def echoes():
-    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
 def wait_for(text):
     seen = b""
     while text not in seen:
@@ -191,7 +192,6 @@ def wait_until_silent():
     deadline = time.monotonic() + 20
     while echoes():
         assert time.monotonic() < deadline
-before = echoes()
 wait_for(b"Password for")
 wait_until_silent()
 if action == "answer":

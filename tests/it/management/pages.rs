@@ -1,7 +1,7 @@
 //! Contents of the management pages.
 
 use super::{below_page, managed, page};
-use crate::helpers::{App, send};
+use crate::helpers::{App, PASSWORD, send};
 
 const NASTY: [&str; 5] = [
     "<script>alert(1)</script>",
@@ -101,17 +101,21 @@ async fn user_input_is_escaped_on_every_page() {
             ("enabled", "on"),
         ];
         let added = send(app.operate("POST", "/users").form(&form)).await;
-        assert_eq!(added.status, 303, "{name}: {added:?}");
+        // User names have no direction overrides, and names of clients may.
+        let is_username = !name.contains('\u{202e}');
+        assert_eq!(added.status, if is_username { 303 } else { 422 }, "{name}: {added:?}");
         let form = [("name", name), ("kind", "public"), ("grant_password", "on")];
         let added = send(app.operate("POST", "/clients").form(&form)).await;
         assert_eq!(added.status, 303, "{name}: {added:?}");
         let added = below_page("/clients", added.header("location").unwrap());
         let client = added.split(['/', '?']).nth(2).unwrap().to_owned();
+        let (username, password) =
+            if is_username { (name, "long enough") } else { ("alice", PASSWORD) };
         let form = [
             ("grant_type", "password"),
             ("client_id", client.as_str()),
-            ("username", name),
-            ("password", "long enough"),
+            ("username", username),
+            ("password", password),
         ];
         assert_eq!(app.post("/oauth/token", &form).await.status, 200);
     }

@@ -108,6 +108,10 @@ fn url_password_with_unescaped_delimiters_is_fully_hidden() {
     for (url, shown) in [
         ("redis://u:hun@ter/h@h:1/0", "redis://u:***@h:1/0"),
         ("redis://token@h", "redis://token@h"),
+        // The host was forgotten.
+        ("redis://user:hunter2", "redis://***"),
+        ("redis://user:hunter2/0", "redis://***"),
+        ("redis://[::1]:6379/2", "redis://[::1]:6379/2"),
         ("redis://h:6379/2", "redis://h:6379/2"),
     ] {
         assert_eq!(
