@@ -21,7 +21,7 @@ build: ## Build target/release/sentinel
 	$(CARGO) build --release --locked
 
 test: ## Install the dependencies of the tests, and run all tests
-	tests/setup.sh
+	CARGO='$(CARGO)' tests/setup.sh
 	CARGO='$(CARGO)' tests/run.sh
 
 lint: ## Check formatting and lints; dependencies with cargo-deny, docker-compose.yml with docker compose
@@ -49,7 +49,7 @@ bench: ## Compare performance with baselines; needs two processor cores and ten 
 	$(CARGO) bench --locked --bench bench -- $(ARGS)
 
 conformance: build ## Run third-party tools, proxies and resource servers against the release build; needs Debian packages
-	tests/setup.sh
+	CARGO='$(CARGO)' tests/setup.sh
 	tests/conformance/run.sh
 
 # The stable compiler has sanitizers only with RUSTC_BOOTSTRAP. Leak detection is off: actix-web's router leaks the

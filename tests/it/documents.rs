@@ -9,6 +9,7 @@ mod examples;
 mod links;
 mod machine;
 mod nginx;
+mod packages;
 mod pages;
 mod rate_limit_reset;
 mod resource_servers;

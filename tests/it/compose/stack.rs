@@ -151,8 +151,7 @@ impl Stack {
             "mongosh" => command(installed(".cache/mongosh", "node_modules/.bin/mongosh")),
             program => command(program),
         };
-        let path = std::env::var("PATH").unwrap_or_default();
-        command.args(&words[1..]).env("PATH", format!("{path}:/usr/sbin"));
+        command.args(&words[1..]);
         if let Some(environment) = self.compose["services"][service]["environment"].as_object() {
             for (name, value) in environment {
                 command.env(name, self.localized(value.as_str().unwrap()));

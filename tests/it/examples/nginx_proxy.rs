@@ -127,11 +127,10 @@ pub fn copy(folder: &Path, port: u16, api: u16, sentinel: &str) {
 
 pub fn nginx(prefix: &Path, file: &Path) -> std::process::Command {
     let mut nginx = command("nginx");
-    let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
     // As root, nginx would switch to a user that may not enter the folder.
     let root = rustix::process::geteuid().is_root();
     let global = if root { "daemon off; user root;" } else { "daemon off;" };
-    nginx.env("PATH", path).arg("-p").arg(prefix).arg("-c").arg(file).args(["-g", global]);
+    nginx.arg("-p").arg(prefix).arg("-c").arg(file).args(["-g", global]);
     nginx
 }
 

@@ -1,16 +1,19 @@
 //! Third-party programs, as in the examples: starts them, waits for their port, stops them.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Returns a command without the environment of the test run, such as a proxy setting, except
-/// `PATH`.
+/// `PATH`. `tests/setup.sh` may install Node.js into `.cache/`; nginx may be in `/usr/sbin`.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut path = OsString::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/node/bin:"));
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    path.push(":/usr/sbin");
     let mut command = Command::new(program);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env_clear().env("PATH", path);
     command
 }
 
