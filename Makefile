@@ -4,15 +4,17 @@ CARGO ?= cargo
 # Additional arguments of `make run`, such as ARGS='--bind 127.0.0.1:5443', or of `make bench`, such as
 # ARGS='--only introspection'.
 ARGS ?=
+# Binary in the package of `make deb`; empty: the release build.
+BINARY ?=
 # Target of `make fuzz`, and its duration in seconds.
 TARGET ?= form_bodies
 SECONDS ?= 1200
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint audit bench conformance fuzz
+.PHONY: help run build deb image test test-deb lint audit bench conformance fuzz
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Build and start a development server on https://localhost:5000
 	$(CARGO) run --locked -- serve --dev $(ARGS)
@@ -20,9 +22,20 @@ run: ## Build and start a development server on https://localhost:5000
 build: ## Build target/release/sentinel
 	$(CARGO) build --release --locked
 
+deb: ## Build the Debian package target/sentinel_*.deb, with the release build or BINARY
+	$(if $(BINARY),,$(MAKE) build)
+	packaging/deb/build.sh $(or $(BINARY),target/release/sentinel)
+
+# Docker before version 23 uses BuildKit only with this variable.
+image: ## Build the container image sentinel; needs Docker with BuildKit
+	DOCKER_BUILDKIT=1 docker build --tag sentinel .
+
 test: ## Install the dependencies of the tests, and run all tests
 	CARGO='$(CARGO)' tests/setup.sh
 	CARGO='$(CARGO)' tests/run.sh
+
+test-deb: deb ## Install, upgrade and remove the package in a clean Debian 12; needs root and debootstrap
+	tests/deb.sh target/sentinel_*.deb
 
 lint: ## Check formatting and lints; dependencies with cargo-deny, docker-compose.yml with docker compose
 	$(CARGO) fmt --check

@@ -48,6 +48,8 @@ missing() {
         has "$command" || echo "$command"
     done
     has cc || echo 'gcc libc6-dev'
+    # The program, which the shell's own `kill` hides.
+    [ -x /bin/kill ] || [ -x /usr/bin/kill ] || echo procps
     has redis-server || echo redis-server
     has jq || echo jq
     has systemd-analyze || echo systemd

@@ -30,7 +30,7 @@ const RUN: [(&str, &str, &str); 13] = [
 ];
 
 /// Blocks of commands that are only parsed, and the reason.
-const SHOWN: [(&str, &str, &str); 6] = [
+const SHOWN: [(&str, &str, &str); 7] = [
     (
         "README.md",
         "console",
@@ -38,7 +38,12 @@ const SHOWN: [(&str, &str, &str); 6] = [
     ),
     ("docs/docker.md", "console", "takes Docker or root; the services run in tests/it/compose/"),
     ("examples/README.md", "console", "the programs are run by tests/it/examples/"),
-    ("docs/install.md", "console", "a certificate of Let's Encrypt takes a public name"),
+    (
+        "docs/install.md",
+        "console",
+        "a certificate of Let's Encrypt takes a public name; the package is installed by tests/deb.sh",
+    ),
+    ("docs/upgrade.md", "console", "the package is upgraded by tests/deb.sh"),
     ("docs/stores.md", "console", "a copy to another store is run by tests/it/store_copy/"),
     ("docs/migration.md", "console", "the import is run by tests/it/flask_sentinel_import/"),
 ];
