@@ -90,7 +90,7 @@ absent /etc/systemd/system/multi-user.target.wants/sentinel.service /var/lib/sen
 calls ''
 [ "$(inside dpkg --verify sentinel)" = '' ] || fail 'dpkg --verify reports differences'
 inside sentinel --version
-inside man --pager=cat sentinel | grep -q 'sentinel user add' || fail 'man shows no page'
+inside man --pager=cat sentinel 2>/dev/null | grep -q 'sentinel user add' || fail 'man shows no page'
 inside bash -n /usr/share/bash-completion/completions/sentinel
 inside sentinel config check --config /etc/sentinel/sentinel.toml || fail 'the installed settings are rejected'
 
