@@ -2,8 +2,8 @@
 # Installs the dependencies of the tests, after it has checked that this can succeed and has printed what it installs.
 # As root on Debian, installs commands; otherwise, prints the command that installs them. Installs third-party clients
 # (pinned by hash in tests/clients/), mongod and mongosh (tests/servers/), schemathesis (tests/schemathesis/), a linter
-# of OpenAPI descriptions (tests/openapi/), flask-sentinel (tests/flask_sentinel/), hadolint (tests/lint/) and, if the
-# machine has no recent one, Node.js (tests/node/) into .cache/ and tests/clients/node_modules/.
+# of OpenAPI descriptions (tests/openapi/), axe-core (tests/browser/), flask-sentinel (tests/flask_sentinel/), hadolint
+# (tests/lint/) and, if the machine has no recent one, Node.js (tests/node/) into .cache/ and tests/clients/node_modules/.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -77,7 +77,7 @@ outdated() {
     for pair in .cache/python:clients/requirements.txt .cache/flask-sentinel:flask_sentinel/requirements.txt \
         tests/clients/node_modules:clients/package-lock.json .cache/mongod:servers/requirements.txt \
         .cache/schemathesis:schemathesis/requirements.txt .cache/openapi:openapi/package-lock.json \
-        .cache/mongosh:servers/mongosh/package-lock.json .cache/hadolint:lint/requirements.txt; do
+        .cache/axe:browser/package-lock.json .cache/mongosh:servers/mongosh/package-lock.json .cache/hadolint:lint/requirements.txt; do
         made_from "$root/${pair%:*}" "$root/tests/${pair#*:}" || echo "${pair%:*}"
     done
 }
@@ -241,6 +241,18 @@ install_openapi_linter() {
     cp "$lock" "$folder/made-from"
 }
 
+# Checks the accessibility of the management page in a browser.
+install_axe() {
+    folder=$root/.cache/axe
+    lock=$root/tests/browser/package-lock.json
+    made_from "$folder" "$lock" && return 0
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp "$root/tests/browser/package.json" "$lock" "$folder"
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    cp "$lock" "$folder/made-from"
+}
+
 # Runs the script of examples/compose on a mongod.
 install_mongosh() {
     folder=$root/.cache/mongosh
@@ -281,5 +293,6 @@ install_node_clients
 install_mongod
 install_schemathesis
 install_openapi_linter
+install_axe
 install_mongosh
 install_hadolint

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub use change::ClientChange;
 
 use super::audit::{self, AuditSubject};
+use super::listing::MAX_SEARCH_BYTES;
 use super::{ATTEMPTS, Admin, AdminError, ListPage, Versions};
 use crate::domain::{
     Client, ClientId, ClientKind, ClientSecret, Grant, Scope, StoredSecret, Timestamp,
@@ -107,23 +108,31 @@ impl Admin {
         Ok((client, secret))
     }
 
-    /// Returns a page of the clients whose id or name begins with `prefix`, case-sensitively, in
-    /// the order of their ids.
+    /// Returns a page of the clients whose id or name contains `part`, or of all clients if it is
+    /// empty, in the order of their ids. Letters of ASCII are compared without regard to case. A
+    /// search may read all clients.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn clients(&self, prefix: &str, page: &Page) -> Result<ListPage<Client>, AdminError> {
+    pub async fn clients(&self, part: &str, page: &Page) -> Result<ListPage<Client>, AdminError> {
+        if part.len() > MAX_SEARCH_BYTES {
+            return Ok(ListPage { items: Vec::new(), next: None });
+        }
         let found =
-            self.stores.listing.list_clients(prefix, &ListPage::<Client>::look_ahead(page)).await?;
+            self.stores.listing.list_clients(part, &ListPage::<Client>::look_ahead(page)).await?;
         Ok(ListPage::of(found, page, |client| client.id.to_string()))
     }
 
-    /// Returns the number of clients, or `limit` if there are more.
+    /// Returns the number of clients whose id or name contains `part` (see [`Self::clients`]), or
+    /// `limit` if there are more.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn count_clients(&self, limit: u32) -> Result<u64, AdminError> {
-        Ok(self.stores.listing.count_clients(limit).await?)
+    pub async fn count_clients(&self, part: &str, limit: u32) -> Result<u64, AdminError> {
+        if part.len() > MAX_SEARCH_BYTES {
+            return Ok(0);
+        }
+        Ok(self.stores.listing.count_clients(part, limit).await?)
     }
 
     /// Returns the client with this id.

@@ -2,6 +2,10 @@
 
 use crate::store::Page;
 
+/// Maximum length of a text to search for, in bytes. A longer one finds nothing. MongoDB limits the
+/// length of regular expressions.
+pub(super) const MAX_SEARCH_BYTES: usize = 1000;
+
 /// Entries of one page of a list.
 #[derive(Clone, Debug)]
 pub struct ListPage<T> {

@@ -1,6 +1,7 @@
 //! Operations on users.
 
 use super::audit::{self, AuditSubject};
+use super::listing::MAX_SEARCH_BYTES;
 use super::{ATTEMPTS, Admin, AdminError, ListPage, Versions};
 use crate::domain::{PasswordHash, RandomError, Scope, User, UserId, check_username};
 use crate::observe::audit::Outcome;
@@ -88,23 +89,30 @@ impl Admin {
         }
     }
 
-    /// Returns a page of the users whose names begin with `prefix`. If it is empty, the page has
-    /// the order of the names, otherwise that of the folded names, which are compared.
+    /// Returns a page of the users whose names contain `part`, or of all users if it is empty, in
+    /// the order of the folded names, which are compared. A search may read all names.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn users(&self, prefix: &str, page: &Page) -> Result<ListPage<User>, AdminError> {
+    pub async fn users(&self, part: &str, page: &Page) -> Result<ListPage<User>, AdminError> {
+        if part.len() > MAX_SEARCH_BYTES {
+            return Ok(ListPage { items: Vec::new(), next: None });
+        }
         let found =
-            self.stores.listing.list_users(prefix, &ListPage::<User>::look_ahead(page)).await?;
+            self.stores.listing.search_users(part, &ListPage::<User>::look_ahead(page)).await?;
         Ok(ListPage::of(found, page, |user| user.username.clone()))
     }
 
-    /// Returns the number of users, or `limit` if there are more.
+    /// Returns the number of users whose names contain `part` (see [`Self::users`]), or `limit` if
+    /// there are more.
     ///
     /// # Errors
     /// [`AdminError::Store`] when the store fails.
-    pub async fn count_users(&self, limit: u32) -> Result<u64, AdminError> {
-        Ok(self.stores.listing.count_users(limit).await?)
+    pub async fn count_users(&self, part: &str, limit: u32) -> Result<u64, AdminError> {
+        if part.len() > MAX_SEARCH_BYTES {
+            return Ok(0);
+        }
+        Ok(self.stores.listing.count_users(part, limit).await?)
     }
 
     /// Returns the user whose name is `name` or, if there is none, whose id is `name`.

@@ -55,5 +55,5 @@ pub use token::{Selector, TOKEN_BYTES, Token, TokenKind, Verifier};
 pub use user::{InvalidPassword, User, check_password, is_login_text, to_nfc};
 pub use username::{
     InvalidUsername, MAX_USERNAME_BYTES, RESERVED_NAME_PREFIXES, check_kept_username,
-    check_username, fold_username, is_same_principal, username_key, username_key_prefixes,
+    check_username, fold_username, is_same_principal, username_key, username_key_parts,
 };

@@ -96,17 +96,17 @@ fn fold_part(part: &str) -> Option<String> {
     (enforce(&folded).as_ref() == Some(&folded)).then_some(folded)
 }
 
-/// Returns the beginnings of the keys ([`username_key`]) of the user names that begin with
-/// `prefix`: one for names that were folded, and one for the others. Both may be equal.
-pub fn username_key_prefixes(prefix: &str) -> [String; 2] {
+/// Returns the texts that a key ([`username_key`]) has in the place of `part`, a part of a user
+/// name: one for names that were folded, and one for the others. Both may be equal.
+pub fn username_key_parts(part: &str) -> [String; 2] {
     let profile = UsernameCaseMapped::new();
     // Without the checks of the profile, some of which no incomplete name passes.
-    let text = trim(prefix).nfc().collect::<String>();
+    let text = trim(part).nfc().collect::<String>();
     let mapped = profile
         .width_mapping_rule(text)
         .and_then(|text| profile.case_mapping_rule(text))
         .and_then(|text| profile.normalization_rule(text));
-    [mapped.map_or_else(|_| prefix.to_owned(), Cow::into_owned), prefix.to_owned()]
+    [mapped.map_or_else(|_| part.to_owned(), Cow::into_owned), part.to_owned()]
 }
 
 /// Returns whether a resource server could take the user with this name and id for `client`. It
@@ -204,7 +204,7 @@ mod tests {
         fn any_beginning_of_a_name_finds_it(name in "[a-zA-Z\u{c0}-\u{17f} .’]{1,8}", at in 0_usize..8) {
             let prefix: String = name.chars().take(at).collect();
             let key = username_key(&name);
-            prop_assert!(username_key_prefixes(&prefix).iter().any(|start| key.starts_with(start)));
+            prop_assert!(username_key_parts(&prefix).iter().any(|start| key.starts_with(start)));
         }
     }
 }

@@ -127,6 +127,11 @@ impl Provider {
         &self.activity
     }
 
+    /// Returns whether the server supports this grant type; clients must also be allowed to use it.
+    pub fn supports(&self, grant: Grant) -> bool {
+        self.policy.grants.contains(&grant)
+    }
+
     /// Returns the lifetimes of tokens and sessions for clients that have none of their own.
     pub const fn lifetimes(&self) -> &Lifetimes {
         &self.policy.lifetimes

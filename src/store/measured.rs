@@ -135,16 +135,21 @@ measure! { StoreListing, listing;
     } else {
         Operation::UsersSearch
     };
+    search_users(part: &str, page: &Page) -> Vec<User> = if part.is_empty() {
+        Operation::UsersList
+    } else {
+        Operation::UsersSearch
+    };
     list_spellings(limit: u32) -> Vec<User> = UNMEASURED;
-    count_users(limit: u32) -> u64 = Operation::UsersCount;
+    count_users(part: &str, limit: u32) -> u64 = Operation::UsersCount;
     sample_password_hashes(excluded_prefixes: &[String], after: Option<UserId>, limit: u32)
         -> Vec<(UserId, PasswordHash)> = UNMEASURED;
-    list_clients(prefix: &str, page: &Page) -> Vec<Client> = if prefix.is_empty() {
+    list_clients(part: &str, page: &Page) -> Vec<Client> = if part.is_empty() {
         Operation::ClientsList
     } else {
         Operation::ClientsSearch
     };
-    count_clients(limit: u32) -> u64 = Operation::ClientsCount;
+    count_clients(part: &str, limit: u32) -> u64 = Operation::ClientsCount;
     list_sessions(filter: &SessionFilter, page: &Page) -> Vec<Session> = Operation::SessionsList;
     list_sessions_skipping_corrupt(page: &Page) -> Vec<Session> = Operation::SessionsListSound;
     count_sessions(now: Timestamp, limit: u32) -> u64 = Operation::SessionsCount;

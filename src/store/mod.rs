@@ -226,14 +226,22 @@ pub trait StoreListing: Send + Sync {
     /// [`username_key`]: crate::domain::username_key
     async fn list_users(&self, prefix: &str, page: &Page) -> Result<Vec<User>>;
 
+    /// Returns a page of the users whose names contain `part`, or of all users if `part` is empty,
+    /// in the order of their keys ([`username_key`]). The keys are compared. A search may read the
+    /// keys of all users, but must not block an I/O thread.
+    ///
+    /// [`username_key`]: crate::domain::username_key
+    async fn search_users(&self, part: &str, page: &Page) -> Result<Vec<User>>;
+
     /// Returns users who have the name of another user in another spelling ([`username_key`]), at
     /// most `limit`, in the order of the keys. May read the keys of all users.
     ///
     /// [`username_key`]: crate::domain::username_key
     async fn list_spellings(&self, limit: u32) -> Result<Vec<User>>;
 
-    /// Returns the number of users, or `limit` if there are more.
-    async fn count_users(&self, limit: u32) -> Result<u64>;
+    /// Returns the number of users whose names contain `part` (see [`Self::search_users`]), or
+    /// `limit` if there are more.
+    async fn count_users(&self, part: &str, limit: u32) -> Result<u64>;
 
     /// Returns up to `limit` password hashes that begin with none of `excluded_prefixes`, each with
     /// its user's id, in the order of the user ids, starting after the user id `after`. An
@@ -245,12 +253,15 @@ pub trait StoreListing: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(UserId, PasswordHash)>>;
 
-    /// Returns a page of the clients whose ids or names begin with `prefix`, compared byte by byte,
-    /// in the order of the client ids.
-    async fn list_clients(&self, prefix: &str, page: &Page) -> Result<Vec<Client>>;
+    /// Returns a page of the clients whose ids or names contain `part`, or of all clients if `part`
+    /// is empty, in the order of the client ids. Letters of ASCII are compared without regard to
+    /// case, all others as they are. A search may read all clients, but must not block an I/O
+    /// thread.
+    async fn list_clients(&self, part: &str, page: &Page) -> Result<Vec<Client>>;
 
-    /// Returns the number of clients, or `limit` if there are more.
-    async fn count_clients(&self, limit: u32) -> Result<u64>;
+    /// Returns the number of clients whose ids or names contain `part` (see
+    /// [`Self::list_clients`]), or `limit` if there are more.
+    async fn count_clients(&self, part: &str, limit: u32) -> Result<u64>;
 
     /// Returns a page of the sessions that match the filter, in the order of the session ids.
     async fn list_sessions(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>>;

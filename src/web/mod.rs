@@ -20,6 +20,7 @@ mod metadata;
 pub mod metrics;
 mod public_page;
 pub mod reload;
+mod request_host;
 pub mod request_observer;
 mod revocation;
 mod root;

@@ -30,7 +30,7 @@ macro_rules! built_in {
 }
 
 /// Built-in HTML templates: pairs of file name and content.
-const TEMPLATES: [(&str, &str); 18] = built_in!("templates":
+const TEMPLATES: [(&str, &str); 20] = built_in!("templates":
     "errors.html",
     "landing.html",
     "management.html",
@@ -40,9 +40,11 @@ const TEMPLATES: [(&str, &str); 18] = built_in!("templates":
     "management/client_secret.html",
     "management/client_secret_new.html",
     "management/clients.html",
+    "management/form_parts.html",
     "management/layout.html",
     "management/message.html",
     "management/parts.html",
+    "management/refused.html",
     "management/sessions.html",
     "management/sessions_end.html",
     "management/user.html",

@@ -12,7 +12,7 @@ use super::sessions::condition;
 use super::{MongoStore, indexes, prefix_condition, users};
 use crate::domain::{
     Client, PasswordHash, Session, SessionId, Timestamp, User, UserId, username_key,
-    username_key_prefixes,
+    username_key_parts,
 };
 use crate::observe::error_chain;
 use crate::store::{Page, Result, SessionFilter, StoreError, StoreListing};
@@ -28,7 +28,7 @@ impl StoreListing for MongoStore {
         } else {
             let after_key = username_key(after);
             let mut any = Vec::new();
-            for start in BTreeSet::from(username_key_prefixes(prefix)) {
+            for start in BTreeSet::from(username_key_parts(prefix)) {
                 let mut range = prefix_condition(&start);
                 if after_key >= start {
                     range.remove("$gte");
@@ -43,6 +43,27 @@ impl StoreListing for MongoStore {
         };
         let found = self.list_page(&self.users, filter, order, page.limit);
         found.await?.iter().filter_map(|raw| user(raw).transpose()).collect()
+    }
+
+    async fn search_users(&self, part: &str, page: &Page) -> Result<Vec<User>> {
+        // MongoDB treats limit 0 as no limit.
+        if page.limit == 0 {
+            return Ok(Vec::new());
+        }
+        let after = page.cursor.as_deref().unwrap_or("");
+        let key = username_key(after);
+        let behind =
+            vec![doc! { "username_key": { "$gt": &key } }, doc! { "username": { "$gt": after } }];
+        let mut filter = containing(part);
+        filter
+            .insert("$and", vec![doc! { "username_key": { "$gte": key } }, doc! { "$or": behind }]);
+        let find = self.users.find(filter).limit(page.limit.into());
+        let find = find.sort(doc! { "username_key": 1, "username": 1 });
+        let find = find.hint(indexes::username_key()).max_time(self.call_timeout);
+        let find = find.selection_criteria(self.lists.clone());
+        let found: Vec<RawDocumentBuf> =
+            self.call(async { find.await?.try_collect().await }).await?;
+        found.iter().filter_map(|raw| user(raw).transpose()).collect()
     }
 
     async fn list_spellings(&self, limit: u32) -> Result<Vec<User>> {
@@ -65,9 +86,8 @@ impl StoreListing for MongoStore {
         found.iter().filter_map(|raw| user(raw).transpose()).collect()
     }
 
-    async fn count_users(&self, limit: u32) -> Result<u64> {
-        // Excludes users that are being deleted, which have no name.
-        self.count_up_to(&self.users, doc! { "username": { "$gte": "" } }, limit).await
+    async fn count_users(&self, part: &str, limit: u32) -> Result<u64> {
+        self.count_up_to(&self.users, containing(part), limit).await
     }
 
     async fn sample_password_hashes(
@@ -97,19 +117,15 @@ impl StoreListing for MongoStore {
         found.iter().map(|raw| Ok((UserId::from_bytes(id(raw)?), password(raw)?))).collect()
     }
 
-    async fn list_clients(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
+    async fn list_clients(&self, part: &str, page: &Page) -> Result<Vec<Client>> {
         let after = page.cursor.as_deref().unwrap_or("");
-        let mut filter = doc! { "_id": { "$gt": after }, "deleting": Bson::Null };
-        if !prefix.is_empty() {
-            let range = prefix_condition(prefix);
-            filter.insert("$or", vec![doc! { "_id": range.clone() }, doc! { "name": range }]);
-        }
+        let filter = clients_containing(part, doc! { "$gt": after });
         let found = self.list_page(&self.clients, filter, doc! { "_id": 1 }, page.limit);
         found.await?.iter().filter_map(|raw| client(raw).transpose()).collect()
     }
 
-    async fn count_clients(&self, limit: u32) -> Result<u64> {
-        let filter = doc! { "_id": { "$gte": "" }, "deleting": Bson::Null };
+    async fn count_clients(&self, part: &str, limit: u32) -> Result<u64> {
+        let filter = clients_containing(part, doc! { "$gte": "" });
         self.count_up_to(&self.clients, filter, limit).await
     }
 
@@ -148,6 +164,50 @@ impl StoreListing for MongoStore {
         let alive = doc! { "expires_at": { "$gt": to_date(now) }, "ended": Bson::Null };
         self.count_up_to(&self.sessions, alive, limit).await
     }
+}
+
+/// Returns the condition for users whose names contain `part`.
+fn containing(part: &str) -> Document {
+    // Excludes users that are being deleted, which have no name.
+    let mut filter = doc! { "username": { "$gte": "" } };
+    if !part.is_empty() {
+        let parts = BTreeSet::from(username_key_parts(part));
+        let holds = |part: &String| doc! { "username_key": { "$regex": literal(part, false) } };
+        filter.insert("$or", parts.iter().map(holds).collect::<Vec<_>>());
+    }
+    filter
+}
+
+/// Returns the condition for clients whose ids are in the range `ids`, and whose ids or names
+/// contain `part`.
+fn clients_containing(part: &str, ids: Document) -> Document {
+    let mut filter = doc! { "_id": ids, "deleting": Bson::Null };
+    if !part.is_empty() {
+        let holds = doc! { "$regex": literal(part, true) };
+        filter.insert("$or", vec![doc! { "_id": holds.clone() }, doc! { "name": holds }]);
+    }
+    filter
+}
+
+/// Returns a regular expression that matches a text that contains `part`. With `any_case`, letters
+/// of ASCII match in either case.
+fn literal(part: &str, any_case: bool) -> String {
+    let mut pattern = String::with_capacity(part.len());
+    for letter in part.chars() {
+        match letter {
+            // MongoDB refuses an expression that contains this character.
+            '\0' => pattern.push_str("\\x00"),
+            'a'..='z' | 'A'..='Z' if any_case => {
+                let (small, capital) = (letter.to_ascii_lowercase(), letter.to_ascii_uppercase());
+                pattern.extend(['[', small, capital, ']']);
+            }
+            _ if letter.is_ascii() && !letter.is_ascii_alphanumeric() => {
+                pattern.extend(['\\', letter]);
+            }
+            _ => pattern.push(letter),
+        }
+    }
+    pattern
 }
 
 impl MongoStore {

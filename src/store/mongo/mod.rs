@@ -254,6 +254,7 @@ impl MongoStore {
             return Ok(0);
         }
         let count = records.count_documents(filter).limit(limit.into());
+        let count = count.max_time(self.call_timeout);
         self.call(count.selection_criteria(self.lists.clone())).await
     }
 }

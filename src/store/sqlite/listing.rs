@@ -8,7 +8,7 @@ use super::sessions::{condition, key, select_session};
 use super::{SqliteStore, clients, column, failed, range_end, sessions, users};
 use crate::domain::{
     Client, PasswordHash, Session, SessionId, Timestamp, User, UserId, username_key,
-    username_key_prefixes,
+    username_key_parts,
 };
 use crate::observe::error_chain;
 use crate::store::{Page, Result, SessionFilter, StoreListing};
@@ -32,13 +32,32 @@ impl StoreListing for SqliteStore {
                     ORDER BY username_key, username LIMIT ?7)
             ) ORDER BY username_key, username LIMIT ?7"
         );
-        let [folded, exact] = username_key_prefixes(prefix).map(|prefix| {
+        let [folded, exact] = username_key_parts(prefix).map(|prefix| {
             let end = range_end(&prefix);
             let (key, name) = (username_key(after), after.to_owned());
             if key < prefix { (prefix, String::new(), end) } else { (key, name, end) }
         });
         let values = params![folded.0, folded.1, folded.2, exact.0, exact.1, exact.2, page.limit];
         self.list_rows(sql, values, users::read)
+    }
+
+    async fn search_users(&self, part: &str, page: &Page) -> Result<Vec<User>> {
+        let after = page.cursor.as_deref().unwrap_or("");
+        let key = username_key(after);
+        if part.is_empty() {
+            let sql = users::select_user!(
+                "WHERE (username_key, username) > (?1, ?2) ORDER BY username_key, username LIMIT ?3"
+            );
+            return self.list_rows(sql, params![key, after, page.limit], users::read);
+        }
+        let sql = users::select_user!(
+            "WHERE (username_key, username) > (?1, ?2)
+                AND (instr(username_key, ?3) OR instr(username_key, ?4))
+            ORDER BY username_key, username LIMIT ?5"
+        );
+        let [folded, exact] = username_key_parts(part);
+        self.scan(sql.to_owned(), (key, after.to_owned(), folded, exact, page.limit), users::read)
+            .await
     }
 
     async fn list_spellings(&self, limit: u32) -> Result<Vec<User>> {
@@ -51,8 +70,14 @@ impl StoreListing for SqliteStore {
         self.scan(sql.to_owned(), [limit], users::read).await
     }
 
-    async fn count_users(&self, limit: u32) -> Result<u64> {
-        self.count_rows("SELECT count(*) FROM (SELECT 1 FROM users LIMIT ?1)", [limit])
+    async fn count_users(&self, part: &str, limit: u32) -> Result<u64> {
+        if part.is_empty() {
+            return self.count_rows("SELECT count(*) FROM (SELECT 1 FROM users LIMIT ?1)", [limit]);
+        }
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM users
+            WHERE instr(username_key, ?1) OR instr(username_key, ?2) LIMIT ?3)";
+        let [folded, exact] = username_key_parts(part);
+        self.scan_count(sql, (folded, exact, limit)).await
     }
 
     async fn sample_password_hashes(
@@ -79,25 +104,28 @@ impl StoreListing for SqliteStore {
         self.scan(sql, params_from_iter(values), read).await
     }
 
-    async fn list_clients(&self, prefix: &str, page: &Page) -> Result<Vec<Client>> {
+    async fn list_clients(&self, part: &str, page: &Page) -> Result<Vec<Client>> {
         let after = page.cursor.as_deref().unwrap_or("");
-        if prefix.is_empty() {
+        if part.is_empty() {
             let sql = clients::select_client!("WHERE id > ?1 ORDER BY id LIMIT ?2");
             return self.list_rows(sql, params![after, page.limit], clients::read);
         }
-        // Two subqueries, so that each uses an index of its own.
+        // SQLite's `lower` maps only ASCII letters.
         let sql = clients::select_client!(
-            "WHERE id IN (
-                SELECT id FROM clients WHERE id > ?1 AND id >= ?2 AND id < ?3
-                UNION SELECT id FROM clients WHERE name >= ?2 AND name < ?3 AND id > ?1
-                ORDER BY id LIMIT ?4
-            ) ORDER BY id"
+            "WHERE id > ?1 AND (instr(lower(id), ?2) OR instr(lower(name), ?2)) ORDER BY id LIMIT ?3"
         );
-        self.list_rows(sql, params![after, prefix, range_end(prefix), page.limit], clients::read)
+        let values = (after.to_owned(), part.to_ascii_lowercase(), page.limit);
+        self.scan(sql.to_owned(), values, clients::read).await
     }
 
-    async fn count_clients(&self, limit: u32) -> Result<u64> {
-        self.count_rows("SELECT count(*) FROM (SELECT 1 FROM clients LIMIT ?1)", [limit])
+    async fn count_clients(&self, part: &str, limit: u32) -> Result<u64> {
+        if part.is_empty() {
+            let sql = "SELECT count(*) FROM (SELECT 1 FROM clients LIMIT ?1)";
+            return self.count_rows(sql, [limit]);
+        }
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM clients
+            WHERE instr(lower(id), ?1) OR instr(lower(name), ?1) LIMIT ?2)";
+        self.scan_count(sql, (part.to_ascii_lowercase(), limit)).await
     }
 
     async fn list_sessions(&self, filter: &SessionFilter, page: &Page) -> Result<Vec<Session>> {

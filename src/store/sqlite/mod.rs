@@ -175,6 +175,16 @@ impl SqliteStore {
         scanned.await.map_err(StoreError::unavailable)?
     }
 
+    /// Returns the number that `sql` finds, as [`Self::scan`] does.
+    async fn scan_count(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params + Send + 'static,
+    ) -> Result<u64> {
+        let counts = self.scan(sql.to_owned(), params, |row| counter(row, 0, "count")).await?;
+        Ok(counts.first().copied().unwrap_or_default())
+    }
+
     /// Returns all rows that `sql` finds, decoded by `read`. Runs the query on the calling thread.
     fn list_rows<T>(
         &self,

@@ -8,14 +8,14 @@
 //! only their own credentials.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use actix_web::http::header::ORIGIN;
 use ipnet::IpNet;
 
 use super::operator_check_error::OperatorCheckError;
-use crate::web::{Transport, client_address};
+use crate::web::Transport;
+use crate::web::request_host::hosts;
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
-const X_FORWARDED_HOST: &str = "x-forwarded-host";
 
 /// Returns an error if another site made a browser send the request, unless the request's method is
 /// safe (RFC 9110 §9.2.1). `issuer` is the server's public URL.
@@ -45,24 +45,6 @@ pub(super) fn check(
         return Ok(());
     }
     Err(OperatorCheckError::CrossSite)
-}
-
-/// Returns the hosts to which the request was sent: the host of the request itself and, behind a
-/// trusted proxy, the host in `X-Forwarded-Host`.
-fn hosts<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> impl Iterator<Item = &'a str> {
-    // In HTTP/2 the host is part of the URI.
-    let named = request.uri().authority().map(|authority| authority.as_str());
-    let host = named.or_else(|| single_header(request.headers(), HOST.as_str()));
-    let forwarded = client_address::is_trusted_peer(request, trusted)
-        .then(|| single_header(request.headers(), X_FORWARDED_HOST))
-        .flatten();
-    host.into_iter().chain(forwarded)
-}
-
-/// Returns the value of a request header that occurs exactly once; otherwise `None`.
-fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut values = headers.get_all(name);
-    values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }
 
 fn is_tls(request: &HttpRequest) -> bool {

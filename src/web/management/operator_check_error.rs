@@ -5,6 +5,7 @@ use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::api::problem::{PROBLEM_JSON, ProblemJson};
+use super::page::refused_page;
 use super::state::Management;
 use crate::rate_limit::RateLimited;
 
@@ -39,10 +40,26 @@ impl OperatorCheckError {
         }
     }
 
-    /// Returns the response that refuses the request: RFC 9457 JSON for the API, otherwise text.
+    /// Returns the text of the page that refuses the request.
+    fn explanation(self) -> String {
+        match self {
+            Self::NotTheOperator => {
+                "This page is for the operator. Reload it, and log in with management.username and \
+                 management.password of the server's settings."
+                    .to_owned()
+            }
+            Self::CrossSite => format!("Nothing was changed: {self}."),
+            Self::RateLimited(limited) => format!(
+                "There were too many attempts with wrong credentials. Try again in {} seconds.",
+                limited.retry_after.as_secs()
+            ),
+        }
+    }
+
+    /// Returns the response that refuses the request: RFC 9457 JSON for the API, otherwise a
+    /// page.
     pub(super) fn respond(self, management: &Management, request: &HttpRequest) -> HttpResponse {
         let status = self.status();
-        let title = status.canonical_reason().unwrap_or_default();
         let mut response = HttpResponse::build(status);
         if self == Self::NotTheOperator {
             response.insert_header((WWW_AUTHENTICATE, CHALLENGE));
@@ -54,7 +71,6 @@ impl OperatorCheckError {
             response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
             return response.json(ProblemJson::new(status, self.to_string()));
         }
-        response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
-        response.body(format!("{title}: {self}.\n"))
+        refused_page::respond(response, management, status, self.explanation())
     }
 }

@@ -36,6 +36,11 @@ pub async fn manage(browser: &Browser, app: &App) {
 async fn add(browser: &Browser, app: &App) -> (String, String) {
     browser.follow("Clients").await;
     browser.follow("Add a client").await;
+    browser.click_and_wait("//a[contains(., \"Public client\")]").await;
+    browser.assert_hidden("Client credentials").await;
+    browser.assert_hidden("Permissions").await;
+    browser.follow("Type").await;
+    browser.click_and_wait("//a[contains(., \"Confidential client\")]").await;
     browser.fill("Name", "shop").await;
     // Both are selected initially, so a click clears them.
     browser.choose("Password").await;
@@ -45,12 +50,15 @@ async fn add(browser: &Browser, app: &App) -> (String, String) {
     let remark = browser.text_at("//p[@id=\"grants-error\"]").await;
     assert_eq!(remark, "Choose at least one grant.");
     assert!(!browser.remark("Access token").await.is_empty());
+    // The summary of the errors has the focus and leads to the fields.
+    assert!(browser.focus().await.starts_with("There are 2 errors"));
+    assert!(browser.title().await.starts_with("Error: Add a client"));
+    browser.jump("Grants: Choose at least one grant.").await;
     assert_eq!(browser.value("Name").await, "shop");
     assert_eq!(browser.value("Access token").await, "soon");
     assert!(!browser.is_chosen("Password").await);
 
     browser.fill("Access token", "15m").await;
-    browser.choose("Confidential").await;
     browser.choose("Client credentials").await;
     browser.fill("Allowed", "read write").await;
     browser.fill("Default", "read").await;
@@ -83,6 +91,8 @@ async fn change(browser: &Browser, app: &App, id: &str, secret: &str) {
     assert!(!browser.remark("Unused refresh token").await.is_empty());
     assert_eq!(browser.value("Unused refresh token").await, "-1");
     browser.fill("Unused refresh token", "").await;
+    browser.press("Save").await;
+    browser.assert_shown("Nothing changed.").await;
     browser.fill("Name", "store").await;
     browser.fill("Access token", "30m").await;
     browser.press("Save").await;
@@ -93,15 +103,15 @@ async fn change(browser: &Browser, app: &App, id: &str, secret: &str) {
 async fn search(browser: &Browser, id: &str) {
     browser.follow("Clients").await;
     assert_eq!(browser.rows().await, 3);
-    for query in ["sto", id] {
-        browser.fill("Name or id begins with", query).await;
+    for query in ["TOR", id] {
+        browser.fill("Name or id contains", query).await;
         browser.press("Search").await;
         assert_eq!(browser.rows().await, 1, "{query}");
         browser.assert_shown(id).await;
     }
-    browser.fill("Name or id begins with", "shop").await;
+    browser.fill("Name or id contains", "shop").await;
     browser.press("Search").await;
-    browser.assert_shown("No client’s name or id begins with this text.").await;
+    browser.assert_shown("No client’s name or id contains this text.").await;
     browser.follow("Show all").await;
     browser.follow("store").await;
 }

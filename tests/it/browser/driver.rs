@@ -13,7 +13,7 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::helpers::{App, ExternalProgram, command, free_port};
+use crate::helpers::{App, ExternalProgram, command, free_port, installed};
 use crate::management::{OPERATOR, OPERATOR_PASSWORD};
 
 /// Time limit of a single operation, which takes well below a second on an idle machine.
@@ -133,6 +133,18 @@ impl Browser {
     pub async fn title_of(&self, address: &str) -> String {
         within(address, self.client.goto(address)).await.unwrap();
         within("title", self.client.title()).await.unwrap()
+    }
+
+    pub async fn title(&self) -> String {
+        within("title", self.client.title()).await.unwrap()
+    }
+
+    /// Follows a link to an element of the same page, which must exist.
+    pub async fn jump(&self, link: &str) {
+        let link = self.find(&format!("//a[normalize-space()=\"{link}\"]")).await;
+        within("jump", link.click()).await.unwrap();
+        let script = "return document.querySelector(':target') !== null";
+        assert_eq!(self.script(script).await, true);
     }
 
     pub async fn back(&self) {
@@ -260,6 +272,26 @@ impl Browser {
         let script = "const page = document.scrollingElement;
             return [page.scrollWidth, page.clientWidth]";
         serde_json::from_value(self.script(script).await).unwrap()
+    }
+
+    /// Returns what axe-core finds on the page, one line for each element: violations of WCAG 2.2
+    /// (levels A and AA) and of good practice.
+    pub async fn accessibility_faults(&self) -> Vec<String> {
+        let axe = installed(".cache/axe", "node_modules/axe-core/axe.min.js");
+        let axe = std::fs::read_to_string(axe).unwrap();
+        let script = "const found = await axe.run({ resultTypes: ['violations'] });
+            return found.violations.flatMap(rule =>
+                rule.nodes.map(node => `${rule.id}: ${node.html}: ${node.failureSummary}`));";
+        let script = format!("{axe}; return (async () => {{ {script} }})()");
+        serde_json::from_value(self.script(&script).await).unwrap()
+    }
+
+    /// Emulates the colour scheme `light` or `dark` of the system.
+    pub async fn set_scheme(&self, scheme: &str) {
+        let feature = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let params = json!({ "features": feature });
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": params });
+        self.extension("goog/cdp/execute", command).await;
     }
 
     /// Runs a script of the test, to which the policy of the page does not apply.

@@ -7,8 +7,8 @@ use super::Browser;
 use crate::helpers::{App, PASSWORD};
 use crate::management::managed;
 
-/// Widths of a phone, a tablet and a desktop screen.
-const WIDTHS: [u32; 3] = [390, 820, 1440];
+/// Widths of a small phone, a phone, a tablet and a desktop screen.
+const WIDTHS: [u32; 4] = [320, 390, 820, 1440];
 
 async fn assert_fits(browser: &Browser, page: &str, width: u32) {
     let (whole, seen) = browser.widths().await;
@@ -56,6 +56,7 @@ async fn every_page_fits_phone_tablet_and_desktop_widths() {
         format!("/users/{user}/delete"),
         "/clients".to_owned(),
         "/clients/new".to_owned(),
+        "/clients/new?kind=confidential".to_owned(),
         format!("/clients/{client}"),
         format!("/clients/{client}/delete"),
         format!("/clients/{backend}/secret"),
@@ -75,6 +76,69 @@ async fn every_page_fits_phone_tablet_and_desktop_widths() {
         browser.press("Make a new secret").await;
         browser.assert_shown("The secret was replaced").await;
         assert_fits(&browser, "a secret", width).await;
+    }
+    browser.quit().await;
+}
+
+/// Opens the page in a light and in a dark colour scheme, and asserts that axe-core finds nothing.
+async fn assert_accessible(browser: &Browser, page: &str) {
+    for scheme in ["light", "dark"] {
+        browser.set_scheme(scheme).await;
+        let faults = browser.accessibility_faults().await;
+        assert!(faults.is_empty(), "{page} ({scheme}): {faults:#?}");
+    }
+}
+
+#[tokio::test]
+async fn axe_core_finds_no_fault_on_any_page() {
+    let app = managed().spawn().await;
+    let browser = Browser::start(&app, &[]).await;
+    app.login().await;
+    let (user, public, backend) = (app.user.id, &app.client.id, &app.backend.id);
+    for page in [
+        String::new(),
+        "/users".to_owned(),
+        "/users?q=nobody".to_owned(),
+        "/users/new".to_owned(),
+        format!("/users/{user}"),
+        format!("/users/{user}/delete"),
+        "/clients".to_owned(),
+        "/clients/new".to_owned(),
+        "/clients/new?kind=public".to_owned(),
+        "/clients/new?kind=confidential".to_owned(),
+        format!("/clients/{public}"),
+        format!("/clients/{backend}"),
+        format!("/clients/{backend}/secret"),
+        format!("/clients/{backend}/delete"),
+        "/sessions".to_owned(),
+        "/sessions?user=nobody".to_owned(),
+        format!("/sessions/end?user={user}"),
+    ] {
+        browser.open(&page).await;
+        assert_accessible(&browser, &page).await;
+    }
+    browser.open_refused("/no/such/page", 404).await;
+    assert_accessible(&browser, "what is not there").await;
+    for (page, button) in
+        [("/users/new", "Add the user"), (&format!("/users/{user}"), "Set the password")]
+    {
+        browser.open(page).await;
+        browser.press_expecting_error(button).await;
+        assert_accessible(&browser, "an error in a form").await;
+    }
+    browser.open(&format!("/clients/{backend}/secret")).await;
+    browser.press("Make a new secret").await;
+    assert_accessible(&browser, "a secret").await;
+    let disabled = UserChange { enabled: Some(false), ..UserChange::default() };
+    app.admin.edit_user(user, &disabled).await.unwrap();
+    browser.open(&format!("/users/{user}?done=user-disabled")).await;
+    assert_accessible(&browser, "a disabled user").await;
+    for id in [app.client.id.clone(), app.backend.id.clone()] {
+        app.admin.delete_client(&id, &sentinel::admin::Versions::Any).await.unwrap();
+    }
+    for page in ["", "/clients"] {
+        browser.open(page).await;
+        assert_accessible(&browser, "an empty list").await;
     }
     browser.quit().await;
 }
@@ -110,11 +174,14 @@ async fn user_can_be_added_with_keyboard_alone() {
     browser.key(' ').await;
     assert!(!browser.is_chosen("May log in").await);
     browser.key(' ').await;
-    // The second password is missing, and its field has the focus.
+    // The second password is missing. The summary has the focus, and its link leads to the field.
     tab_to(&browser, "Add the user").await;
     browser.expect_refusal(422);
     browser.press_key_and_wait(Key::Enter.into()).await;
     assert_eq!(browser.remark("Repeat the password").await, "The two passwords differ.");
+    assert!(browser.focus().await.starts_with("There is an error"));
+    tab_to(&browser, "Repeat the password: The two passwords differ.").await;
+    browser.key(Key::Enter.into()).await;
     assert_eq!(browser.focus().await, "Repeat the password");
     for label in ["Password", "Repeat the password"] {
         tab_to(&browser, label).await;

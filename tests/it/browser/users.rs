@@ -65,16 +65,20 @@ async fn add(browser: &Browser, app: &App) {
 async fn search(browser: &Browser) {
     browser.follow("Users").await;
     assert_eq!(browser.rows().await, 2);
-    browser.fill("Name begins with", "zo").await;
+    browser.fill("Name contains", "zo").await;
     browser.press("Search").await;
     assert_eq!(browser.rows().await, 1);
     browser.assert_shown("zoe").await;
-    browser.fill("Name begins with", "ZO").await;
+    browser.fill("Name contains", "ZO").await;
     browser.press("Search").await;
     browser.assert_shown("zoe").await;
-    browser.fill("Name begins with", "oe").await;
+    browser.fill("Name contains", "OE").await;
     browser.press("Search").await;
-    browser.assert_shown("No user’s name begins with this text.").await;
+    assert_eq!(browser.rows().await, 1);
+    browser.assert_shown("1–1 of 1 found").await;
+    browser.fill("Name contains", "oez").await;
+    browser.press("Search").await;
+    browser.assert_shown("No user’s name contains this text.").await;
     browser.follow("Show all").await;
     assert_eq!(browser.rows().await, 2);
 }
@@ -86,6 +90,10 @@ async fn change(browser: &Browser, app: &App) {
     browser.press_expecting_error("Save").await;
     assert_eq!(browser.remark("Name").await, "There is already a user called “alice”.");
     assert_eq!(browser.value("Name").await, "alice");
+    browser.jump("Name: There is already a user called “alice”.").await;
+    browser.fill("Name", "zoe").await;
+    browser.press("Save").await;
+    browser.assert_shown("Nothing changed.").await;
     browser.fill("Name", "zoë").await;
     browser.choose("Whatever the client may be granted").await;
     browser.press("Save").await;

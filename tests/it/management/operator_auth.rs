@@ -79,7 +79,7 @@ async fn operator_login_failures_are_limited_per_address() {
         assert_eq!(guess("192.0.2.1", "", &format!("wrong-{number}")).await.status, 401);
     }
     for (path, kind) in
-        [("", "text/plain; charset=utf-8"), ("/api/users", "application/problem+json")]
+        [("", "text/html; charset=utf-8"), ("/api/users", "application/problem+json")]
     {
         for password in ["wrong", OPERATOR_PASSWORD] {
             let answer = guess("192.0.2.1", path, password).await;
@@ -94,6 +94,28 @@ async fn operator_login_failures_are_limited_per_address() {
     assert_eq!(guess("192.0.2.2", "", OPERATOR_PASSWORD).await.status, 200);
     app.advance(300);
     assert_eq!(guess("192.0.2.1", "", OPERATOR_PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn refused_requests_get_pages_that_need_no_other_resource() {
+    let app = managed().set("throttle.failures_per_user", "1").spawn().await;
+    let wrong = app.request("GET", "/oauth/management/users");
+    let wrong = send(wrong.basic_auth(OPERATOR, Some("wrong"))).await;
+    let none = ask(&app, "GET", "", &[]).await;
+    let cross = ask(&app, "POST", "", &[("origin", "https://evil.example")]).await;
+    let text = "management.username and management.password";
+    for (answer, status, text) in
+        [(wrong, 401, text), (none, 401, text), (cross, 403, "Nothing was changed")]
+    {
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+        assert_protected(&answer);
+        assert!(answer.header("content-security-policy").unwrap().contains("style-src 'sha256-"));
+        let html = &answer.text;
+        assert!(html.contains("<title>Error: ") && html.contains(text), "{html}");
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(!html.contains("href=") && !html.contains("src=") && !html.contains(version));
+    }
 }
 
 #[tokio::test]

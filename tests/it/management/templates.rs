@@ -183,10 +183,10 @@ fn built_in_templates_pass_check() {
     let folder = tempfile::tempdir().unwrap();
     let (code, output, errors) = check(folder.path(), &[]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    assert!(output.contains("20 templates and styles are valid"), "{output}");
+    assert!(output.contains("22 templates and styles are valid"), "{output}");
     let (_, output, _) = check(folder.path(), &["--json"]);
     let report: serde_json::Value = serde_json::from_str(&output).unwrap();
-    assert_eq!(report, serde_json::json!({ "ok": true, "count": 20, "own": [], "errors": [] }));
+    assert_eq!(report, serde_json::json!({ "ok": true, "count": 22, "own": [], "errors": [] }));
 }
 
 #[test]

@@ -43,7 +43,8 @@ pub(super) async fn probe_writes_and_leaves_no_record(Backend { stores, other, .
     }
     let all = Page::first(10);
     assert!(other.imports.list_import_records(&all).await.unwrap().is_empty());
-    let counted = [other.listing.count_users(9).await, other.listing.count_clients(9).await];
+    let counted =
+        [other.listing.count_users("", 9).await, other.listing.count_clients("", 9).await];
     assert!(counted.into_iter().all(|count| count.unwrap() == 0));
 }
 

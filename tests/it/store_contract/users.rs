@@ -1,6 +1,6 @@
 //! Cases for `UserStore`.
 
-use sentinel::domain::{PasswordHash, Timestamp, User, username_key, username_key_prefixes};
+use sentinel::domain::{PasswordHash, Timestamp, User, username_key, username_key_parts};
 use sentinel::store::{Page, Stores, Update};
 
 use super::Backend;
@@ -163,7 +163,7 @@ pub(super) async fn insert_many_skips_users_with_taken_names_or_ids(
     assert_eq!(stores.users.find(alice.id).await.unwrap(), Some(alice));
     // A repeated call, as after a crash, adds nothing.
     assert!(!stores.transfer.insert_users(&users).await.unwrap().contains(&true));
-    assert_eq!(stores.listing.count_users(1000).await.unwrap(), 303);
+    assert_eq!(stores.listing.count_users("", 1000).await.unwrap(), 303);
 }
 
 pub(super) async fn users_are_listed_by_name_page_by_page(Backend { stores, .. }: &Backend) {
@@ -248,7 +248,7 @@ pub(super) async fn users_are_searched_by_name_prefix(Backend { stores, .. }: &B
     for prefix in prefixes {
         let is_found = |name: &&str| {
             let key = username_key(name);
-            username_key_prefixes(prefix).iter().any(|start| key.starts_with(start))
+            username_key_parts(prefix).iter().any(|start| key.starts_with(start))
         };
         let mut wanted: Vec<_> = names.into_iter().filter(is_found).collect();
         wanted.sort_unstable_by_key(|name| (username_key(name), *name));
@@ -273,16 +273,94 @@ pub(super) async fn users_are_searched_by_name_prefix(Backend { stores, .. }: &B
     assert_eq!(stores.listing.list_users("al", &behind("b")).await.unwrap(), []);
 }
 
+pub(super) async fn users_are_found_by_parts_of_names_in_any_case(
+    Backend { stores, .. }: &Backend,
+) {
+    let names = [
+        "alice",
+        "Alan",
+        "ALBERT",
+        "bo",
+        "Bob",
+        "a.b*",
+        "a%b",
+        "a_b",
+        "a\0b",
+        "Z\u{e9}lie",
+        "ZO\u{cb}",
+        "\u{1f511}key",
+        "x y",
+        "b\\c",
+        "10",
+    ];
+    for name in names {
+        put_user(stores, name).await;
+    }
+    let parts = [
+        "",
+        "a",
+        "AL",
+        "li",
+        "LI",
+        "o",
+        "B",
+        "b",
+        ".",
+        "*",
+        "%",
+        "_",
+        "\0",
+        "\\",
+        "e\u{301}",
+        "\u{c9}",
+        "\u{eb}",
+        "\u{1f511}",
+        "x y",
+        " y ",
+        "[b]",
+        "zz",
+        "^a",
+        "\u{10ffff}",
+    ];
+    for part in parts {
+        let is_found = |name: &&str| {
+            let key = username_key(name);
+            username_key_parts(part).iter().any(|part| key.contains(part))
+        };
+        let mut wanted: Vec<_> = names.into_iter().filter(is_found).collect();
+        wanted.sort_unstable_by_key(|name| (username_key(name), *name));
+        for limit in [1, 2, 100] {
+            let mut seen = Vec::new();
+            let mut page = Page::first(limit);
+            loop {
+                let users = stores.listing.search_users(part, &page).await.unwrap();
+                assert!(users.len() <= limit as usize);
+                let Some(last) = users.last() else { break };
+                page.cursor = Some(last.username.clone());
+                seen.extend(users.into_iter().map(|user| user.username));
+            }
+            assert_eq!(seen, wanted, "{part:?} by {limit}");
+        }
+        let count = stores.listing.count_users(part, 100).await.unwrap();
+        assert_eq!(count, wanted.len() as u64, "{part:?}");
+        let count = stores.listing.count_users(part, 1).await.unwrap();
+        assert_eq!(count, wanted.len().min(1) as u64, "{part:?}");
+    }
+    assert_eq!(stores.listing.search_users("a", &Page::first(0)).await.unwrap(), []);
+    let longest = "a".repeat(1000);
+    assert_eq!(stores.listing.search_users(&longest, &Page::first(1)).await.unwrap(), []);
+}
+
 pub(super) async fn users_are_counted_up_to_a_limit(Backend { stores, .. }: &Backend) {
-    assert_eq!(stores.listing.count_users(10).await.unwrap(), 0);
+    assert_eq!(stores.listing.count_users("", 10).await.unwrap(), 0);
     for name in ["a", "b", "c"] {
         stored_user(stores, name).await;
     }
     let gone = stored_user(stores, "d").await;
-    assert_eq!(stores.listing.count_users(10).await.unwrap(), 4);
+    assert_eq!(stores.listing.count_users("", 10).await.unwrap(), 4);
     assert!(stores.users.delete(gone.id, None).await.unwrap().value);
     for (limit, count) in [(0, 0), (1, 1), (3, 3), (4, 3), (u32::MAX, 3)] {
-        assert_eq!(stores.listing.count_users(limit).await.unwrap(), count, "up to {limit}");
+        assert_eq!(stores.listing.count_users("", limit).await.unwrap(), count, "up to {limit}");
     }
 }
 

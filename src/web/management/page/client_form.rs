@@ -13,6 +13,7 @@ use crate::domain::{
 };
 
 const CONFIDENTIAL: &str = "confidential";
+const PUBLIC: &str = "public";
 
 /// Names of the check boxes for permissions in the client form.
 const PERMISSIONS: [&str; 2] = ["introspection", "introspect_refresh_tokens"];
@@ -40,12 +41,22 @@ const fn name_of(grant: Grant) -> &'static str {
     }
 }
 
+/// Returns the HTML form for a new client of the type `kind`; of the public type if it is unknown.
+pub(super) fn of_kind(kind: &str) -> FormView {
+    blank().with("kind", if kind == CONFIDENTIAL { CONFIDENTIAL } else { PUBLIC })
+}
+
+/// Returns whether the text is a type of clients.
+pub(super) fn is_kind(text: &str) -> bool {
+    [PUBLIC, CONFIDENTIAL].contains(&text)
+}
+
 /// Returns the HTML form for a new public client, with every grant type but client credentials.
 pub(super) fn blank() -> FormView {
-    let form = FormView::default().with("name", "").with("kind", "public").with("grants", "");
+    let form = FormView::default().with("name", "").with("kind", PUBLIC).with("grants", "");
     let form = form.with("scopes", "").with("default_scopes", "");
-    let form = PERMISSIONS.into_iter().fold(form, |form, name| form.with_box(name, false));
     let form = LIFETIMES.into_iter().fold(form, |form, name| form.with(name, ""));
+    let form = PERMISSIONS.into_iter().fold(form, |form, name| form.with_box(name, false));
     let usual = |grant| grant != Grant::ClientCredentials;
     Grant::ALL.into_iter().fold(form, |form, grant| form.with_box(name_of(grant), usual(grant)))
 }
@@ -55,7 +66,7 @@ pub(super) fn of_client(client: &Client) -> FormView {
     let ttl = |ttl: Option<Duration>| ttl.map(show_duration).unwrap_or_default();
     let form = blank()
         .with("name", client.name.as_str())
-        .with("kind", if client.is_confidential() { CONFIDENTIAL } else { "public" })
+        .with("kind", if client.is_confidential() { CONFIDENTIAL } else { PUBLIC })
         .with("scopes", client.scopes.as_str())
         .with("default_scopes", client.default_scopes.as_str())
         .with("access_token_ttl", ttl(client.access_token_ttl))
@@ -80,7 +91,7 @@ pub(super) fn of_changed(client: &Client, fields: &PostedFields) -> FormView {
 pub(super) fn submitted(fields: &PostedFields) -> FormView {
     let texts = ["name", "scopes", "default_scopes", "version"].into_iter().chain(LIFETIMES);
     let form = texts.fold(blank(), |form, name| form.with(name, fields.get(name)));
-    let kind = if is_confidential(fields) { CONFIDENTIAL } else { "public" };
+    let kind = if is_confidential(fields) { CONFIDENTIAL } else { PUBLIC };
     let boxes = Grant::ALL.into_iter().map(name_of).chain(PERMISSIONS);
     boxes.fold(form.with("kind", kind), |form, name| form.with_box(name, fields.is_on(name)))
 }

@@ -6,7 +6,9 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::client_form;
-use super::form_view::FormView;
+use super::connect::ConnectView;
+use super::counted_range::{MAX_COUNTED, RangeView};
+use super::form_view::{FormErrorView, FormView};
 use super::page_context::PageContext;
 use super::page_error::{PageError, PageResult};
 use super::posted_form::{PostedFields, PostedForm};
@@ -25,6 +27,8 @@ pub(super) struct ClientListView {
     /// Whether the page is the first one of the list of clients.
     pub(super) first: bool,
     pub(super) clients: Vec<ClientView>,
+    /// Position of the page in the list.
+    pub(super) range: RangeView,
     /// URL of the next page of the list of clients; `None` on the last page.
     pub(super) next: Option<String>,
 }
@@ -40,6 +44,9 @@ pub(super) struct ServerLifetimes {
 #[derive(Serialize)]
 pub(super) struct NewClientView {
     pub(super) form: FormView,
+    /// Whether the operator has chosen the type of the client.
+    pub(super) chosen: bool,
+    pub(super) errors: Vec<FormErrorView>,
     pub(super) server: ServerLifetimes,
 }
 
@@ -47,6 +54,8 @@ pub(super) struct NewClientView {
 pub(super) struct ClientPageView {
     pub(super) client: ClientView,
     pub(super) form: FormView,
+    pub(super) errors: Vec<FormErrorView>,
+    pub(super) connect: ConnectView,
     pub(super) server: ServerLifetimes,
     /// URL of the page that lists the client's sessions.
     pub(super) sessions_url: String,
@@ -79,17 +88,23 @@ impl ServerLifetimes {
 
 pub(super) async fn list(context: PageContext) -> PageResult {
     let (query, page) = (context.query.get("q").to_owned(), context.page());
-    let found = context.admin().clients(&query, &page).await?;
-    let next = found.next.map(|after| {
-        with_query(&format!("{}/clients", context.base()), &[("q", &query), ("after", &after)])
-    });
+    let admin = context.admin();
+    let (found, count) = futures_util::try_join!(
+        admin.clients(&query, &page),
+        admin.count_clients(&query, MAX_COUNTED)
+    )?;
+    let range = RangeView::of(&context.query, found.items.len(), count);
+    let path = format!("{}/clients", context.base());
+    let next = found.next.map(|after| range.next(&path, &query, &after));
     let clients = found.items.iter().map(|client| view(&context, client)).collect();
-    let view = ClientListView { query, first: page.cursor.is_none(), clients, next };
+    let view = ClientListView { query, first: page.cursor.is_none(), clients, range, next };
     context.show(SECTION, "management/clients.html", &view)
 }
 
 pub(super) async fn new(context: PageContext) -> PageResult {
-    let view = NewClientView { form: client_form::blank(), server: server(&context) };
+    let kind = context.query.get("kind");
+    let chosen = client_form::is_kind(kind);
+    let view = new_client(&context, client_form::of_kind(kind), chosen);
     context.show(SECTION, "management/client_new.html", &view)
 }
 
@@ -107,7 +122,7 @@ pub(super) async fn add(context: PageContext, PostedForm(fields): PostedForm) ->
             Err(error) => client_form::show_error(error, &mut form)?,
         }
     }
-    let view = NewClientView { form, server: server(&context) };
+    let view = new_client(&context, form, true);
     context.show_again(
         StatusCode::UNPROCESSABLE_ENTITY,
         SECTION,
@@ -135,6 +150,9 @@ pub(super) async fn edit(
     if let Some(read) =
         client_form::read(&fields, client.is_confidential(), Some(&client.name), &mut form)
     {
+        if client_form::is_saved(&read, &client) {
+            return Ok(to_client(&context, &client, "nothing-changed"));
+        }
         let change = ClientChange {
             name: Some(read.name).filter(|name| *name != client.name),
             grants: read.grants,
@@ -245,6 +263,10 @@ fn show_secret(
     context.show_again(status, SECTION, "management/client_secret.html", &view)
 }
 
+fn new_client(context: &PageContext, form: FormView, chosen: bool) -> NewClientView {
+    NewClientView { errors: form.errors(), form, chosen, server: server(context) }
+}
+
 fn view(context: &PageContext, client: &Client) -> ClientView {
     ClientView::of(client, context.base(), context.now())
 }
@@ -257,7 +279,9 @@ fn page(context: &PageContext, client: &Client, form: FormView) -> ClientPageVie
     let sessions = format!("{}/sessions", context.base());
     ClientPageView {
         client: view(context, client),
+        errors: form.errors(),
         form,
+        connect: ConnectView::of(client, context),
         server: server(context),
         sessions_url: with_query(&sessions, &[("client", client.id.as_str())]),
     }

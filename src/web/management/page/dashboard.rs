@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use serde::Serialize;
 
 use super::chart::Chart;
+use super::counted_range::{MAX_COUNTED, show_count};
 use super::page_context::PageContext;
 use super::page_error::{PageError, PageResult};
 use super::views::{ClientView, UserView};
@@ -15,9 +16,6 @@ const SECTION: &str = "dashboard";
 
 /// File name of the dashboard's template, as in flask-sentinel (the predecessor of this server).
 pub(super) const TEMPLATE: &str = "management.html";
-
-/// Maximum to which the dashboard counts users, clients and sessions, to bound the cost.
-const MAX_COUNTED: u32 = 10_000;
 
 /// Maximum number of users and of clients for an operator's own dashboard template, which shows all
 /// of them on one page. More would take too long to read and to write.
@@ -83,8 +81,8 @@ async fn view(context: &PageContext, method: &'static str) -> Result<DashboardVi
     let (users_listed, clients_listed) = lists(context).await;
     // The store's health is that of these reads: a test write would wait for other writers.
     let (users, clients, sessions) = futures_util::join!(
-        admin.count_users(MAX_COUNTED),
-        admin.count_clients(MAX_COUNTED),
+        admin.count_users("", MAX_COUNTED),
+        admin.count_clients("", MAX_COUNTED),
         admin.count_sessions(MAX_COUNTED),
     );
     let failure = [&users, &clients, &sessions].into_iter().find_map(|count| count.as_ref().err());
@@ -125,11 +123,5 @@ async fn lists(context: &PageContext) -> (Vec<User>, Vec<Client>) {
 /// Formats the number of users, clients or sessions, such as "10,000+" if counting stopped there.
 /// Returns `None` for an error, since the dashboard shows the health of the store.
 fn counted(count: Result<u64, AdminError>) -> Option<String> {
-    let count = count.ok()?;
-    let more = if count >= u64::from(MAX_COUNTED) { "+" } else { "" };
-    Some(if count >= 1000 {
-        format!("{},{:03}{more}", count / 1000, count % 1000)
-    } else {
-        count.to_string()
-    })
+    count.ok().map(show_count)
 }

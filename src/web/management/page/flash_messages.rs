@@ -4,7 +4,7 @@
 use super::posted_form::PostedFields;
 
 /// Words for the query parameter `done`, and the confirmation messages that they stand for.
-const NOTICES: [(&str, &str); 14] = [
+const NOTICES: [(&str, &str); 15] = [
     ("user-added", "The user was added."),
     ("user-changed", "The changes were saved."),
     ("password-set", "The password was set, and the user's sessions were ended."),
@@ -16,6 +16,7 @@ const NOTICES: [(&str, &str); 14] = [
     ("client-disabled", "The client was disabled, and its sessions were ended."),
     ("client-enabled", "The client was enabled."),
     ("client-deleted", "The client was deleted, and its sessions were ended."),
+    ("nothing-changed", "Nothing changed."),
     ("session-ended", "The session was ended."),
     ("session-gone", "The session had ended already."),
     ("sessions-ended", "sessions were ended."),

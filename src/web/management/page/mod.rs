@@ -7,6 +7,8 @@
 mod chart;
 mod client_form;
 mod clients;
+mod connect;
+mod counted_range;
 mod dashboard;
 pub(super) mod error_page;
 mod flash_messages;
@@ -16,6 +18,7 @@ mod layout;
 mod page_context;
 mod page_error;
 mod posted_form;
+pub(super) mod refused_page;
 pub(super) mod routes;
 pub(super) mod samples;
 mod sessions;

@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -15,12 +16,14 @@ use super::posted_form::PostedFields;
 use super::urls::relative;
 use super::{flash_messages, layout};
 use crate::admin::Admin;
-use crate::domain::{Lifetimes, PasswordHash, Timestamp};
+use crate::domain::{Grant, Lifetimes, PasswordHash, Timestamp};
 use crate::observe::activity::HourlyActivity;
 use crate::password::PoolError;
 use crate::store::Page;
+use crate::web::Transport;
 use crate::web::management::state::Management;
-use crate::web::state::Web;
+use crate::web::request_host::hosts;
+use crate::web::state::{Routes, Web};
 use crate::web::templates::Set;
 
 /// Maximum number of entries on one page of a list of users, clients or sessions.
@@ -31,6 +34,8 @@ pub(super) struct PageContext {
     web: web::Data<Web>,
     management: web::Data<Management>,
     base: String,
+    /// Scheme and host of the request's URL, such as `https://localhost:5000`.
+    host: String,
     pub(super) query: PostedFields,
 }
 
@@ -45,6 +50,7 @@ impl FromRequest for PageContext {
             web: web.clone(),
             management: management.clone(),
             base: relative(management.path(), request.path()),
+            host: host(request, &web.config.trusted_proxies),
             query: PostedFields::parse(request.query_string().as_bytes()),
         });
         ready(context.ok_or(PageError::NoSuchPage))
@@ -82,6 +88,27 @@ impl PageContext {
     /// Returns the server's default lifetimes, for clients that have none of their own.
     pub(super) fn server_lifetimes(&self) -> &Lifetimes {
         self.web.provider.lifetimes()
+    }
+
+    /// Returns whether the server has a public URL.
+    pub(super) fn has_public_url(&self) -> bool {
+        self.web.provider.issuer().is_some()
+    }
+
+    /// Returns the beginning of the endpoints' URLs: the server's public URL, or else the scheme
+    /// and host of the request.
+    pub(super) fn origin(&self) -> &str {
+        self.web.provider.issuer().unwrap_or(&self.host)
+    }
+
+    /// Returns the URL paths of the endpoints.
+    pub(super) fn routes(&self) -> &Routes {
+        &self.web.config.routes
+    }
+
+    /// Returns whether the server supports this grant type.
+    pub(super) fn supports(&self, grant: Grant) -> bool {
+        self.web.provider.supports(grant)
     }
 
     pub(super) async fn hash(&self, password: &str) -> Result<PasswordHash, PoolError> {
@@ -130,4 +157,16 @@ impl PageContext {
         let after = self.query.get("after");
         Page { cursor: Some(after.to_owned()).filter(|after| !after.is_empty()), limit: PAGE }
     }
+}
+
+/// Returns the scheme and host to which the browser sent the request. Behind a proxy, they are
+/// right if the proxy passes on the host and uses the same scheme.
+fn host(request: &HttpRequest, trusted: &[IpNet]) -> String {
+    let scheme = if Transport::of(request) == Transport::Tls { "https" } else { "http" };
+    let is_plain = |host: &&str| {
+        let is_allowed = |octet: u8| octet.is_ascii_alphanumeric() || b".-_:[]".contains(&octet);
+        !host.is_empty() && host.bytes().all(is_allowed)
+    };
+    let host = hosts(request, trusted).filter(is_plain).last();
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
 }

@@ -3,11 +3,19 @@
 
 use std::time::Duration;
 
+use tera::Context;
+
 use super::chart::Chart;
+use super::connect::{CommandView, ConnectView};
+use super::counted_range::RangeView;
 use super::form_view::FormView;
 use super::layout::Layout;
+use super::posted_form::PostedFields;
+use super::refused_page::RefusedView;
 use super::views::{ClientView, Link, SessionView, UserView};
-use super::{client_form, clients, dashboard, error_page, sessions, user_form, users};
+use super::{
+    client_form, clients, dashboard, error_page, refused_page, sessions, user_form, users,
+};
 use crate::domain::{
     Client, ClientId, ClientKind, Digest, Grant, Lifetimes, NewSession, PasswordHash, Scope,
     Session, SessionUser, StoredSecret, Timestamp, User, UserId,
@@ -51,20 +59,22 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
                 query: TEXT.to_owned(),
                 first: !full,
                 users: if full { vec![user_view()] } else { Vec::new() },
+                range: RangeView::of(&PostedFields::parse(b"after=x&start=51"), 15, 65),
                 next: next.clone(),
             }),
         );
         let shortest = 8;
-        add(
-            "management/user_new.html",
-            page.with(&users::NewUserView { form: wrong(user_form::blank(), full), shortest }),
-        );
+        add("management/user_new.html", {
+            let form = wrong(user_form::blank(), full);
+            page.with(&users::NewUserView { errors: form.errors(), form, shortest })
+        });
         add(
             "management/user.html",
             page.with(&users::UserPageView {
                 user: user_view(),
                 form: wrong(user_form::of_user(&user), full),
                 password: wrong(user_form::of_password(), full),
+                errors: wrong(user_form::of_user(&user), full).errors(),
                 shortest,
                 sessions: if full { sessions() } else { Vec::new() },
                 more: full,
@@ -78,6 +88,7 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
                 query: TEXT.to_owned(),
                 first: !full,
                 clients: if full { vec![client_view()] } else { Vec::new() },
+                range: RangeView::of(&PostedFields::parse(b"after=x&start=51"), 15, 65),
                 next: next.clone(),
             }),
         );
@@ -85,7 +96,9 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
         add(
             "management/client_new.html",
             page.with(&clients::NewClientView {
-                form: wrong(client_form::blank(), full),
+                form: wrong(client_form::of_kind(if full { "confidential" } else { "" }), full),
+                chosen: full,
+                errors: wrong(client_form::blank(), full).errors(),
                 server: server(),
             }),
         );
@@ -94,6 +107,8 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
             page.with(&clients::ClientPageView {
                 client: client_view(),
                 form: wrong(client_form::of_client(&client), full),
+                errors: wrong(client_form::of_client(&client), full).errors(),
+                connect: if full { connect() } else { ConnectView::default() },
                 server: server(),
                 sessions_url: BASE.to_owned(),
             }),
@@ -127,6 +142,15 @@ pub fn samples(assets: &Assets) -> Vec<Sample> {
         add(
             "management/sessions_end.html",
             page.with(&sessions::EndSessionsView { user: link(), client: link() }),
+        );
+        add(
+            refused_page::TEMPLATE,
+            Context::from_serialize(&RefusedView {
+                style: String::new(),
+                status: 401,
+                title: "Unauthorized".to_owned(),
+                message: TEXT.to_owned(),
+            }),
         );
         add(
             "management/message.html",
@@ -172,6 +196,19 @@ fn wrong(form: FormView, wrong: bool) -> FormView {
         form.set_error(name, TEXT);
     }
     form
+}
+
+fn connect() -> ConnectView {
+    let url = || Some("https://sentinel.example/oauth/token".to_owned());
+    let line = "curl 'https://sentinel.example/oauth/token' -d client_id=sample".to_owned();
+    ConnectView {
+        token: url(),
+        introspection: url(),
+        revocation: url(),
+        verify: url(),
+        public: false,
+        commands: vec![CommandView { title: "Log a user in", line }],
+    }
 }
 
 fn scope() -> Scope {

@@ -26,11 +26,15 @@ impl TimestampView {
 }
 
 fn away(moment: Timestamp, now: Timestamp) -> String {
-    const UNITS: [(u64, &str); 3] = [(24 * 3600, "d"), (3600, "h"), (60, "min")];
+    /// Length of each unit in seconds, and the shortest distance that is a whole unit when rounded
+    /// to the next smaller unit.
+    const UNITS: [(u64, u64, &str); 3] =
+        [(86_400, 86_400 - 1800, "d"), (3600, 3600 - 30, "h"), (60, 60, "min")];
+    // Rounded, so that a session of 30 days that has just begun ends "in 30 d".
     let words = |distance: Duration| {
         let seconds = distance.as_secs();
-        let unit = UNITS.iter().find(|(length, _)| seconds >= *length);
-        unit.map(|(length, name)| format!("{} {name}", seconds / length))
+        let unit = UNITS.iter().find(|(_, least, _)| seconds >= *least);
+        unit.map(|(length, _, name)| format!("{} {name}", (seconds + length / 2) / length))
     };
     let (ahead, behind) = (moment.remaining(now), now.remaining(moment));
     match (words(ahead), words(behind)) {
@@ -53,8 +57,13 @@ mod tests {
             (0, "just now"),
             (-59, "just now"),
             (-60, "1 min ago"),
-            (-7199, "1 h ago"),
+            (-7199, "2 h ago"),
+            (3569, "in 59 min"),
+            (3570, "in 1 h"),
+            (84_599, "in 23 h"),
+            (84_600, "in 1 d"),
             (-90_000, "1 d ago"),
+            (30 * 86_400 - 5, "in 30 d"),
             (5, "in a moment"),
             (3600, "in 1 h"),
             (30 * 86_400, "in 30 d"),

@@ -4,7 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
-use super::form_view::FormView;
+use super::counted_range::{MAX_COUNTED, RangeView};
+use super::form_view::{FormErrorView, FormView};
 use super::page_context::PageContext;
 use super::page_error::{PageError, PageResult};
 use super::posted_form::{PostedFields, PostedForm};
@@ -26,6 +27,8 @@ pub(super) struct UserListView {
     /// Whether the page is the first one of the list of users.
     pub(super) first: bool,
     pub(super) users: Vec<UserView>,
+    /// Position of the page in the list.
+    pub(super) range: RangeView,
     /// URL of the next page of the list of users; `None` on the last page.
     pub(super) next: Option<String>,
 }
@@ -33,6 +36,7 @@ pub(super) struct UserListView {
 #[derive(Serialize)]
 pub(super) struct NewUserView {
     pub(super) form: FormView,
+    pub(super) errors: Vec<FormErrorView>,
     pub(super) shortest: usize,
 }
 
@@ -41,6 +45,8 @@ pub(super) struct UserPageView {
     pub(super) user: UserView,
     pub(super) form: FormView,
     pub(super) password: FormView,
+    /// Errors of both forms.
+    pub(super) errors: Vec<FormErrorView>,
     pub(super) shortest: usize,
     pub(super) sessions: Vec<SessionView>,
     /// Whether the user has more sessions than those in `sessions`.
@@ -56,17 +62,21 @@ pub(super) struct DeleteUserView {
 
 pub(super) async fn list(context: PageContext) -> PageResult {
     let (query, page) = (context.query.get("q").to_owned(), context.page());
-    let found = context.admin().users(&query, &page).await?;
-    let next = found.next.map(|after| {
-        with_query(&format!("{}/users", context.base()), &[("q", &query), ("after", &after)])
-    });
+    let admin = context.admin();
+    let (found, count) = futures_util::try_join!(
+        admin.users(&query, &page),
+        admin.count_users(&query, MAX_COUNTED)
+    )?;
+    let range = RangeView::of(&context.query, found.items.len(), count);
+    let path = format!("{}/users", context.base());
+    let next = found.next.map(|after| range.next(&path, &query, &after));
     let users = found.items.iter().map(|user| view(&context, user)).collect();
-    let view = UserListView { query, first: page.cursor.is_none(), users, next };
+    let view = UserListView { query, first: page.cursor.is_none(), users, range, next };
     context.show(SECTION, "management/users.html", &view)
 }
 
 pub(super) async fn new(context: PageContext) -> PageResult {
-    let view = NewUserView { form: user_form::blank(), shortest: context.shortest_password() };
+    let view = new_user(&context, user_form::blank());
     context.show(SECTION, "management/user_new.html", &view)
 }
 
@@ -83,7 +93,7 @@ pub(super) async fn add(context: PageContext, PostedForm(fields): PostedForm) ->
             Err(error) => user_form::show_error(error, &mut form)?,
         }
     }
-    let view = NewUserView { form, shortest: context.shortest_password() };
+    let view = new_user(&context, form);
     context.show_again(StatusCode::UNPROCESSABLE_ENTITY, SECTION, "management/user_new.html", &view)
 }
 
@@ -105,6 +115,9 @@ pub(super) async fn edit(
     let mut form = user_form::submitted(&fields);
     let read = user_form::read(&fields, &mut form, Some(user.username.as_str()));
     if let Some((username, scopes)) = read {
+        if username == user.username && scopes == user.scopes {
+            return Ok(to_user(&context, &user, "nothing-changed"));
+        }
         let username = Some(username).filter(|name| *name != user.username);
         let scopes = Some(scopes);
         let change = UserChange { username, scopes, versions, ..UserChange::default() };
@@ -187,6 +200,10 @@ async fn find(context: &PageContext, id: &str) -> Result<User, PageError> {
     Ok(context.admin().user_by_id(id).await?)
 }
 
+fn new_user(context: &PageContext, form: FormView) -> NewUserView {
+    NewUserView { errors: form.errors(), form, shortest: context.shortest_password() }
+}
+
 fn view(context: &PageContext, user: &User) -> UserView {
     UserView::of(user, context.base(), context.now())
 }
@@ -204,7 +221,8 @@ async fn page(
     let sessions_url =
         with_query(&format!("{}/sessions", context.base()), &[("user", &user.id.to_string())]);
     let (user, shortest) = (view(context, user), context.shortest_password());
-    Ok(UserPageView { user, form, password, shortest, sessions, more, sessions_url })
+    let errors = [form.errors(), password.errors()].concat();
+    Ok(UserPageView { user, form, password, errors, shortest, sessions, more, sessions_url })
 }
 
 fn to_user(context: &PageContext, user: &User, done: &str) -> HttpResponse {
