@@ -286,10 +286,14 @@ impl Browser {
         serde_json::from_value(self.script(&script).await).unwrap()
     }
 
-    /// Emulates the colour scheme `light` or `dark` of the system.
+    /// Emulates the colour scheme `light` or `dark` of the system, without transitions between
+    /// colours.
     pub async fn set_scheme(&self, scheme: &str) {
-        let feature = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        let params = json!({ "features": feature });
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
+        let params = json!({ "features": features });
         let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": params });
         self.extension("goog/cdp/execute", command).await;
     }
