@@ -1,8 +1,8 @@
 //! Operations on the budgets of the rate limiter.
 
 use super::{Admin, AdminError};
-use crate::domain::{RateLimitKey, User};
-use crate::rate_limit::{ORDER_TIME, clear_budgets, keys_of_user, order_list};
+use crate::domain::{RateLimitKey, UserId};
+use crate::rate_limit::{ORDER_TIME, clear_budgets, forget_user, order_list};
 use crate::store::SpentBudget;
 
 impl Admin {
@@ -28,14 +28,15 @@ impl Admin {
         Ok(())
     }
 
-    /// Clears the budget of a user whose password was set. A failure does not fail the change.
-    pub(super) async fn clear_budget_of(&self, user: &User) {
-        let keys = keys_of_user(&user.username);
-        if let Err(error) = clear_budgets(&self.stores, Some(&keys), self.clock.now()).await {
+    /// Forgets the known devices and the failures of a user name, after the password was set or the
+    /// name was given up. A failure does not fail the change.
+    pub(super) async fn forget_username(&self, id: UserId, username: &str) {
+        if let Err(error) = forget_user(&self.stores, username, self.clock.now()).await {
             tracing::warn!(
-                user = %user.id, %error,
-                "the password was set, but failures with earlier passwords still count: logins may \
-                 wait until throttle.window is over, or sentinel throttle clear --user is run",
+                user = %id, %error,
+                "the user was changed, but known devices and failures of the former password or \
+                 name may be kept: logins may wait until throttle.window is over, or sentinel \
+                 throttle clear --user is run, and devices are known for up to 30 days",
             );
         }
     }

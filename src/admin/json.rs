@@ -288,7 +288,7 @@ impl TryFrom<String> for GrantJson {
 /// Spent budget of the rate limiter as JSON: an address, network or name that is limited.
 #[derive(Clone, Debug, Serialize)]
 pub struct SpentBudgetJson {
-    /// Kind of the subject: `address`, `network` or `name`.
+    /// Kind of the subject: `address`, `network`, `name`, or `device` for known devices of a name.
     pub what: &'static str,
     /// Kind of the credential that was guessed: `password`, `client secret` or `operator`.
     pub guessed: String,
@@ -306,6 +306,7 @@ impl SpentBudgetJson {
         let what = match budget.key.kind() {
             RateLimitKeyKind::Address if is_network => "network",
             RateLimitKeyKind::Address => "address",
+            RateLimitKeyKind::KnownDevice => "device",
             _ => "name",
         };
         let (guessed, subject) = (budget.guessed.clone(), budget.subject.clone());

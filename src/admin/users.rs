@@ -165,8 +165,12 @@ impl Admin {
             match update.value {
                 Update::Done => {
                     log(Outcome::Ok);
-                    if password_changed {
-                        self.clear_budget_of(&next).await;
+                    let renamed = user.username != next.username;
+                    if password_changed || renamed {
+                        self.forget_username(id, &user.username).await;
+                    }
+                    if password_changed && renamed {
+                        self.forget_username(id, &next.username).await;
                     }
                     update.invalidation?;
                     return Ok(next);
@@ -188,15 +192,23 @@ impl Admin {
     pub async fn delete_user(&self, id: UserId, versions: &Versions) -> Result<(), AdminError> {
         self.stores.mark_in_use().await?;
         for _ in 0..ATTEMPTS {
-            let version = match versions {
-                Versions::Any => None,
-                Versions::OneOf(_) => Some(self.user_by_id(id).await?.version),
+            let (user, version) = match versions {
+                // A record that cannot be read can be deleted.
+                Versions::Any => (self.stores.users.find(id).await.ok().flatten(), None),
+                Versions::OneOf(_) => {
+                    let user = self.user_by_id(id).await?;
+                    versions.check(user.version)?;
+                    let version = user.version;
+                    (Some(user), Some(version))
+                }
             };
-            version.map(|version| versions.check(version)).transpose()?;
             let deleting = self.stores.users.delete(id, version).await;
             let deleted = AuditSubject::user(id).confirm("user_deleted", deleting)?;
             if deleted.value {
                 tracing::info!(target: "audit", event = "user_deleted", user = %id);
+                if let Some(user) = user {
+                    self.forget_username(id, &user.username).await;
+                }
                 return Ok(deleted.invalidation?);
             }
             if *versions == Versions::Any {

@@ -332,8 +332,15 @@ impl Provider {
             return Ok(Ok(client));
         }
         let refused = refused.unwrap_or(RefusedClient::UNKNOWN);
-        let counted = attempt.failed(refused.id.as_ref().map(ClientId::as_str), None).await;
-        // As above, each further pair is a guess.
+        let existing = |tried: Option<&str>| {
+            refused.id.as_ref().map(ClientId::as_str).filter(|id| Some(*id) == tried)
+        };
+        let counted = attempt.failed(existing(id), None).await;
+        // As above, each further pair is a guess. It counts for each id that was tried, or guesses
+        // at a client could be counted for another id, by the encoding of the header.
+        for id in credentials.ids.iter().skip(1) {
+            limiter.name_failed(kind, request.address, id, existing(Some(id))).await;
+        }
         for _ in 1..credentials.guesses() {
             limiter.secret_failed(request.address).await?;
         }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::CredentialKind;
-use crate::domain::{RateLimitKey, RateLimitKeyKind, to_nfc, username_key};
+use crate::domain::{RateLimitKey, RateLimitKeyKind, WindowCounter, to_nfc, username_key};
 
 /// Lengths of the IPv4 prefixes that have a budget, the longest first, each with the factor by
 /// which `throttle.failures_per_address` is multiplied.
@@ -14,6 +14,10 @@ const IPV4_BUDGETS: [(u8, u32); 2] = [(32, 1), (24, 8)];
 /// Lengths of the IPv6 prefixes that have a budget, with their factors. The holder of an address
 /// has the whole /64; a site is assigned up to a /48 (RFC 6177 §2), which has 65,536 of them.
 const IPV6_BUDGETS: [(u8, u32); 3] = [(64, 1), (56, 8), (48, 32)];
+
+/// Number of budgets that the known devices of a name share. There are few, so that all of them can
+/// be cleared by the name alone, and several, so that failures at one rarely concern another.
+const DEVICE_BUDGETS: u8 = 8;
 
 /// Well-known prefix of IPv4 addresses that a NAT64 translates: 64:ff9b::/96 (RFC 6052 §2.1).
 const NAT64_PREFIX: u128 = 0x64_ff9b << 96;
@@ -29,6 +33,13 @@ pub(super) struct AddressBudget {
     pub(super) is_address: bool,
 }
 
+impl AddressBudget {
+    /// Returns whether these failures are the maximum, so that attempts are refused.
+    pub(super) fn is_spent(&self, failures: &WindowCounter) -> bool {
+        failures.total() >= self.limit
+    }
+}
+
 /// Rate limit keys of the address and the network that an attempt to authenticate comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
@@ -37,6 +48,8 @@ pub(super) struct Origin {
     pub(super) network: RateLimitKey,
     /// Key of the attempt's user name with the address.
     pub(super) device: RateLimitKey,
+    /// Key of the budget of failures of a known device with this name and address.
+    pub(super) device_budget: RateLimitKey,
 }
 
 impl Origin {
@@ -44,7 +57,9 @@ impl Origin {
         let address = address(kind, from);
         let parts = [name.as_bytes().as_slice(), address.as_bytes()];
         let device = RateLimitKey::new(RateLimitKeyKind::KnownDevice, &parts);
-        Self { address, network: network(name, from), device }
+        let [first, ..] = address.as_bytes();
+        let device_budget = device_budget(name, first % DEVICE_BUDGETS);
+        Self { address, network: network(name, from), device, device_budget }
     }
 }
 
@@ -126,6 +141,17 @@ pub(super) fn name(kind: CredentialKind, name: &str) -> RateLimitKey {
     RateLimitKey::new(RateLimitKeyKind::Name, &[kind.as_str().as_bytes(), name.as_bytes()])
 }
 
+/// Returns the rate limit key of one of the budgets that the known devices of a name share.
+fn device_budget(name: RateLimitKey, number: u8) -> RateLimitKey {
+    RateLimitKey::new(RateLimitKeyKind::KnownDevice, &[name.as_bytes(), &[number]])
+}
+
+/// Returns the keys of the budgets of a name: its own, and those of its known devices.
+fn keys_of_name(name: RateLimitKey) -> impl Iterator<Item = RateLimitKey> {
+    let devices = (0..DEVICE_BUDGETS).map(move |number| device_budget(name, number));
+    std::iter::once(name).chain(devices)
+}
+
 /// Returns the keys of the budgets, for every kind of credential, of an address or a network and of
 /// all networks around it; none if the network is larger than any that has a budget.
 pub fn keys_of_network(of: IpNet) -> Vec<RateLimitKey> {
@@ -148,14 +174,16 @@ pub fn keys_of_network(of: IpNet) -> Vec<RateLimitKey> {
     keys
 }
 
-/// Returns the keys of the budgets of a user name, also as the name of the operator.
+/// Returns the keys of the budgets of a user name and its known devices, also as the name of the
+/// operator.
 pub fn keys_of_user(username: &str) -> Vec<RateLimitKey> {
-    [CredentialKind::Password, CredentialKind::Operator].map(|kind| name(kind, username)).into()
+    let kinds = [CredentialKind::Password, CredentialKind::Operator];
+    kinds.into_iter().flat_map(|kind| keys_of_name(name(kind, username))).collect()
 }
 
-/// Returns the keys of the budgets of a client id.
+/// Returns the keys of the budgets of a client id and its known devices.
 pub fn keys_of_client(id: &str) -> Vec<RateLimitKey> {
-    vec![name(CredentialKind::ClientSecret, id)]
+    keys_of_name(name(CredentialKind::ClientSecret, id)).collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::repeated_guesses::RepeatedGuesses;
 use super::selection::{Candidate, Penalty};
 use super::spent_budgets::SpentBudgets;
 use super::{CredentialKind, RateLimitPolicy, RateLimited, audit};
-use crate::domain::{Bucket, Clock, RateLimitKey, WindowCounter};
+use crate::domain::{Bucket, Clock, RateLimitKey, Timestamp, WindowCounter};
 use crate::observe::metrics;
 use crate::store::{RateLimitRecords, RateLimitStore, SpentBudget};
 
@@ -75,13 +75,6 @@ enum Permits {
     KnownDevice(Permit),
 }
 
-/// The permit (right) to run an attempt from an address, with the failures counted for the address.
-struct AddressPermit {
-    permit: Permit,
-    failures: WindowCounter,
-    has_waited: bool,
-}
-
 /// Failures in the sliding window that decide about an attempt.
 struct Failures {
     of_name: WindowCounter,
@@ -119,6 +112,11 @@ impl RateLimiter {
     /// Returns the spent budgets of this process.
     pub(super) fn spent_budgets(&self) -> &SpentBudgets {
         &self.0.spent
+    }
+
+    /// Forgets the known devices of a name that are in the memory of this process.
+    pub(super) fn forget_devices(&self, name: RateLimitKey, now: Timestamp) {
+        self.0.devices.forget(name, now);
     }
 
     /// Returns the storage of the counters.
@@ -173,34 +171,99 @@ impl RateLimiter {
         }
     }
 
+    /// Counts a wrong guess at a further name that was tried in one attempt, as the two readings of
+    /// a Basic header are. `username` is the name for the audit log, or `None` if the name must not
+    /// be logged.
+    pub async fn name_failed(
+        &self,
+        kind: CredentialKind,
+        address: Option<IpAddr>,
+        name: &str,
+        username: Option<&str>,
+    ) {
+        if self.0.policy.enabled {
+            self.count_name_failure(kind, address, keys::name(kind, name), username).await;
+        }
+    }
+
+    async fn count_name_failure(
+        &self,
+        kind: CredentialKind,
+        address: Option<IpAddr>,
+        name: RateLimitKey,
+        username: Option<&str>,
+    ) {
+        let limit = self.name_limit(kind);
+        let added = self.0.store.add(name, u32::MAX, self.now()).await;
+        if added.counter.total() == limit {
+            audit::name_under_attack(kind, username, address);
+        }
+        if added.counter.total() >= limit {
+            self.record_spent(kind, name, username.map(str::to_owned), &added.counter, limit);
+        }
+    }
+
     /// Counts a failed attempt against the budgets (maximum numbers of failures) of its address and
-    /// the networks around it. The failure that spends a budget is audited; the attempts refused
-    /// afterwards are not.
+    /// the networks around it, or refuses it if one of them is spent. A refused attempt is not
+    /// counted, so one address cannot spend the budget of its network, and a network whose budget
+    /// is spent creates no further counters.
     async fn count_address_failure(
         &self,
         kind: CredentialKind,
         address: IpAddr,
     ) -> Result<(), RateLimited> {
-        let now = self.now();
-        let budgets = keys::budgets(kind, address, self.0.policy.failures_per_address);
-        let count = async |budget: AddressBudget| {
-            let added = self.0.store.add(budget.key, budget.limit, now).await;
-            (budget, added)
-        };
-        let mut refused = None;
-        for (budget, added) in join_all(budgets.into_iter().map(count)).await {
-            if !added.counted {
-                let wait = added.counter.time_until_below(budget.limit, now);
-                refused = Some(wait).max(refused);
-            } else if added.counter.total() == budget.limit {
-                match budget.is_address {
-                    true => audit::address_limited(kind, address),
-                    false => audit::network_limited(kind, budget.network),
-                }
-                self.record_spent_address(kind, &budget, &added.counter);
-            }
+        let budgets = self.address_failures(kind, address).await;
+        self.check_budgets(kind, &budgets)?;
+        let mut budgets = budgets.into_iter().map(|(budget, _)| budget);
+        let own = budgets.next();
+        // Concurrent failures may have spent the budget of the address since.
+        let of_address = join_all(own.map(|own| self.count_failure(kind, address, own))).await;
+        let mut wait = of_address.into_iter().flatten().max();
+        if wait.is_none() {
+            let counted = budgets.map(|budget| self.count_failure(kind, address, budget));
+            wait = join_all(counted).await.into_iter().flatten().max();
         }
-        refused.map_or(Ok(()), |wait| Err(self.refuse_address(kind, wait)))
+        wait.map_or(Ok(()), |wait| Err(self.refuse_address(kind, wait)))
+    }
+
+    /// Counts a failed attempt against one budget. If the budget is spent already, returns the time
+    /// until fewer failures count. The failure that spends a budget is audited; the attempts
+    /// refused afterwards are not.
+    async fn count_failure(
+        &self,
+        kind: CredentialKind,
+        address: IpAddr,
+        budget: AddressBudget,
+    ) -> Option<Duration> {
+        let now = self.now();
+        let added = self.0.store.add(budget.key, budget.limit, now).await;
+        if !added.counted {
+            return Some(added.counter.time_until_below(budget.limit, now));
+        }
+        if added.counter.total() == budget.limit {
+            match budget.is_address {
+                true => audit::address_limited(kind, address),
+                false => audit::network_limited(kind, budget.network),
+            }
+            self.record_spent_address(kind, &budget, &added.counter);
+        }
+        None
+    }
+
+    /// Refuses an attempt if the budget of its address or of a network around it is spent.
+    fn check_budgets(
+        &self,
+        kind: CredentialKind,
+        budgets: &[(AddressBudget, WindowCounter)],
+    ) -> Result<(), RateLimited> {
+        let now = self.now();
+        let mut longest = None;
+        for (budget, failures) in budgets.iter().filter(|(budget, spent)| budget.is_spent(spent)) {
+            // Another server may have counted the failures, or this one before a restart.
+            self.record_spent_address(kind, budget, failures);
+            longest = longest.max(Some(failures.as_of(now).time_until_below(budget.limit, now)));
+        }
+        longest.map_or(Ok(()), |wait| Err(self.refuse_address(kind, wait)))
     }
 
     /// Records that the budget of an address or network is spent, for the operator's list.
@@ -233,23 +296,40 @@ impl RateLimiter {
 
     /// Returns the permits (rights to run) that an attempt needs, after waiting for them. An
     /// attempt that stops waiting leaves its place to others. A known device that would be refused
-    /// or delayed because of other failures gets a permit of its own.
+    /// or delayed because of other attempts gets a permit of its own.
     async fn acquire_permits(&self, attempt: &Attempt) -> Result<Permits, RateLimited> {
         let deadline = Instant::now() + MAX_WAIT;
         let failures = self.failures(attempt).await;
-        let is_limited = failures.of_name.total() >= self.name_limit(attempt.kind)
-            || failures.of_address.iter().any(|(budget, spent)| spent.total() >= budget.limit);
-        if is_limited && let Some(permit) = self.acquire_for_device(attempt, deadline).await {
+        if let Some(permits) = self.try_acquire(attempt, &failures) {
+            return Ok(Permits::Ordinary(permits));
+        }
+        if let Some(permit) = self.acquire_for_device(attempt, deadline).await {
             return Ok(Permits::KnownDevice(permit));
         }
-        match self.acquire_ordinary(attempt, failures, deadline).await {
-            // Other attempts have failed, or filled the queue, in the meantime.
-            Err(refused) if !is_limited => {
-                let permit = self.acquire_for_device(attempt, deadline).await;
-                permit.map_or(Err(refused), |permit| Ok(Permits::KnownDevice(permit)))
-            }
-            permits => permits.map(Permits::Ordinary),
+        self.acquire_ordinary(attempt, failures, deadline).await.map(Permits::Ordinary)
+    }
+
+    /// Returns all permits of an attempt that is neither refused nor has to wait.
+    fn try_acquire(&self, attempt: &Attempt, failures: &Failures) -> Option<Vec<Permit>> {
+        let Failures { of_name, of_address } = failures;
+        let left = self.name_limit(attempt.kind).saturating_sub(of_name.total());
+        if left == 0 || of_address.iter().any(|(budget, spent)| budget.is_spent(spent)) {
+            return None;
         }
+        let of_budgets =
+            of_address.iter().map(|(budget, spent)| (budget.key, self.concurrency(budget, spent)));
+        let permits = of_budgets.chain([(attempt.name, left)]);
+        permits.map(|(key, most)| self.0.queues.try_acquire(key, most)).collect()
+    }
+
+    /// Returns how many attempts may run at once within the budget of an address or network: as
+    /// many as failures are left.
+    fn concurrency(&self, budget: &AddressBudget, spent: &WindowCounter) -> u32 {
+        let most = match budget.is_address {
+            true => u32::MAX,
+            false => self.0.policy.failures_per_address.max(MIN_NETWORK_CONCURRENCY),
+        };
+        budget.limit.saturating_sub(spent.total()).min(most)
     }
 
     /// Returns the permit of a known device; `None` if the attempt comes from an unknown device, or
@@ -258,7 +338,7 @@ impl RateLimiter {
         let (address, origin) = (attempt.address?, attempt.origin?);
         let limit = self.0.policy.failures_per_user;
         let left = async || {
-            let failures = self.recent_of(origin.device).await;
+            let failures = self.recent_of(origin.device_budget).await;
             Some(limit.saturating_sub(failures.total())).filter(|left| *left > 0)
         };
         let now = self.now().time;
@@ -266,7 +346,7 @@ impl RateLimiter {
             return None;
         }
         let candidate = Candidate::within_address();
-        match self.0.queues.acquire(origin.device, left().await?, MAX_QUEUE, candidate) {
+        match self.0.queues.acquire(origin.device_budget, left().await?, MAX_QUEUE, candidate) {
             Admission::Admitted(permit) => Some(permit),
             Admission::Queued(receiver) => {
                 let permit = timeout_at(deadline, receiver).await.ok()?.ok()?;
@@ -282,70 +362,59 @@ impl RateLimiter {
         failures: Failures,
         deadline: Instant,
     ) -> Result<Vec<Permit>, RateLimited> {
-        let Failures { mut of_name, of_address } = failures;
-        let mut permits = Vec::with_capacity(of_address.len() + 1);
-        let mut own_failures = None;
-        // Always from the address to the larger networks, and then the name: a fixed order prevents
-        // deadlocks. One address cannot take all permits of its network.
-        for (budget, spent) in of_address {
-            let admitted =
-                timeout_at(deadline, self.acquire_for_address(attempt.kind, &budget, spent)).await;
-            let own = admitted
-                .unwrap_or_else(|_| Err(self.refuse(|refused| &refused.address, LONGEST_PAUSE)))?;
-            permits.push(own.permit);
-            own_failures.get_or_insert(own.failures);
-            if own.has_waited {
-                // Other attempts may have failed in the meantime.
-                of_name = self.recent_of(attempt.name).await;
-            }
+        self.check_budgets(attempt.kind, &failures.of_address)?;
+        // Always the address, then the name, then the networks: a fixed order prevents deadlocks.
+        // An attempt may wait long for a name under attack, and holds no permit of a network
+        // meanwhile, so that it does not delay its neighbours.
+        let mut budgets = failures.of_address.into_iter();
+        let (mut permits, mut own_failures) = (Vec::new(), WindowCounter::default());
+        if let Some((budget, _)) = budgets.next() {
+            let (permit, spent) = self.acquire_for_address(attempt.kind, &budget, deadline).await?;
+            permits.push(permit);
+            own_failures = spent;
         }
-        let own_failures = own_failures.unwrap_or_default();
+        // Other attempts on the name may have failed in the meantime.
+        let of_name = self.recent_of(attempt.name).await;
         match timeout_at(deadline, self.acquire_for_name(attempt, own_failures, of_name)).await {
             Ok(permit) => permits.push(permit?),
             Err(_) => return Err(self.refuse_on_name(attempt.origin, LONGEST_PAUSE).await),
+        }
+        for (budget, _) in budgets {
+            permits.push(self.acquire_for_address(attempt.kind, &budget, deadline).await?.0);
         }
         Ok(permits)
     }
 
     /// Returns the permit (right to run) for an attempt within the budget of an address or network,
-    /// or refuses the attempt if the budget is spent.
+    /// with the failures that count there, or refuses the attempt if the budget is spent or the
+    /// wait too long.
     async fn acquire_for_address(
         &self,
         kind: CredentialKind,
         budget: &AddressBudget,
-        mut failures: WindowCounter,
-    ) -> Result<AddressPermit, RateLimited> {
+        deadline: Instant,
+    ) -> Result<(Permit, WindowCounter), RateLimited> {
         let candidate = Candidate::within_address();
-        let most = match budget.is_address {
-            true => u32::MAX,
-            false => self.0.policy.failures_per_address.max(MIN_NETWORK_CONCURRENCY),
-        };
-        let (mut permit, mut has_waited) = (None, false);
+        let mut permit = None;
         loop {
-            let left = budget.limit.saturating_sub(failures.total());
-            if left == 0 {
-                let now = self.now();
-                let wait = failures.as_of(now).time_until_below(budget.limit, now);
-                // Another server may have counted the failures, or this one before a restart.
-                self.record_spent_address(kind, budget, &failures);
-                return Err(self.refuse_address(kind, wait));
-            }
+            let failures = self.recent_of(budget.key).await;
+            self.check_budgets(kind, &[(*budget, failures)])?;
             if let Some(permit) = permit {
-                return Ok(AddressPermit { permit, failures, has_waited });
+                return Ok((permit, failures));
             }
-            match self.0.queues.acquire(budget.key, left.min(most), MAX_QUEUE, candidate) {
-                Admission::Admitted(permit) => {
-                    return Ok(AddressPermit { permit, failures, has_waited });
-                }
+            let most = self.concurrency(budget, &failures);
+            match self.0.queues.acquire(budget.key, most, MAX_QUEUE, candidate) {
+                Admission::Admitted(permit) => return Ok((permit, failures)),
                 Admission::Queued(receiver) => {
-                    permit = receiver.await.ok();
-                    has_waited = true;
+                    let received = timeout_at(deadline, receiver).await;
+                    let received = received
+                        .map_err(|_| self.refuse(|refused| &refused.address, LONGEST_PAUSE))?;
+                    permit = received.ok();
                 }
                 Admission::QueueFull => {
                     return Err(self.refuse(|refused| &refused.address, Duration::ZERO));
                 }
             }
-            failures = self.recent_of(budget.key).await;
         }
     }
 
@@ -434,14 +503,30 @@ impl RateLimiter {
 
     /// Returns the failures in the sliding window on the attempt's name, and from its address.
     async fn failures(&self, attempt: &Attempt) -> Failures {
-        let most = self.0.policy.failures_per_address;
-        let budgets = attempt.address.map(|address| keys::budgets(attempt.kind, address, most));
+        let budgets = attempt.address.map(|address| self.budgets(attempt.kind, address));
         let budgets = budgets.unwrap_or_default();
         let of_budgets = budgets.iter().map(|budget| budget.key);
         let keys: Vec<RateLimitKey> = [attempt.name].into_iter().chain(of_budgets).collect();
         let mut counters = self.0.store.recent(&keys, self.now()).await.into_iter();
         let of_name = counters.next().unwrap_or_default();
         Failures { of_name, of_address: budgets.into_iter().zip(counters).collect() }
+    }
+
+    /// Returns the budgets of an address, that of the address itself first, each with its failures
+    /// in the sliding window.
+    async fn address_failures(
+        &self,
+        kind: CredentialKind,
+        address: IpAddr,
+    ) -> Vec<(AddressBudget, WindowCounter)> {
+        let budgets = self.budgets(kind, address);
+        let keys: Vec<RateLimitKey> = budgets.iter().map(|budget| budget.key).collect();
+        let counters = self.0.store.recent(&keys, self.now()).await;
+        budgets.into_iter().zip(counters).collect()
+    }
+
+    fn budgets(&self, kind: CredentialKind, address: IpAddr) -> Vec<AddressBudget> {
+        keys::budgets(kind, address, self.0.policy.failures_per_address)
     }
 
     async fn recent_of(&self, key: RateLimitKey) -> WindowCounter {
@@ -508,28 +593,27 @@ impl Attempt {
     ) -> Result<(), RateLimited> {
         let LimiterState { policy, store, repeated_guesses, .. } = &*self.limiter.0;
         let now = self.limiter.now();
-        let is_repeated = |guess: &str| repeated_guesses.is_repeated(self.name, guess, now.time);
+        let is_repeated = |guess: &str| {
+            repeated_guesses.is_repeated(self.kind, self.address, self.name, guess, now.time)
+        };
         if !policy.enabled || guess.is_some_and(is_repeated) {
             return Ok(());
         }
-        let limit = self.limiter.name_limit(self.kind);
-        let added = store.add(self.name, u32::MAX, now).await;
-        if added.counter.total() == limit {
-            audit::name_under_attack(self.kind, username, self.address);
-        }
-        if added.counter.total() >= limit {
-            let subject = username.map(str::to_owned);
-            self.limiter.record_spent(self.kind, self.name, subject, &added.counter, limit);
-        }
+        self.limiter.count_name_failure(self.kind, self.address, self.name, username).await;
         if let Some(Origin { network, .. }) = self.origin {
             store.add(network, u32::MAX, now).await;
         }
         let counted = match (&mut self.permits, self.origin, self.address) {
             // A known device is refused only for its own failures, and these do not count against
             // the address.
-            (Permits::KnownDevice(permit), Some(Origin { device, .. }), _) => {
-                store.add(device, u32::MAX, now).await;
+            (Permits::KnownDevice(permit), Some(Origin { device_budget, .. }), _) => {
+                let added = store.add(device_budget, u32::MAX, now).await;
                 permit.mark_failed();
+                let (subject, limit) = (username.map(str::to_owned), policy.failures_per_user);
+                if added.counter.total() >= limit {
+                    let failures = &added.counter;
+                    self.limiter.record_spent(self.kind, device_budget, subject, failures, limit);
+                }
                 return Ok(());
             }
             (_, _, Some(address)) => self.limiter.count_address_failure(self.kind, address).await,

@@ -9,7 +9,7 @@
 //!   would reveal which names exist.
 //! - A *known device*, that is, a pair of name and address with an earlier successful login, is
 //!   neither refused nor delayed because of other failures. Its own failures have a budget.
-//! - A wrong password that is repeated counts once.
+//! - A wrong password that is repeated from one address counts once.
 //!
 //! A success does not restore the budget: an attacker with one account could guess at others in
 //! between. Only guesses at secrets chosen by people and at client secrets are counted. Bearer and
@@ -31,7 +31,7 @@ use std::time::Duration;
 
 pub use keys::{keys_of_client, keys_of_network, keys_of_user};
 pub use limiter::{Attempt, RateLimiter};
-pub use spent_budgets::{ORDER_TIME, OrderFollower, clear_budgets, order_list};
+pub use spent_budgets::{ORDER_TIME, OrderFollower, clear_budgets, forget_user, order_list};
 
 /// Rate limit policy: the maximum numbers of failed attempts in a sliding window.
 #[derive(Clone, Copy, Debug)]

@@ -67,10 +67,7 @@ impl Queues {
     ) -> Admission {
         let mut queues = self.lock();
         let queue = queues.entry(key).or_default();
-        queue.remove_disconnected();
-        let max_running = usize::try_from(max_running).unwrap_or(usize::MAX).max(1);
-        if queue.running < max_running && queue.waiting.is_empty() {
-            queue.running += 1;
+        if queue.try_start(max_running) {
             return Admission::Admitted(self.permit(key));
         }
         if queue.waiting.len() >= max_waiting {
@@ -82,6 +79,17 @@ impl Queues {
             }
         }
         Admission::Queued(queue.push(candidate))
+    }
+
+    /// Returns a permit (right) to run an attempt on `key`; `None` if the attempt would have to
+    /// wait.
+    pub(super) fn try_acquire(
+        self: &Arc<Self>,
+        key: RateLimitKey,
+        max_running: u32,
+    ) -> Option<Permit> {
+        let mut queues = self.lock();
+        queues.entry(key).or_default().try_start(max_running).then(|| self.permit(key))
     }
 
     fn permit(self: &Arc<Self>, key: RateLimitKey) -> Permit {
@@ -123,6 +131,16 @@ impl Queues {
 }
 
 impl Queue {
+    /// Starts an attempt and returns whether it may run now: at most `max_running` do, but always
+    /// at least one, and none before those that wait.
+    fn try_start(&mut self, max_running: u32) -> bool {
+        self.remove_disconnected();
+        let max_running = usize::try_from(max_running).unwrap_or(usize::MAX).max(1);
+        let may_run = self.running < max_running && self.waiting.is_empty();
+        self.running += usize::from(may_run);
+        may_run
+    }
+
     fn candidates(&self) -> Vec<Candidate> {
         self.waiting.iter().map(|waiter| waiter.candidate).collect()
     }

@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::RateLimiter;
-use crate::domain::{RateLimitKey, Timestamp};
+use super::{CredentialKind, RateLimiter, keys};
+use crate::domain::{RateLimitKey, RateLimitKeyKind, Timestamp};
 use crate::store::{
     RateLimitOrder, RateLimitRecords, RateLimitStore, Result, SpentBudget, StoredOrder, Stores,
 };
@@ -74,7 +74,7 @@ impl OrderFollower {
         if let Some(known) = &self.known {
             let is_new = |stored: &&StoredOrder| !known.contains(&stored.id);
             let new: Vec<_> = found.iter().filter(is_new).map(|stored| stored.order).collect();
-            self.clear(&new).await?;
+            self.clear(&new, now).await?;
             if new.contains(&RateLimitOrder::List) {
                 let spent = self.limiter.spent_budgets().all(now);
                 self.records.put_spent_budgets(&spent, now).await?;
@@ -84,13 +84,19 @@ impl OrderFollower {
         Ok(())
     }
 
-    async fn clear(&self, orders: &[RateLimitOrder]) -> Result<()> {
+    async fn clear(&self, orders: &[RateLimitOrder], now: Timestamp) -> Result<()> {
         let mut keys = Vec::new();
         for order in orders {
             let RateLimitOrder::Clear(key) = order else { continue };
             self.limiter.spent_budgets().clear(*key);
             match key {
-                Some(key) => keys.push(*key),
+                Some(key) => {
+                    if key.kind() == RateLimitKeyKind::Name {
+                        // The command may have deleted them from the store.
+                        self.limiter.forget_devices(*key, now);
+                    }
+                    keys.push(*key);
+                }
                 None => self.limiter.counters().clear(None).await?,
             }
         }
@@ -104,6 +110,17 @@ impl OrderFollower {
 /// [`crate::store::StoreError`] if the store fails.
 pub async fn order_list(stores: &Stores, now: Timestamp) -> Result<()> {
     stores.rate_limit_records.add_orders(&[RateLimitOrder::List], now).await
+}
+
+/// Forgets a user name whose password was set, or which its user no longer has: its known devices,
+/// and the failures that count for it. Servers follow within [`ORDER_TIME`].
+///
+/// # Errors
+/// [`crate::store::StoreError`] if the store, or Redis where it has the counters, fails.
+pub async fn forget_user(stores: &Stores, username: &str, now: Timestamp) -> Result<()> {
+    let name = keys::name(CredentialKind::Password, username);
+    stores.rate_limit_records.delete_devices(&name).await?;
+    clear_budgets(stores, Some(&keys::keys_of_user(username)), now).await
 }
 
 /// Clears the budgets with these keys, or all budgets if `keys` is `None`: those of this process

@@ -55,6 +55,9 @@ pub trait RateLimitRecords: Send + Sync {
     /// Replaces the known devices of a name. The store may delete them when all have expired.
     async fn put_devices(&self, name: &RateLimitKey, devices: &[u8], now: Timestamp) -> Result<()>;
 
+    /// Deletes the known devices of a name.
+    async fn delete_devices(&self, name: &RateLimitKey) -> Result<()>;
+
     /// Adds spent budgets, replaces those with the same key, and deletes those that have ended.
     async fn put_spent_budgets(&self, budgets: &[SpentBudget], now: Timestamp) -> Result<()>;
 

@@ -41,6 +41,10 @@ impl RateLimitRecords for MongoStore {
         self.call(write.upsert(true)).await.map(drop)
     }
 
+    async fn delete_devices(&self, name: &RateLimitKey) -> Result<()> {
+        self.call(self.rate_limits.delete_one(devices_id(name))).await.map(drop)
+    }
+
     async fn put_spent_budgets(&self, budgets: &[SpentBudget], now: Timestamp) -> Result<()> {
         let ids: Vec<_> = budgets.iter().map(|budget| budget_id(&budget.key)).collect();
         let mut ended = doc! { "_id": prefix_condition(BUDGET_PREFIX) };

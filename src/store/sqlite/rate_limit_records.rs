@@ -37,6 +37,16 @@ impl RateLimitRecords for SqliteStore {
         .await
     }
 
+    async fn delete_devices(&self, name: &RateLimitKey) -> Result<()> {
+        let name = *name.as_bytes();
+        self.write(move |connection| {
+            let mut delete =
+                connection.prepare_cached("DELETE FROM known_devices WHERE name = ?1")?;
+            delete.execute([name]).map(drop)
+        })
+        .await
+    }
+
     async fn put_spent_budgets(&self, budgets: &[SpentBudget], now: Timestamp) -> Result<()> {
         let budgets = budgets.to_vec();
         self.write(move |connection| {

@@ -1,7 +1,8 @@
 //! Client secrets of another form than Sentinel's, which may be as weak as passwords.
 
+use secrecy::ExposeSecret;
 use sentinel::admin::{ImportedClient, NewClient};
-use sentinel::domain::{Client, ClientId, ClientKind, Digest, StoredSecret};
+use sentinel::domain::{Client, ClientId, ClientKind, ClientSecret, Digest, StoredSecret};
 
 use super::{assert_refused, strict};
 use crate::helpers::{App, TestResponse, all, send};
@@ -12,7 +13,11 @@ const SECRET: &str = "s3cret7";
 
 /// Imports a client whose secret `SECRET` is stored as a digest.
 async fn import(app: &App) -> ClientId {
-    let id: ClientId = "imported".parse().unwrap();
+    import_as(app, "imported").await
+}
+
+async fn import_as(app: &App, id: &str) -> ClientId {
+    let id: ClientId = id.parse().unwrap();
     let client = NewClient { confidential: true, introspection: true, ..NewClient::default() };
     let kind = ClientKind::Confidential(StoredSecret::Digest(Digest::of(SECRET.as_bytes())));
     let new = ImportedClient { id: id.clone(), kind, enabled: true, client };
@@ -138,4 +143,36 @@ async fn percent_encoded_chosen_secret_is_accepted_in_both_readings() {
     for sent in ["a secret + more", "a+secret+%2B+more"] {
         assert_eq!(call(&app, HERE, sent).await.status, 200, "{sent}");
     }
+}
+
+#[tokio::test]
+async fn guesses_of_one_address_do_not_spend_the_budget_of_its_network() {
+    let app = strict().spawn().await;
+    import(&app).await;
+    // The network has the budget of eight addresses.
+    for number in 0..60 {
+        let secret = ClientSecret::generate().unwrap();
+        let answer = call(&app, HERE, secret.expose_secret()).await;
+        assert_eq!(answer.status, if number < 5 { 401 } else { 429 });
+    }
+    assert_eq!(call(&app, "192.0.2.200", SECRET).await.status, 200);
+}
+
+/// `a%2Bb` can only mean the client `a+b`, while `a+b` can also mean `a b`.
+#[tokio::test]
+async fn guesses_at_both_readings_of_a_client_id_count_for_both() {
+    let app = strict().spawn().await;
+    import_as(&app, "a+b").await;
+    for number in 0..5 {
+        let from = format!("198.51.{number}.1");
+        let answer = call_as(&app, &from, "a+b", &format!("guess-{number}")).await;
+        answer.assert_error(401, "invalid_client");
+    }
+    // Attempts on a name under attack run after a pause.
+    let started = std::time::Instant::now();
+    for number in 0..2 {
+        let answer = call_as(&app, &format!("203.0.{number}.1"), "a%2Bb", "another").await;
+        answer.assert_error(401, "invalid_client");
+    }
+    assert!(started.elapsed() >= std::time::Duration::from_millis(250));
 }

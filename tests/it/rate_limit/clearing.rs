@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{assert_refused, attack, right, spend, strict};
+use super::{assert_refused, attack, login, right, spend, strict};
 use crate::helpers::redis::Redis;
 use crate::helpers::{App, PASSWORD, TestResponse, send};
 
@@ -164,4 +164,23 @@ async fn budget_spent_at_a_server_that_has_stopped_is_listed() {
     one.stop().await;
     assert_refused(&right(&other, HERE).await);
     assert_eq!(list(&other, 1).await[0]["subject"], HERE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spent_budget_of_known_devices_is_listed_and_cleared_with_the_user() {
+    let app = strict().spawn().await;
+    assert_eq!(right(&app, HERE).await.status, 200);
+    spend(&app, HERE).await;
+    for number in 0..3 {
+        let answer = login(&app, HERE, "alice", &format!("guess-{number}")).await;
+        answer.assert_error(400, "invalid_grant");
+    }
+    assert_refused(&right(&app, HERE).await);
+    // The address, the name and the known device.
+    let found = list(&app, 3).await;
+    let has = |what: &str| found.iter().any(|one| one["what"] == what && one["subject"] == "alice");
+    assert!(has("name") && has("device"), "{found:?}");
+    app.run(&["throttle", "clear", "--user", "alice"]).await;
+    until_accepted(|| right(&app, HERE)).await;
+    assert_eq!(list(&app, 1).await[0]["subject"], HERE);
 }

@@ -1,7 +1,9 @@
 //! Known devices at an address whose budget is spent.
 
+use std::time::{Duration, Instant};
+
 use super::{assert_refused, login, right, spend, strict};
-use crate::helpers::{PASSWORD, all};
+use crate::helpers::{App, PASSWORD, all};
 
 const OFFICE: &str = "192.0.2.1";
 
@@ -84,5 +86,45 @@ async fn eleventh_device_of_a_user_displaces_the_one_used_longest_ago() {
         let from = format!("192.0.{number}.1");
         spend(&app, &from).await;
         assert_eq!(right(&app, &from).await.status, status, "{from}");
+    }
+}
+
+/// Sends wrong passwords until they are refused because the server has forgotten the device. A
+/// right one would make the device known again.
+async fn until_refused(app: &App, username: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for number in 0.. {
+        if login(app, OFFICE, username, &format!("guess-{number}")).await.status == 429 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{username} is still known");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn set_password_forgets_the_known_devices_of_its_user() {
+    let app = strict().set("throttle.failures_per_user", "1000").spawn().await;
+    assert_eq!(right(&app, OFFICE).await.status, 200);
+    spend(&app, OFFICE).await;
+    app.run_with("the new password", &["user", "passwd", "alice", "--password-stdin"]).await;
+    until_refused(&app, "alice").await;
+    assert_refused(&login(&app, OFFICE, "alice", "the new password").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renamed_or_deleted_user_leaves_no_known_devices_to_a_new_user_of_the_name() {
+    let app = strict().set("throttle.failures_per_user", "1000").spawn().await;
+    let add = async || {
+        app.run_with(PASSWORD, &["user", "add", "bob", "--password-stdin"]).await;
+    };
+    add().await;
+    for command in [&["user", "edit", "bob", "--rename", "carol"][..], &["user", "delete", "bob"]] {
+        assert_eq!(login(&app, OFFICE, "bob", PASSWORD).await.status, 200);
+        spend(&app, OFFICE).await;
+        app.run(command).await;
+        add().await;
+        until_refused(&app, "bob").await;
+        app.advance(600);
     }
 }

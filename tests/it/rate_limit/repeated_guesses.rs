@@ -57,4 +57,20 @@ async fn flood_with_one_wrong_password_is_refused() {
         assert!(verified < 1000);
     }
     assert!(verified > 100, "{verified}");
+    // The first one, the free repetitions of the address, and the rest of the budget.
+    assert!(verified <= 205, "{verified}");
+}
+
+/// Otherwise an attacker would see by it which password a device elsewhere repeats.
+#[tokio::test]
+async fn wrong_password_that_another_address_repeats_counts() {
+    let app = strict().set("throttle.failures_per_user", "100").spawn().await;
+    let guesses: Vec<String> = (0..5).map(|number| format!("guess-{number}")).collect();
+    for guess in &guesses {
+        login(&app, "198.51.100.1", "alice", guess).await.assert_error(400, "invalid_grant");
+    }
+    for guess in &guesses {
+        login(&app, OFFICE, "alice", guess).await.assert_error(400, "invalid_grant");
+    }
+    assert_refused(&login(&app, OFFICE, "alice", "another").await);
 }

@@ -37,12 +37,16 @@ impl Clock for SimulatedClock {
 /// Known devices in memory, without the other records. The threads of a store would make Tokio's
 /// paused clock advance.
 #[derive(Default)]
-struct MemoryRecords(Mutex<HashMap<RateLimitKey, Vec<u8>>>);
+pub(super) struct MemoryRecords {
+    devices: Mutex<HashMap<RateLimitKey, Vec<u8>>>,
+    pub(super) reads: AtomicU64,
+}
 
 #[async_trait]
 impl RateLimitRecords for MemoryRecords {
     async fn find_devices(&self, name: &RateLimitKey) -> store::Result<Option<Vec<u8>>> {
-        Ok(self.0.lock().unwrap().get(name).cloned())
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Ok(self.devices.lock().unwrap().get(name).cloned())
     }
 
     async fn put_devices(
@@ -51,7 +55,12 @@ impl RateLimitRecords for MemoryRecords {
         devices: &[u8],
         _: Timestamp,
     ) -> store::Result<()> {
-        self.0.lock().unwrap().insert(*name, devices.to_vec());
+        self.devices.lock().unwrap().insert(*name, devices.to_vec());
+        Ok(())
+    }
+
+    async fn delete_devices(&self, name: &RateLimitKey) -> store::Result<()> {
+        self.devices.lock().unwrap().remove(name);
         Ok(())
     }
 
@@ -80,6 +89,17 @@ pub(super) fn rate_limiter_with_metrics(
     enabled: bool,
     refused: Option<Arc<RateLimitMetrics>>,
 ) -> RateLimiter {
+    let (counters, records) = (Arc::new(MemoryRateLimitStore::new()), Arc::default());
+    rate_limiter_on(counters, records, enabled, refused)
+}
+
+/// Creates a rate limiter with these counters and records.
+pub(super) fn rate_limiter_on(
+    counters: Arc<MemoryRateLimitStore>,
+    records: Arc<MemoryRecords>,
+    enabled: bool,
+    refused: Option<Arc<RateLimitMetrics>>,
+) -> RateLimiter {
     let policy = RateLimitPolicy {
         enabled,
         failures_per_address: 20,
@@ -87,8 +107,7 @@ pub(super) fn rate_limiter_with_metrics(
         window: Duration::from_secs(300),
     };
     let clock = Arc::new(SimulatedClock(Instant::now()));
-    let counters = Arc::new(MemoryRateLimitStore::new());
-    RateLimiter::new(counters, Arc::new(MemoryRecords::default()), clock, policy, refused)
+    RateLimiter::new(counters, records, clock, policy, refused)
 }
 
 fn address(number: u32) -> IpAddr {

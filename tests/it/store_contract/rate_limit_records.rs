@@ -34,6 +34,12 @@ pub(super) async fn known_devices_are_replaced_as_a_whole(Backend { stores, othe
         assert_eq!(found.as_deref(), Some(devices));
     }
     assert_eq!(one.find_devices(&name("bob")).await.unwrap(), None);
+    one.put_devices(&name("bob"), b"third", after(0)).await.unwrap();
+    for _ in 0..2 {
+        one.delete_devices(&name("alice")).await.unwrap();
+        assert_eq!(two.find_devices(&name("alice")).await.unwrap(), None);
+    }
+    assert!(two.find_devices(&name("bob")).await.unwrap().is_some());
 }
 
 pub(super) async fn spent_budgets_are_listed_until_they_end(
