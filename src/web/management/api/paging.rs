@@ -74,8 +74,8 @@ pub(super) struct SearchQuery {
     #[serde(default, deserialize_with = "given")]
     #[param(inline, value_type = Cursor, required = false)]
     after: Option<Cursor>,
-    /// Part of the user name, in any case; or of the client's name or id, with the letters A to Z in
-    /// any case.
+    /// Part of the user name, in any case; or of the client's name or id, with the letters A to Z
+    /// in any case.
     #[serde(default)]
     #[param(required = false)]
     pub(super) search: String,
