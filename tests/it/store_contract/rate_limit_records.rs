@@ -52,7 +52,7 @@ pub(super) async fn spent_budgets_are_listed_until_they_end(
     assert_eq!(list(0, 10).await, [budgets[1].clone(), budgets[0].clone()]);
     assert_eq!(list(0, 1).await, [budgets[1].clone()]);
     assert_eq!(list(60, 10).await, [budgets[1].clone()]);
-    // The same budget is spent again.
+    // A budget that is recorded again replaces its earlier record.
     let again = spent(address("a"), Some("192.0.2.1"), 300);
     one.put_spent_budgets(std::slice::from_ref(&again), after(130)).await.unwrap();
     assert_eq!(list(0, 10).await, [again]);
