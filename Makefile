@@ -24,7 +24,7 @@ build: ## Build target/release/sentinel
 
 deb: ## Build the Debian package target/sentinel_*.deb, with the release build or BINARY
 	$(if $(BINARY),,$(MAKE) build)
-	packaging/deb/build.sh $(or $(BINARY),target/release/sentinel)
+	config/deb/build.sh $(or $(BINARY),target/release/sentinel)
 
 # Docker before version 23 uses BuildKit only with this variable.
 image: ## Build the container image sentinel; needs Docker with BuildKit

@@ -1,6 +1,6 @@
 //! Probes of the store and of Redis: small writes, whose results `/readyz` returns.
 //!
-//! A probe of its own task for each, so that one that hangs does not delay the other. A successful
+//! Each probe has a task of its own, so that one that hangs does not delay the other. A successful
 //! probe also ends an outage of refreshes, for a server without logins.
 
 use std::sync::Arc;

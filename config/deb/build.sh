@@ -2,14 +2,14 @@
 # Builds the Debian package target/sentinel_VERSION_ARCHITECTURE.deb, replaces an earlier one, and prints its path.
 # Compiles nothing:
 #
-#   packaging/deb/build.sh BINARY
+#   config/deb/build.sh BINARY
 #
 # dpkg-deb, which every Debian has, is enough: man page and completions are printed by the binary, and other packages
 # need none of dpkg's metadata. MAINTAINER and REVISION (after the version) can be set.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-here=$root/packaging/deb
+here=$root/config/deb
 binary=${1:?usage: build.sh BINARY}
 "$binary" --version >/dev/null
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)${REVISION:+-$REVISION}
